@@ -1,0 +1,1 @@
+"""The use cases of the service and the ports that they need."""

@@ -1,0 +1,67 @@
+"""What can go wrong in a use case, beside the domain's own rules.
+
+ApplicationError
+├── NotFound                  what was named does not exist
+├── Conflict                  it exists, and is not in a state for this
+├── Unprocessable             the request is understood and cannot be met here
+└── DependencyUnavailable     a part of the service is out of reach for now
+    └── StorageUnavailable    ... the object store
+Aborted                       not for callers: a transaction is to be run again
+"""
+
+
+class ApplicationError(Exception):
+    """A use case could not do what was asked."""
+
+
+class NotFound(ApplicationError):
+    """What was named does not exist.
+
+    Attributes:
+        kind: What it would be: a job, a project, a log, a cluster.
+    """
+
+    def __init__(self, kind: str, name: object) -> None:
+        super().__init__(f"{kind} '{name}' does not exist")
+        self.kind = kind
+
+
+class Conflict(ApplicationError):
+    """What was named exists, and is not in a state for this."""
+
+
+class Unprocessable(ApplicationError):
+    """The request is understood and cannot be met here.
+
+    Attributes:
+        field: The name of the value that is in the way.
+    """
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(detail)
+        self.field = field
+
+
+class DependencyUnavailable(ApplicationError):
+    """A part of the service is out of reach for now.
+
+    Attributes:
+        dependency: What it is to an operator: database, object store, queue, engine, metrics.
+        retry_after_s: When it is worth trying again, in seconds.
+    """
+
+    def __init__(self, dependency: str, detail: str, retry_after_s: int = 5) -> None:
+        super().__init__(f"the {dependency} is unavailable: {detail}")
+        self.dependency = dependency
+        self.retry_after_s = retry_after_s
+
+
+class StorageUnavailable(DependencyUnavailable):
+    """The object store is out of reach, full, or refuses."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("object store", detail)
+
+
+class Aborted(Exception):
+    """Somebody else changed what this transaction decided on: it is to be run again, whole."""

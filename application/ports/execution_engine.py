@@ -1,0 +1,109 @@
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from application.ports.output_feed import OutputChunk
+from domain.execution import ExecutionResult
+from domain.language import Language
+from domain.submission import JobSpec
+from domain.values import ExecutionId, JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionRequest:
+    """A program to run. The engine fetches its code by `spec.code_key` itself."""
+
+    execution_id: ExecutionId
+    job_id: JobId
+    spec: JobSpec
+    stdin: str
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageSupport:
+    """Whether an engine runs a language, and if not, why and what to do about it."""
+
+    language: Language
+    version: str | None
+    unavailable_because: str | None = None
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the engine runs the language."""
+        return self.unavailable_because is None
+
+
+@dataclass(slots=True)
+class EngineReport:
+    """What came of a program, with all that it wrote. Closing the report closes both streams.
+
+    Attributes:
+        stdout: The whole stream up to the output limit, to be read from its start; None if the engine has
+            no more than the result says, or wrote the log itself.
+        stderr: The same for the other stream.
+    """
+
+    result: ExecutionResult
+    stdout: BinaryIO | None = None
+    stderr: BinaryIO | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for stream in (self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
+
+
+class ExecutionObserver(ABC):
+    """Who is told how an execution comes along, on the engine's thread."""
+
+    @abstractmethod
+    def started(self) -> None:
+        """The program has started: from now on it may have effects. Called at most once."""
+
+    @abstractmethod
+    def output(self, chunk: OutputChunk) -> None:
+        """The program has written something."""
+
+
+class ExecutionEngine(ABC):
+    """Runs programs. Safe to call from several threads."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What the engine is called, for people."""
+
+    @abstractmethod
+    def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport | None:
+        """Run a program to its end, within its limits, and say what came of it.
+
+        Whatever the program does, and whatever fails in the engine, becomes a result with a reason; this
+        raises for nothing but its own bugs. None means that the engine has taken the work and will report
+        its end by itself.
+        """
+
+    @abstractmethod
+    def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:
+        """Stop an execution: `execute` then returns soon, with a CANCELLED result.
+
+        One that is not, or no longer, running here is no error.
+        """
+
+    @abstractmethod
+    def languages(self) -> Sequence[LanguageSupport]:
+        """Return the languages that the engine knows. Cheap enough to be asked for every upload."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Find out cheaply whether programs can be run.
+
+        Raises:
+            DependencyUnavailable: They cannot.
+        """

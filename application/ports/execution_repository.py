@@ -1,0 +1,53 @@
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from domain.execution import Execution, ExecutionResult
+from domain.values import ExecutionId
+
+
+class ExecutionRepository(ABC):
+    """The executions, as the transaction sees them. Leases begin and end by the database's own time.
+
+    An execution is *waiting* until it is claimed or ended, and *held* while a worker's claim on it stands:
+    claimed by that worker, not ended, its job RUNNING and naming it as the current execution.
+    """
+
+    @abstractmethod
+    def add(self, execution: Execution) -> None:
+        """Store a new execution, waiting to be claimed."""
+
+    @abstractmethod
+    def get(self, execution_id: ExecutionId) -> Execution | None:
+        """Return an execution, or None if there is none of that id."""
+
+    @abstractmethod
+    def claim_next(self, worker: str, lease_s: float) -> Execution | None:
+        """Claim the waiting execution of the highest priority, the oldest first, for one worker only."""
+
+    @abstractmethod
+    def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
+        """Extend the leases of a worker's executions; return those that it still holds."""
+
+    @abstractmethod
+    def acknowledge(self, execution_id: ExecutionId, worker: str) -> bool:
+        """Record that the engine has started the program; return whether the worker still holds it."""
+
+    @abstractmethod
+    def release(self, execution_id: ExecutionId, worker: str) -> bool:
+        """Give a held execution back, to wait as if it had never been claimed; return whether it was held."""
+
+    @abstractmethod
+    def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> None:
+        """Record that an execution has ended: with a result, or without one as cancelled or lost.
+
+        A result is kept once it is recorded; the time of the first end stays.
+        """
+
+    @abstractmethod
+    def lost(self, limit: int) -> Sequence[Execution]:
+        """Return claimed executions that have not ended and whose lease has, the oldest first."""
+
+    @abstractmethod
+    def waiting(self, longer_than_s: float, limit: int) -> Sequence[Execution]:
+        """Return executions that have been waiting longer than that, the oldest first."""

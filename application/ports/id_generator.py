@@ -1,0 +1,10 @@
+from abc import ABC, abstractmethod
+from uuid import UUID
+
+
+class IdGenerator(ABC):
+    """New identifiers."""
+
+    @abstractmethod
+    def new(self) -> UUID:
+        """Return a UUID that was never returned before, and sorts after those that were (RFC 9562, 5.7)."""

@@ -1,0 +1,21 @@
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from application.views import JobDetails, JobFilter, JobStatusView, JobView
+from domain.values import JobId
+
+
+class JobQueries(ABC):
+    """What callers read of jobs. Every method raises DependencyUnavailable without the database."""
+
+    @abstractmethod
+    def status(self, job_id: JobId) -> JobStatusView | None:
+        """Return where a job stands, or None if there is none of that id."""
+
+    @abstractmethod
+    def details(self, job_id: JobId) -> JobDetails | None:
+        """Return all about a job, or None if there is none of that id."""
+
+    @abstractmethod
+    def page(self, wanted: JobFilter) -> Sequence[JobView]:
+        """Return jobs, newest first, and of the same time in the descending order of their ids."""

@@ -1,0 +1,21 @@
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+
+from application.messages import Message
+from domain.values import MessageId
+
+
+class Outbox(ABC):
+    """Messages that are published if, and only if, the transaction that adds them commits."""
+
+    @abstractmethod
+    def add(self, messages: Sequence[Message]) -> None:
+        """Store messages; the unit of work hands them to the relay after its commit."""
+
+    @abstractmethod
+    def left_behind(self, longer_than_s: float, limit: int) -> Sequence[Message]:
+        """Return messages that have been in the outbox longer than that, the oldest first."""
+
+    @abstractmethod
+    def remove(self, message_ids: Collection[MessageId]) -> None:
+        """Forget messages that were published; those that are gone already are no error."""

@@ -1,0 +1,37 @@
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+
+from domain.project import Project
+from domain.values import ProjectId, ProjectName
+
+
+class ProjectRepository(ABC):
+    """The projects, as the transaction sees them. A name belongs to one project that is not deleted."""
+
+    @abstractmethod
+    def get(self, reference: ProjectId | ProjectName) -> Project | None:
+        """Return a project that is not deleted, or None if there is none of that id or name."""
+
+    @abstractmethod
+    def get_or_add(self, name: ProjectName, description: str | None, now: datetime) -> Project:
+        """Return the project of that name, made now if there was none.
+
+        Two callers at once get the same project.
+        """
+
+    @abstractmethod
+    def replace(self, before: Project, after: Project) -> None:
+        """Store what became of a project, if it still is as it was.
+
+        Raises:
+            Aborted: Its status is no longer that of `before`.
+        """
+
+    @abstractmethod
+    def has_running_jobs(self, project_id: ProjectId) -> bool:
+        """Return whether a job of the project is RUNNING."""
+
+    @abstractmethod
+    def all(self) -> Sequence[Project]:
+        """Return the projects that are not deleted, by their ids."""

@@ -1,0 +1,93 @@
+"""What callers read, and what they may ask for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+
+from domain.execution import Execution
+from domain.job import Job
+from domain.job_lifecycle import JobStatus, Reason
+from domain.values import JobId, ObjectKey, ProjectId, ProjectName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """A job as a list shows it, with its latest execution."""
+
+    job_id: JobId
+    project: str
+    code_key: str
+    language: str
+    status: JobStatus
+    reason: Reason | None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    tags: Mapping[str, str]
+    execution: Execution | None
+
+    @classmethod
+    def of(cls, job: Job, project: ProjectName, execution: Execution | None = None) -> Self:
+        """Show a job that is at hand."""
+        return cls(
+            job_id=job.id,
+            project=project.value,
+            code_key=job.spec.code_key.value,
+            language=job.spec.language.name,
+            status=job.status,
+            reason=job.reason,
+            created_at=job.created_at,
+            updated_at=job.updated_at,
+            started_at=job.started_at,
+            completed_at=job.completed_at,
+            tags=job.spec.tags,
+            execution=execution,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStatusView:
+    """Where a job stands."""
+
+    job_id: JobId
+    project: str
+    status: JobStatus
+    reason: Reason | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    timeout_ms: int
+    log_key: ObjectKey | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDetails:
+    """All about a job: its executions, the latest last."""
+
+    job: Job
+    project: ProjectName
+    executions: tuple[Execution, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The last job of a page: the next page begins after it."""
+
+    created_at: datetime
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs to list. What is not given does not narrow."""
+
+    limit: int
+    project_id: ProjectId | None = None
+    statuses: frozenset[JobStatus] = frozenset()
+    language: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    cursor: Cursor | None = None

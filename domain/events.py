@@ -1,0 +1,67 @@
+"""Facts about jobs and projects, in the past tense, and the wishes that follow from them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.job_lifecycle import JobStatus, Reason
+from domain.values import ExecutionId, JobId, ProjectId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSubmitted:
+    """A job was accepted and its code stored."""
+
+    job_id: JobId
+    project_id: ProjectId
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobStarted:
+    """A job was asked to run: it is RUNNING, and an execution waits for a worker."""
+
+    job_id: JobId
+    execution_id: ExecutionId
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionRequested:
+    """An execution waits for a worker: the hint that makes one look."""
+
+    job_id: JobId
+    execution_id: ExecutionId
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRetried:
+    """An execution lost its worker, and another takes its place."""
+
+    job_id: JobId
+    lost_execution_id: ExecutionId
+    execution_id: ExecutionId
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCompleted:
+    """A job ended with an outcome."""
+
+    job_id: JobId
+    execution_id: ExecutionId
+    status: JobStatus
+    reason: Reason | None
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCancelled:
+    """A job was cancelled; the execution, if it had one, is to be stopped."""
+
+    job_id: JobId
+    execution_id: ExecutionId | None
+    occurred_at: datetime
+
+
+Event = JobSubmitted | JobStarted | ExecutionRequested | JobRetried | JobCompleted | JobCancelled

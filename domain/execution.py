@@ -1,0 +1,113 @@
+"""One attempt to run a job, and what came of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from domain.errors import InvalidValue
+from domain.job_lifecycle import JobStatus, Reason
+from domain.values import ExecutionId, JobId, ObjectKey
+
+# A claim that its worker did not survive is followed by another at most this often.
+MAX_CLAIMS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a program wrote to one stream: its text, or the head and tail of it, and its exact size.
+
+    Bytes that are not UTF-8 appear as U+FFFD; the log object keeps them.
+    """
+
+    text: str = ""
+    total_bytes: int = 0
+    truncated: bool = False
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Build the output whose whole text is known."""
+        return cls(text=text, total_bytes=len(text.encode("utf-8", "replace")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceUsage:
+    """What an execution used, as its engine accounted for it. A figure that it did not give is None."""
+
+    execution_time_ms: int | None = None
+    cpu_time_ms: int | None = None
+    cpu_percent: float | None = None
+    memory_mb: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitHit:
+    """The limit that ended an execution: its name in `Limits`, what was measured and what was allowed."""
+
+    name: str
+    measured: int
+    allowed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionResult:
+    """How an execution ended. CANCELLED is the result of one that was stopped because its job was cancelled.
+
+    Raises:
+        InvalidValue: The status is not an outcome, or disagrees with the reason.
+    """
+
+    status: JobStatus
+    reason: Reason | None = None
+    stdout: Output = Output()
+    stderr: Output = Output()
+    exit_code: int | None = None
+    signal: int | None = None
+    resource: ResourceUsage | None = None
+    limit: LimitHit | None = None
+    error_message: str | None = None
+    log_key: ObjectKey | None = None
+
+    def __post_init__(self) -> None:
+        if not self.status.is_terminal:
+            raise InvalidValue("status", f"{self.status} is not an outcome of an execution")
+        if (self.reason is None) != (self.status is JobStatus.SUCCESS):
+            raise InvalidValue("reason", "every outcome but SUCCESS has a reason")
+
+    @classmethod
+    def failed(cls, reason: Reason, message: str) -> Self:
+        """Build the result of an execution that ended without a program's outcome."""
+        return cls(status=JobStatus.FAILED, reason=reason, error_message=message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One attempt to run a job. Its id fences every write about the running job.
+
+    Attributes:
+        number: 1 for a job's first attempt.
+        stdin: What the caller gave for this execution; None means the job's own.
+        requested_at: When it was queued.
+        claimed_at: When a worker took it, in the database's time.
+        started_at: When its engine acknowledged the start: from then on the program may have had effects.
+        ended_at: When it ended, with `result` or as lost.
+    """
+
+    id: ExecutionId
+    job_id: JobId
+    number: int
+    priority: int
+    stdin: str | None
+    requested_at: datetime
+    claimed_at: datetime | None = None
+    claimed_by: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    result: ExecutionResult | None = None
+
+    def may_run_again(self, max_attempts: int) -> bool:
+        """Whether the job may have another attempt after this one lost its worker.
+
+        A program that may have had effects is run again only as often as its job allows; one that never
+        started is tried MAX_CLAIMS times, so that what kills its worker cannot loop for ever.
+        """
+        return self.number < (max_attempts if self.started_at else MAX_CLAIMS)

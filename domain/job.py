@@ -1,0 +1,165 @@
+"""A job, and what can be done to it. Every command returns the job as it is then, and the facts."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+
+from domain.events import (
+    Event,
+    ExecutionRequested,
+    JobCancelled,
+    JobCompleted,
+    JobRetried,
+    JobStarted,
+    JobSubmitted,
+)
+from domain.execution import Execution, ExecutionResult
+from domain.job_lifecycle import Ignored, JobStatus, Reason, Trigger, check
+from domain.submission import JobSpec
+from domain.values import ExecutionId, JobId, ProjectId
+
+_OUTCOMES = {
+    JobStatus.SUCCESS: Trigger.SUCCEED,
+    JobStatus.FAILED: Trigger.FAIL,
+    JobStatus.TIMEOUT: Trigger.TIME_OUT,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Source code under a project, and how far its run has come.
+
+    Attributes:
+        current_execution_id: The fence: a write about the running job must name it.
+    """
+
+    id: JobId
+    project_id: ProjectId
+    spec: JobSpec
+    status: JobStatus
+    created_at: datetime
+    updated_at: datetime
+    reason: Reason | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    current_execution_id: ExecutionId | None = None
+
+    @classmethod
+    def submit(
+        cls, job_id: JobId, project_id: ProjectId, spec: JobSpec, now: datetime
+    ) -> tuple[Self, tuple[Event, ...]]:
+        """Accept a job whose code is stored."""
+        job = cls(
+            id=job_id,
+            project_id=project_id,
+            spec=spec,
+            status=JobStatus.PENDING,
+            created_at=now,
+            updated_at=now,
+        )
+        return job, (JobSubmitted(job_id=job_id, project_id=project_id, occurred_at=now),)
+
+    def start(
+        self, execution_id: ExecutionId, stdin: str | None, now: datetime
+    ) -> tuple[Self, Execution, tuple[Event, ...]]:
+        """Ask for the job to be run.
+
+        Raises:
+            JobTransitionRefused: It runs already, or has ended.
+        """
+        check(self.status, Trigger.EXECUTE)
+        job = replace(
+            self,
+            status=JobStatus.RUNNING,
+            started_at=now,
+            updated_at=now,
+            current_execution_id=execution_id,
+        )
+        execution = Execution(
+            id=execution_id,
+            job_id=self.id,
+            number=1,
+            priority=self.spec.priority,
+            stdin=stdin,
+            requested_at=now,
+        )
+        return (
+            job,
+            execution,
+            (
+                JobStarted(job_id=self.id, execution_id=execution_id, occurred_at=now),
+                ExecutionRequested(job_id=self.id, execution_id=execution_id, occurred_at=now),
+            ),
+        )
+
+    def retry(
+        self, lost: Execution, execution_id: ExecutionId, now: datetime
+    ) -> tuple[Self, Execution | None, tuple[Event, ...]]:
+        """Replace an execution that lost its worker; one that is not the current one is ignored.
+
+        Raises:
+            JobTransitionRefused: The job never ran.
+        """
+        if self._is_late(lost.id, Trigger.RETRY):
+            return self, None, ()
+        execution = Execution(
+            id=execution_id,
+            job_id=self.id,
+            number=lost.number + 1,
+            priority=lost.priority,
+            stdin=lost.stdin,
+            requested_at=now,
+        )
+        return (
+            replace(self, updated_at=now, current_execution_id=execution_id),
+            execution,
+            (
+                JobRetried(
+                    job_id=self.id, lost_execution_id=lost.id, execution_id=execution_id, occurred_at=now
+                ),
+                ExecutionRequested(job_id=self.id, execution_id=execution_id, occurred_at=now),
+            ),
+        )
+
+    def complete(
+        self, execution_id: ExecutionId, result: ExecutionResult, now: datetime
+    ) -> tuple[Self, tuple[Event, ...]]:
+        """End the job with a result; a late, duplicate or foreign one changes nothing.
+
+        Nor does the result of a cancelled execution: whoever cancelled the job has ended it.
+
+        Raises:
+            JobTransitionRefused: The job never ran.
+        """
+        trigger = _OUTCOMES.get(result.status)
+        if trigger is None or self._is_late(execution_id, trigger):
+            return self, ()
+        job = replace(self, status=result.status, reason=result.reason, completed_at=now, updated_at=now)
+        return job, (
+            JobCompleted(
+                job_id=self.id,
+                execution_id=execution_id,
+                status=result.status,
+                reason=result.reason,
+                occurred_at=now,
+            ),
+        )
+
+    def cancel(self, now: datetime) -> tuple[Self, tuple[Event, ...]]:
+        """End the job because its owner wants that.
+
+        Raises:
+            JobTransitionRefused: It has ended already.
+        """
+        check(self.status, Trigger.CANCEL)
+        job = replace(
+            self,
+            status=JobStatus.CANCELLED,
+            reason=Reason.CANCELLED,
+            completed_at=now,
+            updated_at=now,
+        )
+        return job, (JobCancelled(job_id=self.id, execution_id=self.current_execution_id, occurred_at=now),)
+
+    def _is_late(self, execution_id: ExecutionId, trigger: Trigger) -> bool:
+        return isinstance(check(self.status, trigger), Ignored) or execution_id != self.current_execution_id

@@ -1,0 +1,102 @@
+"""The life of a job, as a table.
+
+PENDING ──execute──> RUNNING ──succeed──> SUCCESS
+   │                  │  ↺ retry ─fail──> FAILED
+   │                  │          ─time─out─> TIMEOUT
+   └─────cancel───────┴────────cancel──> CANCELLED
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.errors import JobTransitionRefused
+
+
+class JobStatus(StrEnum):
+    """Where a job stands. The last four are terminal: a job never leaves them."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    TIMEOUT = "TIMEOUT"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job has ended for good."""
+        return self not in {JobStatus.PENDING, JobStatus.RUNNING}
+
+
+class Reason(StrEnum):
+    """Why a job ended as it did. SUCCESS has none."""
+
+    NONZERO_EXIT = "nonzero_exit"
+    SIGNAL = "signal"
+    COMPILE_ERROR = "compile_error"
+    WALL_TIME_LIMIT = "wall_time_limit"
+    CPU_TIME_LIMIT = "cpu_time_limit"
+    MEMORY_LIMIT = "memory_limit"
+    OUTPUT_LIMIT = "output_limit"
+    PROCESS_LIMIT = "process_limit"
+    CANCELLED = "cancelled"
+    ENGINE_UNAVAILABLE = "engine_unavailable"
+    ENGINE_ERROR = "engine_error"
+    WORKER_LOST = "worker_lost"
+    STORAGE_ERROR = "storage_error"
+    INTERNAL = "internal"
+
+
+class Trigger(StrEnum):
+    """What can happen to a job."""
+
+    EXECUTE = "execute"
+    RETRY = "retry"
+    SUCCEED = "succeed"
+    FAIL = "fail"
+    TIME_OUT = "time out"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The trigger takes the job to another status (or, for a retry, to the same one)."""
+
+    to: JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The trigger is late or a duplicate: nothing changes, and nothing is wrong."""
+
+
+# Each row: status, trigger, what follows, and why. What is not in the table is refused.
+_TABLE: tuple[tuple[JobStatus, Trigger, Applied | Ignored, str], ...] = (
+    (JobStatus.PENDING, Trigger.EXECUTE, Applied(JobStatus.RUNNING), "the caller wants it run"),
+    (JobStatus.PENDING, Trigger.CANCEL, Applied(JobStatus.CANCELLED), "it need never start"),
+    (JobStatus.RUNNING, Trigger.RETRY, Applied(JobStatus.RUNNING), "its worker was lost; a new attempt"),
+    (JobStatus.RUNNING, Trigger.SUCCEED, Applied(JobStatus.SUCCESS), "the engine reported success"),
+    (JobStatus.RUNNING, Trigger.FAIL, Applied(JobStatus.FAILED), "the engine, or its loss, ended it"),
+    (JobStatus.RUNNING, Trigger.TIME_OUT, Applied(JobStatus.TIMEOUT), "it used up its time"),
+    (JobStatus.RUNNING, Trigger.CANCEL, Applied(JobStatus.CANCELLED), "the engine is told to stop it"),
+    *(
+        (ended, late, Ignored(), "an outcome that comes late or twice changes nothing")
+        for ended in JobStatus
+        if ended.is_terminal
+        for late in (Trigger.RETRY, Trigger.SUCCEED, Trigger.FAIL, Trigger.TIME_OUT)
+    ),
+)
+
+_TRANSITIONS = {(status, trigger): follows for status, trigger, follows, _why in _TABLE}
+
+
+def check(status: JobStatus, trigger: Trigger) -> Applied | Ignored:
+    """Say what a trigger does to a job in a status.
+
+    Raises:
+        JobTransitionRefused: The status forbids the trigger.
+    """
+    follows = _TRANSITIONS.get((status, trigger))
+    if follows is None:
+        raise JobTransitionRefused(f"cannot {trigger} a job that is {status}")
+    return follows

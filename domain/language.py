@@ -1,0 +1,49 @@
+"""The languages that a job can be written in, as a table."""
+
+from dataclasses import dataclass
+
+from domain.errors import InvalidValue
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A programming language: the name that callers use and the extension of its source files."""
+
+    name: str
+    extension: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+LANGUAGES = {
+    language.name: language
+    for language in (
+        Language("python", ".py"),
+        Language("node", ".js"),
+        Language("java", ".java"),
+        Language("typescript", ".ts"),
+        Language("bash", ".sh"),
+        Language("c", ".c"),
+        Language("cpp", ".cpp"),
+        Language("go", ".go"),
+        Language("rust", ".rs"),
+        Language("ruby", ".rb"),
+        Language("php", ".php"),
+        Language("perl", ".pl"),
+    )
+}
+
+
+def parse_language(name: str) -> Language:
+    """Find a language by its name.
+
+    Raises:
+        InvalidValue: There is no such language; the detail lists those that there are.
+    """
+    try:
+        return LANGUAGES[name]
+    except KeyError:
+        raise InvalidValue(
+            "language", f"unsupported language; supported are {', '.join(LANGUAGES)}"
+        ) from None

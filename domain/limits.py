@@ -1,0 +1,71 @@
+"""The limits of one execution, and the policy that resolves what a caller asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from domain.errors import InvalidValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one execution may use. Times are milliseconds, sizes are mebibytes (2**20 bytes)."""
+
+    timeout_ms: int
+    cpu_time_ms: int
+    memory_mb: int
+    processes: int
+    open_files: int
+    file_size_mb: int
+    disk_mb: int
+    files: int
+    output_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The default of one limit and the range that a caller may choose from, both ends included."""
+
+    default: int
+    minimum: int
+    maximum: int
+
+    def __post_init__(self) -> None:
+        if not self.minimum <= self.default <= self.maximum:
+            raise InvalidValue("limits", f"{self.default} is not in {self.minimum}..{self.maximum}")
+
+
+STANDARD_BOUNDS: Mapping[str, Bounds] = {
+    "timeout_ms": Bounds(default=30_000, minimum=100, maximum=600_000),
+    "cpu_time_ms": Bounds(default=30_000, minimum=100, maximum=600_000),
+    "memory_mb": Bounds(default=256, minimum=16, maximum=2_048),
+    "processes": Bounds(default=64, minimum=1, maximum=512),
+    "open_files": Bounds(default=256, minimum=16, maximum=4_096),
+    "file_size_mb": Bounds(default=32, minimum=1, maximum=1_024),
+    "disk_mb": Bounds(default=64, minimum=1, maximum=1_024),
+    "files": Bounds(default=4_096, minimum=16, maximum=65_536),
+    "output_mb": Bounds(default=16, minimum=1, maximum=64),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LimitPolicy:
+    """The bounds of every limit, by the limit's name."""
+
+    bounds: Mapping[str, Bounds]
+
+    def resolve(self, requested: Mapping[str, int]) -> Limits:
+        """Fill in the defaults of what was not requested.
+
+        Raises:
+            InvalidValue: A requested limit does not exist or is out of its range.
+        """
+        for name, value in requested.items():
+            bounds = self.bounds.get(name)
+            if bounds is None:
+                raise InvalidValue(name, "there is no such limit")
+            if not bounds.minimum <= value <= bounds.maximum:
+                raise InvalidValue(name, f"must be from {bounds.minimum} to {bounds.maximum}")
+        return Limits(**{name: requested.get(name, bounds.default) for name, bounds in self.bounds.items()})
+
+
+STANDARD_LIMITS = LimitPolicy(STANDARD_BOUNDS)

@@ -1,0 +1,73 @@
+"""A project and its life.
+
+ACTIVE ──archive──> ARCHIVED ──delete──> DELETED
+   │  <──restore───     │
+   └──────────delete────┴──────────────> DELETED
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from domain.errors import ProjectTransitionRefused
+from domain.values import ProjectId, ProjectName
+
+
+class ProjectStatus(StrEnum):
+    """Whether a project takes work (ACTIVE), keeps its history only (ARCHIVED), or is gone (DELETED)."""
+
+    ACTIVE = "ACTIVE"
+    ARCHIVED = "ARCHIVED"
+    DELETED = "DELETED"
+
+
+class ProjectTrigger(StrEnum):
+    """What can happen to a project."""
+
+    ARCHIVE = "archive"
+    RESTORE = "restore"
+    DELETE = "delete"
+
+
+# What is not in the table is refused. A trigger that asks for the present status changes nothing.
+TRANSITIONS: dict[tuple[ProjectStatus, ProjectTrigger], ProjectStatus] = {
+    (ProjectStatus.ACTIVE, ProjectTrigger.ARCHIVE): ProjectStatus.ARCHIVED,
+    (ProjectStatus.ACTIVE, ProjectTrigger.RESTORE): ProjectStatus.ACTIVE,
+    (ProjectStatus.ACTIVE, ProjectTrigger.DELETE): ProjectStatus.DELETED,
+    (ProjectStatus.ARCHIVED, ProjectTrigger.ARCHIVE): ProjectStatus.ARCHIVED,
+    (ProjectStatus.ARCHIVED, ProjectTrigger.RESTORE): ProjectStatus.ACTIVE,
+    (ProjectStatus.ARCHIVED, ProjectTrigger.DELETE): ProjectStatus.DELETED,
+    (ProjectStatus.DELETED, ProjectTrigger.DELETE): ProjectStatus.DELETED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A name under which jobs are kept together."""
+
+    id: ProjectId
+    name: ProjectName
+    description: str | None
+    status: ProjectStatus
+    created_at: datetime
+
+    def apply(self, trigger: ProjectTrigger) -> Self:
+        """Take the project to the status that the trigger asks for.
+
+        Raises:
+            ProjectTransitionRefused: The status forbids the trigger.
+        """
+        to = TRANSITIONS.get((self.status, trigger))
+        if to is None:
+            raise ProjectTransitionRefused(f"cannot {trigger} a project that is {self.status}")
+        return replace(self, status=to)
+
+    def ensure_takes_work(self) -> None:
+        """Refuse new work for a project that is not active.
+
+        Raises:
+            ProjectTransitionRefused: The project is archived or deleted.
+        """
+        if self.status is not ProjectStatus.ACTIVE:
+            raise ProjectTransitionRefused(f"project '{self.name}' is {self.status} and takes no new work")

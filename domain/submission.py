@@ -1,0 +1,143 @@
+"""What a caller submits to be run, and how much of it this service takes."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from domain.errors import InvalidValue, TooLarge
+from domain.language import Language
+from domain.limits import Limits
+from domain.values import ObjectKey
+
+DEFAULT_PRIORITY = 5
+MAX_PRIORITY = 9
+MAX_ATTEMPTS = 3
+# What fits an indexed column on every database that this service runs on.
+TAG_MAX_CHARS = 255
+
+# POSIX.1-2017, 8.1: names of environment variables in the portable character set.
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """What to run and how: everything about a job that never changes.
+
+    Attributes:
+        stdin: What the program reads, unless an execution brings its own.
+        priority: 0 to 9; of the jobs that wait, the highest runs first, then the oldest.
+        max_attempts: How often the program may be started if its worker is lost.
+
+    Raises:
+        InvalidValue: A value breaks its rule.
+    """
+
+    code_key: ObjectKey
+    language: Language
+    limits: Limits
+    function_name: str | None = None
+    description: str | None = None
+    stdin: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    priority: int = DEFAULT_PRIORITY
+    max_attempts: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("function_name", "description"):
+            _check_text(name, getattr(self, name) or "")
+        _check_encodable("stdin", self.stdin)
+        for argument in self.args:
+            _check_text("args", argument)
+        for name, value in self.env.items():
+            if not _ENVIRONMENT_NAME.fullmatch(name):
+                raise InvalidValue("env", "a variable's name has letters, digits and '_', and no digit first")
+            _check_text("env", value)
+        for name, value in self.tags.items():
+            if not _TAG_NAME.fullmatch(name):
+                raise InvalidValue("tags", "a tag's name has 1 to 64 letters, digits, '_', '.' and '-'")
+            if not value.isprintable():
+                raise InvalidValue("tags", "a tag's value has printable characters only")
+        if not 0 <= self.priority <= MAX_PRIORITY:
+            raise InvalidValue("priority", f"must be from 0 to {MAX_PRIORITY}")
+        if not 1 <= self.max_attempts <= MAX_ATTEMPTS:
+            raise InvalidValue("max_attempts", f"must be from 1 to {MAX_ATTEMPTS}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionLimits:
+    """How much a caller may submit. Sizes are bytes of UTF-8."""
+
+    code_bytes: int = 1 << 20
+    stdin_bytes: int = 1 << 20
+    arguments: int = 64
+    arguments_bytes: int = 64 << 10
+    tags: int = 16
+    text_chars: int = 2_000
+
+    def check_code(self, code: str) -> bytes:
+        """Encode source code as it is stored.
+
+        Raises:
+            InvalidValue: The code is empty or has a NUL character.
+            TooLarge: It is larger than `code_bytes`.
+        """
+        if not code.strip():
+            raise InvalidValue("code", "must not be empty")
+        _check_text("code", code)
+        encoded = code.encode()
+        _check_size("code", len(encoded), self.code_bytes)
+        return encoded
+
+    def check_stdin(self, stdin: str) -> None:
+        """Check what a program is to read.
+
+        Raises:
+            InvalidValue: It cannot be encoded as UTF-8.
+            TooLarge: It is larger than `stdin_bytes`.
+        """
+        _check_encodable("stdin", stdin)
+        _check_size("stdin", len(stdin.encode()), self.stdin_bytes)
+
+    def check_spec(self, spec: JobSpec) -> None:
+        """Check the sizes of all that is submitted beside the code.
+
+        Raises:
+            InvalidValue: There are too many of something.
+            TooLarge: Something is larger than its limit.
+        """
+        self.check_stdin(spec.stdin)
+        if len(spec.args) > self.arguments or len(spec.env) > self.arguments:
+            raise InvalidValue("args", f"there are at most {self.arguments} arguments and as many variables")
+        size = sum(len(text.encode()) for text in (*spec.args, *spec.env.keys(), *spec.env.values()))
+        _check_size("args", size, self.arguments_bytes)
+        if len(spec.tags) > self.tags or any(len(value) > TAG_MAX_CHARS for value in spec.tags.values()):
+            raise InvalidValue("tags", f"at most {self.tags} tags of at most {TAG_MAX_CHARS} characters")
+        for name in ("function_name", "description"):
+            if len(getattr(spec, name) or "") > self.text_chars:
+                raise InvalidValue(name, f"has at most {self.text_chars} characters")
+
+
+def _check_encodable(name: str, text: str) -> None:
+    """Check that a text has an encoding.
+
+    Raises:
+        InvalidValue: It has lone surrogates, which no encoding has a form for.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidValue(name, "must be text that UTF-8 can encode") from None
+
+
+def _check_text(name: str, text: str) -> None:
+    _check_encodable(name, text)
+    if "\0" in text:
+        raise InvalidValue(name, "must not have a NUL character")
+
+
+def _check_size(name: str, size: int, allowed: int) -> None:
+    if size > allowed:
+        raise TooLarge(name, f"has {size} bytes; {allowed} are allowed")

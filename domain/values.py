@@ -1,0 +1,111 @@
+"""Names and keys that cannot be built invalid."""
+
+import unicodedata
+from dataclasses import dataclass
+from typing import NewType
+from uuid import UUID
+
+from domain.errors import InvalidValue
+
+JobId = NewType("JobId", UUID)
+ExecutionId = NewType("ExecutionId", UUID)
+MessageId = NewType("MessageId", UUID)
+ProjectId = NewType("ProjectId", int)
+
+PROJECT_NAME_MAX_CHARS = 255
+# An S3 key holds at most 1,024 bytes of UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects").
+OBJECT_KEY_MAX_BYTES = 1024
+# What a code key adds to the project's name: a slash, a UUID and an extension.
+_CODE_KEY_OVERHEAD_BYTES = 1 + 36 + 16
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectName:
+    """A project's name: trimmed, in Unicode's NFC form, and safe as one segment of an object key.
+
+    Raises:
+        InvalidValue: The name is empty, too long, all digits (those are project ids), or path-like.
+    """
+
+    value: str
+
+    def __post_init__(self) -> None:
+        name = unicodedata.normalize("NFC", self.value.strip())
+        if not 1 <= len(name) <= PROJECT_NAME_MAX_CHARS:
+            raise InvalidValue("project", f"a project's name has 1 to {PROJECT_NAME_MAX_CHARS} characters")
+        if not name.isprintable():
+            raise InvalidValue("project", "a project's name has printable characters only")
+        if name in {".", ".."} or "/" in name or "\\" in name:
+            raise InvalidValue("project", "a project's name is not '.' or '..' and has no '/' or '\\'")
+        if name.isdecimal():
+            raise InvalidValue("project", "a project's name is not all digits: those are project ids")
+        if len(name.encode()) > OBJECT_KEY_MAX_BYTES - _CODE_KEY_OVERHEAD_BYTES:
+            raise InvalidValue(
+                "project", "a project's name is too long for an object key once encoded as UTF-8"
+            )
+        object.__setattr__(self, "value", name)
+
+    def __str__(self) -> str:
+        return self.value
+
+
+def parse_project_reference(text: str) -> ProjectId | ProjectName:
+    """Read what callers name a project by: its numeric id written as text, or its name.
+
+    Raises:
+        InvalidValue: The text is neither.
+    """
+    digits = text.strip()
+    if digits.isascii() and digits.isdecimal():
+        return ProjectId(int(digits[:20]))  # any id of 20 digits is unknown to every database
+    return ProjectName(text)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectKey:
+    """The key of an object: relative, and inside its bucket or directory wherever it is resolved.
+
+    Raises:
+        InvalidValue: The key is empty, too long, unprintable, absolute, or has an empty or dotted segment.
+    """
+
+    value: str
+
+    def __post_init__(self) -> None:
+        if not self.value.isprintable():
+            raise InvalidValue("key", "an object key has printable characters only")
+        if len(self.value.encode()) > OBJECT_KEY_MAX_BYTES:
+            raise InvalidValue("key", f"an object key has at most {OBJECT_KEY_MAX_BYTES} bytes of UTF-8")
+        if "\\" in self.value or any(segment in {"", ".", ".."} for segment in self.value.split("/")):
+            raise InvalidValue("key", "an object key has no '\\' and no empty, '.' or '..' segment")
+
+    def __str__(self) -> str:
+        return self.value
+
+
+def parse_job_id(text: str) -> JobId:
+    """Read a job id in the canonical form of RFC 9562.
+
+    Raises:
+        InvalidValue: The text is not such an id.
+    """
+    return JobId(_parse_uuid("jobId", text))
+
+
+def parse_execution_id(text: str) -> ExecutionId:
+    """Read an execution id in the canonical form of RFC 9562.
+
+    Raises:
+        InvalidValue: The text is not such an id.
+    """
+    return ExecutionId(_parse_uuid("executionId", text))
+
+
+def _parse_uuid(field: str, text: str) -> UUID:
+    try:
+        parsed = UUID(text)
+    except ValueError:
+        parsed = None
+    if parsed is None or str(parsed) != text.lower():
+        raise InvalidValue(field, "an id is a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057")
+    return parsed
