@@ -46,8 +46,6 @@ class JobSpec:
     max_attempts: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("function_name", "description"):
-            _check_text(name, getattr(self, name) or "")
         _check_encodable("stdin", self.stdin)
         for argument in self.args:
             _check_text("args", argument)
@@ -101,6 +99,16 @@ class SubmissionLimits:
         _check_encodable("stdin", stdin)
         _check_size("stdin", len(stdin.encode()), self.stdin_bytes)
 
+    def check_text(self, name: str, text: str) -> None:
+        """Check a free text, such as a description.
+
+        Raises:
+            InvalidValue: It is too long, or has a NUL character.
+        """
+        _check_text(name, text)
+        if len(text) > self.text_chars:
+            raise InvalidValue(name, f"has at most {self.text_chars} characters")
+
     def check_spec(self, spec: JobSpec) -> None:
         """Check the sizes of all that is submitted beside the code.
 
@@ -116,8 +124,7 @@ class SubmissionLimits:
         if len(spec.tags) > self.tags or any(len(value) > TAG_MAX_CHARS for value in spec.tags.values()):
             raise InvalidValue("tags", f"at most {self.tags} tags of at most {TAG_MAX_CHARS} characters")
         for name in ("function_name", "description"):
-            if len(getattr(spec, name) or "") > self.text_chars:
-                raise InvalidValue(name, f"has at most {self.text_chars} characters")
+            self.check_text(name, getattr(spec, name) or "")
 
 
 def _check_encodable(name: str, text: str) -> None:

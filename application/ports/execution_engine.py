@@ -2,7 +2,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import IO, Self
 
 from application.ports.output_feed import OutputChunk
 from domain.execution import ExecutionResult
@@ -46,8 +46,8 @@ class EngineReport:
     """
 
     result: ExecutionResult
-    stdout: BinaryIO | None = None
-    stderr: BinaryIO | None = None
+    stdout: IO[bytes] | None = None
+    stderr: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
         return self

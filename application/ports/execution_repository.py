@@ -45,6 +45,10 @@ class ExecutionRepository(ABC):
         """
 
     @abstractmethod
+    def abandon(self, execution_id: ExecutionId, now: datetime) -> bool:
+        """End a claimed execution whose lease has run out; return whether it was so."""
+
+    @abstractmethod
     def lost(self, limit: int) -> Sequence[Execution]:
         """Return claimed executions that have not ended and whose lease has, the oldest first."""
 

@@ -9,7 +9,7 @@ class JobRepository(ABC):
 
     @abstractmethod
     def add(self, job: Job) -> None:
-        """Store a new job."""
+        """Store a new job; one that is stored already stays as it is, for a transaction may run again."""
 
     @abstractmethod
     def get(self, job_id: JobId) -> Job | None:

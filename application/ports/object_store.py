@@ -1,5 +1,5 @@
 from abc import ABC, abstractmethod
-from typing import BinaryIO
+from typing import IO
 
 from domain.values import ObjectKey
 
@@ -11,7 +11,7 @@ class ObjectStore(ABC):
     """
 
     @abstractmethod
-    def put(self, key: ObjectKey, content: bytes | BinaryIO, content_type: str) -> None:
+    def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:
         """Store an object, whole or not at all; one that has the key already is replaced.
 
         A stream is read from where it stands to its end, in pieces.

@@ -11,7 +11,7 @@ class ProjectRepository(ABC):
 
     @abstractmethod
     def get(self, reference: ProjectId | ProjectName) -> Project | None:
-        """Return a project that is not deleted, or None if there is none of that id or name."""
+        """Return the project of that id, whatever its status, or of that name, if it is not deleted."""
 
     @abstractmethod
     def get_or_add(self, name: ProjectName, description: str | None, now: datetime) -> Project:

@@ -44,7 +44,8 @@ class UnitOfWork(ABC):
 
         The work is run again from its start when the database chose it as a deadlock's victim or somebody
         else's write made it void, so it must do nothing but read and write through the transaction: no
-        network, no clock, no new ids. It may find that its own first run was committed after all.
+        network, no clock, no new job or execution ids. It may find that its own first run was committed
+        after all.
 
         Raises:
             DependencyUnavailable: The database is out of reach, full, or the conflict does not end.

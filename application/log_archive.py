@@ -1,0 +1,123 @@
+import base64
+import codecs
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import IO, Any
+
+from application.errors import StorageUnavailable
+from application.ports.execution_engine import EngineReport
+from application.ports.object_store import ObjectStore
+from application.retrying import Retrying
+from domain.execution import ExecutionResult, Output
+from domain.job import Job
+from domain.job_lifecycle import JobStatus, Reason
+from domain.values import ExecutionId, ObjectKey
+
+logger = logging.getLogger("service_server.executions")
+
+LOG_PREFIX = "logs/"
+_PIECE_BYTES = 48 * 1024  # a multiple of three, so that pieces of base64 join without padding
+_IN_MEMORY_BYTES = 256 * 1024
+
+
+class LogArchive:
+    """Writes the log object of an execution: a JSON document with the figures and all that was written.
+
+    `stdout` and `stderr` are text, in which U+FFFD stands for what is not UTF-8; a stream that has such bytes
+    is there a second time, exact, as `stdout_base64` or `stderr_base64`. Output passes through in pieces, so
+    memory stays flat whatever the program wrote.
+    """
+
+    def __init__(self, log_store: ObjectStore, retrying: Retrying) -> None:
+        self._log_store = log_store
+        self._retrying = retrying
+
+    def archive(self, job: Job, execution_id: ExecutionId, report: EngineReport) -> ExecutionResult:
+        """Store the log and return the result with its key.
+
+        A result whose engine wrote the log itself is returned as it is. Where the log cannot be stored the
+        execution has FAILED, whatever its program did.
+        """
+        result = report.result
+        if result.log_key is not None:
+            return result
+        key = ObjectKey(f"{LOG_PREFIX}{execution_id}.json")
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as document:
+            for piece in _document(_figures(job, execution_id, result), report):
+                document.write(piece)
+            try:
+                self._retrying(lambda: self._put(key, document))
+            except StorageUnavailable:
+                logger.exception("the log of execution %s is lost", execution_id)
+                return _without_log(result)
+        return replace(result, log_key=key)
+
+    def _put(self, key: ObjectKey, document: IO[bytes]) -> None:
+        document.seek(0)
+        self._log_store.put(key, document, "application/json")
+
+
+def _without_log(result: ExecutionResult) -> ExecutionResult:
+    if result.status is JobStatus.CANCELLED:
+        return result
+    return replace(
+        result,
+        status=JobStatus.FAILED,
+        reason=Reason.STORAGE_ERROR,
+        error_message="The program ended, but its log could not be stored.",
+    )
+
+
+def _figures(job: Job, execution_id: ExecutionId, result: ExecutionResult) -> Mapping[str, Any]:
+    resource = result.resource
+    return {
+        "job_id": str(job.id),
+        "execution_id": str(execution_id),
+        "code_key": job.spec.code_key.value,
+        "status": result.status,
+        "reason": result.reason,
+        "exit_code": result.exit_code,
+        "signal": result.signal,
+        "execution_time_ms": resource and resource.execution_time_ms,
+        "cpu_time_ms": resource and resource.cpu_time_ms,
+        "cpu_percent": resource and resource.cpu_percent,
+        "memory_mb": resource and resource.memory_mb,
+        "error_message": result.error_message,
+        "stdout_bytes": result.stdout.total_bytes,
+        "stderr_bytes": result.stderr.total_bytes,
+    }
+
+
+def _document(figures: Mapping[str, Any], report: EngineReport) -> Iterator[bytes]:
+    yield json.dumps(figures).encode()[:-1]
+    yield from _stream("stdout", report.stdout, report.result.stdout)
+    yield from _stream("stderr", report.stderr, report.result.stderr)
+    yield b"}"
+
+
+def _stream(name: str, whole: IO[bytes] | None, inline: Output) -> Iterator[bytes]:
+    if whole is None:
+        yield f', "{name}": {json.dumps(inline.text)}'.encode()
+        return
+    yield f', "{name}": "'.encode()
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    is_exact = True
+    for piece in _pieces(whole):
+        text = decoder.decode(piece)
+        is_exact = is_exact and "\N{REPLACEMENT CHARACTER}" not in text
+        yield json.dumps(text).encode()[1:-1]
+    tail = decoder.decode(b"", final=True)
+    yield json.dumps(tail).encode()[1:-1] + b'"'
+    if not is_exact or tail:
+        yield f', "{name}_base64": "'.encode()
+        yield from map(base64.b64encode, _pieces(whole))
+        yield b'"'
+
+
+def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
+    stream.seek(0)
+    while piece := stream.read(_PIECE_BYTES):
+        yield piece

@@ -1,0 +1,42 @@
+from application.loading import job_with_project
+from application.outgoing import Outgoing
+from application.ports.clock import Clock
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.views import JobView
+from domain.job_lifecycle import JobStatus
+from domain.values import JobId
+
+
+class CancelJob:
+    """End a job that has not ended.
+
+    An execution that waits is ended with it; one that a worker holds is stopped by that worker, which learns
+    of it from the event, or from its next renewal of the lease.
+    """
+
+    def __init__(self, unit_of_work: UnitOfWork, outgoing: Outgoing, clock: Clock) -> None:
+        self._unit_of_work = unit_of_work
+        self._outgoing = outgoing
+        self._clock = clock
+
+    def __call__(self, job_id: JobId) -> JobView:
+        """Cancel the job.
+
+        Raises:
+            NotFound: There is no such job.
+            JobTransitionRefused: It has ended already.
+        """
+        now = self._clock.now()
+
+        def work(transaction: Transaction) -> JobView:
+            before, project = job_with_project(transaction, job_id)
+            if before.status is JobStatus.CANCELLED and before.completed_at == now:
+                return JobView.of(before, project.name)  # the first run's commit was not heard of
+            after, events = before.cancel(now)
+            transaction.jobs.replace(before, after)
+            if after.current_execution_id is not None:
+                transaction.executions.end(after.current_execution_id, None, now)
+            self._outgoing.add(transaction, events)
+            return JobView.of(after, project.name)
+
+        return self._unit_of_work.run(work)

@@ -1,0 +1,39 @@
+from application.errors import Conflict, NotFound
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.project import Project, ProjectStatus, ProjectTrigger
+from domain.values import parse_project_reference
+
+
+class ChangeProject:
+    """Archive, restore or delete a project.
+
+    An archived project keeps its history and takes no new work; what runs in it runs to its end. A deleted
+    one is gone from every list and its name is free again; its jobs can still be read by their ids. It
+    cannot be deleted while one of its jobs runs.
+    """
+
+    def __init__(self, unit_of_work: UnitOfWork) -> None:
+        self._unit_of_work = unit_of_work
+
+    def __call__(self, name_or_id: str, trigger: ProjectTrigger) -> Project:
+        """Return the project as it is then.
+
+        Raises:
+            InvalidValue: What names the project can be neither a name nor an id.
+            NotFound: There is no such project.
+            ProjectTransitionRefused: Its status forbids the trigger.
+            Conflict: It is to be deleted, and has a running job.
+        """
+        reference = parse_project_reference(name_or_id)
+
+        def work(transaction: Transaction) -> Project:
+            before = transaction.projects.get(reference)
+            if before is None or before.status is ProjectStatus.DELETED:
+                raise NotFound("project", reference)
+            after = before.apply(trigger)
+            if after.status is ProjectStatus.DELETED and transaction.projects.has_running_jobs(before.id):
+                raise Conflict(f"project '{before.name}' has running jobs; cancel them first")
+            transaction.projects.replace(before, after)
+            return after
+
+        return self._unit_of_work.run(work)

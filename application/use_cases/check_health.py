@@ -1,0 +1,67 @@
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+
+from application.errors import DependencyUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyHealth:
+    """Whether a part of the service answers, why not, and how long it took, in milliseconds."""
+
+    name: str
+    is_healthy: bool
+    detail: str | None
+    took_ms: float
+
+
+class CheckHealth:
+    """Ask every part of the service whether it answers: all at once, each with a short time to do so.
+
+    The answer is kept for a moment, so that being asked often costs nothing.
+    """
+
+    def __init__(self, checks: Mapping[str, Callable[[], None]], timeout_s: float, kept_s: float) -> None:
+        self._checks = checks
+        self._timeout_s = timeout_s
+        self._kept_s = kept_s
+        self._pool = ThreadPoolExecutor(max_workers=len(checks), thread_name_prefix="health")
+        self._running: dict[str, Future[DependencyHealth]] = {}
+        self._lock = Lock()
+        self._kept: Sequence[DependencyHealth] = ()
+        self._kept_until = 0.0
+
+    def __call__(self) -> Sequence[DependencyHealth]:
+        """Return the health of each part."""
+        with self._lock:
+            if time.monotonic() >= self._kept_until:
+                self._kept = self._ask()
+                self._kept_until = time.monotonic() + self._kept_s
+            return self._kept
+
+    def _ask(self) -> Sequence[DependencyHealth]:
+        deadline = time.monotonic() + self._timeout_s
+        for name, check in self._checks.items():
+            asked = self._running.get(name)
+            if asked is None or asked.done():  # one that hangs is not asked again
+                self._running[name] = self._pool.submit(_health, name, check)
+        return [self._answer(name, deadline) for name in self._checks]
+
+    def _answer(self, name: str, deadline: float) -> DependencyHealth:
+        try:
+            return self._running[name].result(max(deadline - time.monotonic(), 0))
+        except TimeoutError:
+            detail = f"no answer within {self._timeout_s:g} s"
+            return DependencyHealth(name, is_healthy=False, detail=detail, took_ms=self._timeout_s * 1000)
+
+
+def _health(name: str, check: Callable[[], None]) -> DependencyHealth:
+    begin = time.monotonic()
+    try:
+        check()
+        detail = None
+    except DependencyUnavailable as error:
+        detail = str(error)
+    return DependencyHealth(name, detail is None, detail, (time.monotonic() - begin) * 1000)

@@ -1,0 +1,60 @@
+import logging
+from dataclasses import replace
+
+from application.errors import NotFound
+from application.outgoing import Outgoing
+from application.ports.clock import Clock
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.execution import ExecutionResult
+from domain.job_lifecycle import JobStatus, Reason
+from domain.values import ExecutionId
+
+logger = logging.getLogger("service_server.executions")
+
+
+class CompleteExecution:
+    """Record how an execution ended, and end its job with it.
+
+    The first result of a job's current execution counts. One that comes late, twice, or from an execution
+    that has been replaced changes nothing and is no error. A job that was cancelled stays so; what its
+    program had written by then is kept with the execution.
+    """
+
+    def __init__(self, unit_of_work: UnitOfWork, outgoing: Outgoing, clock: Clock) -> None:
+        self._unit_of_work = unit_of_work
+        self._outgoing = outgoing
+        self._clock = clock
+
+    def __call__(self, execution_id: ExecutionId, result: ExecutionResult) -> bool:
+        """Complete the execution; return whether its result was the one that counted.
+
+        Raises:
+            NotFound: There is no such execution.
+        """
+        now = self._clock.now()
+
+        def work(transaction: Transaction) -> bool:
+            execution = transaction.executions.get(execution_id)
+            before = None if execution is None else transaction.jobs.get(execution.job_id)
+            if execution is None or before is None:
+                raise NotFound("execution", execution_id)
+            if execution.result is not None or before.current_execution_id != execution_id:
+                return False
+            after, events = before.complete(execution_id, result, now)
+            if events:
+                transaction.jobs.replace(before, after)
+                transaction.executions.end(execution_id, result, now)
+                self._outgoing.add(transaction, events)
+            elif before.status is JobStatus.CANCELLED:
+                kept = replace(result, status=JobStatus.CANCELLED, reason=Reason.CANCELLED)
+                transaction.executions.end(execution_id, kept, now)
+            return bool(events)
+
+        counted = self._unit_of_work.run(work)
+        logger.info(
+            "execution %s ended as %s%s",
+            execution_id,
+            result.status,
+            "" if counted else "; its job had ended",
+        )
+        return counted

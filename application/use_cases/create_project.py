@@ -1,0 +1,31 @@
+from application.ports.clock import Clock
+from application.ports.unit_of_work import UnitOfWork
+from domain.project import Project
+from domain.submission import SubmissionLimits
+from domain.values import ProjectName
+
+
+class CreateProject:
+    """Get the project of a name, or make it: the same name twice is one project.
+
+    A description is kept when the project is made; one that exists keeps its own.
+    """
+
+    def __init__(self, unit_of_work: UnitOfWork, clock: Clock, submission_limits: SubmissionLimits) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+        self._submission_limits = submission_limits
+
+    def __call__(self, name: str, description: str | None) -> Project:
+        """Return the project.
+
+        Raises:
+            InvalidValue: The name or the description breaks its rule.
+        """
+        project_name = ProjectName(name)
+        if description is not None:
+            self._submission_limits.check_text("description", description)
+        now = self._clock.now()
+        return self._unit_of_work.run(
+            lambda transaction: transaction.projects.get_or_add(project_name, description, now)
+        )

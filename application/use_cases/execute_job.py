@@ -1,0 +1,57 @@
+from application.loading import job_with_project
+from application.outgoing import Outgoing
+from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.views import JobView
+from domain.submission import SubmissionLimits
+from domain.values import ExecutionId, JobId
+
+
+class ExecuteJob:
+    """Have a PENDING job run.
+
+    The answer does not wait for the engine: the job is RUNNING from here on, and an execution waits for a
+    worker. An archived project takes no new work.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        outgoing: Outgoing,
+        clock: Clock,
+        ids: IdGenerator,
+        submission_limits: SubmissionLimits,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._outgoing = outgoing
+        self._clock = clock
+        self._ids = ids
+        self._submission_limits = submission_limits
+
+    def __call__(self, job_id: JobId, stdin: str | None = None) -> JobView:
+        """Start the job; `stdin`, if given, is read by the program instead of the job's own.
+
+        Raises:
+            InvalidValue: The stdin is too large or cannot be encoded.
+            NotFound: There is no such job.
+            JobTransitionRefused: It runs already, or has ended.
+            ProjectTransitionRefused: Its project takes no new work.
+        """
+        if stdin is not None:
+            self._submission_limits.check_stdin(stdin)
+        execution_id = ExecutionId(self._ids.new())
+        now = self._clock.now()
+
+        def work(transaction: Transaction) -> JobView:
+            before, project = job_with_project(transaction, job_id)
+            if before.current_execution_id == execution_id:  # the first run's commit was not heard of
+                return JobView.of(before, project.name, transaction.executions.get(execution_id))
+            project.ensure_takes_work()
+            after, execution, events = before.start(execution_id, stdin, now)
+            transaction.jobs.replace(before, after)
+            transaction.executions.add(execution)
+            self._outgoing.add(transaction, events)
+            return JobView.of(after, project.name, execution)
+
+        return self._unit_of_work.run(work)

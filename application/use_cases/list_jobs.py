@@ -1,0 +1,64 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from application.commands import ListJobsQuery
+from application.ports.job_queries import JobQueries
+from application.ports.unit_of_work import UnitOfWork
+from application.views import Cursor, JobFilter, JobView
+from domain.errors import InvalidValue
+from domain.project import ProjectStatus
+from domain.values import ProjectId, parse_project_reference
+
+MAX_LIMIT = 1_000
+DEFAULT_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Jobs, newest first, and where the next page begins if there is one."""
+
+    jobs: Sequence[JobView]
+    next: Cursor | None
+
+
+class ListJobs:
+    """List jobs, newest first, page by page. A project that does not exist has none."""
+
+    def __init__(self, unit_of_work: UnitOfWork, queries: JobQueries) -> None:
+        self._unit_of_work = unit_of_work
+        self._queries = queries
+
+    def __call__(self, query: ListJobsQuery) -> JobPage:
+        """Return a page of jobs.
+
+        Raises:
+            InvalidValue: The limit is out of range, or the project cannot be a project's name.
+        """
+        if not 1 <= query.limit <= MAX_LIMIT:
+            raise InvalidValue("limit", f"must be from 1 to {MAX_LIMIT}")
+        project_id = None
+        if query.project is not None:
+            project_id = self._project_id(query.project)
+            if project_id is None:
+                return JobPage((), None)
+        jobs = self._queries.page(
+            JobFilter(
+                limit=query.limit + 1,
+                project_id=project_id,
+                statuses=query.statuses,
+                language=query.language,
+                tags=query.tags,
+                created_after=query.created_after,
+                created_before=query.created_before,
+                cursor=query.cursor,
+            )
+        )
+        if len(jobs) <= query.limit:
+            return JobPage(jobs, None)
+        last = jobs[query.limit - 1]
+        return JobPage(jobs[: query.limit], Cursor(last.created_at, last.job_id))
+
+    def _project_id(self, text: str) -> ProjectId | None:
+        reference = parse_project_reference(text)
+        project = self._unit_of_work.run(lambda transaction: transaction.projects.get(reference))
+        return None if project is None or project.status is ProjectStatus.DELETED else project.id

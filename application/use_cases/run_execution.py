@@ -1,0 +1,132 @@
+import logging
+from collections.abc import Callable
+
+from application.errors import DependencyUnavailable
+from application.held_executions import HeldExecutions
+from application.log_archive import LogArchive
+from application.ports.execution_engine import (
+    EngineReport,
+    ExecutionEngine,
+    ExecutionObserver,
+    ExecutionRequest,
+)
+from application.ports.output_feed import OutputChunk, OutputFeed
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.retrying import Retrying
+from application.use_cases.complete_execution import CompleteExecution
+from domain.execution import Execution, ExecutionResult
+from domain.job import Job
+from domain.job_lifecycle import JobStatus, Reason
+from domain.values import ExecutionId
+
+logger = logging.getLogger("service_server.executions")
+
+
+class RunExecution:
+    """Claim the execution that has waited longest among the most urgent, run it, and complete it.
+
+    That an execution waits is told by a message, and the message is only a hint: which one waits, and
+    whether it still does, the database knows. The claim is a lease that `RenewLeases` extends while the
+    program runs; whoever loses it can no longer write. The log is stored before the job ends, so a job that
+    succeeded has its log.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        engine: ExecutionEngine,
+        log_archive: LogArchive,
+        output_feed: OutputFeed,
+        held: HeldExecutions,
+        complete_execution: CompleteExecution,
+        retrying: Retrying,
+        worker: str,
+        lease_s: float,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._engine = engine
+        self._log_archive = log_archive
+        self._output_feed = output_feed
+        self._held = held
+        self._complete_execution = complete_execution
+        self._retrying = retrying
+        self._worker = worker
+        self._lease_s = lease_s
+
+    def __call__(self) -> bool:
+        """Run one execution to its end; return False if none waits."""
+        claimed = self._unit_of_work.run(self._claim)
+        if claimed is None:
+            return False
+        job, execution = claimed
+        with self._held.hold(execution.id, job.id):
+            report = self._execute(job, execution)
+            if report is not None:
+                with report:
+                    self._finish(job, execution.id, report)
+        return True
+
+    def _claim(self, transaction: Transaction) -> tuple[Job, Execution] | None:
+        execution = transaction.executions.claim_next(self._worker, self._lease_s)
+        if execution is None:
+            return None
+        job = transaction.jobs.get(execution.job_id)
+        if job is None:
+            raise LookupError(f"execution {execution.id} has no job")
+        return job, execution
+
+    def _execute(self, job: Job, execution: Execution) -> EngineReport | None:
+        request = ExecutionRequest(
+            execution_id=execution.id,
+            job_id=job.id,
+            spec=job.spec,
+            stdin=job.spec.stdin if execution.stdin is None else execution.stdin,
+        )
+        observer = _Observer(self._output_feed, execution.id, lambda: self._acknowledge(job, execution.id))
+        try:
+            return self._engine.execute(request, observer)
+        except Exception:  # whatever an engine's bug raises, the job must end
+            logger.exception("the engine failed on execution %s", execution.id)
+            return EngineReport(ExecutionResult.failed(Reason.INTERNAL, "The engine failed; see its log."))
+        finally:
+            self._output_feed.close(execution.id)
+
+    def _acknowledge(self, job: Job, execution_id: ExecutionId) -> None:
+        is_held = self._unit_of_work.run(
+            lambda transaction: transaction.executions.acknowledge(execution_id, self._worker)
+        )
+        if not is_held:  # cancelled between the claim and the start
+            self._engine.cancel(execution_id, job.id)
+
+    def _finish(self, job: Job, execution_id: ExecutionId, report: EngineReport) -> None:
+        was_stopped = report.result.status is JobStatus.CANCELLED
+        if was_stopped and self._held.is_releasing and self._release(execution_id):
+            logger.info("execution %s was given back", execution_id)
+            return
+        result = self._log_archive.archive(job, execution_id, report)
+        self._retrying(lambda: self._complete_execution(execution_id, result))
+
+    def _release(self, execution_id: ExecutionId) -> bool:
+        return self._unit_of_work.run(
+            lambda transaction: transaction.executions.release(execution_id, self._worker)
+        )
+
+
+class _Observer(ExecutionObserver):
+    """Passes on what an engine observes of one execution."""
+
+    def __init__(
+        self, output_feed: OutputFeed, execution_id: ExecutionId, acknowledge: Callable[[], None]
+    ) -> None:
+        self._output_feed = output_feed
+        self._execution_id = execution_id
+        self._acknowledge = acknowledge
+
+    def started(self) -> None:
+        try:
+            self._acknowledge()
+        except DependencyUnavailable as error:
+            logger.warning("the start of execution %s is not recorded: %s", self._execution_id, error)
+
+    def output(self, chunk: OutputChunk) -> None:
+        self._output_feed.append(self._execution_id, chunk)

@@ -1,0 +1,130 @@
+from application.commands import UploadCodeCommand
+from application.errors import NotFound, Unprocessable
+from application.outgoing import Outgoing
+from application.ports.clock import Clock
+from application.ports.execution_engine import ExecutionEngine
+from application.ports.id_generator import IdGenerator
+from application.ports.object_store import ObjectStore
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.views import JobView
+from domain.errors import DomainError
+from domain.events import Event
+from domain.job import Job
+from domain.language import Language, parse_language
+from domain.limits import LimitPolicy
+from domain.project import Project, ProjectStatus
+from domain.submission import JobSpec, SubmissionLimits
+from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName, parse_project_reference
+
+CODE_CONTENT_TYPE = "text/plain; charset=utf-8"
+
+
+class UploadCode:
+    """Keep source code as a job.
+
+    The code is stored before the job, so that a job without its code cannot exist. A project that is named
+    and does not exist is made; one that is given by an id must exist. An archived project takes no new work.
+    The language must be one that the engine runs here and now.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        code_store: ObjectStore,
+        engine: ExecutionEngine,
+        outgoing: Outgoing,
+        clock: Clock,
+        ids: IdGenerator,
+        limit_policy: LimitPolicy,
+        submission_limits: SubmissionLimits,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._code_store = code_store
+        self._engine = engine
+        self._outgoing = outgoing
+        self._clock = clock
+        self._ids = ids
+        self._limit_policy = limit_policy
+        self._submission_limits = submission_limits
+
+    def __call__(self, command: UploadCodeCommand) -> JobView:
+        """Store the code and its job, and have it executed if the command says so.
+
+        Raises:
+            InvalidValue: A value breaks its rule; nothing was stored.
+            Unprocessable: The language is not available here.
+            NotFound: There is no project of the id.
+            ProjectTransitionRefused: The project takes no new work.
+            DependencyUnavailable: A part of the service is out of reach; there is no job.
+        """
+        language = self._available_language(command.language)
+        code = self._submission_limits.check_code(command.code)
+        reference = parse_project_reference(command.project)
+        job_id = JobId(self._ids.new())
+        execution_id = ExecutionId(self._ids.new())
+        spec = self._spec(command, language, self._code_key(reference, job_id, language))
+        self._submission_limits.check_spec(spec)
+        now = self._clock.now()
+
+        def work(transaction: Transaction) -> JobView:
+            project = (
+                transaction.projects.get_or_add(reference, None, now)
+                if isinstance(reference, ProjectName)
+                else self._existing(transaction, reference)
+            )
+            project.ensure_takes_work()
+            job, events = Job.submit(job_id, project.id, spec, now)
+            execution = None
+            more: tuple[Event, ...] = ()
+            if command.execute:
+                job, execution, more = job.start(execution_id, None, now)
+            transaction.jobs.add(job)
+            if execution is not None:
+                transaction.executions.add(execution)
+            self._outgoing.add(transaction, (*events, *more))
+            return JobView.of(job, project.name, execution)
+
+        self._code_store.put(spec.code_key, code, CODE_CONTENT_TYPE)
+        try:
+            return self._unit_of_work.run(work)
+        except (DomainError, NotFound):
+            self._code_store.delete(spec.code_key)
+            raise
+
+    def _available_language(self, name: str) -> Language:
+        language = parse_language(name)
+        support = next((s for s in self._engine.languages() if s.language == language), None)
+        if support is None:
+            raise Unprocessable("language", f"{language} is not among the languages of this service's engine")
+        if support.unavailable_because is not None:
+            raise Unprocessable("language", f"{language} is unavailable here: {support.unavailable_because}")
+        return language
+
+    def _code_key(self, reference: ProjectId | ProjectName, job_id: JobId, language: Language) -> ObjectKey:
+        name = reference
+        if not isinstance(name, ProjectName):
+            project_id = name
+            name = self._unit_of_work.run(lambda transaction: self._existing(transaction, project_id)).name
+        return ObjectKey(f"{name}/{job_id}{language.extension}")
+
+    @staticmethod
+    def _existing(transaction: Transaction, project_id: ProjectId) -> Project:
+        project = transaction.projects.get(project_id)
+        if project is None or project.status is ProjectStatus.DELETED:
+            raise NotFound("project", project_id)
+        return project
+
+    def _spec(self, command: UploadCodeCommand, language: Language, code_key: ObjectKey) -> JobSpec:
+        return JobSpec(
+            code_key=code_key,
+            language=language,
+            limits=self._limit_policy.resolve(command.limits),
+            function_name=command.function_name,
+            description=command.description,
+            stdin=command.stdin,
+            args=command.args,
+            env=command.env,
+            tags=command.tags,
+            priority=command.priority,
+            max_attempts=command.max_attempts,
+        )
