@@ -1,0 +1,156 @@
+"""The settings of the service: environment variables, and a `.env` file where there is one, read once.
+
+With none of them set, everything runs embedded on this machine. Each part moves on its own: `AWS_RDS_HOST`
+moves the database to MySQL, `AWS_CODE_BUCKET` the code and `AWS_LOG_BUCKET` the logs to S3,
+`SERVICE_SERVER_REDIS_URL` the messages to Redis, `EXECUTION_ENGINE_BASE_URL` the programs to runners, and
+`AWS_ECS_CLUSTER_NAME` the metrics to CloudWatch.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, HttpUrl, SecretStr, create_model, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from domain.limits import STANDARD_BOUNDS, Bounds, LimitPolicy
+from domain.submission import SubmissionLimits
+
+PREFIX = "SERVICE_SERVER_"
+_CONFIG = SettingsConfigDict(
+    env_prefix=PREFIX,
+    env_file=".env",
+    env_ignore_empty=True,
+    extra="ignore",
+    frozen=True,
+    populate_by_name=True,
+)
+_DEVELOPMENT_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
+
+
+def _data_home() -> Path:
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "service-server"
+
+
+class _Limits(BaseSettings):
+    """The default and the maximum of every limit of an execution."""
+
+    model_config = _CONFIG
+
+    def policy(self) -> LimitPolicy:
+        """Return the bounds that these settings make."""
+        return LimitPolicy(
+            {
+                name: Bounds(getattr(self, name), standard.minimum, getattr(self, f"max_{name}"))
+                for name, standard in STANDARD_BOUNDS.items()
+            }
+        )
+
+
+def _limit_fields() -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, standard in STANDARD_BOUNDS.items():
+        fields[name] = (int, Field(standard.default, ge=standard.minimum))
+        fields[f"max_{name}"] = (int, Field(standard.maximum, ge=standard.minimum))
+    # The existing deployment's name for the default of the wall time.
+    fields["timeout_ms"] = (
+        int,
+        Field(STANDARD_BOUNDS["timeout_ms"].default, validation_alias="EXECUTION_ENGINE_TIMEOUT"),
+    )
+    return fields
+
+
+LimitSettings: type[_Limits] = create_model("LimitSettings", __base__=_Limits, **_limit_fields())
+
+
+class Settings(BaseSettings):
+    """Every setting but the limits of executions. Times end in their unit, sizes too."""
+
+    model_config = _CONFIG
+
+    environment: str = Field("development", validation_alias="ENVIRONMENT")
+    debug: bool = Field(default=False, validation_alias="DEBUG")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    # HTTP
+    host: str = Field("127.0.0.1", validation_alias="SERVER_HOST")
+    port: int = Field(8000, validation_alias="SERVER_PORT", ge=0, le=65_535)
+    public_url: HttpUrl | None = None
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    http_threads: int = Field(32, ge=1, le=512)
+    max_body_bytes: int = Field(4 << 20, ge=1_024)
+
+    # What may be submitted
+    max_code_bytes: int = Field(1 << 20, ge=1)
+    max_stdin_bytes: int = Field(1 << 20, ge=0)
+    max_arguments: int = Field(64, ge=0)
+    max_arguments_bytes: int = Field(64 << 10, ge=0, le=128 << 10)
+    max_tags: int = Field(16, ge=0)
+    max_text_chars: int = Field(2_000, ge=0)
+    max_log_read_bytes: int = Field(64 << 20, ge=1)
+
+    # Storage on this machine
+    data_dir: Path = Field(default_factory=_data_home)
+
+    # MySQL
+    rds_host: str | None = Field(None, validation_alias="AWS_RDS_HOST")
+    rds_port: int = Field(3306, validation_alias="AWS_RDS_PORT", ge=1, le=65_535)
+    rds_dbname: str = Field("service_server", validation_alias="AWS_RDS_DBNAME")
+    rds_username: str = Field("service_server", validation_alias="AWS_RDS_USERNAME")
+    rds_password: SecretStr = Field(SecretStr(""), validation_alias="AWS_RDS_PASSWORD")
+    rds_ca_file: Path | None = None
+
+    # S3 and CloudWatch
+    aws_access_key_id: str | None = Field(None, validation_alias="AWS_ACCESS_KEY_ID")
+    aws_secret_access_key: SecretStr | None = Field(None, validation_alias="AWS_SECRET_ACCESS_KEY")
+    aws_session_token: SecretStr | None = Field(None, validation_alias="AWS_SESSION_TOKEN")
+    aws_endpoint_url: str | None = Field(None, validation_alias="AWS_ENDPOINT_URL")
+    code_bucket: str | None = Field(None, validation_alias="AWS_CODE_BUCKET")
+    code_region: str = Field("us-east-1", validation_alias="AWS_CODE_REGION")
+    log_bucket: str | None = Field(None, validation_alias="AWS_LOG_BUCKET")
+    log_region: str = Field("us-east-1", validation_alias="AWS_LOG_REGION")
+    presign_logs: bool = True
+    log_url_expiry_s: int = Field(3_600, ge=60, le=604_800)
+    ecs_cluster_name: str | None = Field(None, validation_alias="AWS_ECS_CLUSTER_NAME")
+
+    # Messages and workers
+    redis_url: SecretStr | None = None
+    worker_threads: int = Field(8, ge=1, le=256)
+    lease_s: float = Field(30, ge=1)
+    renew_every_s: float = Field(10, gt=0)
+    rescue_every_s: float = Field(5, gt=0)
+    announce_after_s: float = Field(2, gt=0)
+    relay_sweep_every_s: float = Field(2, gt=0)
+    relay_left_behind_after_s: float = Field(5, gt=0)
+    drain_s: float = Field(20, ge=0)
+
+    # Engine
+    engine_url: str | None = Field(None, validation_alias="EXECUTION_ENGINE_BASE_URL")
+    inline_output_bytes: int = Field(64 << 10, ge=1_024)
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @property
+    def base_url(self) -> str:
+        """Where clients reach this service, without a slash at the end."""
+        return str(self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def submission_limits(self) -> SubmissionLimits:
+        """How much a caller may submit."""
+        return SubmissionLimits(
+            code_bytes=self.max_code_bytes,
+            stdin_bytes=self.max_stdin_bytes,
+            arguments=self.max_arguments,
+            arguments_bytes=self.max_arguments_bytes,
+            tags=self.max_tags,
+            text_chars=self.max_text_chars,
+        )
+
+    @property
+    def cors_origin_pattern(self) -> str | None:
+        """The origins that development allows beside the configured ones: any on this machine."""
+        return _DEVELOPMENT_ORIGINS if self.environment == "development" and not self.cors_origins else None
