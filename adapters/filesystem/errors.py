@@ -1,0 +1,35 @@
+import errno
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from application.errors import StorageUnavailable
+
+_log = logging.getLogger("service_server.object_store")
+
+_SENTENCES: Mapping[int | None, str] = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the object is larger than a file may be here",
+    errno.EACCES: "its directory does not permit it",
+    errno.EPERM: "its directory does not permit it",
+    errno.EROFS: "its file system is read-only",
+    errno.EIO: "its disk reports an input/output error",
+    errno.EMFILE: "this process has too many open files",
+    errno.ENFILE: "this machine has too many open files",
+    errno.ENOENT: "its directory does not exist",
+    errno.ELOOP: "something other than a directory is where a directory should be",
+    errno.ENOTDIR: "something other than a directory is where a directory should be",
+    errno.EISDIR: "a directory is where the object should be",
+}
+
+
+@contextmanager
+def storage_errors(action: str) -> Iterator[None]:
+    """Turn the operating system's errors into StorageUnavailable: paths go to the log, and no further."""
+    try:
+        yield
+    except OSError as error:
+        sentence = _SENTENCES.get(error.errno, "the operating system refuses")
+        _log.error("%s failed, %s: %s", action, sentence, error)
+        raise StorageUnavailable(sentence) from error

@@ -1,0 +1,35 @@
+"""How the segments of object keys are called on disk.
+
+Most are called what they are. A name that begins with `~` is one that this module made: no segment is taken
+for it, since a segment that itself begins with `~` is renamed too. So two keys never share a file, on a file
+system that tells names apart byte by byte, as Linux's do.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+from domain.values import ObjectKey
+
+MADE = "~"
+# NAME_MAX of Linux: bytes in a file's name.
+_NAME_MAX_BYTES = 255
+# Enough of the segment for people to know it by.
+_KEPT_BYTES = 120
+
+
+def names_on_disk(key: ObjectKey) -> Sequence[str]:
+    """Return a key's directories and, last, its file."""
+    return [_name(segment) for segment in key.value.split("/")]
+
+
+def _name(segment: str) -> str:
+    encoded = segment.encode(errors="surrogatepass")
+    if len(encoded) <= _NAME_MAX_BYTES and _is_plain(segment):
+        return segment
+    kept = encoded[:_KEPT_BYTES].decode(errors="ignore")
+    return f"{MADE}{hashlib.sha256(encoded).hexdigest()}-{kept if kept.isprintable() else ''}"
+
+
+def _is_plain(segment: str) -> bool:
+    """Whether a segment may be a name as it is. A valid key has no dotted one; here nothing hangs on that."""
+    return segment.isprintable() and segment not in {"", ".", ".."} and not segment.startswith(MADE)

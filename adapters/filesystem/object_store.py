@@ -1,0 +1,76 @@
+import io
+import os
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+from adapters.filesystem.errors import storage_errors
+from adapters.filesystem.names import MADE, names_on_disk
+from adapters.filesystem.tree import Tree
+from application.errors import NotFound, StorageUnavailable, Unprocessable
+from application.ports.object_store import ObjectStore
+from domain.values import ObjectKey
+
+# A writer that has not written for so long did not live to finish.
+_ABANDONED_AFTER_S = 600
+
+
+class FilesystemObjectStore(ObjectStore):
+    """Objects as files in a directory, which several processes may share.
+
+    An object is a regular file; a link, a FIFO or a device in its place is none. Unlike in S3, a key cannot
+    be the beginning of another one's path: `a` and `a/b` exclude each other.
+
+    Args:
+        directory: Where the objects are. It is made if it is missing.
+        base_url: Where this service is reached; its log endpoint is an object's address.
+        durable: Whether an object survives a power failure as soon as it is stored. This waits for the disk
+            twice, half a millisecond on a solid-state drive; without it, what was stored in the seconds
+            before may be lost.
+
+    Raises:
+        StorageUnavailable: The directory cannot be made or written to.
+    """
+
+    def __init__(self, directory: Path, base_url: str, *, durable: bool = True) -> None:
+        self._directory = directory
+        self._base_url = base_url.rstrip("/")
+        self._tree = Tree(directory, incoming=f"{MADE}incoming", durable=durable)
+        with storage_errors("opening the object store"):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._tree.remove_drafts(untouched_s=_ABANDONED_AFTER_S)
+
+    def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:  # noqa: ARG002  (the type matters to HTTP stores only)
+        """Store an object, whole or not at all."""
+        stream = io.BytesIO(content) if isinstance(content, bytes) else content
+        with storage_errors(f"storing object '{key}'"):
+            self._tree.write(names_on_disk(key), stream)
+
+    def get(self, key: ObjectKey, max_bytes: int) -> bytes:
+        """Return an object's content."""
+        with storage_errors(f"reading object '{key}'"):
+            content = self._tree.read(names_on_disk(key), max_bytes)
+        if content is None:
+            raise NotFound("object", key)
+        if len(content) > max_bytes:
+            raise Unprocessable("key", f"object '{key}' is larger than {max_bytes} bytes")
+        return content
+
+    def delete(self, key: ObjectKey) -> None:
+        """Remove an object; one that does not exist is no error."""
+        with storage_errors(f"removing object '{key}'"):
+            self._tree.remove(names_on_disk(key))
+
+    def url(self, key: ObjectKey) -> str:
+        """Return the address of the object in this service's own API."""
+        return f"{self._base_url}/api/log?log_key={quote(key.value, safe='')}"
+
+    def check(self) -> None:
+        """Find out whether the directory is there, writable, and has room."""
+        with storage_errors("checking the object store"):
+            space = os.statvfs(self._directory)
+            is_writable = os.access(self._directory, os.W_OK | os.X_OK, effective_ids=True)
+        if not is_writable:
+            raise StorageUnavailable("its directory does not permit it")
+        if not space.f_bavail or (space.f_files and not space.f_favail):  # some systems count no files
+            raise StorageUnavailable("the disk is full")

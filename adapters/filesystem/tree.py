@@ -1,0 +1,171 @@
+"""Files below a directory, reached in a way that nothing planted in it can lead out of it.
+
+Every step is relative to the descriptor of the directory before it and follows no symbolic link, so that a
+path cannot change its meaning between a check and its use.
+"""
+
+import errno
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Without O_NONBLOCK, opening a FIFO waits for its other end.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CHUNK_BYTES = 1 << 20
+# What the system says when a path leads to no file: ELOOP of a link, ENXIO of a socket.
+_NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
+# A directory that is removed while a file is on its way into it is made anew this often.
+_ATTEMPTS = 3
+
+
+class Tree:
+    """A directory whose files are replaced whole.
+
+    Args:
+        root: An existing directory. It may be reached through symbolic links; nothing below it may.
+        incoming: The name of the directory below the root where files are written before they appear.
+        durable: Whether a file that `write` returned from survives a power failure.
+    """
+
+    def __init__(self, root: Path, incoming: str, *, durable: bool) -> None:
+        self._root = root
+        self._incoming = (incoming,)
+        self._durable = durable
+
+    @contextmanager
+    def directory(self, names: Sequence[str], *, create: bool = False) -> Iterator[int]:
+        """Open a directory below the root; give its descriptor.
+
+        Raises:
+            OSError: FileNotFoundError if it is missing, NotADirectoryError if a link or a file is in its way.
+        """
+        descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for name in names:
+                below = self._open_below(descriptor, name, create=create)
+                os.close(descriptor)
+                descriptor = below
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def write(self, names: Sequence[str], content: IO[bytes]) -> None:
+        """Store a file, whole or not at all, in place of whatever is there but a directory.
+
+        Raises:
+            OSError: It could not be stored; what was there still is.
+        """
+        *parents, name = names
+        with self.directory(self._incoming, create=True) as incoming:
+            draft = uuid4().hex
+            try:
+                self._write_draft(incoming, draft, content)
+                self._publish(incoming, draft, parents, name)
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    os.unlink(draft, dir_fd=incoming)
+                raise
+
+    def read(self, names: Sequence[str], max_bytes: int) -> bytes | None:
+        """Return a file's content, cut after one byte more than `max_bytes`; None if there is no such file.
+
+        Raises:
+            OSError: It could not be read.
+        """
+        *parents, name = names
+        try:
+            with self.directory(parents) as parent:
+                descriptor = os.open(name, _READ, dir_fd=parent)
+        except OSError as error:
+            self._expect_no_file(error)
+            return None
+        try:
+            return _read_regular(descriptor, max_bytes)
+        finally:
+            os.close(descriptor)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove a file, or a link in its place, if it is there.
+
+        Raises:
+            OSError: It could not be removed.
+        """
+        *parents, name = names
+        try:
+            with self.directory(parents) as parent:
+                os.unlink(name, dir_fd=parent)
+                self._sync(parent)
+        except OSError as error:
+            self._expect_no_file(error)
+
+    def remove_drafts(self, untouched_s: float) -> None:
+        """Remove what writers that did not live to finish have left, once nobody wrote to it for so long.
+
+        Raises:
+            OSError: The drafts could not be listed or removed.
+        """
+        with self.directory(self._incoming, create=True) as incoming, os.scandir(incoming) as drafts:
+            for draft in drafts:
+                with suppress(FileNotFoundError, IsADirectoryError):
+                    if time.time() - draft.stat(follow_symlinks=False).st_mtime > untouched_s:
+                        os.unlink(draft.name, dir_fd=incoming)
+
+    def _open_below(self, parent: int, name: str, *, create: bool) -> int:
+        try:
+            return os.open(name, _DIRECTORY, dir_fd=parent)
+        except FileNotFoundError:
+            if not create:
+                raise
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=parent)
+        self._sync(parent)
+        return os.open(name, _DIRECTORY, dir_fd=parent)
+
+    def _write_draft(self, incoming: int, draft: str, content: IO[bytes]) -> None:
+        descriptor = os.open(draft, _CREATE, 0o600, dir_fd=incoming)
+        with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123  (a descriptor has no path)
+            while chunk := content.read(_CHUNK_BYTES):
+                _write_all(file.fileno(), chunk)
+            self._sync(descriptor)
+
+    def _publish(self, incoming: int, draft: str, parents: Sequence[str], name: str) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self.directory(parents, create=True) as parent:
+                    os.rename(draft, name, src_dir_fd=incoming, dst_dir_fd=parent)
+                    self._sync(parent)
+                    return
+            except FileNotFoundError:
+                if attempt == _ATTEMPTS:
+                    raise
+
+    def _expect_no_file(self, error: OSError) -> None:
+        """Raise an error, unless it says that a file is missing while the root is there."""
+        if error.errno not in _NO_FILE:
+            raise error
+        self._root.stat()
+
+    def _sync(self, descriptor: int) -> None:
+        if self._durable:
+            os.fsync(descriptor)
+
+
+def _read_regular(descriptor: int, max_bytes: int) -> bytes | None:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read(min(status.st_size, max_bytes) + 1)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

@@ -1,0 +1,87 @@
+import logging
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Self
+
+import psutil
+
+from adapters.host_metrics.samples import Sample, Samples
+from application.ports.clock import Clock
+from application.ports.cluster_metrics import ClusterMetrics, MetricPoint
+
+_METRIC_NAMES = ("CPUUtilization", "MemoryUtilization")
+# CPU utilization is measured between two looks; right after the start there is only a short while to measure.
+_FIRST_INTERVAL_S = 0.1
+
+_log = logging.getLogger("service_server.host_metrics")
+
+
+class HostClusterMetrics(ClusterMetrics):
+    """How busy this machine is, sampled on a thread of its own between `start` and `stop`.
+
+    Args:
+        clock: What the samples' times are read from.
+        cluster: The name that this machine answers to; None for every name, since where there is one machine
+            there is no other cluster.
+        interval_s: The time between two samples, in seconds. The shortest period is 10 s.
+    """
+
+    def __init__(self, clock: Clock, cluster: str | None = None, interval_s: float = 5.0) -> None:
+        self._clock = clock
+        self._cluster = cluster
+        self._interval_s = interval_s
+        self._samples = Samples(interval_s)
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Take a first sample, of memory, and keep sampling. Started twice is started once."""
+        if self._thread is not None:
+            return
+        self._stopped.clear()
+        self._sample(with_cpu=False)
+        self._thread = threading.Thread(target=self._run, name="service_server.host_metrics", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop sampling and wait for the thread. What was sampled can still be read."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def utilization(self, cluster: str, minutes: int, period_s: int) -> Sequence[MetricPoint]:
+        """Return the points of the last minutes, ascending; none for another cluster."""
+        if not self._is_known(cluster):
+            return []
+        now = self._clock.now()
+        return self._samples.averages(now - timedelta(minutes=minutes), now, period_s)
+
+    def metric_names(self, cluster: str) -> Sequence[str]:
+        """Return the names of what is measured, sorted; none for another cluster."""
+        return _METRIC_NAMES if self._is_known(cluster) else ()
+
+    def _is_known(self, cluster: str) -> bool:
+        return self._cluster in {None, cluster}
+
+    def _run(self) -> None:
+        psutil.cpu_percent()  # the first look only begins the interval
+        wait_s = _FIRST_INTERVAL_S
+        while not self._stopped.wait(wait_s):
+            self._sample(with_cpu=True)
+            wait_s = self._interval_s
+
+    def _sample(self, *, with_cpu: bool) -> None:
+        try:
+            cpu = psutil.cpu_percent() if with_cpu else None
+            self._samples.add(Sample(self._clock.now(), cpu, psutil.virtual_memory().percent))
+        except (OSError, psutil.Error) as error:
+            _log.warning("this machine could not be measured: %s", error)

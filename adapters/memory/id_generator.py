@@ -1,0 +1,17 @@
+import itertools
+from uuid import UUID
+
+from application.ports.id_generator import IdGenerator
+
+_FIRST = UUID("00000000-0000-7000-8000-000000000000").int
+
+
+class MemoryIdGenerator(IdGenerator):
+    """Counted identifiers, in the form of UUIDs of version 7: the same in every run."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def new(self) -> UUID:
+        """Return the next identifier."""
+        return UUID(int=_FIRST + next(self._numbers))
