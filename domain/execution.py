@@ -10,6 +10,8 @@ from domain.values import ExecutionId, JobId, ObjectKey
 
 # A claim that its worker did not survive is followed by another at most this often.
 MAX_CLAIMS = 3
+# How the holder of a claim begins that an engine, and not a worker, has: it reports the end itself.
+ENGINE_CLAIM = "engine:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,11 @@ class Execution:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     result: ExecutionResult | None = None
+
+    @property
+    def is_entrusted(self) -> bool:
+        """Whether an engine has taken the execution over and will report its end itself."""
+        return self.claimed_by is not None and self.claimed_by.startswith(ENGINE_CLAIM)
 
     def may_run_again(self, max_attempts: int) -> bool:
         """Whether the job may have another attempt after this one lost its worker.

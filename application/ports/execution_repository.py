@@ -34,6 +34,13 @@ class ExecutionRepository(ABC):
         """Record that the engine has started the program; return whether the worker still holds it."""
 
     @abstractmethod
+    def entrust(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
+        """Hand a held execution over to an engine that will report its end itself.
+
+        The claim becomes the engine's, with a lease of its own; return whether the worker still held it.
+        """
+
+    @abstractmethod
     def release(self, execution_id: ExecutionId, worker: str) -> bool:
         """Give a held execution back, to wait as if it had never been claimed; return whether it was held."""
 

@@ -1,5 +1,5 @@
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from application.errors import NotFound
 from application.outgoing import Outgoing
@@ -10,6 +10,14 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.executions")
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The message that a result came with: who sent it, and the id that they gave it."""
+
+    source: str
+    message_id: str
 
 
 class CompleteExecution:
@@ -25,8 +33,12 @@ class CompleteExecution:
         self._outgoing = outgoing
         self._clock = clock
 
-    def __call__(self, execution_id: ExecutionId, result: ExecutionResult) -> bool:
+    def __call__(
+        self, execution_id: ExecutionId, result: ExecutionResult, receipt: Receipt | None = None
+    ) -> bool:
         """Complete the execution; return whether its result was the one that counted.
+
+        A receipt that was seen before makes the result a duplicate, whatever it says.
 
         Raises:
             NotFound: There is no such execution.
@@ -34,6 +46,8 @@ class CompleteExecution:
         now = self._clock.now()
 
         def work(transaction: Transaction) -> bool:
+            if receipt and not transaction.inbox.add(receipt.source, receipt.message_id, now):
+                return False
             execution = transaction.executions.get(execution_id)
             before = None if execution is None else transaction.jobs.get(execution.job_id)
             if execution is None or before is None:

@@ -8,7 +8,7 @@ from application.ports.message_publisher import MessagePublisher
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.events import Event, ExecutionRequested
 from domain.execution import Execution, ExecutionResult
-from domain.job_lifecycle import Reason
+from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.executions")
@@ -16,13 +16,18 @@ logger = logging.getLogger("service_server.executions")
 _LOST = ExecutionResult.failed(
     Reason.WORKER_LOST, "The worker that ran the program was lost, and the program is not run a second time."
 )
+_UNREPORTED = ExecutionResult(
+    status=JobStatus.TIMEOUT,
+    reason=Reason.WALL_TIME_LIMIT,
+    error_message="The engine took the program and did not report its end in time.",
+)
 
 
 class RescueExecutions:
     """See to executions that nobody sees to.
 
     One whose lease has run out lost its worker: its job gets a new execution if it may have one, and has
-    FAILED with the reason worker_lost if not. One that has waited unclaimed for long is announced again, for
+    FAILED with the reason worker_lost if not; one that was entrusted to an engine has run out of time. One that has waited unclaimed for long is announced again, for
     the message that announced it may be lost. Any number of processes may sweep at once: the first write
     counts.
     """
@@ -67,17 +72,18 @@ class RescueExecutions:
                 return
             execution: Execution | None = None
             events: tuple[Event, ...]
+            result = _UNREPORTED if lost.is_entrusted else _LOST
             if lost.may_run_again(before.spec.max_attempts):
                 after, execution, events = before.retry(lost, next_id, now)
             else:
-                after, events = before.complete(lost.id, _LOST, now)
+                after, events = before.complete(lost.id, result, now)
             if not events:
                 return
             transaction.jobs.replace(before, after)
             if execution is not None:
                 transaction.executions.add(execution)
             else:
-                transaction.executions.end(lost.id, _LOST, now)
+                transaction.executions.end(lost.id, result, now)
             self._outgoing.add(transaction, events)
 
         self._unit_of_work.run(work)

@@ -14,12 +14,15 @@ from application.ports.output_feed import OutputChunk, OutputFeed
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retrying import Retrying
 from application.use_cases.complete_execution import CompleteExecution
-from domain.execution import Execution, ExecutionResult
+from domain.execution import ENGINE_CLAIM, Execution, ExecutionResult
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.executions")
+
+# How long after the program's own time an engine may take to report its end, in seconds.
+REPORT_GRACE_S = 30.0
 
 
 class RunExecution:
@@ -61,7 +64,9 @@ class RunExecution:
         job, execution = claimed
         with self._held.hold(execution.id, job.id):
             report = self._execute(job, execution)
-            if report is not None:
+            if report is None:
+                self._entrust(job, execution.id)
+            else:
                 with report:
                     self._finish(job, execution.id, report)
         return True
@@ -105,6 +110,13 @@ class RunExecution:
             return
         result = self._log_archive.archive(job, execution_id, report)
         self._retrying(lambda: self._complete_execution(execution_id, result))
+
+    def _entrust(self, job: Job, execution_id: ExecutionId) -> None:
+        lease_s = job.spec.limits.timeout_ms / 1000 + REPORT_GRACE_S
+        holder = f"{ENGINE_CLAIM}{self._engine.name}"
+        self._unit_of_work.run(
+            lambda transaction: transaction.executions.entrust(execution_id, self._worker, holder, lease_s)
+        )
 
     def _release(self, execution_id: ExecutionId) -> bool:
         return self._unit_of_work.run(
