@@ -57,7 +57,8 @@ def parse_project_reference(text: str) -> ProjectId | ProjectName:
     """
     digits = text.strip()
     if digits.isascii() and digits.isdecimal():
-        return ProjectId(int(digits[:20]))  # any id of 20 digits is unknown to every database
+        # 18 digits fit the 64 bits of every database's integers, and no project has an id that long.
+        return ProjectId(int(digits.lstrip("0")[:18] or 0))
     return ProjectName(text)
 
 
