@@ -1,0 +1,60 @@
+# The front door: `make` alone says what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+COMPILE := uv pip compile --universal --generate-hashes --no-header --quiet
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: .venv/.run ## Serve on SERVER_HOST:SERVER_PORT (127.0.0.1:8000), with all that is needed on this machine
+	@scripts/system-packages.sh run
+	@$(BIN)/service-server serve
+
+.PHONY: demo
+demo: .venv/.run ## Run a Python, a Node and a Java program once, and show what came of them
+	@scripts/system-packages.sh demo
+	@$(BIN)/python -m examples.demo
+
+.PHONY: check
+check: lint ## Lint, format, types, architecture and unit tests, in seconds
+	$(BIN)/pytest --quiet tests/unit tests/architecture
+
+.PHONY: test
+test: lint ## Everything that `check` does, and every other test
+	@scripts/system-packages.sh test
+	$(BIN)/pytest
+
+.PHONY: lint
+lint: .venv/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: bench
+bench: .venv/.dev ## Measure: jobs from upload to end, the gateway's own part, start and memory
+	@scripts/system-packages.sh test
+	$(BIN)/python -m tests.benchmarks
+
+.PHONY: lock
+lock: ## Choose the newest versions that pyproject.toml allows, and lock them with their hashes
+	$(COMPILE) --upgrade --group build -o requirements-build.lock
+	$(COMPILE) --upgrade pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade pyproject.toml --group dev -o requirements-dev.lock
+
+.PHONY: clean
+clean: ## Remove what `make` has made, but no data
+	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.run: requirements.lock requirements-build.lock pyproject.toml
+	@scripts/install-python.sh requirements.lock
+	@touch $@
+
+# The development packages include those of the service.
+.venv/.dev: requirements-dev.lock requirements-build.lock pyproject.toml
+	@scripts/install-python.sh requirements-dev.lock
+	@touch .venv/.run $@
