@@ -27,9 +27,9 @@ class RescueExecutions:
     """See to executions that nobody sees to.
 
     One whose lease has run out lost its worker: its job gets a new execution if it may have one, and has
-    FAILED with the reason worker_lost if not; one that was entrusted to an engine has run out of time. One that has waited unclaimed for long is announced again, for
-    the message that announced it may be lost. Any number of processes may sweep at once: the first write
-    counts.
+    FAILED with the reason worker_lost if not; one that was entrusted to an engine has run out of time. One
+    that has waited unclaimed for long is announced again, for the message that announced it may be lost.
+    Any number of processes may sweep at once: the first write counts.
     """
 
     def __init__(
