@@ -1,0 +1,71 @@
+"""What this service needs of a Dramatiq broker beside Dramatiq's own interface."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import dramatiq
+from dramatiq.middleware import Retries
+
+from application.errors import DependencyUnavailable
+
+RETRIES_WHEN_UNAVAILABLE = 10
+MIN_BACKOFF_MS = 1_000
+MAX_BACKOFF_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class DeadMessage:
+    """A message that its actor failed on, as it was, and when that happened."""
+
+    id: str
+    died_at: datetime
+    message: dramatiq.Message[None]
+
+
+class QueueBroker(dramatiq.Broker, ABC):
+    """A broker that can be asked whether it works, and what it has in its dead letter queues.
+
+    Every method raises DependencyUnavailable when the queue is out of reach.
+    """
+
+    @abstractmethod
+    def ping(self) -> None:
+        """Find out cheaply whether messages can be enqueued."""
+
+    @abstractmethod
+    def dead(self, queue: str, limit: int) -> Sequence[DeadMessage]:
+        """Return the messages that died on a queue, the latest first."""
+
+    @abstractmethod
+    def find_dead(self, queue: str, dead_id: str) -> DeadMessage | None:
+        """Return a message that died on a queue, or None if it is not among the dead."""
+
+    @abstractmethod
+    def revive(self, queue: str, dead_id: str) -> bool:
+        """Put a dead message back on its queue as if it were new; return whether it was among the dead."""
+
+
+class InterruptibleConsumer(dramatiq.Consumer, ABC):
+    """A consumer whose wait for a message can be cut short, so that stopping costs no waiting time."""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Return from the wait at once, now and from now on."""
+
+
+def retry_when_unavailable() -> Retries:
+    """Build the only middleware that is used.
+
+    What fails because a dependency is away is tried again, with back-off; whatever else an actor raises
+    sends its message to the dead letters at once. Dramatiq's own limits of age and time are not used: the
+    limits of an execution are the engine's, and an exception raised inside a thread would break its leases.
+    """
+    return Retries(
+        retry_when=lambda retries, error: (
+            isinstance(error, DependencyUnavailable) and retries < RETRIES_WHEN_UNAVAILABLE
+        ),
+        min_backoff=MIN_BACKOFF_MS,
+        max_backoff=MAX_BACKOFF_MS,
+    )

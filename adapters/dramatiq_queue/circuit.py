@@ -1,0 +1,37 @@
+from threading import Lock
+from time import monotonic
+from types import TracebackType
+
+from application.errors import DependencyUnavailable
+
+# Short, so that a dependency that is back is noticed soon: a failed call takes about as long.
+OPEN_S = 1.0
+
+
+class Circuit:
+    """Refuses calls to a dependency for a while after one has failed, so that not every call waits in vain.
+
+    Once that while is over a single call tries its luck; the others are refused until it has succeeded.
+    """
+
+    def __init__(self, dependency: str, open_s: float = OPEN_S) -> None:
+        self._dependency = dependency
+        self._open_s = open_s
+        self._is_broken = False
+        self._refuse_until = 0.0
+        self._lock = Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            now = monotonic()
+            if self._is_broken and now < self._refuse_until:
+                raise DependencyUnavailable(self._dependency, "it did not answer a moment ago")
+            self._refuse_until = now + self._open_s
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._is_broken = isinstance(error, DependencyUnavailable)
+            if self._is_broken:
+                self._refuse_until = monotonic() + self._open_s

@@ -1,0 +1,1 @@
+"""Feeds among the threads of this process: all there is when the service runs embedded."""

@@ -1,0 +1,50 @@
+import logging
+from collections.abc import Callable, Sequence
+from threading import Lock
+
+from application.messages import Message
+from application.ports.event_feed import EventFeed, Listener
+
+logger = logging.getLogger("service_server.event_feed")
+
+
+class InProcessEventFeed(EventFeed):
+    """Calls every listener on the publisher's thread. One that raises is logged and harms no other."""
+
+    def __init__(self) -> None:
+        # Replaced as a whole, so that publishers go through it without a lock.
+        self._listeners: tuple[Listener, ...] = ()
+        self._lock = Lock()
+
+    def start(self) -> None:
+        """Do nothing; the feed between processes has something to start."""
+
+    def stop(self) -> None:
+        """Do nothing; the feed between processes has something to stop."""
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Tell the listeners of this process."""
+        for listener in self._listeners:
+            for message in messages:
+                _tell(listener, message)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every message from now on; return what ends that."""
+
+        def once(message: Message) -> None:
+            listener(message)
+
+        with self._lock:
+            self._listeners = (*self._listeners, once)
+        return lambda: self._remove(once)
+
+    def _remove(self, removed: Listener) -> None:
+        with self._lock:
+            self._listeners = tuple(listener for listener in self._listeners if listener is not removed)
+
+
+def _tell(listener: Listener, message: Message) -> None:
+    try:
+        listener(message)
+    except Exception:  # one listener's bug is not another's
+        logger.exception("a listener failed on %s", message.name)
