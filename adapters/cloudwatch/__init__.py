@@ -1,0 +1,1 @@
+"""The figures that Amazon CloudWatch keeps of ECS clusters."""

@@ -1,0 +1,54 @@
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+_T = TypeVar("_T")
+
+
+class SingleFlightCache(Generic[_T]):
+    """Answers that are good for a while, each asked for once however many wait for it.
+
+    Failures are handed to those who waited, and are not kept.
+
+    Args:
+        lifetime_s: How long an answer is good for, in seconds from when it was asked for.
+        max_entries: How many answers are kept; those asked for first go first.
+    """
+
+    def __init__(self, lifetime_s: float, max_entries: int) -> None:
+        self._lifetime_s = lifetime_s
+        self._max_entries = max_entries
+        self._entries: OrderedDict[Hashable, tuple[float, Future[_T]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, question: Hashable, ask: Callable[[], _T]) -> _T:
+        """Return the answer to a question, which `ask` finds where it is not known."""
+        answer, is_mine = self._entry(question)
+        if is_mine:
+            self._fill(question, answer, ask)
+        return answer.result()
+
+    def _entry(self, question: Hashable) -> tuple[Future[_T], bool]:
+        now = time.monotonic()
+        with self._lock:
+            until, answer = self._entries.get(question, (now, None))
+            if answer is not None and (now < until or not answer.done()):
+                return answer, False
+            answer = Future()
+            self._entries[question] = (now + self._lifetime_s, answer)
+            self._entries.move_to_end(question)
+            if len(self._entries) > self._max_entries:
+                self._entries.popitem(last=False)
+            return answer, True
+
+    def _fill(self, question: Hashable, answer: Future[_T], ask: Callable[[], _T]) -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:  # noqa: BLE001  (whatever it is, those who wait get it, and so does the caller)
+            with self._lock:
+                if self._entries.get(question, (0, None))[1] is answer:
+                    del self._entries[question]
+            answer.set_exception(error)

@@ -1,0 +1,111 @@
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from adapters.cloudwatch.cache import SingleFlightCache
+from application.errors import DependencyUnavailable
+from application.ports.clock import Clock
+from application.ports.cluster_metrics import ClusterMetrics, MetricPoint
+
+if TYPE_CHECKING:
+    from types_boto3_cloudwatch import CloudWatchClient
+    from types_boto3_cloudwatch.type_defs import (
+        DimensionFilterTypeDef,
+        DimensionTypeDef,
+        MetricDataQueryTypeDef,
+        MetricDataResultTypeDef,
+        MetricTypeDef,
+    )
+
+_NAMESPACE = "AWS/ECS"
+_DIMENSION = "ClusterName"
+# The query's id and the metric's name (Amazon ECS Developer Guide, "CloudWatch metrics").
+_METRICS = {"cpu": "CPUUtilization", "memory": "MemoryUtilization"}
+_FAILED = {"InternalError", "Forbidden"}
+_CACHED_ANSWERS = 256
+
+_log = logging.getLogger("service_server.cloudwatch")
+
+
+class CloudWatchClusterMetrics(ClusterMetrics):
+    """What ECS reports of its clusters to CloudWatch.
+
+    CloudWatch counts and charges calls, so an answer is used again for some seconds.
+
+    Args:
+        client: What `adapters.cloudwatch.client.build_client` returns.
+        clock: What the last minutes are counted from.
+        cache_s: How long an answer is used, in seconds.
+    """
+
+    def __init__(self, client: "CloudWatchClient", clock: Clock, cache_s: float = 5.0) -> None:
+        self._client = client
+        self._clock = clock
+        self._points = SingleFlightCache[Sequence[MetricPoint]](cache_s, _CACHED_ANSWERS)
+        self._names = SingleFlightCache[Sequence[str]](cache_s, _CACHED_ANSWERS)
+
+    def utilization(self, cluster: str, minutes: int, period_s: int) -> Sequence[MetricPoint]:
+        """Return the average of each period that the last minutes touch, ascending."""
+        question = (cluster, minutes, period_s)
+        return self._points.get(question, lambda: self._ask_points(cluster, minutes, period_s))
+
+    def metric_names(self, cluster: str) -> Sequence[str]:
+        """Return the names of what is measured, sorted."""
+        return self._names.get(cluster, lambda: self._ask_names(cluster))
+
+    def _ask_points(self, cluster: str, minutes: int, period_s: int) -> Sequence[MetricPoint]:
+        now = self._clock.now()
+        pages = self._client.get_paginator("get_metric_data").paginate(
+            MetricDataQueries=[_query(id_, name, cluster, period_s) for id_, name in _METRICS.items()],
+            StartTime=_begin(now - timedelta(minutes=minutes), period_s),
+            EndTime=_begin(now, period_s) + timedelta(seconds=period_s),
+            ScanBy="TimestampAscending",
+        )
+        with _metrics_errors():
+            return _merge(result for page in pages for result in page["MetricDataResults"])
+
+    def _ask_names(self, cluster: str) -> Sequence[str]:
+        dimension: DimensionFilterTypeDef = {"Name": _DIMENSION, "Value": cluster}
+        paginator = self._client.get_paginator("list_metrics")
+        pages = paginator.paginate(Namespace=_NAMESPACE, Dimensions=[dimension])
+        with _metrics_errors():
+            return sorted({metric["MetricName"] for page in pages for metric in page["Metrics"]})
+
+
+def _merge(results: "Iterable[MetricDataResultTypeDef]") -> Sequence[MetricPoint]:
+    values: defaultdict[datetime, dict[str, float]] = defaultdict(dict)
+    for result in results:
+        if result.get("StatusCode") in _FAILED:
+            raise DependencyUnavailable("metrics", "CloudWatch could not read them")
+        for timestamp, value in zip(result["Timestamps"], result["Values"], strict=True):
+            values[timestamp.astimezone(UTC)][result["Id"]] = value
+    return [
+        MetricPoint(timestamp, found.get("cpu"), found.get("memory"))
+        for timestamp, found in sorted(values.items())
+    ]
+
+
+def _query(query_id: str, name: str, cluster: str, period_s: int) -> "MetricDataQueryTypeDef":
+    dimension: DimensionTypeDef = {"Name": _DIMENSION, "Value": cluster}
+    metric: MetricTypeDef = {"Namespace": _NAMESPACE, "MetricName": name, "Dimensions": [dimension]}
+    return {"Id": query_id, "MetricStat": {"Metric": metric, "Period": period_s, "Stat": "Average"}}
+
+
+def _begin(moment: datetime, period_s: int) -> datetime:
+    """Return when the period of a moment began: CloudWatch answers aligned requests fastest."""
+    seconds = int(moment.timestamp())
+    return datetime.fromtimestamp(seconds - seconds % period_s, UTC)
+
+
+@contextmanager
+def _metrics_errors() -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        _log.error("reading metrics failed: %s", error)
+        raise DependencyUnavailable("metrics", "CloudWatch cannot be reached or refuses") from error
