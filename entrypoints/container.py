@@ -1,0 +1,260 @@
+"""The one place that knows every adapter: which one a setting chooses, and what each use case is given."""
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import TypedDict
+
+import sqlalchemy as sa
+from dependency_injector import containers, providers
+from pydantic import SecretStr
+
+from adapters.dramatiq_queue.broker import QueueBroker
+from adapters.dramatiq_queue.embedded import EmbeddedBroker
+from adapters.dramatiq_queue.publisher import DramatiqPublisher
+from adapters.dramatiq_queue.worker import QueueWorker
+from adapters.filesystem.object_store import FilesystemObjectStore
+from adapters.host_metrics.cluster_metrics import HostClusterMetrics
+from adapters.in_process.event_feed import InProcessEventFeed
+from adapters.in_process.output_feed import InProcessOutputFeed
+from adapters.local_engine.engine import LocalEngine
+from adapters.sql.engine import DatabaseOptions, create_engine
+from adapters.sql.job_queries import SqlJobQueries
+from adapters.sql.unit_of_work import SqlUnitOfWork
+from adapters.system.clock import SystemClock
+from adapters.system.id_generator import Uuid7Generator
+from application.held_executions import HeldExecutions
+from application.log_archive import LogArchive
+from application.messages import Message
+from application.outgoing import Outgoing
+from application.ports.clock import Clock
+from application.ports.cluster_metrics import ClusterMetrics
+from application.ports.execution_engine import ExecutionEngine
+from application.ports.object_store import ObjectStore
+from application.retrying import Retrying
+from application.use_cases.cancel_job import CancelJob
+from application.use_cases.change_project import ChangeProject
+from application.use_cases.check_health import CheckHealth
+from application.use_cases.complete_execution import CompleteExecution
+from application.use_cases.create_project import CreateProject
+from application.use_cases.execute_job import ExecuteJob
+from application.use_cases.get_job import GetJob
+from application.use_cases.get_job_status import GetJobStatus
+from application.use_cases.list_jobs import ListJobs
+from application.use_cases.list_languages import ListLanguages
+from application.use_cases.list_metric_names import ListMetricNames
+from application.use_cases.list_projects import ListProjects
+from application.use_cases.read_cluster_metrics import ReadClusterMetrics
+from application.use_cases.read_log import ReadLog
+from application.use_cases.relay_outbox import RelayOutbox
+from application.use_cases.renew_leases import RenewLeases
+from application.use_cases.report_completion import ReportCompletion
+from application.use_cases.rescue_executions import RescueExecutions
+from application.use_cases.run_execution import RunExecution
+from application.use_cases.stop_execution import StopExecution
+from application.use_cases.upload_code import UploadCode
+from domain.limits import LimitPolicy
+from entrypoints.settings import LimitSettings, Settings
+from entrypoints.worker.relay import OutboxRelay
+
+# A log that cannot be stored is tried again after these delays, then its execution has failed.
+_STORE_AGAIN_S = (0.2, 1.0, 3.0)
+# A result is worth waiting for the database: five minutes, for a failover or a restart.
+_COMPLETE_AGAIN_S = (0.2, 0.5, 1.0, *[2.0] * 149)
+_HEALTH_TIMEOUT_S = 2.0
+_HEALTH_KEPT_S = 1.0
+
+
+def _database(settings: Settings) -> sa.Engine:
+    if settings.rds_host is None:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        url = sa.URL.create("sqlite", database=str(settings.data_dir / "service-server.sqlite3"))
+        return create_engine(url)
+    url = sa.URL.create(
+        "mysql+pymysql",
+        username=settings.rds_username,
+        password=settings.rds_password.get_secret_value(),
+        host=settings.rds_host,
+        port=settings.rds_port,
+        database=settings.rds_dbname,
+    )
+    # A connection for every thread that may want one: none waits for another.
+    threads = settings.http_threads + settings.worker_threads
+    ca = None if settings.rds_ca_file is None else str(settings.rds_ca_file)
+    return create_engine(url, DatabaseOptions(pool_size=threads, tls_ca=ca))
+
+
+class _AwsAccess(TypedDict):
+    endpoint_url: str | None
+    access_key_id: str | None
+    secret_access_key: str | None
+    session_token: str | None
+
+
+def _aws_access(settings: Settings) -> _AwsAccess:
+    return {
+        "endpoint_url": settings.aws_endpoint_url,
+        "access_key_id": settings.aws_access_key_id,
+        "secret_access_key": _revealed(settings.aws_secret_access_key),
+        "session_token": _revealed(settings.aws_session_token),
+    }
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _bucket(settings: Settings, bucket: str, region: str) -> ObjectStore:
+    # Imported here, for boto3 takes memory and a third of a second from those who do without it.
+    from adapters.s3.client import build_client  # noqa: PLC0415
+    from adapters.s3.object_store import S3ObjectStore  # noqa: PLC0415
+    from adapters.s3.urls import PlainUrls, PresignedUrls  # noqa: PLC0415
+
+    client = build_client(region, **_aws_access(settings))
+    if settings.presign_logs:
+        return S3ObjectStore(client, bucket, PresignedUrls(client, bucket, settings.log_url_expiry_s))
+    return S3ObjectStore(client, bucket, PlainUrls(bucket, region))
+
+
+def _code_store(settings: Settings) -> ObjectStore:
+    if settings.code_bucket is not None:
+        return _bucket(settings, settings.code_bucket, settings.code_region)
+    return FilesystemObjectStore(settings.data_dir / "code", settings.base_url)
+
+
+def _log_store(settings: Settings) -> ObjectStore:
+    if settings.log_bucket is not None:
+        return _bucket(settings, settings.log_bucket, settings.log_region)
+    return FilesystemObjectStore(settings.data_dir / "log", settings.base_url)
+
+
+def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
+    if settings.ecs_cluster_name is None:
+        return HostClusterMetrics(clock)
+    from adapters.cloudwatch.client import build_client  # noqa: PLC0415 - for the same reason
+    from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics  # noqa: PLC0415
+
+    client = build_client(settings.code_region, **_aws_access(settings))
+    return CloudWatchClusterMetrics(client, clock)
+
+
+def _engine(settings: Settings, code_store: ObjectStore) -> ExecutionEngine:
+    return LocalEngine(
+        code_store, settings.data_dir / "work", inline_output_bytes=settings.inline_output_bytes
+    )
+
+
+def _broker() -> QueueBroker:
+    return EmbeddedBroker()
+
+
+def _worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{Uuid7Generator().new().hex[-8:]}"
+
+
+def _handlers(run_execution: RunExecution) -> Mapping[str, Callable[[Message], object]]:
+    return {"ExecutionRequested": lambda _hint: run_execution()}
+
+
+def _health_checks(**parts: Callable[[], None]) -> Mapping[str, Callable[[], None]]:
+    return {name.replace("_", " "): check for name, check in parts.items()}
+
+
+class Container(containers.DeclarativeContainer):
+    """Every part of the service, each made once, when it is first asked for."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    limit_policy = providers.Dependency(instance_of=LimitPolicy)
+    submission_limits = settings.provided.submission_limits
+
+    clock = providers.ThreadSafeSingleton(SystemClock)
+    ids = providers.ThreadSafeSingleton(Uuid7Generator)
+    worker_name = providers.ThreadSafeSingleton(_worker_name)
+
+    database = providers.ThreadSafeSingleton(_database, settings)
+    outbox_relay = providers.ThreadSafeSingleton(OutboxRelay)
+    unit_of_work = providers.ThreadSafeSingleton(SqlUnitOfWork, database, outbox_relay)
+    job_queries = providers.ThreadSafeSingleton(SqlJobQueries, database)
+    code_store = providers.ThreadSafeSingleton(_code_store, settings)
+    log_store = providers.ThreadSafeSingleton(_log_store, settings)
+    cluster_metrics = providers.ThreadSafeSingleton(_cluster_metrics, settings, clock)
+    engine = providers.ThreadSafeSingleton(_engine, settings, code_store)
+    event_feed = providers.ThreadSafeSingleton(InProcessEventFeed)
+    output_feed = providers.ThreadSafeSingleton(InProcessOutputFeed)
+    broker = providers.ThreadSafeSingleton(_broker)
+    publisher = providers.ThreadSafeSingleton(DramatiqPublisher, broker, event_feed)
+
+    held = providers.ThreadSafeSingleton(HeldExecutions)
+    outgoing = providers.ThreadSafeSingleton(Outgoing, ids)
+    log_archive = providers.ThreadSafeSingleton(
+        LogArchive, log_store, providers.ThreadSafeSingleton(Retrying, _STORE_AGAIN_S)
+    )
+
+    upload_code = providers.ThreadSafeSingleton(
+        UploadCode, unit_of_work, code_store, engine, outgoing, clock, ids, limit_policy, submission_limits
+    )
+    execute_job = providers.ThreadSafeSingleton(
+        ExecuteJob, unit_of_work, outgoing, clock, ids, submission_limits
+    )
+    cancel_job = providers.ThreadSafeSingleton(CancelJob, unit_of_work, outgoing, clock)
+    get_job = providers.ThreadSafeSingleton(GetJob, job_queries)
+    get_job_status = providers.ThreadSafeSingleton(GetJobStatus, job_queries)
+    list_jobs = providers.ThreadSafeSingleton(ListJobs, unit_of_work, job_queries)
+    create_project = providers.ThreadSafeSingleton(CreateProject, unit_of_work, clock, submission_limits)
+    list_projects = providers.ThreadSafeSingleton(ListProjects, unit_of_work)
+    change_project = providers.ThreadSafeSingleton(ChangeProject, unit_of_work)
+    read_log = providers.ThreadSafeSingleton(ReadLog, log_store, settings.provided.max_log_read_bytes)
+    read_cluster_metrics = providers.ThreadSafeSingleton(ReadClusterMetrics, cluster_metrics)
+    list_metric_names = providers.ThreadSafeSingleton(ListMetricNames, cluster_metrics)
+    list_languages = providers.ThreadSafeSingleton(ListLanguages, engine)
+    check_health = providers.ThreadSafeSingleton(
+        CheckHealth,
+        providers.ThreadSafeSingleton(
+            _health_checks,
+            database=unit_of_work.provided.check,
+            code_store=code_store.provided.check,
+            log_store=log_store.provided.check,
+            queue=publisher.provided.check,
+            engine=engine.provided.check,
+        ),
+        _HEALTH_TIMEOUT_S,
+        _HEALTH_KEPT_S,
+    )
+
+    complete_execution = providers.ThreadSafeSingleton(CompleteExecution, unit_of_work, outgoing, clock)
+    report_completion = providers.ThreadSafeSingleton(
+        ReportCompletion, unit_of_work, log_archive, complete_execution
+    )
+    run_execution = providers.ThreadSafeSingleton(
+        RunExecution,
+        unit_of_work,
+        engine,
+        log_archive,
+        output_feed,
+        held,
+        complete_execution,
+        providers.ThreadSafeSingleton(Retrying, _COMPLETE_AGAIN_S),
+        worker_name,
+        settings.provided.lease_s,
+    )
+    stop_execution = providers.ThreadSafeSingleton(StopExecution, engine, held)
+    renew_leases = providers.ThreadSafeSingleton(
+        RenewLeases, unit_of_work, engine, held, worker_name, settings.provided.lease_s
+    )
+    rescue_executions = providers.ThreadSafeSingleton(
+        RescueExecutions, unit_of_work, publisher, outgoing, clock, ids, settings.provided.announce_after_s
+    )
+    relay_outbox = providers.ThreadSafeSingleton(
+        RelayOutbox, unit_of_work, publisher, settings.provided.relay_left_behind_after_s
+    )
+    queue_worker = providers.ThreadSafeSingleton(
+        QueueWorker,
+        broker,
+        providers.ThreadSafeSingleton(_handlers, run_execution),
+        settings.provided.worker_threads,
+    )
+
+
+def build_container(settings: Settings | None = None, limit_policy: LimitPolicy | None = None) -> Container:
+    """Wire the service for some settings: those of the environment if none are given."""
+    return Container(settings=settings or Settings(), limit_policy=limit_policy or LimitSettings().policy())
