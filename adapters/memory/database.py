@@ -1,0 +1,77 @@
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Lock
+
+from application.messages import Message
+from domain.execution import Execution
+from domain.job import Job
+from domain.project import Project
+from domain.values import ExecutionId, JobId, MessageId, ProjectId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedExecution:
+    """An execution and its place in the queue."""
+
+    execution: Execution
+    waiting_since: datetime
+    lease_expires_at: datetime | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it can be claimed."""
+        return self.execution.claimed_by is None and self.execution.ended_at is None
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether a worker has it, as far as is known."""
+        return self.execution.claimed_by is not None and self.execution.ended_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """A message, and when it came into the outbox."""
+
+    message: Message
+    added_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """All that is kept. Once a transaction has committed its tables, they are not changed any more."""
+
+    projects: dict[ProjectId, Project] = field(default_factory=dict)
+    jobs: dict[JobId, Job] = field(default_factory=dict)
+    executions: dict[ExecutionId, QueuedExecution] = field(default_factory=dict)
+    outbox: dict[MessageId, StoredMessage] = field(default_factory=dict)
+    inbox: set[tuple[str, str]] = field(default_factory=set)
+
+    def copy(self) -> "Tables":
+        """Return tables to be changed apart from these."""
+        return Tables(
+            projects=self.projects.copy(),
+            jobs=self.jobs.copy(),
+            executions=self.executions.copy(),
+            outbox=self.outbox.copy(),
+            inbox=self.inbox.copy(),
+        )
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MemoryDatabase:
+    """What is committed.
+
+    Attributes:
+        now: The database's time, by which leases begin and end.
+        tables: The present state, replaced as a whole by each commit.
+        lock: Held by the one transaction that runs.
+    """
+
+    def __init__(self, now: Callable[[], datetime] = _utc_now) -> None:
+        self.now = now
+        self.tables = Tables()
+        self.lock = Lock()

@@ -1,0 +1,126 @@
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from adapters.memory.database import QueuedExecution, Tables
+from application.ports.execution_repository import ExecutionRepository
+from domain.execution import Execution, ExecutionResult
+from domain.job_lifecycle import JobStatus
+from domain.values import ExecutionId
+
+
+class MemoryExecutionRepository(ExecutionRepository):
+    """The executions in a transaction's tables."""
+
+    def __init__(self, tables: Tables, now: Callable[[], datetime]) -> None:
+        self._tables = tables
+        self._rows = tables.executions
+        self._now = now
+
+    def add(self, execution: Execution) -> None:
+        """Store a new execution, waiting to be claimed; one that is stored already stays as it is."""
+        if execution.job_id not in self._tables.jobs:
+            raise LookupError(f"execution {execution.id} belongs to no job")
+        self._rows.setdefault(execution.id, QueuedExecution(execution=execution, waiting_since=self._now()))
+
+    def get(self, execution_id: ExecutionId) -> Execution | None:
+        """Return an execution, or None if there is none of that id."""
+        row = self._rows.get(execution_id)
+        return None if row is None else row.execution
+
+    def claim_next(self, worker: str, lease_s: float) -> Execution | None:
+        """Claim the most urgent of the executions that wait, and of those the oldest."""
+        waiting = [row for row in self._rows.values() if row.is_waiting]
+        if not waiting:
+            return None
+        first = min(waiting, key=lambda row: (-row.execution.priority, *_age(row.execution)))
+        now = self._now()
+        claimed = replace(first.execution, claimed_by=worker, claimed_at=now)
+        self._store(replace(first, execution=claimed, lease_expires_at=now + timedelta(seconds=lease_s)))
+        return claimed
+
+    def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
+        """Extend the leases of a worker's executions; return those that it still holds."""
+        end = self._now() + timedelta(seconds=lease_s)
+        kept = [row for row in map(self._rows.get, held) if row is not None and self._holds(worker, row)]
+        for row in kept:
+            self._store(replace(row, lease_expires_at=end))
+        return {row.execution.id for row in kept}
+
+    def acknowledge(self, execution_id: ExecutionId, worker: str) -> bool:
+        """Record that the program has started; return whether the worker still holds it."""
+        row = self._held(execution_id, worker)
+        if row is not None and row.execution.started_at is None:
+            self._store(replace(row, execution=replace(row.execution, started_at=self._now())))
+        return row is not None
+
+    def entrust(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
+        """Make the claim the engine's; return whether the worker still held it."""
+        row = self._held(execution_id, worker)
+        if row is not None:
+            end = self._now() + timedelta(seconds=lease_s)
+            claimed = replace(row.execution, claimed_by=engine)
+            self._store(replace(row, execution=claimed, lease_expires_at=end))
+        return row is not None
+
+    def release(self, execution_id: ExecutionId, worker: str) -> bool:
+        """Have a held execution wait again; return whether it was held."""
+        row = self._held(execution_id, worker)
+        if row is not None:
+            fresh = replace(row.execution, claimed_by=None, claimed_at=None, started_at=None)
+            self._store(replace(row, execution=fresh, lease_expires_at=None))
+        return row is not None
+
+    def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> None:
+        """Record the end, and the result if there is one, unless they are recorded already."""
+        row = self._rows.get(execution_id)
+        if row is not None:
+            execution = row.execution
+            ended = replace(execution, ended_at=execution.ended_at or now, result=execution.result or result)
+            self._store(replace(row, execution=ended))
+
+    def abandon(self, execution_id: ExecutionId, now: datetime) -> bool:
+        """End a claimed execution whose lease has run out; return whether it was so."""
+        row = self._rows.get(execution_id)
+        if row is None or not self._is_overdue(row):
+            return False
+        self._store(replace(row, execution=replace(row.execution, ended_at=now)))
+        return True
+
+    def lost(self, limit: int) -> Sequence[Execution]:
+        """Return claimed executions whose lease has run out, the oldest first."""
+        return _oldest(limit, (row for row in self._rows.values() if self._is_overdue(row)))
+
+    def waiting(self, longer_than_s: float, limit: int) -> Sequence[Execution]:
+        """Return executions that have waited longer than that, the oldest first."""
+        latest = self._now() - timedelta(seconds=longer_than_s)
+        rows = self._rows.values()
+        return _oldest(limit, (row for row in rows if row.is_waiting and row.waiting_since <= latest))
+
+    def _store(self, row: QueuedExecution) -> None:
+        self._rows[row.execution.id] = row
+
+    def _held(self, execution_id: ExecutionId, worker: str) -> QueuedExecution | None:
+        row = self._rows.get(execution_id)
+        return row if row is not None and self._holds(worker, row) else None
+
+    def _holds(self, worker: str, row: QueuedExecution) -> bool:
+        execution = row.execution
+        job = self._tables.jobs[execution.job_id]
+        return (
+            row.is_claimed
+            and execution.claimed_by == worker
+            and job.status is JobStatus.RUNNING
+            and job.current_execution_id == execution.id
+        )
+
+    def _is_overdue(self, row: QueuedExecution) -> bool:
+        return row.is_claimed and row.lease_expires_at is not None and row.lease_expires_at < self._now()
+
+
+def _age(execution: Execution) -> tuple[datetime, ExecutionId]:
+    return execution.requested_at, execution.id
+
+
+def _oldest(limit: int, rows: Iterable[QueuedExecution]) -> Sequence[Execution]:
+    return sorted((row.execution for row in rows), key=_age)[:limit]

@@ -1,0 +1,84 @@
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from adapters.memory.database import MemoryDatabase, Tables
+from application.ports.job_queries import JobQueries
+from application.views import JobDetails, JobFilter, JobStatusView, JobView
+from domain.execution import Execution
+from domain.job import Job
+from domain.values import JobId
+
+
+class MemoryJobQueries(JobQueries):
+    """Reads what is committed."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._database = database
+
+    def status(self, job_id: JobId) -> JobStatusView | None:
+        """Return where a job stands, or None if there is none of that id."""
+        tables = self._database.tables
+        job = tables.jobs.get(job_id)
+        if job is None:
+            return None
+        execution = _latest_execution(tables, job)
+        return JobStatusView(
+            job_id=job.id,
+            project=tables.projects[job.project_id].name.value,
+            status=job.status,
+            reason=job.reason,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            completed_at=job.completed_at,
+            timeout_ms=job.spec.limits.timeout_ms,
+            log_key=execution.result.log_key if execution and execution.result else None,
+        )
+
+    def details(self, job_id: JobId) -> JobDetails | None:
+        """Return all about a job, or None if there is none of that id."""
+        tables = self._database.tables
+        job = tables.jobs.get(job_id)
+        if job is None:
+            return None
+        executions = (row.execution for row in tables.executions.values() if row.execution.job_id == job_id)
+        return JobDetails(
+            job=job,
+            project=tables.projects[job.project_id].name,
+            executions=tuple(sorted(executions, key=lambda execution: execution.number)),
+        )
+
+    def page(self, wanted: JobFilter) -> Sequence[JobView]:
+        """Return jobs, newest first."""
+        tables = self._database.tables
+        jobs = sorted(_matching(tables.jobs.values(), wanted), key=_newness, reverse=True)
+        return [_view(tables, job) for job in jobs[: wanted.limit]]
+
+
+def _matching(jobs: Iterable[Job], wanted: JobFilter) -> Iterable[Job]:
+    cursor = wanted.cursor
+    for job in jobs:
+        if (
+            wanted.project_id in {None, job.project_id}
+            and (not wanted.statuses or job.status in wanted.statuses)
+            and wanted.language in {None, job.spec.language.name}
+            and wanted.tags.items() <= job.spec.tags.items()
+            and (wanted.created_after is None or job.created_at > wanted.created_after)
+            and (wanted.created_before is None or job.created_at < wanted.created_before)
+            and (cursor is None or _newness(job) < (cursor.created_at, cursor.job_id))
+        ):
+            yield job
+
+
+def _newness(job: Job) -> tuple[object, ...]:
+    return job.created_at, job.id
+
+
+def _latest_execution(tables: Tables, job: Job) -> Execution | None:
+    current = job.current_execution_id
+    return None if current is None else tables.executions[current].execution
+
+
+def _view(tables: Tables, job: Job) -> JobView:
+    execution = _latest_execution(tables, job)
+    listed = None if execution is None else replace(execution, stdin=None)
+    return JobView.of(job, tables.projects[job.project_id].name, listed)

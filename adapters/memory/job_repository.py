@@ -1,0 +1,33 @@
+from adapters.memory.database import Tables
+from application.errors import Aborted
+from application.ports.job_repository import JobRepository
+from domain.job import Job
+from domain.values import JobId
+
+
+class MemoryJobRepository(JobRepository):
+    """The jobs in a transaction's tables."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def add(self, job: Job) -> None:
+        """Store a new job; one that is stored already stays as it is."""
+        if job.project_id not in self._tables.projects:
+            raise LookupError(f"job {job.id} belongs to no project")
+        self._tables.jobs.setdefault(job.id, job)
+
+    def get(self, job_id: JobId) -> Job | None:
+        """Return a job, or None if there is none of that id."""
+        return self._tables.jobs.get(job_id)
+
+    def replace(self, before: Job, after: Job) -> None:
+        """Store what became of a job, if its status and its current execution still are as before."""
+        stored = self._tables.jobs.get(before.id)
+        if stored is None or _fence(stored) != _fence(before):
+            raise Aborted(f"job {before.id} is no longer as it was")
+        self._tables.jobs[before.id] = after
+
+
+def _fence(job: Job) -> object:
+    return job.status, job.current_execution_id

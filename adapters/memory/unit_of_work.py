@@ -1,0 +1,61 @@
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from adapters.memory.database import MemoryDatabase, Tables
+from adapters.memory.execution_repository import MemoryExecutionRepository
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.job_repository import MemoryJobRepository
+from adapters.memory.outbox import MemoryOutbox
+from adapters.memory.project_repository import MemoryProjectRepository
+from application.errors import Aborted, DependencyUnavailable
+from application.messages import Message
+from application.ports.message_relay import MessageRelay
+from application.ports.unit_of_work import Transaction, UnitOfWork
+
+T = TypeVar("T")
+
+_MAX_RUNS = 30
+
+
+class MemoryTransaction:
+    """Reads and writes a draft of the tables."""
+
+    def __init__(self, draft: Tables, now: Callable[[], datetime]) -> None:
+        self.jobs = MemoryJobRepository(draft)
+        self.executions = MemoryExecutionRepository(draft, now)
+        self.projects = MemoryProjectRepository(draft)
+        self.outbox = MemoryOutbox(draft, now)
+        self.inbox = MemoryInbox(draft)
+
+
+class MemoryUnitOfWork(UnitOfWork):
+    """Transactions one after the other, each on a copy that replaces the tables when it commits."""
+
+    def __init__(self, database: MemoryDatabase, relay: MessageRelay) -> None:
+        self._database = database
+        self._relay = relay
+
+    def run(self, work: Callable[[Transaction], T]) -> T:
+        """Run work in a transaction, again if need be, commit it and offer its messages to the relay."""
+        for _ in range(_MAX_RUNS):
+            try:
+                result, messages = self._run_once(work)
+            except Aborted:
+                continue
+            if messages:
+                self._relay.offer(messages)
+            return result
+        raise DependencyUnavailable("database", "transactions keep changing the same row")
+
+    def check(self) -> None:
+        """Do nothing: memory answers."""
+
+    def _run_once(self, work: Callable[[Transaction], T]) -> tuple[T, Sequence[Message]]:
+        """Find out whether the database answers."""
+        with self._database.lock:
+            draft = self._database.tables.copy()
+            transaction = MemoryTransaction(draft, self._database.now)
+            result = work(transaction)
+            self._database.tables = draft
+        return result, transaction.outbox.added

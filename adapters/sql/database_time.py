@@ -1,0 +1,46 @@
+"""The database's own time, which decides leases, as an SQL expression."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+
+from adapters.sql.types import UtcDateTime
+
+_MICROSECONDS = 1_000_000
+
+
+class _DatabaseTime(FunctionElement[Any]):
+    """The time now, or so many microseconds from now: exact on MySQL, to the millisecond on SQLite."""
+
+    type = UtcDateTime()
+    name = "database_time"
+    inherit_cache = True
+
+
+@compiles(_DatabaseTime, "mysql")
+@compiles(_DatabaseTime, "mariadb")
+def _on_mysql(element: _DatabaseTime, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 (SQLAlchemy's)
+    offset = compiler.process(element.clauses, **options)
+    # In parentheses, as both databases want it where it is a column's default.
+    return f"(TIMESTAMPADD(MICROSECOND, {offset}, UTC_TIMESTAMP(6)))" if offset else "(UTC_TIMESTAMP(6))"
+
+
+@compiles(_DatabaseTime, "sqlite")
+def _on_sqlite(element: _DatabaseTime, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
+    offset = compiler.process(element.clauses, **options)
+    modifier = f", printf('%+.3f seconds', {offset} / {_MICROSECONDS}.0)" if offset else ""
+    return f"strftime('%Y-%m-%dT%H:%M:%f000Z', 'now'{modifier})"
+
+
+def database_time(offset_us: sa.BindParameter[int] | None = None) -> ColumnElement[Any]:
+    """Return the expression for the database's time, plus an offset in microseconds if one is given."""
+    return _DatabaseTime() if offset_us is None else _DatabaseTime(offset_us)
+
+
+def microseconds(seconds: float) -> int:
+    """Return a duration as the offsets of this module count it."""
+    return round(seconds * _MICROSECONDS)

@@ -1,0 +1,108 @@
+"""What drivers raise, in the application's words. No SQL, no host and no value is in the messages."""
+
+import sqlite3
+from enum import Enum, auto
+
+import sqlalchemy as sa
+
+from application.errors import DependencyUnavailable
+
+DATABASE = "database"
+
+
+class Failure(Enum):
+    """What a driver's error means for the transaction that met it."""
+
+    CONFLICT = auto()  # another transaction was in the way: run it again
+    LOST = auto()  # the connection broke; whether a commit was done is not known: run it again
+    UNAVAILABLE = auto()  # trying again at once is of no use
+    DUPLICATE = auto()  # a row of that key exists
+    BUG = auto()  # a mistake of ours, to be seen as one
+
+
+_LOCKED = "another transaction holds it locked"
+_NO_CONNECTION = "no connection to it could be made"
+_NOT_MIGRATED = "its tables are missing or old; 'service-server migrate' makes them"
+
+# MySQL 8.4 Reference Manual, "Server Error Message Reference", and MariaDB's list of the same name.
+_MYSQL: dict[int, tuple[Failure, str]] = {
+    1020: (Failure.CONFLICT, "the row changed since it was read"),
+    1205: (Failure.CONFLICT, _LOCKED),
+    1213: (Failure.CONFLICT, "the transaction was chosen to end a deadlock"),
+    3572: (Failure.CONFLICT, _LOCKED),
+    1053: (Failure.LOST, "it is shutting down"),
+    1927: (Failure.LOST, "it ended the connection"),
+    2006: (Failure.LOST, "the connection broke"),
+    2013: (Failure.LOST, "the connection broke or was too slow"),
+    2014: (Failure.LOST, "the connection broke"),
+    2055: (Failure.LOST, "the connection broke"),
+    4031: (Failure.LOST, "it ended an idle connection"),
+    1021: (Failure.UNAVAILABLE, "its disk is full"),
+    1040: (Failure.UNAVAILABLE, "it has too many connections"),
+    1044: (Failure.UNAVAILABLE, "it refuses this user"),
+    1045: (Failure.UNAVAILABLE, "it refuses this user"),
+    1049: (Failure.UNAVAILABLE, "it has no schema of the configured name"),
+    1114: (Failure.UNAVAILABLE, "its disk is full"),
+    1203: (Failure.UNAVAILABLE, "it has too many connections"),
+    1226: (Failure.UNAVAILABLE, "this user has used up its share"),
+    1290: (Failure.UNAVAILABLE, "it is read-only"),
+    1792: (Failure.UNAVAILABLE, "it is read-only"),
+    1836: (Failure.UNAVAILABLE, "it is read-only"),
+    2002: (Failure.UNAVAILABLE, _NO_CONNECTION),
+    2003: (Failure.UNAVAILABLE, _NO_CONNECTION),
+    2026: (Failure.UNAVAILABLE, "no encrypted connection to it could be made"),
+    1054: (Failure.UNAVAILABLE, _NOT_MIGRATED),
+    1146: (Failure.UNAVAILABLE, _NOT_MIGRATED),
+    1062: (Failure.DUPLICATE, "a row of that key exists"),
+}
+
+# https://www.sqlite.org/rescode.html; the primary code is the lowest byte of the extended one.
+_SQLITE: dict[int, tuple[Failure, str]] = {
+    sqlite3.SQLITE_BUSY: (Failure.CONFLICT, _LOCKED),
+    sqlite3.SQLITE_LOCKED: (Failure.CONFLICT, _LOCKED),
+    sqlite3.SQLITE_PERM: (Failure.UNAVAILABLE, "its file is not accessible"),
+    sqlite3.SQLITE_READONLY: (Failure.UNAVAILABLE, "its file is not writable"),
+    sqlite3.SQLITE_IOERR: (Failure.UNAVAILABLE, "its file cannot be read or written"),
+    sqlite3.SQLITE_CORRUPT: (Failure.UNAVAILABLE, "its file is damaged"),
+    sqlite3.SQLITE_FULL: (Failure.UNAVAILABLE, "its disk is full"),
+    sqlite3.SQLITE_CANTOPEN: (Failure.UNAVAILABLE, "its file cannot be opened"),
+    sqlite3.SQLITE_NOTADB: (Failure.UNAVAILABLE, "its file is not a database"),
+}
+_SQLITE_DUPLICATES = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE}
+
+_BUG = (Failure.BUG, "the statement is wrong")
+
+
+def diagnose(error: sa.exc.SQLAlchemyError) -> tuple[Failure, str]:
+    """Say what an error means, and in a sentence's end what is the matter with the database."""
+    if isinstance(error, sa.exc.TimeoutError):
+        return Failure.UNAVAILABLE, "all of this process's connections to it are in use"
+    if not isinstance(error, sa.exc.DBAPIError):
+        return _BUG
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return _diagnose_sqlite(cause)
+    code = cause.args[0] if cause is not None and cause.args else None
+    found = _MYSQL.get(code, _BUG) if isinstance(code, int) else _BUG
+    if found is _BUG and error.connection_invalidated:
+        return Failure.LOST, "the connection broke"
+    return found
+
+
+def _diagnose_sqlite(error: sqlite3.Error) -> tuple[Failure, str]:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    if code in _SQLITE_DUPLICATES:
+        return Failure.DUPLICATE, "a row of that key exists"
+    if code == sqlite3.SQLITE_ERROR and "no such" in str(error):
+        return Failure.UNAVAILABLE, _NOT_MIGRATED
+    return _SQLITE.get(code & 0xFF, _BUG)
+
+
+def is_duplicate(error: sa.exc.IntegrityError) -> bool:
+    """Whether a row was refused because another has its key."""
+    return diagnose(error)[0] is Failure.DUPLICATE
+
+
+def unavailable(detail: str) -> DependencyUnavailable:
+    """Build the error that callers see."""
+    return DependencyUnavailable(DATABASE, detail)

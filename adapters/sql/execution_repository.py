@@ -1,0 +1,95 @@
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.sql import execution_statements as statements
+from adapters.sql.database_time import microseconds
+from adapters.sql.errors import is_duplicate
+from adapters.sql.mapping import execution_values, result_values, to_execution
+from application.ports.execution_repository import ExecutionRepository
+from domain.execution import Execution, ExecutionResult
+from domain.values import ExecutionId
+
+
+class SqlExecutionRepository(ExecutionRepository):
+    """The executions: a queue, and a record of every attempt."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, execution: Execution) -> None:
+        """Store a new execution, waiting to be claimed; one that is stored already stays as it is."""
+        try:
+            self._connection.execute(statements.ADD, execution_values(execution))
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+
+    def get(self, execution_id: ExecutionId) -> Execution | None:
+        """Return an execution, or None if there is none of that id."""
+        row = self._connection.execute(statements.GET, {"id": execution_id}).first()
+        return None if row is None else to_execution(row)
+
+    def claim_next(self, worker: str, lease_s: float) -> Execution | None:
+        """Claim the most urgent of the executions that wait, and of those the oldest."""
+        execution_id = self._connection.execute(statements.NEXT).scalar()
+        if execution_id is None:
+            return None
+        self._connection.execute(
+            statements.CLAIM, {"id": execution_id, "worker": worker, "lease_us": microseconds(lease_s)}
+        )
+        return self.get(execution_id)
+
+    def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
+        """Extend the leases of a worker's executions; return those that it still holds."""
+        if not held:
+            return set()
+        whose = {"ids": sorted(held), "worker": worker}
+        self._connection.execute(statements.RENEW, {**whose, "lease_us": microseconds(lease_s)})
+        return set(self._connection.execute(statements.HELD, whose).scalars())
+
+    def acknowledge(self, execution_id: ExecutionId, worker: str) -> bool:
+        """Record that the program has started; return whether the worker still holds it."""
+        return self._change(statements.ACKNOWLEDGE, ids=[execution_id], worker=worker)
+
+    def entrust(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
+        """Make the claim the engine's; return whether the worker still held it."""
+        return self._change(
+            statements.ENTRUST,
+            ids=[execution_id],
+            worker=worker,
+            engine=engine,
+            lease_us=microseconds(lease_s),
+        )
+
+    def release(self, execution_id: ExecutionId, worker: str) -> bool:
+        """Have a held execution wait again; return whether it was held."""
+        return self._change(statements.RELEASE, ids=[execution_id], worker=worker)
+
+    def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> None:
+        """Record the end, and the result if there is one, unless they are recorded already."""
+        if result is None:
+            self._change(statements.END, id=execution_id, now=now)
+        else:
+            new = {f"new_{name}": value for name, value in result_values(result).items()}
+            self._change(statements.END_WITH_RESULT, id=execution_id, now=now, **new)
+
+    def abandon(self, execution_id: ExecutionId, now: datetime) -> bool:
+        """End a claimed execution whose lease has run out; return whether it was so."""
+        return self._change(statements.ABANDON, id=execution_id, now=now)
+
+    def lost(self, limit: int) -> Sequence[Execution]:
+        """Return claimed executions whose lease has run out, the oldest first."""
+        return self._all(statements.LOST, {"limit": limit})
+
+    def waiting(self, longer_than_s: float, limit: int) -> Sequence[Execution]:
+        """Return executions that have waited longer than that, the oldest first."""
+        return self._all(statements.WAITING, {"offset_us": -microseconds(longer_than_s), "limit": limit})
+
+    def _change(self, statement: sa.Update, **parameters: object) -> bool:
+        return self._connection.execute(statement, parameters).rowcount == 1
+
+    def _all(self, statement: sa.Select[tuple[Any, ...]], parameters: dict[str, int]) -> Sequence[Execution]:
+        return [to_execution(row) for row in self._connection.execute(statement, parameters)]

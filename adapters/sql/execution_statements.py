@@ -1,0 +1,116 @@
+"""The statements about executions. A write names what it expects; the count of rows tells if it was so."""
+
+import sqlalchemy as sa
+
+from adapters.sql.database_time import database_time
+from adapters.sql.mapping import EXECUTION_COLUMNS, ExecutionState
+from adapters.sql.tables import executions, jobs
+from domain.job_lifecycle import JobStatus
+
+_RESULT_COLUMNS = (
+    *("status", "reason", "exit_code", "signal"),
+    *("execution_time_ms", "cpu_time_ms", "cpu_percent", "memory_mb"),
+    *("limit_name", "limit_measured", "limit_allowed", "log_key"),
+    *("stdout", "stdout_bytes", "stdout_truncated", "stderr", "stderr_bytes", "stderr_truncated"),
+    "error_message",
+)
+
+_waits = executions.c.state == ExecutionState.WAITING.value
+_is_claimed = executions.c.state == ExecutionState.CLAIMED.value
+_is_overdue = sa.and_(_is_claimed, executions.c.lease_expires_at < database_time())
+_has_id = executions.c.execution_id == sa.bindparam("id")
+_is_held = sa.and_(
+    executions.c.execution_id.in_(sa.bindparam("ids", expanding=True)),
+    executions.c.claimed_by == sa.bindparam("worker"),
+    _is_claimed,
+    sa.exists().where(
+        jobs.c.job_id == executions.c.job_id,
+        jobs.c.status == JobStatus.RUNNING.value,
+        jobs.c.current_execution_id == executions.c.execution_id,
+    ),
+)
+_by_age = (executions.c.requested_at, executions.c.execution_id)
+_lease_end = database_time(sa.bindparam("lease_us", type_=sa.BigInteger))
+_first_end = {"ended_at": sa.func.coalesce(executions.c.ended_at, sa.bindparam("now"))}
+
+
+def _oldest(condition: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
+    """Select executions by their ids first, so that only what is returned is read whole."""
+    keys = (
+        sa.select(executions.c.execution_id).where(condition).order_by(*_by_age).limit(sa.bindparam("limit"))
+    )
+    wanted = keys.subquery("wanted")
+    return (
+        sa.select(*EXECUTION_COLUMNS)
+        .join_from(wanted, executions, executions.c.execution_id == wanted.c.execution_id)
+        .order_by(*_by_age)
+    )
+
+
+ADD = sa.insert(executions)
+GET = sa.select(*EXECUTION_COLUMNS).where(_has_id)
+LOST = _oldest(_is_overdue)
+WAITING = _oldest(
+    sa.and_(
+        _waits, executions.c.waiting_since <= database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
+    )
+)
+HELD = sa.select(executions.c.execution_id).where(_is_held)
+
+# Rows that others are about to claim are stepped over, not waited for. SQLite has one writer at a time.
+NEXT = (
+    sa.select(executions.c.execution_id)
+    .where(_waits)
+    .order_by(executions.c.precedence, *_by_age)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+CLAIM = (
+    sa.update(executions)
+    .where(_has_id)
+    .values(
+        state=ExecutionState.CLAIMED.value,
+        claimed_by=sa.bindparam("worker"),
+        claimed_at=database_time(),
+        lease_expires_at=_lease_end,
+    )
+)
+RENEW = sa.update(executions).where(_is_held).values(lease_expires_at=_lease_end)
+ACKNOWLEDGE = (
+    sa.update(executions)
+    .where(_is_held)
+    .values(started_at=sa.func.coalesce(executions.c.started_at, database_time()))
+)
+ENTRUST = (
+    sa.update(executions)
+    .where(_is_held)
+    .values(claimed_by=sa.bindparam("engine"), lease_expires_at=_lease_end)
+)
+RELEASE = (
+    sa.update(executions)
+    .where(_is_held)
+    .values(
+        state=ExecutionState.WAITING.value,
+        claimed_by=None,
+        claimed_at=None,
+        lease_expires_at=None,
+        started_at=None,
+    )
+)
+END = (
+    sa.update(executions)
+    .where(_has_id, executions.c.state != ExecutionState.ENDED.value)
+    .values(state=ExecutionState.ENDED.value, **_first_end)
+)
+END_WITH_RESULT = (
+    sa.update(executions)
+    .where(_has_id, executions.c.status.is_(None))
+    .values(
+        state=ExecutionState.ENDED.value,
+        **_first_end,
+        **{name: sa.bindparam(f"new_{name}") for name in _RESULT_COLUMNS},
+    )
+)
+ABANDON = (
+    sa.update(executions).where(_has_id, _is_overdue).values(state=ExecutionState.ENDED.value, **_first_end)
+)

@@ -1,0 +1,35 @@
+import hashlib
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from adapters.sql.errors import is_duplicate
+from adapters.sql.tables import inbox
+from application.ports.inbox import Inbox
+
+_ADD = sa.insert(inbox)
+
+
+class SqlInbox(Inbox):
+    """The messages of others, each under a digest of where it came from and its id there."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, source: str, message_id: str, now: datetime) -> bool:
+        """Record a message; return False if it was recorded before."""
+        # The length tells where the source ends: ("a", "bc") is not ("ab", "c").
+        identity = f"{len(source)}:{source}{message_id}".encode("utf-8", "surrogatepass")
+        row = {
+            "digest": hashlib.sha256(identity).hexdigest(),
+            "source": source,
+            "message_id": message_id,
+            "received_at": now,
+        }
+        try:
+            self._connection.execute(_ADD, row)
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            return False
+        return True

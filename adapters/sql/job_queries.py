@@ -1,0 +1,120 @@
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.sql.engine import read_only
+from adapters.sql.job_pages import VIEW_COLUMNS, PageShape, page_parameters, page_statement
+from adapters.sql.mapping import (
+    EXECUTION_COLUMNS,
+    JOB_COLUMNS,
+    to_execution,
+    to_job,
+    to_object_key,
+    to_reason,
+)
+from adapters.sql.project_repository import MAX_ID
+from adapters.sql.retrying import run_again
+from adapters.sql.tables import executions, jobs, projects
+from application.ports.job_queries import JobQueries
+from application.views import JobDetails, JobFilter, JobStatusView, JobView
+from domain.job_lifecycle import JobStatus
+from domain.values import JobId, ProjectName
+
+_STATUS = (
+    sa.select(
+        projects.c.name,
+        jobs.c.status,
+        jobs.c.reason,
+        jobs.c.created_at,
+        jobs.c.started_at,
+        jobs.c.completed_at,
+        jobs.c.limits,
+        executions.c.log_key,
+    )
+    .select_from(jobs)
+    .join(projects, projects.c.project_id == jobs.c.project_id)
+    .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
+    .where(jobs.c.job_id == sa.bindparam("id"))
+)
+_DETAILS = (
+    sa.select(projects.c.name, *JOB_COLUMNS, *EXECUTION_COLUMNS)
+    .select_from(jobs)
+    .join(projects, projects.c.project_id == jobs.c.project_id)
+    .outerjoin(executions, executions.c.job_id == jobs.c.job_id)
+    .where(jobs.c.job_id == sa.bindparam("id"))
+    .order_by(executions.c.number)
+)
+
+
+class SqlJobQueries(JobQueries):
+    """What callers read of jobs, each answer in one statement, and so of one moment."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = read_only(engine)
+
+    def status(self, job_id: JobId) -> JobStatusView | None:
+        """Return where a job stands, or None if there is none of that id."""
+        rows = self._rows(_STATUS, {"id": job_id})
+        if not rows:
+            return None
+        project, status, reason, created_at, started_at, completed_at, limits, log_key = rows[0]
+        return JobStatusView(
+            job_id=job_id,
+            project=project,
+            status=JobStatus(status),
+            reason=to_reason(reason),
+            created_at=created_at,
+            started_at=started_at,
+            completed_at=completed_at,
+            timeout_ms=limits["timeout_ms"],
+            log_key=to_object_key(log_key),
+        )
+
+    def details(self, job_id: JobId) -> JobDetails | None:
+        """Return all about a job, or None if there is none of that id."""
+        rows = self._rows(_DETAILS, {"id": job_id})
+        if not rows:
+            return None
+        end_of_job = 1 + len(JOB_COLUMNS)
+        attempts = (row[end_of_job:] for row in rows)
+        return JobDetails(
+            job=to_job(rows[0][1:end_of_job]),
+            project=ProjectName(rows[0][0]),
+            executions=tuple(to_execution(attempt) for attempt in attempts if attempt[0] is not None),
+        )
+
+    def page(self, wanted: JobFilter) -> Sequence[JobView]:
+        """Return jobs, newest first."""
+        if wanted.project_id is not None and wanted.project_id > MAX_ID:
+            return []
+        statement = page_statement(PageShape.of(wanted))
+        return [_to_view(row) for row in self._rows(statement, page_parameters(wanted))]
+
+    def _rows(self, statement: sa.Select[tuple[Any, ...]], parameters: Mapping[str, object]) -> Sequence[Any]:
+        def read() -> Sequence[Any]:
+            with self._engine.connect() as connection:
+                return connection.execute(statement, parameters).all()
+
+        return run_again(read)
+
+
+def _to_view(row: Sequence[Any]) -> JobView:
+    end_of_job = len(VIEW_COLUMNS)
+    job_id, project, code_key, language, status, reason, created_at, updated_at, started_at = row[:9]
+    completed_at, tags = row[9:end_of_job]
+    attempt = row[end_of_job:]
+    return JobView(
+        job_id=job_id,
+        project=project,
+        code_key=code_key,
+        language=language,
+        status=JobStatus(status),
+        reason=to_reason(reason),
+        created_at=created_at,
+        updated_at=updated_at,
+        started_at=started_at,
+        completed_at=completed_at,
+        tags=tags,
+        execution=None if attempt[0] is None else to_execution(attempt),
+    )

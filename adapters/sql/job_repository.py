@@ -1,0 +1,63 @@
+import sqlalchemy as sa
+
+from adapters.sql.errors import is_duplicate
+from adapters.sql.mapping import JOB_COLUMNS, job_state_values, job_values, tag_values, to_job
+from adapters.sql.tables import job_tags, jobs
+from application.errors import Aborted
+from application.ports.job_repository import JobRepository
+from domain.job import Job
+from domain.values import JobId
+
+_GET = sa.select(*JOB_COLUMNS).where(jobs.c.job_id == sa.bindparam("id"))
+_ADD = sa.insert(jobs)
+_ADD_TAGS = sa.insert(job_tags)
+_CHANGED = ("status", "reason", "updated_at", "started_at", "completed_at", "current_execution_id")
+_REPLACE = (
+    sa.update(jobs)
+    .where(
+        jobs.c.job_id == sa.bindparam("id"),
+        jobs.c.status == sa.bindparam("expected_status"),
+        # Not by comparing with NULL, which is never true: an id is compared, or its absence.
+        sa.func.coalesce(jobs.c.current_execution_id, "")
+        == sa.bindparam("expected_execution", type_=sa.String),
+    )
+    .values({name: sa.bindparam(f"new_{name}") for name in _CHANGED})
+)
+
+
+class SqlJobRepository(JobRepository):
+    """The jobs. Everything of a job that never changes is written once."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, job: Job) -> None:
+        """Store a new job; one that is stored already stays as it is."""
+        try:
+            self._connection.execute(_ADD, job_values(job))
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            return
+        if job.spec.tags:
+            self._connection.execute(_ADD_TAGS, tag_values(job))
+
+    def get(self, job_id: JobId) -> Job | None:
+        """Return a job, or None if there is none of that id."""
+        row = self._connection.execute(_GET, {"id": job_id}).first()
+        return None if row is None else to_job(row)
+
+    def replace(self, before: Job, after: Job) -> None:
+        """Store what became of a job, if its status and its current execution still are as before."""
+        new = {f"new_{name}": value for name, value in job_state_values(after).items()}
+        found = self._connection.execute(
+            _REPLACE,
+            {
+                "id": before.id,
+                "expected_status": before.status.value,
+                "expected_execution": str(before.current_execution_id or ""),
+                **new,
+            },
+        ).rowcount
+        if found != 1:
+            raise Aborted(f"job {before.id} is no longer as it was")

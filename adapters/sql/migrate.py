@@ -1,0 +1,110 @@
+"""Brings the tables to their present form, step by step, and says how far they are."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from adapters.sql.errors import unavailable
+from adapters.sql.retrying import run_again
+from adapters.sql.tables import metadata
+
+VERSION_TABLE = "service_server_version"
+_DIRECTORY = Path(__file__).parent / "migrations"
+_LOCK = "service_server_migration"
+_LOCK_TIMEOUT_S = 120
+
+
+def upgrade(engine: sa.Engine, revision: str = "head") -> None:
+    """Bring the tables up to a revision. Of several processes at once, one does it and the others wait.
+
+    Raises:
+        DependencyUnavailable: The database is out of reach, or another process migrates for too long.
+    """
+    _alone(engine, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(engine: sa.Engine, revision: str) -> None:
+    """Take the tables down to an earlier revision, or to "base": what only the later ones keep is lost.
+
+    Raises:
+        DependencyUnavailable: The database is out of reach, or another process migrates for too long.
+    """
+    _alone(engine, lambda config: command.downgrade(config, revision))
+
+
+def current(engine: sa.Engine) -> str | None:
+    """Return the revision of the tables, or None if there are none.
+
+    Raises:
+        DependencyUnavailable: The database is out of reach.
+    """
+
+    def ask() -> str | None:
+        with engine.connect() as connection:
+            return _context(connection).get_current_revision()
+
+    return run_again(ask)
+
+
+def check(engine: sa.Engine) -> list[str]:
+    """Return how the tables differ from what this version of the service works with; nothing if they do not.
+
+    Raises:
+        DependencyUnavailable: The database is out of reach.
+    """
+
+    def compare() -> list[str]:
+        with engine.connect() as connection:
+            context = _context(connection)
+            found, wanted = context.get_current_revision(), _newest()
+            differences = [str(difference) for difference in compare_metadata(context, metadata)]
+            return differences if found == wanted else [f"revision is {found}, not {wanted}", *differences]
+
+    return run_again(compare)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_DIRECTORY).replace("%", "%%"))
+    return config
+
+
+def _newest() -> str | None:
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _context(connection: sa.Connection) -> MigrationContext:
+    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+
+
+def _alone(engine: sa.Engine, migrate: Callable[[Config], None]) -> None:
+    """Migrate in a transaction, while nobody else does."""
+
+    def run() -> None:
+        with engine.begin() as connection, _lock(connection):
+            config = _config()
+            config.attributes["connection"] = connection
+            migrate(config)
+
+    run_again(run)
+
+
+@contextmanager
+def _lock(connection: sa.Connection) -> Iterator[None]:
+    """Hold a lock of MySQL's that outlives its commits after DDL; on SQLite the transaction is the lock."""
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    if connection.execute(sa.select(sa.func.get_lock(_LOCK, _LOCK_TIMEOUT_S))).scalar() != 1:
+        raise unavailable("another process has been migrating it for too long")
+    try:
+        yield
+    finally:
+        connection.execute(sa.select(sa.func.release_lock(_LOCK)))

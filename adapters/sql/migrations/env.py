@@ -1,0 +1,15 @@
+"""Alembic's entry: runs the steps on the connection that adapters.sql.migrate gives it."""
+
+from alembic import context
+
+from adapters.sql.tables import metadata
+
+VERSION_TABLE = "service_server_version"
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=VERSION_TABLE,
+    transactional_ddl=True,
+)
+context.run_migrations()

@@ -1,0 +1,57 @@
+"""What to do about a failed transaction: run it again for a while, or call the database unavailable."""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from adapters.sql.errors import Failure, diagnose, unavailable
+from application.errors import Aborted
+
+T = TypeVar("T")
+
+logger = logging.getLogger("service_server.database")
+
+_FIRST_PAUSE_S = 0.002
+_MAX_PAUSE_S = 0.2
+# A conflict ends when the others are done; a broken connection is mended by the next, or by none for long.
+_MAX_RUNS = {Failure.CONFLICT: 30, Failure.LOST: 3}
+_MAX_S = 10.0
+
+
+def run_again(run: Callable[[], T]) -> T:
+    """Run a whole transaction until it is not in conflict with others.
+
+    Raises:
+        DependencyUnavailable: The database is out of reach, or the conflict does not end.
+    """
+    begin = time.monotonic()
+    runs = 0
+    while True:
+        runs += 1
+        try:
+            return run()
+        except (Aborted, sa.exc.SQLAlchemyError) as error:
+            failure, detail = _diagnose(error)
+            if failure in {Failure.BUG, Failure.DUPLICATE}:
+                raise
+            if runs >= _MAX_RUNS.get(failure, 0) or time.monotonic() - begin > _MAX_S:
+                logger.warning("the database is unavailable: %s (run %d)", detail, runs)
+                raise unavailable(detail) from error
+            logger.debug("transaction is run again: %s", detail)
+        time.sleep(_pause_s(runs))
+
+
+def _diagnose(error: Exception) -> tuple[Failure, str]:
+    if isinstance(error, sa.exc.SQLAlchemyError):
+        return diagnose(error)
+    return Failure.CONFLICT, "transactions keep changing the same row"
+
+
+def _pause_s(runs: int) -> float:
+    """Return a time to wait that grows and is random, so that those in conflict do not meet again."""
+    longest = min(_FIRST_PAUSE_S * 2**runs, _MAX_PAUSE_S)
+    return random.uniform(0, longest)  # noqa: S311 (not for secrets)

@@ -1,0 +1,152 @@
+"""The tables. What a list or a sweep looks for has an index that yields it in order."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.sql.database_time import database_time
+from adapters.sql.types import ExactText, Guid, Json, LongText, UtcDateTime, symbol
+from domain.submission import TAG_MAX_CHARS
+from domain.values import OBJECT_KEY_MAX_BYTES, PROJECT_NAME_MAX_CHARS
+
+TAG_NAME_MAX_CHARS = 64
+WORKER_MAX_CHARS = 255
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+    }
+)
+_OPTIONS: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mysql_row_format": "DYNAMIC",
+}
+
+projects = sa.Table(
+    "projects",
+    metadata,
+    sa.Column("project_id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("name", sa.String(PROJECT_NAME_MAX_CHARS), nullable=False),
+    # The name again while the project is not deleted, then NULL: so that a name can be given anew.
+    sa.Column("live_name", sa.String(PROJECT_NAME_MAX_CHARS), unique=True),
+    sa.Column("description", LongText),
+    sa.Column("status", symbol(16), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+    **_OPTIONS,
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("job_id", Guid, primary_key=True),
+    sa.Column("project_id", sa.Integer, sa.ForeignKey("projects.project_id"), nullable=False),
+    sa.Column("status", symbol(16), nullable=False),
+    sa.Column("reason", symbol(32)),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("updated_at", UtcDateTime, nullable=False),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("completed_at", UtcDateTime),
+    sa.Column("current_execution_id", Guid),
+    sa.Column("language", symbol(32), nullable=False),
+    sa.Column("code_key", sa.String(OBJECT_KEY_MAX_BYTES), nullable=False),
+    sa.Column("priority", sa.SmallInteger, nullable=False),
+    sa.Column("max_attempts", sa.SmallInteger, nullable=False),
+    sa.Column("limits", Json, nullable=False),
+    # The tags as they are shown; job_tags has them as they are looked for.
+    sa.Column("tags", Json, nullable=False),
+    sa.Column("function_name", LongText),
+    sa.Column("description", LongText),
+    sa.Column("args", Json, nullable=False),
+    sa.Column("env", Json, nullable=False),
+    sa.Column("stdin", LongText, nullable=False),
+    sa.Index("ix_jobs_created", "created_at", "job_id"),
+    sa.Index("ix_jobs_status", "status", "created_at", "job_id"),
+    sa.Index("ix_jobs_language", "language", "created_at", "job_id"),
+    sa.Index("ix_jobs_project", "project_id", "created_at", "job_id"),
+    sa.Index("ix_jobs_project_status", "project_id", "status", "created_at", "job_id"),
+    sa.Index("ix_jobs_project_language", "project_id", "language", "created_at", "job_id"),
+    **_OPTIONS,
+)
+
+job_tags = sa.Table(
+    "job_tags",
+    metadata,
+    sa.Column("job_id", Guid, sa.ForeignKey("jobs.job_id"), primary_key=True),
+    sa.Column("name", symbol(TAG_NAME_MAX_CHARS), primary_key=True),
+    sa.Column("value", ExactText(TAG_MAX_CHARS), nullable=False),
+    sa.Column("project_id", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Index("ix_job_tags_value", "name", "value", "created_at", "job_id"),
+    sa.Index("ix_job_tags_project", "project_id", "name", "value", "created_at", "job_id"),
+    **_OPTIONS,
+)
+
+executions = sa.Table(
+    "executions",
+    metadata,
+    sa.Column("execution_id", Guid, primary_key=True),
+    sa.Column("job_id", Guid, sa.ForeignKey("jobs.job_id"), nullable=False),
+    sa.Column("number", sa.SmallInteger, nullable=False),
+    # The highest priority less this one's: ascending, for an index that yields claims in order.
+    sa.Column("precedence", sa.SmallInteger, nullable=False),
+    sa.Column("state", symbol(16), nullable=False),
+    sa.Column("requested_at", UtcDateTime, nullable=False),
+    sa.Column("waiting_since", UtcDateTime, server_default=database_time(), nullable=False),
+    sa.Column("claimed_at", UtcDateTime),
+    sa.Column("claimed_by", sa.String(WORKER_MAX_CHARS)),
+    sa.Column("lease_expires_at", UtcDateTime),
+    sa.Column("started_at", UtcDateTime),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Column("status", symbol(16)),
+    sa.Column("reason", symbol(32)),
+    sa.Column("exit_code", sa.BigInteger),
+    sa.Column("signal", sa.Integer),
+    sa.Column("execution_time_ms", sa.BigInteger),
+    sa.Column("cpu_time_ms", sa.BigInteger),
+    sa.Column("cpu_percent", sa.Double),
+    sa.Column("memory_mb", sa.Double),
+    sa.Column("limit_name", symbol(64)),
+    sa.Column("limit_measured", sa.BigInteger),
+    sa.Column("limit_allowed", sa.BigInteger),
+    sa.Column("log_key", sa.String(OBJECT_KEY_MAX_BYTES)),
+    sa.Column("stdout_bytes", sa.BigInteger),
+    sa.Column("stdout_truncated", sa.Boolean),
+    sa.Column("stderr_bytes", sa.BigInteger),
+    sa.Column("stderr_truncated", sa.Boolean),
+    sa.Column("error_message", LongText),
+    sa.Column("stdout", LongText),
+    sa.Column("stderr", LongText),
+    sa.Column("stdin", LongText),
+    sa.Index("ix_executions_job", "job_id", "number"),
+    # In the order of claims; the last column is there for the sweep to read from the index alone.
+    sa.Index("ix_executions_queue", "state", "precedence", "requested_at", "execution_id", "waiting_since"),
+    sa.Index("ix_executions_lease", "state", "lease_expires_at"),
+    **_OPTIONS,
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    sa.Column("message_id", Guid, primary_key=True),
+    sa.Column("name", symbol(64), nullable=False),
+    sa.Column("body", Json, nullable=False),
+    sa.Column("added_at", UtcDateTime, server_default=database_time(), nullable=False),
+    sa.Index("ix_outbox_added", "added_at", "message_id"),
+    **_OPTIONS,
+)
+
+inbox = sa.Table(
+    "inbox",
+    metadata,
+    # SHA-256 of source and id: the ids of others may be of any length.
+    sa.Column("digest", sa.CHAR(64), primary_key=True),
+    sa.Column("source", LongText, nullable=False),
+    sa.Column("message_id", LongText, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    **_OPTIONS,
+)

@@ -1,0 +1,134 @@
+"""Column types that mean the same on every database.
+
+All text is compared byte by byte: the tables' collation is utf8mb4_bin on MySQL, and SQLite's is BINARY.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+BYTES_PER_CHAR = 4  # UTF-8 at its longest
+
+
+def symbol(length: int) -> sa.String:
+    """Text of the service's own vocabulary: ASCII, and short in an index."""
+    return sa.String(length).with_variant(
+        mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql", "mariadb"
+    )
+
+
+class Guid(TypeDecorator[UUID]):
+    """A UUID as its 36 characters: sorts and reads alike everywhere."""
+
+    impl = sa.CHAR(36)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
+        """Return the column's type on a database."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(sa.Text())
+        return dialect.type_descriptor(mysql.CHAR(36, charset="ascii", collation="ascii_bin"))
+
+    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> str | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Put a value in its form in the database."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> UUID | None:  # noqa: ARG002
+        """Read a value from its form in the database."""
+        return None if value is None else UUID(value)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time in UTC to the microsecond; on SQLite as text of one width, which sorts by time."""
+
+    impl = mysql.DATETIME(fsp=6)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
+        """Return the column's type on a database."""
+        return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else mysql.DATETIME(fsp=6))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:
+        """Put a value in its form in the database."""
+        if value is None:
+            return None
+        naive = value.astimezone(UTC).replace(tzinfo=None)
+        return naive.isoformat(timespec="microseconds") + "Z" if dialect.name == "sqlite" else naive
+
+    def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Read a value from its form in the database."""
+        if value is None:
+            return None
+        return datetime.fromisoformat(value) if isinstance(value, str) else value.replace(tzinfo=UTC)
+
+
+class LongText(TypeDecorator[str]):
+    """Text of any length and of any characters, NUL among them.
+
+    A lone surrogate, which no encoding has a form for, becomes U+FFFD.
+    """
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
+        """Return the column's type on a database."""
+        return dialect.type_descriptor(sa.Text() if dialect.name == "sqlite" else mysql.LONGTEXT())
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Put a value in its form in the database."""
+        if value is None:
+            return None
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value
+
+
+class Json(TypeDecorator[Any]):
+    """Data as compact JSON text in ASCII, never searched."""
+
+    impl = LongText
+    cache_ok = True
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> str:  # noqa: ARG002
+        """Put a value in its form in the database."""
+        return json.dumps(value, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> object:  # noqa: ARG002
+        """Read a value from its form in the database."""
+        return None if value is None else json.loads(value)
+
+
+class ExactText(TypeDecorator[str]):
+    """Text that only equals itself: MySQL's utf8mb4_bin ignores spaces at the end, VARBINARY does not."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self._length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[Any]:
+        """Return the column's type on a database."""
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(sa.Text())
+        return dialect.type_descriptor(mysql.VARBINARY(self._length * BYTES_PER_CHAR))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | bytes | None:
+        """Put a value in its form in the database."""
+        if value is None or dialect.name == "sqlite":
+            return value
+        return value.encode()
+
+    def process_result_value(self, value: str | bytes | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """Read a value from its form in the database."""
+        return value.decode() if isinstance(value, bytes) else value

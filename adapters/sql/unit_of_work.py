@@ -1,0 +1,81 @@
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from adapters.sql.engine import read_only
+from adapters.sql.errors import unavailable
+from adapters.sql.execution_repository import SqlExecutionRepository
+from adapters.sql.inbox import SqlInbox
+from adapters.sql.job_repository import SqlJobRepository
+from adapters.sql.outbox import SqlOutbox
+from adapters.sql.project_repository import SqlProjectRepository
+from adapters.sql.retrying import run_again
+from adapters.sql.tables import projects
+from application.messages import Message
+from application.ports.message_relay import MessageRelay
+from application.ports.unit_of_work import Transaction, UnitOfWork
+
+T = TypeVar("T")
+
+_TURN_TIMEOUT_S = 10.0
+# Unlike a constant, it reads the database's file, and shows that the tables are there.
+_CHECK = sa.select(projects.c.project_id).limit(1)
+
+
+class SqlTransaction:
+    """What one connection reads and writes between its begin and its commit."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.jobs = SqlJobRepository(connection)
+        self.executions = SqlExecutionRepository(connection)
+        self.projects = SqlProjectRepository(connection)
+        self.outbox = SqlOutbox(connection)
+        self.inbox = SqlInbox(connection)
+
+
+class SqlUnitOfWork(UnitOfWork):
+    """Transactions on an engine. There is one unit of work for a process."""
+
+    def __init__(self, engine: sa.Engine, relay: MessageRelay) -> None:
+        self._engine = engine
+        self._readers = read_only(engine)
+        self._relay = relay
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
+
+    def run(self, work: Callable[[Transaction], T]) -> T:
+        """Run work in a transaction, again if need be, commit it and offer its messages to the relay."""
+        result, messages = run_again(lambda: self._run_once(work))
+        if messages:
+            self._relay.offer(messages)
+        return result
+
+    def check(self) -> None:
+        """Find out whether the database answers."""
+
+        def ask() -> None:
+            with self._readers.connect() as connection:
+                connection.execute(_CHECK)
+
+        run_again(ask)
+
+    def _run_once(self, work: Callable[[Transaction], T]) -> tuple[T, list[Message]]:
+        with self._in_turn(), self._engine.begin() as connection:
+            transaction = SqlTransaction(connection)
+            result = work(transaction)
+        return result, transaction.outbox.added
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Let this process's writers queue: SQLite has them sleep and try again, which is slow and unfair."""
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=_TURN_TIMEOUT_S):
+            raise unavailable("another transaction holds it locked")
+        try:
+            yield
+        finally:
+            self._turn.release()
