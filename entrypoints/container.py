@@ -18,6 +18,7 @@ from adapters.host_metrics.cluster_metrics import HostClusterMetrics
 from adapters.in_process.event_feed import InProcessEventFeed
 from adapters.in_process.output_feed import InProcessOutputFeed
 from adapters.local_engine.engine import LocalEngine
+from adapters.sql import migrate
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.unit_of_work import SqlUnitOfWork
@@ -172,6 +173,10 @@ class Container(containers.DeclarativeContainer):
     worker_name = providers.ThreadSafeSingleton(_worker_name)
 
     database = providers.ThreadSafeSingleton(_database, settings)
+    migrate_up = providers.Callable(migrate.upgrade, database)
+    migrate_down = providers.Callable(migrate.downgrade, database)
+    schema_revision = providers.Callable(migrate.current, database)
+    schema_differences = providers.Callable(migrate.check, database)
     outbox_relay = providers.ThreadSafeSingleton(OutboxRelay)
     unit_of_work = providers.ThreadSafeSingleton(SqlUnitOfWork, database, outbox_relay)
     job_queries = providers.ThreadSafeSingleton(SqlJobQueries, database)

@@ -50,8 +50,10 @@ class Runtime:
             ]
 
     def start(self) -> None:
-        """Start it all; what waits from before is taken up at once."""
+        """Start it all; what waits from before is taken up at once. An embedded database is migrated."""
         container = self._container
+        if container.settings().rds_host is None:
+            container.migrate_up()
         container.outbox_relay().start(container.relay_outbox())
         for part in self._background:
             part.start()
