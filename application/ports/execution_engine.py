@@ -1,6 +1,6 @@
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Self
 
@@ -60,6 +60,23 @@ class EngineReport:
                 stream.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineDescription:
+    """What an operator should know of an engine.
+
+    Attributes:
+        is_isolated: Whether programs are kept from the machine and from each other; None if the engine is
+            elsewhere and does not say.
+        limits: How each limit is enforced, by its name in `Limits`.
+        warning: What is not as it should be in production.
+    """
+
+    name: str
+    is_isolated: bool | None = None
+    limits: Mapping[str, str] = field(default_factory=dict)
+    warning: str | None = None
+
+
 class ExecutionObserver(ABC):
     """Who is told how an execution comes along, on the engine's thread."""
 
@@ -99,6 +116,10 @@ class ExecutionEngine(ABC):
     @abstractmethod
     def languages(self) -> Sequence[LanguageSupport]:
         """Return the languages that the engine knows. Cheap enough to be asked for every upload."""
+
+    def describe(self) -> EngineDescription:
+        """Say what keeps programs in their place."""
+        return EngineDescription(name=self.name)
 
     @abstractmethod
     def check(self) -> None:

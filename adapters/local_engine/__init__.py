@@ -1,0 +1,1 @@
+"""Programs run on this machine: a supervisor process starts them, limits them and accounts for them."""

@@ -1,0 +1,107 @@
+"""What a program writes, kept in bounded memory."""
+
+import codecs
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO
+
+from application.ports.output_feed import OutputChunk, Stream
+from domain.execution import Output
+
+_CONTINUATION = range(0x80, 0xC0)
+_LONGEST_CHARACTER = 4
+
+
+class Capture:
+    """One stream: all its bytes in a file without a name, its head and tail in memory."""
+
+    def __init__(
+        self, stream: Stream, take: Callable[[int], int], inline_bytes: int, directory: Path
+    ) -> None:
+        self._stream = stream
+        self._take = take
+        self._half = inline_bytes // 2
+        self._head = b""
+        self._tail = b""
+        self._total = 0
+        self.file: IO[bytes] = SpooledTemporaryFile(  # noqa: SIM115 - the report's reader closes it
+            max_size=inline_bytes, dir=str(directory)
+        )
+
+    def write(self, data: bytes) -> OutputChunk | None:
+        """Add bytes; return those within the budget as a chunk, None if there are none."""
+        chunk = OutputChunk(self._stream, self._total, data[: self._take(len(data))])
+        self._total += len(data)
+        room = self._half - len(self._head)
+        self._head += data[:room]
+        self._tail = (self._tail + data[room:])[-self._half :]
+        self.file.write(chunk.data)
+        return chunk if chunk.data else None
+
+    def output(self) -> Output:
+        """Return the text of the stream, or of its head and tail."""
+        shown = len(self._head) + len(self._tail)
+        if shown == self._total:
+            return Output(_text(self._head + self._tail), self._total)
+        head = _without_broken_end(self._head)
+        tail = _without_broken_start(self._tail)
+        omitted = self._total - len(head) - len(tail)
+        text = f"{_text(head)}\n[... {omitted} bytes omitted ...]\n{_text(tail)}"
+        return Output(text, self._total, truncated=True)
+
+    def rewound(self) -> IO[bytes]:
+        """Return the file with all the bytes, to be read from its start."""
+        self.file.seek(0)
+        return self.file
+
+
+class CapturedOutput:
+    """Both streams of a program, and how many bytes they may have together.
+
+    Attributes:
+        used: How many bytes were written, those that are over the limit included.
+    """
+
+    def __init__(self, allowed: int, inline_bytes: int, directory: Path) -> None:
+        self._allowed = allowed
+        self.used = 0
+        self.stdout, self.stderr = (
+            Capture(stream, self._take, inline_bytes, directory) for stream in (Stream.STDOUT, Stream.STDERR)
+        )
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether more was written than is allowed."""
+        return self.used > self._allowed
+
+    def close(self) -> None:
+        """Let go of both files."""
+        self.stdout.file.close()
+        self.stderr.file.close()
+
+    def _take(self, size: int) -> int:
+        """Count bytes that were written; return how many of them are within the limit."""
+        granted = max(0, min(size, self._allowed - self.used))
+        self.used += size
+        return granted
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+def _without_broken_end(data: bytes) -> bytes:
+    """Leave out a character that is cut off at the end; what was never a character stays."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(data)
+    pending, _ = decoder.getstate()
+    return data[: len(data) - len(pending)]
+
+
+def _without_broken_start(data: bytes) -> bytes:
+    """Leave out the rest of a character whose beginning is cut off."""
+    start = 0
+    while start < min(_LONGEST_CHARACTER - 1, len(data)) and data[start] in _CONTINUATION:
+        start += 1
+    return data[start:]

@@ -1,0 +1,45 @@
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from adapters.local_engine.program import Program
+from adapters.local_engine.supervisor.protocol import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """An order that is ready to be given, and the descriptors that it numbers."""
+
+    order: Order
+    descriptors: Sequence[int] = ()
+
+
+class Confinement(ABC):
+    """What stands between a program and the machine."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What it is called, for people."""
+
+    @property
+    @abstractmethod
+    def is_isolated(self) -> bool:
+        """Whether a hostile program can neither see nor touch what is not its own."""
+
+    @abstractmethod
+    def limits(self) -> Mapping[str, str]:
+        """Say for each limit how it is enforced, or that it is not."""
+
+    @abstractmethod
+    def prepare(self, program: Program, build_timeout_ms: int) -> AbstractContextManager[Launch]:
+        """Make a program's place ready, for as long as the context lasts."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Find out whether this machine can confine programs so.
+
+        Raises:
+            DependencyUnavailable: It cannot; the message says why and what to do.
+        """

@@ -1,0 +1,220 @@
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Lock
+
+from adapters.local_engine.capture import CapturedOutput
+from adapters.local_engine.confinement import Confinement, Launch
+from adapters.local_engine.files import sealed_file
+from adapters.local_engine.plain_child import PlainChild
+from adapters.local_engine.program import Program, compose
+from adapters.local_engine.running import Running
+from adapters.local_engine.supervisor.protocol import Event
+from adapters.local_engine.supervisor_process import SupervisorProcess
+from adapters.local_engine.toolchains import Toolchains
+from adapters.local_engine.verdict import Observed, judge
+from adapters.local_engine.work_area import WorkArea
+from application.errors import ApplicationError, DependencyUnavailable
+from application.ports.execution_engine import (
+    EngineDescription,
+    EngineReport,
+    ExecutionEngine,
+    ExecutionObserver,
+    ExecutionRequest,
+    LanguageSupport,
+)
+from application.ports.object_store import ObjectStore
+from application.ports.output_feed import Stream
+from domain.execution import ExecutionResult
+from domain.job_lifecycle import Reason
+from domain.values import ExecutionId, JobId
+
+_MIB = 1 << 20
+_NOT_ISOLATED = (
+    "programs are NOT isolated: they run as this service's user, read its files and reach its network; "
+    "for development only"
+)
+
+_log = logging.getLogger("service_server.local_engine")
+
+
+class LocalEngine(ExecutionEngine):
+    """Runs programs on this machine, each call of `execute` one, as many at a time as it is called.
+
+    Args:
+        code_store: Where the code is.
+        work_directory: Where programs have their private directories.
+        inline_output_bytes: How much of each stream a result holds.
+        build_timeout_ms: How long a compiler may take.
+        max_code_bytes: How large the code may be.
+    """
+
+    def __init__(
+        self,
+        code_store: ObjectStore,
+        work_directory: Path,
+        *,
+        inline_output_bytes: int = 65_536,
+        build_timeout_ms: int = 30_000,
+        max_code_bytes: int = 16 * _MIB,
+    ) -> None:
+        self._code_store = code_store
+        self._inline_output_bytes = inline_output_bytes
+        self._build_timeout_ms = build_timeout_ms
+        self._max_code_bytes = max_code_bytes
+        self._area = WorkArea(work_directory)
+        self._supervisor = SupervisorProcess()
+        self._toolchains = Toolchains()
+        self._confinement: Confinement = PlainChild(self._area)
+        self._lock = Lock()
+        self._running: dict[ExecutionId, Running] = {}
+        self._is_open = False
+
+    @property
+    def name(self) -> str:
+        """What the engine is called, and what confines its programs."""
+        return f"local engine, {self._confinement.name}"
+
+    def start(self) -> None:
+        """Make the engine ready, and say what stands between programs and this machine.
+
+        Raises:
+            DependencyUnavailable: Programs cannot be run here; the message says what to do.
+        """
+        self._confinement.check()
+        try:
+            self._area.open()
+            self._supervisor.start()
+        except OSError as error:
+            raise DependencyUnavailable("engine", f"it cannot start: {error.strerror}") from error
+        self._is_open = True
+        self._toolchains.start()
+        description = self.describe()
+        if description.warning:
+            _log.warning("%s", description.warning)
+        for limit, how in description.limits.items():
+            _log.info("limit %s: %s", limit, how)
+
+    def close(self) -> None:
+        """Kill every program and let go of everything."""
+        self._is_open = False
+        self._supervisor.close()
+        self._area.close()
+
+    def describe(self) -> EngineDescription:
+        """Say what confines programs, and how each limit is enforced."""
+        isolated = self._confinement.is_isolated
+        return EngineDescription(
+            name=self.name,
+            is_isolated=isolated,
+            limits=self._confinement.limits(),
+            warning=None if isolated else _NOT_ISOLATED,
+        )
+
+    def languages(self) -> Sequence[LanguageSupport]:
+        """Return the languages of the table, as this machine has them."""
+        return self._toolchains.support()
+
+    def check(self) -> None:
+        """Find out whether the supervisor is there, and start it again if it is not."""
+        if not self._is_open:
+            raise DependencyUnavailable("engine", "it has not been started")
+        try:
+            self._supervisor.start()
+        except OSError as error:
+            raise DependencyUnavailable("engine", f"its supervisor cannot start: {error.strerror}") from error
+
+    def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:  # noqa: ARG002 - the port's signature
+        """Kill a program and all its processes."""
+        with self._lock:
+            running = self._running.get(execution_id)
+        if running is not None:
+            running.cancel()
+
+    def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
+        """Run a program to its end."""
+        language = request.spec.language
+        toolchain, support = self._toolchains.find(language)
+        if support.unavailable_because is not None:
+            return _failure(Reason.ENGINE_UNAVAILABLE, support.unavailable_because)
+        try:
+            code = self._code_store.get(request.spec.code_key, self._max_code_bytes)
+        except ApplicationError as error:
+            return _failure(Reason.STORAGE_ERROR, f"The code could not be fetched: {error}.")
+        program = compose(toolchain, self._toolchains.executables(language), request, code)
+        try:
+            with self._registered(request.execution_id) as running:
+                return self._run(program, request.stdin, running, observer, toolchain.out_of_memory)
+        except OSError as error:
+            _log.exception("an execution could not be run")
+            return _failure(Reason.ENGINE_ERROR, f"The engine could not run the program: {error.strerror}.")
+
+    @contextmanager
+    def _registered(self, execution_id: ExecutionId) -> Iterator[Running]:
+        running = Running()
+        with self._lock:
+            self._running[execution_id] = running
+        try:
+            yield running
+        finally:
+            with self._lock:
+                del self._running[execution_id]
+
+    def _run(
+        self,
+        program: Program,
+        stdin: str,
+        running: Running,
+        observer: ExecutionObserver,
+        out_of_memory: str | None,
+    ) -> EngineReport:
+        with ExitStack() as on_failure:
+            output = CapturedOutput(
+                program.limits.output_mb * _MIB, self._inline_output_bytes, self._area.path
+            )
+            on_failure.callback(output.close)
+            with self._confinement.prepare(program, self._build_timeout_ms) as launch:
+                event = self._follow(launch, stdin, running, output, observer)
+            if event is None:
+                return _failure(Reason.ENGINE_ERROR, "The engine's supervisor ended; the program was killed.")
+            result = judge(
+                Observed(
+                    event=event,
+                    limits=program.limits,
+                    stdout=output.stdout.output(),
+                    stderr=output.stderr.output(),
+                    output_bytes=output.used,
+                    build_timeout_ms=self._build_timeout_ms,
+                    cancelled_after_ms=running.milliseconds_since_cancel(),
+                    out_of_memory=out_of_memory,
+                )
+            )
+            on_failure.pop_all()
+            return EngineReport(result, output.stdout.rewound(), output.stderr.rewound())
+
+    def _follow(
+        self,
+        launch: Launch,
+        stdin: str,
+        running: Running,
+        output: CapturedOutput,
+        observer: ExecutionObserver,
+    ) -> Event | None:
+        with ExitStack() as ours, ExitStack() as handed_over:
+            source = handed_over.enter_context(sealed_file("stdin", stdin.encode()))
+            pipes = [os.pipe() for _ in Stream]
+            for reader, writer in pipes:
+                ours.callback(os.close, reader)
+                handed_over.callback(os.close, writer)
+            lifeline = self._supervisor.run(
+                launch.order, [source, *(writer for _, writer in pipes), *launch.descriptors]
+            )
+            handed_over.close()
+            (stdout, _), (stderr, _) = pipes
+            return running.follow(lifeline, {stdout: output.stdout, stderr: output.stderr}, output, observer)
+
+
+def _failure(reason: Reason, message: str) -> EngineReport:
+    return EngineReport(ExecutionResult.failed(reason, message))

@@ -1,0 +1,77 @@
+"""Files without a name, and the safe removal of trees that a program has made."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+_DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+@contextmanager
+def sealed_file(name: str, content: bytes) -> Iterator[int]:
+    """Open a file in memory that stands at its start and that nobody can change.
+
+    Args:
+        name: What /proc shows for it.
+        content: All of it.
+    """
+    descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.truncate(descriptor, len(content))
+        view = memoryview(content)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree(parent: int, name: str) -> None:
+    """Remove a directory and all that is in it, whatever a program has put there.
+
+    Goes by directory descriptors and follows no link. A directory inside is moved up before it is looked
+    into, so that neither the depth of the tree nor its modes matter.
+
+    Args:
+        parent: A descriptor of the directory that `name` is in. Names beginning with `name` are taken.
+        name: The directory to remove.
+    """
+    pending = [name]
+    moved = 0
+    while pending:
+        directory = _open_unlocked(parent, pending[-1])
+        try:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        os.close(_open_unlocked(directory, entry.name))
+                        moved += 1
+                        pending.insert(0, f"{name}.{moved}")
+                        os.rename(entry.name, pending[0], src_dir_fd=directory, dst_dir_fd=parent)
+                    else:
+                        os.unlink(entry.name, dir_fd=directory)
+        finally:
+            os.close(directory)
+        try:
+            os.rmdir(pending[-1], dir_fd=parent)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+        else:
+            pending.pop()
+
+
+def _open_unlocked(parent: int, name: str) -> int:
+    """Open a directory after giving its owner all rights to it."""
+    path = os.open(name, os.O_PATH | _DIRECTORY, dir_fd=parent)
+    try:
+        Path(f"/proc/self/fd/{path}").chmod(0o700)  # chmod(2) has no form that follows no link
+    finally:
+        os.close(path)
+    return os.open(name, os.O_RDONLY | _DIRECTORY, dir_fd=parent)

@@ -1,0 +1,120 @@
+import contextlib
+import os
+import select
+import socket
+import time
+from collections.abc import Mapping
+from threading import Lock
+
+from adapters.local_engine.capture import Capture, CapturedOutput
+from adapters.local_engine.supervisor.protocol import MAX_EVENT_BYTES, Event, EventKind
+from application.ports.execution_engine import ExecutionObserver
+
+_PIECE = 65_536
+_READY = select.POLLIN | select.POLLHUP | select.POLLERR
+
+
+class Running:
+    """A program that was handed to the supervisor: its life line, and what it writes."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._lifeline: socket.socket | None = None
+        self._cancelled_at: float | None = None
+
+    def cancel(self) -> None:
+        """Stop the program, at once or as soon as it is started. From any thread."""
+        with self._lock:
+            self._cancelled_at = self._cancelled_at or time.monotonic()
+            self._kill()
+
+    def milliseconds_since_cancel(self) -> int | None:
+        """How long ago it was asked to stop; None if it was not."""
+        return None if self._cancelled_at is None else round((time.monotonic() - self._cancelled_at) * 1000)
+
+    def follow(
+        self,
+        lifeline: socket.socket,
+        streams: Mapping[int, Capture],
+        output: CapturedOutput,
+        observer: ExecutionObserver,
+    ) -> Event | None:
+        """Take what the program writes until its last process is gone.
+
+        Args:
+            lifeline: What the supervisor gave for the run. It is closed at the end.
+            streams: Pipes from the program, and what captures them.
+            output: What both belong to; the program is killed when they have taken too much.
+            observer: Who is told.
+
+        Returns:
+            How it ended; None if the supervisor is gone and nobody knows.
+        """
+        with lifeline:
+            self._hold(lifeline)
+            try:
+                return self._follow(lifeline, streams, output, observer)
+            finally:
+                self._hold(None)
+
+    def _hold(self, lifeline: socket.socket | None) -> None:
+        with self._lock:
+            self._lifeline = lifeline
+            if self._cancelled_at is not None:
+                self._kill()
+
+    def _kill(self) -> None:
+        if self._lifeline is not None:
+            with contextlib.suppress(OSError):  # it has ended, and so has its supervisor
+                self._lifeline.send(b"\0")
+
+    def _follow(
+        self,
+        lifeline: socket.socket,
+        streams: Mapping[int, Capture],
+        output: CapturedOutput,
+        observer: ExecutionObserver,
+    ) -> Event | None:
+        poll = select.poll()
+        for descriptor in (lifeline.fileno(), *streams):
+            poll.register(descriptor, _READY)
+        while True:
+            ready = dict(poll.poll())
+            for descriptor in streams.keys() & ready.keys():
+                if not _read(descriptor, streams[descriptor], observer):
+                    poll.unregister(descriptor)
+            if output.is_exceeded:
+                self._kill()
+            if lifeline.fileno() not in ready:
+                continue
+            event = _next_event(lifeline)
+            if event is not None and event.kind is EventKind.STARTED:
+                observer.started()
+                continue
+            for descriptor, capture in streams.items():
+                _drain(descriptor, capture, observer)
+            return event
+
+
+def _next_event(lifeline: socket.socket) -> Event | None:
+    try:
+        data = lifeline.recv(MAX_EVENT_BYTES)
+    except ConnectionResetError:
+        return None
+    return Event.decode(data) if data else None
+
+
+def _read(descriptor: int, capture: Capture, observer: ExecutionObserver) -> bool:
+    """Take one piece; return whether more may come."""
+    data = os.read(descriptor, _PIECE)
+    if chunk := capture.write(data):
+        observer.output(chunk)
+    return bool(data)
+
+
+def _drain(descriptor: int, capture: Capture, observer: ExecutionObserver) -> None:
+    """Take what is still in the pipe, even if a process that should be gone holds its other end."""
+    os.set_blocking(descriptor, False)
+    with contextlib.suppress(BlockingIOError):
+        while _read(descriptor, capture, observer):
+            continue

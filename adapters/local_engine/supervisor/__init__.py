@@ -1,0 +1,1 @@
+"""The small process that owns every program. It imports the standard library and this package only."""

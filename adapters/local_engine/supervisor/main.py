@@ -1,0 +1,87 @@
+"""The supervisor's main loop. It is started with `python -I -S`, one descriptor and an empty environment."""
+
+import array
+import os
+import socket
+import sys
+import time
+
+from adapters.local_engine.supervisor import processes
+from adapters.local_engine.supervisor.protocol import MAX_DESCRIPTORS, Order
+from adapters.local_engine.supervisor.run import Run
+from adapters.local_engine.supervisor.watch import Watch
+
+
+class Supervisor:
+    """Starts a run for every order and ends with all of them when its engine does."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._watch = Watch()
+        self._runs: list[Run] = []
+        self._is_open = True
+        self._watch.add(control.fileno(), self._take_order)
+
+    def serve(self) -> None:
+        """Work until the engine is gone and every run has ended."""
+        processes.adopt_orphans()
+        while self._is_open or self._runs:
+            self._watch.wait(self._seconds_to_next_deadline())
+            now = time.monotonic()
+            for run in list(self._runs):
+                if run.deadline <= now:
+                    run.time_out()
+
+    def _seconds_to_next_deadline(self) -> float | None:
+        earliest = min((run.deadline for run in self._runs), default=float("inf"))
+        return None if earliest == float("inf") else max(0.0, earliest - time.monotonic())
+
+    def _take_order(self) -> None:
+        descriptors = _receive_descriptors(self._control)
+        if not descriptors:
+            self._engine_is_gone()
+            return
+        with os.fdopen(descriptors[0], "rb") as text:
+            order = Order.decode(text.read())
+        try:
+            self._runs.append(Run(order, descriptors[1:], self._watch, self._on_quiet))
+        except OSError:  # no process or descriptor is left: closing the life line tells the engine
+            for descriptor in descriptors[1:]:
+                os.close(descriptor)
+
+    def _engine_is_gone(self) -> None:
+        self._is_open = False
+        self._watch.remove(self._control.fileno())
+        for run in self._runs:
+            run.kill()
+
+    def _on_quiet(self, run: Run) -> None:
+        """End a run whose processes are gone, once no process is left that could be one of its own.
+
+        A process that left both its parent and its session may belong to any run; it ends with the first
+        run that does, so that none outlives its own.
+        """
+        if run.bury(self._strays()):
+            self._runs.remove(run)
+            run.finish()
+
+    def _strays(self) -> set[int]:
+        sessions = {run.pid for run in self._runs if run.is_live}
+        known = sessions.union(*(run.strays for run in self._runs))
+        return {pid for pid in processes.children() - known if processes.session_of(pid) not in sessions}
+
+
+def _receive_descriptors(control: socket.socket) -> list[int]:
+    """Take the descriptors of one message, closed at exec from the start; none means the end."""
+    descriptors = array.array("i")
+    space = socket.CMSG_SPACE(MAX_DESCRIPTORS * descriptors.itemsize)
+    # socket.recv_fds would drop the flag (CPython 3.11).
+    _, ancillary, _, _ = control.recvmsg(1, space, socket.MSG_CMSG_CLOEXEC)
+    for _, _, data in ancillary:
+        descriptors.frombytes(data)
+    return list(descriptors)
+
+
+def main() -> None:
+    """Serve the socket whose descriptor is the last argument."""
+    Supervisor(socket.socket(fileno=int(sys.argv[-1]))).serve()

@@ -1,0 +1,44 @@
+"""An event loop of descriptors and one deadline: what a supervisor waits for."""
+
+import os
+import select
+from collections.abc import Callable
+
+
+class Watch:
+    """Calls back when a descriptor is ready to be read or its other end is closed."""
+
+    def __init__(self) -> None:
+        self._poll = select.epoll()
+        self._actions: dict[int, Callable[[], None]] = {}
+
+    def add(self, descriptor: int, action: Callable[[], None]) -> None:
+        """Call `action` whenever the descriptor is ready."""
+        self._actions[descriptor] = action
+        self._poll.register(descriptor, select.EPOLLIN)
+
+    def once(self, descriptor: int, action: Callable[[int], None]) -> None:
+        """Call `action` with the descriptor when it is ready, then close it."""
+
+        def act() -> None:
+            self.remove(descriptor)
+            action(descriptor)
+            os.close(descriptor)
+
+        self.add(descriptor, act)
+
+    def remove(self, descriptor: int) -> None:
+        """Forget a descriptor; one that is not watched is no error."""
+        if self._actions.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def wait(self, timeout_s: float | None) -> None:
+        """Wait until something is ready or the time is over, and call what it is waited for with.
+
+        What is ready at the same time is called in the order in which it was added.
+        """
+        ready = {descriptor for descriptor, _ in self._poll.poll(timeout_s)}
+        for descriptor, action in [item for item in self._actions.items() if item[0] in ready]:
+            # An earlier action may have closed it, and another descriptor may have its number by now.
+            if self._actions.get(descriptor) is action:
+                action()

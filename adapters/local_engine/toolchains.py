@@ -1,0 +1,122 @@
+"""The languages that this machine can build and run."""
+
+import logging
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+
+from application.ports.execution_engine import LanguageSupport
+from domain.language import LANGUAGES, Language
+
+# What belongs to the system: an interpreter in someone's home is out of a sandbox's sight.
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_TABLE = Path(__file__).with_name("languages.toml")
+_VERSION = re.compile(r"\d+(?:\.\d+)+")
+_VERSION_TIMEOUT_S = 20
+
+_log = logging.getLogger("service_server.local_engine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """How programs of one language are built and run: a row of languages.toml, which says what is what."""
+
+    language: Language
+    title: str
+    executables: Sequence[str]
+    package: str
+    source: str
+    run: Sequence[str]
+    version: Sequence[str]
+    memory: str
+    build: Sequence[str] = ()
+    out_of_memory: str | None = None
+    view: Sequence[str] = ()
+
+    def paths(self) -> Mapping[str, str | None]:
+        """Find the executables; None for one that is missing."""
+        return {name: shutil.which(name, path=SYSTEM_PATH) for name in self.executables}
+
+
+def read_table(path: Path = _TABLE) -> Sequence[Toolchain]:
+    """Read the table of languages."""
+    with path.open("rb") as file:
+        return [Toolchain(language=LANGUAGES[name], **row) for name, row in tomllib.load(file).items()]
+
+
+class Toolchains:
+    """What is installed, found out at the start; versions follow from a thread of their own."""
+
+    def __init__(self, table: Sequence[Toolchain] | None = None) -> None:
+        self._table = {toolchain.language: toolchain for toolchain in table or read_table()}
+        self._paths = {language: toolchain.paths() for language, toolchain in self._table.items()}
+        self._support = {language: self._first_look(language) for language in self._table}
+        self._versions_known = Event()
+
+    def start(self) -> None:
+        """Begin to ask for versions."""
+        Thread(target=self._ask_versions, name="toolchain-versions", daemon=True).start()
+
+    def wait_for_versions(self, timeout_s: float) -> bool:
+        """Wait until every version is known; return whether they are."""
+        return self._versions_known.wait(timeout_s)
+
+    def support(self) -> Sequence[LanguageSupport]:
+        """Return what is known of every language."""
+        return list(self._support.values())
+
+    def find(self, language: Language) -> tuple[Toolchain, LanguageSupport]:
+        """Return a language's row and whether it is available."""
+        return self._table[language], self._support[language]
+
+    def executables(self, language: Language) -> Mapping[str, str]:
+        """Return the paths of an available language's executables."""
+        return {name: path for name, path in self._paths[language].items() if path is not None}
+
+    def _first_look(self, language: Language) -> LanguageSupport:
+        toolchain = self._table[language]
+        missing = [name for name, path in self._paths[language].items() if path is None]
+        if not missing:
+            return LanguageSupport(language, version=None)
+        return LanguageSupport(
+            language,
+            version=None,
+            unavailable_because=(
+                f"{toolchain.title} is not installed on this machine: {' and '.join(missing)} was not found "
+                f"in {SYSTEM_PATH}; on Debian, 'apt-get install {toolchain.package}' brings it"
+            ),
+        )
+
+    def _ask_versions(self) -> None:
+        for language, support in list(self._support.items()):
+            if support.is_available:
+                self._support[language] = self._ask_version(language)
+        self._versions_known.set()
+
+    def _ask_version(self, language: Language) -> LanguageSupport:
+        toolchain = self._table[language]
+        argv = [part.format_map(self.executables(language)) for part in toolchain.version]
+        try:
+            done = subprocess.run(  # noqa: S603 - command lines of our own table
+                argv,
+                env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=_VERSION_TIMEOUT_S,
+                check=True,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            _log.warning("%s does not answer for its version: %s", toolchain.title, error)
+            return LanguageSupport(
+                language,
+                None,
+                f"{toolchain.title} is installed, but '{' '.join(argv)}' fails on this machine",
+            )
+        said = _VERSION.search(done.stdout.decode("utf-8", "replace"))
+        return LanguageSupport(language, said[0] if said else None)

@@ -1,0 +1,177 @@
+"""From what was observed of a program to how its execution ended: pure."""
+
+import re
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adapters.local_engine.supervisor.protocol import Event
+from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
+from domain.job_lifecycle import JobStatus, Reason
+from domain.limits import Limits
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """All that is known of a program that has ended.
+
+    Attributes:
+        output_bytes: What it wrote to both streams.
+        cancelled_after_ms: From the wish to cancel it to the end of its last process; None if there was none.
+        out_of_memory: What its runtime writes to stderr when it has no more memory.
+    """
+
+    event: Event
+    limits: Limits
+    stdout: Output
+    stderr: Output
+    output_bytes: int
+    build_timeout_ms: int
+    cancelled_after_ms: int | None = None
+    out_of_memory: str | None = None
+
+    @property
+    def memory_mb(self) -> int:
+        """The peak of memory, rounded up."""
+        return -(-self.event.memory_kb // 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a program ended, and in words for people."""
+
+    status: JobStatus
+    reason: Reason | None
+    message: str | None
+    limit: LimitHit | None = None
+
+
+def judge(seen: Observed) -> ExecutionResult:
+    """Say how an execution ended: the first rule that applies says why."""
+    cause = next(cause for rule in _RULES if (cause := rule(seen)) is not None)
+    event = seen.event
+    return ExecutionResult(
+        status=cause.status,
+        reason=cause.reason,
+        stdout=seen.stdout,
+        stderr=seen.stderr,
+        exit_code=event.exit_code,
+        signal=event.signal,
+        resource=_resource(event),
+        limit=cause.limit,
+        error_message=cause.message,
+    )
+
+
+def _resource(event: Event) -> ResourceUsage:
+    return ResourceUsage(
+        execution_time_ms=event.wall_ms,
+        cpu_time_ms=event.cpu_ms,
+        cpu_percent=round(100 * event.cpu_ms / max(event.wall_ms, 1), 1),
+        memory_mb=round(event.memory_kb / 1024, 1),
+    )
+
+
+def _failed(reason: Reason, message: str, limit: LimitHit | None = None) -> Cause:
+    return Cause(JobStatus.FAILED, reason, message, limit)
+
+
+def _cancelled(seen: Observed) -> Cause | None:
+    if seen.cancelled_after_ms is None:
+        return None
+    message = f"The job was cancelled; its last process was gone {seen.cancelled_after_ms} ms later."
+    return Cause(JobStatus.CANCELLED, Reason.CANCELLED, message)
+
+
+def _not_started(seen: Observed) -> Cause | None:
+    if not seen.event.error:
+        return None
+    return _failed(Reason.ENGINE_ERROR, f"The program could not be started: {seen.event.error}.")
+
+
+def _not_built(seen: Observed) -> Cause | None:
+    if seen.event.built:
+        return None
+    if seen.event.timed_out:
+        message = f"The code could not be built within {seen.build_timeout_ms} ms."
+    else:
+        message = "The code could not be built; stderr has the compiler's words."
+    return _failed(Reason.COMPILE_ERROR, message)
+
+
+def _output(seen: Observed) -> Cause | None:
+    allowed = seen.limits.output_mb
+    if seen.output_bytes <= allowed * _MIB:
+        return None
+    hit = LimitHit("output_mb", -(-seen.output_bytes // _MIB), allowed)
+    return _failed(
+        Reason.OUTPUT_LIMIT, f"The program wrote more than the {allowed} MiB of output allowed.", hit
+    )
+
+
+def _wall_time(seen: Observed) -> Cause | None:
+    if not seen.event.timed_out:
+        return None
+    allowed = seen.limits.timeout_ms
+    hit = LimitHit("timeout_ms", seen.event.wall_ms, allowed)
+    message = f"The program was still running after the {allowed} ms allowed."
+    return Cause(JobStatus.TIMEOUT, Reason.WALL_TIME_LIMIT, message, hit)
+
+
+def _cpu_time(seen: Observed) -> Cause | None:
+    allowed = seen.limits.cpu_time_ms
+    if seen.event.signal not in {signal.SIGXCPU, signal.SIGKILL} or seen.event.cpu_ms < allowed:
+        return None
+    hit = LimitHit("cpu_time_ms", seen.event.cpu_ms, allowed)
+    return _failed(
+        Reason.CPU_TIME_LIMIT, f"The program used more than the {allowed} ms of processor time allowed.", hit
+    )
+
+
+def _memory(seen: Observed) -> Cause | None:
+    said = seen.out_of_memory and re.search(seen.out_of_memory, seen.stderr.text, re.MULTILINE)
+    if not said or seen.event.exit_code == 0:
+        return None
+    allowed = seen.limits.memory_mb
+    hit = LimitHit("memory_mb", seen.memory_mb, allowed)
+    return _failed(Reason.MEMORY_LIMIT, f"The program needed more than the {allowed} MiB allowed.", hit)
+
+
+def _signal(seen: Observed) -> Cause | None:
+    number = seen.event.signal
+    if number is None:
+        return None
+    allowed = seen.limits.file_size_mb
+    if number == signal.SIGXFSZ:
+        message = f"The program tried to write a file larger than the {allowed} MiB allowed."
+        return _failed(Reason.SIGNAL, message, LimitHit("file_size_mb", allowed, allowed))
+    return _failed(Reason.SIGNAL, f"The program was ended by {_signal_name(number)}.")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have numbers only
+        return f"signal {number}"
+
+
+def _exit(seen: Observed) -> Cause | None:
+    code = seen.event.exit_code
+    if code == 0:
+        return Cause(JobStatus.SUCCESS, None, None)
+    return _failed(Reason.NONZERO_EXIT, f"The program ended with exit code {code}.")
+
+
+_RULES: tuple[Callable[[Observed], Cause | None], ...] = (
+    _cancelled,
+    _not_started,
+    _output,
+    _not_built,
+    _wall_time,
+    _cpu_time,
+    _memory,
+    _signal,
+    _exit,
+)
