@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     http_threads: int = Field(32, ge=1, le=512)
     max_body_bytes: int = Field(4 << 20, ge=1_024)
+    max_wait_s: float = Field(60, ge=0)
 
     # What may be submitted
     max_code_bytes: int = Field(1 << 20, ge=1)
