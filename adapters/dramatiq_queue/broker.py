@@ -10,6 +10,11 @@ from dramatiq.middleware import Retries
 
 from application.errors import DependencyUnavailable
 
+# What a queue holds at most, so that hints which nobody takes cannot pile up. A message takes about half a
+# kilobyte, and its sender keeps what is refused.
+MAX_WAITING = 10_000
+MAX_DEAD = 1_000
+
 RETRIES_WHEN_UNAVAILABLE = 10
 MIN_BACKOFF_MS = 1_000
 MAX_BACKOFF_MS = 60_000

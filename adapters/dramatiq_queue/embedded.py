@@ -16,16 +16,14 @@ from dramatiq.broker import MessageProxy
 from dramatiq.common import current_millis, dq_name, q_name
 
 from adapters.dramatiq_queue.broker import (
+    MAX_DEAD,
+    MAX_WAITING,
     DeadMessage,
     InterruptibleConsumer,
     QueueBroker,
     retry_when_unavailable,
 )
 from application.errors import DependencyUnavailable
-
-# A waiting message takes about half a kilobyte.
-MAX_WAITING = 10_000
-MAX_DEAD = 1_000
 
 
 @dataclass(slots=True)

@@ -1,0 +1,95 @@
+"""A Redis server of one's own, to be killed, frozen and emptied."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import redis
+
+_START_S = 20
+_MISSING = "redis-server is not installed: apt-get install redis-server"
+
+
+@contextmanager
+def redis_server() -> Iterator["RedisServer"]:
+    """Run a Redis that keeps nothing on disk, on a free port of this machine."""
+    if shutil.which("redis-server") is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(_MISSING)
+    with tempfile.TemporaryDirectory() as directory:
+        server = RedisServer(Path(directory), _free_port())
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+class RedisServer:
+    """A server process, which comes back on the same port when it is started again."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self._directory = directory
+        self._port = port
+        self._process: subprocess.Popen | None = None
+        self.url = f"redis://127.0.0.1:{port}/0"
+
+    def start(self) -> None:
+        options = {
+            "bind": "127.0.0.1",
+            "port": self._port,
+            "dir": self._directory,
+            "save": "",
+            "appendonly": "no",
+        }
+        arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        with (self._directory / "log").open("a") as log:
+            self._process = subprocess.Popen(["redis-server", *arguments], stdout=log, stderr=log)
+        self._wait_until_it_answers()
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        with self._process as process:
+            process.kill()
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def flush(self) -> None:
+        with self.client() as client:
+            client.flushall()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it accept connections and answer nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url)
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + _START_S
+        with self.client() as client:
+            while time.monotonic() < deadline and self._process.poll() is None:
+                with suppress(redis.ConnectionError):
+                    client.ping()
+                    return
+                time.sleep(0.01)
+        raise AssertionError((self._directory / "log").read_text())
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
