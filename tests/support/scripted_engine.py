@@ -1,0 +1,64 @@
+from collections.abc import Callable, Sequence
+
+from application.ports.execution_engine import (
+    EngineReport,
+    ExecutionEngine,
+    ExecutionObserver,
+    ExecutionRequest,
+    LanguageSupport,
+)
+from domain.execution import ExecutionResult, Output
+from domain.job_lifecycle import JobStatus
+from domain.language import LANGUAGES
+from domain.values import ExecutionId, JobId
+
+Program = Callable[[ExecutionRequest, ExecutionObserver], EngineReport | None]
+
+
+def echo(request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
+    """Start, write what was read from stdin, and succeed."""
+    observer.started()
+    result = ExecutionResult(status=JobStatus.SUCCESS, stdout=Output.of(request.stdin), exit_code=0)
+    return EngineReport(result)
+
+
+def take_over(_request: ExecutionRequest, observer: ExecutionObserver) -> None:
+    """Start, and leave the report of the end for later."""
+    observer.started()
+
+
+class ScriptedEngine(ExecutionEngine):
+    """Does what a test says, right or wrong, and remembers what it was told.
+
+    Attributes:
+        program: What an execution does.
+        requests: What was asked to be run, in order.
+        cancelled: What was asked to be stopped, in order.
+        unavailable: Why a language is unavailable, by its name.
+    """
+
+    def __init__(self, program: Program = echo) -> None:
+        self.program = program
+        self.requests: list[ExecutionRequest] = []
+        self.cancelled: list[ExecutionId] = []
+        self.unavailable: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        return "scripted"
+
+    def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport | None:
+        self.requests.append(request)
+        return self.program(request, observer)
+
+    def cancel(self, execution_id: ExecutionId, _job_id: JobId) -> None:
+        self.cancelled.append(execution_id)
+
+    def languages(self) -> Sequence[LanguageSupport]:
+        return [
+            LanguageSupport(language, version="1.0", unavailable_because=self.unavailable.get(language.name))
+            for language in LANGUAGES.values()
+        ]
+
+    def check(self) -> None:
+        """Functions can always be called."""

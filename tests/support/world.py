@@ -1,0 +1,138 @@
+"""The use cases on adapters in memory, wired by hand: small enough to see through."""
+
+from functools import partial
+
+from adapters.in_process.output_feed import InProcessOutputFeed
+from adapters.memory.clock import MemoryClock
+from adapters.memory.database import MemoryDatabase
+from adapters.memory.id_generator import MemoryIdGenerator
+from adapters.memory.job_queries import MemoryJobQueries
+from adapters.memory.message_publisher import MemoryMessagePublisher
+from adapters.memory.message_relay import MemoryMessageRelay
+from adapters.memory.object_store import MemoryObjectStore
+from adapters.memory.unit_of_work import MemoryUnitOfWork
+from application.commands import UploadCodeCommand
+from application.held_executions import HeldExecutions
+from application.log_archive import LogArchive
+from application.outgoing import Outgoing
+from application.retrying import Retrying
+from application.use_cases.cancel_job import CancelJob
+from application.use_cases.change_project import ChangeProject
+from application.use_cases.complete_execution import CompleteExecution
+from application.use_cases.create_project import CreateProject
+from application.use_cases.execute_job import ExecuteJob
+from application.use_cases.get_job import GetJob
+from application.use_cases.get_job_status import GetJobStatus
+from application.use_cases.list_jobs import ListJobs
+from application.use_cases.list_projects import ListProjects
+from application.use_cases.read_log import ReadLog
+from application.use_cases.relay_outbox import RelayOutbox
+from application.use_cases.renew_leases import RenewLeases
+from application.use_cases.report_completion import ReportCompletion
+from application.use_cases.rescue_executions import RescueExecutions
+from application.use_cases.run_execution import RunExecution
+from application.use_cases.stop_execution import StopExecution
+from application.use_cases.upload_code import UploadCode
+from application.views import JobView
+from domain.execution import Execution
+from domain.limits import STANDARD_LIMITS
+from domain.submission import SubmissionLimits
+from domain.values import JobId
+from tests.support.scripted_engine import ScriptedEngine
+
+LEASE_S = 30.0
+
+
+class World:
+    """A service that lives as long as a test."""
+
+    def __init__(self) -> None:
+        self.clock = MemoryClock()
+        self.ids = MemoryIdGenerator()
+        self.database = MemoryDatabase(now=self.clock.now)
+        self.publisher = MemoryMessagePublisher()
+        self.relay = MemoryMessageRelay()
+        self.unit_of_work = MemoryUnitOfWork(self.database, self.relay)
+        self.queries = MemoryJobQueries(self.database)
+        self.code_store = MemoryObjectStore()
+        self.log_store = MemoryObjectStore()
+        self.engine = ScriptedEngine()
+        self.output_feed = InProcessOutputFeed()
+        self.held = HeldExecutions()
+        self.slept: list[float] = []
+        limits = SubmissionLimits(code_bytes=1_000, stdin_bytes=100)
+        outgoing = Outgoing(self.ids)
+        archive = LogArchive(self.log_store, Retrying([1.0, 2.0], self.slept.append))
+
+        self.upload_code = UploadCode(
+            self.unit_of_work,
+            self.code_store,
+            self.engine,
+            outgoing,
+            self.clock,
+            self.ids,
+            STANDARD_LIMITS,
+            limits,
+        )
+        self.execute_job = ExecuteJob(self.unit_of_work, outgoing, self.clock, self.ids, limits)
+        self.cancel_job = CancelJob(self.unit_of_work, outgoing, self.clock)
+        self.get_job = GetJob(self.queries)
+        self.get_job_status = GetJobStatus(self.queries)
+        self.list_jobs = ListJobs(self.unit_of_work, self.queries)
+        self.create_project = CreateProject(self.unit_of_work, self.clock, limits)
+        self.list_projects = ListProjects(self.unit_of_work)
+        self.change_project = ChangeProject(self.unit_of_work)
+        self.read_log = ReadLog(self.log_store, max_bytes=1_000)
+        self.complete_execution = CompleteExecution(self.unit_of_work, outgoing, self.clock)
+        self.report_completion = ReportCompletion(self.unit_of_work, archive, self.complete_execution)
+        self.run_execution = self.worker("worker-1")
+        self.stop_execution = StopExecution(self.engine, self.held)
+        self.renew_leases = RenewLeases(self.unit_of_work, self.engine, self.held, "worker-1", LEASE_S)
+        self.rescue_executions = RescueExecutions(
+            self.unit_of_work, self.publisher, outgoing, self.clock, self.ids, announce_after_s=2.0
+        )
+        self.relay_outbox = RelayOutbox(self.unit_of_work, self.publisher, left_behind_after_s=5.0)
+
+    def worker(self, name: str) -> RunExecution:
+        """Build what a worker of that name does."""
+        return RunExecution(
+            self.unit_of_work,
+            self.engine,
+            LogArchive(self.log_store, Retrying([1.0, 2.0], self.slept.append)),
+            self.output_feed,
+            self.held,
+            self.complete_execution,
+            Retrying([1.0, 2.0], self.slept.append),
+            name,
+            LEASE_S,
+        )
+
+    def upload(self, **changed: object) -> JobView:
+        """Upload a program, of which a test says only what matters to it."""
+        fields = {"project": "demo", "code": "print(1)", "language": "python", **changed}
+        return self.upload_code(UploadCodeCommand(**fields))
+
+    def start(self, **changed: object) -> JobView:
+        """Upload a program and have it executed."""
+        return self.upload(execute=True, **changed)
+
+    def claim(self, worker: str = "worker-1") -> Execution:
+        """Claim an execution and do nothing about it, as a worker does that is killed then."""
+        execution = self.unit_of_work.run(partial(_claim, worker))
+        assert execution is not None
+        return execution
+
+    def job(self, job_id: JobId) -> JobView:
+        """Read a job as lists show it."""
+        details = self.get_job(job_id)
+        return JobView.of(
+            details.job, details.project, details.executions[-1] if details.executions else None
+        )
+
+    def announced(self) -> list[str]:
+        """Name the messages of every commit so far."""
+        return [message.name for message in self.relay.offered]
+
+
+def _claim(worker: str, transaction) -> Execution | None:
+    return transaction.executions.claim_next(worker, LEASE_S)

@@ -1,0 +1,77 @@
+from uuid import UUID
+
+import pytest
+
+from application.errors import NotFound
+from domain.errors import JobTransitionRefused, ProjectTransitionRefused, TooLarge
+from domain.job_lifecycle import JobStatus
+from domain.project import ProjectTrigger
+from domain.values import JobId
+
+
+def test_a_pending_job_runs_and_is_announced(world):
+    job = world.upload()
+
+    started = world.execute_job(job.job_id)
+
+    assert started.status is JobStatus.RUNNING
+    assert world.announced() == ["JobSubmitted", "JobStarted", "ExecutionRequested"]
+
+
+def test_the_stdin_of_an_execution_replaces_that_of_the_job(world):
+    job = world.upload(stdin="from the job")
+
+    world.execute_job(job.job_id, "from the execution")
+    world.run_execution()
+
+    assert world.engine.requests[0].stdin == "from the execution"
+
+
+def test_an_empty_stdin_of_an_execution_counts_too(world):
+    job = world.upload(stdin="from the job")
+
+    world.execute_job(job.job_id, "")
+    world.run_execution()
+
+    assert world.engine.requests[0].stdin == ""
+
+
+def test_a_running_job_is_refused(world):
+    job = world.start()
+
+    with pytest.raises(JobTransitionRefused, match="cannot execute a job that is RUNNING"):
+        world.execute_job(job.job_id)
+
+
+def test_an_unknown_job_is_not_found(world):
+    with pytest.raises(NotFound):
+        world.execute_job(JobId(UUID(int=7)))
+
+
+def test_a_job_of_an_archived_project_is_refused(world):
+    job = world.upload(project="demo")
+    world.change_project("demo", ProjectTrigger.ARCHIVE)
+
+    with pytest.raises(ProjectTransitionRefused):
+        world.execute_job(job.job_id)
+
+
+def test_a_stdin_over_the_limit_leaves_the_job_pending(world):
+    job = world.upload()
+
+    with pytest.raises(TooLarge):
+        world.execute_job(job.job_id, "x" * 101)
+
+    assert world.get_job_status(job.job_id).status is JobStatus.PENDING
+
+
+def test_a_commit_whose_answer_was_lost_is_recognised_when_the_work_runs_again(world):
+    # Given a unit of work that runs all work twice, as one does that did not hear of its first commit
+    job = world.upload()
+    run = world.unit_of_work.run
+    world.unit_of_work.run = lambda work: (run(work), run(work))[1]
+
+    started = world.execute_job(job.job_id)
+
+    assert started.status is JobStatus.RUNNING
+    assert len(world.get_job(job.job_id).executions) == 1

@@ -1,0 +1,223 @@
+import base64
+import io
+import json
+
+import pytest
+
+from application.errors import DependencyUnavailable, StorageUnavailable
+from application.ports.execution_engine import EngineReport
+from application.ports.output_feed import OutputChunk, Stream
+from domain.execution import ExecutionResult, Output
+from domain.job_lifecycle import JobStatus, Reason
+from tests.support.failing import Failing
+from tests.support.scripted_engine import take_over
+
+
+def log_of(world, job_id):
+    key = world.get_job_status(job_id).log_key
+    return json.loads(world.read_log(key.value))
+
+
+def cancelled_report() -> EngineReport:
+    return EngineReport(ExecutionResult(status=JobStatus.CANCELLED, reason=Reason.CANCELLED))
+
+
+def test_nothing_happens_when_nothing_waits(world):
+    assert world.run_execution() is False
+    assert world.engine.requests == []
+
+
+def test_a_program_that_succeeds_ends_its_job_with_its_output_and_its_log(world):
+    job = world.start(stdin="hello")
+
+    assert world.run_execution() is True
+
+    ended = world.job(job.job_id)
+    assert ended.status is JobStatus.SUCCESS
+    assert ended.execution.result.stdout == Output("hello", 5)
+    assert ended.execution.started_at is not None
+    assert log_of(world, job.job_id)["stdout"] == "hello"
+    assert world.announced()[-1] == "JobCompleted"
+
+
+def test_the_most_urgent_runs_first_and_then_the_oldest(world):
+    for name, priority in (("old", 5), ("young", 5), ("urgent", 9), ("idle", 0)):
+        world.start(stdin=name, priority=priority)
+        world.clock.advance(1)
+
+    while world.run_execution():
+        pass
+
+    assert [request.stdin for request in world.engine.requests] == ["urgent", "old", "young", "idle"]
+
+
+def test_a_bug_in_the_engine_ends_the_job(world, caplog):
+    def explode(_request, _observer):
+        raise RuntimeError("boom")
+
+    world.engine.program = explode
+    job = world.start()
+
+    world.run_execution()
+
+    ended = world.job(job.job_id)
+    assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.INTERNAL)
+    assert "boom" not in ended.execution.result.error_message
+    assert "boom" in caplog.text
+
+
+def test_a_program_does_not_succeed_without_its_log(world):
+    world.run_execution._log_archive._log_store = Failing(StorageUnavailable("it is full"))
+    job = world.start()
+
+    world.run_execution()
+
+    ended = world.job(job.job_id)
+    assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.STORAGE_ERROR)
+    assert ended.execution.result.log_key is None
+    assert world.slept == [1.0, 2.0]
+
+
+def test_a_database_that_is_away_for_a_while_costs_no_result(world):
+    job = world.start()
+    complete = world.complete_execution
+    outages = [DependencyUnavailable("database", "restarting")]
+
+    def fail_once(execution_id, result):
+        if outages:
+            raise outages.pop()
+        return complete(execution_id, result)
+
+    world.run_execution._complete_execution = fail_once
+    world.run_execution()
+
+    assert world.job(job.job_id).status is JobStatus.SUCCESS
+    assert world.slept == [1.0]
+
+
+def test_output_is_fed_while_the_program_runs_and_forgotten_after(world):
+    seen: list[OutputChunk] = []
+    chunk = OutputChunk(Stream.STDOUT, 0, b"hi")
+
+    def program(request, observer):
+        world.output_feed.follow(request.execution_id, seen.append)
+        observer.started()
+        observer.output(chunk)
+        return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
+
+    world.engine.program = program
+    world.start()
+    world.run_execution()
+
+    assert seen == [chunk]
+    assert world.output_feed._channels == {}
+
+
+def test_a_job_cancelled_between_claim_and_start_is_stopped(world):
+    def program(request, observer):
+        world.cancel_job(request.job_id)
+        observer.started()
+        return cancelled_report()
+
+    world.engine.program = program
+    job = world.start()
+    world.run_execution()
+
+    assert world.engine.cancelled == [world.engine.requests[0].execution_id]
+    assert world.job(job.job_id).status is JobStatus.CANCELLED
+
+
+def test_what_a_cancelled_program_had_written_is_kept(world):
+    def program(request, observer):
+        observer.started()
+        world.cancel_job(request.job_id)
+        world.stop_execution(request.execution_id, request.job_id)
+        return EngineReport(
+            ExecutionResult(
+                status=JobStatus.CANCELLED, reason=Reason.CANCELLED, stdout=Output.of("half of it")
+            )
+        )
+
+    world.engine.program = program
+    job = world.start()
+    world.run_execution()
+
+    ended = world.job(job.job_id)
+    assert ended.status is JobStatus.CANCELLED
+    assert ended.execution.result.stdout.text == "half of it"
+    assert log_of(world, job.job_id)["stdout"] == "half of it"
+    assert world.announced().count("JobCompleted") == 0
+
+
+def test_a_program_that_ends_as_its_job_is_cancelled_leaves_it_cancelled(world):
+    def program(request, observer):
+        observer.started()
+        world.cancel_job(request.job_id)
+        return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
+
+    world.engine.program = program
+    job = world.start()
+    world.run_execution()
+
+    ended = world.job(job.job_id)
+    assert ended.status is JobStatus.CANCELLED
+    assert ended.execution.result.status is JobStatus.CANCELLED
+
+
+def test_an_execution_that_is_given_back_waits_again_as_if_never_claimed(world):
+    def program(_request, observer):
+        observer.started()
+        world.held.start_releasing()
+        return cancelled_report()
+
+    world.engine.program = program
+    job = world.start()
+    world.run_execution()
+
+    waiting = world.job(job.job_id)
+    assert waiting.status is JobStatus.RUNNING
+    assert (waiting.execution.number, waiting.execution.claimed_by, waiting.execution.started_at) == (
+        1,
+        None,
+        None,
+    )
+
+
+def test_an_engine_that_takes_the_work_reports_its_end_by_itself(world):
+    world.engine.program = take_over
+    job = world.start()
+    world.run_execution()
+
+    running = world.job(job.job_id)
+    assert running.status is JobStatus.RUNNING
+    assert running.execution.is_entrusted
+    assert world.held.snapshot() == {}
+
+
+@pytest.mark.parametrize(
+    "written",
+    [b"plain", "한국어 \N{SNAKE}".encode(), b"nul \0 \x1b[31m", b"\xff\xfe broken", b"cut \xe2\x82", b""],
+)
+def test_the_log_has_every_byte(world, written):
+    def program(_request, _observer):
+        return EngineReport(ExecutionResult(status=JobStatus.SUCCESS), io.BytesIO(written), io.BytesIO())
+
+    world.engine.program = program
+    job = world.start()
+    world.run_execution()
+
+    log = log_of(world, job.job_id)
+    assert log["stdout"] == written.decode("utf-8", "replace")
+    exact = base64.b64decode(log["stdout_base64"]) if "stdout_base64" in log else log["stdout"].encode()
+    assert exact == written
+
+
+def test_a_stream_is_closed_when_its_log_is_written(world):
+    stream = io.BytesIO(b"x")
+    world.engine.program = lambda _request, _observer: EngineReport(
+        ExecutionResult(status=JobStatus.SUCCESS), stream, None
+    )
+    world.start()
+    world.run_execution()
+
+    assert stream.closed
