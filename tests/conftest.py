@@ -1,0 +1,3 @@
+from tests.support.database_fixtures import mariadb, mysql
+
+__all__ = ["mariadb", "mysql"]

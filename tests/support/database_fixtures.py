@@ -1,0 +1,33 @@
+"""Servers for a whole test run, started when a test first asks for one."""
+
+import os
+
+import pytest
+
+from tests.support import mariadb as mariadb_support
+from tests.support import mysql as mysql_support
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory):
+    """A private MariaDB server."""
+    program = mariadb_support.find_server()
+    if program is None:
+        missing = "MariaDB is not installed: apt-get install mariadb-server-core mariadb-client-core"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    server = mariadb_support.start_server(program, tmp_path_factory.mktemp("mariadb"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def mysql(tmp_path_factory):
+    """A private server of Oracle's MySQL, which Debian has in its development release only."""
+    command = mysql_support.find_server()
+    if command is None:
+        pytest.skip("MySQL is not unpacked: python -m tests.support.mysql")
+    server = mysql_support.start_server(command, tmp_path_factory.mktemp("mysql"))
+    yield server
+    server.stop()

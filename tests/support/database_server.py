@@ -1,0 +1,119 @@
+"""A private MySQL or MariaDB server in a directory of its own, on a free port."""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pymysql
+import sqlalchemy as sa
+
+USER = "tester"
+PASSWORD = "tester"
+_START_TIMEOUT_S = 60
+_STOP_TIMEOUT_S = 20
+# Commits survive the server's own death, which tests bring about, and not the machine's.
+_OPTIONS = (
+    "--bind-address=127.0.0.1",
+    "--innodb-flush-log-at-trx-commit=2",
+    "--innodb-buffer-pool-size=128M",
+    "--max-connections=200",
+    "--skip-log-bin",
+)
+
+
+class DatabaseServer:
+    """Runs a server program on a data directory that is made already.
+
+    Args:
+        command: The server's program and what only it understands.
+        directory: Holds `data`, and whatever else the server leaves.
+    """
+
+    def __init__(self, command: Sequence[str], directory: Path) -> None:
+        self.port = _free_port()
+        self._directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+        self._command = [
+            *command,
+            f"--datadir={directory / 'data'}",
+            f"--socket={directory / 'socket'}",
+            f"--pid-file={directory / 'pid'}",
+            f"--init-file={self._write_users()}",
+            f"--port={self.port}",
+            *_OPTIONS,
+            *run_as(),
+        ]
+
+    @property
+    def pid(self) -> int:
+        """The server's process id, to be stopped and continued by."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        with (self._directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError((self._directory / "log").read_text(errors="replace")[-2_000:])
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End the server in good order."""
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def kill(self) -> None:
+        """End the server as a crash does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def create_schema(self, name: str) -> sa.URL:
+        """Make an empty schema, in place of the one that has the name."""
+        with self.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+            cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        return sa.URL.create("mysql+pymysql", USER, PASSWORD, "127.0.0.1", self.port, name)
+
+    def connect(self) -> "pymysql.Connection[pymysql.cursors.Cursor]":
+        """Return a connection of the test's own, which commits each statement."""
+        return pymysql.connect(
+            host="127.0.0.1", port=self.port, user=USER, password=PASSWORD, connect_timeout=2, autocommit=True
+        )
+
+    def _answers(self) -> bool:
+        try:
+            self.connect().close()
+        except pymysql.err.OperationalError:
+            return False
+        return True
+
+    def _write_users(self) -> Path:
+        path = self._directory / "users.sql"
+        path.write_text(
+            f"CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
+            f"GRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n"
+        )
+        return path
+
+
+def run_as() -> list[str]:
+    """Return what lets a server run as root: it has to be told."""
+    return ["--user=root"] if os.geteuid() == 0 else []
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,92 @@
+"""Oracle's MySQL, as Debian packages it, unpacked into a directory and run from there.
+
+Debian's stable release has no MySQL, its development one has. Its packages are fetched with their libraries by
+apt-get on lists of its own and unpacked beside each other; the program is run by the loader among them.
+Nothing of it is installed, and nothing of the system is touched.
+
+`python -m tests.support.mysql` fetches it; the tests use it if it is there. Set SERVICE_SERVER_TEST_MYSQL to
+keep it elsewhere than in the cache directory.
+"""
+
+import os
+import platform
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.support.database_server import DatabaseServer, run_as
+
+_PACKAGE = "mysql-server-core"
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def root() -> Path:
+    """Return where the packages are, or would be, unpacked."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    return Path(os.environ.get("SERVICE_SERVER_TEST_MYSQL", cache / "service-server-tests" / "mysql"))
+
+
+def find_server() -> list[str] | None:
+    """Return the command that runs the server, if it is there."""
+    libraries = root() / "usr" / "lib" / f"{platform.machine()}-linux-gnu"
+    program = root() / "usr" / "sbin" / "mysqld"
+    loader = next(iter(libraries.glob("ld-linux-*.so.*")), None)
+    if loader is None or not program.exists():
+        return None
+    messages = root() / "usr" / "share" / "mysql"
+    return [
+        *(str(loader), "--library-path", str(libraries), str(program)),
+        *("--no-defaults", f"--lc-messages-dir={messages}", "--mysqlx=OFF", "--secure-file-priv="),
+    ]
+
+
+def start_server(command: list[str], directory: Path) -> DatabaseServer:
+    """Make a data directory and start a server on it."""
+    data = f"--datadir={directory / 'data'}"
+    subprocess.run([*command, "--initialize-insecure", data, *run_as()], check=True, capture_output=True)
+    server = DatabaseServer(command, directory)
+    server.start()
+    return server
+
+
+def fetch() -> None:
+    """Download the packages and unpack them."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        environment = {**os.environ, "APT_CONFIG": str(_configure(directory)), "LC_ALL": "C"}
+        for command in (["update"], ["install", "--yes", "--no-install-recommends", "--download-only", _PACKAGE]):
+            subprocess.run(["apt-get", "--quiet", *command], env=environment, check=True)
+        root().mkdir(parents=True, exist_ok=True)
+        for package in sorted((directory / "cache" / "archives").glob("*.deb")):
+            subprocess.run(["dpkg-deb", "--extract", str(package), str(root())], check=True)
+
+
+def _configure(directory: Path) -> Path:
+    """Give apt lists, a cache and a record of installed packages (none) of its own."""
+    for name in ("state/lists/partial", "cache/archives/partial", "parts"):
+        (directory / name).mkdir(parents=True)
+    (directory / "state" / "status").touch()
+    (directory / "sources.list").write_text(f"deb [signed-by={_KEYRING}] {_archive()} sid main\n")
+    configuration = directory / "apt.conf"
+    configuration.write_text(
+        f'Dir::State "{directory}/state";\n'
+        f'Dir::State::status "{directory}/state/status";\n'
+        f'Dir::Cache "{directory}/cache";\n'
+        f'Dir::Etc::sourcelist "{directory}/sources.list";\n'
+        f'Dir::Etc::sourceparts "{directory}/parts";\n'
+        f'Dir::Etc::preferencesparts "{directory}/parts";\n'
+        'APT::Sandbox::User "";\n'
+    )
+    return configuration
+
+
+def _archive() -> str:
+    """Return the Debian archive that this machine uses."""
+    listing = ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]
+    lines = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.splitlines()
+    return next(line.split()[1] for line in lines if line.startswith("Debian "))
+
+
+if __name__ == "__main__":
+    if find_server() is None:
+        fetch()

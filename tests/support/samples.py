@@ -1,0 +1,86 @@
+"""Projects, jobs and executions as tests want them, stored the way that use cases do it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from domain.execution import Execution
+from domain.job import Job
+from domain.job_lifecycle import JobStatus, Reason
+from domain.language import LANGUAGES
+from domain.limits import STANDARD_LIMITS
+from domain.project import Project
+from domain.submission import JobSpec
+from domain.values import ExecutionId, JobId, ObjectKey, ProjectName
+from tests.support.stores import Store
+
+NOW = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=5)
+
+
+def a_spec(**changes) -> JobSpec:
+    """Return a program to run."""
+    return replace(
+        JobSpec(
+            code_key=ObjectKey("demo/main.py"),
+            language=LANGUAGES["python"],
+            limits=STANDARD_LIMITS.resolve({}),
+        ),
+        **changes,
+    )
+
+
+def new_execution_id() -> ExecutionId:
+    """Return an id that no execution has."""
+    return ExecutionId(uuid4())
+
+
+def a_project(store: Store, name: str = "demo") -> Project:
+    """Store a project."""
+    return store.run(lambda transaction: transaction.projects.get_or_add(ProjectName(name), None, NOW))
+
+
+def a_job(store: Store, *, project: str = "demo", now: datetime = NOW, **spec) -> Job:
+    """Store a PENDING job."""
+    job, _events = Job.submit(JobId(uuid4()), a_project(store, project).id, a_spec(**spec), now)
+    store.run(lambda transaction: transaction.jobs.add(job))
+    return job
+
+
+def a_running_job(
+    store: Store, *, stdin: str | None = None, now: datetime = NOW, **spec
+) -> tuple[Job, Execution]:
+    """Store a RUNNING job and the execution that waits."""
+    pending = a_job(store, now=now, **spec)
+    job, execution, _events = pending.start(new_execution_id(), stdin, now)
+
+    def work(transaction):
+        transaction.jobs.replace(pending, job)
+        transaction.executions.add(execution)
+
+    store.run(work)
+    return job, execution
+
+
+def a_claimed_job(store: Store, worker: str = "worker", lease_s: float = 30) -> tuple[Job, Execution]:
+    """Store a RUNNING job whose execution a worker holds. It must be the only one that waits."""
+    job, _execution = a_running_job(store)
+    claimed = store.run(lambda transaction: transaction.executions.claim_next(worker, lease_s))
+    assert claimed is not None
+    assert claimed.job_id == job.id
+    return job, claimed
+
+
+def cancel(store: Store, job: Job, now: datetime = LATER) -> Job:
+    """Cancel a job, as its owner would."""
+    after, _events = job.cancel(now)
+    store.run(lambda transaction: transaction.jobs.replace(job, after))
+    return after
+
+
+def end(store: Store, job: Job, status: JobStatus, now: datetime = LATER) -> Job:
+    """Put a job into a terminal status."""
+    reason = None if status is JobStatus.SUCCESS else Reason.INTERNAL
+    after = replace(job, status=status, reason=reason, completed_at=now, updated_at=now)
+    store.run(lambda transaction: transaction.jobs.replace(job, after))
+    return after

@@ -1,0 +1,111 @@
+"""Each adapter that keeps things, with what a test needs to look at it and to move its time."""
+
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from adapters.memory.database import MemoryDatabase
+from adapters.memory.job_queries import MemoryJobQueries
+from adapters.memory.unit_of_work import MemoryUnitOfWork
+from adapters.sql.engine import DatabaseOptions, create_engine
+from adapters.sql.job_queries import SqlJobQueries
+from adapters.sql.tables import executions, metadata, outbox
+from adapters.sql.unit_of_work import SqlUnitOfWork
+from application.ports.job_queries import JobQueries
+from application.ports.unit_of_work import UnitOfWork
+from tests.support.recording_relay import RecordingRelay
+
+
+class Store(ABC):
+    """A unit of work and queries on the same data.
+
+    Attributes:
+        relay: What was offered to it after commits.
+    """
+
+    unit_of_work: UnitOfWork
+    queries: JobQueries
+
+    def __init__(self) -> None:
+        self.relay = RecordingRelay()
+
+    def run(self, work):
+        """Run work in a transaction."""
+        return self.unit_of_work.run(work)
+
+    @abstractmethod
+    def another(self) -> UnitOfWork:
+        """Return a unit of work as another process would have it."""
+
+    @abstractmethod
+    def pass_time(self, seconds: float) -> None:
+        """Have the database's time move on."""
+
+    def close(self) -> None:
+        """Let go of connections."""
+
+
+class MemoryStore(Store):
+    """Dictionaries, with a time that moves on by a microsecond whenever it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = datetime(2026, 1, 1, tzinfo=UTC)
+        self._database = MemoryDatabase(self._tick)
+        self.unit_of_work = MemoryUnitOfWork(self._database, self.relay)
+        self.queries = MemoryJobQueries(self._database)
+
+    def another(self) -> UnitOfWork:
+        """Return another unit of work on the same dictionaries."""
+        return MemoryUnitOfWork(self._database, self.relay)
+
+    def pass_time(self, seconds: float) -> None:
+        """Move the time on."""
+        self._now += timedelta(seconds=seconds)
+
+    def _tick(self) -> datetime:
+        self._now += timedelta(microseconds=1)
+        return self._now
+
+
+class SqlStore(Store):
+    """A database whose tables are made already."""
+
+    def __init__(self, url: str | sa.URL) -> None:
+        super().__init__()
+        self._url = url
+        self.engine = self._new_engine()
+        self._others: list[sa.Engine] = []
+        self.unit_of_work = SqlUnitOfWork(self.engine, self.relay)
+        self.queries = SqlJobQueries(self.engine)
+
+    def another(self) -> UnitOfWork:
+        """Return a unit of work with connections of its own."""
+        engine = self._new_engine()
+        self._others.append(engine)
+        return SqlUnitOfWork(engine, self.relay)
+
+    def pass_time(self, seconds: float) -> None:
+        """Move back all that the database's time was written to."""
+        with self.engine.begin() as connection:
+            for column in (executions.c.waiting_since, executions.c.lease_expires_at, outbox.c.added_at):
+                key = next(iter(column.table.primary_key))
+                for row_id, time in connection.execute(sa.select(key, column)).all():
+                    if time is not None:
+                        earlier = {column.name: time - timedelta(seconds=seconds)}
+                        connection.execute(sa.update(column.table).where(key == row_id).values(earlier))
+
+    def empty(self) -> None:
+        """Remove every row."""
+        with self.engine.begin() as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(sa.delete(table))
+
+    def close(self) -> None:
+        """Close every connection."""
+        for engine in (self.engine, *self._others):
+            engine.dispose()
+
+    def _new_engine(self) -> sa.Engine:
+        return create_engine(self._url, DatabaseOptions(pool_size=16))
