@@ -1,0 +1,30 @@
+from collections.abc import Iterator
+
+from entrypoints.cli.parts import parts
+from entrypoints.settings import Settings
+
+_UPLOAD = (
+    "curl -s {url}/api/upload -H 'Content-Type: application/json' -d "
+    """'{{"project": "first", "language": "python", "code": "print(sum(map(int, input().split())))"}}'"""
+)
+
+
+def banner(settings: Settings, warning: str | None) -> Iterator[str]:
+    """Say where a server listens, what it is made of, and how to execute a first program."""
+    url = f"http://{_reachable(settings.host)}:{settings.port}"
+    yield f"Service Server listens on {url} (API page: {url}/docs)"
+    for name, what in parts(settings):
+        yield f"  {name:<9} {what}"
+    if warning is not None:
+        yield f"\n  WARNING: {warning}"
+    yield "\nA first program, with curl:"
+    yield f"""  JOB=$({_UPLOAD.format(url=url)} | cut -d'"' -f4)"""
+    yield f'  curl -s -X POST "{url}/api/execute/$JOB?input_data=1+2+3&wait=10"'
+    yield "and with the command line:"
+    yield f"  service-server run --server {url} --stdin 'to be or not to be' examples/words.py\n"
+
+
+def _reachable(host: str) -> str:
+    if host in {"0.0.0.0", "::", ""}:  # noqa: S104 - compared with, not listened on
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,98 @@
+from collections.abc import Iterator, Mapping
+from typing import Any, Self, TypeAlias
+from urllib.parse import quote
+
+import httpx
+
+from entrypoints.cli.failure import Failure
+from entrypoints.cli.server_sent_events import ServerSentEvent, read_events
+
+# What an answer holds is known where it is read.
+Json: TypeAlias = Any
+
+# Streams send a heartbeat more often than this.
+_TIMEOUT = httpx.Timeout(30, connect=5, read=60)
+
+
+class ServiceClient:
+    """Speaks the HTTP API. Every method raises Failure with the service's own words when it refuses."""
+
+    def __init__(self, http: httpx.Client, name: str) -> None:
+        self._http = http
+        self._name = name
+
+    @classmethod
+    def at(cls, url: str) -> Self:
+        """Build a client of the server at a URL."""
+        try:
+            return cls(httpx.Client(base_url=url, timeout=_TIMEOUT), url)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise Failure(f"--server {url}: {error}") from error
+
+    @classmethod
+    def on_socket(cls, path: str) -> Self:
+        """Build a client of a server that listens on a Unix domain socket."""
+        transport = httpx.HTTPTransport(uds=path)
+        http = httpx.Client(base_url="http://service-server", transport=transport, timeout=_TIMEOUT)
+        return cls(http, "the embedded service")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def get(self, path: str, **query: str | float | None) -> Json:
+        """Return what a resource holds; a query's None is left out."""
+        return self._answer("GET", path, params=_given(query)).json()
+
+    def post(self, path: str, body: Json = None) -> Json:
+        """Ask for something to be done and return the answer."""
+        return self._answer("POST", path, json=body).json()
+
+    def health(self) -> Json:
+        """Return the health of every part of the service, also of one that is not ready."""
+        try:
+            return self._http.get("/health/ready").json()["dependencies"]
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            raise Failure(f"{self._name} does not tell its health") from error
+
+    def events(self, path: str, after: str | None) -> Iterator[ServerSentEvent]:
+        """Follow a stream of events that come after one.
+
+        Raises:
+            httpx.TransportError: The stream broke off; it can be resumed.
+        """
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
+        with self._http.stream("GET", path, headers=headers) as response:
+            if response.is_error:
+                response.read()
+                raise self._refusal(response)
+            yield from read_events(response.iter_lines())
+
+    def _answer(self, method: str, path: str, **request: Json) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **request)
+        except httpx.TimeoutException as error:
+            raise Failure(f"{self._name} does not answer in time") from error
+        except httpx.TransportError as error:
+            raise Failure(f"cannot reach {self._name}: {error}") from error
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Failure(f"--server {self._name}: {error}") from error
+        if response.is_error:
+            raise self._refusal(response)
+        return response
+
+    def _refusal(self, response: httpx.Response) -> Failure:
+        try:
+            return Failure(str(response.json()["detail"]))
+        except (ValueError, KeyError, TypeError):
+            return Failure(f"{self._name} answered {response.status_code}, and not as this service would")
+
+
+def segment(text: str) -> str:
+    """Quote one segment of a path (RFC 3986, 3.3)."""
+    return quote(text, safe="")
+
+
+def _given(query: Mapping[str, str | float | None]) -> dict[str, str | float]:
+    return {name: value for name, value in query.items() if value is not None}
+

@@ -1,0 +1,86 @@
+import platform
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import rich_click as click
+
+from entrypoints.cli.connection import connect
+from entrypoints.cli.failure import ExitCode
+from entrypoints.cli.options import json_option, print_json, server_option
+from entrypoints.cli.plain_text import one_line
+from entrypoints.cli.settings_report import in_force, load_limits, load_settings
+from entrypoints.cli.tables import print_fields, print_table
+from entrypoints.settings import LimitSettings
+
+
+@click.command("doctor")
+@json_option
+@server_option
+def command(*, as_json: bool, server: str | None) -> None:
+    """Say what is installed, what is set, and what is missing.
+
+    Ends with 1 if something is missing that no program can run without.
+    """
+    report: dict[str, Any] = {
+        "service_server": version("service-server"),
+        "python": platform.python_version(),
+    }
+    if server is None:
+        report["settings"] = _settings()
+    with connect(server, works=True) as client:
+        report["dependencies"] = client.health()
+        report["languages"] = client.get("/api/languages")
+    report["missing"] = _missing(report)
+    if as_json:
+        print_json(report)
+    else:
+        _print(report)
+    sys.exit(ExitCode.FAILED if report["missing"] else ExitCode.OK)
+
+
+def _settings() -> list[dict[str, Any]]:
+    settings = load_settings()
+    load_limits()
+    return [
+        {"name": name, "value": value, "is_set": is_set}
+        for part in (settings, LimitSettings())
+        for name, value, is_set in in_force(part)
+    ]
+
+
+def _missing(report: dict[str, Any]) -> list[str]:
+    missing = [
+        dependency["detail"] or f"{dependency['name']} does not answer"
+        for dependency in report["dependencies"]
+        if not dependency["healthy"]
+    ]
+    if not any(language["available"] for language in report["languages"]):
+        missing.append("no language is installed")
+    return missing
+
+
+def _print(report: dict[str, Any]) -> None:
+    print_fields([("service-server", report["service_server"]), ("Python", report["python"])])
+    if "settings" in report:
+        click.echo("\nSettings")
+        print_table(
+            ("NAME", "VALUE", "FROM"),
+            ((s["name"], s["value"], "set" if s["is_set"] else "default") for s in report["settings"]),
+        )
+    click.echo("\nParts")
+    print_table(
+        ("PART", "ANSWERS", "WHY NOT"),
+        ((d["name"], "yes" if d["healthy"] else "no", d["detail"]) for d in report["dependencies"]),
+    )
+    click.echo("\nLanguages")
+    print_table(
+        ("LANGUAGE", "AVAILABLE", "WHY NOT"),
+        (
+            (language["name"], language["version"] or language["available"], language["unavailable_because"])
+            for language in report["languages"]
+        ),
+    )
+    click.echo()
+    for sentence in report["missing"] or ["Nothing essential is missing."]:
+        click.echo(one_line(sentence))

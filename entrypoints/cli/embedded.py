@@ -1,0 +1,48 @@
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import uvicorn
+
+from entrypoints.cli.client import ServiceClient
+from entrypoints.cli.logging_setup import configure_logging
+from entrypoints.cli.settings_report import load_limits, load_settings
+from entrypoints.container import build_container
+from entrypoints.http.app import create_app
+from entrypoints.worker.runtime import Runtime
+
+
+@contextmanager
+def serve_embedded(*, works: bool) -> Iterator[ServiceClient]:
+    """Serve the API to this process alone, on a socket in a directory that only its user may enter.
+
+    Work that is not this command's own and that it happens to have taken is given back at its end.
+    """
+    configure_logging("ERROR")
+    settings = load_settings().model_copy(update={"drain_s": 0})
+    container = build_container(settings, load_limits())
+    app = create_app(container, runtime=Runtime(container, works=True) if works else None)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+    with tempfile.TemporaryDirectory(prefix="service-server-") as directory:
+        path = str(Path(directory) / "api")
+        # Listening before the server starts lets the first request wait for it without asking again.
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(path)
+        listener.listen()
+        thread = Thread(target=_serve, args=(server, listener), name="embedded-service")
+        thread.start()
+        client = ServiceClient.on_socket(path)
+        try:
+            yield client
+        finally:
+            client.close()
+            server.should_exit = True
+            thread.join()
+
+
+def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
+    with listener:  # closed at last, so that nobody waits for a server that could not start
+        server.run(sockets=[listener])

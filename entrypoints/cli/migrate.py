@@ -1,0 +1,57 @@
+from typing import NoReturn
+
+import rich_click as click
+
+from entrypoints.cli.failure import ExitCode, Failure
+from entrypoints.cli.settings_report import load_limits, load_settings
+from entrypoints.container import Container, build_container
+
+
+@click.group("migrate")
+@click.pass_context
+def command(context: click.Context) -> None:
+    """Bring the database's schema up to date.
+
+    The embedded database migrates by itself when the service starts; MySQL waits for `migrate up`.
+    """
+    context.obj = build_container(load_settings(), load_limits())
+
+
+@command.command("up")
+@click.pass_obj
+def up(container: Container) -> None:
+    """Bring the schema to the newest revision."""
+    container.migrate_up()
+    click.echo(f"the schema is at {container.schema_revision()}")
+
+
+@command.command("down")
+@click.argument("revision")
+@click.pass_obj
+def down(container: Container, revision: str) -> None:
+    """Take the schema back to REVISION, or to `base`: what only later ones keep is lost."""
+    container.migrate_down(revision)
+    click.echo(f"the schema is at {container.schema_revision() or 'base'}")
+
+
+@command.command("current")
+@click.pass_obj
+def current(container: Container) -> None:
+    """Print the revision that the schema is at."""
+    click.echo(container.schema_revision() or "base")
+
+
+@command.command("check")
+@click.pass_obj
+def check(container: Container) -> None:
+    """Compare the schema with what this version works with; exit with 1 if they differ."""
+    differences = container.schema_differences()
+    for difference in differences:
+        click.echo(difference)
+    if differences:
+        _differs()
+    click.echo("the schema is as it should be")
+
+
+def _differs() -> NoReturn:
+    raise Failure("the schema differs; `service-server migrate up` brings it up to date", ExitCode.FAILED)

@@ -1,0 +1,22 @@
+"""What the service is made of under some settings, for people."""
+
+from collections.abc import Iterator
+
+from entrypoints.settings import Settings
+
+
+def parts(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Name each part and what it is."""
+    here = settings.data_dir
+    is_mysql = settings.rds_host is not None
+    yield "database", f"MySQL, schema {settings.rds_dbname}" if is_mysql else f"SQLite in {here}"
+    yield "code", _store(settings.code_bucket, settings)
+    yield "logs", _store(settings.log_bucket, settings)
+    yield "queue", "in this process" if settings.redis_url is None else "Redis"
+    yield "engine", "local, on this machine" if settings.engine_url is None else "HTTP runners"
+    cluster = settings.ecs_cluster_name
+    yield "metrics", "this machine" if cluster is None else f"CloudWatch, ECS cluster {cluster}"
+
+
+def _store(bucket: str | None, settings: Settings) -> str:
+    return f"directory in {settings.data_dir}" if bucket is None else f"S3 bucket {bucket}"

@@ -1,0 +1,21 @@
+"""Text of others, made harmless to a terminal."""
+
+_KEPT = "\n\t"
+
+
+def printable(text: str) -> str:
+    """Show what would act on a terminal (ECMA-48 controls, Unicode's format characters) as an escape."""
+    return "".join(c if c in _KEPT or _is_harmless(c) else _escape(c) for c in text)
+
+
+def one_line(text: str) -> str:
+    """The same, for what must stay on its line."""
+    return "".join(c if _is_harmless(c) else _escape(c) for c in text)
+
+
+def _is_harmless(character: str) -> bool:
+    return character.isprintable() or character == "\N{IDEOGRAPHIC SPACE}"
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()

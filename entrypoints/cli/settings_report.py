@@ -1,0 +1,76 @@
+"""Settings as people know them: by the names of their environment variables, and without their secrets."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+from domain.errors import DomainError
+from domain.limits import LimitPolicy
+from entrypoints.cli.failure import ExitCode, Failure
+from entrypoints.settings import PREFIX, LimitSettings, Settings
+
+_URL_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
+
+
+def load_settings(host: str | None = None, port: int | None = None) -> Settings:
+    """Read the settings; what is given here comes before the environment.
+
+    Raises:
+        Failure: One of them breaks its rule.
+    """
+    given: dict[str, Any] = {"host": host, "port": port}
+    with _refusals(Settings):
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def load_limits() -> LimitPolicy:
+    """Read the settings of the limits of executions.
+
+    Raises:
+        Failure: One of them breaks its rule.
+    """
+    with _refusals(LimitSettings):
+        return LimitSettings().policy()
+
+
+def in_force(settings: BaseSettings) -> Iterator[tuple[str, str, bool]]:
+    """List settings: the variable's name, its value with secrets masked, and whether it was set."""
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        yield _variable(name, field), _masked(value), name in settings.model_fields_set
+
+
+def _variable(name: str, field: FieldInfo) -> str:
+    alias = field.validation_alias
+    return alias if isinstance(alias, str) else f"{PREFIX}{name.upper()}"
+
+
+def _named(settings: type[BaseSettings], location: tuple[int | str, ...]) -> str:
+    # A problem is found at a field's name where it has no alias, and else at its alias.
+    field = settings.model_fields.get(str(location[0])) if location else None
+    return ".".join(map(str, location)) if field is None else _variable(str(location[0]), field)
+
+
+def _masked(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "********" if value.get_secret_value() else ""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else _URL_PASSWORD.sub("********@", str(value))
+
+
+@contextmanager
+def _refusals(settings: type[BaseSettings]) -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+        sentences = [f"{_named(settings, problem['loc'])}: {problem['msg']}" for problem in problems]
+        raise Failure("; ".join(sentences), ExitCode.USAGE) from error
+    except DomainError as error:
+        raise Failure(str(error), ExitCode.USAGE) from error

@@ -1,0 +1,89 @@
+"""The whole main job, once: programs in three languages are uploaded and executed, and their logs read.
+
+Everything runs inside this process, on data that is thrown away afterwards.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from entrypoints.cli.client import ServiceClient
+from entrypoints.cli.connection import connect
+from entrypoints.cli.failure import Failure
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Example:
+    """A program, what it reads, and what it should print first."""
+
+    language: str
+    program: str
+    stdin: str
+    args: tuple[str, ...]
+    first_line: str
+
+
+_EXAMPLES = (
+    Example("python", "words.py", "words.txt", ("3",), "   7 a"),
+    Example("node", "orders.js", "orders.json", (), "   199.00 Anna"),
+    Example("java", "Route.java", "roads.txt", ("Seoul", "Busan"), "420 km: Seoul - Daejeon - Daegu - Busan"),
+)
+
+
+def main() -> int:
+    """Run the examples, print a table, and return 0 if every program printed what it should."""
+    with tempfile.TemporaryDirectory(prefix="service-server-demo-") as directory:
+        os.environ["SERVICE_SERVER_DATA_DIR"] = directory
+        with connect(None, works=True) as client:
+            outcomes = [(example, _outcome(client, example)) for example in _EXAMPLES]
+    _print(outcomes)
+    return 0 if all(_is_right(example, outcome) for example, outcome in outcomes) else 1
+
+
+def _outcome(client: ServiceClient, example: Example) -> dict[str, Any]:
+    upload = {
+        "project": "demo",
+        "language": example.language,
+        "code": (_HERE / example.program).read_text(),
+        "args": example.args,
+    }
+    try:
+        job = client.post("/api/upload", upload)
+        stdin = (_HERE / example.stdin).read_text()
+        job = client.post(f"/api/execute/{job['job_id']}?wait=30", {"stdin": stdin})
+        log = json.loads(client.get("/api/log", log_key=job["log_key"]))
+    except Failure as failure:
+        return {"status": "REFUSED", "said": str(failure)}
+    return {**job["data"]["result"], "said": log["stdout"] or log["stderr"]}
+
+
+def _is_right(example: Example, outcome: dict[str, Any]) -> bool:
+    return outcome["status"] == "SUCCESS" and outcome["said"].startswith(example.first_line + "\n")
+
+
+def _print(outcomes: list[tuple[Example, dict[str, Any]]]) -> None:
+    table = Table("PROGRAM", "STATUS", "EXIT", "TIME", "MEMORY", "OUTPUT")
+    for example, outcome in outcomes:
+        resource = outcome.get("resource") or {}
+        table.add_row(
+            example.program,
+            outcome["status"],
+            str(outcome.get("exit_code", "")),
+            f"{resource['execution_time_ms']} ms" if resource else "",
+            f"{resource['memory_mb']:.1f} MiB" if resource else "",
+            outcome["said"].rstrip(),
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
