@@ -97,7 +97,7 @@ class LocalEngine(ExecutionEngine):
         for limit, how in description.limits.items():
             _log.info("limit %s: %s", limit, how)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Kill every program and let go of everything."""
         self._is_open = False
         self._supervisor.close()

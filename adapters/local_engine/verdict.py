@@ -11,6 +11,8 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
 
 _MIB = 1 << 20
+# RLIMIT_CPU goes by ticks, the figures by nanoseconds.
+_CPU_TOLERANCE_MS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,8 @@ def _wall_time(seen: Observed) -> Cause | None:
 
 def _cpu_time(seen: Observed) -> Cause | None:
     allowed = seen.limits.cpu_time_ms
-    if seen.event.signal not in {signal.SIGXCPU, signal.SIGKILL} or seen.event.cpu_ms < allowed:
+    killed = seen.event.signal in {signal.SIGXCPU, signal.SIGKILL}
+    if not killed or seen.event.cpu_ms < allowed - _CPU_TOLERANCE_MS:
         return None
     hit = LimitHit("cpu_time_ms", seen.event.cpu_ms, allowed)
     return _failed(

@@ -84,4 +84,6 @@ def _receive_descriptors(control: socket.socket) -> list[int]:
 
 def main() -> None:
     """Serve the socket whose descriptor is the last argument."""
-    Supervisor(socket.socket(fileno=int(sys.argv[-1]))).serve()
+    control = socket.socket(fileno=int(sys.argv[-1]))
+    control.set_inheritable(False)  # a program that held it could give orders
+    Supervisor(control).serve()

@@ -1,0 +1,137 @@
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from threading import Event
+from uuid import uuid4
+
+from application.ports.execution_engine import (
+    EngineReport,
+    ExecutionEngine,
+    ExecutionObserver,
+    ExecutionRequest,
+)
+from application.ports.object_store import ObjectStore
+from application.ports.output_feed import OutputChunk, Stream
+from domain.execution import ExecutionResult
+from domain.language import LANGUAGES
+from domain.limits import STANDARD_LIMITS
+from domain.submission import JobSpec
+from domain.values import ExecutionId, JobId, ObjectKey
+
+
+class Feature(Enum):
+    """What an engine may or may not be able to do."""
+
+    RUNS_CODE = auto()
+    STDIN = auto()
+    ARGUMENTS = auto()
+    EXIT_CODE = auto()
+    RESOURCES = auto()
+    LIMITS = auto()
+    LIVE_OUTPUT = auto()
+    WHOLE_OUTPUT = auto()
+    CANCEL = auto()
+
+
+EVERYTHING = frozenset(Feature)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """Something to run, in the words of a caller."""
+
+    code: str
+    language: str = "python"
+    stdin: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+
+class Recorder(ExecutionObserver):
+    """Remembers what it is told, and lets a test wait for it."""
+
+    def __init__(self) -> None:
+        self.starts = 0
+        self.chunks: list[OutputChunk] = []
+        self.has_started = Event()
+        self.has_output = Event()
+
+    def started(self) -> None:
+        self.starts += 1
+        self.has_started.set()
+
+    def output(self, chunk: OutputChunk) -> None:
+        self.chunks.append(chunk)
+        self.has_output.set()
+
+    def written(self, stream: Stream) -> bytes:
+        return b"".join(chunk.data for chunk in self.chunks if chunk.stream is stream)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended, with every byte that it wrote."""
+
+    result: ExecutionResult
+    stdout: bytes | None
+    stderr: bytes | None
+
+
+@dataclass(frozen=True)
+class Started:
+    """A program that runs on a thread of its own."""
+
+    request: ExecutionRequest
+    recorder: Recorder
+    end: Future[Ended]
+
+
+class EngineUnderTest:
+    """An engine, and the store that it takes code from."""
+
+    def __init__(self, engine: ExecutionEngine, store: ObjectStore) -> None:
+        self.engine = engine
+        self._store = store
+        self._threads = ThreadPoolExecutor(max_workers=32)
+
+    def close(self) -> None:
+        self._threads.shutdown()
+
+    def request(self, program: Program) -> ExecutionRequest:
+        """Upload a program, and ask for it to be run."""
+        language = LANGUAGES[program.language]
+        job_id = uuid4()
+        key = ObjectKey(f"kit/{job_id}{language.extension}")
+        self._store.put(key, program.code.encode(), "text/plain")
+        spec = JobSpec(
+            code_key=key,
+            language=language,
+            limits=STANDARD_LIMITS.resolve(program.limits),
+            args=program.args,
+            env=program.env,
+        )
+        return ExecutionRequest(
+            execution_id=ExecutionId(uuid4()), job_id=JobId(job_id), spec=spec, stdin=program.stdin
+        )
+
+    def forget_code(self, request: ExecutionRequest) -> None:
+        self._store.delete(request.spec.code_key)
+
+    def run(self, program: Program, observer: ExecutionObserver | None = None) -> Ended:
+        return self.execute(self.request(program), observer or Recorder())
+
+    def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> Ended:
+        report = self.engine.execute(request, observer)
+        assert isinstance(report, EngineReport)
+        with report:
+            stdout, stderr = (
+                stream.read() if stream is not None else None for stream in (report.stdout, report.stderr)
+            )
+        return Ended(report.result, stdout, stderr)
+
+    def start(self, program: Program) -> Started:
+        """Run a program on a thread of its own."""
+        request, recorder = self.request(program), Recorder()
+        return Started(request, recorder, self._threads.submit(self.execute, request, recorder))

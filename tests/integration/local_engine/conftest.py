@@ -1,0 +1,16 @@
+from contextlib import closing
+
+import pytest
+
+from adapters.local_engine.engine import LocalEngine
+from adapters.memory.object_store import MemoryObjectStore
+from tests.contract.engine_kit.harness import EngineUnderTest
+
+
+@pytest.fixture
+def kit(tmp_path):
+    store = MemoryObjectStore()
+    engine = LocalEngine(store, tmp_path / "work")
+    engine.start()
+    with closing(engine), closing(EngineUnderTest(engine, store)) as kit:
+        yield kit

@@ -1,0 +1,199 @@
+"""The supervisor process: what it owns, what it knows, and what happens when it or its engine dies."""
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import wait
+from pathlib import Path
+from uuid import uuid4
+
+from application.ports.execution_engine import ExecutionObserver
+from domain.job_lifecycle import JobStatus, Reason
+from tests.contract.engine_kit.harness import Program
+from tests.support.processes import eventually, memory_kb, with_word
+
+_ROOT = Path(__file__).parents[3]
+_SLEEP = "import time; print('ready', flush=True); time.sleep(60)"
+
+# A worker of its own: it runs a program that leaves its session, and waits to be killed.
+_WORKER = """
+import sys, pathlib
+sys.path.insert(0, sys.argv[1])
+from adapters.local_engine.engine import LocalEngine
+from adapters.memory.object_store import MemoryObjectStore
+from tests.contract.engine_kit.harness import EngineUnderTest, Program
+store = MemoryObjectStore()
+engine = LocalEngine(store, pathlib.Path(sys.argv[2]))
+engine.start()
+kit = EngineUnderTest(engine, store)
+code = "import os, sys\\nif os.fork() == 0: os.setsid()\\nprint('ready', flush=True)\\n"
+code += "os.execv(sys.executable, ['python3', '-c', 'import time; time.sleep(60)', sys.argv[1]])"
+running = kit.start(Program(code=code, args=(sys.argv[3],)))
+running.recorder.has_output.wait()
+print("running", flush=True)
+running.end.result()
+"""
+
+
+class _Silent(ExecutionObserver):
+    """Keeps nothing, so that only the engine's own memory counts."""
+
+    def started(self):
+        pass
+
+    def output(self, chunk):
+        pass
+
+
+def _supervisor(kit):
+    return kit.engine._supervisor.pid
+
+
+def test_a_killed_supervisor_fails_what_ran_and_the_next_program_gets_another(kit):
+    running = kit.start(Program(code=_SLEEP))
+    assert running.recorder.has_output.wait(10)
+    first = _supervisor(kit)
+
+    os.kill(first, signal.SIGKILL)
+
+    result = running.end.result(timeout=5).result
+    assert (result.status, result.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
+    assert kit.run(Program(code="print('next')")).result.stdout.text == "next\n"
+    assert _supervisor(kit) != first
+
+
+def test_a_killed_worker_leaves_nothing_running(tmp_path):
+    mark = f"mark-{uuid4()}"
+    worker = subprocess.Popen(
+        [sys.executable, "-c", _WORKER, str(_ROOT), str(tmp_path), mark], stdout=subprocess.PIPE
+    )
+    with worker:
+        assert worker.stdout.readline() == b"running\n"
+        assert eventually(lambda: len(with_word(mark)) > 2)
+
+        worker.kill()
+
+    assert eventually(lambda: not with_word(mark), within_s=2)
+
+
+def test_the_next_engine_removes_what_a_killed_one_left(tmp_path, kit):
+    left = tmp_path / "work" / "engine-of-a-killed-worker"
+    (left / "deep" / "deeper").mkdir(parents=True)
+    (left / "deep" / "outside").symlink_to(_ROOT)
+
+    second = type(kit.engine)(kit._store, tmp_path / "work")
+    second.start()
+
+    assert not left.exists()
+    assert (_ROOT / "adapters").exists()
+    assert kit.run(Program(code="print(1)")).result.status is JobStatus.SUCCESS
+    second.close()
+
+
+def test_a_daemon_that_left_its_parent_and_its_session_ends_with_its_program(kit):
+    mark = f"mark-{uuid4()}"
+    code = (
+        "import os, sys, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid()\n"
+        "    if os.fork() == 0:\n"
+        "        os.execv(sys.executable, ['python3', '-c', 'import time; time.sleep(60)', sys.argv[1]])\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+    )
+
+    ended = kit.run(Program(code=code, args=(mark,)))
+
+    assert ended.result.status is JobStatus.SUCCESS
+    assert not with_word(mark)
+
+
+def test_a_program_has_three_descriptors_and_a_session_of_its_own(kit):
+    code = "import os; print(sorted(os.listdir('/proc/self/fd'))[:-1], os.getsid(0) == os.getpid())"
+
+    assert kit.run(Program(code=code)).result.stdout.text == "['0', '1', '2'] True\n"
+
+
+def test_a_program_can_write_to_none_of_what_it_was_given(kit):
+    code = (
+        "import os\n"
+        "fd = os.open('/proc/self/fd/0', os.O_RDWR)\n"
+        "try: os.write(fd, b'x')\n"
+        "except OSError as error: print(error.strerror)"
+    )
+
+    assert kit.run(Program(code=code, stdin="in")).result.stdout.text == "Operation not permitted\n"
+
+
+def test_the_supervisor_knows_nothing_of_the_worker(kit, monkeypatch):
+    monkeypatch.setenv("SERVICE_SERVER_CANARY", "secret")
+    kit.engine._supervisor.close()
+    kit.engine.check()
+    process = Path(f"/proc/{_supervisor(kit)}")
+
+    assert (process / "environ").read_bytes() == b""
+    assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS
+    targets = [
+        str(link.readlink()) for link in (process / "fd").iterdir() if link.name not in {"0", "1", "2"}
+    ]
+    assert sorted(target.split(":")[0] for target in targets) == ["anon_inode", "socket"]
+
+
+def test_the_supervisor_stays_small_with_sixteen_programs(kit):
+    code = f"import os; os.write(1, b'x' * (1 << 20)); {_SLEEP}"
+
+    running = [kit.start(Program(code=code)) for _ in range(16)]
+    assert all(each.recorder.has_output.wait(30) for each in running)
+
+    assert memory_kb(_supervisor(kit), "VmHWM") < 60 << 10
+    for each in running:
+        kit.engine.cancel(each.request.execution_id, each.request.job_id)
+    wait([each.end for each in running], timeout=10)
+
+
+def test_a_flood_of_output_leaves_the_workers_memory_flat(kit):
+    code = "import os\nwhile True: os.write(1, b'x' * 65536)"
+    kit.run(Program(code=code, limits={"output_mb": 1}))
+    before = memory_kb(os.getpid(), "VmHWM")
+
+    ended = kit.engine.execute(kit.request(Program(code=code, limits={"output_mb": 64})), _Silent())
+
+    with ended:
+        assert ended.result.reason is Reason.OUTPUT_LIMIT
+        assert ended.result.stdout.total_bytes > 64 << 20
+        assert memory_kb(os.getpid(), "VmHWM") - before < 8 << 10
+
+
+def test_the_private_directory_is_gone_afterwards_whatever_was_put_into_it(kit, tmp_path):
+    code = (
+        "import os\n"
+        f"os.symlink({str(_ROOT)!r}, 'link')\n"
+        "os.mkfifo('fifo')\n"
+        "for n in range(1500): os.mkdir('d'); os.chdir('d')\n"
+        "os.mkdir('locked'); open('locked/file', 'w'); os.chmod('locked', 0)"
+    )
+
+    ended = kit.run(Program(code=code))
+
+    assert ended.result.status is JobStatus.SUCCESS, ended.result
+    (own,) = (tmp_path / "work").iterdir()
+    assert list(own.iterdir()) == []
+    assert (_ROOT / "adapters").exists()
+
+
+def test_closing_the_engine_kills_what_runs(kit):
+    running = kit.start(Program(code=_SLEEP))
+    assert running.recorder.has_output.wait(10)
+
+    kit.engine.stop()
+
+    assert running.end.result(timeout=5).result.status is JobStatus.FAILED
+
+
+def test_languages_are_known_at_once_and_their_versions_soon(kit):
+    assert kit.engine._toolchains.wait_for_versions(60)
+
+    python = next(s for s in kit.engine.languages() if s.language.name == "python")
+    assert python.is_available
+    assert python.version.startswith("3.")

@@ -1,0 +1,40 @@
+"""Looking at processes that a test did not start itself."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+
+def command_lines() -> dict[int, str]:
+    """Return the command line of every live process by its id."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                found[int(entry.name)] = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                )
+            except OSError:
+                continue  # it has ended meanwhile
+    return found
+
+
+def with_word(word: str) -> list[int]:
+    """Return the ids of live processes whose command line has a word."""
+    return [pid for pid, line in command_lines().items() if word in line]
+
+
+def memory_kb(pid: int, figure: str = "VmRSS") -> int:
+    """Return a figure of a process's memory from /proc."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{figure}:"))
+
+
+def eventually(condition: Callable[[], bool], within_s: float = 10) -> bool:
+    """Return whether a condition comes true in time."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
