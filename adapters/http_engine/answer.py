@@ -1,0 +1,127 @@
+"""From the bytes of an answer to the fields that are believed: tolerant in form, strict in content."""
+
+import ast
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.http_engine.text import encode
+from adapters.http_engine.troubles import MayHaveStarted
+from adapters.http_engine.wording import shown
+from domain.errors import InvalidValue
+from domain.execution import ResourceUsage
+from domain.values import ObjectKey
+
+# Building a syntax tree takes many times the memory of its source.
+LITERAL_MAX_BYTES = 1 << 20
+# What a runner's figures may be at most: whatever is larger is no measurement, and fits no column.
+MAX_FIGURE = 2**31 - 1
+LOG_PREFIX = "logs/"
+
+_OUTCOME_FIELDS = {"stdout", "stderr", "exit_code"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerAnswer:
+    """What a runner says of a program that has ended. None is what it did not say, or not credibly."""
+
+    stdout: bytes
+    stderr: bytes
+    exit_code: int | None
+    resource: ResourceUsage | None
+    log_key: ObjectKey | None
+
+
+def read_answer(body: bytes, expected: Mapping[str, str]) -> RunnerAnswer:
+    """Read an answer.
+
+    Args:
+        body: JSON, or a Python literal as older runners send it.
+        expected: Names and values that the answer must not contradict: whose answer it is.
+
+    Raises:
+        MayHaveStarted: The answer is no outcome of a program, or that of another one.
+    """
+    fields = _parse(body)
+    if not _OUTCOME_FIELDS & fields.keys():
+        error = fields.get("error")
+        said = f" and said: {shown(error)}" if isinstance(error, str) else "."
+        raise MayHaveStarted(f"The engine answered without an outcome{said}")
+    for name, value in expected.items():
+        if fields.get(name) is not None and str(fields[name]) != value:
+            raise MayHaveStarted(f"The engine answered for another job: its {name} is not this job's.")
+    return RunnerAnswer(
+        stdout=_bytes(fields.get("stdout")),
+        stderr=_bytes(fields.get("stderr")),
+        exit_code=_exit_code(fields.get("exit_code")),
+        resource=_resource(fields),
+        log_key=_log_key(fields.get("log_key")),
+    )
+
+
+def _parse(body: bytes) -> Mapping[str, Any]:
+    text = body.decode("utf-8-sig", "replace")
+    for parse in (json.loads, _literal):
+        try:
+            parsed = parse(text)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+        if isinstance(parsed, dict):
+            return parsed
+    raise MayHaveStarted("The engine's answer could not be read.")
+
+
+def _literal(text: str) -> object:
+    if len(text) > LITERAL_MAX_BYTES:
+        raise ValueError("too large for a literal")
+    return ast.literal_eval(text.strip())
+
+
+def _bytes(value: object) -> bytes:
+    if isinstance(value, bytes):  # of a Python literal
+        return encode(value.decode("utf-8", "replace"))
+    return b"" if value is None else encode(str(value))
+
+
+def _number(value: object) -> float | None:
+    """Read a figure; runners send some as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _figure(value: object) -> float | None:
+    number = _number(value)
+    return number if number is not None and 0 <= number <= MAX_FIGURE else None
+
+
+def _exit_code(value: object) -> int | None:
+    number = _number(value)
+    if number is None or not number.is_integer() or abs(number) > MAX_FIGURE:
+        return None
+    return int(number)
+
+
+def _resource(fields: Mapping[str, Any]) -> ResourceUsage | None:
+    time_ms = _figure(fields.get("execution_time_ms"))
+    usage = ResourceUsage(
+        execution_time_ms=None if time_ms is None else round(time_ms),
+        cpu_percent=_figure(fields.get("cpu_percent")),
+        memory_mb=_figure(fields.get("memory_mb")),
+    )
+    return None if usage == ResourceUsage() else usage
+
+
+def _log_key(value: object) -> ObjectKey | None:
+    if not isinstance(value, str) or not value.startswith(LOG_PREFIX):
+        return None
+    try:
+        return ObjectKey(value)
+    except InvalidValue:
+        return None

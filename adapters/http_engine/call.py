@@ -1,0 +1,112 @@
+"""One exchange with the engine: how long it may take in all, and how another thread ends it."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Lock
+from time import monotonic
+
+
+class CallStopped(Exception):
+    """Another thread has ended the call."""
+
+
+class DeadlinePassed(Exception):
+    """The call has used up its time."""
+
+
+def _nothing() -> None:
+    pass
+
+
+class Call:
+    """A deadline over everything that a call does, and the handle to stop it from another thread.
+
+    One thread makes the call; any thread may stop it. The call may take several requests.
+
+    Args:
+        timeout_s: How long the call may take in all, from now.
+        before_sending: Called on the calling thread before the first byte of each request leaves.
+
+    Attributes:
+        has_sent: Whether a byte of the present request may have left.
+    """
+
+    def __init__(self, timeout_s: float, before_sending: Callable[[], None] = _nothing) -> None:
+        self._began = monotonic()
+        self._timeout_s = timeout_s
+        self._before_sending = before_sending
+        self._stopped = Event()
+        self._lock = Lock()
+        self._socket: socket.socket | None = None
+        self.has_sent = False
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the call began."""
+        return monotonic() - self._began
+
+    def left_s(self) -> float:
+        """Return the seconds that are left, always more than zero.
+
+        Raises:
+            CallStopped: The call was stopped.
+            DeadlinePassed: There are none.
+        """
+        if self._stopped.is_set():
+            raise CallStopped
+        left = self._timeout_s - self.elapsed_s
+        if left <= 0:
+            raise DeadlinePassed
+        return left
+
+    def begin_request(self) -> None:
+        """Note that another request begins, of which no byte has left."""
+        self.has_sent = False
+
+    def begin_sending(self) -> None:
+        """Note that bytes of the present request are about to leave."""
+        if not self.has_sent:
+            self._before_sending()
+            self.left_s()
+            self.has_sent = True
+
+    def pause(self, seconds: float) -> bool:
+        """Wait; return False at once if the call would not live to the end of it.
+
+        Raises:
+            CallStopped: The call was stopped.
+        """
+        if self._timeout_s - self.elapsed_s <= seconds:
+            return False
+        if self._stopped.wait(seconds):
+            raise CallStopped
+        return True
+
+    def stop(self) -> None:
+        """End the call: what it waits for ends at once, and what it does next raises CallStopped."""
+        self._stopped.set()
+        with self._lock:
+            if self._socket is not None:
+                _shut_down(self._socket)
+
+    @contextmanager
+    def waiting_on(self, sock: socket.socket) -> Iterator[float]:
+        """Let `stop` reach the socket that the calling thread is about to wait on; give the seconds left.
+
+        The socket is given up before its thread goes on, so `stop` never meets one that was closed, whose
+        number another connection may bear by then.
+        """
+        with self._lock:
+            self._socket = sock
+        try:
+            yield self.left_s()
+        finally:
+            with self._lock:
+                self._socket = None
+
+
+def _shut_down(sock: socket.socket) -> None:
+    with suppress(OSError):  # the other side was quicker
+        # Not SSLSocket's own method: it takes the TLS object away from the thread that is reading with it.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)

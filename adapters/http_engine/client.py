@@ -1,0 +1,114 @@
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Self
+from urllib.parse import quote, urlencode, urlsplit
+
+import httpcore
+
+from adapters.http_engine.call import Call, DeadlinePassed
+from adapters.http_engine.network import CallBackend, serving
+from adapters.http_engine.troubles import MayHaveStarted, NothingStarted
+
+# Idle connections are given up before the runners' servers do it (Node.js: 5 s, gunicorn: 2 s), so that no
+# request leaves on a connection that is being closed: it could not be told whether it had arrived.
+IDLE_CONNECTION_S = 1.0
+# Of an answer that tells of a failure, no more is read than is worth repeating.
+FAILURE_BYTES = 4 << 10
+
+_HEADERS = (
+    ("Accept", "application/json"),
+    ("Accept-Encoding", "identity"),  # the cap on what is read holds for what it unpacks to
+    ("User-Agent", "service-server"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the engine answered; `is_whole` is False where more came than was read."""
+
+    status: int
+    content_type: str
+    body: bytes = b""
+    is_whole: bool = True
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is one of the 2xx."""
+        return self.status // 100 == 2  # noqa: PLR2004 - RFC 9110, 15: the first digit is the class
+
+    def with_body(self, pieces: Iterable[bytes], max_bytes: int) -> Self:
+        """Read the body as far as `max_bytes`."""
+        body = bytearray()
+        for piece in pieces:
+            body += piece
+            if len(body) > max_bytes:
+                return replace(self, body=bytes(body[:max_bytes]), is_whole=False)
+        return replace(self, body=bytes(body))
+
+
+class EngineClient:
+    """One pool of connections to the engine. Safe to use from several threads. Follows no redirect.
+
+    Args:
+        base_url: An http or https address; a path in it is kept.
+        connect_timeout_s: How long one connection may take to be made.
+        max_answer_bytes: How much is read of an outcome.
+        max_idle_connections: How many connections wait for the next request.
+
+    Raises:
+        ValueError: The address is not one. It is not repeated: it may hold a password.
+    """
+
+    def __init__(
+        self, base_url: str, connect_timeout_s: float, max_answer_bytes: int, max_idle_connections: int
+    ) -> None:
+        parts = urlsplit(base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("the engine's base address must be like http://host:port/path")
+        parts.hostname.encode("idna")
+        self._base_url = base_url.rstrip("/")
+        self._connect_timeout_s = connect_timeout_s
+        self._max_answer_bytes = max_answer_bytes
+        self._pool = httpcore.ConnectionPool(
+            max_connections=None,  # callers are bounded already; waiting here could not be stopped
+            max_keepalive_connections=max_idle_connections,
+            keepalive_expiry=IDLE_CONNECTION_S,
+            network_backend=CallBackend(),
+        )
+
+    def send(self, method: str, path: str, params: Mapping[str, str], call: Call) -> Answer:
+        """Send one request and read its answer.
+
+        Raises:
+            NothingStarted: The request never left.
+            MayHaveStarted: It did, and no whole answer came back.
+            DeadlinePassed: It did, and the call's time is up.
+            CallStopped: The call was stopped.
+        """
+        # Spaces as %20: a runner may decode the query as a URI's and not as a form's.
+        query = urlencode(params, safe="/", quote_via=quote)
+        url = f"{self._base_url}{path}?{query}" if query else f"{self._base_url}{path}"
+        call.begin_request()
+        try:
+            with serving(call):
+                return self._exchange(method, url)
+        except DeadlinePassed as error:
+            if call.has_sent:
+                raise
+            raise NothingStarted("The engine could not be reached in the job's time.") from error
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+            if call.has_sent:
+                raise MayHaveStarted("The engine broke off before its answer was complete.") from error
+            raise NothingStarted("The engine could not be reached.") from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.close()
+
+    def _exchange(self, method: str, url: str) -> Answer:
+        timeouts = {"connect": self._connect_timeout_s}
+        with self._pool.stream(method, url, headers=_HEADERS, extensions={"timeout": timeouts}) as response:
+            headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
+            answer = Answer(status=response.status, content_type=headers.get(b"content-type", ""))
+            max_bytes = self._max_answer_bytes if answer.is_success else FAILURE_BYTES
+            return answer.with_body(response.iter_stream(), max_bytes)

@@ -1,0 +1,90 @@
+"""How an execution ended: from a runner's answer, or from its silence."""
+
+from io import BytesIO
+
+from adapters.http_engine.answer import RunnerAnswer
+from adapters.http_engine.text import inline
+from application.ports.execution_engine import EngineReport
+from domain.execution import ExecutionResult, LimitHit
+from domain.job_lifecycle import JobStatus, Reason
+from domain.limits import Limits
+
+_MIB = 1 << 20
+
+
+def report(answer: RunnerAnswer, limits: Limits, inline_bytes: int, note: str | None) -> EngineReport:
+    """Build the report of a program that has ended.
+
+    Args:
+        answer: What the runner says.
+        limits: The job's limits.
+        inline_bytes: How much of each stream the result carries.
+        note: What the job's owner is to know whatever the outcome.
+    """
+    status, reason, message, limit = _verdict(answer, limits)
+    result = ExecutionResult(
+        status=status,
+        reason=reason,
+        stdout=inline(answer.stdout, inline_bytes),
+        stderr=inline(answer.stderr, inline_bytes),
+        exit_code=answer.exit_code,
+        resource=answer.resource,
+        limit=limit,
+        error_message=" ".join(part for part in (message, note) if part) or None,
+        log_key=answer.log_key,
+    )
+    if answer.log_key is not None:
+        return EngineReport(result)
+    stdout = answer.stdout[: limits.output_mb * _MIB]
+    stderr = answer.stderr[: limits.output_mb * _MIB - len(stdout)]
+    return EngineReport(result, BytesIO(stdout), BytesIO(stderr))
+
+
+def _verdict(
+    answer: RunnerAnswer, limits: Limits
+) -> tuple[JobStatus, Reason | None, str | None, LimitHit | None]:
+    written = len(answer.stdout) + len(answer.stderr)
+    allowed = limits.output_mb
+    if written > allowed * _MIB:
+        message = f"The program wrote more than the {allowed} MiB of output allowed."
+        hit = LimitHit("output_mb", -(-written // _MIB), allowed)
+        return JobStatus.FAILED, Reason.OUTPUT_LIMIT, message, hit
+    if answer.exit_code:
+        message = f"The program ended with exit code {answer.exit_code}."
+        return JobStatus.FAILED, Reason.NONZERO_EXIT, message, None
+    if answer.exit_code is None and answer.stderr:
+        message = "The engine gave no exit code, and the program wrote to stderr: that counts as a failure."
+        return JobStatus.FAILED, Reason.NONZERO_EXIT, message, None
+    return JobStatus.SUCCESS, None, None, None
+
+
+def too_large(max_bytes: int) -> EngineReport:
+    """Build the report of a program whose answer is more than is read."""
+    message = f"The engine's answer is larger than the {max_bytes // _MIB} MiB that are read of one."
+    return EngineReport(ExecutionResult.failed(Reason.OUTPUT_LIMIT, message))
+
+
+def out_of_time(elapsed_s: float, limits: Limits) -> EngineReport:
+    """Build the report of a program that the engine gave no answer for in time."""
+    allowed = limits.timeout_ms
+    return EngineReport(
+        ExecutionResult(
+            status=JobStatus.TIMEOUT,
+            reason=Reason.WALL_TIME_LIMIT,
+            limit=LimitHit("timeout_ms", round(elapsed_s * 1000), allowed),
+            error_message=f"The engine gave no answer within the {allowed} ms allowed.",
+        )
+    )
+
+
+def stopped() -> EngineReport:
+    """Build the report of an execution that was cancelled."""
+    message = "The job was cancelled; the engine was told to stop it."
+    return EngineReport(
+        ExecutionResult(status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error_message=message)
+    )
+
+
+def failed(reason: Reason, message: str) -> EngineReport:
+    """Build the report of an execution that has no outcome."""
+    return EngineReport(ExecutionResult.failed(reason, message))

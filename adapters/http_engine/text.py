@@ -1,0 +1,26 @@
+"""The texts of an answer, as bytes and as the database keeps them."""
+
+from domain.execution import Output
+
+
+def encode(text: str) -> bytes:
+    """Encode a text as UTF-8; a half of a surrogate pair that has no other half becomes U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def inline(data: bytes, max_bytes: int) -> Output:
+    """Build the inline output of a stream in UTF-8: all of it, or its head and its tail.
+
+    NUL, which not every client can take, becomes U+FFFD.
+    """
+    if len(data) <= max_bytes:
+        return Output(data.decode().replace("\0", "\N{REPLACEMENT CHARACTER}"), len(data))
+    half = max_bytes // 2
+    # "ignore" drops the character that a cut went through, and nothing else: the data is UTF-8.
+    head, tail = (part.decode("utf-8", "ignore") for part in (data[:half], data[-half:]))
+    omitted = len(data) - len(head.encode()) - len(tail.encode())
+    text = f"{head}\n[... {omitted} bytes omitted ...]\n{tail}"
+    return Output(text.replace("\0", "\N{REPLACEMENT CHARACTER}"), len(data), truncated=True)

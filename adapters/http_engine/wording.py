@@ -1,0 +1,52 @@
+"""What an engine says about its failure, made fit to be shown."""
+
+import json
+import re
+
+from adapters.http_engine.client import Answer
+
+MAX_CHARS = 200
+
+_WHERE = re.compile(
+    r"""
+      [a-z][a-z0-9+.-]*://[^\s'"<>]+                               # an address with its scheme
+    | \b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b                         # IPv4
+    | \[?(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}\]?(?::\d+)?          # IPv6
+    | \bip-\d+-\d+-\d+-\d+(?:\.[a-z0-9-]+)*                        # a name that a cloud gives
+    | \b[a-z0-9-]+(?:\.[a-z0-9-]+)*:\d{2,5}\b                      # a name with a port
+    | \b(?:[a-z0-9-]+\.)+(?:internal|local|localdomain|com|net|org|io|dev|cloud|aws)\b
+    | \blocalhost\b
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_SAYING = ("error", "detail", "message")
+
+
+def what_it_says(answer: Answer) -> str:
+    """Return one line of what the engine says, with no address in it; empty if it says nothing to people."""
+    if "html" in answer.content_type:  # the page of some proxy
+        return ""
+    text = answer.body.decode("utf-8", "replace")
+    lines = [line.strip() for line in _said(text).splitlines() if line.strip()]
+    if not lines:
+        return ""
+    # Python ends the trace of an error with the error.
+    line = lines[-1] if lines[0].startswith("Traceback") else lines[0]
+    return shown(line)
+
+
+def shown(line: str) -> str:
+    """Return a line as it may be shown: short, printable, and without the names of machines."""
+    masked = _WHERE.sub("…", line[: 4 * MAX_CHARS])
+    printable = "".join(char if char.isprintable() else " " for char in masked)
+    return printable if len(printable) <= MAX_CHARS else printable[: MAX_CHARS - 1] + "…"
+
+
+def _said(text: str) -> str:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if isinstance(document, dict):
+        return next((document[key] for key in _SAYING if isinstance(document.get(key), str)), "")
+    return document if isinstance(document, str) else ""

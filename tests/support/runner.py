@@ -1,0 +1,370 @@
+"""The runner services that exist, and the ways in which they fail, on a free port of 127.0.0.1.
+
+As a program it is the runner fleet of a try-out:
+`python -m tests.support.runner --port 9000 --code DIRECTORY --logs DIRECTORY`.
+"""
+
+import argparse
+import asyncio
+import json
+import socket
+import struct
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import parse_qsl, urlsplit
+from uuid import uuid4
+
+from tests.support.loop_thread import LoopThread
+
+COMMANDS = {
+    "python": (sys.executable, "-I", "{file}"),
+    "node": ("node", "{file}"),
+    "java": ("java", "{file}"),
+}
+MIB = b"x" * (1 << 20)
+
+FetchCode = Callable[[str], bytes]
+WriteLog = Callable[[str, bytes], None]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a program."""
+
+    stdout: str = ""
+    stderr: str = ""
+    exit_code: int = 0
+    milliseconds: int = 1
+
+
+@dataclass
+class Exchange:
+    """One request, and the connection that its answer goes to."""
+
+    runner: "FakeRunner"
+    writer: asyncio.StreamWriter
+    method: str
+    path: str
+    params: Mapping[str, str]
+
+    @property
+    def language(self) -> str:
+        """The language in the path."""
+        return self.path.split("/")[-2]
+
+    async def reply(
+        self, status: int, body: bytes | str, content_type: str = "application/json", **headers: str
+    ) -> None:
+        """Send an answer whole."""
+        data = body.encode() if isinstance(body, str) else body
+        await self.send(head(status, content_type, len(data), **headers) + data)
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self.writer.write(data)
+        await self.writer.drain()
+
+    def reset(self) -> None:
+        """End the connection with RST."""
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.writer.transport.abort()
+
+
+Behaviour = Callable[[Exchange], Awaitable[None]]
+
+
+def head(status: int, content_type: str, length: int, **headers: str) -> bytes:
+    """Build the head of an answer."""
+    lines = [f"HTTP/1.1 {status} Some Reason", f"Content-Type: {content_type}", f"Content-Length: {length}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+# What the runners answer when a program has ended.
+
+
+def python_form(ran: Ran) -> dict[str, Any]:
+    return {
+        "stdout": ran.stdout,
+        "stderr": ran.stderr,
+        "execution_time_ms": ran.milliseconds,
+        "cpu_percent": 0.0,
+        "memory_mb": 31.4,
+    }
+
+
+def node_form(ran: Ran) -> dict[str, Any]:
+    return python_form(ran) | {"cpu_percent": "12.50", "memory_mb": "48.20"}
+
+
+def java_form(ran: Ran) -> dict[str, Any]:
+    return {
+        "stdout": ran.stdout + ran.stderr,
+        "stderr": "Runtime error" if ran.exit_code else "",
+        "execution_time_ms": ran.milliseconds,
+    }
+
+
+def modern_form(ran: Ran) -> dict[str, Any]:
+    return python_form(ran) | {"exit_code": ran.exit_code}
+
+
+FORMS: Mapping[str, Callable[[Ran], dict[str, Any]]] = {
+    "python": python_form,
+    "node": node_form,
+    "java": java_form,
+}
+
+
+def runs(
+    form: Callable[[Ran], dict[str, Any]] | None = None,
+    dump: Callable[[Any], str] = json.dumps,
+    **fields: Any,
+) -> Behaviour:
+    """Run the program and answer; by default in the form of its language's runner. Fields override."""
+
+    async def behave(exchange: Exchange) -> None:
+        try:
+            ran = await exchange.runner.run_program(exchange)
+        except LookupError:
+            await exchange.reply(500, json.dumps({"error": "The code could not be fetched"}))
+            return
+        answer = (form or FORMS[exchange.language])(ran) | {"code_key": exchange.params["code_key"]}
+        answer |= exchange.runner.write_log(answer) | fields
+        await exchange.reply(200, dump(answer))
+
+    return behave
+
+
+def literal() -> Behaviour:
+    """Answer with a Python literal, as the oldest runners do."""
+    return runs(python_form, repr)
+
+
+# What they answer otherwise, and how they fail.
+
+
+def replies(status: int, body: bytes | str, content_type: str = "text/plain", **headers: str) -> Behaviour:
+    """Answer with that, without running anything."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.reply(status, body, content_type, **headers)
+
+    return behave
+
+
+def in_turn(*behaviours: Behaviour) -> Behaviour:
+    """Behave differently each time, and in the last way from then on."""
+    left = list(behaviours)
+
+    async def behave(exchange: Exchange) -> None:
+        await (left.pop(0) if len(left) > 1 else left[0])(exchange)
+
+    return behave
+
+
+async def hang(_: Exchange) -> None:
+    """Never answer."""
+    await asyncio.Event().wait()
+
+
+def drip(data: bytes, every_s: float) -> Behaviour:
+    """Answer one byte at a time: the body, or the headers as well if the data has them."""
+
+    async def behave(exchange: Exchange) -> None:
+        if not data.startswith(b"HTTP/"):
+            await exchange.send(head(200, "application/json", len(data)))
+        for byte in data:
+            await exchange.send(bytes([byte]))
+            await asyncio.sleep(every_s)
+
+    return behave
+
+
+def pours(mebibytes: int) -> Behaviour:
+    """Answer with a JSON text that goes on for that long."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.send(head(200, "application/json", mebibytes << 20))
+        await exchange.send(b'{"stdout": "')
+        for _ in range(mebibytes):
+            await exchange.send(MIB)
+            exchange.runner.poured_mib += 1
+
+    return behave
+
+
+async def reset_in_the_middle(exchange: Exchange) -> None:
+    """End the connection when half of the answer is sent."""
+    await exchange.send(head(200, "application/json", 1_000) + b'{"stdout": "half of')
+    exchange.reset()
+
+
+async def reset_at_once(exchange: Exchange) -> None:
+    """End the connection when the request has come."""
+    exchange.reset()
+
+
+@dataclass
+class FakeRunner:
+    """Runners behind one address, on a thread of their own.
+
+    Attributes:
+        behaviour: What becomes of a request to run; may be switched at any time.
+        fetch_code: Returns the source of a key, or raises LookupError; None means that nothing is really run.
+        keep_log: Takes log objects by key; None means that the runner writes none.
+        can_cancel: Whether it knows `POST /cancel/{job_id}`.
+        requests: What it was asked of late, in order.
+        connections: How many connections were made to it.
+    """
+
+    behaviour: Behaviour = field(default_factory=runs)
+    fetch_code: FetchCode | None = None
+    keep_log: WriteLog | None = None
+    can_cancel: bool = False
+    port: int = 0
+    requests: deque[Exchange] = field(default_factory=lambda: deque(maxlen=10_000))
+    connections: int = 0
+    poured_mib: int = 0
+    _programs: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+
+    def __enter__(self) -> Self:
+        self._loop = LoopThread("fake-runner")
+        self._loop.run(self.listen())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.close()
+        self._loop.close()
+
+    @property
+    def url(self) -> str:
+        """The base address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def asked(self, path_part: str) -> list[Exchange]:
+        """Return the requests whose path has that part."""
+        return [request for request in self.requests if path_part in request.path]
+
+    async def listen(self) -> None:
+        """Accept connections from now on."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=256)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def run_program(self, exchange: Exchange) -> Ran:
+        """Run the program of a request to its end."""
+        if self.fetch_code is None:
+            return Ran(stdout=f"ran {exchange.params['code_key']}\n")
+        with tempfile.TemporaryDirectory(prefix="runner-") as directory:
+            return await self._run_file(self._fetch(exchange.params["code_key"], directory), exchange)
+
+    def _fetch(self, code_key: str, directory: str) -> Path:
+        file = Path(directory, Path(code_key).name)
+        file.write_bytes(self.fetch_code(code_key))
+        return file
+
+    async def _run_file(self, file: Path, exchange: Exchange) -> Ran:
+        began = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            *(part.format(file=file) for part in COMMANDS[exchange.language]),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        job_id = exchange.params.get("job_id", "")
+        self._programs[job_id] = process
+        try:
+            stdout, stderr = await process.communicate()
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            self._programs.pop(job_id, None)
+        milliseconds = round((time.monotonic() - began) * 1000)
+        return Ran(
+            stdout.decode(errors="replace"),
+            stderr.decode(errors="replace"),
+            process.returncode or 0,
+            milliseconds,
+        )
+
+    def write_log(self, answer: Mapping[str, Any]) -> dict[str, str]:
+        """Write the log object of an answer; return the field that names it."""
+        if self.keep_log is None:
+            return {}
+        key = f"logs/{uuid4()}.json"
+        self.keep_log(key, json.dumps(answer).encode())
+        return {"log_key": key}
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                await self._answer(await reader.readuntil(b"\r\n\r\n"), writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # the client has left
+        finally:
+            writer.close()
+
+    async def _answer(self, request: bytes, writer: asyncio.StreamWriter) -> None:
+        method, target, _ = request.decode("latin-1").split("\r\n", 1)[0].split(" ")
+        parts = urlsplit(target)
+        exchange = Exchange(self, writer, method, parts.path, dict(parse_qsl(parts.query)))
+        self.requests.append(exchange)
+        if exchange.path.endswith("/health"):
+            await exchange.reply(200, '{"status": "healthy"}')
+        elif "/cancel/" in exchange.path and self.can_cancel:
+            await self._cancel(exchange)
+        elif not exchange.path.endswith("/run"):
+            await exchange.reply(404, "Not Found", "text/plain")
+        elif "code_key" not in exchange.params:
+            await exchange.reply(400, "missing code_key", "text/plain")
+        else:
+            await self.behaviour(exchange)
+
+    async def _cancel(self, exchange: Exchange) -> None:
+        process = self._programs.get(exchange.path.rpartition("/")[2])
+        if process is not None:
+            process.kill()
+        await exchange.reply(200, "{}")
+
+
+async def _main(arguments: argparse.Namespace) -> None:
+    logs: Path = arguments.logs
+
+    def fetch_code(key: str) -> bytes:
+        try:
+            return (arguments.code / key).read_bytes()
+        except OSError as error:
+            raise LookupError(key) from error
+
+    def keep_log(key: str, content: bytes) -> None:
+        path = logs / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    runner = FakeRunner(
+        fetch_code=fetch_code,
+        keep_log=keep_log if logs else None,
+        can_cancel=True,
+        port=arguments.port,
+    )
+    await runner.listen()
+    print(f"runners for {', '.join(COMMANDS)} on {runner.url}", flush=True)  # noqa: T201 - its user reads it
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Runs programs as the HTTP runners do.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--code", type=Path, required=True, help="the directory of the code objects")
+    parser.add_argument("--logs", type=Path, help="the directory of the log objects")
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_main(parser.parse_args()))

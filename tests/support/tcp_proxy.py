@@ -1,0 +1,142 @@
+"""A TCP proxy that gives a test the network's failures: latency, resets, black holes, a closed port."""
+
+import asyncio
+import socket
+import struct
+from contextlib import suppress
+from enum import Enum, auto
+from typing import Self
+
+from tests.support.loop_thread import LoopThread
+
+PIECE_BYTES = 64 << 10
+# SO_LINGER on, for no time: closing sends RST.
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Traffic(Enum):
+    """What becomes of bytes."""
+
+    PASSES = auto()
+    STALLS = auto()  # a black hole: connections are made and stay, and nothing goes through until it passes
+    IS_RESET = auto()  # every connection ends with RST at once
+
+
+class TcpProxy:
+    """Forwards connections to 127.0.0.1:`target_port`, on a thread of its own.
+
+    What it does to them is switched at run time with `traffic`, `latency_s`, `reset`, `close_port` and
+    `open_port`, from any thread.
+
+    Attributes:
+        port: The port of 127.0.0.1 that it listens on.
+        latency_s: How long each piece of data is held, in either direction, in seconds.
+    """
+
+    def __init__(self, target_port: int) -> None:
+        self._target_port = target_port
+        self.latency_s = 0.0
+        self.port = 0
+        self._traffic = Traffic.PASSES
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._loop = LoopThread("tcp-proxy")
+        self._may_pass = self._loop.run(_event())
+        self.open_port()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every connection and stop listening."""
+        self.close_port()
+        self.reset()
+        self._loop.close()
+
+    @property
+    def traffic(self) -> Traffic:
+        """What becomes of bytes now."""
+        return self._traffic
+
+    @traffic.setter
+    def traffic(self, traffic: Traffic) -> None:
+        self._loop.run(self._switch(traffic))
+
+    def reset(self) -> None:
+        """End every present connection with RST."""
+        self._loop.run(self._reset())
+
+    def close_port(self) -> None:
+        """Refuse new connections; the present ones stay."""
+        self._loop.run(self._close_port())
+
+    def open_port(self) -> None:
+        """Listen, on the same port as before."""
+        self._loop.run(self._open_port())
+
+    async def _switch(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+        if traffic is Traffic.STALLS:
+            self._may_pass.clear()
+        else:
+            self._may_pass.set()
+        if traffic is Traffic.IS_RESET:
+            await self._reset()
+
+    async def _reset(self) -> None:
+        for writer in self._writers:
+            _abort(writer)
+
+    async def _open_port(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _close_port(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._traffic is Traffic.IS_RESET:
+            _abort(writer)
+            return
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        except OSError:
+            _abort(writer)
+            return
+        ends = {writer, far_writer}
+        self._writers |= ends
+        pumps = [
+            asyncio.create_task(self._pump(*way)) for way in ((reader, far_writer), (far_reader, writer))
+        ]
+        try:
+            await asyncio.gather(*pumps)
+        finally:
+            self._writers -= ends
+            for end in ends:
+                end.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while piece := await reader.read(PIECE_BYTES):
+                await asyncio.sleep(self.latency_s)
+                await self._may_pass.wait()
+                writer.write(piece)
+                await writer.drain()
+        with suppress(OSError, RuntimeError):  # the other side is gone already
+            writer.write_eof()
+
+
+async def _event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
+def _abort(writer: asyncio.StreamWriter) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    writer.transport.abort()
