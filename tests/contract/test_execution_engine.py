@@ -40,8 +40,10 @@ def _memory(_store, _directory):
 def _local(store, directory):
     engine = LocalEngine(store, directory)
     engine.start()
-    with closing(engine):
+    try:
         yield engine
+    finally:
+        engine.stop()
 
 
 _ENGINES = {

@@ -12,5 +12,8 @@ def kit(tmp_path):
     store = MemoryObjectStore()
     engine = LocalEngine(store, tmp_path / "work")
     engine.start()
-    with closing(engine), closing(EngineUnderTest(engine, store)) as kit:
-        yield kit
+    try:
+        with closing(EngineUnderTest(engine, store)) as kit:
+            yield kit
+    finally:
+        engine.stop()
