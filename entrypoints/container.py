@@ -10,6 +10,7 @@ from dependency_injector import containers, providers
 from pydantic import SecretStr
 
 from adapters.dramatiq_queue.broker import QueueBroker
+from adapters.dramatiq_queue.dead_letters import DramatiqDeadLetters
 from adapters.dramatiq_queue.embedded import EmbeddedBroker
 from adapters.dramatiq_queue.publisher import DramatiqPublisher
 from adapters.dramatiq_queue.worker import QueueWorker
@@ -30,8 +31,10 @@ from application.messages import Message
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
+from application.ports.event_feed import EventFeed
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.object_store import ObjectStore
+from application.ports.output_feed import OutputFeed
 from application.retrying import Retrying
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
@@ -107,9 +110,9 @@ def _revealed(secret: SecretStr | None) -> str | None:
 
 def _bucket(settings: Settings, bucket: str, region: str) -> ObjectStore:
     # Imported here, for boto3 takes memory and a third of a second from those who do without it.
-    from adapters.s3.client import build_client  # noqa: PLC0415
-    from adapters.s3.object_store import S3ObjectStore  # noqa: PLC0415
-    from adapters.s3.urls import PlainUrls, PresignedUrls  # noqa: PLC0415
+    from adapters.s3.client import build_client  # noqa: PLC0415 - as said above
+    from adapters.s3.object_store import S3ObjectStore  # noqa: PLC0415 - likewise
+    from adapters.s3.urls import PlainUrls, PresignedUrls  # noqa: PLC0415 - likewise
 
     client = build_client(region, **_aws_access(settings))
     if settings.presign_logs:
@@ -132,21 +135,47 @@ def _log_store(settings: Settings) -> ObjectStore:
 def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
     if settings.ecs_cluster_name is None:
         return HostClusterMetrics(clock)
-    from adapters.cloudwatch.client import build_client  # noqa: PLC0415 - for the same reason
-    from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics  # noqa: PLC0415
+    from adapters.cloudwatch.client import build_client  # noqa: PLC0415 - likewise
+    from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics  # noqa: PLC0415 - likewise
 
     client = build_client(settings.code_region, **_aws_access(settings))
     return CloudWatchClusterMetrics(client, clock)
 
 
 def _engine(settings: Settings, code_store: ObjectStore) -> ExecutionEngine:
+    if settings.engine_url is not None:
+        from adapters.http_engine.engine import HttpEngine  # noqa: PLC0415 - likewise
+
+        return HttpEngine(
+            settings.engine_url, settings.engine_languages, inline_bytes=settings.inline_output_bytes
+        )
     return LocalEngine(
         code_store, settings.data_dir / "work", inline_output_bytes=settings.inline_output_bytes
     )
 
 
-def _broker() -> QueueBroker:
-    return EmbeddedBroker()
+def _broker(settings: Settings) -> QueueBroker:
+    if settings.redis_url is None:
+        return EmbeddedBroker()
+    from adapters.dramatiq_queue.redis_broker import RedisQueueBroker  # noqa: PLC0415 - likewise
+
+    return RedisQueueBroker(settings.redis_url.get_secret_value())
+
+
+def _event_feed(settings: Settings) -> EventFeed:
+    if settings.redis_url is None:
+        return InProcessEventFeed()
+    from adapters.redis_feed.event_feed import RedisEventFeed  # noqa: PLC0415 - likewise
+
+    return RedisEventFeed(settings.redis_url.get_secret_value(), InProcessEventFeed())
+
+
+def _output_feed(settings: Settings) -> OutputFeed:
+    if settings.redis_url is None:
+        return InProcessOutputFeed()
+    from adapters.redis_feed.output_feed import RedisOutputFeed  # noqa: PLC0415 - likewise
+
+    return RedisOutputFeed(settings.redis_url.get_secret_value(), InProcessOutputFeed())
 
 
 def _worker_name() -> str:
@@ -184,10 +213,11 @@ class Container(containers.DeclarativeContainer):
     log_store = providers.ThreadSafeSingleton(_log_store, settings)
     cluster_metrics = providers.ThreadSafeSingleton(_cluster_metrics, settings, clock)
     engine = providers.ThreadSafeSingleton(_engine, settings, code_store)
-    event_feed = providers.ThreadSafeSingleton(InProcessEventFeed)
-    output_feed = providers.ThreadSafeSingleton(InProcessOutputFeed)
-    broker = providers.ThreadSafeSingleton(_broker)
+    event_feed = providers.ThreadSafeSingleton(_event_feed, settings)
+    output_feed = providers.ThreadSafeSingleton(_output_feed, settings)
+    broker = providers.ThreadSafeSingleton(_broker, settings)
     publisher = providers.ThreadSafeSingleton(DramatiqPublisher, broker, event_feed)
+    dead_letters = providers.ThreadSafeSingleton(DramatiqDeadLetters, broker)
 
     held = providers.ThreadSafeSingleton(HeldExecutions)
     outgoing = providers.ThreadSafeSingleton(Outgoing, ids)

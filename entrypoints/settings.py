@@ -127,9 +127,10 @@ class Settings(BaseSettings):
 
     # Engine
     engine_url: str | None = Field(None, validation_alias="EXECUTION_ENGINE_BASE_URL")
+    engine_languages: Annotated[tuple[str, ...], NoDecode] = ("python", "node", "java")
     inline_output_bytes: int = Field(64 << 10, ge=1_024)
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "engine_languages", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
