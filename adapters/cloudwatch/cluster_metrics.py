@@ -1,4 +1,5 @@
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -6,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from adapters.cloudwatch.cache import SingleFlightCache
 from application.errors import DependencyUnavailable
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
         MetricTypeDef,
     )
 
+# What a cluster can be called (Amazon ECS API Reference, CreateCluster); CloudWatch refuses most other names.
+_CLUSTER_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _NAMESPACE = "AWS/ECS"
 _DIMENSION = "ClusterName"
 # The query's id and the metric's name (Amazon ECS Developer Guide, "CloudWatch metrics").
@@ -51,11 +55,15 @@ class CloudWatchClusterMetrics(ClusterMetrics):
 
     def utilization(self, cluster: str, minutes: int, period_s: int) -> Sequence[MetricPoint]:
         """Return the average of each period that the last minutes touch, ascending."""
+        if not _CLUSTER_NAME.fullmatch(cluster):
+            return ()
         question = (cluster, minutes, period_s)
         return self._points.get(question, lambda: self._ask_points(cluster, minutes, period_s))
 
     def metric_names(self, cluster: str) -> Sequence[str]:
         """Return the names of what is measured, sorted."""
+        if not _CLUSTER_NAME.fullmatch(cluster):
+            return ()
         return self._names.get(cluster, lambda: self._ask_names(cluster))
 
     def _ask_points(self, cluster: str, minutes: int, period_s: int) -> Sequence[MetricPoint]:
@@ -102,10 +110,11 @@ def _begin(moment: datetime, period_s: int) -> datetime:
     return datetime.fromtimestamp(seconds - seconds % period_s, UTC)
 
 
+# An answer that cannot be decoded is a ValueError, or a ResponseParserError, which is no BotoCoreError.
 @contextmanager
 def _metrics_errors() -> Iterator[None]:
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, ResponseParserError, ValueError) as error:
         _log.error("reading metrics failed: %s", error)
         raise DependencyUnavailable("metrics", "CloudWatch cannot be reached or refuses") from error

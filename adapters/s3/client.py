@@ -48,7 +48,7 @@ def build_client(
         retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
         max_pool_connections=pool_size,
         tcp_keepalive=True,
-        signature_version="s3v4",  # addresses would be signed the old way otherwise, which newer regions refuse
+        signature_version="s3v4",  # or addresses are signed as of old, which newer regions refuse
     )
     if endpoint_url is not None:
         config = config.merge(_OTHER_STORES)

@@ -13,6 +13,10 @@ from botocore.exceptions import (
     ParamValidationError,
     ReadTimeoutError,
 )
+from botocore.exceptions import (
+    ConnectionError as CannotConnect,
+)
+from botocore.parsers import ResponseParserError
 
 from application.errors import NotFound, StorageUnavailable
 from domain.values import ObjectKey
@@ -40,6 +44,7 @@ _CODES: Mapping[str, str] = {
 _FAULTS: tuple[tuple[type[Exception], str], ...] = (
     (ConnectTimeoutError, "it does not answer in time"),
     (ReadTimeoutError, "it does not answer in time"),
+    (CannotConnect, "it cannot be reached"),
     (HTTPClientError, "it cannot be reached"),
     (NoCredentialsError, "there are no credentials for it"),
     (CredentialRetrievalError, "there are no credentials for it"),
@@ -57,7 +62,7 @@ def storage_errors(action: str, key: ObjectKey | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (ClientError, BotoCoreError, Boto3Error) as error:
+    except (ClientError, BotoCoreError, Boto3Error, ResponseParserError) as error:
         if key is not None and _code(error) == "NoSuchKey":
             raise NotFound("object", key) from error
         sentence = _sentence(error)

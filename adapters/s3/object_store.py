@@ -56,10 +56,10 @@ class S3ObjectStore(ObjectStore):
         """Return an object's content."""
         with storage_errors(f"reading object '{key}'", key):
             answer = self._client.get_object(Bucket=self._bucket, Key=key.value)
-            size = answer["ContentLength"]
+            size = answer.get("ContentLength", 0)
             with closing(answer["Body"]) as body:
-                content = body.read(size) if size <= max_bytes else None
-        if content is None:
+                content = body.read(max_bytes + 1) if size <= max_bytes else b""
+        if max(size, len(content)) > max_bytes:
             raise Unprocessable("key", f"object '{key}' is larger than {max_bytes} bytes")
         if len(content) < size:
             raise StorageUnavailable("its answer broke off")

@@ -1,0 +1,145 @@
+"""What S3 does that other stores do not: addresses that expire, uploads in parts, types of content."""
+
+import io
+import time
+import tracemalloc
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from adapters.s3.client import build_client
+from adapters.s3.object_store import S3ObjectStore
+from adapters.s3.urls import PlainUrls, PresignedUrls
+from application.errors import StorageUnavailable
+from domain.values import ObjectKey
+from tests.support import moto_server, swift
+
+KEY = ObjectKey("한국어 project/a + b%?#~.py")
+DEADLINE_S = 10
+
+
+def client_of(address, server, secret=None):
+    return build_client(
+        "us-east-1",
+        endpoint_url=address,
+        access_key_id=server.ACCESS_KEY_ID,
+        secret_access_key=secret or server.SECRET_ACCESS_KEY,
+    )
+
+
+@pytest.fixture(scope="module")
+def swift_address():
+    with swift.swift_server() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def moto_client():
+    with moto_server.moto_server() as address:
+        yield client_of(address, moto_server)
+
+
+@pytest.fixture
+def bucket():
+    return f"bucket-{uuid4()}"
+
+
+@pytest.fixture
+def moto_store(moto_client, bucket):
+    moto_client.create_bucket(Bucket=bucket)
+    return S3ObjectStore(moto_client, bucket, PresignedUrls(moto_client, bucket, expiry_s=60))
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_anyone_may_read_an_object_by_its_presigned_address_until_that_expires(swift_address, bucket):
+    # Given an object and an address that is good for three seconds
+    client = client_of(swift_address, swift)
+    client.create_bucket(Bucket=bucket)
+    store = S3ObjectStore(client, bucket, PresignedUrls(client, bucket, expiry_s=3))
+    store.put(KEY, b"print(1)", "text/plain")
+    url = store.url(KEY)
+    # When it is fetched without credentials, then it is given
+    assert httpx.get(url).content == b"print(1)"
+    # And once the address has expired, no more
+    wait_until(lambda: httpx.get(url).status_code == httpx.codes.FORBIDDEN)
+
+
+def test_a_presigned_address_of_one_object_opens_no_other(swift_address, bucket):
+    client = client_of(swift_address, swift)
+    client.create_bucket(Bucket=bucket)
+    store = S3ObjectStore(client, bucket, PresignedUrls(client, bucket, expiry_s=60))
+    store.put(ObjectKey("logs/1"), b"1", "text/plain")
+    store.put(ObjectKey("logs/2"), b"2", "text/plain")
+    url = store.url(ObjectKey("logs/1"))
+    assert httpx.get(url.replace("logs/1", "logs/2")).status_code == httpx.codes.FORBIDDEN
+
+
+def test_an_address_is_given_out_again_in_the_first_half_of_its_life_only(moto_client):
+    urls = PresignedUrls(moto_client, "bucket", expiry_s=2)
+    first = urls("a")
+    assert urls("a") == first
+    wait_until(lambda: urls("a") != first)
+
+
+def test_a_plain_address_is_that_of_the_bucket_with_the_key_encoded():
+    urls = PlainUrls("code-bucket", "ap-northeast-2")
+    assert urls("a project/é+?.py") == (
+        "https://code-bucket.s3.ap-northeast-2.amazonaws.com/a%20project/%C3%A9%2B%3F.py"
+    )
+
+
+def test_wrong_credentials_are_named_as_the_reason(swift_address):
+    client = client_of(swift_address, swift, secret="wrong")
+    store = S3ObjectStore(client, "bucket", PresignedUrls(client, "bucket", expiry_s=60))
+    with pytest.raises(StorageUnavailable, match="credentials are wrong"):
+        store.put(KEY, b"print(1)", "text/plain")
+
+
+def test_the_type_of_the_content_is_kept_for_those_who_fetch_it(moto_client, moto_store, bucket):
+    moto_store.put(ObjectKey("small"), b"{}", "application/json")
+    moto_store.put(ObjectKey("large"), io.BytesIO(b" " * (9 << 20)), "application/json")
+    types = {moto_client.head_object(Bucket=bucket, Key=key)["ContentType"] for key in ("small", "large")}
+    assert types == {"application/json"}
+
+
+def test_an_upload_that_breaks_off_leaves_no_parts_to_be_paid_for(moto_client, moto_store, bucket):
+    with pytest.raises(EOFError):
+        moto_store.put(KEY, Zeros(40 << 20, breaks_off_at=20 << 20), "text/plain")
+    assert "Uploads" not in moto_client.list_multipart_uploads(Bucket=bucket)
+
+
+def test_a_large_stream_is_sent_without_being_held_in_memory(moto_store):
+    # Given a stream of 64 MiB
+    tracemalloc.start()
+    try:
+        # When it is stored
+        moto_store.put(KEY, Zeros(64 << 20), "text/plain")
+        # Then no more than a few parts of 8 MiB were ever held
+        assert tracemalloc.get_traced_memory()[1] < 30 << 20
+    finally:
+        tracemalloc.stop()
+
+
+class Zeros(io.RawIOBase):
+    """A stream, like a pipe's, of a length, or one that ends in an error."""
+
+    def __init__(self, length, breaks_off_at=None):
+        self._left = length
+        self._breaks_off_below = length - breaks_off_at if breaks_off_at else -1
+
+    def readable(self):
+        return True
+
+    def read(self, size=-1):
+        if self._left < self._breaks_off_below:
+            raise EOFError
+        given = self._left if size < 0 else min(size, self._left)
+        self._left -= given
+        return bytes(given)
