@@ -1,0 +1,69 @@
+from importlib.metadata import version
+
+from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
+
+from entrypoints.container import Container
+from entrypoints.http import request_id
+from entrypoints.http.api_page import files_router, openapi_config
+from entrypoints.http.controllers.health import HealthController
+from entrypoints.http.controllers.jobs import JobsController
+from entrypoints.http.controllers.logs import LogsController
+from entrypoints.http.controllers.machines import MachinesController
+from entrypoints.http.controllers.output import OutputController
+from entrypoints.http.controllers.projects import ProjectsController
+from entrypoints.http.controllers.running import RunningController
+from entrypoints.http.dependencies import dependencies
+from entrypoints.http.edge import Edge
+from entrypoints.http.errors import to_problem
+from entrypoints.http.json_request import JsonRequest
+from entrypoints.http.lifespan import lifespan
+from entrypoints.http.live.job_signals import JobSignals
+from entrypoints.http.parameters import check_url
+from entrypoints.settings import Settings
+from entrypoints.worker.runtime import Background
+
+_CONTROLLERS = (
+    RunningController,
+    JobsController,
+    OutputController,
+    ProjectsController,
+    LogsController,
+    MachinesController,
+)
+
+
+def create_app(container: Container, *, runtime: Background | None = None) -> Litestar:
+    """Build the HTTP API.
+
+    Args:
+        container: Gives the use cases.
+        runtime: What runs behind the API and is to start and stop with it.
+    """
+    settings = container.settings()
+    signals = JobSignals(container.event_feed)
+    cors = _cors(settings)
+    app = Litestar(
+        [Router("/api", route_handlers=_CONTROLLERS), HealthController, files_router()],
+        before_request=check_url,
+        cors_config=cors,
+        debug=False,  # whatever the setting: a page with a stack trace is for nobody who calls
+        dependencies=dependencies(container, signals),
+        exception_handlers={Exception: to_problem},
+        lifespan=[lifespan(settings.http_threads, signals, runtime)],
+        logging_config=None,
+        openapi_config=openapi_config(version("service-server")),
+        request_class=JsonRequest,
+        request_max_body_size=settings.max_body_bytes,
+    )
+    app.asgi_handler = Edge(app.asgi_handler, cors)
+    app.state.signals = signals
+    return app
+
+
+def _cors(settings: Settings) -> CORSConfig:
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_origin_regex=settings.cors_origin_pattern,
+        expose_headers=["Link", request_id.HEADER, "Retry-After"],
+    )

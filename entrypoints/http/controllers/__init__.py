@@ -1,0 +1,1 @@
+"""One controller for each kind of thing: they translate, and nothing else."""

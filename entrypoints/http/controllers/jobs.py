@@ -1,0 +1,81 @@
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency, Provide
+from litestar.params import SkipValidation
+
+from application.use_cases.get_job import GetJob
+from application.use_cases.list_jobs import ListJobs
+from domain.values import parse_job_id
+from entrypoints.http.json_request import JsonRequest
+from entrypoints.http.operations import LINK, described
+from entrypoints.http.parameters import JobIdInPath, Listing, ProjectInPath, listing, next_page
+from entrypoints.http.presenter import Presenter
+from entrypoints.http.schemas.jobs import JobDetailsResponse, JobResponse
+
+_Jobs = Response[list[JobResponse]]
+_PAGES = (
+    "Newest first, page by page: a page that is not the last names the next in its `Link` header, with all "
+    "filters kept."
+)
+
+
+class JobsController(Controller):
+    """Reading jobs."""
+
+    tags = ("Jobs",)
+    dependencies = {"listing": Provide(listing, sync_to_thread=False)}  # noqa: RUF012 - as the framework has it
+
+    @get(
+        "/jobs",
+        sync_to_thread=True,
+        response_headers=[LINK],
+        **described("List jobs", _PAGES, problems=(422, 503)),
+    )
+    def list_all(
+        self,
+        request: JsonRequest,
+        listing: NamedDependency[Listing],
+        list_jobs: NamedDependency[SkipValidation[ListJobs]],
+        presenter: NamedDependency[SkipValidation[Presenter]],
+    ) -> _Jobs:
+        """List jobs."""
+        return _page(request, listing, None, list_jobs, presenter)
+
+    @get(
+        "/projects/{project:str}/jobs",
+        sync_to_thread=True,
+        response_headers=[LINK],
+        **described(
+            "List a project's jobs", f"A project that does not exist has none. {_PAGES}", problems=(422, 503)
+        ),
+    )
+    def list_of_project(
+        self,
+        request: JsonRequest,
+        project: ProjectInPath,
+        listing: NamedDependency[Listing],
+        list_jobs: NamedDependency[SkipValidation[ListJobs]],
+        presenter: NamedDependency[SkipValidation[Presenter]],
+    ) -> _Jobs:
+        """List a project's jobs."""
+        return _page(request, listing, project, list_jobs, presenter)
+
+    @get(
+        "/jobs/{jobId:str}",
+        sync_to_thread=True,
+        **described("Get a job", "What it was uploaded with, and every attempt.", problems=(404, 422, 503)),
+    )
+    def get(
+        self,
+        job_id: JobIdInPath,
+        get_job: NamedDependency[SkipValidation[GetJob]],
+        presenter: NamedDependency[SkipValidation[Presenter]],
+    ) -> JobDetailsResponse:
+        """Get a job."""
+        return presenter.details(get_job(parse_job_id(job_id)))
+
+
+def _page(
+    request: JsonRequest, listing: Listing, project: str | None, list_jobs: ListJobs, presenter: Presenter
+) -> _Jobs:
+    page = list_jobs(listing.query(project))
+    return Response([presenter.job(job) for job in page.jobs], headers=next_page(request, page.next))

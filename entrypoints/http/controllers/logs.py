@@ -1,0 +1,39 @@
+from typing import Annotated
+
+import msgspec
+from litestar import Controller, MediaType, get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter, SkipValidation
+
+from application.use_cases.read_log import ReadLog
+from entrypoints.http.operations import described
+
+_OPERATION = described(
+    "Read a log",
+    "The text of a log object, which is itself a JSON document: the figures of an execution and all that its "
+    "program wrote.",
+    problems=(404, 422, 503),
+)
+_OPERATION["responses"][200] = ResponseSpec(str, generate_examples=False, description="The log's text.")
+
+
+class LogsController(Controller):
+    """Logs."""
+
+    tags = ("Jobs",)
+
+    @get(
+        "/log",
+        sync_to_thread=True,
+        media_type=MediaType.JSON,
+        opt={"names": {"key": "log_key"}},
+        **_OPERATION,
+    )
+    def read(
+        self,
+        log_key: Annotated[str, QueryParameter(description="The log_key of a job.")],
+        read_log: NamedDependency[SkipValidation[ReadLog]],
+    ) -> bytes:
+        """Read a log. It may be large, so it is encoded here, on a thread of its own."""
+        return msgspec.json.encode(read_log(log_key))

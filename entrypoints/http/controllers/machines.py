@@ -1,0 +1,83 @@
+from typing import Annotated
+
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter, SkipValidation
+
+from application.use_cases.list_languages import ListLanguages
+from application.use_cases.list_metric_names import ListMetricNames
+from application.use_cases.read_cluster_metrics import MAX_MINUTES, ReadClusterMetrics
+from entrypoints.http.operations import described
+from entrypoints.http.parameters import ClusterInPath
+from entrypoints.http.schemas.others import (
+    ClusterMetricsResponse,
+    LanguageResponse,
+    MetricNamesResponse,
+    MetricPoint,
+)
+
+_Minutes = Annotated[
+    int,
+    QueryParameter(description="How many minutes back.", schema_extra={"minimum": 1, "maximum": MAX_MINUTES}),
+]
+_Period = Annotated[
+    int, QueryParameter(description="The seconds that a point stands for: 10, 30 or a multiple of 60.")
+]
+
+
+class MachinesController(Controller):
+    """What programs run on."""
+
+    tags = ("Machines",)
+
+    @get("/languages", sync_to_thread=True, **described("List languages"))
+    def languages(
+        self, list_languages: NamedDependency[SkipValidation[ListLanguages]]
+    ) -> list[LanguageResponse]:
+        """List languages, and whether they run here."""
+        return [
+            LanguageResponse(
+                name=support.language.name,
+                extension=support.language.extension,
+                available=support.is_available,
+                version=support.version,
+                unavailable_because=support.unavailable_because,
+            )
+            for support in list_languages()
+        ]
+
+    @get(
+        "/cloudwatch/{clusterName:str}",
+        sync_to_thread=True,
+        **described("Get how busy a cluster was", "CPU and memory, in percent.", problems=(404, 422, 503)),
+    )
+    def metrics(
+        self,
+        cluster: ClusterInPath,
+        read_cluster_metrics: NamedDependency[SkipValidation[ReadClusterMetrics]],
+        minutes: _Minutes = 10,
+        period: _Period = 60,
+    ) -> ClusterMetricsResponse:
+        """Get how busy a cluster was."""
+        points = [
+            MetricPoint(
+                timestamp=point.timestamp,
+                cpu_utilization=point.cpu_utilization,
+                memory_utilization=point.memory_utilization,
+            )
+            for point in read_cluster_metrics(cluster, minutes, period)
+        ]
+        return ClusterMetricsResponse(cluster_name=cluster, metrics=points)
+
+    @get(
+        "/cloudwatch/{clusterName:str}/metrics",
+        sync_to_thread=True,
+        **described("List what is measured of a cluster", problems=(404, 422, 503)),
+    )
+    def metric_names(
+        self,
+        cluster: ClusterInPath,
+        list_metric_names: NamedDependency[SkipValidation[ListMetricNames]],
+    ) -> MetricNamesResponse:
+        """List what is measured of a cluster."""
+        return MetricNamesResponse(cluster_name=cluster, metric_names=list(list_metric_names(cluster)))

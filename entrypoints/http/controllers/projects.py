@@ -1,0 +1,117 @@
+from typing import Annotated
+
+from litestar import Controller, delete, get, post
+from litestar.di import NamedDependency
+from litestar.openapi.spec import Example
+from litestar.params import BodyKwarg, QueryParameter, SkipValidation
+
+from application.use_cases.change_project import ChangeProject
+from application.use_cases.create_project import CreateProject
+from application.use_cases.list_projects import ListProjects
+from domain.errors import InvalidValue
+from domain.project import Project, ProjectTrigger
+from entrypoints.http.operations import described
+from entrypoints.http.parameters import ProjectInPath, only_one
+from entrypoints.http.schemas.others import ProjectResponse
+from entrypoints.http.schemas.requests import ProjectRequest
+
+_Body = Annotated[
+    ProjectRequest | None,
+    BodyKwarg(
+        examples=[
+            Example(summary="Make a project", value={"project_name": "hello", "description": "First steps"})
+        ]
+    ),
+]
+_Name = Annotated[str | None, QueryParameter(description="The project's name, here or in the body.")]
+_Description = Annotated[str | None, QueryParameter(description="Any text, here or in the body.")]
+
+
+class ProjectsController(Controller):
+    """Projects."""
+
+    tags = ("Projects",)
+
+    @get("/projects", sync_to_thread=True, **described("List projects", problems=(503,)))
+    def list_all(self, list_projects: NamedDependency[SkipValidation[ListProjects]]) -> list[ProjectResponse]:
+        """List projects."""
+        return [_shown(project) for project in list_projects()]
+
+    @post(
+        "/project",
+        status_code=200,
+        sync_to_thread=True,
+        opt={"names": {"project": "project_name"}},
+        **described(
+            "Get or make a project",
+            "The same name twice is one project, and keeps the description that it was made with.",
+            problems=(413, 422, 503),
+        ),
+    )
+    def create(
+        self,
+        create_project: NamedDependency[SkipValidation[CreateProject]],
+        data: _Body = None,
+        project_name: _Name = None,
+        description: _Description = None,
+    ) -> ProjectResponse:
+        """Get or make a project."""
+        name = only_one("project", project_name, None if data is None else data.project_name)
+        if name is None:
+            raise InvalidValue("project", "is required, in the query or in a JSON body")
+        about = only_one("description", description, None if data is None else data.description)
+        return _shown(create_project(name, about))
+
+    @post(
+        "/projects/{project:str}/archive",
+        status_code=200,
+        sync_to_thread=True,
+        **described(
+            "Archive a project",
+            "It keeps its history and takes no new work; what runs in it runs to its end.",
+            problems=(404, 409, 422, 503),
+        ),
+    )
+    def archive(
+        self, project: ProjectInPath, change_project: NamedDependency[SkipValidation[ChangeProject]]
+    ) -> ProjectResponse:
+        """Archive a project."""
+        return _shown(change_project(project, ProjectTrigger.ARCHIVE))
+
+    @post(
+        "/projects/{project:str}/restore",
+        status_code=200,
+        sync_to_thread=True,
+        **described("Restore an archived project", "It takes work again.", problems=(404, 409, 422, 503)),
+    )
+    def restore(
+        self, project: ProjectInPath, change_project: NamedDependency[SkipValidation[ChangeProject]]
+    ) -> ProjectResponse:
+        """Restore an archived project."""
+        return _shown(change_project(project, ProjectTrigger.RESTORE))
+
+    @delete(
+        "/projects/{project:str}",
+        status_code=200,
+        sync_to_thread=True,
+        **described(
+            "Delete a project",
+            "It is gone from every list and its name is free again; its jobs can still be read by their ids.",
+            problems=(404, 409, 422, 503),
+        ),
+    )
+    def delete(
+        self, project: ProjectInPath, change_project: NamedDependency[SkipValidation[ChangeProject]]
+    ) -> ProjectResponse:
+        """Delete a project."""
+        return _shown(change_project(project, ProjectTrigger.DELETE))
+
+
+def _shown(project: Project) -> ProjectResponse:
+    return ProjectResponse(
+        project_id=project.id,
+        project=project.name.value,
+        description=project.description,
+        status=project.status,
+        created_at=project.created_at,
+    )

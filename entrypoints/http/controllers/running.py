@@ -1,0 +1,150 @@
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated
+
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from litestar.openapi.spec import Example
+from litestar.params import BodyKwarg, QueryParameter, SkipValidation
+
+from application.use_cases.cancel_job import CancelJob
+from application.use_cases.execute_job import ExecuteJob
+from application.use_cases.upload_code import UploadCode
+from domain.job_lifecycle import JobStatus
+from domain.values import parse_job_id
+from entrypoints.http.live.job_waiter import JobWaiter
+from entrypoints.http.operations import described
+from entrypoints.http.parameters import JobIdInPath, Wait, only_one
+from entrypoints.http.presenter import Presenter
+from entrypoints.http.schemas.jobs import JobResponse, JobStatusResponse
+from entrypoints.http.schemas.requests import ExecuteRequest, UploadRequest
+
+_UploadBody = Annotated[
+    UploadRequest,
+    BodyKwarg(
+        examples=[
+            Example(
+                summary="Keep a program",
+                value={"project": "hello", "code": "print('hello, ' + input())", "language": "python"},
+            ),
+            Example(
+                summary="Keep a program and run it at once",
+                value={
+                    "project": "hello",
+                    "code": "console.log(require('fs').readFileSync(0, 'utf8').length)",
+                    "language": "node",
+                    "stdin": "world\n",
+                    "timeout_ms": 5000,
+                    "memory_mb": 128,
+                    "tags": {"team": "blue"},
+                    "execute": True,
+                },
+            ),
+        ]
+    ),
+]
+_ExecuteBody = Annotated[
+    ExecuteRequest | None, BodyKwarg(examples=[Example(summary="Give it input", value={"stdin": "world\n"})])
+]
+_InputData = Annotated[
+    str | None,
+    QueryParameter(description="What the program reads: here or as `stdin` in the body, not in both."),
+]
+
+
+# What clients are told of a job that has just been uploaded or started. One that has ended speaks for itself.
+_MESSAGES: Mapping[JobStatus, str] = {
+    JobStatus.PENDING: "Code uploaded successfully",
+    JobStatus.RUNNING: "Execution started",
+}
+_CANCELLED = "Job cancelled successfully"
+
+
+class RunningController(Controller):
+    """Uploading, executing and cancelling jobs, and asking where they stand."""
+
+    tags = ("Running",)
+
+    @post(
+        "/upload",
+        status_code=200,
+        **described(
+            "Upload code",
+            "Keeps source code as a job of a project. With `execute`, runs it at once; with `wait` too, "
+            "answers when it has ended.",
+            problems=(404, 409, 413, 422, 503),
+        ),
+    )
+    async def upload(
+        self,
+        data: _UploadBody,
+        upload_code: NamedDependency[SkipValidation[UploadCode]],
+        waiter: NamedDependency[SkipValidation[JobWaiter]],
+        presenter: NamedDependency[SkipValidation[Presenter]],
+        wait: Wait = 0,
+    ) -> JobResponse:
+        """Upload code, and execute it if the caller says so."""
+        uploaded = await asyncio.to_thread(upload_code, data.command())
+        job = await waiter.settled(uploaded, wait)
+        return presenter.job(job, _MESSAGES.get(job.status))
+
+    @post(
+        "/execute/{jobId:str}",
+        status_code=200,
+        opt={"names": {"stdin": "input_data"}},
+        **described(
+            "Execute a job",
+            "Has a PENDING job run and answers at once, or with `wait` when it has ended.",
+            problems=(404, 409, 413, 422, 503),
+        ),
+    )
+    async def execute(
+        self,
+        job_id: JobIdInPath,
+        execute_job: NamedDependency[SkipValidation[ExecuteJob]],
+        waiter: NamedDependency[SkipValidation[JobWaiter]],
+        presenter: NamedDependency[SkipValidation[Presenter]],
+        data: _ExecuteBody = None,
+        input_data: _InputData = None,
+        wait: Wait = 0,
+    ) -> JobResponse:
+        """Execute a job."""
+        stdin = only_one("stdin", input_data, None if data is None else data.stdin)
+        started = await asyncio.to_thread(execute_job, parse_job_id(job_id), stdin)
+        job = await waiter.settled(started, wait)
+        return presenter.job(job, _MESSAGES.get(job.status))
+
+    @post(
+        "/cancel/{jobId:str}",
+        status_code=200,
+        sync_to_thread=True,
+        **described(
+            "Cancel a job",
+            "Ends a job that has not ended; a program that runs is stopped.",
+            problems=(404, 409, 422, 503),
+        ),
+    )
+    def cancel(
+        self,
+        job_id: JobIdInPath,
+        cancel_job: NamedDependency[SkipValidation[CancelJob]],
+        presenter: NamedDependency[SkipValidation[Presenter]],
+    ) -> JobResponse:
+        """Cancel a job."""
+        return presenter.job(cancel_job(parse_job_id(job_id)), _CANCELLED)
+
+    @get(
+        ["/jobs/{jobId:str}/status", "/status/{jobId:str}"],
+        **described(
+            "Get a job's status", "With `wait`, answers when the job has ended.", problems=(404, 422, 503)
+        ),
+    )
+    async def status(
+        self,
+        job_id: JobIdInPath,
+        waiter: NamedDependency[SkipValidation[JobWaiter]],
+        presenter: NamedDependency[SkipValidation[Presenter]],
+        wait: Wait = 0,
+    ) -> JobStatusResponse:
+        """Get a job's status."""
+        return presenter.status(await waiter.until_ended(parse_job_id(job_id), wait))

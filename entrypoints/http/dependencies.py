@@ -1,0 +1,55 @@
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from litestar.di import Provide
+
+from entrypoints.container import Container
+from entrypoints.http.live.job_signals import JobSignals
+from entrypoints.http.live.job_waiter import JobWaiter
+from entrypoints.http.live.output_stream import OutputStreams
+from entrypoints.http.presenter import Presenter
+
+_USE_CASES = (
+    "upload_code",
+    "execute_job",
+    "cancel_job",
+    "get_job",
+    "get_job_status",
+    "list_jobs",
+    "create_project",
+    "list_projects",
+    "change_project",
+    "read_log",
+    "read_cluster_metrics",
+    "list_metric_names",
+    "list_languages",
+    "check_health",
+    "settings",
+)
+
+
+def provide(provider: Callable[[], object]) -> Provide:
+    """Let handlers name what a provider of the container gives; an override takes effect at once."""
+
+    def dependency() -> Any:  # noqa: ANN401 - handlers name the type, this passes on whatever it is
+        return provider()
+
+    return Provide(dependency, sync_to_thread=False)
+
+
+def dependencies(container: Container, signals: JobSignals) -> Mapping[str, Provide]:
+    """Return what handlers may ask for, by name."""
+    settings = container.settings()
+
+    def waiter() -> JobWaiter:
+        return JobWaiter(signals, container.get_job_status(), container.get_job(), settings.max_wait_s)
+
+    def streams() -> OutputStreams:
+        return OutputStreams(signals, container.get_job(), container.output_feed())
+
+    return {
+        **{name: provide(getattr(container, name)) for name in _USE_CASES},
+        "presenter": provide(lambda: Presenter(container.log_store())),
+        "waiter": provide(waiter),
+        "streams": provide(streams),
+    }

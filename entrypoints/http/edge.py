@@ -1,0 +1,91 @@
+"""What every request passes first, whether there is a route for it or not."""
+
+import logging
+import time
+from collections.abc import Iterable
+from urllib.parse import quote
+
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import Headers
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from entrypoints.http import request_id
+
+logger = logging.getLogger("service_server.http.access")
+
+_LOGGED_PATH_CHARS = 1_000
+# For answers that are data. A page says for itself what it may load.
+DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_HEADERS = (
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("content-security-policy", DATA_POLICY),
+    ("cache-control", "no-store"),
+)
+
+
+class Edge:
+    """Gives each request its id, each answer its safe headers, and both a line in the access log.
+
+    The line has the path and no query, for that may hold what a program is to read.
+    """
+
+    def __init__(self, app: ASGIApp, cors: CORSConfig) -> None:
+        self._app = app
+        self._cors = cors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and its answer back."""
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        headers = Headers.from_scope(scope)
+        token = request_id.request_id.set(request_id.choose_request_id(headers.get(request_id.HEADER)))
+        answer = _Answer(send)
+        self._forget_foreign_origin(scope, headers.get("origin"))
+        try:
+            await self._app(scope, receive, answer.send)
+        finally:
+            answer.log(scope)
+            request_id.request_id.reset(token)
+
+    def _forget_foreign_origin(self, scope: HTTPScope, origin: str | None) -> None:
+        """Answer an origin that is not allowed as if it had not said so: without leave for its scripts."""
+        if origin is not None and not self._cors.is_origin_allowed(origin):
+            scope["headers"] = [header for header in scope["headers"] if header[0] != b"origin"]
+
+
+class _Answer:
+    """The answer to one request, on its way out."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._begin = time.perf_counter()
+        self._status: int | None = None
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            message["headers"] = [*message["headers"], *_added(message["headers"])]
+        await self._send(message)
+
+    def log(self, scope: HTTPScope) -> None:
+        client = scope["client"]
+        logger.info(
+            "method=%s path=%s status=%s duration_ms=%.1f client=%s request_id=%s",
+            scope["method"],
+            quote(scope["path"])[:_LOGGED_PATH_CHARS],
+            self._status or "-",
+            (time.perf_counter() - self._begin) * 1000,
+            client[0] if client else "-",
+            request_id.request_id.get(),
+        )
+
+
+def _added(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    present = {name.lower() for name, _value in headers}
+    wanted = (*_HEADERS, (request_id.HEADER.lower(), request_id.request_id.get()))
+    return [(name.encode(), value.encode()) for name, value in wanted if name.encode() not in present]

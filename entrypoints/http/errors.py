@@ -1,0 +1,138 @@
+"""The one place that knows what an error is to HTTP: its status, and its form (RFC 9457)."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+from litestar.exceptions import NotFoundException as NoSuchRoute
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+from msgspec import UNSET
+
+from application.errors import Conflict, DependencyUnavailable, NotFound, Unprocessable
+from domain.errors import InvalidValue, TooLarge, TransitionRefused
+from entrypoints.http import faults
+from entrypoints.http.json_request import AnyRequest, UnreadableBody
+from entrypoints.http.request_id import request_id
+from entrypoints.http.schemas.problem import PROBLEM_JSON, Fault, Problem
+
+logger = logging.getLogger("service_server.http")
+
+_TYPE_PREFIX = "urn:service-server:problem:"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What an error is to HTTP."""
+
+    status: int
+    name: str
+    title: str
+
+    @property
+    def type(self) -> str:
+        """The kind's name, for programs."""
+        return _TYPE_PREFIX + self.name
+
+
+_INVALID = Kind(422, "invalid-input", "The input is invalid")
+_TOO_LARGE = Kind(413, "too-large", "The input is too large")
+_INTERNAL = Kind(500, "internal", "The service failed")
+_NO_ROUTE = Kind(404, "no-such-resource", "There is no such resource")
+
+# The first that an error is an instance of counts, its own class before its bases.
+KINDS: Mapping[type[Exception], Kind] = {
+    UnreadableBody: _INVALID,
+    ValidationException: _INVALID,
+    InvalidValue: _INVALID,
+    TooLarge: _TOO_LARGE,
+    RequestEntityTooLarge: _TOO_LARGE,
+    Unprocessable: Kind(422, "unprocessable", "The request cannot be met here"),
+    NotFound: Kind(404, "not-found", "What was named does not exist"),
+    NoSuchRoute: _NO_ROUTE,
+    MethodNotAllowedException: Kind(405, "method-not-allowed", "The method is not allowed here"),
+    Conflict: Kind(409, "conflict", "The state forbids this"),
+    TransitionRefused: Kind(409, "transition-refused", "The state forbids this"),
+    DependencyUnavailable: Kind(503, "unavailable", "A part of the service is unavailable"),
+    Exception: _INTERNAL,
+}
+KINDS_BY_STATUS = {kind.status: kind for kind in reversed([*KINDS.values()])}
+
+
+def to_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
+    """Answer with what went wrong, and nothing of how the service works inside."""
+    kind = _kind(error)
+    if kind is _INTERNAL:
+        logger.error("request %s failed", request_id.get(), exc_info=error)
+    errors = _faults(request, error)
+    problem = Problem(
+        type=kind.type,
+        title=kind.title,
+        status=kind.status,
+        detail=_detail(request, error, kind, errors),
+        instance=quote(request.scope["path"]),
+        request_id=request_id.get(),
+        errors=list(errors) or UNSET,
+        dependencies=getattr(error, "dependencies", UNSET),
+    )
+    return Response(problem, status_code=kind.status, media_type=PROBLEM_JSON, headers=_headers(error))
+
+
+def _kind(error: Exception) -> Kind:
+    known = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), _INTERNAL)
+    if known is _INTERNAL and isinstance(error, HTTPException) and error.status_code < _INTERNAL.status:
+        return Kind(error.status_code, "bad-request", "The request is malformed")
+    return known
+
+
+def _faults(request: AnyRequest, error: Exception) -> Sequence[Fault]:
+    match error:
+        case UnreadableBody():
+            return [faults.of_body(error)]
+        case ValidationException():
+            return faults.of_parameters(error)
+        case InvalidValue():
+            return [faults.of_value(request, error.field, error.detail)]
+        case Unprocessable():
+            return [faults.of_value(request, error.field, str(error))]
+        case _:
+            return ()
+
+
+def _detail(request: AnyRequest, error: Exception, kind: Kind, errors: Sequence[Fault]) -> str:
+    if errors:
+        return "; ".join(map(_sentence, errors))
+    if kind is _INTERNAL:
+        return "the service failed to answer; its log has the details under this request_id"
+    if isinstance(error, HTTPException):
+        say = _FRAMEWORK_DETAILS.get(type(error))
+        return error.detail if say is None else say(request, error)
+    return str(error)
+
+
+# The framework's own words would name the host, or say next to nothing.
+_FRAMEWORK_DETAILS: Mapping[type[Exception], Callable[[AnyRequest, HTTPException], str]] = {
+    NoSuchRoute: lambda request, _error: (
+        f"there is nothing at {quote(request.scope['path'])}; GET /docs shows what there is"
+    ),
+    MethodNotAllowedException: lambda request, error: (
+        f"{request.method} is not allowed here; {(error.headers or {})['allow']} are"
+    ),
+    RequestEntityTooLarge: lambda request, _error: (
+        f"the body has more than {request.route_handler.resolve_request_max_body_size()} bytes"
+    ),
+}
+
+
+def _sentence(fault: Fault) -> str:
+    name = fault.parameter or (fault.pointer or "").removeprefix("/")
+    return f"{name}: {fault.detail}" if name else fault.detail
+
+
+def _headers(error: Exception) -> dict[str, Any]:
+    if isinstance(error, DependencyUnavailable):
+        return {"Retry-After": str(error.retry_after_s)}
+    return dict(getattr(error, "headers", None) or {})

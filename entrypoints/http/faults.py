@@ -1,0 +1,70 @@
+"""What is wrong with a request's input, from the words of those who found it."""
+
+import re
+from typing import Any, Protocol
+
+from litestar.exceptions import ValidationException
+
+from entrypoints.http.json_request import AnyRequest, UnreadableBody
+from entrypoints.http.schemas.problem import Fault
+
+_PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
+_NAMED = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
+_MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
+_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_TYPE = re.compile(r"\b(?:str|int|float|bool)\b")
+
+
+class NamedFault(Protocol):
+    """An error that knows the name of the value it is about."""
+
+    field: str
+
+
+def of_value(request: AnyRequest, name: str, detail: str) -> Fault:
+    """Say where a value that broke a rule came from: what the URL does not have, the body has."""
+    name = request.route_handler.opt.get("names", {}).get(name, name)
+    if name in request.path_params or name in request.query_params or not _takes(request, name):
+        return Fault(parameter=name, detail=detail)
+    return Fault(pointer=f"/{name}", detail=detail)
+
+
+def of_body(error: UnreadableBody) -> Fault:
+    """Say where in the body the fault is: at the root, if it cannot be read at all."""
+    text = str(error)
+    place = _PLACE.search(text)
+    steps = [] if place is None else [m["key"] or m["index"] for m in _STEP.finditer(place["path"])]
+    text = _PLACE.sub("", text)
+    named = _NAMED.fullmatch(text)
+    if named is not None:
+        steps.append(named["name"])
+        text = "is required" if named["what"] == "missing required" else "is not a known field"
+    pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
+    return Fault(pointer=pointer, detail=_plain(text))
+
+
+def of_parameters(error: ValidationException) -> list[Fault]:
+    """Say what is wrong with each parameter that could not be read."""
+    missing = _MISSING.match(error.detail)
+    if missing is not None:
+        return [Fault(parameter=missing["name"], detail="is required")]
+    return [_of_extra(extra) for extra in error.extra or () if isinstance(extra, dict)]
+
+
+def _of_extra(extra: dict[str, Any]) -> Fault:
+    name = extra.get("key", "")
+    if name == "data":  # the framework's name for a body, here one that did not come
+        return Fault(pointer="", detail="a JSON body is required")
+    return Fault(parameter=name, detail=_plain(extra["message"].partition(", got")[0]))
+
+
+def _takes(request: AnyRequest, name: str) -> bool:
+    field = request.route_handler.parsed_data_field
+    types = () if field is None else (field, *field.inner_types)
+    return any(name in getattr(type_.annotation, "__struct_fields__", ()) for type_ in types)
+
+
+def _plain(message: str) -> str:
+    """Say JSON's names of types rather than Python's."""
+    return _TYPE.sub(lambda match: _TYPES[match[0]], message).replace("`", "'")

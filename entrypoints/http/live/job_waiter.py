@@ -1,0 +1,60 @@
+import asyncio
+
+from application.errors import DependencyUnavailable
+from application.use_cases.get_job import GetJob
+from application.use_cases.get_job_status import GetJobStatus
+from application.views import JobStatusView, JobView
+from domain.job_lifecycle import JobStatus
+from domain.values import JobId
+from entrypoints.http.live.job_signals import JobSignals
+from entrypoints.http.live.rechecks import recheck_delays
+from entrypoints.http.presenter import latest
+
+
+class JobWaiter:
+    """Waits for jobs to end. It holds no thread while it does: the database is read when something happened.
+
+    Args:
+        max_wait_s: Longer than this nobody waits, whatever they ask for.
+    """
+
+    def __init__(
+        self, signals: JobSignals, get_job_status: GetJobStatus, get_job: GetJob, max_wait_s: float
+    ) -> None:
+        self._signals = signals
+        self._get_job_status = get_job_status
+        self._get_job = get_job
+        self._max_wait_s = max_wait_s
+
+    async def until_ended(self, job_id: JobId, seconds: float) -> JobStatusView:
+        """Return where a job stands when it has ended, or after so many seconds.
+
+        Raises:
+            NotFound: There is no such job.
+            DependencyUnavailable: The database is out of reach.
+        """
+        if seconds <= 0:
+            return await asyncio.to_thread(self._get_job_status, job_id)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + min(seconds, self._max_wait_s)
+        with self._signals.listen(job_id) as wakeup:
+            for delay in recheck_delays():
+                view = await asyncio.to_thread(self._get_job_status, job_id)
+                left = deadline - loop.time()
+                if view.status.is_terminal or left <= 0 or self._signals.is_closed:
+                    break
+                await wakeup.wait(min(delay, left))
+        return view
+
+    async def settled(self, started: JobView, seconds: float) -> JobView:
+        """Return a job that was just started as it is when it has ended, or after so many seconds.
+
+        It was started, so with the database out of reach it is returned as it was then.
+        """
+        if seconds <= 0 or started.status is not JobStatus.RUNNING:
+            return started
+        try:
+            await self.until_ended(started.job_id, seconds)
+            return latest(await asyncio.to_thread(self._get_job, started.job_id))
+        except DependencyUnavailable:
+            return started

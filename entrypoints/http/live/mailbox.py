@@ -1,0 +1,43 @@
+from asyncio import AbstractEventLoop
+from contextlib import suppress
+from threading import Lock
+
+from application.ports.output_feed import OutputChunk
+from entrypoints.http.live.job_signals import Wakeup
+
+_MAX_BYTES = 2 << 20
+# What a chunk weighs in memory beside its data.
+_CHUNK_BYTES = 256
+
+
+class Mailbox:
+    """Takes chunks from the feed's thread to one reader on the loop.
+
+    It holds a bounded amount: what comes while it is full is dropped, and the offsets show that.
+    """
+
+    def __init__(self, loop: AbstractEventLoop, wakeup: Wakeup) -> None:
+        self._loop = loop
+        self._wakeup = wakeup
+        self._lock = Lock()
+        self._chunks: list[OutputChunk] = []
+        self._bytes = 0
+
+    def put(self, chunk: OutputChunk) -> None:
+        """Take a chunk, on any thread."""
+        with self._lock:
+            weight = len(chunk.data) + _CHUNK_BYTES
+            if self._bytes + weight > _MAX_BYTES:
+                return
+            is_first = not self._chunks
+            self._chunks.append(chunk)
+            self._bytes += weight
+        if is_first:
+            with suppress(RuntimeError):  # the loop has ended, and with it the reader
+                self._loop.call_soon_threadsafe(self._wakeup.woken.set)
+
+    def take(self) -> list[OutputChunk]:
+        """Return what has come since the last time."""
+        with self._lock:
+            chunks, self._chunks, self._bytes = self._chunks, [], 0
+        return chunks

@@ -1,0 +1,108 @@
+"""What is told of one job's output, event by event, and how far that is."""
+
+import base64
+from collections.abc import Iterable
+
+from msgspec import UNSET, Struct, UnsetType
+
+from application.ports.output_feed import OutputChunk, Stream
+from domain.execution import Execution, ExecutionResult, Output
+from domain.values import ExecutionId
+from entrypoints.http.live.server_sent_events import event
+
+_REPLACED = "\N{REPLACEMENT CHARACTER}"
+
+
+class ExecutionEvent(Struct, kw_only=True):
+    """An execution begins to be told of: what was told of another before is void."""
+
+    execution_id: str
+    number: int
+
+
+class OutputEvent(Struct, kw_only=True, omit_defaults=True):
+    """Bytes of a stream: as text where they are UTF-8, and as base64 where they are not.
+
+    Attributes:
+        offset: Where in its stream the first byte stands; a gap before it was lost on the way here.
+        exact: False for a text that stands for more or other bytes than it has: the log has those.
+    """
+
+    stream: Stream
+    offset: int
+    text: str | UnsetType = UNSET
+    base64: str | UnsetType = UNSET
+    exact: bool = True
+
+
+class OutputTeller:
+    """Turns output into events that tell each byte once, and remembers how far it is.
+
+    Args:
+        last_event_id: The id of the last event that the caller has seen; what it has is not told again.
+    """
+
+    def __init__(self, last_event_id: str | None) -> None:
+        self.execution_id: ExecutionId | None = None
+        self._told = dict.fromkeys(Stream, 0)
+        self._resumed_id, self._resumed = _read_position(last_event_id)
+
+    def turn_to(self, execution: Execution) -> bytes:
+        """Tell of another execution from here on."""
+        self.execution_id = execution.id
+        self._told = dict.fromkeys(Stream, 0)
+        if str(execution.id) == self._resumed_id:
+            self._told |= self._resumed
+            return b""
+        started = ExecutionEvent(execution_id=str(execution.id), number=execution.number)
+        return event("execution", started, self._position())
+
+    def tell(self, chunks: Iterable[OutputChunk]) -> bytes:
+        """Tell what is new in some chunks."""
+        return b"".join(map(self._tell, chunks))
+
+    def tell_rest(self, result: ExecutionResult) -> bytes:
+        """Tell what has not been told of a result, as far as the result has it inline."""
+        return b"".join(self._tell_rest(stream, output) for stream, output in _outputs(result))
+
+    def has_told(self, result: ExecutionResult) -> bool:
+        """Whether every stream has been told to its end."""
+        return all(self._told[stream] >= output.total_bytes for stream, output in _outputs(result))
+
+    def _tell(self, chunk: OutputChunk) -> bytes:
+        begin = max(self._told[chunk.stream], chunk.offset)
+        data = chunk.data[begin - chunk.offset :]
+        if not data:
+            return b""
+        self._told[chunk.stream] = begin + len(data)
+        told = OutputEvent(stream=chunk.stream, offset=begin)
+        try:
+            told.text = data.decode()
+        except UnicodeDecodeError:
+            told.base64 = base64.b64encode(data).decode()
+        return event("output", told, self._position())
+
+    def _tell_rest(self, stream: Stream, output: Output) -> bytes:
+        data = output.text.encode()
+        if not output.truncated and len(data) == output.total_bytes and _REPLACED not in output.text:
+            return self._tell(OutputChunk(stream, 0, data))
+        if self._told[stream] or not data:
+            return b""
+        self._told[stream] = output.total_bytes
+        told = OutputEvent(stream=stream, offset=0, text=output.text, exact=False)
+        return event("output", told, self._position())
+
+    def _position(self) -> str:
+        return ":".join((str(self.execution_id), *(str(self._told[stream]) for stream in Stream)))
+
+
+def _outputs(result: ExecutionResult) -> tuple[tuple[Stream, Output], ...]:
+    return (Stream.STDOUT, result.stdout), (Stream.STDERR, result.stderr)
+
+
+def _read_position(event_id: str | None) -> tuple[str | None, dict[Stream, int]]:
+    """Read an event's id; one that is not this service's means nothing was seen."""
+    execution_id, *offsets = (event_id or "").split(":")
+    if len(offsets) != len(Stream) or not all(text.isascii() and text.isdecimal() for text in offsets):
+        return None, {}
+    return execution_id, dict(zip(Stream, (int(text[:18]) for text in offsets), strict=True))

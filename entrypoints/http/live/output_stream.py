@@ -1,0 +1,130 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Self
+
+from application.errors import DependencyUnavailable
+from application.ports.output_feed import OutputFeed
+from application.use_cases.get_job import GetJob
+from application.views import JobDetails
+from domain.execution import Execution
+from domain.values import ExecutionId
+from entrypoints.http.live.job_signals import JobSignals, Wakeup
+from entrypoints.http.live.mailbox import Mailbox
+from entrypoints.http.live.output_events import OutputTeller
+from entrypoints.http.live.rechecks import recheck_delays
+from entrypoints.http.live.server_sent_events import HEARTBEAT, event
+from entrypoints.http.presenter import Presenter, status_of
+
+# Output and events may come by different ways: how long the last output may be later than the end.
+_LAST_OUTPUT_S = 0.5
+
+
+class OutputStreams:
+    """Tells what programs write while they write it, and ends with how they ended.
+
+    It goes by events, and by the database where those do not come. Who goes away is forgotten at once.
+    """
+
+    def __init__(self, signals: JobSignals, get_job: GetJob, output_feed: OutputFeed) -> None:
+        self._signals = signals
+        self._get_job = get_job
+        self._output_feed = output_feed
+
+    async def follow(
+        self, details: JobDetails, presenter: Presenter, last_event_id: str | None
+    ) -> AsyncIterator[bytes]:
+        """Yield server-sent events about a job that stands as `details` say, or further by now."""
+        teller = OutputTeller(last_event_id)
+        with self._signals.listen(details.job.id) as wakeup, _Followed(self._output_feed, wakeup) as followed:
+            for delay in recheck_delays():
+                if wakeup.changed:
+                    details = await self._read(details, wakeup)
+                    if turned := await _turn_to_latest(details, teller, followed):
+                        yield turned
+                if told := teller.tell(followed.mailbox.take()):
+                    yield told
+                if details.job.status.is_terminal:
+                    break
+                if self._signals.is_closed:
+                    return
+                if not await wakeup.wait(delay):
+                    yield HEARTBEAT
+            last = await _last_output(details, teller, followed, wakeup)
+            yield last + event("end", presenter.status(status_of(details)))
+
+    async def _read(self, known: JobDetails, wakeup: Wakeup) -> JobDetails:
+        wakeup.changed = False
+        try:
+            return await asyncio.to_thread(self._get_job, known.job.id)
+        except DependencyUnavailable:
+            return known
+
+
+class _Followed:
+    """The execution whose output is followed: one at a time."""
+
+    def __init__(self, output_feed: OutputFeed, wakeup: Wakeup) -> None:
+        self._output_feed = output_feed
+        self.mailbox = Mailbox(asyncio.get_running_loop(), wakeup)
+        self._following: asyncio.Task[Callable[[], None]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.leave()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether output may still come."""
+        return self._following is not None
+
+    async def turn_to(self, execution_id: ExecutionId) -> None:
+        """Follow this execution, and no other."""
+        self.leave()
+        self.mailbox.take()
+        self._following = asyncio.create_task(
+            asyncio.to_thread(self._output_feed.follow, execution_id, self.mailbox.put)
+        )
+        await asyncio.shield(self._following)
+
+    def leave(self) -> None:
+        """Follow nothing. Who is cancelled while the following begins leaves once it has begun."""
+        if self._following is not None:
+            self._following.add_done_callback(_unfollow)
+            self._following = None
+
+
+def _unfollow(following: asyncio.Task[Callable[[], None]]) -> None:
+    if not following.cancelled() and following.exception() is None:
+        following.get_loop().run_in_executor(None, following.result())
+
+
+async def _turn_to_latest(details: JobDetails, teller: OutputTeller, followed: _Followed) -> bytes:
+    execution = _latest(details)
+    if execution is None or execution.id == teller.execution_id:
+        return b""
+    turned = teller.turn_to(execution)
+    if not details.job.status.is_terminal:
+        await followed.turn_to(execution.id)
+    return turned
+
+
+async def _last_output(
+    details: JobDetails, teller: OutputTeller, followed: _Followed, wakeup: Wakeup
+) -> bytes:
+    """Wait a moment for output that is on its way; the result fills in what did not come."""
+    execution = _latest(details)
+    if execution is None or execution.result is None:
+        return b""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _LAST_OUTPUT_S
+    told = b""
+    while followed.is_live and not teller.has_told(execution.result) and loop.time() < deadline:
+        await wakeup.wait(deadline - loop.time())
+        told += teller.tell(followed.mailbox.take())
+    return told + teller.tell_rest(execution.result)
+
+
+def _latest(details: JobDetails) -> Execution | None:
+    return details.executions[-1] if details.executions else None

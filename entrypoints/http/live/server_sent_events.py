@@ -1,0 +1,13 @@
+"""Server-sent events (WHATWG HTML, 9.2)."""
+
+import msgspec
+
+MEDIA_TYPE = "text/event-stream"
+# Comments keep a connection alive through proxies that end those that are quiet.
+HEARTBEAT = b": alive\n\n"
+
+
+def event(name: str, data: object, event_id: str | None = None) -> bytes:
+    """Write one event. Its data is JSON, which is one line whatever it holds."""
+    id_line = "" if event_id is None else f"id: {event_id}\n"
+    return b"%sevent: %s\ndata: %s\n\n" % (id_line.encode(), name.encode(), msgspec.json.encode(data))

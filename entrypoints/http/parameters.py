@@ -1,0 +1,172 @@
+"""What callers say in the URL: the parameters that several operations share, and how they are read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, TypeAlias
+from urllib.parse import quote, unquote_to_bytes, urlencode
+
+from litestar.params import PathParameter, QueryParameter
+
+from application.commands import ListJobsQuery
+from application.use_cases.list_jobs import DEFAULT_LIMIT, MAX_LIMIT
+from application.views import Cursor
+from domain.errors import InvalidValue
+from domain.job_lifecycle import JobStatus
+from domain.language import parse_language
+from entrypoints.http.cursor import read_cursor, write_cursor
+from entrypoints.http.json_request import AnyRequest
+
+JobIdInPath: TypeAlias = Annotated[str, PathParameter(name="jobId", description="A job's id, a UUID.")]
+ProjectInPath: TypeAlias = Annotated[str, PathParameter(description="A project's name, or its id.")]
+ClusterInPath: TypeAlias = Annotated[str, PathParameter(name="clusterName", description="A cluster's name.")]
+Wait: TypeAlias = Annotated[
+    float,
+    QueryParameter(
+        ge=0,
+        description="Answer when the job has ended, or after this many seconds with what there is then.",
+    ),
+]
+_Limit: TypeAlias = Annotated[
+    int,
+    QueryParameter(description="How many jobs.", schema_extra={"minimum": 1, "maximum": MAX_LIMIT}),
+]
+_Statuses: TypeAlias = Annotated[
+    list[str] | None,
+    QueryParameter(
+        description="Jobs of this status; several may be named.",
+        schema_extra={"items": {"type": "string", "enum": list(JobStatus)}},
+    ),
+]
+_Tags: TypeAlias = Annotated[
+    list[str] | None,
+    QueryParameter(description="Jobs with this tag, as `name:value`; of several, with all."),
+]
+_CreatedAfter: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(
+        description="Jobs made later than this time, RFC 3339 with an offset.",
+        schema_extra={"format": "date-time"},
+    ),
+]
+_CreatedBefore: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(
+        description="Jobs made earlier than this time, RFC 3339 with an offset.",
+        schema_extra={"format": "date-time"},
+    ),
+]
+_Language: TypeAlias = Annotated[str | None, QueryParameter(description="Jobs in this language.")]
+_CursorText: TypeAlias = Annotated[
+    str | None, QueryParameter(description="Where a page begins: from the Link header of the one before.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a caller wants to see of a list of jobs, before it is known to be valid."""
+
+    limit: int
+    statuses: Sequence[str]
+    language: str | None
+    tags: Sequence[str]
+    created_after: str | None
+    created_before: str | None
+    cursor: str | None
+
+    def query(self, project: str | None = None) -> ListJobsQuery:
+        """Say it in the application's words.
+
+        Raises:
+            InvalidValue: Something in it cannot be read.
+        """
+        return ListJobsQuery(
+            limit=self.limit,
+            project=project,
+            statuses=frozenset(map(_status, self.statuses)),
+            language=None if self.language is None else parse_language(self.language).name,
+            tags=_tags(self.tags),
+            created_after=_time("created_after", self.created_after),
+            created_before=_time("created_before", self.created_before),
+            cursor=None if self.cursor is None else read_cursor(self.cursor),
+        )
+
+
+def listing(
+    limit: _Limit = DEFAULT_LIMIT,
+    status: _Statuses = None,
+    language: _Language = None,
+    tag: _Tags = None,
+    created_after: _CreatedAfter = None,
+    created_before: _CreatedBefore = None,
+    cursor: _CursorText = None,
+) -> Listing:
+    """Gather the parameters that every list of jobs has."""
+    return Listing(limit, status or (), language, tag or (), created_after, created_before, cursor)
+
+
+def next_page(request: AnyRequest, cursor: Cursor | None) -> dict[str, str]:
+    """Return the header that leads to the next page, if there is one (RFC 8288).
+
+    The reference is relative, so it holds behind a proxy too; all that narrows the list is kept.
+    """
+    if cursor is None:
+        return {}
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    query = urlencode([*kept, ("cursor", write_cursor(cursor))])
+    return {"Link": f'<{quote(request.scope["path"])}?{query}>; rel="next"'}
+
+
+async def check_url(request: AnyRequest) -> None:
+    """Refuse what the server would otherwise read with replacement characters in it.
+
+    Raises:
+        InvalidValue: The URL is not UTF-8 once its percent-encoding is undone (RFC 3986, 2.5).
+    """
+    for name, part in (("path", request.scope["raw_path"]), ("query", request.scope["query_string"])):
+        try:
+            unquote_to_bytes(part).decode()
+        except UnicodeDecodeError:
+            raise InvalidValue(name, "must be UTF-8, percent-encoded") from None
+
+
+def only_one(name: str, in_query: str | None, in_body: str | None) -> str | None:
+    """Return what is given in the query or in the body.
+
+    Raises:
+        InvalidValue: It is given in both.
+    """
+    if in_query is not None and in_body is not None:
+        raise InvalidValue(name, "give it in the query or in the body, not in both")
+    return in_body if in_query is None else in_query
+
+
+def _status(text: str) -> JobStatus:
+    try:
+        return JobStatus(text)
+    except ValueError:
+        raise InvalidValue("status", f"must be one of {', '.join(JobStatus)}") from None
+
+
+def _tags(texts: Sequence[str]) -> Mapping[str, str]:
+    tags: dict[str, str] = {}
+    for text in texts:
+        name, colon, value = text.partition(":")
+        if not colon or tags.get(name, value) != value:
+            raise InvalidValue("tag", "must be name:value, with one value for each name")
+        tags[name] = value
+    return tags
+
+
+def _time(name: str, text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        time = None
+    if time is None or time.tzinfo is None:
+        raise InvalidValue(
+            name, "must be a time with its offset, such as 2025-01-31T12:00:00Z (in a URL, '+' is %2B)"
+        )
+    return time

@@ -1,0 +1,198 @@
+"""From what the application returns to what callers see."""
+
+from collections.abc import Mapping
+
+from msgspec import UNSET
+
+from application.ports.object_store import ObjectStore
+from application.views import JobDetails, JobStatusView, JobView
+from domain.execution import Execution, LimitHit, ResourceUsage
+from domain.job_lifecycle import JobStatus, Reason
+from domain.limits import STANDARD_BOUNDS
+from domain.submission import JobSpec
+from domain.values import JobId, ObjectKey
+from entrypoints.http.schemas.jobs import (
+    ExecutionResponse,
+    JobData,
+    JobDetailsResponse,
+    JobResponse,
+    JobSpecification,
+    JobStatusResponse,
+)
+from entrypoints.http.schemas.results import ExecutionResult, ReachedLimit, Resource
+
+_MESSAGES: Mapping[JobStatus | Reason, str] = {
+    JobStatus.PENDING: "Waiting to be executed",
+    JobStatus.RUNNING: "Running, or about to",
+    JobStatus.SUCCESS: "The program ended well",
+    JobStatus.FAILED: "The program failed",
+    JobStatus.TIMEOUT: "The program used up its time",
+    JobStatus.CANCELLED: "Job cancelled",
+    Reason.NONZERO_EXIT: "The program ended with an exit code other than zero",
+    Reason.SIGNAL: "The program was ended by a signal",
+    Reason.COMPILE_ERROR: "The code does not compile; see stderr",
+    Reason.WALL_TIME_LIMIT: "The program used up its time",
+    Reason.CPU_TIME_LIMIT: "The program used up its CPU time",
+    Reason.MEMORY_LIMIT: "The program used up its memory",
+    Reason.OUTPUT_LIMIT: "The program wrote more than it may",
+    Reason.PROCESS_LIMIT: "The program started more processes than it may",
+    Reason.ENGINE_UNAVAILABLE: "The engine could not be reached",
+    Reason.ENGINE_ERROR: "The engine failed to run the program",
+    Reason.WORKER_LOST: "The worker that ran the program was lost",
+    Reason.STORAGE_ERROR: "The program ended, but its log could not be stored",
+    Reason.INTERNAL: "The service failed to run the program",
+}
+
+
+class Presenter:
+    """Shows jobs to callers. It asks the log store for URLs, so it belongs on a thread."""
+
+    def __init__(self, log_store: ObjectStore) -> None:
+        self._log_store = log_store
+
+    def job(self, view: JobView, message: str | None = None) -> JobResponse:
+        """Show a job; without a message it says where the job stands."""
+        execution = view.execution
+        result = None if execution is None else self._result(view.job_id, view.code_key, execution)
+        status = _MESSAGES.get(view.reason or view.status, _MESSAGES[view.status])
+        return JobResponse(
+            job_id=str(view.job_id),
+            project=view.project,
+            code_key=view.code_key,
+            status=view.status,
+            message=message or status,
+            log_key=None if result is None else result.log_key,
+            logs_url=None if result is None else result.logs_url,
+            data=JobData(
+                created_at=view.created_at,
+                updated_at=view.updated_at,
+                started_at=view.started_at,
+                completed_at=view.completed_at,
+                code_key=view.code_key,
+                language=view.language,
+                reason=view.reason,
+                tags=dict(view.tags),
+                result=result or UNSET,
+            ),
+        )
+
+    def status(self, view: JobStatusView) -> JobStatusResponse:
+        """Show where a job stands."""
+        return JobStatusResponse(
+            job_id=str(view.job_id),
+            status=view.status,
+            reason=view.reason,
+            project=view.project,
+            created_at=view.created_at,
+            started_at=view.started_at,
+            completed_at=view.completed_at,
+            timeout_ms=view.timeout_ms,
+            log_key=_text(view.log_key),
+            logs_url=self._url(view.log_key),
+        )
+
+    def details(self, details: JobDetails) -> JobDetailsResponse:
+        """Show all about a job."""
+        shown = self.job(latest(details))
+        return JobDetailsResponse(
+            **{name: getattr(shown, name) for name in JobResponse.__struct_fields__},
+            spec=_specification(details.job.spec),
+            executions=[
+                self._execution(details.job.id, details.job.spec.code_key.value, execution)
+                for execution in details.executions
+            ],
+        )
+
+    def _execution(self, job_id: JobId, code_key: str, execution: Execution) -> ExecutionResponse:
+        return ExecutionResponse(
+            execution_id=str(execution.id),
+            number=execution.number,
+            stdin=execution.stdin,
+            requested_at=execution.requested_at,
+            claimed_at=execution.claimed_at,
+            started_at=execution.started_at,
+            ended_at=execution.ended_at,
+            result=self._result(job_id, code_key, execution),
+        )
+
+    def _result(self, job_id: JobId, code_key: str, execution: Execution) -> ExecutionResult | None:
+        result = execution.result
+        if result is None:
+            return None
+        return ExecutionResult(
+            job_id=str(job_id),
+            status=result.status,
+            reason=result.reason,
+            stdout=result.stdout.text,
+            stderr=result.stderr.text,
+            stdout_bytes=result.stdout.total_bytes,
+            stderr_bytes=result.stderr.total_bytes,
+            stdout_truncated=result.stdout.truncated,
+            stderr_truncated=result.stderr.truncated,
+            exit_code=result.exit_code,
+            signal=result.signal,
+            resource=None if result.resource is None else _resource(result.resource),
+            limit=None if result.limit is None else _limit(result.limit),
+            code_key=code_key,
+            log_key=_text(result.log_key),
+            logs_url=self._url(result.log_key),
+            error_message=result.error_message,
+            completed_at=execution.ended_at,
+        )
+
+    def _url(self, log_key: ObjectKey | None) -> str | None:
+        return None if log_key is None else self._log_store.url(log_key)
+
+
+def latest(details: JobDetails) -> JobView:
+    """Show a job with its latest execution only, as a list would."""
+    executions = details.executions
+    return JobView.of(details.job, details.project, executions[-1] if executions else None)
+
+
+def status_of(details: JobDetails) -> JobStatusView:
+    """Leave of all about a job where it stands."""
+    job, execution = details.job, latest(details).execution
+    return JobStatusView(
+        job_id=job.id,
+        project=details.project.value,
+        status=job.status,
+        reason=job.reason,
+        created_at=job.created_at,
+        started_at=job.started_at,
+        completed_at=job.completed_at,
+        timeout_ms=job.spec.limits.timeout_ms,
+        log_key=execution.result.log_key if execution and execution.result else None,
+    )
+
+
+def _specification(spec: JobSpec) -> JobSpecification:
+    return JobSpecification(
+        language=spec.language.name,
+        function_name=spec.function_name,
+        description=spec.description,
+        stdin=spec.stdin,
+        args=list(spec.args),
+        env=dict(spec.env),
+        tags=dict(spec.tags),
+        priority=spec.priority,
+        max_attempts=spec.max_attempts,
+        limits={name: getattr(spec.limits, name) for name in STANDARD_BOUNDS},
+    )
+
+
+def _resource(usage: ResourceUsage) -> Resource:
+    return Resource(
+        cpu_percent=usage.cpu_percent,
+        memory_mb=usage.memory_mb,
+        execution_time_ms=usage.execution_time_ms,
+        cpu_time_ms=usage.cpu_time_ms,
+    )
+
+
+def _limit(limit: LimitHit) -> ReachedLimit:
+    return ReachedLimit(name=limit.name, measured=limit.measured, allowed=limit.allowed)
+
+
+def _text(key: ObjectKey | None) -> str | None:
+    return None if key is None else key.value

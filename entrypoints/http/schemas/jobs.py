@@ -1,0 +1,98 @@
+"""Jobs, as callers see them. Times are RFC 3339, in UTC."""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from domain.job_lifecycle import JobStatus, Reason
+from entrypoints.http.schemas.results import ExecutionResult
+
+_JobId = Annotated[str, Meta(examples=["01890a5d-ac96-774b-bcce-b302099a8057"])]
+_LogKey = Annotated[
+    str | None,
+    Meta(
+        description="The log of the latest execution.",
+        examples=["logs/01890a5d-b1c2-7d3e-8f40-5a6b7c8d9e0f.json"],
+    ),
+]
+_LogsUrl = Annotated[str | None, Meta(description="Where the log can be fetched, for some time.")]
+
+
+class JobData(Struct, kw_only=True):
+    """What is known of a job, beside where it stands."""
+
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    code_key: Annotated[str, Meta(examples=["hello/01890a5d-ac96-774b-bcce-b302099a8057.py"])]
+    language: Annotated[str, Meta(examples=["python"])]
+    reason: Annotated[Reason | None, Meta(description="Why it did not succeed; null while it may.")]
+    tags: dict[str, str]
+    result: Annotated[
+        ExecutionResult | UnsetType, Meta(description="How the latest execution ended; absent until then.")
+    ] = UNSET
+
+
+class JobResponse(Struct, kw_only=True):
+    """A job."""
+
+    job_id: _JobId
+    project: Annotated[str, Meta(description="The project's name.", examples=["hello"])]
+    code_key: Annotated[str, Meta(examples=["hello/01890a5d-ac96-774b-bcce-b302099a8057.py"])]
+    status: JobStatus
+    message: Annotated[str, Meta(description="A sentence for people.", examples=["Execution started"])]
+    log_key: _LogKey
+    logs_url: _LogsUrl
+    data: JobData
+
+
+class JobStatusResponse(Struct, kw_only=True):
+    """Where a job stands."""
+
+    job_id: _JobId
+    status: JobStatus
+    reason: Annotated[Reason | None, Meta(description="Why it did not succeed; null while it may.")]
+    project: Annotated[str, Meta(examples=["hello"])]
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    timeout_ms: Annotated[int, Meta(examples=[30000])]
+    log_key: _LogKey
+    logs_url: _LogsUrl
+
+
+class JobSpecification(Struct, kw_only=True):
+    """What a job was uploaded with, its defaults filled in."""
+
+    language: Annotated[str, Meta(examples=["python"])]
+    function_name: str | None
+    description: str | None
+    stdin: str
+    args: list[str]
+    env: dict[str, str]
+    tags: dict[str, str]
+    priority: Annotated[int, Meta(examples=[5])]
+    max_attempts: Annotated[int, Meta(examples=[1])]
+    limits: Annotated[dict[str, int], Meta(examples=[{"timeout_ms": 30000, "memory_mb": 256}])]
+
+
+class ExecutionResponse(Struct, kw_only=True):
+    """One attempt to run a job."""
+
+    execution_id: Annotated[str, Meta(examples=["01890a5d-b1c2-7d3e-8f40-5a6b7c8d9e0f"])]
+    number: Annotated[int, Meta(description="1 for the first attempt.", examples=[1])]
+    stdin: Annotated[str | None, Meta(description="What it was given to read; null: the job's own.")]
+    requested_at: datetime
+    claimed_at: Annotated[datetime | None, Meta(description="When a worker took it.")]
+    started_at: Annotated[datetime | None, Meta(description="When its engine started the program.")]
+    ended_at: datetime | None
+    result: ExecutionResult | None
+
+
+class JobDetailsResponse(JobResponse, kw_only=True):
+    """All about a job."""
+
+    spec: JobSpecification
+    executions: Annotated[list[ExecutionResponse], Meta(description="Every attempt, the latest last.")]

@@ -1,0 +1,30 @@
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from entrypoints.http.schemas.others import Dependency
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class Fault(Struct, kw_only=True, omit_defaults=True):
+    """What is wrong with one value: a parameter, or a place in the body (a JSON pointer, RFC 6901)."""
+
+    detail: Annotated[str, Meta(examples=["must be from 1 to 1000"])]
+    pointer: Annotated[str | UnsetType, Meta(examples=["/code"])] = UNSET
+    parameter: Annotated[str | UnsetType, Meta(examples=["limit"])] = UNSET
+
+
+class Problem(Struct, kw_only=True):
+    """An error (RFC 9457)."""
+
+    type: Annotated[str, Meta(description="What went wrong, for programs.")]
+    title: Annotated[str, Meta(description="What went wrong, for people.")]
+    status: int
+    detail: Annotated[str, Meta(description="What went wrong here, and what helps.")]
+    instance: Annotated[str, Meta(description="The path that was asked for.")]
+    request_id: Annotated[str, Meta(description="What the service's log knows the request by.")]
+    errors: Annotated[list[Fault] | UnsetType, Meta(description="What is wrong with the input.")] = UNSET
+    dependencies: Annotated[list[Dependency] | UnsetType, Meta(description="The parts of the service.")] = (
+        UNSET
+    )

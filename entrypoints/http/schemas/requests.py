@@ -1,0 +1,85 @@
+"""What callers send. A field that is null counts as not given; one that is not known is refused."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from application.commands import UploadCodeCommand
+from domain.limits import STANDARD_BOUNDS
+from domain.submission import DEFAULT_PRIORITY, MAX_ATTEMPTS, MAX_PRIORITY
+
+
+class RequestedLimits(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The limits of an execution. What is not given gets the service's default."""
+
+    timeout_ms: Annotated[int | None, Meta(description="Wall time, in milliseconds.", examples=[5000])] = None
+    cpu_time_ms: Annotated[int | None, Meta(description="CPU time of all processes, in milliseconds.")] = None
+    memory_mb: Annotated[int | None, Meta(description="Memory of all processes, in MiB.")] = None
+    processes: Annotated[int | None, Meta(description="Processes and threads at once.")] = None
+    open_files: Annotated[int | None, Meta(description="Open files of one process.")] = None
+    file_size_mb: Annotated[int | None, Meta(description="Size of one file, in MiB.")] = None
+    disk_mb: Annotated[int | None, Meta(description="Size of all files, in MiB.")] = None
+    files: Annotated[int | None, Meta(description="Number of files and directories.")] = None
+    output_mb: Annotated[int | None, Meta(description="Size of stdout, and of stderr, in MiB.")] = None
+
+
+class UploadRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
+    """Source code to keep as a job, and how it is to be run."""
+
+    project: Annotated[
+        str,
+        Meta(description="The project's name, made if it is new; or its id, as text.", examples=["hello"]),
+    ]
+    code: Annotated[str, Meta(description="The source code.", examples=["print('hello, ' + input())"])]
+    language: Annotated[str, Meta(description="One of GET /api/languages.", examples=["python"])]
+    function_name: Annotated[str | None, Meta(description="A name to remember it by.")] = None
+    description: Annotated[str | None, Meta(description="Any text.")] = None
+    stdin: Annotated[str | None, Meta(description="What the program reads.", examples=["world\n"])] = None
+    args: Annotated[list[str] | None, Meta(description="The program's arguments.")] = None
+    env: Annotated[dict[str, str] | None, Meta(description="The program's environment; it has no other.")] = (
+        None
+    )
+    tags: Annotated[dict[str, str] | None, Meta(description="Names and values to find the job by.")] = None
+    priority: Annotated[
+        int | None, Meta(description=f"0 to {MAX_PRIORITY}: of the jobs that wait, the highest runs first.")
+    ] = None
+    max_attempts: Annotated[
+        int | None,
+        Meta(description=f"1 to {MAX_ATTEMPTS}: how often the program may start if its worker is lost."),
+    ] = None
+    execute: Annotated[bool | None, Meta(description="Whether to execute the job at once.")] = None
+
+    def command(self) -> UploadCodeCommand:
+        """Say it in the application's words."""
+        requested = {name: getattr(self, name) for name in STANDARD_BOUNDS}
+        return UploadCodeCommand(
+            project=self.project,
+            code=self.code,
+            language=self.language,
+            function_name=self.function_name,
+            description=self.description,
+            stdin=self.stdin or "",
+            args=tuple(self.args or ()),
+            env=self.env or {},
+            tags=self.tags or {},
+            limits={name: value for name, value in requested.items() if value is not None},
+            priority=DEFAULT_PRIORITY if self.priority is None else self.priority,
+            max_attempts=1 if self.max_attempts is None else self.max_attempts,
+            execute=bool(self.execute),
+        )
+
+
+class ExecuteRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What an execution brings beside its job."""
+
+    stdin: Annotated[
+        str | None,
+        Meta(description="What the program reads, instead of what the job was uploaded with."),
+    ] = None
+
+
+class ProjectRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A project to get or to make."""
+
+    project_name: Annotated[str | None, Meta(description="The project's name.", examples=["hello"])] = None
+    description: Annotated[str | None, Meta(description="Any text.")] = None

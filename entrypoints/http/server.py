@@ -1,0 +1,31 @@
+import socket
+from typing import Any
+
+import uvicorn
+from litestar import Litestar
+
+# How long answers that are being sent may take to be sent when the server stops; streams end before.
+_GRACE_S = 5
+
+
+class HttpServer(uvicorn.Server):
+    """Serves the API. When it stops, streams and waits end at once rather than when their callers leave."""
+
+    def __init__(self, app: Litestar, **options: Any) -> None:  # noqa: ANN401 - uvicorn's own options
+        super().__init__(
+            uvicorn.Config(
+                app,
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE_S,
+                ws="none",
+                **options,
+            )
+        )
+        self._signals = app.state.signals
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End what is open, and stop."""
+        self._signals.close()
+        await super().shutdown(sockets)

@@ -1,0 +1,8 @@
+SwaggerUIBundle({
+  url: "/docs/openapi.json",
+  dom_id: "#api",
+  deepLinking: true,
+  displayRequestDuration: true,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+});
