@@ -23,6 +23,8 @@ HEARTBEAT_TIMEOUT_S = 60.0
 _MAINTENANCE_EVERY_S = 10.0
 # The longest that a consumer blocks in Redis, and so the longest that stopping an idle one takes.
 _BLOCK_S = 0.5
+# How many messages are enqueued before the length of the queue is looked at again.
+_RESERVE = 100
 # Redis's Lua can unpack some 8,000 values at once; this is more than is ever fetched together.
 _LUA_UNPACK = 1_000
 
@@ -47,6 +49,7 @@ class RedisQueueBroker(RedisBroker, QueueBroker):
         )
         self._blocking_client = connect(url, block_s=_BLOCK_S)
         self._max_waiting = max_waiting
+        self._reserved: dict[str, int] = {}
         self._maintenance = threading.local()
 
     def enqueue(self, message: dramatiq.Message[Any], *, delay: int | None = None) -> dramatiq.Message[Any]:
@@ -56,8 +59,7 @@ class RedisQueueBroker(RedisBroker, QueueBroker):
             DependencyUnavailable: Redis is out of reach, or the queue is full.
         """
         with redis_as_queue():
-            if len(self._queue(message.queue_name)) >= self._max_waiting:
-                raise DependencyUnavailable("queue", f"{self._max_waiting} messages wait in it already")
+            self._reserve(message.queue_name)
             return super().enqueue(message, delay=delay)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 1_000) -> RedisConsumer:
@@ -88,6 +90,14 @@ class RedisQueueBroker(RedisBroker, QueueBroker):
         """Put a dead message back on its queue as if it were new; return whether it was among the dead."""
         with redis_as_queue():
             return self._queue(queue).revive(dead_id)
+
+    def _reserve(self, queue: str) -> None:
+        if self._reserved.get(queue, 0) <= 0:
+            free = self._max_waiting - len(self._queue(queue))
+            if free <= 0:
+                raise DependencyUnavailable("queue", f"{self._max_waiting} messages wait in it already")
+            self._reserved[queue] = min(free, _RESERVE)
+        self._reserved[queue] -= 1
 
     def _queue(self, name: str) -> RedisQueue:
         return RedisQueue(self, self._blocking_client, name)

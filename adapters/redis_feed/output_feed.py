@@ -1,0 +1,51 @@
+from collections.abc import Callable
+
+from adapters.redis_feed.output_reader import OutputReader
+from adapters.redis_feed.output_writer import OutputWriter
+from application.ports.output_feed import OutputChunk, OutputFeed, OutputListener
+from domain.values import ExecutionId
+
+KEPT_BYTES = 1 << 20
+LINGER_S = 10.0
+
+
+class RedisOutputFeed(OutputFeed):
+    """Carries live output between processes by a Redis stream for each execution.
+
+    Nobody waits for Redis here: one that is slow or gone costs followers their view, and programs nothing.
+    Who reads more slowly than a program writes misses what is no longer kept; the offsets tell.
+
+    Args:
+        url: Of Redis, with credentials if it wants any.
+        local: Passes output to the followers in this process, and keeps of it what later ones are told.
+        kept_bytes: How much of each execution's latest output is kept in Redis.
+        linger_s: How long it is kept once the execution is closed, for its followers to read the end.
+    """
+
+    def __init__(
+        self, url: str, local: OutputFeed, kept_bytes: int = KEPT_BYTES, linger_s: float = LINGER_S
+    ) -> None:
+        self._writer = OutputWriter(url, kept_bytes, linger_s)
+        self._reader = OutputReader(url, local, self._writer.send)
+
+    def start(self) -> None:
+        """Begin to write and to read."""
+        self._writer.start()
+        self._reader.start()
+
+    def stop(self) -> None:
+        """Write what is pending, if Redis lets it, and end."""
+        self._reader.stop()
+        self._writer.stop()
+
+    def append(self, execution_id: ExecutionId, chunk: OutputChunk) -> None:
+        """Write a chunk soon; the oldest that still waits is dropped when too much does."""
+        self._writer.append(execution_id, chunk)
+
+    def close(self, execution_id: ExecutionId) -> None:
+        """Let what is kept of an execution expire."""
+        self._writer.close(execution_id)
+
+    def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:
+        """Call `listener` with what is kept and with what comes, in order; return what ends that."""
+        return self._reader.follow(execution_id, listener)

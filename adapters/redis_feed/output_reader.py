@@ -1,0 +1,136 @@
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from threading import Condition, Thread
+from typing import Any
+from uuid import uuid4
+
+import redis
+
+from adapters.redis_feed.client import MAX_BACKOFF_S, MIN_BACKOFF_S, connect
+from adapters.redis_feed.output_stream import Position, stream_key
+from application.ports.output_feed import OutputFeed, OutputListener
+from domain.values import ExecutionId
+
+logger = logging.getLogger("service_server.output_feed")
+
+# The longest that the reading thread blocks, and so the longest that stopping takes.
+_BLOCK_S = 0.5
+_ENTRIES_AT_ONCE = 64
+_START = "0"
+_BELL_S = 60
+
+
+@dataclass(slots=True, eq=False)
+class _Cursor:
+    """How far one execution's stream was read, for all who follow it in this process."""
+
+    execution_id: ExecutionId
+    followers: set[object] = field(default_factory=set)
+    last_id: bytes | str = _START
+    position: Position = field(default_factory=Position)
+
+
+class OutputReader:
+    """Reads the streams that are followed in this process, all of them on one thread and connection.
+
+    Args:
+        url: Of Redis, with credentials if it wants any.
+        local: Passes what is read to the followers in this process.
+        send: Has Redis do commands soon; it rings the bell that ends the thread's wait.
+    """
+
+    def __init__(self, url: str, local: OutputFeed, send: Callable[..., None]) -> None:
+        # Redis types its replies as all that any protocol and option may give.
+        self._client: Any = connect(url, block_s=_BLOCK_S)
+        self._local = local
+        self._send = send
+        self._cursors: dict[bytes, _Cursor] = {}
+        self._bell = f"service_server.output.bell.{uuid4()}".encode()
+        self._bell_id: bytes | str = _START
+        self._is_stopping = False
+        # Held while followers are called, so that one who has left is not called again.
+        self._changed = Condition()
+        self._thread = Thread(target=self._run, name="output-reader", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End reading."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+        self._ring()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._client.close()
+
+    def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:
+        """Call `listener` with what is kept and with what comes; return what ends that."""
+        key = stream_key(execution_id).encode()
+        follower = object()
+        with self._changed:
+            cursor = self._cursors.setdefault(key, _Cursor(execution_id))
+            cursor.followers.add(follower)
+            end = self._local.follow(execution_id, listener)
+            self._changed.notify_all()
+        self._ring()
+        return lambda: self._leave(key, cursor, follower, end)
+
+    def _ring(self) -> None:
+        self._send(("XADD", self._bell, "MAXLEN", 1, "*", "rung", 1), ("EXPIRE", self._bell, _BELL_S))
+
+    def _leave(self, key: bytes, cursor: _Cursor, follower: object, end: Callable[[], None]) -> None:
+        with self._changed:
+            end()
+            cursor.followers.discard(follower)
+            if not cursor.followers and self._cursors.get(key) is cursor:
+                del self._cursors[key]
+                self._local.close(cursor.execution_id)
+
+    def _run(self) -> None:
+        backoff_s = MIN_BACKOFF_S
+        while (cursors := self._wait_for_cursors()) is not None:
+            try:
+                self._read(cursors)
+            except redis.RedisError as error:
+                if backoff_s == MIN_BACKOFF_S:
+                    logger.warning("live output waits: Redis is not usable: %s", type(error).__name__)
+                self._pause(backoff_s)
+                backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
+            else:
+                backoff_s = MIN_BACKOFF_S
+
+    def _wait_for_cursors(self) -> Mapping[bytes, _Cursor] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_stopping or self._cursors)
+            return None if self._is_stopping else dict(self._cursors)
+
+    def _pause(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_stopping, seconds)
+
+    def _read(self, cursors: Mapping[bytes, _Cursor]) -> None:
+        positions = {key: cursor.last_id for key, cursor in cursors.items()} | {self._bell: self._bell_id}
+        replies = self._client.xread(positions, count=_ENTRIES_AT_ONCE, block=int(_BLOCK_S * 1_000))
+        for key, entries in replies:
+            for entry_id, fields in entries:
+                if key == self._bell:
+                    self._bell_id = entry_id
+                else:
+                    self._pass_on(key, cursors[key], entry_id, fields)
+
+    def _pass_on(self, key: bytes, cursor: _Cursor, entry_id: bytes, fields: Mapping[bytes, bytes]) -> None:
+        with self._changed:
+            cursor.last_id = entry_id
+            if self._cursors.get(key) is not cursor:
+                return
+            try:
+                chunk = cursor.position.read(fields)
+            except (KeyError, ValueError):
+                logger.warning("output that cannot be read is ignored")
+                return
+            if chunk is not None:
+                self._local.append(cursor.execution_id, chunk)

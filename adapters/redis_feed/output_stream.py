@@ -1,0 +1,99 @@
+"""How output is laid out in Redis: a stream for each execution, an entry for each piece of output."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from application.ports.output_feed import OutputChunk, Stream
+from domain.values import ExecutionId
+
+MAX_ENTRY_BYTES = 64 << 10
+# What an entry weighs in Redis beside its data, so that a flood of single bytes is bounded too.
+ENTRY_OVERHEAD_BYTES = 256
+
+
+def stream_key(execution_id: ExecutionId) -> str:
+    """Return the key of an execution's stream."""
+    return f"service_server.output.{execution_id}"
+
+
+@dataclass(slots=True)
+class Entry:
+    """A piece of output: chunks that follow each other in one stream, joined."""
+
+    stream: Stream
+    offset: int
+    data: bytearray = field(default_factory=bytearray)
+
+    @property
+    def weight(self) -> int:
+        """What it takes in Redis, in bytes, roughly."""
+        return len(self.data) + ENTRY_OVERHEAD_BYTES
+
+    def takes(self, chunk: OutputChunk) -> bool:
+        """Whether a chunk continues this entry."""
+        return (
+            chunk.stream is self.stream
+            and chunk.offset == self.offset + len(self.data)
+            and len(self.data) + len(chunk.data) <= MAX_ENTRY_BYTES
+        )
+
+
+def join(chunks: Iterable[OutputChunk]) -> Sequence[Entry]:
+    """Make few entries of many chunks, in the same order."""
+    entries: list[Entry] = []
+    for chunk in chunks:
+        if not (entries and entries[-1].takes(chunk)):
+            entries.append(Entry(chunk.stream, chunk.offset))
+        entries[-1].data += chunk.data
+    return entries
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of a program, as its writer sees it: numbers the entries, and counts which are to be kept.
+
+    The numbers let a reader tell an entry that was written twice, because its writer did not hear that it
+    was written; the id tells them from those of a run before.
+    """
+
+    id: str = field(default_factory=lambda: uuid4().hex)
+    written: int = 0
+    kept: deque[int] = field(default_factory=deque)
+    kept_bytes: int = 0
+
+    def number(self, entry: Entry) -> tuple[bytes | str | int, ...]:
+        """Return an entry's fields, their names and values by turns."""
+        self.written += 1
+        self.kept.append(entry.weight)
+        self.kept_bytes += entry.weight
+        content = ("stream", entry.stream.value, "offset", entry.offset, "data", bytes(entry.data))
+        return ("run", self.id, "number", self.written, *content)
+
+    def keep(self, max_bytes: int) -> int:
+        """Return how many of the latest entries weigh no more than that together."""
+        while self.kept_bytes > max_bytes:
+            self.kept_bytes -= self.kept.popleft()
+        return len(self.kept)
+
+
+@dataclass(slots=True)
+class Position:
+    """How far a reader is in the run that it reads."""
+
+    run: bytes = b""
+    number: int = 0
+
+    def read(self, fields: Mapping[bytes, bytes]) -> OutputChunk | None:
+        """Read an entry; return None if it was read before.
+
+        Raises:
+            KeyError: A field is missing.
+            ValueError: A field is not what it should be.
+        """
+        run, number = fields[b"run"], int(fields[b"number"])
+        if run == self.run and number <= self.number:
+            return None
+        self.run, self.number = run, number
+        return OutputChunk(Stream(fields[b"stream"].decode()), int(fields[b"offset"]), fields[b"data"])
