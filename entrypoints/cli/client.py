@@ -95,4 +95,3 @@ def segment(text: str) -> str:
 
 def _given(query: Mapping[str, str | float | None]) -> dict[str, str | float]:
     return {name: value for name, value in query.items() if value is not None}
-

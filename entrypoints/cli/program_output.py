@@ -1,0 +1,100 @@
+import base64
+import codecs
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from entrypoints.cli.client import Json, ServiceClient
+from entrypoints.cli.failure import Failure
+from entrypoints.cli.plain_text import printable
+from entrypoints.cli.server_sent_events import ServerSentEvent
+
+
+class ProgramOutput:
+    """Passes on what a program writes: stdout to stdout, stderr to stderr.
+
+    Args:
+        is_raw: Whether bytes pass as they are, as if the program ran here, rather than made harmless where
+            they reach a terminal.
+        before_first: Called before the first byte is written.
+    """
+
+    def __init__(self, *, is_raw: bool, before_first: Callable[[], None] | None = None) -> None:
+        self._before_first = before_first
+        files = {"stdout": sys.stdout, "stderr": sys.stderr}
+        self._streams = {name: _Stream(_writer(file, is_raw=is_raw)) for name, file in files.items()}
+
+    def take(self, event: ServerSentEvent) -> None:
+        """Pass on what an event of the job's output tells."""
+        told = json.loads(event.data)
+        if event.name == "execution":
+            for stream in self._streams.values():
+                stream.begin()
+        elif event.name == "output" and told.get("exact", True):
+            data = base64.b64decode(told["base64"]) if "base64" in told else told["text"].encode()
+            self._write(told["stream"], told["offset"], data)
+
+    def complete(self, client: ServiceClient, result: Json) -> None:
+        """Pass on what a result says there is and events did not tell: the log has it."""
+        if all(stream.position >= result[f"{name}_bytes"] for name, stream in self._streams.items()):
+            return
+        if result["log_key"] is None:
+            raise Failure("the rest of the program's output is lost, for it has no log")
+        self.take_log(json.loads(client.get("/api/log", log_key=result["log_key"])))
+
+    def take_log(self, log: Json) -> None:
+        """Pass on what a log has, and was not passed on yet."""
+        for name in self._streams:
+            self._write(name, 0, _logged(log, name))
+
+    def _write(self, name: str, offset: int, data: bytes) -> None:
+        if self._before_first is not None and data:
+            self._before_first()
+            self._before_first = None
+        self._streams[name].write(offset, data)
+
+
+class _Stream:
+    """One of the two streams, and how far it has been passed on."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self.position = 0
+
+    def begin(self) -> None:
+        self.position = 0
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write what is new; what comes after a gap waits for the log."""
+        new = data[self.position - offset :] if offset <= self.position else b""
+        if new:
+            self._write(new)
+            self.position += len(new)
+
+
+def _writer(file: TextIO, *, is_raw: bool) -> Callable[[bytes], object]:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def write_raw(data: bytes) -> None:
+        file.buffer.write(data)
+        file.buffer.flush()
+
+    def write_printable(data: bytes) -> None:
+        file.write(printable(decoder.decode(data)))
+        file.flush()
+
+    return write_raw if is_raw or not file.isatty() else write_printable
+
+
+def _logged(log: Json, stream: str) -> bytes:
+    exact = log.get(f"{stream}_base64")
+    return base64.b64decode(exact) if exact is not None else str(log.get(stream) or "").encode()
+
+
+def forget_stdout() -> None:
+    """Write nothing more to a stdout that nobody reads, not even when the interpreter ends."""
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

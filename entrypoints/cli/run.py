@@ -1,0 +1,100 @@
+import signal
+import sys
+from pathlib import Path
+
+import rich_click as click
+
+from domain.language import LANGUAGES
+from entrypoints.cli.client import Json, ServiceClient
+from entrypoints.cli.connection import connect
+from entrypoints.cli.failure import ExitCode, Failure
+from entrypoints.cli.following import follow
+from entrypoints.cli.interruption import Interrupted, interruptible
+from entrypoints.cli.options import server_option
+from entrypoints.cli.outcome import exit_code, explanation, summary
+from entrypoints.cli.plain_text import one_line
+from entrypoints.cli.program_input import program_input, read_text
+from entrypoints.cli.program_output import ProgramOutput, forget_stdout
+from entrypoints.cli.progress import Progress
+
+
+@click.command(
+    "run",
+    epilog="Ends with the program's own exit code; with 128 plus a signal's number, 124 for a timeout, 130 "
+    "when cancelled; with 1 for a failure without an exit code, 2 for wrong usage, 3 for one of the service.",
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.option("--language", help="Its language; without it, the file's extension says so.")
+@click.option(
+    "--stdin",
+    metavar="TEXT|@FILE|-",
+    help="What it reads; without it, what is piped or redirected to this command.",
+)
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Its wall time, in seconds.")
+@click.option("--project", default="cli", show_default=True, help="The project to keep the job in.")
+@server_option
+def command(
+    *,
+    file: Path,
+    args: tuple[str, ...],
+    language: str | None,
+    stdin: str | None,
+    timeout: float | None,
+    project: str,
+    server: str | None,
+) -> None:
+    """Run the program in FILE, with ARGS after `--`, and end with its exit code."""
+    upload = {
+        "project": project,
+        "language": language or _language_of(file),
+        "code": read_text(file),
+        "stdin": program_input(stdin),
+        "args": args,
+        "timeout_ms": None if timeout is None else max(round(timeout * 1000), 1),
+    }
+    with interruptible(), Progress(f"Running {one_line(file.name)}") as progress:
+        code = _run(upload, server, progress)
+    sys.exit(code)
+
+
+def _run(upload: Json, server: str | None, progress: Progress) -> int:
+    with connect(server, works=True) as client:
+        job_id = client.post("/api/upload", upload)["job_id"]
+        try:
+            client.post(f"/api/execute/{job_id}")
+            job = follow(client, job_id, ProgramOutput(is_raw=True, before_first=progress.stop))
+        except Interrupted as interrupted:
+            progress.stop()
+            _cancel(client, job_id)
+            return ExitCode.SIGNAL + interrupted.signal
+        except BrokenPipeError:
+            forget_stdout()
+            _cancel(client, job_id)
+            return ExitCode.SIGNAL + signal.SIGPIPE
+    progress.stop()
+    _tell(job)
+    return exit_code(job)
+
+
+def _tell(job: Json) -> None:
+    if why := explanation(job):
+        click.echo(f"service-server: {one_line(why)}", err=True)
+    if sys.stderr.isatty():
+        click.secho(summary(job), err=True, dim=True)
+
+
+def _cancel(client: ServiceClient, job_id: str) -> None:
+    try:
+        client.post(f"/api/cancel/{job_id}")
+    except Failure as failure:  # it may have ended meanwhile
+        click.echo(f"service-server: {one_line(str(failure))}", err=True)
+    else:
+        click.echo(f"service-server: cancelled job {job_id}", err=True)
+
+
+def _language_of(file: Path) -> str:
+    for language in LANGUAGES.values():
+        if language.extension == file.suffix:
+            return language.name
+    raise Failure(f"{file}: its name does not tell its language; --language does", ExitCode.USAGE)

@@ -1,0 +1,53 @@
+import pytest
+
+from entrypoints.cli.outcome import exit_code, explanation, summary
+
+
+def job(status, reason=None, **result):
+    return {
+        "job_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+        "status": status,
+        "message": "The program used up its memory",
+        "data": {"reason": reason, "result": result},
+    }
+
+
+@pytest.mark.parametrize(
+    ("ended", "expected"),
+    [
+        (job("SUCCESS", exit_code=0), 0),
+        (job("FAILED", "nonzero_exit", exit_code=42), 42),
+        (job("FAILED", "signal", exit_code=None, signal=11), 139),
+        (job("FAILED", "memory_limit", exit_code=None, signal=9), 137),
+        (job("FAILED", "compile_error", exit_code=None, signal=None), 1),
+        (job("FAILED", "storage_error", exit_code=0), 3),
+        (job("FAILED", "worker_lost"), 3),
+        (job("TIMEOUT", "wall_time_limit", signal=9), 124),
+        (job("CANCELLED", "cancelled"), 130),
+    ],
+)
+def test_every_end_has_its_exit_code(ended, expected):
+    assert exit_code(ended) == expected
+
+
+def test_a_job_without_a_result_has_an_exit_code_too():
+    cancelled = job("CANCELLED", "cancelled")
+    del cancelled["data"]["result"]
+    assert exit_code(cancelled) == 130
+
+
+def test_a_program_that_ended_by_itself_needs_no_explanation():
+    assert explanation(job("SUCCESS", exit_code=0)) is None
+    assert explanation(job("FAILED", "nonzero_exit", exit_code=1)) is None
+
+
+def test_a_limit_that_was_hit_is_named_with_what_was_measured():
+    limit = {"name": "memory_mb", "allowed": 16, "measured": 20}
+    assert explanation(job("FAILED", "memory_limit", limit=limit)) == (
+        "The program used up its memory (memory_mb: 16 allowed, 20 measured) [memory_limit]"
+    )
+
+
+def test_a_summary_says_only_what_is_known():
+    ended = job("SUCCESS", resource={"execution_time_ms": 12, "memory_mb": None})
+    assert summary(ended) == "SUCCESS, 12 ms, job 01890a5d-ac96-774b-bcce-b302099a8057"
