@@ -88,7 +88,7 @@ def test_the_next_engine_removes_what_a_killed_one_left(tmp_path, kit):
     assert not left.exists()
     assert (_ROOT / "adapters").exists()
     assert kit.run(Program(code="print(1)")).result.status is JobStatus.SUCCESS
-    second.close()
+    second.stop()
 
 
 def test_a_daemon_that_left_its_parent_and_its_session_ends_with_its_program(kit):
