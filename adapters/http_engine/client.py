@@ -70,6 +70,8 @@ class EngineClient:
         self._connect_timeout_s = connect_timeout_s
         self._max_answer_bytes = max_answer_bytes
         self._pool = httpcore.ConnectionPool(
+            # One for all connections: reading the certificates takes longer than a handshake.
+            ssl_context=httpcore.default_ssl_context() if parts.scheme == "https" else None,
             max_connections=None,  # callers are bounded already; waiting here could not be stopped
             max_keepalive_connections=max_idle_connections,
             keepalive_expiry=IDLE_CONNECTION_S,

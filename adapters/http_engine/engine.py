@@ -1,6 +1,7 @@
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from threading import Lock
 
 from adapters.http_engine import outcome
@@ -12,6 +13,7 @@ from adapters.http_engine.runner import Runner
 from adapters.http_engine.troubles import EngineTrouble
 from application.errors import DependencyUnavailable
 from application.ports.execution_engine import (
+    EngineDescription,
     EngineReport,
     ExecutionEngine,
     ExecutionObserver,
@@ -20,6 +22,7 @@ from application.ports.execution_engine import (
 )
 from domain.job_lifecycle import Reason
 from domain.language import parse_language
+from domain.limits import Limits
 from domain.values import ExecutionId, JobId
 
 logger = logging.getLogger("service_server.engine")
@@ -34,6 +37,11 @@ MAX_IDLE_CONNECTIONS = 64
 STANDARD_RETRIES = Retries()
 BREAKER_THRESHOLD = 10
 BREAKER_RESET_S = 5.0
+
+_WATCHED = {
+    "timeout_ms": "the whole answer must have come; the runner is told, and told again to stop",
+    "output_mb": "counted when the answer has come",
+}
 
 
 class HttpEngine(ExecutionEngine):
@@ -102,6 +110,11 @@ class HttpEngine(ExecutionEngine):
         """Return the languages that there is a runner for. Runners do not tell their versions."""
         return self._languages
 
+    def describe(self) -> EngineDescription:
+        """Say which limits are watched from here; what confines programs, the runners do not say."""
+        limits = {field.name: "left to the runner" for field in fields(Limits)} | _WATCHED
+        return EngineDescription(name=self.name, limits=limits)
+
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport | None:
         """Have a program run; None if the engine has taken it with a 202 and will report its end."""
         runner = self._runners.get(request.spec.language.name)
@@ -143,7 +156,12 @@ class HttpEngine(ExecutionEngine):
         if not answer.is_success:
             raise DependencyUnavailable("engine", f"it answers {answer.status}")
 
-    def close(self) -> None:
+    def start(self) -> None:
+        """Say in the log which limits are watched and which are not."""
+        for limit, how in self.describe().limits.items():
+            logger.info("limit %s: %s", limit, how)
+
+    def stop(self) -> None:
         """Close the connections that are kept open."""
         self._client.close()
 

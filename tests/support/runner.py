@@ -242,7 +242,7 @@ class FakeRunner:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.close()
+        self._loop.run(self.close())
         self._loop.close()
 
     @property
@@ -258,6 +258,10 @@ class FakeRunner:
         """Accept connections from now on."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=256)
         self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        """Accept no more connections."""
+        self._server.close()
 
     async def run_program(self, exchange: Exchange) -> Ran:
         """Run the program of a request to its end."""
@@ -308,8 +312,8 @@ class FakeRunner:
         try:
             while True:
                 await self._answer(await reader.readuntil(b"\r\n\r\n"), writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client has left
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
+            pass  # the client has left, or the test has ended
         finally:
             writer.close()
 
@@ -318,7 +322,7 @@ class FakeRunner:
         parts = urlsplit(target)
         exchange = Exchange(self, writer, method, parts.path, dict(parse_qsl(parts.query)))
         self.requests.append(exchange)
-        if exchange.path.endswith("/health"):
+        if exchange.path == "/health":
             await exchange.reply(200, '{"status": "healthy"}')
         elif "/cancel/" in exchange.path and self.can_cancel:
             await self._cancel(exchange)

@@ -113,12 +113,11 @@ class TcpProxy:
         pumps = [
             asyncio.create_task(self._pump(*way)) for way in ((reader, far_writer), (far_reader, writer))
         ]
-        try:
+        with suppress(asyncio.CancelledError):  # the test has ended
             await asyncio.gather(*pumps)
-        finally:
-            self._writers -= ends
-            for end in ends:
-                end.close()
+        self._writers -= ends
+        for end in ends:
+            end.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):

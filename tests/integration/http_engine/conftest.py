@@ -1,0 +1,49 @@
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+
+from adapters.http_engine.engine import HttpEngine
+from adapters.http_engine.retries import Retries
+from tests.support.runner import FakeRunner
+
+QUICK = Retries(tries=3, first_delay_s=0.01, max_delay_s=0.02)
+
+
+@pytest.fixture
+def runner():
+    with FakeRunner() as running:
+        yield running
+
+
+@pytest.fixture
+def make_engine():
+    """Build engines that are stopped when the test ends."""
+    with ExitStack() as engines:
+
+        def make(url, **settings):
+            engine = HttpEngine(url, **({"retries": QUICK, "control_timeout_s": 0.3} | settings))
+            engine.start()
+            engines.callback(engine.stop)
+            return engine
+
+        yield make
+
+
+@pytest.fixture
+def engine(runner, make_engine):
+    return make_engine(runner.url)
+
+
+@pytest.fixture
+def nowhere():
+    """The address of a port that nobody listens on."""
+    gone = FakeRunner()
+    with gone:
+        pass
+    return gone.url
+
+
+@pytest.fixture
+def engine_nowhere(nowhere, make_engine):
+    return partial(make_engine, nowhere)

@@ -1,0 +1,247 @@
+"""Runners that refuse, fail, lie, dawdle and pour: each has its outcome."""
+
+import json
+import resource
+import threading
+import time
+
+import pytest
+
+from adapters.http_engine.retries import Retries
+from application.errors import DependencyUnavailable
+from tests.integration.http_engine.executions import (
+    ENGINE_ERROR,
+    OUTPUT_LIMIT,
+    SUCCESS,
+    TIMEOUT,
+    UNAVAILABLE,
+    RememberingObserver,
+    a_request,
+    outcome,
+)
+from tests.support.runner import (
+    drip,
+    hang,
+    head,
+    in_turn,
+    pours,
+    replies,
+    reset_at_once,
+    reset_in_the_middle,
+    runs,
+)
+from tests.support.tcp_proxy import TcpProxy, Traffic
+
+ANSWER = json.dumps({"stdout": "x" * 1_000, "exit_code": 0}).encode()
+SHORT_MS = 300
+PATIENT = Retries(tries=1_000, first_delay_s=0.05, max_delay_s=0.05)
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "expected", "says"),
+    [
+        (replies(500, "Failed to fetch code"), ENGINE_ERROR, "The engine answered 500: Failed to fetch code"),
+        (replies(500, '{"error": "no memory"}'), ENGINE_ERROR, "The engine answered 500: no memory"),
+        (replies(502, "<html>nginx</html>", "text/html"), ENGINE_ERROR, "The engine answered 502."),
+        (replies(504, ""), ENGINE_ERROR, "The engine answered 504."),
+        (replies(400, "missing code_key"), ENGINE_ERROR, "The engine answered 400: missing code_key"),
+        (replies(404, ""), ENGINE_ERROR, "The engine answered 404."),
+        (replies(302, "", Location="http://127.0.0.1:1/"), ENGINE_ERROR, "The engine answered 302."),
+        (replies(200, "it went well"), ENGINE_ERROR, "The engine's answer could not be read."),
+        (replies(200, ""), ENGINE_ERROR, "The engine's answer could not be read."),
+        (replies(204, ""), ENGINE_ERROR, "The engine's answer could not be read."),
+        (replies(200, b"\x1f\x8b\x08\0garbage"), ENGINE_ERROR, "The engine's answer could not be read."),
+        (replies(200, "[" * 100_000), ENGINE_ERROR, "The engine's answer could not be read."),
+        (replies(200, '{"error": "no image"}'), ENGINE_ERROR, "without an outcome and said: no image"),
+        (runs(code_key="other/main.py"), ENGINE_ERROR, "answered for another job"),
+        (runs(job_id="0190"), ENGINE_ERROR, "answered for another job"),
+        (runs(execution_id="0190"), ENGINE_ERROR, "answered for another job"),
+        (reset_at_once, ENGINE_ERROR, "broke off before its answer was complete"),
+        (reset_in_the_middle, ENGINE_ERROR, "broke off before its answer was complete"),
+        (drip(b"HTTP/1.1 bogus\r\n\r\n", 0), ENGINE_ERROR, "broke off before its answer was complete"),
+    ],
+)
+def test_a_failure_after_the_program_may_have_run_is_the_end_of_it(runner, engine, behaviour, expected, says):
+    runner.behaviour = behaviour
+    observer = RememberingObserver()
+
+    report = engine.execute(a_request(), observer)
+
+    assert outcome(report) == expected
+    assert says in report.result.error_message
+    assert "127.0.0.1" not in report.result.error_message
+    assert len(runner.asked("/run")) == 1
+    assert observer.starts == 1
+
+
+@pytest.mark.parametrize("failure", [replies(500, ""), replies(200, "garbage"), reset_in_the_middle])
+def test_a_job_that_allows_another_start_has_it(runner, engine, failure):
+    runner.behaviour = in_turn(failure, runs())
+    observer = RememberingObserver()
+
+    report = engine.execute(a_request(max_attempts=2), observer)
+
+    assert outcome(report) == SUCCESS
+    assert len(runner.asked("/run")) == 2
+    assert observer.starts == 1
+
+
+def test_a_job_has_no_more_starts_than_it_allows(runner, engine):
+    runner.behaviour = replies(500, "")
+
+    report = engine.execute(a_request(max_attempts=2), RememberingObserver())
+
+    assert outcome(report) == ENGINE_ERROR
+    assert report.result.error_message == "The engine answered 500. (asked 2 times)"
+    assert len(runner.asked("/run")) == 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_engine_without_room_is_asked_again_because_nothing_has_started(runner, engine, status):
+    runner.behaviour = in_turn(replies(status, "busy"), replies(status, "busy"), runs())
+
+    assert outcome(engine.execute(a_request(), RememberingObserver())) == SUCCESS
+    assert len(runner.asked("/run")) == 3
+
+
+def test_an_engine_that_never_has_room_is_unavailable(runner, engine):
+    runner.behaviour = replies(503, "busy")
+
+    report = engine.execute(a_request(), RememberingObserver())
+
+    assert outcome(report) == UNAVAILABLE
+    assert report.result.error_message == "The engine answered 503: busy (asked 3 times)"
+
+
+def test_a_refused_connection_is_tried_again_and_nothing_is_said_to_have_started(engine_nowhere):
+    observer = RememberingObserver()
+
+    report = engine_nowhere().execute(a_request(), observer)
+
+    assert outcome(report) == UNAVAILABLE
+    assert report.result.error_message == "The engine could not be reached. (asked 3 times)"
+    assert observer.starts == 0
+
+
+def test_a_name_that_nobody_knows_is_an_engine_out_of_reach(make_engine):
+    report = make_engine("http://runner.invalid").execute(a_request(), RememberingObserver())
+    assert outcome(report) == UNAVAILABLE
+    assert "runner.invalid" not in report.result.error_message
+
+
+def test_an_engine_that_comes_back_between_two_tries_runs_the_program(runner, make_engine):
+    with TcpProxy(runner.port) as proxy:
+        engine = make_engine(f"http://127.0.0.1:{proxy.port}", retries=PATIENT)
+        proxy.close_port()
+        opener = threading.Timer(0.1, proxy.open_port)
+        opener.start()
+
+        report = engine.execute(a_request(), RememberingObserver())
+
+        opener.join()
+        assert outcome(report) == SUCCESS
+        assert len(runner.asked("/run")) == 1
+
+
+def test_the_tries_end_with_the_job_s_time(engine_nowhere):
+    engine = engine_nowhere(retries=PATIENT)
+    began = time.monotonic()
+
+    report = engine.execute(a_request(timeout_ms=SHORT_MS), RememberingObserver())
+
+    assert outcome(report) == UNAVAILABLE
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        hang,
+        drip(ANSWER, every_s=0.02),
+        drip(head(200, "application/json", len(ANSWER)) + ANSWER, every_s=0.02),
+    ],
+    ids=["silence", "a byte now and then", "a byte of the headers now and then"],
+)
+def test_the_job_s_time_is_for_the_whole_answer(runner, engine, behaviour):
+    runner.behaviour = behaviour
+    runner.can_cancel = True
+    request = a_request(timeout_ms=SHORT_MS)
+    began = time.monotonic()
+
+    report = engine.execute(request, RememberingObserver())
+
+    assert SHORT_MS / 1000 <= time.monotonic() - began < SHORT_MS / 1000 + 1.5
+    assert outcome(report) == TIMEOUT
+    assert report.result.limit.name == "timeout_ms"
+    assert report.result.limit.allowed == SHORT_MS <= report.result.limit.measured
+    assert f"within the {SHORT_MS} ms allowed" in report.result.error_message
+    (told,) = runner.asked("/cancel/")
+    assert (told.method, told.path) == ("POST", f"/cancel/{request.job_id}")
+    assert told.params == {"execution_id": str(request.execution_id)}
+
+
+def test_a_network_that_swallows_the_request_is_a_time_out_and_not_a_second_run(runner, make_engine):
+    with TcpProxy(runner.port) as proxy:
+        engine = make_engine(f"http://127.0.0.1:{proxy.port}")
+        proxy.traffic = Traffic.STALLS
+
+        report = engine.execute(a_request(timeout_ms=SHORT_MS), RememberingObserver())
+
+        assert outcome(report) == TIMEOUT
+
+
+def test_a_network_that_resets_is_no_second_run(runner, make_engine):
+    with TcpProxy(runner.port) as proxy:
+        engine = make_engine(f"http://127.0.0.1:{proxy.port}")
+        runner.behaviour = hang
+        reset = threading.Timer(0.1, proxy.reset)
+        reset.start()
+
+        report = engine.execute(a_request(), RememberingObserver())
+
+        reset.join()
+        assert outcome(report) == ENGINE_ERROR
+        assert len(runner.asked("/run")) == 1
+
+
+def test_an_answer_without_end_is_read_to_the_cap_and_memory_stays_flat(runner, make_engine):
+    two_gib = 2_048
+    runner.behaviour = pours(two_gib)
+    engine = make_engine(runner.url, max_answer_bytes=4 << 20)
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    report = engine.execute(a_request(), RememberingObserver())
+
+    assert outcome(report) == OUTPUT_LIMIT
+    assert report.result.error_message == "The engine's answer is larger than the 4 MiB that are read of one."
+    assert runner.poured_mib < 64
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 64 << 10
+
+
+def test_of_a_failure_no_more_is_read_than_is_shown(runner, engine):
+    runner.behaviour = replies(500, b"x" * (1 << 20))
+    report = engine.execute(a_request(), RememberingObserver())
+    assert len(report.result.error_message) < 300
+
+
+def test_an_engine_that_answers_is_well(runner, engine):
+    engine.check()
+    assert [asked.path for asked in runner.requests] == ["/health"]
+
+
+def test_an_engine_that_is_out_of_reach_is_not_well(engine_nowhere):
+    with pytest.raises(DependencyUnavailable, match="the engine is unavailable: it is out of reach"):
+        engine_nowhere().check()
+
+
+def test_an_engine_that_does_not_answer_in_time_is_not_well(runner, make_engine):
+    with TcpProxy(runner.port) as proxy:
+        engine = make_engine(f"http://127.0.0.1:{proxy.port}")
+        proxy.traffic = Traffic.STALLS
+        with pytest.raises(DependencyUnavailable, match="does not answer in time"):
+            engine.check()
+
+
+def test_an_engine_without_the_page_is_not_well(runner, make_engine):
+    with pytest.raises(DependencyUnavailable, match="it answers 404"):
+        make_engine(f"{runner.url}/nobody/home").check()
