@@ -54,7 +54,10 @@ def fetch() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         environment = {**os.environ, "APT_CONFIG": str(_configure(directory)), "LC_ALL": "C"}
-        for command in (["update"], ["install", "--yes", "--no-install-recommends", "--download-only", _PACKAGE]):
+        for command in (
+            ["update"],
+            ["install", "--yes", "--no-install-recommends", "--download-only", _PACKAGE],
+        ):
             subprocess.run(["apt-get", "--quiet", *command], env=environment, check=True)
         root().mkdir(parents=True, exist_ok=True)
         for package in sorted((directory / "cache" / "archives").glob("*.deb")):

@@ -1,0 +1,383 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
+from domain.job_lifecycle import JobStatus, Reason
+from domain.values import ObjectKey
+from tests.support.samples import (
+    LATER,
+    NOW,
+    a_claimed_job,
+    a_running_job,
+    cancel,
+    end,
+    new_execution_id,
+)
+
+SUCCESS = ExecutionResult(status=JobStatus.SUCCESS, stdout=Output.of("42\n"), exit_code=0)
+FULL = ExecutionResult(
+    status=JobStatus.TIMEOUT,
+    reason=Reason.CPU_TIME_LIMIT,
+    stdout=Output("日本語 \U0001f600 \0 \x1b[31m <script> '\"\\ %s", 5 << 30, truncated=True),
+    stderr=Output("\ufffd\r\n", 3, truncated=False),
+    exit_code=137,
+    signal=9,
+    resource=ResourceUsage(execution_time_ms=1, cpu_time_ms=2, cpu_percent=99.25, memory_mb=0.1),
+    limit=LimitHit("cpu_time_ms", 1_001, 1_000),
+    error_message="It used up its time: \U0001f600.",
+    log_key=ObjectKey("logs/日本語.json"),
+)
+
+
+def get(store, execution_id):
+    return store.run(lambda transaction: transaction.executions.get(execution_id))
+
+
+def claim(store, worker="worker", lease_s=30.0):
+    return store.run(lambda transaction: transaction.executions.claim_next(worker, lease_s))
+
+
+def acknowledge(store, execution, worker="worker"):
+    return store.run(lambda transaction: transaction.executions.acknowledge(execution.id, worker))
+
+
+def release(store, execution, worker="worker"):
+    return store.run(lambda transaction: transaction.executions.release(execution.id, worker))
+
+
+def renew(store, *executions, worker="worker", lease_s=30.0):
+    ids = [execution.id for execution in executions]
+    return store.run(lambda transaction: transaction.executions.renew(worker, ids, lease_s))
+
+
+def entrust(store, execution, worker="worker", lease_s=30.0):
+    return store.run(
+        lambda transaction: transaction.executions.entrust(execution.id, worker, "engine:x", lease_s)
+    )
+
+
+def end_execution(store, execution, result, now=LATER):
+    store.run(lambda transaction: transaction.executions.end(execution.id, result, now))
+
+
+def abandon(store, execution, now=LATER):
+    return store.run(lambda transaction: transaction.executions.abandon(execution.id, now))
+
+
+def lost(store, limit=10):
+    return [execution.id for execution in store.run(lambda transaction: transaction.executions.lost(limit))]
+
+
+def waiting(store, longer_than_s=0.0, limit=10):
+    found = store.run(lambda transaction: transaction.executions.waiting(longer_than_s, limit))
+    return [execution.id for execution in found]
+
+
+def test_an_execution_comes_back_as_it_was(store):
+    _job, execution = a_running_job(store, stdin="in\0put \U0001f600", priority=9)
+
+    assert get(store, execution.id) == execution
+    assert get(store, new_execution_id()) is None
+
+
+def test_an_execution_that_is_stored_already_stays_as_it_is(store):
+    _job, execution = a_claimed_job(store)
+
+    store.run(lambda transaction: transaction.executions.add(replace(execution, stdin="another")))
+
+    assert get(store, execution.id) == execution
+
+
+def test_nothing_is_claimed_where_nothing_waits(store):
+    assert claim(store) is None
+
+
+def test_a_claim_is_by_a_worker_and_at_a_time(store):
+    _job, execution = a_running_job(store)
+
+    claimed = claim(store, "a worker \U0001f600")
+
+    assert claimed.claimed_by == "a worker \U0001f600"
+    assert claimed.claimed_at.utcoffset() == timedelta(0)
+    assert claimed == replace(execution, claimed_by=claimed.claimed_by, claimed_at=claimed.claimed_at)
+    assert get(store, execution.id) == claimed
+    assert claim(store) is None
+
+
+def test_the_most_urgent_is_claimed_first_and_then_the_oldest(store):
+    def ids(priority, *seconds):
+        return {
+            second: a_running_job(store, priority=priority, now=NOW + timedelta(seconds=second))[1].id
+            for second in seconds
+        }
+
+    usual = ids(5, 3, 1, 2)
+    urgent = ids(9, 5, 4)
+    lazy = ids(0, 0)
+
+    claimed = [claim(store).id for _ in range(6)]
+
+    assert claimed == [urgent[4], urgent[5], usual[1], usual[2], usual[3], lazy[0]]
+
+
+def test_every_execution_is_claimed_once_by_many_workers_at_once(store):
+    wanted = {a_running_job(store)[1].id for _ in range(40)}
+    units_of_work = [store.unit_of_work, store.another()]
+    barrier = threading.Barrier(8)
+
+    def work(number):
+        claimed = []
+        barrier.wait()
+        while True:
+            unit_of_work = units_of_work[number % 2]
+            execution = unit_of_work.run(lambda t: t.executions.claim_next(f"worker {number}", 30))
+            if execution is None:
+                return claimed
+            claimed.append(execution.id)
+
+    with ThreadPoolExecutor(8) as pool:
+        claimed = [execution_id for ids in pool.map(work, range(8)) for execution_id in ids]
+
+    assert len(claimed) == len(wanted)
+    assert set(claimed) == wanted
+
+
+def test_a_lease_runs_out_unless_it_is_renewed(store):
+    _job, execution = a_claimed_job(store, lease_s=30)
+    store.pass_time(20)
+    assert lost(store) == []
+    assert renew(store, execution) == {execution.id}
+    store.pass_time(20)
+    assert lost(store) == []
+
+    store.pass_time(20)
+
+    assert lost(store) == [execution.id]
+
+
+def test_a_worker_renews_what_it_holds_and_nothing_else(store):
+    _job, mine = a_claimed_job(store)
+    _job, theirs = a_claimed_job(store, "another worker")
+    cancelled_job, cancelled = a_claimed_job(store)
+    cancel(store, cancelled_job)
+    _job, ended = a_claimed_job(store)
+    end_execution(store, ended, None)
+    replaced_job, replaced = a_claimed_job(store)
+    replace_execution(store, replaced_job, replaced)
+    _job, waits = a_running_job(store)
+
+    assert renew(store, mine, theirs, cancelled, ended, replaced, waits) == {mine.id}
+    assert renew(store) == set()
+    store.pass_time(31)
+    assert renew(store, mine, lease_s=60) == {mine.id}  # late, but before anybody saw to it
+    assert set(lost(store)) == {theirs.id, cancelled.id, replaced.id}
+
+
+def replace_execution(store, job, lost_execution):
+    after, execution, _events = job.retry(lost_execution, new_execution_id(), LATER)
+
+    def work(transaction):
+        transaction.jobs.replace(job, after)
+        transaction.executions.add(execution)
+        transaction.executions.claim_next("another worker", 300)
+
+    store.run(work)
+
+
+def test_a_start_is_recorded_once_and_for_the_worker_that_holds_the_execution(store):
+    _job, execution = a_claimed_job(store)
+
+    assert not acknowledge(store, execution, "another worker")
+    assert acknowledge(store, execution)
+
+    started = get(store, execution.id)
+    assert started.started_at is not None
+    store.pass_time(5)
+    assert acknowledge(store, execution)
+    assert get(store, execution.id) == started
+
+
+def test_a_cancelled_job_is_not_started(store):
+    job, execution = a_claimed_job(store)
+    cancel(store, job)
+
+    assert not acknowledge(store, execution)
+    assert not release(store, execution)
+    assert get(store, execution.id).started_at is None
+
+
+def test_of_a_cancel_and_a_start_at_once_neither_is_lost(store):
+    for _ in range(5):
+        job, execution = a_claimed_job(store)
+        other = store.another()
+        barrier = threading.Barrier(2)
+
+        def start(execution=execution, barrier=barrier):
+            barrier.wait()
+            return acknowledge(store, execution)
+
+        def stop(job=job, execution=execution, barrier=barrier, other=other):
+            barrier.wait()
+
+            def work(transaction):
+                before = transaction.jobs.get(job.id)
+                transaction.jobs.replace(before, before.cancel(LATER)[0])
+                transaction.executions.end(execution.id, None, LATER)
+
+            other.run(work)
+
+        with ThreadPoolExecutor(2) as pool:
+            was_held, _ = pool.submit(start), pool.submit(stop)
+
+        after = get(store, execution.id)
+        assert after.ended_at == LATER
+        assert (after.started_at is not None) == was_held.result()
+
+
+def test_a_released_execution_waits_as_if_it_had_never_been_claimed(store):
+    job, _execution = a_running_job(store)
+    waited = claim(store)
+    acknowledge(store, waited)
+
+    assert not release(store, waited, "another worker")
+    assert release(store, waited)
+
+    fresh = get(store, waited.id)
+    assert (fresh.claimed_by, fresh.claimed_at, fresh.started_at) == (None, None, None)
+    assert waiting(store) == [waited.id]
+    assert not release(store, waited)
+    assert renew(store, waited) == set()
+    assert claim(store, "another worker").job_id == job.id
+
+
+def test_a_release_does_not_begin_the_waiting_anew(store):
+    _job, execution = a_running_job(store)
+    store.pass_time(60)
+    claimed = claim(store)
+    assert waiting(store, longer_than_s=30) == []
+
+    release(store, claimed)
+
+    assert waiting(store, longer_than_s=30) == [execution.id]
+
+
+def test_an_entrusted_execution_is_the_engines_with_a_lease_of_its_own(store):
+    _job, execution = a_claimed_job(store, lease_s=30)
+    assert not entrust(store, execution, "another worker")
+
+    assert entrust(store, execution, lease_s=600)
+
+    assert get(store, execution.id).claimed_by == "engine:x"
+    assert not acknowledge(store, execution)
+    store.pass_time(500)
+    assert lost(store) == []
+    store.pass_time(200)
+    assert lost(store) == [execution.id]
+
+
+@pytest.mark.parametrize("result", [SUCCESS, FULL], ids=["plain", "full"])
+def test_a_result_is_kept_as_it_was(store, result):
+    _job, execution = a_claimed_job(store)
+
+    end_execution(store, execution, result)
+
+    assert get(store, execution.id) == replace(execution, ended_at=LATER, result=result)
+
+
+def test_an_output_of_64_kib_of_four_byte_characters_is_kept(store):
+    _job, execution = a_claimed_job(store)
+    text = "\U0001f600\0" * (1 << 14)
+    result = replace(FULL, stdout=Output.of(text), stderr=Output.of(text))
+
+    end_execution(store, execution, result)
+
+    assert get(store, execution.id).result == result
+
+
+def test_the_first_end_and_the_first_result_stay(store):
+    _job, execution = a_claimed_job(store)
+    even_later = LATER + timedelta(seconds=1)
+
+    end_execution(store, execution, None, LATER)
+    assert get(store, execution.id) == replace(execution, ended_at=LATER)
+    end_execution(store, execution, None, even_later)
+    end_execution(store, execution, SUCCESS, even_later)
+    end_execution(store, execution, FULL, even_later)
+
+    assert get(store, execution.id) == replace(execution, ended_at=LATER, result=SUCCESS)
+    end_execution(store, replace(execution, id=new_execution_id()), SUCCESS)  # no error
+
+
+def test_an_ended_execution_neither_waits_nor_is_claimed_nor_lost(store):
+    _job, claimed = a_claimed_job(store)
+    _job, waits = a_running_job(store)
+    end_execution(store, claimed, SUCCESS)
+    end_execution(store, waits, None)
+    store.pass_time(600)
+
+    assert claim(store) is None
+    assert waiting(store) == []
+    assert lost(store) == []
+
+
+def test_only_an_execution_whose_lease_has_run_out_is_abandoned_and_only_once(store):
+    _job, execution = a_claimed_job(store, lease_s=30)
+    _job, waits = a_running_job(store)
+    assert not abandon(store, execution)
+    store.pass_time(31)
+
+    assert not abandon(store, waits)
+    assert abandon(store, execution)
+    assert not abandon(store, execution, LATER + timedelta(seconds=1))
+
+    assert get(store, execution.id) == replace(execution, ended_at=LATER)
+    assert not acknowledge(store, execution)
+    assert lost(store) == []
+
+
+def test_of_many_sweeps_at_once_one_abandons(store):
+    _job, execution = a_claimed_job(store, lease_s=30)
+    store.pass_time(31)
+    units_of_work = [store.unit_of_work, store.another()]
+    barrier = threading.Barrier(6)
+
+    def sweep(number):
+        barrier.wait()
+        return units_of_work[number % 2].run(lambda t: t.executions.abandon(execution.id, LATER))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(sweep, range(6))) == 1
+
+
+def test_the_oldest_lost_come_first_and_no_more_than_the_limit(store):
+    ages = [3, 1, 2]
+    ids = {age: a_running_job(store, now=NOW - timedelta(seconds=age))[1].id for age in ages}
+    for _ in ages:
+        claim(store, lease_s=1)
+    store.pass_time(2)
+
+    assert lost(store, limit=2) == [ids[3], ids[2]]
+
+
+def test_the_oldest_waiting_come_first_and_no_more_than_the_limit(store):
+    ids = {
+        age: a_running_job(store, priority=age, now=NOW - timedelta(seconds=age))[1].id for age in (1, 3, 2)
+    }
+    store.pass_time(60)
+    a_running_job(store, now=NOW - timedelta(hours=1))  # added last, whatever its clock said
+
+    assert waiting(store, longer_than_s=30, limit=2) == [ids[3], ids[2]]
+    assert waiting(store, longer_than_s=90) == []
+
+
+def test_an_execution_of_an_ended_job_is_not_held(store):
+    job, execution = a_claimed_job(store)
+    end(store, job, JobStatus.FAILED)
+
+    assert renew(store, execution) == set()
+    assert not acknowledge(store, execution)
+    assert not entrust(store, execution)

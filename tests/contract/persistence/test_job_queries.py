@@ -1,0 +1,246 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from itertools import product
+from uuid import uuid4
+
+from application.views import Cursor, JobDetails, JobFilter, JobStatusView, JobView
+from domain.execution import ExecutionResult, Output
+from domain.job import Job
+from domain.job_lifecycle import JobStatus, Reason
+from domain.language import LANGUAGES
+from domain.values import JobId, ObjectKey, ProjectId
+from tests.support.samples import (
+    LATER,
+    NOW,
+    a_claimed_job,
+    a_job,
+    a_project,
+    a_running_job,
+    a_spec,
+    cancel,
+    new_execution_id,
+)
+
+RESULT = ExecutionResult(
+    status=JobStatus.FAILED,
+    reason=Reason.NONZERO_EXIT,
+    stdout=Output.of("日本語 \0"),
+    exit_code=1,
+    log_key=ObjectKey("logs/1.json"),
+)
+
+
+def complete(store, job, execution):
+    after, _events = job.complete(execution.id, RESULT, LATER)
+
+    def work(transaction):
+        transaction.jobs.replace(job, after)
+        transaction.executions.end(execution.id, RESULT, LATER)
+        return after, transaction.executions.get(execution.id)
+
+    return store.run(work)
+
+
+def retry(store, job, lost):
+    after, execution, _events = job.retry(lost, new_execution_id(), LATER)
+
+    def work(transaction):
+        transaction.jobs.replace(job, after)
+        transaction.executions.add(execution)
+
+    store.run(work)
+    return after, execution
+
+
+def test_of_an_unknown_job_there_is_nothing_to_tell(store):
+    assert store.queries.status(JobId(uuid4())) is None
+    assert store.queries.details(JobId(uuid4())) is None
+
+
+def test_the_status_of_a_job_that_never_ran(store):
+    job = a_job(store, project="プロジェクト")
+
+    assert store.queries.status(job.id) == JobStatusView(
+        job_id=job.id,
+        project="プロジェクト",
+        status=JobStatus.PENDING,
+        reason=None,
+        created_at=NOW,
+        started_at=None,
+        completed_at=None,
+        timeout_ms=job.spec.limits.timeout_ms,
+        log_key=None,
+    )
+
+
+def test_the_status_of_a_job_that_ended(store):
+    job, execution = a_claimed_job(store)
+    complete(store, job, execution)
+
+    status = store.queries.status(job.id)
+
+    assert (status.status, status.reason) == (JobStatus.FAILED, Reason.NONZERO_EXIT)
+    assert (status.started_at, status.completed_at) == (NOW, LATER)
+    assert status.log_key == RESULT.log_key
+
+
+def test_details_are_the_job_and_its_executions_the_latest_last(store):
+    job, first = a_claimed_job(store)
+    job, second = retry(store, job, first)
+
+    assert store.queries.details(job.id) == JobDetails(
+        job=job, project=a_project(store).name, executions=(first, second)
+    )
+
+
+def test_details_of_a_job_that_never_ran_have_no_executions(store):
+    job = a_job(store)
+
+    assert store.queries.details(job.id).executions == ()
+
+
+def test_a_list_shows_jobs_with_their_latest_executions_and_without_what_those_read(store):
+    job, first = a_claimed_job(store)
+    job, second = retry(store, job, first)
+    ended_job, execution = a_running_job(store, stdin="long", tags={"a": "日本 "}, now=LATER)
+    ended_job, ended = complete(store, ended_job, execution)
+    project = a_project(store).name
+
+    assert store.queries.page(JobFilter(limit=10)) == [
+        JobView.of(ended_job, project, replace(ended, stdin=None)),
+        JobView.of(job, project, second),
+    ]
+
+
+def test_a_job_of_a_deleted_project_can_still_be_read(store):
+    job = a_job(store)
+    project = a_project(store)
+    store.run(lambda t: t.projects.replace(project, replace(project, status="DELETED")))
+
+    assert store.queries.status(job.id).project == "demo"
+    assert store.queries.details(job.id).project == project.name
+
+
+def populate(store):
+    """Store jobs of every status, language and set of tags, several of them at each time."""
+    projects = [a_project(store, name) for name in ("one", "two")]
+    jobs = []
+    kinds = product(
+        projects, JobStatus, ("python", "rust"), ({}, {"env": "prod"}, {"env": "prod ", "Team": "x"})
+    )
+    for number, (project, status, language, tags) in enumerate(kinds):
+        spec = a_spec(language=LANGUAGES[language], tags=tags)
+        now = NOW + timedelta(microseconds=number * 7 % 5)
+        job, _events = Job.submit(JobId(uuid4()), project.id, spec, now)
+        reason = (
+            None if status in {JobStatus.PENDING, JobStatus.RUNNING, JobStatus.SUCCESS} else Reason.INTERNAL
+        )
+        jobs.append(replace(job, status=status, reason=reason))
+    store.run(lambda transaction: [transaction.jobs.add(job) for job in jobs])
+    return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)
+
+
+def matches(job, wanted):
+    return (
+        wanted.project_id in {None, job.project_id}
+        and (not wanted.statuses or job.status in wanted.statuses)
+        and wanted.language in {None, job.spec.language.name}
+        and all(job.spec.tags.get(name) == value for name, value in wanted.tags.items())
+        and (wanted.created_after is None or job.created_at > wanted.created_after)
+        and (wanted.created_before is None or job.created_at < wanted.created_before)
+    )
+
+
+def filters(jobs):
+    dimensions = {
+        "project_id": (None, jobs[0].project_id, 10**20 - 1),
+        "statuses": (
+            frozenset(),
+            frozenset({JobStatus.RUNNING}),
+            frozenset({JobStatus.PENDING, JobStatus.FAILED, JobStatus.TIMEOUT}),
+            frozenset(JobStatus),
+        ),
+        "language": (None, "rust", "Rust"),
+        "tags": (
+            {},
+            {"env": "prod"},
+            {"env": "prod ", "Team": "x"},
+            {"env": "PROD"},
+            {"env": "prod", "x": "y"},
+        ),
+        "created_after": (None, NOW + timedelta(microseconds=1)),
+        "created_before": (None, NOW + timedelta(microseconds=3)),
+    }
+    for values in product(*dimensions.values()):
+        yield JobFilter(limit=1_000, **dict(zip(dimensions, values, strict=True)))
+
+
+def test_every_combination_of_filters_finds_what_a_plain_search_finds(store):
+    jobs = populate(store)
+
+    for wanted in filters(jobs):
+        found = [view.job_id for view in store.queries.page(wanted)]
+
+        assert found == [job.id for job in jobs if matches(job, wanted)], wanted
+
+
+def pages(store, wanted):
+    while page := store.queries.page(wanted):
+        assert len(page) <= wanted.limit
+        yield page
+        wanted = replace(wanted, cursor=Cursor(page[-1].created_at, page[-1].job_id))
+
+
+def test_pages_follow_on_each_other_without_a_gap_or_a_repetition(store):
+    jobs = populate(store)
+    for wanted in (
+        JobFilter(limit=7),
+        JobFilter(limit=1, project_id=jobs[0].project_id, language="rust"),
+        JobFilter(limit=3, statuses=frozenset({JobStatus.PENDING, JobStatus.SUCCESS})),
+        JobFilter(limit=5, tags={"env": "prod"}),
+        JobFilter(limit=4, project_id=jobs[0].project_id, statuses=frozenset({JobStatus.RUNNING})),
+        JobFilter(limit=2, tags={"Team": "x"}, statuses=frozenset({JobStatus.FAILED, JobStatus.RUNNING})),
+    ):
+        found = [view.job_id for page in pages(store, wanted) for view in page]
+
+        assert found == [job.id for job in jobs if matches(job, wanted)], wanted
+
+
+def test_jobs_that_come_while_one_pages_disturb_nothing(store):
+    jobs = populate(store)
+    found = []
+    for page in pages(store, JobFilter(limit=10)):
+        found.extend(view.job_id for view in page)
+        a_job(store, now=LATER)
+
+    assert found == [job.id for job in jobs]
+
+
+def test_a_list_of_an_unknown_project_is_empty(store):
+    a_job(store)
+
+    assert store.queries.page(JobFilter(limit=10, project_id=ProjectId(4_711))) == []
+
+
+def test_lists_and_statuses_are_read_while_jobs_change(store):
+    job, _execution = a_running_job(store)
+    stop = threading.Event()
+
+    def read():
+        seen = set()
+        while not stop.is_set():
+            seen.add(store.queries.status(job.id).status)
+            seen.update(view.status for view in store.queries.page(JobFilter(limit=10)))
+        return seen
+
+    with ThreadPoolExecutor(2) as pool:
+        readers = [pool.submit(read) for _ in range(2)]
+        for _ in range(20):
+            a_job(store)
+        cancel(store, job)
+        stop.set()
+        seen = set.union(*(reader.result() for reader in readers))
+
+    assert seen <= {JobStatus.PENDING, JobStatus.RUNNING, JobStatus.CANCELLED}

@@ -1,0 +1,136 @@
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from uuid import uuid4
+
+import pytest
+
+from application.errors import Aborted
+from domain.job import Job
+from domain.language import LANGUAGES
+from domain.limits import STANDARD_LIMITS
+from domain.values import JobId, ObjectKey
+from tests.support.samples import (
+    LATER,
+    NOW,
+    a_job,
+    a_project,
+    a_running_job,
+    a_spec,
+    cancel,
+    new_execution_id,
+)
+
+
+def get(store, job_id):
+    return store.run(lambda transaction: transaction.jobs.get(job_id))
+
+
+def test_a_job_comes_back_as_it_was(store):
+    job = a_job(
+        store,
+        code_key=ObjectKey(f"{'日' * 300}/main.rs"),
+        language=LANGUAGES["rust"],
+        limits=STANDARD_LIMITS.resolve({"timeout_ms": 600_000, "memory_mb": 16}),
+        function_name="main",
+        description="line\nanother \U0001f600",
+        stdin="in\0put \U0001f600\r\n'\"\\%s ?",
+        args=("", "--flag", "a b\n", "é"),
+        env={"PATH": "", "LANG": "日本語"},
+        tags={"env": "prod", "Team.x_y-z": "  spaces \U0001f600 "},
+        priority=9,
+        max_attempts=3,
+    )
+
+    assert get(store, job.id) == job
+
+
+def test_a_job_with_all_that_is_optional_left_out_comes_back_too(store):
+    job = a_job(store)
+
+    assert get(store, job.id) == job
+
+
+def test_a_megabyte_of_input_is_kept(store):
+    job = a_job(store, stdin="\U0001f600" * (1 << 18))
+
+    assert get(store, job.id).spec.stdin == job.spec.stdin
+
+
+def test_times_are_kept_in_utc_to_the_microsecond(store):
+    seoul = datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=timezone(timedelta(hours=9)))
+
+    job = get(store, a_job(store, now=seoul).id)
+
+    assert job.created_at == seoul
+    assert job.created_at.microsecond == 1
+
+
+def test_there_is_no_unknown_job(store):
+    assert get(store, JobId(uuid4())) is None
+
+
+def test_a_job_that_is_stored_already_stays_as_it_is(store):
+    job = a_job(store, tags={"a": "1"})
+    other = replace(job, spec=a_spec(description="another", tags={"a": "2", "b": "3"}))
+
+    store.run(lambda transaction: transaction.jobs.add(other))
+
+    assert get(store, job.id) == job
+
+
+def test_a_job_needs_its_project(store):
+    job, _events = Job.submit(JobId(uuid4()), a_project(store).id + 1_000, a_spec(), NOW)
+
+    with pytest.raises(Exception, match=r"project|FOREIGN KEY|foreign key"):
+        store.run(lambda transaction: transaction.jobs.add(job))
+
+
+def test_what_became_of_a_job_is_kept(store):
+    job, _execution = a_running_job(store)
+    assert get(store, job.id) == job
+
+    cancelled = cancel(store, job)
+
+    assert get(store, job.id) == cancelled
+
+
+def test_a_job_may_be_replaced_without_a_change(store):
+    job = a_job(store)
+
+    store.run(lambda transaction: transaction.jobs.replace(job, job))
+
+    assert get(store, job.id) == job
+
+
+def test_a_decision_on_another_status_is_void(store):
+    job = a_job(store)
+    cancelled = cancel(store, job)
+
+    assert is_void(store, job, job)
+    assert get(store, job.id) == cancelled
+
+
+def test_a_decision_on_another_execution_is_void(store):
+    job, _execution = a_running_job(store)
+    cancelled, _events = job.cancel(LATER)
+
+    assert is_void(store, replace(job, current_execution_id=new_execution_id()), cancelled)
+    assert is_void(store, replace(job, current_execution_id=None), cancelled)
+    assert get(store, job.id) == job
+
+
+def test_a_decision_on_a_job_that_is_not_there_is_void(store):
+    job = a_job(store)
+
+    assert is_void(store, replace(job, id=JobId(uuid4())), job)
+
+
+def is_void(store, before, after):
+    def work(transaction):
+        try:
+            transaction.jobs.replace(before, after)
+        except Aborted:
+            return True
+        return False
+
+    return store.run(work)

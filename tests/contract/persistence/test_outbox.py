@@ -1,0 +1,78 @@
+from uuid import uuid4
+
+from application.messages import Message
+from domain.values import MessageId
+
+
+def messages(count):
+    return [
+        Message(id=MessageId(uuid4()), name="JobStarted", body={"n": n, "version": 1}) for n in range(count)
+    ]
+
+
+def add(store, added):
+    store.run(lambda transaction: transaction.outbox.add(added))
+
+
+def left_behind(store, longer_than_s=0.0, limit=100):
+    return store.run(lambda transaction: transaction.outbox.left_behind(longer_than_s, limit))
+
+
+def test_messages_come_back_as_they_were(store):
+    body = {
+        "version": 1,
+        "text": "日本語 \U0001f600 \0 é",
+        "number": 1.5,
+        "nothing": None,
+        "list": [{"a": True}],
+    }
+    message = Message(id=MessageId(uuid4()), name="JobCompleted", body=body)
+
+    add(store, [message])
+
+    assert left_behind(store) == [message]
+
+
+def test_no_messages_are_no_error(store):
+    add(store, [])
+    store.run(lambda transaction: transaction.outbox.remove([]))
+
+    assert left_behind(store) == []
+
+
+def test_only_messages_that_have_been_there_long_enough_are_left_behind(store):
+    old, new = messages(1), messages(1)
+    add(store, old)
+    store.pass_time(60)
+    add(store, new)
+
+    assert left_behind(store, longer_than_s=30) == old
+    assert left_behind(store, longer_than_s=90) == []
+
+
+def test_the_oldest_come_first_and_no_more_than_the_limit(store):
+    batches = [messages(1) for _ in range(4)]
+    for batch in batches:
+        add(store, batch)
+        store.pass_time(1)
+
+    assert left_behind(store, limit=3) == [batch[0] for batch in batches[:3]]
+
+
+def test_removed_messages_are_gone_and_removing_them_again_is_no_error(store):
+    first, second = messages(2)
+    add(store, [first, second])
+
+    for _ in range(2):
+        store.run(lambda transaction: transaction.outbox.remove({first.id}))
+
+    assert left_behind(store) == [second]
+
+
+def test_a_thousand_messages_can_be_added_and_removed_at_once(store):
+    many = messages(1_000)
+    add(store, many)
+
+    assert {message.id for message in left_behind(store, limit=2_000)} == {message.id for message in many}
+    store.run(lambda transaction: transaction.outbox.remove([message.id for message in many]))
+    assert left_behind(store) == []

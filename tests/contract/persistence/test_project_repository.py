@@ -1,0 +1,128 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from application.errors import Aborted
+from domain.job_lifecycle import JobStatus
+from domain.project import ProjectStatus, ProjectTrigger
+from domain.values import ProjectId, ProjectName
+from tests.support.samples import LATER, NOW, a_job, a_project, a_running_job, end
+
+
+def get(store, reference):
+    return store.run(lambda transaction: transaction.projects.get(reference))
+
+
+def change(store, before, trigger):
+    after = before.apply(trigger)
+    store.run(lambda transaction: transaction.projects.replace(before, after))
+    return after
+
+
+def test_a_project_is_found_by_its_name_and_by_its_id(store):
+    name = ProjectName("プロジェクト \U0001f600")
+
+    project = store.run(lambda transaction: transaction.projects.get_or_add(name, "for tests", NOW))
+
+    assert project.name == name
+    assert project.description == "for tests"
+    assert project.status is ProjectStatus.ACTIVE
+    assert project.created_at == NOW
+    assert get(store, name) == project
+    assert get(store, project.id) == project
+
+
+def test_a_project_that_is_there_stays_as_it_is(store):
+    project = a_project(store)
+
+    again = store.run(
+        lambda transaction: transaction.projects.get_or_add(project.name, "another description", LATER)
+    )
+
+    assert again == project
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("a", "A"), ("e", "é"), ("straße", "strasse"), ("が", "か"), ("a", "ａ"), ("ı", "i")]
+)
+def test_names_that_differ_at_all_are_different_projects(store, one, other):
+    assert a_project(store, one).id != a_project(store, other).id
+
+
+def test_the_longest_name_there_can_be_is_kept(store):
+    name = "\U0001f600" * 242 + "é"
+
+    assert get(store, a_project(store, name).id).name.value == name
+
+
+@pytest.mark.parametrize("reference", [ProjectName("unknown"), ProjectId(0), ProjectId(10**20 - 1)])
+def test_there_is_no_unknown_project(store, reference):
+    assert get(store, reference) is None
+
+
+def test_callers_at_once_get_the_same_project(store):
+    units_of_work = [store.unit_of_work, store.another()]
+    barrier = threading.Barrier(8)
+
+    def get_or_add(number):
+        barrier.wait()
+        return units_of_work[number % 2].run(
+            lambda transaction: transaction.projects.get_or_add(ProjectName("raced"), None, NOW)
+        )
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len({project.id for project in pool.map(get_or_add, range(8))}) == 1
+    assert len(store.run(lambda transaction: transaction.projects.all())) == 1
+
+
+def test_an_archived_project_keeps_its_name(store):
+    project = change(store, a_project(store), ProjectTrigger.ARCHIVE)
+
+    assert project.status is ProjectStatus.ARCHIVED
+    assert get(store, project.name) == project
+    assert a_project(store).id == project.id
+
+
+def test_a_deleted_project_frees_its_name_and_is_found_by_its_id_only(store):
+    deleted = change(store, a_project(store), ProjectTrigger.DELETE)
+
+    assert get(store, deleted.name) is None
+    assert get(store, deleted.id) == deleted
+    successor = a_project(store)
+    assert successor.id > deleted.id
+    assert store.run(lambda transaction: transaction.projects.all()) == [successor]
+    change(store, successor, ProjectTrigger.DELETE)
+    assert store.run(lambda transaction: transaction.projects.all()) == []
+
+
+def test_a_decision_on_a_status_that_has_changed_is_void(store):
+    project = a_project(store)
+    change(store, project, ProjectTrigger.ARCHIVE)
+
+    def work(transaction):
+        with pytest.raises(Aborted):
+            transaction.projects.replace(project, project.apply(ProjectTrigger.DELETE))
+
+    store.run(work)
+    assert get(store, project.id).status is ProjectStatus.ARCHIVED
+
+
+def test_projects_are_listed_by_their_ids(store):
+    projects = [a_project(store, name) for name in ("b", "c", "a")]
+
+    assert store.run(lambda transaction: transaction.projects.all()) == projects
+
+
+def test_only_a_running_job_is_a_running_job(store):
+    project = a_project(store)
+
+    def has_running():
+        return store.run(lambda transaction: transaction.projects.has_running_jobs(project.id))
+
+    a_job(store)
+    assert not has_running()
+    job, _execution = a_running_job(store)
+    assert has_running()
+    end(store, job, JobStatus.SUCCESS)
+    assert not has_running()
