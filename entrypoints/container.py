@@ -17,6 +17,7 @@ from adapters.dramatiq_queue.worker import QueueWorker
 from adapters.filesystem.object_store import FilesystemObjectStore
 from adapters.host_metrics.cluster_metrics import HostClusterMetrics
 from adapters.in_process.event_feed import InProcessEventFeed
+from adapters.in_process.message_relay import InProcessMessageRelay
 from adapters.in_process.output_feed import InProcessOutputFeed
 from adapters.local_engine.engine import LocalEngine
 from adapters.sql import migrate
@@ -59,7 +60,6 @@ from application.use_cases.stop_execution import StopExecution
 from application.use_cases.upload_code import UploadCode
 from domain.limits import LimitPolicy
 from entrypoints.settings import LimitSettings, Settings
-from entrypoints.worker.relay import OutboxRelay
 
 # A log that cannot be stored is tried again after these delays, then its execution has failed.
 _STORE_AGAIN_S = (0.2, 1.0, 3.0)
@@ -206,8 +206,8 @@ class Container(containers.DeclarativeContainer):
     migrate_down = providers.Callable(migrate.downgrade, database)
     schema_revision = providers.Callable(migrate.current, database)
     schema_differences = providers.Callable(migrate.check, database)
-    outbox_relay = providers.ThreadSafeSingleton(OutboxRelay)
-    unit_of_work = providers.ThreadSafeSingleton(SqlUnitOfWork, database, outbox_relay)
+    message_relay = providers.ThreadSafeSingleton(InProcessMessageRelay)
+    unit_of_work = providers.ThreadSafeSingleton(SqlUnitOfWork, database, message_relay)
     job_queries = providers.ThreadSafeSingleton(SqlJobQueries, database)
     code_store = providers.ThreadSafeSingleton(_code_store, settings)
     log_store = providers.ThreadSafeSingleton(_log_store, settings)

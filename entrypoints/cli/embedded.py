@@ -5,13 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
-import uvicorn
-
 from entrypoints.cli.client import ServiceClient
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import build_container
 from entrypoints.http.app import create_app
+from entrypoints.http.server import HttpServer
 from entrypoints.worker.runtime import Runtime
 
 
@@ -25,7 +24,7 @@ def serve_embedded(*, works: bool) -> Iterator[ServiceClient]:
     settings = load_settings().model_copy(update={"drain_s": 0})
     container = build_container(settings, load_limits())
     app = create_app(container, runtime=Runtime(container, works=True) if works else None)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+    server = HttpServer(app)
     with tempfile.TemporaryDirectory(prefix="service-server-") as directory:
         path = str(Path(directory) / "api")
         # Listening before the server starts lets the first request wait for it without asking again.
@@ -43,6 +42,6 @@ def serve_embedded(*, works: bool) -> Iterator[ServiceClient]:
             thread.join()
 
 
-def _serve(server: uvicorn.Server, listener: socket.socket) -> None:
+def _serve(server: HttpServer, listener: socket.socket) -> None:
     with listener:  # closed at last, so that nobody waits for a server that could not start
         server.run(sockets=[listener])

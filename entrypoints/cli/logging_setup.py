@@ -3,8 +3,11 @@
 import logging
 import sys
 import time
+from types import TracebackType
 
 from entrypoints.cli.plain_text import one_line, printable
+
+_ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 def configure_logging(level: str) -> None:
@@ -28,5 +31,5 @@ class _Lines(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - named by logging
         return one_line(super().formatMessage(record))
 
-    def formatException(self, ei: logging._SysExcInfoType) -> str:  # noqa: N802 - named by logging
+    def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 - named by logging
         return printable(super().formatException(ei))

@@ -1,23 +1,20 @@
-import gc
 import signal
 import socket
 import sys
 
 import rich_click as click
-import uvicorn
+from litestar import Litestar
 
 from entrypoints.cli.banner import banner
 from entrypoints.cli.failure import Failure
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.settings_report import load_limits, load_settings
-from entrypoints.container import build_container
+from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
-from entrypoints.settings import Settings
+from entrypoints.http.server import HttpServer
 from entrypoints.worker.runtime import Runtime
 
 _BACKLOG = 2_048
-# How long a shutdown waits for answers under way, in seconds; streams that followers hold open end then.
-_ANSWERS_S = 2
 
 
 @click.command("serve")
@@ -31,37 +28,27 @@ def command(host: str | None, port: int | None) -> None:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         container = build_container(settings, load_limits())
         runtime = Runtime(container, works=settings.redis_url is None)
-        config = uvicorn.Config(
-            create_app(container, runtime=runtime),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="none",
-            timeout_graceful_shutdown=_ANSWERS_S,
-        )
         # The server ends by itself on these, and raises them again when it has ended.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(0))
-        server = _Server(config, settings, container.engine().describe().warning)
+        server = _Server(create_app(container, runtime=runtime), container)
         server.run(sockets=[listener])
     if not server.started:
         raise Failure("the service could not start; what is above says why")
 
 
-class _Server(uvicorn.Server):
+class _Server(HttpServer):
     """Says that it has started once it has."""
 
-    def __init__(self, config: uvicorn.Config, settings: Settings, warning: str | None) -> None:
-        super().__init__(config)
-        self._settings = settings
-        self._warning = warning
+    def __init__(self, app: Litestar, container: Container) -> None:
+        super().__init__(app)
+        self._container = container
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            gc.collect()
-            gc.freeze()  # what is there now stays: collections need not look at it again
-            click.echo("\n".join(banner(self._settings, self._warning)))
+            warning = self._container.engine().describe().warning
+            click.echo("\n".join(banner(self._container.settings(), warning)))
 
 
 def _listen(host: str, port: int) -> socket.socket:

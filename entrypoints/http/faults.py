@@ -67,4 +67,5 @@ def _takes(request: AnyRequest, name: str) -> bool:
 
 def _plain(message: str) -> str:
     """Say JSON's names of types rather than Python's."""
-    return _TYPE.sub(lambda match: _TYPES[match[0]], message).replace("`", "'")
+    plain = _TYPE.sub(lambda match: _TYPES[match[0]], message).replace("`", "'")
+    return plain if plain.startswith("JSON") else plain[:1].lower() + plain[1:]

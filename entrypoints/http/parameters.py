@@ -32,14 +32,14 @@ _Limit: TypeAlias = Annotated[
     QueryParameter(description="How many jobs.", schema_extra={"minimum": 1, "maximum": MAX_LIMIT}),
 ]
 _Statuses: TypeAlias = Annotated[
-    list[str] | None,
+    tuple[str, ...],
     QueryParameter(
         description="Jobs of this status; several may be named.",
         schema_extra={"items": {"type": "string", "enum": list(JobStatus)}},
     ),
 ]
 _Tags: TypeAlias = Annotated[
-    list[str] | None,
+    tuple[str, ...],
     QueryParameter(description="Jobs with this tag, as `name:value`; of several, with all."),
 ]
 _CreatedAfter: TypeAlias = Annotated[
@@ -94,15 +94,15 @@ class Listing:
 
 def listing(
     limit: _Limit = DEFAULT_LIMIT,
-    status: _Statuses = None,
+    status: _Statuses = (),
     language: _Language = None,
-    tag: _Tags = None,
+    tag: _Tags = (),
     created_after: _CreatedAfter = None,
     created_before: _CreatedBefore = None,
     cursor: _CursorText = None,
 ) -> Listing:
     """Gather the parameters that every list of jobs has."""
-    return Listing(limit, status or (), language, tag or (), created_after, created_before, cursor)
+    return Listing(limit, status, language, tag, created_after, created_before, cursor)
 
 
 def next_page(request: AnyRequest, cursor: Cursor | None) -> dict[str, str]:

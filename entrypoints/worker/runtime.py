@@ -54,7 +54,7 @@ class Runtime:
         container = self._container
         if container.settings().rds_host is None:
             container.migrate_up()
-        container.outbox_relay().start(container.relay_outbox())
+        container.message_relay().start(container.relay_outbox())
         for part in self._background:
             part.start()
         if self._works:
@@ -70,7 +70,7 @@ class Runtime:
             self._drain()
         for loop in self._loops:
             loop.stop()
-        container.outbox_relay().stop()
+        container.message_relay().stop()
         for part in reversed(self._background):
             part.stop()
         container.database().dispose()

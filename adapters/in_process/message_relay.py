@@ -13,7 +13,7 @@ _BACKLOG = 10_000
 _BATCH = 200
 
 
-class OutboxRelay(MessageRelay):
+class InProcessMessageRelay(MessageRelay):
     """Publishes the messages of this process's commits on a thread of its own, the moment they come.
 
     What cannot be published, or comes while the backlog is full, stays in the outbox for the sweep.
