@@ -1,4 +1,7 @@
-"""Debian's MariaDB (mariadb-server-core and mariadb-client-core, which start no service), as a private server."""
+"""Debian's MariaDB, as a private server.
+
+Its packages are mariadb-server-core and mariadb-client-core, which start no service.
+"""
 
 import shutil
 import subprocess

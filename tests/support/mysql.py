@@ -1,8 +1,8 @@
 """Oracle's MySQL, as Debian packages it, unpacked into a directory and run from there.
 
-Debian's stable release has no MySQL, its development one has. Its packages are fetched with their libraries by
-apt-get on lists of its own and unpacked beside each other; the program is run by the loader among them.
-Nothing of it is installed, and nothing of the system is touched.
+Debian's stable release has no MySQL, its development release has. The package and all that it needs are
+fetched by apt-get on lists of its own and unpacked beside each other; the program is run by the loader among
+them. Nothing of it is installed, and nothing of the system is touched.
 
 `python -m tests.support.mysql` fetches it; the tests use it if it is there. Set SERVICE_SERVER_TEST_MYSQL to
 keep it elsewhere than in the cache directory.

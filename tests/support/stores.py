@@ -42,6 +42,7 @@ class Store(ABC):
     def pass_time(self, seconds: float) -> None:
         """Have the database's time move on."""
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of connections."""
 
@@ -63,6 +64,9 @@ class MemoryStore(Store):
     def pass_time(self, seconds: float) -> None:
         """Move the time on."""
         self._now += timedelta(seconds=seconds)
+
+    def close(self) -> None:
+        """Do nothing: there are no connections."""
 
     def _tick(self) -> datetime:
         self._now += timedelta(microseconds=1)

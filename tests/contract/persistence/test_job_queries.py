@@ -10,6 +10,7 @@ from domain.execution import ExecutionResult, Output
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
+from domain.project import ProjectTrigger
 from domain.values import JobId, ObjectKey, ProjectId
 from tests.support.samples import (
     LATER,
@@ -117,7 +118,8 @@ def test_a_list_shows_jobs_with_their_latest_executions_and_without_what_those_r
 def test_a_job_of_a_deleted_project_can_still_be_read(store):
     job = a_job(store)
     project = a_project(store)
-    store.run(lambda t: t.projects.replace(project, replace(project, status="DELETED")))
+    deleted = project.apply(ProjectTrigger.DELETE)
+    store.run(lambda transaction: transaction.projects.replace(project, deleted))
 
     assert store.queries.status(job.id).project == "demo"
     assert store.queries.details(job.id).project == project.name
@@ -134,9 +136,7 @@ def populate(store):
         spec = a_spec(language=LANGUAGES[language], tags=tags)
         now = NOW + timedelta(microseconds=number * 7 % 5)
         job, _events = Job.submit(JobId(uuid4()), project.id, spec, now)
-        reason = (
-            None if status in {JobStatus.PENDING, JobStatus.RUNNING, JobStatus.SUCCESS} else Reason.INTERNAL
-        )
+        reason = Reason.INTERNAL if status in {JobStatus.FAILED, JobStatus.TIMEOUT} else None
         jobs.append(replace(job, status=status, reason=reason))
     store.run(lambda transaction: [transaction.jobs.add(job) for job in jobs])
     return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)
