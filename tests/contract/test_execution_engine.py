@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from adapters.http_engine.engine import HttpEngine
 from adapters.local_engine.engine import LocalEngine
 from adapters.memory.execution_engine import MemoryExecutionEngine, MemoryRun
 from adapters.memory.object_store import MemoryObjectStore
@@ -15,9 +16,10 @@ from application.ports.output_feed import Stream
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
-from domain.values import ExecutionId, JobId
+from domain.values import ExecutionId, JobId, ObjectKey
 from tests.contract.engine_kit.cases import CASES, Case
 from tests.contract.engine_kit.harness import EVERYTHING, EngineUnderTest, Feature, Program, Recorder
+from tests.support.runner import FakeRunner, modern_form, runs
 
 _MIB = 1 << 20
 _SOON_S = 10
@@ -46,9 +48,22 @@ def _local(store, directory):
         engine.stop()
 
 
+@contextmanager
+def _http(store, _directory):
+    def fetch(key):
+        return store.get(ObjectKey(key), max_bytes=_MIB)
+
+    with FakeRunner(runs(modern_form), fetch_code=fetch) as runner:
+        engine = HttpEngine(runner.url)
+        engine.start()
+        yield engine
+        engine.stop()
+
+
 _ENGINES = {
     "memory": (_memory, frozenset({Feature.CANCEL, Feature.LIVE_OUTPUT})),
     "local": (_local, EVERYTHING),
+    "http": (_http, frozenset({Feature.RUNS_CODE, Feature.EXIT_CODE, Feature.WHOLE_OUTPUT})),
 }
 
 
@@ -149,7 +164,7 @@ def test_output_of_exactly_the_limit_is_no_offence(engine):
     assert (len(ended.stdout), len(ended.stderr)) == (_MIB // 2, _MIB // 2)
 
 
-@needs(Feature.RUNS_CODE, Feature.WHOLE_OUTPUT)
+@needs(Feature.RUNS_CODE, Feature.EXACT_BYTES)
 def test_bytes_that_are_no_text_are_replaced_in_the_result_and_kept_in_the_stream(engine):
     ended = engine.run(Program(code=r"import os; os.write(1, b'a\xff\xfe\x00b\xed\x95')"))
 
@@ -210,7 +225,7 @@ def test_programs_run_side_by_side_and_apart(engine):
         assert each.end.result().result.stdout.text == f"p{number} p{number} ['mine']\n"
 
 
-@needs(Feature.RUNS_CODE)
+@needs(Feature.RUNS_CODE, Feature.REASONS)
 def test_code_that_is_not_there_ends_with_its_reason(engine):
     request = engine.request(Program(code="print(1)"))
     engine.forget_code(request)
@@ -220,7 +235,7 @@ def test_code_that_is_not_there_ends_with_its_reason(engine):
     assert (result.status, result.reason) == (JobStatus.FAILED, Reason.STORAGE_ERROR)
 
 
-@needs(Feature.RUNS_CODE)
+@needs(Feature.RUNS_CODE, Feature.REASONS)
 def test_a_language_that_is_missing_ends_with_advice(engine):
     missing = [support for support in engine.engine.languages() if not support.is_available]
     if not missing:

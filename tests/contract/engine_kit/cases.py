@@ -103,7 +103,7 @@ CASES = (
     Case(
         name="is ended by a signal",
         program=Program(code="import os; os.kill(os.getpid(), 6); import time; time.sleep(60)"),
-        needs=_needs(Feature.EXIT_CODE),
+        needs=_needs(Feature.REASONS),
         status=_FAILED,
         reason=Reason.SIGNAL,
         signal=signal.SIGABRT,
@@ -203,7 +203,7 @@ CASES = (
     Case(
         name="does not compile",
         program=Program(language="java", code="public class Broken { int }"),
-        needs=_needs(Feature.EXIT_CODE),
+        needs=_needs(Feature.REASONS),
         status=_FAILED,
         reason=Reason.COMPILE_ERROR,
         stderr_has="Broken.java:1: error:",

@@ -27,10 +27,12 @@ class Feature(Enum):
     STDIN = auto()
     ARGUMENTS = auto()
     EXIT_CODE = auto()
+    REASONS = auto()  # tells a signal, a failed build and missing code from a program's own failure
     RESOURCES = auto()
     LIMITS = auto()
     LIVE_OUTPUT = auto()
     WHOLE_OUTPUT = auto()
+    EXACT_BYTES = auto()  # ... and of output that is no text, too
     CANCEL = auto()
 
 
