@@ -108,11 +108,11 @@ def _identity(request: ExecutionRequest) -> dict[str, str]:
 
 def _refusal(answer: Answer) -> str:
     said = what_it_says(answer)
-    return f"The engine answered {answer.status}" + (f": {said}" if said else ".")
+    return f"The engine answered {answer.status}" + (f": {said}." if said else ".")
 
 
 def _told(trouble: EngineTrouble, tries: int) -> str:
-    return str(trouble) if tries == 1 else f"{trouble} (asked {tries} times)"
+    return str(trouble) if tries == 1 else f"{trouble} It was asked {tries} times."
 
 
 def _show(answer: RunnerAnswer, observer: ExecutionObserver) -> None:

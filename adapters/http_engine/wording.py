@@ -11,7 +11,7 @@ _WHERE = re.compile(
     r"""
       [a-z][a-z0-9+.-]*://[^\s'"<>]+                               # an address with its scheme
     | \b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b                         # IPv4
-    | \[?(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}\]?(?::\d+)?          # IPv6
+    | (?<![\w:])\[?(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}\b\]?(?::\d+)?  # IPv6
     | \bip-\d+-\d+-\d+-\d+(?:\.[a-z0-9-]+)*                        # a name that a cloud gives
     | \b[a-z0-9-]+(?:\.[a-z0-9-]+)*:\d{2,5}\b                      # a name with a port
     | \b(?:[a-z0-9-]+\.)+(?:internal|local|localdomain|com|net|org|io|dev|cloud|aws)\b
@@ -36,9 +36,9 @@ def what_it_says(answer: Answer) -> str:
 
 
 def shown(line: str) -> str:
-    """Return a line as it may be shown: short, printable, and without the names of machines."""
+    """Return a line as it may be shown: short, printable, without the names of machines or a full stop."""
     masked = _WHERE.sub("…", line[: 4 * MAX_CHARS])
-    printable = "".join(char if char.isprintable() else " " for char in masked)
+    printable = "".join(char if char.isprintable() else " " for char in masked).rstrip(". ")
     return printable if len(printable) <= MAX_CHARS else printable[: MAX_CHARS - 1] + "…"
 
 

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import sys
 import tempfile
@@ -222,6 +223,7 @@ class FakeRunner:
         fetch_code: Returns the source of a key, or raises LookupError; None means that nothing is really run.
         keep_log: Takes log objects by key; None means that the runner writes none.
         can_cancel: Whether it knows `POST /cancel/{job_id}`.
+        tls: What it proves who it is with; None means plain HTTP.
         requests: What it was asked of late, in order.
         connections: How many connections were made to it.
     """
@@ -230,6 +232,7 @@ class FakeRunner:
     fetch_code: FetchCode | None = None
     keep_log: WriteLog | None = None
     can_cancel: bool = False
+    tls: ssl.SSLContext | None = None
     port: int = 0
     requests: deque[Exchange] = field(default_factory=lambda: deque(maxlen=10_000))
     connections: int = 0
@@ -248,7 +251,7 @@ class FakeRunner:
     @property
     def url(self) -> str:
         """The base address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def asked(self, path_part: str) -> list[Exchange]:
         """Return the requests whose path has that part."""
@@ -256,7 +259,9 @@ class FakeRunner:
 
     async def listen(self) -> None:
         """Accept connections from now on."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=256)
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self.port, backlog=256, ssl=self.tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:

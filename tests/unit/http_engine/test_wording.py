@@ -19,6 +19,11 @@ def said(body, content_type="text/plain"):
         ('{"detail": "java.lang.OutOfMemoryError: heap"}', "java.lang.OutOfMemoryError: heap"),
         ('"only text"', "only text"),
         ('Traceback (most recent call last):\n  File "x.py", line 3\nValueError: bad', "ValueError: bad"),
+        (
+            "terminate called after std::bad_alloc in main.cpp",
+            "terminate called after std::bad_alloc in main.cpp",
+        ),
+        ("It failed.", "It failed"),
         ("first\nsecond", "first"),
         ("", ""),
         ("\n \n", ""),

@@ -1,0 +1,105 @@
+"""The same engine over TLS."""
+
+import ssl
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.integration.http_engine.executions import (
+    CANCELLED,
+    SUCCESS,
+    TIMEOUT,
+    UNAVAILABLE,
+    RememberingObserver,
+    a_request,
+    outcome,
+)
+from tests.support.runner import FakeRunner, drip, hang
+
+SLOWLY = b"x" * 1_000
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A key and a certificate for 127.0.0.1 that it signed itself, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "runner")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "runner.pem"
+    unencrypted = serialization.NoEncryption()
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    path.write_bytes(key.private_bytes(pem, pkcs8, unencrypted) + signed.public_bytes(pem))
+    return path
+
+
+@pytest.fixture
+def runner(certificate):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    with FakeRunner(tls=tls) as running:
+        yield running
+
+
+@pytest.fixture
+def engine(runner, certificate, make_engine, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    return make_engine(runner.url)
+
+
+def test_a_runner_that_is_trusted_runs_programs(runner, engine):
+    for _ in range(3):
+        assert outcome(engine.execute(a_request(), RememberingObserver())) == SUCCESS
+    assert runner.connections == 1
+
+
+def test_a_runner_that_is_not_trusted_is_sent_nothing(runner, make_engine):
+    observer = RememberingObserver()
+
+    report = make_engine(runner.url).execute(a_request(), observer)
+
+    assert outcome(report) == UNAVAILABLE
+    assert (observer.starts, list(runner.requests)) == (0, [])
+
+
+def test_the_job_s_time_is_for_the_whole_answer_here_too(runner, engine):
+    runner.behaviour = drip(SLOWLY, every_s=0.02)
+    began = time.monotonic()
+
+    assert outcome(engine.execute(a_request(timeout_ms=300), RememberingObserver())) == TIMEOUT
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("behaviour", [hang, drip(SLOWLY, every_s=0.02)], ids=["waiting", "reading"])
+def test_a_call_in_flight_ends_promptly_here_too(runner, engine, behaviour):
+    arrived = threading.Event()
+
+    async def behave(exchange):
+        arrived.set()
+        await behaviour(exchange)
+
+    runner.behaviour = behave
+    request = a_request(timeout_ms=60_000)
+    reports = []
+    thread = threading.Thread(target=lambda: reports.append(engine.execute(request, RememberingObserver())))
+    thread.start()
+    assert arrived.wait(10)
+    began = time.monotonic()
+
+    engine.cancel(request.execution_id, request.job_id)
+
+    thread.join(10)
+    assert time.monotonic() - began < 1
+    assert [outcome(report) for report in reports] == [CANCELLED]
