@@ -78,5 +78,6 @@ uv=$(uv_command "$python")
 
 is_new_enough .venv/bin/python || "$uv" venv --quiet --clear --python "$python" .venv
 echo "Installing $lock into .venv" >&2
-"$uv" pip install --quiet --python .venv/bin/python --require-hashes -r "$lock"
+# Compiled here, for PYTHONDONTWRITEBYTECODE would have every start compile it all again.
+"$uv" pip install --quiet --python .venv/bin/python --compile-bytecode --require-hashes -r "$lock"
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --build-constraints requirements-build.lock --editable .

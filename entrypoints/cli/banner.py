@@ -1,4 +1,8 @@
+import os
+import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from entrypoints.cli.parts import parts
 from entrypoints.settings import Settings
@@ -21,7 +25,16 @@ def banner(settings: Settings, warning: str | None) -> Iterator[str]:
     yield f"""  JOB=$({_UPLOAD.format(url=url)} | cut -d'"' -f4)"""
     yield f'  curl -s -X POST "{url}/api/execute/$JOB?input_data=1+2+3&wait=10"'
     yield "and with the command line:"
-    yield f"  service-server run --server {url} --stdin 'to be or not to be' examples/words.py\n"
+    yield f"  {_program()} run --server {url} --stdin 'to be or not to be' examples/words.py\n"
+
+
+def _program() -> str:
+    """Return what starts this program from where its user is."""
+    name = Path(sys.argv[0])
+    found = shutil.which(name.name)
+    if found is not None and Path(found).resolve() == name.resolve():
+        return name.name
+    return os.path.relpath(name)
 
 
 def _reachable(host: str) -> str:

@@ -7,11 +7,13 @@ import rich_click as click
 
 from entrypoints.cli.connection import connect
 from entrypoints.cli.failure import ExitCode
+from entrypoints.cli.languages import known_languages
 from entrypoints.cli.options import json_option, print_json, server_option
+from entrypoints.cli.parts import parts
 from entrypoints.cli.plain_text import one_line
 from entrypoints.cli.settings_report import in_force, load_limits, load_settings
 from entrypoints.cli.tables import print_fields, print_table
-from entrypoints.settings import LimitSettings
+from entrypoints.settings import LimitSettings, Settings
 
 
 @click.command("doctor")
@@ -27,10 +29,12 @@ def command(*, as_json: bool, server: str | None) -> None:
         "python": platform.python_version(),
     }
     if server is None:
-        report["settings"] = _settings()
+        settings = load_settings()
+        report["parts"] = dict(parts(settings))
+        report["settings"] = _settings(settings)
     with connect(server, works=True) as client:
         report["dependencies"] = client.health()
-        report["languages"] = client.get("/api/languages")
+        report["languages"] = known_languages(client)
     report["missing"] = _missing(report)
     if as_json:
         print_json(report)
@@ -39,8 +43,7 @@ def command(*, as_json: bool, server: str | None) -> None:
     sys.exit(ExitCode.FAILED if report["missing"] else ExitCode.OK)
 
 
-def _settings() -> list[dict[str, Any]]:
-    settings = load_settings()
+def _settings(settings: Settings) -> list[dict[str, Any]]:
     load_limits()
     return [
         {"name": name, "value": value, "is_set": is_set}
@@ -63,12 +66,14 @@ def _missing(report: dict[str, Any]) -> list[str]:
 def _print(report: dict[str, Any]) -> None:
     print_fields([("service-server", report["service_server"]), ("Python", report["python"])])
     if "settings" in report:
+        click.echo()
+        print_fields(report["parts"].items())
         click.echo("\nSettings")
         print_table(
             ("NAME", "VALUE", "FROM"),
             ((s["name"], s["value"], "set" if s["is_set"] else "default") for s in report["settings"]),
         )
-    click.echo("\nParts")
+    click.echo("\nHealth")
     print_table(
         ("PART", "ANSWERS", "WHY NOT"),
         ((d["name"], "yes" if d["healthy"] else "no", d["detail"]) for d in report["dependencies"]),
@@ -77,7 +82,11 @@ def _print(report: dict[str, Any]) -> None:
     print_table(
         ("LANGUAGE", "AVAILABLE", "WHY NOT"),
         (
-            (language["name"], language["version"] or language["available"], language["unavailable_because"])
+            (
+                language["name"],
+                (language["version"] or "yes") if language["available"] else "no",
+                language["unavailable_because"],
+            )
             for language in report["languages"]
         ),
     )
