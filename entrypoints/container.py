@@ -1,5 +1,6 @@
 """The one place that knows every adapter: which one a setting chooses, and what each use case is given."""
 
+import json
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from adapters.dramatiq_queue.publisher import DramatiqPublisher
 from adapters.dramatiq_queue.worker import QueueWorker
 from adapters.filesystem.object_store import FilesystemObjectStore
 from adapters.host_metrics.cluster_metrics import HostClusterMetrics
+from adapters.http_engine.report_reader import RunnerReportReader
 from adapters.in_process.event_feed import InProcessEventFeed
 from adapters.in_process.message_relay import InProcessMessageRelay
 from adapters.in_process.output_feed import InProcessOutputFeed
@@ -40,7 +42,7 @@ from application.retrying import Retrying
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
 from application.use_cases.check_health import CheckHealth
-from application.use_cases.complete_execution import CompleteExecution
+from application.use_cases.complete_execution import CompleteExecution, Receipt
 from application.use_cases.create_project import CreateProject
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.get_job import GetJob
@@ -59,6 +61,7 @@ from application.use_cases.run_execution import RunExecution
 from application.use_cases.stop_execution import StopExecution
 from application.use_cases.upload_code import UploadCode
 from domain.limits import LimitPolicy
+from domain.values import parse_execution_id
 from entrypoints.settings import LimitSettings, Settings
 
 # A log that cannot be stored is tried again after these delays, then its execution has failed.
@@ -182,8 +185,17 @@ def _worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{Uuid7Generator().new().hex[-8:]}"
 
 
-def _handlers(run_execution: RunExecution) -> Mapping[str, Callable[[Message], object]]:
-    return {"ExecutionRequested": lambda _hint: run_execution()}
+def _handlers(
+    run_execution: RunExecution, report_completion: ReportCompletion
+) -> Mapping[str, Callable[[Message], object]]:
+    def report(message: Message) -> None:
+        report_completion(
+            parse_execution_id(message.body["execution_id"]),
+            json.dumps(message.body["report"]).encode(),
+            Receipt("completions queue", str(message.id)),
+        )
+
+    return {"ExecutionRequested": lambda _hint: run_execution(), "ExecutionReported": report}
 
 
 def _health_checks(**parts: Callable[[], None]) -> Mapping[str, Callable[[], None]]:
@@ -258,7 +270,11 @@ class Container(containers.DeclarativeContainer):
 
     complete_execution = providers.ThreadSafeSingleton(CompleteExecution, unit_of_work, outgoing, clock)
     report_completion = providers.ThreadSafeSingleton(
-        ReportCompletion, unit_of_work, log_archive, complete_execution
+        ReportCompletion,
+        unit_of_work,
+        providers.ThreadSafeSingleton(RunnerReportReader, settings.provided.inline_output_bytes),
+        log_archive,
+        complete_execution,
     )
     run_execution = providers.ThreadSafeSingleton(
         RunExecution,
@@ -272,7 +288,7 @@ class Container(containers.DeclarativeContainer):
         worker_name,
         settings.provided.lease_s,
     )
-    stop_execution = providers.ThreadSafeSingleton(StopExecution, engine, held)
+    stop_execution = providers.ThreadSafeSingleton(StopExecution, unit_of_work, engine, held)
     renew_leases = providers.ThreadSafeSingleton(
         RenewLeases, unit_of_work, engine, held, worker_name, settings.provided.lease_s
     )
@@ -285,7 +301,7 @@ class Container(containers.DeclarativeContainer):
     queue_worker = providers.ThreadSafeSingleton(
         QueueWorker,
         broker,
-        providers.ThreadSafeSingleton(_handlers, run_execution),
+        providers.ThreadSafeSingleton(_handlers, run_execution, report_completion),
         settings.provided.worker_threads,
     )
 

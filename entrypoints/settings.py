@@ -126,11 +126,13 @@ class Settings(BaseSettings):
     drain_s: float = Field(20, ge=0)
 
     # Engine
+    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    max_report_bytes: int = Field(32 << 20, ge=1_024)
     engine_url: str | None = Field(None, validation_alias="EXECUTION_ENGINE_BASE_URL")
     engine_languages: Annotated[tuple[str, ...], NoDecode] = ("python", "node", "java")
     inline_output_bytes: int = Field(64 << 10, ge=1_024)
 
-    @field_validator("cors_origins", "engine_languages", mode="before")
+    @field_validator("cors_origins", "engine_languages", "webhook_secrets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value

@@ -70,6 +70,17 @@ def _believed(fields: Mapping[str, Any], expected: Mapping[str, str]) -> RunnerA
     )
 
 
+def read_error(body: bytes) -> str | None:
+    """Return the error that an answer has instead of an outcome, fit to be shown; None if it has none.
+
+    Raises:
+        MayHaveStarted: The answer cannot be read.
+    """
+    fields = _parse(body)
+    error = fields.get("error")
+    return shown(error) if isinstance(error, str) and not _OUTCOME_FIELDS & fields.keys() else None
+
+
 def _parse(body: bytes) -> Mapping[str, Any]:
     text = body.decode("utf-8-sig", "replace")
     for parse in (json.loads, _literal):

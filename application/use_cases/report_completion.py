@@ -1,9 +1,8 @@
 from application.errors import NotFound
 from application.log_archive import LogArchive
-from application.ports.execution_engine import EngineReport
+from application.ports.engine_report_reader import EngineReportReader
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.use_cases.complete_execution import CompleteExecution, Receipt
-from domain.execution import ExecutionResult
 from domain.job import Job
 from domain.values import ExecutionId
 
@@ -16,21 +15,28 @@ class ReportCompletion:
     """
 
     def __init__(
-        self, unit_of_work: UnitOfWork, log_archive: LogArchive, complete_execution: CompleteExecution
+        self,
+        unit_of_work: UnitOfWork,
+        reader: EngineReportReader,
+        log_archive: LogArchive,
+        complete_execution: CompleteExecution,
     ) -> None:
         self._unit_of_work = unit_of_work
+        self._reader = reader
         self._log_archive = log_archive
         self._complete_execution = complete_execution
 
-    def __call__(self, execution_id: ExecutionId, result: ExecutionResult, receipt: Receipt) -> bool:
+    def __call__(self, execution_id: ExecutionId, report: bytes, receipt: Receipt) -> bool:
         """Complete the execution; return whether this report was the one that counted.
 
         Raises:
+            InvalidValue: The report cannot be read, or is that of another job.
             NotFound: There is no such execution.
         """
         job = self._unit_of_work.run(lambda transaction: self._job(transaction, execution_id))
-        archived = self._log_archive.archive(job, execution_id, EngineReport(result))
-        return self._complete_execution(execution_id, archived, receipt)
+        with self._reader.read(report, job) as read:
+            result = self._log_archive.archive(job, execution_id, read)
+        return self._complete_execution(execution_id, result, receipt)
 
     @staticmethod
     def _job(transaction: Transaction, execution_id: ExecutionId) -> Job:

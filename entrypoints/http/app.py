@@ -6,6 +6,7 @@ from litestar.config.cors import CORSConfig
 from entrypoints.container import Container
 from entrypoints.http import request_id
 from entrypoints.http.api_page import files_router, openapi_config
+from entrypoints.http.controllers.completions import CompletionsController
 from entrypoints.http.controllers.health import HealthController
 from entrypoints.http.controllers.jobs import JobsController
 from entrypoints.http.controllers.logs import LogsController
@@ -44,7 +45,16 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
     signals = JobSignals(container.event_feed)
     cors = _cors(settings)
     app = Litestar(
-        [Router("/api", route_handlers=_CONTROLLERS), HealthController, files_router()],
+        [
+            Router("/api", route_handlers=_CONTROLLERS),
+            Router(
+                "/api",
+                route_handlers=[CompletionsController],
+                request_max_body_size=settings.max_report_bytes,
+            ),
+            HealthController,
+            files_router(),
+        ],
         before_request=check_url,
         cors_config=cors,
         debug=False,  # whatever the setting: a page with a stack trace is for nobody who calls

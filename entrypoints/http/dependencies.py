@@ -8,6 +8,7 @@ from entrypoints.http.live.job_signals import JobSignals
 from entrypoints.http.live.job_waiter import JobWaiter
 from entrypoints.http.live.output_stream import OutputStreams
 from entrypoints.http.presenter import Presenter
+from entrypoints.http.webhook_signature import WebhookVerifier
 
 _USE_CASES = (
     "upload_code",
@@ -23,6 +24,7 @@ _USE_CASES = (
     "read_cluster_metrics",
     "list_metric_names",
     "list_languages",
+    "report_completion",
     "check_health",
     "settings",
 )
@@ -41,6 +43,8 @@ def dependencies(container: Container, signals: JobSignals) -> Mapping[str, Prov
     """Return what handlers may ask for, by name."""
     settings = container.settings()
 
+    verifier = WebhookVerifier(settings.webhook_secrets)
+
     def waiter() -> JobWaiter:
         return JobWaiter(signals, container.get_job_status(), container.get_job(), settings.max_wait_s)
 
@@ -52,4 +56,5 @@ def dependencies(container: Container, signals: JobSignals) -> Mapping[str, Prov
         "presenter": provide(lambda: Presenter(container.log_store())),
         "waiter": provide(waiter),
         "streams": provide(streams),
+        "webhook_verifier": provide(lambda: verifier),
     }

@@ -12,6 +12,7 @@ from entrypoints.http.errors import KINDS_BY_STATUS
 from entrypoints.http.schemas.problem import PROBLEM_JSON, Problem
 
 _DETAILS: Mapping[int, str] = {
+    401: "no signature in the header webhook-signature is good",
     404: "job '01890a5d-ac96-774b-bcce-b302099a8057' does not exist",
     409: "cannot execute a job that is RUNNING",
     413: "code: has 1048577 bytes; 1048576 are allowed",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
@@ -163,10 +163,10 @@ def _time(name: str, text: str | None) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
-        time = None
-    if time is None or time.tzinfo is None:
-        raise InvalidValue(
-            name, "must be a time with its offset, such as 2025-01-31T12:00:00Z (in a URL, '+' is %2B)"
-        )
-    return time
+        if time.tzinfo is not None:
+            return time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidValue(
+        name, "must be a time with its offset, such as 2025-01-31T12:00:00Z (in a URL, '+' is %2B)"
+    )

@@ -1,8 +1,10 @@
 import logging
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
+from application.errors import DependencyUnavailable
 from application.messages import Message
 from domain.values import ExecutionId, JobId
 from entrypoints.container import Container
@@ -11,6 +13,7 @@ from entrypoints.worker.periodic import Periodic
 logger = logging.getLogger("service_server.worker")
 
 _STOPPING_GRACE_S = 3.0
+_STOPPING_THREADS = 16
 
 
 @runtime_checkable
@@ -34,6 +37,7 @@ class Runtime:
     def __init__(self, container: Container, *, works: bool) -> None:
         self._container = container
         self._works = works
+        self._stopping = ThreadPoolExecutor(_STOPPING_THREADS, thread_name_prefix="stop-execution")
         settings = container.settings()
         parts = (
             container.event_feed(),
@@ -58,7 +62,7 @@ class Runtime:
         for part in self._background:
             part.start()
         if self._works:
-            container.event_feed().subscribe(self._stop_cancelled)
+            self._unsubscribe = container.event_feed().subscribe(self._stop_cancelled)
             container.queue_worker().start()
         for loop in self._loops:
             loop.start()
@@ -68,8 +72,10 @@ class Runtime:
         container = self._container
         if self._works:
             self._drain()
+            self._unsubscribe()
         for loop in self._loops:
             loop.stop()
+        self._stopping.shutdown()
         container.message_relay().stop()
         for part in reversed(self._background):
             part.stop()
@@ -84,13 +90,22 @@ class Runtime:
             return
         held.start_releasing()
         for execution_id, job_id in held.snapshot().items():
-            container.engine().cancel(execution_id, job_id)
+            self._stopping.submit(container.engine().cancel, execution_id, job_id)
         if not held.wait_until_empty(_STOPPING_GRACE_S):
             logger.warning("%d executions could not be given back", len(held.snapshot()))
 
     def _stop_cancelled(self, message: Message) -> None:
         execution_id = message.body.get("execution_id")
         if message.name == "JobCancelled" and execution_id is not None:
-            self._container.stop_execution()(
-                ExecutionId(UUID(execution_id)), JobId(UUID(message.body["job_id"]))
+            # Not on the feed's thread: an engine elsewhere may take its time.
+            self._stopping.submit(
+                self._stop, ExecutionId(UUID(execution_id)), JobId(UUID(message.body["job_id"]))
             )
+
+    def _stop(self, execution_id: ExecutionId, job_id: JobId) -> None:
+        try:
+            self._container.stop_execution()(execution_id, job_id)
+        except DependencyUnavailable as error:
+            logger.warning("execution %s is stopped at its next renewal: %s", execution_id, error)
+        except Exception:  # nobody waits for this thread's result
+            logger.exception("execution %s is stopped at its next renewal", execution_id)

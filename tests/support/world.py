@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from adapters.http_engine.report_reader import RunnerReportReader
 from adapters.in_process.output_feed import InProcessOutputFeed
 from adapters.memory.clock import MemoryClock
 from adapters.memory.database import MemoryDatabase
@@ -84,9 +85,11 @@ class World:
         self.change_project = ChangeProject(self.unit_of_work)
         self.read_log = ReadLog(self.log_store, max_bytes=1_000)
         self.complete_execution = CompleteExecution(self.unit_of_work, outgoing, self.clock)
-        self.report_completion = ReportCompletion(self.unit_of_work, archive, self.complete_execution)
+        self.report_completion = ReportCompletion(
+            self.unit_of_work, RunnerReportReader(65_536), archive, self.complete_execution
+        )
         self.run_execution = self.worker("worker-1")
-        self.stop_execution = StopExecution(self.engine, self.held)
+        self.stop_execution = StopExecution(self.unit_of_work, self.engine, self.held)
         self.renew_leases = RenewLeases(self.unit_of_work, self.engine, self.held, "worker-1", LEASE_S)
         self.rescue_executions = RescueExecutions(
             self.unit_of_work, self.publisher, outgoing, self.clock, self.ids, announce_after_s=2.0

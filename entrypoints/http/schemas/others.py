@@ -50,6 +50,13 @@ class MetricNamesResponse(Struct, kw_only=True):
     metric_names: Annotated[list[str], Meta(examples=[["CPUUtilization", "MemoryUtilization"]])]
 
 
+class ReportResponse(Struct, kw_only=True):
+    """What became of an engine's report."""
+
+    execution_id: str
+    counted: Annotated[bool, Meta(description="False for a report that came late or twice.", examples=[True])]
+
+
 class HealthResponse(Struct, kw_only=True):
     """That the service answers."""
 

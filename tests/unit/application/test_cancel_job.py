@@ -2,6 +2,7 @@ import pytest
 
 from domain.errors import JobTransitionRefused
 from domain.job_lifecycle import JobStatus, Reason
+from tests.support.scripted_engine import take_over
 
 
 def test_a_pending_job_never_starts(world):
@@ -61,3 +62,14 @@ def test_a_cancel_that_no_message_told_of_is_noticed_at_the_next_renewal(world):
         world.renew_leases()
 
     assert world.engine.cancelled == [execution.id]
+
+
+def test_an_engine_that_was_entrusted_with_a_program_is_told_to_stop_it(world):
+    world.engine.program = take_over
+    job = world.start()
+    world.run_execution()
+    execution_id = world.engine.requests[0].execution_id
+
+    world.stop_execution(execution_id, job.job_id)
+
+    assert world.engine.cancelled == [execution_id]

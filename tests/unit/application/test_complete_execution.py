@@ -2,6 +2,7 @@ import pytest
 
 from application.errors import NotFound
 from application.use_cases.complete_execution import Receipt
+from domain.errors import InvalidValue
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId
@@ -54,16 +55,39 @@ def test_an_unknown_execution_is_not_found(world):
         world.complete_execution(ExecutionId(world.ids.new()), SUCCESS)
 
 
-def test_a_report_delivered_twice_is_acted_on_once(world):
+@pytest.fixture
+def entrusted(world):
+    """An execution that the engine has taken over, and its job."""
     world.engine.program = take_over
     job = world.start()
     world.run_execution()
-    execution_id = world.job(job.job_id).execution.id
+    return world.job(job.job_id)
+
+
+def test_a_report_delivered_twice_is_acted_on_once(world, entrusted):
     receipt = Receipt("runner", "message-1")
 
-    assert world.report_completion(execution_id, SUCCESS, receipt) is True
-    assert world.report_completion(execution_id, FAILURE, receipt) is False
+    assert world.report_completion(entrusted.execution.id, b'{"stdout": "hi", "exit_code": 0}', receipt)
+    assert not world.report_completion(entrusted.execution.id, b'{"stdout": "", "exit_code": 1}', receipt)
 
-    ended = world.job(job.job_id)
+    ended = world.job(entrusted.job_id)
     assert ended.status is JobStatus.SUCCESS
+    assert ended.execution.result.stdout.text == "hi"
     assert ended.execution.result.log_key is not None
+
+
+def test_an_error_that_the_engine_reports_ends_the_job(world, entrusted):
+    world.report_completion(entrusted.execution.id, b'{"error": "no room"}', Receipt("runner", "1"))
+
+    ended = world.job(entrusted.job_id)
+    assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
+    assert "no room" in ended.execution.result.error_message
+
+
+@pytest.mark.parametrize("report", [b"", b"[]", b"{}", b'{"stdout": "", "code_key": "other/job.py"}'])
+def test_what_is_no_report_of_this_job_changes_nothing(world, entrusted, report):
+    with pytest.raises(InvalidValue):
+        world.report_completion(entrusted.execution.id, report, Receipt("runner", "1"))
+
+    assert world.job(entrusted.job_id).status is JobStatus.RUNNING
+    assert world.report_completion(entrusted.execution.id, b'{"stdout": ""}', Receipt("runner", "1"))

@@ -1,0 +1,16 @@
+from abc import ABC, abstractmethod
+
+from application.ports.execution_engine import EngineReport
+from domain.job import Job
+
+
+class EngineReportReader(ABC):
+    """Reads what an engine sends of an execution that it was entrusted with."""
+
+    @abstractmethod
+    def read(self, report: bytes, job: Job) -> EngineReport:
+        """Read a report.
+
+        Raises:
+            InvalidValue: It is no report, or that of another job.
+        """

@@ -1,0 +1,41 @@
+from litestar import Controller, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, RawBody, SkipValidation
+
+from application.use_cases.complete_execution import Receipt
+from application.use_cases.report_completion import ReportCompletion
+from domain.values import parse_execution_id
+from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.operations import described
+from entrypoints.http.schemas.others import ReportResponse
+from entrypoints.http.webhook_signature import WebhookVerifier
+
+
+class CompletionsController(Controller):
+    """What engines report of the executions that they took over."""
+
+    tags = ("Engines",)
+
+    @post(
+        "/executions/{execution_id:str}/completion",
+        status_code=200,
+        sync_to_thread=True,
+        **described(
+            "Report how an execution ended",
+            "For engines that answered 202. The body is a runner's answer, signed after the Standard "
+            "Webhooks specification: headers webhook-id, webhook-timestamp and webhook-signature.",
+            problems=(401, 404, 413, 422, 503),
+        ),
+    )
+    def report(
+        self,
+        execution_id: FromPath[str],
+        body: RawBody,
+        request: AnyRequest,
+        webhook_verifier: NamedDependency[SkipValidation[WebhookVerifier]],
+        report_completion: NamedDependency[SkipValidation[ReportCompletion]],
+    ) -> ReportResponse:
+        """Report how an execution ended. A report that comes late or twice changes nothing."""
+        message_id = webhook_verifier.verify(request.headers, body)
+        counted = report_completion(parse_execution_id(execution_id), body, Receipt("webhook", message_id))
+        return ReportResponse(execution_id=execution_id, counted=counted)

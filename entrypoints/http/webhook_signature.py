@@ -1,0 +1,72 @@
+"""Signatures of the messages that engines send us, after the Standard Webhooks specification 1.0.0."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from pydantic import SecretStr
+
+ID = "webhook-id"
+TIMESTAMP = "webhook-timestamp"
+SIGNATURE = "webhook-signature"
+TOLERANCE_S = 300
+_ID_MAX_CHARS = 256
+_SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins is none
+_VERSION = "v1"
+
+
+class SignatureRefused(Exception):
+    """The message is not one that an engine of ours has signed just now."""
+
+
+class WebhookVerifier:
+    """Tells the messages that were signed with one of our secrets from all others.
+
+    Args:
+        secrets: Base64, each with `whsec_` before it or without. Several are good at once, so that one can
+            take another's place.
+
+    Raises:
+        ValueError: A secret is not Base64.
+    """
+
+    def __init__(self, secrets: Sequence[SecretStr], now: Callable[[], float] = time.time) -> None:
+        self._keys = [_key(secret.get_secret_value()) for secret in secrets]
+        self._now = now
+
+    def verify(self, headers: Mapping[str, str], body: bytes) -> str:
+        """Return the id of a message that is signed.
+
+        Raises:
+            SignatureRefused: A header is missing, the time is not now, or no signature is good.
+        """
+        if not self._keys:
+            raise SignatureRefused("reports by HTTP are not taken here: no webhook secret is configured")
+        message_id, timestamp, signatures = (headers.get(name, "") for name in (ID, TIMESTAMP, SIGNATURE))
+        if not (message_id.isprintable() and 1 <= len(message_id) <= _ID_MAX_CHARS):
+            raise SignatureRefused(f"the header {ID} is missing or not an id")
+        if not timestamp.isascii() or not timestamp.isdecimal() or len(timestamp) > len(str(2**63)):
+            raise SignatureRefused(f"the header {TIMESTAMP} is missing or not a time in seconds")
+        if abs(self._now() - int(timestamp)) > TOLERANCE_S:
+            raise SignatureRefused(f"the message was signed more than {TOLERANCE_S} s before or after now")
+        content = f"{message_id}.{timestamp}.".encode() + body
+        expected = [_signature(key, content) for key in self._keys]
+        given = [signature.encode() for signature in signatures.split(" ")]
+        if not any(hmac.compare_digest(good, one) for good in expected for one in given):
+            raise SignatureRefused(f"no signature in the header {SIGNATURE} is good")
+        return message_id
+
+
+def _key(secret: str) -> bytes:
+    try:
+        return base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
+    except binascii.Error:
+        raise ValueError("a webhook secret is Base64, with 'whsec_' before it or without") from None
+
+
+def _signature(key: bytes, content: bytes) -> bytes:
+    digest = hmac.new(key, content, hashlib.sha256).digest()
+    return f"{_VERSION},".encode() + base64.b64encode(digest)
