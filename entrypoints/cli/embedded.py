@@ -7,11 +7,11 @@ from threading import Thread
 
 from entrypoints.cli.client import ServiceClient
 from entrypoints.cli.logging_setup import configure_logging
+from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
-from entrypoints.worker.runtime import Runtime
 
 
 @contextmanager
@@ -23,25 +23,26 @@ def serve_embedded(*, works: bool) -> Iterator[ServiceClient]:
     configure_logging("ERROR")
     settings = load_settings().model_copy(update={"drain_s": 0})
     container = build_container(settings, load_limits())
-    app = create_app(container, runtime=Runtime(container, works=True) if works else None)
-    server = HttpServer(app)
-    with tempfile.TemporaryDirectory(prefix="service-server-") as directory:
+    with running(container, works=works), tempfile.TemporaryDirectory(prefix="service-server-") as directory:
         path = str(Path(directory) / "api")
         # Listening before the server starts lets the first request wait for it without asking again.
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(path)
-        listener.listen()
-        thread = Thread(target=_serve, args=(server, listener), name="embedded-service")
-        thread.start()
-        client = ServiceClient.on_socket(path)
-        try:
-            yield client
-        finally:
-            client.close()
-            server.should_exit = True
-            thread.join()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen()
+            with _served(HttpServer(create_app(container)), listener):
+                client = ServiceClient.on_socket(path)
+                try:
+                    yield client
+                finally:
+                    client.close()
 
 
-def _serve(server: HttpServer, listener: socket.socket) -> None:
-    with listener:  # closed at last, so that nobody waits for a server that could not start
-        server.run(sockets=[listener])
+@contextmanager
+def _served(server: HttpServer, listener: socket.socket) -> Iterator[None]:
+    thread = Thread(target=server.run, args=([listener],), name="embedded-service")
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -8,11 +8,11 @@ from litestar import Litestar
 from entrypoints.cli.banner import banner
 from entrypoints.cli.failure import Failure
 from entrypoints.cli.logging_setup import configure_logging
+from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
-from entrypoints.worker.runtime import Runtime
 
 _BACKLOG = 2_048
 
@@ -27,14 +27,11 @@ def command(host: str | None, port: int | None) -> None:
     with _listen(settings.host, settings.port) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         container = build_container(settings, load_limits())
-        runtime = Runtime(container, works=settings.redis_url is None)
         # The server ends by itself on these, and raises them again when it has ended.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(0))
-        server = _Server(create_app(container, runtime=runtime), container)
-        server.run(sockets=[listener])
-    if not server.started:
-        raise Failure("the service could not start; what is above says why")
+        with running(container, works=settings.redis_url is None):
+            _Server(create_app(container), container).run(sockets=[listener])
 
 
 class _Server(HttpServer):

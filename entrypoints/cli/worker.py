@@ -5,9 +5,9 @@ import rich_click as click
 
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.parts import parts
+from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import build_container
-from entrypoints.worker.runtime import Runtime
 
 
 @click.command("worker")
@@ -18,15 +18,12 @@ def command(threads: int | None) -> None:
     if threads is not None:
         settings = settings.model_copy(update={"worker_threads": threads})
     configure_logging(settings.log_level)
-    runtime = Runtime(build_container(settings, load_limits()), works=True)
+    container = build_container(settings, load_limits())
     stopping = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    runtime.start()
-    try:
+    with running(container, works=True):
         click.echo(f"Working on {settings.worker_threads} threads")
         for name, what in parts(settings):
             click.echo(f"  {name:<9} {what}")
         stopping.wait()
-    finally:
-        runtime.stop()

@@ -1,0 +1,41 @@
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from application.errors import DependencyUnavailable
+from entrypoints.cli.failure import Failure
+from entrypoints.container import Container
+from entrypoints.worker.runtime import Runtime
+
+logger = logging.getLogger("service_server.schema")
+
+
+@contextmanager
+def running(container: Container, *, works: bool) -> Iterator[None]:
+    """Have what runs behind the API run, for as long as the context lasts.
+
+    Raises:
+        Failure: The database has no tables, and does not get them by itself.
+        DependencyUnavailable: A part cannot start.
+    """
+    if container.settings().rds_host is not None:
+        _check_schema(container)
+    runtime = Runtime(container, works=works)
+    runtime.start()
+    try:
+        yield
+    finally:
+        runtime.stop()
+
+
+def _check_schema(container: Container) -> None:
+    try:
+        revision = container.schema_revision()
+        differences = () if revision is None else container.schema_differences()
+    except DependencyUnavailable as error:  # it may be back before anybody asks
+        logger.warning("%s", error)
+        return
+    if revision is None:
+        raise Failure("the database has no tables yet; `service-server migrate up` makes them")
+    for difference in differences:
+        logger.warning("the schema differs, `service-server migrate up` may help: %s", difference)
