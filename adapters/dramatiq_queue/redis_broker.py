@@ -11,7 +11,13 @@ from typing import Any
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
-from adapters.dramatiq_queue.broker import MAX_WAITING, DeadMessage, QueueBroker, retry_when_unavailable
+from adapters.dramatiq_queue.broker import (
+    MAX_DEAD,
+    MAX_WAITING,
+    DeadMessage,
+    QueueBroker,
+    retry_when_unavailable,
+)
 from adapters.dramatiq_queue.redis_client import connect, redis_as_queue
 from adapters.dramatiq_queue.redis_consumer import RedisConsumer
 from adapters.dramatiq_queue.redis_queue import RedisQueue
@@ -19,7 +25,7 @@ from application.errors import DependencyUnavailable
 
 NAMESPACE = "service_server"
 # The messages of a process that has not been heard of for so long are given to others.
-HEARTBEAT_TIMEOUT_S = 60.0
+HEARTBEAT_TIMEOUT_MS = 60_000
 _MAINTENANCE_EVERY_S = 10.0
 # The longest that a consumer blocks in Redis, and so the longest that stopping an idle one takes.
 _BLOCK_S = 0.5
@@ -34,21 +40,25 @@ class RedisQueueBroker(RedisBroker, QueueBroker):
 
     Args:
         url: Of Redis, with credentials if it wants any.
-        heartbeat_timeout_s: How long a process may be silent before others get what it had in hand.
         max_waiting: How many messages may wait in a queue; the next one is refused, so its sender keeps it.
+        max_dead: How many dead messages each queue keeps, the latest ones.
     """
 
     def __init__(
-        self, url: str, heartbeat_timeout_s: float = HEARTBEAT_TIMEOUT_S, max_waiting: int = MAX_WAITING
+        self,
+        url: str,
+        max_waiting: int = MAX_WAITING,
+        max_dead: int = MAX_DEAD,
     ) -> None:
         super().__init__(  # type: ignore[no-untyped-call]  # Dramatiq's is not typed
             client=connect(url),
             middleware=[retry_when_unavailable()],
             namespace=NAMESPACE,
-            heartbeat_timeout=int(heartbeat_timeout_s * 1_000),
+            heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
         )
         self._blocking_client = connect(url, block_s=_BLOCK_S)
         self._max_waiting = max_waiting
+        self._max_dead = max_dead
         self._reserved: dict[str, int] = {}
         self._maintenance = threading.local()
 
@@ -100,7 +110,7 @@ class RedisQueueBroker(RedisBroker, QueueBroker):
         self._reserved[queue] -= 1
 
     def _queue(self, name: str) -> RedisQueue:
-        return RedisQueue(self, self._blocking_client, name)
+        return RedisQueue(self, self._blocking_client, name, self._max_dead)
 
     def _should_do_maintenance(self, command: str) -> int:
         """Whether to look for messages of processes that died: at times for each queue, and not by chance.

@@ -8,7 +8,7 @@ import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import DecodeError
 
-from adapters.dramatiq_queue.broker import MAX_DEAD, DeadMessage
+from adapters.dramatiq_queue.broker import DeadMessage
 
 # Moves a message from the dead back to its queue, if it still is among the dead.
 _REVIVE = """
@@ -29,10 +29,12 @@ class RedisQueue:
     Args:
         broker: Whose scripts move messages.
         blocking_client: For the wait, which the timeouts of the broker's own client would cut short.
+        max_dead: How many dead messages are kept, the latest ones.
     """
 
-    def __init__(self, broker: RedisBroker, blocking_client: redis.Redis, name: str) -> None:
+    def __init__(self, broker: RedisBroker, blocking_client: redis.Redis, name: str, max_dead: int) -> None:
         self.name = name
+        self._max_dead = max_dead
         self._broker = broker
         # Redis types its replies as all that any protocol and option may give.
         self._client: Any = broker.client
@@ -74,7 +76,7 @@ class RedisQueue:
         """Put a message in hand among the dead, in the form that it has now."""
         self._client.hset(self._contents, message_id, data)
         self._broker.do_nack(self.name, message_id)
-        surplus = self._client.zcard(self._dead_ids) - MAX_DEAD
+        surplus = self._client.zcard(self._dead_ids) - self._max_dead
         if surplus > 0:
             oldest = [dead_id for dead_id, _ in self._client.zpopmin(self._dead_ids, surplus)]
             self._client.hdel(self._dead_contents, *oldest)

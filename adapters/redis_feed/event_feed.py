@@ -20,8 +20,7 @@ logger = logging.getLogger("service_server.event_feed")
 CHANNEL = "service_server.events"
 # The longest that the listening thread blocks, and so the longest that stopping takes.
 _BLOCK_S = 0.5
-# A connection that carried nothing for so long is asked for a sign of life.
-_QUIET_S = 5.0
+QUIET_S = 5.0
 
 
 class RedisEventFeed(EventFeed):
@@ -32,12 +31,14 @@ class RedisEventFeed(EventFeed):
     Args:
         url: Of Redis, with credentials if it wants any.
         local: Tells the listeners of this process.
+        quiet_s: A connection that has carried nothing for so long is asked for a sign of life.
     """
 
-    def __init__(self, url: str, local: EventFeed) -> None:
+    def __init__(self, url: str, local: EventFeed, quiet_s: float = QUIET_S) -> None:
         # Redis types its replies as all that any protocol and option may give.
         self._client: Any = connect(url)
         self._local = local
+        self._quiet_s = quiet_s
         self._is_listening = Event()
         self._is_stopping = Event()
         self._thread = Thread(target=self._run, name="event-feed", daemon=True)
@@ -94,7 +95,7 @@ class RedisEventFeed(EventFeed):
                 if message is not None:
                     heard_at = monotonic()
                     self._receive(message["type"], message["data"])
-                elif monotonic() > heard_at + _QUIET_S:
+                elif monotonic() > heard_at + self._quiet_s:
                     self._ask_for_life(subscription)
                     heard_at = monotonic()
 
@@ -126,4 +127,4 @@ def _encode(message: Message) -> str:
 
 def _decode(data: bytes) -> Message:
     fields = json.loads(data)
-    return Message(id=MessageId(UUID(fields["id"])), name=fields["name"], body=fields["body"])
+    return Message(id=MessageId(UUID(str(fields["id"]))), name=fields["name"], body=dict(fields["body"]))

@@ -37,14 +37,14 @@ class RedisServer:
 
     def __init__(self, directory: Path, port: int) -> None:
         self._directory = directory
-        self._port = port
+        self.port = port
         self._process: subprocess.Popen | None = None
         self.url = f"redis://127.0.0.1:{port}/0"
 
     def start(self) -> None:
         options = {
             "bind": "127.0.0.1",
-            "port": self._port,
+            "port": self.port,
             "dir": self._directory,
             "save": "",
             "appendonly": "no",
