@@ -28,6 +28,7 @@ _TAGS = (
     ("Jobs", "Find jobs and read what came of them."),
     ("Projects", "Jobs are kept together in projects."),
     ("Machines", "What programs run on."),
+    ("Engines", "What execution engines report."),
     ("Health", "Whether the service answers."),
 )
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import Headers
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
@@ -15,15 +14,16 @@ from entrypoints.http import request_id
 logger = logging.getLogger("service_server.http.access")
 
 _LOGGED_PATH_CHARS = 1_000
+_REQUEST_ID = request_id.HEADER.lower().encode()
 # For answers that are data. A page says for itself what it may load.
-DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
+DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 _HEADERS = (
-    ("x-content-type-options", "nosniff"),
-    ("x-frame-options", "DENY"),
-    ("referrer-policy", "no-referrer"),
-    ("cross-origin-opener-policy", "same-origin"),
-    ("content-security-policy", DATA_POLICY),
-    ("cache-control", "no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", DATA_POLICY),
+    (b"cache-control", b"no-store"),
 )
 
 
@@ -42,20 +42,26 @@ class Edge:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        headers = Headers.from_scope(scope)
-        token = request_id.request_id.set(request_id.choose_request_id(headers.get(request_id.HEADER)))
+        offered = _header(scope, _REQUEST_ID)
+        token = request_id.request_id.set(request_id.choose_request_id(offered))
         answer = _Answer(send)
-        self._forget_foreign_origin(scope, headers.get("origin"))
+        self._forget_foreign_origin(scope)
         try:
             await self._app(scope, receive, answer.send)
         finally:
             answer.log(scope)
             request_id.request_id.reset(token)
 
-    def _forget_foreign_origin(self, scope: HTTPScope, origin: str | None) -> None:
+    def _forget_foreign_origin(self, scope: HTTPScope) -> None:
         """Answer an origin that is not allowed as if it had not said so: without leave for its scripts."""
+        origin = _header(scope, b"origin")
         if origin is not None and not self._cors.is_origin_allowed(origin):
             scope["headers"] = [header for header in scope["headers"] if header[0] != b"origin"]
+
+
+def _header(scope: HTTPScope, wanted: bytes) -> str | None:
+    """Return a header of a request, read here and not by the framework, which would remember them all."""
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
 
 
 class _Answer:
@@ -87,5 +93,5 @@ class _Answer:
 
 def _added(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     present = {name.lower() for name, _value in headers}
-    wanted = (*_HEADERS, (request_id.HEADER.lower(), request_id.request_id.get()))
-    return [(name.encode(), value.encode()) for name, value in wanted if name.encode() not in present]
+    wanted = (*_HEADERS, (_REQUEST_ID, request_id.request_id.get().encode()))
+    return [header for header in wanted if header[0] not in present]

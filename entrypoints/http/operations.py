@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Example, Operation
+from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
 from entrypoints.http.errors import KINDS_BY_STATUS
 from entrypoints.http.schemas.problem import PROBLEM_JSON, Problem
@@ -28,12 +28,19 @@ LINK = ResponseHeader(
 
 @dataclass
 class ApiOperation(Operation):
-    """An operation as it is: what cannot be read is answered with 422, and never with the framework's 400."""
+    """An operation as it is, where the framework would describe it otherwise."""
 
     def __post_init__(self) -> None:
-        """Leave out the answer that is never given."""
+        """Say that nothing is answered with 400, and that a body that may be null may be left out."""
         if self.responses is not None:
             self.responses.pop("400", None)
+        if isinstance(self.request_body, RequestBody):
+            self.request_body.required = not any(map(_is_nullable, self.request_body.content.values()))
+
+
+def _is_nullable(content: OpenAPIMediaType) -> bool:
+    alternatives = content.schema.one_of if isinstance(content.schema, Schema) else None
+    return any(isinstance(one, Schema) and one.type is OpenAPIType.NULL for one in alternatives or ())
 
 
 def described(

@@ -1,6 +1,8 @@
+from typing import Annotated
+
 from litestar import Controller, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, RawBody, SkipValidation
+from litestar.params import PathParameter, RawBody, SkipValidation
 
 from application.use_cases.complete_execution import Receipt
 from application.use_cases.report_completion import ReportCompletion
@@ -29,7 +31,9 @@ class CompletionsController(Controller):
     )
     def report(
         self,
-        execution_id: FromPath[str],
+        execution_id: Annotated[
+            str, PathParameter(description="The execution's id, as its engine was told.")
+        ],
         body: RawBody,
         request: AnyRequest,
         webhook_verifier: NamedDependency[SkipValidation[WebhookVerifier]],

@@ -1,0 +1,100 @@
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+
+import httpx
+
+from application.ports.cluster_metrics import ClusterMetrics, MetricPoint
+from domain.limits import STANDARD_LIMITS
+from entrypoints.container import Container, build_container
+from entrypoints.http.app import create_app
+from entrypoints.http.server import HttpServer
+from entrypoints.settings import Settings
+from entrypoints.worker.runtime import Runtime
+from tests.support.scripted_engine import ScriptedEngine
+
+PROBLEM = {"type", "title", "status", "detail", "instance", "request_id"}
+UNKNOWN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+
+
+class FixedMetrics(ClusterMetrics):
+    """One cluster, of which one thing was measured once."""
+
+    def utilization(self, cluster, _minutes, _period_s):
+        noon = datetime(2025, 1, 31, 12, tzinfo=UTC)
+        return [MetricPoint(noon, 12.5, None)] if cluster == "local" else []
+
+    def metric_names(self, cluster):
+        return ["CPUUtilization"] if cluster == "local" else []
+
+
+@dataclass
+class Service:
+    """A whole service in this process, that listens on a port of its own; only its engine is scripted."""
+
+    http: httpx.Client
+    container: Container
+    engine: ScriptedEngine
+    server: HttpServer
+
+    def upload(self, **changed: object) -> dict:
+        """Upload a program, of which a test says only what matters to it."""
+        body = {"project": "demo", "code": "print(1)", "language": "python", **changed}
+        response = self.http.post("/api/upload", json=body)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def run(self, **changed: object) -> dict:
+        """Run a program to its end."""
+        job_id = self.upload(**changed)["job_id"]
+        response = self.http.post(f"/api/execute/{job_id}", params={"wait": 20})
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def stored(self) -> tuple[object, ...]:
+        """Name all that is kept, to compare it."""
+        jobs = self.http.get("/api/jobs", params={"limit": 1000}).json()
+        projects = self.http.get("/api/projects").json()
+        data_dir = self.container.settings().data_dir
+        files = [path for path in (data_dir / "code").rglob("*") if path.is_file()]
+        return [job["job_id"] for job in jobs], projects, sorted(files)
+
+
+@contextmanager
+def serving(data_dir: Path, **settings: object) -> Iterator[Service]:
+    """Serve a fresh service until the context ends."""
+    environment = Settings(_env_file=None, data_dir=data_dir, **settings)
+    container = build_container(environment, STANDARD_LIMITS)
+    engine = ScriptedEngine()
+    container.engine.override(engine)
+    container.cluster_metrics.override(FixedMetrics())
+    server = HttpServer(create_app(container, runtime=Runtime(container, works=True)))
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = Thread(target=server.run, args=([listener],), name="server")
+    thread.start()
+    port = listener.getsockname()[1]
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+            yield Service(http, container, engine, server)
+    finally:
+        server.should_exit = True
+        thread.join(30)
+        listener.close()
+        assert not thread.is_alive()
+
+
+def assert_problem(response: httpx.Response, status: int) -> dict:
+    """Check that an answer is an error in the one form that errors have, and return it."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert set(problem) - {"errors", "dependencies"} == PROBLEM
+    assert problem["status"] == status
+    assert problem["request_id"] == response.headers["x-request-id"]
+    assert problem["detail"]
+    assert isinstance(problem["detail"], str)
+    return problem

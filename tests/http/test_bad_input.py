@@ -1,0 +1,217 @@
+"""What cannot be taken is answered with a sentence that helps, and nothing is stored."""
+
+import json
+
+import pytest
+
+from tests.http.support import Service, assert_problem
+
+PROGRAM = {"project": "bad", "code": "print(1)", "language": "python"}
+JSON = {"content-type": "application/json"}
+DEEP = 10_000
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_stored(service: Service):
+    before = service.stored()
+    yield
+    assert service.stored() == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "pointer"),
+    [
+        ({"language": "cobol"}, "/language"),
+        ({"language": ""}, "/language"),
+        ({"language": 3}, "/language"),
+        ({"project": ""}, "/project"),
+        ({"project": "   "}, "/project"),
+        ({"project": ".."}, "/project"),
+        ({"project": "../etc"}, "/project"),
+        ({"project": "a\\b"}, "/project"),
+        ({"project": "/etc/passwd"}, "/project"),
+        ({"project": "٣٤"}, "/project"),
+        ({"project": "a\0b"}, "/project"),
+        ({"project": "a\nb"}, "/project"),
+        ({"project": "x" * 256}, "/project"),
+        ({"project": 3}, "/project"),
+        ({"project": None}, "/project"),
+        ({"code": ""}, "/code"),
+        ({"code": " \n"}, "/code"),
+        ({"code": "a\0b"}, "/code"),
+        ({"code": ["print(1)"]}, "/code"),
+        ({"code": None}, "/code"),
+        ({"stdin": 1}, "/stdin"),
+        ({"args": "-x"}, "/args"),
+        ({"args": ["a", 1]}, "/args/1"),
+        ({"args": ["a\0"]}, "/args"),
+        ({"args": ["a"] * 65}, "/args"),
+        ({"env": ["A=1"]}, "/env"),
+        ({"env": {"A": 1}}, "/env"),
+        ({"env": {"1A": "x"}}, "/env"),
+        ({"env": {"A=B": "x"}}, "/env"),
+        ({"env": {"A": "x\0"}}, "/env"),
+        ({"tags": {"a b": "x"}}, "/tags"),
+        ({"tags": {"a": "x\n"}}, "/tags"),
+        ({"tags": {"a": 1}}, "/tags"),
+        ({"tags": {str(n): "" for n in range(17)}}, "/tags"),
+        ({"priority": -1}, "/priority"),
+        ({"priority": 10}, "/priority"),
+        ({"priority": "5"}, "/priority"),
+        ({"max_attempts": 0}, "/max_attempts"),
+        ({"max_attempts": True}, "/max_attempts"),
+        ({"timeout_ms": 0}, "/timeout_ms"),
+        ({"timeout_ms": 10**30}, "/timeout_ms"),
+        ({"timeout_ms": "5000"}, "/timeout_ms"),
+        ({"timeout_ms": 1.5}, "/timeout_ms"),
+        ({"memory_mb": 1}, "/memory_mb"),
+        ({"processes": -1}, "/processes"),
+        ({"execute": "yes"}, "/execute"),
+        ({"execute": 1}, "/execute"),
+        ({"description": "x" * 2_001}, "/description"),
+        ({"function_name": "a\0"}, "/function_name"),
+        ({"colour": "blue"}, "/colour"),
+        ({"a/b~c": 1}, "/a~1b~0c"),
+        ({"limits": {"timeout_ms": 5000}}, "/limits"),
+    ],
+)
+def test_a_value_that_breaks_a_rule_is_pointed_at(service: Service, changed: dict, pointer: str):
+    response = service.http.post("/api/upload", json=PROGRAM | changed)
+
+    problem = assert_problem(response, 422)
+    assert [error["pointer"] for error in problem["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("missing", list(PROGRAM))
+def test_a_field_that_is_missing_is_named(service: Service, missing: str):
+    body = {name: value for name, value in PROGRAM.items() if name != missing}
+
+    problem = assert_problem(service.http.post("/api/upload", json=body), 422)
+
+    assert problem["errors"] == [{"pointer": f"/{missing}", "detail": "is required"}]
+    assert problem["detail"] == f"{missing}: is required"
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "a JSON body is required"),
+        (b"{", "truncated"),
+        (b'{"project": "bad",}', "malformed"),
+        (b"[]", "expected 'object', got 'array'"),
+        (b"null", "expected 'object', got 'null'"),
+        (b'"x"', "expected 'object'"),
+        (b'\xef\xbb\xbf{"project": "bad"}', "malformed"),
+        (b'{"project": "\xff", "code": "1", "language": "python"}', "not UTF-8"),
+        (b'{"project": "bad", "code": "\xc3\x28", "language": "python"}', "not UTF-8"),
+        (b'{"project": "\\ud800", "code": "1", "language": "python"}', ""),
+        (b'{"project": "bad", "code": "raw \0 NUL", "language": "python"}', "malformed"),
+        (b"[" * DEEP, "expected 'object'"),
+        (b'{"env": ' + b"[" * DEEP + b"]" * DEEP + b"}", "expected 'object"),
+        (b'{"env": ' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}", "expected 'string'"),
+        (b'{"colour": ' + b"[" * DEEP + b"]" * DEEP + b"}", "not a known field"),
+        (json.dumps(PROGRAM).encode("utf-16"), ""),
+    ],
+    ids=str,
+)
+def test_a_body_that_cannot_be_read_is_refused(service: Service, body: bytes, sentence: str):
+    response = service.http.post("/api/upload", content=body, headers=JSON)
+
+    problem = assert_problem(response, 422)
+    assert sentence in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "json", ";"],
+)
+def test_a_body_that_does_not_say_it_is_json_is_refused(service: Service, media_type: str | None):
+    headers = {} if media_type is None else {"content-type": media_type}
+
+    response = service.http.post("/api/upload", content=json.dumps(PROGRAM), headers=headers)
+
+    assert "Content-Type: application/json" in assert_problem(response, 422)["detail"]
+
+
+def test_code_over_its_limit_is_too_large(service: Service):
+    response = service.http.post("/api/upload", json=PROGRAM | {"code": "#" * ((1 << 20) + 1)})
+
+    assert assert_problem(response, 413)["detail"] == "code: has 1048577 bytes; 1048576 are allowed"
+
+
+def test_stdin_over_its_limit_is_too_large(service: Service):
+    response = service.http.post("/api/upload", json=PROGRAM | {"stdin": "é" * (1 << 19) + "x"})
+
+    assert assert_problem(response, 413)["detail"].startswith("stdin: ")
+
+
+@pytest.mark.parametrize("send", [b"".join, iter], ids=["with its length", "in chunks"])
+def test_a_body_over_the_limit_is_too_large(service: Service, send):
+    pieces = [b" " * (1 << 16)] * 65
+
+    response = service.http.post("/api/upload", content=send(pieces), headers=JSON)
+
+    assert assert_problem(response, 413)["detail"] == f"the body has more than {4 << 20} bytes"
+
+
+def test_a_language_that_is_not_installed_is_said_so(service: Service):
+    service.engine.unavailable["ruby"] = "install the package ruby"
+
+    response = service.http.post("/api/upload", json=PROGRAM | {"language": "ruby"})
+
+    service.engine.unavailable.clear()
+    problem = assert_problem(response, 422)
+    assert problem["errors"][0]["pointer"] == "/language"
+    assert problem["detail"] == "language: ruby is unavailable here: install the package ruby"
+
+
+@pytest.mark.parametrize("name", ["", " ", "17", "a/b", "..", "a\0b", "x" * 256])
+@pytest.mark.parametrize("given_in", ["params", "json"])
+def test_a_name_that_no_project_can_have_is_refused(service: Service, name: str, given_in: str):
+    response = service.http.post("/api/project", **{given_in: {"project_name": name}})
+
+    (error,) = assert_problem(response, 422)["errors"]
+    where = {"params": {"parameter": "project_name"}, "json": {"pointer": "/project_name"}}[given_in]
+    assert error.items() >= where.items()
+
+
+@pytest.mark.parametrize(
+    "body", [None, {}, {"description": "x"}, {"project_name": None}, {"project_name": 1}, {"name": "x"}]
+)
+def test_a_project_without_a_name_is_refused(service: Service, body: dict | None):
+    assert_problem(service.http.post("/api/project", json=body), 422)
+
+
+def test_a_name_given_twice_is_refused(service: Service):
+    response = service.http.post("/api/project", params={"project_name": "a"}, json={"project_name": "a"})
+
+    assert "not in both" in assert_problem(response, 422)["detail"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/project?project_name=%FF",
+        "/api/project?project_name=%ED%A0%80",
+        "/api/projects/%FF/archive",
+        "/api/execute/%C3%28",
+    ],
+)
+def test_a_url_that_is_not_utf_8_is_refused(service: Service, path: str):
+    assert "UTF-8" in assert_problem(service.http.post(path), 422)["detail"]
+
+
+@pytest.mark.parametrize(
+    "key", ["", "..", "/etc/passwd", "logs/../../etc/passwd", "logs//x", "logs\\x", "a\0b"]
+)
+def test_a_key_that_no_log_can_have_is_refused(service: Service, key: str):
+    problem = assert_problem(service.http.get("/api/log", params={"log_key": key}), 422)
+
+    assert problem["errors"][0]["parameter"] == "log_key"
+
+
+@pytest.mark.parametrize("wait", ["-1", "soon", "nan", ""])
+def test_a_wait_that_is_no_time_is_refused(service: Service, wait: str):
+    response = service.http.post("/api/upload", params={"wait": wait}, json=PROGRAM)
+
+    assert assert_problem(response, 422)["errors"][0]["parameter"] == "wait"

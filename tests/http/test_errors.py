@@ -1,0 +1,121 @@
+import logging
+
+import httpx
+import pytest
+
+from application.errors import DependencyUnavailable
+from application.use_cases.check_health import DependencyHealth
+from tests.http.support import Service, assert_problem, serving
+from tests.support.failing import Failing
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/nothing", "/api/jobs/x/y/z", "/docs/none", "/docs/static/none"]
+)
+def test_what_is_not_there_is_a_problem(service: Service, path: str):
+    problem = assert_problem(service.http.get(path), 404)
+
+    assert problem["type"] == "urn:service-server:problem:no-such-resource"
+    assert problem["instance"] == path
+
+
+def test_a_method_that_is_not_allowed_is_a_problem(service: Service):
+    response = service.http.put("/api/jobs")
+
+    problem = assert_problem(response, 405)
+    assert "GET" in response.headers["allow"]
+    assert problem["detail"].startswith("PUT is not allowed here; ")
+
+
+def test_a_host_that_is_none_is_a_problem(service: Service):
+    response = service.http.get("/api/health", headers={"host": "a b"})
+
+    assert_problem(response, 400)
+
+
+def test_a_missing_parameter_is_named_without_naming_the_host(service: Service):
+    problem = assert_problem(service.http.get("/api/log"), 422)
+
+    assert problem["errors"] == [{"parameter": "log_key", "detail": "is required"}]
+    assert "127.0.0.1" not in str(problem)
+
+
+def test_what_is_unavailable_says_when_to_try_again(service: Service):
+    container = service.container
+    container.list_jobs.override(Failing(DependencyUnavailable("database", "no answer", 7)).__call__)
+    try:
+        response = service.http.get("/api/jobs")
+    finally:
+        container.list_jobs.reset_override()
+
+    problem = assert_problem(response, 503)
+    assert response.headers["retry-after"] == "7"
+    assert problem["detail"] == "the database is unavailable: no answer"
+
+
+@pytest.mark.parametrize("debug", ["false", "true"])
+def test_a_failure_is_logged_and_not_told(tmp_path, caplog: pytest.LogCaptureFixture, debug: str):
+    with serving(tmp_path, debug=debug) as service:
+        service.container.list_projects.override(_fail)
+        with caplog.at_level(logging.ERROR, "service_server.http"):
+            response = service.http.get("/api/projects", headers={"x-request-id": "call-17"})
+
+    problem = assert_problem(response, 500)
+    assert problem["type"] == "urn:service-server:problem:internal"
+    assert "secret" not in response.text
+    assert "Traceback" not in response.text
+    (record,) = [record for record in caplog.records if record.name == "service_server.http"]
+    assert record.getMessage() == "request call-17 failed"
+    assert record.exc_info is not None
+
+
+def test_readiness_names_what_does_not_answer(service: Service):
+    ready = service.http.get("/health/ready").json()
+    assert ready["status"] == "ready"
+    assert {part["name"] for part in ready["dependencies"]} >= {"database", "engine"}
+
+    service.container.check_health.override(_unhealthy)
+    try:
+        response = service.http.get("/health/ready")
+    finally:
+        service.container.check_health.reset_override()
+
+    problem = assert_problem(response, 503)
+    assert response.headers["retry-after"]
+    assert [part["healthy"] for part in problem["dependencies"]] == [True, False]
+    assert "queue" in problem["detail"]
+    assert service.http.get("/health/live").json() == {"status": "live"}
+
+
+def test_two_mistakes_are_both_told(service: Service):
+    response = service.http.get("/api/cloudwatch/local", params={"minutes": "x", "period": "y"})
+
+    errors = assert_problem(response, 422)["errors"]
+    assert {error["parameter"] for error in errors} == {"minutes", "period"}
+
+
+def test_a_caller_who_leaves_before_the_body_has_come_is_no_failure(
+    service: Service, caplog: pytest.LogCaptureFixture
+):
+    with caplog.at_level(logging.INFO, "service_server"):
+        with pytest.raises(httpx.RemoteProtocolError), httpx.Client(base_url=service.http.base_url) as http:
+            http.post("/api/upload", content=_broken_off(), headers={"content-type": "application/json"})
+        service.http.get("/api/health")
+
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def _broken_off():
+    yield b"{"
+    raise httpx.RemoteProtocolError("the caller is gone")
+
+
+def _fail() -> None:
+    raise RuntimeError("secret")
+
+
+def _unhealthy():
+    return [
+        DependencyHealth("database", is_healthy=True, detail=None, took_ms=1.0),
+        DependencyHealth("queue", is_healthy=False, detail="no answer within 2 s", took_ms=2000.0),
+    ]

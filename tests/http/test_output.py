@@ -1,0 +1,277 @@
+"""Following what a program writes, from the program to the reader."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+
+import httpx
+import pytest
+
+from application.ports.execution_engine import EngineReport
+from application.ports.output_feed import OutputChunk, Stream
+from domain.execution import ExecutionResult, Output
+from domain.job_lifecycle import JobStatus, Reason
+from tests.http.support import Service, serving
+
+
+class Program:
+    """A program that writes what a test tells it to, when it tells it to."""
+
+    def __init__(self) -> None:
+        self.started = Event()
+        self.may_end = Event()
+        self.result = ExecutionResult(status=JobStatus.SUCCESS, exit_code=0)
+        self._observer = None
+        self._written = dict.fromkeys(Stream, 0)
+
+    def __call__(self, _request, observer) -> EngineReport:
+        observer.started()
+        self._observer = observer
+        self.started.set()
+        self.may_end.wait(20)
+        return EngineReport(self.result)
+
+    def write(self, data: bytes, stream: Stream = Stream.STDOUT) -> None:
+        assert self.started.wait(20)
+        self._observer.output(OutputChunk(stream, self._written[stream], data))
+        self._written[stream] += len(data)
+
+    def end(self, **result: object) -> None:
+        self.result = ExecutionResult(**{"status": JobStatus.SUCCESS, "exit_code": 0, **result})
+        self.may_end.set()
+
+
+@pytest.fixture
+def program(service: Service) -> Iterator[Program]:
+    program = Program()
+    service.engine.program = program
+    yield program
+    program.may_end.set()
+
+
+@contextmanager
+def following(service: Service, job_id: str, last_event_id: str | None = None) -> Iterator[Iterator[dict]]:
+    headers = {} if last_event_id is None else {"last-event-id": last_event_id}
+    with service.http.stream("GET", f"/api/jobs/{job_id}/output", headers=headers) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        yield _events(response)
+
+
+def _events(response: httpx.Response) -> Iterator[dict]:
+    fields: dict[str, str] = {}
+    for line in response.iter_lines():
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif "event" in fields:
+            yield {"event": fields["event"], "id": fields.get("id"), **json.loads(fields["data"])}
+            fields = {}
+
+
+def _told(event: dict) -> tuple[str, int, bytes]:
+    data = event["text"].encode() if "text" in event else base64.b64decode(event["base64"])
+    return event["stream"], event["offset"], data
+
+
+def test_output_is_told_while_the_program_runs(service: Service, program: Program):
+    job_id = service.upload(execute=True)["job_id"]
+
+    with following(service, job_id) as events:
+        begun = next(events)
+        program.write(b"one\n")
+        first = next(events)
+        program.write("둘\n".encode(), Stream.STDERR)
+        second = next(events)
+        program.write(b"three\n")
+        third = next(events)
+        program.end(stdout=Output.of("one\nthree\n"), stderr=Output.of("둘\n"))
+        end = list(events)[-1]
+
+    assert (begun["event"], begun["number"]) == ("execution", 1)
+    assert _told(first) == ("stdout", 0, b"one\n")
+    assert _told(second) == ("stderr", 0, "둘\n".encode())
+    assert _told(third) == ("stdout", 4, b"three\n")
+    assert (end["event"], end["status"], end["job_id"]) == ("end", "SUCCESS", job_id)
+    assert end["log_key"]
+
+
+def test_bytes_that_are_not_text_are_told_exactly(service: Service, program: Program):
+    job_id = service.upload(execute=True)["job_id"]
+    written = [b"\xff\x00\xfe", "가".encode()[:2], "가".encode()[2:], b"a\0b"]
+
+    with following(service, job_id) as events:
+        next(events)
+        told = []
+        for data in written:
+            program.write(data)
+            told.append(next(events))
+        program.end()
+        list(events)
+
+    assert b"".join(_told(event)[2] for event in told) == b"".join(written)
+    assert [_told(event)[1] for event in told] == [0, 3, 5, 6]
+    assert [("base64" in event, "text" in event) for event in told] == [(True, False)] * 3 + [(False, True)]
+
+
+def test_who_comes_late_is_told_what_was_written_before(service: Service, program: Program):
+    job_id = service.upload(execute=True)["job_id"]
+    program.write(b"early\n")
+
+    with following(service, job_id) as events:
+        next(events)
+        assert _told(next(events)) == ("stdout", 0, b"early\n")
+        program.end()
+
+
+def test_a_job_that_waits_is_followed_once_it_runs(service: Service, program: Program):
+    job_id = service.upload()["job_id"]
+
+    with following(service, job_id) as events:
+        service.http.post(f"/api/execute/{job_id}").raise_for_status()
+        program.write(b"now\n")
+        assert next(events)["event"] == "execution"
+        assert _told(next(events)) == ("stdout", 0, b"now\n")
+        program.end()
+
+
+def test_a_stream_is_resumed_where_it_broke_off(service: Service, program: Program):
+    job_id = service.upload(execute=True)["job_id"]
+    with following(service, job_id) as events:
+        next(events)
+        program.write(b"seen ")
+        last_id = next(events)["id"]
+    program.write(b"missed ")
+    program.write(b"err", Stream.STDERR)
+
+    with following(service, job_id, last_id) as events:
+        told = [_told(next(events)), _told(next(events))]
+        program.end(stdout=Output.of("seen missed and more"), stderr=Output.of("err"))
+        rest = [_told(event) for event in events if event["event"] == "output"]
+
+    assert told == [("stdout", 5, b"missed "), ("stderr", 0, b"err")]
+    assert rest == [("stdout", 12, b"and more")]
+
+
+@pytest.mark.parametrize("last_event_id", ["", "x", "a:b:c", "1:2:3", "x:-1:0", "0:" + "9" * 500 + ":0"])
+def test_a_place_to_resume_from_that_is_none_is_the_beginning(service: Service, last_event_id: str):
+    job_id = service.run(stdin="all of it")["job_id"]
+
+    with following(service, job_id, last_event_id) as events:
+        told = [_told(event) for event in events if event["event"] == "output"]
+
+    assert told == [("stdout", 0, b"all of it")]
+
+
+def test_a_job_that_has_ended_is_told_from_its_result(service: Service):
+    job_id = service.run(stdin="안녕\n")["job_id"]
+
+    with following(service, job_id) as events:
+        execution, output, end = events
+
+    assert execution["event"] == "execution"
+    assert output == {
+        "event": "output",
+        "id": output["id"],
+        "stream": "stdout",
+        "offset": 0,
+        "text": "안녕\n",
+    }
+    assert (end["event"], end["status"], end["reason"]) == ("end", "SUCCESS", None)
+
+
+def test_what_a_result_has_only_in_part_is_told_as_such(service: Service, program: Program):
+    program.end(
+        stdout=Output("head … tail", 100_000, truncated=True),
+        stderr=Output("\N{REPLACEMENT CHARACTER}", 1),
+        status=JobStatus.FAILED,
+        reason=Reason.NONZERO_EXIT,
+        exit_code=1,
+    )
+    job_id = service.run()["job_id"]
+
+    with following(service, job_id) as events:
+        _execution, stdout, stderr, end = events
+
+    assert (stdout["text"], stdout["exact"]) == ("head … tail", False)
+    assert (stderr["text"], stderr["exact"]) == ("\N{REPLACEMENT CHARACTER}", False)
+    assert (end["status"], end["reason"]) == ("FAILED", "nonzero_exit")
+
+
+def test_a_job_that_is_cancelled_before_it_ran_just_ends(service: Service):
+    job_id = service.upload()["job_id"]
+    service.http.post(f"/api/cancel/{job_id}").raise_for_status()
+
+    with following(service, job_id) as events:
+        (end,) = events
+
+    assert (end["event"], end["status"], end["reason"]) == ("end", "CANCELLED", "cancelled")
+
+
+def test_a_lost_event_only_delays_the_end(
+    service: Service, program: Program, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(service.server._signals, "_wake", lambda _job_id: None)
+    job_id = service.upload(execute=True)["job_id"]
+
+    with following(service, job_id) as events:
+        next(events)
+        program.end(stdout=Output.of("unheard\n"))
+        output, end = events
+
+    assert _told(output) == ("stdout", 0, b"unheard\n")
+    assert end["status"] == "SUCCESS"
+
+
+def test_who_leaves_is_forgotten_at_once(service: Service, program: Program):
+    job_id = service.upload(execute=True)["job_id"]
+
+    with following(service, job_id) as events:
+        next(events)
+        assert len(_followers(service)) == 1
+
+    deadline = time.monotonic() + 10
+    while job_id in service.server._signals._wakeups or _followers(service):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    program.end()
+
+
+def test_who_reads_slowly_costs_a_bounded_amount(service: Service, program: Program):
+    job_id = service.upload(execute=True)["job_id"]
+    piece = b"x" * 65_535 + b"\n"
+
+    with following(service, job_id) as events:
+        next(events)
+        for _ in range(400):  # 25 MiB that nobody reads
+            program.write(piece)
+        (follower,) = _followers(service)
+        assert follower.__self__._bytes <= 3 << 20
+        program.end(stdout=Output("…", 400 * len(piece), truncated=True))
+        told = [_told(event) for event in events if event["event"] == "output"]
+
+    assert all(data.endswith(b"\n") and not offset % len(piece) for _stream, offset, data in told)
+    assert told[0][1] == 0
+
+
+def test_a_server_that_stops_ends_its_streams(tmp_path):
+    with serving(tmp_path) as service:
+        program = Program()
+        service.engine.program = program
+        job_id = service.upload(execute=True)["job_id"]
+        with following(service, job_id) as events:
+            next(events)
+            program.may_end.set()
+            begin = time.monotonic()
+            service.server.should_exit = True
+            list(events)
+
+    assert time.monotonic() - begin < 2
+
+
+def _followers(service: Service) -> list:
+    channels = service.container.output_feed()._channels.values()
+    return [listener for channel in channels for listener in channel.listeners.values()]

@@ -1,0 +1,74 @@
+from threading import Event
+
+from application.ports.execution_engine import EngineReport
+from domain.execution import ExecutionResult
+from domain.job_lifecycle import JobStatus
+from tests.http.support import Service, assert_problem
+
+
+def test_an_archived_project_keeps_its_history_and_takes_no_new_work(service: Service):
+    job_id = service.upload(project="아카이브 하기")["job_id"]
+
+    archived = service.http.post("/api/projects/아카이브 하기/archive")
+
+    assert archived.status_code == 200
+    assert archived.json()["status"] == "ARCHIVED"
+    upload = service.http.post(
+        "/api/upload", json={"project": "아카이브 하기", "code": "1", "language": "python"}
+    )
+    assert "takes no new work" in assert_problem(upload, 409)["detail"]
+    assert_problem(service.http.post(f"/api/execute/{job_id}"), 409)
+    assert len(service.http.get("/api/projects/아카이브 하기/jobs").json()) == 1
+
+
+def test_a_restored_project_takes_work_again(service: Service):
+    project_id = service.http.post("/api/project", params={"project_name": "to restore"}).json()["project_id"]
+    service.http.post(f"/api/projects/{project_id}/archive").raise_for_status()
+
+    restored = service.http.post(f"/api/projects/{project_id}/restore")
+
+    assert restored.json()["status"] == "ACTIVE"
+    assert service.upload(project="to restore")["status"] == "PENDING"
+
+
+def test_a_deleted_project_is_gone_and_its_name_is_free(service: Service):
+    job_id = service.upload(project="to delete")["job_id"]
+
+    deleted = service.http.request("DELETE", "/api/projects/to delete")
+
+    assert (deleted.status_code, deleted.json()["status"]) == (200, "DELETED")
+    assert service.http.get("/api/projects/to delete/jobs").json() == []
+    assert service.http.get(f"/api/jobs/{job_id}/status").json()["project"] == "to delete"
+    again = service.http.post("/api/project", params={"project_name": "to delete"}).json()
+    assert again["project_id"] != deleted.json()["project_id"]
+
+
+def test_a_project_with_a_running_job_is_not_deleted(service: Service):
+    may_end = Event()
+
+    def wait(_request, _observer):
+        may_end.wait(20)
+        return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
+
+    service.engine.program = wait
+    job_id = service.upload(project="busy", execute=True)["job_id"]
+
+    response = service.http.delete("/api/projects/busy")
+
+    may_end.set()
+    assert "has running jobs" in assert_problem(response, 409)["detail"]
+    service.http.get(f"/api/jobs/{job_id}/status", params={"wait": 20})
+
+
+def test_an_unknown_project_cannot_be_changed(service: Service):
+    for method, path in (("POST", "/archive"), ("POST", "/restore"), ("DELETE", "")):
+        for name in ("nobody", "99999"):
+            assert_problem(service.http.request(method, f"/api/projects/{name}{path}"), 404)
+
+
+def test_a_description_can_be_given_beside_the_name(service: Service):
+    response = service.http.post(
+        "/api/project", params={"project_name": "half and half"}, json={"description": "in the body"}
+    )
+
+    assert response.json()["description"] == "in the body"

@@ -1,0 +1,86 @@
+import msgspec
+
+from domain.limits import STANDARD_BOUNDS, Limits
+from entrypoints.http.schemas.requests import RequestedLimits
+from tests.http.support import Service
+
+
+def test_every_limit_can_be_asked_for():
+    fields = {field.name for field in msgspec.structs.fields(RequestedLimits)}
+
+    assert fields == set(STANDARD_BOUNDS) == set(Limits.__slots__)
+
+
+def test_everything_that_is_asked_for_is_kept(service: Service):
+    limits = {name: bounds.minimum for name, bounds in STANDARD_BOUNDS.items()}
+    asked = {
+        "function_name": "main",
+        "description": "설명",
+        "stdin": "in\0put",
+        "args": ["-n", "", "--x=1"],
+        "env": {"LANG": "C.UTF-8"},
+        "tags": {"team": "blue", "run.id": "7:1"},
+        "priority": 0,
+        "max_attempts": 2,
+    }
+
+    job = service.upload(**asked, **limits)
+
+    details = service.http.get(f"/api/jobs/{job['job_id']}").json()
+    assert details["spec"] == asked | {"language": "python", "limits": limits}
+    assert details["data"]["tags"] == asked["tags"]
+    assert details["executions"] == []
+
+
+def test_what_is_not_asked_for_gets_its_default(service: Service):
+    job = service.upload(stdin=None, tags=None, priority=None, timeout_ms=None)
+
+    spec = service.http.get(f"/api/jobs/{job['job_id']}").json()["spec"]
+    assert (spec["stdin"], spec["tags"], spec["priority"], spec["max_attempts"]) == ("", {}, 5, 1)
+    assert spec["limits"] == {name: bounds.default for name, bounds in STANDARD_BOUNDS.items()}
+
+
+def test_an_upload_that_executes_is_running(service: Service):
+    job = service.upload(execute=True)
+
+    assert (job["status"], job["message"]) == ("RUNNING", "Execution started")
+
+
+def test_a_job_in_full_has_its_executions(service: Service):
+    job = service.run(stdin="x")
+
+    details = service.http.get(f"/api/jobs/{job['job_id']}").json()
+
+    (execution,) = details.pop("executions")
+    del details["spec"]
+    assert details == job
+    assert set(execution) == {
+        "execution_id",
+        "number",
+        "stdin",
+        "requested_at",
+        "claimed_at",
+        "started_at",
+        "ended_at",
+        "result",
+    }
+    assert (execution["number"], execution["stdin"]) == (1, None)
+    assert execution["result"] == job["data"]["result"]
+    assert execution["ended_at"] == execution["result"]["completed_at"]
+
+
+def test_languages_say_whether_they_run_here(service: Service):
+    service.engine.unavailable["perl"] = "install perl"
+
+    languages = {language["name"]: language for language in service.http.get("/api/languages").json()}
+
+    assert languages["python"] == {
+        "name": "python",
+        "extension": ".py",
+        "available": True,
+        "version": "1.0",
+        "unavailable_because": None,
+    }
+    assert not languages["perl"]["available"]
+    assert languages["perl"]["unavailable_because"] == "install perl"
+    service.engine.unavailable.clear()

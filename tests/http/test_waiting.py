@@ -1,0 +1,133 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+
+from application.ports.execution_engine import EngineReport
+from domain.execution import ExecutionResult
+from domain.job_lifecycle import JobStatus
+from tests.http.support import Service, serving
+
+DONE = ExecutionResult(status=JobStatus.SUCCESS, exit_code=0)
+
+
+@pytest.fixture
+def may_end(service: Service):
+    """Programs run until a test lets them end."""
+    event = Event()
+
+    def wait(_request, observer):
+        observer.started()
+        event.wait(20)
+        return EngineReport(DONE)
+
+    service.engine.program = wait
+    yield event
+    event.set()
+
+
+def test_an_upload_that_waits_answers_with_the_result(service: Service):
+    body = {"project": "wait", "code": "1", "language": "python", "execute": True, "stdin": "x"}
+
+    job = service.http.post("/api/upload", params={"wait": 20}, json=body).json()
+
+    assert (job["status"], job["message"]) == ("SUCCESS", "The program ended well")
+    assert job["data"]["result"]["stdout"] == "x"
+
+
+def test_an_upload_that_does_not_execute_does_not_wait(service: Service):
+    body = {"project": "wait", "code": "1", "language": "python"}
+    begin = time.monotonic()
+
+    job = service.http.post("/api/upload", params={"wait": 20}, json=body).json()
+
+    assert job["status"] == "PENDING"
+    assert time.monotonic() - begin < 10
+
+
+def test_a_wait_ends_the_moment_the_job_does(service: Service, may_end: Event):
+    job_id = service.upload(execute=True)["job_id"]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(service.http.get, f"/api/jobs/{job_id}/status", params={"wait": 20})
+        while job_id not in service.server._signals._wakeups:
+            time.sleep(0.005)
+        ended_at = time.monotonic()
+        may_end.set()
+        status = waiting.result().json()
+
+    assert status["status"] == "SUCCESS"
+    assert time.monotonic() - ended_at < 0.9  # sooner than the database would be asked again
+
+
+def test_a_wait_that_is_over_answers_with_what_there_is(service: Service, may_end: Event):
+    job_id = service.upload()["job_id"]
+
+    job = service.http.post(f"/api/execute/{job_id}", params={"wait": 0.05}).json()
+    status = service.http.get(f"/api/status/{job_id}", params={"wait": 0.05}).json()
+
+    assert (job["status"], job["message"]) == ("RUNNING", "Execution started")
+    assert status["status"] == "RUNNING"
+    assert not may_end.is_set()
+
+
+def test_a_job_that_has_ended_is_not_waited_for(service: Service):
+    job_id = service.run()["job_id"]
+
+    status = service.http.get(f"/api/status/{job_id}", params={"wait": 20}, timeout=5).json()
+
+    assert status["status"] == "SUCCESS"
+
+
+def test_a_cancel_ends_a_wait(service: Service, may_end: Event):
+    job_id = service.upload(execute=True)["job_id"]
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(service.http.get, f"/api/jobs/{job_id}/status", params={"wait": 20})
+        service.http.post(f"/api/cancel/{job_id}").raise_for_status()
+        may_end.set()
+
+        assert waiting.result().json()["status"] == "CANCELLED"
+
+
+def test_a_lost_event_only_delays(service: Service, may_end: Event, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(service.server._signals, "_wake", lambda _job_id: None)
+    job_id = service.upload(execute=True)["job_id"]
+    may_end.set()
+
+    status = service.http.get(f"/api/jobs/{job_id}/status", params={"wait": 20}).json()
+
+    assert status["status"] == "SUCCESS"
+
+
+def test_nobody_waits_longer_than_the_setting_allows(tmp_path):
+    with serving(tmp_path, max_wait_s=0.05) as service:
+        job_id = service.upload()["job_id"]
+        status = service.http.get(f"/api/status/{job_id}", params={"wait": "inf"}, timeout=10).json()
+
+    assert status["status"] == "PENDING"
+
+
+def test_those_who_wait_hold_no_thread(tmp_path):
+    with serving(tmp_path, http_threads=2, max_wait_s=30) as service:
+        job_id = service.upload()["job_id"]
+        with ThreadPoolExecutor(20) as pool:
+            url = f"{service.http.base_url}/api/jobs/{job_id}/status"
+            waiting = [pool.submit(service.http.get, url, params={"wait": 30}) for _ in range(20)]
+            while len(service.server._signals._wakeups.get(job_id, ())) < 20:
+                time.sleep(0.005)
+
+            service.http.post(f"/api/execute/{job_id}").raise_for_status()
+
+            assert {answer.result().json()["status"] for answer in waiting} == {"SUCCESS"}
+
+
+def test_a_server_that_stops_answers_those_who_wait(tmp_path):
+    with serving(tmp_path) as service, ThreadPoolExecutor(1) as pool:
+        job_id = service.upload()["job_id"]
+        waiting = pool.submit(service.http.get, f"/api/jobs/{job_id}/status", params={"wait": 30})
+        while job_id not in service.server._signals._wakeups:
+            time.sleep(0.005)
+
+        service.server.should_exit = True
+
+        assert waiting.result(timeout=10).json()["status"] == "PENDING"
