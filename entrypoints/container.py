@@ -23,6 +23,7 @@ from adapters.in_process.message_relay import InProcessMessageRelay
 from adapters.in_process.output_feed import InProcessOutputFeed
 from adapters.local_engine.engine import LocalEngine
 from adapters.sql import migrate
+from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.unit_of_work import SqlUnitOfWork
@@ -44,21 +45,26 @@ from application.use_cases.change_project import ChangeProject
 from application.use_cases.check_health import CheckHealth
 from application.use_cases.complete_execution import CompleteExecution, Receipt
 from application.use_cases.create_project import CreateProject
+from application.use_cases.describe_engine import DescribeEngine
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.get_job import GetJob
 from application.use_cases.get_job_status import GetJobStatus
+from application.use_cases.get_timeline import GetTimeline
 from application.use_cases.list_jobs import ListJobs
 from application.use_cases.list_languages import ListLanguages
 from application.use_cases.list_metric_names import ListMetricNames
 from application.use_cases.list_projects import ListProjects
+from application.use_cases.measure_outcomes import MeasureOutcomes
 from application.use_cases.read_cluster_metrics import ReadClusterMetrics
 from application.use_cases.read_log import ReadLog
+from application.use_cases.read_output import ReadOutput
 from application.use_cases.relay_outbox import RelayOutbox
 from application.use_cases.renew_leases import RenewLeases
 from application.use_cases.report_completion import ReportCompletion
 from application.use_cases.rescue_executions import RescueExecutions
 from application.use_cases.run_execution import RunExecution
 from application.use_cases.stop_execution import StopExecution
+from application.use_cases.summarize_projects import SummarizeProjects
 from application.use_cases.upload_code import UploadCode
 from domain.limits import LimitPolicy
 from domain.values import parse_execution_id
@@ -221,6 +227,7 @@ class Container(containers.DeclarativeContainer):
     message_relay = providers.ThreadSafeSingleton(InProcessMessageRelay)
     unit_of_work = providers.ThreadSafeSingleton(SqlUnitOfWork, database, message_relay)
     job_queries = providers.ThreadSafeSingleton(SqlJobQueries, database)
+    dashboard_queries = providers.ThreadSafeSingleton(SqlDashboardQueries, database)
     code_store = providers.ThreadSafeSingleton(_code_store, settings)
     log_store = providers.ThreadSafeSingleton(_log_store, settings)
     cluster_metrics = providers.ThreadSafeSingleton(_cluster_metrics, settings, clock)
@@ -246,11 +253,22 @@ class Container(containers.DeclarativeContainer):
     cancel_job = providers.ThreadSafeSingleton(CancelJob, unit_of_work, outgoing, clock)
     get_job = providers.ThreadSafeSingleton(GetJob, job_queries)
     get_job_status = providers.ThreadSafeSingleton(GetJobStatus, job_queries)
+    get_timeline = providers.ThreadSafeSingleton(GetTimeline, job_queries, dashboard_queries, engine)
     list_jobs = providers.ThreadSafeSingleton(ListJobs, unit_of_work, job_queries)
     create_project = providers.ThreadSafeSingleton(CreateProject, unit_of_work, clock, submission_limits)
     list_projects = providers.ThreadSafeSingleton(ListProjects, unit_of_work)
     change_project = providers.ThreadSafeSingleton(ChangeProject, unit_of_work)
     read_log = providers.ThreadSafeSingleton(ReadLog, log_store, settings.provided.max_log_read_bytes)
+    read_output = providers.ThreadSafeSingleton(
+        ReadOutput, job_queries, log_store, settings.provided.max_log_read_bytes
+    )
+    summarize_projects = providers.ThreadSafeSingleton(
+        SummarizeProjects, unit_of_work, dashboard_queries, clock
+    )
+    measure_outcomes = providers.ThreadSafeSingleton(MeasureOutcomes, dashboard_queries, clock)
+    describe_engine = providers.ThreadSafeSingleton(
+        DescribeEngine, engine, dashboard_queries, settings.provided.worker_threads
+    )
     read_cluster_metrics = providers.ThreadSafeSingleton(ReadClusterMetrics, cluster_metrics)
     list_metric_names = providers.ThreadSafeSingleton(ListMetricNames, cluster_metrics)
     list_languages = providers.ThreadSafeSingleton(ListLanguages, engine)

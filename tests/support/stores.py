@@ -5,13 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from adapters.memory.dashboard_queries import MemoryDashboardQueries
 from adapters.memory.database import MemoryDatabase
 from adapters.memory.job_queries import MemoryJobQueries
 from adapters.memory.unit_of_work import MemoryUnitOfWork
+from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.tables import executions, metadata, outbox
 from adapters.sql.unit_of_work import SqlUnitOfWork
+from application.ports.dashboard_queries import DashboardQueries
 from application.ports.job_queries import JobQueries
 from application.ports.unit_of_work import UnitOfWork
 from tests.support.recording_relay import RecordingRelay
@@ -26,6 +29,7 @@ class Store(ABC):
 
     unit_of_work: UnitOfWork
     queries: JobQueries
+    dashboard: DashboardQueries
 
     def __init__(self) -> None:
         self.relay = RecordingRelay()
@@ -56,6 +60,7 @@ class MemoryStore(Store):
         self._database = MemoryDatabase(self._tick)
         self.unit_of_work = MemoryUnitOfWork(self._database, self.relay)
         self.queries = MemoryJobQueries(self._database)
+        self.dashboard = MemoryDashboardQueries(self._database)
 
     def another(self) -> UnitOfWork:
         """Return another unit of work on the same dictionaries."""
@@ -83,6 +88,7 @@ class SqlStore(Store):
         self._others: list[sa.Engine] = []
         self.unit_of_work = SqlUnitOfWork(self.engine, self.relay)
         self.queries = SqlJobQueries(self.engine)
+        self.dashboard = SqlDashboardQueries(self.engine)
 
     def another(self) -> UnitOfWork:
         """Return a unit of work with connections of its own."""

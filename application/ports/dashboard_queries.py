@@ -1,0 +1,66 @@
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.execution import Execution
+from domain.job_lifecycle import JobStatus
+from domain.values import ProjectId
+
+# Nothing is counted further than this, so that no answer takes longer because there are more jobs.
+COUNTED_UP_TO = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectActivity:
+    """What is in a project.
+
+    Attributes:
+        counts: How many jobs have each status.
+        recent: How many jobs were made between each two of the times that were asked for.
+    """
+
+    counts: Mapping[JobStatus, int]
+    recent: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueState:
+    """What waits for a worker, what a worker has, and since when the oldest waits."""
+
+    waiting: int
+    claimed: int
+    oldest_waits_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedJob:
+    """When a job came, was taken up and ended."""
+
+    status: JobStatus
+    requested_at: datetime
+    claimed_at: datetime | None
+    completed_at: datetime
+
+
+class DashboardQueries(ABC):
+    """What is seen at a glance. Every count stops at COUNTED_UP_TO.
+
+    Every method raises DependencyUnavailable without the database.
+    """
+
+    @abstractmethod
+    def activity(self, project_id: ProjectId, times: Sequence[datetime]) -> ProjectActivity:
+        """Return what is in a project; the times are ascending."""
+
+    @abstractmethod
+    def queue(self) -> QueueState:
+        """Return how long the queue is."""
+
+    @abstractmethod
+    def executions_ahead(self, execution: Execution) -> int:
+        """Return how many waiting executions will be claimed before this waiting one."""
+
+    @abstractmethod
+    def ended(self, since: datetime, limit: int) -> Sequence[EndedJob]:
+        """Return jobs that were made since a time, ran and ended: at most so many, the newest."""

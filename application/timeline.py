@@ -1,0 +1,150 @@
+"""What happened to a job, step by step, as its record tells it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from application.views import JobDetails
+from domain.execution import ENGINE_CLAIM, Execution
+from domain.job_lifecycle import JobStatus, Reason
+
+
+class Step(StrEnum):
+    """What can happen to a job, in the order in which it does."""
+
+    SUBMITTED = "submitted"
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    STARTED = "started"
+    LOST = "lost"
+    ENDED = "ended"
+    STOPPED = "stopped"
+
+
+_RANKS = {step: rank for rank, step in enumerate(Step)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One step.
+
+    Attributes:
+        attempt: The number of the execution it belongs to; 0 before the first.
+        by: Who or what caused it: caller, service, `worker <name>` or `engine <name>`.
+        status: The job's status from then on.
+        detail: What else there is to say, as a sentence.
+    """
+
+    step: Step
+    attempt: int
+    at: datetime
+    by: str
+    status: JobStatus
+    detail: str
+    reason: Reason | None = None
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Where it stands among the job's steps: it rises, and stays when more follow."""
+        return self.attempt, _RANKS[self.step]
+
+
+def entries_of(details: JobDetails) -> tuple[Entry, ...]:
+    """Return what happened to a job so far, in order."""
+    return tuple(_entries(details))
+
+
+def _entries(details: JobDetails) -> Iterator[Entry]:
+    job = details.job
+    yield Entry(
+        step=Step.SUBMITTED,
+        attempt=0,
+        at=job.created_at,
+        by="caller",
+        status=JobStatus.PENDING,
+        detail="Code uploaded and stored",
+    )
+    for execution in details.executions:
+        yield from _attempt(execution)
+        if execution.id != job.current_execution_id and execution.ended_at is not None:
+            yield _running(Step.LOST, execution, execution.ended_at, "service", "Its worker was lost")
+    yield from _end(details)
+
+
+def _attempt(execution: Execution) -> Iterator[Entry]:
+    is_first = execution.number == 1
+    yield _running(
+        Step.QUEUED,
+        execution,
+        execution.requested_at,
+        "caller" if is_first else "service",
+        "Execution requested" if is_first else "Queued again",
+    )
+    if execution.claimed_at is not None and execution.claimed_by is not None:
+        yield _running(Step.CLAIMED, execution, execution.claimed_at, holder_of(execution), "Taken up")
+    if execution.started_at is not None:
+        yield _running(Step.STARTED, execution, execution.started_at, holder_of(execution), "Program started")
+
+
+def _running(step: Step, execution: Execution, at: datetime, by: str, detail: str) -> Entry:
+    return Entry(step=step, attempt=execution.number, at=at, by=by, status=JobStatus.RUNNING, detail=detail)
+
+
+def _end(details: JobDetails) -> Iterator[Entry]:
+    job = details.job
+    if job.completed_at is None:
+        return
+    last = details.executions[-1] if details.executions else None
+    was_cancelled = job.status is JobStatus.CANCELLED
+    yield Entry(
+        step=Step.ENDED,
+        attempt=0 if last is None else last.number,
+        at=job.completed_at,
+        by="caller" if was_cancelled else _reporter(last, job.reason),
+        status=job.status,
+        detail="Cancelled" if was_cancelled else _ending(last),
+        reason=job.reason,
+    )
+    if was_cancelled and last is not None and last.result is not None:
+        yield Entry(
+            step=Step.STOPPED,
+            attempt=last.number,
+            at=last.ended_at or job.completed_at,
+            by=holder_of(last),
+            status=job.status,
+            detail=_proof(last),
+            reason=job.reason,
+        )
+
+
+def _reporter(execution: Execution | None, reason: Reason | None) -> str:
+    return "service" if execution is None or reason is Reason.WORKER_LOST else holder_of(execution)
+
+
+def _ending(execution: Execution | None) -> str:
+    result = None if execution is None else execution.result
+    if result is None:
+        return "Ended"
+    if result.limit is not None:
+        return f"Ended by the limit {result.limit.name}"
+    if result.signal is not None:
+        return f"Ended by signal {result.signal}"
+    return "Ended" if result.exit_code is None else f"Exited with code {result.exit_code}"
+
+
+def _proof(execution: Execution) -> str:
+    result = execution.result
+    if result is None or result.signal is None:
+        return "The program was stopped, and its worker says so"
+    return f"The program was stopped by signal {result.signal}, and its worker says so"
+
+
+def holder_of(execution: Execution) -> str:
+    """Name who had or has an execution."""
+    claimed_by = execution.claimed_by
+    if claimed_by is None:
+        return "service"
+    if execution.is_entrusted:
+        return f"engine {claimed_by.removeprefix(ENGINE_CLAIM)}"
+    return f"worker {claimed_by}"

@@ -1,0 +1,78 @@
+from dataclasses import dataclass
+from enum import StrEnum
+
+from application.errors import NotFound
+from application.ports.dashboard_queries import DashboardQueries
+from application.ports.execution_engine import EngineDescription, ExecutionEngine
+from application.ports.job_queries import JobQueries
+from application.timeline import Entry, entries_of
+from application.views import JobDetails
+from domain.job_lifecycle import JobStatus
+from domain.values import JobId
+
+
+class Awaited(StrEnum):
+    """What a job that has not ended waits for; one whose program runs waits for nothing."""
+
+    EXECUTE = "execute"
+    WORKER = "worker"
+    ENGINE = "engine"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What a job waits for, and its place in the queue if it is in it: 1 is next."""
+
+    awaited: Awaited
+    place: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """Why a job stands where it stands."""
+
+    details: JobDetails
+    entries: tuple[Entry, ...]
+    engine: EngineDescription
+    waiting: Waiting | None
+
+
+class GetTimeline:
+    """Tell everything that happened to a job, and what it waits for."""
+
+    def __init__(
+        self, queries: JobQueries, dashboard_queries: DashboardQueries, engine: ExecutionEngine
+    ) -> None:
+        self._queries = queries
+        self._dashboard_queries = dashboard_queries
+        self._engine = engine
+
+    def __call__(self, job_id: JobId) -> Timeline:
+        """Return the job's timeline.
+
+        Raises:
+            NotFound: There is no such job.
+        """
+        details = self._queries.details(job_id)
+        if details is None:
+            raise NotFound("job", job_id)
+        return Timeline(
+            details=details,
+            entries=entries_of(details),
+            engine=self._engine.describe(),
+            waiting=self._waiting(details),
+        )
+
+    def _waiting(self, details: JobDetails) -> Waiting | None:
+        if details.job.status is JobStatus.PENDING:
+            return Waiting(awaited=Awaited.EXECUTE)
+        if details.job.status.is_terminal or not details.executions:
+            return None
+        execution = details.executions[-1]
+        if execution.claimed_at is None:
+            ahead = self._dashboard_queries.executions_ahead(execution)
+            return Waiting(awaited=Awaited.WORKER, place=ahead + 1)
+        if execution.is_entrusted:
+            return Waiting(awaited=Awaited.REPORT)
+        return Waiting(awaited=Awaited.ENGINE) if execution.started_at is None else None

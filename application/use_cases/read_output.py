@@ -1,0 +1,67 @@
+import base64
+import json
+from dataclasses import dataclass
+from threading import BoundedSemaphore
+
+from application.errors import Conflict, NotFound
+from application.ports.job_queries import JobQueries
+from application.ports.object_store import ObjectStore
+from application.ports.output_feed import Stream
+from domain.execution import ExecutionResult
+from domain.values import ExecutionId, JobId, ObjectKey
+
+# A log is a JSON document that is read whole; so many at once bound the memory that this takes.
+_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedOutput:
+    """All that a program wrote to one stream. It never changes: the execution's id tells it from others."""
+
+    execution_id: ExecutionId
+    data: bytes
+
+
+class ReadOutput:
+    """Read what a program wrote to one stream, byte for byte, after it has ended."""
+
+    def __init__(self, queries: JobQueries, log_store: ObjectStore, max_bytes: int) -> None:
+        self._queries = queries
+        self._log_store = log_store
+        self._max_bytes = max_bytes
+        self._reading = BoundedSemaphore(_AT_ONCE)
+
+    def __call__(self, job_id: JobId, stream: Stream) -> ArchivedOutput:
+        """Return the output of the job's latest execution.
+
+        Raises:
+            NotFound: There is no such job, it never ran, or its log is gone.
+            Conflict: It has not ended.
+            Unprocessable: The log is larger than what is read at once.
+        """
+        details = self._queries.details(job_id)
+        if details is None:
+            raise NotFound("job", job_id)
+        if not details.job.status.is_terminal:
+            raise Conflict("the job has not ended; follow its output until it has")
+        execution = details.executions[-1] if details.executions else None
+        if execution is None or execution.result is None:
+            raise NotFound("output of job", job_id)
+        return ArchivedOutput(execution.id, self._data(job_id, execution.result, stream))
+
+    def _data(self, job_id: JobId, result: ExecutionResult, stream: Stream) -> bytes:
+        if result.log_key is not None:
+            return self._archived(job_id, result.log_key, stream)
+        output = result.stdout if stream is Stream.STDOUT else result.stderr
+        if output.truncated:
+            raise NotFound("log of job", job_id)
+        return output.text.encode()
+
+    def _archived(self, job_id: JobId, log_key: ObjectKey, stream: Stream) -> bytes:
+        with self._reading:
+            try:
+                log = json.loads(self._log_store.get(log_key, self._max_bytes))
+            except NotFound:
+                raise NotFound("log of job", job_id) from None
+            exact = log.get(f"{stream}_base64")
+            return base64.b64decode(exact) if exact is not None else log[stream].encode()

@@ -1,0 +1,120 @@
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from application.ports.dashboard_queries import COUNTED_UP_TO, EndedJob
+from domain.job import Job
+from domain.job_lifecycle import JobStatus
+from domain.values import JobId
+from tests.support.samples import (
+    LATER,
+    NOW,
+    a_claimed_job,
+    a_job,
+    a_project,
+    a_running_job,
+    a_spec,
+    cancel,
+    end,
+)
+
+HOUR = timedelta(hours=1)
+
+
+def test_an_empty_project_has_no_activity(store):
+    project = a_project(store)
+
+    activity = store.dashboard.activity(project.id, [NOW - HOUR, NOW])
+
+    assert set(activity.counts.values()) == {0}
+    assert list(activity.recent) == [0]
+
+
+def test_jobs_are_counted_by_status_and_by_hour(store):
+    a_job(store, now=NOW - 2 * HOUR)
+    a_running_job(store, now=NOW - HOUR)
+    end(store, a_running_job(store, now=NOW)[0], JobStatus.FAILED)
+    a_job(store, project="another", now=NOW)
+
+    activity = store.dashboard.activity(
+        a_project(store).id, [NOW - 2 * HOUR, NOW - HOUR, NOW, NOW + timedelta(seconds=1)]
+    )
+
+    assert {status: count for status, count in activity.counts.items() if count} == {
+        JobStatus.PENDING: 1,
+        JobStatus.RUNNING: 1,
+        JobStatus.FAILED: 1,
+    }
+    assert list(activity.recent) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"], indirect=True)
+def test_counting_stops_at_the_bound(store):
+    project = a_project(store)
+
+    def work(transaction):
+        for number in range(COUNTED_UP_TO + 5):
+            job_id = JobId(_uuid(number))
+            transaction.jobs.add(Job.submit(job_id, project.id, a_spec(), NOW)[0])
+
+    store.run(work)
+
+    assert store.dashboard.activity(project.id, []).counts[JobStatus.PENDING] == COUNTED_UP_TO
+
+
+def test_an_empty_queue_has_no_oldest(store):
+    queue = store.dashboard.queue()
+
+    assert (queue.waiting, queue.claimed, queue.oldest_waits_since) == (0, 0, None)
+
+
+def test_the_queue_is_what_waits_and_what_is_claimed(store):
+    a_claimed_job(store)
+    a_running_job(store, now=LATER)
+    a_running_job(store, now=NOW)
+
+    queue = store.dashboard.queue()
+
+    assert (queue.waiting, queue.claimed, queue.oldest_waits_since) == (2, 1, NOW)
+
+
+def test_ahead_of_an_execution_are_the_more_urgent_and_the_older(store):
+    _job, execution = a_running_job(store, now=LATER)
+    a_running_job(store, now=NOW)
+    a_running_job(store, now=LATER + HOUR, priority=9)
+    a_running_job(store, now=NOW, priority=1)
+    a_running_job(store, now=LATER + HOUR)
+
+    assert store.dashboard.executions_ahead(execution) == 2
+
+
+def test_two_of_the_same_moment_have_different_places(store):
+    _one, first = a_running_job(store)
+    _two, second = a_running_job(store)
+
+    assert {store.dashboard.executions_ahead(first), store.dashboard.executions_ahead(second)} == {0, 1}
+
+
+def test_ended_jobs_are_those_that_ran_and_ended_since_a_time(store):
+    a_job(store)
+    cancel(store, a_job(store))
+    end(store, a_running_job(store, now=NOW - HOUR)[0], JobStatus.SUCCESS)
+    end(store, a_running_job(store, now=NOW)[0], JobStatus.TIMEOUT)
+
+    ended = store.dashboard.ended(NOW, 10)
+
+    assert list(ended) == [
+        EndedJob(status=JobStatus.TIMEOUT, requested_at=NOW, claimed_at=None, completed_at=LATER)
+    ]
+
+
+def test_of_many_ended_jobs_the_newest_are_told(store):
+    end(store, a_running_job(store, now=NOW)[0], JobStatus.SUCCESS)
+    end(store, a_running_job(store, now=LATER)[0], JobStatus.FAILED)
+
+    assert [job.status for job in store.dashboard.ended(NOW, 1)] == [JobStatus.FAILED]
+
+
+def _uuid(number):
+    return UUID(int=number + 1)
