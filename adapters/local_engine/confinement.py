@@ -37,9 +37,13 @@ class Confinement(ABC):
         """Make a program's place ready, for as long as the context lasts."""
 
     @abstractmethod
-    def check(self) -> None:
-        """Find out whether this machine can confine programs so.
+    def open(self) -> None:
+        """Make ready to confine programs.
 
         Raises:
-            DependencyUnavailable: It cannot; the message says why and what to do.
+            DependencyUnavailable: This machine cannot; the message says why and what to do.
         """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what was made ready, once no program is left."""

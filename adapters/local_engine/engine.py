@@ -5,11 +5,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
 
+from adapters.local_engine.bubblewrap import Bubblewrap
 from adapters.local_engine.capture import CapturedOutput
 from adapters.local_engine.confinement import Confinement, Launch
 from adapters.local_engine.files import sealed_file
 from adapters.local_engine.plain_child import PlainChild
-from adapters.local_engine.program import Program, compose
+from adapters.local_engine.program import NOTHING, Program, compose
 from adapters.local_engine.running import Running
 from adapters.local_engine.supervisor.protocol import Event
 from adapters.local_engine.supervisor_process import SupervisorProcess
@@ -26,15 +27,23 @@ from application.ports.execution_engine import (
     LanguageSupport,
 )
 from application.ports.object_store import ObjectStore
-from application.ports.output_feed import Stream
+from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import ExecutionResult
-from domain.job_lifecycle import Reason
+from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId, JobId
 
 _MIB = 1 << 20
+_ROOT = Path(__file__).parents[2]
 _NOT_ISOLATED = (
     "programs are NOT isolated: they run as this service's user, read its files and reach its network; "
     "for development only"
+)
+
+_CANNOT_ISOLATE = (
+    "this machine does not let programs be isolated. It takes user namespaces: in a container, allow them "
+    "(Docker: --security-opt seccomp=unconfined --security-opt apparmor=unconfined --cap-add SYS_ADMIN); AWS "
+    "Fargate has none, so use another launch type or an HTTP engine there. SERVICE_SERVER_SANDBOX=off runs "
+    "programs without isolation, for development."
 )
 
 _log = logging.getLogger("service_server.local_engine")
@@ -49,6 +58,7 @@ class LocalEngine(ExecutionEngine):
         inline_output_bytes: How much of each stream a result holds.
         build_timeout_ms: How long a compiler may take.
         max_code_bytes: How large the code may be.
+        isolated: Whether programs are kept in boxes; if not, they are ordinary child processes.
     """
 
     def __init__(
@@ -59,15 +69,18 @@ class LocalEngine(ExecutionEngine):
         inline_output_bytes: int = 65_536,
         build_timeout_ms: int = 30_000,
         max_code_bytes: int = 16 * _MIB,
+        isolated: bool = False,
     ) -> None:
         self._code_store = code_store
+        self._work_directory = work_directory
         self._inline_output_bytes = inline_output_bytes
         self._build_timeout_ms = build_timeout_ms
         self._max_code_bytes = max_code_bytes
-        self._area = WorkArea(work_directory)
         self._supervisor = SupervisorProcess()
         self._toolchains = Toolchains()
-        self._confinement: Confinement = PlainChild(self._area)
+        self._confinement: Confinement = (
+            Bubblewrap(hidden=(_ROOT, work_directory)) if isolated else PlainChild(WorkArea(work_directory))
+        )
         self._lock = Lock()
         self._running: dict[ExecutionId, Running] = {}
         self._is_open = False
@@ -83,13 +96,15 @@ class LocalEngine(ExecutionEngine):
         Raises:
             DependencyUnavailable: Programs cannot be run here; the message says what to do.
         """
-        self._confinement.check()
         try:
-            self._area.open()
-            self._supervisor.start()
+            self._work_directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DependencyUnavailable("engine", f"it cannot start: {error.strerror}") from error
+            raise DependencyUnavailable("engine", f"no work directory: {error.strerror}") from error
+        self._confinement.open()
         self._is_open = True
+        self.check()
+        if self._confinement.is_isolated:
+            self._try_out()
         self._toolchains.start()
         description = self.describe()
         if description.warning:
@@ -98,10 +113,10 @@ class LocalEngine(ExecutionEngine):
             _log.info("limit %s: %s", limit, how)
 
     def stop(self) -> None:
-        """Kill every program and let go of everything."""
+        """Kill every program and let go of everything. An engine that was not started is no error."""
         self._is_open = False
         self._supervisor.close()
-        self._area.close()
+        self._confinement.close()
 
     def describe(self) -> EngineDescription:
         """Say what confines programs, and how each limit is enforced."""
@@ -162,6 +177,18 @@ class LocalEngine(ExecutionEngine):
             with self._lock:
                 del self._running[execution_id]
 
+    def _try_out(self) -> None:
+        """Run a program that does nothing.
+
+        Raises:
+            DependencyUnavailable: This machine does not let programs be isolated.
+        """
+        with self._run(NOTHING, "", Running(), _Nobody(), None) as report:
+            if report.result.status is not JobStatus.SUCCESS:
+                self.stop()
+                said = report.result.error_message or ""
+                raise DependencyUnavailable("engine", f"{_CANNOT_ISOLATE} {said}")
+
     def _run(
         self,
         program: Program,
@@ -172,7 +199,7 @@ class LocalEngine(ExecutionEngine):
     ) -> EngineReport:
         with ExitStack() as on_failure:
             output = CapturedOutput(
-                program.limits.output_mb * _MIB, self._inline_output_bytes, self._area.path
+                program.limits.output_mb * _MIB, self._inline_output_bytes, self._work_directory
             )
             on_failure.callback(output.close)
             with self._confinement.prepare(program, self._build_timeout_ms) as launch:
@@ -186,6 +213,7 @@ class LocalEngine(ExecutionEngine):
                     stdout=output.stdout.output(),
                     stderr=output.stderr.output(),
                     output_bytes=output.used,
+                    has_build=bool(program.build),
                     build_timeout_ms=self._build_timeout_ms,
                     cancelled_after_ms=running.milliseconds_since_cancel(),
                     out_of_memory=out_of_memory,
@@ -214,6 +242,16 @@ class LocalEngine(ExecutionEngine):
             handed_over.close()
             (stdout, _), (stderr, _) = pipes
             return running.follow(lifeline, {stdout: output.stdout, stderr: output.stderr}, output, observer)
+
+
+class _Nobody(ExecutionObserver):
+    """Is not interested."""
+
+    def started(self) -> None:
+        """Do nothing."""
+
+    def output(self, chunk: OutputChunk) -> None:
+        """Do nothing."""
 
 
 def _failure(reason: Reason, message: str) -> EngineReport:

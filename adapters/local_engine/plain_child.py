@@ -4,8 +4,10 @@ from contextlib import contextmanager
 
 from adapters.local_engine.confinement import Confinement, Launch
 from adapters.local_engine.program import Program
+from adapters.local_engine.stages import staged
 from adapters.local_engine.supervisor.protocol import Order
 from adapters.local_engine.work_area import WorkArea
+from application.errors import DependencyUnavailable
 
 
 class PlainChild(Confinement):
@@ -31,8 +33,9 @@ class PlainChild(Confinement):
         """Say which limits an ordinary child process can have."""
         return {
             "timeout_ms": "supervisor: the process group is killed",
-            "cpu_time_ms": "RLIMIT_CPU: of each process, in whole seconds",
-            "memory_mb": "RLIMIT_AS: of each process; the heap's size for Node.js, TypeScript, Java and Go",
+            "cpu_time_ms": "supervisor: measured, of the whole tree; RLIMIT_CPU a second later",
+            "memory_mb": "supervisor: measured 20 times a second, of the whole tree; RLIMIT_AS or the "
+            "runtime's own option, of each process",
             "processes": "not enforced",
             "open_files": "RLIMIT_NOFILE: of each process",
             "file_size_mb": "RLIMIT_FSIZE",
@@ -50,14 +53,31 @@ class PlainChild(Confinement):
                 source.write(program.code)
             yield Launch(
                 Order(
-                    argv=program.argv,
+                    argv=staged(program.build, program.run, program.rlimits)
+                    if program.build
+                    else program.run,
                     env={"HOME": str(directory), "TMPDIR": str(directory), **program.env},
                     directory=str(directory),
                     timeout_ms=program.limits.timeout_ms,
-                    build_timeout_ms=build_timeout_ms if program.has_build else None,
-                    rlimits=program.build_rlimits if program.has_build else program.rlimits,
+                    cpu_time_ms=program.limits.cpu_time_ms,
+                    memory_mb=program.limits.memory_mb,
+                    processes=program.limits.processes,
+                    build_timeout_ms=build_timeout_ms if program.build else None,
+                    rlimits=program.first_rlimits,
+                    samples_memory=True,
+                    announces_start=bool(program.build),
                 )
             )
 
-    def check(self) -> None:
-        """Nothing is needed that the operating system may lack."""
+    def open(self) -> None:
+        """Make the directory of private directories."""
+        try:
+            self._area.open()
+        except OSError as error:
+            raise DependencyUnavailable(
+                "engine", f"its work directory cannot be used: {error.strerror}"
+            ) from error
+
+    def close(self) -> None:
+        """Remove it."""
+        self._area.close()

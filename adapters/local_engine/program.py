@@ -1,20 +1,18 @@
-"""From a request and a row of the table to a command line."""
+"""From a request and a row of the table to command lines."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.local_engine import java_source
-from adapters.local_engine.supervisor.protocol import STAGE_DESCRIPTOR
 from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain
 from application.ports.execution_engine import ExecutionRequest
-from domain.limits import Limits
+from domain.limits import STANDARD_LIMITS, Limits
 
 _MIB = 1 << 20
 # The rest of a process's memory is the runtime's own, beside the heap.
 _HEAP_SHARE = 0.75
-# What shells call limits in `ulimit`, and how many of a limit's units make one of theirs.
-_ULIMITS = {"CPU": ("t", 1), "AS": ("v", 1024), "FSIZE": ("f", 512), "NOFILE": ("n", 1)}
+# What a compiler may use, whatever the program's own limits are.
+_BUILD_RLIMITS = {"CPU": (60, 61), "FSIZE": (256 * _MIB,) * 2, "NOFILE": (1024,) * 2, "CORE": (0, 0)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,20 +22,38 @@ class Program:
     Attributes:
         source: The name of the source file.
         code: Its content.
-        argv: What starts it; a build, if there is one, comes first in it.
-        has_build: Whether there is a build, which announces its end at STAGE_DESCRIPTOR.
-        build_rlimits: The limits that the build starts with; the program's follow by itself.
-        rlimits: The limits of each of the program's processes.
+        build: The compiler's command line; empty if there is nothing to build.
+        run: The program's command line.
+        view: Patterns of what its runtime has to see beside the system's libraries.
+        rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
     """
 
     source: str
     code: bytes
-    argv: Sequence[str]
+    build: Sequence[str]
+    run: Sequence[str]
     env: Mapping[str, str]
+    view: Sequence[str]
     limits: Limits
     rlimits: Mapping[str, tuple[int, int]]
-    build_rlimits: Mapping[str, tuple[int, int]]
-    has_build: bool
+
+    @property
+    def first_rlimits(self) -> Mapping[str, tuple[int, int]]:
+        """The limits to start with: those of the build, if there is one."""
+        return _BUILD_RLIMITS if self.build else self.rlimits
+
+
+# What finds out whether programs can be run at all.
+NOTHING = Program(
+    source="nothing",
+    code=b"",
+    build=(),
+    run=("/bin/true",),
+    env={},
+    view=(),
+    limits=STANDARD_LIMITS.resolve({}),
+    rlimits={},
+)
 
 
 def compose(
@@ -46,17 +62,15 @@ def compose(
     """Fill in a row of the table for a request."""
     spec = request.spec
     names = _names(toolchain, executables, spec.limits, code)
-    run = [*_fill(toolchain.run, names), *spec.args]
-    rlimits = _rlimits(spec.limits, toolchain.memory)
     return Program(
         source=names["source"],
         code=code,
-        argv=_staged(_fill(toolchain.build, names), run, rlimits) if toolchain.build else run,
+        build=_fill(toolchain.build, names),
+        run=[*_fill(toolchain.run, names), *spec.args],
         env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **spec.env},
+        view=toolchain.view,
         limits=spec.limits,
-        rlimits=rlimits,
-        build_rlimits=_BUILD_RLIMITS,
-        has_build=bool(toolchain.build),
+        rlimits=_rlimits(spec.limits, toolchain.memory),
     )
 
 
@@ -74,8 +88,9 @@ def _fill(template: Sequence[str], names: Mapping[str, str]) -> list[str]:
 
 
 def _rlimits(limits: Limits, memory: str) -> Mapping[str, tuple[int, int]]:
-    """Write limits as setrlimit(2) takes them, which knows processor time in whole seconds."""
-    seconds = -(-limits.cpu_time_ms // 1000)
+    # Processor time is measured, to the hundredth of a second and of the whole tree; should that fail, this
+    # ends each process a second later.
+    seconds = -(-limits.cpu_time_ms // 1000) + 1
     values = {
         "CPU": (seconds, seconds + 1),
         "FSIZE": (limits.file_size_mb * _MIB,) * 2,
@@ -83,27 +98,3 @@ def _rlimits(limits: Limits, memory: str) -> Mapping[str, tuple[int, int]]:
         "CORE": (0, 0),
     }
     return values | {"AS": (limits.memory_mb * _MIB,) * 2} if memory == "address_space" else values
-
-
-_BUILD_RLIMITS = {"CPU": (60, 61), "FSIZE": (256 * _MIB,) * 2, "NOFILE": (1024,) * 2, "CORE": (0, 0)}
-
-
-def _staged(build: Sequence[str], run: Sequence[str], rlimits: Mapping[str, tuple[int, int]]) -> list[str]:
-    """Write a command line that builds, says so, lowers its limits, and becomes the program.
-
-    The script is made of our own table's words; the program's command line follows as its arguments, which
-    no shell reads.
-    """
-    limits = [
-        f"ulimit -{_ULIMITS[name][0]} {soft // _ULIMITS[name][1]}"
-        for name, (soft, _) in rlimits.items()
-        if name in _ULIMITS
-    ]
-    script = [
-        f"{shlex.join(build)} >&2 {STAGE_DESCRIPTOR}>&- || exit",
-        f"times >&{STAGE_DESCRIPTOR}",
-        f"exec {STAGE_DESCRIPTOR}>&-",
-        *limits,
-        'exec "$@"',
-    ]
-    return ["/bin/sh", "-c", "\n".join(script), "sh", *run]

@@ -11,8 +11,6 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
 
 _MIB = 1 << 20
-# RLIMIT_CPU goes by ticks, the figures by nanoseconds.
-_CPU_TOLERANCE_MS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +28,15 @@ class Observed:
     stdout: Output
     stderr: Output
     output_bytes: int
+    has_build: bool
     build_timeout_ms: int
     cancelled_after_ms: int | None = None
     out_of_memory: str | None = None
 
     @property
     def memory_mb(self) -> int:
-        """The peak of memory, rounded up."""
-        return -(-self.event.memory_kb // 1024)
+        """The peak of memory that is known, of one process or of all of them, rounded up."""
+        return -(-max(self.event.memory_kb, self.event.tree_memory_kb) // 1024)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +92,13 @@ def _not_started(seen: Observed) -> Cause | None:
     return _failed(Reason.ENGINE_ERROR, f"The program could not be started: {seen.event.error}.")
 
 
-def _not_built(seen: Observed) -> Cause | None:
-    if seen.event.built:
+def _not_announced(seen: Observed) -> Cause | None:
+    if seen.event.announced:
         return None
-    if seen.event.timed_out:
+    if not seen.has_build:
+        words = seen.stderr.text.strip().splitlines()[-1:]
+        return _failed(Reason.ENGINE_ERROR, " ".join(["The program's box could not be made.", *words]))
+    if seen.event.limit == "timeout_ms":
         message = f"The code could not be built within {seen.build_timeout_ms} ms."
     else:
         message = "The code could not be built; stderr has the compiler's words."
@@ -114,7 +116,7 @@ def _output(seen: Observed) -> Cause | None:
 
 
 def _wall_time(seen: Observed) -> Cause | None:
-    if not seen.event.timed_out:
+    if seen.event.limit != "timeout_ms":
         return None
     allowed = seen.limits.timeout_ms
     hit = LimitHit("timeout_ms", seen.event.wall_ms, allowed)
@@ -124,8 +126,7 @@ def _wall_time(seen: Observed) -> Cause | None:
 
 def _cpu_time(seen: Observed) -> Cause | None:
     allowed = seen.limits.cpu_time_ms
-    killed = seen.event.signal in {signal.SIGXCPU, signal.SIGKILL}
-    if not killed or seen.event.cpu_ms < allowed - _CPU_TOLERANCE_MS:
+    if seen.event.limit != "cpu_time_ms" and seen.event.signal != signal.SIGXCPU:
         return None
     hit = LimitHit("cpu_time_ms", seen.event.cpu_ms, allowed)
     return _failed(
@@ -135,11 +136,20 @@ def _cpu_time(seen: Observed) -> Cause | None:
 
 def _memory(seen: Observed) -> Cause | None:
     said = seen.out_of_memory and re.search(seen.out_of_memory, seen.stderr.text, re.MULTILINE)
-    if not said or seen.event.exit_code == 0:
+    refused = said and seen.event.exit_code != 0
+    if not refused and seen.event.limit != "memory_mb":
         return None
     allowed = seen.limits.memory_mb
     hit = LimitHit("memory_mb", seen.memory_mb, allowed)
     return _failed(Reason.MEMORY_LIMIT, f"The program needed more than the {allowed} MiB allowed.", hit)
+
+
+def _processes(seen: Observed) -> Cause | None:
+    if seen.event.limit != "processes" or seen.event.exit_code == 0:
+        return None
+    allowed = seen.limits.processes
+    message = f"The program wanted more than the {allowed} processes and threads allowed."
+    return _failed(Reason.PROCESS_LIMIT, message, LimitHit("processes", allowed + 1, allowed))
 
 
 def _signal(seen: Observed) -> Cause | None:
@@ -171,10 +181,11 @@ _RULES: tuple[Callable[[Observed], Cause | None], ...] = (
     _cancelled,
     _not_started,
     _output,
-    _not_built,
+    _not_announced,
     _wall_time,
     _cpu_time,
     _memory,
+    _processes,
     _signal,
     _exit,
 )

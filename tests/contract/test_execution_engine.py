@@ -20,6 +20,7 @@ from domain.values import ExecutionId, JobId, ObjectKey
 from tests.contract.engine_kit.cases import CASES, Case
 from tests.contract.engine_kit.harness import EVERYTHING, EngineUnderTest, Feature, Program, Recorder
 from tests.support.runner import FakeRunner, modern_form, runs
+from tests.support.sandbox import require_bubblewrap
 
 _MIB = 1 << 20
 _SOON_S = 10
@@ -39,13 +40,18 @@ def _memory(_store, _directory):
 
 
 @contextmanager
-def _local(store, directory):
-    engine = LocalEngine(store, directory)
+def _local(store, directory, *, isolated=False):
+    engine = LocalEngine(store, directory, isolated=isolated)
     engine.start()
     try:
         yield engine
     finally:
         engine.stop()
+
+
+def _isolated(store, directory):
+    require_bubblewrap()
+    return _local(store, directory, isolated=True)
 
 
 @contextmanager
@@ -62,7 +68,8 @@ def _http(store, _directory):
 
 _ENGINES = {
     "memory": (_memory, frozenset({Feature.CANCEL, Feature.LIVE_OUTPUT})),
-    "local": (_local, EVERYTHING),
+    "plain": (_local, EVERYTHING),
+    "isolated": (_isolated, EVERYTHING),
     "http": (_http, frozenset({Feature.RUNS_CODE, Feature.EXIT_CODE, Feature.WHOLE_OUTPUT})),
 }
 

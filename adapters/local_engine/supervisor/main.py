@@ -5,8 +5,10 @@ import os
 import socket
 import sys
 import time
+from itertools import count
 
 from adapters.local_engine.supervisor import processes
+from adapters.local_engine.supervisor.cgroups import Cgroup
 from adapters.local_engine.supervisor.protocol import MAX_DESCRIPTORS, Order
 from adapters.local_engine.supervisor.run import Run
 from adapters.local_engine.supervisor.watch import Watch
@@ -20,20 +22,21 @@ class Supervisor:
         self._watch = Watch()
         self._runs: list[Run] = []
         self._is_open = True
+        self._numbers = count()
+        self._old_cgroups: list[Cgroup] = []
         self._watch.add(control.fileno(), self._take_order)
 
     def serve(self) -> None:
         """Work until the engine is gone and every run has ended."""
         processes.adopt_orphans()
         while self._is_open or self._runs:
-            self._watch.wait(self._seconds_to_next_deadline())
+            self._watch.wait(self._seconds_to_next_look())
             now = time.monotonic()
             for run in list(self._runs):
-                if run.deadline <= now:
-                    run.time_out()
+                run.look(now)
 
-    def _seconds_to_next_deadline(self) -> float | None:
-        earliest = min((run.deadline for run in self._runs), default=float("inf"))
+    def _seconds_to_next_look(self) -> float | None:
+        earliest = min((run.next_look for run in self._runs), default=float("inf"))
         return None if earliest == float("inf") else max(0.0, earliest - time.monotonic())
 
     def _take_order(self) -> None:
@@ -44,7 +47,8 @@ class Supervisor:
         with os.fdopen(descriptors[0], "rb") as text:
             order = Order.decode(text.read())
         try:
-            self._runs.append(Run(order, descriptors[1:], self._watch, self._on_quiet))
+            name = f"run-{os.getpid()}-{next(self._numbers)}"
+            self._runs.append(Run(name, order, descriptors[1:], self._watch, self._on_quiet))
         except OSError:  # no process or descriptor is left: closing the life line tells the engine
             for descriptor in descriptors[1:]:
                 os.close(descriptor)
@@ -64,6 +68,13 @@ class Supervisor:
         if run.bury(self._strays()):
             self._runs.remove(run)
             run.finish()
+            self._remove_cgroups(run.cgroup)
+
+    def _remove_cgroups(self, latest: Cgroup | None) -> None:
+        """Remove the cgroup of a run, and those that the kernel was not ready to let go of before."""
+        if latest is not None:
+            self._old_cgroups.append(latest)
+        self._old_cgroups = [cgroup for cgroup in self._old_cgroups if not cgroup.remove()]
 
     def _strays(self) -> set[int]:
         sessions = {run.pid for run in self._runs if run.is_live}

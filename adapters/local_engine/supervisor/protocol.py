@@ -6,12 +6,20 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Self
 
-# Where a program that is built first announces that the build is over. Closed before the program starts.
+from adapters.local_engine.supervisor.cgroups import CgroupPlan
+
+# Where what comes before a program announces its start. Closed before the program can write to it.
 STAGE_DESCRIPTOR = 3
-# The order itself, the socket of the run, and the program's stdin, stdout and stderr.
-FIXED_DESCRIPTORS = 5
 MAX_DESCRIPTORS = 16
 MAX_EVENT_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scratch:
+    """A file system in memory, seen by one program only."""
+
+    size_mb: int
+    files: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,19 +32,37 @@ class Order:
         directory: Where it starts.
         timeout_ms: Wall time from the start, or from the end of the build if there is one.
         build_timeout_ms: Wall time of the build that `argv` begins with; None if there is none.
+        cpu_time_ms: Processor time of the whole tree, the build excluded.
+        memory_mb: Memory of the whole tree, if there is a cgroup or `samples_memory`.
+        build_memory_mb: The same during the build.
+        processes: How many there may be at once, if there is a cgroup.
         rlimits: Soft and hard limits by the names that setrlimit(2) gives them, without RLIMIT_.
         descriptors: The numbers at which the program inherits the further descriptors that were sent.
         user: The user and group id to become; None to stay who the supervisor is.
+        cgroup: Where to make a control group for the run.
+        samples_memory: Whether to look at the tree's memory from time to time, for want of a cgroup.
+        scratch: A file system of the program's own, to be mounted before anything else happens.
+        announces_start: Whether the program announces its start at STAGE_DESCRIPTOR, as a build always does.
+        exits_for_signals: Whether a shell stands in for the program, and says 128 + n for a signal n.
     """
 
     argv: Sequence[str]
     env: Mapping[str, str]
     directory: str
     timeout_ms: int
+    cpu_time_ms: int
+    memory_mb: int
+    processes: int
     build_timeout_ms: int | None = None
+    build_memory_mb: int = 0
     rlimits: Mapping[str, Sequence[int]] = field(default_factory=dict)
     descriptors: Sequence[int] = ()
     user: int | None = None
+    cgroup: CgroupPlan | None = None
+    samples_memory: bool = False
+    scratch: Scratch | None = None
+    announces_start: bool = False
+    exits_for_signals: bool = False
 
     def encode(self) -> bytes:
         """Write the order down."""
@@ -45,7 +71,10 @@ class Order:
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read an order."""
-        return cls(**json.loads(data))
+        fields = json.loads(data)
+        fields["cgroup"] = CgroupPlan(**fields["cgroup"]) if fields["cgroup"] else None
+        fields["scratch"] = Scratch(**fields["scratch"]) if fields["scratch"] else None
+        return cls(**fields)
 
 
 class EventKind(StrEnum):
@@ -61,22 +90,24 @@ class Event:
     """Something that happened to a run.
 
     Attributes:
-        built: Whether the build, if there is one, had succeeded.
-        timed_out: Whether wall time ran out.
+        announced: Whether the start was announced, if it was to be: else the build failed, or the box.
+        limit: The limit that was hit, by its name in `Limits`, as far as the supervisor can tell.
         wall_ms: How long the program ran, from its start to the end of its first process.
         cpu_ms: Processor time of all its processes, the build excluded.
         memory_kb: The largest resident set of any of its processes.
+        tree_memory_kb: The largest memory of all of them together; 0 if that is not known.
         error: Why it could not be started.
     """
 
     kind: EventKind
-    built: bool = True
-    timed_out: bool = False
+    announced: bool = True
+    limit: str | None = None
     exit_code: int | None = None
     signal: int | None = None
     wall_ms: int = 0
     cpu_ms: int = 0
     memory_kb: int = 0
+    tree_memory_kb: int = 0
     error: str = ""
 
     def encode(self) -> bytes:

@@ -71,7 +71,8 @@ CASES = (
     Case(
         name="gets its environment and little else",
         program=Program(
-            code="import os; print(os.environ['GREETING'], sorted(os.environ))", env={"GREETING": "hi there"}
+            code="import os; print(os.environ['GREETING'], sorted(os.environ.keys() - {'PWD'}))",
+            env={"GREETING": "hi there"},
         ),
         needs=_needs(Feature.ARGUMENTS),
         stdout="hi there ['GREETING', 'HOME', 'LANG', 'PATH', 'TMPDIR']\n",

@@ -1,0 +1,204 @@
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Lock
+
+from adapters.local_engine import seccomp
+from adapters.local_engine.cgroup_discovery import discover, remove
+from adapters.local_engine.confinement import Confinement, Launch
+from adapters.local_engine.files import sealed_file
+from adapters.local_engine.program import Program
+from adapters.local_engine.stages import staged
+from adapters.local_engine.supervisor.cgroups import CgroupPlan
+from adapters.local_engine.supervisor.protocol import Order, Scratch
+from adapters.local_engine.supervisor.scratch import MOUNT_POINT
+from adapters.local_engine.toolchains import SYSTEM_PATH
+from application.errors import DependencyUnavailable
+
+# User ids that systemd's list of assignments (UIDS-GIDS.md) leaves to nobody; one for each slot.
+_FIRST_USER = 60_578
+_USERS = 606
+_USER_INSIDE = 1000
+_BUILD_MEMORY_MB = 1024
+# The shell that stands in for the program, and bubblewrap outside.
+_OUR_PROCESSES = 2
+_HOME = "/box"
+_TEMPORARY = "/tmp"  # noqa: S108 - the box's own
+_ARGUMENTS, _FILTER, _SOURCE, _PASSWD = range(4, 8)
+
+_PASSWD_TEXT = f"box:x:{_USER_INSIDE}:{_USER_INSIDE}::{_HOME}:/bin/sh\n".encode()
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_ETC = ("/etc/ld.so.cache", "/etc/alternatives")
+
+_NAMESPACES = (
+    *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
+    *("--unshare-cgroup", "--new-session", "--die-with-parent", "--as-pid-1", "--clearenv"),
+    *("--cap-drop", "ALL", "--hostname", "box"),
+    *("--uid", str(_USER_INSIDE), "--gid", str(_USER_INSIDE)),
+)
+_DEVICES = ("--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev")
+_SCRATCH = (
+    *("--bind", f"{MOUNT_POINT}/box", _HOME),
+    *("--bind", f"{MOUNT_POINT}/tmp", _TEMPORARY),  # noqa: S108 - the box's own
+    *("--bind", f"{MOUNT_POINT}/shm", "/dev/shm"),  # noqa: S108 - the box's own
+)
+
+
+class Bubblewrap(Confinement):
+    """A box of namespaces made by bubblewrap, with a seccomp filter and, where there are cgroups, one each.
+
+    The program sees the system's libraries read-only, a directory in memory of its own, and nothing else.
+
+    Args:
+        hidden: Directories that no program may see even if they are among the system's.
+    """
+
+    def __init__(self, hidden: Sequence[Path]) -> None:
+        self._cgroups: CgroupPlan | None = None
+        self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
+        self._view = (*_system_view(), *_hide(hidden))
+        self._is_root = os.geteuid() == 0
+        self._lock = Lock()
+        self._slots: set[int] = set()
+        self._filter = b""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return "bubblewrap"
+
+    @property
+    def is_isolated(self) -> bool:
+        """It is."""
+        return True
+
+    def limits(self) -> Mapping[str, str]:
+        """Say how each limit is enforced on this machine."""
+        version = f"cgroup v{self._cgroups.version}" if self._cgroups else ""
+        return {
+            "timeout_ms": "supervisor: all processes are killed",
+            "cpu_time_ms": "supervisor: measured, of all processes; RLIMIT_CPU a second later",
+            "memory_mb": f"{version}: of all processes and the files in memory"
+            if version
+            else "supervisor: measured 20 times a second, of all processes; RLIMIT_AS or the runtime's own "
+            "option, of each process",
+            "processes": f"{version} and RLIMIT_NPROC" if version else "RLIMIT_NPROC in a user namespace",
+            "open_files": "RLIMIT_NOFILE: of each process",
+            "file_size_mb": "RLIMIT_FSIZE",
+            "disk_mb": "size of a tmpfs that all writable directories share",
+            "files": "inodes of that tmpfs",
+            "output_mb": "engine: all processes are killed",
+        }
+
+    def open(self) -> None:
+        """Build the filter, and find out what this machine has."""
+        if self._bwrap is None:
+            raise DependencyUnavailable(
+                "engine",
+                "programs cannot be isolated: bubblewrap is not installed ('apt-get install bubblewrap'); "
+                "SERVICE_SERVER_SANDBOX=off runs them without isolation, for development",
+            )
+        try:
+            self._filter = seccomp.build()
+        except KeyError as error:
+            raise DependencyUnavailable(
+                "engine", f"programs cannot be isolated: there is no seccomp filter for {error}"
+            ) from error
+        self._cgroups = discover()
+
+    def close(self) -> None:
+        """Remove the cgroups' directory."""
+        if self._cgroups is not None:
+            remove(self._cgroups)
+            self._cgroups = None
+
+    @contextmanager
+    def prepare(self, program: Program, build_timeout_ms: int) -> Iterator[Launch]:
+        """Write down what the box is made of. The supervisor and bubblewrap make it."""
+        limits = program.limits
+        with ExitStack() as stack:
+            slot = stack.enter_context(self._slot())
+            contents = {
+                _ARGUMENTS: b"\0".join(part.encode() for part in self._arguments(program)) + b"\0",
+                _FILTER: self._filter,
+                _SOURCE: program.code,
+                _PASSWD: _PASSWD_TEXT,
+            }
+            descriptors = [stack.enter_context(sealed_file("box", content)) for content in contents.values()]
+            argv = staged(program.build, program.run, program.rlimits, processes=limits.processes)
+            yield Launch(
+                Order(
+                    argv=[str(self._bwrap), "--args", str(_ARGUMENTS), "--", *argv],
+                    env={},
+                    directory="/",
+                    timeout_ms=limits.timeout_ms,
+                    cpu_time_ms=limits.cpu_time_ms,
+                    memory_mb=limits.memory_mb,
+                    processes=limits.processes + _OUR_PROCESSES,
+                    build_timeout_ms=build_timeout_ms if program.build else None,
+                    build_memory_mb=_BUILD_MEMORY_MB if program.build else 0,
+                    rlimits=self._without_address_space(program),
+                    descriptors=list(contents),
+                    user=_FIRST_USER + slot if self._is_root else None,
+                    cgroup=self._cgroups,
+                    samples_memory=self._cgroups is None,
+                    scratch=Scratch(size_mb=limits.disk_mb, files=limits.files),
+                    announces_start=True,
+                    exits_for_signals=True,
+                ),
+                descriptors,
+            )
+
+    def _arguments(self, program: Program) -> Iterator[str]:
+        yield from (*_NAMESPACES, *self._view)
+        for pattern in program.view:
+            for path in Path("/").glob(pattern.lstrip("/")):
+                yield from ("--ro-bind", str(path), str(path))
+        yield from (*_DEVICES, *_SCRATCH)
+        yield from ("--perms", "0644", "--file", str(_SOURCE), f"{_HOME}/{program.source}")
+        yield from ("--perms", "0644", "--file", str(_PASSWD), "/etc/passwd")
+        yield from ("--remount-ro", "/", "--seccomp", str(_FILTER), "--chdir", _HOME)
+        for name, value in {"HOME": _HOME, "TMPDIR": _TEMPORARY, **program.env}.items():
+            yield from ("--setenv", name, value)
+
+    def _without_address_space(self, program: Program) -> Mapping[str, tuple[int, int]]:
+        """Leave memory to the cgroup, if there is one, which counts what is used and not what is reserved."""
+        if self._cgroups is None:
+            return program.first_rlimits
+        return {name: limit for name, limit in program.first_rlimits.items() if name != "AS"}
+
+    @contextmanager
+    def _slot(self) -> Iterator[int]:
+        """Take the smallest number that no other run has.
+
+        Raises:
+            OSError: There are no more.
+        """
+        with self._lock:
+            slot = next(number for number in range(_USERS + 1) if number not in self._slots)
+            if slot == _USERS:
+                raise OSError(0, "every slot is taken")
+            self._slots.add(slot)
+        try:
+            yield slot
+        finally:
+            with self._lock:
+                self._slots.remove(slot)
+
+
+def _system_view() -> Iterator[str]:
+    for path in map(Path, (*_SYSTEM, *_ETC)):
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), str(path))
+        elif path.exists():
+            yield from ("--ro-bind", str(path), str(path))
+
+
+def _hide(directories: Sequence[Path]) -> Iterator[str]:
+    system = tuple(Path(name) for name in _SYSTEM)
+    for directory in directories:
+        if any(directory.resolve().is_relative_to(top) for top in system):
+            path = str(directory.resolve())
+            yield from ("--perms", "0000", "--size", "4096", "--tmpfs", path, "--remount-ro", path)

@@ -1,0 +1,93 @@
+"""Where on this machine this process may make cgroups."""
+
+import errno
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from adapters.local_engine.supervisor.cgroups import CgroupPlan
+
+_log = logging.getLogger("service_server.local_engine")
+_CONTROLLERS = ("memory", "pids")
+
+
+def discover(process: Path = Path("/proc/self"), name: str | None = None) -> CgroupPlan | None:
+    """Make a directory for the cgroups of runs under our own cgroup; None if that cannot be.
+
+    Args:
+        process: This process in /proc.
+        name: What the directory is to be called.
+    """
+    own = _own_directories(process)
+    name = name or f"service_server-{os.getpid()}"
+    try:
+        if all(controller in own for controller in _CONTROLLERS):
+            memory, pids = (own[controller] / name for controller in _CONTROLLERS)
+            for directory in {memory, pids}:
+                directory.mkdir(exist_ok=True)
+            return CgroupPlan(version=1, memory=str(memory), pids=str(pids))
+        if "" in own:
+            return _prepare_unified(own[""], name)
+    except OSError as error:
+        _log.info("no cgroups for programs: %s", error.strerror)
+    return None
+
+
+def remove(plan: CgroupPlan) -> None:
+    """Remove the directories, once the cgroups in them are gone."""
+    for directory in {plan.memory, plan.pids}:
+        try:
+            Path(directory).rmdir()
+        except OSError as error:
+            _log.info("left the cgroup %s: %s", directory, error.strerror)
+
+
+def _own_directories(process: Path) -> Mapping[str, Path]:
+    """Return the directory of our cgroup by controller; with version 2 there is one, under ''."""
+    mounts = _mounts(process)
+    own = {}
+    for line in (process / "cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            if controller in mounts:
+                root, mount = mounts[controller]
+                relative = os.path.relpath(path, root)
+                # A path outside of what is mounted here belongs to a parent that we cannot see.
+                own[controller] = mount if relative.startswith("..") else mount / relative
+    return own
+
+
+def _mounts(process: Path) -> Mapping[str, tuple[str, Path]]:
+    """Return by controller which part of its hierarchy is mounted, and where (proc(5), mountinfo)."""
+    found = {}
+    for line in (process / "mountinfo").read_text().splitlines():
+        before, _, after = line.partition(" - ")
+        root, mount = before.split()[3:5]
+        kind, _, options = after.split()[:3]
+        if kind == "cgroup2":
+            found[""] = (root, Path(mount))
+        elif kind == "cgroup":
+            found |= {option: (root, Path(mount)) for option in options.split(",")}
+    return found
+
+
+def _prepare_unified(own: Path, name: str) -> CgroupPlan | None:
+    """Give our cgroup's children the controllers; it must then have no process of its own itself."""
+    if not set(_CONTROLLERS) <= set((own / "cgroup.controllers").read_text().split()):
+        _log.info("no cgroups for programs: the memory and pids controllers are not delegated to us")
+        return None
+    wanted = " ".join(f"+{controller}" for controller in _CONTROLLERS)
+    try:
+        (own / "cgroup.subtree_control").write_text(wanted)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        leaf = own / f"{name}-main"
+        leaf.mkdir(exist_ok=True)
+        (leaf / "cgroup.procs").write_text("0")
+        (own / "cgroup.subtree_control").write_text(wanted)
+    runs = own / name
+    runs.mkdir(exist_ok=True)
+    (runs / "cgroup.subtree_control").write_text(wanted)
+    return CgroupPlan(version=2, memory=str(runs), pids=str(runs))

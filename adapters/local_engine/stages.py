@@ -1,0 +1,50 @@
+"""The few lines of shell between an order and a program: build, announce the start, become the program.
+
+They are made of our own table's words. The program's command line follows as the script's arguments, which
+no shell reads as its own.
+"""
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from adapters.local_engine.supervisor.protocol import STAGE_DESCRIPTOR
+
+_SHELL = "/bin/sh"
+# What `ulimit` calls a limit, and how many of the limit's units make one of its own (POSIX, dash(1)).
+_ULIMITS = {"CPU": ("t", 1), "AS": ("v", 1024), "FSIZE": ("f", 512), "NOFILE": ("n", 1)}
+
+
+def staged(
+    build: Sequence[str],
+    run: Sequence[str],
+    rlimits: Mapping[str, tuple[int, int]],
+    *,
+    processes: int | None = None,
+) -> list[str]:
+    """Write a command line that builds, announces the start and becomes the program.
+
+    Args:
+        build: The compiler's command line; empty if there is nothing to build.
+        run: The program's command line.
+        rlimits: What the limits are lowered to after a build.
+        processes: How many there may be. The shell then stays, as the first process of a process namespace
+            has to, and says 128 + n if the program is ended by signal n.
+    """
+    lines = []
+    if build:
+        lines += [f"{shlex.join(build)} >&2 {STAGE_DESCRIPTOR}>&- || exit", *_lowered(rlimits)]
+    lines += [f"echo >&{STAGE_DESCRIPTOR}", f"exec {STAGE_DESCRIPTOR}>&-"]
+    if processes is None:
+        lines.append('exec "$@"')
+    else:
+        # What the shell itself would say of a signal is no output of the program.
+        lines += [f"ulimit -p {processes + 1}", "exec 4>&2 2>/dev/null", '"$@" 2>&4 4>&-', "exit"]
+    return [_SHELL, "-c", "\n".join(lines), "sh", *run]
+
+
+def _lowered(rlimits: Mapping[str, tuple[int, int]]) -> list[str]:
+    return [
+        f"ulimit -{_ULIMITS[name][0]} {soft // _ULIMITS[name][1]}"
+        for name, (soft, _) in rlimits.items()
+        if name in _ULIMITS
+    ]

@@ -1,0 +1,114 @@
+"""A control group for each run: memory and processes of the whole tree, counted by the kernel."""
+
+import contextlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What one version of cgroups calls its files.
+
+    Attributes:
+        no_swap: The limit of memory and swap, or of swap, and what to write there; not every kernel has it.
+    """
+
+    memory_limit: str
+    memory_peak: str
+    memory_events: str
+    no_swap: str
+    swap_includes_memory: bool
+
+
+# Documentation/admin-guide/cgroup-v1/memory.rst and .../cgroup-v2.rst
+NAMES = {
+    1: Names(
+        "memory.limit_in_bytes",
+        "memory.max_usage_in_bytes",
+        "memory.oom_control",
+        "memory.memsw.limit_in_bytes",
+        swap_includes_memory=True,
+    ),
+    2: Names("memory.max", "memory.peak", "memory.events", "memory.swap.max", swap_includes_memory=False),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CgroupPlan:
+    """Where the cgroups of runs are made.
+
+    Attributes:
+        version: 1 or 2.
+        memory: The directory of the memory controller that is ours.
+        pids: The same of the pids controller: with version 2 the same directory.
+    """
+
+    version: int
+    memory: str
+    pids: str
+
+
+class Cgroup:
+    """The control group of one run."""
+
+    def __init__(self, plan: CgroupPlan, name: str, memory_bytes: int, processes: int) -> None:
+        self._names = NAMES[plan.version]
+        self._memory = Path(plan.memory, name)
+        self._pids = Path(plan.pids, name)
+        for directory in self.directories:
+            directory.mkdir()
+        self.limit_memory(memory_bytes)
+        (self._pids / "pids.max").write_text(str(processes))
+
+    @property
+    def directories(self) -> set[Path]:
+        """The directories that a process has to join."""
+        return {self._memory, self._pids}
+
+    def limit_memory(self, size: int) -> None:
+        """Set the limit of memory, and allow no swap beside it."""
+        (self._memory / self._names.memory_limit).write_text(str(size))
+        with contextlib.suppress(OSError):  # kernels that do not account for swap have no such file
+            swap = size if self._names.swap_includes_memory else 0
+            (self._memory / self._names.no_swap).write_text(str(swap))
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel had to kill one of the processes for memory."""
+        return self._count(self._memory / self._names.memory_events, "oom_kill") > 0
+
+    def ran_out_of_processes(self) -> bool:
+        """Whether a process could not start another because of the limit."""
+        return self._count(self._pids / "pids.events", "max") > 0
+
+    def peak_kb(self) -> int:
+        """Return the largest memory of all processes together, files in memory included."""
+        try:
+            return int((self._memory / self._names.memory_peak).read_text()) >> 10
+        except OSError:  # version 2 has it from Linux 5.19 on
+            return 0
+
+    def remove(self) -> bool:
+        """Remove the group; return whether that worked, which it does once its processes are reaped."""
+        for directory in self.directories:
+            try:
+                directory.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return False
+        return True
+
+    @staticmethod
+    def _count(path: Path, key: str) -> int:
+        rows: Mapping[str, str] = dict(line.split() for line in path.read_text().splitlines())
+        return int(rows.get(key, 0))
+
+
+def join(directories: set[Path]) -> None:
+    """Move this process into a group, before it is anyone else."""
+    for directory in directories:
+        descriptor = os.open(directory / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(descriptor, b"0")
+        os.close(descriptor)
