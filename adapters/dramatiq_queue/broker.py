@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import dramatiq
+from dramatiq.errors import Retry
 from dramatiq.middleware import Retries
-
-from application.errors import DependencyUnavailable
 
 # What a queue holds at most, so that hints which nobody takes cannot pile up. A message takes about half a
 # kilobyte, and its sender keeps what is refused.
 MAX_WAITING = 10_000
 MAX_DEAD = 1_000
 
-RETRIES_WHEN_UNAVAILABLE = 10
+MAX_RETRIES = 10
 MIN_BACKOFF_MS = 1_000
 MAX_BACKOFF_MS = 60_000
 
@@ -60,17 +59,15 @@ class InterruptibleConsumer(dramatiq.Consumer, ABC):
         """Return from the wait at once, now and from now on."""
 
 
-def retry_when_unavailable() -> Retries:
+def retries() -> Retries:
     """Build the only middleware that is used.
 
-    What fails because a dependency is away is tried again, with back-off; whatever else an actor raises
-    sends its message to the dead letters at once. Dramatiq's own limits of age and time are not used: the
-    limits of an execution are the engine's, and an exception raised inside a thread would break its leases.
+    An actor that raises Retry, because a dependency is away, is called again, with back-off. Whatever else
+    it raises sends its message to the dead letters at once. Dramatiq's own limits of age and time are not
+    used: the limits of an execution are the engine's, and a thread that is interrupted would lose its lease.
     """
     return Retries(
-        retry_when=lambda retries, error: (
-            isinstance(error, DependencyUnavailable) and retries < RETRIES_WHEN_UNAVAILABLE
-        ),
+        retry_when=lambda retries, error: isinstance(error, Retry) and retries < MAX_RETRIES,
         min_backoff=MIN_BACKOFF_MS,
         max_backoff=MAX_BACKOFF_MS,
     )

@@ -21,7 +21,7 @@ from adapters.dramatiq_queue.broker import (
     DeadMessage,
     InterruptibleConsumer,
     QueueBroker,
-    retry_when_unavailable,
+    retries,
 )
 from application.errors import DependencyUnavailable
 
@@ -41,7 +41,7 @@ class EmbeddedBroker(QueueBroker):
     """
 
     def __init__(self, max_waiting: int = MAX_WAITING, max_dead: int = MAX_DEAD) -> None:
-        super().__init__(middleware=[retry_when_unavailable()])
+        super().__init__(middleware=[retries()])
         self._max_waiting = max_waiting
         self._graves = _Graves(max_dead)
         self._declaring = RLock()

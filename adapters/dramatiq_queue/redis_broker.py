@@ -16,7 +16,7 @@ from adapters.dramatiq_queue.broker import (
     MAX_WAITING,
     DeadMessage,
     QueueBroker,
-    retry_when_unavailable,
+    retries,
 )
 from adapters.dramatiq_queue.redis_client import connect, redis_as_queue
 from adapters.dramatiq_queue.redis_consumer import RedisConsumer
@@ -52,7 +52,7 @@ class RedisQueueBroker(RedisBroker, QueueBroker):
     ) -> None:
         super().__init__(  # type: ignore[no-untyped-call]  # Dramatiq's is not typed
             client=connect(url),
-            middleware=[retry_when_unavailable()],
+            middleware=[retries()],
             namespace=NAMESPACE,
             heartbeat_timeout=HEARTBEAT_TIMEOUT_MS,
         )

@@ -4,14 +4,19 @@ A queue has one actor, of the queue's name. What is not routed here asks nobody 
 the event feed.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
 import dramatiq
+from dramatiq.errors import Retry
 
+from application.errors import DependencyUnavailable
 from application.messages import Message
 from domain.values import MessageId
+
+logger = logging.getLogger("service_server.queue")
 
 EXECUTIONS = "service_server.executions"
 COMPLETIONS = "service_server.completions"
@@ -47,6 +52,11 @@ def to_dramatiq(message: Message, queue: str) -> dramatiq.Message[None]:
 
 def _consumer(handler: Handler) -> Callable[..., None]:
     def consume(*, name: str, body: Mapping[str, Any], **others: object) -> None:
-        handler(Message(id=MessageId(UUID(str(others["id"]))), name=name, body=body))
+        message = Message(id=MessageId(UUID(str(others["id"]))), name=name, body=body)
+        try:
+            handler(message)
+        except DependencyUnavailable as error:
+            logger.warning("%s is to be tried again: %s", name, error)
+            raise Retry(str(error)) from error
 
     return consume

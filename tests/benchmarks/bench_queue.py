@@ -1,0 +1,146 @@
+"""How long a message takes from enqueue to start on an idle queue, and how many no-ops a second are handled.
+
+`python -m tests.benchmarks.bench_queue`: Dramatiq's own Redis broker, this service's, and the embedded one,
+by turns in one run on this machine, as ratios to the first.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from queue import Queue
+from threading import Event
+
+import dramatiq
+from dramatiq.brokers.redis import RedisBroker
+from rich.console import Console
+from rich.table import Table
+
+from adapters.dramatiq_queue.broker import QueueBroker
+from adapters.dramatiq_queue.embedded import EmbeddedBroker
+from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
+from adapters.dramatiq_queue.routes import EXECUTIONS, declare_actors, to_dramatiq
+from adapters.dramatiq_queue.worker import QueueWorker
+from application.messages import Message
+from tests.support.redis_server import redis_server
+from tests.support.work_messages import hint
+
+THREADS = 4
+ROUNDS = 2
+SAMPLES = 3
+# Long enough for a consumer that sleeps and looks again to have reached its longest sleep.
+IDLE_S = 1.0
+BACKLOG = 1_000
+STOCK = "Dramatiq's Redis broker"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured of one queue."""
+
+    latencies_ms: list[float]
+    rates: list[float]
+
+    @property
+    def latency_ms(self) -> float:
+        """The median from enqueue to start."""
+        return statistics.median(self.latencies_ms)
+
+    @property
+    def rate(self) -> float:
+        """Messages of a backlog that are handled in a second; the best round."""
+        return max(self.rates)
+
+
+class Handler:
+    """Does nothing but tell that a message has come, as long as the gate is open."""
+
+    def __init__(self) -> None:
+        self.started: Queue[float] = Queue()
+        self.gate = Event()
+        self.gate.set()
+
+    def __call__(self, _: Message) -> None:
+        self.gate.wait()
+        self.started.put(time.perf_counter())
+
+
+@contextmanager
+def stock(url: str, handler: Handler) -> Iterator[dramatiq.Broker]:
+    """Run Dramatiq's broker and worker as they come."""
+    broker = RedisBroker(url=url, namespace="stock", middleware=[])
+    declare_actors(broker, {"ExecutionRequested": handler})
+    worker = dramatiq.Worker(broker, worker_threads=THREADS)
+    worker.start()
+    yield broker
+    worker.stop(timeout=5_000)
+    broker.client.close()
+
+
+@contextmanager
+def ours(broker: QueueBroker, handler: Handler) -> Iterator[dramatiq.Broker]:
+    """Run one of this service's brokers with its worker."""
+    worker = QueueWorker(broker, {"ExecutionRequested": handler}, THREADS)
+    worker.start()
+    yield broker
+    worker.stop(timeout_s=5)
+    broker.close()
+
+
+def latency_ms(broker: dramatiq.Broker, handler: Handler) -> float:
+    """Return the time from enqueue to start on an idle queue."""
+    time.sleep(IDLE_S)
+    enqueued_at = time.perf_counter()
+    broker.enqueue(to_dramatiq(hint(), EXECUTIONS))
+    return (handler.started.get(timeout=60) - enqueued_at) * 1_000
+
+
+def rate(broker: dramatiq.Broker, handler: Handler) -> float:
+    """Return how many messages of a backlog are handled in a second."""
+    handler.gate.clear()
+    for number in range(BACKLOG):
+        broker.enqueue(to_dramatiq(hint(number=number), EXECUTIONS))
+    opened_at = time.perf_counter()
+    handler.gate.set()
+    last_at = max(handler.started.get(timeout=60) for _ in range(BACKLOG))
+    return BACKLOG / (last_at - opened_at)
+
+
+def run(url: str) -> Mapping[str, Figures]:
+    """Measure all queues by turns."""
+    starts: Mapping[str, Callable[[Handler], AbstractContextManager[dramatiq.Broker]]] = {
+        STOCK: lambda handler: stock(url, handler),
+        "ours on Redis": lambda handler: ours(RedisQueueBroker(url), handler),
+        "ours embedded": lambda handler: ours(EmbeddedBroker(), handler),
+    }
+    figures = {name: Figures([], []) for name in starts}
+    for _ in range(ROUNDS):
+        for name, start in starts.items():
+            handler = Handler()
+            with start(handler) as broker:
+                figures[name].latencies_ms.extend(latency_ms(broker, handler) for _ in range(SAMPLES))
+                figures[name].rates.append(rate(broker, handler))
+    return figures
+
+
+def show(figures: Mapping[str, Figures]) -> None:
+    """Print the figures and their ratios to Dramatiq's own broker."""
+    base = figures[STOCK]
+    table = Table("queue", "idle: enqueue to start", "quicker", "no-ops a second", "more")
+    for name, its in figures.items():
+        quicker, times = base.latency_ms / its.latency_ms, its.rate / base.rate
+        table.add_row(
+            name, f"{its.latency_ms:.2f} ms", f"{quicker:.1f}x", f"{its.rate:,.0f}", f"{times:.1f}x"
+        )
+    Console().print(table)
+
+
+def main() -> None:
+    """Start a Redis, measure, print, and end it."""
+    with redis_server() as server:
+        show(run(server.url))
+
+
+if __name__ == "__main__":
+    main()
