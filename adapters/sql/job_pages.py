@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.sql.mapping import EXECUTION_COLUMNS
+from adapters.sql.packing import packed
 from adapters.sql.tables import executions, job_tags, jobs, projects
 from application.views import JobFilter
 from domain.job_lifecycle import JobStatus
@@ -77,11 +78,12 @@ def page_parameters(wanted: JobFilter) -> dict[str, object]:
 
 
 @lru_cache(maxsize=512)
-def page_statement(shape: PageShape) -> sa.Select[tuple[Any, ...]]:
+def page_statement(shape: PageShape, *, is_packed: bool) -> sa.Select[tuple[Any, ...]]:
     """Build the statement for all filters of a shape; it is kept, for building costs more than running."""
     keys = _keys(shape).subquery("page")
+    columns = (*VIEW_COLUMNS, *_LISTED_EXECUTION)
     return (
-        sa.select(*VIEW_COLUMNS, *_LISTED_EXECUTION)
+        sa.select(*([packed(columns)] if is_packed else columns))
         .select_from(keys)
         .join(jobs, jobs.c.job_id == keys.c.job_id)
         .join(projects, projects.c.project_id == jobs.c.project_id)

@@ -52,6 +52,7 @@ class SqlJobQueries(JobQueries):
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = read_only(engine)
+        self._packs = engine.dialect.name != "sqlite"  # whose driver reads fields in C
 
     def status(self, job_id: JobId) -> JobStatusView | None:
         """Return where a job stands, or None if there is none of that id."""
@@ -88,8 +89,9 @@ class SqlJobQueries(JobQueries):
         """Return jobs, newest first."""
         if wanted.project_id is not None and wanted.project_id > MAX_ID:
             return []
-        statement = page_statement(PageShape.of(wanted))
-        return [_to_view(row) for row in self._rows(statement, page_parameters(wanted))]
+        statement = page_statement(PageShape.of(wanted), is_packed=self._packs)
+        rows = self._rows(statement, page_parameters(wanted))
+        return [_to_view(row[0] if self._packs else row) for row in rows]
 
     def _rows(self, statement: sa.Select[tuple[Any, ...]], parameters: Mapping[str, object]) -> Sequence[Any]:
         def read() -> Sequence[Any]:

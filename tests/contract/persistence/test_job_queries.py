@@ -6,7 +6,7 @@ from itertools import product
 from uuid import uuid4
 
 from application.views import Cursor, JobDetails, JobFilter, JobStatusView, JobView
-from domain.execution import ExecutionResult, Output
+from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
@@ -113,6 +113,22 @@ def test_a_list_shows_jobs_with_their_latest_executions_and_without_what_those_r
         JobView.of(ended_job, project, replace(ended, stdin=None)),
         JobView.of(job, project, second),
     ]
+
+
+def test_a_list_shows_texts_and_figures_exactly(store):
+    job, execution = a_running_job(store, tags={"a": "\"\\' %s"})
+    every_character = "".join(map(chr, (*range(0x180), 0x2028, 0xFEFF, 0xFFFD, 0xFFFF, 0x1F600, 0x10FFFF)))
+    usage = ResourceUsage(execution_time_ms=1 << 52, cpu_percent=0.1 + 0.2, memory_mb=10.0)
+    limit = LimitHit("memory_mb", 300, 256)
+    result = replace(
+        RESULT, stdout=Output.of(every_character), stderr=Output("", 0), resource=usage, limit=limit
+    )
+    store.run(lambda transaction: transaction.executions.end(execution.id, result, LATER))
+
+    (view,) = store.queries.page(JobFilter(limit=10))
+
+    assert view.execution.result == result
+    assert view.tags == job.spec.tags
 
 
 def test_a_job_of_a_deleted_project_can_still_be_read(store):

@@ -1,0 +1,35 @@
+from dataclasses import dataclass
+from typing import Any
+
+READ_ONLY = "service_server_read_only"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseOptions:
+    """How connections are made and kept. Times are seconds.
+
+    Attributes:
+        pool_size: How many connections a process has at most.
+        pool_timeout_s: How long a caller waits for one of them.
+        recycle_s: How old a connection grows.
+        lock_wait_s: How long a statement waits for a row that another transaction holds.
+        tls_ca: The file of the authority that signed the server's certificate; None means no TLS.
+    """
+
+    pool_size: int = 10
+    pool_timeout_s: float = 2.0
+    recycle_s: int = 1_800
+    connect_timeout_s: int = 2
+    read_timeout_s: int = 5
+    write_timeout_s: int = 5
+    lock_wait_s: int = 2
+    tls_ca: str | None = None
+
+    def for_engine(self) -> dict[str, Any]:
+        """Return what SQLAlchemy is told whatever the database. Values never appear in its messages."""
+        return {
+            "pool_size": self.pool_size,
+            "max_overflow": 0,
+            "pool_timeout": self.pool_timeout_s,
+            "hide_parameters": True,
+        }

@@ -1,0 +1,66 @@
+"""Many columns of a row as one.
+
+PyMySQL reads a row field by field in Python, which is most of what a list of a hundred jobs costs. As one JSON
+array, written by the database and read by Python's C decoder, the same row costs a quarter.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from adapters.sql.types import Guid, Json, UtcDateTime
+
+Parser = Callable[[Any], object]
+
+_LENGTH_WITHOUT_ZONE = len("2026-01-01T00:00:00.000000")
+
+
+def packed(columns: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[list[Any]]:
+    """Return the expression for a list of the columns' values, each as its own type would read it."""
+    parsers = tuple(
+        (index, _PARSERS[type(column.type)])
+        for index, column in enumerate(columns)
+        if type(column.type) in _PARSERS
+    )
+    return sa.func.json_array(*columns, type_=_Packed(parsers))
+
+
+class _Packed(TypeDecorator[list[Any]]):
+    """A JSON array whose values are parsed by their positions, as far as they need it."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def __init__(self, parsers: tuple[tuple[int, Parser], ...]) -> None:
+        super().__init__()
+        self.parsers = parsers
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> list[Any] | None:  # noqa: ARG002 (SQLAlchemy's)
+        """Read the values."""
+        if value is None:
+            return None
+        values: list[Any] = json.loads(value, strict=False)
+        for index, parse in self.parsers:
+            found = values[index]
+            if found is not None:
+                values[index] = parse(found)
+        return values
+
+
+def _parse_time(text: str) -> datetime:
+    return datetime.fromisoformat(text[:_LENGTH_WITHOUT_ZONE]).replace(tzinfo=UTC)
+
+
+_PARSERS: dict[type[Any], Parser] = {
+    Guid: UUID,
+    UtcDateTime: _parse_time,
+    Json: json.loads,
+    sa.Boolean: bool,
+    sa.Double: float,
+}

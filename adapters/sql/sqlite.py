@@ -1,0 +1,41 @@
+"""Connections to SQLite: one writer at a time, who begins as one, and readers whom it does not disturb."""
+
+import sqlite3
+
+import sqlalchemy as sa
+
+from adapters.sql.options import READ_ONLY, DatabaseOptions
+
+_BUSY_MS = 5_000
+# The time to wait for others' locks comes first, for the change to WAL needs one itself.
+_PRAGMAS = (
+    f"busy_timeout = {_BUSY_MS}",
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "foreign_keys = ON",
+)
+
+
+def create_engine(url: sa.URL, options: DatabaseOptions) -> sa.Engine:
+    """Build an engine for a database file."""
+    engine = sa.create_engine(
+        url,
+        poolclass=sa.QueuePool,
+        # None keeps Python's sqlite3 from beginning transactions by itself: `_begin` does.
+        connect_args={"isolation_level": None, "check_same_thread": False},
+        **options.for_engine(),
+    )
+    sa.event.listen(engine, "connect", _set_up)
+    sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_up(connection: sqlite3.Connection, _record: object) -> None:
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Take the write lock at once: a transaction that reads first and writes then would lose updates."""
+    is_read_only = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
