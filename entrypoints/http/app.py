@@ -8,6 +8,7 @@ from entrypoints.http import request_id
 from entrypoints.http.api_page import files_router, openapi_config
 from entrypoints.http.controllers.completions import CompletionsController
 from entrypoints.http.controllers.health import HealthController
+from entrypoints.http.controllers.history import HistoryController
 from entrypoints.http.controllers.jobs import JobsController
 from entrypoints.http.controllers.logs import LogsController
 from entrypoints.http.controllers.machines import MachinesController
@@ -28,6 +29,7 @@ _CONTROLLERS = (
     RunningController,
     JobsController,
     OutputController,
+    HistoryController,
     ProjectsController,
     LogsController,
     MachinesController,

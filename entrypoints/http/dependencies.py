@@ -4,6 +4,7 @@ from typing import Any
 from litestar.di import Provide
 
 from entrypoints.container import Container
+from entrypoints.http.live.event_stream import EventStreams
 from entrypoints.http.live.job_signals import JobSignals
 from entrypoints.http.live.job_waiter import JobWaiter
 from entrypoints.http.live.output_stream import OutputStreams
@@ -25,6 +26,11 @@ _USE_CASES = (
     "list_metric_names",
     "list_languages",
     "report_completion",
+    "get_timeline",
+    "read_output",
+    "describe_engine",
+    "summarize_projects",
+    "measure_outcomes",
     "check_health",
     "settings",
 )
@@ -51,10 +57,14 @@ def dependencies(container: Container, signals: JobSignals) -> Mapping[str, Prov
     def streams() -> OutputStreams:
         return OutputStreams(signals, container.get_job(), container.output_feed())
 
+    def event_streams() -> EventStreams:
+        return EventStreams(signals, container.get_job())
+
     return {
         **{name: provide(getattr(container, name)) for name in _USE_CASES},
         "presenter": provide(lambda: Presenter(container.log_store())),
         "waiter": provide(waiter),
         "streams": provide(streams),
+        "event_streams": provide(event_streams),
         "webhook_verifier": provide(lambda: verifier),
     }

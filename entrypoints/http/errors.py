@@ -16,6 +16,7 @@ from application.errors import Conflict, DependencyUnavailable, NotFound, Unproc
 from domain.errors import InvalidValue, TooLarge, TransitionRefused
 from entrypoints.http import faults
 from entrypoints.http.json_request import AnyRequest, UnreadableBody
+from entrypoints.http.ranges import RangeNotSatisfiable
 from entrypoints.http.request_id import request_id
 from entrypoints.http.schemas.problem import PROBLEM_JSON, Fault, Problem
 from entrypoints.http.webhook_signature import SignatureRefused
@@ -57,6 +58,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     MethodNotAllowedException: Kind(405, "method-not-allowed", "The method is not allowed here"),
     Conflict: Kind(409, "conflict", "The state forbids this"),
     TransitionRefused: Kind(409, "transition-refused", "The state forbids this"),
+    RangeNotSatisfiable: Kind(416, "range-not-satisfiable", "The range is not in the content"),
     SignatureRefused: Kind(401, "signature-refused", "The message is not signed as it must be"),
     DependencyUnavailable: Kind(503, "unavailable", "A part of the service is unavailable"),
     Exception: _INTERNAL,

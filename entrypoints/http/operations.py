@@ -16,6 +16,7 @@ _DETAILS: Mapping[int, str] = {
     404: "job '01890a5d-ac96-774b-bcce-b302099a8057' does not exist",
     409: "cannot execute a job that is RUNNING",
     413: "code: has 1048577 bytes; 1048576 are allowed",
+    416: "there are 13 bytes, and the range begins after them",
     422: "language: unsupported language; supported are python, node, java",
     500: "the service failed to answer; its log has the details under this request_id",
     503: "the database is unavailable: no answer",

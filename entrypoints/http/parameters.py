@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
-from litestar.params import PathParameter, QueryParameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from application.commands import ListJobsQuery
 from application.use_cases.list_jobs import DEFAULT_LIMIT, MAX_LIMIT
@@ -26,6 +26,10 @@ Wait: TypeAlias = Annotated[
         ge=0,
         description="Answer when the job has ended, or after this many seconds with what there is then.",
     ),
+]
+LastEventId: TypeAlias = Annotated[
+    str | None,
+    HeaderParameter(name="Last-Event-ID", description="The id of the last event that was seen."),
 ]
 _Limit: TypeAlias = Annotated[
     int,

@@ -4,6 +4,7 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
+from application.use_cases.describe_engine import DescribeEngine
 from application.use_cases.list_languages import ListLanguages
 from application.use_cases.list_metric_names import ListMetricNames
 from application.use_cases.read_cluster_metrics import MAX_MINUTES, ReadClusterMetrics
@@ -15,6 +16,8 @@ from entrypoints.http.schemas.others import (
     MetricNamesResponse,
     MetricPoint,
 )
+from entrypoints.http.schemas.timeline import EngineResponse
+from entrypoints.http.timeline_presenter import present_engine, present_language
 
 _Minutes = Annotated[
     int,
@@ -35,16 +38,18 @@ class MachinesController(Controller):
         self, list_languages: NamedDependency[SkipValidation[ListLanguages]]
     ) -> list[LanguageResponse]:
         """List languages, and whether they run here."""
-        return [
-            LanguageResponse(
-                name=support.language.name,
-                extension=support.language.extension,
-                available=support.is_available,
-                version=support.version,
-                unavailable_because=support.unavailable_because,
-            )
-            for support in list_languages()
-        ]
+        return [present_language(support) for support in list_languages()]
+
+    @get(
+        "/engine",
+        sync_to_thread=True,
+        **described(
+            "Get the engine", "What runs programs, how limits are enforced, and what waits.", problems=(503,)
+        ),
+    )
+    def engine(self, describe_engine: NamedDependency[SkipValidation[DescribeEngine]]) -> EngineResponse:
+        """Get the engine."""
+        return present_engine(describe_engine())
 
     @get(
         "/cloudwatch/{clusterName:str}",

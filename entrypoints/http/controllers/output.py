@@ -1,18 +1,23 @@
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated
 
-from litestar import Controller, get
+from litestar import Controller, Response, get
 from litestar.di import NamedDependency
-from litestar.params import HeaderParameter, SkipValidation
-from litestar.response import Stream
+from litestar.params import HeaderParameter, PathParameter, QueryParameter, SkipValidation
+from litestar.response import Stream as StreamResponse
 
+from application.ports.output_feed import Stream
 from application.use_cases.get_job import GetJob
+from application.use_cases.read_output import ReadOutput
+from domain.errors import InvalidValue
 from domain.values import parse_job_id
 from entrypoints.http.live.output_stream import OutputStreams
-from entrypoints.http.live.server_sent_events import MEDIA_TYPE
+from entrypoints.http.live.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
 from entrypoints.http.operations import described
-from entrypoints.http.parameters import JobIdInPath
+from entrypoints.http.parameters import JobIdInPath, LastEventId
 from entrypoints.http.presenter import Presenter
+from entrypoints.http.ranges import select_range
 
 _DESCRIPTION = """
 Server-sent events while the program runs; of one that has ended, what its result has inline.
@@ -23,10 +28,26 @@ Server-sent events while the program runs; of one that has ended, what its resul
   log has those.
 * `end` — where the job stands at last, as `GET /api/jobs/{jobId}/status` has it. The stream ends with it.
 
-To go on where a stream broke off, send the id of the last event as `Last-Event-ID`.
+To go on where a stream broke off, send the id of the last event as `Last-Event-ID`, or the `offset` that
+comes next. The offsets are also those of `GET /api/jobs/{jobId}/output/{stream}`.
 """
-# Proxies must pass events on as they come.
-_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_ARCHIVED = """
+What the program wrote to `stdout` or `stderr`, byte for byte, once it has ended: all of it, or the part that
+a `Range` header asks for (RFC 9110). The offsets are those of the events.
+"""
+_Offset = Annotated[
+    int,
+    QueryParameter(ge=0, description="Tell each stream from this byte on. A Last-Event-ID says it exactly."),
+]
+_StreamInPath = Annotated[str, PathParameter(description="`stdout` or `stderr`.")]
+_Range = Annotated[
+    str | None, HeaderParameter(name="Range", description="One range of bytes, such as `bytes=0-99`.")
+]
+_IfRange = Annotated[
+    str | None, HeaderParameter(name="If-Range", description="The ETag that the range was meant for.")
+]
+_PARTIAL = 206
+_PLAIN = "text/plain; charset=utf-8"
 
 
 class OutputController(Controller):
@@ -45,12 +66,52 @@ class OutputController(Controller):
         get_job: NamedDependency[SkipValidation[GetJob]],
         streams: NamedDependency[SkipValidation[OutputStreams]],
         presenter: NamedDependency[SkipValidation[Presenter]],
-        last_event_id: Annotated[
-            str | None,
-            HeaderParameter(name="Last-Event-ID", description="The id of the last event that was seen."),
-        ] = None,
-    ) -> Stream:
+        last_event_id: LastEventId = None,
+        offset: _Offset = 0,
+    ) -> StreamResponse:
         """Follow a job's output."""
         details = await asyncio.to_thread(get_job, parse_job_id(job_id))
-        events = streams.follow(details, presenter, last_event_id)
-        return Stream(events, media_type=MEDIA_TYPE, headers=_HEADERS)
+        events = streams.follow(details, presenter, last_event_id, offset)
+        return StreamResponse(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)
+
+    @get(
+        "/jobs/{jobId:str}/output/{stream:str}",
+        sync_to_thread=True,
+        media_type=_PLAIN,
+        **described("Read a job's output", _ARCHIVED, problems=(404, 409, 416, 422, 503)),
+    )
+    def read(
+        self,
+        job_id: JobIdInPath,
+        stream: _StreamInPath,
+        read_output: NamedDependency[SkipValidation[ReadOutput]],
+        range_header: _Range = None,
+        if_range: _IfRange = None,
+    ) -> Response[bytes]:
+        """Read a job's output."""
+        output = read_output(parse_job_id(job_id), _stream(stream))
+        tag = f'"{output.execution_id}-{stream}"'
+        size = len(output.data)
+        is_meant = if_range in {None, tag}
+        part = select_range(range_header if is_meant else None, size)
+        if part is None:
+            return _answer(output.data, tag, {})
+        return _answer(
+            output.data[part.begin : part.end], tag, {"Content-Range": part.content_range(size)}, _PARTIAL
+        )
+
+
+def _stream(name: str) -> Stream:
+    try:
+        return Stream(name)
+    except ValueError:
+        raise InvalidValue("stream", f"must be one of {', '.join(Stream)}") from None
+
+
+def _answer(data: bytes, tag: str, headers: Mapping[str, str], status_code: int = 200) -> Response[bytes]:
+    return Response(
+        data,
+        status_code=status_code,
+        media_type=_PLAIN,
+        headers={"Accept-Ranges": "bytes", "ETag": tag, "Cache-Control": "private, no-cache", **headers},
+    )

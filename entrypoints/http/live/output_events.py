@@ -40,17 +40,20 @@ class OutputTeller:
 
     Args:
         last_event_id: The id of the last event that the caller has seen; what it has is not told again.
+        offset: Where in each stream to begin, for a caller who does not say it by an event.
     """
 
-    def __init__(self, last_event_id: str | None) -> None:
+    def __init__(self, last_event_id: str | None, offset: int = 0) -> None:
         self.execution_id: ExecutionId | None = None
+        self._offset = offset
         self._told = dict.fromkeys(Stream, 0)
         self._resumed_id, self._resumed = _read_position(last_event_id)
 
     def turn_to(self, execution: Execution) -> bytes:
         """Tell of another execution from here on."""
         self.execution_id = execution.id
-        self._told = dict.fromkeys(Stream, 0)
+        self._told = dict.fromkeys(Stream, self._offset)
+        self._offset = 0  # of another attempt, the caller has nothing yet
         if str(execution.id) == self._resumed_id:
             self._told |= self._resumed
             return b""

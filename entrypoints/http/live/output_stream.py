@@ -31,10 +31,10 @@ class OutputStreams:
         self._output_feed = output_feed
 
     async def follow(
-        self, details: JobDetails, presenter: Presenter, last_event_id: str | None
+        self, details: JobDetails, presenter: Presenter, last_event_id: str | None, offset: int = 0
     ) -> AsyncIterator[bytes]:
         """Yield server-sent events about a job that stands as `details` say, or further by now."""
-        teller = OutputTeller(last_event_id)
+        teller = OutputTeller(last_event_id, offset)
         with self._signals.listen(details.job.id) as wakeup, _Followed(self._output_feed, wakeup) as followed:
             for delay in recheck_delays():
                 if wakeup.changed:

@@ -3,6 +3,8 @@
 import msgspec
 
 MEDIA_TYPE = "text/event-stream"
+# Proxies must pass events on as they come.
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 # Comments keep a connection alive through proxies that end those that are quiet.
 HEARTBEAT = b": alive\n\n"
 

@@ -1,0 +1,66 @@
+import asyncio
+
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+from litestar.response import Stream
+
+from application.use_cases.get_job import GetJob
+from application.use_cases.get_timeline import GetTimeline
+from domain.values import parse_job_id
+from entrypoints.http.live.event_stream import EventStreams
+from entrypoints.http.live.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
+from entrypoints.http.operations import described
+from entrypoints.http.parameters import JobIdInPath, LastEventId
+from entrypoints.http.presenter import Presenter
+from entrypoints.http.schemas.timeline import TimelineResponse
+from entrypoints.http.timeline_presenter import present_timeline
+
+_EVENTS = """
+Server-sent events: what has happened to the job, then what happens, in order.
+
+* `state` — a step, as `GET /api/jobs/{jobId}/timeline` has it among its `entries`.
+* `end` — where the job stands at last, as `GET /api/jobs/{jobId}/status` has it. The stream ends with it.
+
+To go on where a stream broke off, send the id of the last event as `Last-Event-ID`.
+"""
+
+
+class HistoryController(Controller):
+    """What happened to a job, and why it stands where it stands."""
+
+    tags = ("Jobs",)
+
+    @get(
+        "/jobs/{jobId:str}/timeline",
+        sync_to_thread=True,
+        **described(
+            "Get a job's timeline",
+            "Every step, who caused it and when; the limits in force and the one that was reached; what the "
+            "job waits for, and its place in the queue.",
+            problems=(404, 422, 503),
+        ),
+    )
+    def timeline(
+        self, job_id: JobIdInPath, get_timeline: NamedDependency[SkipValidation[GetTimeline]]
+    ) -> TimelineResponse:
+        """Get a job's timeline."""
+        return present_timeline(get_timeline(parse_job_id(job_id)))
+
+    @get(
+        "/jobs/{jobId:str}/events",
+        media_type=MEDIA_TYPE,
+        **described("Follow a job's state", _EVENTS, problems=(404, 422, 503)),
+    )
+    async def events(
+        self,
+        job_id: JobIdInPath,
+        get_job: NamedDependency[SkipValidation[GetJob]],
+        event_streams: NamedDependency[SkipValidation[EventStreams]],
+        presenter: NamedDependency[SkipValidation[Presenter]],
+        last_event_id: LastEventId = None,
+    ) -> Stream:
+        """Follow a job's state."""
+        details = await asyncio.to_thread(get_job, parse_job_id(job_id))
+        events = event_streams.follow(details, presenter, last_event_id)
+        return Stream(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)

@@ -1,0 +1,84 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+from application.errors import DependencyUnavailable
+from application.timeline import Entry, entries_of
+from application.use_cases.get_job import GetJob
+from application.views import JobDetails
+from domain.job_lifecycle import JobStatus
+from entrypoints.http.live.job_signals import JobSignals, Wakeup
+from entrypoints.http.live.rechecks import recheck_delays
+from entrypoints.http.live.server_sent_events import HEARTBEAT, event
+from entrypoints.http.presenter import Presenter, status_of
+from entrypoints.http.timeline_presenter import present_entry
+
+# A cancelled program's worker says that it has stopped it: how long that is waited for, and asked how often.
+_PROOF_S = 3.0
+_PROOF_EVERY_S = 0.25
+_NOTHING = (-1, -1)
+
+
+class EventStreams:
+    """Tells what happens to jobs, each step once and in order, from events and from the database."""
+
+    def __init__(self, signals: JobSignals, get_job: GetJob) -> None:
+        self._signals = signals
+        self._get_job = get_job
+
+    async def follow(
+        self, details: JobDetails, presenter: Presenter, last_event_id: str | None
+    ) -> AsyncIterator[bytes]:
+        """Yield server-sent events about a job that stands as `details` say, or further by now."""
+        told = read_position(last_event_id)
+        with self._signals.listen(details.job.id) as wakeup:
+            for delay in recheck_delays():
+                details = await self._read(details, wakeup)
+                news = [entry for entry in entries_of(details) if entry.position > told]
+                if news:
+                    told = news[-1].position
+                    yield b"".join(map(_state, news))
+                if details.job.status.is_terminal:
+                    break
+                if self._signals.is_closed:
+                    return
+                if not await wakeup.wait(delay):
+                    yield HEARTBEAT
+            details = await self._proven(details, wakeup)
+            news = [entry for entry in entries_of(details) if entry.position > told]
+            yield b"".join(map(_state, news)) + event("end", presenter.status(status_of(details)))
+
+    async def _read(self, known: JobDetails, wakeup: Wakeup) -> JobDetails:
+        wakeup.changed = False
+        try:
+            return await asyncio.to_thread(self._get_job, known.job.id)
+        except DependencyUnavailable:
+            return known
+
+    async def _proven(self, details: JobDetails, wakeup: Wakeup) -> JobDetails:
+        """Wait a moment for word that a cancelled program has been stopped."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _PROOF_S
+        while _is_being_stopped(details) and loop.time() < deadline and not self._signals.is_closed:
+            await wakeup.wait(_PROOF_EVERY_S)
+            details = await self._read(details, wakeup)
+        return details
+
+
+def read_position(event_id: str | None) -> tuple[int, int]:
+    """Read an event's id; one that is not this service's means nothing was seen."""
+    attempt, dot, rank = (event_id or "").partition(".")
+    if not dot or not all(text.isascii() and text.isdecimal() for text in (attempt, rank)):
+        return _NOTHING
+    return int(attempt[:9]), int(rank[:9])
+
+
+def _state(entry: Entry) -> bytes:
+    shown = present_entry(entry)
+    return event("state", shown, shown.id)
+
+
+def _is_being_stopped(details: JobDetails) -> bool:
+    if details.job.status is not JobStatus.CANCELLED or not details.executions:
+        return False
+    last = details.executions[-1]
+    return last.claimed_at is not None and last.result is None

@@ -1,0 +1,54 @@
+"""Byte ranges of a representation (RFC 9110, 14)."""
+
+import re
+from dataclasses import dataclass
+
+_RANGE = re.compile(r"bytes=[ \t]*(?P<first>\d{0,18})-(?P<last>\d{0,18})[ \t]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """A part of a representation: its first byte, and the one after its last."""
+
+    begin: int
+    end: int
+
+    def content_range(self, size: int) -> str:
+        """Return the header that says which part of how many bytes this is."""
+        return f"bytes {self.begin}-{self.end - 1}/{size}"
+
+
+class RangeNotSatisfiable(Exception):
+    """The range begins after the end of the representation.
+
+    Attributes:
+        size: How many bytes there are.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"there are {size} bytes, and the range begins after them")
+        self.size = size
+        self.headers = {"Content-Range": f"bytes */{size}"}
+
+
+def select_range(header: str | None, size: int) -> ByteRange | None:
+    """Return the part that a Range header asks for, or None for the whole.
+
+    A header that cannot be read, or asks for several parts, is ignored, as section 14.2 has it.
+
+    Raises:
+        RangeNotSatisfiable: No byte of the representation is in the range.
+    """
+    asked = _RANGE.fullmatch(header or "")
+    if asked is None or not (asked["first"] or asked["last"]):
+        return None
+    if not asked["first"]:
+        begin, end = max(size - int(asked["last"]), 0), size
+    else:
+        begin = int(asked["first"])
+        if asked["last"] and int(asked["last"]) < begin:
+            return None
+        end = min(int(asked["last"]) + 1, size) if asked["last"] else size
+    if begin >= end:
+        raise RangeNotSatisfiable(size)
+    return ByteRange(begin, end)

@@ -1,0 +1,109 @@
+"""Why a job stands where it stands, as callers see it."""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from application.timeline import Step
+from application.use_cases.get_timeline import Awaited
+from domain.job_lifecycle import JobStatus, Reason
+from entrypoints.http.schemas.others import LanguageResponse
+from entrypoints.http.schemas.results import ReachedLimit
+
+
+class EntryResponse(Struct, kw_only=True):
+    """A step in a job's life."""
+
+    id: Annotated[str, Meta(description="Its place among the job's steps.", examples=["1.2"])]
+    step: Step
+    attempt: Annotated[int, Meta(description="The execution it belongs to; 0 before the first.")]
+    at: datetime
+    by: Annotated[str, Meta(description="Who or what caused it.", examples=["caller", "worker 1f3a"])]
+    status: Annotated[JobStatus, Meta(description="The job's from then on.")]
+    reason: Reason | None
+    detail: Annotated[str, Meta(examples=["Exited with code 0"])]
+
+
+class AllowedLimit(Struct, kw_only=True):
+    """A limit in force."""
+
+    name: Annotated[str, Meta(description="As in an upload.", examples=["timeout_ms"])]
+    allowed: Annotated[int, Meta(examples=[30_000])]
+    enforced_by: Annotated[str | None, Meta(description="How the engine enforces it, if it says so.")]
+
+
+class AttemptResponse(Struct, kw_only=True):
+    """One execution in figures; what is not known yet is null."""
+
+    number: int
+    execution_id: str
+    held_by: Annotated[str | None, Meta(description="The worker or engine that has or had it.")]
+    queue_ms: Annotated[float | None, Meta(description="From the request to a worker.")]
+    start_ms: Annotated[float | None, Meta(description="From the worker to the program's start.")]
+    run_ms: Annotated[float | None, Meta(description="From the program's start to its end.")]
+    status: JobStatus | None
+    reason: Reason | None
+
+
+class WaitingResponse(Struct, kw_only=True):
+    """What a job waits for."""
+
+    awaited: Annotated[Awaited, Meta(description="A call to execute, a worker, an engine, or its report.")]
+    place: Annotated[int | None, Meta(description="Its place in the queue: 1 is next.")]
+
+
+class CancellationResponse(Struct, kw_only=True):
+    """When a job was cancelled, and how it is known that its program does not run any more.
+
+    Attributes:
+        stopped: Whether nothing of it runs; false until its worker has said so.
+    """
+
+    at: datetime
+    stopped: bool
+    proof: Annotated[str, Meta(examples=["The program was stopped by signal 9, and its worker says so"])]
+
+
+class EngineName(Struct, kw_only=True):
+    """The engine that this service runs programs on."""
+
+    name: str
+    isolated: bool | None
+
+
+class TimelineResponse(Struct, kw_only=True):
+    """Why a job stands where it stands."""
+
+    job_id: str
+    status: JobStatus
+    reason: Reason | None
+    entries: list[EntryResponse]
+    attempts: list[AttemptResponse]
+    engine: EngineName
+    limits: list[AllowedLimit]
+    limit: Annotated[ReachedLimit | None, Meta(description="The limit that ended the program.")]
+    waiting: WaitingResponse | None
+    cancellation: CancellationResponse | None
+
+
+class QueueResponse(Struct, kw_only=True):
+    """What waits for a worker and what a worker has; neither is counted beyond 1,000."""
+
+    waiting: int
+    claimed: int
+    oldest_waits_since: datetime | None
+
+
+class EngineResponse(Struct, kw_only=True):
+    """What runs programs, and how busy it is."""
+
+    name: str
+    isolated: Annotated[
+        bool | None, Meta(description="Whether programs are kept from the machine; null: it does not say.")
+    ]
+    warning: Annotated[str | None, Meta(description="What is not as it should be in production.")]
+    limits: Annotated[dict[str, str], Meta(description="How each limit is enforced.")]
+    slots: Annotated[int, Meta(description="How many programs each worker runs at once.")]
+    languages: list[LanguageResponse]
+    queue: QueueResponse

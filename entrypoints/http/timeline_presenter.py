@@ -1,0 +1,141 @@
+"""From timelines and engines to what callers see of them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from application.ports.dashboard_queries import QueueState
+from application.ports.execution_engine import LanguageSupport
+from application.timeline import Entry, Step, holder_of
+from application.use_cases.describe_engine import EngineState
+from application.use_cases.get_timeline import Timeline
+from application.views import JobDetails
+from domain.execution import Execution
+from domain.job_lifecycle import JobStatus
+from domain.limits import STANDARD_BOUNDS
+from entrypoints.http.schemas.others import LanguageResponse
+from entrypoints.http.schemas.results import ReachedLimit
+from entrypoints.http.schemas.timeline import (
+    AllowedLimit,
+    AttemptResponse,
+    CancellationResponse,
+    EngineName,
+    EngineResponse,
+    EntryResponse,
+    QueueResponse,
+    TimelineResponse,
+    WaitingResponse,
+)
+
+
+def present_entry(entry: Entry) -> EntryResponse:
+    """Show one step."""
+    attempt, rank = entry.position
+    return EntryResponse(
+        id=f"{attempt}.{rank}",
+        step=entry.step,
+        attempt=entry.attempt,
+        at=entry.at,
+        by=entry.by,
+        status=entry.status,
+        reason=entry.reason,
+        detail=entry.detail,
+    )
+
+
+def present_timeline(timeline: Timeline) -> TimelineResponse:
+    """Show a job's timeline."""
+    details, waiting = timeline.details, timeline.waiting
+    return TimelineResponse(
+        job_id=str(details.job.id),
+        status=details.job.status,
+        reason=details.job.reason,
+        entries=list(map(present_entry, timeline.entries)),
+        attempts=list(map(_attempt, details.executions)),
+        engine=EngineName(name=timeline.engine.name, isolated=timeline.engine.is_isolated),
+        limits=[
+            AllowedLimit(
+                name=name,
+                allowed=getattr(details.job.spec.limits, name),
+                enforced_by=timeline.engine.limits.get(name),
+            )
+            for name in STANDARD_BOUNDS
+        ],
+        limit=_reached(details),
+        waiting=None if waiting is None else WaitingResponse(awaited=waiting.awaited, place=waiting.place),
+        cancellation=_cancellation(details, timeline.entries),
+    )
+
+
+def present_engine(state: EngineState) -> EngineResponse:
+    """Show the engine."""
+    description = state.description
+    return EngineResponse(
+        name=description.name,
+        isolated=description.is_isolated,
+        warning=description.warning,
+        limits=dict(description.limits),
+        slots=state.slots,
+        languages=list(map(present_language, state.languages)),
+        queue=_queue(state.queue),
+    )
+
+
+def present_language(support: LanguageSupport) -> LanguageResponse:
+    """Show a language."""
+    return LanguageResponse(
+        name=support.language.name,
+        extension=support.language.extension,
+        available=support.is_available,
+        version=support.version,
+        unavailable_because=support.unavailable_because,
+    )
+
+
+def _queue(queue: QueueState) -> QueueResponse:
+    return QueueResponse(
+        waiting=queue.waiting, claimed=queue.claimed, oldest_waits_since=queue.oldest_waits_since
+    )
+
+
+def _attempt(execution: Execution) -> AttemptResponse:
+    result = execution.result
+    return AttemptResponse(
+        number=execution.number,
+        execution_id=str(execution.id),
+        held_by=None if execution.claimed_by is None else holder_of(execution),
+        queue_ms=_between(execution.requested_at, execution.claimed_at),
+        start_ms=_between(execution.claimed_at, execution.started_at),
+        run_ms=_between(execution.started_at, execution.ended_at),
+        status=None if result is None else result.status,
+        reason=None if result is None else result.reason,
+    )
+
+
+def _between(begin: datetime | None, end: datetime | None) -> float | None:
+    """Return the milliseconds between two times; the clocks of two machines may differ by a little."""
+    if begin is None or end is None:
+        return None
+    return max((end - begin) / timedelta(milliseconds=1), 0.0)
+
+
+def _reached(details: JobDetails) -> ReachedLimit | None:
+    last = details.executions[-1] if details.executions else None
+    limit = None if last is None or last.result is None else last.result.limit
+    if limit is None:
+        return None
+    return ReachedLimit(name=limit.name, measured=limit.measured, allowed=limit.allowed)
+
+
+def _cancellation(details: JobDetails, entries: Sequence[Entry]) -> CancellationResponse | None:
+    job = details.job
+    if job.status is not JobStatus.CANCELLED or job.completed_at is None:
+        return None
+    ever_claimed = any(execution.claimed_at is not None for execution in details.executions)
+    stopped = next((entry.detail for entry in entries if entry.step is Step.STOPPED), None)
+    if not ever_claimed:
+        stopped = "No worker had taken it up, so the program never ran"
+    return CancellationResponse(
+        at=job.completed_at,
+        stopped=stopped is not None,
+        proof=stopped or "Its worker was told to stop the program, and has not answered yet",
+    )
