@@ -71,12 +71,12 @@ class ServiceClient:
     def _answer(self, method: str, path: str, **request: Json) -> httpx.Response:
         try:
             response = self._http.request(method, path, **request)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise Failure(f"--server {self._name}: {error}") from error
         except httpx.TimeoutException as error:
             raise Failure(f"{self._name} does not answer in time") from error
         except httpx.TransportError as error:
             raise Failure(f"cannot reach {self._name}: {error}") from error
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise Failure(f"--server {self._name}: {error}") from error
         if response.is_error:
             raise self._refusal(response)
         return response

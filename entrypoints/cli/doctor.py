@@ -5,8 +5,9 @@ from typing import Any
 
 import rich_click as click
 
+from application.errors import ApplicationError
 from entrypoints.cli.connection import connect
-from entrypoints.cli.failure import ExitCode
+from entrypoints.cli.failure import ExitCode, Failure
 from entrypoints.cli.languages import known_languages
 from entrypoints.cli.options import json_option, print_json, server_option
 from entrypoints.cli.parts import parts
@@ -32,10 +33,12 @@ def command(*, as_json: bool, server: str | None) -> None:
         settings = load_settings()
         report["parts"] = dict(parts(settings))
         report["settings"] = _settings(settings)
-    with connect(server, works=True) as client:
-        report["dependencies"] = client.health()
-        report["languages"] = known_languages(client)
-    report["missing"] = _missing(report)
+    try:
+        with connect(server, works=True) as client:
+            report |= {"dependencies": client.health(), "languages": known_languages(client)}
+            report["missing"] = _missing(report)
+    except (Failure, ApplicationError) as error:
+        report |= {"dependencies": [], "languages": [], "missing": [str(error)]}
     if as_json:
         print_json(report)
     else:

@@ -20,8 +20,9 @@ def serve_embedded(*, works: bool) -> Iterator[ServiceClient]:
 
     Work that is not this command's own and that it happens to have taken is given back at its end.
     """
-    configure_logging("ERROR")
     settings = load_settings().model_copy(update={"drain_s": 0})
+    # What goes wrong is told once, as the API's answer.
+    configure_logging(settings.log_level if settings.debug else "CRITICAL")
     container = build_container(settings, load_limits())
     with running(container, works=works), tempfile.TemporaryDirectory(prefix="service-server-") as directory:
         path = str(Path(directory) / "api")

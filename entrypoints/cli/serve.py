@@ -1,3 +1,4 @@
+import os
 import signal
 import socket
 import sys
@@ -53,7 +54,9 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        # The library adds the address to the system's words.
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        where = f"{host}, port {port}"
         raise Failure(
-            f"cannot listen on {host}, port {port}: {reason}; --host and --port choose others"
+            f"cannot listen on {where}: {str(reason).lower()}; --host and --port choose others"
         ) from error

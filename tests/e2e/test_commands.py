@@ -1,0 +1,101 @@
+"""The commands that look: in pipes, where their output is for other programs."""
+
+import json
+
+import pytest
+
+from tests.support import service
+
+HOSTILE = r"print('\x1b[2J\x1b]0;owned\a' + 'x')"
+
+
+@pytest.fixture(scope="module")
+def job_id(server):
+    return server.upload(HOSTILE, execute=True, tags={"who": "tests"})["job_id"]
+
+
+@pytest.fixture
+def where(env, server, job_id):
+    assert server.job(job_id, wait_s=30)["status"] == "SUCCESS"
+    return {**env, "SERVICE_SERVER_SERVER_URL": server.url}
+
+
+def output(*arguments, env):
+    ran = service.run(*arguments, env=env)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    return ran.stdout
+
+
+def lines(*arguments, env):
+    return output(*arguments, env=env).decode().splitlines()
+
+
+@pytest.mark.parametrize("command", [["jobs", "--project", "tests"], ["projects"], ["logs", "JOB"]])
+def test_with_and_without_a_server_commands_say_the_same(where, env, job_id, command):
+    command = [job_id if word == "JOB" else word for word in command]
+    assert output(*command, env=env) == output(*command, env=where)
+
+
+def test_jobs_are_lines_with_tabs_in_pipes(where, job_id):
+    header, *jobs = lines("jobs", "--project", "tests", env=where)
+    assert header.split("\t") == ["JOB", "STATUS", "PROJECT", "LANGUAGE", "CREATED"]
+    assert [job.split("\t")[:4] for job in jobs] == [[job_id, "SUCCESS", "tests", "python"]]
+
+
+def test_filters_narrow(where, job_id):
+    assert json.loads(output("jobs", "--json", "--status", "failed", env=where)) == []
+    found = json.loads(output("jobs", "--json", "--language", "python", "--limit", "1", env=where))
+    assert [job["job_id"] for job in found] == [job_id]
+
+
+def test_a_status_is_told_field_by_field(where, job_id):
+    fields = dict(
+        line.split(maxsplit=1) for line in output("status", job_id, env=where).decode().splitlines()
+    )
+    assert (fields["job_id"], fields["status"], fields["project"]) == (job_id, "SUCCESS", "tests")
+
+
+def test_a_log_has_what_the_program_wrote(where, job_id):
+    assert output("logs", job_id, env=where) == b"\x1b[2J\x1b]0;owned\ax\n"
+    assert output("logs", "--follow", job_id, env=where) == b"\x1b[2J\x1b]0;owned\ax\n"
+
+
+def test_json_acts_on_nothing_either(where, job_id):
+    printed = output("logs", "--json", job_id, env=where)
+    assert b"\x1b" not in printed
+    assert json.loads(printed)["stdout"] == "\x1b[2J\x1b]0;owned\ax\n"
+
+
+def test_projects_and_languages_are_listed(where):
+    assert ["tests", ""] in [
+        line.split("\t")[1:] for line in output("projects", env=where).decode().splitlines()
+    ]
+    languages = json.loads(output("languages", "--json", env=where))
+    python = next(language for language in languages if language["name"] == "python")
+    assert python["available"]
+    assert python["version"].startswith("3.")
+
+
+def test_cancel_refuses_what_has_ended_in_the_service_s_words(where, job_id):
+    refused = service.run("cancel", job_id, env=where)
+    assert refused.returncode == 3
+    assert refused.stderr == b"service-server: cannot cancel a job that is SUCCESS\n"
+
+
+def test_cancel_ends_what_waits(where, server):
+    waiting = server.upload("print(1)")["job_id"]
+    assert output("cancel", waiting, env=where).decode() == f"cancelled {waiting}\n"
+    assert server.job(waiting)["status"] == "CANCELLED"
+
+
+def test_a_job_without_a_log_says_so(where, server):
+    waiting = server.upload("print(1)")["job_id"]
+    refused = service.run("logs", waiting, env=where)
+    assert (refused.returncode, refused.stderr) == (1, b"service-server: the job is PENDING and has no log\n")
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "cancel"])
+def test_an_id_that_is_none_is_one_sentence(where, command):
+    refused = service.run(command, "../../etc/passwd", env=where)
+    assert refused.returncode == 3
+    assert refused.stderr.count(b"\n") == 1

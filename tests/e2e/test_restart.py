@@ -1,0 +1,66 @@
+"""A server that is killed at its worst moment, and started again."""
+
+import signal
+
+import pytest
+
+from tests.support import service
+
+# A lease is short here, so that what a dead server held is soon known to be lost.
+SHORT = {
+    "SERVICE_SERVER_LEASE_S": 1,
+    "SERVICE_SERVER_RENEW_EVERY_S": 0.3,
+    "SERVICE_SERVER_RESCUE_EVERY_S": 0.3,
+    "SERVICE_SERVER_ANNOUNCE_AFTER_S": 0.3,
+}
+PROGRAM = "import time; print('begun', flush=True); time.sleep(2); print('done')"
+
+
+@pytest.fixture
+def env(tmp_path):
+    return service.environment(tmp_path, **SHORT)
+
+
+def kill_while_running(server, job_id):
+    with server.http as http, http.stream("GET", f"/api/jobs/{job_id}/output") as stream:
+        assert any("begun" in line for line in stream.iter_lines())
+        server.stop(signal.SIGKILL)
+
+
+def test_a_pending_job_stays_pending_and_can_be_executed(env):
+    with service.served(env) as server:
+        job_id = server.upload("print(1)")["job_id"]
+        server.stop(signal.SIGKILL)
+    with service.served(env) as server:
+        assert server.job(job_id)["status"] == "PENDING"
+        assert server.execute(job_id, wait_s=30)["status"] == "SUCCESS"
+
+
+def test_a_program_that_had_begun_is_not_run_a_second_time_behind_its_owner_s_back(env):
+    with service.served(env) as server:
+        job_id = server.upload(PROGRAM, execute=True)["job_id"]
+        kill_while_running(server, job_id)
+    with service.served(env) as server:
+        ended = server.job(job_id, wait_s=30)
+    assert (ended["status"], ended["data"]["reason"]) == ("FAILED", "worker_lost")
+
+
+def test_a_program_that_may_run_again_does(env):
+    with service.served(env) as server:
+        job_id = server.upload(PROGRAM, execute=True, max_attempts=2)["job_id"]
+        kill_while_running(server, job_id)
+    with service.served(env) as server:
+        ended = server.job(job_id, wait_s=30)
+    assert (ended["status"], len(ended["executions"])) == ("SUCCESS", 2)
+    assert ended["data"]["result"]["stdout"] == "begun\ndone\n"
+
+
+def test_every_job_that_was_accepted_is_there(env):
+    with service.served(env) as server:
+        jobs = [server.upload(f"print({n})", execute=True, max_attempts=3)["job_id"] for n in range(20)]
+        server.stop(signal.SIGKILL)
+    with service.served(env) as server:
+        ended = [server.job(job_id, wait_s=30) for job_id in jobs]
+    assert [(job["status"], job["data"]["result"]["stdout"]) for job in ended] == [
+        ("SUCCESS", f"{n}\n") for n in range(20)
+    ]

@@ -1,0 +1,114 @@
+"""`service-server run`, as if the program ran here: by itself, and against a server."""
+
+import json
+import signal
+
+import pytest
+
+from tests.support import service
+
+
+@pytest.fixture
+def at_server(env, server):
+    return {**env, "SERVICE_SERVER_SERVER_URL": server.url}
+
+
+@pytest.fixture(params=["embedded", "at_server"])
+def where(request, env):
+    return env if request.param == "embedded" else request.getfixturevalue("at_server")
+
+
+@pytest.fixture
+def program(tmp_path):
+    def write(code, name="program.py"):
+        (tmp_path / name).write_text(code)
+        return str(tmp_path / name)
+
+    return write
+
+
+def test_streams_stay_apart_and_the_exit_code_is_the_program_s_own(where, program):
+    path = program("import sys; print(input()[::-1]); print('oh', file=sys.stderr); sys.exit(7)")
+    ran = service.run("run", path, env=where, stdin=b"abc\n")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (7, b"cba\n", b"oh\n")
+
+
+def test_bytes_pass_as_they_are_however_many(where, program):
+    path = program("import sys; sys.stdout.buffer.write(bytes(range(256)) * 20_000)")
+    ran = service.run("run", path, env=where)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout == bytes(range(256)) * 20_000
+
+
+def test_arguments_and_a_given_stdin_reach_the_program(at_server, program):
+    path = program("import sys; print(sys.argv[1:], input())")
+    ran = service.run("run", "--stdin", "가", path, "--", "-a", "b c", env=at_server)
+    assert ran.stdout.decode() == "['-a', 'b c'] 가\n"
+
+
+def test_a_program_that_takes_too_long_is_a_timeout_that_says_so(at_server, program):
+    ran = service.run("run", "--timeout", "0.5", program("while True: pass"), env=at_server)
+    assert ran.returncode == 124
+    assert b"wall_time_limit" in ran.stderr
+    assert ran.stderr.count(b"\n") == 1
+
+
+def test_a_program_that_a_signal_ends_has_the_shell_s_exit_code(at_server, program):
+    ran = service.run("run", program("import os; os.kill(os.getpid(), 11)"), env=at_server)
+    assert ran.returncode == 128 + signal.SIGSEGV
+
+
+@pytest.mark.parametrize(
+    ("where", "number"), [("embedded", signal.SIGINT), ("at_server", signal.SIGTERM)], indirect=["where"]
+)
+def test_who_interrupts_the_command_cancels_the_job(where, env, program, number):
+    path = program("import time; print('begun', flush=True); time.sleep(60)")
+    with service.start("run", path, env=where) as running:
+        assert running.stdout.readline() == b"begun\n"
+        running.send_signal(number)
+        _, said = running.communicate(timeout=20)
+    assert running.returncode == 128 + number
+    assert said.startswith(b"service-server: cancelled job ")
+    status = service.run("status", "--json", said.split()[-1].decode(), env=env)
+    assert json.loads(status.stdout)["status"] == "CANCELLED"
+
+
+def test_a_reader_that_leaves_ends_the_program(at_server, program):
+    path = program("while True: print('y' * 1000)")
+    with service.start("run", path, env=at_server) as running:
+        assert running.stdout.read(1) == b"y"
+        running.stdout.close()
+        said = running.stderr.read()
+        assert running.wait(20) == 128 + signal.SIGPIPE
+    assert said.startswith(b"service-server: cancelled job ")
+
+
+def test_output_comes_while_the_program_runs(at_server, program):
+    path = program("input(); print('first', flush=True); import time; time.sleep(30)")
+    with service.start("run", "--stdin", "go\n", path, env=at_server) as running:
+        assert running.stdout.readline() == b"first\n"
+        assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "sentence"),
+    [
+        (["missing.py"], 2, "missing.py: no such file or directory"),
+        (["README.md"], 2, "README.md: its name does not tell its language; --language does"),
+        (["--language", "cobol", "README.md"], 3, "language: unsupported language; supported are python"),
+        (["--server", "http://127.0.0.1:1", "examples/words.py"], 3, "cannot reach http://127.0.0.1:1"),
+        (["--server", "nowhere", "examples/words.py"], 3, "--server nowhere"),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence(env, arguments, exit_code, sentence):
+    refused = service.run("run", *arguments, env=env)
+    assert refused.returncode == exit_code
+    assert refused.stderr.decode().startswith(f"service-server: {sentence}")
+    assert refused.stderr.count(b"\n") == 1
+    assert refused.stdout == b""
+
+
+def test_an_unknown_option_is_wrong_usage(env):
+    assert service.run("run", "--nonsense", env=env).returncode == 2
