@@ -1,6 +1,7 @@
 """A private MySQL or MariaDB server in a directory of its own, on a free port."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -78,6 +79,13 @@ class DatabaseServer:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def revive(self) -> None:
+        """Start the server again if it does not run, and let it go on if it is frozen."""
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+        else:
+            self._process.send_signal(signal.SIGCONT)
 
     def create_schema(self, name: str) -> sa.URL:
         """Make an empty schema, in place of the one that has the name."""

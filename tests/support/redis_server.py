@@ -63,6 +63,11 @@ class RedisServer:
         self.kill()
         self.start()
 
+    def revive(self) -> None:
+        """Start it again if it does not run."""
+        if self._process.poll() is not None:
+            self.start()
+
     def flush(self) -> None:
         with self.client() as client:
             client.flushall()

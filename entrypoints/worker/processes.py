@@ -1,0 +1,56 @@
+import logging
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkProcess
+
+logger = logging.getLogger("service_server.worker")
+
+_STOPPING = {signal.SIGINT, signal.SIGTERM}
+# A process that ended sooner than this after its start is followed by the next one so much later.
+_SHORT_LIFE_S = 2.0
+
+
+class Processes:
+    """Several processes that do the same work, each replaced when it dies, until SIGTERM or SIGINT.
+
+    They are forked, so that what has been imported by now is in memory once. Begin before there are threads.
+
+    Args:
+        work: What each of them does; it returns when its process gets SIGTERM.
+    """
+
+    def __init__(self, number: int, work: Callable[[], None]) -> None:
+        self._number = number
+        self._work = work
+        self._context = multiprocessing.get_context("fork")
+        self._running: list[tuple[ForkProcess, float]] = []
+
+    def run(self) -> None:
+        """Keep them running until this process is told to stop; then have them stop, and wait for them."""
+        signals = {*_STOPPING, signal.SIGCHLD}
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+        while True:
+            self._replenish()
+            if signal.sigwait(signals) in _STOPPING:
+                break
+        for process, _started_at in self._running:
+            process.terminate()
+        for process, _started_at in self._running:
+            process.join()
+
+    def _replenish(self) -> None:
+        for process, started_at in self._running:
+            if not process.is_alive():
+                logger.warning("process %s ended with %s", process.pid, process.exitcode)
+                time.sleep(max(started_at + _SHORT_LIFE_S - time.monotonic(), 0))
+        self._running = [entry for entry in self._running if entry[0].is_alive()]
+        while len(self._running) < self._number:
+            process = self._context.Process(target=self._run_one)
+            process.start()
+            self._running.append((process, time.monotonic()))
+
+    def _run_one(self) -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_STOPPING, signal.SIGCHLD})
+        self._work()

@@ -1,0 +1,51 @@
+import os
+
+import pytest
+
+from tests.chaos.reports import WEBHOOK_SECRET
+from tests.chaos.witness import Witness
+from tests.support.cluster import Cluster, running_servers
+from tests.support.runner import runs
+
+# What takes half a minute in production, to keep from overreacting, takes a few seconds here.
+QUICK = {
+    "SERVICE_SERVER_LEASE_S": "3",
+    "SERVICE_SERVER_RENEW_EVERY_S": "1",
+    "SERVICE_SERVER_RESCUE_EVERY_S": "1",
+    "SERVICE_SERVER_DRAIN_S": "3",
+    "SERVICE_SERVER_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+}
+
+
+@pytest.fixture(scope="session")
+def soak():
+    """How many times more than usual is to be done."""
+    return int(os.environ.get("SERVICE_SERVER_SOAK", "1"))
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory):
+    with running_servers(tmp_path_factory.mktemp("servers")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def running_cluster(servers, tmp_path_factory):
+    with Cluster(tmp_path_factory.mktemp("quick"), servers, **QUICK) as cluster:
+        Witness(cluster.database).install()
+        cluster.start(apis=2, workers=2)
+        yield cluster
+
+
+@pytest.fixture
+def cluster(running_cluster):
+    """Two APIs and two workers, all well, on servers that are."""
+    running_cluster.servers.runner.behaviour = runs()
+    running_cluster.servers.store.failing = ()
+    running_cluster.heal()
+    return running_cluster
+
+
+@pytest.fixture
+def witness(cluster):
+    return Witness(cluster.database)

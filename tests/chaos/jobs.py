@@ -1,0 +1,62 @@
+"""Submitting jobs, and waiting for what becomes of them."""
+
+import time
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
+
+import httpx
+
+from tests.chaos.witness import TERMINAL
+from tests.support.cluster import Cluster
+
+T = TypeVar("T")
+Outcome = tuple[str, str | None]
+
+
+def submit(url: str, **fields: object) -> str:
+    """Upload a program and have it executed; return the job's id."""
+    body = {"project": "chaos", "language": "python", "code": "print(1)", "execute": True, **fields}
+    answer = httpx.post(f"{url}/api/upload", json=body, timeout=15)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["job_id"])
+
+
+def status(cluster: Cluster, job_id: str) -> str:
+    """Return a job's status as the database has it."""
+    return str(cluster.rows("SELECT status FROM jobs WHERE job_id = :id", id=job_id)[0][0])
+
+
+def outcomes(cluster: Cluster, job_ids: Collection[str], within_s: float) -> dict[str, Outcome]:
+    """Return the status and the reason of jobs, by their ids, when all have ended or the time is up."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = {row[0]: (row[1], row[2]) for row in cluster.rows("SELECT job_id, status, reason FROM jobs")}
+        wanted = {job_id: found.get(job_id, ("LOST", None)) for job_id in job_ids}
+        if all(state in TERMINAL for state, _reason in wanted.values()) or time.monotonic() > deadline:
+            return wanted
+        time.sleep(0.1)
+
+
+def soon(question: Callable[[], T], within_s: float = 15) -> T:
+    """Return the first answer that is not empty, and fail if there is none in time."""
+    deadline = time.monotonic() + within_s
+    while not (answer := question()):
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.02)
+    return answer
+
+
+def attempts(cluster: Cluster, job_id: str) -> list[dict[str, Any]]:
+    """Return the executions of a job, the latest last."""
+    names = ("execution_id", "number", "state", "claimed_by", "status", "log_key", "stdout")
+    found = cluster.rows(
+        f"SELECT {', '.join(names)} FROM executions WHERE job_id = :id ORDER BY number",  # noqa: S608 - ours
+        id=job_id,
+    )
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def worker_pid(cluster: Cluster, job_id: str) -> int | None:
+    """Return the process that holds the latest execution of a job, if one does."""
+    holder = attempts(cluster, job_id)[-1]["claimed_by"]
+    return None if holder is None else int(holder.split(":")[1])

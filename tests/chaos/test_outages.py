@@ -1,0 +1,111 @@
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.chaos.jobs import attempts, outcomes, soon, submit
+from tests.support.cluster import CODE_BUCKET, LOG_BUCKET
+from tests.support.processes import eventually
+
+CALLERS = 16
+UPLOAD = {"project": "chaos", "language": "python", "code": "print(1)"}
+
+
+@pytest.mark.parametrize("way", ["killed", "frozen"])
+def test_jobs_are_taken_without_redis_and_run_when_it_is_back(cluster, witness, way):
+    # Given no Redis, or one that answers nothing
+    redis = cluster.servers.redis
+    if way == "killed":
+        redis.kill()
+        jobs = [submit(url) for url in cluster.urls for _ in range(10)]
+        redis.start()
+    else:
+        with redis.frozen():
+            jobs = [submit(url) for url in cluster.urls for _ in range(10)]
+    # Then all that was submitted meanwhile was taken, and runs
+    assert set(outcomes(cluster, jobs, within_s=60).values()) == {("SUCCESS", None)}
+    assert witness.violations(jobs) == []
+
+
+@pytest.mark.parametrize("way", ["killed", "frozen"])
+def test_without_the_database_the_answer_is_503_and_it_recovers_by_itself(cluster, way):
+    # Given a database that is gone, or answers nothing
+    job_id = submit(cluster.urls[0])
+    outcomes(cluster, [job_id], within_s=15)
+    database = cluster.servers.database
+    if way == "killed":
+        database.kill()
+    else:
+        os.kill(database.pid, signal.SIGSTOP)
+    # When many ask
+    with ThreadPoolExecutor(CALLERS) as callers:
+        answers = list(callers.map(lambda number: _ask(cluster.urls[number % 2], job_id, number), range(64)))
+    with httpx.Client(base_url=cluster.urls[0], timeout=15) as client:
+        health = client.get("/api/health")
+    # Then each is told soon to come again, and that the process itself is well
+    assert {code for code, _retry_after, _took_s in answers} == {503}
+    assert all(retry_after.isdecimal() for _code, retry_after, _took_s in answers)
+    assert max(took_s for _code, _retry_after, took_s in answers) < 3
+    assert health.status_code == 200
+    # And when it is back, so is the service
+    database.revive()
+    begin = time.monotonic()
+    soon(lambda: all(_ask(url, job_id, 0)[0] == 200 for url in cluster.urls), within_s=10)
+    assert outcomes(cluster, [job := submit(cluster.urls[0])], within_s=10)[job] == ("SUCCESS", None)
+    assert time.monotonic() - begin < 10
+
+
+def _ask(url: str, job_id: str, number: int) -> tuple[int, str, float]:
+    method, path, body = (
+        ("GET", f"/api/status/{job_id}", None),
+        ("POST", "/api/upload", UPLOAD),
+        ("GET", "/api/jobs", None),
+        ("POST", f"/api/cancel/{job_id}", None),
+    )[number % 4]
+    begin = time.monotonic()
+    answer = httpx.request(method, url + path, json=body, timeout=15)
+    return answer.status_code, answer.headers.get("Retry-After", ""), time.monotonic() - begin
+
+
+def test_a_job_whose_log_cannot_be_stored_has_failed(cluster, witness):
+    # Given a store that takes no logs
+    store = cluster.servers.store
+    store.failing = (f"/{LOG_BUCKET}/",)
+    store.failures = 0
+    # When programs run well
+    jobs = [submit(cluster.urls[0]) for _ in range(4)]
+    ended = outcomes(cluster, jobs, within_s=45)
+    # Then their jobs have not, and the store was not asked for ever
+    assert set(ended.values()) == {("FAILED", "storage_error")}
+    assert all(attempts(cluster, job_id)[-1]["log_key"] is None for job_id in jobs)
+    assert store.failures <= 12 * len(jobs)
+    assert witness.violations(jobs) == []
+
+
+def test_a_log_is_stored_when_the_store_comes_back_in_time(cluster):
+    # Given a store that takes no logs for a moment
+    store = cluster.servers.store
+    store.failing = (f"/{LOG_BUCKET}/",)
+    store.failures = 0
+    job_id = submit(cluster.urls[0])
+    assert eventually(lambda: store.failures > 0)
+    # When it takes them again
+    store.failing = ()
+    # Then the job has its log
+    assert outcomes(cluster, [job_id], within_s=15)[job_id] == ("SUCCESS", None)
+    assert f"/{LOG_BUCKET}/{attempts(cluster, job_id)[-1]['log_key']}" in store.objects
+
+
+def test_without_the_store_uploads_are_refused_and_leave_no_job(cluster):
+    # Given a store that takes no code
+    cluster.servers.store.failing = (f"/{CODE_BUCKET}/",)
+    before = cluster.rows("SELECT COUNT(*) FROM jobs")
+    # When code is uploaded
+    answer = httpx.post(f"{cluster.urls[0]}/api/upload", json=UPLOAD, timeout=30)
+    # Then it is said so, and nothing is left of it
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"].isdecimal()
+    assert cluster.rows("SELECT COUNT(*) FROM jobs") == before

@@ -1,0 +1,158 @@
+"""The service in the shape that it has in production, on this machine: real servers, many processes."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import sqlalchemy as sa
+
+from tests.support import mariadb
+from tests.support.database_server import PASSWORD, USER, DatabaseServer
+from tests.support.redis_server import RedisServer, redis_server
+from tests.support.runner import FakeRunner
+from tests.support.s3_stub import S3Stub
+from tests.support.service_process import ServiceProcess, answers_at, free_port, says
+
+CODE_BUCKET = "service-code"
+LOG_BUCKET = "service-logs"
+_MISSING = "MariaDB is not installed: apt-get install mariadb-server-core mariadb-client-core"
+
+
+@dataclass(frozen=True)
+class Servers:
+    """All that the service depends on. What a test wants to disturb, it reaches through a proxy."""
+
+    database: DatabaseServer
+    redis: RedisServer
+    store: S3Stub
+    runner: FakeRunner
+
+
+@contextmanager
+def running_servers(directory: Path) -> Iterator[Servers]:
+    """Run a database, a Redis, an object store and the runners, on free ports."""
+    program = mariadb.find_server()
+    if program is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(_MISSING)
+    with ExitStack() as running:
+        store = running.enter_context(S3Stub())
+        runner = running.enter_context(FakeRunner())
+        redis = running.enter_context(redis_server())
+        database = mariadb.start_server(program, directory)
+        running.callback(database.stop)
+        yield Servers(database, redis, store, runner)
+
+
+class Cluster:
+    """Processes of the service on one set of servers. As a context, it stops all that it has started.
+
+    Args:
+        directory: Holds the processes' logs. Its name is that of the schema.
+        redis_database: The number of Redis's own database; each cluster needs another.
+        settings: Environment variables beside those that say where the servers are.
+    """
+
+    def __init__(self, directory: Path, servers: Servers, redis_database: int = 0, **settings: str) -> None:
+        self.servers = servers
+        self.schema = directory.name
+        self.environment = self._environment(directory, redis_database) | settings
+        self.apis: list[ServiceProcess] = []
+        self.urls: list[str] = []
+        self.workers: list[ServiceProcess] = []
+        self._directory = directory
+        self._processes: list[ServiceProcess] = []
+        url = servers.database.create_schema(self.schema)
+        self.database = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+
+    def __enter__(self) -> Self:
+        self.run("migrate", "up")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.thaw()
+            process.terminate()
+        for process in self._processes:
+            process.stop()
+
+    def start(self, *, apis: int, workers: int) -> None:
+        """Start so many more of each, all at once."""
+        _start_all([self._new_api() for _ in range(apis)] + [self._new_worker() for _ in range(workers)])
+
+    def heal(self) -> None:
+        """Start again whatever does not run."""
+        self.servers.database.revive()
+        self.servers.redis.revive()
+        for process in self._processes:
+            process.thaw()
+        _start_all([process for process in (*self.apis, *self.workers) if not process.is_alive])
+
+    def run(self, *arguments: str) -> str:
+        """Run a command of the service to its end; return what it wrote."""
+        process = self.command(*arguments)
+        process.launch()
+        assert process.wait() == 0, process.output
+        return process.output
+
+    def rows(self, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+        """Ask the database itself."""
+        return rows(self.database, statement, **parameters)
+
+    def command(self, *arguments: str, is_ready: str = "") -> ServiceProcess:
+        """Return a command of the service, to be started; it is ready when it has written a text."""
+        log = self._directory / f"{len(self._processes)}-{arguments[0]}.log"
+        process = ServiceProcess(arguments, self.environment, log, says(is_ready))
+        self._processes.append(process)
+        return process
+
+    def _new_api(self) -> ServiceProcess:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        log = self._directory / f"{len(self._processes)}-serve.log"
+        process = ServiceProcess(["serve", "--port", str(port)], self.environment, log, answers_at(url))
+        self._processes.append(process)
+        self.apis.append(process)
+        self.urls.append(url)
+        return process
+
+    def _new_worker(self) -> ServiceProcess:
+        process = self.command("worker", is_ready="Working on")
+        self.workers.append(process)
+        return process
+
+    def _environment(self, directory: Path, redis_database: int) -> dict[str, str]:
+        servers = self.servers
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(directory),
+            "ENVIRONMENT": "production",
+            "AWS_RDS_HOST": "127.0.0.1",
+            "AWS_RDS_PORT": str(servers.database.port),
+            "AWS_RDS_DBNAME": self.schema,
+            "AWS_RDS_USERNAME": USER,
+            "AWS_RDS_PASSWORD": PASSWORD,
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_CODE_BUCKET": CODE_BUCKET,
+            "AWS_LOG_BUCKET": LOG_BUCKET,
+            "AWS_ENDPOINT_URL": servers.store.url,
+            "SERVICE_SERVER_REDIS_URL": f"{servers.redis.url.removesuffix('/0')}/{redis_database}",
+            "EXECUTION_ENGINE_BASE_URL": servers.runner.url,
+        }
+
+
+def rows(database: sa.Engine, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+    """Return what a database answers to a statement."""
+    with database.connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.text(statement), parameters)]
+
+
+def _start_all(processes: Sequence[ServiceProcess]) -> None:
+    for process in processes:
+        process.launch()
+    for process in processes:
+        process.wait_until_ready()
