@@ -7,7 +7,7 @@ from pydantic import SecretStr
 
 from tests.http.support import UNKNOWN_ID, assert_problem, serving
 from tests.support.scripted_engine import take_over
-from tests.unit.test_webhook_signature import OLD, signed
+from tests.unit.entrypoints.test_webhook_signature import OLD, signed
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,44 @@
+"""Every part of the service can be built, whatever the settings choose."""
+
+import pytest
+from pydantic import SecretStr
+
+from domain.limits import STANDARD_LIMITS
+from entrypoints.container import build_container
+from entrypoints.settings import Settings
+
+AWS = {
+    "aws_access_key_id": "key",
+    "aws_secret_access_key": SecretStr("secret"),
+    "aws_endpoint_url": "http://127.0.0.1:9",
+}
+CHOICES = {
+    "embedded": {},
+    "mysql": {"rds_host": "127.0.0.1"},
+    "code in s3": {"code_bucket": "code", **AWS},
+    "logs in s3": {"log_bucket": "logs", **AWS},
+    "plain addresses of logs": {"log_bucket": "logs", "presign_logs": False, **AWS},
+    "redis": {"redis_url": SecretStr("redis://127.0.0.1:9")},
+    "runners": {"engine_url": "http://127.0.0.1:9"},
+    "cloudwatch": {"ecs_cluster_name": "production", **AWS},
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_every_part_can_be_built_without_a_connection(choice, tmp_path):
+    container = build_container(
+        Settings(_env_file=None, data_dir=tmp_path, **CHOICES[choice]), STANDARD_LIMITS
+    )
+
+    for name, provider in container.providers.items():
+        if not name.startswith(("migrate_", "schema_")):  # those do something, with a database
+            assert provider() is not None, name
+
+    container.database().dispose()
+
+
+def test_a_part_is_made_once(tmp_path):
+    container = build_container(Settings(_env_file=None, data_dir=tmp_path), STANDARD_LIMITS)
+
+    assert container.upload_code() is container.upload_code()
+    assert container.execute_job()._unit_of_work is container.cancel_job()._unit_of_work

@@ -1,0 +1,115 @@
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from domain.limits import STANDARD_BOUNDS
+from entrypoints.settings import LimitSettings, Settings
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch, tmp_path):
+    """Neither the machine's variables nor its `.env` file reach these tests."""
+    for name in tuple(os.environ):
+        if name.startswith(("SERVICE_SERVER_", "AWS_", "SERVER_", "EXECUTION_ENGINE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_with_nothing_set_everything_is_embedded():
+    settings = Settings()
+
+    elsewhere = (settings.rds_host, settings.code_bucket, settings.log_bucket, settings.redis_url)
+    assert elsewhere == (None,) * 4
+    assert (settings.engine_url, settings.ecs_cluster_name) == (None, None)
+    assert settings.base_url == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field"),
+    [
+        ("AWS_RDS_HOST", "db", "rds_host"),
+        ("AWS_RDS_PORT", "3307", "rds_port"),
+        ("AWS_RDS_DBNAME", "jobs", "rds_dbname"),
+        ("AWS_RDS_USERNAME", "me", "rds_username"),
+        ("AWS_ACCESS_KEY_ID", "key", "aws_access_key_id"),
+        ("AWS_CODE_REGION", "ap-northeast-2", "code_region"),
+        ("AWS_CODE_BUCKET", "code", "code_bucket"),
+        ("AWS_LOG_REGION", "ap-northeast-2", "log_region"),
+        ("AWS_LOG_BUCKET", "logs", "log_bucket"),
+        ("AWS_ECS_CLUSTER_NAME", "runners", "ecs_cluster_name"),
+        ("AWS_ENDPOINT_URL", "http://s3", "aws_endpoint_url"),
+        ("EXECUTION_ENGINE_BASE_URL", "http://runners", "engine_url"),
+        ("SERVER_HOST", "0.0.0.0", "host"),  # noqa: S104 - only read
+        ("SERVER_PORT", "9000", "port"),
+        ("ENVIRONMENT", "production", "environment"),
+    ],
+)
+def test_the_names_of_the_existing_deployment_are_kept(monkeypatch, variable, value, field):
+    monkeypatch.setenv(variable, value)
+
+    assert str(getattr(Settings(), field)) == value
+
+
+@pytest.mark.parametrize(
+    "variable", ["AWS_RDS_PASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "SERVICE_SERVER_REDIS_URL"]
+)
+def test_a_secret_does_not_show(monkeypatch, variable):
+    monkeypatch.setenv(variable, "hunter2")
+
+    assert "hunter2" not in repr(Settings())
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch):
+    monkeypatch.setenv("AWS_RDS_HOST", "")
+
+    assert Settings().rds_host is None
+
+
+def test_a_file_sets_what_the_environment_does_not(monkeypatch):
+    Path(".env").write_text("SERVER_PORT=9001\nENVIRONMENT=test\n")
+    monkeypatch.setenv("SERVER_PORT", "9002")
+
+    settings = Settings()
+
+    assert (settings.port, settings.environment) == (9002, "test")
+
+
+def test_a_list_is_given_with_commas(monkeypatch):
+    monkeypatch.setenv("SERVICE_SERVER_CORS_ORIGINS", "https://a.example, https://b.example")
+
+    assert Settings().cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_only_development_lets_any_page_of_this_machine_call(monkeypatch):
+    assert Settings().cors_origin_pattern is not None
+
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    assert Settings().cors_origin_pattern is None
+
+
+@pytest.mark.parametrize("name", STANDARD_BOUNDS)
+def test_every_limit_has_a_setting_for_its_default_and_its_maximum(monkeypatch, name):
+    bounds = STANDARD_BOUNDS[name]
+    default_variable = (
+        "EXECUTION_ENGINE_TIMEOUT" if name == "timeout_ms" else f"SERVICE_SERVER_{name.upper()}"
+    )
+    monkeypatch.setenv(default_variable, str(bounds.minimum + 1))
+    monkeypatch.setenv(f"SERVICE_SERVER_MAX_{name.upper()}", str(bounds.minimum + 2))
+
+    policy = LimitSettings().policy()
+
+    assert getattr(policy.resolve({}), name) == bounds.minimum + 1
+    assert policy.bounds[name].maximum == bounds.minimum + 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("SERVER_PORT", "many"), ("SERVER_PORT", "70000"), ("SERVICE_SERVER_WORKER_THREADS", "0")],
+)
+def test_a_value_out_of_range_is_refused(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(ValidationError):
+        Settings()
