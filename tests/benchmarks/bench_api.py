@@ -109,7 +109,7 @@ CASES = {
 
 def main(callers: int = CALLERS, seconds: float = SECONDS) -> None:
     """Print a line for each case."""
-    print(f"{callers} callers\n{'':18}{'per s':>8}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}")  # noqa: T201
+    print(f"{callers} callers\n{'':18}{'per s':>8}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}")
     with tempfile.TemporaryDirectory() as directory:
         with _served(_bare, Path(directory) / "bare") as port:
             bare = _report("bare insert", _measure(port, _repeat(_insert), callers, seconds), callers)
@@ -142,7 +142,7 @@ def _timed(act: Callable[[], object], deadline: float) -> list[float]:
 def _report(name: str, times: list[float], callers: int, bare: float | None = None) -> float:
     rate = callers / statistics.fmean(times)
     cuts = [1_000 * cut for cut in statistics.quantiles(times, n=100)]
-    print(f"{name:18}{rate:8.0f}{rate / (bare or rate):8.2f}{cuts[49]:9.2f}{cuts[98]:9.2f}")  # noqa: T201
+    print(f"{name:18}{rate:8.0f}{rate / (bare or rate):8.2f}{cuts[49]:9.2f}{cuts[98]:9.2f}")
     return rate
 
 
