@@ -1,9 +1,13 @@
 """The engine for the database that a URL names."""
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 
 from adapters.sql import mysql, sqlite
-from adapters.sql.options import READ_ONLY, DatabaseOptions
+from adapters.sql.options import OPTIONS, READ_ONLY, DatabaseOptions
+
+_PATIENCE_S = 3_600
 
 
 def create_engine(url: str | sa.URL, options: DatabaseOptions | None = None) -> sa.Engine:
@@ -21,3 +25,18 @@ def create_engine(url: str | sa.URL, options: DatabaseOptions | None = None) -> 
 def read_only(engine: sa.Engine) -> sa.Engine:
     """Return the same engine for transactions that only read, which never wait for SQLite's write lock."""
     return engine.execution_options(**{READ_ONLY: True})
+
+
+def patient(engine: sa.Engine) -> sa.Engine:
+    """Return an engine for the same database whose statements may take an hour, as changes to tables can."""
+    options: DatabaseOptions = engine.get_execution_options()[OPTIONS]
+    return create_engine(
+        engine.url,
+        replace(
+            options,
+            pool_size=1,
+            read_timeout_s=_PATIENCE_S,
+            write_timeout_s=_PATIENCE_S,
+            lock_wait_s=_PATIENCE_S,
+        ),
+    )

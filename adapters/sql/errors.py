@@ -22,7 +22,7 @@ class Failure(Enum):
 
 _LOCKED = "another transaction holds it locked"
 _NO_CONNECTION = "no connection to it could be made"
-_NOT_MIGRATED = "its tables are missing or old; 'service-server migrate' makes them"
+_NOT_MIGRATED = "its tables are missing or old; 'service-server migrate up' makes them"
 
 # MySQL 8.4 Reference Manual, "Server Error Message Reference", and MariaDB's list of the same name.
 _MYSQL: dict[int, tuple[Failure, str]] = {
@@ -51,6 +51,7 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     2002: (Failure.UNAVAILABLE, _NO_CONNECTION),
     2003: (Failure.UNAVAILABLE, _NO_CONNECTION),
     2026: (Failure.UNAVAILABLE, "no encrypted connection to it could be made"),
+    1050: (Failure.UNAVAILABLE, "it has tables of other makers that have the names of the service's"),
     1054: (Failure.UNAVAILABLE, _NOT_MIGRATED),
     1146: (Failure.UNAVAILABLE, _NOT_MIGRATED),
     1062: (Failure.DUPLICATE, "a row of that key exists"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -11,6 +12,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from adapters.sql.engine import patient
 from adapters.sql.errors import unavailable
 from adapters.sql.retrying import run_again
 from adapters.sql.tables import metadata
@@ -64,7 +66,7 @@ def check(engine: sa.Engine) -> list[str]:
         with engine.connect() as connection:
             context = _context(connection)
             found, wanted = context.get_current_revision(), _newest()
-            differences = [str(difference) for difference in compare_metadata(context, metadata)]
+            differences = [_describe(difference) for difference in compare_metadata(context, metadata)]
             return differences if found == wanted else [f"revision is {found}, not {wanted}", *differences]
 
     return run_again(compare)
@@ -81,19 +83,37 @@ def _newest() -> str | None:
 
 
 def _context(connection: sa.Connection) -> MigrationContext:
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    options = {"version_table": VERSION_TABLE, "include_object": _is_ours}
+    return MigrationContext.configure(connection, opts=options)
+
+
+def _is_ours(_item: object, _name: str, kind: str, is_found: bool, wanted: object) -> bool:  # noqa: FBT001 (Alembic's)
+    """Leave out tables that others keep in the same schema."""
+    return not (kind == "table" and is_found and wanted is None)
+
+
+def _describe(difference: Any) -> str:  # noqa: ANN401 (tuples of many forms, and lists of them)
+    if isinstance(difference, list):
+        return "; ".join(_describe(part) for part in difference)
+    kind, *subject = difference
+    names = (getattr(item, "name", item) for item in subject)
+    return " ".join([kind.replace("_", " "), *(name for name in names if isinstance(name, str))])
 
 
 def _alone(engine: sa.Engine, migrate: Callable[[Config], None]) -> None:
     """Migrate in a transaction, while nobody else does."""
+    own = patient(engine)
 
     def run() -> None:
-        with engine.begin() as connection, _lock(connection):
+        with own.begin() as connection, _lock(connection):
             config = _config()
             config.attributes["connection"] = connection
             migrate(config)
 
-    run_again(run)
+    try:
+        run_again(run)
+    finally:
+        own.dispose()
 
 
 @contextmanager

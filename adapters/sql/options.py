@@ -1,7 +1,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+# The names of what is put into an engine's execution options.
 READ_ONLY = "service_server_read_only"
+OPTIONS = "service_server_options"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +14,8 @@ class DatabaseOptions:
         pool_size: How many connections a process has at most.
         pool_timeout_s: How long a caller waits for one of them.
         recycle_s: How old a connection grows.
-        lock_wait_s: How long a statement waits for a row that another transaction holds.
+        read_timeout_s: How long a statement may take. What runs is bounded by this when a server hangs.
+        lock_wait_s: How long a statement waits for what another transaction holds.
         tls_ca: The file of the authority that signed the server's certificate; None means no TLS.
     """
 
@@ -20,8 +23,8 @@ class DatabaseOptions:
     pool_timeout_s: float = 2.0
     recycle_s: int = 1_800
     connect_timeout_s: int = 2
-    read_timeout_s: int = 5
-    write_timeout_s: int = 5
+    read_timeout_s: int = 3
+    write_timeout_s: int = 3
     lock_wait_s: int = 2
     tls_ca: str | None = None
 
@@ -32,4 +35,5 @@ class DatabaseOptions:
             "max_overflow": 0,
             "pool_timeout": self.pool_timeout_s,
             "hide_parameters": True,
+            "execution_options": {OPTIONS: self},
         }

@@ -1,7 +1,7 @@
 """Many columns of a row as one.
 
-PyMySQL reads a row field by field in Python, which is most of what a list of a hundred jobs costs. As one JSON
-array, written by the database and read by Python's C decoder, the same row costs a quarter.
+PyMySQL reads a row field by field in Python, which is most of what a list of a hundred jobs costs. As one
+JSON array, written by the database and read by Python's C decoder, the same row costs a quarter.
 """
 
 import json

@@ -6,14 +6,7 @@ import sqlalchemy as sa
 
 from adapters.sql.options import READ_ONLY, DatabaseOptions
 
-_BUSY_MS = 5_000
-# The time to wait for others' locks comes first, for the change to WAL needs one itself.
-_PRAGMAS = (
-    f"busy_timeout = {_BUSY_MS}",
-    "journal_mode = WAL",
-    "synchronous = NORMAL",
-    "foreign_keys = ON",
-)
+_PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
 
 
 def create_engine(url: sa.URL, options: DatabaseOptions) -> sa.Engine:
@@ -22,7 +15,11 @@ def create_engine(url: sa.URL, options: DatabaseOptions) -> sa.Engine:
         url,
         poolclass=sa.QueuePool,
         # None keeps Python's sqlite3 from beginning transactions by itself: `_begin` does.
-        connect_args={"isolation_level": None, "check_same_thread": False},
+        connect_args={
+            "isolation_level": None,
+            "check_same_thread": False,
+            "timeout": float(options.lock_wait_s),
+        },
         **options.for_engine(),
     )
     sa.event.listen(engine, "connect", _set_up)

@@ -20,7 +20,7 @@ from application.ports.unit_of_work import Transaction, UnitOfWork
 
 T = TypeVar("T")
 
-_TURN_TIMEOUT_S = 10.0
+_TURN_TIMEOUT_S = 5.0
 # Unlike a constant, it reads the database's file, and shows that the tables are there.
 _CHECK = sa.select(projects.c.project_id).limit(1)
 
