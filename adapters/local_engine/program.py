@@ -12,7 +12,13 @@ _MIB = 1 << 20
 # The rest of a process's memory is the runtime's own, beside the heap.
 _HEAP_SHARE = 0.75
 # What a compiler may use, whatever the program's own limits are.
-_BUILD_RLIMITS = {"CPU": (60, 61), "FSIZE": (256 * _MIB,) * 2, "NOFILE": (1024,) * 2, "CORE": (0, 0)}
+_BUILD_RLIMITS = {
+    "CPU": (60, 61),
+    "AS": (4096 * _MIB,) * 2,
+    "FSIZE": (256 * _MIB,) * 2,
+    "NOFILE": (1024,) * 2,
+    "CORE": (0, 0),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

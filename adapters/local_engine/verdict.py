@@ -180,8 +180,8 @@ def _exit(seen: Observed) -> Cause | None:
 _RULES: tuple[Callable[[Observed], Cause | None], ...] = (
     _cancelled,
     _not_started,
-    _output,
     _not_announced,
+    _output,
     _wall_time,
     _cpu_time,
     _memory,

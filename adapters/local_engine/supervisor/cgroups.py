@@ -22,6 +22,8 @@ class Names:
     swap_includes_memory: bool
 
 
+_UNIFIED = 2
+
 # Documentation/admin-guide/cgroup-v1/memory.rst and .../cgroup-v2.rst
 NAMES = {
     1: Names(
@@ -31,7 +33,9 @@ NAMES = {
         "memory.memsw.limit_in_bytes",
         swap_includes_memory=True,
     ),
-    2: Names("memory.max", "memory.peak", "memory.events", "memory.swap.max", swap_includes_memory=False),
+    _UNIFIED: Names(
+        "memory.max", "memory.peak", "memory.events", "memory.swap.max", swap_includes_memory=False
+    ),
 }
 
 
@@ -54,6 +58,7 @@ class Cgroup:
     """The control group of one run."""
 
     def __init__(self, plan: CgroupPlan, name: str, memory_bytes: int, processes: int) -> None:
+        self._version = plan.version
         self._names = NAMES[plan.version]
         self._memory = Path(plan.memory, name)
         self._pids = Path(plan.pids, name)
@@ -66,6 +71,20 @@ class Cgroup:
     def directories(self) -> set[Path]:
         """The directories that a process has to join."""
         return {self._memory, self._pids}
+
+    def watch_memory(self) -> int | None:
+        """Have the whole group end when it runs out of memory, and not only its largest process.
+
+        Version 2 does that by itself. Version 1 returns a descriptor that is ready when it happens.
+        """
+        if self._version == _UNIFIED:
+            (self._memory / "memory.oom.group").write_text("1")
+            return None
+        notice = os.eventfd(0, os.EFD_CLOEXEC)
+        subject = os.open(self._memory / self._names.memory_events, os.O_RDONLY | os.O_CLOEXEC)
+        (self._memory / "cgroup.event_control").write_text(f"{notice} {subject}")
+        os.close(subject)
+        return notice
 
     def limit_memory(self, size: int) -> None:
         """Set the limit of memory, and allow no swap beside it."""

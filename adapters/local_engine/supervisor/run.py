@@ -56,6 +56,7 @@ class Run:
         self._meter: Meter | None = None
         self.strays: set[int] = set()
         self.is_live = True
+        self._memory_notice: int | None = None
         self.cgroup = self._make_cgroup(name)
         self.pid = -1
         self._start(dict(zip((0, 1, 2, *order.descriptors), inherited, strict=True)))
@@ -114,15 +115,19 @@ class Run:
                 error=self._error,
             )
         )
-        self._watch.remove(self._lifeline)
-        os.close(self._lifeline)
+        for descriptor in (self._lifeline, self._memory_notice):
+            if descriptor is not None:
+                self._watch.remove(descriptor)
+                os.close(descriptor)
 
     def _make_cgroup(self, name: str) -> Cgroup | None:
         order = self._order
         if order.cgroup is None:
             return None
         memory_mb = max(order.memory_mb, order.build_memory_mb)
-        return Cgroup(order.cgroup, name, memory_mb * _MIB, order.processes)
+        cgroup = Cgroup(order.cgroup, name, memory_mb * _MIB, order.processes)
+        self._memory_notice = cgroup.watch_memory()
+        return cgroup
 
     def _start(self, inherited: dict[int, int]) -> None:
         failure, failure_writer = os.pipe()
@@ -139,6 +144,8 @@ class Run:
         self._watch.once(stage, self._stage_ended)
         self._watch.once(os.pidfd_open(self.pid), self._first_process_ended)
         self._watch.add(self._lifeline, self._asked_to_stop)
+        if self._memory_notice is not None:
+            self._watch.add(self._memory_notice, self._ran_out_of_memory)
 
     def _exec_happened(self, descriptor: int) -> None:
         self._error = os.read(descriptor, 256).decode()
@@ -164,8 +171,13 @@ class Run:
             self._deadline = self._started + order.timeout_ms / 1000
             self._next_measurement = self._started + self._meter.seconds_to_next_look()
 
+    def _ran_out_of_memory(self) -> None:
+        if self._memory_notice is not None:
+            self._watch.remove(self._memory_notice)
+        self._exceed("memory_mb")
+
     def _exceed(self, limit: str) -> None:
-        self._limit = limit
+        self._limit = self._limit or limit
         self.kill()
 
     def _first_process_ended(self, _descriptor: int) -> None:

@@ -1,0 +1,4 @@
+import os
+
+while True:
+    os.write(2, b"err " * 16384)

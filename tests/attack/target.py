@@ -1,0 +1,139 @@
+"""The engine that is attacked, in a process of its own: reads the names of attacks, answers what went wrong.
+
+It needs the standard library only, so that any user can run it with the system's Python.
+"""
+
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+from adapters.local_engine.engine import LocalEngine
+from adapters.local_engine.supervisor.meter import tree
+from adapters.memory.object_store import MemoryObjectStore
+from tests.attack.attacks import Attack, corpus
+from tests.contract.engine_kit.harness import Ended, EngineUnderTest, Program
+from tests.support.processes import eventually
+
+_BUILD_TIMEOUT_MS = 4_000
+_GRACE_S = 2.0
+_GONE_WITHIN_S = 1.0
+
+
+class Target:
+    """An engine, and what there is on its machine that no program may find, reach or change."""
+
+    def __init__(self, directory: Path, stack: ExitStack) -> None:
+        self._canary = f"canary-{uuid4().hex}"
+        os.environ["SERVICE_SERVER_SECRET"] = self._canary
+        self._secrets = [directory / "work" / "canary.txt", directory / ".env", directory / "canary.db"]
+        (directory / "work").mkdir()
+        for path in self._secrets:
+            path.write_text(self._canary)
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        abstract = stack.enter_context(socket.socket(socket.AF_UNIX))
+        abstract.bind(f"\0{self._canary}-socket")
+        abstract.listen()
+        own_source = Path(__file__).resolve()
+        self._words: Mapping[str, Sequence[str]] = {
+            "canary_reversed": [self._canary[::-1]],
+            "secrets": [str(path) for path in (*self._secrets, own_source, f"/proc/{os.getpid()}/environ")],
+            "port": [str(listener.getsockname()[1])],
+            "abstract": [f"{self._canary}-socket"],
+            "mark": [uuid4().hex],
+        }
+        store = MemoryObjectStore()
+        self._engine = LocalEngine(
+            store, directory / "work", isolated=True, build_timeout_ms=_BUILD_TIMEOUT_MS
+        )
+        self._engine.start()
+        stack.callback(self._engine.stop)
+        self._kit = EngineUnderTest(self._engine, store)
+        stack.callback(self._kit.close)
+        self._before = self._machine()
+
+    def suffer(self, attack: Attack) -> list[str]:
+        """Run an attack; return in sentences what went wrong."""
+        support = {each.language.name: each for each in self._engine.languages()}[attack.language]
+        if support.unavailable_because:
+            return [f"skip: {support.unavailable_because}"]
+        with self._neighbour(attack):
+            begun = time.monotonic()
+            ended = self._kit.run(attack.program(self._words))
+            took = time.monotonic() - begun
+        return [*self._about_the_end(attack, ended, took), *self._about_the_aftermath()]
+
+    @contextmanager
+    def _neighbour(self, attack: Attack) -> Iterator[None]:
+        program = attack.neighbour(self._words)
+        if program is None:
+            yield
+            return
+        running = self._kit.start(program)
+        assert running.recorder.has_output.wait(10)
+        try:
+            yield
+        finally:
+            self._engine.cancel(running.request.execution_id, running.request.job_id)
+            running.end.result(timeout=10)
+
+    @staticmethod
+    def _about_the_end(attack: Attack, ended: Ended, took: float) -> Iterator[str]:
+        result = ended.result
+        reason = result.reason.value if result.reason else "success"
+        if reason not in attack.ends:
+            yield f"it ended with {reason}: {result.error_message} {result.stderr.text[-500:]}"
+        building = _BUILD_TIMEOUT_MS if reason == "compile_error" else 0
+        if took > max(building, attack.timeout_ms) / 1000 + _GRACE_S:
+            yield f"it took {took:.1f} s"
+        if attack.contained and "CONTAINED" not in result.stdout.text:
+            yield f"it did not say that it was contained: {result.stdout.text[-500:]}"
+        if "ESCAPED" in result.stdout.text:
+            yield result.stdout.text[-500:]
+
+    def _about_the_aftermath(self) -> Iterator[str]:
+        if not eventually(lambda: not self._processes(), _GONE_WITHIN_S):
+            yield f"processes are left: {self._processes()}"
+        after = self._kit.run(Program(code="import json; print('fine')")).result
+        if after.stdout.text != "fine\n":
+            yield f"the next program ended with {after.reason}: {after.error_message} {after.stderr.text}"
+        if not eventually(lambda: self._machine() == self._before, _GONE_WITHIN_S):
+            yield f"the machine is not as it was: {self._machine()} was {self._before}"
+
+    def _processes(self) -> list[int]:
+        supervisor = self._engine._supervisor.pid
+        return [pid for pid in tree(supervisor) if pid != supervisor] if supervisor else []
+
+    def _machine(self) -> tuple[object, ...]:
+        """Everything that an attack could have changed, as far as we can see it."""
+        cgroups = self._engine._confinement._cgroups
+        return (
+            [path.read_text() == self._canary for path in self._secrets],
+            sorted(self._secrets[0].parent.iterdir()),
+            len(Path("/proc/self/mountinfo").read_text().splitlines()),
+            Path("/proc/sysvipc/shm").read_text(),
+            socket.gethostname(),
+            len([path for path in Path(cgroups.memory).iterdir() if path.is_dir()]) if cgroups else 0,
+            self._engine._supervisor.pid,
+        )
+
+
+def main() -> None:
+    """Answer each name on stdin with a line of JSON on stdout."""
+    attacks = corpus()
+    with ExitStack() as stack:
+        directory = stack.enter_context(TemporaryDirectory(prefix="service-server-attack-"))
+        target = Target(Path(directory), stack)
+        for line in sys.stdin:
+            problems = target.suffer(attacks[line.strip()])
+            print(json.dumps(problems), flush=True)  # noqa: T201 - the answer
+
+
+if __name__ == "__main__":
+    main()
