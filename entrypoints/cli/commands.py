@@ -13,6 +13,7 @@ _TABLE = (
     ("worker", "worker", "Run what the API accepts, in processes of their own."),
     ("migrate", "migrate", "Bring the database's schema up to date."),
     ("dead-letters", "dead_letters", "Look at messages that could not be handled."),
+    ("dead-letters", "dead_letters", "Look at messages that nobody could handle."),
     ("jobs", "jobs", "List jobs, newest first."),
     ("status", "status", "Say where a job stands."),
     ("logs", "logs", "Print what a job's program wrote."),

@@ -1,87 +1,80 @@
-from dataclasses import asdict
+from typing import Any
 
 import rich_click as click
 
-from application.ports.dead_letters import DeadLetter, DeadLetters
+from application.ports.dead_letters import DeadLetter
 from entrypoints.cli.failure import ExitCode, Failure
 from entrypoints.cli.options import json_option, print_json
 from entrypoints.cli.plain_text import printable
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.cli.tables import print_fields, print_table
-from entrypoints.container import build_container
-
-_LIMIT = 100
+from entrypoints.container import Container, build_container
 
 
 @click.group("dead-letters")
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Look at the messages in Redis that could not be handled, and put them back.
+    """Look at messages that nobody could handle, and have them handled once more.
 
-    A dead hint that work waits loses nothing: the next sweep announces the work again.
+    Without Redis, messages end with the process that they are in.
     """
-    settings = load_settings()
-    if settings.redis_url is None:
-        raise Failure(
-            "there are no dead letters to look at: the queue is inside the service's own process, "
-            "for SERVICE_SERVER_REDIS_URL is not set"
-        )
-    context.obj = build_container(settings, load_limits()).dead_letters()
+    context.obj = build_container(load_settings(), load_limits())
 
 
 @command.command("list")
-@click.option("--limit", type=click.IntRange(1, 1_000), default=_LIMIT, show_default=True, help="How many.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @json_option
 @click.pass_obj
-def list_them(dead_letters: DeadLetters, *, limit: int, as_json: bool) -> None:
-    """List dead letters, those that died last first."""
-    letters = dead_letters.latest(limit)
+def list_letters(container: Container, *, limit: int, as_json: bool) -> None:
+    """List them, those that died last first."""
+    letters = [_fields(letter) for letter in container.dead_letters().latest(limit)]
     if as_json:
-        print_json([_data(letter) for letter in letters])
+        print_json(letters)
         return
+    columns = ("id", "name", "queue", "died_at")
     print_table(
-        ("ID", "DIED AT", "MESSAGE", "ERROR"),
-        (
-            (letter.id, letter.died_at.isoformat(), letter.name, _last_line(letter.error))
-            for letter in letters
-        ),
+        [name.upper() for name in columns], ([letter[name] for name in columns] for letter in letters)
     )
 
 
 @command.command("show")
-@click.argument("dead_id", metavar="ID")
+@click.argument("letter_id", metavar="ID")
 @json_option
 @click.pass_obj
-def show(dead_letters: DeadLetters, dead_id: str, *, as_json: bool) -> None:
-    """Show one dead letter and the error that it died of."""
-    letter = dead_letters.get(dead_id)
+def show(container: Container, *, letter_id: str, as_json: bool) -> None:
+    """Show one with the error that it died of."""
+    letter = container.dead_letters().get(letter_id)
     if letter is None:
-        raise _unknown(dead_id)
+        raise _unknown(letter_id)
+    fields = _fields(letter)
     if as_json:
-        print_json(_data(letter))
+        print_json(fields)
         return
-    print_fields((name, value) for name, value in _data(letter).items() if name != "error")
-    click.echo(printable(letter.error))
+    error = fields.pop("error")
+    print_fields(fields.items())
+    click.echo(f"\n{printable(error)}")
 
 
 @command.command("requeue")
-@click.argument("dead_ids", metavar="ID...", nargs=-1, required=True)
+@click.argument("letter_id", metavar="ID")
 @click.pass_obj
-def requeue(dead_letters: DeadLetters, dead_ids: tuple[str, ...]) -> None:
-    """Give dead letters to their handler once more."""
-    for dead_id in dead_ids:
-        if not dead_letters.requeue(dead_id):
-            raise _unknown(dead_id)
-        click.echo(f"requeued {dead_id}")
+def requeue(container: Container, *, letter_id: str) -> None:
+    """Have one handled once more."""
+    if not container.dead_letters().requeue(letter_id):
+        raise _unknown(letter_id)
+    click.echo(f"requeued {letter_id}")
 
 
-def _data(letter: DeadLetter) -> dict[str, object]:
-    return {**asdict(letter), "died_at": letter.died_at.isoformat(), "body": dict(letter.body)}
+def _fields(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "name": letter.name,
+        "queue": letter.queue,
+        "died_at": letter.died_at.isoformat(),
+        "body": dict(letter.body),
+        "error": letter.error,
+    }
 
 
-def _last_line(error: str) -> str:
-    return error.strip().rpartition("\n")[2]
-
-
-def _unknown(dead_id: str) -> Failure:
-    return Failure(f"there is no dead letter '{dead_id}'", ExitCode.FAILED)
+def _unknown(letter_id: str) -> Failure:
+    return Failure(f"there is no dead letter '{letter_id}'", ExitCode.FAILED)

@@ -60,7 +60,7 @@ def _masked(value: object) -> str:
     if isinstance(value, SecretStr):
         return "********" if value.get_secret_value() else ""
     if isinstance(value, tuple):
-        return ",".join(map(str, value))
+        return ",".join(map(_masked, value))
     return "" if value is None else _URL_PASSWORD.sub("********@", str(value))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 PROGRAM = str(Path(sys.executable).with_name("service-server"))
 ROOT = Path(__file__).parents[2]
@@ -129,3 +130,8 @@ def _read(process: subprocess.Popen[bytes], said: list[str], listens: threading.
         if "listens on" in said[-1]:
             listens.set()
     listens.set()  # it ended instead
+
+
+def children(pid: int) -> list[psutil.Process]:
+    """Return the processes that a process has started."""
+    return psutil.Process(pid).children()

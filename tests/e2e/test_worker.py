@@ -1,0 +1,67 @@
+"""Workers in processes of their own, beside an API that runs nothing itself."""
+
+import signal
+
+import pytest
+
+from tests.support import service
+from tests.support.redis_server import redis_server
+
+SLOW = "import time; print('begun', flush=True); time.sleep(60)"
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory):
+    with redis_server() as redis:
+        yield service.environment(tmp_path_factory.mktemp("data"), SERVICE_SERVER_REDIS_URL=redis.url)
+
+
+@pytest.fixture
+def workers(env):
+    with service.start("worker", "--processes", "2", "--threads", "2", env=env) as process:
+        assert process.stdout.readline() == b"Working on 2 threads\n"
+        yield process
+        process.terminate()
+        process.communicate(timeout=service.STOP_TIMEOUT_S)
+
+
+def test_what_the_api_accepts_waits_for_a_worker_and_is_run_by_one(server, env):
+    job = server.upload("print(6 * 7)", execute=True)
+    assert server.job(job["job_id"])["status"] == "RUNNING"
+    with service.start("worker", env=env) as worker:
+        ended = server.job(job["job_id"], wait_s=30)
+        worker.terminate()
+        worker.communicate(timeout=service.STOP_TIMEOUT_S)
+    assert (ended["status"], ended["data"]["result"]["stdout"]) == ("SUCCESS", "42\n")
+    assert worker.returncode == 0
+
+
+@pytest.mark.usefixtures("workers")
+def test_output_and_a_cancel_cross_between_processes(server, env, tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW)
+    with service.start("run", "--server", server.url, str(tmp_path / "slow.py"), env=env) as running:
+        assert running.stdout.readline() == b"begun\n"
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=20)
+    job_id = said.split()[-1].decode()
+    assert server.job(job_id)["status"] == "CANCELLED"
+
+
+def test_a_worker_that_ends_by_itself_takes_the_others_with_it(workers):
+    children = service.children(workers.pid)
+    assert len(children) == 2
+    children[0].kill()
+    _, said = workers.communicate(timeout=service.STOP_TIMEOUT_S)
+    assert workers.returncode == 3
+    assert b"a worker ended by itself" in said
+
+
+def test_there_are_no_dead_letters_where_all_is_well(env):
+    listed = service.run("dead-letters", "list", "--json", env=env)
+    assert (listed.returncode, listed.stdout) == (0, b"[]\n")
+
+
+@pytest.mark.parametrize("command", ["show", "requeue"])
+def test_a_dead_letter_that_does_not_exist_is_one_sentence(env, command):
+    refused = service.run("dead-letters", command, "nothing", env=env)
+    assert (refused.returncode, refused.stderr) == (1, b"service-server: there is no dead letter 'nothing'\n")
