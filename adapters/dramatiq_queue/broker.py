@@ -39,6 +39,10 @@ class QueueBroker(dramatiq.Broker, ABC):
         """Find out cheaply whether messages can be enqueued."""
 
     @abstractmethod
+    def waiting(self, queue: str) -> int:
+        """Return how many messages wait in a queue."""
+
+    @abstractmethod
     def dead(self, queue: str, limit: int) -> Sequence[DeadMessage]:
         """Return the messages that died on a queue, the latest first."""
 

@@ -74,6 +74,11 @@ class EmbeddedBroker(QueueBroker):
     def ping(self) -> None:
         """Do nothing: the queue is always within reach."""
 
+    def waiting(self, queue: str) -> int:
+        """Return how many messages wait in a queue."""
+        found = self.queues.get(queue)
+        return 0 if found is None else len(found.waiting)
+
     def dead(self, queue: str, limit: int) -> Sequence[DeadMessage]:
         """Return the messages that died on a queue, the latest first."""
         return self._graves.latest(queue, limit)

@@ -41,6 +41,13 @@ class DramatiqPublisher(MessagePublisher):
                 with self._feed_circuit:
                     self._event_feed.publish(facts)
 
+    def backlog(self, name: str) -> int:
+        """Return how many messages of a name wait in their queue; those that nobody has to take are none."""
+        if name not in self._queues:
+            return 0
+        with self._queue_circuit:
+            return self._broker.waiting(self._queues[name])
+
     def check(self) -> None:
         """Find out whether the broker answers.
 

@@ -86,6 +86,11 @@ class RedisQueueBroker(RedisBroker, QueueBroker):
         with redis_as_queue():
             self.client.ping()
 
+    def waiting(self, queue: str) -> int:
+        """Return how many messages wait in a queue."""
+        with redis_as_queue():
+            return len(self._queue(queue))
+
     def dead(self, queue: str, limit: int) -> Sequence[DeadMessage]:
         """Return the messages that died on a queue, the latest first."""
         with redis_as_queue():

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -6,7 +6,7 @@ from adapters.memory.database import QueuedExecution, Tables
 from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult
 from domain.job_lifecycle import JobStatus
-from domain.values import ExecutionId
+from domain.values import ExecutionId, JobId
 
 
 class MemoryExecutionRepository(ExecutionRepository):
@@ -91,11 +91,12 @@ class MemoryExecutionRepository(ExecutionRepository):
         """Return claimed executions whose lease has run out, the oldest first."""
         return _oldest(limit, (row for row in self._rows.values() if self._is_overdue(row)))
 
-    def waiting(self, longer_than_s: float, limit: int) -> Sequence[Execution]:
-        """Return executions that have waited longer than that, the oldest first."""
+    def waiting(self, longer_than_s: float, limit: int) -> Mapping[ExecutionId, JobId]:
+        """Return executions that have waited longer than that, the oldest first, and their jobs."""
         latest = self._now() - timedelta(seconds=longer_than_s)
         rows = self._rows.values()
-        return _oldest(limit, (row for row in rows if row.is_waiting and row.waiting_since <= latest))
+        found = _oldest(limit, (row for row in rows if row.is_waiting and row.waiting_since <= latest))
+        return {execution.id: execution.job_id for execution in found}
 
     def _store(self, row: QueuedExecution) -> None:
         self._rows[row.execution.id] = row

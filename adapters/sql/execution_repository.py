@@ -1,6 +1,5 @@
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -10,7 +9,7 @@ from adapters.sql.errors import is_duplicate
 from adapters.sql.mapping import execution_values, result_values, to_execution
 from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult
-from domain.values import ExecutionId
+from domain.values import ExecutionId, JobId
 
 
 class SqlExecutionRepository(ExecutionRepository):
@@ -82,14 +81,12 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def lost(self, limit: int) -> Sequence[Execution]:
         """Return claimed executions whose lease has run out, the oldest first."""
-        return self._all(statements.LOST, {"limit": limit})
+        return [to_execution(row) for row in self._connection.execute(statements.LOST, {"limit": limit})]
 
-    def waiting(self, longer_than_s: float, limit: int) -> Sequence[Execution]:
-        """Return executions that have waited longer than that, the oldest first."""
-        return self._all(statements.WAITING, {"offset_us": -microseconds(longer_than_s), "limit": limit})
+    def waiting(self, longer_than_s: float, limit: int) -> Mapping[ExecutionId, JobId]:
+        """Return executions that have waited longer than that, the oldest first, and their jobs."""
+        wanted = {"offset_us": -microseconds(longer_than_s), "limit": limit}
+        return {row.execution_id: row.job_id for row in self._connection.execute(statements.WAITING, wanted)}
 
     def _change(self, statement: sa.Update, **parameters: object) -> bool:
         return self._connection.execute(statement, parameters).rowcount == 1
-
-    def _all(self, statement: sa.Select[tuple[Any, ...]], parameters: dict[str, int]) -> Sequence[Execution]:
-        return [to_execution(row) for row in self._connection.execute(statement, parameters)]

@@ -34,26 +34,28 @@ _lease_end = database_time(sa.bindparam("lease_us", type_=sa.BigInteger))
 _first_end = {"ended_at": sa.func.coalesce(executions.c.ended_at, sa.bindparam("now"))}
 
 
-def _oldest(condition: sa.ColumnElement[bool]) -> sa.Select[tuple[object, ...]]:
-    """Select executions by their ids first, so that only what is returned is read whole."""
-    keys = (
-        sa.select(executions.c.execution_id).where(condition).order_by(*_by_age).limit(sa.bindparam("limit"))
-    )
-    wanted = keys.subquery("wanted")
-    return (
-        sa.select(*EXECUTION_COLUMNS)
-        .join_from(wanted, executions, executions.c.execution_id == wanted.c.execution_id)
-        .order_by(*_by_age)
-    )
-
-
 ADD = sa.insert(executions)
 GET = sa.select(*EXECUTION_COLUMNS).where(_has_id)
-LOST = _oldest(_is_overdue)
-WAITING = _oldest(
-    sa.and_(
+_lost = (
+    sa.select(executions.c.execution_id)
+    .where(_is_overdue)
+    .order_by(*_by_age)
+    .limit(sa.bindparam("limit"))
+    .subquery("lost")
+)
+# By their ids first, so that only what is returned is read whole.
+LOST = (
+    sa.select(*EXECUTION_COLUMNS)
+    .join_from(_lost, executions, executions.c.execution_id == _lost.c.execution_id)
+    .order_by(*_by_age)
+)
+WAITING = (
+    sa.select(executions.c.execution_id, executions.c.job_id)
+    .where(
         _waits, executions.c.waiting_since <= database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
     )
+    .order_by(*_by_age)
+    .limit(sa.bindparam("limit"))
 )
 HELD = sa.select(executions.c.execution_id).where(_is_held)
 

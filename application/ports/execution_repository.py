@@ -1,9 +1,9 @@
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from domain.execution import Execution, ExecutionResult
-from domain.values import ExecutionId
+from domain.values import ExecutionId, JobId
 
 
 class ExecutionRepository(ABC):
@@ -60,5 +60,5 @@ class ExecutionRepository(ABC):
         """Return claimed executions that have not ended and whose lease has, the oldest first."""
 
     @abstractmethod
-    def waiting(self, longer_than_s: float, limit: int) -> Sequence[Execution]:
-        """Return executions that have been waiting longer than that, the oldest first."""
+    def waiting(self, longer_than_s: float, limit: int) -> Mapping[ExecutionId, JobId]:
+        """Return executions that have been waiting longer than that, the oldest first, and their jobs."""

@@ -16,6 +16,14 @@ class MessagePublisher(ABC):
         """
 
     @abstractmethod
+    def backlog(self, name: str) -> int:
+        """Return how many messages of a name have been published and not been taken.
+
+        Raises:
+            DependencyUnavailable: That cannot be found out.
+        """
+
+    @abstractmethod
     def check(self) -> None:
         """Find out cheaply whether messages can be published.
 

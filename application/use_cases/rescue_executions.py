@@ -1,5 +1,4 @@
 import logging
-from collections.abc import Sequence
 
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
@@ -40,7 +39,8 @@ class RescueExecutions:
         clock: Clock,
         ids: IdGenerator,
         announce_after_s: float,
-        batch: int = 100,
+        lost_batch: int = 50,
+        max_hints: int = 500,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._publisher = publisher
@@ -48,19 +48,15 @@ class RescueExecutions:
         self._clock = clock
         self._ids = ids
         self._announce_after_s = announce_after_s
-        self._batch = batch
+        self._lost_batch = lost_batch
+        self._max_hints = max_hints
 
     def __call__(self) -> int:
         """Sweep once; return how many executions were rescued or announced again."""
-        lost = self._unit_of_work.run(lambda transaction: transaction.executions.lost(self._batch))
+        lost = self._unit_of_work.run(lambda transaction: transaction.executions.lost(self._lost_batch))
         for execution in lost:
             self._rescue(execution)
-        waiting = self._unit_of_work.run(
-            lambda transaction: transaction.executions.waiting(self._announce_after_s, self._batch)
-        )
-        if waiting:
-            self._announce(waiting)
-        return len(lost) + len(waiting)
+        return len(lost) + self._announce_waiting()
 
     def _rescue(self, lost: Execution) -> None:
         now = self._clock.now()
@@ -89,10 +85,19 @@ class RescueExecutions:
         self._unit_of_work.run(work)
         logger.warning("execution %s lost its worker %s", lost.id, lost.claimed_by)
 
-    def _announce(self, waiting: Sequence[Execution]) -> None:
+    def _announce_waiting(self) -> int:
+        """Fill the queue up with hints, and no further: a hint makes a worker claim whatever waits."""
+        room = self._max_hints - self._publisher.backlog(ExecutionRequested.__name__)
+        if room <= 0:
+            return 0
+        waiting = self._unit_of_work.run(
+            lambda transaction: transaction.executions.waiting(self._announce_after_s, room)
+        )
         now = self._clock.now()
         hints = [
-            ExecutionRequested(job_id=execution.job_id, execution_id=execution.id, occurred_at=now)
-            for execution in waiting
+            ExecutionRequested(job_id=job_id, execution_id=execution_id, occurred_at=now)
+            for execution_id, job_id in waiting.items()
         ]
-        self._publisher.publish(self._outgoing.messages(hints))
+        if hints:
+            self._publisher.publish(self._outgoing.messages(hints))
+        return len(hints)

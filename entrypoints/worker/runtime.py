@@ -79,6 +79,7 @@ class Runtime:
         container.message_relay().stop()
         for part in reversed(self._background):
             part.stop()
+        container.broker().close()
         container.database().dispose()
 
     def _drain(self) -> None:

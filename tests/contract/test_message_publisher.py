@@ -1,5 +1,6 @@
 """What every message publisher does, in memory and on a Dramatiq broker."""
 
+from contextlib import ExitStack
 from itertools import chain
 from queue import Queue
 from threading import Thread
@@ -139,6 +140,22 @@ def test_a_queue_that_is_gone_is_found_out_when_it_is_asked_for(publishing):
     publishing.fail()
     with pytest.raises(DependencyUnavailable):
         publishing.publisher.check()
+
+
+@pytest.mark.parametrize("broker", [EmbeddedBroker, RedisQueueBroker])
+def test_the_backlog_is_what_nobody_has_taken(broker):
+    # Given a broker that no worker consumes from
+    with ExitStack() as stack:
+        url = () if broker is EmbeddedBroker else (stack.enter_context(redis_server()).url,)
+        built = broker(*url)
+        stack.callback(built.close)
+        publisher = DramatiqPublisher(built, InProcessEventFeed())
+        assert publisher.backlog("ExecutionRequested") == 0
+        # When hints and facts are published
+        publisher.publish([hint(), fact(), hint()])
+        # Then only what asks for work is left
+        assert publisher.backlog("ExecutionRequested") == 2
+        assert publisher.backlog("JobCompleted") == 0
 
 
 def by_id(messages):

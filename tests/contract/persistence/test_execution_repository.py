@@ -73,8 +73,7 @@ def lost(store, limit=10):
 
 
 def waiting(store, longer_than_s=0.0, limit=10):
-    found = store.run(lambda transaction: transaction.executions.waiting(longer_than_s, limit))
-    return [execution.id for execution in found]
+    return list(store.run(lambda transaction: transaction.executions.waiting(longer_than_s, limit)))
 
 
 def test_an_execution_comes_back_as_it_was(store):

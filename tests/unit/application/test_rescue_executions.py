@@ -96,3 +96,15 @@ def test_what_has_waited_for_long_is_announced_again(world):
     world.rescue_executions()
     (hint,) = world.publisher.published
     assert (hint.name, hint.body["job_id"]) == ("ExecutionRequested", str(job.job_id))
+
+
+def test_the_queue_is_filled_with_hints_and_not_beyond(world):
+    for _ in range(3):
+        world.start()
+    world.clock.advance(3)
+    world.rescue_executions._max_hints = 2
+
+    world.rescue_executions()
+    world.rescue_executions()
+
+    assert [hint.name for hint in world.publisher.published] == ["ExecutionRequested"] * 2
