@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from litestar.config.cors import CORSConfig
-from litestar.enums import ScopeType
+from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from entrypoints.http import request_id
@@ -47,7 +47,7 @@ class Edge:
         answer = _Answer(send)
         self._forget_foreign_origin(scope)
         try:
-            await self._app(scope, receive, answer.send)
+            await self._app(_as_get(scope), receive, answer.send)
         finally:
             answer.log(scope)
             request_id.request_id.reset(token)
@@ -57,6 +57,15 @@ class Edge:
         origin = _header(scope, b"origin")
         if origin is not None and not self._cors.is_origin_allowed(origin):
             scope["headers"] = [header for header in scope["headers"] if header[0] != b"origin"]
+
+
+def _as_get(scope: HTTPScope) -> HTTPScope:
+    """Have HEAD answered as GET is (RFC 9110, 9.3.2); the server leaves out the content."""
+    if scope["method"] != HttpMethod.HEAD:
+        return scope
+    answered = scope.copy()
+    answered["method"] = HttpMethod.GET.value
+    return answered
 
 
 def _header(scope: HTTPScope, wanted: bytes) -> str | None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from msgspec import UNSET
 from application.errors import Conflict, DependencyUnavailable, NotFound, Unprocessable
 from domain.errors import InvalidValue, TooLarge, TransitionRefused
 from entrypoints.http import faults
+from entrypoints.http.dashboard.csrf import ForgedRequest
 from entrypoints.http.json_request import AnyRequest, UnreadableBody
 from entrypoints.http.ranges import RangeNotSatisfiable
 from entrypoints.http.request_id import request_id
@@ -44,6 +45,7 @@ _INVALID = Kind(422, "invalid-input", "The input is invalid")
 _TOO_LARGE = Kind(413, "too-large", "The input is too large")
 _INTERNAL = Kind(500, "internal", "The service failed")
 _NO_ROUTE = Kind(404, "no-such-resource", "There is no such resource")
+MALFORMED = Kind(400, "bad-request", "The request is malformed")
 
 # The first that an error is an instance of counts, its own class before its bases.
 KINDS: Mapping[type[Exception], Kind] = {
@@ -58,6 +60,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     MethodNotAllowedException: Kind(405, "method-not-allowed", "The method is not allowed here"),
     Conflict: Kind(409, "conflict", "The state forbids this"),
     TransitionRefused: Kind(409, "transition-refused", "The state forbids this"),
+    ForgedRequest: Kind(403, "forged-request", "The form is not from here"),
     RangeNotSatisfiable: Kind(416, "range-not-satisfiable", "The range is not in the content"),
     SignatureRefused: Kind(401, "signature-refused", "The message is not signed as it must be"),
     DependencyUnavailable: Kind(503, "unavailable", "A part of the service is unavailable"),
@@ -88,7 +91,7 @@ def to_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
 def _kind(error: Exception) -> Kind:
     known = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), _INTERNAL)
     if known is _INTERNAL and isinstance(error, HTTPException) and error.status_code < _INTERNAL.status:
-        return Kind(error.status_code, "bad-request", "The request is malformed")
+        return replace(MALFORMED, status=error.status_code)
     return known
 
 

@@ -4,6 +4,8 @@ from typing import Any
 import uvicorn
 from litestar import Litestar
 
+from entrypoints.http.protocol import ProblemProtocol
+
 # How long answers that are being sent may take to be sent when the server stops; streams end before.
 _GRACE_S = 5
 
@@ -16,6 +18,7 @@ class HttpServer(uvicorn.Server):
             uvicorn.Config(
                 app,
                 access_log=False,
+                http=ProblemProtocol,
                 log_config=None,
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_S,

@@ -1,10 +1,12 @@
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
+from typing import TypeVar
 
 import httpx
 
@@ -17,6 +19,7 @@ from entrypoints.settings import Settings
 from entrypoints.worker.runtime import Runtime
 from tests.support.scripted_engine import ScriptedEngine
 
+T = TypeVar("T")
 PROBLEM = {"type", "title", "status", "detail", "instance", "request_id"}
 UNKNOWN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
@@ -98,3 +101,12 @@ def assert_problem(response: httpx.Response, status: int) -> dict:
     assert problem["detail"]
     assert isinstance(problem["detail"], str)
     return problem
+
+
+def poll(look: Callable[[], T]) -> T:
+    """Look until there is something to see, and return it."""
+    deadline = time.monotonic() + 20
+    while not (seen := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return seen

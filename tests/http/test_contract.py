@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from threading import Event
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
-from tests.http.support import UNKNOWN_ID, Service, assert_problem
+from tests.http.support import UNKNOWN_ID, Service, assert_problem, poll
 
 JOB = {"job_id", "project", "code_key", "status", "message", "log_key", "logs_url", "data"}
 DATA = {"created_at", "updated_at", "started_at", "completed_at", "code_key", "language"}
@@ -391,16 +390,8 @@ def test_jobs_that_do_not_exist_are_told_from_ids_that_are_none(service: Service
 
 
 def _wait_for_start(service: Service, job_id: str) -> None:
-    _poll(lambda: service.http.get(f"/api/jobs/{job_id}").json()["executions"][-1]["started_at"])
+    poll(lambda: service.http.get(f"/api/jobs/{job_id}").json()["executions"][-1]["started_at"])
 
 
 def _wait_for_result(service: Service, job_id: str) -> dict:
-    return _poll(lambda: service.http.get(f"/api/jobs/{job_id}").json()["data"].get("result"))
-
-
-def _poll(look):
-    deadline = time.monotonic() + 20
-    while not (seen := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return seen
+    return poll(lambda: service.http.get(f"/api/jobs/{job_id}").json()["data"].get("result"))

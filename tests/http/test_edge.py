@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.http.support import Service, assert_problem, serving
+from tests.http.support import Service, assert_problem, poll, serving
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DEVELOPMENT = "http://localhost:5173"
@@ -28,12 +28,23 @@ def test_each_request_has_a_line_in_the_log(service: Service, caplog: pytest.Log
     with caplog.at_level(logging.INFO, "service_server.http.access"):
         service.http.post("/api/projects/줄%0A바꿈/archive?token=secret", headers={"x-request-id": "call-18"})
 
-    (line,) = [record.getMessage() for record in caplog.records if record.name.endswith(".access")]
+        # The line is written once the answer has been sent.
+        (line,) = poll(lambda: [record.getMessage() for record in caplog.records])
+
     assert re.fullmatch(
         r"method=POST path=/api/projects/%EC%A4%84%0A%EB%B0%94%EA%BF%88/archive status=422 "
         r"duration_ms=\d+\.\d client=127\.0\.0\.1 request_id=call-18",
         line,
     )
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/jobs", "/api/nothing", "/docs"])
+def test_head_is_get_without_the_content(service: Service, path: str):
+    got, headed = service.http.get(path), service.http.head(path)
+
+    assert headed.status_code == got.status_code
+    assert headed.content == b""
+    assert headed.headers["content-type"] == got.headers["content-type"]
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/api/nothing", "/docs", "/docs/static/page.js"])

@@ -1,4 +1,5 @@
 import logging
+import socket
 
 import httpx
 import pytest
@@ -31,6 +32,29 @@ def test_a_host_that_is_none_is_a_problem(service: Service):
     response = service.http.get("/api/health", headers={"host": "a b"})
 
     assert_problem(response, 400)
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        "GARBAGE",
+        "POST /api/project?project_name=안녕 HTTP/1.1",
+        "GET /api/jobs?" + "a=b&" * 20_000 + " HTTP/1.1",
+        "GET /api/health HTTP/1.1\r\nX-Request-ID: a\x01b",
+    ],
+    ids=["no HTTP", "a URL beyond ASCII", "an endless URL", "a control character"],
+)
+def test_what_is_not_http_is_a_problem(service: Service, request_line: str):
+    url = service.http.base_url
+    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+        connection.sendall(f"{request_line}\r\nHost: x\r\n\r\n".encode())
+        head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
+
+    status, *headers = head.decode().split("\r\n")
+    response = httpx.Response(
+        int(status.split()[1]), headers=[line.split(": ", 1) for line in headers], content=body
+    )
+    assert "percent-encoded" in assert_problem(response, 400)["detail"]
 
 
 def test_a_missing_parameter_is_named_without_naming_the_host(service: Service):
