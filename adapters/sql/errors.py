@@ -23,6 +23,7 @@ class Failure(Enum):
 _LOCKED = "another transaction holds it locked"
 _NO_CONNECTION = "no connection to it could be made"
 _NOT_MIGRATED = "its tables are missing or old; 'service-server migrate up' makes them"
+_NAMES_TAKEN = "it has tables of others that have the names of the service's"
 
 # MySQL 8.4 Reference Manual, "Server Error Message Reference", and MariaDB's list of the same name.
 _MYSQL: dict[int, tuple[Failure, str]] = {
@@ -51,7 +52,7 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     2002: (Failure.UNAVAILABLE, _NO_CONNECTION),
     2003: (Failure.UNAVAILABLE, _NO_CONNECTION),
     2026: (Failure.UNAVAILABLE, "no encrypted connection to it could be made"),
-    1050: (Failure.UNAVAILABLE, "it has tables of other makers that have the names of the service's"),
+    1050: (Failure.UNAVAILABLE, _NAMES_TAKEN),
     1054: (Failure.UNAVAILABLE, _NOT_MIGRATED),
     1146: (Failure.UNAVAILABLE, _NOT_MIGRATED),
     1062: (Failure.DUPLICATE, "a row of that key exists"),
@@ -68,6 +69,11 @@ _SQLITE: dict[int, tuple[Failure, str]] = {
     sqlite3.SQLITE_FULL: (Failure.UNAVAILABLE, "its disk is full"),
     sqlite3.SQLITE_CANTOPEN: (Failure.UNAVAILABLE, "its file cannot be opened"),
     sqlite3.SQLITE_NOTADB: (Failure.UNAVAILABLE, "its file is not a database"),
+}
+_SQLITE_WORDS = {
+    "no such": (Failure.UNAVAILABLE, _NOT_MIGRATED),
+    "has no column": (Failure.UNAVAILABLE, _NOT_MIGRATED),
+    "already exists": (Failure.UNAVAILABLE, _NAMES_TAKEN),
 }
 _SQLITE_DUPLICATES = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE}
 
@@ -94,8 +100,8 @@ def _diagnose_sqlite(error: sqlite3.Error) -> tuple[Failure, str]:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     if code in _SQLITE_DUPLICATES:
         return Failure.DUPLICATE, "a row of that key exists"
-    if code == sqlite3.SQLITE_ERROR and "no such" in str(error):
-        return Failure.UNAVAILABLE, _NOT_MIGRATED
+    if code == sqlite3.SQLITE_ERROR:  # the one code for whatever is wrong with a statement
+        return next((found for words, found in _SQLITE_WORDS.items() if words in str(error)), _BUG)
     return _SQLITE.get(code & 0xFF, _BUG)
 
 

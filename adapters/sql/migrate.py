@@ -1,7 +1,6 @@
 """Brings the tables to their present form, step by step, and says how far they are."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,14 +100,16 @@ def _describe(difference: Any) -> str:  # noqa: ANN401 (tuples of many forms, an
 
 
 def _alone(engine: sa.Engine, migrate: Callable[[Config], None]) -> None:
-    """Migrate in a transaction, while nobody else does."""
+    """Migrate, and commit before anybody else does."""
     own = patient(engine)
 
     def run() -> None:
-        with own.begin() as connection, _lock(connection):
+        with own.connect() as connection:
+            _take_turn(connection)
             config = _config()
             config.attributes["connection"] = connection
             migrate(config)
+            connection.commit()
 
     try:
         run_again(run)
@@ -116,15 +117,12 @@ def _alone(engine: sa.Engine, migrate: Callable[[Config], None]) -> None:
         own.dispose()
 
 
-@contextmanager
-def _lock(connection: sa.Connection) -> Iterator[None]:
-    """Hold a lock of MySQL's that outlives its commits after DDL; on SQLite the transaction is the lock."""
+def _take_turn(connection: sa.Connection) -> None:
+    """Wait for a lock that ends with the connection; on SQLite the transaction itself is that lock.
+
+    MySQL commits with every change to a table, and only what is outside of transactions outlives that.
+    """
     if connection.dialect.name == "sqlite":
-        yield
         return
     if connection.execute(sa.select(sa.func.get_lock(_LOCK, _LOCK_TIMEOUT_S))).scalar() != 1:
         raise unavailable("another process has been migrating it for too long")
-    try:
-        yield
-    finally:
-        connection.execute(sa.select(sa.func.release_lock(_LOCK)))

@@ -81,9 +81,10 @@ class MemoryStore(Store):
 class SqlStore(Store):
     """A database whose tables are made already."""
 
-    def __init__(self, url: str | sa.URL) -> None:
+    def __init__(self, url: str | sa.URL, options: DatabaseOptions | None = None) -> None:
         super().__init__()
         self._url = url
+        self._options = options or DatabaseOptions(pool_size=16)
         self.engine = self._new_engine()
         self._others: list[sa.Engine] = []
         self.unit_of_work = SqlUnitOfWork(self.engine, self.relay)
@@ -118,4 +119,4 @@ class SqlStore(Store):
             engine.dispose()
 
     def _new_engine(self) -> sa.Engine:
-        return create_engine(self._url, DatabaseOptions(pool_size=16))
+        return create_engine(self._url, self._options)

@@ -1,0 +1,112 @@
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+
+from adapters.sql.engine import create_engine
+from adapters.sql.migrate import check, current, downgrade, upgrade
+from application.errors import DependencyUnavailable
+from tests.support.samples import a_job
+
+UPGRADE = (
+    "import sys; from adapters.sql.engine import create_engine; from adapters.sql.migrate import upgrade;"
+    "sys.stdin.read(1); upgrade(create_engine(sys.argv[1]))"
+)
+
+
+@pytest.fixture
+def engine(empty_url):
+    engine = create_engine(empty_url)
+    yield engine
+    engine.dispose()
+
+
+def tables(engine):
+    return set(sa.inspect(engine).get_table_names())
+
+
+def execute(engine, *statements):
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def test_an_empty_database_has_no_revision_and_lacks_everything(engine):
+    assert current(engine) is None
+    assert "add table jobs" in check(engine)
+
+
+def test_the_steps_make_what_the_service_works_with(engine):
+    upgrade(engine)
+
+    assert check(engine) == []
+    assert current(engine) is not None
+
+
+def test_an_upgrade_of_what_is_up_to_date_changes_nothing(engine, empty_url, open_store):
+    upgrade(engine)
+    store = open_store(empty_url)
+    job = a_job(store)
+
+    upgrade(engine)
+
+    assert store.queries.details(job.id).job == job
+
+
+def test_the_steps_can_be_taken_back(engine):
+    upgrade(engine)
+
+    downgrade(engine, "base")
+
+    assert current(engine) is None
+    assert tables(engine) <= {"service_server_version"}
+    upgrade(engine)
+    assert check(engine) == []
+
+
+def test_what_was_changed_by_hand_is_told(engine):
+    upgrade(engine)
+    on = "" if engine.dialect.name == "sqlite" else " ON outbox"
+    execute(engine, f"DROP INDEX ix_outbox_added{on}", "ALTER TABLE inbox DROP COLUMN source")
+
+    assert set(check(engine)) == {"add index ix_outbox_added", "add column inbox source"}
+
+
+def test_tables_of_others_in_the_same_schema_are_let_alone(engine):
+    execute(engine, "CREATE TABLE others (id INTEGER)")
+    upgrade(engine)
+
+    assert check(engine) == []
+    downgrade(engine, "base")
+    assert "others" in tables(engine)
+
+
+def test_a_table_of_others_by_the_name_of_ours_is_told(engine):
+    execute(engine, "CREATE TABLE jobs (id INTEGER)")
+
+    with pytest.raises(DependencyUnavailable, match="names"):
+        upgrade(engine)
+
+
+def test_a_database_without_tables_is_told_to_be_migrated(empty_url, open_store):
+    store = open_store(empty_url)
+
+    with pytest.raises(DependencyUnavailable, match="service-server migrate up"):
+        store.unit_of_work.check()
+
+
+def test_processes_that_upgrade_at_once_do_not_fight(engine, empty_url):
+    url = empty_url if isinstance(empty_url, str) else empty_url.render_as_string(hide_password=False)
+    command = [sys.executable, "-W", "error", "-c", UPGRADE, url]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    for process in processes:
+        process.stdin.write("go")
+        process.stdin.flush()
+
+    complaints = [process.communicate(timeout=60)[1] for process in processes]
+
+    assert [process.returncode for process in processes] == [0, 0], complaints
+    assert check(engine) == []

@@ -1,0 +1,163 @@
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from adapters.sql.options import DatabaseOptions
+from application.errors import DependencyUnavailable
+from application.messages import Message
+from domain.values import MessageId
+from tests.support.samples import a_job, a_project
+
+
+def touch(transaction, job_id):
+    job = transaction.jobs.get(job_id)
+    transaction.jobs.replace(job, replace(job, updated_at=job.updated_at))
+
+
+def test_the_victim_of_a_deadlock_runs_again_and_succeeds(mariadb_url, open_store):
+    store = open_store(mariadb_url)
+    jobs = [a_job(store).id for _ in range(2)]
+    both_hold_one = threading.Barrier(2)
+    runs = []
+
+    def change_both(first, second):
+        def work(transaction):
+            runs.append(first)
+            touch(transaction, first)
+            if len(runs) <= 2:
+                both_hold_one.wait()
+            touch(transaction, second)
+            transaction.outbox.add([Message(id=MessageId(uuid4()), name="JobStarted", body={})])
+
+        store.run(work)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(change_both, jobs, reversed(jobs)))
+
+    assert len(runs) == 3
+    assert len(store.relay.offered) == 2
+    assert len(store.run(lambda transaction: transaction.outbox.left_behind(0, 10))) == 2
+
+
+def test_a_row_that_is_held_for_a_while_is_waited_for(mariadb, mariadb_url, open_store):
+    store = open_store(mariadb_url, DatabaseOptions(lock_wait_s=1))
+    job = a_job(store)
+    runs = []
+
+    def work(transaction):
+        runs.append(1)
+        touch(transaction, job.id)
+
+    with mariadb.connect() as holder, holder.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT 1 FROM integration.jobs FOR UPDATE")
+        release = threading.Timer(1.5, holder.rollback)
+        release.start()
+        store.run(work)
+        release.join()
+
+    assert len(runs) == 2  # the first one waited for a second
+
+
+def test_a_transaction_that_lost_its_connection_runs_again(mariadb, mariadb_url, open_store):
+    store = open_store(mariadb_url)
+    job = a_job(store)
+    runs = []
+
+    def work(transaction):
+        runs.append(1)
+        touch(transaction, job.id)
+        if len(runs) == 1:
+            kill_connections(mariadb)
+        touch(transaction, job.id)
+        return "done"
+
+    assert store.run(work) == "done"
+    assert len(runs) == 2
+
+
+def kill_connections(server):
+    """End every connection but the one that does it."""
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'tester'"
+        )
+        for (thread,) in cursor.fetchall():
+            cursor.execute(f"KILL {thread}")
+
+
+def test_connections_that_broke_while_idle_are_not_noticed(mariadb, mariadb_url, open_store):
+    store = open_store(mariadb_url)
+    job = a_job(store)
+    kill_connections(mariadb)
+
+    assert store.queries.status(job.id) is not None
+    kill_connections(mariadb)
+    a_job(store)
+
+
+def test_a_server_that_is_down_is_told_soon_and_used_again_when_it_is_back(mariadb, mariadb_url, open_store):
+    store = open_store(mariadb_url)
+    job = a_job(store)
+    mariadb.kill()
+    try:
+        for ask in (lambda: store.queries.status(job.id), store.unit_of_work.check, lambda: a_project(store)):
+            begin = time.monotonic()
+            with pytest.raises(DependencyUnavailable) as caught:
+                ask()
+            assert time.monotonic() - begin < 3
+            assert "127.0.0.1" not in str(caught.value)
+            assert str(mariadb.port) not in str(caught.value)
+    finally:
+        mariadb.start()
+
+    assert store.queries.status(job.id) is not None
+    a_job(store)
+
+
+def test_a_server_that_hangs_is_told_within_its_timeouts(mariadb, mariadb_url, open_store):
+    store = open_store(mariadb_url, DatabaseOptions(read_timeout_s=1))
+    job = a_job(store)
+    os.kill(mariadb.pid, signal.SIGSTOP)
+    try:
+        begin = time.monotonic()
+        with pytest.raises(DependencyUnavailable):
+            store.queries.status(job.id)
+        assert time.monotonic() - begin < 3
+    finally:
+        os.kill(mariadb.pid, signal.SIGCONT)
+
+    assert store.queries.status(job.id) is not None
+
+
+def test_a_user_who_is_refused_is_told_without_a_password(mariadb_url, open_store):
+    store = open_store(mariadb_url.set(password="wrong-password"))
+
+    with pytest.raises(DependencyUnavailable, match="refuses") as caught:
+        store.unit_of_work.check()
+
+    assert "wrong-password" not in str(caught.value)
+
+
+def test_callers_that_find_every_connection_in_use_are_told_soon(mariadb_url, open_store):
+    store = open_store(mariadb_url, DatabaseOptions(pool_size=1, pool_timeout_s=0.2))
+
+    def work(_transaction):
+        with pytest.raises(DependencyUnavailable, match="in use"):
+            store.unit_of_work.check()
+
+    store.run(work)
+
+
+def test_sessions_are_as_the_adapter_needs_them(mariadb_url, mysql, open_store):
+    for url in (mariadb_url, mysql.create_schema("sessions")):
+        with open_store(url).engine.connect() as connection:
+            assert connection.get_isolation_level() == "READ COMMITTED"
+            row = connection.exec_driver_sql("SELECT @@time_zone, @@innodb_lock_wait_timeout, @@autocommit")
+            assert tuple(row.one()) == ("+00:00", 2, 0)

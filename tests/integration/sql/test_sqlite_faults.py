@@ -1,0 +1,110 @@
+import logging
+import sqlite3
+import threading
+import time
+
+import pytest
+import sqlalchemy as sa
+
+from adapters.sql.options import DatabaseOptions
+from application.errors import DependencyUnavailable
+from application.views import JobFilter
+from tests.support.samples import a_job
+
+IMPATIENT = DatabaseOptions(lock_wait_s=1)
+
+
+def file_of(url):
+    return sa.make_url(url).database
+
+
+def set_on_connect(store, pragma):
+    """Have the store's connections limited from now on."""
+    sa.event.listen(store.engine, "connect", lambda connection, _record: connection.execute(pragma))
+    store.engine.dispose()
+
+
+def test_a_writer_in_another_process_is_waited_for(sqlite_url, open_store):
+    store = open_store(sqlite_url)
+    a_job(store)
+    other = sqlite3.connect(file_of(sqlite_url), isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    waiting.start()
+
+    a_job(store)
+
+    waiting.join()
+    other.close()
+    assert len(store.queries.page(JobFilter(limit=10))) == 2
+
+
+def test_a_database_that_stays_locked_is_unavailable_to_writers_and_open_to_readers(
+    sqlite_url, open_store, caplog
+):
+    store = open_store(sqlite_url, IMPATIENT)
+    job = a_job(store)
+    other = sqlite3.connect(file_of(sqlite_url), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with caplog.at_level(logging.WARNING), pytest.raises(DependencyUnavailable, match="locked") as caught:
+        a_job(store)
+
+    assert caught.value.dependency == "database"
+    assert "locked" in caplog.text
+    assert store.queries.status(job.id) is not None
+    store.unit_of_work.check()
+    other.close()
+    a_job(store)
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_behind(sqlite_url, open_store):
+    store = open_store(sqlite_url)
+    job = a_job(store)
+    set_on_connect(store, "PRAGMA max_page_count = 1")
+
+    with pytest.raises(DependencyUnavailable, match="disk is full"):
+        a_job(store, stdin="x" * 1_000_000)
+
+    assert store.relay.offered == []
+    assert [view.job_id for view in store.queries.page(JobFilter(limit=10))] == [job.id]
+
+
+def test_an_unwritable_file_is_told(sqlite_url, open_store):
+    store = open_store(sqlite_url)
+    set_on_connect(store, "PRAGMA query_only = ON")
+
+    with pytest.raises(DependencyUnavailable, match="not writable"):
+        a_job(store)
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path, open_store):
+    path = tmp_path / "notes.txt"
+    path.write_text("These are notes, and no database. " * 100)
+
+    with pytest.raises(DependencyUnavailable, match="not a database"):
+        open_store(f"sqlite:///{path}").unit_of_work.check()
+
+
+def test_a_directory_that_is_missing_is_told_without_its_name(tmp_path, open_store):
+    store = open_store(f"sqlite:///{tmp_path / 'missing' / 'store.db'}")
+
+    with pytest.raises(DependencyUnavailable, match="cannot be opened") as caught:
+        store.unit_of_work.check()
+
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_many_writers_take_turns_without_sleeping(sqlite_url, open_store):
+    store = open_store(sqlite_url)
+    a_job(store)
+    begin = time.monotonic()
+    threads = [threading.Thread(target=lambda: [a_job(store) for _ in range(10)]) for _ in range(8)]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(store.queries.page(JobFilter(limit=1_000))) == 81
+    assert time.monotonic() - begin < 10  # SQLite's own waiting is far slower and lets some starve
