@@ -6,6 +6,7 @@ from typing import Any
 import rich_click as click
 
 from application.errors import ApplicationError
+from entrypoints.cli.client import Json
 from entrypoints.cli.connection import connect
 from entrypoints.cli.failure import ExitCode, Failure
 from entrypoints.cli.languages import known_languages
@@ -35,7 +36,11 @@ def command(*, as_json: bool, server: str | None) -> None:
         report["settings"] = _settings(settings)
     try:
         with connect(server, works=True) as client:
-            report |= {"dependencies": client.health(), "languages": known_languages(client)}
+            report |= {
+                "dependencies": client.health(),
+                "engine": client.get("/api/engine"),
+                "languages": known_languages(client),
+            }
             report["missing"] = _missing(report)
     except (Failure, ApplicationError) as error:
         report |= {"dependencies": [], "languages": [], "missing": [str(error)]}
@@ -81,6 +86,7 @@ def _print(report: dict[str, Any]) -> None:
         ("PART", "ANSWERS", "WHY NOT"),
         ((d["name"], "yes" if d["healthy"] else "no", d["detail"]) for d in report["dependencies"]),
     )
+    _print_engine(report.get("engine"))
     click.echo("\nLanguages")
     print_table(
         ("LANGUAGE", "AVAILABLE", "WHY NOT"),
@@ -96,3 +102,12 @@ def _print(report: dict[str, Any]) -> None:
     click.echo()
     for sentence in report["missing"] or ["Nothing essential is missing."]:
         click.echo(one_line(sentence))
+
+
+def _print_engine(engine: Json | None) -> None:
+    if engine is None:
+        return
+    click.echo("\nEngine")
+    isolated = {True: "yes", False: "NO", None: "the engine does not say"}[engine["isolated"]]
+    print_fields([("name", engine["name"]), ("isolated", isolated), ("warning", engine["warning"])])
+    print_table(("LIMIT", "HOW IT IS ENFORCED"), engine["limits"].items())
