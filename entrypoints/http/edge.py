@@ -90,13 +90,12 @@ class _Answer:
     def log(self, scope: HTTPScope) -> None:
         client = scope["client"]
         logger.info(
-            "method=%s path=%s status=%s duration_ms=%.1f client=%s request_id=%s",
+            "method=%s path=%s status=%s duration_ms=%.1f client=%s",
             scope["method"],
             quote(scope["path"])[:_LOGGED_PATH_CHARS],
             self._status or "-",
             (time.perf_counter() - self._begin) * 1000,
             client[0] if client else "-",
-            request_id.request_id.get(),
         )
 
 

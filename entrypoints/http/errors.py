@@ -73,7 +73,7 @@ def to_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     """Answer with what went wrong, and nothing of how the service works inside."""
     kind = _kind(error)
     if kind is _INTERNAL:
-        logger.error("request %s failed", request_id.get(), exc_info=error)
+        logger.error("%s %s failed", request.method, quote(request.scope["path"]), exc_info=error)
     errors = _faults(request, error)
     problem = Problem(
         type=kind.type,

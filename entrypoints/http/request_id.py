@@ -6,9 +6,10 @@ from contextvars import ContextVar
 from uuid import uuid4
 
 HEADER = "X-Request-ID"
+_NONE = "-"
 _SANE = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
 
-request_id: ContextVar[str] = ContextVar("service_server_request_id", default="-")
+request_id: ContextVar[str] = ContextVar("service_server_request_id", default=_NONE)
 
 
 def choose_request_id(offered: str | None) -> str:
@@ -17,9 +18,10 @@ def choose_request_id(offered: str | None) -> str:
 
 
 class RequestIdFilter(logging.Filter):
-    """Gives every record the id of the request that it belongs to, as `request_id`."""
+    """Gives every record what ends its line: `request_id=...` where it belongs to a request, or nothing."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Name the request and keep the record."""
-        record.request_id = request_id.get()
+        current = request_id.get()
+        record.of_request = "" if current == _NONE else f" request_id={current}"
         return True

@@ -6,12 +6,13 @@ import pytest
 
 from application.errors import DependencyUnavailable
 from application.use_cases.check_health import DependencyHealth
+from entrypoints.http.request_id import RequestIdFilter
 from tests.http.support import Service, assert_problem, serving
 from tests.support.failing import Failing
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/nothing", "/api/jobs/x/y/z", "/docs/none", "/docs/static/none"]
+    "path", ["/api", "/api/nothing", "/api/jobs/x/y/z", "/docs/none", "/docs/static/none"]
 )
 def test_what_is_not_there_is_a_problem(service: Service, path: str):
     problem = assert_problem(service.http.get(path), 404)
@@ -81,7 +82,7 @@ def test_what_is_unavailable_says_when_to_try_again(service: Service):
 def test_a_failure_is_logged_and_not_told(tmp_path, caplog: pytest.LogCaptureFixture, debug: str):
     with serving(tmp_path, debug=debug) as service:
         service.container.list_projects.override(_fail)
-        with caplog.at_level(logging.ERROR, "service_server.http"):
+        with caplog.at_level(logging.ERROR, "service_server.http"), caplog.filtering(RequestIdFilter()):
             response = service.http.get("/api/projects", headers={"x-request-id": "call-17"})
 
     problem = assert_problem(response, 500)
@@ -89,7 +90,8 @@ def test_a_failure_is_logged_and_not_told(tmp_path, caplog: pytest.LogCaptureFix
     assert "secret" not in response.text
     assert "Traceback" not in response.text
     (record,) = [record for record in caplog.records if record.name == "service_server.http"]
-    assert record.getMessage() == "request call-17 failed"
+    assert record.getMessage() == "GET /api/projects failed"
+    assert record.of_request == " request_id=call-17"
     assert record.exc_info is not None
 
 
