@@ -85,7 +85,7 @@ def to_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
         errors=list(errors) or UNSET,
         dependencies=getattr(error, "dependencies", UNSET),
     )
-    return Response(problem, status_code=kind.status, media_type=PROBLEM_JSON, headers=_headers(error))
+    return Response(problem, status_code=kind.status, media_type=PROBLEM_JSON, headers=_headers(error, kind))
 
 
 def _kind(error: Exception) -> Kind:
@@ -139,7 +139,9 @@ def _sentence(fault: Fault) -> str:
     return f"{name}: {fault.detail}" if name else fault.detail
 
 
-def _headers(error: Exception) -> dict[str, Any]:
+def _headers(error: Exception, kind: Kind) -> dict[str, Any]:
+    if kind is _INTERNAL:  # what an unexpected error carries is not for callers
+        return {}
     if isinstance(error, DependencyUnavailable):
         return {"Retry-After": str(error.retry_after_s)}
     return dict(getattr(error, "headers", None) or {})
