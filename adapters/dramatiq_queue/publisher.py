@@ -1,8 +1,8 @@
 from collections.abc import Mapping, Sequence
 
 from adapters.dramatiq_queue.broker import QueueBroker
-from adapters.dramatiq_queue.circuit import Circuit
 from adapters.dramatiq_queue.routes import QUEUES, to_dramatiq
+from application.circuit import Circuit
 from application.messages import Message
 from application.ports.event_feed import EventFeed
 from application.ports.message_publisher import MessagePublisher

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from adapters.sql.engine import read_only
 from adapters.sql.mapping import ExecutionState
-from adapters.sql.retrying import run_again
+from adapters.sql.retrying import Attempts
 from adapters.sql.tables import executions, jobs
 from application.ports.dashboard_queries import (
     COUNTED_UP_TO,
@@ -82,6 +82,7 @@ class SqlDashboardQueries(DashboardQueries):
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = read_only(engine)
+        self._attempts = Attempts()
         self._activities: dict[int, sa.CompoundSelect[int, int]] = {}
 
     def activity(self, project_id: ProjectId, times: Sequence[datetime]) -> ProjectActivity:
@@ -140,4 +141,4 @@ class SqlDashboardQueries(DashboardQueries):
             with self._engine.connect() as connection:
                 return connection.execute(statement, parameters).all()
 
-        return run_again(read)
+        return self._attempts(read)

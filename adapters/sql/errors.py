@@ -15,6 +15,7 @@ class Failure(Enum):
 
     CONFLICT = auto()  # another transaction was in the way: run it again
     LOST = auto()  # the connection broke; whether a commit was done is not known: run it again
+    GONE = auto()  # there is no connection to be had
     UNAVAILABLE = auto()  # trying again at once is of no use
     DUPLICATE = auto()  # a row of that key exists
     BUG = auto()  # a mistake of ours, to be seen as one
@@ -49,8 +50,8 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     1290: (Failure.UNAVAILABLE, "it is read-only"),
     1792: (Failure.UNAVAILABLE, "it is read-only"),
     1836: (Failure.UNAVAILABLE, "it is read-only"),
-    2002: (Failure.UNAVAILABLE, _NO_CONNECTION),
-    2003: (Failure.UNAVAILABLE, _NO_CONNECTION),
+    2002: (Failure.GONE, _NO_CONNECTION),
+    2003: (Failure.GONE, _NO_CONNECTION),
     2026: (Failure.UNAVAILABLE, "no encrypted connection to it could be made"),
     1050: (Failure.UNAVAILABLE, _NAMES_TAKEN),
     1054: (Failure.UNAVAILABLE, _NOT_MIGRATED),
@@ -78,6 +79,13 @@ _SQLITE_WORDS = {
 _SQLITE_DUPLICATES = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE}
 
 _BUG = (Failure.BUG, "the statement is wrong")
+
+
+class DatabaseGone(DependencyUnavailable):
+    """The database does not answer at all."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(DATABASE, detail)
 
 
 def diagnose(error: sa.exc.SQLAlchemyError) -> tuple[Failure, str]:

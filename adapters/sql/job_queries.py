@@ -14,7 +14,7 @@ from adapters.sql.mapping import (
     to_reason,
 )
 from adapters.sql.project_repository import MAX_ID
-from adapters.sql.retrying import run_again
+from adapters.sql.retrying import Attempts
 from adapters.sql.tables import executions, jobs, projects
 from application.ports.job_queries import JobQueries
 from application.views import JobDetails, JobFilter, JobStatusView, JobView
@@ -52,6 +52,7 @@ class SqlJobQueries(JobQueries):
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = read_only(engine)
+        self._attempts = Attempts()
         self._packs = engine.dialect.name != "sqlite"  # whose driver reads fields in C
 
     def status(self, job_id: JobId) -> JobStatusView | None:
@@ -98,7 +99,7 @@ class SqlJobQueries(JobQueries):
             with self._engine.connect() as connection:
                 return connection.execute(statement, parameters).all()
 
-        return run_again(read)
+        return self._attempts(read)
 
 
 def _to_view(row: Sequence[Any]) -> JobView:

@@ -15,6 +15,8 @@ from adapters.sql.options import DatabaseOptions
 
 # A connection that was in use so lately is taken to be alive; if it is not, the transaction is run again.
 _ALIVE_FOR_S = 5.0
+# A connection that is closed says so at once.
+_CLOSED_WITHIN_S = 0.5
 _LAST_USED = "last_used"
 
 PyMysqlConnection: TypeAlias = "pymysql.Connection[pymysql.cursors.Cursor]"
@@ -57,13 +59,20 @@ def _arguments(options: DatabaseOptions) -> dict[str, Any]:
 
 
 def _ping_if_idle(connection: PyMysqlConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
-    """Find out whether a connection that has not been used for a while still is one."""
-    if time.monotonic() - record.info.get(_LAST_USED, 0.0) < _ALIVE_FOR_S:
+    """Find out whether a connection that has not been used for a while still is one.
+
+    One that is closed is replaced. One that does not answer is the sign of a server that does not: another
+    connection would only wait for it once more.
+    """
+    begin = time.monotonic()
+    if begin - record.info.get(_LAST_USED, 0.0) < _ALIVE_FOR_S:
         return
     try:
         connection.ping(reconnect=False)
     except pymysql.err.Error as error:
-        raise sa.exc.DisconnectionError from error  # the pool gives another one
+        if time.monotonic() - begin < _CLOSED_WITHIN_S:
+            raise sa.exc.DisconnectionError from error  # the pool gives another one
+        raise sa.exc.OperationalError("ping", None, error) from error
 
 
 def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:

@@ -23,9 +23,9 @@ class DatabaseOptions:
     pool_timeout_s: float = 2.0
     recycle_s: int = 1_800
     connect_timeout_s: int = 2
-    read_timeout_s: int = 3
-    write_timeout_s: int = 3
-    lock_wait_s: int = 2
+    read_timeout_s: int = 2
+    write_timeout_s: int = 2
+    lock_wait_s: int = 1
     tls_ca: str | None = None
 
     def for_engine(self) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from adapters.sql.errors import Failure, diagnose, unavailable
-from application.errors import Aborted
+from adapters.sql.errors import DATABASE, DatabaseGone, Failure, diagnose, unavailable
+from application.circuit import Circuit
+from application.errors import Aborted, DependencyUnavailable
 
 T = TypeVar("T")
 
@@ -21,6 +22,23 @@ _MAX_PAUSE_S = 0.2
 # hangs, which has cost a whole timeout already.
 _MAX_RUNS = {Failure.CONFLICT: 30, Failure.LOST: 3}
 _MAX_S = {Failure.CONFLICT: 5.0, Failure.LOST: 1.0}
+
+
+class Attempts:
+    """Runs transactions, again if need be, and refuses them for a moment after the database was gone."""
+
+    def __init__(self) -> None:
+        self._circuit = Circuit(DATABASE, failure=DatabaseGone)
+
+    def __call__(self, run: Callable[[], T]) -> T:
+        """Run a whole transaction until it is not in conflict with others.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach, or was a moment ago, or the conflict does
+                not end.
+        """
+        with self._circuit:
+            return run_again(run)
 
 
 def run_again(run: Callable[[], T]) -> T:
@@ -42,7 +60,7 @@ def run_again(run: Callable[[], T]) -> T:
             took_s = time.monotonic() - begin
             if runs >= _MAX_RUNS.get(failure, 0) or took_s > _MAX_S.get(failure, 0):
                 logger.warning("the database is unavailable: %s (%d runs, %.1f s)", detail, runs, took_s)
-                raise unavailable(detail) from error
+                raise _final(failure, detail) from error
             logger.debug("transaction is run again: %s", detail)
         time.sleep(_pause_s(runs))
 
@@ -51,6 +69,10 @@ def _diagnose(error: Exception) -> tuple[Failure, str]:
     if isinstance(error, sa.exc.SQLAlchemyError):
         return diagnose(error)
     return Failure.CONFLICT, "transactions keep changing the same row"
+
+
+def _final(failure: Failure, detail: str) -> DependencyUnavailable:
+    return DatabaseGone(detail) if failure in {Failure.LOST, Failure.GONE} else unavailable(detail)
 
 
 def _pause_s(runs: int) -> float:

@@ -12,7 +12,7 @@ from adapters.sql.inbox import SqlInbox
 from adapters.sql.job_repository import SqlJobRepository
 from adapters.sql.outbox import SqlOutbox
 from adapters.sql.project_repository import SqlProjectRepository
-from adapters.sql.retrying import run_again
+from adapters.sql.retrying import Attempts
 from adapters.sql.tables import projects
 from application.messages import Message
 from application.ports.message_relay import MessageRelay
@@ -43,11 +43,12 @@ class SqlUnitOfWork(UnitOfWork):
         self._engine = engine
         self._readers = read_only(engine)
         self._relay = relay
+        self._attempts = Attempts()
         self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
 
     def run(self, work: Callable[[Transaction], T]) -> T:
         """Run work in a transaction, again if need be, commit it and offer its messages to the relay."""
-        result, messages = run_again(lambda: self._run_once(work))
+        result, messages = self._attempts(lambda: self._run_once(work))
         if messages:
             self._relay.offer(messages)
         return result
@@ -59,7 +60,7 @@ class SqlUnitOfWork(UnitOfWork):
             with self._readers.connect() as connection:
                 connection.execute(_CHECK)
 
-        run_again(ask)
+        self._attempts(ask)
 
     def _run_once(self, work: Callable[[Transaction], T]) -> tuple[T, list[Message]]:
         with self._in_turn(), self._engine.begin() as connection:

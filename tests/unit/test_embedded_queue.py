@@ -4,10 +4,10 @@ import time
 
 import pytest
 
-from adapters.dramatiq_queue.circuit import Circuit
 from adapters.dramatiq_queue.embedded import EmbeddedBroker
 from adapters.dramatiq_queue.routes import EXECUTIONS, to_dramatiq
 from adapters.dramatiq_queue.worker import QueueWorker
+from application.circuit import Circuit
 from application.errors import DependencyUnavailable
 from tests.support.work_messages import WITHIN_S, Handler, hint, working
 

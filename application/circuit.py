@@ -12,11 +12,20 @@ class Circuit:
     """Refuses calls to a dependency for a while after one has failed, so that not every call waits in vain.
 
     Once that while is over a single call tries its luck; the others are refused until it has succeeded.
+
+    Args:
+        failure: What a call raises if it failed; whatever else it raises shows that the dependency answers.
     """
 
-    def __init__(self, dependency: str, open_s: float = OPEN_S) -> None:
+    def __init__(
+        self,
+        dependency: str,
+        open_s: float = OPEN_S,
+        failure: type[DependencyUnavailable] = DependencyUnavailable,
+    ) -> None:
         self._dependency = dependency
         self._open_s = open_s
+        self._failure = failure
         self._is_broken = False
         self._refuse_until = 0.0
         self._lock = Lock()
@@ -32,6 +41,6 @@ class Circuit:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with self._lock:
-            self._is_broken = isinstance(error, DependencyUnavailable)
+            self._is_broken = isinstance(error, self._failure)
             if self._is_broken:
                 self._refuse_until = monotonic() + self._open_s
