@@ -13,7 +13,7 @@ from domain.values import JobId, ObjectKey, ProjectId, ProjectName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """A job as a list shows it, with its latest execution."""
+    """A job as a list shows it, with its latest execution but without what that one reads."""
 
     job_id: JobId
     project: str
