@@ -37,7 +37,7 @@ LIMIT = 100
 ROUNDS = 200
 CHUNK = 5_000
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
-# Of a hundred jobs, so many in a row end like this; one in a hundred is written in Rust, one in ten is tagged.
+# Of a hundred jobs, so many in a row end like this. One in a hundred is in Rust, one in ten has tags.
 OUTCOMES = (JobStatus.SUCCESS,) * 90 + (JobStatus.FAILED,) * 6 + (JobStatus.CANCELLED,) * 4
 REASONS = {JobStatus.FAILED: Reason.NONZERO_EXIT, JobStatus.CANCELLED: Reason.CANCELLED}
 
@@ -124,15 +124,18 @@ def measure(queries: SqlJobQueries, size: int) -> dict[str, Sample]:
         "list of a project and a tag": JobFilter(limit=10, project_id=project, tags={"env": "prod"}),
         "list of nothing": JobFilter(limit=LIMIT, statuses=frozenset({JobStatus.RUNNING, JobStatus.TIMEOUT})),
     }
-    samples = {name: Sample.of(lambda _n, wanted=wanted: queries.page(wanted)) for name, wanted in filters.items()}
-    samples["status"] = Sample.of(lambda n: queries.status(_job_id(n * 7_919 % size)))
+    samples = {
+        name: Sample.of(lambda _n, wanted=wanted: queries.page(wanted)) for name, wanted in filters.items()
+    }
+    samples["status"] = Sample.of(lambda n: queries.status(job_id(n * 7_919 % size)))
     return samples
 
 
 def report(results: dict[int, dict[str, Sample]]) -> None:
     """Print a table: times at each size, and the ratio of the medians at the last and the first."""
     sizes = list(results)
-    print(f"{'milliseconds: median (p99)':<34}" + "".join(f"{size:>22,}" for size in sizes) + f"{'ratio':>8}")
+    head = "".join(f"{size:>22,}" for size in sizes)
+    print(f"{'milliseconds: median (p99)':<34}{head}{'ratio':>8}")
     for name in results[sizes[0]]:
         samples = [results[size][name] for size in sizes]
         cells = "".join(f"{f'{sample.median:.2f} ({sample.p99:.2f})':>22}" for sample in samples)
@@ -159,8 +162,8 @@ def _database(*, on_mariadb: bool) -> Iterator[sa.Engine]:
             server.stop()
 
 
-def _job_id(number: int) -> JobId:
-    # In no order, as ids of many processes are within a millisecond.
+def job_id(number: int) -> JobId:
+    """Return the id of a job, of which others follow in no order, as those of many processes do."""
     return JobId(UUID(int=number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)))
 
 
@@ -172,8 +175,10 @@ def _ended_job(number: int) -> tuple[Job, Execution]:
         limits=STANDARD_LIMITS.resolve({}),
         tags={"env": "prod", "team": "a"} if number % 10 == 2 else {},
     )
-    pending, _events = Job.submit(_job_id(number), ProjectId(number // len(OUTCOMES) % PROJECTS + 1), spec, now)
-    running, execution, _events = pending.start(ExecutionId(_job_id(number + (1 << 40))), None, now)
+    pending, _events = Job.submit(
+        job_id(number), ProjectId(number // len(OUTCOMES) % PROJECTS + 1), spec, now
+    )
+    running, execution, _events = pending.start(ExecutionId(job_id(number + (1 << 40))), None, now)
     status = OUTCOMES[number % len(OUTCOMES)]
     result = ExecutionResult(
         status=status,
@@ -186,9 +191,7 @@ def _ended_job(number: int) -> tuple[Job, Execution]:
     return _ended(running, execution, result, now)
 
 
-def _ended(
-    job: Job, execution: Execution, result: ExecutionResult, now: datetime
-) -> tuple[Job, Execution]:
+def _ended(job: Job, execution: Execution, result: ExecutionResult, now: datetime) -> tuple[Job, Execution]:
     if result.status is JobStatus.CANCELLED:
         job, _events = job.cancel(now)
     else:
