@@ -50,6 +50,7 @@ from application.use_cases.describe_engine import DescribeEngine
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.get_job import GetJob
 from application.use_cases.get_job_status import GetJobStatus
+from application.use_cases.get_project import GetProject
 from application.use_cases.get_timeline import GetTimeline
 from application.use_cases.list_jobs import ListJobs
 from application.use_cases.list_languages import ListLanguages
@@ -57,12 +58,14 @@ from application.use_cases.list_metric_names import ListMetricNames
 from application.use_cases.list_projects import ListProjects
 from application.use_cases.measure_outcomes import MeasureOutcomes
 from application.use_cases.read_cluster_metrics import ReadClusterMetrics
+from application.use_cases.read_code import ReadCode
 from application.use_cases.read_log import ReadLog
 from application.use_cases.read_output import ReadOutput
 from application.use_cases.relay_outbox import RelayOutbox
 from application.use_cases.renew_leases import RenewLeases
 from application.use_cases.report_completion import ReportCompletion
 from application.use_cases.rescue_executions import RescueExecutions
+from application.use_cases.run_again import RunAgain
 from application.use_cases.run_execution import RunExecution
 from application.use_cases.stop_execution import StopExecution
 from application.use_cases.summarize_projects import SummarizeProjects
@@ -254,12 +257,15 @@ class Container(containers.DeclarativeContainer):
     cancel_job = providers.ThreadSafeSingleton(CancelJob, unit_of_work, outgoing, clock)
     get_job = providers.ThreadSafeSingleton(GetJob, job_queries)
     get_job_status = providers.ThreadSafeSingleton(GetJobStatus, job_queries)
+    get_project = providers.ThreadSafeSingleton(GetProject, unit_of_work)
     get_timeline = providers.ThreadSafeSingleton(GetTimeline, job_queries, dashboard_queries, engine)
     list_jobs = providers.ThreadSafeSingleton(ListJobs, unit_of_work, job_queries)
     create_project = providers.ThreadSafeSingleton(CreateProject, unit_of_work, clock, submission_limits)
     list_projects = providers.ThreadSafeSingleton(ListProjects, unit_of_work)
     change_project = providers.ThreadSafeSingleton(ChangeProject, unit_of_work)
     read_log = providers.ThreadSafeSingleton(ReadLog, log_store, settings.provided.max_log_read_bytes)
+    read_code = providers.ThreadSafeSingleton(ReadCode, code_store, settings.provided.max_code_bytes)
+    run_again = providers.ThreadSafeSingleton(RunAgain, get_job, read_code, upload_code)
     read_output = providers.ThreadSafeSingleton(
         ReadOutput, job_queries, log_store, settings.provided.max_log_read_bytes
     )

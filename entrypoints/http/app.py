@@ -15,6 +15,8 @@ from entrypoints.http.controllers.machines import MachinesController
 from entrypoints.http.controllers.output import OutputController
 from entrypoints.http.controllers.projects import ProjectsController
 from entrypoints.http.controllers.running import RunningController
+from entrypoints.http.dashboard.pages import Pages
+from entrypoints.http.dashboard.router import dashboard_router, first_page
 from entrypoints.http.dependencies import dependencies
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import to_problem
@@ -45,6 +47,7 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
     """
     settings = container.settings()
     signals = JobSignals(container.event_feed)
+    pages = Pages(secure=settings.base_url.startswith("https:"), environment_name=settings.environment)
     cors = _cors(settings)
     app = Litestar(
         [
@@ -56,11 +59,13 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
             ),
             HealthController,
             files_router(),
+            first_page,
+            dashboard_router(),
         ],
         before_request=check_url,
         cors_config=cors,
         debug=False,  # whatever the setting: a page with a stack trace is for nobody who calls
-        dependencies=dependencies(container, signals),
+        dependencies=dependencies(container, signals, pages),
         exception_handlers={Exception: to_problem},
         lifespan=[lifespan(settings.http_threads, signals, runtime)],
         logging_config=None,
@@ -70,6 +75,7 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
     )
     app.asgi_handler = Edge(app.asgi_handler, cors)
     app.state.signals = signals
+    app.state.pages = pages
     return app
 
 

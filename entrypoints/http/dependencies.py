@@ -4,6 +4,7 @@ from typing import Any
 from litestar.di import Provide
 
 from entrypoints.container import Container
+from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.live.event_stream import EventStreams
 from entrypoints.http.live.job_signals import JobSignals
 from entrypoints.http.live.job_waiter import JobWaiter
@@ -31,6 +32,11 @@ _USE_CASES = (
     "describe_engine",
     "summarize_projects",
     "measure_outcomes",
+    "get_project",
+    "read_code",
+    "run_again",
+    "limit_policy",
+    "clock",
     "check_health",
     "settings",
 )
@@ -45,7 +51,7 @@ def provide(provider: Callable[[], object]) -> Provide:
     return Provide(dependency, sync_to_thread=False)
 
 
-def dependencies(container: Container, signals: JobSignals) -> Mapping[str, Provide]:
+def dependencies(container: Container, signals: JobSignals, pages: Pages) -> Mapping[str, Provide]:
     """Return what handlers may ask for, by name."""
     settings = container.settings()
 
@@ -65,6 +71,7 @@ def dependencies(container: Container, signals: JobSignals) -> Mapping[str, Prov
         "presenter": provide(lambda: Presenter(container.log_store())),
         "waiter": provide(waiter),
         "streams": provide(streams),
+        "pages": provide(lambda: pages),
         "event_streams": provide(event_streams),
         "webhook_verifier": provide(lambda: verifier),
     }

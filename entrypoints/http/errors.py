@@ -15,7 +15,7 @@ from msgspec import UNSET
 from application.errors import Conflict, DependencyUnavailable, NotFound, Unprocessable
 from domain.errors import InvalidValue, TooLarge, TransitionRefused
 from entrypoints.http import faults
-from entrypoints.http.dashboard.csrf import ForgedRequest
+from entrypoints.http.csrf import ForgedRequest
 from entrypoints.http.json_request import AnyRequest, UnreadableBody
 from entrypoints.http.ranges import RangeNotSatisfiable
 from entrypoints.http.request_id import request_id

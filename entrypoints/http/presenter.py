@@ -54,7 +54,7 @@ class Presenter:
         """Show a job; without a message it says where the job stands."""
         execution = view.execution
         result = None if execution is None else self._result(view.job_id, view.code_key, execution)
-        status = _MESSAGES.get(view.reason or view.status, _MESSAGES[view.status])
+        status = explain(view.status, view.reason)
         return JobResponse(
             job_id=str(view.job_id),
             project=view.project,
@@ -142,6 +142,11 @@ class Presenter:
 
     def _url(self, log_key: ObjectKey | None) -> str | None:
         return None if log_key is None else self._log_store.url(log_key)
+
+
+def explain(status: JobStatus, reason: Reason | None) -> str:
+    """Say where a job stands, and why."""
+    return _MESSAGES.get(reason or status, _MESSAGES[status])
 
 
 def latest(details: JobDetails) -> JobView:

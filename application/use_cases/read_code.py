@@ -1,0 +1,22 @@
+from application.errors import NotFound
+from application.ports.object_store import ObjectStore
+from domain.values import ObjectKey
+
+
+class ReadCode:
+    """Read a job's source code."""
+
+    def __init__(self, code_store: ObjectStore, max_bytes: int) -> None:
+        self._code_store = code_store
+        self._max_bytes = max_bytes
+
+    def __call__(self, code_key: ObjectKey) -> str:
+        """Return the code; what is not UTF-8 in it appears as U+FFFD.
+
+        Raises:
+            NotFound: It is gone from the store.
+        """
+        try:
+            return self._code_store.get(code_key, self._max_bytes).decode("utf-8", "replace")
+        except NotFound:
+            raise NotFound("code", code_key) from None

@@ -1,0 +1,45 @@
+from application.commands import UploadCodeCommand
+from application.use_cases.get_job import GetJob
+from application.use_cases.read_code import ReadCode
+from application.use_cases.upload_code import UploadCode
+from application.views import JobView
+from domain.limits import STANDARD_BOUNDS
+from domain.values import JobId
+
+
+class RunAgain:
+    """Run a job's program once more: as a new job, with all that the old one was given."""
+
+    def __init__(self, get_job: GetJob, read_code: ReadCode, upload_code: UploadCode) -> None:
+        self._get_job = get_job
+        self._read_code = read_code
+        self._upload_code = upload_code
+
+    def __call__(self, job_id: JobId) -> JobView:
+        """Return the new job.
+
+        Raises:
+            NotFound: There is no such job, or its code is gone.
+            InvalidValue: The limits in force today refuse what the old job was given.
+            ProjectTransitionRefused: Its project takes no new work.
+        """
+        details = self._get_job(job_id)
+        spec = details.job.spec
+        given = next((e.stdin for e in reversed(details.executions) if e.stdin is not None), spec.stdin)
+        return self._upload_code(
+            UploadCodeCommand(
+                project=str(details.job.project_id),
+                code=self._read_code(spec.code_key),
+                language=spec.language.name,
+                function_name=spec.function_name,
+                description=spec.description,
+                stdin=given,
+                args=spec.args,
+                env=spec.env,
+                tags=spec.tags,
+                limits={name: getattr(spec.limits, name) for name in STANDARD_BOUNDS},
+                priority=spec.priority,
+                max_attempts=spec.max_attempts,
+                execute=True,
+            )
+        )

@@ -1,0 +1,1 @@
+"""The pages: rendered here, from the same use cases as the API, with every file that they load."""

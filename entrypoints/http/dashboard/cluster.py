@@ -1,0 +1,101 @@
+from datetime import datetime
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, SkipValidation
+
+from application.errors import DependencyUnavailable, NotFound
+from application.ports.clock import Clock
+from application.use_cases.check_health import CheckHealth
+from application.use_cases.describe_engine import DescribeEngine
+from application.use_cases.list_metric_names import ListMetricNames
+from application.use_cases.measure_outcomes import MeasureOutcomes, OutcomeSlice
+from entrypoints.http.dashboard import wording
+from entrypoints.http.dashboard.pages import Pages
+from entrypoints.http.json_request import AnyRequest
+from entrypoints.settings import Settings
+
+_LOCAL = "local"
+
+
+class ClusterPages(Controller):
+    """What programs run on, and how well."""
+
+    path = "/cluster"
+
+    @get(sync_to_thread=True)
+    def show(
+        self,
+        request: AnyRequest,
+        pages: NamedDependency[SkipValidation[Pages]],
+        settings: NamedDependency[SkipValidation[Settings]],
+        list_metric_names: NamedDependency[SkipValidation[ListMetricNames]],
+        describe_engine: NamedDependency[SkipValidation[DescribeEngine]],
+        check_health: NamedDependency[SkipValidation[CheckHealth]],
+        clock: NamedDependency[SkipValidation[Clock]],
+    ) -> Response[bytes]:
+        """Show the cluster."""
+        cluster = settings.ecs_cluster_name or _LOCAL
+        return pages.page(
+            request,
+            "cluster.html",
+            {
+                "cluster": cluster,
+                "metric_names": _metric_names(list_metric_names, cluster),
+                "version": "",
+                **_context(describe_engine, check_health, clock),
+            },
+        )
+
+    @get("/state", sync_to_thread=True)
+    def state(
+        self,
+        request: AnyRequest,
+        pages: NamedDependency[SkipValidation[Pages]],
+        describe_engine: NamedDependency[SkipValidation[DescribeEngine]],
+        check_health: NamedDependency[SkipValidation[CheckHealth]],
+        clock: NamedDependency[SkipValidation[Clock]],
+    ) -> Response[bytes]:
+        """Show the engine and the queue, alone."""
+        return pages.part(request, "_cluster.html", _context(describe_engine, check_health, clock))
+
+    @get("/outcomes", sync_to_thread=True)
+    def outcomes(
+        self,
+        measure_outcomes: NamedDependency[SkipValidation[MeasureOutcomes]],
+        minutes: FromQuery[int] = 10,
+    ) -> list[dict[str, float | int | None]]:
+        """Return what the charts of outcomes show."""
+        return list(map(_point, measure_outcomes(minutes)))
+
+
+def _context(describe_engine: DescribeEngine, check_health: CheckHealth, clock: Clock) -> dict[str, object]:
+    state = describe_engine()
+    return {
+        "engine": state,
+        "dependencies": check_health(),
+        "oldest": _age(state.queue.oldest_waits_since, clock.now()),
+    }
+
+
+def _age(since: datetime | None, now: datetime) -> str:
+    return wording.NOTHING if since is None else wording.between(since, now)
+
+
+def _metric_names(list_metric_names: ListMetricNames, cluster: str) -> list[str]:
+    try:
+        return list(list_metric_names(cluster))
+    except (DependencyUnavailable, NotFound):
+        return []
+
+
+def _point(measured: OutcomeSlice) -> dict[str, float | int | None]:
+    rate = measured.success_rate
+    return {
+        "at": measured.begin.timestamp(),
+        "jobs": measured.jobs,
+        "success": None if rate is None else round(rate * 100, 1),
+        "wait": measured.wait_ms,
+        "median": measured.median_ms,
+        "high": measured.high_ms,
+    }

@@ -1,0 +1,29 @@
+from litestar import Response
+
+from entrypoints.http.dashboard.pages import Pages, is_partial
+from entrypoints.http.errors import to_problem
+from entrypoints.http.json_request import AnyRequest
+
+_NOT_FOUND = 404
+_UNAVAILABLE = 503
+
+
+def to_page(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Say on a page, or where a script on a page asked, what went wrong and what to do."""
+    problem = to_problem(request, error).content
+    pages: Pages = request.app.state.pages
+    template = "_fault.html" if is_partial(request) else "fault.html"
+    return pages.page(
+        request,
+        template,
+        {"problem": problem, "advice": _advice(problem.status)},
+        status_code=problem.status,
+    )
+
+
+def _advice(status: int) -> str:
+    if status == _NOT_FOUND:
+        return "It may have been deleted, or the link may be incomplete."
+    if status == _UNAVAILABLE:
+        return "Nothing is lost. Try again in a few seconds."
+    return "Go back, change what is said above, and try again."

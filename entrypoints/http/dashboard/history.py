@@ -1,0 +1,78 @@
+"""A project's history: which jobs a visitor wants to see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from application.commands import ListJobsQuery
+from application.use_cases.list_jobs import JobPage
+from domain.job_lifecycle import JobStatus
+from domain.language import LANGUAGES
+from entrypoints.http.cursor import read_cursor, write_cursor
+from entrypoints.http.json_request import AnyRequest
+
+_PAGE_SIZE = 20
+PERIODS: Mapping[str, timedelta] = {
+    "15 minutes": timedelta(minutes=15),
+    "hour": timedelta(hours=1),
+    "day": timedelta(days=1),
+    "week": timedelta(weeks=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFilter:
+    """What a visitor chose. What cannot be read narrows nothing."""
+
+    status: str = ""
+    language: str = ""
+    tag: str = ""
+    period: str = ""
+    cursor: str = ""
+
+    @classmethod
+    def of(cls, request: AnyRequest) -> "HistoryFilter":
+        """Read the choice from the URL."""
+        return cls(**{name: request.query_params.get(name, "") for name in cls.__slots__})
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is chosen."""
+        return any((self.status, self.language, self.tag, self.period))
+
+    def query(self, project_id: int, now: datetime) -> ListJobsQuery:
+        """Say it in the application's words."""
+        name, _colon, value = self.tag.strip().partition(":")
+        period = PERIODS.get(self.period)
+        return ListJobsQuery(
+            limit=_PAGE_SIZE,
+            project=str(project_id),
+            statuses=frozenset({JobStatus(self.status)} if self.status in set(JobStatus) else ()),
+            language=self.language if self.language in LANGUAGES else None,
+            tags={name.strip(): value.strip()} if name and value else {},
+            created_after=None if period is None else now - period,
+            cursor=read_cursor(self.cursor) if self.cursor else None,
+        )
+
+    def url(self, project_id: int, *, part: bool = False, cursor: str | None = None) -> str:
+        """Return the URL that makes this choice, on another page of the history if a cursor is given."""
+        chosen = {name: getattr(self, name) for name in self.__slots__}
+        if cursor is not None:
+            chosen["cursor"] = cursor
+        query = urlencode({name: value for name, value in chosen.items() if value})
+        return f"/dashboard/projects/{project_id}{'/jobs' if part else ''}" + (f"?{query}" if query else "")
+
+
+def history_context(chosen: HistoryFilter, project_id: int, page: JobPage) -> dict[str, object]:
+    """Return what the template of a history shows."""
+    older = None if page.next is None else write_cursor(page.next)
+    return {
+        "chosen": chosen,
+        "jobs": page.jobs,
+        "here": chosen.url(project_id, part=True),
+        "newest": chosen.url(project_id, cursor=""),
+        "newest_part": chosen.url(project_id, part=True, cursor=""),
+        "older": older and chosen.url(project_id, cursor=older),
+        "older_part": older and chosen.url(project_id, part=True, cursor=older),
+    }

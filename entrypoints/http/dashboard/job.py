@@ -1,0 +1,136 @@
+import asyncio
+import json
+import shlex
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, SkipValidation
+from litestar.response import Redirect
+
+from application.errors import NotFound
+from application.use_cases.cancel_job import CancelJob
+from application.use_cases.execute_job import ExecuteJob
+from application.use_cases.get_timeline import GetTimeline, Timeline
+from application.use_cases.read_code import ReadCode
+from application.use_cases.run_again import RunAgain
+from domain.submission import JobSpec
+from domain.values import parse_job_id
+from entrypoints.http.csrf import read_form
+from entrypoints.http.dashboard.job_state import state_context
+from entrypoints.http.dashboard.pages import Pages, go_to
+from entrypoints.http.json_request import AnyRequest
+
+
+class JobPages(Controller):
+    """One job: where it stands, why, what it wrote and what it used."""
+
+    path = "/jobs/{job:str}"
+
+    @get(sync_to_thread=True)
+    def show(
+        self,
+        request: AnyRequest,
+        job: FromPath[str],
+        pages: NamedDependency[SkipValidation[Pages]],
+        get_timeline: NamedDependency[SkipValidation[GetTimeline]],
+        read_code: NamedDependency[SkipValidation[ReadCode]],
+    ) -> Response[bytes]:
+        """Show the job."""
+        timeline = get_timeline(parse_job_id(job))
+        code = _code(read_code, timeline)
+        return pages.page(
+            request,
+            "job.html",
+            {
+                "code": code,
+                "curl": _curl(request, timeline, code or ""),
+                "version": "",
+                **state_context(timeline),
+            },
+        )
+
+    @get("/state", sync_to_thread=True)
+    def state(
+        self,
+        request: AnyRequest,
+        job: FromPath[str],
+        pages: NamedDependency[SkipValidation[Pages]],
+        get_timeline: NamedDependency[SkipValidation[GetTimeline]],
+    ) -> Response[bytes]:
+        """Show where the job stands, alone."""
+        return pages.part(request, "_state.html", state_context(get_timeline(parse_job_id(job))))
+
+    @post("/cancel")
+    async def cancel(
+        self,
+        request: AnyRequest,
+        job: FromPath[str],
+        cancel_job: NamedDependency[SkipValidation[CancelJob]],
+    ) -> Response[bytes] | Redirect:
+        """Cancel the job. A page that follows it sees that by itself."""
+        form = await read_form(request)
+        await asyncio.to_thread(cancel_job, parse_job_id(job))
+        if form.get("stay"):
+            return Response(b"", status_code=204)
+        return go_to(request, f"/dashboard/jobs/{job}")
+
+    @post("/execute")
+    async def execute(
+        self,
+        request: AnyRequest,
+        job: FromPath[str],
+        execute_job: NamedDependency[SkipValidation[ExecuteJob]],
+    ) -> Response[bytes] | Redirect:
+        """Have the job run."""
+        await read_form(request)
+        await asyncio.to_thread(execute_job, parse_job_id(job))
+        return go_to(request, f"/dashboard/jobs/{job}")
+
+    @post("/again")
+    async def again(
+        self,
+        request: AnyRequest,
+        job: FromPath[str],
+        run_again: NamedDependency[SkipValidation[RunAgain]],
+    ) -> Response[bytes] | Redirect:
+        """Run the job's program once more."""
+        await read_form(request)
+        new = await asyncio.to_thread(run_again, parse_job_id(job))
+        return go_to(request, f"/dashboard/jobs/{new.job_id}")
+
+
+def _code(read_code: ReadCode, timeline: Timeline) -> str | None:
+    try:
+        return read_code(timeline.details.job.spec.code_key)
+    except NotFound:
+        return None
+
+
+def _curl(request: AnyRequest, timeline: Timeline, code: str) -> str:
+    """Write the call that submits the same job, for a POSIX shell."""
+    url = f"{request.url.scheme}://{request.url.netloc}/api/upload?wait=30"
+    body = json.dumps(_body(timeline, code), ensure_ascii=False)
+    return f"curl {shlex.quote(url)} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
+
+
+def _body(timeline: Timeline, code: str) -> dict[str, object]:
+    spec = timeline.details.job.spec
+    body: dict[str, object] = {
+        "project": timeline.details.project.value,
+        "language": spec.language.name,
+        "code": code,
+        "execute": True,
+        "timeout_ms": spec.limits.timeout_ms,
+        "memory_mb": spec.limits.memory_mb,
+    }
+    return body | _given(spec)
+
+
+def _given(spec: JobSpec) -> dict[str, object]:
+    given: dict[str, object] = {
+        "stdin": spec.stdin,
+        "args": list(spec.args),
+        "env": dict(spec.env),
+        "tags": dict(spec.tags),
+    }
+    return {name: value for name, value in given.items() if value}

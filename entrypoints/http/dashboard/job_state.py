@@ -1,0 +1,128 @@
+"""Where a job stands, as its page shows it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from application.use_cases.get_timeline import Awaited, Timeline, Waiting
+from domain.execution import Execution, ExecutionResult, ResourceUsage
+from domain.job import Job
+from domain.job_lifecycle import JobStatus
+from domain.limits import Limits
+from entrypoints.http.dashboard import wording
+from entrypoints.http.presenter import explain
+from entrypoints.http.timeline_presenter import present_timeline
+
+_MIB = 1 << 20
+_WAITS = {
+    Awaited.EXECUTE: "Uploaded. It waits to be executed.",
+    Awaited.WORKER: "Queued. It waits for a free worker.",
+    Awaited.ENGINE: "A worker has it. It waits for the engine to start the program.",
+    Awaited.REPORT: "The engine has it, and will report its end by itself.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage of a job's way.
+
+    Attributes:
+        state: done, active, failed or coming.
+        took: How long it lasted.
+    """
+
+    name: str
+    state: str
+    at: datetime | None
+    took: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """How much of a limit was used: from 0 to 100, or None where it was not measured."""
+
+    name: str
+    used: str
+    allowed: str
+    percent: float | None
+    was_hit: bool
+
+
+def state_context(timeline: Timeline) -> dict[str, object]:
+    """Return what the template of a job's state shows."""
+    details = timeline.details
+    last = details.executions[-1] if details.executions else None
+    result = None if last is None else last.result
+    return {
+        "job": details.job,
+        "job_id": str(details.job.id),
+        "project": details.project,
+        "timeline": present_timeline(timeline),
+        "execution": last,
+        "result": result,
+        "explanation": explain(details.job.status, details.job.reason),
+        "stages": _stages(details.job, last),
+        "meters": [] if result is None else _meters(result, details.job.spec.limits),
+        "awaits": None if timeline.waiting is None else _awaits(timeline.waiting),
+    }
+
+
+def _awaits(waiting: Waiting) -> str:
+    sentence = _WAITS[waiting.awaited]
+    return sentence if waiting.place is None else f"{sentence} Place in the queue: {waiting.place}."
+
+
+def _stages(job: Job, last: Execution | None) -> Sequence[Stage]:
+    queued = None if last is None else last.requested_at
+    began = None if last is None else last.started_at or last.claimed_at
+    times = (job.created_at, queued, began, job.completed_at)
+    names = ("Uploaded", "Queued", "Running", "Ended")
+    reached = max(place for place, time in enumerate(times) if time is not None)
+    ends = (queued, began, job.completed_at, None)
+    return [
+        Stage(
+            name=name,
+            state=_stage_state(job, place, reached, at),
+            at=at,
+            took=wording.between(at, end) if at is not None and end is not None else "",
+        )
+        for place, (name, at, end) in enumerate(zip(names, times, ends, strict=True))
+    ]
+
+
+def _stage_state(job: Job, place: int, reached: int, at: datetime | None) -> str:
+    if place > reached or at is None:
+        return "coming"
+    if place < reached:
+        return "done"
+    if not job.status.is_terminal:
+        return "active"
+    return "done" if job.status is JobStatus.SUCCESS else "failed"
+
+
+def _meters(result: ExecutionResult, limits: Limits) -> Sequence[Meter]:
+    used = result.resource or ResourceUsage()
+    written = result.stdout.total_bytes + result.stderr.total_bytes
+    figures = (
+        ("Wall time", "timeout_ms", used.execution_time_ms, limits.timeout_ms),
+        ("CPU time", "cpu_time_ms", used.cpu_time_ms, limits.cpu_time_ms),
+        ("Memory", "memory_mb", used.memory_mb, limits.memory_mb),
+        ("Output", "output_mb", written / _MIB, limits.output_mb),
+    )
+    hit = result.limit.name if result.limit else None
+    return [
+        Meter(
+            name=label,
+            used=_say(name, value),
+            allowed=_say(name, allowed),
+            percent=None if value is None else round(min(value / allowed * 100, 100), 1),
+            was_hit=name == hit,
+        )
+        for label, name, value, allowed in figures
+    ]
+
+
+def _say(limit: str, value: float | None) -> str:
+    if value is None:
+        return "not measured"
+    return wording.milliseconds(value) if limit.endswith("_ms") else wording.size(value * _MIB)

@@ -1,0 +1,120 @@
+"""Renders pages and parts of pages."""
+
+import gzip
+import hashlib
+import secrets
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from litestar import Response
+from litestar.response import Redirect
+
+from domain.job_lifecycle import JobStatus
+from entrypoints.http import csrf
+from entrypoints.http.dashboard import wording
+from entrypoints.http.dashboard.assets import accepts_gzip, asset_url
+from entrypoints.http.dashboard.sparkline import sparkline
+from entrypoints.http.json_request import AnyRequest
+
+HTML = "text/html; charset=utf-8"
+# Only what is served from here; `data:` for the pictures of disclosure marks in stylesheets.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_TEMPLATES = Path(__file__).parent / "templates"
+_VERSION_CHARS = 16
+# Stands in a rendered part where its version will: what no program can have printed.
+_VERSION_MARK = secrets.token_hex(16)
+_SMALL_BYTES = 860  # what fits one packet gains nothing from compression
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    named = (wording.inert, wording.count, wording.milliseconds, wording.size, wording.clock_time)
+    environment.filters |= {function.__name__: function for function in named}
+    environment.filters |= {"machine_time": wording.machine_time, "calendar_time": wording.calendar_time}
+    environment.globals |= {
+        "asset": asset_url,
+        "between": wording.between,
+        "sparkline": sparkline,
+        "statuses": tuple(JobStatus),
+    }
+    return environment
+
+
+def is_partial(request: AnyRequest) -> bool:
+    """Return whether a script on a page asks, for a part of it."""
+    return request.headers.get("hx-request") == "true"
+
+
+class Pages:
+    """Answers with pages.
+
+    Args:
+        secure: Whether visitors come by https.
+        environment_name: What this installation is called: development, production.
+    """
+
+    def __init__(self, *, secure: bool, environment_name: str) -> None:
+        self._secure = secure
+        self._environment_name = environment_name
+
+    def page(
+        self, request: AnyRequest, template: str, context: Mapping[str, object], *, status_code: int = 200
+    ) -> Response[bytes]:
+        """Render a page, or a part of one."""
+        token = csrf.token_of(request)
+        html = (
+            _environment()
+            .get_template(template)
+            .render(csrf=token, path=request.url.path, installation=self._environment_name, **context)
+        )
+        response = _html(request, html.encode(), status_code)
+        response.set_cookie(csrf.cookie(token, secure=self._secure))
+        return response
+
+    def part(
+        self,
+        request: AnyRequest,
+        template: str,
+        context: Mapping[str, object],
+        headers: Mapping[str, str] | None = None,
+    ) -> Response[bytes]:
+        """Render a part of a page that has it already; if nothing has changed, say just that.
+
+        The part brings its version along, as `seen`.
+        """
+        token = csrf.token_of(request)
+        html = _environment().get_template(template).render(csrf=token, version=_VERSION_MARK, **context)
+        version = hashlib.sha256(html.replace(_VERSION_MARK, "").encode()).hexdigest()[:_VERSION_CHARS]
+        if request.query_params.get("seen") == version:
+            return Response(b"", status_code=204, headers=headers)
+        response = _html(request, html.replace(_VERSION_MARK, version).encode(), 200)
+        response.headers.update(headers or {})
+        response.set_cookie(csrf.cookie(token, secure=self._secure))
+        return response
+
+
+def go_to(request: AnyRequest, url: str) -> Response[bytes] | Redirect:
+    """Send the visitor to another page, after a form."""
+    if is_partial(request):
+        return Response(b"", status_code=204, headers={"HX-Redirect": url})
+    return Redirect(url, status_code=303)
+
+
+def _html(request: AnyRequest, html: bytes, status_code: int) -> Response[bytes]:
+    headers = {"Content-Security-Policy": POLICY, "Vary": "Accept-Encoding, HX-Request"}
+    if len(html) > _SMALL_BYTES and accepts_gzip(request):
+        html, headers["Content-Encoding"] = gzip.compress(html, compresslevel=5), "gzip"
+    return Response(html, status_code=status_code, media_type=HTML, headers=headers)

@@ -1,0 +1,111 @@
+import asyncio
+from collections.abc import Mapping
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, SkipValidation
+from litestar.response import Redirect
+
+from application.commands import UploadCodeCommand
+from application.ports.clock import Clock
+from application.use_cases.get_project import GetProject
+from application.use_cases.list_jobs import ListJobs
+from application.use_cases.list_languages import ListLanguages
+from application.use_cases.upload_code import UploadCode
+from domain.errors import InvalidValue
+from domain.limits import LimitPolicy
+from entrypoints.http.csrf import read_form
+from entrypoints.http.dashboard.history import PERIODS, HistoryFilter, history_context
+from entrypoints.http.dashboard.pages import Pages, go_to, is_partial
+from entrypoints.http.json_request import AnyRequest
+
+
+class ProjectPages(Controller):
+    """One project: an editor that runs programs, and what was run."""
+
+    path = "/projects/{project:int}"
+
+    @get(sync_to_thread=True)
+    def show(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        pages: NamedDependency[SkipValidation[Pages]],
+        get_project: NamedDependency[SkipValidation[GetProject]],
+        list_jobs: NamedDependency[SkipValidation[ListJobs]],
+        list_languages: NamedDependency[SkipValidation[ListLanguages]],
+        limit_policy: NamedDependency[SkipValidation[LimitPolicy]],
+        clock: NamedDependency[SkipValidation[Clock]],
+    ) -> Response[bytes]:
+        """Show the project."""
+        chosen = HistoryFilter.of(request)
+        found = get_project(str(project))
+        return pages.page(
+            request,
+            "project.html",
+            {
+                "project": found,
+                "languages": list_languages(),
+                "bounds": limit_policy.bounds,
+                "periods": tuple(PERIODS),
+                "version": "",
+                **history_context(chosen, found.id, list_jobs(chosen.query(found.id, clock.now()))),
+            },
+        )
+
+    @get("/jobs", sync_to_thread=True)
+    def history(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        pages: NamedDependency[SkipValidation[Pages]],
+        list_jobs: NamedDependency[SkipValidation[ListJobs]],
+        clock: NamedDependency[SkipValidation[Clock]],
+    ) -> Response[bytes]:
+        """Show the history alone; its filters become part of the page's URL."""
+        chosen = HistoryFilter.of(request)
+        page = list_jobs(chosen.query(project, clock.now()))
+        headers = {"HX-Push-Url": chosen.url(project)} if "seen" not in request.query_params else {}
+        return pages.part(request, "_history.html", history_context(chosen, project, page), headers)
+
+    @post("/run")
+    async def run(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        pages: NamedDependency[SkipValidation[Pages]],
+        upload_code: NamedDependency[SkipValidation[UploadCode]],
+    ) -> Response[bytes] | Redirect:
+        """Run what is in the editor, and show what it writes while it writes it."""
+        command = _command(project, await read_form(request))
+        job = await asyncio.to_thread(upload_code, command)
+        if not is_partial(request):
+            return go_to(request, f"/dashboard/jobs/{job.job_id}")
+        return pages.page(request, "_live.html", {"job_id": str(job.job_id), "status": job.status})
+
+
+def _command(project_id: int, form: Mapping[str, str]) -> UploadCodeCommand:
+    """Read the editor's form. A browser ends the lines of a form with CR LF, which no program expects."""
+    return UploadCodeCommand(
+        project=str(project_id),
+        code=form.get("code", "").replace("\r\n", "\n"),
+        language=form.get("language", ""),
+        stdin=form.get("stdin", "").replace("\r\n", "\n"),
+        tags=_tags(form.get("tags", "")),
+        limits={name: _integer(name, form[name]) for name in ("timeout_ms", "memory_mb") if form.get(name)},
+        execute=True,
+    )
+
+
+def _tags(text: str) -> dict[str, str]:
+    pairs = [pair.partition(":") for pair in text.split(",") if pair.strip()]
+    if not all(colon for _name, colon, _value in pairs):
+        raise InvalidValue("tags", "write them as name:value, with commas between them")
+    return {name.strip(): value.strip() for name, _colon, value in pairs}
+
+
+def _integer(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InvalidValue(name, "must be a whole number") from None

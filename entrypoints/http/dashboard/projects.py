@@ -1,0 +1,79 @@
+import asyncio
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, SkipValidation
+from litestar.response import Redirect
+
+from application.use_cases.change_project import ChangeProject
+from application.use_cases.create_project import CreateProject
+from application.use_cases.summarize_projects import RECENT_HOURS, SummarizeProjects
+from domain.project import ProjectTrigger
+from entrypoints.http.csrf import read_form
+from entrypoints.http.dashboard.pages import Pages, go_to
+from entrypoints.http.json_request import AnyRequest
+
+_PAGE_SIZE = 20
+
+
+class ProjectsPages(Controller):
+    """All projects."""
+
+    path = "/"
+
+    @get(sync_to_thread=True)
+    def show(
+        self,
+        request: AnyRequest,
+        pages: NamedDependency[SkipValidation[Pages]],
+        summarize_projects: NamedDependency[SkipValidation[SummarizeProjects]],
+        page: FromQuery[int] = 1,
+    ) -> Response[bytes]:
+        """Show the projects."""
+        return pages.page(request, "projects.html", _context(summarize_projects, page))
+
+    @get("/projects", sync_to_thread=True)
+    def refresh(
+        self,
+        request: AnyRequest,
+        pages: NamedDependency[SkipValidation[Pages]],
+        summarize_projects: NamedDependency[SkipValidation[SummarizeProjects]],
+        page: FromQuery[int] = 1,
+    ) -> Response[bytes]:
+        """Show the list alone."""
+        return pages.part(request, "_projects.html", _context(summarize_projects, page))
+
+    @post("/projects")
+    async def create(
+        self, request: AnyRequest, create_project: NamedDependency[SkipValidation[CreateProject]]
+    ) -> Response[bytes] | Redirect:
+        """Create a project, and show it."""
+        form = await read_form(request)
+        description = form.get("description", "").strip() or None
+        project = await asyncio.to_thread(create_project, form.get("name", ""), description)
+        return go_to(request, f"/dashboard/projects/{project.id}")
+
+    @post("/projects/{project:int}/{change:str}")
+    async def change(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        change: FromPath[str],
+        change_project: NamedDependency[SkipValidation[ChangeProject]],
+    ) -> Response[bytes] | Redirect:
+        """Archive or restore a project."""
+        await read_form(request)
+        await asyncio.to_thread(change_project, str(project), ProjectTrigger(change))
+        return go_to(request, f"/dashboard/projects/{project}")
+
+
+def _context(summarize_projects: SummarizeProjects, page: int) -> dict[str, object]:
+    number = max(page, 1)
+    shown = summarize_projects((number - 1) * _PAGE_SIZE, _PAGE_SIZE)
+    return {
+        "page": number,
+        "pages": max(-(-shown.total // _PAGE_SIZE), 1),
+        "total": shown.total,
+        "summaries": shown.summaries,
+        "hours": RECENT_HOURS,
+    }

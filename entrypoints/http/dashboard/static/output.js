@@ -1,0 +1,137 @@
+// Follows what a program writes, and shows a bounded amount of it: the page stays light whatever comes.
+"use strict";
+(() => {
+  const KEPT_CHARS = 200000;
+  const PIECE_CHARS = 4000;
+  const AGAIN_MS = 1000;
+
+  class Screen {
+    constructor(element) {
+      this.element = element;
+      this.pending = [];
+      this.chars = 0;
+      this.dropped = 0;
+    }
+
+    write(stream, text) {
+      this.pending.push([stream, text]);
+      if (this.pending.length === 1) setTimeout(() => this.flush(), 16);
+    }
+
+    clear() {
+      this.element.replaceChildren();
+      this.pending = [];
+      this.chars = this.dropped = 0;
+    }
+
+    flush() {
+      const element = this.element;
+      const isAtEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 40;
+      for (const [stream, text] of this.pending.splice(0)) {
+        for (let begin = 0; begin < text.length; begin += PIECE_CHARS) this.append(stream, text.slice(begin, begin + PIECE_CHARS));
+      }
+      while (this.chars > KEPT_CHARS && element.children.length > 1) {
+        this.chars -= element.firstElementChild.textContent.length;
+        this.dropped += element.firstElementChild.textContent.length;
+        element.firstElementChild.remove();
+      }
+      if (isAtEnd) element.scrollTop = element.scrollHeight;
+    }
+
+    append(stream, text) {
+      const shown = inert(text);
+      const last = this.element.lastElementChild;
+      this.chars += shown.length;
+      if (last && last.className === stream && last.textContent.length < PIECE_CHARS) {
+        last.firstChild.appendData(shown);
+        return;
+      }
+      const piece = document.createElement("span");
+      piece.className = stream;
+      piece.append(document.createTextNode(shown));
+      this.element.append(piece);
+    }
+  }
+
+  const bytes = (base64) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+
+  class Follower {
+    constructor(panel) {
+      this.panel = panel;
+      this.jobId = panel.dataset.follow;
+      this.screen = new Screen(panel.querySelector("[data-output]"));
+      this.note = panel.querySelector("[data-note]");
+      this.decoders = {};
+      this.next = {};
+      this.connect();
+    }
+
+    connect() {
+      const source = new EventSource(`/api/jobs/${this.jobId}/output`);
+      this.source = source;
+      source.addEventListener("open", () => this.setLost(false));
+      source.addEventListener("execution", () => this.restart());
+      source.addEventListener("output", (event) => this.write(JSON.parse(event.data)));
+      source.addEventListener("end", (event) => this.end(JSON.parse(event.data)));
+      source.addEventListener("error", () => {
+        if (!this.panel.isConnected) return source.close();
+        this.setLost(true);
+        if (source.readyState === EventSource.CLOSED) setTimeout(() => this.connect(), AGAIN_MS);
+      });
+    }
+
+    restart() {
+      this.screen.clear();
+      this.decoders = { stdout: new TextDecoder(), stderr: new TextDecoder() };
+      this.next = { stdout: 0, stderr: 0 };
+      this.note.textContent = "";
+    }
+
+    write(output) {
+      if (!this.panel.isConnected) return this.source.close();
+      const { stream, offset } = output;
+      const data = output.base64 === undefined ? new TextEncoder().encode(output.text) : bytes(output.base64);
+      if (output.exact === false) this.say("Head and tail are shown; the downloads have all of it.");
+      else if (offset > this.next[stream]) this.say("Some output was too fast to show; the downloads will have all of it.");
+      this.next[stream] = offset + data.length;
+      this.screen.write(stream, this.decoders[stream].decode(data, { stream: true }));
+    }
+
+    end(status) {
+      this.source.close();
+      this.panel.dataset.ended = status.status;
+      for (const stream of Object.keys(this.decoders)) {
+        const rest = this.decoders[stream].decode();
+        if (rest) this.screen.write(stream, rest);
+      }
+      if (!this.screen.pending.length && !this.screen.chars) this.say("The program wrote nothing.");
+      for (const part of this.panel.querySelectorAll("[data-when-ended]")) part.hidden = !status.log_key;
+      for (const part of this.panel.querySelectorAll("[data-while-running]")) part.hidden = true;
+      this.showStatus(status);
+      document.dispatchEvent(new CustomEvent("job-ended", { detail: status }));
+    }
+
+    showStatus({ status, reason }) {
+      const place = this.panel.querySelector("[data-status] .badge");
+      if (!place) return;
+      place.className = `badge ${status.toLowerCase()}`;
+      place.lastChild.textContent = status[0] + status.slice(1).toLowerCase();
+      if (reason && !this.note.textContent) this.say(reason.replaceAll("_", " "));
+    }
+
+    say(text) { this.note.textContent = text; }
+
+    setLost(isLost) {
+      document.dispatchEvent(new CustomEvent("connection", { detail: { isLost } }));
+    }
+  }
+
+  const followAll = (root) => {
+    const found = [...root.querySelectorAll("[data-follow]")];
+    if (root.matches && root.matches("[data-follow]")) found.push(root);
+    for (const panel of found) if (!panel.follower) panel.follower = new Follower(panel);
+  };
+
+  document.addEventListener("DOMContentLoaded", () => followAll(document.body));
+  document.addEventListener("htmx:load", (event) => followAll(event.detail.elt));
+})();

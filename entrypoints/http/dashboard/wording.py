@@ -1,0 +1,81 @@
+"""Figures as people read them, and texts as nothing but text."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from application.ports.dashboard_queries import COUNTED_UP_TO
+
+NOTHING = "\N{EN DASH}"
+_KIBI = 1024
+_SECOND_MS = 1_000
+_MINUTE_S = 60
+_HOUR_S = 3_600
+# What acts on a terminal or turns the direction of a text: C0 and C1 but tab and newline, and Unicode's
+# "Bidi_Control" (UAX 9, 2).
+_ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_PICTURES = 0x2400
+_DELETE = 0x7F
+
+
+def inert(text: str) -> str:
+    """Show what a program wrote as text in which nothing acts: controls appear as their pictures."""
+    return _ACTING.sub(_picture, text)
+
+
+def _picture(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < ord(" "):
+        return chr(_PICTURES + code)
+    return "\N{SYMBOL FOR DELETE}" if code == _DELETE else "\N{REPLACEMENT CHARACTER}"
+
+
+def count(number: int) -> str:
+    """Say how many, as far as was counted."""
+    return f"{COUNTED_UP_TO:,}+" if number >= COUNTED_UP_TO else f"{number:,}"
+
+
+def milliseconds(value: float | None) -> str:
+    """Say a time."""
+    if value is None:
+        return NOTHING
+    seconds = value / _SECOND_MS
+    if seconds < 1:
+        return f"{value:.0f} ms"
+    if seconds < _MINUTE_S:
+        return f"{seconds:.1f} s"
+    if seconds < _HOUR_S:
+        return f"{seconds // _MINUTE_S:.0f} min {seconds % _MINUTE_S:.0f} s"
+    return f"{seconds // _HOUR_S:.0f} h {seconds % _HOUR_S // _MINUTE_S:.0f} min"
+
+
+def between(begin: datetime | None, end: datetime | None) -> str:
+    """Say how much time lies between two times."""
+    if begin is None or end is None:
+        return NOTHING
+    return milliseconds(max((end - begin) / timedelta(milliseconds=1), 0.0))
+
+
+def size(value: float | None) -> str:
+    """Say a number of bytes."""
+    if value is None:
+        return NOTHING
+    for unit in ("B", "KiB", "MiB"):
+        if value < _KIBI:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= _KIBI
+    return f"{value:.1f} GiB"
+
+
+def clock_time(time: datetime | None) -> str:
+    """Say a time of day, to the millisecond."""
+    return NOTHING if time is None else time.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def machine_time(time: datetime) -> str:
+    """Write a time as programs read it (RFC 3339)."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def calendar_time(time: datetime) -> str:
+    """Say a time in full; a page's script says it in the reader's own zone."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
