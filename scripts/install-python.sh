@@ -7,6 +7,11 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 lock=$1
 
+# The machine's own authorities, where it has some: its network may be one that inspects TLS.
+if [ -e /etc/ssl/certs/ca-certificates.crt ]; then
+    export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}
+fi
+
 fail() {
     printf '%s\n' "$@" >&2
     exit 1
