@@ -24,8 +24,8 @@ _USER_INSIDE = 1000
 _BUILD_MEMORY_MB = 1024
 # The shell that stands in for the program, and bubblewrap outside.
 _OUR_PROCESSES = 2
-_HOME = "/box"
 _TEMPORARY = "/tmp"  # noqa: S108 - the box's own
+_HOME = f"{_TEMPORARY}/box"
 _ARGUMENTS, _FILTER, _SOURCE, _PASSWD = range(4, 8)
 
 _PASSWD_TEXT = f"box:x:{_USER_INSIDE}:{_USER_INSIDE}::{_HOME}:/bin/sh\n".encode()
@@ -38,12 +38,15 @@ _NAMESPACES = (
     *("--cap-drop", "ALL", "--hostname", "box"),
     *("--uid", str(_USER_INSIDE), "--gid", str(_USER_INSIDE)),
 )
-_DEVICES = ("--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev")
-_SCRATCH = (
-    *("--bind", f"{MOUNT_POINT}/box", _HOME),
-    *("--bind", f"{MOUNT_POINT}/tmp", _TEMPORARY),  # noqa: S108 - the box's own
-    *("--bind", f"{MOUNT_POINT}/shm", "/dev/shm"),  # noqa: S108 - the box's own
-)
+# Each mount costs a third of a millisecond: no terminals, and one mount for all that can be written to.
+_DEVICES = ("null", "zero", "random", "urandom")
+_LINKS = {
+    "/dev/fd": "/proc/self/fd",
+    "/dev/stdin": "/proc/self/fd/0",
+    "/dev/stdout": "/proc/self/fd/1",
+    "/dev/stderr": "/proc/self/fd/2",
+    "/dev/shm": f"{_TEMPORARY}/shm",  # noqa: S108 - the box's own
+}
 
 
 class Bubblewrap(Confinement):
@@ -58,7 +61,7 @@ class Bubblewrap(Confinement):
     def __init__(self, hidden: Sequence[Path]) -> None:
         self._cgroups: CgroupPlan | None = None
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
-        self._view = (*_system_view(), *_hide(hidden))
+        self._view = (*_system_view(), *_hide(hidden), *_devices())
         self._is_root = os.geteuid() == 0
         self._lock = Lock()
         self._slots: set[int] = set()
@@ -156,7 +159,7 @@ class Bubblewrap(Confinement):
         for pattern in program.view:
             for path in Path("/").glob(pattern.lstrip("/")):
                 yield from ("--ro-bind", str(path), str(path))
-        yield from (*_DEVICES, *_SCRATCH)
+        yield from ("--bind", MOUNT_POINT, _TEMPORARY)
         yield from ("--perms", "0644", "--file", str(_SOURCE), f"{_HOME}/{program.source}")
         yield from ("--perms", "0644", "--file", str(_PASSWD), "/etc/passwd")
         yield from ("--remount-ro", "/", "--seccomp", str(_FILTER), "--chdir", _HOME)
@@ -194,6 +197,14 @@ def _system_view() -> Iterator[str]:
             yield from ("--symlink", str(path.readlink()), str(path))
         elif path.exists():
             yield from ("--ro-bind", str(path), str(path))
+
+
+def _devices() -> Iterator[str]:
+    yield from ("--proc", "/proc")
+    for name in _DEVICES:
+        yield from ("--dev-bind", f"/dev/{name}", f"/dev/{name}")
+    for link, target in _LINKS.items():
+        yield from ("--symlink", target, link)
 
 
 def _hide(directories: Sequence[Path]) -> Iterator[str]:

@@ -13,6 +13,9 @@ from adapters.local_engine.supervisor.protocol import MAX_DESCRIPTORS, Order
 from adapters.local_engine.supervisor.run import Run
 from adapters.local_engine.supervisor.watch import Watch
 
+# The kernel lets go of a cgroup a moment after its last process was reaped.
+_CGROUP_RETRY_S = 0.02
+
 
 class Supervisor:
     """Starts a run for every order and ends with all of them when its engine does."""
@@ -29,14 +32,17 @@ class Supervisor:
     def serve(self) -> None:
         """Work until the engine is gone and every run has ended."""
         processes.adopt_orphans()
-        while self._is_open or self._runs:
+        while self._is_open or self._runs or self._old_cgroups:
             self._watch.wait(self._seconds_to_next_look())
+            self._old_cgroups = [cgroup for cgroup in self._old_cgroups if not cgroup.remove()]
             now = time.monotonic()
             for run in list(self._runs):
                 run.look(now)
 
     def _seconds_to_next_look(self) -> float | None:
         earliest = min((run.next_look for run in self._runs), default=float("inf"))
+        if self._old_cgroups:
+            earliest = min(earliest, time.monotonic() + _CGROUP_RETRY_S)
         return None if earliest == float("inf") else max(0.0, earliest - time.monotonic())
 
     def _take_order(self) -> None:
@@ -68,13 +74,8 @@ class Supervisor:
         if run.bury(self._strays()):
             self._runs.remove(run)
             run.finish()
-            self._remove_cgroups(run.cgroup)
-
-    def _remove_cgroups(self, latest: Cgroup | None) -> None:
-        """Remove the cgroup of a run, and those that the kernel was not ready to let go of before."""
-        if latest is not None:
-            self._old_cgroups.append(latest)
-        self._old_cgroups = [cgroup for cgroup in self._old_cgroups if not cgroup.remove()]
+            if run.cgroup is not None:
+                self._old_cgroups.append(run.cgroup)
 
     def _strays(self) -> set[int]:
         sessions = {run.pid for run in self._runs if run.is_live}

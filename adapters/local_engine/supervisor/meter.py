@@ -58,19 +58,20 @@ def _proportional_kb(pid: int) -> int:
 class Meter:
     """Says which limit a tree of processes exceeds, and when to look again.
 
-    Its figures are of the time since it was made.
-
     Args:
         root: The first process.
         allowed_cpu_s: The processor time that it may use from now on.
         allowed_memory_kb: The memory that it may use; None if something better than this sees to that.
+        cpu_at_start_s: The processor time that it has used before, and that does not count.
     """
 
-    def __init__(self, root: int, allowed_cpu_s: float, allowed_memory_kb: int | None) -> None:
+    def __init__(
+        self, root: int, allowed_cpu_s: float, allowed_memory_kb: int | None, cpu_at_start_s: float
+    ) -> None:
         self._root = root
         self._allowed_cpu_s = allowed_cpu_s
         self._allowed_memory_kb = allowed_memory_kb
-        self.cpu_at_start_s = cpu_s(root)
+        self.cpu_at_start_s = cpu_at_start_s
         self.last_cpu_s = 0.0
         self.last_memory_kb = 0
         self.peak_kb = 0

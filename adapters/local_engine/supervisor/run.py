@@ -9,7 +9,7 @@ from functools import partial
 from adapters.local_engine.supervisor import processes
 from adapters.local_engine.supervisor.cgroups import Cgroup
 from adapters.local_engine.supervisor.child import become
-from adapters.local_engine.supervisor.meter import Meter
+from adapters.local_engine.supervisor.meter import Meter, cpu_s
 from adapters.local_engine.supervisor.protocol import STAGE_DESCRIPTOR, Event, EventKind, Order
 from adapters.local_engine.supervisor.watch import Watch
 
@@ -166,7 +166,8 @@ class Run:
         self._tell(Event(kind=EventKind.STARTED))
         order = self._order
         memory_kb = order.memory_mb << 10 if order.samples_memory else None
-        self._meter = Meter(self.pid, order.cpu_time_ms / 1000, memory_kb)
+        before_s = cpu_s(self.pid) if order.build_timeout_ms is not None else 0.0
+        self._meter = Meter(self.pid, order.cpu_time_ms / 1000, memory_kb, before_s)
         if self.is_live and self._limit is None:
             self._deadline = self._started + order.timeout_ms / 1000
             self._next_measurement = self._started + self._meter.seconds_to_next_look()

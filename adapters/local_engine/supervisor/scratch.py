@@ -8,7 +8,7 @@ from adapters.local_engine.supervisor.protocol import Scratch
 
 # Mounted over in the namespace only. Whatever the program's box is made of, it is not this directory's.
 MOUNT_POINT = "/tmp"  # noqa: S108
-DIRECTORIES = ("box", "tmp", "shm")
+DIRECTORIES = ("box", "shm")
 
 # linux/sched.h, linux/mount.h
 _CLONE_NEWNS = 0x00020000

@@ -19,7 +19,7 @@ if len(others) > 3:
 for path in ("/proc/1/environ",):
     with contextlib.suppress(OSError), open(path, "rb") as file:
         if (
-            b"=" in file.read().replace(b"HOME=/box", b"").replace(b"TMPDIR=/tmp", b"")
+            b"=" in file.read().replace(b"HOME=/tmp/box", b"").replace(b"TMPDIR=/tmp", b"")
             and canary in file.read()
         ):
             escapes.append(path)

@@ -26,5 +26,5 @@ for directory in (".", "/tmp", "/dev/shm"):
     for _ in range(200):
         os.mkdir("d" * 100)
         os.chdir("d" * 100)
-    os.chdir("/box")
+    os.chdir("/tmp/box")
 print("CONTAINED")
