@@ -13,8 +13,13 @@ if [ ! -e "$policy" ]; then
     trap 'rm -f "$log" "$policy"' EXIT
 fi
 
+install() {
+    apt-get install -qq --yes --no-install-recommends "$@" </dev/null
+}
+
 echo "Installing $* with apt-get" >&2
-if ! { apt-get update -qq && apt-get install -qq --yes --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null; then
+# The lists of packages may be old, or not there at all.
+if ! { install "$@" || { apt-get update -qq && install "$@"; }; } >"$log" 2>&1; then
     cat "$log" >&2
     exit 1
 fi
