@@ -10,7 +10,7 @@ from adapters.sql.options import DatabaseOptions
 from application.views import Cursor, JobFilter
 from domain.job_lifecycle import JobStatus
 from domain.values import ProjectId
-from tests.benchmarks.bench_lists import BEGIN, PROJECTS, fill, job_id
+from tests.support.filled_database import BEGIN, PROJECTS, fill, job_id
 from tests.support.stores import SqlStore
 
 JOBS = 3_000

@@ -1,0 +1,90 @@
+"""Databases with any number of jobs that have ended, loaded in bulk."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from adapters.sql.mapping import ExecutionState, execution_values, job_values, result_values, tag_values
+from adapters.sql.migrate import upgrade
+from adapters.sql.tables import executions, job_tags, jobs, projects
+from domain.execution import Execution, ExecutionResult, Output, ResourceUsage
+from domain.job import Job
+from domain.job_lifecycle import JobStatus, Reason
+from domain.language import LANGUAGES
+from domain.limits import STANDARD_LIMITS
+from domain.submission import JobSpec
+from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
+
+PROJECTS = 10
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+_CHUNK = 5_000
+# Of a hundred jobs, so many in a row end like this. One in a hundred is in Rust, one in ten has tags.
+OUTCOMES = (JobStatus.SUCCESS,) * 90 + (JobStatus.FAILED,) * 6 + (JobStatus.CANCELLED,) * 4
+_REASONS = {JobStatus.FAILED: Reason.NONZERO_EXIT, JobStatus.CANCELLED: Reason.CANCELLED}
+
+
+def fill(engine: sa.Engine, size: int) -> None:
+    """Store jobs that have ended, one a second."""
+    upgrade(engine)
+    with engine.begin() as connection:
+        rows = [
+            {"name": f"p-{n}", "live_name": f"p-{n}", "status": "ACTIVE", "created_at": BEGIN}
+            for n in range(PROJECTS)
+        ]
+        connection.execute(sa.insert(projects), rows)
+    for first in range(0, size, _CHUNK):
+        chunk = [_ended_job(number) for number in range(first, min(first + _CHUNK, size))]
+        with engine.begin() as connection:
+            connection.execute(sa.insert(jobs), [job_values(job) for job, _execution in chunk])
+            tags = [row for job, _execution in chunk for row in tag_values(job)]
+            connection.execute(sa.insert(job_tags), tags)
+            connection.execute(sa.insert(executions), [_ended_execution(*pair) for pair in chunk])
+
+
+def job_id(number: int) -> JobId:
+    """Return the id of a job, of which others follow in no order, as those of many processes do."""
+    return JobId(UUID(int=number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)))
+
+
+def _ended_job(number: int) -> tuple[Job, Execution]:
+    now = BEGIN + timedelta(seconds=number)
+    spec = JobSpec(
+        code_key=ObjectKey(f"p/{number}.py"),
+        language=LANGUAGES["rust" if number % 100 == 2 else "python"],
+        limits=STANDARD_LIMITS.resolve({}),
+        tags={"env": "prod", "team": "a"} if number % 10 == 2 else {},
+    )
+    pending, _events = Job.submit(
+        job_id(number), ProjectId(number // len(OUTCOMES) % PROJECTS + 1), spec, now
+    )
+    running, execution, _events = pending.start(ExecutionId(job_id(number + (1 << 40))), None, now)
+    status = OUTCOMES[number % len(OUTCOMES)]
+    result = ExecutionResult(
+        status=status,
+        reason=_REASONS.get(status),
+        stdout=Output.of("Hello, world!\n"),
+        exit_code=0,
+        resource=ResourceUsage(execution_time_ms=12, cpu_time_ms=10, cpu_percent=83.3, memory_mb=9.5),
+        log_key=ObjectKey(f"logs/{number}.json"),
+    )
+    return _ended(running, execution, result, now)
+
+
+def _ended(job: Job, execution: Execution, result: ExecutionResult, now: datetime) -> tuple[Job, Execution]:
+    if result.status is JobStatus.CANCELLED:
+        job, _events = job.cancel(now)
+    else:
+        job, _events = job.complete(execution.id, result, now)
+    return job, replace(execution, ended_at=now, result=result)
+
+
+def _ended_execution(_job: Job, execution: Execution) -> dict[str, object]:
+    assert execution.result is not None
+    return {
+        **execution_values(execution),
+        **result_values(execution.result),
+        "state": ExecutionState.ENDED.value,
+        "ended_at": execution.ended_at,
+    }
