@@ -1,0 +1,114 @@
+"""Finding cgroups, on trees of files that look as the kernel's do."""
+
+from pathlib import Path
+
+import pytest
+
+from adapters.local_engine.cgroup_discovery import discover
+from adapters.local_engine.supervisor.cgroups import Cgroup, CgroupPlan
+
+
+def _process(tmp_path, cgroup, mounts):
+    process = tmp_path / "self"
+    process.mkdir()
+    (process / "cgroup").write_text(cgroup)
+    (process / "mountinfo").write_text(
+        "".join(
+            f"30 20 0:1 {root} {mount} rw - {kind} cgroup {options}\n"
+            for root, mount, kind, options in mounts
+        )
+    )
+    return process
+
+
+def test_version_1_takes_one_directory_of_each_controller(tmp_path):
+    memory, pids = tmp_path / "memory", tmp_path / "pids"
+    (memory / "service").mkdir(parents=True)
+    pids.mkdir()
+    process = _process(
+        tmp_path,
+        "5:pids:/\n4:memory:/service\n0::/\n",
+        [("/", memory, "cgroup", "rw,memory"), ("/", pids, "cgroup", "rw,pids")],
+    )
+
+    plan = discover(process, "ours")
+
+    assert plan == CgroupPlan(version=1, memory=str(memory / "service" / "ours"), pids=str(pids / "ours"))
+    assert (pids / "ours").is_dir()
+
+
+def test_version_1_in_a_container_goes_by_what_is_mounted(tmp_path):
+    memory, pids = tmp_path / "memory", tmp_path / "pids"
+    memory.mkdir()
+    pids.mkdir()
+    process = _process(
+        tmp_path,
+        "5:pids:/docker/abc\n4:memory:/docker/abc\n",
+        [("/docker/abc", memory, "cgroup", "memory"), ("/docker/abc", pids, "cgroup", "pids")],
+    )
+
+    assert discover(process, "ours").memory == str(memory / "ours")
+
+
+def _unified(tmp_path, controllers):
+    own = tmp_path / "unified"
+    own.mkdir()
+    (own / "cgroup.controllers").write_text(controllers)
+    return own, _process(tmp_path, "0::/\n", [("/", own, "cgroup2", "rw")])
+
+
+def test_version_2_hands_its_controllers_down(tmp_path):
+    own, process = _unified(tmp_path, "cpu memory pids\n")
+
+    plan = discover(process, "ours")
+
+    assert plan == CgroupPlan(version=2, memory=str(own / "ours"), pids=str(own / "ours"))
+    assert (own / "cgroup.subtree_control").read_text() == "+memory +pids"
+    assert (own / "ours" / "cgroup.subtree_control").read_text() == "+memory +pids"
+
+
+def test_version_2_without_its_controllers_is_none(tmp_path):
+    _, process = _unified(tmp_path, "cpu\n")
+
+    assert discover(process, "ours") is None
+
+
+def test_no_cgroups_are_none(tmp_path):
+    assert discover(_process(tmp_path, "", []), "ours") is None
+
+
+def test_a_directory_that_we_may_not_write_to_is_none(tmp_path):
+    process = _process(
+        tmp_path,
+        "5:pids:/\n4:memory:/\n",
+        [("/", Path("/proc"), "cgroup", "memory"), ("/", Path("/proc"), "cgroup", "pids")],
+    )
+
+    assert discover(process, "ours") is None
+
+
+@pytest.mark.parametrize(
+    ("version", "limit", "swap"),
+    [
+        (1, "memory.limit_in_bytes", ("memory.memsw.limit_in_bytes", "4096")),
+        (2, "memory.max", ("memory.swap.max", "0")),
+    ],
+)
+def test_a_group_is_limited_by_the_names_of_its_version(tmp_path, version, limit, swap):
+    plan = CgroupPlan(version=version, memory=str(tmp_path), pids=str(tmp_path))
+
+    Cgroup(plan, "run", 4096, 7)
+
+    assert (tmp_path / "run" / limit).read_text() == "4096"
+    assert (tmp_path / "run" / swap[0]).read_text() == swap[1]
+    assert (tmp_path / "run" / "pids.max").read_text() == "7"
+
+
+@pytest.mark.parametrize(("version", "events"), [(1, "memory.oom_control"), (2, "memory.events")])
+def test_a_group_knows_what_it_ran_out_of(tmp_path, version, events):
+    group = Cgroup(CgroupPlan(version=version, memory=str(tmp_path), pids=str(tmp_path)), "run", 4096, 7)
+    (tmp_path / "run" / events).write_text("under_oom 0\noom_kill 2\n")
+    (tmp_path / "run" / "pids.events").write_text("max 0\n")
+
+    assert group.ran_out_of_memory()
+    assert not group.ran_out_of_processes()

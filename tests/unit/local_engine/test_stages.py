@@ -1,0 +1,29 @@
+from adapters.local_engine.stages import staged
+
+_LIMITS = {"CPU": (2, 3), "AS": (64 << 20, 64 << 20), "CORE": (0, 0)}
+
+
+def test_a_program_without_a_build_only_announces_its_start():
+    _, _, script, *rest = staged([], ["/bin/program", "$(id)"], _LIMITS)
+
+    assert script.splitlines() == ["echo >&3", "exec 3>&-", 'exec "$@"']
+    assert rest == ["sh", "/bin/program", "$(id)"]
+
+
+def test_a_build_comes_first_and_leaves_the_programs_limits():
+    _, _, script, *_ = staged(["cc", "a file.c"], ["./program"], _LIMITS)
+
+    assert script.splitlines() == [
+        "cc 'a file.c' >&2 3>&- || exit",
+        "ulimit -t 2",
+        "ulimit -v 65536",
+        "echo >&3",
+        "exec 3>&-",
+        'exec "$@"',
+    ]
+
+
+def test_a_shell_that_stays_keeps_quiet_and_hands_nothing_on():
+    _, _, script, *_ = staged([], ["./program"], _LIMITS, processes=8)
+
+    assert script.splitlines()[2:] == ["ulimit -p 9", "exec 4>&2 2>/dev/null", '"$@" 2>&4 4>&-', "exit"]

@@ -1,0 +1,79 @@
+from uuid import uuid4
+
+import pytest
+
+from adapters.local_engine.program import compose
+from adapters.local_engine.toolchains import Toolchain, Toolchains, read_table
+from application.ports.execution_engine import ExecutionRequest
+from domain.language import LANGUAGES
+from domain.limits import STANDARD_LIMITS
+from domain.submission import JobSpec
+from domain.values import ExecutionId, JobId, ObjectKey
+
+_TABLE = {toolchain.language.name: toolchain for toolchain in read_table()}
+
+
+def _toolchain(**changes):
+    row = {
+        "language": LANGUAGES["ruby"],
+        "title": "Ruby",
+        "executables": ["true"],
+        "package": "ruby",
+        "source": "main.rb",
+        "run": ["{true}", "{source}"],
+        "version": ["{true}"],
+        "memory": "heap",
+    }
+    return Toolchain(**row | changes)
+
+
+def _request(language, args=()):
+    spec = JobSpec(
+        code_key=ObjectKey("p/x"), language=LANGUAGES[language], limits=STANDARD_LIMITS.resolve({}), args=args
+    )
+    return ExecutionRequest(execution_id=ExecutionId(uuid4()), job_id=JobId(uuid4()), spec=spec, stdin="")
+
+
+def test_every_language_has_a_row():
+    assert set(_TABLE) == set(LANGUAGES)
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_every_row_can_be_filled_in(name):
+    toolchain = _TABLE[name]
+    executables = {executable: f"/usr/bin/{executable}" for executable in toolchain.executables}
+
+    program = compose(toolchain, executables, _request(name, ("--flag", "a b")), b"class X {}")
+
+    assert program.run[-2:] == ["--flag", "a b"]
+    assert not any("{" in part for part in (*program.build, *program.run))
+    assert program.source.endswith(LANGUAGES[name].extension)
+
+
+def test_what_is_missing_is_said_with_advice():
+    known = Toolchains([_toolchain(executables=["no-such-program", "true"])])
+
+    (support,) = known.support()
+
+    assert not support.is_available
+    assert "no-such-program was not found" in support.unavailable_because
+    assert "apt-get install ruby" in support.unavailable_because
+
+
+def test_what_does_not_start_is_not_available():
+    known = Toolchains([_toolchain(executables=["false"], version=["{false}"])])
+    assert known.support()[0].is_available
+
+    known.start()
+
+    assert known.wait_for_versions(20)
+    assert "fails on this machine" in known.support()[0].unavailable_because
+
+
+def test_a_version_is_read_from_what_is_said():
+    known = Toolchains([_toolchain(executables=["echo"], version=["{echo}", "ruby 3.1.2p20 (x86)"])])
+
+    known.start()
+
+    assert known.wait_for_versions(20)
+    assert known.support()[0].version == "3.1.2"
