@@ -1,9 +1,10 @@
 from contextlib import closing
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from boto3.s3.transfer import TransferConfig
 
 from adapters.s3.errors import storage_errors
+from adapters.s3.streams import Rejoined, read_head
 from adapters.s3.urls import Urls
 from application.errors import StorageUnavailable, Unprocessable
 from application.ports.object_store import ObjectStore
@@ -38,14 +39,15 @@ class S3ObjectStore(ObjectStore):
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:
         """Store an object. S3 shows it when it is complete; a large stream is sent in parts until then."""
+        head = content if isinstance(content, bytes) else read_head(content, _PART_BYTES)
         with storage_errors(f"storing object '{key}'"):
-            if isinstance(content, bytes):
+            if isinstance(content, bytes) or len(head) < _PART_BYTES:
                 self._client.put_object(
-                    Bucket=self._bucket, Key=key.value, Body=content, ContentType=content_type
+                    Bucket=self._bucket, Key=key.value, Body=head, ContentType=content_type
                 )
             else:
                 self._client.upload_fileobj(
-                    content,
+                    cast("IO[bytes]", Rejoined(head, content)),  # boto3 asks for no more than `read`
                     self._bucket,
                     key.value,
                     ExtraArgs={"ContentType": content_type},

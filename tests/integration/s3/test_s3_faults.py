@@ -35,6 +35,7 @@ def store_at(address):
 
 
 OPERATIONS = {
+    "put a short stream": lambda store: store.put(KEY, io.BytesIO(b"print(1)"), "text/plain"),
     "put": lambda store: store.put(KEY, b"print(1)", "text/plain"),
     "put a stream": lambda store: store.put(KEY, io.BytesIO(b"x" * (9 << 20)), "text/plain"),
     "get": lambda store: store.get(KEY, 1_000),
@@ -135,3 +136,14 @@ def test_a_store_without_credentials_says_so(monkeypatch):
     for operation in (*OPERATIONS.values(), lambda store: store.url(KEY)):
         with pytest.raises(StorageUnavailable, match="no credentials"):
             operation(store)
+
+
+@pytest.mark.parametrize("size", [100, 9 << 20], ids=["short", "long"])
+def test_a_stream_that_was_not_stored_can_be_stored_once_more(size):
+    # Given a stream, and a store that refuses it
+    stream = io.BytesIO(b"x" * size)
+    with scripted_server(error(500, "InternalError")) as server:
+        fails(lambda store: store.put(KEY, stream, "text/plain"), server.address)
+    # Then it is still there to be read
+    stream.seek(0)
+    assert len(stream.read()) == size
