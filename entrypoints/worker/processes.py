@@ -1,9 +1,11 @@
 import logging
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable
 from multiprocessing.context import ForkProcess
+from threading import Thread
 
 logger = logging.getLogger("service_server.worker")
 
@@ -53,4 +55,13 @@ class Processes:
 
     def _run_one(self) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {*_STOPPING, signal.SIGCHLD})
+        Thread(target=_stop_without_parent, daemon=True).start()
         self._work()
+
+
+def _stop_without_parent() -> None:
+    """Stop this process when the one that started it was killed: nobody else would."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

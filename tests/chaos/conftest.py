@@ -37,11 +37,17 @@ def running_cluster(servers, tmp_path_factory):
         yield cluster
 
 
+@pytest.fixture(autouse=True)
+def _servers_are_well(servers):
+    servers.runner.behaviour = runs()
+    servers.store.failing = ()
+    servers.database.revive()
+    servers.redis.revive()
+
+
 @pytest.fixture
 def cluster(running_cluster):
-    """Two APIs and two workers, all well, on servers that are."""
-    running_cluster.servers.runner.behaviour = runs()
-    running_cluster.servers.store.failing = ()
+    """Two APIs and two workers, all well."""
     running_cluster.heal()
     return running_cluster
 

@@ -8,6 +8,8 @@ import time
 
 import httpx
 
+from tests.chaos.jobs import ask
+
 _KEY = b"what the engine and the service share"
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(_KEY).decode()
 
@@ -24,4 +26,4 @@ def report(url: str, execution_id: str, message_id: str, **answer: object) -> ht
         "webhook-timestamp": timestamp,
         "webhook-signature": f"v1,{signature}",
     }
-    return httpx.post(f"{url}/api/executions/{execution_id}/completion", content=body, headers=headers)
+    return ask("POST", f"{url}/api/executions/{execution_id}/completion", content=body, headers=headers)

@@ -1,7 +1,6 @@
-import httpx
 import pytest
 
-from tests.chaos.jobs import attempts, outcomes, soon, status, submit
+from tests.chaos.jobs import ask, attempts, outcomes, soon, status, submit
 from tests.chaos.reports import report
 from tests.support.cluster import LOG_BUCKET
 from tests.support.runner import replies
@@ -12,10 +11,8 @@ def entrusted(cluster):
     """A job whose execution an engine has taken over, and that execution's id."""
     cluster.servers.runner.behaviour = replies(202, "")
     job_id = submit(cluster.urls[0])
-    execution = soon(
-        lambda: [a for a in attempts(cluster, job_id) if (a["claimed_by"] or "").startswith("engine:")]
-    )
-    return job_id, execution[0]["execution_id"]
+    soon(lambda: (attempts(cluster, job_id)[0]["claimed_by"] or "").startswith("engine:"))
+    return job_id, attempts(cluster, job_id)[0]["execution_id"]
 
 
 def test_an_engine_that_took_the_work_reports_its_end_and_may_say_so_twice(cluster, witness, entrusted):
@@ -37,7 +34,7 @@ def test_an_engine_that_took_the_work_reports_its_end_and_may_say_so_twice(clust
 def test_a_report_that_comes_after_the_job_was_cancelled_changes_nothing(cluster, witness, entrusted):
     # Given an execution whose job was cancelled
     job_id, execution_id = entrusted
-    assert httpx.post(f"{cluster.urls[0]}/api/cancel/{job_id}").status_code == 200
+    assert ask("POST", f"{cluster.urls[0]}/api/cancel/{job_id}").status_code == 200
     # When its engine reports success
     answer = report(cluster.urls[1], execution_id, "late", stdout="done\n", exit_code=0)
     # Then the job stays as it is

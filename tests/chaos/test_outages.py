@@ -3,10 +3,9 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 
-from tests.chaos.jobs import attempts, outcomes, soon, submit
+from tests.chaos.jobs import ask, attempts, outcomes, soon, submit
 from tests.support.cluster import CODE_BUCKET, LOG_BUCKET
 from tests.support.processes import eventually
 
@@ -43,8 +42,7 @@ def test_without_the_database_the_answer_is_503_and_it_recovers_by_itself(cluste
     # When many ask
     with ThreadPoolExecutor(CALLERS) as callers:
         answers = list(callers.map(lambda number: _ask(cluster.urls[number % 2], job_id, number), range(64)))
-    with httpx.Client(base_url=cluster.urls[0], timeout=15) as client:
-        health = client.get("/api/health")
+    health = ask("GET", f"{cluster.urls[0]}/api/health")
     # Then each is told soon to come again, and that the process itself is well
     assert {code for code, _retry_after, _took_s in answers} == {503}
     assert all(retry_after.isdecimal() for _code, retry_after, _took_s in answers)
@@ -66,7 +64,7 @@ def _ask(url: str, job_id: str, number: int) -> tuple[int, str, float]:
         ("POST", f"/api/cancel/{job_id}", None),
     )[number % 4]
     begin = time.monotonic()
-    answer = httpx.request(method, url + path, json=body, timeout=15)
+    answer = ask(method, url + path, json=body)
     return answer.status_code, answer.headers.get("Retry-After", ""), time.monotonic() - begin
 
 
@@ -104,7 +102,7 @@ def test_without_the_store_uploads_are_refused_and_leave_no_job(cluster):
     cluster.servers.store.failing = (f"/{CODE_BUCKET}/",)
     before = cluster.rows("SELECT COUNT(*) FROM jobs")
     # When code is uploaded
-    answer = httpx.post(f"{cluster.urls[0]}/api/upload", json=UPLOAD, timeout=30)
+    answer = ask("POST", f"{cluster.urls[0]}/api/upload", json=UPLOAD)
     # Then it is said so, and nothing is left of it
     assert answer.status_code == 503
     assert answer.headers["Retry-After"].isdecimal()

@@ -60,18 +60,18 @@ class Witness:
         """Return the ended jobs that ended more than once, changed after it, or told it not exactly once."""
         ends: Counter[str] = Counter()
         told: Counter[str] = Counter()
-        found = []
-        for job_id, kind, was, became in rows(
-            self._database, "SELECT job_id, kind, was, became FROM witness"
-        ):
+        changed = []
+        happened = rows(self._database, "SELECT job_id, kind, was, became FROM witness")
+        for job_id, kind, was, became in happened:
             if kind == "job" and was in TERMINAL:
-                found.append(f"{job_id} was {was} and became {became}")
+                changed.append(f"{job_id} was {was} and became {became}")
             ends[job_id] += kind == "job" and became in TERMINAL
             told[job_id] += kind == "event" and became in ENDINGS
-        for job_id in job_ids:
-            if (ends[job_id], told[job_id]) != (1, 1):
-                found.append(f"{job_id} ended {ends[job_id]} times and told it {told[job_id]} times")
-        return found
+        return changed + [
+            f"{job_id} ended {ends[job_id]} times and told it {told[job_id]} times"
+            for job_id in job_ids
+            if (ends[job_id], told[job_id]) != (1, 1)
+        ]
 
 
 _CLAIM = ("execution", "WAITING", "CLAIMED")

@@ -57,6 +57,7 @@ class Cluster:
     """
 
     def __init__(self, directory: Path, servers: Servers, redis_database: int = 0, **settings: str) -> None:
+        directory.mkdir(exist_ok=True)
         self.servers = servers
         self.schema = directory.name
         self.environment = self._environment(directory, redis_database) | settings
