@@ -97,10 +97,10 @@ class Server:
 
 
 @contextmanager
-def served(env: Mapping[str, str]) -> Iterator[Server]:
-    """Serve on a free port; whatever is left of the server in the end is killed."""
+def served(env: Mapping[str, str], port: int = 0) -> Iterator[Server]:
+    """Serve on a port, a free one if none is given; whatever is left of the server in the end is killed."""
     process = subprocess.Popen(
-        [PROGRAM, "serve", "--port", "0"],
+        [PROGRAM, "serve", "--port", str(port)],
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -14,7 +14,7 @@ from litestar.response import Redirect
 from domain.job_lifecycle import JobStatus
 from entrypoints.http import csrf
 from entrypoints.http.dashboard import wording
-from entrypoints.http.dashboard.assets import accepts_gzip, asset_url
+from entrypoints.http.dashboard.assets import accepts_gzip, asset_url, assets
 from entrypoints.http.dashboard.sparkline import sparkline
 from entrypoints.http.json_request import AnyRequest
 
@@ -53,6 +53,13 @@ def _environment() -> Environment:
     return environment
 
 
+def _prepare() -> None:
+    """Compile every template and read every file now, for the first visitor is not to wait for it."""
+    for name in _environment().list_templates():
+        _environment().get_template(name)
+    assets()
+
+
 def is_partial(request: AnyRequest) -> bool:
     """Return whether a script on a page asks, for a part of it."""
     return request.headers.get("hx-request") == "true"
@@ -69,6 +76,7 @@ class Pages:
     def __init__(self, *, secure: bool, environment_name: str) -> None:
         self._secure = secure
         self._environment_name = environment_name
+        _prepare()
 
     def page(
         self, request: AnyRequest, template: str, context: Mapping[str, object], *, status_code: int = 200

@@ -12,7 +12,12 @@
     probe.remove();
     return value;
   };
-  const percent = (value) => value == null ? "–" : `${value.toFixed(1)} %`;
+  const clock = (time) => new Date(time * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: time % 60 ? "2-digit" : undefined });
+  const span = () => {
+    const now = Date.now() / 1000;
+    return [now - document.getElementById("minutes").value * 60, now];
+  };
+  const percent = (value) => value == null ? "–" : `${Number(value.toFixed(1))} %`;
   const duration = (ms) => ms == null ? "–" : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
   const CHARTS = {
     machines: { lines: [["CPU", "accent"], ["Memory", "second"]], say: percent, range: [0, 100] },
@@ -28,11 +33,11 @@
     if (plots[name]) return plots[name].setData(data);
     const axis = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: `11px ${style("--sans")}` };
     plots[name] = new uPlot({
-      width: place.clientWidth, height: 180, cursor: { y: false }, legend: { live: false },
-      axes: [axis, { ...axis, size: 60, values: (_plot, values) => values.map(say) }],
-      scales: { y: range ? { range } : { range: (_plot, _low, high) => [0, Math.max(high || 0, 1) * 1.1] } },
+      width: place.clientWidth, height: 190, cursor: { y: false }, legend: { live: false },
+      axes: [{ ...axis, space: 70, values: (_plot, times) => times.map(clock) }, { ...axis, size: 60, values: (_plot, values) => values.map(say) }],
+      scales: { x: { range: () => span() }, y: range ? { range } : { range: (_plot, _low, high) => [0, Math.max(high || 0, 1) * 1.1] } },
       series: [{}, ...lines.map(([label, tone]) => ({
-        label, stroke: colour(tone), width: 2, spanGaps: true, points: { size: 5 }, value: (_plot, value) => say(value),
+        label, stroke: colour(tone), width: 2, spanGaps: true, points: { size: 6, fill: colour(tone) }, value: (_plot, value) => say(value),
       }))],
     }, data, place);
   };
@@ -90,7 +95,7 @@
     document.addEventListener("theme", redraw);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
     addEventListener("resize", () => {
-      for (const [name, plot] of Object.entries(plots)) plot.setSize({ width: document.querySelector(`[data-chart=${name}]`).clientWidth, height: 180 });
+      for (const [name, plot] of Object.entries(plots)) plot.setSize({ width: document.querySelector(`[data-chart=${name}]`).clientWidth, height: 190 });
     });
     update();
     setInterval(update, EVERY_MS);

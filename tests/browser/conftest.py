@@ -1,0 +1,51 @@
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+
+from tests.browser.visitor import Visitor
+from tests.support.browser import browsing
+from tests.support.service import Server, environment, served
+
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with browsing() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    assert browser.is_connected()  # without a browser there is nothing to serve
+    with served(environment(tmp_path_factory.mktemp("browsed"))) as server:
+        yield server
+
+
+@pytest.fixture
+def context(browser: Browser, server: Server) -> Iterator[BrowserContext]:
+    context = browser.new_context(base_url=server.url, viewport={"width": 1200, "height": 860})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """A page that may not complain: neither of an error in a script nor of a broken security policy."""
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if _is_complaint(said) else None)
+    yield page
+    assert complaints == []
+
+
+@pytest.fixture
+def visitor(page: Page, server: Server) -> Visitor:
+    return Visitor(page, server)
+
+
+def _is_complaint(said: ConsoleMessage) -> bool:
+    """Return whether this is an error; an answer that the browser notes as one may be what a test wants."""
+    return said.type == "error" and not said.text.startswith("Failed to load resource: the server responded")

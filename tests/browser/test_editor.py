@@ -1,0 +1,83 @@
+"""Running a program from the page of its project."""
+
+from playwright.sync_api import expect
+
+from tests.browser.visitor import Visitor
+
+SLOW = """\
+import time
+for number in (1, 2, 3):
+    print("line", number, flush=True)
+    time.sleep(1)
+"""
+ENDLESS = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.1)\n"
+
+
+def test_output_appears_line_by_line_while_the_program_runs(visitor: Visitor):
+    visitor.run_in_editor(SLOW)
+
+    expect(visitor.output).to_contain_text("line 1")
+    assert "line 3" not in visitor.output.inner_text()
+    visitor.expect_status("Running")
+    visitor.expect_status("Success")
+    assert visitor.output.inner_text().splitlines() == ["line 1", "line 2", "line 3"]
+
+
+def test_a_program_can_be_cancelled_where_it_is_seen(visitor: Visitor):
+    visitor.run_in_editor(ENDLESS)
+    expect(visitor.output).to_contain_text("begun")
+
+    visitor.page.get_by_role("button", name="Cancel").click()
+
+    visitor.expect_status("Cancelled")
+    expect(visitor.page.get_by_role("button", name="Cancel")).to_be_hidden()
+
+
+def test_stdout_and_stderr_are_told_apart(visitor: Visitor):
+    visitor.run_in_editor("import sys\nprint('good')\nprint('bad', file=sys.stderr)\n")
+
+    expect(visitor.output.locator(".stdout")).to_have_text("good\n")
+    expect(visitor.output.locator(".stderr")).to_have_text("bad\n")
+
+
+def test_stdin_and_limits_go_with_the_program(visitor: Visitor):
+    visitor.open_project()
+    page = visitor.page
+    page.evaluate("window.editor.setValue('print(input()[::-1])')")
+    page.get_by_label("Standard input").fill("olleh")
+    page.get_by_label("Memory").fill("64")
+    page.get_by_label("Tags").fill("team:blue")
+    page.get_by_role("button", name="Run", exact=True).click()
+
+    expect(visitor.output).to_contain_text("hello")
+    expect(visitor.rows.first).to_contain_text("team:blue")
+
+
+def test_what_is_wrong_with_the_form_is_said_beside_it(visitor: Visitor):
+    visitor.open_project()
+    visitor.page.get_by_label("Tags").fill("no colon")
+    visitor.page.get_by_role("button", name="Run", exact=True).click()
+
+    expect(visitor.page.get_by_role("alert")).to_contain_text("write them as name:value")
+
+
+def test_the_keyboard_runs_the_program(visitor: Visitor):
+    visitor.open_project()
+    visitor.page.evaluate("window.editor.setValue('print(6 * 7)'); window.editor.focus()")
+    visitor.page.keyboard.press("Control+Enter")
+
+    expect(visitor.output).to_contain_text("42")
+
+
+def test_two_tabs_see_the_same(visitor: Visitor):
+    visitor.run_in_editor(ENDLESS)
+    expect(visitor.output).to_contain_text("begun")
+    other = visitor.page.context.new_page()
+    other.goto(visitor.project_url)
+    other.locator("#history tbody a").first.click()
+    expect(other.locator("[data-output]")).to_contain_text("begun")
+
+    other.get_by_role("button", name="Cancel").click()
+
+    visitor.expect_status("Cancelled")
+    expect(other.locator(".job-title .badge")).to_have_text("Cancelled")

@@ -1,0 +1,86 @@
+"""What was run in a project."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.visitor import Visitor
+
+
+def choose(page: Page, name: str, value: str) -> None:
+    page.locator(f"#filters [name={name}]").select_option(value)
+
+
+def test_an_empty_history_says_what_to_do(visitor: Visitor):
+    visitor.open_project()
+
+    expect(visitor.page.get_by_text("Nothing was run here yet")).to_be_visible()
+
+
+def test_the_history_updates_by_itself(visitor: Visitor):
+    visitor.open_project()
+    job_id = visitor.upload()
+
+    expect(visitor.rows).to_have_count(1)
+    expect(visitor.rows.first).to_contain_text(job_id[-12:])
+
+
+def test_an_update_leaves_the_keyboard_where_it_was(visitor: Visitor):
+    job_id = visitor.upload()
+    visitor.open_project()
+    visitor.page.locator(f"#job-{job_id}").focus()
+    visitor.upload()
+
+    expect(visitor.rows).to_have_count(2)
+    assert visitor.page.evaluate("document.activeElement.id") == f"job-{job_id}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [("status", "FAILED", 1), ("language", "bash", 1), ("period", "hour", 3), ("status", "RUNNING", 0)],
+)
+def test_filters_narrow_the_history(visitor: Visitor, name: str, value: str, found: int):
+    visitor.run("raise SystemExit(1)")
+    visitor.upload("echo", language="bash")
+    visitor.upload()
+    visitor.open_project()
+
+    choose(visitor.page, name, value)
+
+    expect(visitor.rows).to_have_count(found)
+    expect(visitor.page).to_have_url(re.compile(f"{name}={value}"))
+
+
+def test_a_tag_narrows_the_history(visitor: Visitor):
+    visitor.upload(tags={"team": "blue"})
+    visitor.upload(tags={"team": "red"})
+    visitor.open_project()
+
+    visitor.page.locator("#filters [name=tag]").press_sequentially("team:red")
+
+    expect(visitor.rows).to_have_count(1)
+    expect(visitor.rows).to_contain_text("team:red")
+
+
+def test_a_filter_is_part_of_the_address(visitor: Visitor):
+    visitor.upload()
+    visitor.page.goto(f"{visitor.project_url}?status=FAILED")
+
+    expect(visitor.page.locator("#filters [name=status]")).to_have_value("FAILED")
+    expect(visitor.page.get_by_text("No job is like that")).to_be_visible()
+
+
+def test_the_history_is_paged(visitor: Visitor):
+    first = visitor.upload()
+    for _ in range(20):
+        visitor.upload()
+    visitor.open_project()
+    expect(visitor.rows).to_have_count(20)
+
+    visitor.page.get_by_role("link", name="Older").click()
+
+    expect(visitor.rows).to_have_count(1)
+    expect(visitor.rows.first).to_contain_text(first[-12:])
+    visitor.page.get_by_role("link", name="Newest").click()
+    expect(visitor.rows).to_have_count(20)

@@ -1,0 +1,57 @@
+"""The page of one job."""
+
+from playwright.sync_api import expect
+
+from tests.browser.visitor import Visitor
+
+
+def test_a_job_that_waits_says_for_what(visitor: Visitor):
+    visitor.page.goto(f"/dashboard/jobs/{visitor.upload()}")
+
+    expect(visitor.page.get_by_text("It waits to be executed")).to_be_visible()
+    visitor.page.get_by_role("button", name="Execute").click()
+    expect(visitor.page.locator(".job-title .badge")).to_have_text("Success")
+    expect(visitor.output).to_have_text("1\n")
+
+
+def test_each_stage_has_its_time(visitor: Visitor):
+    visitor.page.goto(f"/dashboard/jobs/{visitor.run('print(1)')}")
+
+    expect(visitor.page.locator(".pipeline li")).to_have_count(4)
+    expect(visitor.page.locator(".pipeline time")).to_have_count(4)
+    expect(visitor.page.locator(".timeline")).to_contain_text("Exited with code 0")
+
+
+def test_the_limit_that_was_reached_stands_out(visitor: Visitor):
+    visitor.page.goto(f"/dashboard/jobs/{visitor.run('while True: pass', timeout_ms=200)}")
+
+    expect(visitor.page.locator(".job-title .badge")).to_have_text("Timeout")
+    expect(visitor.page.locator(".meters .hit")).to_contain_text("limit reached")
+
+
+def test_a_job_can_be_run_again(visitor: Visitor):
+    job_id = visitor.run("print(input())", stdin="once more", tags={"team": "blue"})
+    visitor.page.goto(f"/dashboard/jobs/{job_id}")
+
+    visitor.page.get_by_role("button", name="Run again").click()
+
+    expect(visitor.output).to_have_text("once more\n")
+    assert not visitor.page.url.endswith(job_id)
+
+
+def test_a_job_can_be_copied_as_curl(visitor: Visitor):
+    visitor.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visitor.page.goto(f"/dashboard/jobs/{visitor.upload(chr(39) + 'quoted' + chr(39))}")
+
+    visitor.page.get_by_role("button", name="Copy as curl").click()
+
+    copied = visitor.page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("curl 'http://127.0.0.1:")
+    assert "/api/upload" in copied
+
+
+def test_an_unknown_job_says_so(visitor: Visitor):
+    response = visitor.page.request.get("/dashboard/jobs/01890a5d-ac96-774b-bcce-b302099a8057")
+
+    assert response.status == 404
+    assert "does not exist" in response.text()

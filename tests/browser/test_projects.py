@@ -1,0 +1,76 @@
+"""The first page, and the cluster's."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.visitor import Visitor
+from tests.support.service import Server, environment, served
+
+
+@pytest.fixture
+def fresh_server(browser: Browser, tmp_path) -> Iterator[Server]:
+    assert browser.is_connected()
+    with served(environment(tmp_path)) as server:
+        yield server
+
+
+def test_an_empty_service_says_what_to_do(fresh_server: Server, page: Page):
+    page.goto(fresh_server.url)
+
+    expect(page.get_by_role("heading", name="No projects yet")).to_be_visible()
+    assert page.url.endswith("/dashboard")
+
+
+def test_a_project_is_created_and_archived(visitor: Visitor):
+    page = visitor.page
+    page.goto("/dashboard")
+    page.get_by_text("New project").click()
+    page.get_by_label("Name").fill(visitor.project)
+    page.get_by_role("button", name="Create project").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(visitor.project)
+
+    page.get_by_role("button", name="Archive").click()
+
+    expect(page.get_by_text("This project is archived")).to_be_visible()
+    page.get_by_role("button", name="Restore").click()
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible()
+
+
+def test_a_name_that_cannot_be_is_refused_beside_the_form(visitor: Visitor):
+    page = visitor.page
+    page.goto("/dashboard")
+    page.get_by_text("New project").click()
+    page.get_by_label("Name").fill("12345")
+    page.get_by_role("button", name="Create project").click()
+
+    expect(page.get_by_role("alert")).to_contain_text("all digits")
+
+
+def test_projects_count_their_jobs_and_update_by_themselves(visitor: Visitor):
+    visitor.upload()
+    visitor.page.goto("/dashboard")
+    project = visitor.page.locator(".projects > li", has_text=visitor.project)
+    expect(project).to_contain_text("1 pending")
+
+    visitor.run("print(1)")
+
+    expect(project).to_contain_text("1 success")
+    expect(project.get_by_role("img")).to_have_attribute(
+        "aria-label", "Jobs in each of the last 12 hours: " + "0, " * 11 + "2"
+    )
+
+
+def test_the_cluster_shows_its_engine_and_its_figures(visitor: Visitor):
+    visitor.run("print(1)")
+    page = visitor.page
+    page.goto("/dashboard/cluster")
+
+    expect(page.locator("#engine")).to_contain_text("local engine")
+    expect(page.locator(".health")).to_contain_text("database answers")
+    expect(page.locator("figure", has_text="Success rate").locator("figcaption")).to_contain_text("Succeeded")
+    expect(page.locator(".chart canvas")).to_have_count(4)
+    expect(page.get_by_text("CPUUtilization")).to_be_visible()
+    page.get_by_label("Last").select_option("60")
+    expect(page.locator(".chart canvas")).to_have_count(4)

@@ -1,0 +1,40 @@
+"""A browser that drives the pages, as a visitor would."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+_MISSING = "Chromium is not installed: apt-get install chromium"
+# As root there is no sandbox of Chromium's own; the rest keeps it from calling home.
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def find_chromium() -> str | None:
+    """Return where Chromium is, if it is installed."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@contextmanager
+def browsing() -> Iterator[Browser]:
+    """Run a browser without a window; without Chromium, skip, and under CI fail."""
+    program = find_chromium()
+    if program is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(_MISSING)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(_FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
