@@ -8,6 +8,9 @@ from entrypoints.http.protocol import ProblemProtocol
 
 # How long answers that are being sent may take to be sent when the server stops; streams end before.
 _GRACE_S = 5
+# Longer than load balancers keep a connection that carries nothing (Amazon's: 60 s, nginx: 60 s), or they
+# would send a request on one that is just being closed here.
+_KEEP_ALIVE_S = 75
 
 
 class HttpServer(uvicorn.Server):
@@ -22,6 +25,7 @@ class HttpServer(uvicorn.Server):
                 log_config=None,
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_S,
+                timeout_keep_alive=_KEEP_ALIVE_S,
                 ws="none",
                 **options,
             )
