@@ -63,12 +63,33 @@ class JobStatusView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobVersion:
+    """What tells one state of a job from another."""
+
+    updated_at: datetime
+    claimed_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobDetails:
     """All about a job: its executions, the latest last."""
 
     job: Job
     project: ProjectName
     executions: tuple[Execution, ...]
+
+    @property
+    def version(self) -> JobVersion:
+        """What tells this state of the job from another."""
+        last = self.executions[-1] if self.executions else None
+        return JobVersion(
+            updated_at=self.job.updated_at,
+            claimed_at=None if last is None else last.claimed_at,
+            started_at=None if last is None else last.started_at,
+            ended_at=None if last is None else last.ended_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)

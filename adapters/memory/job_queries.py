@@ -1,9 +1,9 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from adapters.memory.database import MemoryDatabase, Tables
 from application.ports.job_queries import JobQueries
-from application.views import JobDetails, JobFilter, JobStatusView, JobView
+from application.views import JobDetails, JobFilter, JobStatusView, JobVersion, JobView
 from domain.execution import Execution
 from domain.job import Job
 from domain.values import JobId
@@ -46,6 +46,11 @@ class MemoryJobQueries(JobQueries):
             project=tables.projects[job.project_id].name,
             executions=tuple(sorted(executions, key=lambda execution: execution.number)),
         )
+
+    def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:
+        """Return what tells the present states of some jobs from others."""
+        found = {job_id: self.details(job_id) for job_id in job_ids}
+        return {job_id: details.version for job_id, details in found.items() if details is not None}
 
     def page(self, wanted: JobFilter) -> Sequence[JobView]:
         """Return jobs, newest first."""

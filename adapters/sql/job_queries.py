@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from adapters.sql.project_repository import MAX_ID
 from adapters.sql.retrying import Attempts
 from adapters.sql.tables import executions, jobs, projects
 from application.ports.job_queries import JobQueries
-from application.views import JobDetails, JobFilter, JobStatusView, JobView
+from application.views import JobDetails, JobFilter, JobStatusView, JobVersion, JobView
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId, ProjectName
 
@@ -44,6 +44,19 @@ _DETAILS = (
     .outerjoin(executions, executions.c.job_id == jobs.c.job_id)
     .where(jobs.c.job_id == sa.bindparam("id"))
     .order_by(executions.c.number)
+)
+
+_VERSIONS = (
+    sa.select(
+        jobs.c.job_id,
+        jobs.c.updated_at,
+        executions.c.claimed_at,
+        executions.c.started_at,
+        executions.c.ended_at,
+    )
+    .select_from(jobs)
+    .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
+    .where(jobs.c.job_id.in_(sa.bindparam("ids", expanding=True)))
 )
 
 
@@ -85,6 +98,17 @@ class SqlJobQueries(JobQueries):
             project=ProjectName(rows[0][0]),
             executions=tuple(to_execution(attempt) for attempt in attempts if attempt[0] is not None),
         )
+
+    def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:
+        """Return what tells the present states of some jobs from others."""
+        return {
+            job_id: JobVersion(
+                updated_at=updated_at, claimed_at=claimed_at, started_at=started_at, ended_at=ended_at
+            )
+            for job_id, updated_at, claimed_at, started_at, ended_at in self._rows(
+                _VERSIONS, {"ids": sorted(job_ids)}
+            )
+        }
 
     def page(self, wanted: JobFilter) -> Sequence[JobView]:
         """Return jobs, newest first."""

@@ -1,7 +1,7 @@
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from application.views import JobDetails, JobFilter, JobStatusView, JobView
+from application.views import JobDetails, JobFilter, JobStatusView, JobVersion, JobView
 from domain.values import JobId
 
 
@@ -15,6 +15,10 @@ class JobQueries(ABC):
     @abstractmethod
     def details(self, job_id: JobId) -> JobDetails | None:
         """Return all about a job, or None if there is none of that id."""
+
+    @abstractmethod
+    def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:
+        """Return what tells the present states of some jobs from others; unknown jobs are left out."""
 
     @abstractmethod
     def page(self, wanted: JobFilter) -> Sequence[JobView]:

@@ -46,7 +46,7 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
         runtime: What runs behind the API and is to start and stop with it.
     """
     settings = container.settings()
-    signals = JobSignals(container.event_feed)
+    signals = JobSignals(container.event_feed, lambda job_ids: container.job_queries().versions(job_ids))
     pages = Pages(secure=settings.base_url.startswith("https:"), environment_name=settings.environment)
     cors = _cors(settings)
     app = Litestar(

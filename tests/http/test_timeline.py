@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, Semaphore
 
 import pytest
 
@@ -134,16 +134,18 @@ def test_a_cancelled_program_is_stopped_and_its_worker_says_so(service: Service)
 
 def test_a_job_that_waits_for_a_worker_has_a_place_in_the_queue(service: Service):
     slots = service.container.settings().worker_threads
-    gate = Event()
+    gate, started = Event(), Semaphore(0)
 
     def program(_request, observer) -> EngineReport:
         observer.started()
+        started.release()
         gate.wait(20)
         return EngineReport(ExecutionResult(status=JobStatus.SUCCESS, exit_code=0))
 
     service.engine.program = program
     try:
         job_ids = [service.upload(execute=True)["job_id"] for _ in range(slots + 3)]
+        assert all(started.acquire(timeout=20) for _ in range(slots))
         waiting = [timeline(service, job_id)["waiting"] for job_id in job_ids[-2:]]
         queue = service.http.get("/api/engine").json()["queue"]
     finally:

@@ -7,8 +7,7 @@ from application.use_cases.get_job import GetJob
 from application.views import JobDetails
 from domain.job_lifecycle import JobStatus
 from entrypoints.http.live.job_signals import JobSignals, Wakeup
-from entrypoints.http.live.rechecks import recheck_delays
-from entrypoints.http.live.server_sent_events import HEARTBEAT, event
+from entrypoints.http.live.server_sent_events import HEARTBEAT, HEARTBEAT_S, event
 from entrypoints.http.presenter import Presenter, status_of
 from entrypoints.http.timeline_presenter import present_entry
 
@@ -31,8 +30,9 @@ class EventStreams:
         """Yield server-sent events about a job that stands as `details` say, or further by now."""
         told = read_position(last_event_id)
         with self._signals.listen(details.job.id) as wakeup:
-            for delay in recheck_delays():
-                details = await self._read(details, wakeup)
+            while True:
+                if wakeup.changed:
+                    details = await self._read(details, wakeup)
                 news = [entry for entry in entries_of(details) if entry.position > told]
                 if news:
                     told = news[-1].position
@@ -41,7 +41,7 @@ class EventStreams:
                     break
                 if self._signals.is_closed:
                     return
-                if not await wakeup.wait(delay):
+                if not await wakeup.wait(HEARTBEAT_S):
                     yield HEARTBEAT
             details = await self._proven(details, wakeup)
             news = [entry for entry in entries_of(details) if entry.position > told]
@@ -50,9 +50,12 @@ class EventStreams:
     async def _read(self, known: JobDetails, wakeup: Wakeup) -> JobDetails:
         wakeup.changed = False
         try:
-            return await asyncio.to_thread(self._get_job, known.job.id)
+            details = await asyncio.to_thread(self._get_job, known.job.id)
         except DependencyUnavailable:
+            wakeup.seen = None
             return known
+        wakeup.seen = details.version
+        return details
 
     async def _proven(self, details: JobDetails, wakeup: Wakeup) -> JobDetails:
         """Wait a moment for word that a cancelled program has been stopped."""

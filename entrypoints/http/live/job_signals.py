@@ -1,11 +1,18 @@
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from uuid import UUID
 
+from application.errors import DependencyUnavailable
 from application.messages import Message
 from application.ports.event_feed import EventFeed
+from application.views import JobVersion
 from domain.values import JobId
+
+# Events are hints and may be lost: how often the database is asked what has changed, once for all who wait.
+_RECHECK_S = 1.0
+ReadVersions = Callable[[Collection[JobId]], Mapping[JobId, JobVersion]]
 
 
 @dataclass(slots=True, eq=False)
@@ -15,28 +22,33 @@ class Wakeup:
     Attributes:
         woken: Set whenever there is something to do.
         changed: Whether the job may have changed since its listener last cleared this.
+        seen: The state that the listener knows of, or has been woken for.
     """
 
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     changed: bool = True
+    seen: JobVersion | None = None
 
     async def wait(self, seconds: float) -> bool:
-        """Sleep until woken; if nobody does for so long, return False: the job may have changed unheard."""
-        try:
+        """Sleep until woken, or for so long; return whether it was woken."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.woken.wait()
-        except TimeoutError:
-            self.changed = True
         was_woken = self.woken.is_set()
         self.woken.clear()
         return was_woken
 
 
 class JobSignals:
-    """Wakes those who wait for jobs when something happens to them, from one subscription for all."""
+    """Wakes those who wait for jobs when something happens to them, from one subscription for all.
 
-    def __init__(self, event_feed: Callable[[], EventFeed]) -> None:
+    What the subscription misses, one query finds, however many wait.
+    """
+
+    def __init__(self, event_feed: Callable[[], EventFeed], read_versions: ReadVersions) -> None:
         self._event_feed = event_feed
+        self._read_versions = read_versions
+        self._rechecking: asyncio.Task[None] | None = None
         self._wakeups: dict[str, list[Wakeup]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -46,10 +58,13 @@ class JobSignals:
         """Begin to listen to what happens."""
         self._loop = asyncio.get_running_loop()
         self._unsubscribe = await asyncio.to_thread(self._event_feed().subscribe, self._hear)
+        self._rechecking = asyncio.create_task(self._recheck())
 
     async def stop(self) -> None:
         """Send everybody home, and end listening."""
         self.close()
+        if self._rechecking is not None:
+            self._rechecking.cancel()
         await asyncio.to_thread(self._unsubscribe)
 
     def close(self) -> None:
@@ -82,3 +97,21 @@ class JobSignals:
         for wakeup in self._wakeups.get(job_id, ()):
             wakeup.changed = True
             wakeup.woken.set()
+
+    async def _recheck(self) -> None:
+        while True:
+            await asyncio.sleep(_RECHECK_S)
+            if self._wakeups:
+                with suppress(DependencyUnavailable):  # who waits hears of it when the database is back
+                    self._compare(await asyncio.to_thread(self._read_versions, self._listened()))
+
+    def _listened(self) -> list[JobId]:
+        return [JobId(UUID(job_id)) for job_id in self._wakeups]
+
+    def _compare(self, versions: Mapping[JobId, JobVersion]) -> None:
+        for job_id, version in versions.items():
+            for wakeup in self._wakeups.get(str(job_id), ()):
+                if wakeup.seen != version:
+                    wakeup.seen = version
+                    wakeup.changed = True
+                    wakeup.woken.set()

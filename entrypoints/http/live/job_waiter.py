@@ -7,7 +7,6 @@ from application.views import JobStatusView, JobView
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId
 from entrypoints.http.live.job_signals import JobSignals
-from entrypoints.http.live.rechecks import recheck_delays
 from entrypoints.http.presenter import latest
 
 
@@ -38,12 +37,12 @@ class JobWaiter:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(seconds, self._max_wait_s)
         with self._signals.listen(job_id) as wakeup:
-            for delay in recheck_delays():
+            while True:
                 view = await asyncio.to_thread(self._get_job_status, job_id)
                 left = deadline - loop.time()
                 if view.status.is_terminal or left <= 0 or self._signals.is_closed:
                     break
-                await wakeup.wait(min(delay, left))
+                await wakeup.wait(left)
         return view
 
     async def settled(self, started: JobView, seconds: float) -> JobView:

@@ -11,8 +11,7 @@ from domain.values import ExecutionId
 from entrypoints.http.live.job_signals import JobSignals, Wakeup
 from entrypoints.http.live.mailbox import Mailbox
 from entrypoints.http.live.output_events import OutputTeller
-from entrypoints.http.live.rechecks import recheck_delays
-from entrypoints.http.live.server_sent_events import HEARTBEAT, event
+from entrypoints.http.live.server_sent_events import HEARTBEAT, HEARTBEAT_S, event
 from entrypoints.http.presenter import Presenter, status_of
 
 # Output and events may come by different ways: how long the last output may be later than the end.
@@ -36,7 +35,7 @@ class OutputStreams:
         """Yield server-sent events about a job that stands as `details` say, or further by now."""
         teller = OutputTeller(last_event_id, offset)
         with self._signals.listen(details.job.id) as wakeup, _Followed(self._output_feed, wakeup) as followed:
-            for delay in recheck_delays():
+            while True:
                 if wakeup.changed:
                     details = await self._read(details, wakeup)
                     if turned := await _turn_to_latest(details, teller, followed):
@@ -47,7 +46,7 @@ class OutputStreams:
                     break
                 if self._signals.is_closed:
                     return
-                if not await wakeup.wait(delay):
+                if not await wakeup.wait(HEARTBEAT_S):
                     yield HEARTBEAT
             last = await _last_output(details, teller, followed, wakeup)
             yield last + event("end", presenter.status(status_of(details)))
@@ -55,9 +54,12 @@ class OutputStreams:
     async def _read(self, known: JobDetails, wakeup: Wakeup) -> JobDetails:
         wakeup.changed = False
         try:
-            return await asyncio.to_thread(self._get_job, known.job.id)
+            details = await asyncio.to_thread(self._get_job, known.job.id)
         except DependencyUnavailable:
+            wakeup.seen = None
             return known
+        wakeup.seen = details.version
+        return details
 
 
 class _Followed:

@@ -7,6 +7,7 @@ MEDIA_TYPE = "text/event-stream"
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 # Comments keep a connection alive through proxies that end those that are quiet.
 HEARTBEAT = b": alive\n\n"
+HEARTBEAT_S = 10.0
 
 
 def event(name: str, data: object, event_id: str | None = None) -> bytes:

@@ -260,3 +260,32 @@ def test_lists_and_statuses_are_read_while_jobs_change(store):
         seen = set.union(*(reader.result() for reader in readers))
 
     assert seen <= {JobStatus.PENDING, JobStatus.RUNNING, JobStatus.CANCELLED}
+
+
+def test_a_version_changes_with_whatever_happens_to_a_job(store):
+    pending = a_job(store)
+    versions = [store.queries.versions([pending.id])[pending.id]]
+    started, execution, _events = pending.start(new_execution_id(), None, LATER)
+
+    def start(transaction):
+        transaction.jobs.replace(pending, started)
+        transaction.executions.add(execution)
+
+    for step in (
+        start,
+        lambda transaction: transaction.executions.claim_next("worker", 30),
+        lambda transaction: transaction.executions.acknowledge(execution.id, "worker"),
+        lambda transaction: transaction.executions.end(execution.id, RESULT, LATER),
+    ):
+        store.run(step)
+        versions.append(store.queries.versions([pending.id])[pending.id])
+
+    assert len(set(versions)) == len(versions)
+    assert versions[-1] == store.queries.details(pending.id).version
+
+
+def test_only_known_jobs_have_versions(store):
+    job = a_job(store)
+
+    assert set(store.queries.versions([job.id, JobId(uuid4())])) == {job.id}
+    assert store.queries.versions([]) == {}

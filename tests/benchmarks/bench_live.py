@@ -1,0 +1,116 @@
+"""What open streams cost uploads, and how soon output and ends reach those who wait for them.
+
+`python -m tests.benchmarks.bench_live [STREAMS]`; the default is 500. The first figure alternates between a
+server with that many open streams and without, so that both meet the same machine. The others go through
+Redis, from a program that a worker process runs to a reader at an API process.
+"""
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tests.benchmarks.bench_api import PROGRAM, Caller
+from tests.support.redis_server import redis_server
+from tests.support.service import Server, environment, served, start
+from tests.support.streams import open_streams
+
+STREAMS = 500
+_ROUNDS = 6
+_SECONDS = 2.0
+_LINES = 100
+_RUNS = 40
+_PRINTS = f"""
+import time
+for _ in range({_LINES}):
+    print(time.time(), flush=True)
+    time.sleep(0.02)
+"""
+
+
+def main(streams: int = STREAMS) -> None:
+    """Print the figures."""
+    _uploads_beside(streams)
+    _latencies()
+
+
+def _uploads_beside(streams: int) -> None:
+    with tempfile.TemporaryDirectory() as directory, served(environment(Path(directory))) as server:
+        call = Caller(urlsplit(server.url).port or 0)
+        paths = [f"/api/jobs/{call.job('POST', '/api/upload', PROGRAM)}/output" for _ in range(streams)]
+        alone, beside = [], []
+        for _ in range(_ROUNDS):
+            alone.append(_uploads(call))
+            with open_streams(server.url, paths):
+                beside.append(_uploads(call))
+        before, after = statistics.median(alone), statistics.median(beside)
+        print(
+            f"uploads per s: {before:.0f}; "
+            f"beside {streams} open streams {after:.0f}, {after / before:.2f} times"
+        )
+
+
+def _uploads(call: Caller) -> float:
+    begin = time.perf_counter()
+    number = 0
+    while time.perf_counter() - begin < _SECONDS:
+        call("POST", "/api/upload", PROGRAM)
+        number += 1
+    return number / (time.perf_counter() - begin)
+
+
+def _latencies() -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(_two_processes())
+        _report("print to reader, through Redis", _print_to_reader(server))
+        _report("end to the answer of ?wait", [_end_to_answer(server) for _ in range(_RUNS)])
+
+
+@contextmanager
+def _two_processes() -> Iterator[Server]:
+    """Serve the API in one process and run programs in another, with Redis between them."""
+    with redis_server() as redis, tempfile.TemporaryDirectory() as directory:
+        settings = environment(Path(directory), SERVICE_SERVER_REDIS_URL=redis.url)
+        with served(settings) as server:
+            worker = start("worker", env=settings)
+            try:
+                server.job(server.upload("print(1)", execute=True)["job_id"], wait_s=30)
+                yield server
+            finally:
+                worker.terminate()
+                worker.communicate()
+
+
+def _print_to_reader(server: Server) -> list[float]:
+    job_id = server.upload(_PRINTS, execute=True)["job_id"]
+    late = []
+    with server.http as http, http.stream("GET", f"/api/jobs/{job_id}/output") as response:
+        for line in response.iter_lines():
+            now = time.time()
+            if line.startswith("data: ") and '"text"' in line:
+                late += [1000 * (now - float(text)) for text in json.loads(line[6:])["text"].split()]
+    return late
+
+
+def _end_to_answer(server: Server) -> float:
+    """Return the milliseconds from the end that the job records to the answer of a caller who waits."""
+    with server.http as http:
+        job = http.post("/api/upload?wait=30", json=PROGRAM | {"execute": True}).json()
+    ended = datetime.fromisoformat(job["data"]["completed_at"])
+    return 1000 * (datetime.now(UTC) - ended).total_seconds()
+
+
+def _report(name: str, milliseconds: list[float]) -> None:
+    ordered = sorted(milliseconds)
+    median, high = statistics.median(ordered), ordered[int(0.95 * len(ordered))]
+    print(f"{name}: median {median:.1f} ms, 95th percentile {high:.1f} ms, of {len(ordered)}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))
