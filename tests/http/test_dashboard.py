@@ -1,0 +1,205 @@
+"""The pages, without a browser: what is served, to whom, and what is refused."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from entrypoints.http.dashboard.assets import assets
+from tests.http.support import UNKNOWN_ID, Service
+
+VENDORED = Path("entrypoints/http/dashboard/static/vendor")
+_TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
+_LINK = re.compile(r'(?:href|src|action|hx-get|hx-post)="([^"]+)"')
+_INLINE = re.compile(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", re.IGNORECASE)
+
+
+@pytest.fixture
+def job_id(service: Service) -> str:
+    return service.run(stdin="hello\n", project="seen", tags={"team": "blue"})["job_id"]
+
+
+@pytest.fixture
+def project_url(service: Service, job_id: str) -> str:
+    projects = service.http.get("/api/projects").json()
+    project_id = next(project["project_id"] for project in projects if project["project"] == "seen")
+    assert job_id
+    return f"/dashboard/projects/{project_id}"
+
+
+@pytest.fixture
+def visitor(service: Service) -> Iterator[httpx.Client]:
+    """A client with a jar for cookies of its own."""
+    with httpx.Client(base_url=service.http.base_url, timeout=30) as client:
+        yield client
+
+
+def token(visitor: httpx.Client, url: str) -> str:
+    found = _TOKEN.search(visitor.get(url).text)
+    assert found is not None
+    return found[1]
+
+
+def test_the_root_leads_to_the_dashboard(service: Service):
+    response = service.http.get("/")
+
+    assert response.status_code == 302
+    assert response.headers["location"] == "/dashboard"
+
+
+def test_every_link_leads_somewhere(service: Service, job_id: str, project_url: str):
+    to_visit, seen = ["/dashboard", project_url, f"/dashboard/jobs/{job_id}", "/dashboard/cluster"], {}
+    while to_visit:
+        url = to_visit.pop().replace("&amp;", "&")
+        if url in seen or re.search(r"/(run|cancel|again|archive|restore)$", url):
+            continue
+        response = service.http.get(url)
+        seen[url] = response.status_code
+        if url.startswith(("/dashboard", "/docs")) and "html" in response.headers.get("content-type", ""):
+            to_visit += [link for link in _LINK.findall(response.text) if link.startswith("/")]
+
+    assert len(seen) > 20
+    assert {url: status for url, status in seen.items() if status not in {200, 204}} == {}
+
+
+def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(
+    service: Service, job_id: str, project_url: str
+):
+    for url in (
+        "/dashboard",
+        project_url,
+        f"/dashboard/jobs/{job_id}",
+        "/dashboard/cluster",
+        "/dashboard/jobs/x",
+    ):
+        response = service.http.get(url)
+        policy = response.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert not _INLINE.search(response.text), url
+        assert not re.search(r'(?:src|href)="(?:https?:)?//', response.text), url
+        assert response.headers["cache-control"] == "no-store"
+
+
+def test_a_form_works_without_scripts(visitor: httpx.Client, project_url: str):
+    form = {"csrf": token(visitor, project_url), "code": "print(1)\r\n", "language": "python", "stdin": "hi"}
+
+    response = visitor.post(f"{project_url}/run", data=form)
+
+    assert response.status_code == 303
+    assert visitor.get(response.headers["location"]).status_code == 200
+
+
+def test_lines_end_as_programs_expect_it(service: Service, visitor: httpx.Client, project_url: str):
+    form = {"csrf": token(visitor, project_url), "code": "a\r\nb", "language": "python", "stdin": "c\r\nd"}
+    job_url = visitor.post(f"{project_url}/run", data=form).headers["location"]
+
+    job = service.http.get(f"/api/jobs/{job_url.rpartition('/')[2]}").json()
+
+    assert job["spec"]["stdin"] == "c\nd"
+
+
+@pytest.mark.parametrize("sent", [None, "", "x" * 43])
+def test_a_form_without_the_visitors_token_changes_nothing(
+    service: Service, visitor: httpx.Client, project_url: str, sent: str | None
+):
+    token(visitor, project_url)
+    before = service.stored()
+    form = {"code": "print(1)", "language": "python"} | ({} if sent is None else {"csrf": sent})
+
+    response = visitor.post(f"{project_url}/run", data=form)
+
+    assert response.status_code == 403
+    assert "load the page anew" in response.text
+    assert service.stored() == before
+
+
+def test_a_form_without_a_cookie_changes_nothing(visitor: httpx.Client, project_url: str):
+    sent = token(visitor, project_url)
+    visitor.cookies.clear()
+
+    assert visitor.post(f"{project_url}/archive", data={"csrf": sent}).status_code == 403
+
+
+def test_a_form_of_another_site_changes_nothing(visitor: httpx.Client, project_url: str):
+    form = {"csrf": token(visitor, project_url)}
+
+    response = visitor.post(f"{project_url}/archive", data=form, headers={"sec-fetch-site": "cross-site"})
+
+    assert response.status_code == 403
+
+
+def test_the_cookie_is_kept_from_scripts_and_other_sites(visitor: httpx.Client):
+    cookie = visitor.get("/dashboard").headers["set-cookie"].lower()
+
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "path=/dashboard" in cookie
+
+
+def test_what_has_not_changed_is_not_sent_again(service: Service, job_id: str):
+    url = f"/dashboard/jobs/{job_id}/state"
+    version = re.search(r'"seen": "([0-9a-f]+)"', service.http.get(url).text)
+    assert version is not None
+
+    assert service.http.get(url, params={"seen": version[1]}).status_code == 204
+    assert service.http.get(url, params={"seen": "another"}).status_code == 200
+
+
+def test_an_error_is_a_page_for_a_visitor_and_a_sentence_for_a_script(service: Service):
+    url = f"/dashboard/jobs/{UNKNOWN_ID}"
+
+    page, part = service.http.get(url), service.http.get(url, headers={"hx-request": "true"})
+
+    assert page.status_code == part.status_code == 404
+    assert "<!doctype html>" in page.text
+    assert "<!doctype html>" not in part.text
+    assert 'role="alert"' in part.text
+
+
+def test_pages_are_compressed_for_those_who_take_that(service: Service):
+    compressed = service.http.get("/dashboard/cluster")
+    plain = service.http.get("/dashboard/cluster", headers={"accept-encoding": "identity"})
+
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert "<!doctype html>" in plain.text
+
+
+def test_files_are_kept_for_good_under_the_digest_of_their_content(service: Service):
+    for path, asset in assets().items():
+        response = service.http.get(asset.url)
+        assert response.content == asset.content, path
+        assert "immutable" in response.headers["cache-control"]
+
+
+@pytest.mark.parametrize("path", ["000000000000/app.css", "{digest}/nothing.css", "{digest}/../../pages.py"])
+def test_no_other_file_is_served(service: Service, path: str):
+    digest = assets()["app.css"].url.split("/")[3]
+
+    assert service.http.get(f"/dashboard/static/{path.format(digest=digest)}").status_code == 404
+
+
+@pytest.mark.parametrize("part", [path.name for path in sorted(VENDORED.iterdir())])
+def test_what_others_wrote_comes_with_its_licence(part: str):
+    assert "permission" in (VENDORED / part / "LICENSE").read_text().lower()
+
+
+def test_counts_of_the_first_page_take_as_many_statements_however_many_jobs_there_are(service: Service):
+    queries = service.container.dashboard_queries()
+    asked = []
+    rows = queries._rows
+    queries._rows = lambda statement, parameters: asked.append(statement) or rows(statement, parameters)
+    try:
+        service.http.get("/dashboard")
+        before = len(asked)
+        for _ in range(5):
+            service.run(project="seen")
+        asked.clear()
+        service.http.get("/dashboard")
+    finally:
+        del queries._rows
+
+    assert len(asked) == before

@@ -1,0 +1,173 @@
+"""What is seen at a glance: summaries, outcomes, timelines, and running a job again."""
+
+from datetime import timedelta
+
+import pytest
+
+from adapters.memory.dashboard_queries import MemoryDashboardQueries
+from application.errors import Conflict, NotFound
+from application.ports.output_feed import Stream
+from application.timeline import Step, entries_of
+from application.use_cases.get_project import GetProject
+from application.use_cases.get_timeline import Awaited, GetTimeline
+from application.use_cases.measure_outcomes import MeasureOutcomes
+from application.use_cases.read_code import ReadCode
+from application.use_cases.read_output import ReadOutput
+from application.use_cases.run_again import RunAgain
+from application.use_cases.summarize_projects import RECENT_HOURS, SummarizeProjects
+from domain.errors import InvalidValue
+from domain.job_lifecycle import JobStatus
+from domain.values import JobId
+from tests.support.world import LEASE_S, World
+
+
+@pytest.fixture
+def queries(world: World) -> MemoryDashboardQueries:
+    return MemoryDashboardQueries(world.database)
+
+
+@pytest.fixture
+def get_timeline(world: World, queries: MemoryDashboardQueries) -> GetTimeline:
+    return GetTimeline(world.queries, queries, world.engine)
+
+
+@pytest.fixture
+def run_again(world: World) -> RunAgain:
+    return RunAgain(world.get_job, ReadCode(world.code_store, 1_000), world.upload_code)
+
+
+def test_projects_are_summarized_the_newest_first(world: World, queries: MemoryDashboardQueries):
+    for name in ("first", "second", "third"):
+        world.upload(project=name)
+    summarize = SummarizeProjects(world.unit_of_work, queries, world.clock)
+    world.clock.advance(1)
+
+    page = summarize(1, 1)
+
+    (summary,) = page.summaries
+    assert page.total == 3
+    assert summary.project.name.value == "second"
+    assert summary.activity.counts[JobStatus.PENDING] == 1
+    assert list(summary.activity.recent) == [0] * (RECENT_HOURS - 1) + [1]
+
+
+def test_outcomes_are_measured_slice_by_slice(world: World, queries: MemoryDashboardQueries):
+    measure = MeasureOutcomes(queries, world.clock)
+    world.start()
+    world.run_execution()
+    world.cancel_job(world.start().job_id)
+
+    slices = measure(20)
+
+    assert len(slices) == 20
+    assert [part.jobs for part in slices][-1] == 2
+    assert slices[-1].success_rate == 1.0
+    assert slices[-1].median_ms is not None
+    assert slices[0].success_rate is None
+    assert slices[1].begin - slices[0].begin == timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("minutes", [0, 61])
+def test_outcomes_are_of_the_last_hour_at_most(world: World, queries: MemoryDashboardQueries, minutes: int):
+    with pytest.raises(InvalidValue):
+        MeasureOutcomes(queries, world.clock)(minutes)
+
+
+def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(world: World, get_timeline: GetTimeline):
+    job = world.start()
+    world.claim()
+    world.clock.advance(LEASE_S + 1)
+    world.rescue_executions()
+
+    timeline = get_timeline(job.job_id)
+
+    assert [(entry.step, entry.attempt) for entry in timeline.entries] == [
+        (Step.SUBMITTED, 0),
+        (Step.QUEUED, 1),
+        (Step.CLAIMED, 1),
+        (Step.LOST, 1),
+        (Step.QUEUED, 2),
+    ]
+    assert [entry.position for entry in timeline.entries] == sorted(e.position for e in timeline.entries)
+    assert timeline.waiting is not None
+    assert (timeline.waiting.awaited, timeline.waiting.place) == (Awaited.WORKER, 1)
+
+
+def test_a_claimed_job_waits_for_the_engine(world: World, get_timeline: GetTimeline):
+    job = world.start()
+    world.claim()
+
+    waiting = get_timeline(job.job_id).waiting
+
+    assert waiting is not None
+    assert waiting.awaited is Awaited.ENGINE
+
+
+def test_steps_only_ever_follow_those_that_were_told(world: World):
+    job = world.start()
+    before = entries_of(world.get_job(job.job_id))
+    world.run_execution()
+
+    assert entries_of(world.get_job(job.job_id))[: len(before)] == before
+
+
+def test_a_job_is_run_again_with_all_that_it_was_given(world: World, run_again: RunAgain):
+    first = world.start(
+        stdin="in", args=("a",), env={"B": "c"}, tags={"team": "blue"}, limits={"memory_mb": 64}
+    )
+
+    again = run_again(first.job_id)
+
+    before, after = (world.get_job(job.job_id).job.spec for job in (first, again))
+    assert again.job_id != first.job_id
+    assert again.status is JobStatus.RUNNING
+    assert (after.stdin, after.args, after.env, after.tags, after.limits) == (
+        before.stdin,
+        before.args,
+        before.env,
+        before.tags,
+        before.limits,
+    )
+
+
+def test_a_job_is_run_again_with_the_input_of_its_execution(world: World, run_again: RunAgain):
+    job = world.upload(stdin="its own")
+    world.execute_job(job.job_id, "given")
+
+    assert world.get_job(run_again(job.job_id).job_id).job.spec.stdin == "given"
+
+
+def test_a_job_whose_code_is_gone_cannot_be_run_again(world: World, run_again: RunAgain):
+    job = world.upload()
+    world.code_store.delete(world.get_job(job.job_id).job.spec.code_key)
+
+    with pytest.raises(NotFound, match="code"):
+        run_again(job.job_id)
+
+
+def test_output_is_read_once_the_job_has_ended(world: World):
+    read = ReadOutput(world.queries, world.log_store, 10_000)
+    job = world.start(stdin="written")
+    with pytest.raises(Conflict):
+        read(job.job_id, Stream.STDOUT)
+    world.run_execution()
+
+    assert read(job.job_id, Stream.STDOUT).data == b"written"
+    assert read(job.job_id, Stream.STDERR).data == b""
+
+
+def test_an_unknown_job_has_neither_output_nor_timeline(world: World, get_timeline: GetTimeline):
+    unknown = JobId(world.ids.new())
+    with pytest.raises(NotFound):
+        ReadOutput(world.queries, world.log_store, 10_000)(unknown, Stream.STDOUT)
+    with pytest.raises(NotFound):
+        get_timeline(unknown)
+
+
+def test_a_project_is_found_by_its_name_and_by_its_id(world: World):
+    get_project = GetProject(world.unit_of_work)
+    made = world.create_project("demo", None)
+
+    assert get_project("demo") == get_project(str(made.id)) == made
+    with pytest.raises(NotFound):
+        get_project("999")
