@@ -5,6 +5,7 @@ from litestar.di import Provide
 
 from entrypoints.container import Container
 from entrypoints.http.dashboard.pages import Pages
+from entrypoints.http.live.archive import Archive
 from entrypoints.http.live.event_stream import EventStreams
 from entrypoints.http.live.job_signals import JobSignals
 from entrypoints.http.live.job_waiter import JobWaiter
@@ -57,11 +58,13 @@ def dependencies(container: Container, signals: JobSignals, pages: Pages) -> Map
 
     verifier = WebhookVerifier(settings.webhook_secrets)
 
+    archive = Archive(container.read_output)
+
     def waiter() -> JobWaiter:
         return JobWaiter(signals, container.get_job_status(), container.get_job(), settings.max_wait_s)
 
     def streams() -> OutputStreams:
-        return OutputStreams(signals, container.get_job(), container.output_feed())
+        return OutputStreams(signals, container.get_job(), container.output_feed(), archive)
 
     def event_streams() -> EventStreams:
         return EventStreams(signals, container.get_job())

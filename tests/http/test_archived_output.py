@@ -1,6 +1,8 @@
 """Reading what a program wrote, after it has ended."""
 
+import base64
 import io
+import json
 
 import pytest
 
@@ -97,3 +99,24 @@ def test_there_are_two_streams_only(service: Service, job_id: str):
     problem = assert_problem(service.http.get(f"/api/jobs/{job_id}/output/stdlog"), 422)
 
     assert problem["errors"] == [{"parameter": "stream", "detail": "must be one of stdout, stderr"}]
+
+
+def test_a_reader_that_goes_on_gets_the_rest_exactly(service: Service, job_id: str):
+    begin = 77_777
+    with service.http.stream("GET", f"/api/jobs/{job_id}/output", params={"offset": begin}) as response:
+        told = [json.loads(line[6:]) for line in response.iter_lines() if line.startswith("data: ")]
+
+    pieces = [piece for piece in told if piece.get("stream") == "stdout"]
+    rest = b"".join(
+        base64.b64decode(piece["base64"]) if "base64" in piece else piece["text"].encode() for piece in pieces
+    )
+    assert pieces[0]["offset"] == begin
+    assert rest == WRITTEN[begin:]
+
+
+def test_the_offsets_of_a_reader_from_the_start_are_those_of_the_archive(service: Service, job_id: str):
+    with service.http.stream("GET", f"/api/jobs/{job_id}/output", params={"offset": 0}) as response:
+        told = [json.loads(line[6:]) for line in response.iter_lines() if line.startswith("data: ")]
+
+    assert sum("base64" in piece for piece in told) >= 1
+    assert all(piece.get("exact", True) for piece in told)

@@ -12,7 +12,7 @@ from tests.http.support import UNKNOWN_ID, Service
 
 VENDORED = Path("entrypoints/http/dashboard/static/vendor")
 _TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
-_LINK = re.compile(r'(?:href|src|action|hx-get|hx-post)="([^"]+)"')
+_LINK = re.compile(r'\s(?:href|src|hx-get)="([^"]+)"')
 _INLINE = re.compile(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", re.IGNORECASE)
 
 
@@ -53,7 +53,7 @@ def test_every_link_leads_somewhere(service: Service, job_id: str, project_url: 
     to_visit, seen = ["/dashboard", project_url, f"/dashboard/jobs/{job_id}", "/dashboard/cluster"], {}
     while to_visit:
         url = to_visit.pop().replace("&amp;", "&")
-        if url in seen or re.search(r"/(run|cancel|again|archive|restore)$", url):
+        if url in seen:
             continue
         response = service.http.get(url)
         seen[url] = response.status_code

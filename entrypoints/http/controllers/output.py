@@ -20,7 +20,8 @@ from entrypoints.http.presenter import Presenter
 from entrypoints.http.ranges import select_range
 
 _DESCRIPTION = """
-Server-sent events while the program runs; of one that has ended, what its result has inline.
+Server-sent events while the program runs; of one that has ended, what its result has inline, or all
+of it from an `offset` on.
 
 * `execution` — `{execution_id, number}`: an attempt begins; what was told of another is void.
 * `output` — `{stream, offset, text}` or `{stream, offset, base64}`: bytes of `stdout` or `stderr`, from an
@@ -36,7 +37,7 @@ What the program wrote to `stdout` or `stderr`, byte for byte, once it has ended
 a `Range` header asks for (RFC 9110). The offsets are those of the events.
 """
 _Offset = Annotated[
-    int,
+    int | None,
     QueryParameter(ge=0, description="Tell each stream from this byte on. A Last-Event-ID says it exactly."),
 ]
 _StreamInPath = Annotated[str, PathParameter(description="`stdout` or `stderr`.")]
@@ -67,7 +68,7 @@ class OutputController(Controller):
         streams: NamedDependency[SkipValidation[OutputStreams]],
         presenter: NamedDependency[SkipValidation[Presenter]],
         last_event_id: LastEventId = None,
-        offset: _Offset = 0,
+        offset: _Offset = None,
     ) -> StreamResponse:
         """Follow a job's output."""
         details = await asyncio.to_thread(get_job, parse_job_id(job_id))

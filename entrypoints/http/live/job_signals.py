@@ -20,11 +20,13 @@ class Wakeup:
     """What wakes a handler that waits for a job.
 
     Attributes:
+        events: The names of those that are of interest; None means all.
         woken: Set whenever there is something to do.
         changed: Whether the job may have changed since its listener last cleared this.
         seen: The state that the listener knows of, or has been woken for.
     """
 
+    events: Collection[str] | None = None
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     changed: bool = True
     seen: JobVersion | None = None
@@ -74,9 +76,9 @@ class JobSignals:
             self._wake(job_id)
 
     @contextmanager
-    def listen(self, job_id: JobId) -> Iterator[Wakeup]:
-        """Be woken by what happens to a job, for as long as the context lasts."""
-        wakeup = Wakeup()
+    def listen(self, job_id: JobId, events: Collection[str] | None = None) -> Iterator[Wakeup]:
+        """Be woken by what happens to a job, or by these events alone, for as long as the context lasts."""
+        wakeup = Wakeup(events)
         listeners = self._wakeups.setdefault(str(job_id), [])
         listeners.append(wakeup)
         try:
@@ -91,12 +93,13 @@ class JobSignals:
         job_id = message.body.get("job_id")
         if job_id in self._wakeups and self._loop is not None:
             with suppress(RuntimeError):  # the loop has ended, and with it all who waited
-                self._loop.call_soon_threadsafe(self._wake, job_id)
+                self._loop.call_soon_threadsafe(self._wake, job_id, message.name)
 
-    def _wake(self, job_id: str) -> None:
+    def _wake(self, job_id: str, event: str | None = None) -> None:
         for wakeup in self._wakeups.get(job_id, ()):
-            wakeup.changed = True
-            wakeup.woken.set()
+            if event is None or wakeup.events is None or event in wakeup.events:
+                wakeup.changed = True
+                wakeup.woken.set()
 
     async def _recheck(self) -> None:
         while True:

@@ -9,6 +9,8 @@ from domain.values import JobId
 from entrypoints.http.live.job_signals import JobSignals
 from entrypoints.http.presenter import latest
 
+_ENDS = frozenset({"JobCompleted", "JobCancelled"})
+
 
 class JobWaiter:
     """Waits for jobs to end. It holds no thread while it does: the database is read when something happened.
@@ -36,7 +38,7 @@ class JobWaiter:
             return await asyncio.to_thread(self._get_job_status, job_id)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(seconds, self._max_wait_s)
-        with self._signals.listen(job_id) as wakeup:
+        with self._signals.listen(job_id, _ENDS) as wakeup:
             while True:
                 view = await asyncio.to_thread(self._get_job_status, job_id)
                 left = deadline - loop.time()

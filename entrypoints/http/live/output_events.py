@@ -43,9 +43,10 @@ class OutputTeller:
         offset: Where in each stream to begin, for a caller who does not say it by an event.
     """
 
-    def __init__(self, last_event_id: str | None, offset: int = 0) -> None:
+    def __init__(self, last_event_id: str | None, offset: int | None = None) -> None:
         self.execution_id: ExecutionId | None = None
-        self._offset = offset
+        self._offset = offset or 0
+        self._wants_all = offset is not None
         self._told = dict.fromkeys(Stream, 0)
         self._resumed_id, self._resumed = _read_position(last_event_id)
 
@@ -56,6 +57,7 @@ class OutputTeller:
         self._offset = 0  # of another attempt, the caller has nothing yet
         if str(execution.id) == self._resumed_id:
             self._told |= self._resumed
+            self._wants_all = True
             return b""
         started = ExecutionEvent(execution_id=str(execution.id), number=execution.number)
         return event("execution", started, self._position())
@@ -67,6 +69,14 @@ class OutputTeller:
     def tell_rest(self, result: ExecutionResult) -> bytes:
         """Tell what has not been told of a result, as far as the result has it inline."""
         return b"".join(self._tell_rest(stream, output) for stream, output in _outputs(result))
+
+    def untold(self, result: ExecutionResult) -> list[tuple[Stream, int]]:
+        """Return the streams that have not been told to their end, and how far they have."""
+        return [
+            (stream, self._told[stream])
+            for stream, output in _outputs(result)
+            if self._told[stream] < output.total_bytes
+        ]
 
     def has_told(self, result: ExecutionResult) -> bool:
         """Whether every stream has been told to its end."""
@@ -89,7 +99,7 @@ class OutputTeller:
         data = output.text.encode()
         if not output.truncated and len(data) == output.total_bytes and _REPLACED not in output.text:
             return self._tell(OutputChunk(stream, 0, data))
-        if self._told[stream] or not data:
+        if self._told[stream] or self._wants_all or not data:
             return b""
         self._told[stream] = output.total_bytes
         told = OutputEvent(stream=stream, offset=0, text=output.text, exact=False)

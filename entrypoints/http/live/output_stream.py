@@ -8,6 +8,7 @@ from application.use_cases.get_job import GetJob
 from application.views import JobDetails
 from domain.execution import Execution
 from domain.values import ExecutionId
+from entrypoints.http.live.archive import Archive
 from entrypoints.http.live.job_signals import JobSignals, Wakeup
 from entrypoints.http.live.mailbox import Mailbox
 from entrypoints.http.live.output_events import OutputTeller
@@ -24,13 +25,16 @@ class OutputStreams:
     It goes by events, and by the database where those do not come. Who goes away is forgotten at once.
     """
 
-    def __init__(self, signals: JobSignals, get_job: GetJob, output_feed: OutputFeed) -> None:
+    def __init__(
+        self, signals: JobSignals, get_job: GetJob, output_feed: OutputFeed, archive: Archive
+    ) -> None:
         self._signals = signals
         self._get_job = get_job
         self._output_feed = output_feed
+        self._archive = archive
 
     async def follow(
-        self, details: JobDetails, presenter: Presenter, last_event_id: str | None, offset: int = 0
+        self, details: JobDetails, presenter: Presenter, last_event_id: str | None, offset: int | None = None
     ) -> AsyncIterator[bytes]:
         """Yield server-sent events about a job that stands as `details` say, or further by now."""
         teller = OutputTeller(last_event_id, offset)
@@ -49,7 +53,18 @@ class OutputStreams:
                 if not await wakeup.wait(HEARTBEAT_S):
                     yield HEARTBEAT
             last = await _last_output(details, teller, followed, wakeup)
-            yield last + event("end", presenter.status(status_of(details)))
+            yield last
+            async for missed in self._missed(details, teller):
+                yield missed
+            yield event("end", presenter.status(status_of(details)))
+
+    async def _missed(self, details: JobDetails, teller: OutputTeller) -> AsyncIterator[bytes]:
+        execution = _latest(details)
+        if execution is None or execution.result is None:
+            return
+        for stream, begin in teller.untold(execution.result):
+            async for chunk in self._archive.rest(details.job.id, stream, begin):
+                yield teller.tell([chunk])
 
     async def _read(self, known: JobDetails, wakeup: Wakeup) -> JobDetails:
         wakeup.changed = False

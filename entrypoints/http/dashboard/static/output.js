@@ -105,7 +105,10 @@
         if (rest) this.screen.write(stream, rest);
       }
       if (!this.screen.pending.length && !this.screen.chars) this.say("The program wrote nothing.");
-      for (const part of this.panel.querySelectorAll("[data-when-ended]")) part.hidden = !status.log_key;
+      for (const part of this.panel.querySelectorAll("[data-when-ended]")) {
+        part.href = part.dataset.href;
+        part.hidden = !status.log_key;
+      }
       for (const part of this.panel.querySelectorAll("[data-while-running]")) part.hidden = true;
       this.showStatus(status);
       document.dispatchEvent(new CustomEvent("job-ended", { detail: status }));
