@@ -1,4 +1,5 @@
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -33,13 +34,13 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def claim_next(self, worker: str, lease_s: float) -> Execution | None:
         """Claim the most urgent of the executions that wait, and of those the oldest."""
-        execution_id = self._connection.execute(statements.NEXT).scalar()
-        if execution_id is None:
+        row = self._connection.execute(statements.NEXT).first()
+        if row is None:
             return None
-        self._connection.execute(
-            statements.CLAIM, {"id": execution_id, "worker": worker, "lease_us": microseconds(lease_s)}
-        )
-        return self.get(execution_id)
+        *waiting, now = row
+        claimed = replace(to_execution(waiting), claimed_by=worker, claimed_at=now)
+        self._change(statements.CLAIM, id=claimed.id, worker=worker, now=now, lease_us=microseconds(lease_s))
+        return claimed
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return those that it still holds."""
@@ -51,13 +52,13 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def acknowledge(self, execution_id: ExecutionId, worker: str) -> bool:
         """Record that the program has started; return whether the worker still holds it."""
-        return self._change(statements.ACKNOWLEDGE, ids=[execution_id], worker=worker)
+        return self._change(statements.ACKNOWLEDGE, id=execution_id, worker=worker)
 
     def entrust(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
         """Make the claim the engine's; return whether the worker still held it."""
         return self._change(
             statements.ENTRUST,
-            ids=[execution_id],
+            id=execution_id,
             worker=worker,
             engine=engine,
             lease_us=microseconds(lease_s),
@@ -65,7 +66,7 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def release(self, execution_id: ExecutionId, worker: str) -> bool:
         """Have a held execution wait again; return whether it was held."""
-        return self._change(statements.RELEASE, ids=[execution_id], worker=worker)
+        return self._change(statements.RELEASE, id=execution_id, worker=worker)
 
     def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> None:
         """Record the end, and the result if there is one, unless they are recorded already."""

@@ -19,8 +19,7 @@ _waits = executions.c.state == ExecutionState.WAITING.value
 _is_claimed = executions.c.state == ExecutionState.CLAIMED.value
 _is_overdue = sa.and_(_is_claimed, executions.c.lease_expires_at < database_time())
 _has_id = executions.c.execution_id == sa.bindparam("id")
-_is_held = sa.and_(
-    executions.c.execution_id.in_(sa.bindparam("ids", expanding=True)),
+_are_held = sa.and_(
     executions.c.claimed_by == sa.bindparam("worker"),
     _is_claimed,
     sa.exists().where(
@@ -29,6 +28,8 @@ _is_held = sa.and_(
         jobs.c.current_execution_id == executions.c.execution_id,
     ),
 )
+_is_held = sa.and_(_has_id, _are_held)
+_of_these_held = sa.and_(executions.c.execution_id.in_(sa.bindparam("ids", expanding=True)), _are_held)
 _by_age = (executions.c.requested_at, executions.c.execution_id)
 _lease_end = database_time(sa.bindparam("lease_us", type_=sa.BigInteger))
 _first_end = {"ended_at": sa.func.coalesce(executions.c.ended_at, sa.bindparam("now"))}
@@ -57,11 +58,11 @@ WAITING = (
     .order_by(*_by_age)
     .limit(sa.bindparam("limit"))
 )
-HELD = sa.select(executions.c.execution_id).where(_is_held)
+HELD = sa.select(executions.c.execution_id).where(_of_these_held)
 
 # Rows that others are about to claim are stepped over, not waited for. SQLite has one writer at a time.
 NEXT = (
-    sa.select(executions.c.execution_id)
+    sa.select(*EXECUTION_COLUMNS, database_time())
     .where(_waits)
     .order_by(executions.c.precedence, *_by_age)
     .limit(1)
@@ -73,11 +74,11 @@ CLAIM = (
     .values(
         state=ExecutionState.CLAIMED.value,
         claimed_by=sa.bindparam("worker"),
-        claimed_at=database_time(),
+        claimed_at=sa.bindparam("now"),
         lease_expires_at=_lease_end,
     )
 )
-RENEW = sa.update(executions).where(_is_held).values(lease_expires_at=_lease_end)
+RENEW = sa.update(executions).where(_of_these_held).values(lease_expires_at=_lease_end)
 ACKNOWLEDGE = (
     sa.update(executions)
     .where(_is_held)

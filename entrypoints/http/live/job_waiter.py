@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import Callable
+from typing import TypeVar
 
 from application.errors import DependencyUnavailable
 from application.use_cases.get_job import GetJob
@@ -8,6 +10,8 @@ from domain.job_lifecycle import JobStatus
 from domain.values import JobId
 from entrypoints.http.live.job_signals import JobSignals
 from entrypoints.http.presenter import latest
+
+T = TypeVar("T")
 
 _ENDS = frozenset({"JobCompleted", "JobCancelled"})
 
@@ -34,18 +38,7 @@ class JobWaiter:
             NotFound: There is no such job.
             DependencyUnavailable: The database is out of reach.
         """
-        if seconds <= 0:
-            return await asyncio.to_thread(self._get_job_status, job_id)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + min(seconds, self._max_wait_s)
-        with self._signals.listen(job_id, _ENDS) as wakeup:
-            while True:
-                view = await asyncio.to_thread(self._get_job_status, job_id)
-                left = deadline - loop.time()
-                if view.status.is_terminal or left <= 0 or self._signals.is_closed:
-                    break
-                await wakeup.wait(left)
-        return view
+        return await self._read_until(job_id, seconds, self._get_job_status, lambda view: view.status)
 
     async def settled(self, started: JobView, seconds: float) -> JobView:
         """Return a job that was just started as it is when it has ended, or after so many seconds.
@@ -55,7 +48,24 @@ class JobWaiter:
         if seconds <= 0 or started.status is not JobStatus.RUNNING:
             return started
         try:
-            await self.until_ended(started.job_id, seconds)
-            return latest(await asyncio.to_thread(self._get_job, started.job_id))
+            details = await self._read_until(
+                started.job_id, seconds, self._get_job, lambda details: details.job.status
+            )
         except DependencyUnavailable:
             return started
+        return latest(details)
+
+    async def _read_until(
+        self, job_id: JobId, seconds: float, read: Callable[[JobId], T], status: Callable[[T], JobStatus]
+    ) -> T:
+        if seconds <= 0:
+            return await asyncio.to_thread(read, job_id)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + min(seconds, self._max_wait_s)
+        with self._signals.listen(job_id, _ENDS) as wakeup:
+            while True:
+                seen = await asyncio.to_thread(read, job_id)
+                left = deadline - loop.time()
+                if status(seen).is_terminal or left <= 0 or self._signals.is_closed:
+                    return seen
+                await wakeup.wait(left)
