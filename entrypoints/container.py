@@ -163,7 +163,10 @@ def _engine(settings: Settings, code_store: ObjectStore) -> ExecutionEngine:
             settings.engine_url, settings.engine_languages, inline_bytes=settings.inline_output_bytes
         )
     return LocalEngine(
-        code_store, settings.data_dir / "work", inline_output_bytes=settings.inline_output_bytes
+        code_store,
+        settings.data_dir / "work",
+        inline_output_bytes=settings.inline_output_bytes,
+        isolated=settings.sandbox != "off",
     )
 
 

@@ -8,7 +8,7 @@ moves the database to MySQL, `AWS_CODE_BUCKET` the code and `AWS_LOG_BUCKET` the
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, HttpUrl, SecretStr, create_model, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -129,6 +129,7 @@ class Settings(BaseSettings):
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     max_report_bytes: int = Field(32 << 20, ge=1_024)
     engine_url: str | None = Field(None, validation_alias="EXECUTION_ENGINE_BASE_URL")
+    sandbox: Literal["bubblewrap", "off"] = "bubblewrap"
     engine_languages: Annotated[tuple[str, ...], NoDecode] = ("python", "node", "java")
     inline_output_bytes: int = Field(64 << 10, ge=1_024)
 
