@@ -78,6 +78,8 @@ from entrypoints.settings import LimitSettings, Settings
 _STORE_AGAIN_S = (0.2, 1.0, 3.0)
 # A result is worth waiting for the database: five minutes, for a failover or a restart.
 _COMPLETE_AGAIN_S = (0.2, 0.5, 1.0, *[2.0] * 149)
+# One transaction for so many published messages, rather than one for each.
+_FORGET_EVERY = 100
 _HEALTH_TIMEOUT_S = 2.0
 _HEALTH_KEPT_S = 1.0
 
@@ -324,7 +326,11 @@ class Container(containers.DeclarativeContainer):
         RescueExecutions, unit_of_work, publisher, outgoing, clock, ids, settings.provided.announce_after_s
     )
     relay_outbox = providers.ThreadSafeSingleton(
-        RelayOutbox, unit_of_work, publisher, settings.provided.relay_left_behind_after_s
+        RelayOutbox,
+        unit_of_work,
+        publisher,
+        settings.provided.relay_left_behind_after_s,
+        forget_every=_FORGET_EVERY,
     )
     queue_worker = providers.ThreadSafeSingleton(
         QueueWorker,

@@ -77,10 +77,17 @@ class Runtime:
             loop.stop()
         self._stopping.shutdown()
         container.message_relay().stop()
+        self._forget_published()
         for part in reversed(self._background):
             part.stop()
         container.broker().close()
         container.database().dispose()
+
+    def _forget_published(self) -> None:
+        try:
+            self._container.relay_outbox().forget()
+        except DependencyUnavailable as error:
+            logger.warning("what was published will be published once more: %s", error)
 
     def _drain(self) -> None:
         container = self._container

@@ -1,6 +1,7 @@
 import pytest
 
 from application.errors import DependencyUnavailable
+from application.use_cases.relay_outbox import RelayOutbox
 
 
 def test_what_is_published_is_forgotten(world):
@@ -36,3 +37,17 @@ def test_nothing_is_announced_of_what_was_rolled_back(world):
         world.unit_of_work.run(fail)
 
     assert world.relay.offered == []
+
+
+@pytest.mark.parametrize("finish", ["forget", "sweep"])
+def test_what_is_published_may_be_forgotten_later_and_together(world, finish):
+    # Given a relay that forgets a hundred messages at once
+    relay = RelayOutbox(world.unit_of_work, world.publisher, left_behind_after_s=5.0, forget_every=100)
+    world.start()
+    # When fewer were published
+    relay(world.relay.offered)
+    assert len(world.database.tables.outbox) == len(world.announced())
+    # Then they are forgotten by the next sweep, and at the end
+    getattr(relay, finish)()
+    assert world.database.tables.outbox == {}
+    assert [message.name for message in world.publisher.published] == world.announced()
