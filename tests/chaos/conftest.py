@@ -19,7 +19,7 @@ QUICK = {
 
 @pytest.fixture(scope="session")
 def soak():
-    """How many times more than usual is to be done."""
+    """How many times as much as usual is to be done."""
     return int(os.environ.get("SERVICE_SERVER_SOAK", "1"))
 
 

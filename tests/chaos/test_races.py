@@ -15,7 +15,7 @@ LANES = 4
 CHUNK = 1_000
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_800)
 def test_a_job_ends_once_and_says_so_once_whoever_races_for_its_end(servers, tmp_path, soak, monkeypatch):
     # Given running jobs whose workers are overdue
     races = RACES * soak
