@@ -17,7 +17,7 @@ from entrypoints.http.controllers.projects import ProjectsController
 from entrypoints.http.controllers.running import RunningController
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dashboard.router import dashboard_router, first_page
-from entrypoints.http.dependencies import dependencies
+from entrypoints.http.dependencies import dependencies, resolve_in_turn
 from entrypoints.http.edge import Edge
 from entrypoints.http.errors import to_problem
 from entrypoints.http.json_request import JsonRequest
@@ -73,6 +73,7 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
     )
+    resolve_in_turn(app)
     app.asgi_handler = Edge(app.asgi_handler, cors)
     app.state.signals = signals
     app.state.pages = pages

@@ -1,7 +1,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from litestar import Litestar
 from litestar.di import Provide
+from litestar.routes import HTTPRoute
 
 from entrypoints.container import Container
 from entrypoints.http.dashboard.pages import Pages
@@ -50,6 +52,18 @@ def provide(provider: Callable[[], object]) -> Provide:
         return provider()
 
     return Provide(dependency, sync_to_thread=False)
+
+
+def resolve_in_turn(app: Litestar) -> None:
+    """Have what a handler asks for resolved one after the other.
+
+    Litestar makes each a task to resolve them side by side, which takes an eighth of the time of a status
+    read, where all of ours are at hand.
+    """
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for _handler, model in route.route_handler_map.values():
+                model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
 
 
 def dependencies(container: Container, signals: JobSignals, pages: Pages) -> Mapping[str, Provide]:
