@@ -1,0 +1,235 @@
+"""The service in production's shape beside a handler that does one INSERT and COMMIT on the same MariaDB.
+
+`python -m tests.benchmarks.bench_production [SECONDS]`; the default is 3 seconds for each figure. All of it
+shares this machine: database, Redis, object store, runners, the service's processes and the callers.
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from tests.benchmarks.bench_api import CASES, Caller, _measure
+from tests.support.cluster import Cluster, Servers, running_servers
+from tests.support.processes import eventually
+from tests.support.runner import Exchange, runs
+from tests.support.service_process import ServiceProcess, free_port
+
+SECONDS = 3.0
+CALLERS = 12
+# Before the time begins: connections are made, and code that runs for the first time takes longer.
+WARM_UP_S = 1.0
+RUN = {"project": "bench", "code": "print(1)", "language": "python", "execute": True}
+SLOW_MS = 2_001  # the runners of this benchmark take two seconds for it
+PATIENT_CALLERS = 64
+
+
+Case = Callable[[Caller], Callable[[], object]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Measures rates beside the yardstick, and prints figures beside what they are to reach.
+
+    Attributes:
+        bare: The port of the yardstick. It is measured before and after each rate, for machines vary.
+    """
+
+    bare: int
+    seconds: float
+
+    def rate(
+        self, name: str, ports: Sequence[int], case: Case, least: float | None, callers: int = CALLERS
+    ) -> float:
+        """Print how many there are in a second, and as a ratio to the yardstick; return how many."""
+        before = self._bare_rate()
+        with ThreadPoolExecutor(len(ports)) as pool:
+            lists = list(pool.map(lambda port: self._warm(port, case, callers), ports))
+        bare = (before + self._bare_rate()) / 2
+        times = [took for times in lists for took in times]
+        per_s = callers * len(ports) / statistics.fmean(times)
+        cuts = [1_000 * cut for cut in statistics.quantiles(times, n=100)]
+        figures = f"{per_s:6.0f}/s of {bare:5.0f}  p50 {cuts[49]:6.1f} ms  p99 {cuts[98]:6.1f} ms"
+        target = "" if least is None else f">= {least:.3f}"
+        self._line(name, figures, f"{per_s / bare:.3f}", target, least is None or per_s / bare >= least)
+        return per_s
+
+    def _bare_rate(self) -> float:
+        return CALLERS / statistics.fmean(_measure(self.bare, _insert, CALLERS, self.seconds / 2))
+
+    def _warm(self, port: int, case: Case, callers: int) -> list[float]:
+        _measure(port, case, callers, WARM_UP_S)
+        return _measure(port, case, callers, self.seconds)
+
+    def figure(self, name: str, value: float, unit: str, most: float) -> None:
+        """Print a figure that is to be small."""
+        self._line(name, "", f"{value:.1f} {unit}", f"<= {most:g}", value <= most)
+
+    def ratio(self, name: str, value: float, least: float) -> None:
+        """Print a ratio that is to be large."""
+        self._line(name, "", f"{value:.2f}", f">= {least:g}", value >= least)
+
+    def _line(self, name: str, figures: str, value: str, target: str, is_reached: bool) -> None:  # noqa: FBT001
+        print(f"{name:34}{figures:46}{value:>10}  {target:9} {'' if is_reached else 'MISSED'}", flush=True)
+
+
+def main(seconds: float = SECONDS) -> None:
+    """Measure everything once and print it."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        (directory / "mariadb").mkdir()
+        with (
+            running_servers(directory / "mariadb") as servers,
+            _outside() as addresses,
+            _bare(servers) as bare,
+        ):
+            report = Report(bare, seconds)
+            _requests(report, servers, directory, addresses)
+            _jobs(report, servers, directory, addresses)
+            _idle(report, servers, directory)
+
+
+def _requests(report: Report, servers: Servers, directory: Path, addresses: Mapping[str, str]) -> None:
+    with Cluster(directory / "requests", servers, **addresses) as cluster:
+        cluster.start(apis=1, workers=0)
+        ports = _ports(cluster)
+        report.rate("upload, code in S3", ports, CASES["upload"], 1 / 6)
+        report.rate("execute", ports, CASES["execute"], 1 / 3)
+        report.rate("status", ports, CASES["status"], 1 / 2)
+        report.rate("list of 100", ports, CASES["list of 100"], None)
+    with Cluster(directory / "files", servers, 1, **addresses, AWS_CODE_BUCKET="") as cluster:
+        cluster.start(apis=1, workers=0)
+        report.rate("upload, code in files", _ports(cluster), CASES["upload"], 1 / 3)
+
+
+def _jobs(report: Report, servers: Servers, directory: Path, addresses: Mapping[str, str]) -> None:
+    case = CASES["upload to result"]
+    with Cluster(directory / "jobs", servers, 2, **addresses) as cluster:
+        cluster.start(apis=1, workers=1)
+        report.rate("... by one caller", _ports(cluster), case, None, callers=1)
+        alone = report.rate("a job from upload to end", _ports(cluster), case, 1 / 8)
+        cluster.start(apis=1, workers=1)
+        together = report.rate("... through two of each", _ports(cluster), case, None)
+        report.ratio("two of each, beside one", together / alone, 1.6)
+    threads = {"SERVICE_SERVER_WORKER_THREADS": str(PATIENT_CALLERS)}
+    with Cluster(directory / "patient", servers, 3, **threads, **addresses) as cluster:
+        cluster.start(apis=1, workers=1)
+        _patience(report, _ports(cluster)[0])
+
+
+def _patience(report: Report, port: int) -> None:
+    """Have many callers wait for an engine that takes two seconds, and ask for the health meanwhile."""
+    body = RUN | {"timeout_ms": SLOW_MS}
+    with ThreadPoolExecutor(PATIENT_CALLERS) as pool:
+        asked = [pool.submit(_run_slowly, port, body) for _ in range(2 * PATIENT_CALLERS)]
+        call = Caller(port)
+        times = []
+        while not all(one.done() for one in asked):
+            begin = time.perf_counter()
+            call("GET", "/api/health")
+            times.append(1_000 * (time.perf_counter() - begin))
+            time.sleep(0.01)
+    failed = [one for one in asked if one.exception() is not None]
+    report.figure(f"{PATIENT_CALLERS} callers, engine of 2 s: not 200", len(failed), "", 0)
+    report.figure("... and p99 of the health", statistics.quantiles(times, n=100)[98], "ms", 50)
+
+
+def _run_slowly(port: int, body: object) -> None:
+    Caller(port)("POST", "/api/upload?wait=30", body)
+
+
+def _idle(report: Report, servers: Servers, directory: Path) -> None:
+    """Measure how soon an engine hears of an execution, and what a worker takes that has nothing to do."""
+    heard: dict[str, float] = {}
+    answer = runs()
+
+    async def hear(exchange: Exchange) -> None:
+        heard[exchange.params["job_id"]] = time.monotonic()
+        await answer(exchange)
+
+    servers.runner.behaviour = hear
+    with Cluster(directory / "idle", servers, 4) as cluster:
+        cluster.start(apis=1, workers=1)
+        time.sleep(2)
+        report.figure("CPU of an idle worker", _cpu_percent(cluster.workers[0], 3), "%", 8)
+        call = Caller(_ports(cluster)[0])
+        waits = [_until_heard(call, heard) for _ in range(50)]
+        report.figure("execute to the engine's start, p50", statistics.median(waits), "ms", 5)
+        report.figure("... p90", statistics.quantiles(waits, n=10)[-1], "ms", 10)
+
+
+def _until_heard(call: Caller, heard: dict[str, float]) -> float:
+    """Return how long it takes from the answer to an execute until the engine starts, in milliseconds."""
+    job_id = call.job("POST", "/api/upload", RUN | {"execute": False})
+    time.sleep(0.05)
+    call("POST", f"/api/execute/{job_id}")
+    answered = time.monotonic()
+    if not eventually(lambda: job_id in heard):
+        raise RuntimeError("the engine heard of nothing")
+    return 1_000 * (heard[job_id] - answered)
+
+
+def _cpu_percent(process: ServiceProcess, seconds: float) -> float:
+    return psutil.Process(process.pid).cpu_percent(seconds)
+
+
+def _insert(call: Caller) -> Callable[[], object]:
+    return lambda: call("POST", "/insert")
+
+
+def _ports(cluster: Cluster) -> list[int]:
+    return [int(url.rpartition(":")[2]) for url in cluster.urls]
+
+
+@contextmanager
+def _outside() -> Iterator[Mapping[str, str]]:
+    """Run the object store and the runners; yield the settings that name them."""
+    store, runner = free_port(), free_port()
+    with _program("tests.benchmarks.production_servers", store, runner):
+        yield {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store}",
+            "EXECUTION_ENGINE_BASE_URL": f"http://127.0.0.1:{runner}",
+        }
+
+
+@contextmanager
+def _bare(servers: Servers) -> Iterator[int]:
+    """Serve the yardstick."""
+    port = free_port()
+    url = servers.database.create_schema("bare").render_as_string(hide_password=False)
+    with _program("tests.benchmarks.bare_handler", url, port):
+        yield port
+
+
+@contextmanager
+def _program(module: str, *arguments: object) -> Iterator[None]:
+    """Run a server until it answers, and as long as the context lasts."""
+    process = subprocess.Popen([sys.executable, "-m", module, *map(str, arguments)])
+    try:
+        port = int(str(arguments[-1]))
+        if not eventually(lambda: process.poll() is not None or _listens(port), 20):
+            raise RuntimeError(f"{module} does not listen")
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    try:
+        Caller(port)
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main(*map(float, sys.argv[1:2]))
