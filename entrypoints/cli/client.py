@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import httpx
 
-from entrypoints.cli.failure import Failure
+from entrypoints.cli.failure import ExitCode, Failure
 from entrypoints.cli.server_sent_events import ServerSentEvent, read_events
 
 # What an answer holds is known where it is read.
@@ -27,7 +27,7 @@ class ServiceClient:
         try:
             return cls(httpx.Client(base_url=url, timeout=_TIMEOUT), url)
         except (httpx.InvalidURL, ValueError) as error:
-            raise Failure(f"--server {url}: {error}") from error
+            raise Failure(f"--server {url}: {error}", ExitCode.USAGE) from error
 
     @classmethod
     def on_socket(cls, path: str) -> Self:
@@ -72,7 +72,7 @@ class ServiceClient:
         try:
             response = self._http.request(method, path, **request)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise Failure(f"--server {self._name}: {error}") from error
+            raise Failure(f"--server {self._name}: {error}", ExitCode.USAGE) from error
         except httpx.TimeoutException as error:
             raise Failure(f"{self._name} does not answer in time") from error
         except httpx.TransportError as error:
@@ -83,9 +83,15 @@ class ServiceClient:
 
     def _refusal(self, response: httpx.Response) -> Failure:
         try:
-            return Failure(str(response.json()["detail"]))
+            return Failure(str(response.json()["detail"]), _exit_code(response))
         except (ValueError, KeyError, TypeError):
             return Failure(f"{self._name} answered {response.status_code}, and not as this service would")
+
+
+def _exit_code(refusal: httpx.Response) -> ExitCode:
+    if refusal.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+        return ExitCode.USAGE
+    return ExitCode.FAILED if refusal.is_client_error else ExitCode.SERVICE
 
 
 def segment(text: str) -> str:

@@ -7,12 +7,11 @@ import rich_click as click
 from entrypoints.cli.failure import ExitCode, Failure
 
 # Each: the command, its module in this package, and what it does.
-_TABLE = (
+COMMANDS = (
     ("run", "run", "Run a program and end with its exit code."),
     ("serve", "serve", "Serve the HTTP API."),
     ("worker", "worker", "Run what the API accepts, in processes of their own."),
     ("migrate", "migrate", "Bring the database's schema up to date."),
-    ("dead-letters", "dead_letters", "Look at messages that could not be handled."),
     ("dead-letters", "dead_letters", "Look at messages that nobody could handle."),
     ("jobs", "jobs", "List jobs, newest first."),
     ("status", "status", "Say where a job stands."),
@@ -22,8 +21,8 @@ _TABLE = (
     ("languages", "languages", "List the languages that programs may be written in."),
     ("doctor", "doctor", "Say what is installed, what is set, and what is missing."),
 )
-_MODULES = {name: f"entrypoints.cli.{module}" for name, module, _summary in _TABLE}
-_SUMMARIES = {name: summary for name, _module, summary in _TABLE}
+_MODULES = {name: f"entrypoints.cli.{module}" for name, module, _summary in COMMANDS}
+_SUMMARIES = {name: summary for name, _module, summary in COMMANDS}
 
 
 class _Commands(click.RichGroup):

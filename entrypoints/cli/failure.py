@@ -4,6 +4,9 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     """What the command line ends with where it is not a program's own exit code.
 
+    FAILED is for what was understood and is refused or did not succeed, USAGE for what breaks a rule as it
+    was typed, and SERVICE for what the service, or the way to it, could not do.
+
     TIMEOUT is what timeout(1) of GNU coreutils uses; from SIGNAL on it is 128 plus the signal's number, as in
     POSIX shells (POSIX.1-2017, Shell Command Language, 2.8.2).
     """

@@ -78,7 +78,7 @@ def test_projects_and_languages_are_listed(where):
 
 def test_cancel_refuses_what_has_ended_in_the_service_s_words(where, job_id):
     refused = service.run("cancel", job_id, env=where)
-    assert refused.returncode == 3
+    assert refused.returncode == 1
     assert refused.stderr == b"service-server: cannot cancel a job that is SUCCESS\n"
 
 
@@ -95,7 +95,11 @@ def test_a_job_without_a_log_says_so(where, server):
 
 
 @pytest.mark.parametrize("command", ["status", "logs", "cancel"])
-def test_an_id_that_is_none_is_one_sentence(where, command):
-    refused = service.run(command, "../../etc/passwd", env=where)
-    assert refused.returncode == 3
+@pytest.mark.parametrize(
+    ("typed", "exit_code"),
+    [("../../etc/passwd", 1), ("abc", 2), ("01890a5d-ac96-774b-bcce-b302099a8057", 1)],
+)
+def test_an_id_of_no_job_is_one_sentence_and_no_failure_of_the_service(where, command, typed, exit_code):
+    refused = service.run(command, typed, env=where)
+    assert refused.returncode == exit_code
     assert refused.stderr.count(b"\n") == 1

@@ -97,9 +97,11 @@ def test_output_comes_while_the_program_runs(at_server, program):
     [
         (["missing.py"], 2, "missing.py: no such file or directory"),
         (["README.md"], 2, "README.md: its name does not tell its language; --language does"),
-        (["--language", "cobol", "README.md"], 3, "language: unsupported language; supported are python"),
+        (["--language", "cobol", "README.md"], 2, "language: unsupported language; supported are python"),
         (["--server", "http://127.0.0.1:1", "examples/words.py"], 3, "cannot reach http://127.0.0.1:1"),
-        (["--server", "nowhere", "examples/words.py"], 3, "--server nowhere"),
+        (["--project", "../x", "examples/words.py"], 2, "project: "),
+        (["--language", "python", "/dev/null"], 2, "code: must not be empty"),
+        (["--server", "nowhere", "examples/words.py"], 2, "--server nowhere"),
     ],
 )
 def test_what_goes_wrong_is_one_sentence(env, arguments, exit_code, sentence):
