@@ -15,7 +15,7 @@ from entrypoints.http.live.output_stream import OutputStreams
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.webhook_signature import WebhookVerifier
 
-_USE_CASES = (
+_PROVIDED = (
     "upload_code",
     "execute_job",
     "cancel_job",
@@ -84,7 +84,7 @@ def dependencies(container: Container, signals: JobSignals, pages: Pages) -> Map
         return EventStreams(signals, container.get_job())
 
     return {
-        **{name: provide(getattr(container, name)) for name in _USE_CASES},
+        **{name: provide(getattr(container, name)) for name in _PROVIDED},
         "presenter": provide(lambda: Presenter(container.log_store())),
         "waiter": provide(waiter),
         "streams": provide(streams),
