@@ -1,7 +1,7 @@
-"""How long a one-line Python program takes in the engine, beside a plain child process, and how many a second.
+"""How long a one-line Python program takes in the engine, beside a child process, and how many a second.
 
-`python -m tests.benchmarks.bench_engine [ROUNDS]`; the default is 100 rounds. Each round runs every form once,
-so that all of them meet the same machine.
+`python -m tests.benchmarks.bench_engine [ROUNDS]`; the default is 100 rounds. Each round runs every form
+once, so that all of them meet the same machine.
 """
 
 import statistics
