@@ -1,7 +1,11 @@
 """What a job costs from its upload to its end, embedded, beside the bare child process that it is about.
 
-`python -m tests.benchmarks.bench_jobs [SECONDS]`: for so long 16 callers keep the server busy, 20 by default.
+`python -m tests.benchmarks.bench_jobs [--seconds SECONDS]`: for so long 16 callers keep the server busy, twice:
+with programs in boxes, and then with programs outside them, which can leave a trace of every start. It ends with
+1 if a job was lost, ran twice, or ended in any other way than well.
 """
+
+import argparse
 
 import shutil
 import statistics
@@ -11,8 +15,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 
@@ -24,7 +29,13 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 WARM_UP = 20
 RUNS = 200
 CALLERS = 16
-SECONDS = 20.0
+SECONDS = 60.0
+# Appends are atomic: no line is lost or torn (POSIX.1-2017, write).
+WITNESS = """import os
+file = os.open({0!r}, os.O_WRONLY | os.O_APPEND)
+os.write(file, b'{1}\\n')
+print('{1}')
+"""
 
 
 def main(seconds: float = SECONDS) -> None:
@@ -38,8 +49,22 @@ def main(seconds: float = SECONDS) -> None:
                 f"start: {time.perf_counter() - begin:.2f} s, {memory_kb(server.process.pid) / 1024:.0f} MiB"
             )
             report_one_caller(server, child)
-            report_many_callers(server, seconds)
+            wrong = report_many_callers(server, seconds)
             print(f"memory afterwards: {_memory(server)}")
+        wrong += report_starts(Path(directory), seconds)
+    if wrong:
+        sys.exit(f"{wrong} jobs did not go as they should")
+
+
+def report_starts(directory: Path, seconds: float) -> int:
+    """Print whether every program starts once, where the programs themselves can tell; return how many do not."""
+    starts = directory / "starts"
+    starts.touch()
+    env = service.environment(
+        directory / "open", SERVICE_SERVER_SANDBOX="off", SERVICE_SERVER_LOG_LEVEL="ERROR"
+    )
+    with service.served(env) as server:
+        return report_many_callers(server, seconds, starts)
 
 
 def report_one_caller(server: service.Server, child: Sequence[float]) -> None:
@@ -54,33 +79,57 @@ def report_one_caller(server: service.Server, child: Sequence[float]) -> None:
     print(f"ratio of the medians        {statistics.median(whole) / statistics.median(child):.2f}")
 
 
-def report_many_callers(server: service.Server, seconds: float) -> None:
-    """Print what callers at once get, and whether every job ran once and ended well."""
-    jobs: list[str] = []
-    errors: list[str] = []
+def report_many_callers(server: service.Server, seconds: float, starts: Path | None = None) -> int:
+    """Print what callers at once get, and whether every job ran once and ended well; return how many did not.
+
+    Args:
+        server: Runs the programs.
+        seconds: How long the callers go on.
+        starts: Where every program writes a line of its own when it starts, if it can reach it.
+    """
+    outcomes: dict[str, str] = {}
     deadline = time.monotonic() + seconds
 
     def call() -> None:
         with server.http as http:
             while time.monotonic() < deadline:
-                try:
-                    jobs.append(_run_job(http)["job_id"])
-                except (httpx.HTTPError, KeyError) as error:
-                    errors.append(repr(error))
+                token = uuid4().hex
+                outcomes[token] = _outcome(http, token, starts)
 
     callers = [threading.Thread(target=call) for _ in range(CALLERS)]
     for caller in callers:
         caller.start()
     for caller in callers:
         caller.join()
-    with server.http as http:
-        ended = [http.get(f"/api/jobs/{job_id}").json() for job_id in jobs]
-    statuses = Counter(job["status"] for job in ended)
-    print(f"{CALLERS} callers for {seconds:g} s: {len(jobs)} jobs, {len(jobs) / seconds:.0f} a second")
-    print(f"  errors {len(errors)}, lost {len(jobs) - statuses['SUCCESS']}", end=", ")
-    print(f"run twice {sum(len(job['executions']) > 1 for job in ended)}")
-    if errors:
-        print(f"  the first error: {errors[0]}")
+    rate = len(outcomes) / seconds
+    print(f"{CALLERS} callers for {seconds:g} s: {len(outcomes)} jobs, {rate:.0f} a second", end="")
+    wrong = Counter(outcome for outcome in outcomes.values() if outcome != "SUCCESS")
+    if starts is not None:
+        wrong.update(_miscounted(outcomes, starts.read_text().split()))
+    print(
+        "; each ended well" + " and started once" * (starts is not None) if not wrong else f"; {dict(wrong)}"
+    )
+    return wrong.total()
+
+
+def _outcome(http: httpx.Client, token: str, starts: Path | None) -> str:
+    """Run a program that says its token, and return how that went in a word or two."""
+    try:
+        job = _run_job(http, f"print('{token}')" if starts is None else WITNESS.format(str(starts), token))
+    except (httpx.HTTPError, ValueError) as error:
+        return f"error {error!r}"
+    is_right = job["status"] != "SUCCESS" or job["data"]["result"]["stdout"] == f"{token}\n"
+    return job["status"] if is_right else "output of another"
+
+
+def _miscounted(expected: Collection[str], started: Sequence[str]) -> Mapping[str, int]:
+    times = Counter(started)
+    wrong = {
+        "lost": sum(times[token] == 0 for token in expected),
+        "started twice": sum(count > 1 for count in times.values()),
+        "started by nobody": len(times.keys() - set(expected)),
+    }
+    return {name: count for name, count in wrong.items() if count}
 
 
 def _run_child(directory: str) -> None:
@@ -88,8 +137,8 @@ def _run_child(directory: str) -> None:
     subprocess.run([python, "-s", "-c", CODE], check=True, cwd=directory, env={}, stdout=subprocess.PIPE)
 
 
-def _run_job(http: httpx.Client) -> dict:
-    body = {"project": "bench", "language": "python", "code": CODE, "execute": True}
+def _run_job(http: httpx.Client, code: str = CODE) -> dict:
+    body = {"project": "bench", "language": "python", "code": code, "execute": True}
     response = http.post("/api/upload?wait=30", json=body)
     return response.raise_for_status().json()
 
@@ -116,4 +165,6 @@ def _figures(times: Sequence[float]) -> str:
 
 
 if __name__ == "__main__":
-    main(*map(float, sys.argv[1:2]))
+    parser = argparse.ArgumentParser(description="Measures jobs.")
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    main(parser.parse_args().seconds)
