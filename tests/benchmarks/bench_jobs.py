@@ -1,12 +1,11 @@
 """What a job costs from its upload to its end, embedded, beside the bare child process that it is about.
 
-`python -m tests.benchmarks.bench_jobs [--seconds SECONDS]`: for so long 16 callers keep the server busy, twice:
-with programs in boxes, and then with programs outside them, which can leave a trace of every start. It ends with
-1 if a job was lost, ran twice, or ended in any other way than well.
+`python -m tests.benchmarks.bench_jobs [--seconds SECONDS]`: for so long 16 callers keep the server busy,
+twice: with programs in boxes, and with programs outside them, which can leave a trace of every start. Ends
+with 1 if a job was lost, ran twice, or ended in any other way than well.
 """
 
 import argparse
-
 import shutil
 import statistics
 import subprocess
@@ -57,7 +56,7 @@ def main(seconds: float = SECONDS) -> None:
 
 
 def report_starts(directory: Path, seconds: float) -> int:
-    """Print whether every program starts once, where the programs themselves can tell; return how many do not."""
+    """Print whether every program starts once, where programs can tell; return how many do not."""
     starts = directory / "starts"
     starts.touch()
     env = service.environment(
