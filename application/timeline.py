@@ -134,10 +134,13 @@ def _ending(execution: Execution | None) -> str:
 
 
 def _proof(execution: Execution) -> str:
+    """Say how it is known that a cancelled program does not run any more."""
     result = execution.result
+    if result is not None and result.error_message:
+        return result.error_message
     if result is None or result.signal is None:
-        return "The program was stopped, and its worker says so"
-    return f"The program was stopped by signal {result.signal}, and its worker says so"
+        return "The program was stopped, and its worker says so."
+    return f"The program was stopped by signal {result.signal}, and its worker says so."
 
 
 def holder_of(execution: Execution) -> str:

@@ -100,26 +100,17 @@ class Job:
         Raises:
             JobTransitionRefused: The job never ran.
         """
-        if self._is_late(lost.id, Trigger.RETRY):
-            return self, None, ()
-        execution = Execution(
-            id=execution_id,
-            job_id=self.id,
-            number=lost.number + 1,
-            priority=lost.priority,
-            stdin=lost.stdin,
-            requested_at=now,
-        )
-        return (
-            replace(self, updated_at=now, current_execution_id=execution_id),
-            execution,
-            (
-                JobRetried(
-                    job_id=self.id, lost_execution_id=lost.id, execution_id=execution_id, occurred_at=now
-                ),
-                ExecutionRequested(job_id=self.id, execution_id=execution_id, occurred_at=now),
-            ),
-        )
+        return self._replace_execution(lost, execution_id, lost.number + 1, now)
+
+    def give_back(
+        self, stopped: Execution, execution_id: ExecutionId, now: datetime
+    ) -> tuple[Self, Execution | None, tuple[Event, ...]]:
+        """Replace an execution that its worker stopped in order to end itself: it is no attempt of the job's.
+
+        Raises:
+            JobTransitionRefused: The job never ran.
+        """
+        return self._replace_execution(stopped, execution_id, stopped.number, now)
 
     def complete(
         self, execution_id: ExecutionId, result: ExecutionResult, now: datetime
@@ -160,6 +151,30 @@ class Job:
             updated_at=now,
         )
         return job, (JobCancelled(job_id=self.id, execution_id=self.current_execution_id, occurred_at=now),)
+
+    def _replace_execution(
+        self, lost: Execution, execution_id: ExecutionId, number: int, now: datetime
+    ) -> tuple[Self, Execution | None, tuple[Event, ...]]:
+        if self._is_late(lost.id, Trigger.RETRY):
+            return self, None, ()
+        execution = Execution(
+            id=execution_id,
+            job_id=self.id,
+            number=number,
+            priority=lost.priority,
+            stdin=lost.stdin,
+            requested_at=now,
+        )
+        return (
+            replace(self, updated_at=now, current_execution_id=execution_id),
+            execution,
+            (
+                JobRetried(
+                    job_id=self.id, lost_execution_id=lost.id, execution_id=execution_id, occurred_at=now
+                ),
+                ExecutionRequested(job_id=self.id, execution_id=execution_id, occurred_at=now),
+            ),
+        )
 
     def _is_late(self, execution_id: ExecutionId, trigger: Trigger) -> bool:
         return isinstance(check(self.status, trigger), Ignored) or execution_id != self.current_execution_id

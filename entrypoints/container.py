@@ -1,6 +1,5 @@
 """The one place that knows every adapter: which one a setting chooses, and what each use case is given."""
 
-import json
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -32,7 +31,6 @@ from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator
 from application.held_executions import HeldExecutions
 from application.log_archive import LogArchive
-from application.messages import Message
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
@@ -44,7 +42,7 @@ from application.retrying import Retrying
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
 from application.use_cases.check_health import CheckHealth
-from application.use_cases.complete_execution import CompleteExecution, Receipt
+from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.create_project import CreateProject
 from application.use_cases.describe_engine import DescribeEngine
 from application.use_cases.execute_job import ExecuteJob
@@ -52,6 +50,7 @@ from application.use_cases.get_job import GetJob
 from application.use_cases.get_job_status import GetJobStatus
 from application.use_cases.get_project import GetProject
 from application.use_cases.get_timeline import GetTimeline
+from application.use_cases.give_back_execution import GiveBackExecution
 from application.use_cases.list_jobs import ListJobs
 from application.use_cases.list_languages import ListLanguages
 from application.use_cases.list_metric_names import ListMetricNames
@@ -71,7 +70,6 @@ from application.use_cases.stop_execution import StopExecution
 from application.use_cases.summarize_projects import SummarizeProjects
 from application.use_cases.upload_code import UploadCode
 from domain.limits import LimitPolicy
-from domain.values import parse_execution_id
 from entrypoints.settings import LimitSettings, Settings
 
 # A log that cannot be stored is tried again after these delays, then its execution has failed.
@@ -200,19 +198,6 @@ def _worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{Uuid7Generator().new().hex[-8:]}"
 
 
-def _handlers(
-    run_execution: RunExecution, report_completion: ReportCompletion
-) -> Mapping[str, Callable[[Message], object]]:
-    def report(message: Message) -> None:
-        report_completion(
-            parse_execution_id(message.body["execution_id"]),
-            json.dumps(message.body["report"]).encode(),
-            Receipt("completions queue", str(message.id)),
-        )
-
-    return {"ExecutionRequested": lambda _hint: run_execution(), "ExecutionReported": report}
-
-
 def _health_checks(**parts: Callable[[], None]) -> Mapping[str, Callable[[], None]]:
     return {name.replace("_", " "): check for name, check in parts.items()}
 
@@ -314,6 +299,7 @@ class Container(containers.DeclarativeContainer):
         output_feed,
         held,
         complete_execution,
+        providers.ThreadSafeSingleton(GiveBackExecution, unit_of_work, outgoing, clock, ids),
         providers.ThreadSafeSingleton(Retrying, _COMPLETE_AGAIN_S),
         worker_name,
         settings.provided.lease_s,
@@ -332,12 +318,8 @@ class Container(containers.DeclarativeContainer):
         settings.provided.relay_left_behind_after_s,
         forget_every=_FORGET_EVERY,
     )
-    queue_worker = providers.ThreadSafeSingleton(
-        QueueWorker,
-        broker,
-        providers.ThreadSafeSingleton(_handlers, run_execution, report_completion),
-        settings.provided.worker_threads,
-    )
+    # Given the handlers of messages when it is called.
+    queue_worker = providers.Factory(QueueWorker, broker, threads=settings.provided.worker_threads)
 
 
 def build_container(settings: Settings | None = None, limit_policy: LimitPolicy | None = None) -> Container:

@@ -34,10 +34,12 @@ class MemoryExecutionRepository(ExecutionRepository):
         if not waiting:
             return None
         first = min(waiting, key=lambda row: (-row.execution.priority, *_age(row.execution)))
-        now = self._now()
-        claimed = replace(first.execution, claimed_by=worker, claimed_at=now)
-        self._store(replace(first, execution=claimed, lease_expires_at=now + timedelta(seconds=lease_s)))
-        return claimed
+        return self._claim(first, worker, lease_s)
+
+    def claim(self, execution_id: ExecutionId, worker: str, lease_s: float) -> Execution | None:
+        """Claim this execution, if it waits."""
+        row = self._rows.get(execution_id)
+        return self._claim(row, worker, lease_s) if row is not None and row.is_waiting else None
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return those that it still holds."""
@@ -61,14 +63,6 @@ class MemoryExecutionRepository(ExecutionRepository):
             end = self._now() + timedelta(seconds=lease_s)
             claimed = replace(row.execution, claimed_by=engine)
             self._store(replace(row, execution=claimed, lease_expires_at=end))
-        return row is not None
-
-    def release(self, execution_id: ExecutionId, worker: str) -> bool:
-        """Have a held execution wait again; return whether it was held."""
-        row = self._held(execution_id, worker)
-        if row is not None:
-            fresh = replace(row.execution, claimed_by=None, claimed_at=None, started_at=None)
-            self._store(replace(row, execution=fresh, lease_expires_at=None))
         return row is not None
 
     def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> None:
@@ -97,6 +91,12 @@ class MemoryExecutionRepository(ExecutionRepository):
         rows = self._rows.values()
         found = _oldest(limit, (row for row in rows if row.is_waiting and row.waiting_since <= latest))
         return {execution.id: execution.job_id for execution in found}
+
+    def _claim(self, row: QueuedExecution, worker: str, lease_s: float) -> Execution:
+        now = self._now()
+        claimed = replace(row.execution, claimed_by=worker, claimed_at=now)
+        self._store(replace(row, execution=claimed, lease_expires_at=now + timedelta(seconds=lease_s)))
+        return claimed
 
     def _store(self, row: QueuedExecution) -> None:
         self._rows[row.execution.id] = row

@@ -40,11 +40,12 @@ class MemoryJobQueries(JobQueries):
         job = tables.jobs.get(job_id)
         if job is None:
             return None
-        executions = (row.execution for row in tables.executions.values() if row.execution.job_id == job_id)
+        executions = [row.execution for row in tables.executions.values() if row.execution.job_id == job_id]
+        executions.sort(key=lambda execution: (execution.requested_at, execution.id))
         return JobDetails(
             job=job,
             project=tables.projects[job.project_id].name,
-            executions=tuple(sorted(executions, key=lambda execution: execution.number)),
+            executions=tuple(executions),
         )
 
     def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:

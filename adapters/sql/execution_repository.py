@@ -1,6 +1,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -34,13 +35,12 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def claim_next(self, worker: str, lease_s: float) -> Execution | None:
         """Claim the most urgent of the executions that wait, and of those the oldest."""
-        row = self._connection.execute(statements.NEXT).first()
-        if row is None:
-            return None
-        *waiting, now = row
-        claimed = replace(to_execution(waiting), claimed_by=worker, claimed_at=now)
-        self._change(statements.CLAIM, id=claimed.id, worker=worker, now=now, lease_us=microseconds(lease_s))
-        return claimed
+        return self._claim(self._connection.execute(statements.NEXT).first(), worker, lease_s)
+
+    def claim(self, execution_id: ExecutionId, worker: str, lease_s: float) -> Execution | None:
+        """Claim this execution, if it waits."""
+        row = self._connection.execute(statements.THIS, {"id": execution_id}).first()
+        return self._claim(row, worker, lease_s)
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return those that it still holds."""
@@ -63,10 +63,6 @@ class SqlExecutionRepository(ExecutionRepository):
             engine=engine,
             lease_us=microseconds(lease_s),
         )
-
-    def release(self, execution_id: ExecutionId, worker: str) -> bool:
-        """Have a held execution wait again; return whether it was held."""
-        return self._change(statements.RELEASE, id=execution_id, worker=worker)
 
     def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> None:
         """Record the end, and the result if there is one, unless they are recorded already."""
@@ -91,3 +87,11 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def _change(self, statement: sa.Update, **parameters: object) -> bool:
         return self._connection.execute(statement, parameters).rowcount == 1
+
+    def _claim(self, row: Sequence[Any] | None, worker: str, lease_s: float) -> Execution | None:
+        if row is None:
+            return None
+        *waiting, now = row
+        claimed = replace(to_execution(waiting), claimed_by=worker, claimed_at=now)
+        self._change(statements.CLAIM, id=claimed.id, worker=worker, now=now, lease_us=microseconds(lease_s))
+        return claimed

@@ -61,13 +61,11 @@ WAITING = (
 HELD = sa.select(executions.c.execution_id).where(_of_these_held)
 
 # Rows that others are about to claim are stepped over, not waited for. SQLite has one writer at a time.
-NEXT = (
-    sa.select(*EXECUTION_COLUMNS, database_time())
-    .where(_waits)
-    .order_by(executions.c.precedence, *_by_age)
-    .limit(1)
-    .with_for_update(skip_locked=True)
+_waiting = (
+    sa.select(*EXECUTION_COLUMNS, database_time()).where(_waits).limit(1).with_for_update(skip_locked=True)
 )
+NEXT = _waiting.order_by(executions.c.precedence, *_by_age)
+THIS = _waiting.where(_has_id)
 CLAIM = (
     sa.update(executions)
     .where(_has_id)
@@ -88,17 +86,6 @@ ENTRUST = (
     sa.update(executions)
     .where(_is_held)
     .values(claimed_by=sa.bindparam("engine"), lease_expires_at=_lease_end)
-)
-RELEASE = (
-    sa.update(executions)
-    .where(_is_held)
-    .values(
-        state=ExecutionState.WAITING.value,
-        claimed_by=None,
-        claimed_at=None,
-        lease_expires_at=None,
-        started_at=None,
-    )
 )
 END = (
     sa.update(executions)

@@ -43,7 +43,7 @@ _DETAILS = (
     .join(projects, projects.c.project_id == jobs.c.project_id)
     .outerjoin(executions, executions.c.job_id == jobs.c.job_id)
     .where(jobs.c.job_id == sa.bindparam("id"))
-    .order_by(executions.c.number)
+    .order_by(executions.c.requested_at, executions.c.execution_id)
 )
 
 _VERSIONS = (

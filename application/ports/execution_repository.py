@@ -26,6 +26,10 @@ class ExecutionRepository(ABC):
         """Claim the waiting execution of the highest priority, the oldest first, for one worker only."""
 
     @abstractmethod
+    def claim(self, execution_id: ExecutionId, worker: str, lease_s: float) -> Execution | None:
+        """Claim this execution for one worker only; None if it does not wait."""
+
+    @abstractmethod
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return those that it still holds."""
 
@@ -39,10 +43,6 @@ class ExecutionRepository(ABC):
 
         The claim becomes the engine's, with a lease of its own; return whether the worker still held it.
         """
-
-    @abstractmethod
-    def release(self, execution_id: ExecutionId, worker: str) -> bool:
-        """Give a held execution back, to wait as if it had never been claimed; return whether it was held."""
 
     @abstractmethod
     def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> None:

@@ -14,6 +14,7 @@ from application.ports.output_feed import OutputChunk, OutputFeed
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retrying import Retrying
 from application.use_cases.complete_execution import CompleteExecution
+from application.use_cases.give_back_execution import GiveBackExecution
 from domain.execution import ENGINE_CLAIM, Execution, ExecutionResult
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -42,6 +43,7 @@ class RunExecution:
         output_feed: OutputFeed,
         held: HeldExecutions,
         complete_execution: CompleteExecution,
+        give_back_execution: GiveBackExecution,
         retrying: Retrying,
         worker: str,
         lease_s: float,
@@ -52,13 +54,14 @@ class RunExecution:
         self._output_feed = output_feed
         self._held = held
         self._complete_execution = complete_execution
+        self._give_back_execution = give_back_execution
         self._retrying = retrying
         self._worker = worker
         self._lease_s = lease_s
 
-    def __call__(self) -> bool:
-        """Run one execution to its end; return False if none waits."""
-        claimed = self._unit_of_work.run(self._claim)
+    def __call__(self, only: ExecutionId | None = None) -> bool:
+        """Run one execution to its end, any that waits or this one only; return False if there is none."""
+        claimed = self._unit_of_work.run(lambda transaction: self._claim(transaction, only))
         if claimed is None:
             return False
         job, execution = claimed
@@ -71,8 +74,11 @@ class RunExecution:
                     self._finish(job, execution.id, report)
         return True
 
-    def _claim(self, transaction: Transaction) -> tuple[Job, Execution] | None:
-        execution = transaction.executions.claim_next(self._worker, self._lease_s)
+    def _claim(self, transaction: Transaction, only: ExecutionId | None) -> tuple[Job, Execution] | None:
+        if only is None:
+            execution = transaction.executions.claim_next(self._worker, self._lease_s)
+        else:
+            execution = transaction.executions.claim(only, self._worker, self._lease_s)
         if execution is None:
             return None
         job = transaction.jobs.get(execution.job_id)
@@ -105,8 +111,7 @@ class RunExecution:
 
     def _finish(self, job: Job, execution_id: ExecutionId, report: EngineReport) -> None:
         was_stopped = report.result.status is JobStatus.CANCELLED
-        if was_stopped and self._held.is_releasing and self._release(execution_id):
-            logger.info("execution %s was given back", execution_id)
+        if was_stopped and self._held.is_releasing and self._give_back_execution(execution_id, job.id):
             return
         result = self._log_archive.archive(job, execution_id, report)
         self._retrying(lambda: self._complete_execution(execution_id, result))
@@ -116,11 +121,6 @@ class RunExecution:
         holder = f"{ENGINE_CLAIM}{self._engine.name}"
         self._unit_of_work.run(
             lambda transaction: transaction.executions.entrust(execution_id, self._worker, holder, lease_s)
-        )
-
-    def _release(self, execution_id: ExecutionId) -> bool:
-        return self._unit_of_work.run(
-            lambda transaction: transaction.executions.release(execution_id, self._worker)
         )
 
 

@@ -5,12 +5,12 @@ from entrypoints.cli.client import ServiceClient
 
 
 @contextmanager
-def connect(server: str | None, *, works: bool = False) -> Iterator[ServiceClient]:
+def connect(server: str | None, *, runs: bool = False) -> Iterator[ServiceClient]:
     """Speak to a server, or, with none named, to the same service inside this process.
 
     Args:
         server: The URL of a server.
-        works: Whether the service inside this process runs programs, rather than only answer.
+        runs: Whether the service inside this process runs the programs that this process uploads.
     """
     if server is not None:
         client = ServiceClient.at(server)
@@ -21,5 +21,5 @@ def connect(server: str | None, *, works: bool = False) -> Iterator[ServiceClien
         return
     from entrypoints.cli.embedded import serve_embedded  # noqa: PLC0415 - loads the service, whole
 
-    with serve_embedded(works=works) as client:
+    with serve_embedded(runs=runs) as client:
         yield client

@@ -35,7 +35,7 @@ def command(*, as_json: bool, server: str | None) -> None:
         report["parts"] = dict(parts(settings))
         report["settings"] = _settings(settings)
     try:
-        with connect(server, works=True) as client:
+        with connect(server) as client:
             report |= {
                 "dependencies": client.health(),
                 "engine": client.get("/api/engine"),

@@ -12,19 +12,22 @@ from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
+from entrypoints.worker.runtime import Work
 
 
 @contextmanager
-def serve_embedded(*, works: bool) -> Iterator[ServiceClient]:
+def serve_embedded(*, runs: bool) -> Iterator[ServiceClient]:
     """Serve the API to this process alone, on a socket in a directory that only its user may enter.
 
-    Work that is not this command's own and that it happens to have taken is given back at its end.
+    It is a guest on the data that it works on: what others wait for is left to those who serve it, and with
+    Redis, where workers do the work, so are the programs of its own.
     """
     settings = load_settings().model_copy(update={"drain_s": 0})
     # What goes wrong is told once, as the API's answer.
     configure_logging(settings.log_level if settings.debug else "CRITICAL")
     container = build_container(settings, load_limits())
-    with running(container, works=works), tempfile.TemporaryDirectory(prefix="service-server-") as directory:
+    work = Work.OWN if runs and settings.redis_url is None else Work.NONE
+    with running(container, work), tempfile.TemporaryDirectory(prefix="service-server-") as directory:
         path = str(Path(directory) / "api")
         # Listening before the server starts lets the first request wait for it without asking again.
         with socket.socket(socket.AF_UNIX) as listener:

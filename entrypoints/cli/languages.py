@@ -17,7 +17,7 @@ _ASK_AGAIN_S = 0.1
 @server_option
 def command(*, as_json: bool, server: str | None) -> None:
     """List the languages that programs may be written in."""
-    with connect(server, works=True) as client:
+    with connect(server) as client:
         languages = known_languages(client)
     if as_json:
         print_json(languages)

@@ -59,7 +59,7 @@ def command(
 
 
 def _run(upload: Json, server: str | None, progress: Progress) -> int:
-    with connect(server, works=True) as client:
+    with connect(server, runs=True) as client:
         job_id = client.post("/api/upload", upload)["job_id"]
         try:
             client.post(f"/api/execute/{job_id}")

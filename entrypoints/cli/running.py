@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from application.errors import DependencyUnavailable
 from entrypoints.cli.failure import Failure
 from entrypoints.container import Container
-from entrypoints.worker.runtime import Runtime
+from entrypoints.worker.runtime import Runtime, Work
 
 logger = logging.getLogger("service_server.schema")
 
 
 @contextmanager
-def running(container: Container, *, works: bool) -> Iterator[None]:
+def running(container: Container, work: Work) -> Iterator[None]:
     """Have what runs behind the API run, for as long as the context lasts.
 
     Raises:
@@ -20,7 +20,7 @@ def running(container: Container, *, works: bool) -> Iterator[None]:
     """
     if container.settings().rds_host is not None:
         _check_schema(container)
-    runtime = Runtime(container, works=works)
+    runtime = Runtime(container, work)
     runtime.start()
     try:
         yield

@@ -14,6 +14,7 @@ from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
+from entrypoints.worker.runtime import Work
 
 _BACKLOG = 2_048
 
@@ -31,7 +32,7 @@ def command(host: str | None, port: int | None) -> None:
         # The server ends by itself on these, and raises them again when it has ended.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(0))
-        with running(container, works=settings.redis_url is None):
+        with running(container, Work.ALL if settings.redis_url is None else Work.NONE):
             _Server(create_app(container), container).run(sockets=[listener])
 
 

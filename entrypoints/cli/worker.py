@@ -13,6 +13,7 @@ from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import build_container
 from entrypoints.settings import Settings
 from entrypoints.worker.processes import Processes
+from entrypoints.worker.runtime import Work
 
 
 @click.command("worker")
@@ -43,7 +44,7 @@ def _work(settings: Settings) -> None:
     stopping = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
-    with running(container, works=True):
+    with running(container, Work.ALL):
         click.echo(f"Working on {settings.worker_threads} threads")
         for name, what in parts(settings):
             click.echo(f"  {name:<9} {what}")

@@ -1,6 +1,8 @@
 import logging
 import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum, auto
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
@@ -8,12 +10,23 @@ from application.errors import DependencyUnavailable
 from application.messages import Message
 from domain.values import ExecutionId, JobId
 from entrypoints.container import Container
+from entrypoints.worker.handlers import Handler, guest_handlers, worker_handlers
 from entrypoints.worker.periodic import Periodic
 
 logger = logging.getLogger("service_server.worker")
 
 _STOPPING_GRACE_S = 3.0
 _STOPPING_THREADS = 16
+
+
+class QueueWorker(Protocol):
+    """Takes messages from a queue and gives them to their handlers."""
+
+    def start(self) -> None:
+        """Begin to take messages."""
+
+    def stop(self, timeout_s: float) -> bool:
+        """Take no more, and wait for those in hand."""
 
 
 @runtime_checkable
@@ -27,18 +40,21 @@ class Background(Protocol):
         """End, and let go of everything."""
 
 
+class Work(Enum):
+    """How much of the work that waits a process takes upon itself."""
+
+    NONE = auto()  # it answers callers, and others do the work
+    OWN = auto()  # it runs what it asked for itself: a guest beside those who serve the same database
+    ALL = auto()  # it runs whatever waits, and looks after what others lost
+
+
 class Runtime:
-    """Everything that runs behind the API in one process, started and stopped together.
+    """Everything that runs behind the API in one process, started and stopped together."""
 
-    Every process relays its own messages and sweeps the outbox. One that `works` also runs executions, keeps
-    its leases, and rescues what others lost.
-    """
-
-    def __init__(self, container: Container, *, works: bool) -> None:
+    def __init__(self, container: Container, work: Work) -> None:
         self._container = container
-        self._works = works
+        self._work = work
         self._stopping = ThreadPoolExecutor(_STOPPING_THREADS, thread_name_prefix="stop-execution")
-        settings = container.settings()
         parts = (
             container.event_feed(),
             container.output_feed(),
@@ -46,12 +62,8 @@ class Runtime:
             container.engine(),
         )
         self._background = [part for part in parts if isinstance(part, Background)]
-        self._loops = [Periodic("outbox-sweep", container.relay_outbox().sweep, settings.relay_sweep_every_s)]
-        if works:
-            self._loops += [
-                Periodic("lease-renewal", container.renew_leases(), settings.renew_every_s),
-                Periodic("rescue", container.rescue_executions(), settings.rescue_every_s),
-            ]
+        self._queue_worker = None if work is Work.NONE else container.queue_worker(handlers=self._handlers())
+        self._loops = [Periodic(name, action, every_s) for name, action, every_s in self._chores()]
 
     def start(self) -> None:
         """Start it all; what waits from before is taken up at once. An embedded database is migrated."""
@@ -61,18 +73,18 @@ class Runtime:
         container.message_relay().start(container.relay_outbox())
         for part in self._background:
             part.start()
-        if self._works:
-            self._unsubscribe = container.event_feed().subscribe(self._stop_cancelled)
-            container.queue_worker().start()
+        self._unsubscribe = container.event_feed().subscribe(self._stop_cancelled)
+        if self._queue_worker is not None:
+            self._queue_worker.start()
         for loop in self._loops:
             loop.start()
 
     def stop(self) -> None:
         """Stop taking work, let what runs end within the drain time, give the rest back, and close."""
         container = self._container
-        if self._works:
-            self._drain()
-            self._unsubscribe()
+        if self._queue_worker is not None:
+            self._drain(self._queue_worker)
+        self._unsubscribe()
         for loop in self._loops:
             loop.stop()
         self._stopping.shutdown()
@@ -89,11 +101,28 @@ class Runtime:
         except DependencyUnavailable as error:
             logger.warning("what was published will be published once more: %s", error)
 
-    def _drain(self) -> None:
+    def _handlers(self) -> Mapping[str, Handler]:
+        run_execution = self._container.run_execution()
+        if self._work is Work.OWN:
+            return guest_handlers(run_execution)
+        return worker_handlers(run_execution, self._container.report_completion())
+
+    def _chores(self) -> Iterator[tuple[str, Callable[[], object], float]]:
+        container, settings = self._container, self._container.settings()
+        if self._work is Work.ALL or settings.redis_url is not None:
+            # What a guest publishes goes no further than itself, so it leaves the messages of others alone.
+            yield "outbox-sweep", container.relay_outbox().sweep, settings.relay_sweep_every_s
+        if self._work is not Work.NONE:
+            yield "lease-renewal", container.renew_leases(), settings.renew_every_s
+        if self._work is Work.ALL:
+            yield "rescue", container.rescue_executions(), settings.rescue_every_s
+
+    def _drain(self, queue_worker: QueueWorker) -> None:
         container = self._container
         held = container.held()
-        deadline = time.monotonic() + container.settings().drain_s
-        container.queue_worker().stop(timeout_s=container.settings().drain_s)
+        drain_s = container.settings().drain_s
+        deadline = time.monotonic() + drain_s
+        queue_worker.stop(timeout_s=drain_s)
         if held.wait_until_empty(max(deadline - time.monotonic(), 0)):
             return
         held.start_releasing()

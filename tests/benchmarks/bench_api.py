@@ -26,7 +26,7 @@ from entrypoints.container import build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
 from entrypoints.settings import Settings
-from entrypoints.worker.runtime import Runtime
+from entrypoints.worker.runtime import Runtime, Work
 from tests.support.scripted_engine import ScriptedEngine
 
 CALLERS = 8
@@ -167,7 +167,7 @@ def _serve(build: Callable[[Path], Litestar], directory: Path, listener: socket.
 def _service(directory: Path) -> Litestar:
     container = build_container(Settings(_env_file=None, data_dir=directory), STANDARD_LIMITS)
     container.engine.override(ScriptedEngine())
-    return create_app(container, runtime=Runtime(container, works=True))
+    return create_app(container, runtime=Runtime(container, Work.ALL))
 
 
 def _bare(directory: Path) -> Litestar:

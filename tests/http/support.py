@@ -16,7 +16,7 @@ from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
 from entrypoints.settings import Settings
-from entrypoints.worker.runtime import Runtime
+from entrypoints.worker.runtime import Runtime, Work
 from tests.support.scripted_engine import ScriptedEngine
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ def serving(data_dir: Path, **settings: object) -> Iterator[Service]:
     engine = ScriptedEngine()
     container.engine.override(engine)
     container.cluster_metrics.override(FixedMetrics())
-    server = HttpServer(create_app(container, runtime=Runtime(container, works=True)))
+    server = HttpServer(create_app(container, runtime=Runtime(container, Work.ALL)))
     listener = socket.create_server(("127.0.0.1", 0))
     thread = Thread(target=server.run, args=([listener],), name="server")
     thread.start()

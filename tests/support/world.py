@@ -24,6 +24,7 @@ from application.use_cases.create_project import CreateProject
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.get_job import GetJob
 from application.use_cases.get_job_status import GetJobStatus
+from application.use_cases.give_back_execution import GiveBackExecution
 from application.use_cases.list_jobs import ListJobs
 from application.use_cases.list_projects import ListProjects
 from application.use_cases.read_log import ReadLog
@@ -62,7 +63,7 @@ class World:
         self.held = HeldExecutions()
         self.slept: list[float] = []
         limits = SubmissionLimits(code_bytes=1_000, stdin_bytes=100)
-        outgoing = Outgoing(self.ids)
+        self.outgoing = outgoing = Outgoing(self.ids)
         archive = LogArchive(self.log_store, Retrying([1.0, 2.0], self.slept.append))
 
         self.upload_code = UploadCode(
@@ -105,6 +106,7 @@ class World:
             self.output_feed,
             self.held,
             self.complete_execution,
+            GiveBackExecution(self.unit_of_work, self.outgoing, self.clock, self.ids),
             Retrying([1.0, 2.0], self.slept.append),
             name,
             LEASE_S,

@@ -45,10 +45,6 @@ def acknowledge(store, execution, worker="worker"):
     return store.run(lambda transaction: transaction.executions.acknowledge(execution.id, worker))
 
 
-def release(store, execution, worker="worker"):
-    return store.run(lambda transaction: transaction.executions.release(execution.id, worker))
-
-
 def renew(store, *executions, worker="worker", lease_s=30.0):
     ids = [execution.id for execution in executions]
     return store.run(lambda transaction: transaction.executions.renew(worker, ids, lease_s))
@@ -205,7 +201,6 @@ def test_a_cancelled_job_is_not_started(store):
     cancel(store, job)
 
     assert not acknowledge(store, execution)
-    assert not release(store, execution)
     assert get(store, execution.id).started_at is None
 
 
@@ -237,31 +232,17 @@ def test_of_a_cancel_and_a_start_at_once_neither_is_lost(store):
         assert (after.started_at is not None) == was_held.result()
 
 
-def test_a_released_execution_waits_as_if_it_had_never_been_claimed(store):
-    job, _execution = a_running_job(store)
-    waited = claim(store)
-    acknowledge(store, waited)
+def test_one_execution_can_be_claimed_by_its_id_while_it_waits(store):
+    _job, urgent = a_running_job(store, priority=9)
+    _job, wanted = a_running_job(store, priority=0)
 
-    assert not release(store, waited, "another worker")
-    assert release(store, waited)
+    def claim_it(worker):
+        return store.run(lambda transaction: transaction.executions.claim(wanted.id, worker, 30))
 
-    fresh = get(store, waited.id)
-    assert (fresh.claimed_by, fresh.claimed_at, fresh.started_at) == (None, None, None)
-    assert waiting(store) == [waited.id]
-    assert not release(store, waited)
-    assert renew(store, waited) == set()
-    assert claim(store, "another worker").job_id == job.id
-
-
-def test_a_release_does_not_begin_the_waiting_anew(store):
-    _job, execution = a_running_job(store)
-    store.pass_time(60)
-    claimed = claim(store)
-    assert waiting(store, longer_than_s=30) == []
-
-    release(store, claimed)
-
-    assert waiting(store, longer_than_s=30) == [execution.id]
+    assert claim_it("worker").id == wanted.id
+    assert claim_it("another worker") is None
+    assert waiting(store) == [urgent.id]
+    assert get(store, wanted.id).claimed_by == "worker"
 
 
 def test_an_entrusted_execution_is_the_engines_with_a_lease_of_its_own(store):

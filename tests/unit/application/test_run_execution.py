@@ -10,7 +10,7 @@ from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
 from tests.support.failing import Failing
-from tests.support.scripted_engine import take_over
+from tests.support.scripted_engine import echo, take_over
 
 
 def log_of(world, job_id):
@@ -164,23 +164,52 @@ def test_a_program_that_ends_as_its_job_is_cancelled_leaves_it_cancelled(world):
     assert ended.execution.result.status is JobStatus.CANCELLED
 
 
-def test_an_execution_that_is_given_back_waits_again_as_if_never_claimed(world):
+def test_an_execution_that_is_given_back_is_replaced_and_counts_as_no_attempt(world):
     def program(_request, observer):
         observer.started()
         world.held.start_releasing()
         return cancelled_report()
 
     world.engine.program = program
+    job = world.start(stdin="again")
+    world.run_execution()
+
+    given_back, waiting = world.get_job(job.job_id).executions
+    assert given_back.ended_at is not None
+    assert given_back.result is None
+    assert (waiting.number, waiting.claimed_by) == (1, None)
+    assert world.announced()[-2:] == ["JobRetried", "ExecutionRequested"]
+
+    world.held._is_releasing = False
+    world.engine.program = echo
+    world.run_execution()
+    assert world.job(job.job_id).execution.result.stdout.text == "again"
+
+
+def test_what_is_cancelled_while_it_is_given_back_stays_cancelled(world):
+    def program(request, observer):
+        observer.started()
+        world.held.start_releasing()
+        world.cancel_job(request.job_id)
+        return cancelled_report()
+
+    world.engine.program = program
     job = world.start()
     world.run_execution()
 
-    waiting = world.job(job.job_id)
-    assert waiting.status is JobStatus.RUNNING
-    assert (waiting.execution.number, waiting.execution.claimed_by, waiting.execution.started_at) == (
-        1,
-        None,
-        None,
-    )
+    assert world.job(job.job_id).status is JobStatus.CANCELLED
+    assert len(world.get_job(job.job_id).executions) == 1
+
+
+def test_a_guest_runs_what_it_asked_for_and_leaves_the_rest(world):
+    world.start(stdin="of others", priority=9)
+    job = world.start(stdin="its own")
+    own = world.job(job.job_id).execution.id
+
+    assert world.run_execution(only=own) is True
+    assert world.run_execution(only=own) is False
+
+    assert [request.stdin for request in world.engine.requests] == ["its own"]
 
 
 def test_an_engine_that_takes_the_work_reports_its_end_by_itself(world):
