@@ -13,10 +13,16 @@ def parts(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "code", _store(settings.code_bucket, settings)
     yield "logs", _store(settings.log_bucket, settings)
     yield "queue", "in this process" if settings.redis_url is None else "Redis"
-    yield "engine", "local, on this machine" if settings.engine_url is None else "HTTP runners"
+    yield "engine", _local_engine(settings) if settings.engine_url is None else "HTTP runners"
     cluster = settings.ecs_cluster_name
     yield "metrics", "this machine" if cluster is None else f"CloudWatch, ECS cluster {cluster}"
 
 
 def _store(bucket: str | None, settings: Settings) -> str:
     return f"directory in {settings.data_dir}" if bucket is None else f"S3 bucket {bucket}"
+
+
+def _local_engine(settings: Settings) -> str:
+    if settings.sandbox == "off":
+        return "local, programs NOT isolated"
+    return f"local, programs isolated with {settings.sandbox}"
