@@ -5,7 +5,8 @@ ApplicationError
 ├── Conflict                  it exists, and is not in a state for this
 ├── Unprocessable             the request is understood and cannot be met here
 └── DependencyUnavailable     a part of the service is out of reach for now
-    └── StorageUnavailable    ... the object store
+    ├── StorageUnavailable    ... the object store
+    └── OutcomeUnknown        ... the database, and a commit's answer was lost with it
 Aborted                       not for callers: a transaction is to be run again
 """
 
@@ -61,6 +62,10 @@ class StorageUnavailable(DependencyUnavailable):
 
     def __init__(self, detail: str) -> None:
         super().__init__("object store", detail)
+
+
+class OutcomeUnknown(DependencyUnavailable):
+    """The database went away while it committed: what was asked for may be done, and may be not."""
 
 
 class Aborted(Exception):

@@ -8,9 +8,9 @@ moves the database to MySQL, `AWS_CODE_BUCKET` the code and `AWS_LOG_BUCKET` the
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, HttpUrl, SecretStr, create_model, field_validator
+from pydantic import Field, HttpUrl, SecretStr, create_model, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.limits import STANDARD_BOUNDS, Bounds, LimitPolicy
@@ -25,6 +25,9 @@ _CONFIG = SettingsConfigDict(
     frozen=True,
     populate_by_name=True,
 )
+# Limits whose default has a name of the existing deployment's.
+_KEPT_NAMES = {"timeout_ms": "EXECUTION_ENGINE_TIMEOUT"}
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to be told apart, not bound to
 _DEVELOPMENT_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 
@@ -37,6 +40,17 @@ class _Limits(BaseSettings):
 
     model_config = _CONFIG
 
+    @model_validator(mode="after")
+    def _defaults_are_allowed(self) -> Self:
+        for name in STANDARD_BOUNDS:
+            default, maximum = getattr(self, name), getattr(self, f"max_{name}")
+            if default > maximum:
+                raise ValueError(
+                    f"{_variable(name)}, the default, is {default} and more than {PREFIX}MAX_{name.upper()}, "
+                    f"the maximum, which is {maximum}"
+                )
+        return self
+
     def policy(self) -> LimitPolicy:
         """Return the bounds that these settings make."""
         return LimitPolicy(
@@ -47,16 +61,18 @@ class _Limits(BaseSettings):
         )
 
 
+def _variable(limit: str) -> str:
+    return _KEPT_NAMES.get(limit, PREFIX + limit.upper())
+
+
 def _limit_fields() -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, standard in STANDARD_BOUNDS.items():
         fields[name] = (int, Field(standard.default, ge=standard.minimum))
         fields[f"max_{name}"] = (int, Field(standard.maximum, ge=standard.minimum))
-    # The existing deployment's name for the default of the wall time.
-    fields["timeout_ms"] = (
-        int,
-        Field(STANDARD_BOUNDS["timeout_ms"].default, validation_alias="EXECUTION_ENGINE_TIMEOUT"),
-    )
+    for name, variable in _KEPT_NAMES.items():
+        standard = STANDARD_BOUNDS[name]
+        fields[name] = (int, Field(standard.default, ge=standard.minimum, validation_alias=variable))
     return fields
 
 
@@ -138,10 +154,25 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _renews_in_time(self) -> Self:
+        if self.renew_every_s * 2 > self.lease_s:
+            raise ValueError(
+                f"{PREFIX}RENEW_EVERY_S must be at most half of {PREFIX}LEASE_S, so that a lease outlives a "
+                "renewal that fails"
+            )
+        return self
+
     @property
     def base_url(self) -> str:
         """Where clients reach this service, without a slash at the end."""
-        return str(self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        return str(self.public_url or f"http://{self._reachable_host}:{self.port}").rstrip("/")
+
+    @property
+    def _reachable_host(self) -> str:
+        """A host that clients on this machine reach, where the service listens on all addresses."""
+        host = _LOOPBACK.get(self.host, self.host)
+        return f"[{host}]" if ":" in host else host
 
     @property
     def submission_limits(self) -> SubmissionLimits:

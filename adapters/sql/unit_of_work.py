@@ -1,6 +1,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -14,6 +15,7 @@ from adapters.sql.outbox import SqlOutbox
 from adapters.sql.project_repository import SqlProjectRepository
 from adapters.sql.retrying import Attempts
 from adapters.sql.tables import projects
+from application.errors import DependencyUnavailable, OutcomeUnknown
 from application.messages import Message
 from application.ports.message_relay import MessageRelay
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -36,6 +38,13 @@ class SqlTransaction:
         self.inbox = SqlInbox(connection)
 
 
+@dataclass(slots=True)
+class _Commits:
+    """Whether a run of a transaction has come as far as its commit."""
+
+    may_be_done: bool = False
+
+
 class SqlUnitOfWork(UnitOfWork):
     """Transactions on an engine. There is one unit of work for a process."""
 
@@ -48,7 +57,13 @@ class SqlUnitOfWork(UnitOfWork):
 
     def run(self, work: Callable[[Transaction], T]) -> T:
         """Run work in a transaction, again if need be, commit it and offer its messages to the relay."""
-        result, messages = self._attempts(lambda: self._run_once(work))
+        commits = _Commits()
+        try:
+            result, messages = self._attempts(lambda: self._run_once(work, commits))
+        except DependencyUnavailable as error:
+            if commits.may_be_done:
+                raise OutcomeUnknown(error.dependency, str(error), error.retry_after_s) from error
+            raise
         if messages:
             self._relay.offer(messages)
         return result
@@ -62,10 +77,11 @@ class SqlUnitOfWork(UnitOfWork):
 
         self._attempts(ask)
 
-    def _run_once(self, work: Callable[[Transaction], T]) -> tuple[T, list[Message]]:
+    def _run_once(self, work: Callable[[Transaction], T], commits: "_Commits") -> tuple[T, list[Message]]:
         with self._in_turn(), self._engine.begin() as connection:
             transaction = SqlTransaction(connection)
             result = work(transaction)
+            commits.may_be_done = True
         return result, transaction.outbox.added
 
     @contextmanager

@@ -48,7 +48,9 @@ class UnitOfWork(ABC):
         after all.
 
         Raises:
-            DependencyUnavailable: The database is out of reach, full, or the conflict does not end.
+            DependencyUnavailable: The database is out of reach, full, or the conflict does not end; nothing
+                was done.
+            OutcomeUnknown: The database went away during the commit.
         """
 
     @abstractmethod

@@ -1,5 +1,13 @@
+import logging
+
 from application.commands import UploadCodeCommand
-from application.errors import NotFound, Unprocessable
+from application.errors import (
+    ApplicationError,
+    DependencyUnavailable,
+    NotFound,
+    OutcomeUnknown,
+    Unprocessable,
+)
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
@@ -15,6 +23,8 @@ from domain.limits import LimitPolicy
 from domain.project import Project, ProjectStatus
 from domain.submission import JobSpec, SubmissionLimits
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName, parse_project_reference
+
+logger = logging.getLogger("service_server.jobs")
 
 CODE_CONTENT_TYPE = "text/plain; charset=utf-8"
 
@@ -56,6 +66,7 @@ class UploadCode:
             NotFound: There is no project of the id.
             ProjectTransitionRefused: The project takes no new work.
             DependencyUnavailable: A part of the service is out of reach; there is no job.
+            OutcomeUnknown: The database went away during the commit; there may be a job.
         """
         language = self._available_language(command.language)
         code = self._submission_limits.check_code(command.code)
@@ -87,9 +98,17 @@ class UploadCode:
         self._code_store.put(spec.code_key, code, CODE_CONTENT_TYPE)
         try:
             return self._unit_of_work.run(work)
-        except (DomainError, NotFound):
-            self._code_store.delete(spec.code_key)
+        except OutcomeUnknown:
+            raise  # the job may be there, and must not be without its code
+        except (DomainError, ApplicationError):
+            self._discard(spec.code_key)
             raise
+
+    def _discard(self, code_key: ObjectKey) -> None:
+        try:
+            self._code_store.delete(code_key)
+        except DependencyUnavailable as error:
+            logger.warning("object '%s' belongs to no job and could not be removed: %s", code_key, error)
 
     def _available_language(self, name: str) -> Language:
         language = parse_language(name)

@@ -1,6 +1,6 @@
 import pytest
 
-from application.errors import DependencyUnavailable, NotFound, Unprocessable
+from application.errors import DependencyUnavailable, NotFound, OutcomeUnknown, Unprocessable
 from domain.errors import InvalidValue, ProjectTransitionRefused, TooLarge
 from domain.job_lifecycle import JobStatus
 from domain.project import ProjectTrigger
@@ -107,3 +107,21 @@ def test_a_store_that_is_full_leaves_no_job(world):
         world.upload()
 
     assert nothing_is_stored(world)
+
+
+def test_a_database_that_is_away_leaves_no_code_behind(world):
+    world.upload_code._unit_of_work = Failing(DependencyUnavailable("database", "down"))
+
+    with pytest.raises(DependencyUnavailable):
+        world.upload()
+
+    assert not world.code_store._objects
+
+
+def test_the_code_stays_when_its_job_may_be_there(world):
+    world.upload_code._unit_of_work = Failing(OutcomeUnknown("database", "gone"))
+
+    with pytest.raises(OutcomeUnknown):
+        world.upload()
+
+    assert world.code_store._objects

@@ -113,3 +113,32 @@ def test_a_value_out_of_range_is_refused(monkeypatch, variable, value):
 
     with pytest.raises(ValidationError):
         Settings()
+
+
+def test_a_default_over_its_maximum_names_both_settings(monkeypatch):
+    monkeypatch.setenv("EXECUTION_ENGINE_TIMEOUT", "900000")
+
+    with pytest.raises(ValidationError, match=r"EXECUTION_ENGINE_TIMEOUT.*SERVICE_SERVER_MAX_TIMEOUT_MS"):
+        LimitSettings()
+
+
+def test_a_lease_that_ends_before_its_renewal_is_refused(monkeypatch):
+    monkeypatch.setenv("SERVICE_SERVER_LEASE_S", "5")
+
+    with pytest.raises(ValidationError, match="SERVICE_SERVER_RENEW_EVERY_S"):
+        Settings()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:8000"),  # noqa: S104 - only read
+        ("::", "http://[::1]:8000"),
+        ("::1", "http://[::1]:8000"),
+        ("example.org", "http://example.org:8000"),
+    ],
+)
+def test_the_address_that_clients_are_told_is_one_that_they_reach(monkeypatch, host, url):
+    monkeypatch.setenv("SERVER_HOST", host)
+
+    assert Settings().base_url == url
