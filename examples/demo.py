@@ -1,22 +1,29 @@
 """The whole main job, once: programs in three languages are uploaded and executed, and their logs read.
 
-Everything runs inside this process, on data that is thrown away afterwards.
+Everything runs inside this process, on data that is thrown away afterwards. Of the settings in force only
+SERVICE_SERVER_SANDBOX counts.
 """
 
 import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.table import Table
 
+from application.errors import ApplicationError
 from entrypoints.cli.client import ServiceClient
 from entrypoints.cli.connection import connect
 from entrypoints.cli.failure import Failure
+from entrypoints.cli.settings_report import variables
+from entrypoints.settings import LimitSettings, Settings
 
 _HERE = Path(__file__).parent
 
@@ -41,12 +48,35 @@ _EXAMPLES = (
 
 def main() -> int:
     """Run the examples, print a table, and return 0 if every program printed what it should."""
-    with tempfile.TemporaryDirectory(prefix="service-server-demo-") as directory:
-        os.environ["SERVICE_SERVER_DATA_DIR"] = directory
-        with connect(None, works=True) as client:
+    try:
+        with _apart(), connect(None, runs=True) as client:
             outcomes = [(example, _outcome(client, example)) for example in _EXAMPLES]
+    except (Failure, ApplicationError) as error:
+        sys.exit(str(error))
     _print(outcomes)
     return 0 if all(_is_right(example, outcome) for example, outcome in outcomes) else 1
+
+
+class _Sandbox(BaseSettings):
+    """The setting that is kept."""
+
+    model_config = Settings.model_config
+
+    sandbox: str | None = None
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Take every setting away, and the directory whose `.env` has more; give an empty one for the data."""
+    sandbox = _Sandbox().sandbox
+    names = {*variables(Settings), *variables(LimitSettings)}
+    for name in [name for name in os.environ if name.upper() in names]:
+        del os.environ[name]
+    with tempfile.TemporaryDirectory(prefix="service-server-demo-") as directory, chdir(directory):
+        os.environ["SERVICE_SERVER_DATA_DIR"] = directory
+        if sandbox is not None:
+            os.environ["SERVICE_SERVER_SANDBOX"] = sandbox
+        yield
 
 
 def _outcome(client: ServiceClient, example: Example) -> dict[str, Any]:

@@ -45,6 +45,12 @@ def in_force(settings: BaseSettings) -> Iterator[tuple[str, str, bool]]:
         yield _variable(name, field), _masked(value), name in settings.model_fields_set
 
 
+def variables(settings: type[BaseSettings]) -> Iterator[str]:
+    """List the names of the environment variables that settings are read from."""
+    for name, field in settings.model_fields.items():
+        yield _variable(name, field)
+
+
 def _variable(name: str, field: FieldInfo) -> str:
     alias = field.validation_alias
     return alias if isinstance(alias, str) else f"{PREFIX}{name.upper()}"
