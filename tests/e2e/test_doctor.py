@@ -1,8 +1,20 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
+from domain.language import LANGUAGES
 from tests.support import service
+
+# The engine looks for programs where the system has them, whatever PATH says; this has it look elsewhere.
+ELSEWHERE = """
+import sys
+from adapters.local_engine import toolchains
+toolchains.SYSTEM_PATH = sys.argv.pop(1)
+from entrypoints.cli.main import main
+main()
+"""
 
 
 def test_a_machine_on_which_all_is_well_has_nothing_missing(tmp_path):
@@ -21,10 +33,26 @@ def test_a_machine_on_which_all_is_well_has_nothing_missing(tmp_path):
 
 
 def test_a_language_that_is_missing_says_how_to_get_it(tmp_path):
-    examined = service.run("doctor", env=service.environment(tmp_path))
-    said = examined.stdout.decode()
-    unavailable = [line for line in said.splitlines() if line.split("\t")[1:2] == ["no"]]
-    assert all("apt-get install" in line for line in unavailable)
+    system = tmp_path / "bin"
+    system.mkdir()
+    (system / "python3").symlink_to(sys.executable)
+    languages = doctor_of_a_system_with(system, service.environment(tmp_path, SERVICE_SERVER_SANDBOX="off"))
+    available = [language["name"] for language in languages if language["available"]]
+    hints = [language["unavailable_because"] for language in languages if not language["available"]]
+    assert (available, len(hints)) == (["python"], len(LANGUAGES) - 1)
+    assert all("apt-get install" in hint for hint in hints)
+
+
+def doctor_of_a_system_with(directory, env):
+    examined = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, directory, "doctor", "--json"],
+        env=env,
+        cwd=service.ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    )
+    return json.loads(examined.stdout)["languages"]
 
 
 @pytest.mark.parametrize(
