@@ -105,9 +105,8 @@ def report_many_callers(server: service.Server, seconds: float, starts: Path | N
     wrong = Counter(outcome for outcome in outcomes.values() if outcome != "SUCCESS")
     if starts is not None:
         wrong.update(_miscounted(outcomes, starts.read_text().split()))
-    print(
-        "; each ended well" + " and started once" * (starts is not None) if not wrong else f"; {dict(wrong)}"
-    )
+    well = "each ended well" if starts is None else "each ended well and started once"
+    print(f"; {dict(wrong) or well}")
     return wrong.total()
 
 
