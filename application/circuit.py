@@ -1,4 +1,4 @@
-from threading import Lock
+from threading import Lock, local
 from time import monotonic
 from types import TracebackType
 
@@ -28,6 +28,8 @@ class Circuit:
         self._failure = failure
         self._is_broken = False
         self._refuse_until = 0.0
+        self._answered_at = 0.0
+        self._call = local()
         self._lock = Lock()
 
     def __enter__(self) -> None:
@@ -36,11 +38,15 @@ class Circuit:
             if self._is_broken and now < self._refuse_until:
                 raise DependencyUnavailable(self._dependency, "it did not answer a moment ago")
             self._refuse_until = now + self._open_s
+        self._call.began_at = now
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         with self._lock:
-            self._is_broken = isinstance(error, self._failure)
-            if self._is_broken:
+            if not isinstance(error, self._failure):
+                self._is_broken = False
+                self._answered_at = monotonic()
+            elif self._call.began_at >= self._answered_at:  # or it tells of an outage that is over
+                self._is_broken = True
                 self._refuse_until = monotonic() + self._open_s

@@ -49,6 +49,7 @@ def _servers_are_well(servers):
 def cluster(running_cluster):
     """Two APIs and two workers, all well."""
     running_cluster.heal()
+    running_cluster.wait_until_ready()
     return running_cluster
 
 

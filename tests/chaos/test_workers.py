@@ -74,7 +74,7 @@ def test_nothing_is_lost_and_no_attempt_burned_when_processes_are_told_to_stop_u
     # Then they do soon, and what they had is done by those that are left, at the first attempt
     release.set()
     assert set(outcomes(cluster, [*long, *short], within_s=20).values()) == {("SUCCESS", None)}
-    assert all([attempt["number"] for attempt in attempts(cluster, job_id)] == [1] for job_id in long)
+    assert all({attempt["number"] for attempt in attempts(cluster, job_id)} == {1} for job_id in long)
     assert witness.violations([*long, *short]) == []
     assert codes == [0, 0]
     assert took_s < 10

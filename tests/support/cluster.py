@@ -12,10 +12,11 @@ import sqlalchemy as sa
 
 from tests.support import mariadb
 from tests.support.database_server import PASSWORD, USER, DatabaseServer
+from tests.support.processes import eventually
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.runner import FakeRunner
 from tests.support.s3_stub import S3Stub
-from tests.support.service_process import ServiceProcess, answers_at, free_port, says
+from tests.support.service_process import ServiceProcess, answers_at, free_port, is_ready, says
 
 CODE_BUCKET = "service-code"
 LOG_BUCKET = "service-logs"
@@ -91,6 +92,11 @@ class Cluster:
         for process in self._processes:
             process.thaw()
         _start_all([process for process in (*self.apis, *self.workers) if not process.is_alive])
+
+    def wait_until_ready(self) -> None:
+        """Wait until every API reaches all that it depends on."""
+        for url in self.urls:
+            assert eventually(lambda url=url: is_ready(url), 20), f"{url} is not ready"
 
     def run(self, *arguments: str) -> str:
         """Run a command of the service to its end; return what it wrote."""

@@ -123,6 +123,11 @@ def answers_at(url: str) -> Callable[[ServiceProcess], bool]:
     return ask
 
 
+def is_ready(url: str) -> bool:
+    """Return whether an API at an address reaches all that it depends on."""
+    return httpx.get(f"{url}/health/ready", timeout=10).is_success
+
+
 def says(text: str) -> Callable[[ServiceProcess], bool]:
     """Return whether a process has written a text."""
     return lambda process: text in process.output
