@@ -3,8 +3,9 @@ import codecs
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import IO, Any
 
 from application.errors import StorageUnavailable
@@ -29,11 +30,19 @@ class LogArchive:
     `stdout` and `stderr` are text, in which U+FFFD stands for what is not UTF-8; a stream that has such bytes
     is there a second time, exact, as `stdout_base64` or `stderr_base64`. Output passes through in pieces, so
     memory stays flat whatever the program wrote.
+
+    Args:
+        log_store: Where logs are kept.
+        retrying: How often the store is asked.
+        spool_directory: Where a log that is too large for memory is put together; None for the system's own.
     """
 
-    def __init__(self, log_store: ObjectStore, retrying: Retrying) -> None:
+    def __init__(
+        self, log_store: ObjectStore, retrying: Retrying, spool_directory: Path | None = None
+    ) -> None:
         self._log_store = log_store
         self._retrying = retrying
+        self._spool_directory = spool_directory
 
     def archive(self, job: Job, execution_id: ExecutionId, report: EngineReport) -> ExecutionResult:
         """Store the log and return the result with its key.
@@ -45,15 +54,17 @@ class LogArchive:
         if result.log_key is not None:
             return result
         key = ObjectKey(f"{LOG_PREFIX}{execution_id}.json")
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as document:
-            for piece in _document(_figures(job, execution_id, result), report):
-                document.write(piece)
-            try:
-                self._retrying(lambda: self._put(key, document))
-            except StorageUnavailable:
-                logger.exception("the log of execution %s is lost", execution_id)
-                return _without_log(result)
+        try:
+            self._store(key, _document(_figures(job, execution_id, result), report))
+        except (StorageUnavailable, OSError):
+            logger.exception("the log of execution %s is lost", execution_id)
+            return _without_log(result)
         return replace(result, log_key=key)
+
+    def _store(self, key: ObjectKey, pieces: Iterable[bytes]) -> None:
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=self._spool_directory) as document:
+            document.writelines(pieces)
+            self._retrying(lambda: self._put(key, document))
 
     def _put(self, key: ObjectKey, document: IO[bytes]) -> None:
         document.seek(0)

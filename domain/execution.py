@@ -115,6 +115,7 @@ class Execution:
         """Whether the job may have another attempt after this one lost its worker.
 
         A program that may have had effects is run again only as often as its job allows; one that never
-        started is tried MAX_CLAIMS times, so that what kills its worker cannot loop for ever.
+        started is tried MAX_CLAIMS times, so that what kills its worker cannot loop for ever. One that an
+        engine took over and did not report of has run out of time: that is an outcome.
         """
-        return self.number < (max_attempts if self.started_at else MAX_CLAIMS)
+        return not self.is_entrusted and self.number < (max_attempts if self.started_at else MAX_CLAIMS)

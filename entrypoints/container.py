@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypedDict
 
 import sqlalchemy as sa
@@ -82,10 +83,18 @@ _HEALTH_TIMEOUT_S = 2.0
 _HEALTH_KEPT_S = 1.0
 
 
+def _data_dir(settings: Settings) -> Path:
+    """Return the data directory, made if it is missing. Others on this machine have no business in it."""
+    directory = settings.data_dir
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_uid == os.geteuid():
+        directory.chmod(0o700)
+    return directory
+
+
 def _database(settings: Settings) -> sa.Engine:
     if settings.rds_host is None:
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        url = sa.URL.create("sqlite", database=str(settings.data_dir / "service-server.sqlite3"))
+        url = sa.URL.create("sqlite", database=str(_data_dir(settings) / "service-server.sqlite3"))
         return create_engine(url)
     url = sa.URL.create(
         "mysql+pymysql",
@@ -136,13 +145,13 @@ def _bucket(settings: Settings, bucket: str, region: str) -> ObjectStore:
 def _code_store(settings: Settings) -> ObjectStore:
     if settings.code_bucket is not None:
         return _bucket(settings, settings.code_bucket, settings.code_region)
-    return FilesystemObjectStore(settings.data_dir / "code", settings.base_url)
+    return FilesystemObjectStore(_data_dir(settings) / "code", settings.base_url)
 
 
 def _log_store(settings: Settings) -> ObjectStore:
     if settings.log_bucket is not None:
         return _bucket(settings, settings.log_bucket, settings.log_region)
-    return FilesystemObjectStore(settings.data_dir / "log", settings.base_url)
+    return FilesystemObjectStore(_data_dir(settings) / "log", settings.base_url)
 
 
 def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
@@ -164,7 +173,7 @@ def _engine(settings: Settings, code_store: ObjectStore) -> ExecutionEngine:
         )
     return LocalEngine(
         code_store,
-        settings.data_dir / "work",
+        _data_dir(settings) / "work",
         inline_output_bytes=settings.inline_output_bytes,
         isolated=settings.sandbox != "off",
     )

@@ -152,7 +152,9 @@ class Settings(BaseSettings):
     @field_validator("cors_origins", "engine_languages", "webhook_secrets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip() for part in value.split(",") if part.strip())
 
     @model_validator(mode="after")
     def _renews_in_time(self) -> Self:

@@ -82,7 +82,11 @@ class ExecutionObserver(ABC):
 
     @abstractmethod
     def started(self) -> None:
-        """The program has started: from now on it may have effects. Called at most once."""
+        """The program has started: from now on it may have effects. Called at most once.
+
+        Raises:
+            DependencyUnavailable: That cannot be recorded, so the program must not go on.
+        """
 
     @abstractmethod
     def output(self, chunk: OutputChunk) -> None:

@@ -31,9 +31,10 @@ class ChangeProject:
             if before is None or before.status is ProjectStatus.DELETED:
                 raise NotFound("project", reference)
             after = before.apply(trigger)
+            transaction.projects.replace(before, after)
+            # Looked at last, when others wait for the project: what they started before is seen.
             if after.status is ProjectStatus.DELETED and transaction.projects.has_running_jobs(before.id):
                 raise Conflict(f"project '{before.name}' has running jobs; cancel them first")
-            transaction.projects.replace(before, after)
             return after
 
         return self._unit_of_work.run(work)

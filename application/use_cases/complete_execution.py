@@ -1,5 +1,6 @@
 import logging
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from application.errors import NotFound
 from application.outgoing import Outgoing
@@ -46,7 +47,7 @@ class CompleteExecution:
         now = self._clock.now()
 
         def work(transaction: Transaction) -> bool:
-            if receipt and not transaction.inbox.add(receipt.source, receipt.message_id, now):
+            if receipt and not self._is_new(transaction, execution_id, receipt, now):
                 return False
             execution = transaction.executions.get(execution_id)
             before = None if execution is None else transaction.jobs.get(execution.job_id)
@@ -72,3 +73,8 @@ class CompleteExecution:
             "" if counted else "; its job had ended",
         )
         return counted
+
+    @staticmethod
+    def _is_new(transaction: Transaction, execution_id: ExecutionId, receipt: Receipt, now: datetime) -> bool:
+        # With the execution's id, for an engine may count its messages for each execution.
+        return transaction.inbox.add(receipt.source, f"{execution_id}/{receipt.message_id}", now)

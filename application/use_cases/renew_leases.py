@@ -1,8 +1,10 @@
 import logging
+from collections.abc import Collection, Sequence
 
 from application.held_executions import HeldExecutions
 from application.ports.execution_engine import ExecutionEngine
-from application.ports.unit_of_work import UnitOfWork
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.executions")
 
@@ -29,9 +31,12 @@ class RenewLeases:
         held = self._held.snapshot()
         if not held:
             return
-        kept = self._unit_of_work.run(
-            lambda transaction: transaction.executions.renew(self._worker, held.keys(), self._lease_s)
-        )
-        for execution_id in held.keys() - kept:
+        for execution_id in self._unit_of_work.run(lambda transaction: self._renew(transaction, held.keys())):
             logger.info("execution %s is no longer this worker's; stopping it", execution_id)
             self._engine.cancel(execution_id, held[execution_id])
+
+    def _renew(self, transaction: Transaction, held: Collection[ExecutionId]) -> Sequence[ExecutionId]:
+        """Return what is lost; an engine's own since it was entrusted with it is not."""
+        kept = transaction.executions.renew(self._worker, held, self._lease_s)
+        gone = {execution_id: transaction.executions.get(execution_id) for execution_id in set(held) - kept}
+        return [execution_id for execution_id, now in gone.items() if now is None or not now.is_entrusted]

@@ -33,15 +33,19 @@ class ReportCompletion:
             InvalidValue: The report cannot be read, or is that of another job.
             NotFound: There is no such execution.
         """
-        job = self._unit_of_work.run(lambda transaction: self._job(transaction, execution_id))
+        job = self._unit_of_work.run(lambda transaction: self._awaiting(transaction, execution_id))
+        if job is None:
+            return False
         with self._reader.read(report, job) as read:
             result = self._log_archive.archive(job, execution_id, read)
         return self._complete_execution(execution_id, result, receipt)
 
     @staticmethod
-    def _job(transaction: Transaction, execution_id: ExecutionId) -> Job:
+    def _awaiting(transaction: Transaction, execution_id: ExecutionId) -> Job | None:
+        """Return the execution's job if a report would count: a late one must not touch the log."""
         execution = transaction.executions.get(execution_id)
         job = None if execution is None else transaction.jobs.get(execution.job_id)
-        if job is None:
+        if execution is None or job is None:
             raise NotFound("execution", execution_id)
-        return job
+        is_awaited = execution.result is None and job.current_execution_id == execution_id
+        return job if is_awaited else None

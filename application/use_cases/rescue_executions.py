@@ -66,11 +66,13 @@ class RescueExecutions:
             before = transaction.jobs.get(lost.job_id)
             if before is None or not transaction.executions.abandon(lost.id, now):
                 return
+            # As it is now that it has ended: its start may have been recorded since it was found.
+            abandoned = transaction.executions.get(lost.id) or lost
             execution: Execution | None = None
             events: tuple[Event, ...]
-            result = _UNREPORTED if lost.is_entrusted else _LOST
-            if lost.may_run_again(before.spec.max_attempts):
-                after, execution, events = before.retry(lost, next_id, now)
+            result = _UNREPORTED if abandoned.is_entrusted else _LOST
+            if abandoned.may_run_again(before.spec.max_attempts):
+                after, execution, events = before.retry(abandoned, next_id, now)
             else:
                 after, events = before.complete(lost.id, result, now)
             if not events:

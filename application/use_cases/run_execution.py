@@ -1,7 +1,6 @@
 import logging
 from collections.abc import Callable
 
-from application.errors import DependencyUnavailable
 from application.held_executions import HeldExecutions
 from application.log_archive import LogArchive
 from application.ports.execution_engine import (
@@ -103,8 +102,10 @@ class RunExecution:
             self._output_feed.close(execution.id)
 
     def _acknowledge(self, job: Job, execution_id: ExecutionId) -> None:
-        is_held = self._unit_of_work.run(
-            lambda transaction: transaction.executions.acknowledge(execution_id, self._worker)
+        is_held = self._retrying(
+            lambda: self._unit_of_work.run(
+                lambda transaction: transaction.executions.acknowledge(execution_id, self._worker)
+            )
         )
         if not is_held:  # cancelled between the claim and the start
             self._engine.cancel(execution_id, job.id)
@@ -119,9 +120,15 @@ class RunExecution:
     def _entrust(self, job: Job, execution_id: ExecutionId) -> None:
         lease_s = job.spec.limits.timeout_ms / 1000 + REPORT_GRACE_S
         holder = f"{ENGINE_CLAIM}{self._engine.name}"
-        self._unit_of_work.run(
-            lambda transaction: transaction.executions.entrust(execution_id, self._worker, holder, lease_s)
+        is_held = self._retrying(
+            lambda: self._unit_of_work.run(
+                lambda transaction: transaction.executions.entrust(
+                    execution_id, self._worker, holder, lease_s
+                )
+            )
         )
+        if not is_held:  # cancelled, or rescued, while the engine took it
+            self._engine.cancel(execution_id, job.id)
 
 
 class _Observer(ExecutionObserver):
@@ -135,10 +142,7 @@ class _Observer(ExecutionObserver):
         self._acknowledge = acknowledge
 
     def started(self) -> None:
-        try:
-            self._acknowledge()
-        except DependencyUnavailable as error:
-            logger.warning("the start of execution %s is not recorded: %s", self._execution_id, error)
+        self._acknowledge()
 
     def output(self, chunk: OutputChunk) -> None:
         self._output_feed.append(self._execution_id, chunk)

@@ -1,4 +1,5 @@
 import logging
+from itertools import count
 
 from application.commands import UploadCodeCommand
 from application.errors import (
@@ -8,6 +9,7 @@ from application.errors import (
     OutcomeUnknown,
     Unprocessable,
 )
+from application.loading import job_with_project
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
@@ -77,7 +79,11 @@ class UploadCode:
         self._submission_limits.check_spec(spec)
         now = self._clock.now()
 
+        runs = count()
+
         def work(transaction: Transaction) -> JobView:
+            if next(runs) and transaction.jobs.get(job_id) is not None:
+                return self._stored(transaction, job_id)  # the first run's commit was not heard of
             project = (
                 transaction.projects.get_or_add(reference, None, now)
                 if isinstance(reference, ProjectName)
@@ -109,6 +115,12 @@ class UploadCode:
             self._code_store.delete(code_key)
         except DependencyUnavailable as error:
             logger.warning("object '%s' belongs to no job and could not be removed: %s", code_key, error)
+
+    @staticmethod
+    def _stored(transaction: Transaction, job_id: JobId) -> JobView:
+        job, project = job_with_project(transaction, job_id)
+        current = job.current_execution_id
+        return JobView.of(job, project.name, None if current is None else transaction.executions.get(current))
 
     def _available_language(self, name: str) -> Language:
         language = parse_language(name)

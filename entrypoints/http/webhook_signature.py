@@ -15,6 +15,8 @@ SIGNATURE = "webhook-signature"
 TOLERANCE_S = 300
 _ID_MAX_CHARS = 256
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins is none
+# The specification's range begins here; an empty key would let anybody sign.
+_SECRET_MIN_BYTES = 24
 _VERSION = "v1"
 
 
@@ -30,7 +32,7 @@ class WebhookVerifier:
             take another's place.
 
     Raises:
-        ValueError: A secret is not Base64.
+        ValueError: A secret is not Base64, or too short.
     """
 
     def __init__(self, secrets: Sequence[SecretStr], now: Callable[[], float] = time.time) -> None:
@@ -62,9 +64,12 @@ class WebhookVerifier:
 
 def _key(secret: str) -> bytes:
     try:
-        return base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
+        key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
     except binascii.Error:
         raise ValueError("a webhook secret is Base64, with 'whsec_' before it or without") from None
+    if len(key) < _SECRET_MIN_BYTES:
+        raise ValueError(f"a webhook secret has at least {_SECRET_MIN_BYTES} bytes")
+    return key
 
 
 def _signature(key: bytes, content: bytes) -> bytes:

@@ -72,7 +72,7 @@ class Runtime:
             container.migrate_up()
         container.message_relay().start(container.relay_outbox())
         for part in self._background:
-            part.start()
+            self._start(part)
         self._unsubscribe = container.event_feed().subscribe(self._stop_cancelled)
         if self._queue_worker is not None:
             self._queue_worker.start()
@@ -100,6 +100,14 @@ class Runtime:
             self._container.relay_outbox().forget()
         except DependencyUnavailable as error:
             logger.warning("what was published will be published once more: %s", error)
+
+    def _start(self, part: Background) -> None:
+        try:
+            part.start()
+        except DependencyUnavailable as error:
+            if self._work is not Work.NONE:
+                raise
+            logger.warning("%s; what runs programs may be elsewhere", error)
 
     def _handlers(self) -> Mapping[str, Handler]:
         run_execution = self._container.run_execution()

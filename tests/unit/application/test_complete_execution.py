@@ -91,3 +91,22 @@ def test_what_is_no_report_of_this_job_changes_nothing(world, entrusted, report)
 
     assert world.job(entrusted.job_id).status is JobStatus.RUNNING
     assert world.report_completion(entrusted.execution.id, b'{"stdout": ""}', Receipt("runner", "1"))
+
+
+def test_a_late_report_leaves_the_log_as_it_is(world, entrusted):
+    world.report_completion(entrusted.execution.id, b'{"stdout": "good"}', Receipt("runner", "1"))
+    log_key = world.get_job_status(entrusted.job_id).log_key.value
+    log = world.read_log(log_key)
+
+    world.report_completion(entrusted.execution.id, b'{"stdout": "evil"}', Receipt("runner", "2"))
+
+    assert world.read_log(log_key) == log
+
+
+def test_an_engine_may_count_its_messages_for_each_execution(world, entrusted):
+    other = world.start()
+    world.run_execution()
+    other_execution = world.job(other.job_id).execution.id
+
+    assert world.report_completion(entrusted.execution.id, b'{"stdout": ""}', Receipt("runner", "1"))
+    assert world.report_completion(other_execution, b'{"stdout": ""}', Receipt("runner", "1"))

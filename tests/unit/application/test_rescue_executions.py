@@ -108,3 +108,48 @@ def test_the_queue_is_filled_with_hints_and_not_beyond(world):
     world.rescue_executions()
 
     assert [hint.name for hint in world.publisher.published] == ["ExecutionRequested"] * 2
+
+
+def test_an_engine_that_never_reports_is_not_asked_again_whatever_the_job_allows(world):
+    world.engine.program = take_over
+    job = world.start(limits={"timeout_ms": 1_000}, max_attempts=3)
+    world.run_execution()
+
+    world.clock.advance(32)
+    world.rescue_executions()
+
+    assert world.job(job.job_id).status is JobStatus.TIMEOUT
+    assert len(world.get_job(job.job_id).executions) == 1
+
+
+def test_a_start_that_is_recorded_while_the_rescue_is_under_way_counts(world):
+    # Given a worker that records its start between the rescue's look and its act
+    job = world.start()
+    execution = world.claim()
+    world.clock.advance(31)
+    run = world.unit_of_work.run
+
+    def run_late(work):
+        found = run(work)
+        world.unit_of_work.run = run
+        run(lambda transaction: transaction.executions.acknowledge(execution.id, "worker-1"))
+        return found
+
+    world.unit_of_work.run = run_late
+    world.rescue_executions()
+
+    assert world.job(job.job_id).reason is Reason.WORKER_LOST
+    assert len(world.get_job(job.job_id).executions) == 1
+
+
+def test_a_renewal_leaves_alone_what_the_engine_has_taken_over(world):
+    job = world.start()
+    execution = world.claim()
+
+    with world.held.hold(execution.id, job.job_id):
+        world.unit_of_work.run(
+            lambda transaction: transaction.executions.entrust(execution.id, "worker-1", "engine:far", 60)
+        )
+        world.renew_leases()
+
+    assert world.engine.cancelled == []

@@ -250,3 +250,32 @@ def test_a_stream_is_closed_when_its_log_is_written(world):
     world.run_execution()
 
     assert stream.closed
+
+
+def test_a_start_that_cannot_be_recorded_at_once_is_recorded_later(world):
+    outages = [DependencyUnavailable("database", "restarting")]
+    run = world.unit_of_work.run
+
+    def run_or_fail(work):
+        if world.engine.requests and outages:
+            raise outages.pop()
+        return run(work)
+
+    world.unit_of_work.run = run_or_fail
+    job = world.start()
+    world.run_execution()
+
+    assert world.job(job.job_id).status is JobStatus.SUCCESS
+    assert world.job(job.job_id).execution.started_at is not None
+
+
+def test_an_engine_that_took_what_was_cancelled_meanwhile_is_told_to_stop(world):
+    def program(request, observer):
+        observer.started()
+        world.cancel_job(request.job_id)
+
+    world.engine.program = program
+    world.start()
+    world.run_execution()
+
+    assert world.engine.cancelled == [world.engine.requests[0].execution_id]

@@ -8,7 +8,10 @@ from pydantic import SecretStr
 from entrypoints.http.webhook_signature import SignatureRefused, WebhookVerifier
 
 NOW = 1_700_000_000
-OLD, NEW = (base64.b64encode(name).decode() for name in (b"the old secret", b"the new secret"))
+OLD, NEW = (
+    base64.b64encode(name).decode()
+    for name in (b"the old secret, long enough", b"the new secret, long enough")
+)
 
 
 def signed(body: bytes, secret: str = OLD, message_id: str = "msg_1", timestamp: int = NOW) -> dict[str, str]:
@@ -96,6 +99,12 @@ def test_another_body_or_another_secret_is_refused():
 def test_without_a_secret_nothing_is_taken():
     with pytest.raises(SignatureRefused, match="no webhook secret is configured"):
         verifier().verify(signed(b"{}"), b"{}")
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", base64.b64encode(b"x" * 23).decode()])
+def test_a_secret_that_is_empty_or_short_is_refused_at_the_start(secret):
+    with pytest.raises(ValueError, match="at least 24 bytes"):
+        verifier(secret)
 
 
 def test_a_secret_that_is_not_base64_is_refused_at_the_start():
