@@ -1,12 +1,18 @@
 """What the README tells readers to type, typed."""
 
+import os
 import re
+import signal
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support import service
+from tests.support.cluster import running_servers
+from tests.support.database_server import PASSWORD, USER
+from tests.support.service_process import free_port
 
 README = Path(__file__).parents[2] / "README.md"
 BLOCKS = [
@@ -52,11 +58,61 @@ def test_every_call_of_the_api_answers_as_it_says(server, env):
     assert problems == ["transition-refused"]  # of the cancel that comes too late
 
 
+def test_production_s_shape_comes_up_line_by_line(tmp_path):
+    with running_servers(tmp_path) as servers:
+        servers.database.create_schema("service_server")
+        ports = {number: str(free_port()) for number in ("8000", "9000", "9001")}
+        ports |= {"3306": str(servers.database.port), "6379": str(urlsplit(servers.redis.url).port)}
+        block = re.sub("|".join(ports), lambda number: ports[number[0]], BLOCKS[3])
+        block = block.replace("USERNAME=service_server", f"USERNAME={USER}").replace("change-me", PASSWORD)
+        env = service.environment(tmp_path / "data", SERVER_PORT=ports["8000"])
+        said = all_processes_of(block.replace(".venv/bin", str(Path(service.PROGRAM).parent)), env, tmp_path)
+    assert '"status":"SUCCESS"' in said
+    assert '"stdout":"42\\n"' in said
+
+
+def all_processes_of(block, env, directory):
+    """Type a block, end what it has left running, and return what was said."""
+    with (directory / "said").open("wb") as said:
+        typed = subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", block],
+            env=env,
+            cwd=service.ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            typed.wait(60)
+        finally:
+            os.killpg(typed.pid, signal.SIGTERM)
+    return (directory / "said").read_text()
+
+
 def test_there_is_no_block_that_nobody_tries():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
 
 
-@pytest.mark.parametrize("goal", ["demo", "run", "check", "test", "bench"])
+def test_it_says_of_isolation_what_the_engine_says(server, tmp_path):
+    def is_isolated(server):
+        with server.http as http:
+            return http.get("/api/engine").json()["isolated"]
+
+    assert "Programs that run on this machine are kept in boxes" in README.read_text()
+    assert is_isolated(server)
+    assert "`SERVICE_SERVER_SANDBOX=off` runs them all\n> the same, **not isolated**" in README.read_text()
+    with service.served(service.environment(tmp_path, SERVICE_SERVER_SANDBOX="off")) as trusting:
+        assert not is_isolated(trusting)
+
+
+def test_its_pictures_exist():
+    pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README.read_text())
+    assert len(pictures) == 2
+    assert all((service.ROOT / picture).is_file() for picture in pictures)
+
+
+@pytest.mark.parametrize("goal", ["demo", "run", "check", "test", "soak", "bench"])
 def test_the_goals_of_make_that_it_names_exist(goal):
     listed = subprocess.run(["make", "help"], cwd=service.ROOT, capture_output=True, text=True, check=True)
     assert f"make {goal}" in README.read_text()

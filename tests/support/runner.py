@@ -1,7 +1,8 @@
 """The runner services that exist, and the ways in which they fail, on a free port of 127.0.0.1.
 
 As a program it is the runner fleet of a try-out:
-`python -m tests.support.runner --port 9000 --code DIRECTORY --logs DIRECTORY`.
+`python -m tests.support.runner --port 9000 --code PLACE --logs PLACE`,
+where a place is a directory or the URL of a bucket that asks for no credentials.
 """
 
 import argparse
@@ -17,9 +18,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 from tests.support.loop_thread import LoopThread
@@ -345,23 +348,29 @@ class FakeRunner:
         await exchange.reply(200, "{}")
 
 
+def _read(place: str, key: str) -> bytes:
+    try:
+        if place.startswith("http"):
+            with urlopen(f"{place}/{quote(key)}") as answer:  # noqa: S310 - its user's own address
+                return answer.read()
+        return Path(place, key).read_bytes()
+    except OSError as error:
+        raise LookupError(key) from error
+
+
+def _write(place: str, key: str, content: bytes) -> None:
+    if place.startswith("http"):
+        urlopen(Request(f"{place}/{quote(key)}", content, method="PUT")).close()  # noqa: S310 - the same
+        return
+    path = Path(place, key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
 async def _main(arguments: argparse.Namespace) -> None:
-    logs: Path = arguments.logs
-
-    def fetch_code(key: str) -> bytes:
-        try:
-            return (arguments.code / key).read_bytes()
-        except OSError as error:
-            raise LookupError(key) from error
-
-    def keep_log(key: str, content: bytes) -> None:
-        path = logs / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
     runner = FakeRunner(
-        fetch_code=fetch_code,
-        keep_log=keep_log if logs else None,
+        fetch_code=partial(_read, arguments.code),
+        keep_log=partial(_write, arguments.logs) if arguments.logs else None,
         can_cancel=True,
         port=arguments.port,
     )
@@ -373,7 +382,7 @@ async def _main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Runs programs as the HTTP runners do.")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--code", type=Path, required=True, help="the directory of the code objects")
-    parser.add_argument("--logs", type=Path, help="the directory of the log objects")
+    parser.add_argument("--code", required=True, help="where the code objects are")
+    parser.add_argument("--logs", help="where the log objects go")
     with suppress(KeyboardInterrupt):
         asyncio.run(_main(parser.parse_args()))
