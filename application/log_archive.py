@@ -42,7 +42,7 @@ class LogArchive:
     ) -> None:
         self._log_store = log_store
         self._retrying = retrying
-        self._spool_directory = spool_directory
+        self._spool_directory = None if spool_directory is None else str(spool_directory)
 
     def archive(self, job: Job, execution_id: ExecutionId, report: EngineReport) -> ExecutionResult:
         """Store the log and return the result with its key.

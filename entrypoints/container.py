@@ -73,7 +73,7 @@ from application.use_cases.upload_code import UploadCode
 from domain.limits import LimitPolicy
 from entrypoints.settings import LimitSettings, Settings
 
-# A log that cannot be stored is tried again after these delays, then its execution has failed.
+# An object store that is away is asked again after these delays: then an execution that needs it has failed.
 _STORE_AGAIN_S = (0.2, 1.0, 3.0)
 # A result is worth waiting for the database: five minutes, for a failover or a restart.
 _COMPLETE_AGAIN_S = (0.2, 0.5, 1.0, *[2.0] * 149)
@@ -176,6 +176,7 @@ def _engine(settings: Settings, code_store: ObjectStore) -> ExecutionEngine:
         _data_dir(settings) / "work",
         inline_output_bytes=settings.inline_output_bytes,
         isolated=settings.sandbox != "off",
+        retrying=Retrying(_STORE_AGAIN_S),
     )
 
 
@@ -244,7 +245,10 @@ class Container(containers.DeclarativeContainer):
     held = providers.ThreadSafeSingleton(HeldExecutions)
     outgoing = providers.ThreadSafeSingleton(Outgoing, ids)
     log_archive = providers.ThreadSafeSingleton(
-        LogArchive, log_store, providers.ThreadSafeSingleton(Retrying, _STORE_AGAIN_S)
+        LogArchive,
+        log_store,
+        providers.ThreadSafeSingleton(Retrying, _STORE_AGAIN_S),
+        providers.Callable(_data_dir, settings),
     )
 
     upload_code = providers.ThreadSafeSingleton(

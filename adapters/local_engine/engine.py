@@ -28,11 +28,13 @@ from application.ports.execution_engine import (
 )
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputChunk, Stream
+from application.retrying import Retrying
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId, JobId
 
 _MIB = 1 << 20
+_ONCE = Retrying(())
 _ROOT = Path(__file__).parents[2]
 _NOT_ISOLATED = (
     "programs are NOT isolated: they run as this service's user, read its files and reach its network; "
@@ -59,6 +61,7 @@ class LocalEngine(ExecutionEngine):
         build_timeout_ms: How long a compiler may take.
         max_code_bytes: How large the code may be.
         isolated: Whether programs are kept in boxes; if not, they are ordinary child processes.
+        retrying: How often the store is asked for the code.
     """
 
     def __init__(
@@ -70,12 +73,14 @@ class LocalEngine(ExecutionEngine):
         build_timeout_ms: int = 30_000,
         max_code_bytes: int = 16 * _MIB,
         isolated: bool = False,
+        retrying: Retrying = _ONCE,
     ) -> None:
         self._code_store = code_store
         self._work_directory = work_directory
         self._inline_output_bytes = inline_output_bytes
         self._build_timeout_ms = build_timeout_ms
         self._max_code_bytes = max_code_bytes
+        self._retrying = retrying
         self._supervisor = SupervisorProcess()
         self._toolchains = Toolchains()
         self._confinement: Confinement = (
@@ -155,13 +160,15 @@ class LocalEngine(ExecutionEngine):
         if support.unavailable_because is not None:
             return _failure(Reason.ENGINE_UNAVAILABLE, support.unavailable_because)
         try:
-            code = self._code_store.get(request.spec.code_key, self._max_code_bytes)
+            code = self._retrying(lambda: self._code_store.get(request.spec.code_key, self._max_code_bytes))
         except ApplicationError as error:
             return _failure(Reason.STORAGE_ERROR, f"The code could not be fetched: {error}.")
         program = compose(toolchain, self._toolchains.executables(language), request, code)
         try:
             with self._registered(request.execution_id) as running:
                 return self._run(program, request.stdin, running, observer, toolchain.out_of_memory)
+        except DependencyUnavailable as error:
+            return _failure(Reason.INTERNAL, f"The program was stopped at its start, for {error}.")
         except OSError as error:
             _log.exception("an execution could not be run")
             return _failure(Reason.ENGINE_ERROR, f"The engine could not run the program: {error.strerror}.")

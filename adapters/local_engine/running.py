@@ -45,7 +45,7 @@ class Running:
             lifeline: What the supervisor gave for the run. It is closed at the end.
             streams: Pipes from the program, and what captures them.
             output: What both belong to; the program is killed when they have taken too much.
-            observer: Who is told.
+            observer: Who is told. What it raises ends the program first, and is raised then.
 
         Returns:
             How it ended; None if the supervisor is gone and nobody knows.
@@ -54,6 +54,9 @@ class Running:
             self._hold(lifeline)
             try:
                 return self._follow(lifeline, streams, output, observer)
+            except BaseException:
+                self._end(lifeline)
+                raise
             finally:
                 self._hold(None)
 
@@ -62,6 +65,13 @@ class Running:
             self._lifeline = lifeline
             if self._cancelled_at is not None:
                 self._kill()
+
+    def _end(self, lifeline: socket.socket) -> None:
+        """Kill the program and wait until its last process is gone."""
+        with self._lock:
+            self._kill()
+        while (event := _next_event(lifeline)) is not None and event.kind is EventKind.STARTED:
+            continue
 
     def _kill(self) -> None:
         if self._lifeline is not None:

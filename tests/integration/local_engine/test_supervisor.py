@@ -8,7 +8,12 @@ from concurrent.futures import wait
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
+from adapters.memory.object_store import MemoryObjectStore
+from application.errors import DependencyUnavailable, StorageUnavailable
 from application.ports.execution_engine import ExecutionObserver
+from application.retrying import Retrying
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
 from tests.support.processes import eventually, memory_kb, with_word
@@ -46,6 +51,16 @@ class _Silent(ExecutionObserver):
         pass
 
 
+class _Refusing(_Silent):
+    """Fails when it hears of the start."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def started(self):
+        raise self._error
+
+
 def _supervisor(kit):
     return kit.engine._supervisor.pid
 
@@ -75,6 +90,41 @@ def test_a_killed_worker_leaves_nothing_running(tmp_path):
         worker.kill()
 
     assert eventually(lambda: not with_word(mark), within_s=2)
+
+
+@pytest.mark.parametrize("error", [DependencyUnavailable("database", "it restarts"), RuntimeError("a bug")])
+def test_an_observer_that_fails_at_the_start_ends_the_program(kit, tmp_path, error):
+    mark = f"mark-{uuid4()}"
+    request = kit.request(Program(code=_SLEEP, args=(mark,)))
+
+    if isinstance(error, DependencyUnavailable):
+        result = kit.execute(request, _Refusing(error)).result
+        assert (result.status, result.reason) == (JobStatus.FAILED, Reason.INTERNAL)
+        assert "the database is unavailable" in result.error_message
+    else:
+        with pytest.raises(RuntimeError):
+            kit.execute(request, _Refusing(error))
+
+    assert not with_word(mark)
+    assert [left for own in (tmp_path / "work").iterdir() for left in own.iterdir()] == []
+    assert kit.run(Program(code="print('next')")).result.stdout.text == "next\n"
+
+
+def test_code_is_fetched_again_when_its_store_was_away_for_a_moment(kit):
+    slept = []
+    outages = [StorageUnavailable("it restarts")] * 2
+
+    class Recovering(MemoryObjectStore):
+        def get(self, key, max_bytes):
+            if outages:
+                raise outages.pop()
+            return super().get(key, max_bytes)
+
+    kit.engine._code_store = kit._store = Recovering()
+    kit.engine._retrying = Retrying([0.1, 0.2], slept.append)
+
+    assert kit.run(Program(code="print(1)")).result.stdout.text == "1\n"
+    assert slept == [0.1, 0.2]
 
 
 def test_the_next_engine_removes_what_a_killed_one_left(tmp_path, kit):

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from application.errors import DependencyUnavailable, StorageUnavailable
+from application.log_archive import LogArchive
 from application.ports.execution_engine import EngineReport
 from application.ports.output_feed import OutputChunk, Stream
+from application.retrying import Retrying
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
 from tests.support.failing import Failing
@@ -76,6 +78,21 @@ def test_a_program_does_not_succeed_without_its_log(world):
     assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.STORAGE_ERROR)
     assert ended.execution.result.log_key is None
     assert world.slept == [1.0, 2.0]
+
+
+def test_a_full_spool_is_a_log_that_could_not_be_stored_and_no_lost_worker(world, tmp_path):
+    world.run_execution._log_archive = LogArchive(world.log_store, Retrying(()), tmp_path / "missing")
+    too_large_for_memory = io.BytesIO(b"x" * (1 << 20))
+    world.engine.program = lambda _request, _observer: EngineReport(
+        ExecutionResult(status=JobStatus.SUCCESS), too_large_for_memory, None
+    )
+    job = world.start()
+
+    world.run_execution()
+
+    ended = world.job(job.job_id)
+    assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.STORAGE_ERROR)
+    assert ended.execution.result.log_key is None
 
 
 def test_a_database_that_is_away_for_a_while_costs_no_result(world):
