@@ -20,6 +20,8 @@ from domain.values import ObjectKey
 LITERAL_MAX_BYTES = 1 << 20
 # What a runner's figures may be at most: whatever is larger is no measurement, and fits no column.
 MAX_FIGURE = 2**31 - 1
+# Signed on POSIX; on Windows unsigned, as in 0xC0000005 for an access violation.
+_EXIT_CODES = range(-(2**31), 2**32)
 LOG_PREFIX = "logs/"
 # An answer takes up to ten times its bytes while it is read: of those larger than this, one at a time is.
 LARGE_BYTES = 1 << 20
@@ -30,11 +32,16 @@ _OUTCOME_FIELDS = {"stdout", "stderr", "exit_code"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerAnswer:
-    """What a runner says of a program that has ended. None is what it did not say, or not credibly."""
+    """What a runner says of a program that has ended. None is what it did not say, or not credibly.
+
+    Attributes:
+        is_exit_code_readable: Whether the exit code is a number that one may be, or was not said.
+    """
 
     stdout: bytes
     stderr: bytes
     exit_code: int | None
+    is_exit_code_readable: bool
     resource: ResourceUsage | None
     log_key: ObjectKey | None
 
@@ -61,10 +68,13 @@ def _believed(fields: Mapping[str, Any], expected: Mapping[str, str]) -> RunnerA
     for name, value in expected.items():
         if fields.get(name) is not None and str(fields[name]) != value:
             raise MayHaveStarted(f"The engine answered for another job: its {name} is not this job's.")
+    sent = fields.get("exit_code")
+    exit_code = _exit_code(sent)
     return RunnerAnswer(
         stdout=_bytes(fields.get("stdout")),
         stderr=_bytes(fields.get("stderr")),
-        exit_code=_exit_code(fields.get("exit_code")),
+        exit_code=exit_code,
+        is_exit_code_readable=sent is None or exit_code is not None,
         resource=_resource(fields),
         log_key=_log_key(fields.get("log_key")),
     )
@@ -123,9 +133,9 @@ def _figure(value: object) -> float | None:
 
 def _exit_code(value: object) -> int | None:
     number = _number(value)
-    if number is None or not number.is_integer() or abs(number) > MAX_FIGURE:
+    if number is None or not number.is_integer():
         return None
-    return int(number)
+    return int(number) if int(number) in _EXIT_CODES else None
 
 
 def _resource(fields: Mapping[str, Any]) -> ResourceUsage | None:

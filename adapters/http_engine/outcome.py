@@ -49,6 +49,9 @@ def _verdict(
         message = f"The program wrote more than the {allowed} MiB of output allowed."
         hit = LimitHit("output_mb", -(-written // _MIB), allowed)
         return JobStatus.FAILED, Reason.OUTPUT_LIMIT, message, hit
+    if not answer.is_exit_code_readable:
+        message = "The program ended, but the exit code that the engine gave could not be read."
+        return JobStatus.FAILED, Reason.ENGINE_ERROR, message, None
     if answer.exit_code:
         message = f"The program ended with exit code {answer.exit_code}."
         return JobStatus.FAILED, Reason.NONZERO_EXIT, message, None

@@ -4,8 +4,15 @@ from adapters.http_engine.breaker import CircuitBreaker
 from adapters.http_engine.call import Call
 from adapters.http_engine.client import Answer, EngineClient
 from adapters.http_engine.retries import Retries
-from adapters.http_engine.troubles import EngineRefused, EngineTrouble, MayHaveStarted, NothingStarted
+from adapters.http_engine.troubles import (
+    EngineRefused,
+    EngineTrouble,
+    MayHaveStarted,
+    NothingStarted,
+    NotRecorded,
+)
 from adapters.http_engine.wording import what_it_says
+from application.errors import DependencyUnavailable
 from application.ports.execution_engine import EngineReport, ExecutionObserver, ExecutionRequest
 from application.ports.output_feed import OutputChunk, Stream
 
@@ -36,13 +43,19 @@ class Runner:
         self._inline_bytes = inline_bytes
 
     def call(self, request: ExecutionRequest, observer: ExecutionObserver) -> Call:
-        """Begin the time of a program; its observer hears of the start before the first byte leaves."""
+        """Begin the time of a program; its observer hears of the start before the first byte leaves.
+
+        A start that the observer cannot record is none: nothing is sent then, and `run` reports it.
+        """
         announcements = iter((observer.started,))
 
         def before_sending() -> None:
             self._breaker.reached()
             for announce in announcements:  # none is left the second time
-                announce()
+                try:
+                    announce()
+                except DependencyUnavailable as error:
+                    raise NotRecorded(f"The program was not started, for {error}.") from error
 
         return Call(request.spec.limits.timeout_ms / 1000, before_sending)
 
@@ -63,7 +76,7 @@ class Runner:
             except EngineTrouble as trouble:
                 starts_left -= isinstance(trouble, MayHaveStarted)
                 delay = next(delays, None)
-                if isinstance(trouble, EngineRefused) or not starts_left:
+                if isinstance(trouble, EngineRefused | NotRecorded) or not starts_left:
                     delay = None
                 if delay is None or not call.pause(delay):
                     return outcome.failed(trouble.reason, _told(trouble, tries))

@@ -3,7 +3,8 @@
 EngineTrouble
 ├── NothingStarted    the program was not started: the engine may be asked again
 ├── MayHaveStarted    it may have run: asking again may run it a second time
-└── EngineRefused     the engine does not want the request: asking again is of no use
+├── EngineRefused     the engine does not want the request: asking again is of no use
+└── NotRecorded       the start could not be recorded, so the request was not sent
 """
 
 from domain.job_lifecycle import Reason
@@ -27,3 +28,9 @@ class MayHaveStarted(EngineTrouble):
 
 class EngineRefused(EngineTrouble):
     """The engine does not want the request."""
+
+
+class NotRecorded(EngineTrouble):
+    """The start of the program could not be recorded, so it was not sent."""
+
+    reason = Reason.INTERNAL

@@ -11,6 +11,7 @@ from adapters.http_engine.retries import Retries
 from application.errors import DependencyUnavailable
 from tests.integration.http_engine.executions import (
     ENGINE_ERROR,
+    INTERNAL,
     OUTPUT_LIMIT,
     SUCCESS,
     TIMEOUT,
@@ -111,6 +112,29 @@ def test_an_engine_that_never_has_room_is_unavailable(runner, engine):
 
     assert outcome(report) == UNAVAILABLE
     assert report.result.error_message == "The engine answered 503: busy. It was asked 3 times."
+
+
+def test_a_program_whose_start_cannot_be_recorded_is_not_sent(runner, engine):
+    def fail():
+        raise DependencyUnavailable("database", "it is restarting")
+
+    observer = RememberingObserver(at_start=fail)
+
+    report = engine.execute(a_request(max_attempts=3), observer)
+
+    assert outcome(report) == INTERNAL
+    assert "the database is unavailable" in report.result.error_message
+    assert (observer.starts, runner.asked("/run")) == (1, [])
+    assert outcome(engine.execute(a_request(), RememberingObserver())) == SUCCESS
+
+
+def test_a_program_that_ended_with_an_unreadable_exit_code_has_not_succeeded(runner, engine):
+    runner.behaviour = replies(200, '{"stdout": "hi", "stderr": "", "exit_code": "NaN"}')
+
+    report = engine.execute(a_request(), RememberingObserver())
+
+    assert outcome(report) == ENGINE_ERROR
+    assert report.result.stdout.text == "hi"
 
 
 def test_a_refused_connection_is_tried_again_and_nothing_is_said_to_have_started(engine_nowhere):

@@ -80,12 +80,22 @@ def test_a_figure_that_is_no_measurement_is_not_believed(figure):
         ("x", None),
         (True, None),
         (None, None),
-        (2**31, None),
+        (3_221_225_477, 3_221_225_477),
+        (2**32, None),
+        (-(2**31) - 1, None),
         ([], None),
     ],
 )
 def test_an_exit_code_is_a_whole_number_or_unknown(sent, read_as):
     assert read(exit_code=sent).exit_code == read_as
+
+
+@pytest.mark.parametrize("said", ['"NaN"', "NaN", "1e400", str(2**70), '""', '"x"', "1.5", "true", "[]"])
+def test_an_exit_code_that_cannot_be_read_is_told_from_one_that_was_not_said(said):
+    answer = read_answer(f'{{"stdout": "", "exit_code": {said}}}'.encode(), EXPECTED)
+    assert (answer.exit_code, answer.is_exit_code_readable) == (None, False)
+    assert read(stdout="", exit_code=None).is_exit_code_readable
+    assert read(stdout="").is_exit_code_readable
 
 
 def test_a_python_literal_is_read_like_json():
