@@ -15,6 +15,21 @@ ProjectId = NewType("ProjectId", int)
 PROJECT_NAME_MAX_CHARS = 255
 # An S3 key holds at most 1,024 bytes of UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects").
 OBJECT_KEY_MAX_BYTES = 1024
+# An emoji's wish to be shown in colour, which keyboards add. It is no character of its own.
+_EMOJI_PRESENTATION = "\N{VARIATION SELECTOR-16}"
+# What counts as printable and shows nothing: Default_Ignorable_Code_Point (Unicode Character Database,
+# DerivedCoreProperties.txt) as far as it is not refused as unprintable, and two symbols that are blank.
+_INVISIBLE = frozenset(
+    chr(code)
+    for codes in (
+        (0x034F,),  # combining grapheme joiner
+        (0x115F, 0x1160, 0x3164, 0xFFA0),  # Hangul fillers
+        (0x17B4, 0x17B5),  # Khmer inherent vowels
+        (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),  # variation selectors
+        (0x2800, 0x1D159),  # blank Braille pattern, null notehead
+    )
+    for code in codes
+)
 # What a code key adds to the project's name: a slash, a UUID and an extension.
 _CODE_KEY_OVERHEAD_BYTES = 1 + 36 + 16
 
@@ -23,18 +38,22 @@ _CODE_KEY_OVERHEAD_BYTES = 1 + 36 + 16
 class ProjectName:
     """A project's name: trimmed, in Unicode's NFC form, and safe as one segment of an object key.
 
+    An emoji is the same with and without its presentation selector (U+FE0F), which is left out. One that is
+    joined of several with U+200D is refused, as that is invisible too.
+
     Raises:
-        InvalidValue: The name is empty, too long, all digits (those are project ids), or path-like.
+        InvalidValue: The name is empty, too long, all digits (those are project ids), path-like, or has
+            characters that do not show.
     """
 
     value: str
 
     def __post_init__(self) -> None:
-        name = unicodedata.normalize("NFC", self.value.strip())
+        name = unicodedata.normalize("NFC", self.value.replace(_EMOJI_PRESENTATION, "").strip())
         if not 1 <= len(name) <= PROJECT_NAME_MAX_CHARS:
             raise InvalidValue("project", f"a project's name has 1 to {PROJECT_NAME_MAX_CHARS} characters")
-        if not name.isprintable():
-            raise InvalidValue("project", "a project's name has printable characters only")
+        if not name.isprintable() or not _INVISIBLE.isdisjoint(name) or _has_marks_only(name):
+            raise InvalidValue("project", "a project's name has printable and visible characters only")
         if name in {".", ".."} or "/" in name or "\\" in name:
             raise InvalidValue("project", "a project's name is not '.' or '..' and has no '/' or '\\'")
         if name.isdecimal():
@@ -47,6 +66,10 @@ class ProjectName:
 
     def __str__(self) -> str:
         return self.value
+
+
+def _has_marks_only(name: str) -> bool:
+    return all(unicodedata.category(character).startswith("M") for character in name)
 
 
 def parse_project_reference(text: str) -> ProjectId | ProjectName:

@@ -20,6 +20,9 @@ from domain.values import (
 )
 
 ROOT = "/srv/objects"
+INVISIBLE = (
+    "\u00ad\u034f\u115f\u1160\u17b4\u180b\u180f\u200b\u2060\u2800\u3164\ufe00\ufe0e\uffa0\U0001d159\U000e0100"
+)
 # Text that leans towards what makes a path go elsewhere.
 PATH_LIKE = st.text(
     st.one_of(
@@ -79,7 +82,9 @@ def test_a_project_reference_is_an_id_or_a_name_and_never_both(text):
         assert reference == ProjectName(text)
 
 
-@pytest.mark.parametrize("name", ["demo", "주문 정산", "注文", "a.b", "...", "-rf", "3a", "x" * 255, "²"])
+@pytest.mark.parametrize(
+    "name", ["demo", "주문 정산", "注文", "a.b", "...", "-rf", "3a", "x" * 255, "²", "🚀 ロケット", "❤"]
+)
 def test_a_project_may_be_called(name):
     assert str(ProjectName(name)) == name
 
@@ -98,7 +103,12 @@ def test_a_project_may_be_called(name):
         ("a\0b", "printable"),
         ("a\u202eb", "printable"),
         ("a\ud800b", "printable"),
+        *((f"a{invisible}", "visible") for invisible in INVISIBLE),
+        *((invisible, "visible|1 to 255") for invisible in INVISIBLE),
+        ("\N{COMBINING ACUTE ACCENT}", "visible"),
+        ("👩\N{ZERO WIDTH JOINER}💻", "printable"),
         ("123", "all digits"),
+        ("1\ufe0f", "all digits"),
         ("\uff11\uff12", "all digits"),
         ("\u0663", "all digits"),
         ("\U0001d4b3" * 255, "too long"),
@@ -108,6 +118,13 @@ def test_a_project_may_not_be_called(name, rule):
     with pytest.raises(InvalidValue, match=rule) as refused:
         ProjectName(name)
     assert refused.value.field == "project"
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("❤\ufe0f", "❤"), ("demo\ufe0f", "demo"), ("\ufe0f demo", "demo")]
+)
+def test_an_emoji_s_presentation_selector_makes_no_other_name(name, kept):
+    assert ProjectName(name) == ProjectName(kept)
 
 
 def test_one_name_in_two_unicode_forms_is_one_project():
