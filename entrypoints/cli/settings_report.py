@@ -1,9 +1,9 @@
 """Settings as people know them: by the names of their environment variables, and without their secrets."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -14,7 +14,7 @@ from domain.limits import LimitPolicy
 from entrypoints.cli.failure import ExitCode, Failure
 from entrypoints.settings import PREFIX, LimitSettings, Settings
 
-_URL_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
+_MASK = "********"
 
 
 def load_settings(host: str | None = None, port: int | None = None) -> Settings:
@@ -42,7 +42,7 @@ def in_force(settings: BaseSettings) -> Iterator[tuple[str, str, bool]]:
     """List settings: the variable's name, its value with secrets masked, and whether it was set."""
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        yield _variable(name, field), _masked(value), name in settings.model_fields_set
+        yield _variable(name, field), _masked(name, value), name in settings.model_fields_set
 
 
 def variables(settings: type[BaseSettings]) -> Iterator[str]:
@@ -62,12 +62,31 @@ def _named(settings: type[BaseSettings], location: tuple[int | str, ...]) -> str
     return ".".join(map(str, location)) if field is None else _variable(str(location[0]), field)
 
 
-def _masked(value: object) -> str:
+def _masked(name: str, value: object) -> str:
     if isinstance(value, SecretStr):
-        return "********" if value.get_secret_value() else ""
+        return _MASK if value.get_secret_value() else ""
     if isinstance(value, tuple):
-        return ",".join(map(_masked, value))
-    return "" if value is None else _URL_PASSWORD.sub("********@", str(value))
+        return ",".join(_masked(name, part) for part in value)
+    text = "" if value is None else str(value)
+    return _masked_url(text) if "://" in text or (text and name.endswith("_url")) else text
+
+
+def _masked_url(text: str) -> str:
+    """Leave out the parts of an address that may be secret; of what cannot be told apart, show the scheme."""
+    scheme, _, rest = text.partition("://")
+    known = f"{scheme}://" if rest and scheme.isalnum() else ""
+    try:
+        url = urlsplit(text)
+        _ = url.port  # a password with a slash makes this one of host and port
+    except ValueError:
+        return known + _MASK
+    if not (known and url.netloc) or "@" in url.path + url.query + url.fragment:
+        return known + _MASK
+    user, at, host = url.netloc.rpartition("@")
+    shown = url._replace(
+        netloc=_MASK + at + host if user else host, query=url.query and _MASK, fragment=url.fragment and _MASK
+    )
+    return shown.geturl()
 
 
 @contextmanager

@@ -41,3 +41,27 @@ def test_secrets_are_masked_and_the_rest_is_shown(monkeypatch):
     assert shown["AWS_ENDPOINT_URL"] == ("http://********@objects:9000", True)
     assert shown["AWS_SECRET_ACCESS_KEY"] == ("", False)
     assert shown["SERVER_PORT"] == ("8000", False)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://objects:9000/path", "http://objects:9000/path"),
+        ("http://[::1]:9000", "http://[::1]:9000"),
+        ("http://user:hunter2@tail@objects:9000", "http://********@objects:9000"),
+        ("http://hunter2@objects", "http://********@objects"),
+        ("http://objects/?token=hunter2#hunter2", "http://objects/?********#********"),
+        ("http://user:hunt/er2@objects", "http://********"),
+        ("http://user:12/hunter2@objects", "http://********"),
+        ("http://user:12?hunter2@objects", "http://********"),
+        ("http://user:12#hunter2@objects", "http://********"),
+        ("http://user:hunter2", "http://********"),
+        ("http://[hunter2@objects", "http://********"),
+        ("user:hunter2@objects", "********"),
+        ("hunter2@x://objects", "********"),
+    ],
+)
+def test_of_an_address_nothing_is_shown_that_may_be_secret(monkeypatch, address, shown):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    values = {name: value for name, value, _ in in_force(load_settings())}
+    assert values["AWS_ENDPOINT_URL"] == shown
