@@ -1,10 +1,11 @@
 """Options that several commands share, and how they print data."""
 
-import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import rich_click as click
+
+from entrypoints.cli.plain_text import printable_json
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,8 +30,4 @@ def json_option(function: F) -> F:
 
 def print_json(data: object) -> None:
     """Print data as indented JSON, with nothing in it that would act on a terminal."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False).translate(_C1_CONTROLS))
-
-
-# JSON escapes the C0 controls by itself (RFC 8259, 7), and leaves DEL and the C1 controls as they are.
-_C1_CONTROLS = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+    click.echo(printable_json(data))

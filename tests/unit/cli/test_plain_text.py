@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from entrypoints.cli.plain_text import one_line, printable
+from entrypoints.cli.plain_text import one_line, printable, printable_json
 
 
 @pytest.mark.parametrize(
@@ -21,3 +23,14 @@ def test_what_would_act_on_a_terminal_is_shown_and_the_rest_stays(text, shown):
 
 def test_one_line_stays_one_line():
     assert one_line("first\nsecond\tthird") == "first\\nsecond\\tthird"
+
+
+def test_json_has_escapes_of_its_own_for_what_would_act_on_a_terminal():
+    data = {"evil\u202etxt": ["\x1b[2J\x7f\x9b31m", "\U000e0001", "한국어 日本語　è", "a\nb"]}
+
+    text = printable_json(data)
+
+    assert json.loads(text) == data
+    assert all(c.isprintable() or c in "\n　" for c in text)
+    assert "한국어 日本語　è" in text
+    assert "evil\\u202etxt" in text
