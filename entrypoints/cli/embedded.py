@@ -1,3 +1,4 @@
+import os
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,11 @@ from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
 from entrypoints.worker.runtime import Work
 
+_PREFIX = "service-server-"
+# unix(7): a socket's path has 108 bytes, of which the last is zero; BSD and macOS have four less. The
+# directory's name ends in eight characters of tempfile's.
+_PARENT_MAX_BYTES = 103 - len(f"/{_PREFIX}12345678/api")
+
 
 @contextmanager
 def serve_embedded(*, runs: bool) -> Iterator[ServiceClient]:
@@ -27,7 +33,7 @@ def serve_embedded(*, runs: bool) -> Iterator[ServiceClient]:
     configure_logging(settings.log_level if settings.debug else "CRITICAL")
     container = build_container(settings, load_limits())
     work = Work.OWN if runs and settings.redis_url is None else Work.NONE
-    with running(container, work), tempfile.TemporaryDirectory(prefix="service-server-") as directory:
+    with running(container, work), tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_parent()) as directory:
         path = str(Path(directory) / "api")
         # Listening before the server starts lets the first request wait for it without asking again.
         with socket.socket(socket.AF_UNIX) as listener:
@@ -39,6 +45,14 @@ def serve_embedded(*, runs: bool) -> Iterator[ServiceClient]:
                     yield client
                 finally:
                     client.close()
+
+
+def _parent() -> str:
+    """Return a directory for temporary files whose path leaves room for a socket's."""
+    directory = tempfile.gettempdir()
+    if len(os.fsencode(directory)) <= _PARENT_MAX_BYTES:
+        return directory
+    return "/tmp"  # noqa: S108 - what is made in it is for this user alone
 
 
 @contextmanager

@@ -40,6 +40,13 @@ def test_bytes_pass_as_they_are_however_many(where, program):
     assert ran.stdout == bytes(range(256)) * 20_000
 
 
+def test_a_long_path_to_temporary_files_is_in_nobody_s_way(env, program, tmp_path):
+    directory = tmp_path / ("x" * 100)
+    directory.mkdir()
+    ran = service.run("run", program("print(1)"), env={**env, "TMPDIR": str(directory)})
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"1\n", b"")
+
+
 def test_arguments_and_a_given_stdin_reach_the_program(at_server, program):
     path = program("import sys; print(sys.argv[1:], input())")
     ran = service.run("run", "--stdin", "가", path, "--", "-a", "b c", env=at_server)
