@@ -112,7 +112,7 @@ def _on_sqlite() -> Iterator[Callable[[int], sa.Engine]]:
 def _on_mariadb() -> Iterator[Callable[[int], sa.Engine]]:
     program = mariadb.find_server()
     if program is None:
-        sys.exit("MariaDB is not installed: apt-get install mariadb-server-core mariadb-client-core")
+        sys.exit("MariaDB is not installed: apt-get install mariadb-server-core")
     with tempfile.TemporaryDirectory() as directory:
         server = mariadb.start_server(program, Path(directory))
         try:

@@ -4,8 +4,8 @@ Debian's stable release has no MySQL, its development release has. The package a
 fetched by apt-get on lists of its own and unpacked beside each other; the program is run by the loader among
 them. Nothing of it is installed, and nothing of the system is touched.
 
-`python -m tests.support.mysql` fetches it; the tests use it if it is there. Set SERVICE_SERVER_TEST_MYSQL to
-keep it elsewhere than in the cache directory.
+`python -m tests.support.mysql` fetches it, as do tests under CI=true; other tests use it if it is there. Set
+SERVICE_SERVER_TEST_MYSQL to keep it elsewhere than in the cache directory.
 """
 
 import os
@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.support.database_server import DatabaseServer, run_as
 
 _PACKAGE = "mysql-server-core"
+_FETCH_TIMEOUT_S = 50
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -50,18 +51,28 @@ def start_server(command: list[str], directory: Path) -> DatabaseServer:
 
 
 def fetch() -> None:
-    """Download the packages and unpack them."""
-    with tempfile.TemporaryDirectory() as name:
+    """Download the packages and unpack them, all or none.
+
+    Raises:
+        OSError, subprocess.SubprocessError: They cannot be had here.
+    """
+    root().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root().parent) as name:
         directory = Path(name)
         environment = {**os.environ, "APT_CONFIG": str(_configure(directory)), "LC_ALL": "C"}
         for command in (
             ["update"],
             ["install", "--yes", "--no-install-recommends", "--download-only", _PACKAGE],
         ):
-            subprocess.run(["apt-get", "--quiet", *command], env=environment, check=True)
-        root().mkdir(parents=True, exist_ok=True)
+            _run("apt-get", "--quiet", *command, environment=environment)
+        unpacked = directory / "unpacked"
         for package in sorted((directory / "cache" / "archives").glob("*.deb")):
-            subprocess.run(["dpkg-deb", "--extract", str(package), str(root())], check=True)
+            _run("dpkg-deb", "--extract", str(package), str(unpacked))
+        unpacked.rename(root())
+
+
+def _run(*command: str, environment: dict[str, str] | None = None) -> None:
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=_FETCH_TIMEOUT_S)
 
 
 def _configure(directory: Path) -> Path:
@@ -87,7 +98,10 @@ def _archive() -> str:
     """Return the Debian archive that this machine uses."""
     listing = ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]
     lines = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.splitlines()
-    return next(line.split()[1] for line in lines if line.startswith("Debian "))
+    archives = [line.split()[1] for line in lines if line.startswith("Debian ")]
+    if not archives:
+        raise FileNotFoundError("this machine has no Debian archive")
+    return archives[0]
 
 
 if __name__ == "__main__":

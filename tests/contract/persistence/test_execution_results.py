@@ -1,0 +1,64 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
+from domain.job_lifecycle import JobStatus, Reason
+from domain.values import ObjectKey
+from tests.support.execution_steps import (
+    end_execution,
+    get,
+)
+from tests.support.samples import (
+    LATER,
+    a_claimed_job,
+    new_execution_id,
+)
+
+SUCCESS = ExecutionResult(status=JobStatus.SUCCESS, stdout=Output.of("42\n"), exit_code=0)
+FULL = ExecutionResult(
+    status=JobStatus.TIMEOUT,
+    reason=Reason.CPU_TIME_LIMIT,
+    stdout=Output("日本語 \U0001f600 \0 \x1b[31m <script> '\"\\ %s", 5 << 30, truncated=True),
+    stderr=Output("\ufffd\r\n", 3, truncated=False),
+    exit_code=137,
+    signal=9,
+    resource=ResourceUsage(execution_time_ms=1, cpu_time_ms=2, cpu_percent=99.25, memory_mb=0.1),
+    limit=LimitHit("cpu_time_ms", 1_001, 1_000),
+    error_message="It used up its time: \U0001f600.",
+    log_key=ObjectKey("logs/日本語.json"),
+)
+
+
+@pytest.mark.parametrize("result", [SUCCESS, FULL], ids=["plain", "full"])
+def test_a_result_is_kept_as_it_was(store, result):
+    _job, execution = a_claimed_job(store)
+
+    end_execution(store, execution, result)
+
+    assert get(store, execution.id) == replace(execution, ended_at=LATER, result=result)
+
+
+def test_an_output_of_64_kib_of_four_byte_characters_is_kept(store):
+    _job, execution = a_claimed_job(store)
+    text = "\U0001f600\0" * (1 << 14)
+    result = replace(FULL, stdout=Output.of(text), stderr=Output.of(text))
+
+    end_execution(store, execution, result)
+
+    assert get(store, execution.id).result == result
+
+
+def test_the_first_end_and_the_first_result_stay(store):
+    _job, execution = a_claimed_job(store)
+    even_later = LATER + timedelta(seconds=1)
+
+    end_execution(store, execution, None, LATER)
+    assert get(store, execution.id) == replace(execution, ended_at=LATER)
+    end_execution(store, execution, None, even_later)
+    end_execution(store, execution, SUCCESS, even_later)
+    end_execution(store, execution, FULL, even_later)
+
+    assert get(store, execution.id) == replace(execution, ended_at=LATER, result=SUCCESS)
+    end_execution(store, replace(execution, id=new_execution_id()), SUCCESS)  # no error

@@ -1,0 +1,51 @@
+"""Single steps of an execution's life, each in a transaction of its own."""
+
+from tests.support.samples import LATER
+
+
+def get(store, execution_id):
+    """Return the execution as it is stored."""
+    return store.run(lambda transaction: transaction.executions.get(execution_id))
+
+
+def claim(store, worker="worker", lease_s=30.0):
+    """Claim the next execution that waits."""
+    return store.run(lambda transaction: transaction.executions.claim_next(worker, lease_s))
+
+
+def acknowledge(store, execution, worker="worker"):
+    """Report that the program has started."""
+    return store.run(lambda transaction: transaction.executions.acknowledge(execution.id, worker))
+
+
+def renew(store, *executions, worker="worker", lease_s=30.0):
+    """Extend leases; return the ids of those that are still held."""
+    ids = [execution.id for execution in executions]
+    return store.run(lambda transaction: transaction.executions.renew(worker, ids, lease_s))
+
+
+def entrust(store, execution, worker="worker", lease_s=30.0):
+    """Hand the execution over to an engine."""
+    return store.run(
+        lambda transaction: transaction.executions.entrust(execution.id, worker, "engine:x", lease_s)
+    )
+
+
+def end_execution(store, execution, result, now=LATER):
+    """Record the end of the execution."""
+    store.run(lambda transaction: transaction.executions.end(execution.id, result, now))
+
+
+def abandon(store, execution, now=LATER):
+    """End the execution if its lease has run out."""
+    return store.run(lambda transaction: transaction.executions.abandon(execution.id, now))
+
+
+def lost(store, limit=10):
+    """Return the ids of the executions whose lease has run out."""
+    return [execution.id for execution in store.run(lambda transaction: transaction.executions.lost(limit))]
+
+
+def waiting(store, longer_than_s=0.0, limit=10):
+    """Return the ids of the executions that wait."""
+    return list(store.run(lambda transaction: transaction.executions.waiting(longer_than_s, limit)))
