@@ -3,7 +3,7 @@
 import ast
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Lock
@@ -78,6 +78,16 @@ def _believed(fields: Mapping[str, Any], expected: Mapping[str, str]) -> RunnerA
         resource=_resource(fields),
         log_key=_log_key(fields.get("log_key")),
     )
+
+
+def names_one_of(body: bytes, names: Collection[str]) -> bool:
+    """Whether an answer has one of these fields: those that say whose answer it is.
+
+    Raises:
+        MayHaveStarted: The answer cannot be read.
+    """
+    fields = _parse(body)
+    return any(fields.get(name) is not None for name in names)
 
 
 def read_error(body: bytes) -> str | None:

@@ -16,7 +16,7 @@ WEBHOOK_SECRET = "whsec_" + base64.b64encode(_KEY).decode()
 
 def report(url: str, execution_id: str, message_id: str, **answer: object) -> httpx.Response:
     """Report how an execution ended, signed after the Standard Webhooks specification."""
-    body = json.dumps(answer).encode()
+    body = json.dumps({"execution_id": execution_id, **answer}).encode()
     timestamp = str(int(time.time()))
     content = f"{message_id}.{timestamp}.".encode() + body
     signature = base64.b64encode(hmac.digest(_KEY, content, hashlib.sha256)).decode()

@@ -1,5 +1,6 @@
 """Reports of engines that answered 202, over HTTP."""
 
+import json
 import time
 
 import pytest
@@ -30,6 +31,10 @@ def execution(service):
         assert time.monotonic() < deadline
 
 
+def body_of(job_id, **fields):
+    return json.dumps({"job_id": job_id, **fields}).encode()
+
+
 def report(service, execution_id, body, **sent):
     headers = signed(body, timestamp=int(time.time()), **sent)
     return service.http.post(f"/api/executions/{execution_id}/completion", content=body, headers=headers)
@@ -38,8 +43,8 @@ def report(service, execution_id, body, **sent):
 def test_a_report_ends_the_job_and_a_second_one_changes_nothing(service, execution):
     execution_id, job_id = execution
 
-    first = report(service, execution_id, b'{"stdout": "hi", "exit_code": 0}', message_id=f"a{job_id}")
-    second = report(service, execution_id, b'{"stdout": "", "exit_code": 1}', message_id=f"b{job_id}")
+    first = report(service, execution_id, body_of(job_id, stdout="hi", exit_code=0), message_id=f"a{job_id}")
+    second = report(service, execution_id, body_of(job_id, stdout="", exit_code=1), message_id=f"b{job_id}")
 
     assert first.json() == {"execution_id": execution_id, "counted": True}
     assert second.json() == {"execution_id": execution_id, "counted": False}
@@ -68,7 +73,9 @@ def test_what_is_no_report_is_refused_and_may_be_sent_again(service, execution):
 
     assert_problem(report(service, execution_id, b"<html>", message_id=f"c{job_id}"), 422)
 
-    assert report(service, execution_id, b'{"stdout": ""}', message_id=f"c{job_id}").json()["counted"]
+    assert report(service, execution_id, body_of(job_id, stdout=""), message_id=f"c{job_id}").json()[
+        "counted"
+    ]
 
 
 def test_a_report_over_its_limit_is_too_large(service, execution):

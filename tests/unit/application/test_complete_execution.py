@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from application.errors import NotFound
@@ -55,6 +57,10 @@ def test_an_unknown_execution_is_not_found(world):
         world.complete_execution(ExecutionId(world.ids.new()), SUCCESS)
 
 
+def report_of(job, **fields) -> bytes:
+    return json.dumps({"job_id": str(job.job_id), **fields}).encode()
+
+
 @pytest.fixture
 def entrusted(world):
     """An execution that the engine has taken over, and its job."""
@@ -67,8 +73,12 @@ def entrusted(world):
 def test_a_report_delivered_twice_is_acted_on_once(world, entrusted):
     receipt = Receipt("runner", "message-1")
 
-    assert world.report_completion(entrusted.execution.id, b'{"stdout": "hi", "exit_code": 0}', receipt)
-    assert not world.report_completion(entrusted.execution.id, b'{"stdout": "", "exit_code": 1}', receipt)
+    assert world.report_completion(
+        entrusted.execution.id, report_of(entrusted, stdout="hi", exit_code=0), receipt
+    )
+    assert not world.report_completion(
+        entrusted.execution.id, report_of(entrusted, stdout="", exit_code=1), receipt
+    )
 
     ended = world.job(entrusted.job_id)
     assert ended.status is JobStatus.SUCCESS
@@ -77,28 +87,38 @@ def test_a_report_delivered_twice_is_acted_on_once(world, entrusted):
 
 
 def test_an_error_that_the_engine_reports_ends_the_job(world, entrusted):
-    world.report_completion(entrusted.execution.id, b'{"error": "no room"}', Receipt("runner", "1"))
+    world.report_completion(
+        entrusted.execution.id, report_of(entrusted, error="no room"), Receipt("runner", "1")
+    )
 
     ended = world.job(entrusted.job_id)
     assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
     assert "no room" in ended.execution.result.error_message
 
 
-@pytest.mark.parametrize("report", [b"", b"[]", b"{}", b'{"stdout": "", "code_key": "other/job.py"}'])
+@pytest.mark.parametrize(
+    "report", [b"", b"[]", b"{}", b'{"stdout": ""}', b'{"stdout": "", "code_key": "other/job.py"}']
+)
 def test_what_is_no_report_of_this_job_changes_nothing(world, entrusted, report):
     with pytest.raises(InvalidValue):
         world.report_completion(entrusted.execution.id, report, Receipt("runner", "1"))
 
     assert world.job(entrusted.job_id).status is JobStatus.RUNNING
-    assert world.report_completion(entrusted.execution.id, b'{"stdout": ""}', Receipt("runner", "1"))
+    assert world.report_completion(
+        entrusted.execution.id, report_of(entrusted, stdout=""), Receipt("runner", "1")
+    )
 
 
 def test_a_late_report_leaves_the_log_as_it_is(world, entrusted):
-    world.report_completion(entrusted.execution.id, b'{"stdout": "good"}', Receipt("runner", "1"))
+    world.report_completion(
+        entrusted.execution.id, report_of(entrusted, stdout="good"), Receipt("runner", "1")
+    )
     log_key = world.get_job_status(entrusted.job_id).log_key.value
     log = world.read_log(log_key)
 
-    world.report_completion(entrusted.execution.id, b'{"stdout": "evil"}', Receipt("runner", "2"))
+    world.report_completion(
+        entrusted.execution.id, report_of(entrusted, stdout="evil"), Receipt("runner", "2")
+    )
 
     assert world.read_log(log_key) == log
 
@@ -108,5 +128,7 @@ def test_an_engine_may_count_its_messages_for_each_execution(world, entrusted):
     world.run_execution()
     other_execution = world.job(other.job_id).execution.id
 
-    assert world.report_completion(entrusted.execution.id, b'{"stdout": ""}', Receipt("runner", "1"))
-    assert world.report_completion(other_execution, b'{"stdout": ""}', Receipt("runner", "1"))
+    assert world.report_completion(
+        entrusted.execution.id, report_of(entrusted, stdout=""), Receipt("runner", "1")
+    )
+    assert world.report_completion(other_execution, report_of(other, stdout=""), Receipt("runner", "1"))
