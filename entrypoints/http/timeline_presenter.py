@@ -133,9 +133,9 @@ def _cancellation(details: JobDetails, entries: Sequence[Entry]) -> Cancellation
     ever_claimed = any(execution.claimed_at is not None for execution in details.executions)
     stopped = next((entry.detail for entry in entries if entry.step is Step.STOPPED), None)
     if not ever_claimed:
-        stopped = "No worker had taken it up, so the program never ran"
+        stopped = "No worker had taken it up, so the program never ran."
     return CancellationResponse(
         at=job.completed_at,
         stopped=stopped is not None,
-        proof=stopped or "Its worker was told to stop the program, and has not answered yet",
+        proof=stopped or "Its worker was told to stop the program, and has not answered yet.",
     )

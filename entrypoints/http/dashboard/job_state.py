@@ -62,7 +62,7 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         "result": result,
         "explanation": explain(details.job.status, details.job.reason),
         "stages": _stages(details.job, last),
-        "meters": [] if result is None else _meters(result, details.job.spec.limits),
+        "meters": _meters(result, details.job.spec.limits),
         "awaits": None if timeline.waiting is None else _awaits(timeline.waiting),
     }
 
@@ -100,20 +100,20 @@ def _stage_state(job: Job, place: int, reached: int, at: datetime | None) -> str
     return "done" if job.status is JobStatus.SUCCESS else "failed"
 
 
-def _meters(result: ExecutionResult, limits: Limits) -> Sequence[Meter]:
-    used = result.resource or ResourceUsage()
-    written = result.stdout.total_bytes + result.stderr.total_bytes
+def _meters(result: ExecutionResult | None, limits: Limits) -> Sequence[Meter]:
+    used = (result and result.resource) or ResourceUsage()
+    written = None if result is None else (result.stdout.total_bytes + result.stderr.total_bytes) / _MIB
     figures = (
         ("Wall time", "timeout_ms", used.execution_time_ms, limits.timeout_ms),
         ("CPU time", "cpu_time_ms", used.cpu_time_ms, limits.cpu_time_ms),
         ("Memory", "memory_mb", used.memory_mb, limits.memory_mb),
-        ("Output", "output_mb", written / _MIB, limits.output_mb),
+        ("Output", "output_mb", written, limits.output_mb),
     )
-    hit = result.limit.name if result.limit else None
+    hit = result.limit.name if result and result.limit else None
     return [
         Meter(
             name=label,
-            used=_say(name, value),
+            used=_say(name, value) if result else "",
             allowed=_say(name, allowed),
             percent=None if value is None else round(min(value / allowed * 100, 100), 1),
             was_hit=name == hit,

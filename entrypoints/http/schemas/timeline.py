@@ -62,7 +62,7 @@ class CancellationResponse(Struct, kw_only=True):
 
     at: datetime
     stopped: bool
-    proof: Annotated[str, Meta(examples=["The program was stopped by signal 9, and its worker says so"])]
+    proof: Annotated[str, Meta(examples=["The job was cancelled; its last process was gone 3 ms later."])]
 
 
 class EngineName(Struct, kw_only=True):
