@@ -68,6 +68,15 @@ class SqlUnitOfWork(UnitOfWork):
             self._relay.offer(messages)
         return result
 
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run work that only reads."""
+
+        def ask() -> T:
+            with self._readers.begin() as connection:
+                return work(SqlTransaction(connection))
+
+        return self._attempts(ask)
+
     def check(self) -> None:
         """Find out whether the database answers."""
 

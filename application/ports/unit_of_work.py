@@ -54,6 +54,14 @@ class UnitOfWork(ABC):
         """
 
     @abstractmethod
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run work that only reads, in a transaction that waits for no writer.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach.
+        """
+
+    @abstractmethod
     def check(self) -> None:
         """Find out cheaply whether the database answers.
 

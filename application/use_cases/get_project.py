@@ -18,7 +18,7 @@ class GetProject:
             NotFound: There is no such project.
         """
         reference = parse_project_reference(name_or_id)
-        project = self._unit_of_work.run(lambda transaction: transaction.projects.get(reference))
+        project = self._unit_of_work.read(lambda transaction: transaction.projects.get(reference))
         if project is None or project.status is ProjectStatus.DELETED:
             raise NotFound("project", reference)
         return project

@@ -60,5 +60,5 @@ class ListJobs:
 
     def _project_id(self, text: str) -> ProjectId | None:
         reference = parse_project_reference(text)
-        project = self._unit_of_work.run(lambda transaction: transaction.projects.get(reference))
+        project = self._unit_of_work.read(lambda transaction: transaction.projects.get(reference))
         return None if project is None or project.status is ProjectStatus.DELETED else project.id

@@ -12,4 +12,4 @@ class ListProjects:
 
     def __call__(self) -> Sequence[Project]:
         """Return the projects."""
-        return self._unit_of_work.run(lambda transaction: transaction.projects.all())
+        return self._unit_of_work.read(lambda transaction: transaction.projects.all())

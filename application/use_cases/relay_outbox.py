@@ -68,7 +68,7 @@ class RelayOutbox:
         """
         self.forget()
         total = 0
-        while messages := self._unit_of_work.run(
+        while messages := self._unit_of_work.read(
             lambda transaction: transaction.outbox.left_behind(self._left_behind_after_s, self._batch)
         ):
             self(messages)

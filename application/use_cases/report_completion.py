@@ -33,7 +33,7 @@ class ReportCompletion:
             InvalidValue: The report cannot be read, or is that of another job.
             NotFound: There is no such execution.
         """
-        job = self._unit_of_work.run(lambda transaction: self._awaiting(transaction, execution_id))
+        job = self._unit_of_work.read(lambda transaction: self._awaiting(transaction, execution_id))
         if job is None:
             return False
         with self._reader.read(report, job) as read:

@@ -53,7 +53,7 @@ class RescueExecutions:
 
     def __call__(self) -> int:
         """Sweep once; return how many executions were rescued or announced again."""
-        lost = self._unit_of_work.run(lambda transaction: transaction.executions.lost(self._lost_batch))
+        lost = self._unit_of_work.read(lambda transaction: transaction.executions.lost(self._lost_batch))
         for execution in lost:
             self._rescue(execution)
         return len(lost) + self._announce_waiting()
@@ -92,7 +92,7 @@ class RescueExecutions:
         room = self._max_hints - self._publisher.backlog(ExecutionRequested.__name__)
         if room <= 0:
             return 0
-        waiting = self._unit_of_work.run(
+        waiting = self._unit_of_work.read(
             lambda transaction: transaction.executions.waiting(self._announce_after_s, room)
         )
         now = self._clock.now()

@@ -21,5 +21,5 @@ class StopExecution:
             self._engine.cancel(execution_id, job_id)
 
     def _is_entrusted(self, execution_id: ExecutionId) -> bool:
-        execution = self._unit_of_work.run(lambda transaction: transaction.executions.get(execution_id))
+        execution = self._unit_of_work.read(lambda transaction: transaction.executions.get(execution_id))
         return execution is not None and execution.is_entrusted

@@ -36,7 +36,7 @@ class SummarizeProjects:
 
     def __call__(self, first: int, limit: int) -> SummaryPage:
         """Return the summaries of the projects from the `first` on, counted from zero."""
-        projects = self._unit_of_work.run(lambda transaction: transaction.projects.all())
+        projects = self._unit_of_work.read(lambda transaction: transaction.projects.all())
         newest = list(reversed(projects))
         times = _hours_until(self._clock.now())
         return SummaryPage(

@@ -135,7 +135,7 @@ class UploadCode:
         name = reference
         if not isinstance(name, ProjectName):
             project_id = name
-            name = self._unit_of_work.run(lambda transaction: self._existing(transaction, project_id)).name
+            name = self._unit_of_work.read(lambda transaction: self._existing(transaction, project_id)).name
         return ObjectKey(f"{name}/{job_id}{language.extension}")
 
     @staticmethod

@@ -56,6 +56,29 @@ def test_a_transaction_reads_what_it_wrote(store):
     assert store.run(work) == job
 
 
+def test_reading_waits_for_no_writer_and_sees_what_is_committed(store):
+    job = a_job(store)
+    other = replace(job, id=uuid4())
+    writing, read = threading.Event(), threading.Event()
+
+    def write(transaction):
+        transaction.jobs.add(other)
+        writing.set()
+        assert read.wait(10)
+
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(store.run, write)
+        assert writing.wait(10)
+        seen = [
+            store.unit_of_work.read(lambda t, job_id=job_id: t.jobs.get(job_id))
+            for job_id in (job.id, other.id)
+        ]
+        read.set()
+        written.result()
+
+    assert seen == [job, None]
+
+
 def test_the_relay_is_offered_what_was_added_and_only_after_the_commit(store):
     messages = [a_message(), a_message("JobStarted")]
 

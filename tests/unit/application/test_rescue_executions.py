@@ -127,15 +127,17 @@ def test_a_start_that_is_recorded_while_the_rescue_is_under_way_counts(world):
     job = world.start()
     execution = world.claim()
     world.clock.advance(31)
-    run = world.unit_of_work.run
+    read = world.unit_of_work.read
 
-    def run_late(work):
-        found = run(work)
-        world.unit_of_work.run = run
-        run(lambda transaction: transaction.executions.acknowledge(execution.id, "worker-1"))
+    def read_and_be_overtaken(work):
+        found = read(work)
+        world.unit_of_work.read = read
+        world.unit_of_work.run(
+            lambda transaction: transaction.executions.acknowledge(execution.id, "worker-1")
+        )
         return found
 
-    world.unit_of_work.run = run_late
+    world.unit_of_work.read = read_and_be_overtaken
     world.rescue_executions()
 
     assert world.job(job.job_id).reason is Reason.WORKER_LOST
