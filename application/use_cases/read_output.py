@@ -1,7 +1,6 @@
 import base64
 import json
 from dataclasses import dataclass
-from threading import BoundedSemaphore
 
 from application.errors import Conflict, NotFound
 from application.ports.job_queries import JobQueries
@@ -9,9 +8,6 @@ from application.ports.object_store import ObjectStore
 from application.ports.output_feed import Stream
 from domain.execution import ExecutionResult
 from domain.values import ExecutionId, JobId, ObjectKey
-
-# A log is a JSON document that is read whole; so many at once bound the memory that this takes.
-_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +25,12 @@ class ReadOutput:
         self._queries = queries
         self._log_store = log_store
         self._max_bytes = max_bytes
-        self._reading = BoundedSemaphore(_AT_ONCE)
 
     def __call__(self, job_id: JobId, stream: Stream) -> ArchivedOutput:
         """Return the output of the job's latest execution.
 
         Raises:
-            NotFound: There is no such job, it never ran, or its log is gone.
+            NotFound: There is no such job, it never ran, or its log is gone or no log of ours.
             Conflict: It has not ended.
             Unprocessable: The log is larger than what is read at once.
         """
@@ -50,18 +45,26 @@ class ReadOutput:
         return ArchivedOutput(execution.id, self._data(job_id, execution.result, stream))
 
     def _data(self, job_id: JobId, result: ExecutionResult, stream: Stream) -> bytes:
-        if result.log_key is not None:
-            return self._archived(job_id, result.log_key, stream)
+        archived = None if result.log_key is None else self._archived(job_id, result.log_key, stream)
+        if archived is not None:
+            return archived
         output = result.stdout if stream is Stream.STDOUT else result.stderr
         if output.truncated:
             raise NotFound("log of job", job_id)
         return output.text.encode()
 
-    def _archived(self, job_id: JobId, log_key: ObjectKey, stream: Stream) -> bytes:
-        with self._reading:
-            try:
-                log = json.loads(self._log_store.get(log_key, self._max_bytes))
-            except NotFound:
-                raise NotFound("log of job", job_id) from None
-            exact = log.get(f"{stream}_base64")
-            return base64.b64decode(exact) if exact is not None else log[stream].encode()
+    def _archived(self, job_id: JobId, log_key: ObjectKey, stream: Stream) -> bytes | None:
+        try:
+            return _stream_in(self._log_store.get(log_key, self._max_bytes), stream)
+        except NotFound:
+            raise NotFound("log of job", job_id) from None
+
+
+def _stream_in(document: bytes, stream: Stream) -> bytes | None:
+    """Return what a log has of a stream; None where a runner wrote the log, and in a form of its own."""
+    try:
+        log = json.loads(document)
+        exact = log.get(f"{stream}_base64")
+        return base64.b64decode(exact, validate=True) if exact is not None else log[stream].encode()
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
