@@ -28,6 +28,10 @@ _CONFIG = SettingsConfigDict(
 # Limits whose default has a name of the existing deployment's.
 _KEPT_NAMES = {"timeout_ms": "EXECUTION_ENGINE_TIMEOUT"}
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to be told apart, not bound to
+_OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+# The log of all that a program may write by default: of each byte, JSON makes up to six and base64 four thirds.
+# What is left is for the figures.
+_LOG_BYTES = 8 * STANDARD_BOUNDS["output_mb"].default << 20
 _DEVELOPMENT_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 
@@ -96,6 +100,8 @@ class Settings(BaseSettings):
     http_threads: int = Field(32, ge=1, le=512)
     max_body_bytes: int = Field(4 << 20, ge=1_024)
     max_wait_s: float = Field(60, ge=0)
+    max_streams: int = Field(1_000, ge=1)
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
 
     # What may be submitted
     max_code_bytes: int = Field(1 << 20, ge=1)
@@ -104,7 +110,7 @@ class Settings(BaseSettings):
     max_arguments_bytes: int = Field(64 << 10, ge=0, le=128 << 10)
     max_tags: int = Field(16, ge=0)
     max_text_chars: int = Field(2_000, ge=0)
-    max_log_read_bytes: int = Field(64 << 20, ge=1)
+    max_log_read_bytes: int = Field(_LOG_BYTES, ge=1)
 
     # Storage on this machine
     data_dir: Path = Field(default_factory=_data_home)
@@ -149,7 +155,7 @@ class Settings(BaseSettings):
     engine_languages: Annotated[tuple[str, ...], NoDecode] = ("python", "node", "java")
     inline_output_bytes: int = Field(64 << 10, ge=1_024)
 
-    @field_validator("cors_origins", "engine_languages", "webhook_secrets", mode="before")
+    @field_validator("allowed_hosts", "cors_origins", "engine_languages", "webhook_secrets", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -175,6 +181,19 @@ class Settings(BaseSettings):
         """A host that clients on this machine reach, where the service listens on all addresses."""
         host = _LOOPBACK.get(self.host, self.host)
         return f"[{host}]" if ":" in host else host
+
+    @property
+    def served_hosts(self) -> frozenset[str] | None:
+        """The hosts that requests may be for, in lower case; None for any.
+
+        With `SERVICE_SERVER_ALLOWED_HOSTS` unset, a service that listens on all addresses takes any unless it
+        is in development: it stands behind a load balancer, which knows the names.
+        """
+        is_behind_balancer = self.host in _LOOPBACK and self.environment != "development"
+        if "*" in self.allowed_hosts or (is_behind_balancer and not self.allowed_hosts):
+            return None
+        own = {self._reachable_host, *([self.public_url.host or ""] if self.public_url else [])}
+        return _OWN_NAMES | {host.lower() for host in (*own, *self.allowed_hosts)}
 
     @property
     def submission_limits(self) -> SubmissionLimits:

@@ -33,7 +33,7 @@ class ServiceClient:
     def on_socket(cls, path: str) -> Self:
         """Build a client of a server that listens on a Unix domain socket."""
         transport = httpx.HTTPTransport(uds=path)
-        http = httpx.Client(base_url="http://service-server", transport=transport, timeout=_TIMEOUT)
+        http = httpx.Client(base_url="http://localhost", transport=transport, timeout=_TIMEOUT)
         return cls(http, "the embedded service")
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from litestar.config.cors import CORSConfig
 
 from entrypoints.container import Container
 from entrypoints.http import request_id
+from entrypoints.http.admission import Admission
 from entrypoints.http.api_page import files_router, openapi_config
 from entrypoints.http.controllers.completions import CompletionsController
 from entrypoints.http.controllers.health import HealthController
@@ -24,6 +25,7 @@ from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.lifespan import lifespan
 from entrypoints.http.live.job_signals import JobSignals
 from entrypoints.http.parameters import check_url
+from entrypoints.http.webhook_signature import WebhookVerifier
 from entrypoints.settings import Settings
 from entrypoints.worker.runtime import Background
 
@@ -46,8 +48,11 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
         runtime: What runs behind the API and is to start and stop with it.
     """
     settings = container.settings()
-    signals = JobSignals(container.event_feed, lambda job_ids: container.job_queries().versions(job_ids))
+    signals = JobSignals(
+        container.event_feed, lambda job_ids: container.job_queries().versions(job_ids), settings.max_streams
+    )
     pages = Pages(secure=settings.base_url.startswith("https:"), environment_name=settings.environment)
+    verifier = WebhookVerifier(settings.webhook_secrets)
     cors = _cors(settings)
     app = Litestar(
         [
@@ -65,7 +70,7 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
         before_request=check_url,
         cors_config=cors,
         debug=False,  # whatever the setting: a page with a stack trace is for nobody who calls
-        dependencies=dependencies(container, signals, pages),
+        dependencies=dependencies(container, signals, pages, verifier),
         exception_handlers={Exception: to_problem},
         lifespan=[lifespan(settings.http_threads, signals, runtime)],
         logging_config=None,
@@ -74,9 +79,10 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
         request_max_body_size=settings.max_body_bytes,
     )
     resolve_in_turn(app)
-    app.asgi_handler = Edge(app.asgi_handler, cors)
+    app.asgi_handler = Edge(app.asgi_handler, cors, Admission(settings.served_hosts, cors))
     app.state.signals = signals
     app.state.pages = pages
+    app.state.webhook_verifier = verifier
     return app
 
 

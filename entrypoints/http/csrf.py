@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from litestar.datastructures import Cookie
 
-from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.json_request import AnyRequest, UnreadableBody
 
 FIELD = "csrf"
 _COOKIE = "service_server_csrf"
@@ -43,8 +43,12 @@ async def read_form(request: AnyRequest) -> Mapping[str, str]:
 
     Raises:
         ForgedRequest: It comes from elsewhere.
+        UnreadableBody: It is written in no encoding that there is.
     """
-    form = await request.form()
+    try:
+        form = await request.form()
+    except (LookupError, UnicodeDecodeError) as error:
+        raise UnreadableBody("the form is not in the encoding that it names") from error
     fields = {name: value for name, value in form.items() if isinstance(value, str)}
     token = request.cookies.get(_COOKIE, "")
     is_own = request.headers.get("sec-fetch-site", "none") in _OWN_SITES

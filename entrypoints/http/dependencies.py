@@ -12,6 +12,7 @@ from entrypoints.http.live.event_stream import EventStreams
 from entrypoints.http.live.job_signals import JobSignals
 from entrypoints.http.live.job_waiter import JobWaiter
 from entrypoints.http.live.output_stream import OutputStreams
+from entrypoints.http.live.places import LogPlaces
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.webhook_signature import WebhookVerifier
 
@@ -66,13 +67,14 @@ def resolve_in_turn(app: Litestar) -> None:
                 model.dependency_batches = [{one} for batch in model.dependency_batches for one in batch]
 
 
-def dependencies(container: Container, signals: JobSignals, pages: Pages) -> Mapping[str, Provide]:
+def dependencies(
+    container: Container, signals: JobSignals, pages: Pages, verifier: WebhookVerifier
+) -> Mapping[str, Provide]:
     """Return what handlers may ask for, by name."""
     settings = container.settings()
 
-    verifier = WebhookVerifier(settings.webhook_secrets)
-
-    archive = Archive(container.read_output)
+    log_places = LogPlaces()
+    archive = Archive(container.read_output, log_places)
 
     def waiter() -> JobWaiter:
         return JobWaiter(signals, container.get_job_status(), container.get_job(), settings.max_wait_s)
@@ -90,5 +92,6 @@ def dependencies(container: Container, signals: JobSignals, pages: Pages) -> Map
         "streams": provide(streams),
         "pages": provide(lambda: pages),
         "event_streams": provide(event_streams),
+        "log_places": provide(lambda: log_places),
         "webhook_verifier": provide(lambda: verifier),
     }

@@ -10,6 +10,10 @@ from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from entrypoints.http import request_id
+from entrypoints.http.admission import Admission, header
+from entrypoints.http.bare_problem import encode_problem
+from entrypoints.http.errors import KINDS
+from entrypoints.http.schemas.problem import PROBLEM_JSON
 
 logger = logging.getLogger("service_server.http.access")
 
@@ -30,23 +34,29 @@ _HEADERS = (
 class Edge:
     """Gives each request its id, each answer its safe headers, and both a line in the access log.
 
+    Requests that are not to be let in go no further.
+
     The line has the path and no query, for that may hold what a program is to read.
     """
 
-    def __init__(self, app: ASGIApp, cors: CORSConfig) -> None:
+    def __init__(self, app: ASGIApp, cors: CORSConfig, admission: Admission) -> None:
         self._app = app
         self._cors = cors
+        self._admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and its answer back."""
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        offered = _header(scope, _REQUEST_ID)
+        offered = header(scope, _REQUEST_ID)
         token = request_id.request_id.set(request_id.choose_request_id(offered))
         answer = _Answer(send)
-        self._forget_foreign_origin(scope)
         try:
+            if (refusal := self._admission.refusal(scope)) is not None:
+                await answer.refuse(scope, refusal)
+                return
+            self._forget_foreign_origin(scope)
             await self._app(_as_get(scope), receive, answer.send)
         finally:
             answer.log(scope)
@@ -54,7 +64,7 @@ class Edge:
 
     def _forget_foreign_origin(self, scope: HTTPScope) -> None:
         """Answer an origin that is not allowed as if it had not said so: without leave for its scripts."""
-        origin = _header(scope, b"origin")
+        origin = header(scope, b"origin")
         if origin is not None and not self._cors.is_origin_allowed(origin):
             scope["headers"] = [header for header in scope["headers"] if header[0] != b"origin"]
 
@@ -66,11 +76,6 @@ def _as_get(scope: HTTPScope) -> HTTPScope:
     answered = scope.copy()
     answered["method"] = HttpMethod.GET.value
     return answered
-
-
-def _header(scope: HTTPScope, wanted: bytes) -> str | None:
-    """Return a header of a request, read here and not by the framework, which would remember them all."""
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
 
 
 class _Answer:
@@ -86,6 +91,13 @@ class _Answer:
             self._status = message["status"]
             message["headers"] = [*message["headers"], *_added(message["headers"])]
         await self._send(message)
+
+    async def refuse(self, scope: HTTPScope, refusal: Exception) -> None:
+        kind = KINDS[type(refusal)]
+        body = encode_problem(kind, str(refusal), quote(scope["path"]))
+        headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", str(len(body)).encode())]
+        await self.send({"type": "http.response.start", "status": kind.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     def log(self, scope: HTTPScope) -> None:
         client = scope["client"]

@@ -15,8 +15,10 @@ from msgspec import UNSET
 from application.errors import Conflict, DependencyUnavailable, NotFound, Unprocessable
 from domain.errors import InvalidValue, TooLarge, TransitionRefused
 from entrypoints.http import faults
+from entrypoints.http.admission import CrossSiteRequest, HostRefused
 from entrypoints.http.csrf import ForgedRequest
 from entrypoints.http.json_request import AnyRequest, UnreadableBody
+from entrypoints.http.live.places import NoPlace
 from entrypoints.http.ranges import RangeNotSatisfiable
 from entrypoints.http.request_id import request_id
 from entrypoints.http.schemas.problem import PROBLEM_JSON, Fault, Problem
@@ -46,6 +48,7 @@ _TOO_LARGE = Kind(413, "too-large", "The input is too large")
 _INTERNAL = Kind(500, "internal", "The service failed")
 _NO_ROUTE = Kind(404, "no-such-resource", "There is no such resource")
 MALFORMED = Kind(400, "bad-request", "The request is malformed")
+BUSY = Kind(503, "busy", "The service has all that it can do at once")
 
 # The first that an error is an instance of counts, its own class before its bases.
 KINDS: Mapping[type[Exception], Kind] = {
@@ -61,9 +64,12 @@ KINDS: Mapping[type[Exception], Kind] = {
     Conflict: Kind(409, "conflict", "The state forbids this"),
     TransitionRefused: Kind(409, "transition-refused", "The state forbids this"),
     ForgedRequest: Kind(403, "forged-request", "The form is not from here"),
+    CrossSiteRequest: Kind(403, "cross-site-request", "The request comes from another site"),
+    HostRefused: Kind(421, "misdirected-request", "The request is for another host"),
     RangeNotSatisfiable: Kind(416, "range-not-satisfiable", "The range is not in the content"),
     SignatureRefused: Kind(401, "signature-refused", "The message is not signed as it must be"),
     DependencyUnavailable: Kind(503, "unavailable", "A part of the service is unavailable"),
+    NoPlace: BUSY,
     Exception: _INTERNAL,
 }
 KINDS_BY_STATUS = {kind.status: kind for kind in reversed([*KINDS.values()])}

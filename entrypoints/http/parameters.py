@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
-from litestar.params import HeaderParameter, PathParameter, QueryParameter
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter, PathParameter, QueryParameter, SkipValidation
 
 from application.commands import ListJobsQuery
 from application.use_cases.list_jobs import DEFAULT_LIMIT, MAX_LIMIT
@@ -16,6 +17,7 @@ from domain.job_lifecycle import JobStatus
 from domain.language import parse_language
 from entrypoints.http.cursor import read_cursor, write_cursor
 from entrypoints.http.json_request import AnyRequest
+from entrypoints.settings import Settings
 
 JobIdInPath: TypeAlias = Annotated[str, PathParameter(name="jobId", description="A job's id, a UUID.")]
 ProjectInPath: TypeAlias = Annotated[str, PathParameter(description="A project's name, or its id.")]
@@ -66,6 +68,9 @@ _CursorText: TypeAlias = Annotated[
 ]
 
 
+_MAX_STATUSES = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What a caller wants to see of a list of jobs, before it is known to be valid."""
@@ -77,6 +82,7 @@ class Listing:
     created_after: str | None
     created_before: str | None
     cursor: str | None
+    max_tags: int
 
     def query(self, project: str | None = None) -> ListJobsQuery:
         """Say it in the application's words.
@@ -84,6 +90,8 @@ class Listing:
         Raises:
             InvalidValue: Something in it cannot be read.
         """
+        _check_number("status", self.statuses, _MAX_STATUSES)
+        _check_number("tag", self.tags, self.max_tags)
         return ListJobsQuery(
             limit=self.limit,
             project=project,
@@ -97,6 +105,7 @@ class Listing:
 
 
 def listing(
+    settings: NamedDependency[SkipValidation[Settings]],
     limit: _Limit = DEFAULT_LIMIT,
     status: _Statuses = (),
     language: _Language = None,
@@ -106,7 +115,9 @@ def listing(
     cursor: _CursorText = None,
 ) -> Listing:
     """Gather the parameters that every list of jobs has."""
-    return Listing(limit, status, language, tag, created_after, created_before, cursor)
+    return Listing(
+        limit, status, language, tag, created_after, created_before, cursor, max_tags=settings.max_tags
+    )
 
 
 def next_page(request: AnyRequest, cursor: Cursor | None) -> dict[str, str]:
@@ -143,6 +154,11 @@ def only_one(name: str, in_query: str | None, in_body: str | None) -> str | None
     if in_query is not None and in_body is not None:
         raise InvalidValue(name, "give it in the query or in the body, not in both")
     return in_body if in_query is None else in_query
+
+
+def _check_number(name: str, values: Sequence[str], maximum: int) -> None:
+    if len(values) > maximum:
+        raise InvalidValue(name, f"may be given at most {maximum} times")
 
 
 def _status(text: str) -> JobStatus:

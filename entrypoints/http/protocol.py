@@ -1,39 +1,176 @@
+import asyncio
 import logging
+from http import HTTPStatus
+from typing import Any
 
-import msgspec
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from entrypoints.http.errors import MALFORMED
+from entrypoints.http.bare_problem import encode_problem
+from entrypoints.http.errors import BUSY, MALFORMED, Kind
 from entrypoints.http.request_id import HEADER, choose_request_id, request_id
-from entrypoints.http.schemas.problem import PROBLEM_JSON, Problem
+from entrypoints.http.schemas.problem import PROBLEM_JSON
 
 logger = logging.getLogger("service_server.http.access")
 
+_MAX_HEAD_BYTES = 64 << 10
+_MAX_HEADERS = 128
+# A head has to be there after this time, and of a body so much each time: who is slower only holds a place.
+_PERIOD_S = 15.0
+_BYTES_PER_PERIOD = 1 << 10
+_HEAD_TOO_LARGE = Kind(431, "head-too-large", "The request's head is too large")
+_TOO_SLOW = Kind(408, "too-slow", "The request did not come in time")
+_HEAD_DETAIL = f"The URL and the headers have at most {_MAX_HEAD_BYTES} bytes, in {_MAX_HEADERS} headers."
 
-class ProblemProtocol(HttpToolsProtocol):
-    """HTTP/1.1, whose refusal of what is not HTTP has the form that every error has."""
+
+class _HeadTooLarge(Exception):
+    """Raised into the parser, which ends there."""
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 whose requests are bounded in size and time, and whose refusals have the form of every error.
+
+    What has come of a head, of a chunk's size or of a trailer is kept until that is whole, so it is bounded
+    here, where the bytes arrive: so many may come in a row without being part of a body.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as the base class has it
+        super().__init__(*args, **options)
+        # The base class would keep the connections that are too many, and answer each of their requests.
+        self._max_connections, self.limit_concurrency = self.limit_concurrency, None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._is_receiving = False
+        self._is_in_head = True
+        self._is_head_too_large = False
+        self._head_bytes = 0
+        self._unread_bytes = 0
+        self._body_bytes = 0
+
+    def connection_made(
+        self,
+        transport: asyncio.Transport,  # type: ignore[override]  # as the base class has it
+    ) -> None:
+        """Take a connection, or refuse it where there are too many."""
+        super().connection_made(transport)
+        if self._max_connections is not None and len(self.connections) > self._max_connections:
+            self._refuse(BUSY, "There are as many connections as there may be.")
+            return
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._set_deadline(wanted=False)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come, and bound what is to come."""
+        self._is_receiving = True
+        self._unread_bytes += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._unread_bytes > _MAX_HEAD_BYTES:
+            self._refuse(_HEAD_TOO_LARGE, _HEAD_DETAIL)
+            return
+        self._set_deadline(wanted=self._is_receiving)
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._head_bytes = self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the URL."""
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or a trailer."""
+        self._count_head(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Answer the request, whose body is still to come."""
+        self._is_in_head = False
+        self._set_deadline(wanted=False)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._unread_bytes = 0
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._is_in_head = True
+        self._is_receiving = False
+        self._unread_bytes = 0
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be read as a request, and hang up."""
+        if self._is_head_too_large:
+            self._refuse(_HEAD_TOO_LARGE, _HEAD_DETAIL)
+        else:
+            self._refuse(MALFORMED, f"{msg} In a URL, all but ASCII is percent-encoded.")
+
+    def _count_head(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > _MAX_HEAD_BYTES or len(self.headers) >= _MAX_HEADERS:
+            self._is_head_too_large = True
+            raise _HeadTooLarge
+
+    def _set_deadline(self, *, wanted: bool) -> None:
+        if wanted and self._deadline is None:
+            self._deadline = self.loop.call_later(_PERIOD_S, self._check_progress)
+        elif not wanted and self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _check_progress(self) -> None:
+        self._deadline = None
+        # Where the application does not read, or answers a request before this one, no sender is to blame.
+        is_held_up = self.flow.read_paused or (self._is_in_head and self._is_answering)
+        if not is_held_up and self._body_bytes < _BYTES_PER_PERIOD:
+            self._refuse(_TOO_SLOW, f"The rest of the request did not come within {_PERIOD_S:.0f} s.")
+            return
+        self._body_bytes = 0
+        self._set_deadline(wanted=True)
+
+    @property
+    def _is_answering(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    @property
+    def _may_answer(self) -> bool:
+        """Whether what is written now would be read as the answer to what is being received."""
+        if self._is_in_head:
+            return not self._is_answering
+        return not self.cycle.response_started
+
+    def _refuse(self, kind: Kind, detail: str) -> None:
+        """Say why, unless an answer is on its way already, and hang up."""
         chosen = choose_request_id(None)
         token = request_id.set(chosen)
-        logger.info("method=- path=- status=%d: %s", MALFORMED.status, msg)
+        logger.info("method=- path=- status=%d: %s", kind.status, detail)
+        if self._may_answer:
+            self._write(kind, encode_problem(kind, detail, "/"))
         request_id.reset(token)
-        problem = Problem(
-            type=MALFORMED.type,
-            title=MALFORMED.title,
-            status=MALFORMED.status,
-            detail=f"{msg} In a URL, all but ASCII is percent-encoded, and it has at most 64 KiB.",
-            instance="/",
-            request_id=chosen,
-        )
-        body = msgspec.json.encode(problem)
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
+
+    def _write(self, kind: Kind, body: bytes) -> None:
         head = (
-            f"HTTP/1.1 {MALFORMED.status} Bad Request\r\n"
+            f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}\r\n"
             f"Content-Type: {PROBLEM_JSON}\r\n"
             f"Content-Length: {len(body)}\r\n"
-            f"{HEADER}: {chosen}\r\n"
-            "Connection: close\r\n\r\n"
+            f"{HEADER}: {request_id.get()}\r\n"
+            + ("Retry-After: 5\r\n" if kind is BUSY else "")
+            + "Connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
-        self.transport.close()

@@ -1,16 +1,19 @@
+import resource
 import socket
 from typing import Any
 
 import uvicorn
 from litestar import Litestar
 
-from entrypoints.http.protocol import ProblemProtocol
+from entrypoints.http.protocol import GuardedProtocol
 
 # How long answers that are being sent may take to be sent when the server stops; streams end before.
 _GRACE_S = 5
 # Longer than load balancers keep a connection that carries nothing (Amazon's: 60 s, nginx: 60 s), or they
 # would send a request on one that is just being closed here.
 _KEEP_ALIVE_S = 75
+# Of the files that a process may have open, those that are left for all but connections.
+_OTHER_FILES = 256
 
 
 class HttpServer(uvicorn.Server):
@@ -21,7 +24,8 @@ class HttpServer(uvicorn.Server):
             uvicorn.Config(
                 app,
                 access_log=False,
-                http=ProblemProtocol,
+                http=GuardedProtocol,
+                limit_concurrency=_max_connections(),
                 log_config=None,
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_S,
@@ -36,3 +40,9 @@ class HttpServer(uvicorn.Server):
         """End what is open, and stop."""
         self._signals.close()
         await super().shutdown(sockets)
+
+
+def _max_connections() -> int:
+    """Return how many connections leave files to open for what they ask for."""
+    files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(files - _OTHER_FILES, files // 2)

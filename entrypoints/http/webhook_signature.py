@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 
 from pydantic import SecretStr
 
@@ -21,7 +23,22 @@ _VERSION = "v1"
 
 
 class SignatureRefused(Exception):
-    """The message is not one that an engine of ours has signed just now."""
+    """The message is not one that an engine of ours has signed just now.
+
+    Attributes:
+        headers: Name what is asked for instead (RFC 9110, 15.5.2).
+    """
+
+    headers = MappingProxyType({"WWW-Authenticate": "Webhook-Signature"})
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the headers of a message say of it, before it is known to be true."""
+
+    message_id: str
+    timestamp: str
+    signatures: Sequence[bytes]
 
 
 class WebhookVerifier:
@@ -39,11 +56,11 @@ class WebhookVerifier:
         self._keys = [_key(secret.get_secret_value()) for secret in secrets]
         self._now = now
 
-    def verify(self, headers: Mapping[str, str], body: bytes) -> str:
-        """Return the id of a message that is signed.
+    def read_claim(self, headers: Mapping[str, str]) -> Claim:
+        """Return what a message claims of itself.
 
         Raises:
-            SignatureRefused: A header is missing, the time is not now, or no signature is good.
+            SignatureRefused: A header is missing, or the time is not now.
         """
         if not self._keys:
             raise SignatureRefused("reports by HTTP are not taken here: no webhook secret is configured")
@@ -54,12 +71,22 @@ class WebhookVerifier:
             raise SignatureRefused(f"the header {TIMESTAMP} is missing or not a time in seconds")
         if abs(self._now() - int(timestamp)) > TOLERANCE_S:
             raise SignatureRefused(f"the message was signed more than {TOLERANCE_S} s before or after now")
-        content = f"{message_id}.{timestamp}.".encode() + body
+        if not signatures:
+            raise SignatureRefused(f"the header {SIGNATURE} is missing")
+        return Claim(message_id, timestamp, [signature.encode() for signature in signatures.split(" ")])
+
+    def verify(self, headers: Mapping[str, str], body: bytes) -> str:
+        """Return the id of a message that is signed.
+
+        Raises:
+            SignatureRefused: A header is missing, the time is not now, or no signature is good.
+        """
+        claim = self.read_claim(headers)
+        content = f"{claim.message_id}.{claim.timestamp}.".encode() + body
         expected = [_signature(key, content) for key in self._keys]
-        given = [signature.encode() for signature in signatures.split(" ")]
-        if not any(hmac.compare_digest(good, one) for good in expected for one in given):
+        if not any(hmac.compare_digest(good, one) for good in expected for one in claim.signatures):
             raise SignatureRefused(f"no signature in the header {SIGNATURE} is good")
-        return message_id
+        return claim.message_id
 
 
 def _key(secret: str) -> bytes:

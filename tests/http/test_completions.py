@@ -1,6 +1,7 @@
 """Reports of engines that answered 202, over HTTP."""
 
 import json
+import socket
 import time
 
 import pytest
@@ -82,3 +83,14 @@ def test_a_report_over_its_limit_is_too_large(service, execution):
     execution_id, _ = execution
 
     assert_problem(report(service, execution_id, b'{"stdout": "%s"}' % (b"x" * 10_000)), 413)
+
+
+def test_what_cannot_be_signed_is_refused_before_its_body_has_come(service, execution):
+    url = service.http.base_url
+    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+        head = f"POST /api/executions/{execution[0]}/completion HTTP/1.1\r\nHost: localhost\r\n"
+        connection.sendall(f"{head}Content-Length: 9999\r\n\r\n".encode())
+        answer = connection.recv(65_536).lower()
+
+    assert answer.startswith(b"http/1.1 401 ")
+    assert b"\r\nwww-authenticate: webhook-signature\r\n" in answer

@@ -1,13 +1,18 @@
+import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from uuid import UUID
 
 import pytest
 
+from adapters.in_process.event_feed import InProcessEventFeed
 from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus
-from tests.http.support import Service, serving
+from domain.values import JobId
+from entrypoints.http.live.job_signals import JobSignals
+from tests.http.support import UNKNOWN_ID, Service, serving
 
 DONE = ExecutionResult(status=JobStatus.SUCCESS, exit_code=0)
 
@@ -131,3 +136,21 @@ def test_a_server_that_stops_answers_those_who_wait(tmp_path):
         service.server.should_exit = True
 
         assert waiting.result(timeout=10).json()["status"] == "PENDING"
+
+
+def test_waiting_outlives_a_bug_in_looking_for_changes():
+    asked: list[object] = []
+
+    def fail(job_ids):
+        asked.append(job_ids)
+        raise RuntimeError("a bug")
+
+    async def look_twice() -> None:
+        signals = JobSignals(InProcessEventFeed, fail, 9)
+        with signals.listen(JobId(UUID(UNKNOWN_ID))):
+            await signals._recheck_once()
+            await signals._recheck_once()
+
+    asyncio.run(look_twice())
+
+    assert len(asked) == 2

@@ -39,7 +39,7 @@ class Streams:
         """Open every stream, each past the head of its answer."""
         for path in paths:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: streams\r\n\r\n".encode())
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
             assert b" 200 " in head.splitlines()[0], head
             self._readers.append(asyncio.create_task(self._read(reader, writer)))

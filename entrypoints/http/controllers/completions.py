@@ -1,7 +1,9 @@
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
 from litestar import Controller, post
+from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler
 from litestar.params import PathParameter, RawBody, SkipValidation
 
 from application.use_cases.complete_execution import Receipt
@@ -11,6 +13,14 @@ from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.operations import described
 from entrypoints.http.schemas.others import ReportResponse
 from entrypoints.http.webhook_signature import WebhookVerifier
+
+AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
+
+
+def _claims_to_be_signed(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
+    """Refuse what no body could make good before that is read: it may be large."""
+    verifier: WebhookVerifier = connection.app.state.webhook_verifier
+    verifier.read_claim(connection.headers)
 
 
 class CompletionsController(Controller):
@@ -22,6 +32,7 @@ class CompletionsController(Controller):
         "/executions/{execution_id:str}/completion",
         status_code=200,
         sync_to_thread=True,
+        guards=[_claims_to_be_signed],
         **described(
             "Report how an execution ended",
             "For engines that answered 202. The body is a runner's answer, signed after the Standard "

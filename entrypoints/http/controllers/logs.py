@@ -7,6 +7,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter, SkipValidation
 
 from application.use_cases.read_log import ReadLog
+from entrypoints.http.live.places import LogPlaces
 from entrypoints.http.operations import described
 
 _OPERATION = described(
@@ -25,15 +26,15 @@ class LogsController(Controller):
 
     @get(
         "/log",
-        sync_to_thread=True,
         media_type=MediaType.JSON,
         opt={"names": {"key": "log_key"}},
         **_OPERATION,
     )
-    def read(
+    async def read(
         self,
         log_key: Annotated[str, QueryParameter(description="The log_key of a job.")],
         read_log: NamedDependency[SkipValidation[ReadLog]],
+        log_places: NamedDependency[SkipValidation[LogPlaces]],
     ) -> bytes:
         """Read a log. It may be large, so it is encoded here, on a thread of its own."""
-        return msgspec.json.encode(read_log(log_key))
+        return await log_places.read(lambda: msgspec.json.encode(read_log(log_key)))

@@ -24,10 +24,20 @@ class EventStreams:
         self._signals = signals
         self._get_job = get_job
 
-    async def follow(
+    def follow(
         self, details: JobDetails, presenter: Presenter, last_event_id: str | None
     ) -> AsyncIterator[bytes]:
-        """Yield server-sent events about a job that stands as `details` say, or further by now."""
+        """Return server-sent events about a job that stands as `details` say, or further by now.
+
+        Raises:
+            NoPlace: As many streams are open as may be.
+        """
+        self._signals.check_place()
+        return self._follow(details, presenter, last_event_id)
+
+    async def _follow(
+        self, details: JobDetails, presenter: Presenter, last_event_id: str | None
+    ) -> AsyncIterator[bytes]:
         told = read_position(last_event_id)
         with self._signals.listen(details.job.id) as wakeup:
             while True:

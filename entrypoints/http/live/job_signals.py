@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ from application.messages import Message
 from application.ports.event_feed import EventFeed
 from application.views import JobVersion
 from domain.values import JobId
+from entrypoints.http.live.places import NoPlace
+
+logger = logging.getLogger("service_server.http")
 
 # Events are hints and may be lost: how often the database is asked what has changed, once for all who wait.
 _RECHECK_S = 1.0
@@ -45,11 +49,18 @@ class JobSignals:
     """Wakes those who wait for jobs when something happens to them, from one subscription for all.
 
     What the subscription misses, one query finds, however many wait.
+
+    Args:
+        max_listeners: How many may wait at once.
     """
 
-    def __init__(self, event_feed: Callable[[], EventFeed], read_versions: ReadVersions) -> None:
+    def __init__(
+        self, event_feed: Callable[[], EventFeed], read_versions: ReadVersions, max_listeners: int
+    ) -> None:
         self._event_feed = event_feed
         self._read_versions = read_versions
+        self._max_listeners = max_listeners
+        self._listeners = 0
         self._rechecking: asyncio.Task[None] | None = None
         self._wakeups: dict[str, list[Wakeup]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -75,15 +86,26 @@ class JobSignals:
         for job_id in tuple(self._wakeups):
             self._wake(job_id)
 
+    def check_place(self) -> None:
+        """Make sure that one more may wait. A stream does so before its answer begins.
+
+        Raises:
+            NoPlace: As many wait as may.
+        """
+        if self._listeners >= self._max_listeners:
+            raise NoPlace("as many callers wait for jobs as may at once")
+
     @contextmanager
     def listen(self, job_id: JobId, events: Collection[str] | None = None) -> Iterator[Wakeup]:
         """Be woken by what happens to a job, or by these events alone, for as long as the context lasts."""
         wakeup = Wakeup(events)
         listeners = self._wakeups.setdefault(str(job_id), [])
         listeners.append(wakeup)
+        self._listeners += 1
         try:
             yield wakeup
         finally:
+            self._listeners -= 1
             listeners.remove(wakeup)
             if not listeners:
                 del self._wakeups[str(job_id)]
@@ -105,8 +127,15 @@ class JobSignals:
         while True:
             await asyncio.sleep(_RECHECK_S)
             if self._wakeups:
-                with suppress(DependencyUnavailable):  # who waits hears of it when the database is back
-                    self._compare(await asyncio.to_thread(self._read_versions, self._listened()))
+                await self._recheck_once()
+
+    async def _recheck_once(self) -> None:
+        try:
+            self._compare(await asyncio.to_thread(self._read_versions, self._listened()))
+        except DependencyUnavailable as error:
+            logger.warning("who waits hears of it later: %s", error)
+        except Exception:  # everybody's waiting must outlive a bug in one round of it
+            logger.exception("looking for what has changed failed")
 
     def _listened(self) -> list[JobId]:
         return [JobId(UUID(job_id)) for job_id in self._wakeups]

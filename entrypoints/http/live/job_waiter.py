@@ -9,6 +9,7 @@ from application.views import JobStatusView, JobView
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId
 from entrypoints.http.live.job_signals import JobSignals
+from entrypoints.http.live.places import NoPlace
 from entrypoints.http.presenter import latest
 
 T = TypeVar("T")
@@ -37,13 +38,14 @@ class JobWaiter:
         Raises:
             NotFound: There is no such job.
             DependencyUnavailable: The database is out of reach.
+            NoPlace: As many wait as may.
         """
         return await self._read_until(job_id, seconds, self._get_job_status, lambda view: view.status)
 
     async def settled(self, started: JobView, seconds: float) -> JobView:
         """Return a job that was just started as it is when it has ended, or after so many seconds.
 
-        It was started, so with the database out of reach it is returned as it was then.
+        It was started, so with the database out of reach or no place to wait it is returned as it was then.
         """
         if seconds <= 0 or started.status is not JobStatus.RUNNING:
             return started
@@ -51,7 +53,7 @@ class JobWaiter:
             details = await self._read_until(
                 started.job_id, seconds, self._get_job, lambda details: details.job.status
             )
-        except DependencyUnavailable:
+        except (DependencyUnavailable, NoPlace):
             return started
         return latest(details)
 
@@ -62,6 +64,7 @@ class JobWaiter:
             return await asyncio.to_thread(read, job_id)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(seconds, self._max_wait_s)
+        self._signals.check_place()
         with self._signals.listen(job_id, _ENDS) as wakeup:
             while True:
                 seen = await asyncio.to_thread(read, job_id)

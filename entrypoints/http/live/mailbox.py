@@ -1,4 +1,5 @@
 from asyncio import AbstractEventLoop
+from collections import deque
 from contextlib import suppress
 from threading import Lock
 
@@ -6,6 +7,8 @@ from application.ports.output_feed import OutputChunk
 from entrypoints.http.live.job_signals import Wakeup
 
 _MAX_BYTES = 2 << 20
+# What is taken at once is encoded at once, which holds up everybody else.
+_TAKEN_BYTES = 64 << 10
 # What a chunk weighs in memory beside its data.
 _CHUNK_BYTES = 256
 
@@ -20,7 +23,7 @@ class Mailbox:
         self._loop = loop
         self._wakeup = wakeup
         self._lock = Lock()
-        self._chunks: list[OutputChunk] = []
+        self._chunks: deque[OutputChunk] = deque()
         self._bytes = 0
 
     def put(self, chunk: OutputChunk) -> None:
@@ -37,7 +40,18 @@ class Mailbox:
                 self._loop.call_soon_threadsafe(self._wakeup.woken.set)
 
     def take(self) -> list[OutputChunk]:
-        """Return what has come since the last time."""
+        """Return the next of what has come: nothing if that is all, and little at once."""
+        taken: list[OutputChunk] = []
+        size = 0
         with self._lock:
-            chunks, self._chunks, self._bytes = self._chunks, [], 0
-        return chunks
+            while self._chunks and size < _TAKEN_BYTES:
+                taken.append(self._chunks.popleft())
+                size += len(taken[-1].data) + _CHUNK_BYTES
+            self._bytes -= size
+        return taken
+
+    def clear(self) -> None:
+        """Forget what has come."""
+        with self._lock:
+            self._chunks.clear()
+            self._bytes = 0

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Self
 
 from application.errors import DependencyUnavailable
@@ -12,7 +12,7 @@ from entrypoints.http.live.archive import Archive
 from entrypoints.http.live.job_signals import JobSignals, Wakeup
 from entrypoints.http.live.mailbox import Mailbox
 from entrypoints.http.live.output_events import OutputTeller
-from entrypoints.http.live.server_sent_events import HEARTBEAT, HEARTBEAT_S, event
+from entrypoints.http.live.server_sent_events import HEARTBEAT, HEARTBEAT_S, event, in_turns
 from entrypoints.http.presenter import Presenter, status_of
 
 # Output and events may come by different ways: how long the last output may be later than the end.
@@ -33,18 +33,27 @@ class OutputStreams:
         self._output_feed = output_feed
         self._archive = archive
 
-    async def follow(
+    def follow(
         self, details: JobDetails, presenter: Presenter, last_event_id: str | None, offset: int | None = None
     ) -> AsyncIterator[bytes]:
-        """Yield server-sent events about a job that stands as `details` say, or further by now."""
-        teller = OutputTeller(last_event_id, offset)
+        """Return server-sent events about a job that stands as `details` say, or further by now.
+
+        Raises:
+            NoPlace: As many streams are open as may be.
+        """
+        self._signals.check_place()
+        return in_turns(self._follow(details, presenter, OutputTeller(last_event_id, offset)))
+
+    async def _follow(
+        self, details: JobDetails, presenter: Presenter, teller: OutputTeller
+    ) -> AsyncGenerator[bytes, None]:
         with self._signals.listen(details.job.id) as wakeup, _Followed(self._output_feed, wakeup) as followed:
             while True:
                 if wakeup.changed:
                     details = await self._read(details, wakeup)
                     if turned := await _turn_to_latest(details, teller, followed):
                         yield turned
-                if told := teller.tell(followed.mailbox.take()):
+                while told := teller.tell(followed.mailbox.take()):
                     yield told
                 if details.job.status.is_terminal:
                     break
@@ -52,8 +61,8 @@ class OutputStreams:
                     return
                 if not await wakeup.wait(HEARTBEAT_S):
                     yield HEARTBEAT
-            last = await _last_output(details, teller, followed, wakeup)
-            yield last
+            async for last in _last_output(details, teller, followed, wakeup):
+                yield last
             async for missed in self._missed(details, teller):
                 yield missed
             yield event("end", presenter.status(status_of(details)))
@@ -99,7 +108,7 @@ class _Followed:
     async def turn_to(self, execution_id: ExecutionId) -> None:
         """Follow this execution, and no other."""
         self.leave()
-        self.mailbox.take()
+        self.mailbox.clear()
         self._following = asyncio.create_task(
             asyncio.to_thread(self._output_feed.follow, execution_id, self.mailbox.put)
         )
@@ -129,18 +138,18 @@ async def _turn_to_latest(details: JobDetails, teller: OutputTeller, followed: _
 
 async def _last_output(
     details: JobDetails, teller: OutputTeller, followed: _Followed, wakeup: Wakeup
-) -> bytes:
+) -> AsyncIterator[bytes]:
     """Wait a moment for output that is on its way; the result fills in what did not come."""
     execution = _latest(details)
     if execution is None or execution.result is None:
-        return b""
+        return
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _LAST_OUTPUT_S
-    told = b""
     while followed.is_live and not teller.has_told(execution.result) and loop.time() < deadline:
         await wakeup.wait(deadline - loop.time())
-        told += teller.tell(followed.mailbox.take())
-    return told + teller.tell_rest(execution.result)
+        while told := teller.tell(followed.mailbox.take()):
+            yield told
+    yield teller.tell_rest(execution.result)
 
 
 def _latest(details: JobDetails) -> Execution | None:

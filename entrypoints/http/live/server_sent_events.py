@@ -1,5 +1,8 @@
 """Server-sent events (WHATWG HTML, 9.2)."""
 
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
 import msgspec
 
 MEDIA_TYPE = "text/event-stream"
@@ -8,9 +11,19 @@ STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 # Comments keep a connection alive through proxies that end those that are quiet.
 HEARTBEAT = b": alive\n\n"
 HEARTBEAT_S = 10.0
+# What is sent at once: the copying of it holds up everybody else.
+_TURN_BYTES = 64 << 10
 
 
 def event(name: str, data: object, event_id: str | None = None) -> bytes:
     """Write one event. Its data is JSON, which is one line whatever it holds."""
     id_line = "" if event_id is None else f"id: {event_id}\n"
     return b"%sevent: %s\ndata: %s\n\n" % (id_line.encode(), name.encode(), msgspec.json.encode(data))
+
+
+async def in_turns(events: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """Yield the same bytes in pieces that are small enough for many readers to be served side by side."""
+    async with aclosing(events):
+        async for told in events:
+            for begin in range(0, len(told), _TURN_BYTES):
+                yield told[begin : begin + _TURN_BYTES]

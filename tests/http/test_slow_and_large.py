@@ -1,0 +1,129 @@
+"""Callers who send too much or too slowly cost little, and are told why they are sent away."""
+
+import asyncio
+import socket
+import time
+
+import httpx
+import pytest
+
+from entrypoints.http import protocol
+from entrypoints.http.live import places
+from tests.http.support import Service, assert_problem, poll, serving
+from tests.support.processes import eventually
+from tests.support.streams import open_streams
+
+UPLOAD = b"POST /api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+
+
+def connect(service: Service) -> socket.socket:
+    url = service.http.base_url
+    return socket.create_connection((url.host, url.port), timeout=10)
+
+
+def answer(connection: socket.socket) -> httpx.Response:
+    """Read to the end of the connection, which has to come."""
+    head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
+    status, *headers = head.decode().split("\r\n")
+    pairs = [line.split(": ", 1) for line in headers]
+    return httpx.Response(int(status.split()[1]), headers=pairs, content=body)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /api/jobs?" + b"a=b&" * 16_384 + b" HTTP/1.1\r\n",
+        b"GET /api/jobs HTTP/1.1\r\nX: " + b"a" * 65_536 + b"\r\n",
+        b"GET /api/jobs HTTP/1.1\r\n" + b"X: a\r\n" * 200,
+        b"GET /api/jobs HTTP/1.1\r\n" + b"X: %s\r\n" % (b"a" * 999) * 70,
+    ],
+    ids=["a URL", "a header", "many headers", "much in all"],
+)
+def test_a_head_that_is_too_large_is_refused(service: Service, head: bytes):
+    with connect(service) as connection:
+        connection.sendall(head)
+
+        assert_problem(answer(connection), 431)
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"GET /api/jobs HTTP/1.1\r\nX: ",
+        UPLOAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: ",
+        UPLOAD + b"Transfer-Encoding: chunked\r\n\r\n1;",
+    ],
+    ids=["header", "trailer", "chunk"],
+)
+def test_an_endless_line_is_cut_short(service: Service, begin: bytes):
+    with connect(service) as connection:
+        connection.sendall(begin)
+
+        with pytest.raises(ConnectionError):
+            connection.sendall(b"a" * (100 << 20))
+
+
+def test_a_large_head_that_is_allowed_is_taken(service: Service):
+    assert service.http.get("/api/jobs", headers={"x-note": "a" * 60_000}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [b"GET /api/jobs HTT", UPLOAD + b"Content-Length: 9\r\n\r\n{", b"\r\n"],
+    ids=["head", "body", "nothing"],
+)
+def test_a_request_that_stands_still_is_ended(
+    service: Service, begin: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(protocol, "_PERIOD_S", 0.2)
+    with connect(service) as connection:
+        connection.sendall(begin)
+
+        assert_problem(answer(connection), 408)
+
+
+def test_a_wait_is_not_ended_by_what_comes_after_its_request(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(protocol, "_PERIOD_S", 0.1)
+    job_id = service.upload()["job_id"]
+    with connect(service) as connection:
+        path = f"/api/jobs/{job_id}/status?wait=0.5"
+        connection.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode())
+        connection.sendall(b"GET / HT")
+
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_connections_over_the_limit_are_told_to_come_back(tmp_path):
+    with serving(tmp_path) as service:
+        service.server.config.limit_concurrency = 1 + len(service.server.server_state.connections)
+        with connect(service), connect(service) as second:
+            response = answer(second)
+
+    assert_problem(response, 503)
+    assert response.headers["retry-after"]
+
+
+def test_streams_and_waits_over_the_limit_are_told_to_come_back(tmp_path):
+    with serving(tmp_path, max_streams=2) as service:
+        job_id = service.upload()["job_id"]
+        base = f"/api/jobs/{job_id}"
+        with open_streams(str(service.http.base_url), [f"{base}/output", f"{base}/events"]):
+            poll(lambda: service.server._signals._listeners == 2)
+            for path in (f"{base}/output", f"{base}/events", f"{base}/status?wait=9"):
+                response = service.http.get(path)
+                assert_problem(response, 503)
+                assert response.headers["retry-after"]
+            assert service.http.get(f"{base}/status").status_code == 200
+            started = service.http.post(f"/api/execute/{job_id}", params={"wait": 9})
+            assert started.status_code == 200
+        assert eventually(lambda: service.http.get(f"{base}/status?wait=1").status_code == 200)
+
+
+def test_only_so_many_logs_are_read_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(places, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(places, "_READ_AT_ONCE", 0)
+
+    with pytest.raises(places.NoPlace):
+        asyncio.run(places.LogPlaces().read(time.time))
