@@ -29,8 +29,8 @@ _CONFIG = SettingsConfigDict(
 _KEPT_NAMES = {"timeout_ms": "EXECUTION_ENGINE_TIMEOUT"}
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to be told apart, not bound to
 _OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-# The log of all that a program may write by default: of each byte, JSON makes up to six and base64 four thirds.
-# What is left is for the figures.
+# The log of all that a program may write by default: of each byte, JSON makes up to six and base64 four
+# thirds. What is left is for the figures.
 _LOG_BYTES = 8 * STANDARD_BOUNDS["output_mb"].default << 20
 _DEVELOPMENT_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
