@@ -3,14 +3,12 @@
 import base64
 import io
 import json
-from uuid import uuid4
 
 import pytest
 
 from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus
-from domain.values import ObjectKey
 from tests.http.support import UNKNOWN_ID, Service, assert_problem
 
 WRITTEN = b"\xff\x00" + "é".encode() * 100_000
@@ -122,44 +120,6 @@ def test_the_offsets_of_a_reader_from_the_start_are_those_of_the_archive(service
 
     assert sum("base64" in piece for piece in told) >= 1
     assert all(piece.get("exact", True) for piece in told)
-
-
-@pytest.mark.parametrize(
-    "log",
-    [
-        b"{}",
-        b'{"stdout": null}',
-        b'["stdout"]',
-        b"{'stdout': 'x'}",
-        b'{"stdout_base64": "a"}',
-        b'{"stdout": "\\ud800"}',
-        b'{"stdout": ' + b"[" * 100_000,
-        b"\xff",
-    ],
-    ids=range(8),
-)
-@pytest.mark.parametrize(("truncated", "status"), [(False, 200), (True, 404)])
-def test_a_log_that_a_runner_wrote_its_own_way_is_done_without(
-    service: Service,
-    log: bytes,
-    truncated: bool,  # noqa: FBT001 - a case of the table
-    status: int,
-):
-    key = ObjectKey(f"logs/runner-{uuid4()}.json")
-    service.container.log_store().put(key, io.BytesIO(log), "application/json")
-
-    def program(_request, observer) -> EngineReport:
-        observer.started()
-        stdout = Output("inline", 9 if truncated else 6, truncated=truncated)
-        return EngineReport(
-            ExecutionResult(status=JobStatus.SUCCESS, stdout=stdout, exit_code=0, log_key=key)
-        )
-
-    service.engine.program = program
-    response = service.http.get(PATH.format(service.run()["job_id"]))
-
-    assert response.status_code == status
-    assert truncated or response.text == "inline"
 
 
 def test_the_largest_log_that_is_written_by_default_is_read(service: Service):
