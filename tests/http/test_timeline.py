@@ -1,6 +1,7 @@
 """Why a job stands where it stands, and hearing of it while it happens."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Semaphore
@@ -132,9 +133,19 @@ def test_a_cancelled_program_is_stopped_and_its_worker_says_so(service: Service)
     assert "signal 9" in cancellation["proof"]
 
 
+def all_at_rest(service: Service) -> None:
+    """Wait until nothing of the tests before waits or runs: it would take a place."""
+    deadline = time.monotonic() + 20
+    while service.http.get("/api/engine").json()["queue"]["waiting"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert service.container.held().wait_until_empty(20)
+
+
 def test_a_job_that_waits_for_a_worker_has_a_place_in_the_queue(service: Service):
     slots = service.container.settings().worker_threads
     gate, started = Event(), Semaphore(0)
+    all_at_rest(service)
 
     def program(_request, observer) -> EngineReport:
         observer.started()
