@@ -1,6 +1,5 @@
 """Callers who send too much or too slowly cost little, and are told why they are sent away."""
 
-import asyncio
 import socket
 import time
 
@@ -11,6 +10,7 @@ from entrypoints.http import protocol
 from entrypoints.http.live import places
 from tests.http.support import Service, assert_problem, poll, serving
 from tests.support.processes import eventually
+from tests.support.run_apart import run_apart
 from tests.support.streams import open_streams
 
 UPLOAD = b"POST /api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -126,4 +126,4 @@ def test_only_so_many_logs_are_read_at_once(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(places, "_READ_AT_ONCE", 0)
 
     with pytest.raises(places.NoPlace):
-        asyncio.run(places.LogPlaces().read(time.time))
+        run_apart(places.LogPlaces().read(time.time))

@@ -1,4 +1,3 @@
-import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -13,6 +12,7 @@ from domain.job_lifecycle import JobStatus
 from domain.values import JobId
 from entrypoints.http.live.job_signals import JobSignals
 from tests.http.support import UNKNOWN_ID, Service, serving
+from tests.support.run_apart import run_apart
 
 DONE = ExecutionResult(status=JobStatus.SUCCESS, exit_code=0)
 
@@ -151,6 +151,6 @@ def test_waiting_outlives_a_bug_in_looking_for_changes():
             await signals._recheck_once()
             await signals._recheck_once()
 
-    asyncio.run(look_twice())
+    run_apart(look_twice())
 
     assert len(asked) == 2
