@@ -26,7 +26,6 @@ from urllib.request import Request, urlopen
 from uuid import uuid4
 
 from tests.support.loop_thread import LoopThread
-from tests.support.run_apart import run_apart
 
 COMMANDS = {
     "python": (sys.executable, "-I", "{file}"),
@@ -386,4 +385,4 @@ if __name__ == "__main__":
     parser.add_argument("--code", required=True, help="where the code objects are")
     parser.add_argument("--logs", help="where the log objects go")
     with suppress(KeyboardInterrupt):
-        run_apart(_main(parser.parse_args()))
+        asyncio.run(_main(parser.parse_args()))

@@ -11,7 +11,6 @@ from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from tests.support.loop_thread import LoopThread
-from tests.support.run_apart import run_apart
 
 _REASONS = {200: "OK", 204: "No Content", 404: "Not Found", 500: "Internal Server Error"}
 _FAILURE = b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"
@@ -98,4 +97,4 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Serves S3 from memory.")
     parser.add_argument("--port", type=int, required=True)
     with suppress(KeyboardInterrupt):
-        run_apart(serve_s3(parser.parse_args().port))
+        asyncio.run(serve_s3(parser.parse_args().port))
