@@ -24,7 +24,7 @@ def become(order: Order, descriptors: dict[int, int], cgroup: set[Path], error: 
     Args:
         order: The program.
         descriptors: What is to be inherited: the present descriptor by the number it is to have.
-        cgroup: The control groups to join.
+        cgroup: The entrances of the control groups to join.
         error: A pipe that exec closes.
     """
     try:

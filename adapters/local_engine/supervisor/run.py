@@ -136,7 +136,7 @@ class Run:
             inherited[STAGE_DESCRIPTOR] = stage_writer
         self.pid = os.fork()
         if self.pid == 0:
-            become(self._order, inherited, self.cgroup.directories if self.cgroup else set(), failure_writer)
+            become(self._order, inherited, self.cgroup.entrances if self.cgroup else set(), failure_writer)
         os.close(failure_writer)
         os.close(stage_writer)
         # In the order of what they mean: an end is looked at after what came before it.
