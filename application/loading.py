@@ -4,7 +4,7 @@ from application.errors import NotFound
 from application.ports.unit_of_work import Transaction
 from domain.job import Job
 from domain.project import Project
-from domain.values import JobId
+from domain.values import ExecutionId, JobId
 
 
 def job_with_project(transaction: Transaction, job_id: JobId) -> tuple[Job, Project]:
@@ -18,3 +18,16 @@ def job_with_project(transaction: Transaction, job_id: JobId) -> tuple[Job, Proj
     if job is None or project is None:
         raise NotFound("job", job_id)
     return job, project
+
+
+def awaiting_job(transaction: Transaction, execution_id: ExecutionId) -> Job | None:
+    """Return an execution's job if the execution is its current one and has no result yet.
+
+    Raises:
+        NotFound: There is no such execution.
+    """
+    execution = transaction.executions.get(execution_id)
+    job = None if execution is None else transaction.jobs.get(execution.job_id)
+    if execution is None or job is None:
+        raise NotFound("execution", execution_id)
+    return job if execution.result is None and job.current_execution_id == execution_id else None

@@ -1,12 +1,14 @@
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import count
 
-from application.errors import NotFound
+from application.loading import awaiting_job
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.execution import ExecutionResult
+from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId
 
@@ -35,25 +37,34 @@ class CompleteExecution:
         self._clock = clock
 
     def __call__(
-        self, execution_id: ExecutionId, result: ExecutionResult, receipt: Receipt | None = None
+        self,
+        execution_id: ExecutionId,
+        result: ExecutionResult,
+        receipt: Receipt | None = None,
+        claimed: Job | None = None,
     ) -> bool:
         """Complete the execution; return whether its result was the one that counted.
 
-        A receipt that was seen before makes the result a duplicate, whatever it says.
+        Args:
+            execution_id: The execution.
+            result: How it ended.
+            receipt: One that was seen before makes the result a duplicate, whatever it says.
+            claimed: The job as it was when the execution was claimed. If it still is so, which its
+                replacement finds out, nothing has to be read.
 
         Raises:
             NotFound: There is no such execution.
         """
         now = self._clock.now()
+        if result.status is JobStatus.CANCELLED:
+            claimed = None  # whoever cancelled it has changed it
+        runs = count()
 
         def work(transaction: Transaction) -> bool:
             if receipt and not self._is_new(transaction, execution_id, receipt, now):
                 return False
-            execution = transaction.executions.get(execution_id)
-            before = None if execution is None else transaction.jobs.get(execution.job_id)
-            if execution is None or before is None:
-                raise NotFound("execution", execution_id)
-            if execution.result is not None or before.current_execution_id != execution_id:
+            before = (None if next(runs) else claimed) or awaiting_job(transaction, execution_id)
+            if before is None:
                 return False
             after, events = before.complete(execution_id, result, now)
             if events:

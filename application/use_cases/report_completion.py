@@ -1,9 +1,8 @@
-from application.errors import NotFound
+from application.loading import awaiting_job
 from application.log_archive import LogArchive
 from application.ports.engine_report_reader import EngineReportReader
-from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.ports.unit_of_work import UnitOfWork
 from application.use_cases.complete_execution import CompleteExecution, Receipt
-from domain.job import Job
 from domain.values import ExecutionId
 
 
@@ -33,19 +32,9 @@ class ReportCompletion:
             InvalidValue: The report cannot be read, or is that of another job.
             NotFound: There is no such execution.
         """
-        job = self._unit_of_work.read(lambda transaction: self._awaiting(transaction, execution_id))
+        job = self._unit_of_work.read(lambda transaction: awaiting_job(transaction, execution_id))
         if job is None:
-            return False
+            return False  # a late one must not touch the log
         with self._reader.read(report, job) as read:
             result = self._log_archive.archive(job, execution_id, read)
         return self._complete_execution(execution_id, result, receipt)
-
-    @staticmethod
-    def _awaiting(transaction: Transaction, execution_id: ExecutionId) -> Job | None:
-        """Return the execution's job if a report would count: a late one must not touch the log."""
-        execution = transaction.executions.get(execution_id)
-        job = None if execution is None else transaction.jobs.get(execution.job_id)
-        if execution is None or job is None:
-            raise NotFound("execution", execution_id)
-        is_awaited = execution.result is None and job.current_execution_id == execution_id
-        return job if is_awaited else None

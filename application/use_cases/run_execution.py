@@ -115,7 +115,7 @@ class RunExecution:
         if was_stopped and self._held.is_releasing and self._give_back_execution(execution_id, job.id):
             return
         result = self._log_archive.archive(job, execution_id, report)
-        self._retrying(lambda: self._complete_execution(execution_id, result))
+        self._retrying(lambda: self._complete_execution(execution_id, result, claimed=job))
 
     def _entrust(self, job: Job, execution_id: ExecutionId) -> None:
         lease_s = job.spec.limits.timeout_ms / 1000 + REPORT_GRACE_S

@@ -52,6 +52,20 @@ def test_a_result_after_the_job_failed_for_the_loss_of_its_worker_is_ignored(wor
     assert world.job(job.job_id).execution.result.stdout.text == ""
 
 
+def test_a_job_that_is_no_longer_as_it_was_claimed_is_read_again(world):
+    # Given a worker that knows its job as it was before it was cancelled
+    started = world.start()
+    execution = world.claim()
+    claimed = world.unit_of_work.read(lambda transaction: transaction.jobs.get(started.job_id))
+    world.cancel_job(started.job_id)
+
+    assert world.complete_execution(execution.id, SUCCESS, claimed=claimed) is False
+
+    cancelled = world.job(started.job_id)
+    assert cancelled.status is JobStatus.CANCELLED
+    assert cancelled.execution.result.stdout.text == "done"
+
+
 def test_an_unknown_execution_is_not_found(world):
     with pytest.raises(NotFound):
         world.complete_execution(ExecutionId(world.ids.new()), SUCCESS)

@@ -100,10 +100,10 @@ def test_a_database_that_is_away_for_a_while_costs_no_result(world):
     complete = world.complete_execution
     outages = [DependencyUnavailable("database", "restarting")]
 
-    def fail_once(execution_id, result):
+    def fail_once(*arguments, **options):
         if outages:
             raise outages.pop()
-        return complete(execution_id, result)
+        return complete(*arguments, **options)
 
     world.run_execution._complete_execution = fail_once
     world.run_execution()
