@@ -4,7 +4,7 @@ Rows are read by position, in the order of the columns that stand beside each fu
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +20,9 @@ from domain.submission import MAX_PRIORITY, JobSpec
 from domain.values import ObjectKey, ProjectName
 
 Values = dict[str, Any]
+
+_LIMITS = tuple(field.name for field in fields(Limits))
+_USAGE = tuple(field.name for field in fields(ResourceUsage))
 
 
 class ExecutionState(StrEnum):
@@ -222,7 +225,7 @@ def job_values(job: Job) -> Values:
         "code_key": spec.code_key.value,
         "priority": spec.priority,
         "max_attempts": spec.max_attempts,
-        "limits": asdict(spec.limits),
+        "limits": {name: getattr(spec.limits, name) for name in _LIMITS},
         "tags": dict(spec.tags),
         "function_name": spec.function_name,
         "description": spec.description,
@@ -272,7 +275,7 @@ def result_values(result: ExecutionResult) -> Values:
         "reason": None if result.reason is None else result.reason.value,
         "exit_code": result.exit_code,
         "signal": result.signal,
-        **asdict(usage),
+        **{name: getattr(usage, name) for name in _USAGE},
         "limit_name": None if limit is None else limit.name,
         "limit_measured": None if limit is None else limit.measured,
         "limit_allowed": None if limit is None else limit.allowed,
