@@ -1,6 +1,7 @@
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 
 if TYPE_CHECKING:
@@ -49,8 +50,19 @@ def build_client(
         max_pool_connections=pool_size,
         tcp_keepalive=True,
         signature_version="s3v4",  # or addresses are signed as of old, which newer regions refuse
+        user_agent="service-server",  # botocore's own is put together anew for every request
     )
     if endpoint_url is not None:
         config = config.merge(_OTHER_STORES)
     session = boto3.session.Session(access_key_id, secret_access_key, session_token, region)
-    return session.client("s3", endpoint_url=endpoint_url, config=config)
+    client = session.client("s3", endpoint_url=endpoint_url, config=config)
+    client.meta.events.register("before-sign.s3.PutObject", _send_at_once)
+    return client
+
+
+def _send_at_once(request: AWSRequest, **_: object) -> None:
+    """Send content without asking first whether it may be sent, which takes another round trip.
+
+    Botocore always asks, and reads the answer byte by byte. What is large goes in parts, where it pays.
+    """
+    del request.headers["Expect"]

@@ -1,5 +1,4 @@
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -8,7 +7,7 @@ import sqlalchemy as sa
 from adapters.sql import execution_statements as statements
 from adapters.sql.database_time import microseconds
 from adapters.sql.errors import is_duplicate
-from adapters.sql.mapping import execution_values, result_values, to_execution
+from adapters.sql.mapping import execution_values, result_values, to_claimed, to_execution
 from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult
 from domain.values import ExecutionId, JobId
@@ -92,6 +91,6 @@ class SqlExecutionRepository(ExecutionRepository):
         if row is None:
             return None
         *waiting, now = row
-        claimed = replace(to_execution(waiting), claimed_by=worker, claimed_at=now)
+        claimed = to_claimed(waiting, worker, now)
         self._change(statements.CLAIM, id=claimed.id, worker=worker, now=now, lease_us=microseconds(lease_s))
         return claimed

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from adapters.sql.database_time import database_time
-from adapters.sql.mapping import EXECUTION_COLUMNS, ExecutionState
+from adapters.sql.mapping import EXECUTION_COLUMNS, REQUEST_COLUMNS, ExecutionState
 from adapters.sql.tables import executions, jobs
 from domain.job_lifecycle import JobStatus
 
@@ -62,7 +62,7 @@ HELD = sa.select(executions.c.execution_id).where(_of_these_held)
 
 # Rows that others are about to claim are stepped over, not waited for. SQLite has one writer at a time.
 _waiting = (
-    sa.select(*EXECUTION_COLUMNS, database_time()).where(_waits).limit(1).with_for_update(skip_locked=True)
+    sa.select(*REQUEST_COLUMNS, database_time()).where(_waits).limit(1).with_for_update(skip_locked=True)
 )
 NEXT = _waiting.order_by(executions.c.precedence, *_by_age)
 THIS = _waiting.where(_has_id)

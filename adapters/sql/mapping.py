@@ -5,6 +5,7 @@ Rows are read by position, in the order of the columns that stand beside each fu
 
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -62,6 +63,16 @@ JOB_COLUMNS = (
     jobs.c.args,
     jobs.c.env,
     jobs.c.stdin,
+)
+
+# What there is of an execution as long as it waits.
+REQUEST_COLUMNS = (
+    executions.c.execution_id,
+    executions.c.job_id,
+    executions.c.number,
+    executions.c.precedence,
+    executions.c.requested_at,
+    executions.c.stdin,
 )
 
 EXECUTION_COLUMNS = (
@@ -144,6 +155,21 @@ def _to_spec(row: Sequence[Any]) -> JobSpec:
         tags=tags,
         priority=priority,
         max_attempts=max_attempts,
+    )
+
+
+def to_claimed(row: Sequence[Any], worker: str, now: datetime) -> Execution:
+    """Read REQUEST_COLUMNS of an execution that a worker claims now."""
+    execution_id, job_id, number, precedence, requested_at, stdin = row
+    return Execution(
+        id=execution_id,
+        job_id=job_id,
+        number=number,
+        priority=MAX_PRIORITY - precedence,
+        stdin=stdin,
+        requested_at=requested_at,
+        claimed_at=now,
+        claimed_by=worker,
     )
 
 
