@@ -143,7 +143,7 @@ class Bubblewrap(Confinement):
                     build_timeout_ms=build_timeout_ms if program.build else None,
                     build_memory_mb=_BUILD_MEMORY_MB if program.build else 0,
                     rlimits=self._without_address_space(program),
-                    descriptors=list(contents),
+                    descriptors=[*contents, *program.descriptors],
                     user=_FIRST_USER + slot if self._is_root else None,
                     cgroup=self._cgroups,
                     samples_memory=self._cgroups is None,
@@ -151,7 +151,7 @@ class Bubblewrap(Confinement):
                     announces_start=True,
                     exits_for_signals=True,
                 ),
-                descriptors,
+                [*descriptors, *program.descriptors.values()],
             )
 
     def _arguments(self, program: Program) -> Iterator[str]:

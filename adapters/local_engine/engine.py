@@ -1,11 +1,12 @@
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
 
 from adapters.local_engine.bubblewrap import Bubblewrap
+from adapters.local_engine.build_archive import BuildArchive
 from adapters.local_engine.capture import CapturedOutput
 from adapters.local_engine.confinement import Confinement, Launch
 from adapters.local_engine.files import sealed_file
@@ -31,6 +32,7 @@ from application.ports.output_feed import OutputChunk, Stream
 from application.retrying import Retrying
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
+from domain.language import Language
 from domain.values import ExecutionId, JobId
 
 _MIB = 1 << 20
@@ -83,6 +85,10 @@ class LocalEngine(ExecutionEngine):
         self._retrying = retrying
         self._supervisor = SupervisorProcess()
         self._toolchains = Toolchains()
+        self._archives = {
+            toolchain.language: BuildArchive(toolchain, executables, work_directory)
+            for toolchain, executables in self._toolchains.with_archives()
+        }
         self._confinement: Confinement = (
             Bubblewrap(hidden=(_ROOT, work_directory)) if isolated else PlainChild(WorkArea(work_directory))
         )
@@ -120,6 +126,8 @@ class LocalEngine(ExecutionEngine):
     def stop(self) -> None:
         """Kill every program and let go of everything. An engine that was not started is no error."""
         self._is_open = False
+        for archive in self._archives.values():
+            archive.close()
         self._supervisor.close()
         self._confinement.close()
 
@@ -163,15 +171,20 @@ class LocalEngine(ExecutionEngine):
             code = self._retrying(lambda: self._code_store.get(request.spec.code_key, self._max_code_bytes))
         except ApplicationError as error:
             return _failure(Reason.STORAGE_ERROR, f"The code could not be fetched: {error}.")
-        program = compose(toolchain, self._toolchains.executables(language), request, code)
+        executables = self._toolchains.executables(language)
         try:
-            with self._registered(request.execution_id) as running:
+            with self._archive(language) as archive, self._registered(request.execution_id) as running:
+                program = compose(toolchain, executables, request, code, archive)
                 return self._run(program, request.stdin, running, observer, toolchain.out_of_memory)
         except DependencyUnavailable as error:
             return _failure(Reason.INTERNAL, f"The program was stopped at its start, for {error}.")
         except OSError as error:
             _log.exception("an execution could not be run")
             return _failure(Reason.ENGINE_ERROR, f"The engine could not run the program: {error.strerror}.")
+
+    def _archive(self, language: Language) -> AbstractContextManager[int | None]:
+        archive = self._archives.get(language)
+        return nullcontext() if archive is None else archive.opened()
 
     @contextmanager
     def _registered(self, execution_id: ExecutionId) -> Iterator[Running]:

@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ def sealed_file(name: str, content: bytes) -> Iterator[int]:
         name: What /proc shows for it.
         content: All of it.
     """
-    descriptor = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    descriptor = _memory_file(name)
     try:
         os.truncate(descriptor, len(content))
         view = memoryview(content)
@@ -30,6 +31,20 @@ def sealed_file(name: str, content: bytes) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def sealed_copy(path: Path) -> int:
+    """Copy a file into memory, where nobody can change it. The caller closes the descriptor."""
+    descriptor = _memory_file(path.name)
+    with path.open("rb") as source, os.fdopen(descriptor, "wb", closefd=False) as copy:
+        shutil.copyfileobj(source, copy)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+    return descriptor
+
+
+def _memory_file(name: str) -> int:
+    return os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
 
 
 def remove_tree(parent: int, name: str) -> None:

@@ -66,7 +66,9 @@ class PlainChild(Confinement):
                     rlimits=program.first_rlimits,
                     samples_memory=True,
                     announces_start=bool(program.build),
-                )
+                    descriptors=list(program.descriptors),
+                ),
+                list(program.descriptors.values()),
             )
 
     def open(self) -> None:

@@ -1,9 +1,10 @@
 """From a request and a row of the table to command lines."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapters.local_engine import java_source
+from adapters.local_engine.stages import ARCHIVE_DESCRIPTOR
 from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain
 from application.ports.execution_engine import ExecutionRequest
 from domain.limits import STANDARD_LIMITS, Limits
@@ -32,6 +33,7 @@ class Program:
         run: The program's command line.
         view: Patterns of what its runtime has to see beside the system's libraries.
         rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
+        descriptors: What the build inherits: descriptors of ours, by the numbers that they have there.
     """
 
     source: str
@@ -42,6 +44,7 @@ class Program:
     view: Sequence[str]
     limits: Limits
     rlimits: Mapping[str, tuple[int, int]]
+    descriptors: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def first_rlimits(self) -> Mapping[str, tuple[int, int]]:
@@ -63,21 +66,31 @@ NOTHING = Program(
 
 
 def compose(
-    toolchain: Toolchain, executables: Mapping[str, str], request: ExecutionRequest, code: bytes
+    toolchain: Toolchain,
+    executables: Mapping[str, str],
+    request: ExecutionRequest,
+    code: bytes,
+    archive: int | None = None,
 ) -> Program:
-    """Fill in a row of the table for a request."""
+    """Fill in a row of the table for a request. The archive is the compiler's, if there is one."""
     spec = request.spec
     names = _names(toolchain, executables, spec.limits, code)
     return Program(
         source=names["source"],
         code=code,
-        build=_fill(toolchain.build, names),
-        run=[*_fill(toolchain.run, names), *spec.args],
+        build=fill(toolchain.build if archive is None else toolchain.build_with_archive("use"), names),
+        run=[*fill(toolchain.run, names), *spec.args],
         env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **spec.env},
         view=toolchain.view,
         limits=spec.limits,
         rlimits=_rlimits(spec.limits, toolchain.memory),
+        descriptors={} if archive is None else {ARCHIVE_DESCRIPTOR: archive},
     )
+
+
+def fill(template: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    """Put values in the place of the names in a command line of the table."""
+    return [part.format_map(names) for part in template]
 
 
 def _names(
@@ -86,11 +99,13 @@ def _names(
     java = java_source.inspect(code.decode("utf-8", "replace"))
     source = toolchain.source.format(source_class=java.source_class)
     heap_mb = str(int(limits.memory_mb * _HEAP_SHARE))
-    return {**executables, "source": source, "heap_mb": heap_mb, "main_class": java.main_class}
-
-
-def _fill(template: Sequence[str], names: Mapping[str, str]) -> list[str]:
-    return [part.format_map(names) for part in template]
+    return {
+        **executables,
+        "source": source,
+        "heap_mb": heap_mb,
+        "main_class": java.main_class,
+        "archive": f"/proc/self/fd/{ARCHIVE_DESCRIPTOR}",
+    }
 
 
 def _rlimits(limits: Limits, memory: str) -> Mapping[str, tuple[int, int]]:

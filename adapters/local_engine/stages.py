@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from adapters.local_engine.supervisor.protocol import STAGE_DESCRIPTOR
 
+# Where a build finds the archive of its compiler's classes, if there is one.
+ARCHIVE_DESCRIPTOR = 8
+
 _SHELL = "/bin/sh"
 # What `ulimit` calls a limit, and how many of the limit's units make one of its own (POSIX, dash(1)).
 _ULIMITS = {"CPU": ("t", 1), "AS": ("v", 1024), "FSIZE": ("f", 512), "NOFILE": ("n", 1)}
@@ -32,7 +35,11 @@ def staged(
     """
     lines = []
     if build:
-        lines += [f"{shlex.join(build)} >&2 {STAGE_DESCRIPTOR}>&- || exit", *_lowered(rlimits)]
+        lines += [
+            f"{shlex.join(build)} >&2 {STAGE_DESCRIPTOR}>&- || exit",
+            f"exec {ARCHIVE_DESCRIPTOR}<&-",
+            *_lowered(rlimits),
+        ]
     lines += [f"echo >&{STAGE_DESCRIPTOR}", f"exec {STAGE_DESCRIPTOR}>&-"]
     if processes is None:
         lines.append('exec "$@"')

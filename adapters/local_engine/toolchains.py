@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 
@@ -37,6 +37,11 @@ class Toolchain:
     build: Sequence[str] = ()
     out_of_memory: str | None = None
     view: Sequence[str] = ()
+    archive: Mapping[str, str] = field(default_factory=dict)
+
+    def build_with_archive(self, option: str) -> Sequence[str]:
+        """Return the build's command line with the option that makes an archive, or uses it."""
+        return [self.build[0], self.archive[option], *self.build[1:]]
 
     def paths(self) -> Mapping[str, str | None]:
         """Find the executables; None for one that is missing."""
@@ -77,6 +82,14 @@ class Toolchains:
     def executables(self, language: Language) -> Mapping[str, str]:
         """Return the paths of an available language's executables."""
         return {name: path for name, path in self._paths[language].items() if path is not None}
+
+    def with_archives(self) -> Sequence[tuple[Toolchain, Mapping[str, str]]]:
+        """Return the available languages whose compilers have archives, with their executables."""
+        return [
+            (toolchain, self.executables(language))
+            for language, toolchain in self._table.items()
+            if toolchain.archive and self._support[language].is_available
+        ]
 
     def _first_look(self, language: Language) -> LanguageSupport:
         toolchain = self._table[language]

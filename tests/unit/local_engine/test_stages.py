@@ -15,6 +15,7 @@ def test_a_build_comes_first_and_leaves_the_programs_limits():
 
     assert script.splitlines() == [
         "cc 'a file.c' >&2 3>&- || exit",
+        "exec 8<&-",
         "ulimit -t 2",
         "ulimit -v 65536",
         "echo >&3",
