@@ -43,7 +43,6 @@ _DETAILS = (
     .join(projects, projects.c.project_id == jobs.c.project_id)
     .outerjoin(executions, executions.c.job_id == jobs.c.job_id)
     .where(jobs.c.job_id == sa.bindparam("id"))
-    .order_by(executions.c.requested_at, executions.c.execution_id)
 )
 
 _VERSIONS = (
@@ -93,10 +92,13 @@ class SqlJobQueries(JobQueries):
             return None
         end_of_job = 1 + len(JOB_COLUMNS)
         attempts = (row[end_of_job:] for row in rows)
+        found = [to_execution(attempt) for attempt in attempts if attempt[0] is not None]
+        # Sorted here: the database would write the few rows, with all their output, to a table first.
+        found.sort(key=lambda execution: (execution.requested_at, execution.id))
         return JobDetails(
             job=to_job(rows[0][1:end_of_job]),
             project=ProjectName(rows[0][0]),
-            executions=tuple(to_execution(attempt) for attempt in attempts if attempt[0] is not None),
+            executions=tuple(found),
         )
 
     def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:
