@@ -105,6 +105,12 @@ def test_a_fault_that_passes_is_not_noticed():
         assert store_at(server.address).get(KEY, 1_000) == b"12"
 
 
+def test_small_content_is_sent_without_asking_first():
+    with scripted_server(error(503, "SlowDown"), Answer(200)) as server:
+        OPERATIONS["put"](store_at(server.address))
+    assert server.expectations == [None, None]
+
+
 def test_an_answer_that_breaks_off_is_no_object():
     with scripted_server(Answer(200, b"print(", claimed_bytes=9)) as server:
         said, _ = fails(OPERATIONS["get"], server.address)
