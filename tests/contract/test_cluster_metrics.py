@@ -15,7 +15,6 @@ from adapters.memory.clock import MemoryClock
 from adapters.memory.cluster_metrics import MemoryClusterMetrics
 from adapters.system.clock import SystemClock
 from application.ports.cluster_metrics import MetricPoint
-from tests.support import moto_server
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NOW = NOON + timedelta(seconds=50)
@@ -59,19 +58,13 @@ class CloudWatchSource:
                 )
 
 
-@pytest.fixture(scope="module")
-def cloudwatch_address():
-    with moto_server.moto_server() as address:
-        yield address
-
-
 @pytest.fixture(params=["memory", "host", "cloudwatch"])
 def source(request):
     if request.param == "memory":
         return MemorySource()
     if request.param == "host":
         return HostSource()
-    address = request.getfixturevalue("cloudwatch_address")
+    address = request.getfixturevalue("moto_address")
     client = build_client("us-east-1", endpoint_url=address, access_key_id="test", secret_access_key="test")
     httpx.post(f"{address}/moto-api/reset").raise_for_status()
     return CloudWatchSource(client)

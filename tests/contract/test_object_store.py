@@ -47,15 +47,13 @@ def swift_store(swift_client):
 
 
 @pytest.fixture(scope="module")
-def moto_client():
-    with moto_server.moto_server() as address:
-        yield new_client(address, moto_server)
+def moto_client(moto_address):
+    return new_client(moto_address, moto_server)
 
 
 @pytest.fixture(scope="module")
-def swift_client():
-    with swift.swift_server() as address:
-        yield new_client(address, swift)
+def swift_client(swift_address):
+    return new_client(swift_address, swift)
 
 
 def new_client(address, server):

@@ -12,7 +12,6 @@ from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics
 from adapters.memory.clock import MemoryClock
 from application.errors import DependencyUnavailable
 from application.ports.cluster_metrics import MetricPoint
-from tests.support import moto_server
 from tests.support.scripted_http import Answer, scripted_server
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -62,28 +61,26 @@ def test_the_points_of_all_pages_are_merged_by_their_time():
     ]
 
 
-def test_names_on_several_pages_are_sorted_and_given_once():
+def test_names_on_several_pages_are_sorted_and_given_once(moto_address):
     # Given more services in a cluster than a page of CloudWatch's holds
-    with moto_server.moto_server() as address:
-        client = build_client(
-            "us-east-1", endpoint_url=address, access_key_id="test", secret_access_key="test"
-        )
-        data = [
-            {
-                "MetricName": name,
-                "Value": 1.0,
-                "Dimensions": [
-                    {"Name": "ClusterName", "Value": "main"},
-                    {"Name": "ServiceName", "Value": f"service-{number}"},
-                ],
-            }
-            for name in ("MemoryUtilization", "CPUUtilization")
-            for number in range(400)
-        ]
-        client.put_metric_data(Namespace="AWS/ECS", MetricData=data)
-        # When the names are asked for, then each is there once
-        names = metrics_at(address).metric_names("main")
-    assert names == ["CPUUtilization", "MemoryUtilization"]
+    client = build_client(
+        "us-east-1", endpoint_url=moto_address, access_key_id="test", secret_access_key="test"
+    )
+    data = [
+        {
+            "MetricName": name,
+            "Value": 1.0,
+            "Dimensions": [
+                {"Name": "ClusterName", "Value": "crowded"},
+                {"Name": "ServiceName", "Value": f"service-{number}"},
+            ],
+        }
+        for name in ("MemoryUtilization", "CPUUtilization")
+        for number in range(400)
+    ]
+    client.put_metric_data(Namespace="AWS/ECS", MetricData=data)
+    # When the names are asked for, then each is there once
+    assert metrics_at(moto_address).metric_names("crowded") == ["CPUUtilization", "MemoryUtilization"]
 
 
 @pytest.mark.parametrize("fault", [refusal("Throttling"), refusal("InternalServiceFault", 500)])

@@ -29,15 +29,8 @@ def client_of(address, server, secret=None):
 
 
 @pytest.fixture(scope="module")
-def swift_address():
-    with swift.swift_server() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def moto_client():
-    with moto_server.moto_server() as address:
-        yield client_of(address, moto_server)
+def moto_client(moto_address):
+    return client_of(moto_address, moto_server)
 
 
 @pytest.fixture

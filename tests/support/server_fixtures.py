@@ -7,6 +7,8 @@ import pytest
 
 from tests.support import mariadb as mariadb_support
 from tests.support import mysql as mysql_support
+from tests.support.moto_server import moto_server
+from tests.support.swift import swift_server
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +34,20 @@ def mysql(tmp_path_factory):
     server = mysql_support.start_server(command, tmp_path_factory.mktemp("mysql"))
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def moto_address():
+    """The address of moto's S3 and CloudWatch."""
+    with moto_server() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def swift_address():
+    """The address of Swift's S3."""
+    with swift_server() as address:
+        yield address
 
 
 def _fetched_mysql():

@@ -1,0 +1,19 @@
+"""moto's server, in this process, with one request at a time: its threads spoil what others work on."""
+
+import sys
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+
+def main() -> None:
+    """Serve until the process is ended; print the port once it listens."""
+    application = DomainDispatcherApplication(create_backend_app)
+    server = make_server("127.0.0.1", 0, application, request_handler=MotoRequestHandler)
+    sys.stdout.write(f"{server.port}\n")
+    sys.stdout.flush()
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
