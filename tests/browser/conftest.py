@@ -10,13 +10,13 @@ from tests.support.service import Server, environment, served
 expect.set_options(timeout=15_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with browsing() as browser:
         yield browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert browser.is_connected()  # without a browser there is nothing to serve
     with served(environment(tmp_path_factory.mktemp("browsed"))) as server:

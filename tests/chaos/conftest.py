@@ -23,13 +23,13 @@ def soak():
     return int(os.environ.get("SERVICE_SERVER_SOAK", "1"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def servers(tmp_path_factory):
     with running_servers(tmp_path_factory.mktemp("servers")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_cluster(servers, tmp_path_factory):
     with Cluster(tmp_path_factory.mktemp("quick"), servers, **QUICK) as cluster:
         Witness(cluster.database).install()

@@ -6,7 +6,7 @@ from tests.http.support import Service, serving
 from tests.support.scripted_engine import echo
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def whole_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with serving(tmp_path_factory.mktemp("service")) as service:
         yield service
