@@ -1,8 +1,21 @@
 import signal
 
+import pytest
+
 from tests.support.server_fixtures import mariadb, moto_address, mysql, swift_address
+from tests.support.suites import SuiteScheduling, longest_first
 
 # A shell that runs the suite in the background has it ignore SIGINT, and with it whatever it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 __all__ = ["mariadb", "moto_address", "mysql", "swift_address"]
+
+
+def pytest_collection_modifyitems(items):
+    items[:] = longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False
+    return SuiteScheduling(config, log)
