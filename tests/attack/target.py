@@ -21,7 +21,7 @@ from tests.attack.attacks import Attack, corpus
 from tests.contract.engine_kit.harness import Ended, EngineUnderTest, Program
 from tests.support.processes import eventually
 
-_BUILD_TIMEOUT_MS = 4_000
+_BUILD_TIMEOUT_MS = 2_000
 _GRACE_S = 2.0
 _GONE_WITHIN_S = 1.0
 
