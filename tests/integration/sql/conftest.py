@@ -19,10 +19,16 @@ def sqlite_url(tmp_path):
     return migrated(f"sqlite:///{tmp_path / 'store.db'}")
 
 
+@pytest.fixture(params=["mariadb", "mysql"])
+def server(request):
+    """A server of each kind."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
-def mariadb_url(mariadb):
-    """A MariaDB schema with all the tables."""
-    return migrated(mariadb.create_schema("integration"))
+def server_url(server):
+    """A schema with all the tables, on a server of each kind."""
+    return migrated(server.create_schema("integration"))
 
 
 @pytest.fixture

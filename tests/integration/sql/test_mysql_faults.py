@@ -12,6 +12,7 @@ from adapters.sql.options import DatabaseOptions
 from application.errors import DependencyUnavailable
 from application.messages import Message
 from domain.values import MessageId
+from tests.support.database_server import USER
 from tests.support.samples import a_job, a_project
 
 
@@ -20,8 +21,8 @@ def touch(transaction, job_id):
     transaction.jobs.replace(job, replace(job, updated_at=job.updated_at))
 
 
-def test_the_victim_of_a_deadlock_runs_again_and_succeeds(mariadb_url, open_store):
-    store = open_store(mariadb_url)
+def test_the_victim_of_a_deadlock_runs_again_and_succeeds(server_url, open_store):
+    store = open_store(server_url)
     jobs = [a_job(store).id for _ in range(2)]
     both_hold_one = threading.Barrier(2)
     runs = []
@@ -45,8 +46,8 @@ def test_the_victim_of_a_deadlock_runs_again_and_succeeds(mariadb_url, open_stor
     assert len(store.run(lambda transaction: transaction.outbox.left_behind(0, 10))) == 2
 
 
-def test_a_row_that_is_held_for_a_while_is_waited_for(mariadb, mariadb_url, open_store):
-    store = open_store(mariadb_url, DatabaseOptions(lock_wait_s=1))
+def test_a_row_that_is_held_for_a_while_is_waited_for(server, server_url, open_store):
+    store = open_store(server_url, DatabaseOptions(lock_wait_s=1))
     job = a_job(store)
     runs = []
 
@@ -54,7 +55,7 @@ def test_a_row_that_is_held_for_a_while_is_waited_for(mariadb, mariadb_url, open
         runs.append(1)
         touch(transaction, job.id)
 
-    with mariadb.connect() as holder, holder.cursor() as cursor:
+    with server.connect() as holder, holder.cursor() as cursor:
         cursor.execute("BEGIN")
         cursor.execute("SELECT 1 FROM integration.jobs FOR UPDATE")
         release = threading.Timer(1.5, holder.rollback)
@@ -65,8 +66,8 @@ def test_a_row_that_is_held_for_a_while_is_waited_for(mariadb, mariadb_url, open
     assert len(runs) == 2  # the first one waited for a second
 
 
-def test_a_transaction_that_lost_its_connection_runs_again(mariadb, mariadb_url, open_store):
-    store = open_store(mariadb_url)
+def test_a_transaction_that_lost_its_connection_runs_again(server, server_url, open_store):
+    store = open_store(server_url)
     job = a_job(store)
     runs = []
 
@@ -74,7 +75,7 @@ def test_a_transaction_that_lost_its_connection_runs_again(mariadb, mariadb_url,
         runs.append(1)
         touch(transaction, job.id)
         if len(runs) == 1:
-            kill_connections(mariadb)
+            kill_connections(server)
         touch(transaction, job.id)
         return "done"
 
@@ -85,27 +86,26 @@ def test_a_transaction_that_lost_its_connection_runs_again(mariadb, mariadb_url,
 def kill_connections(server):
     """End every connection but the one that does it."""
     with server.connect() as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'tester'"
-        )
-        for (thread,) in cursor.fetchall():
-            cursor.execute(f"KILL {thread}")
+        cursor.execute("SHOW PROCESSLIST")
+        for thread, user, *_ in cursor.fetchall():
+            if user == USER and thread != connection.thread_id():
+                cursor.execute(f"KILL {thread}")
 
 
-def test_connections_that_broke_while_idle_are_not_noticed(mariadb, mariadb_url, open_store):
-    store = open_store(mariadb_url)
+def test_connections_that_broke_while_idle_are_not_noticed(server, server_url, open_store):
+    store = open_store(server_url)
     job = a_job(store)
-    kill_connections(mariadb)
+    kill_connections(server)
 
     assert store.queries.status(job.id) is not None
-    kill_connections(mariadb)
+    kill_connections(server)
     a_job(store)
 
 
-def test_a_server_that_is_down_is_told_soon_and_used_again_when_it_is_back(mariadb, mariadb_url, open_store):
-    store = open_store(mariadb_url)
+def test_a_server_that_is_down_is_told_soon_and_used_again_when_it_is_back(server, server_url, open_store):
+    store = open_store(server_url)
     job = a_job(store)
-    mariadb.kill()
+    server.kill()
     try:
         for ask in (lambda: store.queries.status(job.id), store.unit_of_work.check, lambda: a_project(store)):
             begin = time.monotonic()
@@ -113,9 +113,9 @@ def test_a_server_that_is_down_is_told_soon_and_used_again_when_it_is_back(maria
                 ask()
             assert time.monotonic() - begin < 3
             assert "127.0.0.1" not in str(caught.value)
-            assert str(mariadb.port) not in str(caught.value)
+            assert str(server.port) not in str(caught.value)
     finally:
-        mariadb.start()
+        server.start()
 
     assert answered_in_time(lambda: store.queries.status(job.id)) is not None
     assert answered_in_time(lambda: a_job(store)) is not None
@@ -132,23 +132,23 @@ def answered_in_time(ask):
             time.sleep(0.05)
 
 
-def test_a_server_that_hangs_is_told_within_its_timeouts(mariadb, mariadb_url, open_store):
-    store = open_store(mariadb_url, DatabaseOptions(read_timeout_s=1))
+def test_a_server_that_hangs_is_told_within_its_timeouts(server, server_url, open_store):
+    store = open_store(server_url, DatabaseOptions(read_timeout_s=1))
     job = a_job(store)
-    os.kill(mariadb.pid, signal.SIGSTOP)
+    os.kill(server.pid, signal.SIGSTOP)
     try:
         begin = time.monotonic()
         with pytest.raises(DependencyUnavailable):
             store.queries.status(job.id)
         assert time.monotonic() - begin < 3
     finally:
-        os.kill(mariadb.pid, signal.SIGCONT)
+        os.kill(server.pid, signal.SIGCONT)
 
     assert answered_in_time(lambda: store.queries.status(job.id)) is not None
 
 
-def test_a_user_who_is_refused_is_told_without_a_password(mariadb_url, open_store):
-    store = open_store(mariadb_url.set(password="wrong-password"))
+def test_a_user_who_is_refused_is_told_without_a_password(server_url, open_store):
+    store = open_store(server_url.set(password="wrong-password"))
 
     with pytest.raises(DependencyUnavailable, match="refuses") as caught:
         store.unit_of_work.check()
@@ -156,8 +156,8 @@ def test_a_user_who_is_refused_is_told_without_a_password(mariadb_url, open_stor
     assert "wrong-password" not in str(caught.value)
 
 
-def test_callers_that_find_every_connection_in_use_are_told_soon(mariadb_url, open_store):
-    store = open_store(mariadb_url, DatabaseOptions(pool_size=1, pool_timeout_s=0.2))
+def test_callers_that_find_every_connection_in_use_are_told_soon(server_url, open_store):
+    store = open_store(server_url, DatabaseOptions(pool_size=1, pool_timeout_s=0.2))
 
     def work(_transaction):
         with pytest.raises(DependencyUnavailable, match="in use"):
@@ -166,9 +166,8 @@ def test_callers_that_find_every_connection_in_use_are_told_soon(mariadb_url, op
     store.run(work)
 
 
-def test_sessions_are_as_the_adapter_needs_them(mariadb_url, mysql, open_store):
-    for url in (mariadb_url, mysql.create_schema("sessions")):
-        with open_store(url).engine.connect() as connection:
-            assert connection.get_isolation_level() == "READ COMMITTED"
-            row = connection.exec_driver_sql("SELECT @@time_zone, @@innodb_lock_wait_timeout, @@autocommit")
-            assert tuple(row.one()) == ("+00:00", DatabaseOptions().lock_wait_s, 0)
+def test_sessions_are_as_the_adapter_needs_them(server_url, open_store):
+    with open_store(server_url).engine.connect() as connection:
+        assert connection.get_isolation_level() == "READ COMMITTED"
+        row = connection.exec_driver_sql("SELECT @@time_zone, @@innodb_lock_wait_timeout, @@autocommit")
+        assert tuple(row.one()) == ("+00:00", DatabaseOptions().lock_wait_s, 0)

@@ -4,8 +4,8 @@ from adapters.sql import mysql
 from adapters.sql.engine import create_engine
 
 
-def test_columns_are_described_once_for_all_results_of_a_statement(mariadb_url):
-    engine = create_engine(mariadb_url)
+def test_columns_are_described_once_for_all_results_of_a_statement(server_url):
+    engine = create_engine(server_url)
     statement = sa.text("SELECT :number AS first_column, 'Zoë' AS second_column, NULL AS third_column")
     with engine.connect() as connection:
         connection.execute(statement, {"number": 0}).all()
@@ -18,8 +18,8 @@ def test_columns_are_described_once_for_all_results_of_a_statement(mariadb_url):
     engine.dispose()
 
 
-def test_columns_of_one_name_and_two_types_are_told_apart(mariadb_url):
-    engine = create_engine(mariadb_url)
+def test_columns_of_one_name_and_two_types_are_told_apart(server_url):
+    engine = create_engine(server_url)
     with engine.connect() as connection:
         values = [
             connection.execute(sa.text(f"SELECT {literal} AS same")).scalar_one()
