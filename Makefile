@@ -25,11 +25,13 @@ check: lint ## Lint, format, types, architecture and unit tests, in seconds
 .PHONY: test
 test: lint ## Everything that `check` does, and every other test
 	@scripts/system-packages.sh test
+	@$(BIN)/python -m tests.support.mysql
 	$(BIN)/pytest --numprocesses=2 --durations=25
 
 .PHONY: soak
 soak: .venv/.dev ## Kill, freeze and race for five times as long as `test` does: 10,000 jobs, 50,000 races
 	@scripts/system-packages.sh test
+	@$(BIN)/python -m tests.support.mysql
 	SERVICE_SERVER_SOAK=5 $(BIN)/pytest tests/chaos
 
 .PHONY: lint

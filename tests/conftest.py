@@ -2,6 +2,7 @@ import signal
 
 import pytest
 
+from tests.support import mysql as mysql_support
 from tests.support.server_fixtures import mariadb, moto_address, mysql, swift_address
 from tests.support.suites import SuiteScheduling, longest_first
 
@@ -19,3 +20,12 @@ def pytest_collection_modifyitems(items):
 def pytest_xdist_make_scheduler(config, log):
     config.option.loadscopereorder = False
     return SuiteScheduling(config, log)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say loudly what a line among other skipped tests would not: that a whole database was left out."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    left_out = [report for report in skipped if mysql_support.MISSING in str(report.longrepr)]
+    if left_out:
+        terminalreporter.section("NOT TESTED ON ORACLE'S MYSQL", red=True, bold=True)
+        terminalreporter.line(f"{len(left_out)} tests were skipped. {mysql_support.MISSING}", red=True)

@@ -1,7 +1,6 @@
 """Servers for a whole test run, started when a test first asks for one."""
 
 import os
-import subprocess
 
 import pytest
 
@@ -28,9 +27,9 @@ def mariadb(tmp_path_factory):
 @pytest.fixture(scope="session")
 def mysql(tmp_path_factory):
     """A private server of Oracle's MySQL, which Debian has in its development release only."""
-    command = mysql_support.find_server() or _fetched_mysql()
+    command = mysql_support.find_server()
     if command is None:
-        pytest.skip("MySQL is not unpacked: python -m tests.support.mysql")
+        pytest.skip(mysql_support.MISSING)
     server = mysql_support.start_server(command, tmp_path_factory.mktemp("mysql"))
     yield server
     server.stop()
@@ -48,14 +47,3 @@ def swift_address():
     """The address of Swift's S3."""
     with swift_server() as address:
         yield address
-
-
-def _fetched_mysql():
-    """Fetch MySQL for a complete run. That it is not to be had today fails nobody."""
-    if os.environ.get("CI") != "true":
-        return None
-    try:
-        mysql_support.fetch()
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return mysql_support.find_server()
