@@ -79,6 +79,8 @@ _STORE_AGAIN_S = (0.2, 1.0, 3.0)
 _COMPLETE_AGAIN_S = (0.2, 0.5, 1.0, *[2.0] * 149)
 # One transaction for so many published messages, rather than one for each.
 _FORGET_EVERY = 100
+# Without these nothing can be uploaded; without the others work is taken, and waits or fails with a reason.
+_REQUIRED_PARTS = ("database", "code store")
 _HEALTH_TIMEOUT_S = 2.0
 _HEALTH_KEPT_S = 1.0
 
@@ -292,6 +294,7 @@ class Container(containers.DeclarativeContainer):
             queue=publisher.provided.check,
             engine=engine.provided.check,
         ),
+        _REQUIRED_PARTS,
         _HEALTH_TIMEOUT_S,
         _HEALTH_KEPT_S,
     )

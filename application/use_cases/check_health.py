@@ -1,5 +1,5 @@
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
@@ -9,10 +9,15 @@ from application.errors import DependencyUnavailable
 
 @dataclass(frozen=True, slots=True)
 class DependencyHealth:
-    """Whether a part of the service answers, why not, and how long it took, in milliseconds."""
+    """Whether a part of the service answers, why not, and how long it took, in milliseconds.
+
+    Attributes:
+        is_required: Whether the service can take no work without the part.
+    """
 
     name: str
     is_healthy: bool
+    is_required: bool
     detail: str | None
     took_ms: float
 
@@ -20,11 +25,19 @@ class DependencyHealth:
 class CheckHealth:
     """Ask every part of the service whether it answers: all at once, each with a short time to do so.
 
-    The answer is kept for a moment, so that being asked often costs nothing.
+    The answer is kept for a moment, so that being asked often costs nothing. Work is taken as long as the
+    required parts answer; without the others it waits, or fails with a reason that says so.
     """
 
-    def __init__(self, checks: Mapping[str, Callable[[], None]], timeout_s: float, kept_s: float) -> None:
+    def __init__(
+        self,
+        checks: Mapping[str, Callable[[], None]],
+        required: Collection[str],
+        timeout_s: float,
+        kept_s: float,
+    ) -> None:
         self._checks = checks
+        self._required = frozenset(required)
         self._timeout_s = timeout_s
         self._kept_s = kept_s
         self._pool = ThreadPoolExecutor(max_workers=len(checks), thread_name_prefix="health")
@@ -46,7 +59,7 @@ class CheckHealth:
         for name, check in self._checks.items():
             asked = self._running.get(name)
             if asked is None or asked.done():  # one that hangs is not asked again
-                self._running[name] = self._pool.submit(_health, name, check)
+                self._running[name] = self._pool.submit(self._check, name, check)
         return [self._answer(name, deadline) for name in self._checks]
 
     def _answer(self, name: str, deadline: float) -> DependencyHealth:
@@ -54,14 +67,16 @@ class CheckHealth:
             return self._running[name].result(max(deadline - time.monotonic(), 0))
         except TimeoutError:
             detail = f"no answer within {self._timeout_s:g} s"
-            return DependencyHealth(name, is_healthy=False, detail=detail, took_ms=self._timeout_s * 1000)
+            return self._health(name, detail, self._timeout_s)
 
+    def _check(self, name: str, check: Callable[[], None]) -> DependencyHealth:
+        begin = time.monotonic()
+        try:
+            check()
+            detail = None
+        except DependencyUnavailable as error:
+            detail = str(error)
+        return self._health(name, detail, time.monotonic() - begin)
 
-def _health(name: str, check: Callable[[], None]) -> DependencyHealth:
-    begin = time.monotonic()
-    try:
-        check()
-        detail = None
-    except DependencyUnavailable as error:
-        detail = str(error)
-    return DependencyHealth(name, detail is None, detail, (time.monotonic() - begin) * 1000)
+    def _health(self, name: str, detail: str | None, took_s: float) -> DependencyHealth:
+        return DependencyHealth(name, detail is None, name in self._required, detail, took_s * 1000)

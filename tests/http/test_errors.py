@@ -5,7 +5,6 @@ import httpx
 import pytest
 
 from application.errors import DependencyUnavailable
-from application.use_cases.check_health import DependencyHealth
 from entrypoints.http.request_id import RequestIdFilter
 from tests.http.support import Service, assert_problem, serving
 from tests.support.failing import Failing
@@ -94,24 +93,6 @@ def test_a_failure_is_logged_and_not_told(tmp_path, caplog: pytest.LogCaptureFix
     assert record.exc_info is not None
 
 
-def test_readiness_names_what_does_not_answer(service: Service):
-    ready = service.http.get("/health/ready").json()
-    assert ready["status"] == "ready"
-    assert {part["name"] for part in ready["dependencies"]} >= {"database", "engine"}
-
-    service.container.check_health.override(_unhealthy)
-    try:
-        response = service.http.get("/health/ready")
-    finally:
-        service.container.check_health.reset_override()
-
-    problem = assert_problem(response, 503)
-    assert response.headers["retry-after"]
-    assert [part["healthy"] for part in problem["dependencies"]] == [True, False]
-    assert "queue" in problem["detail"]
-    assert service.http.get("/health/live").json() == {"status": "live"}
-
-
 def test_two_mistakes_are_both_told(service: Service):
     response = service.http.get("/api/cloudwatch/local", params={"minutes": "x", "period": "y"})
 
@@ -137,10 +118,3 @@ def _broken_off():
 
 def _fail() -> None:
     raise RuntimeError("secret")
-
-
-def _unhealthy():
-    return [
-        DependencyHealth("database", is_healthy=True, detail=None, took_ms=1.0),
-        DependencyHealth("queue", is_healthy=False, detail="no answer within 2 s", took_ms=2000.0),
-    ]

@@ -125,7 +125,7 @@ def answers_at(url: str) -> Callable[[ServiceProcess], bool]:
 
 def is_ready(url: str) -> bool:
     """Return whether an API at an address reaches all that it depends on."""
-    return httpx.get(f"{url}/health/ready", timeout=10).is_success
+    return httpx.get(f"{url}/health/ready", timeout=10).json()["status"] == "ready"
 
 
 def says(text: str) -> Callable[[ServiceProcess], bool]:

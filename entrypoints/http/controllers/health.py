@@ -3,21 +3,21 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from application.errors import DependencyUnavailable
-from application.use_cases.check_health import CheckHealth
+from application.use_cases.check_health import CheckHealth, DependencyHealth
 from entrypoints.http.operations import described
 from entrypoints.http.schemas.others import Dependency, HealthResponse, LiveResponse, ReadyResponse
 from entrypoints.settings import Settings
 
 
 class NotReady(DependencyUnavailable):
-    """Some parts of the service do not answer.
+    """Parts of the service do not answer that it can take no work without.
 
     Attributes:
         dependencies: The health of each part.
     """
 
     def __init__(self, dependencies: list[Dependency]) -> None:
-        failing = ", ".join(part.name for part in dependencies if not part.healthy)
+        failing = " and ".join(part.name for part in dependencies if part.required and not part.healthy)
         super().__init__(failing, "no answer, or not in time")
         self.dependencies = dependencies
 
@@ -40,14 +40,27 @@ class HealthController(Controller):
     @get(
         "/health/ready",
         sync_to_thread=True,
-        **described("Get whether every part of the service answers", problems=(503,)),
+        **described(
+            "Get whether the service can take work",
+            "It can while the required parts answer. Without another it is degraded: work is taken, and waits "
+            "or fails with a reason. Each part has two seconds to answer.",
+            problems=(503,),
+        ),
     )
     def ready(self, check_health: NamedDependency[SkipValidation[CheckHealth]]) -> ReadyResponse:
-        """Say that every part of the service answers."""
-        dependencies = [
-            Dependency(name=part.name, healthy=part.is_healthy, detail=part.detail, took_ms=part.took_ms)
-            for part in check_health()
-        ]
-        if not all(part.healthy for part in dependencies):
+        """Say that the service can take work, and which parts of it answer."""
+        dependencies = [_dependency(part) for part in check_health()]
+        failing = [part for part in dependencies if not part.healthy]
+        if any(part.required for part in failing):
             raise NotReady(dependencies)
-        return ReadyResponse(status="ready", dependencies=dependencies)
+        return ReadyResponse(status="degraded" if failing else "ready", dependencies=dependencies)
+
+
+def _dependency(part: DependencyHealth) -> Dependency:
+    return Dependency(
+        name=part.name,
+        healthy=part.is_healthy,
+        required=part.is_required,
+        detail=part.detail,
+        took_ms=part.took_ms,
+    )

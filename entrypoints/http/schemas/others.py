@@ -1,7 +1,7 @@
 """Projects, languages, metrics and health, as callers see them."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -75,12 +75,13 @@ class Dependency(Struct, kw_only=True):
 
     name: Annotated[str, Meta(examples=["database"])]
     healthy: bool
+    required: Annotated[bool, Meta(description="Whether no work is taken without it.", examples=[True])]
     detail: Annotated[str | None, Meta(description="Why not.", examples=[None])]
     took_ms: Annotated[float, Meta(examples=[0.4])]
 
 
 class ReadyResponse(Struct, kw_only=True):
-    """That every part of the service answers."""
+    """That the service can take work, and which parts of it answer."""
 
-    status: Annotated[str, Meta(examples=["ready"])]
+    status: Annotated[Literal["ready", "degraded"], Meta(examples=["ready"])]
     dependencies: list[Dependency]
