@@ -112,16 +112,14 @@ def _database(settings: Settings) -> sa.Engine:
     return create_engine(url, DatabaseOptions(pool_size=threads, tls_ca=ca))
 
 
-class _AwsAccess(TypedDict):
-    endpoint_url: str | None
+class _Credentials(TypedDict):
     access_key_id: str | None
     secret_access_key: str | None
     session_token: str | None
 
 
-def _aws_access(settings: Settings) -> _AwsAccess:
+def _credentials(settings: Settings) -> _Credentials:
     return {
-        "endpoint_url": settings.aws_endpoint_url,
         "access_key_id": settings.aws_access_key_id,
         "secret_access_key": _revealed(settings.aws_secret_access_key),
         "session_token": _revealed(settings.aws_session_token),
@@ -138,7 +136,7 @@ def _bucket(settings: Settings, bucket: str, region: str) -> ObjectStore:
     from adapters.s3.object_store import S3ObjectStore  # noqa: PLC0415 - likewise
     from adapters.s3.urls import PlainUrls, PresignedUrls  # noqa: PLC0415 - likewise
 
-    client = build_client(region, **_aws_access(settings))
+    client = build_client(region, endpoint_url=settings.aws_endpoint_url, **_credentials(settings))
     if settings.presign_logs:
         return S3ObjectStore(client, bucket, PresignedUrls(client, bucket, settings.log_url_expiry_s))
     return S3ObjectStore(client, bucket, PlainUrls(bucket, region))
@@ -162,7 +160,11 @@ def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
     from adapters.cloudwatch.client import build_client  # noqa: PLC0415 - likewise
     from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics  # noqa: PLC0415 - likewise
 
-    client = build_client(settings.code_region, **_aws_access(settings))
+    client = build_client(
+        settings.ecs_region or settings.code_region,
+        endpoint_url=settings.cloudwatch_endpoint_url,
+        **_credentials(settings),
+    )
     return CloudWatchClusterMetrics(client, clock)
 
 

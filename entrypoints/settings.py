@@ -135,6 +135,9 @@ class Settings(BaseSettings):
     presign_logs: bool = True
     log_url_expiry_s: int = Field(3_600, ge=60, le=604_800)
     ecs_cluster_name: str | None = Field(None, validation_alias="AWS_ECS_CLUSTER_NAME")
+    ecs_region: str | None = None
+    # The name that boto3 knows it by.
+    cloudwatch_endpoint_url: str | None = Field(None, validation_alias="AWS_ENDPOINT_URL_CLOUDWATCH")
 
     # Messages and workers
     redis_url: SecretStr | None = None

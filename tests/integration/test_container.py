@@ -21,6 +21,12 @@ CHOICES = {
     "redis": {"redis_url": SecretStr("redis://127.0.0.1:9")},
     "runners": {"engine_url": "http://127.0.0.1:9"},
     "cloudwatch": {"ecs_cluster_name": "production", **AWS},
+    "cloudwatch elsewhere": {
+        "ecs_cluster_name": "production",
+        "ecs_region": "eu-north-1",
+        "cloudwatch_endpoint_url": "http://127.0.0.1:9",
+        **AWS,
+    },
 }
 
 
@@ -36,6 +42,31 @@ def test_every_part_can_be_built_without_a_connection(choice, tmp_path):
             assert provider(**arguments) is not None, name
 
     container.database().dispose()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "region", "address"),
+    [
+        ({}, "ap-northeast-2", "https://monitoring.ap-northeast-2.amazonaws.com"),
+        ({"ecs_region": "eu-north-1"}, "eu-north-1", "https://monitoring.eu-north-1.amazonaws.com"),
+        ({"cloudwatch_endpoint_url": "http://127.0.0.1:8"}, "ap-northeast-2", "http://127.0.0.1:8"),
+    ],
+)
+def test_metrics_are_read_where_the_cluster_is_and_not_where_objects_are(
+    tmp_path, monkeypatch, chosen, region, address
+):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", AWS["aws_endpoint_url"])
+    settings = Settings(
+        _env_file=None,
+        data_dir=tmp_path,
+        ecs_cluster_name="production",
+        code_region="ap-northeast-2",
+        **(AWS | chosen),
+    )
+
+    client = build_container(settings, STANDARD_LIMITS).cluster_metrics()._client
+
+    assert (client.meta.region_name, client.meta.endpoint_url) == (region, address)
 
 
 def test_a_part_is_made_once(tmp_path):

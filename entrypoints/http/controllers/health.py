@@ -42,8 +42,8 @@ class HealthController(Controller):
         sync_to_thread=True,
         **described(
             "Get whether the service can take work",
-            "It can while the required parts answer. Without another it is degraded: work is taken, and waits "
-            "or fails with a reason. Each part has two seconds to answer.",
+            "It can while the required parts answer. Without another it is degraded: work is taken, and "
+            "waits or fails with a reason. Each part has two seconds to answer.",
             problems=(503,),
         ),
     )

@@ -40,6 +40,7 @@ def test_with_nothing_set_everything_is_embedded():
         ("AWS_LOG_BUCKET", "logs", "log_bucket"),
         ("AWS_ECS_CLUSTER_NAME", "runners", "ecs_cluster_name"),
         ("AWS_ENDPOINT_URL", "http://s3", "aws_endpoint_url"),
+        ("AWS_ENDPOINT_URL_CLOUDWATCH", "http://metrics", "cloudwatch_endpoint_url"),
         ("EXECUTION_ENGINE_BASE_URL", "http://runners", "engine_url"),
         ("SERVER_HOST", "0.0.0.0", "host"),  # noqa: S104 - only read
         ("SERVER_PORT", "9000", "port"),
