@@ -17,6 +17,9 @@ _MAX_HEADERS = 128
 # A head has to be there after this time, and of a body so much each time: who is slower only holds a place.
 _PERIOD_S = 15.0
 _BYTES_PER_PERIOD = 1 << 10
+# So long a caller may take for what fills the buffers on the way to it, and so long once the server stops.
+_TAKE_WITHIN_S = 30.0
+_LAST_TAKE_WITHIN_S = 1.0
 _HEAD_TOO_LARGE = Kind(431, "head-too-large", "The request's head is too large")
 _TOO_SLOW = Kind(408, "too-slow", "The request did not come in time")
 _HEAD_DETAIL = f"The URL and the headers have at most {_MAX_HEAD_BYTES} bytes, in {_MAX_HEADERS} headers."
@@ -38,6 +41,7 @@ class GuardedProtocol(HttpToolsProtocol):
         # The base class would keep the connections that are too many, and answer each of their requests.
         self._max_connections, self.limit_concurrency = self.limit_concurrency, None
         self._deadline: asyncio.TimerHandle | None = None
+        self._giving_up: asyncio.TimerHandle | None = None
         self._is_receiving = False
         self._is_in_head = True
         self._is_head_too_large = False
@@ -61,7 +65,24 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._set_deadline(wanted=False)
+        self._stop_giving_up()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for the caller to take what was sent, and not for ever."""
+        super().pause_writing()
+        self._give_up_in(_TAKE_WITHIN_S)
+
+    def resume_writing(self) -> None:
+        """Go on sending."""
+        self._stop_giving_up()
+        super().resume_writing()
+
+    def shutdown(self) -> None:
+        """Answer what is being asked, and hang up."""
+        super().shutdown()
+        if self._giving_up is not None:
+            self._give_up_in(_LAST_TAKE_WITHIN_S)
 
     def data_received(self, data: bytes) -> None:
         """Take what has come, and bound what is to come."""
@@ -138,6 +159,19 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._body_bytes = 0
         self._set_deadline(wanted=True)
+
+    def _give_up_in(self, seconds: float) -> None:
+        self._stop_giving_up()
+        self._giving_up = self.loop.call_later(seconds, self._give_up)
+
+    def _stop_giving_up(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+
+    def _give_up(self) -> None:
+        logger.info("a caller does not take its answer and is hung up on")
+        self.transport.abort()
 
     @property
     def _is_answering(self) -> bool:

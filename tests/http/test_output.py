@@ -1,10 +1,12 @@
 """Following what a program writes, from the program to the reader."""
 
 import base64
+import io
 import json
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Event
 
 import httpx
@@ -14,7 +16,9 @@ from application.ports.execution_engine import EngineReport
 from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
+from entrypoints.http import protocol
 from tests.http.support import Service, serving
+from tests.support.processes import eventually
 
 
 class Program:
@@ -53,9 +57,11 @@ def program(service: Service) -> Iterator[Program]:
 
 
 @contextmanager
-def following(service: Service, job_id: str, last_event_id: str | None = None) -> Iterator[Iterator[dict]]:
+def following(
+    service: Service, job_id: str, last_event_id: str | None = None, query: str = ""
+) -> Iterator[Iterator[dict]]:
     headers = {} if last_event_id is None else {"last-event-id": last_event_id}
-    with service.http.stream("GET", f"/api/jobs/{job_id}/output", headers=headers) as response:
+    with service.http.stream("GET", f"/api/jobs/{job_id}/output{query}", headers=headers) as response:
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/event-stream")
         yield _events(response)
@@ -75,6 +81,22 @@ def _events(response: httpx.Response) -> Iterator[dict]:
 def _told(event: dict) -> tuple[str, int, bytes]:
     data = event["text"].encode() if "text" in event else base64.b64decode(event["base64"])
     return event["stream"], event["offset"], data
+
+
+def _told_to(event: dict) -> int:
+    _stream, offset, data = _told(event)
+    return offset + len(data)
+
+
+@contextmanager
+def _silent_reader(service: Service, path: str) -> Iterator[None]:
+    """Ask for something and take nothing of the answer, with next to no room for it on the way."""
+    url = service.http.base_url
+    with socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        reader.connect((url.host, url.port))
+        reader.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        yield
 
 
 def test_output_is_told_while_the_program_runs(service: Service, program: Program):
@@ -255,6 +277,70 @@ def test_who_reads_slowly_costs_a_bounded_amount(service: Service, program: Prog
 
     assert all(data.endswith(b"\n") and not offset % len(piece) for _stream, offset, data in told)
     assert told[0][1] == 0
+
+
+def test_a_reader_who_has_much_already_is_told_the_rest_at_once(service: Service, program: Program):
+    # Given a program whose output fills what is taken at once, and a reader who has seen it all
+    job_id = service.upload(execute=True)["job_id"]
+    with following(service, job_id) as events:
+        next(events)
+        for _ in range(8):
+            program.write(b"x" * 32_767 + b"\n")
+        seen = next(
+            event["id"] for event in events if event["event"] == "output" and _told_to(event) == 8 << 15
+        )
+
+    # When the reader comes back, and the program goes on
+    with following(service, job_id, last_event_id=seen) as events:
+        program.write(b"more\n")
+        begin = time.monotonic()
+        told = next(_told(event) for event in events if event["event"] == "output")
+
+    assert told == ("stdout", 8 << 15, b"more\n")
+    assert time.monotonic() - begin < 5  # and not at the next sign of life
+    program.end()
+
+
+def _run_for(service: Service, output: bytes) -> str:
+    """Run a program that has written this much; return its job's id."""
+    service.engine.program = lambda *_: EngineReport(
+        ExecutionResult(status=JobStatus.SUCCESS, stdout=Output("…", len(output), truncated=True)),
+        stdout=io.BytesIO(output),
+        stderr=io.BytesIO(),
+    )
+    return service.run()["job_id"]
+
+
+def test_readers_who_do_not_read_keep_nothing_from_others(tmp_path):
+    # Given more readers of a large log than may read one at once, none of whom takes anything
+    with serving(tmp_path) as service:
+        output = b"x" * (6 << 20)
+        job_id = _run_for(service, output)
+        with ExitStack() as stack:
+            for _ in range(10):
+                stack.enter_context(_silent_reader(service, f"/api/jobs/{job_id}/output?offset=0"))
+
+            # When another one asks for it, then it gets all of it
+            with following(service, job_id, query="?offset=0") as events:
+                told = [_told(event) for event in events if event["event"] == "output"]
+            assert sum(len(data) for _stream, _offset, data in told) == len(output)
+
+            # And when the server stops, it does not wait for them
+            connections = service.server.server_state.connections
+            assert eventually(lambda: sum(one.flow.write_paused for one in connections) == 10)
+            begin = time.monotonic()
+            service.server.should_exit = True
+            assert eventually(lambda: not connections, within_s=2)
+            assert time.monotonic() - begin < 2
+
+
+def test_a_reader_who_takes_nothing_for_long_is_hung_up_on(service: Service, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(protocol, "_TAKE_WITHIN_S", 0.2)
+    job_id = _run_for(service, b"x" * (6 << 20))
+    connections = service.server.server_state.connections
+    with _silent_reader(service, f"/api/jobs/{job_id}/output?offset=0"):
+        assert eventually(lambda: any(one.flow.write_paused for one in connections))
+        assert eventually(lambda: not any(one.flow.write_paused for one in connections))
 
 
 def test_a_server_that_stops_ends_its_streams(tmp_path):

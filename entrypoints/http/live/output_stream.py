@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Self
 
 from application.errors import DependencyUnavailable
@@ -12,6 +12,7 @@ from entrypoints.http.live.archive import Archive
 from entrypoints.http.live.job_signals import JobSignals, Wakeup
 from entrypoints.http.live.mailbox import Mailbox
 from entrypoints.http.live.output_events import OutputTeller
+from entrypoints.http.live.places import NoPlace
 from entrypoints.http.live.server_sent_events import HEARTBEAT, HEARTBEAT_S, event, in_turns
 from entrypoints.http.presenter import Presenter, status_of
 
@@ -51,9 +52,8 @@ class OutputStreams:
             while True:
                 if wakeup.changed:
                     details = await self._read(details, wakeup)
-                    if turned := await _turn_to_latest(details, teller, followed):
-                        yield turned
-                while told := teller.tell(followed.mailbox.take()):
+                    yield await _turn_to_latest(details, teller, followed)
+                for told in followed.news(teller):
                     yield told
                 if details.job.status.is_terminal:
                     break
@@ -63,9 +63,12 @@ class OutputStreams:
                     yield HEARTBEAT
             async for last in _last_output(details, teller, followed, wakeup):
                 yield last
-            async for missed in self._missed(details, teller):
-                yield missed
-            yield event("end", presenter.status(status_of(details)))
+            try:
+                async for missed in self._missed(details, teller):
+                    yield missed
+            except NoPlace:
+                return  # without the end, a reader comes back for the rest
+            yield event("end", await asyncio.to_thread(presenter.status, status_of(details)))
 
     async def _missed(self, details: JobDetails, teller: OutputTeller) -> AsyncIterator[bytes]:
         execution = _latest(details)
@@ -104,6 +107,12 @@ class _Followed:
     def is_live(self) -> bool:
         """Whether output may still come."""
         return self._following is not None
+
+    def news(self, teller: OutputTeller) -> Iterator[bytes]:
+        """Tell all that has come; what the reader has already is passed over."""
+        for chunks in iter(self.mailbox.take, []):
+            if told := teller.tell(chunks):
+                yield told
 
     async def turn_to(self, execution_id: ExecutionId) -> None:
         """Follow this execution, and no other."""
@@ -147,7 +156,7 @@ async def _last_output(
     deadline = loop.time() + _LAST_OUTPUT_S
     while followed.is_live and not teller.has_told(execution.result) and loop.time() < deadline:
         await wakeup.wait(deadline - loop.time())
-        while told := teller.tell(followed.mailbox.take()):
+        for told in followed.news(teller):
             yield told
     yield teller.tell_rest(execution.result)
 
