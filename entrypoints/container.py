@@ -168,7 +168,7 @@ def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
     return CloudWatchClusterMetrics(client, clock)
 
 
-def _engine(settings: Settings, code_store: ObjectStore) -> ExecutionEngine:
+def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPolicy) -> ExecutionEngine:
     if settings.engine_url is not None:
         from adapters.http_engine.engine import HttpEngine  # noqa: PLC0415 - likewise
 
@@ -180,6 +180,9 @@ def _engine(settings: Settings, code_store: ObjectStore) -> ExecutionEngine:
         _data_dir(settings) / "work",
         inline_output_bytes=settings.inline_output_bytes,
         isolated=settings.sandbox != "off",
+        warm_starts=settings.warm_starts,
+        usual_limits=limit_policy.resolve({}),
+        hidden=[_data_dir(settings), *(file.resolve().parent for file in [Path(".env")] if file.exists())],
         retrying=Retrying(_STORE_AGAIN_S),
     )
 
@@ -239,7 +242,7 @@ class Container(containers.DeclarativeContainer):
     code_store = providers.ThreadSafeSingleton(_code_store, settings)
     log_store = providers.ThreadSafeSingleton(_log_store, settings)
     cluster_metrics = providers.ThreadSafeSingleton(_cluster_metrics, settings, clock)
-    engine = providers.ThreadSafeSingleton(_engine, settings, code_store)
+    engine = providers.ThreadSafeSingleton(_engine, settings, code_store, limit_policy)
     event_feed = providers.ThreadSafeSingleton(_event_feed, settings)
     output_feed = providers.ThreadSafeSingleton(_output_feed, settings)
     broker = providers.ThreadSafeSingleton(_broker, settings)

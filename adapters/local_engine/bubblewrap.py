@@ -10,9 +10,9 @@ from adapters.local_engine.cgroup_discovery import discover, remove
 from adapters.local_engine.confinement import Confinement, Launch
 from adapters.local_engine.files import sealed_file
 from adapters.local_engine.program import Program
-from adapters.local_engine.stages import staged
+from adapters.local_engine.stages import parked, staged
 from adapters.local_engine.supervisor.cgroups import CgroupPlan
-from adapters.local_engine.supervisor.protocol import Order, Scratch
+from adapters.local_engine.supervisor.protocol import Allowance, Order, Scratch
 from adapters.local_engine.supervisor.scratch import MOUNT_POINT
 from adapters.local_engine.toolchains import SYSTEM_PATH
 from application.errors import DependencyUnavailable
@@ -23,12 +23,13 @@ _USERS = 606
 _USER_INSIDE = 1000
 _BUILD_MEMORY_MB = 1024
 # The shell that stands in for the program, and bubblewrap outside.
+_OUR_PROCESSES_INSIDE = 1
 _OUR_PROCESSES = 2
 _TEMPORARY = "/tmp"  # noqa: S108 - the box's own
-_HOME = f"{_TEMPORARY}/box"
+HOME = f"{_TEMPORARY}/box"
 _ARGUMENTS, _FILTER, _SOURCE, _PASSWD = range(4, 8)
 
-_PASSWD_TEXT = f"box:x:{_USER_INSIDE}:{_USER_INSIDE}::{_HOME}:/bin/sh\n".encode()
+_PASSWD_TEXT = f"box:x:{_USER_INSIDE}:{_USER_INSIDE}::{HOME}:/bin/sh\n".encode()
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _ETC = ("/etc/ld.so.cache", "/etc/alternatives")
 
@@ -61,7 +62,8 @@ class Bubblewrap(Confinement):
     def __init__(self, hidden: Sequence[Path]) -> None:
         self._cgroups: CgroupPlan | None = None
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
-        self._view = (*_system_view(), *_hide(hidden), *_devices())
+        self._hidden = hidden
+        self._view: Sequence[str] = ()
         self._is_root = os.geteuid() == 0
         self._lock = Lock()
         self._slots: set[int] = set()
@@ -109,6 +111,7 @@ class Bubblewrap(Confinement):
             raise DependencyUnavailable(
                 "engine", f"programs cannot be isolated: there is no seccomp filter for {error}"
             ) from error
+        self._view = (*_system_view(), *_hide(self._hidden), *_devices())
         self._cgroups = discover()
 
     def close(self) -> None:
@@ -130,19 +133,14 @@ class Bubblewrap(Confinement):
                 _PASSWD: _PASSWD_TEXT,
             }
             descriptors = [stack.enter_context(sealed_file("box", content)) for content in contents.values()]
-            argv = staged(program.build, program.run, program.rlimits, processes=limits.processes)
             yield Launch(
                 Order(
-                    argv=[str(self._bwrap), "--args", str(_ARGUMENTS), "--", *argv],
+                    argv=[str(self._bwrap), "--args", str(_ARGUMENTS), "--", *self._command_line(program)],
                     env={},
                     directory="/",
-                    timeout_ms=limits.timeout_ms,
-                    cpu_time_ms=limits.cpu_time_ms,
-                    memory_mb=limits.memory_mb,
-                    processes=limits.processes + _OUR_PROCESSES,
+                    allowance=self._allowance(program, program.first_rlimits),
                     build_timeout_ms=build_timeout_ms if program.build else None,
                     build_memory_mb=_BUILD_MEMORY_MB if program.build else 0,
-                    rlimits=self._without_address_space(program),
                     descriptors=[*contents, *program.descriptors],
                     user=_FIRST_USER + slot if self._is_root else None,
                     cgroup=self._cgroups,
@@ -150,9 +148,26 @@ class Bubblewrap(Confinement):
                     scratch=Scratch(size_mb=limits.disk_mb, files=limits.files),
                     announces_start=True,
                     exits_for_signals=True,
+                    parks=program.parks,
                 ),
                 [*descriptors, *program.descriptors.values()],
             )
+
+    def allowance(self, program: Program) -> Allowance:
+        """Say what a program may use that is handed to a parked interpreter."""
+        return self._allowance(program, {**program.rlimits, "NPROC": (self._most_processes(program),) * 2})
+
+    def _allowance(self, program: Program, rlimits: Mapping[str, tuple[int, int]]) -> Allowance:
+        if self._cgroups is not None:
+            # It counts what is used, and not what is reserved.
+            rlimits = {name: limit for name, limit in rlimits.items() if name != "AS"}
+        return Allowance(
+            timeout_ms=program.limits.timeout_ms,
+            cpu_time_ms=program.limits.cpu_time_ms,
+            memory_mb=program.limits.memory_mb,
+            processes=program.limits.processes + _OUR_PROCESSES,
+            rlimits=rlimits,
+        )
 
     def _arguments(self, program: Program) -> Iterator[str]:
         yield from (*_NAMESPACES, *self._view)
@@ -160,17 +175,21 @@ class Bubblewrap(Confinement):
             for path in Path("/").glob(pattern.lstrip("/")):
                 yield from ("--ro-bind", str(path), str(path))
         yield from ("--bind", MOUNT_POINT, _TEMPORARY)
-        yield from ("--perms", "0644", "--file", str(_SOURCE), f"{_HOME}/{program.source}")
+        yield from ("--perms", "0644", "--file", str(_SOURCE), f"{HOME}/{program.source}")
         yield from ("--perms", "0644", "--file", str(_PASSWD), "/etc/passwd")
-        yield from ("--remount-ro", "/", "--seccomp", str(_FILTER), "--chdir", _HOME)
-        for name, value in {"HOME": _HOME, "TMPDIR": _TEMPORARY, **program.env}.items():
+        yield from ("--remount-ro", "/", "--seccomp", str(_FILTER), "--chdir", HOME)
+        for name, value in {"HOME": HOME, "TMPDIR": _TEMPORARY, **program.env}.items():
             yield from ("--setenv", name, value)
 
-    def _without_address_space(self, program: Program) -> Mapping[str, tuple[int, int]]:
-        """Leave memory to the cgroup, if there is one, which counts what is used and not what is reserved."""
-        if self._cgroups is None:
-            return program.first_rlimits
-        return {name: limit for name, limit in program.first_rlimits.items() if name != "AS"}
+    def _command_line(self, program: Program) -> list[str]:
+        if program.parks:
+            return parked(program.command)
+        processes = self._most_processes(program)
+        return staged(program.build, program.command, program.rlimits, processes=processes)
+
+    def _most_processes(self, program: Program) -> int:
+        """Return the limit inside, which a control group, as that counts how often it is hit, precedes."""
+        return program.limits.processes + _OUR_PROCESSES_INSIDE + (self._cgroups is not None)
 
     @contextmanager
     def _slot(self) -> Iterator[int]:
@@ -208,8 +227,20 @@ def _devices() -> Iterator[str]:
 
 
 def _hide(directories: Sequence[Path]) -> Iterator[str]:
-    system = tuple(Path(name) for name in _SYSTEM)
-    for directory in directories:
-        if any(directory.resolve().is_relative_to(top) for top in system):
-            path = str(directory.resolve())
-            yield from ("--perms", "0000", "--size", "4096", "--tmpfs", path, "--remount-ro", path)
+    """Cover directories where the box would show them.
+
+    Raises:
+        DependencyUnavailable: One of them is what the box is made of.
+    """
+    shown = {Path(name).resolve() for name in (*_SYSTEM, *_ETC)}
+    hidden = {directory.resolve() for directory in directories}
+    for directory in hidden:
+        if directory in shown:
+            raise DependencyUnavailable(
+                "engine",
+                f"programs have to see {directory}, so this service, its data (SERVICE_SERVER_DATA_DIR) and "
+                "its .env must be elsewhere",
+            )
+        if not shown.isdisjoint(directory.parents) and hidden.isdisjoint(directory.parents):
+            yield from ("--perms", "0000", "--size", "4096", "--tmpfs", str(directory))
+            yield from ("--remount-ro", str(directory))

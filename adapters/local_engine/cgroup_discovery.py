@@ -3,13 +3,17 @@
 import errno
 import logging
 import os
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from adapters.local_engine.supervisor.cgroups import CgroupPlan
 
 _log = logging.getLogger("service_server.local_engine")
 _CONTROLLERS = ("memory", "pids")
+_PREFIX = "service_server-"
+_OURS = re.compile(rf"{_PREFIX}(\d+)(-main)?")
 
 
 def discover(process: Path = Path("/proc/self"), name: str | None = None) -> CgroupPlan | None:
@@ -20,11 +24,12 @@ def discover(process: Path = Path("/proc/self"), name: str | None = None) -> Cgr
         name: What the directory is to be called.
     """
     own = _own_directories(process)
-    name = name or f"service_server-{os.getpid()}"
+    name = name or f"{_PREFIX}{os.getpid()}"
     try:
         if all(controller in own for controller in _CONTROLLERS):
             memory, pids = (own[controller] / name for controller in _CONTROLLERS)
             for directory in {memory, pids}:
+                _sweep(directory.parent)
                 directory.mkdir(exist_ok=True)
             return CgroupPlan(version=1, memory=str(memory), pids=str(pids))
         if "" in own:
@@ -41,6 +46,16 @@ def remove(plan: CgroupPlan) -> None:
             Path(directory).rmdir()
         except OSError as error:
             _log.info("left the cgroup %s: %s", directory, error.strerror)
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what engines left there whose processes are gone. The kernel keeps what is in use."""
+    for directory in parent.glob(f"{_PREFIX}*"):
+        owner = _OURS.fullmatch(directory.name)
+        if owner is not None and not Path("/proc", owner[1]).exists():
+            for path in (*directory.glob("run-*/"), directory):
+                with suppress(OSError):
+                    path.rmdir()
 
 
 def _own_directories(process: Path) -> Mapping[str, Path]:
@@ -74,6 +89,7 @@ def _mounts(process: Path) -> Mapping[str, tuple[str, Path]]:
 
 def _prepare_unified(own: Path, name: str) -> CgroupPlan | None:
     """Give our cgroup's children the controllers; it must then have no process of its own itself."""
+    _sweep(own)
     if not set(_CONTROLLERS) <= set((own / "cgroup.controllers").read_text().split()):
         _log.info("no cgroups for programs: the memory and pids controllers are not delegated to us")
         return None

@@ -1,15 +1,15 @@
 import logging
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
 
 from adapters.local_engine.bubblewrap import Bubblewrap
 from adapters.local_engine.build_archive import BuildArchive
 from adapters.local_engine.capture import CapturedOutput
-from adapters.local_engine.confinement import Confinement, Launch
+from adapters.local_engine.confinement import Confinement
 from adapters.local_engine.files import sealed_file
+from adapters.local_engine.launcher import Connection, Launcher
 from adapters.local_engine.plain_child import PlainChild
 from adapters.local_engine.program import NOTHING, Program, compose
 from adapters.local_engine.running import Running
@@ -17,6 +17,7 @@ from adapters.local_engine.supervisor.protocol import Event
 from adapters.local_engine.supervisor_process import SupervisorProcess
 from adapters.local_engine.toolchains import Toolchains
 from adapters.local_engine.verdict import Observed, judge
+from adapters.local_engine.warm_starts import WarmStarts
 from adapters.local_engine.work_area import WorkArea
 from application.errors import ApplicationError, DependencyUnavailable
 from application.ports.execution_engine import (
@@ -28,15 +29,17 @@ from application.ports.execution_engine import (
     LanguageSupport,
 )
 from application.ports.object_store import ObjectStore
-from application.ports.output_feed import OutputChunk, Stream
+from application.ports.output_feed import OutputChunk
 from application.retrying import Retrying
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import Language
+from domain.limits import STANDARD_LIMITS, Limits
 from domain.values import ExecutionId, JobId
 
 _MIB = 1 << 20
 _ONCE = Retrying(())
+_USUAL_LIMITS = STANDARD_LIMITS.resolve({})
 _ROOT = Path(__file__).parents[2]
 _NOT_ISOLATED = (
     "programs are NOT isolated: they run as this service's user, read its files and reach its network; "
@@ -64,6 +67,9 @@ class LocalEngine(ExecutionEngine):
         max_code_bytes: How large the code may be.
         isolated: Whether programs are kept in boxes; if not, they are ordinary child processes.
         retrying: How often the store is asked for the code.
+        warm_starts: How many interpreters of a language are kept ready for its next jobs; 0 for none.
+        usual_limits: The limits that most jobs have, which such interpreters are made for.
+        hidden: Directories that no program may see, beside those of this service's code and of its work.
     """
 
     def __init__(
@@ -76,6 +82,9 @@ class LocalEngine(ExecutionEngine):
         max_code_bytes: int = 16 * _MIB,
         isolated: bool = False,
         retrying: Retrying = _ONCE,
+        warm_starts: int = 0,
+        usual_limits: Limits = _USUAL_LIMITS,
+        hidden: Sequence[Path] = (),
     ) -> None:
         self._code_store = code_store
         self._work_directory = work_directory
@@ -87,10 +96,14 @@ class LocalEngine(ExecutionEngine):
         self._toolchains = Toolchains()
         self._archives = {
             toolchain.language: BuildArchive(toolchain, executables, work_directory)
-            for toolchain, executables in self._toolchains.with_archives()
+            for toolchain, executables in self._toolchains.available()
+            if toolchain.archive
         }
-        self._confinement: Confinement = (
-            Bubblewrap(hidden=(_ROOT, work_directory)) if isolated else PlainChild(WorkArea(work_directory))
+        bubblewrap = Bubblewrap(hidden=(_ROOT, work_directory, *hidden)) if isolated else None
+        self._confinement: Confinement = bubblewrap or PlainChild(WorkArea(work_directory))
+        self._launcher = Launcher(self._supervisor, self._confinement, build_timeout_ms)
+        self._warm_starts = WarmStarts(
+            self._launcher, bubblewrap, self._toolchains, warm_starts, usual_limits
         )
         self._lock = Lock()
         self._running: dict[ExecutionId, Running] = {}
@@ -116,16 +129,19 @@ class LocalEngine(ExecutionEngine):
         self.check()
         if self._confinement.is_isolated:
             self._try_out()
+            self._warm_starts.start()
         self._toolchains.start()
         description = self.describe()
         if description.warning:
             _log.warning("%s", description.warning)
         for limit, how in description.limits.items():
             _log.info("limit %s: %s", limit, how)
+        _log.info("warm start: %s", description.warm_start)
 
     def stop(self) -> None:
         """Kill every program and let go of everything. An engine that was not started is no error."""
         self._is_open = False
+        self._warm_starts.stop()
         for archive in self._archives.values():
             archive.close()
         self._supervisor.close()
@@ -139,7 +155,12 @@ class LocalEngine(ExecutionEngine):
             is_isolated=isolated,
             limits=self._confinement.limits(),
             warning=None if isolated else _NOT_ISOLATED,
+            warm_start=self._warm_starts.describe(),
         )
+
+    def wait_until_warm(self, timeout_s: float) -> bool:
+        """Wait until every interpreter that is started ahead is ready; return whether that is so."""
+        return self._warm_starts.wait_until_ready(timeout_s)
 
     def languages(self) -> Sequence[LanguageSupport]:
         """Return the languages of the table, as this machine has them."""
@@ -203,7 +224,7 @@ class LocalEngine(ExecutionEngine):
         Raises:
             DependencyUnavailable: This machine does not let programs be isolated.
         """
-        with self._run(NOTHING, "", Running(), _Nobody(), None) as report:
+        with self._run(NOTHING, "", Running(), _Nobody()) as report:
             if report.result.status is not JobStatus.SUCCESS:
                 self.stop()
                 said = report.result.error_message or ""
@@ -215,15 +236,14 @@ class LocalEngine(ExecutionEngine):
         stdin: str,
         running: Running,
         observer: ExecutionObserver,
-        out_of_memory: str | None,
+        out_of_memory: str | None = None,
     ) -> EngineReport:
         with ExitStack() as on_failure:
             output = CapturedOutput(
                 program.limits.output_mb * _MIB, self._inline_output_bytes, self._work_directory
             )
             on_failure.callback(output.close)
-            with self._confinement.prepare(program, self._build_timeout_ms) as launch:
-                event = self._follow(launch, stdin, running, output, observer)
+            event = self._run_to_its_end(program, stdin, running, output, observer)
             if event is None:
                 return _failure(Reason.ENGINE_ERROR, "The engine's supervisor ended; the program was killed.")
             result = judge(
@@ -242,26 +262,26 @@ class LocalEngine(ExecutionEngine):
             on_failure.pop_all()
             return EngineReport(result, output.stdout.rewound(), output.stderr.rewound())
 
-    def _follow(
+    def _run_to_its_end(
         self,
-        launch: Launch,
+        program: Program,
         stdin: str,
         running: Running,
         output: CapturedOutput,
         observer: ExecutionObserver,
     ) -> Event | None:
-        with ExitStack() as ours, ExitStack() as handed_over:
-            source = handed_over.enter_context(sealed_file("stdin", stdin.encode()))
-            pipes = [os.pipe() for _ in Stream]
-            for reader, writer in pipes:
-                ours.callback(os.close, reader)
-                handed_over.callback(os.close, writer)
-            lifeline = self._supervisor.run(
-                launch.order, [source, *(writer for _, writer in pipes), *launch.descriptors]
-            )
-            handed_over.close()
-            (stdout, _), (stderr, _) = pipes
-            return running.follow(lifeline, {stdout: output.stdout, stderr: output.stderr}, output, observer)
+        box = self._warm_starts.take(program)
+        if box is not None:
+            with closing(box):
+                if box.hand_over(program, stdin):
+                    event = _follow(box.connection, running, output, observer)
+                    if event is None or event.announced:
+                        return event
+        with (
+            sealed_file("stdin", stdin.encode()) as source,
+            self._launcher.launched(program, source) as connection,
+        ):
+            return _follow(connection, running, output, observer)
 
 
 class _Nobody(ExecutionObserver):
@@ -272,6 +292,13 @@ class _Nobody(ExecutionObserver):
 
     def output(self, chunk: OutputChunk) -> None:
         """Do nothing."""
+
+
+def _follow(
+    connection: Connection, running: Running, output: CapturedOutput, observer: ExecutionObserver
+) -> Event | None:
+    streams = {connection.stdout: output.stdout, connection.stderr: output.stderr}
+    return running.follow(connection.lifeline, streams, output, observer)
 
 
 def _failure(reason: Reason, message: str) -> EngineReport:

@@ -13,6 +13,30 @@ _DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 @contextmanager
+def memory_file(name: str) -> Iterator[int]:
+    """Open an empty file in memory.
+
+    Args:
+        name: What /proc shows for it.
+    """
+    descriptor = _memory_file(name)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def fill(descriptor: int, content: bytes) -> None:
+    """Write all of a file in memory, so that it stands at its start and nobody can change it any more."""
+    os.truncate(descriptor, len(content))
+    written = 0
+    with memoryview(content) as view:
+        while written < len(content):
+            written += os.pwrite(descriptor, view[written:], written)
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+
+
+@contextmanager
 def sealed_file(name: str, content: bytes) -> Iterator[int]:
     """Open a file in memory that stands at its start and that nobody can change.
 
@@ -20,17 +44,9 @@ def sealed_file(name: str, content: bytes) -> Iterator[int]:
         name: What /proc shows for it.
         content: All of it.
     """
-    descriptor = _memory_file(name)
-    try:
-        os.truncate(descriptor, len(content))
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+    with memory_file(name) as descriptor:
+        fill(descriptor, content)
         yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def sealed_copy(path: Path) -> int:

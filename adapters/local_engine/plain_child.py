@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from adapters.local_engine.confinement import Confinement, Launch
 from adapters.local_engine.program import Program
 from adapters.local_engine.stages import staged
-from adapters.local_engine.supervisor.protocol import Order
+from adapters.local_engine.supervisor.protocol import Allowance, Order
 from adapters.local_engine.work_area import WorkArea
 from application.errors import DependencyUnavailable
 
@@ -53,17 +53,19 @@ class PlainChild(Confinement):
                 source.write(program.code)
             yield Launch(
                 Order(
-                    argv=staged(program.build, program.run, program.rlimits)
+                    argv=staged(program.build, program.command, program.rlimits)
                     if program.build
-                    else program.run,
+                    else program.command,
                     env={"HOME": str(directory), "TMPDIR": str(directory), **program.env},
                     directory=str(directory),
-                    timeout_ms=program.limits.timeout_ms,
-                    cpu_time_ms=program.limits.cpu_time_ms,
-                    memory_mb=program.limits.memory_mb,
-                    processes=program.limits.processes,
+                    allowance=Allowance(
+                        timeout_ms=program.limits.timeout_ms,
+                        cpu_time_ms=program.limits.cpu_time_ms,
+                        memory_mb=program.limits.memory_mb,
+                        processes=program.limits.processes,
+                        rlimits=program.first_rlimits,
+                    ),
                     build_timeout_ms=build_timeout_ms if program.build else None,
-                    rlimits=program.first_rlimits,
                     samples_memory=True,
                     announces_start=bool(program.build),
                     descriptors=list(program.descriptors),

@@ -12,6 +12,7 @@ from domain.limits import STANDARD_LIMITS, Limits
 _MIB = 1 << 20
 # The rest of a process's memory is the runtime's own, beside the heap.
 _HEAP_SHARE = 0.75
+_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
 # What a compiler may use, whatever the program's own limits are.
 _BUILD_RLIMITS = {
     "CPU": (60, 61),
@@ -31,20 +32,29 @@ class Program:
         code: Its content.
         build: The compiler's command line; empty if there is nothing to build.
         run: The program's command line.
+        arguments: What the caller wants to follow it.
         view: Patterns of what its runtime has to see beside the system's libraries.
         rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
-        descriptors: What the build inherits: descriptors of ours, by the numbers that they have there.
+        descriptors: What it inherits: descriptors of ours, by the numbers that they have there.
+        parks: Whether it is an interpreter that waits for a job.
     """
 
     source: str
     code: bytes
     build: Sequence[str]
     run: Sequence[str]
+    arguments: Sequence[str] = ()
     env: Mapping[str, str]
     view: Sequence[str]
     limits: Limits
     rlimits: Mapping[str, tuple[int, int]]
     descriptors: Mapping[int, int] = field(default_factory=dict)
+    parks: bool = False
+
+    @property
+    def command(self) -> Sequence[str]:
+        """The whole command line."""
+        return [*self.run, *self.arguments]
 
     @property
     def first_rlimits(self) -> Mapping[str, tuple[int, int]]:
@@ -79,12 +89,28 @@ def compose(
         source=names["source"],
         code=code,
         build=fill(toolchain.build if archive is None else toolchain.build_with_archive("use"), names),
-        run=[*fill(toolchain.run, names), *spec.args],
-        env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", **spec.env},
+        run=fill(toolchain.run, names),
+        arguments=spec.args,
+        env={**_ENVIRONMENT, **spec.env},
         view=toolchain.view,
         limits=spec.limits,
         rlimits=_rlimits(spec.limits, toolchain.memory),
         descriptors={} if archive is None else {ARCHIVE_DESCRIPTOR: archive},
+    )
+
+
+def compose_without_job(toolchain: Toolchain, executables: Mapping[str, str], limits: Limits) -> Program:
+    """Fill in a row of the table for a request that is still to come."""
+    names = _names(toolchain, executables, limits, b"")
+    return Program(
+        source=names["source"],
+        code=b"",
+        build=fill(toolchain.build, names),
+        run=fill(toolchain.run, names),
+        env=_ENVIRONMENT,
+        view=toolchain.view,
+        limits=limits,
+        rlimits={},
     )
 
 

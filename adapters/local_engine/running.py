@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from threading import Lock
 
 from adapters.local_engine.capture import Capture, CapturedOutput
-from adapters.local_engine.supervisor.protocol import MAX_EVENT_BYTES, Event, EventKind
+from adapters.local_engine.supervisor.protocol import MAX_MESSAGE_BYTES, STOP, Event, EventKind
 from application.ports.execution_engine import ExecutionObserver
 
 _PIECE = 65_536
@@ -76,7 +76,7 @@ class Running:
     def _kill(self) -> None:
         if self._lifeline is not None:
             with contextlib.suppress(OSError):  # it has ended, and so has its supervisor
-                self._lifeline.send(b"\0")
+                self._lifeline.send(STOP)
 
     def _follow(
         self,
@@ -108,7 +108,7 @@ class Running:
 
 def _next_event(lifeline: socket.socket) -> Event | None:
     try:
-        data = lifeline.recv(MAX_EVENT_BYTES)
+        data = lifeline.recv(MAX_MESSAGE_BYTES)
     except ConnectionResetError:
         return None
     return Event.decode(data) if data else None

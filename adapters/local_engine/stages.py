@@ -30,8 +30,10 @@ def staged(
         build: The compiler's command line; empty if there is nothing to build.
         run: The program's command line.
         rlimits: What the limits are lowered to after a build.
-        processes: How many there may be. The shell then stays, as the first process of a process namespace
-            has to, and says 128 + n if the program is ended by signal n.
+        processes: How many there may be with the shell. That then stays, as the first process of a process
+            namespace has to, and says 128 + n if the program is ended by signal n. An exit code may be the
+            same, so what tells them apart is that it names the signal at the stage. Of SIGINT and SIGPIPE
+            no shell says anything: a program that they end is one with the exit code 130 or 141.
     """
     lines = []
     if build:
@@ -40,13 +42,26 @@ def staged(
             f"exec {ARCHIVE_DESCRIPTOR}<&-",
             *_lowered(rlimits),
         ]
-    lines += [f"echo >&{STAGE_DESCRIPTOR}", f"exec {STAGE_DESCRIPTOR}>&-"]
+    lines.append(f"echo >&{STAGE_DESCRIPTOR}")
     if processes is None:
-        lines.append('exec "$@"')
+        lines += [f"exec {STAGE_DESCRIPTOR}>&-", 'exec "$@"']
     else:
-        # What the shell itself would say of a signal is no output of the program.
-        lines += [f"ulimit -p {processes + 1}", "exec 4>&2 2>/dev/null", '"$@" 2>&4 4>&-', "exit"]
+        lines += [f"ulimit -p {processes}", *_staying(f"{STAGE_DESCRIPTOR}>&-")]
     return [_SHELL, "-c", "\n".join(lines), "sh", *run]
+
+
+def parked(run: Sequence[str]) -> list[str]:
+    """Write the command line of a program that announces itself, and limits itself, when it has a job."""
+    return [_SHELL, "-c", "\n".join(_staying()), "sh", *run]
+
+
+def _staying(*redirections: str) -> list[str]:
+    """Have the shell say at the stage what it has to say of a signal: it is no output of the program.
+
+    What redirects a simple command redirects that word as well, so the program has a subshell of its own.
+    """
+    given = " ".join(["exec", "2>&4", "4>&-", *redirections])
+    return [f"exec 4>&2 2>&{STAGE_DESCRIPTOR}", f'({given}; exec "$@")', "exit"]
 
 
 def _lowered(rlimits: Mapping[str, tuple[int, int]]) -> list[str]:

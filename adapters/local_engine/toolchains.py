@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 from application.ports.execution_engine import LanguageSupport
 from domain.language import LANGUAGES, Language
@@ -20,6 +21,19 @@ _VERSION = re.compile(r"\d+(?:\.\d+)+")
 _VERSION_TIMEOUT_S = 20
 
 _log = logging.getLogger("service_server.local_engine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warmth:
+    """How an interpreter is made to wait for its program.
+
+    Attributes:
+        file: In holds/. The interpreter runs it at its start, before it looks for the program.
+        found_by: The variable that leads the interpreter there.
+    """
+
+    file: str
+    found_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +51,7 @@ class Toolchain:
     build: Sequence[str] = ()
     out_of_memory: str | None = None
     view: Sequence[str] = ()
+    warm: Warmth | None = None
     archive: Mapping[str, str] = field(default_factory=dict)
 
     def build_with_archive(self, option: str) -> Sequence[str]:
@@ -51,7 +66,12 @@ class Toolchain:
 def read_table(path: Path = _TABLE) -> Sequence[Toolchain]:
     """Read the table of languages."""
     with path.open("rb") as file:
-        return [Toolchain(language=LANGUAGES[name], **row) for name, row in tomllib.load(file).items()]
+        return [_toolchain(name, row) for name, row in tomllib.load(file).items()]
+
+
+def _toolchain(name: str, row: dict[str, Any]) -> Toolchain:
+    warm = row.pop("warm", None)
+    return Toolchain(language=LANGUAGES[name], warm=Warmth(**warm) if warm else None, **row)
 
 
 class Toolchains:
@@ -83,12 +103,12 @@ class Toolchains:
         """Return the paths of an available language's executables."""
         return {name: path for name, path in self._paths[language].items() if path is not None}
 
-    def with_archives(self) -> Sequence[tuple[Toolchain, Mapping[str, str]]]:
-        """Return the available languages whose compilers have archives, with their executables."""
+    def available(self) -> Sequence[tuple[Toolchain, Mapping[str, str]]]:
+        """Return the rows of the languages that are available, with the paths of their executables."""
         return [
             (toolchain, self.executables(language))
             for language, toolchain in self._table.items()
-            if toolchain.archive and self._support[language].is_available
+            if self._support[language].is_available
         ]
 
     def _first_look(self, language: Language) -> LanguageSupport:

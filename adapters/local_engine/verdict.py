@@ -148,8 +148,8 @@ def _processes(seen: Observed) -> Cause | None:
     if seen.event.limit != "processes" or seen.event.exit_code == 0:
         return None
     allowed = seen.limits.processes
-    message = f"The program wanted more than the {allowed} processes and threads allowed."
-    return _failed(Reason.PROCESS_LIMIT, message, LimitHit("processes", allowed + 1, allowed))
+    message = f"The program had the {allowed} processes and threads allowed, and wanted more."
+    return _failed(Reason.PROCESS_LIMIT, message, LimitHit("processes", allowed, allowed))
 
 
 def _signal(seen: Observed) -> Cause | None:

@@ -69,12 +69,14 @@ class EngineDescription:
             elsewhere and does not say.
         limits: How each limit is enforced, by its name in `Limits`.
         warning: What is not as it should be in production.
+        warm_start: Which programs are started ahead of their jobs, or why none are.
     """
 
     name: str
     is_isolated: bool | None = None
     limits: Mapping[str, str] = field(default_factory=dict)
     warning: str | None = None
+    warm_start: str | None = None
 
 
 class ExecutionObserver(ABC):

@@ -109,5 +109,12 @@ def _print_engine(engine: Json | None) -> None:
         return
     click.echo("\nEngine")
     isolated = {True: "yes", False: "NO", None: "the engine does not say"}[engine["isolated"]]
-    print_fields([("name", engine["name"]), ("isolated", isolated), ("warning", engine["warning"])])
+    print_fields(
+        [
+            ("name", engine["name"]),
+            ("isolated", isolated),
+            ("warm start", engine["warm_start"]),
+            ("warning", engine["warning"]),
+        ]
+    )
     print_table(("LIMIT", "HOW IT IS ENFORCED"), engine["limits"].items())

@@ -73,6 +73,7 @@ def present_engine(state: EngineState) -> EngineResponse:
         name=description.name,
         isolated=description.is_isolated,
         warning=description.warning,
+        warm_start=description.warm_start,
         limits=dict(description.limits),
         slots=state.slots,
         languages=list(map(present_language, state.languages)),

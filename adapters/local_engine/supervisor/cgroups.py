@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ class Names:
 
 
 _UNIFIED = 2
+_LONGEST = 4096
 
 # Documentation/admin-guide/cgroup-v1/memory.rst and .../cgroup-v2.rst
 NAMES = {
@@ -71,10 +73,14 @@ class Cgroup:
         self._names = NAMES[plan.version]
         self._memory = Path(plan.memory, name)
         self._pids = Path(plan.pids, name)
-        for directory in self._directories:
-            directory.mkdir()
-        self.limit_memory(memory_bytes)
-        (self._pids / "pids.max").write_text(str(processes))
+        try:
+            for directory in self._directories:
+                directory.mkdir()
+            self.limit_memory(memory_bytes)
+            self.limit_processes(processes)
+        except OSError:
+            self.remove()
+            raise
 
     @property
     def entrances(self) -> set[Path]:
@@ -91,20 +97,29 @@ class Cgroup:
         Version 2 does that by itself. Version 1 returns a descriptor that is ready when it happens.
         """
         if self._version == _UNIFIED:
-            (self._memory / "memory.oom.group").write_text("1")
+            _write(self._memory / "memory.oom.group", "1")
             return None
-        notice = os.eventfd(0, os.EFD_CLOEXEC)
-        subject = os.open(self._memory / self._names.memory_events, os.O_RDONLY | os.O_CLOEXEC)
-        (self._memory / "cgroup.event_control").write_text(f"{notice} {subject}")
-        os.close(subject)
+        with ExitStack() as on_failure:
+            notice = os.eventfd(0, os.EFD_CLOEXEC)
+            on_failure.callback(os.close, notice)
+            with (self._memory / self._names.memory_events).open() as subject:
+                _write(self._memory / "cgroup.event_control", f"{notice} {subject.fileno()}")
+            on_failure.pop_all()
         return notice
 
     def limit_memory(self, size: int) -> None:
-        """Set the limit of memory, and allow no swap beside it."""
-        (self._memory / self._names.memory_limit).write_text(str(size))
-        with contextlib.suppress(OSError):  # kernels that do not account for swap have no such file
-            swap = size if self._names.swap_includes_memory else 0
-            (self._memory / self._names.no_swap).write_text(str(swap))
+        """Set the limit of memory, and allow no swap beside it.
+
+        Raises:
+            OSError: More is in use.
+        """
+        self._limit_swap(size)  # never the smaller one: first if both rise, last if both fall
+        _write(self._memory / self._names.memory_limit, str(size))
+        self._limit_swap(size)
+
+    def limit_processes(self, number: int) -> None:
+        """Set the limit of processes."""
+        _write(self._pids / "pids.max", str(number))
 
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel had to kill one of the processes for memory."""
@@ -117,7 +132,7 @@ class Cgroup:
     def peak_kb(self) -> int:
         """Return the largest memory of all processes together, files in memory included."""
         try:
-            return int((self._memory / self._names.memory_peak).read_text()) >> 10
+            return int(_read(self._memory / self._names.memory_peak)) >> 10
         except OSError:  # version 2 has it from Linux 5.19 on
             return 0
 
@@ -132,15 +147,35 @@ class Cgroup:
                 return False
         return True
 
+    def _limit_swap(self, memory: int) -> None:
+        with contextlib.suppress(OSError):  # kernels that do not account for swap have no such file
+            swap = memory if self._names.swap_includes_memory else 0
+            _write(self._memory / self._names.no_swap, str(swap))
+
     @staticmethod
     def _count(path: Path, key: str) -> int:
-        rows: Mapping[str, str] = dict(line.split() for line in path.read_text().splitlines())
+        rows: Mapping[str, str] = dict(line.split() for line in _read(path).splitlines())
         return int(rows.get(key, 0))
 
 
 def join(entrances: set[Path]) -> None:
     """Move this process into a group, before it is anyone else."""
     for entrance in entrances:
-        descriptor = os.open(entrance, os.O_WRONLY | os.O_CLOEXEC)
-        os.write(descriptor, b"0")
+        _write(entrance, "0")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write to a file of the kernel's, without the questions that Python has for files of other kinds."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def _read(path: Path) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, _LONGEST).decode()
+    finally:
         os.close(descriptor)

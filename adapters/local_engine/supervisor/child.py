@@ -5,6 +5,7 @@ import fcntl
 import os
 import resource
 import signal
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -68,11 +69,16 @@ def _become_user(user: int) -> None:
 
 
 def _limit(order: Order) -> None:
-    """Set the limits, below those in force, which only root may raise."""
-    for name, (soft, hard) in order.rlimits.items():
+    for which, soft, hard in attainable(order.allowance.rlimits):
+        resource.setrlimit(which, (soft, hard))
+
+
+def attainable(rlimits: Mapping[str, Sequence[int]]) -> Iterator[tuple[int, int, int]]:
+    """Return limits as setrlimit(2) takes them, but none above that in force, which only root may raise."""
+    for name, (soft, hard) in rlimits.items():
         which = getattr(resource, f"RLIMIT_{name}")
         _, ceiling = resource.getrlimit(which)
         if ceiling == resource.RLIM_INFINITY:
-            resource.setrlimit(which, (soft, hard))
+            yield which, soft, hard
         else:
-            resource.setrlimit(which, (min(soft, ceiling), min(hard, ceiling)))
+            yield which, min(soft, ceiling), min(hard, ceiling)

@@ -1,6 +1,7 @@
 """The supervisor's main loop. It is started with `python -I -S`, one descriptor and an empty environment."""
 
 import array
+import contextlib
 import os
 import socket
 import sys
@@ -9,7 +10,7 @@ from itertools import count
 
 from adapters.local_engine.supervisor import processes
 from adapters.local_engine.supervisor.cgroups import Cgroup
-from adapters.local_engine.supervisor.protocol import MAX_DESCRIPTORS, Order
+from adapters.local_engine.supervisor.protocol import MAX_DESCRIPTORS, Event, EventKind, Order
 from adapters.local_engine.supervisor.run import Run
 from adapters.local_engine.supervisor.watch import Watch
 
@@ -55,9 +56,8 @@ class Supervisor:
         try:
             name = f"run-{os.getpid()}-{next(self._numbers)}"
             self._runs.append(Run(name, order, descriptors[1:], self._watch, self._on_quiet))
-        except OSError:  # no process or descriptor is left: closing the life line tells the engine
-            for descriptor in descriptors[1:]:
-                os.close(descriptor)
+        except OSError as error:  # there is no process, descriptor or memory left
+            _refuse(descriptors[1:], error)
 
     def _engine_is_gone(self) -> None:
         self._is_open = False
@@ -81,6 +81,15 @@ class Supervisor:
         sessions = {run.pid for run in self._runs if run.is_live}
         known = sessions.union(*(run.strays for run in self._runs))
         return {pid for pid in processes.children() - known if processes.session_of(pid) not in sessions}
+
+
+def _refuse(descriptors: list[int], error: OSError) -> None:
+    """Tell the engine at the life line, the first descriptor, why its order was not carried out."""
+    event = Event(kind=EventKind.FAILED, announced=False, error=error.strerror or "there is no reason given")
+    with contextlib.suppress(OSError):  # it does not listen any more
+        os.write(descriptors[0], event.encode())
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _receive_descriptors(control: socket.socket) -> list[int]:

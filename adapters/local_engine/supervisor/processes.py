@@ -55,6 +55,12 @@ def kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
+def end(pid: int) -> None:
+    """Kill a child and wait for it."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
 def reap(pid: int, usage: Usage) -> int:
     """Wait for a child, count what it and the children that it waited for have used; return its status."""
     _, status, used = os.wait4(pid, 0)

@@ -8,10 +8,14 @@ from typing import Self
 
 from adapters.local_engine.supervisor.cgroups import CgroupPlan
 
-# Where what comes before a program announces its start. Closed before the program can write to it.
+# Where what comes before a program announces its start, or that it is parked. No program can write to it.
 STAGE_DESCRIPTOR = 3
+ANNOUNCEMENT = b"\n"
+# Where a parked interpreter waits for the limits of its job.
+GO_DESCRIPTOR = 8
 MAX_DESCRIPTORS = 16
-MAX_EVENT_BYTES = 4096
+MAX_MESSAGE_BYTES = 4096
+STOP = b"\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +27,34 @@ class Scratch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a program may use.
+
+    Attributes:
+        timeout_ms: Wall time from the start, or from the end of the build if there is one.
+        cpu_time_ms: Processor time of the whole tree, the build excluded.
+        memory_mb: Memory of the whole tree, if there is a cgroup or `samples_memory`.
+        processes: How many there may be at once, if there is a cgroup.
+        rlimits: Soft and hard limits by the names that setrlimit(2) gives them, without RLIMIT_.
+    """
+
+    timeout_ms: int
+    cpu_time_ms: int
+    memory_mb: int
+    processes: int
+    rlimits: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    def encode(self) -> bytes:
+        """Write it down."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        """Read it."""
+        return cls(**json.loads(data))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A program to start, and how to confine it.
 
@@ -30,32 +62,27 @@ class Order:
         argv: The whole command line; the first is an absolute path.
         env: The whole environment.
         directory: Where it starts.
-        timeout_ms: Wall time from the start, or from the end of the build if there is one.
+        allowance: What it may use. Its resource limits are those of the build, if there is one.
         build_timeout_ms: Wall time of the build that `argv` begins with; None if there is none.
-        cpu_time_ms: Processor time of the whole tree, the build excluded.
-        memory_mb: Memory of the whole tree, if there is a cgroup or `samples_memory`.
-        build_memory_mb: The same during the build.
-        processes: How many there may be at once, if there is a cgroup.
-        rlimits: Soft and hard limits by the names that setrlimit(2) gives them, without RLIMIT_.
+        build_memory_mb: Memory of the whole tree during the build.
         descriptors: The numbers at which the program inherits the further descriptors that were sent.
         user: The user and group id to become; None to stay who the supervisor is.
         cgroup: Where to make a control group for the run.
         samples_memory: Whether to look at the tree's memory from time to time, for want of a cgroup.
         scratch: A file system of the program's own, to be mounted before anything else happens.
         announces_start: Whether the program announces its start at STAGE_DESCRIPTOR, as a build always does.
-        exits_for_signals: Whether a shell stands in for the program, and says 128 + n for a signal n.
+        exits_for_signals: Whether a shell stands in for the program: it then says 128 + n for a signal n,
+            and has a word to say at STAGE_DESCRIPTOR.
+        parks: Whether the program waits at GO_DESCRIPTOR for a job and its allowance, which the life line
+            brings. Until then it uses no time.
     """
 
     argv: Sequence[str]
     env: Mapping[str, str]
     directory: str
-    timeout_ms: int
-    cpu_time_ms: int
-    memory_mb: int
-    processes: int
+    allowance: Allowance
     build_timeout_ms: int | None = None
     build_memory_mb: int = 0
-    rlimits: Mapping[str, Sequence[int]] = field(default_factory=dict)
     descriptors: Sequence[int] = ()
     user: int | None = None
     cgroup: CgroupPlan | None = None
@@ -63,6 +90,7 @@ class Order:
     scratch: Scratch | None = None
     announces_start: bool = False
     exits_for_signals: bool = False
+    parks: bool = False
 
     def encode(self) -> bytes:
         """Write the order down."""
@@ -72,6 +100,7 @@ class Order:
     def decode(cls, data: bytes) -> Self:
         """Read an order."""
         fields = json.loads(data)
+        fields["allowance"] = Allowance(**fields["allowance"])
         fields["cgroup"] = CgroupPlan(**fields["cgroup"]) if fields["cgroup"] else None
         fields["scratch"] = Scratch(**fields["scratch"]) if fields["scratch"] else None
         return cls(**fields)
@@ -80,6 +109,7 @@ class Order:
 class EventKind(StrEnum):
     """What a supervisor tells about a run. `FAILED` and `ENDED` are the last."""
 
+    PARKED = "parked"
     STARTED = "started"
     FAILED = "failed"
     ENDED = "ended"

@@ -4,32 +4,44 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 from adapters.local_engine.supervisor import processes
 from adapters.local_engine.supervisor.cgroups import Cgroup
-from adapters.local_engine.supervisor.child import become
-from adapters.local_engine.supervisor.meter import Meter, cpu_s
-from adapters.local_engine.supervisor.protocol import STAGE_DESCRIPTOR, Event, EventKind, Order
+from adapters.local_engine.supervisor.child import attainable
+from adapters.local_engine.supervisor.meter import Meter, cpu_s, live_cpu_s
+from adapters.local_engine.supervisor.protocol import (
+    ANNOUNCEMENT,
+    MAX_MESSAGE_BYTES,
+    STOP,
+    Allowance,
+    Event,
+    EventKind,
+    Order,
+)
+from adapters.local_engine.supervisor.spawning import Spawned, spawn
 from adapters.local_engine.supervisor.watch import Watch
 
 _NEVER = float("inf")
 _MIB = 1 << 20
 _SHELL_SIGNAL_BASE = 128
-_HIGHEST_SIGNAL = 64
 
 
 class Run:
     """A program that was started, its deadlines, and who wants to know.
 
-    The socket that came with the order is the run's life line: it takes the events, and when the engine
-    writes to it or closes it, the program is killed.
+    The socket that came with the order is the run's life line: it takes the events, and brings a parked
+    program its allowance. When the engine tells it to stop, or closes it, the program is killed.
 
     Attributes:
         pid: The first process: the leader of its own session and process group.
         is_live: Whether the first process has not been reaped.
         strays: Processes that it left behind, and that are about to end.
         cgroup: The group of all its processes, if there are cgroups.
+
+    Raises:
+        OSError: It cannot be started, and nothing is left of it. The descriptors are still open.
     """
 
     def __init__(
@@ -42,24 +54,33 @@ class Run:
     ) -> None:
         self._lifeline, *inherited = descriptors
         self._order = order
+        self._allowance = order.allowance
         self._watch = watch
         self._on_quiet = on_quiet
         self._usage = processes.Usage()
-        self._announced = not order.announces_start
+        self._awaited = self._awaited_announcement()
+        self._announced = self._awaited is None
+        self._shell_spoke = False
         self._limit: str | None = None
         self._error = ""
         self._wall_s = 0.0
         self._status = 0
         self._started = time.monotonic()
-        self._deadline = self._started + (order.build_timeout_ms or order.timeout_ms) / 1000
+        self._deadline = self._first_deadline()
         self._next_measurement = _NEVER
         self._meter: Meter | None = None
+        self._cpu_before_s = 0.0
         self.strays: set[int] = set()
         self.is_live = True
-        self._memory_notice: int | None = None
-        self.cgroup = self._make_cgroup(name)
-        self.pid = -1
-        self._start(dict(zip((0, 1, 2, *order.descriptors), inherited, strict=True)))
+        numbered = dict(zip((0, 1, 2, *order.descriptors), inherited, strict=True))
+        with ExitStack() as on_failure:
+            self.cgroup = self._make_cgroup(name, on_failure)
+            self._memory_notice = self._watch_memory(on_failure)
+            spawned = spawn(order, numbered, self.cgroup.entrances if self.cgroup else set())
+            on_failure.callback(spawned.abandon)
+            self._stage, self._go, self.pid = spawned.stage, spawned.go, spawned.pid
+            self._follow(spawned, on_failure)
+            on_failure.pop_all()
         for descriptor in inherited:
             os.close(descriptor)
 
@@ -95,7 +116,8 @@ class Run:
         for pid in strays:
             processes.kill(pid)
             self.strays.add(pid)
-            self._watch.once(os.pidfd_open(pid), partial(self._stray_ended, pid))
+            descriptor = os.pidfd_open(pid)
+            self._watch.add(descriptor, partial(self._stray_ended, pid, descriptor))
         return not self.strays
 
     def finish(self) -> None:
@@ -115,61 +137,116 @@ class Run:
                 error=self._error,
             )
         )
-        for descriptor in (self._lifeline, self._memory_notice):
+        for descriptor in (self._lifeline, self._stage, self._go, self._memory_notice):
             if descriptor is not None:
                 self._watch.remove(descriptor)
                 os.close(descriptor)
 
-    def _make_cgroup(self, name: str) -> Cgroup | None:
-        order = self._order
-        if order.cgroup is None:
+    def _first_deadline(self) -> float:
+        if self._order.parks:
+            return _NEVER
+        return self._started + (self._order.build_timeout_ms or self._allowance.timeout_ms) / 1000
+
+    def _awaited_announcement(self) -> Callable[[], None] | None:
+        if self._order.parks:
+            return self._parked
+        return self._preparations_ended if self._order.announces_start else None
+
+    def _make_cgroup(self, name: str, on_failure: ExitStack) -> Cgroup | None:
+        plan = self._order.cgroup
+        if plan is None:
             return None
-        memory_mb = max(order.memory_mb, order.build_memory_mb)
-        cgroup = Cgroup(order.cgroup, name, memory_mb * _MIB, order.processes)
-        self._memory_notice = cgroup.watch_memory()
+        memory_mb = max(self._allowance.memory_mb, self._order.build_memory_mb)
+        cgroup = Cgroup(plan, name, memory_mb * _MIB, self._allowance.processes)
+        on_failure.callback(cgroup.remove)
         return cgroup
 
-    def _start(self, inherited: dict[int, int]) -> None:
-        failure, failure_writer = os.pipe()
-        stage, stage_writer = os.pipe()
-        if not self._announced:
-            inherited[STAGE_DESCRIPTOR] = stage_writer
-        self.pid = os.fork()
-        if self.pid == 0:
-            become(self._order, inherited, self.cgroup.entrances if self.cgroup else set(), failure_writer)
-        os.close(failure_writer)
-        os.close(stage_writer)
+    def _watch_memory(self, on_failure: ExitStack) -> int | None:
+        notice = self.cgroup.watch_memory() if self.cgroup is not None else None
+        if notice is not None:
+            on_failure.callback(os.close, notice)
+        return notice
+
+    def _follow(self, spawned: Spawned, on_failure: ExitStack) -> None:
         # In the order of what they mean: an end is looked at after what came before it.
-        self._watch.once(failure, self._exec_happened)
-        self._watch.once(stage, self._stage_ended)
-        self._watch.once(os.pidfd_open(self.pid), self._first_process_ended)
-        self._watch.add(self._lifeline, self._asked_to_stop)
+        actions: dict[int, Callable[[], None]] = {
+            spawned.failure: partial(self._exec_happened, spawned.failure),
+            spawned.stage: self._stage_spoke,
+            spawned.process: partial(self._first_process_ended, spawned.process),
+            self._lifeline: self._lifeline_spoke,
+        }
         if self._memory_notice is not None:
-            self._watch.add(self._memory_notice, self._ran_out_of_memory)
+            actions[self._memory_notice] = self._ran_out_of_memory
+        for descriptor, action in actions.items():
+            self._watch.add(descriptor, action)
+            on_failure.callback(self._watch.remove, descriptor)
 
     def _exec_happened(self, descriptor: int) -> None:
         self._error = os.read(descriptor, 256).decode()
+        self._watch.close(descriptor)
         if self._announced and not self._error:
             self._program_started()
 
-    def _stage_ended(self, descriptor: int) -> None:
-        if not os.read(descriptor, 1):
-            return  # there was nothing to announce, or the build failed and its exit status says how
-        self._announced = True
+    def _stage_spoke(self) -> None:
+        said = _read(self._stage)
+        if self._awaited is not None and said.startswith(ANNOUNCEMENT):
+            awaited, self._awaited = self._awaited, None
+            awaited()
+            said = said.removeprefix(ANNOUNCEMENT)
+            if not said:
+                return
+        # What else comes is the shell's word on a signal, or of a program that found its way: no more of it.
+        self._shell_spoke = self._shell_spoke or bool(said)
+        self._watch.remove(self._stage)
+
+    def _parked(self) -> None:
+        self._cpu_before_s = live_cpu_s(self.pid)
+        self._tell(Event(kind=EventKind.PARKED))
+
+    def _preparations_ended(self) -> None:
+        if self._order.build_timeout_ms is not None:
+            self._cpu_before_s = cpu_s(self.pid)
         self._started = time.monotonic()
         if self.cgroup is not None and self._order.build_memory_mb:
             with contextlib.suppress(OSError):  # what the build left is larger: the old limit stays
-                self.cgroup.limit_memory(self._order.memory_mb * _MIB)
+                self.cgroup.limit_memory(self._allowance.memory_mb * _MIB)
         self._program_started()
 
+    def _lifeline_spoke(self) -> None:
+        message = _read(self._lifeline)
+        if message in (b"", STOP) or self._go is None:
+            self.kill()
+        else:
+            self._hand_over(Allowance.decode(message), self._go)
+        if not message:
+            self._watch.remove(self._lifeline)
+
+    def _hand_over(self, allowance: Allowance, go: int) -> None:
+        """Put the limits of a job in force, and let the parked program have it. It says when it takes it."""
+        limits = [f"{which} {soft} {hard}\n" for which, soft, hard in attainable(allowance.rlimits)]
+        self._started = time.monotonic()
+        self._deadline = self._started + allowance.timeout_ms / 1000
+        self._awaited = self._program_started
+        try:
+            self._limit_group(allowance)
+            os.write(go, "".join(limits).encode())
+        except OSError:  # it has ended, or is itself too large already
+            self.kill()
+
+    def _limit_group(self, allowance: Allowance) -> None:
+        before, self._allowance = self._allowance, allowance
+        if self.cgroup is not None and allowance.memory_mb != before.memory_mb:
+            self.cgroup.limit_memory(allowance.memory_mb * _MIB)
+        if self.cgroup is not None and allowance.processes != before.processes:
+            self.cgroup.limit_processes(allowance.processes)
+
     def _program_started(self) -> None:
+        self._announced = True
         self._tell(Event(kind=EventKind.STARTED))
-        order = self._order
-        memory_kb = order.memory_mb << 10 if order.samples_memory else None
-        before_s = cpu_s(self.pid) if order.build_timeout_ms is not None else 0.0
-        self._meter = Meter(self.pid, order.cpu_time_ms / 1000, memory_kb, before_s)
+        memory_kb = self._allowance.memory_mb << 10 if self._order.samples_memory else None
+        self._meter = Meter(self.pid, self._allowance.cpu_time_ms / 1000, memory_kb, self._cpu_before_s)
         if self.is_live and self._limit is None:
-            self._deadline = self._started + order.timeout_ms / 1000
+            self._deadline = self._started + self._allowance.timeout_ms / 1000
             self._next_measurement = self._started + self._meter.seconds_to_next_look()
 
     def _ran_out_of_memory(self) -> None:
@@ -181,23 +258,21 @@ class Run:
         self._limit = self._limit or limit
         self.kill()
 
-    def _first_process_ended(self, _descriptor: int) -> None:
+    def _first_process_ended(self, descriptor: int) -> None:
         self._wall_s = time.monotonic() - self._started
+        self._watch.close(descriptor)
+        self._stage_spoke()
         self._deadline = self._next_measurement = _NEVER
         processes.kill_group(self.pid)
         self._status = processes.reap(self.pid, self._usage)
         self.is_live = False
         self._on_quiet(self)
 
-    def _stray_ended(self, pid: int, _descriptor: int) -> None:
+    def _stray_ended(self, pid: int, descriptor: int) -> None:
+        self._watch.close(descriptor)
         processes.reap(pid, self._usage)
         self.strays.discard(pid)
         self._on_quiet(self)
-
-    def _asked_to_stop(self) -> None:
-        self.kill()
-        if not _read(self._lifeline):
-            self._watch.remove(self._lifeline)
 
     def _tell(self, event: Event) -> None:
         with contextlib.suppress(OSError):  # nobody listens any more: the run is being killed anyway
@@ -206,7 +281,7 @@ class Run:
     def _how_it_ended(self) -> tuple[int | None, int | None]:
         """Return the exit code or the signal."""
         code = os.waitstatus_to_exitcode(self._status)
-        if self._order.exits_for_signals and 0 < code - _SHELL_SIGNAL_BASE <= _HIGHEST_SIGNAL:
+        if self._order.exits_for_signals and self._shell_spoke and code > _SHELL_SIGNAL_BASE:
             code = _SHELL_SIGNAL_BASE - code
         return (code, None) if code >= 0 else (None, -code)
 
@@ -230,6 +305,6 @@ class Run:
 
 def _read(descriptor: int) -> bytes:
     try:
-        return os.read(descriptor, 16)
-    except OSError:  # the engine is gone
+        return os.read(descriptor, MAX_MESSAGE_BYTES)
+    except OSError:  # the other end is gone, or has nothing to say
         return b""

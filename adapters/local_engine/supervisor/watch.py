@@ -14,23 +14,18 @@ class Watch:
 
     def add(self, descriptor: int, action: Callable[[], None]) -> None:
         """Call `action` whenever the descriptor is ready."""
-        self._actions[descriptor] = action
         self._poll.register(descriptor, select.EPOLLIN)
-
-    def once(self, descriptor: int, action: Callable[[int], None]) -> None:
-        """Call `action` with the descriptor when it is ready, then close it."""
-
-        def act() -> None:
-            self.remove(descriptor)
-            action(descriptor)
-            os.close(descriptor)
-
-        self.add(descriptor, act)
+        self._actions[descriptor] = action
 
     def remove(self, descriptor: int) -> None:
         """Forget a descriptor; one that is not watched is no error."""
         if self._actions.pop(descriptor, None) is not None:
             self._poll.unregister(descriptor)
+
+    def close(self, descriptor: int) -> None:
+        """Forget a descriptor and close it."""
+        self.remove(descriptor)
+        os.close(descriptor)
 
     def wait(self, timeout_s: float | None) -> None:
         """Wait until something is ready or the time is over, and call what it is waited for with.

@@ -103,6 +103,9 @@ class EngineResponse(Struct, kw_only=True):
         bool | None, Meta(description="Whether programs are kept from the machine; null: it does not say.")
     ]
     warning: Annotated[str | None, Meta(description="What is not as it should be in production.")]
+    warm_start: Annotated[
+        str | None, Meta(description="Which programs are started ahead of their jobs, or why none are.")
+    ]
     limits: Annotated[dict[str, str], Meta(description="How each limit is enforced.")]
     slots: Annotated[int, Meta(description="How many programs each worker runs at once.")]
     languages: list[LanguageResponse]

@@ -1,4 +1,4 @@
-from adapters.local_engine.stages import staged
+from adapters.local_engine.stages import parked, staged
 
 _LIMITS = {"CPU": (2, 3), "AS": (64 << 20, 64 << 20), "CORE": (0, 0)}
 
@@ -27,4 +27,16 @@ def test_a_build_comes_first_and_leaves_the_programs_limits():
 def test_a_shell_that_stays_keeps_quiet_and_hands_nothing_on():
     _, _, script, *_ = staged([], ["./program"], _LIMITS, processes=8)
 
-    assert script.splitlines()[2:] == ["ulimit -p 9", "exec 4>&2 2>/dev/null", '"$@" 2>&4 4>&-', "exit"]
+    assert script.splitlines()[1:] == [
+        "ulimit -p 8",
+        "exec 4>&2 2>&3",
+        '(exec 2>&4 4>&- 3>&-; exec "$@")',
+        "exit",
+    ]
+
+
+def test_a_parked_program_keeps_the_stage_to_announce_itself():
+    _, _, script, *rest = parked(["./program", "a b"])
+
+    assert script.splitlines() == ["exec 4>&2 2>&3", '(exec 2>&4 4>&-; exec "$@")', "exit"]
+    assert rest == ["sh", "./program", "a b"]

@@ -45,8 +45,8 @@ def test_every_row_can_be_filled_in(name):
 
     program = compose(toolchain, executables, _request(name, ("--flag", "a b")), b"class X {}")
 
-    assert program.run[-2:] == ["--flag", "a b"]
-    assert not any("{" in part for part in (*program.build, *program.run))
+    assert program.command[-2:] == ["--flag", "a b"]
+    assert not any("{" in part for part in (*program.build, *program.command))
     assert program.source.endswith(LANGUAGES[name].extension)
 
 

@@ -68,7 +68,7 @@ _ROWS = [
         _seen({"exit_code": 1, "limit": "processes"}),
         JobStatus.FAILED,
         Reason.PROCESS_LIMIT,
-        LimitHit("processes", 65, 64),
+        LimitHit("processes", 64, 64),
     ),
     (_seen({"limit": "processes"}), JobStatus.SUCCESS, None, None),
     (

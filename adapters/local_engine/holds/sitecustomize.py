@@ -1,0 +1,68 @@
+"""Holds a Python interpreter at the end of its start, in its box, until there is a job for it.
+
+Python imports a module of this name when it is otherwise ready, and before it looks for the program. What
+follows then is Python's own: it finds the program where it would have been from the start.
+
+For whatever Python the machine has: the standard library only, and nothing new.
+"""
+
+import os
+import resource
+import sys
+
+
+def hold(ready: int, go: int, job: int, program: str) -> None:
+    """Say that this interpreter is ready, wait for a job, and leave no trace of having waited.
+
+    Args:
+        ready: The descriptor that is told: first that it is ready, then that it has limits and takes the job.
+        go: The descriptor that brings the limits of a job once that is there, a line for each.
+        job: The descriptor of a file with the job: the number of its arguments, the arguments, each ended by
+            a NUL, and its code. It is not read before the limits are in force.
+        program: The file that the code is written to.
+    """
+    os.write(ready, b"\n")
+    limits = os.read(go, 4096)
+    if not limits:
+        os._exit(0)
+    try:
+        _limit_itself(limits)
+        os.write(ready, b"\n")
+        _take(job, program)
+        os.close(ready)
+        os.close(go)
+        _forget()
+    except BaseException:  # Python would go on without this module, and without the job
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
+    __import__(__name__)  # the one that the machine has, or an error as if this one had never been there
+
+
+def _limit_itself(limits: bytes) -> None:
+    for line in limits.splitlines():
+        which, soft, hard = map(int, line.split())
+        resource.setrlimit(which, (soft, hard))
+
+
+def _take(job: int, program: str) -> None:
+    with open(job, "rb") as file:
+        number, _, rest = file.read().partition(b"\0")
+    *arguments, code = rest.split(b"\0", int(number))
+    with open(program, "xb") as file:
+        os.fchmod(file.fileno(), 0o644)
+        file.write(code)
+    for argv in (sys.argv, getattr(sys, "orig_argv", [])):
+        argv.extend(map(os.fsdecode, arguments))
+
+
+def _forget() -> None:
+    """Remove what made this interpreter wait: files, modules, the path to them and its variable."""
+    here = os.path.dirname(__file__)
+    for path in (sys.modules[__name__].__cached__, __file__):
+        os.unlink(path)
+        os.rmdir(os.path.dirname(path))
+    del os.environ["PYTHONPATH"]
+    sys.path.remove(here)
+    sys.path_importer_cache.pop(here, None)
+    for module in ("resource", __name__):
+        del sys.modules[module]

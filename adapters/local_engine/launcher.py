@@ -1,0 +1,65 @@
+"""From a program to our ends of its run."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from adapters.local_engine.confinement import Confinement
+from adapters.local_engine.program import Program
+from adapters.local_engine.supervisor_process import SupervisorProcess
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Our ends of a run.
+
+    Attributes:
+        lifeline: What the supervisor gave for it; closing it kills the program.
+        stdout: The pipe from the program.
+        stderr: The same for the other stream.
+    """
+
+    lifeline: socket.socket
+    stdout: int
+    stderr: int
+
+
+class Launcher:
+    """Has programs started, confined, by the supervisor."""
+
+    def __init__(
+        self, supervisor: SupervisorProcess, confinement: Confinement, build_timeout_ms: int
+    ) -> None:
+        self._supervisor = supervisor
+        self._confinement = confinement
+        self._build_timeout_ms = build_timeout_ms
+
+    @contextmanager
+    def launched(self, program: Program, stdin: int) -> Iterator[Connection]:
+        """Start a program. What is still alive of it at the end of the context is killed.
+
+        Args:
+            program: The program.
+            stdin: A descriptor, which stays the caller's.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        with ExitStack() as ours, ExitStack() as theirs:
+            launch = ours.enter_context(self._confinement.prepare(program, self._build_timeout_ms))
+            (stdout, stdout_writer), (stderr, stderr_writer) = (_pipe(ours, theirs) for _ in range(2))
+            lifeline = self._supervisor.run(
+                launch.order, [stdin, stdout_writer, stderr_writer, *launch.descriptors]
+            )
+            ours.enter_context(lifeline)
+            theirs.close()
+            yield Connection(lifeline, stdout, stderr)
+
+
+def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
+    reader, writer = os.pipe()
+    ours.callback(os.close, reader)
+    theirs.callback(os.close, writer)
+    return reader, writer

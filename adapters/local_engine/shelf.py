@@ -1,0 +1,104 @@
+"""Interpreters of one language that are ready before their jobs are."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from threading import Condition, Thread
+
+from adapters.local_engine.parked_box import ParkedBox
+from adapters.local_engine.program import Program
+
+_AGAIN_AFTER_S = 5
+
+_log = logging.getLogger("service_server.local_engine")
+
+
+class Shelf:
+    """Keeps a number of interpreters of one language parked, and replaces those that are taken.
+
+    Args:
+        title: What the language is called.
+        usual: What most programs of the language have in common.
+        park: Starts one that serves programs of that kind.
+        number: How many are to be ready.
+    """
+
+    def __init__(self, title: str, usual: Program, park: Callable[[], ParkedBox], number: int) -> None:
+        self._title = title
+        self._usual = usual
+        self._park = park
+        self._number = number
+        self._changed = Condition()
+        self._boxes: deque[ParkedBox] = deque()
+        self._trouble: str | None = None
+        self._is_open = True
+        self._keeper = Thread(target=self._keep, name="warm-starts", daemon=True)
+        self._keeper.start()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why there is none, if the last attempt to start one failed."""
+        return self._trouble
+
+    def take(self, program: Program) -> ParkedBox | None:
+        """Take a box for a program; None if there is none that would serve it as a fresh one would.
+
+        An interpreter reads its environment when it starts, and a file system keeps its size.
+        """
+        if _fixed_at_start(program) != _fixed_at_start(self._usual):
+            return None
+        while (box := self._next()) is not None:
+            if box.is_waiting():
+                return box
+            box.close()
+        return None
+
+    def wait_until_full(self, timeout_s: float) -> bool:
+        """Wait until all are ready; return whether they are."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self._boxes) >= self._number, timeout_s)
+
+    def close(self) -> None:
+        """End those that wait."""
+        with self._changed:
+            self._is_open = False
+            self._changed.notify_all()
+        self._keeper.join()
+        while (box := self._next()) is not None:
+            box.close()
+
+    def _next(self) -> ParkedBox | None:
+        with self._changed:
+            box = self._boxes.popleft() if self._boxes else None
+            self._changed.notify_all()
+            return box
+
+    def _keep(self) -> None:
+        while self._wait_for_room():
+            try:
+                box = self._park()
+            except OSError as error:
+                self._report(f"the interpreter does not become ready: {error.strerror or error}")
+                with self._changed:
+                    self._changed.wait_for(lambda: not self._is_open, _AGAIN_AFTER_S)
+                continue
+            self._report(None)
+            with self._changed:
+                self._boxes.append(box)
+                self._changed.notify_all()
+
+    def _wait_for_room(self) -> bool:
+        """Wait until one is missing; return False if none is wanted any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_open or len(self._boxes) < self._number)
+            return self._is_open
+
+    def _report(self, trouble: str | None) -> None:
+        if trouble != self._trouble:
+            _log.warning("%s starts %s", self._title, f"cold: {trouble}" if trouble else "warm again")
+        self._trouble = trouble
+
+
+def _fixed_at_start(program: Program) -> tuple[object, ...]:
+    limits = program.limits
+    return (program.build, program.run, program.env, program.view, limits.disk_mb, limits.files)

@@ -1,0 +1,79 @@
+"""Starting programs ahead of their jobs, as far as this machine and their languages allow it."""
+
+from functools import partial
+
+from adapters.local_engine.bubblewrap import Bubblewrap
+from adapters.local_engine.launcher import Launcher
+from adapters.local_engine.parked_box import ParkedBox, waiting
+from adapters.local_engine.program import Program, compose_without_job
+from adapters.local_engine.shelf import Shelf
+from adapters.local_engine.toolchains import Toolchains
+from domain.limits import Limits
+
+
+class WarmStarts:
+    """Keeps interpreters parked, each in a box of its own and for one job only.
+
+    Args:
+        launcher: What starts them.
+        bubblewrap: What makes their boxes; None if programs are not isolated.
+        toolchains: The languages, of which some have interpreters that can wait.
+        number: How many of each language are to be ready.
+        limits: Those that most jobs have.
+    """
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        bubblewrap: Bubblewrap | None,
+        toolchains: Toolchains,
+        number: int,
+        limits: Limits,
+    ) -> None:
+        self._launcher = launcher
+        self._bubblewrap = bubblewrap
+        self._toolchains = toolchains
+        self._number = number
+        self._limits = limits
+        self._shelves: dict[str, Shelf] = {}
+
+    def start(self) -> None:
+        """Begin to start interpreters."""
+        if self._bubblewrap is None or self._number == 0:
+            return
+        for toolchain, executables in self._toolchains.available():
+            if toolchain.warm is not None:
+                usual = compose_without_job(toolchain, executables, self._limits)
+                interpreter = waiting(usual, toolchain.warm)
+                park = partial(ParkedBox, self._launcher, interpreter, self._bubblewrap.allowance)
+                self._shelves[toolchain.title] = Shelf(toolchain.title, usual, park, self._number)
+
+    def stop(self) -> None:
+        """End those that wait."""
+        while self._shelves:
+            _, shelf = self._shelves.popitem()
+            shelf.close()
+
+    def take(self, program: Program) -> ParkedBox | None:
+        """Take an interpreter for a program, which the caller closes; None if there is none for it."""
+        boxes = (shelf.take(program) for shelf in list(self._shelves.values()))
+        return next((box for box in boxes if box is not None), None)
+
+    def wait_until_ready(self, timeout_s: float) -> bool:
+        """Wait until every interpreter is ready; return whether that is so."""
+        return all(shelf.wait_until_full(timeout_s) for shelf in self._shelves.values())
+
+    def describe(self) -> str:
+        """Say whether there is a warm start, and why not where there is none."""
+        if self._bubblewrap is None:
+            return "none: programs are not isolated"
+        if self._number == 0:
+            return "none: SERVICE_SERVER_WARM_STARTS is 0"
+        titles = [each.title for each, _ in self._toolchains.available() if each.warm is not None]
+        return "; ".join(map(self._describe, titles)) or "none: no language that has one is installed"
+
+    def _describe(self, title: str) -> str:
+        shelf = self._shelves.get(title)
+        if shelf is not None and shelf.trouble is not None:
+            return f"{title}: none, {shelf.trouble}"
+        return f"{title}: {self._number} ready, each for one job"

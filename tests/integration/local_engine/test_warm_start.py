@@ -1,0 +1,324 @@
+"""Interpreters that are started ahead of their jobs: to a program they are as any other."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from adapters.local_engine import parked_box
+from adapters.local_engine.engine import LocalEngine
+from adapters.local_engine.supervisor.meter import live_cpu_s, tree
+from adapters.memory.object_store import MemoryObjectStore
+from domain.job_lifecycle import JobStatus, Reason
+from tests.contract.engine_kit.harness import EngineUnderTest, Program, Recorder
+from tests.support.processes import eventually
+from tests.support.sandbox import require_bubblewrap
+from tests.support.warm_engine import WarmEngine
+
+_ROOT = Path(__file__).parents[3]
+_IS_WARM = "b'PYTHONPATH=' in open('/proc/self/environ', 'rb').read()"
+
+# All that a program can find out about itself. What has to differ between any two programs is left out.
+_VIEW = r"""
+import builtins, gc, os, re, resource, signal, subprocess, sys, sysconfig, threading, time, traceback
+from pathlib import Path
+
+def listing(top):
+    return sorted((str(p), p.lstat().st_mode, p.lstat().st_uid) for p in [top, *top.rglob("*")])
+
+def fails():
+    raise ValueError("as it should")
+
+try:
+    fails()
+except ValueError:
+    error = traceback.format_exc()
+view = {
+    "argv": sys.argv, "path": sys.path, "flags": sys.flags, "modules": sorted(sys.modules),
+    "importers": sorted(sys.path_importer_cache), "hooks": repr(sys.path_hooks), "executable": sys.executable,
+    "prefix": sys.prefix, "warnings": sys.warnoptions, "options": sys._xoptions, "globals": sorted(globals()),
+    "main": [__name__, __file__, repr(__spec__), repr(__loader__)],
+    "builtins": sorted(vars(builtins)), "recursion": sys.getrecursionlimit(), "gc": gc.get_threshold(),
+    "encodings": [sys.stdin.encoding, sys.stdout.encoding, sys.stderr.errors, sys.getfilesystemencoding()],
+    "buffering": [sys.stdout.line_buffering, sys.stdout.isatty(), sys.stdin.seekable(), sys.stdin.tell()],
+    "environment": dict(os.environ), "directory": os.getcwd(), "files": listing(Path("/tmp")),
+    "root": sorted(os.listdir("/")), "descriptors": sorted(os.listdir("/proc/self/fd"))[:-1],
+    "links": [os.readlink(f"/proc/self/fd/{n}").split(":")[0] for n in range(3)],
+    "ids": [os.getpid(), os.getppid(), os.getsid(0), os.getpgid(0), os.getresuid(), os.getgroups()],
+    "umask": os.umask(0o022), "nice": os.nice(0), "affinity": sorted(os.sched_getaffinity(0)),
+    "limits": Path("/proc/self/limits").read_text(), "threads": threading.active_count(),
+    "processes": sorted(p for p in os.listdir("/proc") if p.isdigit()), "timezone": time.tzname,
+    "signals": [repr(signal.getsignal(n)) for n in sorted(signal.valid_signals())],
+    "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])), "error": error,
+    "mounts": sorted(line.split()[4] for line in open("/proc/self/mountinfo")),
+    "rights": [line for line in open("/proc/self/status") if line.startswith(("Cap", "NoNew", "Seccomp:"))],
+    "child": subprocess.run(
+        [sys.executable, "-c", "import os, sys; print(sys.path, sys.flags, dict(os.environ))"],
+        capture_output=True,
+    ).stdout,
+    "input": sys.stdin.read(),
+}
+for name, value in view.items():
+    print(name, re.sub(" at 0x[0-9a-f]+", "", repr(value)))
+"""
+_MULTIPROCESSING = """
+import multiprocessing, os
+def square(n): return n * n
+if __name__ == "__main__":
+    for method in ("spawn", "fork"):
+        with multiprocessing.get_context(method).Pool(2) as pool: print(method, pool.map(square, range(4)))
+"""
+_PROGRAMS = {
+    "what it sees": Program(code=_VIEW, args=("--flag", "a b", "", "\n", "é"), stdin="line\n日本\0\n"),
+    "a traceback": Program(code="def f():\n    1 / 0\n\nf()\n"),
+    "a syntax error": Program(code="print(1)\nif\n"),
+    "no Python at all": Program(code="\0"),
+    "nothing": Program(code=""),
+    "an exit code": Program(code="import sys; sys.exit(137)"),
+    "a message": Program(code="raise SystemExit('bye')"),
+    "a signal": Program(code="import os, signal; os.kill(os.getpid(), signal.SIGKILL)"),
+    "Windows lines": Program(code="# coding: latin-1\r\nprint('\xe9')\r\n"),
+    "processes": Program(code=_MULTIPROCESSING),
+    "modules of its own": Program(
+        code="open('sitecustomize.py', 'w').write('print(7)')\nimport sitecustomize, resource, json"
+    ),
+    "the source": Program(code="import inspect, sys; print(inspect.getsource(sys.modules['__main__']))"),
+    "small limits": Program(
+        code="import resource as r; print([r.getrlimit(n) for n in range(16)])",
+        limits={"open_files": 20, "processes": 3, "file_size_mb": 1, "cpu_time_ms": 1500, "memory_mb": 32},
+    ),
+    "large limits": Program(
+        code="import resource as r; print([r.getrlimit(n) for n in range(16)]); x = bytearray(400 << 20)",
+        limits={"open_files": 4096, "processes": 200, "file_size_mb": 512, "memory_mb": 512},
+    ),
+}
+
+
+def _engine(stack, directory, engine_class=LocalEngine, **options):
+    require_bubblewrap()
+    store = MemoryObjectStore()
+    engine = engine_class(store, directory, isolated=True, **options)
+    engine.start()
+    stack.callback(engine.stop)
+    return stack.enter_context(closing(EngineUnderTest(engine, store)))
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory):
+    with ExitStack() as stack:
+        yield [
+            _engine(stack, tmp_path_factory.mktemp("warm"), WarmEngine, warm_starts=1),
+            _engine(stack, tmp_path_factory.mktemp("cold")),
+        ]
+
+
+@pytest.fixture
+def warm(tmp_path):
+    with ExitStack() as stack:
+        kit = _engine(stack, tmp_path, warm_starts=2)
+        assert kit.engine.wait_until_warm(30)
+        yield kit
+
+
+def _parked(kit):
+    """Return the interpreters that wait."""
+    names = {pid: Path(f"/proc/{pid}/comm").read_text() for pid in tree(kit.engine._supervisor.pid)}
+    return [pid for pid, name in names.items() if name.startswith("python3")]
+
+
+@pytest.mark.parametrize("program", _PROGRAMS.values(), ids=[name.replace(" ", "_") for name in _PROGRAMS])
+def test_a_program_is_the_same_started_warm_and_cold(engines, program):
+    warm, cold = (engine.run(program) for engine in engines)
+
+    assert warm.stderr.splitlines() == cold.stderr.splitlines()
+    assert warm.stdout.splitlines() == cold.stdout.splitlines()
+    for field in ("status", "reason", "exit_code", "signal"):
+        assert getattr(warm.result, field) == getattr(cold.result, field)
+
+
+@pytest.mark.parametrize(
+    ("program", "is_warm"),
+    [
+        (Program(code=f"print({_IS_WARM})"), True),
+        (Program(code=f"print({_IS_WARM})", args=("x",), limits={"memory_mb": 512}), True),
+        (Program(code=f"print({_IS_WARM})", env={"PYTHONUTF8": "0"}), False),
+        (Program(code=f"print({_IS_WARM})", limits={"disk_mb": 1}), False),
+        (Program(code=f"print({_IS_WARM})", limits={"files": 99}), False),
+    ],
+)
+def test_a_program_starts_warm_if_that_makes_no_difference(engines, program, is_warm):
+    warm, cold = (engine.run(program) for engine in engines)
+
+    assert warm.stdout == f"{is_warm}\n".encode()
+    assert cold.stdout == b"False\n"
+
+
+def test_what_went_before_the_job_is_not_charged(engines):
+    warm, cold = (engine.run(Program(code="pass")).result.resource for engine in engines)
+
+    assert warm.cpu_time_ms < cold.cpu_time_ms
+    assert warm.execution_time_ms < 1_000
+    assert warm.memory_mb == pytest.approx(cold.memory_mb, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("code", "limits", "reason"),
+    [
+        ("import time; time.sleep(9)", {"timeout_ms": 300}, Reason.WALL_TIME_LIMIT),
+        ("while True: pass", {"cpu_time_ms": 300}, Reason.CPU_TIME_LIMIT),
+        ("x = bytearray(100 << 20)", {"memory_mb": 64}, Reason.MEMORY_LIMIT),
+        ("import os\nfor _ in range(8): os.fork() or os._exit(0)", {"processes": 2}, Reason.PROCESS_LIMIT),
+    ],
+)
+def test_limits_are_those_of_the_job_and_not_those_of_the_box_before(engines, code, limits, reason):
+    result = engines[0].run(Program(code=code, limits=limits)).result
+
+    assert result.reason is reason
+    assert result.limit.name == next(iter(limits))
+
+
+def test_what_waits_is_taken_in_turn_and_replaced(warm):
+    before = set(_parked(warm))
+
+    assert warm.run(Program(code=f"print({_IS_WARM})")).stdout == b"True\n"
+
+    assert warm.engine.wait_until_warm(30)
+    after = set(_parked(warm))
+    assert len(before & after) == 1
+    assert len(after) == 2
+
+
+def test_what_waits_has_nothing_of_the_host_and_uses_no_processor(warm):
+    for pid in _parked(warm):
+        process = Path(f"/proc/{pid}")
+        names = [entry.split("=")[0] for entry in (process / "environ").read_text().split("\0")]
+        links = sorted(str(link.readlink()).split(":[")[0] for link in (process / "fd").iterdir())
+        namespaces = [
+            (process / "ns" / kind).readlink() != Path(f"/proc/self/ns/{kind}").readlink()
+            for kind in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup")
+        ]
+
+        assert sorted(filter(None, names)) == ["HOME", "LANG", "PATH", "PWD", "PYTHONPATH", "TMPDIR"]
+        assert [link.split(" ")[0] for link in links] == ["/memfd:job", "/memfd:stdin", *["pipe"] * 4]
+        assert all(namespaces)
+        used = live_cpu_s(pid)
+        time.sleep(0.3)
+        assert live_cpu_s(pid) == used
+
+
+def test_what_died_waiting_fails_no_job(warm):
+    for pid in _parked(warm):
+        os.kill(pid, signal.SIGKILL)
+
+    result = warm.run(Program(code=f"print({_IS_WARM})")).result
+
+    assert result.status is JobStatus.SUCCESS
+
+
+def test_what_dies_as_it_is_given_its_job_fails_no_job(warm):
+    shelf = next(iter(warm.engine._warm_starts._shelves.values()))
+
+    class Dying:
+        """Ends a box between the last look at it and its job."""
+
+        def __init__(self, box):
+            self._box = box
+
+        def __getattr__(self, name):
+            return getattr(self._box, name)
+
+        def hand_over(self, program, stdin):
+            for pid in _parked(warm):
+                os.kill(pid, signal.SIGKILL)
+            return self._box.hand_over(program, stdin)
+
+    with shelf._changed:
+        shelf._boxes.append(Dying(shelf._boxes.pop()))
+        shelf._boxes.rotate(1)
+    recorder = Recorder()
+
+    result = warm.run(Program(code=f"print({_IS_WARM})"), recorder).result
+
+    assert (result.status, result.stdout.text) == (JobStatus.SUCCESS, "False\n")
+    assert recorder.starts == 1
+
+
+def test_a_killed_supervisor_takes_what_waits_along_and_the_next_one_has_its_own(warm):
+    old = _parked(warm)
+
+    os.kill(warm.engine._supervisor.pid, signal.SIGKILL)
+
+    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in old))
+    assert warm.run(Program(code="print(1)")).result.status is JobStatus.SUCCESS
+    assert eventually(lambda: len(_parked(warm)) == 2)
+
+
+def test_closing_the_engine_leaves_none_waiting(warm):
+    old = _parked(warm)
+
+    warm.engine.stop()
+
+    assert not any(Path(f"/proc/{pid}").exists() for pid in old)
+
+
+_WORKER = """
+import sys, pathlib
+sys.path.insert(0, sys.argv[1])
+from adapters.local_engine import parked_box
+from adapters.local_engine.engine import LocalEngine
+from adapters.memory.object_store import MemoryObjectStore
+engine = LocalEngine(MemoryObjectStore(), pathlib.Path(sys.argv[2]), isolated=True, warm_starts=2)
+engine.start()
+engine.wait_until_warm(30)
+print(engine._supervisor.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_killed_worker_leaves_none_waiting_and_the_next_one_removes_its_control_groups(tmp_path):
+    require_bubblewrap()
+    worker = subprocess.Popen(
+        [sys.executable, "-c", _WORKER, str(_ROOT), str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with worker:
+        processes = list(tree(int(worker.stdout.readline())))
+        assert len(processes) > 4
+        worker.kill()
+
+    assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes))
+    with ExitStack() as stack:
+        kit = _engine(stack, tmp_path)
+        if kit.engine._confinement._cgroups is not None:
+            ours = Path(kit.engine._confinement._cgroups.memory)
+            assert not (ours.parent / f"service_server-{worker.pid}").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"isolated": False, "warm_starts": 2}, "none: programs are not isolated"),
+        ({"isolated": True, "warm_starts": 0}, "none: SERVICE_SERVER_WARM_STARTS is 0"),
+        ({"isolated": True, "warm_starts": 2}, "Python: 2 ready, each for one job"),
+    ],
+)
+def test_it_says_whether_there_is_a_warm_start(tmp_path, options, said):
+    assert LocalEngine(MemoryObjectStore(), tmp_path, **options).describe().warm_start == said
+
+
+def test_an_interpreter_that_cannot_wait_is_no_obstacle_and_says_why(tmp_path, monkeypatch):
+    hold = tmp_path / "sitecustomize.py"
+    hold.write_text("def hold(*_): raise SystemExit('it would rather not')")
+    monkeypatch.setattr(parked_box, "_HOLDS", tmp_path)
+
+    with ExitStack() as stack:
+        kit = _engine(stack, tmp_path / "work", warm_starts=1)
+
+        assert eventually(lambda: "it would rather not" in kit.engine.describe().warm_start)
+        assert kit.run(Program(code="print(1)")).stdout == b"1\n"

@@ -1,0 +1,12 @@
+from adapters.local_engine.engine import LocalEngine
+from application.ports.execution_engine import EngineReport, ExecutionObserver, ExecutionRequest
+
+_READY_WITHIN_S = 30
+
+
+class WarmEngine(LocalEngine):
+    """Starts no program cold only because the last one has taken what was ready."""
+
+    def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
+        assert self.wait_until_warm(_READY_WITHIN_S)
+        return super().execute(request, observer)
