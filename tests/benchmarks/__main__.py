@@ -1,25 +1,44 @@
-"""Runs the benchmarks, `python -m tests.benchmarks`, or some, `python -m tests.benchmarks jobs lists`."""
+"""Runs the benchmarks, `python -m tests.benchmarks`, or some, `python -m tests.benchmarks jobs lists`.
 
+What follows a name and is none is given to that benchmark: `... jobs --seconds 5 lists --mariadb 1000`.
+Ends with 1 if one of them missed what it is to reach.
+"""
+
+import runpy
 import sys
-from importlib import import_module
+from collections.abc import Sequence
 from pathlib import Path
 
 _PREFIX = "bench_"
 
 
-def main() -> None:
-    """Run the named benchmarks, or all of them, one after the other."""
-    present = [
-        path.stem.removeprefix(_PREFIX) for path in sorted(Path(__file__).parent.glob(f"{_PREFIX}*.py"))
-    ]
-    for name in sys.argv[1:] or present:
-        if name not in present:
-            sys.exit(f"there is no benchmark '{name}'; there are {', '.join(present)}")
-        print(f"\n== {name} ==", flush=True)
-        module = import_module(f"tests.benchmarks.{_PREFIX}{name}")
-        sys.argv[1:] = []  # a benchmark's own arguments are its own program's
-        module.main()
+def main(arguments: Sequence[str]) -> bool:
+    """Run the named benchmarks, or all of them, in turn; return whether all of them reached their figures."""
+    present = sorted(path.stem.removeprefix(_PREFIX) for path in Path(__file__).parent.glob(f"{_PREFIX}*.py"))
+    chosen: list[tuple[str, list[str]]] = []
+    for argument in arguments or present:
+        if argument in present:
+            chosen.append((argument, []))
+        elif chosen:
+            chosen[-1][1].append(argument)
+        else:
+            sys.exit(f"there is no benchmark '{argument}'; there are {', '.join(present)}")
+    reached = [_run(name, its) for name, its in chosen]
+    return all(reached)
+
+
+def _run(name: str, arguments: Sequence[str]) -> bool:
+    """Run a benchmark as the program that it is."""
+    print(f"\n== {name} ==", flush=True)
+    sys.argv[1:] = arguments
+    try:
+        runpy.run_module(f"tests.benchmarks.{_PREFIX}{name}", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if ended.code:
+            print(ended.code, file=sys.stderr, flush=True)
+        return not ended.code
+    return True
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(not main(sys.argv[1:]))

@@ -15,9 +15,8 @@ from litestar import Litestar, post
 THREADS = 32
 
 
-def build(url: str) -> Litestar:
+def build(engine: sa.Engine) -> Litestar:
     """Build the application, and its table."""
-    engine = sa.create_engine(url, pool_size=THREADS, max_overflow=0)
     table = sa.Table(
         "bare",
         sa.MetaData(),
@@ -42,5 +41,6 @@ def build(url: str) -> Litestar:
 
 if __name__ == "__main__":
     with socket.create_server(("127.0.0.1", int(sys.argv[2])), backlog=256) as listener:
-        config = uvicorn.Config(build(sys.argv[1]), access_log=False, log_config=None)
+        engine = sa.create_engine(sys.argv[1], pool_size=THREADS, max_overflow=0)
+        config = uvicorn.Config(build(engine), access_log=False, log_config=None)
         uvicorn.Server(config).run([listener])
