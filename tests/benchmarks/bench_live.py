@@ -1,8 +1,9 @@
 """What open streams cost uploads, and how soon output and ends reach those who wait for them.
 
-`python -m tests.benchmarks.bench_live [STREAMS]`; the default is 500. The first figure alternates between a
-server with that many open streams and without, so that both meet the same machine. The others go through
-Redis, from a program that a worker process runs to a reader at an API process.
+`python -m tests.benchmarks.bench_live [STREAMS]`; the default is 500. The first figures alternate between a
+server with that many readers of a running program and without, so that both meet the same machine. The
+readers are on this machine too. The other figures go through Redis, from a program that a worker process runs
+to a reader at an API process.
 """
 
 import json
@@ -26,6 +27,10 @@ _ROUNDS = 6
 _SECONDS = 2.0
 _LINES = 100
 _RUNS = 40
+_FOLLOWED = {
+    "writes nothing": "import time; time.sleep(60)",
+    "writes a line each second": "import time\nwhile True: print(time.time(), flush=True); time.sleep(1)",
+}
 _PRINTS = f"""
 import time
 for _ in range({_LINES}):
@@ -43,17 +48,26 @@ def main(streams: int = STREAMS) -> None:
 def _uploads_beside(streams: int) -> None:
     with tempfile.TemporaryDirectory() as directory, served(environment(Path(directory))) as server:
         call = Caller(urlsplit(server.url).port or 0)
-        paths = [f"/api/jobs/{call.job('POST', '/api/upload', PROGRAM)}/output" for _ in range(streams)]
-        alone, beside = [], []
-        for _ in range(_ROUNDS):
-            alone.append(_uploads(call))
-            with open_streams(server.url, paths):
-                beside.append(_uploads(call))
-        before, after = statistics.median(alone), statistics.median(beside)
-        print(
-            f"uploads per s: {before:.0f}; "
-            f"beside {streams} open streams {after:.0f}, {after / before:.2f} times"
-        )
+        for what, code in _FOLLOWED.items():
+            with _running(call, code) as job_id:
+                paths = [f"/api/jobs/{job_id}/output"] * streams
+                alone, beside = [], []
+                for _ in range(_ROUNDS):
+                    alone.append(_uploads(call))
+                    with open_streams(server.url, paths):
+                        beside.append(_uploads(call))
+            before, after = statistics.median(alone), statistics.median(beside)
+            print(
+                f"uploads per s: {before:.0f}; beside {streams} readers of a program that {what}: "
+                f"{after:.0f}, {after / before:.2f} times"
+            )
+
+
+@contextmanager
+def _running(call: Caller, code: str) -> Iterator[str]:
+    job_id = call.job("POST", "/api/upload", PROGRAM | {"code": code, "execute": True, "timeout_ms": 60_000})
+    yield job_id
+    call("POST", f"/api/cancel/{job_id}")
 
 
 def _uploads(call: Caller) -> float:
