@@ -1,8 +1,10 @@
 """Running a program from the page of its project."""
 
-from playwright.sync_api import expect
+import pytest
+from playwright.sync_api import BrowserContext, expect
 
 from tests.browser.visitor import Visitor
+from tests.support.service import Server
 
 SLOW = """\
 import time
@@ -59,6 +61,34 @@ def test_what_is_wrong_with_the_form_is_said_beside_it(visitor: Visitor):
     visitor.page.get_by_role("button", name="Run", exact=True).click()
 
     expect(visitor.page.get_by_role("alert")).to_contain_text("write them as name:value")
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(500, "The service failed"), (502, "HTTP status 502"), (None, "cannot be reached")],
+)
+def test_a_run_that_fails_says_so_and_keeps_saying_so(
+    context: BrowserContext, server: Server, status: int | None, said: str
+):
+    page = context.new_page()  # one that may complain of what is refused
+    Visitor(page, server).open_project()
+    ours = {"x-request-id": "r-1"} if status != 502 else {}
+    page.route(
+        "**/run",
+        lambda route: (
+            route.abort()
+            if status is None
+            else route.fulfill(
+                status=status, headers=ours, body=f'<div class="alert" role="alert">{said}</div>'
+            )
+        ),
+    )
+    with page.expect_response(lambda response: "/jobs?seen" in response.url):
+        page.get_by_role("button", name="Run", exact=True).click()
+
+    expect(page.get_by_role("alert")).to_contain_text(said)
+    expect(page.locator("#connection")).to_be_hidden()
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled()
 
 
 def test_the_keyboard_runs_the_program(visitor: Visitor):

@@ -84,3 +84,51 @@ def test_the_history_is_paged(visitor: Visitor):
     expect(visitor.rows.first).to_contain_text(first[-12:])
     visitor.page.get_by_role("link", name="Newest").click()
     expect(visitor.rows).to_have_count(20)
+
+
+def test_a_page_of_the_history_is_part_of_the_address(visitor: Visitor):
+    first = visitor.upload()
+    for _ in range(20):
+        visitor.upload()
+    visitor.open_project()
+    visitor.page.get_by_role("link", name="Older").click()
+    expect(visitor.page).to_have_url(re.compile("cursor="))
+
+    visitor.page.reload()
+
+    expect(visitor.rows).to_have_count(1)
+    expect(visitor.rows.first).to_contain_text(first[-12:])
+    visitor.page.go_back()
+    expect(visitor.rows).to_have_count(20)
+
+
+def test_going_back_undoes_a_filter_and_leaves_the_rest_of_the_page(visitor: Visitor):
+    visitor.upload()
+    visitor.open_project()
+    page = visitor.page
+    page.evaluate("window.editor.setValue('print(6 * 7)')")
+    choose(page, "status", "PENDING")
+    expect(page).to_have_url(re.compile("status=PENDING"))
+    choose(page, "language", "bash")
+    expect(page.get_by_text("No job is like that")).to_be_visible()
+
+    page.go_back()
+
+    expect(visitor.rows).to_have_count(1)
+    expect(page.locator("#filters [name=status]")).to_have_value("PENDING")
+    expect(page.locator("#filters [name=language]")).to_have_value("")
+    assert page.evaluate("Object.values(sessionStorage).join()").count("csrf") == 0
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(visitor.output).to_contain_text("42")
+
+
+def test_a_tag_that_cannot_be_is_refused_beside_the_field(visitor: Visitor):
+    visitor.upload()
+    visitor.open_project()
+
+    visitor.page.locator("#filters [name=tag]").press_sequentially("nosuch")
+
+    expect(visitor.page.get_by_role("alert")).to_contain_text("name:value")
+    visitor.page.locator("#filters [name=tag]").fill("")
+    expect(visitor.page.get_by_role("alert")).to_be_hidden()
+    expect(visitor.rows).to_have_count(1)

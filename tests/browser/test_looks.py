@@ -21,6 +21,13 @@ _TRANSFERRED = """
 () => [...performance.getEntriesByType("resource"), ...performance.getEntriesByType("navigation")]
     .reduce((sum, entry) => sum + entry.transferSize, 0)
 """
+# What reaches out of its card.
+_OVERFLOWING = """
+() => [...document.querySelectorAll(".card")].flatMap((card) => [...card.querySelectorAll("*")]
+    .filter((part) => !part.closest(".CodeMirror"))
+    .filter((part) => part.getBoundingClientRect().right > card.getBoundingClientRect().right + 1)
+    .map((part) => part.outerHTML.slice(0, 80)))
+"""
 _PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
@@ -65,6 +72,32 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, server: Server, paths: 
     context.close()
 
     assert widths == dict.fromkeys(PAGES, 360)
+
+
+@pytest.mark.parametrize("width", [1200, 375])
+def test_long_names_and_values_stay_in_their_place(
+    browser: Browser, server: Server, visitor: Visitor, width: int
+):
+    visitor.project = f"{visitor.project}-{'n' * 200}"
+    tags = {"branch": "feature/" + "x" * 110, "team": "blue"}
+    paths = [
+        visitor.project_url,
+        f"/dashboard/jobs/{visitor.run('print(1)', tags=tags, env={'LONG': 'v' * 300})}",
+        "/dashboard",
+    ]
+    context = browser.new_context(base_url=server.url, viewport={"width": width, "height": 800})
+    page = context.new_page()
+    widths, overflowing = [], []
+    for path in paths:
+        page.goto(path)
+        widths.append(page.evaluate("document.documentElement.scrollWidth"))
+        overflowing += page.evaluate(_OVERFLOWING)
+        link = page.locator("#history tbody a")
+        assert all(box.bounding_box()["height"] < 25 for box in link.all())
+    context.close()
+
+    assert widths == [width] * len(paths)
+    assert overflowing == []
 
 
 def test_the_theme_is_the_systems_until_one_is_chosen(browser: Browser, server: Server):

@@ -5,6 +5,7 @@ from entrypoints.http.errors import to_problem
 from entrypoints.http.json_request import AnyRequest
 
 _NOT_FOUND = 404
+_INTERNAL = 500
 _UNAVAILABLE = 503
 
 
@@ -26,4 +27,6 @@ def _advice(status: int) -> str:
         return "It may have been deleted, or the link may be incomplete."
     if status == _UNAVAILABLE:
         return "Nothing is lost. Try again in a few seconds."
+    if status >= _INTERNAL:
+        return "Tell whoever runs this service the request's id: its log says what went wrong."
     return "Go back, change what is said above, and try again."

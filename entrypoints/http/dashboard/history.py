@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from application.commands import ListJobsQuery
 from application.use_cases.list_jobs import JobPage
+from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
 from domain.language import LANGUAGES
 from entrypoints.http.cursor import read_cursor, write_cursor
@@ -23,7 +24,7 @@ PERIODS: Mapping[str, timedelta] = {
 
 @dataclass(frozen=True, slots=True)
 class HistoryFilter:
-    """What a visitor chose. What cannot be read narrows nothing."""
+    """What a visitor chose. What no list offers narrows nothing."""
 
     status: str = ""
     language: str = ""
@@ -42,18 +43,29 @@ class HistoryFilter:
         return any((self.status, self.language, self.tag, self.period))
 
     def query(self, project_id: int, now: datetime) -> ListJobsQuery:
-        """Say it in the application's words."""
-        name, _colon, value = self.tag.strip().partition(":")
+        """Say it in the application's words.
+
+        Raises:
+            InvalidValue: The tag is not written as one.
+        """
         period = PERIODS.get(self.period)
         return ListJobsQuery(
             limit=_PAGE_SIZE,
             project=str(project_id),
             statuses=frozenset({JobStatus(self.status)} if self.status in set(JobStatus) else ()),
             language=self.language if self.language in LANGUAGES else None,
-            tags={name.strip(): value.strip()} if name and value else {},
+            tags=self._tags(),
             created_after=None if period is None else now - period,
             cursor=read_cursor(self.cursor) if self.cursor else None,
         )
+
+    def _tags(self) -> Mapping[str, str]:
+        name, colon, value = (part.strip() for part in self.tag.partition(":"))
+        if not (name or colon):
+            return {}
+        if not (name and colon):
+            raise InvalidValue("tag", "write it as name:value")
+        return {name: value}
 
     def url(self, project_id: int, *, part: bool = False, cursor: str | None = None) -> str:
         """Return the URL that makes this choice, on another page of the history if a cursor is given."""

@@ -33,9 +33,39 @@
   const connection = document.getElementById("connection");
   const setLost = (isLost) => { connection.hidden = !isLost; };
 
-  document.body.addEventListener("htmx:sendError", () => setLost(true));
-  document.body.addEventListener("htmx:responseError", (event) => setLost(event.detail.xhr.status >= 502));
-  document.body.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) setLost(false); });
+  // What refreshes itself is tried again, and the banner says so; what a visitor did says itself that it failed.
+  const isRefresh = ({ requestConfig }) => "refresh" in requestConfig.elt.dataset;
+  const placeOfFault = ({ requestConfig, target }) => {
+    const part = requestConfig.elt.closest("[data-faults]");
+    return part ? part.querySelector("[data-fault]") : target;
+  };
+  const alertOf = (text) => {
+    const alert = document.createElement("div");
+    alert.className = "alert";
+    alert.setAttribute("role", "alert");
+    alert.textContent = text;
+    return alert;
+  };
+
+  document.body.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    const part = detail.requestConfig.elt.closest("[data-faults]");
+    if (part && !isRefresh(detail)) part.querySelector("[data-fault]").replaceChildren();
+  });
+  document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (detail.xhr.status < 400 || isRefresh(detail)) return;
+    detail.shouldSwap = true;
+    detail.swapOverride = "innerHTML";
+    detail.target = placeOfFault(detail);
+    const isOurs = detail.xhr.getResponseHeader("x-request-id") !== null;
+    if (!isOurs) detail.serverResponse = alertOf(`What stands before the server refused this, with HTTP status ${detail.xhr.status}.`).outerHTML;
+  });
+  document.body.addEventListener("htmx:sendError", ({ detail }) => {
+    if (isRefresh(detail)) return setLost(true);
+    const doubt = detail.requestConfig.verb === "get" ? "" : " Whether it took this is not known: look at the history before you try again.";
+    placeOfFault(detail).replaceChildren(alertOf(`The server cannot be reached.${doubt}`));
+  });
+  document.body.addEventListener("htmx:responseError", ({ detail }) => { if (isRefresh(detail) && detail.xhr.status >= 500) setLost(true); });
+  document.body.addEventListener("htmx:afterRequest", ({ detail }) => { if (detail.successful) setLost(false); });
   document.addEventListener("connection", (event) => setLost(event.detail.isLost));
   document.body.addEventListener("htmx:load", (event) => sayTimes(event.detail.elt));
   document.addEventListener("visibilitychange", refresh);
