@@ -25,25 +25,31 @@ class Capture:
         self._head = b""
         self._tail = b""
         self._total = 0
+        self._is_cut = False
         self.file: IO[bytes] = SpooledTemporaryFile(  # noqa: SIM115 - the report's reader closes it
             max_size=inline_bytes, dir=str(directory)
         )
 
     def write(self, data: bytes) -> OutputChunk | None:
-        """Add bytes; return those within the budget as a chunk, None if there are none."""
-        chunk = OutputChunk(self._stream, self._total, data[: self._take(len(data))])
-        self._total += len(data)
+        """Add bytes; return those within the budget as a chunk, None if there are none.
+
+        What is over the budget is nowhere: offsets, counts and the log tell of the same bytes.
+        """
+        granted = data[: self._take(len(data))]
+        self._is_cut = self._is_cut or len(granted) < len(data)
+        chunk = OutputChunk(self._stream, self._total, granted)
+        self._total += len(granted)
         room = self._half - len(self._head)
-        self._head += data[:room]
-        self._tail = (self._tail + data[room:])[-self._half :]
-        self.file.write(chunk.data)
-        return chunk if chunk.data else None
+        self._head += granted[:room]
+        self._tail = (self._tail + granted[room:])[-self._half :]
+        self.file.write(granted)
+        return chunk if granted else None
 
     def output(self) -> Output:
         """Return the text of the stream, or of its head and tail."""
         shown = len(self._head) + len(self._tail)
         if shown == self._total:
-            return Output(_text(self._head + self._tail), self._total)
+            return Output(_text(self._head + self._tail), self._total, truncated=self._is_cut)
         head = _without_broken_end(self._head)
         tail = _without_broken_start(self._tail)
         omitted = self._total - len(head) - len(tail)

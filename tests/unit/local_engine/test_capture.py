@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.local_engine.capture import CapturedOutput
+from domain.execution import Output
 
 
 def _captured(pieces, *, allowed=1 << 20, inline=64, tmp="/tmp"):  # noqa: S108 - files without a name
@@ -62,7 +63,8 @@ def test_both_streams_share_one_allowance():
     assert (first.data, second.data, third) == (b"12345678", b"12", None)
     assert (output.used, output.is_exceeded) == (20, True)
     assert output.stderr.rewound().read() == b"12"
-    assert output.stderr.output().total_bytes == 8
+    assert output.stderr.output() == Output("12", 2, truncated=True)
+    assert output.stdout.output() == Output("12345678", 8, truncated=True)
     output.close()
 
 
