@@ -16,7 +16,8 @@ class DatabaseOptions:
         recycle_s: How old a connection grows.
         read_timeout_s: How long a statement may take. What runs is bounded by this when a server hangs.
         lock_wait_s: How long a statement waits for what another transaction holds.
-        tls_ca: The file of the authority that signed the server's certificate; None means no TLS.
+        tls_ca: The file of the authority that signed the certificate which the server is to prove itself
+            with. None means that what is said is encrypted if the server offers it, whoever that is.
     """
 
     pool_size: int = 10

@@ -15,8 +15,8 @@ def find_server() -> str | None:
     return shutil.which("mariadbd", path=_PATH)
 
 
-def start_server(program: str, directory: Path) -> DatabaseServer:
-    """Make a data directory and start a server on it."""
+def start_server(program: str, directory: Path, *options: str) -> DatabaseServer:
+    """Make a data directory and start a server on it, with options beside the usual ones."""
     data = directory / "data"
     (data / "mysql").mkdir(parents=True)
     # What mariadb-install-db does, less the help texts and without the client's package, which it needs.
@@ -27,7 +27,7 @@ def start_server(program: str, directory: Path) -> DatabaseServer:
         check=True,
         capture_output=True,
     )
-    server = DatabaseServer([program, "--no-defaults"], directory)
+    server = DatabaseServer([program, "--no-defaults", *options], directory)
     server.start()
     return server
 

@@ -1,0 +1,68 @@
+import pytest
+from pydantic import SecretStr
+
+from adapters.sql.options import DatabaseOptions
+from application.errors import DependencyUnavailable
+from domain.limits import STANDARD_LIMITS
+from entrypoints.container import build_container
+from entrypoints.settings import Settings
+from tests.integration.sql.conftest import migrated
+from tests.support import mariadb as mariadb_support
+from tests.support.certificate import self_signed
+from tests.support.database_server import PASSWORD, USER
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return self_signed(tmp_path_factory.mktemp("authority") / "server.pem")
+
+
+@pytest.fixture(scope="module")
+def url(mariadb, certificate, tmp_path_factory):  # noqa: ARG001 - says so where no MariaDB is installed
+    """A schema on a server that proves who it is, and listens to nobody without TLS."""
+    options = (f"--ssl-cert={certificate}", f"--ssl-key={certificate}", "--require-secure-transport=ON")
+    directory = tmp_path_factory.mktemp("tls")
+    server = mariadb_support.start_server(mariadb_support.find_server(), directory, *options)
+    yield migrated(server.create_schema("tls"))
+    server.stop()
+
+
+def test_the_setting_for_the_file_of_an_authority_has_the_database_prove_who_it_is(
+    url, certificate, tmp_path
+):
+    for ca_file, is_trusted in ((certificate, True), (self_signed(tmp_path / "another.pem"), False)):
+        settings = Settings(
+            _env_file=None,
+            rds_host=url.host,
+            rds_port=url.port,
+            rds_dbname=url.database,
+            rds_username=USER,
+            rds_password=SecretStr(PASSWORD),
+            rds_ca_file=ca_file,
+        )
+        container = build_container(settings, STANDARD_LIMITS)
+
+        assert reached(container.unit_of_work()) is is_trusted
+
+        container.database().dispose()
+
+
+def reached(unit_of_work):
+    try:
+        unit_of_work.check()
+    except DependencyUnavailable:
+        return False
+    return True
+
+
+def test_a_server_of_another_name_is_not_talked_to(url, certificate, open_store):
+    store = open_store(url.set(host="localhost"), DatabaseOptions(tls_ca=str(certificate)))
+
+    assert not reached(store.unit_of_work)
+
+
+def test_without_a_file_what_is_said_is_encrypted_where_the_server_offers_it(url, open_store):
+    with open_store(url).engine.connect() as connection:
+        _name, cipher = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Ssl_cipher'").one()
+
+    assert cipher
