@@ -1,4 +1,4 @@
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Condition
 
@@ -10,8 +10,8 @@ class HeldExecutions:
 
     def __init__(self) -> None:
         self._jobs: dict[ExecutionId, JobId] = {}
+        self._released: frozenset[ExecutionId] = frozenset()
         self._changed = Condition()
-        self._is_releasing = False
 
     @contextmanager
     def hold(self, execution_id: ExecutionId, job_id: JobId) -> Iterator[None]:
@@ -35,14 +35,13 @@ class HeldExecutions:
         with self._changed:
             return execution_id in self._jobs
 
-    @property
-    def is_releasing(self) -> bool:
-        """Whether executions are to be given back rather than completed."""
-        return self._is_releasing
+    def release(self, execution_ids: Collection[ExecutionId]) -> None:
+        """Have executions given back once they are stopped, rather than completed as cancelled."""
+        self._released = frozenset(execution_ids)
 
-    def start_releasing(self) -> None:
-        """From now on, give executions back rather than complete them as cancelled."""
-        self._is_releasing = True
+    def is_released(self, execution_id: ExecutionId) -> bool:
+        """Whether the execution is to be given back."""
+        return execution_id in self._released
 
     def wait_until_empty(self, timeout_s: float) -> bool:
         """Wait until nothing is held; return False if that takes longer than the timeout."""

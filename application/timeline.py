@@ -68,7 +68,7 @@ def _entries(details: JobDetails) -> Iterator[Entry]:
     for execution in details.executions:
         yield from _attempt(execution)
         if execution.id != job.current_execution_id and execution.ended_at is not None:
-            yield _running(Step.LOST, execution, execution.ended_at, "service", "Its worker was lost")
+            yield _running(Step.LOST, execution, execution.ended_at, "service", _loss(execution))
     yield from _end(details)
 
 
@@ -85,6 +85,10 @@ def _attempt(execution: Execution) -> Iterator[Entry]:
         yield _running(Step.CLAIMED, execution, execution.claimed_at, holder_of(execution), "Taken up")
     if execution.started_at is not None:
         yield _running(Step.STARTED, execution, execution.started_at, holder_of(execution), "Program started")
+
+
+def _loss(execution: Execution) -> str:
+    return (execution.result and execution.result.error_message) or "Its worker was lost"
 
 
 def _running(step: Step, execution: Execution, at: datetime, by: str, detail: str) -> Entry:

@@ -112,7 +112,7 @@ class Execution:
         return self.claimed_by is not None and self.claimed_by.startswith(ENGINE_CLAIM)
 
     def may_run_again(self, max_attempts: int) -> bool:
-        """Whether the job may have another attempt after this one lost its worker.
+        """Whether the job may have another attempt after its worker, or its engine, lost this one.
 
         A program that may have had effects is run again only as often as its job allows; one that never
         started is tried MAX_CLAIMS times, so that what kills its worker cannot loop for ever. One that an

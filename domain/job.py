@@ -95,7 +95,7 @@ class Job:
     def retry(
         self, lost: Execution, execution_id: ExecutionId, now: datetime
     ) -> tuple[Self, Execution | None, tuple[Event, ...]]:
-        """Replace an execution that lost its worker; one that is not the current one is ignored.
+        """Replace an execution that was lost; one that is not the current one is ignored.
 
         Raises:
             JobTransitionRefused: The job never ran.

@@ -27,7 +27,7 @@ class JobSpec:
     Attributes:
         stdin: What the program reads, unless an execution brings its own.
         priority: 0 to 9; of the jobs that wait, the highest runs first, then the oldest.
-        max_attempts: How often the program may be started if its worker is lost.
+        max_attempts: How often the program may be started if its worker or its engine loses it.
 
     Raises:
         InvalidValue: A value breaks its rule.

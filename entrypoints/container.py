@@ -1,8 +1,6 @@
 """The one place that knows every adapter: which one a setting chooses, and what each use case is given."""
 
 import os
-import socket
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypedDict
 
@@ -30,6 +28,7 @@ from adapters.sql.options import DatabaseOptions
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator
+from adapters.system.worker_name import worker_name
 from application.held_executions import HeldExecutions
 from application.log_archive import LogArchive
 from application.outgoing import Outgoing
@@ -51,7 +50,6 @@ from application.use_cases.get_job import GetJob
 from application.use_cases.get_job_status import GetJobStatus
 from application.use_cases.get_project import GetProject
 from application.use_cases.get_timeline import GetTimeline
-from application.use_cases.give_back_execution import GiveBackExecution
 from application.use_cases.list_jobs import ListJobs
 from application.use_cases.list_languages import ListLanguages
 from application.use_cases.list_metric_names import ListMetricNames
@@ -62,7 +60,9 @@ from application.use_cases.read_code import ReadCode
 from application.use_cases.read_log import ReadLog
 from application.use_cases.read_output import ReadOutput
 from application.use_cases.relay_outbox import RelayOutbox
+from application.use_cases.release_executions import ReleaseExecutions
 from application.use_cases.renew_leases import RenewLeases
+from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.report_completion import ReportCompletion
 from application.use_cases.rescue_executions import RescueExecutions
 from application.use_cases.run_again import RunAgain
@@ -211,14 +211,6 @@ def _output_feed(settings: Settings) -> OutputFeed:
     return RedisOutputFeed(settings.redis_url.get_secret_value(), InProcessOutputFeed())
 
 
-def _worker_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{Uuid7Generator().new().hex[-8:]}"
-
-
-def _health_checks(**parts: Callable[[], None]) -> Mapping[str, Callable[[], None]]:
-    return {name.replace("_", " "): check for name, check in parts.items()}
-
-
 class Container(containers.DeclarativeContainer):
     """Every part of the service, each made once, when it is first asked for."""
 
@@ -228,7 +220,7 @@ class Container(containers.DeclarativeContainer):
 
     clock = providers.ThreadSafeSingleton(SystemClock)
     ids = providers.ThreadSafeSingleton(Uuid7Generator)
-    worker_name = providers.ThreadSafeSingleton(_worker_name)
+    worker_name = providers.ThreadSafeSingleton(worker_name)
 
     database = providers.ThreadSafeSingleton(_database, settings)
     migrate_up = providers.Callable(migrate.upgrade, database)
@@ -291,11 +283,9 @@ class Container(containers.DeclarativeContainer):
     list_languages = providers.ThreadSafeSingleton(ListLanguages, engine)
     check_health = providers.ThreadSafeSingleton(
         CheckHealth,
-        providers.ThreadSafeSingleton(
-            _health_checks,
+        providers.Dict(
+            {"code store": code_store.provided.check, "log store": log_store.provided.check},
             database=unit_of_work.provided.check,
-            code_store=code_store.provided.check,
-            log_store=log_store.provided.check,
             queue=publisher.provided.check,
             engine=engine.provided.check,
         ),
@@ -312,6 +302,7 @@ class Container(containers.DeclarativeContainer):
         log_archive,
         complete_execution,
     )
+    stop_execution = providers.ThreadSafeSingleton(StopExecution, unit_of_work, engine, held)
     run_execution = providers.ThreadSafeSingleton(
         RunExecution,
         unit_of_work,
@@ -320,17 +311,25 @@ class Container(containers.DeclarativeContainer):
         output_feed,
         held,
         complete_execution,
-        providers.ThreadSafeSingleton(GiveBackExecution, unit_of_work, outgoing, clock, ids),
+        providers.ThreadSafeSingleton(ReplaceExecution, unit_of_work, outgoing, clock, ids),
+        stop_execution,
         providers.ThreadSafeSingleton(Retrying, _COMPLETE_AGAIN_S),
         worker_name,
         settings.provided.lease_s,
     )
-    stop_execution = providers.ThreadSafeSingleton(StopExecution, unit_of_work, engine, held)
     renew_leases = providers.ThreadSafeSingleton(
-        RenewLeases, unit_of_work, engine, held, worker_name, settings.provided.lease_s
+        RenewLeases, unit_of_work, held, worker_name, settings.provided.lease_s
     )
+    release_executions = providers.ThreadSafeSingleton(ReleaseExecutions, renew_leases, engine, held)
     rescue_executions = providers.ThreadSafeSingleton(
-        RescueExecutions, unit_of_work, publisher, outgoing, clock, ids, settings.provided.announce_after_s
+        RescueExecutions,
+        unit_of_work,
+        publisher,
+        outgoing,
+        clock,
+        ids,
+        settings.provided.announce_after_s,
+        settings.provided.renew_every_s,
     )
     relay_outbox = providers.ThreadSafeSingleton(
         RelayOutbox,

@@ -49,10 +49,13 @@ class HttpEngine(ExecutionEngine):
 
     A request is sent again only where the program cannot have started: when no byte of it left (refused,
     unreachable, unresolved, an open circuit) or the engine said that it has no room (429, 503). Any other
-    5xx, a connection that breaks and an answer that cannot be read leave it open whether the program ran; it
-    is then sent again only as long as the job allows another start (`max_attempts`, by default one), so no
-    program runs a second time that was not meant to. `observer.started()` is called before the first byte
-    leaves, for what happens after that nobody can know but the engine.
+    5xx, a connection that breaks and an answer that cannot be read leave it open whether the program ran: the
+    report says that the engine lost it. So one execution starts its program once, and a job's attempts can be
+    counted. `observer.started()` is called before the first byte leaves, for what happens after that nobody
+    can know but the engine.
+
+    Runners know jobs and not executions: told to stop a job, they stop whatever they run of it. So nobody is
+    told but by `cancel`, not even when the time is up: the job may be somebody else's by then.
 
     All tries together have the job's wall time. A runner takes nothing but the code: a job with arguments or
     environment variables is refused, for without them it would be another program; one with stdin, which
@@ -130,16 +133,19 @@ class HttpEngine(ExecutionEngine):
         except CallStopped:
             return outcome.stopped()
         except DeadlinePassed:
-            self._tell_to_stop(request.execution_id, request.job_id)
             return outcome.out_of_time(call.elapsed_s, request.spec.limits)
 
     def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:
         """Give up waiting for an execution, and tell the engine, which need not understand it."""
+        self.let_go(execution_id, job_id)
+        self._tell_to_stop(execution_id, job_id)
+
+    def let_go(self, execution_id: ExecutionId, job_id: JobId) -> None:  # noqa: ARG002 - the port's signature
+        """Give up waiting for an execution."""
         with self._lock:
             call = self._calls.get(execution_id)
         if call is not None:
             call.stop()
-        self._tell_to_stop(execution_id, job_id)
 
     def check(self) -> None:
         """Ask the engine for its health.

@@ -88,6 +88,6 @@ def stopped() -> EngineReport:
     )
 
 
-def failed(reason: Reason, message: str) -> EngineReport:
+def failed(reason: Reason, message: str, *, is_lost: bool = False) -> EngineReport:
     """Build the report of an execution that has no outcome."""
-    return EngineReport(ExecutionResult.failed(reason, message))
+    return EngineReport(ExecutionResult.failed(reason, message), is_lost=is_lost)

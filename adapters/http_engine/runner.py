@@ -67,19 +67,16 @@ class Runner:
             DeadlinePassed: The engine has the program, and the job's time is up.
         """
         delays = self._retries.delays()
-        starts_left = request.spec.max_attempts
         tries = 0
         while True:
             tries += 1
             try:
                 return self._try(request, observer, call)
             except EngineTrouble as trouble:
-                starts_left -= isinstance(trouble, MayHaveStarted)
-                delay = next(delays, None)
-                if isinstance(trouble, EngineRefused | NotRecorded) or not starts_left:
-                    delay = None
+                delay = next(delays, None) if isinstance(trouble, NothingStarted) else None
                 if delay is None or not call.pause(delay):
-                    return outcome.failed(trouble.reason, _told(trouble, tries))
+                    is_lost = isinstance(trouble, MayHaveStarted)
+                    return outcome.failed(trouble.reason, _told(trouble, tries), is_lost=is_lost)
 
     def _try(self, request: ExecutionRequest, observer: ExecutionObserver, call: Call) -> EngineReport | None:
         answer = self._ask(request, call)

@@ -58,7 +58,7 @@ class MemoryExecutionRepository(ExecutionRepository):
 
     def entrust(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
         """Make the claim the engine's; return whether the worker still held it."""
-        row = self._held(execution_id, worker)
+        row = self._held(execution_id, worker) or self._held(execution_id, engine)
         if row is not None:
             end = self._now() + timedelta(seconds=lease_s)
             claimed = replace(row.execution, claimed_by=engine)

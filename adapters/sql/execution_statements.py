@@ -19,8 +19,7 @@ _waits = executions.c.state == ExecutionState.WAITING.value
 _is_claimed = executions.c.state == ExecutionState.CLAIMED.value
 _is_overdue = sa.and_(_is_claimed, executions.c.lease_expires_at < database_time())
 _has_id = executions.c.execution_id == sa.bindparam("id")
-_are_held = sa.and_(
-    executions.c.claimed_by == sa.bindparam("worker"),
+_is_current = sa.and_(
     _is_claimed,
     sa.exists().where(
         jobs.c.job_id == executions.c.job_id,
@@ -28,6 +27,7 @@ _are_held = sa.and_(
         jobs.c.current_execution_id == executions.c.execution_id,
     ),
 )
+_are_held = sa.and_(executions.c.claimed_by == sa.bindparam("worker"), _is_current)
 _is_held = sa.and_(_has_id, _are_held)
 _of_these_held = sa.and_(executions.c.execution_id.in_(sa.bindparam("ids", expanding=True)), _are_held)
 _by_age = (executions.c.requested_at, executions.c.execution_id)
@@ -82,9 +82,12 @@ ACKNOWLEDGE = (
     .where(_is_held)
     .values(started_at=sa.func.coalesce(executions.c.started_at, database_time()))
 )
+# By the engine as well, whose it is if this is done a second time.
 ENTRUST = (
     sa.update(executions)
-    .where(_is_held)
+    .where(
+        _has_id, executions.c.claimed_by.in_((sa.bindparam("worker"), sa.bindparam("engine"))), _is_current
+    )
     .values(claimed_by=sa.bindparam("engine"), lease_expires_at=_lease_end)
 )
 END = (

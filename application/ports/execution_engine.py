@@ -43,11 +43,13 @@ class EngineReport:
         stdout: The whole stream up to the output limit, to be read from its start; None if the engine has
             no more than the result says, or wrote the log itself.
         stderr: The same for the other stream.
+        is_lost: Whether the engine failed the program, which may have run: the job may allow another attempt.
     """
 
     result: ExecutionResult
     stdout: IO[bytes] | None = None
     stderr: IO[bytes] | None = None
+    is_lost: bool = False
 
     def __enter__(self) -> Self:
         return self
@@ -116,8 +118,16 @@ class ExecutionEngine(ABC):
     def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:
         """Stop an execution: `execute` then returns soon, with a CANCELLED result.
 
-        One that is not, or no longer, running here is no error.
+        An engine that knows jobs only may stop whatever it runs of this one, so nothing else of the job may
+        be running or begin. An execution that is not, or no longer, running here is no error.
         """
+
+    def let_go(self, execution_id: ExecutionId, job_id: JobId) -> None:
+        """Stop an execution as far as that reaches nothing else of its job. Asks nobody, and never waits.
+
+        By default it is cancelled: most engines tell the executions of a job apart.
+        """
+        self.cancel(execution_id, job_id)
 
     @abstractmethod
     def languages(self) -> Sequence[LanguageSupport]:

@@ -41,7 +41,8 @@ class ExecutionRepository(ABC):
     def entrust(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
         """Hand a held execution over to an engine that will report its end itself.
 
-        The claim becomes the engine's, with a lease of its own; return whether the worker still held it.
+        The claim becomes the engine's, with a lease of its own; return whether the worker still held it. If
+        the engine has it already it is so too, for a transaction may run again.
         """
 
     @abstractmethod

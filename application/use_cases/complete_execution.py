@@ -61,9 +61,12 @@ class CompleteExecution:
         runs = count()
 
         def work(transaction: Transaction) -> bool:
+            is_first = next(runs) == 0
+            if not is_first and self._was_committed(transaction, execution_id, now):
+                return True
             if receipt and not self._is_new(transaction, execution_id, receipt, now):
                 return False
-            before = (None if next(runs) else claimed) or awaiting_job(transaction, execution_id)
+            before = (claimed if is_first else None) or awaiting_job(transaction, execution_id)
             if before is None:
                 return False
             after, events = before.complete(execution_id, result, now)
@@ -84,6 +87,11 @@ class CompleteExecution:
             "" if counted else "; its job had ended",
         )
         return counted
+
+    @staticmethod
+    def _was_committed(transaction: Transaction, execution_id: ExecutionId, now: datetime) -> bool:
+        execution = transaction.executions.get(execution_id)
+        return execution is not None and execution.result is not None and execution.ended_at == now
 
     @staticmethod
     def _is_new(transaction: Transaction, execution_id: ExecutionId, receipt: Receipt, now: datetime) -> bool:

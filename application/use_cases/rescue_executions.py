@@ -1,10 +1,13 @@
 import logging
+from collections.abc import Sequence
 
+from application.errors import DependencyUnavailable
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.message_publisher import MessagePublisher
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.steadiness import Steadiness
 from domain.events import Event, ExecutionRequested
 from domain.execution import Execution, ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
@@ -29,6 +32,10 @@ class RescueExecutions:
     FAILED with the reason worker_lost if not; one that was entrusted to an engine has run out of time. One
     that has waited unclaimed for long is announced again, for the message that announced it may be lost.
     Any number of processes may sweep at once: the first write counts.
+
+    While the database is away nobody can renew a lease. So nothing is taken for lost before the database has
+    answered for so long that every worker which lives has renewed: for two of their intervals, as one renewal
+    may fail. A process that has just started does not know how long that has been, and waits likewise.
     """
 
     def __init__(
@@ -39,6 +46,7 @@ class RescueExecutions:
         clock: Clock,
         ids: IdGenerator,
         announce_after_s: float,
+        renew_every_s: float,
         lost_batch: int = 50,
         max_hints: int = 500,
     ) -> None:
@@ -48,15 +56,34 @@ class RescueExecutions:
         self._clock = clock
         self._ids = ids
         self._announce_after_s = announce_after_s
+        self._steadiness = Steadiness(clock, 2 * renew_every_s)
         self._lost_batch = lost_batch
         self._max_hints = max_hints
 
     def __call__(self) -> int:
         """Sweep once; return how many executions were rescued or announced again."""
-        lost = self._unit_of_work.read(lambda transaction: transaction.executions.lost(self._lost_batch))
+        lost = self._lost()
         for execution in lost:
-            self._rescue(execution)
+            self._try_to_rescue(execution)
         return len(lost) + self._announce_waiting()
+
+    def _lost(self) -> Sequence[Execution]:
+        try:
+            overdue = self._unit_of_work.read(
+                lambda transaction: transaction.executions.lost(self._lost_batch)
+            )
+        except DependencyUnavailable:
+            self._steadiness.failed()
+            raise
+        return overdue if self._steadiness.answered() else ()
+
+    def _try_to_rescue(self, lost: Execution) -> None:
+        try:
+            self._rescue(lost)
+        except DependencyUnavailable:
+            raise
+        except Exception:  # one that cannot be rescued must not keep the others from it
+            logger.exception("execution %s could not be rescued", lost.id)
 
     def _rescue(self, lost: Execution) -> None:
         now = self._clock.now()

@@ -1,6 +1,7 @@
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from application.errors import OutcomeUnknown
 from application.held_executions import HeldExecutions
 from application.log_archive import LogArchive
 from application.ports.execution_engine import (
@@ -13,7 +14,8 @@ from application.ports.output_feed import OutputChunk, OutputFeed
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retrying import Retrying
 from application.use_cases.complete_execution import CompleteExecution
-from application.use_cases.give_back_execution import GiveBackExecution
+from application.use_cases.replace_execution import ReplaceExecution
+from application.use_cases.stop_execution import StopExecution
 from domain.execution import ENGINE_CLAIM, Execution, ExecutionResult
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -42,7 +44,8 @@ class RunExecution:
         output_feed: OutputFeed,
         held: HeldExecutions,
         complete_execution: CompleteExecution,
-        give_back_execution: GiveBackExecution,
+        replace_execution: ReplaceExecution,
+        stop_execution: StopExecution,
         retrying: Retrying,
         worker: str,
         lease_s: float,
@@ -53,14 +56,15 @@ class RunExecution:
         self._output_feed = output_feed
         self._held = held
         self._complete_execution = complete_execution
-        self._give_back_execution = give_back_execution
+        self._replace_execution = replace_execution
+        self._stop_execution = stop_execution
         self._retrying = retrying
         self._worker = worker
         self._lease_s = lease_s
 
     def __call__(self, only: ExecutionId | None = None) -> bool:
         """Run one execution to its end, any that waits or this one only; return False if there is none."""
-        claimed = self._unit_of_work.run(lambda transaction: self._claim(transaction, only))
+        claimed = self._claim(only)
         if claimed is None:
             return False
         job, execution = claimed
@@ -73,17 +77,28 @@ class RunExecution:
                     self._finish(job, execution.id, report)
         return True
 
-    def _claim(self, transaction: Transaction, only: ExecutionId | None) -> tuple[Job, Execution] | None:
+    def _claim(self, only: ExecutionId | None) -> tuple[Job, Execution] | None:
+        claims: list[Execution] = []
+
+        def work(transaction: Transaction) -> tuple[Job, Execution] | None:
+            execution = _committed(claims, transaction) or self._claim_one(transaction, only)
+            if execution is None:
+                return None
+            claims.append(execution)
+            job = transaction.jobs.get(execution.job_id)
+            if job is None:
+                raise LookupError(f"execution {execution.id} has no job")
+            return job, execution
+
+        try:
+            return self._unit_of_work.run(work)
+        except OutcomeUnknown:
+            return self._retrying(lambda: self._unit_of_work.run(work))
+
+    def _claim_one(self, transaction: Transaction, only: ExecutionId | None) -> Execution | None:
         if only is None:
-            execution = transaction.executions.claim_next(self._worker, self._lease_s)
-        else:
-            execution = transaction.executions.claim(only, self._worker, self._lease_s)
-        if execution is None:
-            return None
-        job = transaction.jobs.get(execution.job_id)
-        if job is None:
-            raise LookupError(f"execution {execution.id} has no job")
-        return job, execution
+            return transaction.executions.claim_next(self._worker, self._lease_s)
+        return transaction.executions.claim(only, self._worker, self._lease_s)
 
     def _execute(self, job: Job, execution: Execution) -> EngineReport | None:
         request = ExecutionRequest(
@@ -107,15 +122,29 @@ class RunExecution:
                 lambda transaction: transaction.executions.acknowledge(execution_id, self._worker)
             )
         )
-        if not is_held:  # cancelled between the claim and the start
-            self._engine.cancel(execution_id, job.id)
+        if not is_held:  # cancelled, or rescued, between the claim and the start
+            self._engine.let_go(execution_id, job.id)
 
     def _finish(self, job: Job, execution_id: ExecutionId, report: EngineReport) -> None:
         was_stopped = report.result.status is JobStatus.CANCELLED
-        if was_stopped and self._held.is_releasing and self._give_back_execution(execution_id, job.id):
+        if was_stopped and self._held.is_released(execution_id) and self._give_back(job, execution_id):
+            return
+        if report.is_lost and self._retrying(
+            lambda: self._replace_execution(execution_id, job.id, report.result)
+        ):
             return
         result = self._log_archive.archive(job, execution_id, report)
         self._retrying(lambda: self._complete_execution(execution_id, result, claimed=job))
+        if result.status is JobStatus.TIMEOUT:
+            self._stop(job, execution_id)
+
+    def _give_back(self, job: Job, execution_id: ExecutionId) -> bool:
+        # The engine is told before: after, it might stop the one that took this one's place.
+        self._engine.cancel(execution_id, job.id)
+        return self._replace_execution(execution_id, job.id)
+
+    def _stop(self, job: Job, execution_id: ExecutionId) -> None:
+        self._retrying(lambda: self._stop_execution(execution_id, job.id))
 
     def _entrust(self, job: Job, execution_id: ExecutionId) -> None:
         lease_s = job.spec.limits.timeout_ms / 1000 + REPORT_GRACE_S
@@ -128,7 +157,12 @@ class RunExecution:
             )
         )
         if not is_held:  # cancelled, or rescued, while the engine took it
-            self._engine.cancel(execution_id, job.id)
+            self._stop(job, execution_id)
+
+
+def _committed(claims: Iterable[Execution], transaction: Transaction) -> Execution | None:
+    """Return the claim of an earlier run whose commit was not heard of, if it was done."""
+    return next((claim for claim in claims if transaction.executions.get(claim.id) == claim), None)
 
 
 class _Observer(ExecutionObserver):

@@ -1,13 +1,22 @@
+import logging
+
 from application.held_executions import HeldExecutions
 from application.ports.execution_engine import ExecutionEngine
-from application.ports.unit_of_work import UnitOfWork
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.execution import Execution
+from domain.job import Job
 from domain.values import ExecutionId, JobId
+
+logger = logging.getLogger("service_server.executions")
 
 
 class StopExecution:
-    """Stop a cancelled job's program, if it runs in this process or an engine was entrusted with it.
+    """Stop an execution whose job has ended, or has another execution by now.
 
-    Which of several processes tells the engine does not matter: all do, and an engine may be told twice.
+    An engine may know jobs only, and stops whatever it runs of one. So it is told when the job has ended and
+    nothing of it is to run any more: by the process that holds the execution, or by all of them if the engine
+    was entrusted with it, for it may be told twice. Of an execution that was replaced nothing is said to the
+    engine, which may be running the one that took its place.
     """
 
     def __init__(self, unit_of_work: UnitOfWork, engine: ExecutionEngine, held: HeldExecutions) -> None:
@@ -17,9 +26,18 @@ class StopExecution:
 
     def __call__(self, execution_id: ExecutionId, job_id: JobId) -> None:
         """Stop the execution; one that runs elsewhere, or not at all, is no error."""
-        if self._held.holds(execution_id) or self._is_entrusted(execution_id):
+        execution, job = self._unit_of_work.read(lambda transaction: _find(transaction, execution_id, job_id))
+        if execution is None or job is None:
+            return
+        if job.current_execution_id != execution_id:
+            logger.info("execution %s has lost its lease, and another took its place", execution_id)
+            self._engine.let_go(execution_id, job_id)
+        elif job.status.is_terminal and (execution.is_entrusted or self._held.holds(execution_id)):
+            logger.info("the job of execution %s has ended; stopping it", execution_id)
             self._engine.cancel(execution_id, job_id)
 
-    def _is_entrusted(self, execution_id: ExecutionId) -> bool:
-        execution = self._unit_of_work.read(lambda transaction: transaction.executions.get(execution_id))
-        return execution is not None and execution.is_entrusted
+
+def _find(
+    transaction: Transaction, execution_id: ExecutionId, job_id: JobId
+) -> tuple[Execution | None, Job | None]:
+    return transaction.executions.get(execution_id), transaction.jobs.get(job_id)

@@ -15,7 +15,8 @@ from entrypoints.worker.periodic import Periodic
 
 logger = logging.getLogger("service_server.worker")
 
-_STOPPING_GRACE_S = 3.0
+# How long what is released may take to be stopped and given back. An engine that is told answers in two.
+_RELEASE_S = 3.0
 _STOPPING_THREADS = 16
 
 
@@ -86,8 +87,10 @@ class Runtime:
             self._drain(self._queue_worker)
         self._unsubscribe()
         for loop in self._loops:
+            loop.interrupt()
+        for loop in self._loops:
             loop.stop()
-        self._stopping.shutdown()
+        self._stopping.shutdown(wait=False, cancel_futures=True)
         container.message_relay().stop()
         self._forget_published()
         for part in reversed(self._background):
@@ -121,31 +124,37 @@ class Runtime:
             # What a guest publishes goes no further than itself, so it leaves the messages of others alone.
             yield "outbox-sweep", container.relay_outbox().sweep, settings.relay_sweep_every_s
         if self._work is not Work.NONE:
-            yield "lease-renewal", container.renew_leases(), settings.renew_every_s
+            yield "lease-renewal", self._renew_leases, settings.renew_every_s
         if self._work is Work.ALL:
             yield "rescue", container.rescue_executions(), settings.rescue_every_s
 
     def _drain(self, queue_worker: QueueWorker) -> None:
-        container = self._container
-        held = container.held()
-        drain_s = container.settings().drain_s
+        held = self._container.held()
+        drain_s = self._container.settings().drain_s
         deadline = time.monotonic() + drain_s
         queue_worker.stop(timeout_s=drain_s)
         if held.wait_until_empty(max(deadline - time.monotonic(), 0)):
             return
-        held.start_releasing()
-        for execution_id, job_id in held.snapshot().items():
-            self._stopping.submit(container.engine().cancel, execution_id, job_id)
-        if not held.wait_until_empty(_STOPPING_GRACE_S):
+        try:
+            self._stop_soon(self._container.release_executions()())
+        except DependencyUnavailable as error:
+            logger.warning("executions cannot be given back: %s", error)
+            return
+        if not held.wait_until_empty(_RELEASE_S):
             logger.warning("%d executions could not be given back", len(held.snapshot()))
+
+    def _renew_leases(self) -> None:
+        self._stop_soon(self._container.renew_leases()())
 
     def _stop_cancelled(self, message: Message) -> None:
         execution_id = message.body.get("execution_id")
         if message.name == "JobCancelled" and execution_id is not None:
-            # Not on the feed's thread: an engine elsewhere may take its time.
-            self._stopping.submit(
-                self._stop, ExecutionId(UUID(execution_id)), JobId(UUID(message.body["job_id"]))
-            )
+            self._stop_soon({ExecutionId(UUID(execution_id)): JobId(UUID(message.body["job_id"]))})
+
+    def _stop_soon(self, executions: Mapping[ExecutionId, JobId]) -> None:
+        """Stop executions, on other threads than a feed's or a loop's: an engine elsewhere may take its time."""
+        for execution_id, job_id in executions.items():
+            self._stopping.submit(self._stop, execution_id, job_id)
 
     def _stop(self, execution_id: ExecutionId, job_id: JobId) -> None:
         try:

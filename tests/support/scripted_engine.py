@@ -34,6 +34,7 @@ class ScriptedEngine(ExecutionEngine):
         program: What an execution does.
         requests: What was asked to be run, in order.
         cancelled: What was asked to be stopped, in order.
+        let_gone: What was to be stopped here and nowhere else, in order.
         unavailable: Why a language is unavailable, by its name.
     """
 
@@ -41,6 +42,7 @@ class ScriptedEngine(ExecutionEngine):
         self.program = program
         self.requests: list[ExecutionRequest] = []
         self.cancelled: list[ExecutionId] = []
+        self.let_gone: list[ExecutionId] = []
         self.unavailable: dict[str, str] = {}
 
     @property
@@ -53,6 +55,9 @@ class ScriptedEngine(ExecutionEngine):
 
     def cancel(self, execution_id: ExecutionId, _job_id: JobId) -> None:
         self.cancelled.append(execution_id)
+
+    def let_go(self, execution_id: ExecutionId, _job_id: JobId) -> None:
+        self.let_gone.append(execution_id)
 
     def languages(self) -> Sequence[LanguageSupport]:
         return [

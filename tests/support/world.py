@@ -24,12 +24,13 @@ from application.use_cases.create_project import CreateProject
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.get_job import GetJob
 from application.use_cases.get_job_status import GetJobStatus
-from application.use_cases.give_back_execution import GiveBackExecution
 from application.use_cases.list_jobs import ListJobs
 from application.use_cases.list_projects import ListProjects
 from application.use_cases.read_log import ReadLog
 from application.use_cases.relay_outbox import RelayOutbox
+from application.use_cases.release_executions import ReleaseExecutions
 from application.use_cases.renew_leases import RenewLeases
+from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.report_completion import ReportCompletion
 from application.use_cases.rescue_executions import RescueExecutions
 from application.use_cases.run_execution import RunExecution
@@ -43,6 +44,7 @@ from domain.values import JobId
 from tests.support.scripted_engine import ScriptedEngine
 
 LEASE_S = 30.0
+RENEW_EVERY_S = 10.0
 
 
 class World:
@@ -89,11 +91,18 @@ class World:
         self.report_completion = ReportCompletion(
             self.unit_of_work, RunnerReportReader(65_536), archive, self.complete_execution
         )
-        self.run_execution = self.worker("worker-1")
         self.stop_execution = StopExecution(self.unit_of_work, self.engine, self.held)
-        self.renew_leases = RenewLeases(self.unit_of_work, self.engine, self.held, "worker-1", LEASE_S)
+        self.run_execution = self.worker("worker-1")
+        self.renew_leases = RenewLeases(self.unit_of_work, self.held, "worker-1", LEASE_S)
+        self.release_executions = ReleaseExecutions(self.renew_leases, self.engine, self.held)
         self.rescue_executions = RescueExecutions(
-            self.unit_of_work, self.publisher, outgoing, self.clock, self.ids, announce_after_s=2.0
+            self.unit_of_work,
+            self.publisher,
+            outgoing,
+            self.clock,
+            self.ids,
+            announce_after_s=2.0,
+            renew_every_s=RENEW_EVERY_S,
         )
         self.relay_outbox = RelayOutbox(self.unit_of_work, self.publisher, left_behind_after_s=5.0)
 
@@ -106,7 +115,8 @@ class World:
             self.output_feed,
             self.held,
             self.complete_execution,
-            GiveBackExecution(self.unit_of_work, self.outgoing, self.clock, self.ids),
+            ReplaceExecution(self.unit_of_work, self.outgoing, self.clock, self.ids),
+            self.stop_execution,
             Retrying([1.0, 2.0], self.slept.append),
             name,
             LEASE_S,
@@ -126,6 +136,23 @@ class World:
         execution = self.unit_of_work.run(partial(_claim, worker))
         assert execution is not None
         return execution
+
+    def lose_commit(self) -> None:
+        """Have the answer to the next commit lost, so that its work is run again."""
+        run = self.unit_of_work.run
+
+        def run_twice(work):
+            self.unit_of_work.run = run
+            run(work)
+            return run(work)
+
+        self.unit_of_work.run = run_twice
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, and a sweep look for what is lost again and again, as one does in a service."""
+        for _ in range(round(seconds)):
+            self.clock.advance(1)
+            self.rescue_executions()
 
     def job(self, job_id: JobId) -> JobView:
         """Read a job as lists show it."""

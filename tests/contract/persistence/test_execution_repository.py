@@ -216,6 +216,19 @@ def test_an_entrusted_execution_is_the_engines_with_a_lease_of_its_own(store):
     assert lost(store) == [execution.id]
 
 
+def test_an_execution_is_entrusted_a_second_time_when_the_first_commit_was_not_heard_of(store):
+    job, execution = a_claimed_job(store, lease_s=30)
+    entrust(store, execution, lease_s=600)
+
+    assert entrust(store, execution, lease_s=600)
+    assert not store.run(
+        lambda transaction: transaction.executions.entrust(execution.id, "worker", "engine:y", 600)
+    )
+
+    cancel(store, job)
+    assert not entrust(store, execution, lease_s=600)
+
+
 def test_an_ended_execution_neither_waits_nor_is_claimed_nor_lost(store):
     _job, claimed = a_claimed_job(store)
     _job, waits = a_running_job(store)

@@ -76,25 +76,20 @@ def test_a_failure_after_the_program_may_have_run_is_the_end_of_it(runner, engin
 
 
 @pytest.mark.parametrize("failure", [replies(500, ""), replies(200, "garbage"), reset_in_the_middle])
-def test_a_job_that_allows_another_start_has_it(runner, engine, failure):
+def test_an_execution_starts_its_program_once_whatever_the_job_allows(runner, engine, failure):
     runner.behaviour = in_turn(failure, runs())
-    observer = RememberingObserver()
 
-    report = engine.execute(a_request(max_attempts=2), observer)
+    report = engine.execute(a_request(max_attempts=3), RememberingObserver())
 
-    assert outcome(report) == SUCCESS
-    assert len(runner.asked("/run")) == 2
-    assert observer.starts == 1
+    assert (outcome(report), report.is_lost) == (ENGINE_ERROR, True)
+    assert len(runner.asked("/run")) == 1
 
 
-def test_a_job_has_no_more_starts_than_it_allows(runner, engine):
-    runner.behaviour = replies(500, "")
+@pytest.mark.parametrize("behaviour", [replies(400, ""), replies(503, ""), runs(), runs(stderr="failed")])
+def test_a_program_that_did_not_run_or_came_to_its_end_is_not_lost(runner, engine, behaviour):
+    runner.behaviour = behaviour
 
-    report = engine.execute(a_request(max_attempts=2), RememberingObserver())
-
-    assert outcome(report) == ENGINE_ERROR
-    assert report.result.error_message == "The engine answered 500. It was asked 2 times."
-    assert len(runner.asked("/run")) == 2
+    assert not engine.execute(a_request(max_attempts=3), RememberingObserver()).is_lost
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -199,9 +194,8 @@ def test_the_job_s_time_is_for_the_whole_answer(runner, engine, behaviour):
     assert report.result.limit.name == "timeout_ms"
     assert report.result.limit.allowed == SHORT_MS <= report.result.limit.measured
     assert f"within the {SHORT_MS} ms allowed" in report.result.error_message
-    (told,) = runner.asked("/cancel/")
-    assert (told.method, told.path) == ("POST", f"/cancel/{request.job_id}")
-    assert told.params == {"execution_id": str(request.execution_id)}
+    # The job may be another execution's by now: whether the engine is told is not for the engine's adapter.
+    assert runner.asked("/cancel/") == []
 
 
 def test_a_network_that_is_slow_makes_the_answer_late_and_no_worse(runner, make_engine):

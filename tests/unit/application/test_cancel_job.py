@@ -44,6 +44,7 @@ def test_cancelling_twice_is_refused_the_second_time(world):
 def test_only_the_process_that_runs_the_program_stops_it(world):
     job = world.start()
     execution = world.claim()
+    world.cancel_job(job.job_id)
 
     world.stop_execution(execution.id, job.job_id)
     assert world.engine.cancelled == []
@@ -59,7 +60,8 @@ def test_a_cancel_that_no_message_told_of_is_noticed_at_the_next_renewal(world):
     world.cancel_job(job.job_id)
 
     with world.held.hold(execution.id, job.job_id):
-        world.renew_leases()
+        assert world.renew_leases() == {execution.id: job.job_id}
+        world.stop_execution(execution.id, job.job_id)
 
     assert world.engine.cancelled == [execution.id]
 
@@ -69,6 +71,7 @@ def test_an_engine_that_was_entrusted_with_a_program_is_told_to_stop_it(world):
     job = world.start()
     world.run_execution()
     execution_id = world.engine.requests[0].execution_id
+    world.cancel_job(job.job_id)
 
     world.stop_execution(execution_id, job.job_id)
 

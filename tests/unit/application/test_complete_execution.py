@@ -29,8 +29,7 @@ def test_a_result_of_a_replaced_execution_is_ignored(world):
     # Given a worker that was lost before the start, and an execution in the place of its own
     job = world.start()
     lost = world.claim()
-    world.clock.advance(31)
-    world.rescue_executions()
+    world.pass_time(31)
 
     assert world.complete_execution(lost.id, SUCCESS) is False
 
@@ -43,8 +42,7 @@ def test_a_result_after_the_job_failed_for_the_loss_of_its_worker_is_ignored(wor
     job = world.start()
     lost = world.claim()
     world.unit_of_work.run(lambda transaction: transaction.executions.acknowledge(lost.id, "worker-1"))
-    world.clock.advance(31)
-    world.rescue_executions()
+    world.pass_time(31)
 
     assert world.complete_execution(lost.id, SUCCESS) is False
 
@@ -146,3 +144,14 @@ def test_an_engine_may_count_its_messages_for_each_execution(world, entrusted):
         entrusted.execution.id, report_of(entrusted, stdout=""), Receipt("runner", "1")
     )
     assert world.report_completion(other_execution, report_of(other, stdout=""), Receipt("runner", "1"))
+
+
+def test_a_report_that_counted_is_said_to_when_its_commit_was_not_heard_of(world, entrusted):
+    world.lose_commit()
+
+    assert world.report_completion(
+        entrusted.execution.id, report_of(entrusted, stdout="hi", exit_code=0), Receipt("runner", "1")
+    )
+
+    assert world.job(entrusted.job_id).status is JobStatus.SUCCESS
+    assert world.announced().count("JobCompleted") == 1

@@ -76,8 +76,7 @@ def test_outcomes_are_of_the_last_hour_at_most(world: World, queries: MemoryDash
 def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(world: World, get_timeline: GetTimeline):
     job = world.start()
     world.claim()
-    world.clock.advance(LEASE_S + 1)
-    world.rescue_executions()
+    world.pass_time(LEASE_S + 1)
 
     timeline = get_timeline(job.job_id)
 

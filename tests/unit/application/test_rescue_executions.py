@@ -1,5 +1,9 @@
+import pytest
+
+from application.errors import DependencyUnavailable
 from domain.execution import MAX_CLAIMS
 from domain.job_lifecycle import JobStatus, Reason
+from tests.support.failing import Failing
 from tests.support.scripted_engine import take_over
 
 
@@ -9,8 +13,7 @@ def lose_worker(world, *, after_the_start: bool) -> None:
         world.unit_of_work.run(
             lambda transaction: transaction.executions.acknowledge(execution.id, "worker-1")
         )
-    world.clock.advance(31)
-    world.rescue_executions()
+    world.pass_time(31)
 
 
 def test_a_program_that_may_have_had_effects_is_not_run_again(world):
@@ -50,13 +53,11 @@ def test_a_lease_that_is_renewed_is_not_rescued(world):
     execution = world.claim()
 
     for _ in range(5):
-        world.clock.advance(20)
+        world.pass_time(20)
         with world.held.hold(execution.id, job.job_id):
-            world.renew_leases()
-        world.rescue_executions()
+            assert world.renew_leases() == {}
 
     assert world.job(job.job_id).execution.id == execution.id
-    assert world.engine.cancelled == []
 
 
 def test_an_engine_that_never_reports_has_run_out_of_time(world):
@@ -64,12 +65,10 @@ def test_an_engine_that_never_reports_has_run_out_of_time(world):
     job = world.start(limits={"timeout_ms": 1_000})
     world.run_execution()
 
-    world.clock.advance(30)
-    world.rescue_executions()
+    world.pass_time(30)
     assert world.job(job.job_id).status is JobStatus.RUNNING
 
-    world.clock.advance(2)
-    world.rescue_executions()
+    world.pass_time(2)
     ended = world.job(job.job_id)
     assert (ended.status, ended.reason) == (JobStatus.TIMEOUT, Reason.WALL_TIME_LIMIT)
 
@@ -79,8 +78,7 @@ def test_a_cancelled_job_stays_cancelled_when_its_worker_is_lost(world):
     world.claim()
     world.cancel_job(job.job_id)
 
-    world.clock.advance(31)
-    world.rescue_executions()
+    world.pass_time(31)
 
     assert world.job(job.job_id).status is JobStatus.CANCELLED
 
@@ -115,8 +113,7 @@ def test_an_engine_that_never_reports_is_not_asked_again_whatever_the_job_allows
     job = world.start(limits={"timeout_ms": 1_000}, max_attempts=3)
     world.run_execution()
 
-    world.clock.advance(32)
-    world.rescue_executions()
+    world.pass_time(32)
 
     assert world.job(job.job_id).status is JobStatus.TIMEOUT
     assert len(world.get_job(job.job_id).executions) == 1
@@ -126,7 +123,8 @@ def test_a_start_that_is_recorded_while_the_rescue_is_under_way_counts(world):
     # Given a worker that records its start between the rescue's look and its act
     job = world.start()
     execution = world.claim()
-    world.clock.advance(31)
+    world.pass_time(30)
+    world.clock.advance(1)
     read = world.unit_of_work.read
 
     def read_and_be_overtaken(work):
@@ -152,6 +150,87 @@ def test_a_renewal_leaves_alone_what_the_engine_has_taken_over(world):
         world.unit_of_work.run(
             lambda transaction: transaction.executions.entrust(execution.id, "worker-1", "engine:far", 60)
         )
-        world.renew_leases()
+        for lost in world.renew_leases().items():
+            world.stop_execution(*lost)
 
-    assert world.engine.cancelled == []
+    assert world.engine.cancelled == world.engine.let_gone == []
+
+
+def break_down(world, seconds: float) -> None:
+    """Have nobody reach the database for so long."""
+    read = world.unit_of_work.read
+    world.unit_of_work.read = Failing(DependencyUnavailable("database", "it is restarting")).read
+    for _ in range(round(seconds)):
+        world.clock.advance(1)
+        with pytest.raises(DependencyUnavailable):
+            world.rescue_executions()
+    world.unit_of_work.read = read
+
+
+def test_what_no_worker_could_renew_while_the_database_was_away_is_not_lost(world):
+    # Given a program that runs while the database is away for longer than its lease
+    job = world.start()
+    execution = world.claim()
+    world.pass_time(30)
+    with world.held.hold(execution.id, job.job_id):
+        world.renew_leases()
+        break_down(world, 60)
+        # When the sweeps are sooner back at work than its worker
+        world.pass_time(19)
+        assert world.renew_leases() == {}
+        world.pass_time(29)
+
+    # Then it goes on
+    assert world.job(job.job_id).execution.id == execution.id
+
+
+def test_what_was_lost_while_the_database_was_away_is_rescued_some_time_after_its_return(world):
+    job = world.start()
+    world.claim()
+    world.pass_time(10)
+    break_down(world, 60)
+
+    world.pass_time(21)
+
+    assert world.job(job.job_id).execution.number == 2
+
+
+def test_a_machine_that_slept_gives_its_workers_the_time_to_renew(world):
+    job = world.start()
+    execution = world.claim()
+    world.pass_time(10)
+
+    world.clock.advance(3_600)
+    world.pass_time(19)
+
+    assert world.job(job.job_id).execution.id == execution.id
+
+
+def test_a_service_that_has_just_started_waits_before_it_takes_anything_for_lost(world):
+    job = world.start()
+    world.claim()
+    world.clock.advance(31)
+
+    world.pass_time(20)
+    assert world.job(job.job_id).execution.number == 1
+
+    world.pass_time(1)
+    assert world.job(job.job_id).execution.number == 2
+
+
+def test_one_execution_that_cannot_be_rescued_does_not_keep_the_others_from_it(world, caplog):
+    jobs = [world.start() for _ in range(2)]
+    for _ in jobs:
+        world.claim()
+    world.pass_time(30)
+    run = world.unit_of_work.run
+
+    def fail_once(_work):
+        world.unit_of_work.run = run
+        raise RuntimeError("boom")
+
+    world.unit_of_work.run = fail_once
+    world.pass_time(1)
+
+    assert sorted(world.job(job.job_id).execution.number for job in jobs) == [1, 2]
+    assert "boom" in caplog.text

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from application.errors import DependencyUnavailable, StorageUnavailable
+from application.errors import DependencyUnavailable, OutcomeUnknown, StorageUnavailable
 from application.log_archive import LogArchive
 from application.ports.execution_engine import EngineReport
 from application.ports.output_feed import OutputChunk, Stream
@@ -140,7 +140,7 @@ def test_a_job_cancelled_between_claim_and_start_is_stopped(world):
     job = world.start()
     world.run_execution()
 
-    assert world.engine.cancelled == [world.engine.requests[0].execution_id]
+    assert world.engine.let_gone == [world.engine.requests[0].execution_id]
     assert world.job(job.job_id).status is JobStatus.CANCELLED
 
 
@@ -184,7 +184,7 @@ def test_a_program_that_ends_as_its_job_is_cancelled_leaves_it_cancelled(world):
 def test_an_execution_that_is_given_back_is_replaced_and_counts_as_no_attempt(world):
     def program(_request, observer):
         observer.started()
-        world.held.start_releasing()
+        world.release_executions()
         return cancelled_report()
 
     world.engine.program = program
@@ -197,7 +197,6 @@ def test_an_execution_that_is_given_back_is_replaced_and_counts_as_no_attempt(wo
     assert (waiting.number, waiting.claimed_by) == (1, None)
     assert world.announced()[-2:] == ["JobRetried", "ExecutionRequested"]
 
-    world.held._is_releasing = False
     world.engine.program = echo
     world.run_execution()
     assert world.job(job.job_id).execution.result.stdout.text == "again"
@@ -206,7 +205,7 @@ def test_an_execution_that_is_given_back_is_replaced_and_counts_as_no_attempt(wo
 def test_what_is_cancelled_while_it_is_given_back_stays_cancelled(world):
     def program(request, observer):
         observer.started()
-        world.held.start_releasing()
+        world.release_executions()
         world.cancel_job(request.job_id)
         return cancelled_report()
 
@@ -296,3 +295,149 @@ def test_an_engine_that_took_what_was_cancelled_meanwhile_is_told_to_stop(world)
     world.run_execution()
 
     assert world.engine.cancelled == [world.engine.requests[0].execution_id]
+
+
+def test_an_engine_is_not_told_to_stop_what_another_execution_may_be_running(world):
+    # Given a worker that stands still until its program is another worker's
+    def program(request, observer):
+        observer.started()
+        world.pass_time(31)
+        another = world.claim("worker-2")
+        for lost in world.renew_leases().items():
+            world.stop_execution(*lost)
+        assert another.job_id == request.job_id
+        return cancelled_report()
+
+    world.engine.program = program
+    job = world.start(max_attempts=2)
+    # When it goes on
+    world.run_execution()
+
+    # Then it lets go of the program, and the other one goes on
+    assert world.engine.cancelled == []
+    assert world.engine.let_gone == [world.engine.requests[0].execution_id]
+    assert world.job(job.job_id).status is JobStatus.RUNNING
+
+
+@pytest.mark.parametrize(("stands_still_s", "told"), [(0, 1), (31, 0)])
+def test_the_engine_is_told_that_time_is_up_only_for_what_is_still_this_worker_s(world, stands_still_s, told):
+    def program(_request, observer):
+        observer.started()
+        world.pass_time(stands_still_s)
+        return EngineReport(ExecutionResult(status=JobStatus.TIMEOUT, reason=Reason.WALL_TIME_LIMIT))
+
+    world.engine.program = program
+    world.start(max_attempts=2)
+    world.run_execution()
+
+    assert len(world.engine.cancelled) == told
+
+
+def test_an_engine_is_told_before_its_program_is_given_back(world):
+    found = []
+
+    def program(_request, observer):
+        observer.started()
+        world.release_executions()
+        return cancelled_report()
+
+    world.engine.program = program
+    world.engine.cancel = lambda _execution_id, job_id: found.append(len(world.get_job(job_id).executions))
+    world.start()
+    world.run_execution()
+
+    assert found == [1]
+
+
+def test_what_was_lost_before_it_is_released_is_not_given_back(world):
+    def program(_request, observer):
+        observer.started()
+        world.pass_time(31)
+        world.claim("worker-2")
+        world.release_executions()
+        return cancelled_report()
+
+    world.engine.program = program
+    job = world.start(max_attempts=2)
+    world.run_execution()
+
+    assert world.engine.cancelled == []
+    assert [execution.number for execution in world.get_job(job.job_id).executions] == [1, 2]
+
+
+def lose_program(request, observer):
+    observer.started()
+    failure = ExecutionResult.failed(Reason.ENGINE_ERROR, f"The engine answered 500 to {request.stdin}.")
+    return EngineReport(failure, is_lost=True)
+
+
+def test_what_its_engine_loses_is_tried_as_often_as_the_job_allows(world):
+    world.engine.program = lose_program
+    job = world.start(stdin="it", max_attempts=2)
+
+    assert world.run_execution()
+    assert world.job(job.job_id).status is JobStatus.RUNNING
+    assert world.run_execution()
+    assert not world.run_execution()
+
+    ended = world.get_job(job.job_id)
+    assert (ended.job.status, ended.job.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
+    assert [execution.number for execution in ended.executions] == [1, 2]
+    assert {execution.result.error_message for execution in ended.executions} == {
+        "The engine answered 500 to it."
+    }
+
+
+def test_starts_that_an_engine_and_a_worker_lost_are_counted_together(world):
+    # Given a program that its engine lost once
+    world.engine.program = lose_program
+    job = world.start(max_attempts=2)
+    world.run_execution()
+
+    # When the worker of its second start is lost
+    again = world.claim()
+    world.unit_of_work.run(lambda transaction: transaction.executions.acknowledge(again.id, "worker-1"))
+    world.pass_time(31)
+
+    # Then there is no third
+    assert world.job(job.job_id).reason is Reason.WORKER_LOST
+    assert not world.run_execution()
+
+
+def test_a_claim_whose_commit_was_not_heard_of_is_the_one_that_runs(world):
+    jobs = [world.start() for _ in range(2)]
+    world.lose_commit()
+
+    world.run_execution()
+
+    assert [world.job(job.job_id).status for job in jobs] == [JobStatus.SUCCESS, JobStatus.RUNNING]
+    assert world.job(jobs[1].job_id).execution.claimed_at is None
+
+
+def test_a_claim_that_may_have_been_done_is_looked_for_when_the_database_is_back(world):
+    jobs = [world.start() for _ in range(2)]
+    run = world.unit_of_work.run
+
+    def run_and_break(work):
+        world.unit_of_work.run = run
+        run(work)
+        raise OutcomeUnknown("database", "it went away")
+
+    world.unit_of_work.run = run_and_break
+    world.run_execution()
+
+    assert [world.job(job.job_id).status for job in jobs] == [JobStatus.SUCCESS, JobStatus.RUNNING]
+    assert world.job(jobs[1].job_id).execution.claimed_at is None
+
+
+def test_what_was_entrusted_in_a_commit_that_was_not_heard_of_goes_on(world):
+    def program(_request, observer):
+        observer.started()
+        world.lose_commit()
+
+    world.engine.program = program
+    job = world.start()
+    world.run_execution()
+
+    assert world.engine.cancelled == world.engine.let_gone == []
+    assert world.job(job.job_id).execution.is_entrusted

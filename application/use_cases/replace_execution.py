@@ -1,0 +1,71 @@
+import logging
+from datetime import datetime
+
+from application.outgoing import Outgoing
+from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.events import Event
+from domain.execution import Execution, ExecutionResult
+from domain.job import Job
+from domain.values import ExecutionId, JobId
+
+logger = logging.getLogger("service_server.executions")
+
+
+class ReplaceExecution:
+    """Have a program run once more, from its beginning, as an execution of its own.
+
+    One that its engine lost has had an attempt, and is replaced as often as its job allows. One that its
+    worker stopped in order to end itself has had none, for neither the program nor its job is to blame.
+    """
+
+    def __init__(self, unit_of_work: UnitOfWork, outgoing: Outgoing, clock: Clock, ids: IdGenerator) -> None:
+        self._unit_of_work = unit_of_work
+        self._outgoing = outgoing
+        self._clock = clock
+        self._ids = ids
+
+    def __call__(
+        self, execution_id: ExecutionId, job_id: JobId, failure: ExecutionResult | None = None
+    ) -> bool:
+        """Replace the execution; return False if it is not its job's any more, or the job allows no other.
+
+        Args:
+            execution_id: The execution.
+            job_id: Its job.
+            failure: What the engine said of its attempt; None if it is given back and has had none.
+        """
+        now = self._clock.now()
+        next_id = ExecutionId(self._ids.new())
+
+        def work(transaction: Transaction) -> bool:
+            ended = transaction.executions.get(execution_id)
+            before = transaction.jobs.get(job_id)
+            if ended is None or before is None:
+                return False
+            if before.current_execution_id == next_id:
+                return True  # the first run's commit was not heard of
+            after, execution, events = _run_again(before, ended, failure, next_id, now)
+            if execution is None:
+                return False
+            transaction.jobs.replace(before, after)
+            transaction.executions.end(execution_id, failure, now)
+            transaction.executions.add(execution)
+            self._outgoing.add(transaction, events)
+            return True
+
+        was_replaced = self._unit_of_work.run(work)
+        if was_replaced:
+            logger.info("execution %s was replaced by execution %s", execution_id, next_id)
+        return was_replaced
+
+
+def _run_again(
+    job: Job, ended: Execution, failure: ExecutionResult | None, next_id: ExecutionId, now: datetime
+) -> tuple[Job, Execution | None, tuple[Event, ...]]:
+    if failure is None:
+        return job.give_back(ended, next_id, now)
+    if ended.may_run_again(job.spec.max_attempts):
+        return job.retry(ended, next_id, now)
+    return job, None, ()
