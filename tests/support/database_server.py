@@ -39,7 +39,7 @@ class DatabaseServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._command = [
             *command,
-            f"--datadir={directory / 'data'}",
+            *directories(directory),
             f"--socket={directory / 'socket'}",
             f"--pid-file={directory / 'pid'}",
             f"--init-file={self._write_users()}",
@@ -114,6 +114,13 @@ class DatabaseServer:
             f"GRANT ALL ON *.* TO '{USER}'@'%' WITH GRANT OPTION;\n"
         )
         return path
+
+
+def directories(directory: Path) -> list[str]:
+    """Return where a server keeps its data and its temporary files, which another would take for left over."""
+    temporary = directory / "temporary"
+    temporary.mkdir(exist_ok=True)
+    return [f"--datadir={directory / 'data'}", f"--tmpdir={temporary}"]
 
 
 def run_as() -> list[str]:

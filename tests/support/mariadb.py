@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.support.database_server import DatabaseServer, run_as
+from tests.support.database_server import DatabaseServer, directories, run_as
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SHARED = ("/usr/share/mysql", "/usr/share/mariadb")
@@ -17,11 +17,10 @@ def find_server() -> str | None:
 
 def start_server(program: str, directory: Path, *options: str) -> DatabaseServer:
     """Make a data directory and start a server on it, with options beside the usual ones."""
-    data = directory / "data"
-    (data / "mysql").mkdir(parents=True)
+    (directory / "data" / "mysql").mkdir(parents=True)
     # What mariadb-install-db does, less the help texts and without the client's package, which it needs.
     subprocess.run(
-        [program, "--no-defaults", "--bootstrap", f"--datadir={data}", *run_as()],
+        [program, "--no-defaults", "--bootstrap", *directories(directory), *run_as()],
         input="USE mysql;\n" + _system_tables(),
         text=True,
         check=True,

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.support.database_server import DatabaseServer, run_as
+from tests.support.database_server import DatabaseServer, directories, run_as
 
 MISSING = "Oracle's MySQL is not here: python -m tests.support.mysql"
 _PACKAGE = "mysql-server-core"
@@ -45,8 +45,8 @@ def find_server() -> list[str] | None:
 
 def start_server(command: list[str], directory: Path) -> DatabaseServer:
     """Make a data directory and start a server on it."""
-    data = f"--datadir={directory / 'data'}"
-    subprocess.run([*command, "--initialize-insecure", data, *run_as()], check=True, capture_output=True)
+    initialize = [*command, "--initialize-insecure", *directories(directory), *run_as()]
+    subprocess.run(initialize, check=True, capture_output=True)
     server = DatabaseServer(command, directory)
     server.start()
     return server
