@@ -1,5 +1,6 @@
 """Light and dark, wide and narrow, by eye, by keyboard and by ear."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ AXE = Path(__file__).parent / "axe" / "axe.min.js"
 PAGES = ("projects", "project", "job", "cluster", "missing")
 WEIGHT_BYTES = 250_000
 PAINT_MS = 300
+PATIENCE_S = 60
 _VIOLATIONS = """
 async () => (await axe.run()).violations
     .filter((found) => ["serious", "critical"].includes(found.impact))
@@ -126,9 +128,9 @@ def test_the_keyboard_reaches_the_content_first(visitor: Visitor):
 
 def test_the_first_page_is_light_and_quick(browser: Browser, server: Server, paths: dict[str, str]):
     painted = [float("inf")]
-    for _ in range(10):  # until one was not kept waiting by whatever else the machine does
-        if min(painted) < PAINT_MS:
-            break
+    deadline = time.monotonic() + PATIENCE_S
+    # Until one was not kept waiting by whatever else the machine does.
+    while min(painted) >= PAINT_MS and time.monotonic() < deadline:
         context = browser.new_context(base_url=server.url)
         page = context.new_page()
         page.goto(paths["projects"], wait_until="networkidle")
