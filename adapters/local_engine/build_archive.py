@@ -41,7 +41,12 @@ class BuildArchive:
         self._sample = Path(__file__).with_name(toolchain.archive["sample"])
         self._command = fill(
             toolchain.build_with_archive("make"),
-            {**executables, "source": self._sample.name, "archive": _FILE},
+            {
+                **executables,
+                "source": self._sample.name,
+                "archive": _FILE,
+                "compiler": toolchain.compiler["cold"],
+            },
         )
         self._lock = Lock()
         self._identity = ""
@@ -91,7 +96,8 @@ class BuildArchive:
 
     def _find(self, identity: str) -> int | None:
         for path in self._directory.glob(self._name(identity, "*")):
-            copy = sealed_copy(path)
+            with path.open("rb") as file:
+                copy = sealed_copy(file)
             if path.name == self._name(identity, _digest(copy)):
                 return copy
             os.close(copy)
@@ -104,7 +110,8 @@ class BuildArchive:
             area.open()
             with area.directory() as directory:
                 made = self._run_compiler(directory)
-                copy = sealed_copy(made)
+                with made.open("rb") as file:
+                    copy = sealed_copy(file)
                 self._keep(made, self._name(identity, _digest(copy)))
         except (OSError, subprocess.SubprocessError) as error:
             if not self._is_closed:

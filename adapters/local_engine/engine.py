@@ -1,21 +1,21 @@
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Lock
 
 from adapters.local_engine.bubblewrap import Bubblewrap
-from adapters.local_engine.build_archive import BuildArchive
 from adapters.local_engine.capture import CapturedOutput
 from adapters.local_engine.confinement import Confinement
 from adapters.local_engine.files import sealed_file
 from adapters.local_engine.launcher import Connection, Launcher
 from adapters.local_engine.plain_child import PlainChild
 from adapters.local_engine.program import NOTHING, Program, compose
-from adapters.local_engine.running import Running
+from adapters.local_engine.ready_compiler import ReadyCompiler
+from adapters.local_engine.running import Nobody, Running
 from adapters.local_engine.supervisor.protocol import Event
 from adapters.local_engine.supervisor_process import SupervisorProcess
-from adapters.local_engine.toolchains import Toolchains
+from adapters.local_engine.toolchains import Toolchain, Toolchains
 from adapters.local_engine.verdict import Observed, judge
 from adapters.local_engine.warm_starts import WarmStarts
 from adapters.local_engine.work_area import WorkArea
@@ -29,11 +29,9 @@ from application.ports.execution_engine import (
     LanguageSupport,
 )
 from application.ports.object_store import ObjectStore
-from application.ports.output_feed import OutputChunk
 from application.retrying import Retrying
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
-from domain.language import Language
 from domain.limits import STANDARD_LIMITS, Limits
 from domain.values import ExecutionId, JobId
 
@@ -94,17 +92,25 @@ class LocalEngine(ExecutionEngine):
         self._retrying = retrying
         self._supervisor = SupervisorProcess()
         self._toolchains = Toolchains()
-        self._archives = {
-            toolchain.language: BuildArchive(toolchain, executables, work_directory)
-            for toolchain, executables in self._toolchains.available()
-            if toolchain.archive
-        }
         bubblewrap = Bubblewrap(hidden=(_ROOT, work_directory, *hidden)) if isolated else None
         self._confinement: Confinement = bubblewrap or PlainChild(WorkArea(work_directory))
         self._launcher = Launcher(self._supervisor, self._confinement, build_timeout_ms)
         self._warm_starts = WarmStarts(
             self._launcher, bubblewrap, self._toolchains, warm_starts, usual_limits
         )
+        self._compilers = {
+            toolchain.language: ReadyCompiler(
+                toolchain,
+                executables,
+                self._launcher,
+                work_directory,
+                is_kept_ready=isolated and warm_starts > 0,
+                build_timeout_ms=build_timeout_ms,
+                inline_output_bytes=inline_output_bytes,
+            )
+            for toolchain, executables in self._toolchains.available()
+            if toolchain.compiler
+        }
         self._lock = Lock()
         self._running: dict[ExecutionId, Running] = {}
         self._is_open = False
@@ -142,8 +148,8 @@ class LocalEngine(ExecutionEngine):
         """Kill every program and let go of everything. An engine that was not started is no error."""
         self._is_open = False
         self._warm_starts.stop()
-        for archive in self._archives.values():
-            archive.close()
+        for compiler in self._compilers.values():
+            compiler.close()
         self._supervisor.close()
         self._confinement.close()
 
@@ -192,20 +198,34 @@ class LocalEngine(ExecutionEngine):
             code = self._retrying(lambda: self._code_store.get(request.spec.code_key, self._max_code_bytes))
         except ApplicationError as error:
             return _failure(Reason.STORAGE_ERROR, f"The code could not be fetched: {error}.")
-        executables = self._toolchains.executables(language)
         try:
-            with self._archive(language) as archive, self._registered(request.execution_id) as running:
-                program = compose(toolchain, executables, request, code, archive)
-                return self._run(program, request.stdin, running, observer, toolchain.out_of_memory)
+            with self._registered(request.execution_id) as running:
+                return self._build_and_run(toolchain, request, code, running, observer)
         except DependencyUnavailable as error:
             return _failure(Reason.INTERNAL, f"The program was stopped at its start, for {error}.")
         except OSError as error:
             _log.exception("an execution could not be run")
             return _failure(Reason.ENGINE_ERROR, f"The engine could not run the program: {error.strerror}.")
 
-    def _archive(self, language: Language) -> AbstractContextManager[int | None]:
-        archive = self._archives.get(language)
-        return nullcontext() if archive is None else archive.opened()
+    def _build_and_run(
+        self,
+        toolchain: Toolchain,
+        request: ExecutionRequest,
+        code: bytes,
+        running: Running,
+        observer: ExecutionObserver,
+    ) -> EngineReport:
+        executables = self._toolchains.executables(toolchain.language)
+        compiler = self._compilers.get(toolchain.language)
+        if compiler is None:
+            program = compose(toolchain, executables, request, code)
+            return self._run(program, request.stdin, running, observer, toolchain.out_of_memory)
+        with compiler.archive.opened() as archive:
+            program = compose(toolchain, executables, request, code, archive)
+            with compiler.build(program, running) as built:
+                if isinstance(built, EngineReport):
+                    return built
+                return self._run(built, request.stdin, running, observer, toolchain.out_of_memory)
 
     @contextmanager
     def _registered(self, execution_id: ExecutionId) -> Iterator[Running]:
@@ -224,7 +244,7 @@ class LocalEngine(ExecutionEngine):
         Raises:
             DependencyUnavailable: This machine does not let programs be isolated.
         """
-        with self._run(NOTHING, "", Running(), _Nobody()) as report:
+        with self._run(NOTHING, "", Running(), Nobody()) as report:
             if report.result.status is not JobStatus.SUCCESS:
                 self.stop()
                 said = report.result.error_message or ""
@@ -282,16 +302,6 @@ class LocalEngine(ExecutionEngine):
             self._launcher.launched(program, source) as connection,
         ):
             return _follow(connection, running, output, observer)
-
-
-class _Nobody(ExecutionObserver):
-    """Is not interested."""
-
-    def started(self) -> None:
-        """Do nothing."""
-
-    def output(self, chunk: OutputChunk) -> None:
-        """Do nothing."""
 
 
 def _follow(

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 _DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW
@@ -49,10 +50,10 @@ def sealed_file(name: str, content: bytes) -> Iterator[int]:
         yield descriptor
 
 
-def sealed_copy(path: Path) -> int:
+def sealed_copy(source: IO[bytes]) -> int:
     """Copy a file into memory, where nobody can change it. The caller closes the descriptor."""
-    descriptor = _memory_file(path.name)
-    with path.open("rb") as source, os.fdopen(descriptor, "wb", closefd=False) as copy:
+    descriptor = _memory_file("copy")
+    with os.fdopen(descriptor, "wb", closefd=False) as copy:
         shutil.copyfileobj(source, copy)
     os.lseek(descriptor, 0, os.SEEK_SET)
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)

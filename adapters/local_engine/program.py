@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.local_engine import java_source
-from adapters.local_engine.stages import ARCHIVE_DESCRIPTOR
+from adapters.local_engine.stages import ARCHIVE_DESCRIPTOR, ARCHIVE_PATH
 from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain
 from application.ports.execution_engine import ExecutionRequest
 from domain.limits import STANDARD_LIMITS, Limits
@@ -14,7 +14,7 @@ _MIB = 1 << 20
 _HEAP_SHARE = 0.75
 _ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
 # What a compiler may use, whatever the program's own limits are.
-_BUILD_RLIMITS = {
+BUILD_RLIMITS = {
     "CPU": (60, 61),
     "AS": (4096 * _MIB,) * 2,
     "FSIZE": (256 * _MIB,) * 2,
@@ -59,7 +59,7 @@ class Program:
     @property
     def first_rlimits(self) -> Mapping[str, tuple[int, int]]:
         """The limits to start with: those of the build, if there is one."""
-        return _BUILD_RLIMITS if self.build else self.rlimits
+        return BUILD_RLIMITS if self.build else self.rlimits
 
 
 # What finds out whether programs can be run at all.
@@ -130,7 +130,8 @@ def _names(
         "source": source,
         "heap_mb": heap_mb,
         "main_class": java.main_class,
-        "archive": f"/proc/self/fd/{ARCHIVE_DESCRIPTOR}",
+        "archive": ARCHIVE_PATH,
+        "compiler": toolchain.compiler.get("cold", ""),
     }
 
 

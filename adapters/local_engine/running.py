@@ -9,6 +9,7 @@ from threading import Lock
 from adapters.local_engine.capture import Capture, CapturedOutput
 from adapters.local_engine.supervisor.protocol import MAX_MESSAGE_BYTES, STOP, Event, EventKind
 from application.ports.execution_engine import ExecutionObserver
+from application.ports.output_feed import OutputChunk
 
 _PIECE = 65_536
 _READY = select.POLLIN | select.POLLHUP | select.POLLERR
@@ -104,6 +105,16 @@ class Running:
             for descriptor, capture in streams.items():
                 _drain(descriptor, capture, observer)
             return event
+
+
+class Nobody(ExecutionObserver):
+    """Is not interested."""
+
+    def started(self) -> None:
+        """Do nothing."""
+
+    def output(self, chunk: OutputChunk) -> None:
+        """Do nothing."""
 
 
 def _next_event(lifeline: socket.socket) -> Event | None:

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from adapters.local_engine.supervisor.protocol import STAGE_DESCRIPTOR
 
-# Where a build finds the archive of its compiler's classes, if there is one.
+# Where a build finds the archive of its compiler's classes, or what has been compiled.
 ARCHIVE_DESCRIPTOR = 8
+ARCHIVE_PATH = f"/proc/self/fd/{ARCHIVE_DESCRIPTOR}"
 
 _SHELL = "/bin/sh"
 # What `ulimit` calls a limit, and how many of the limit's units make one of its own (POSIX, dash(1)).

@@ -53,6 +53,7 @@ class Toolchain:
     view: Sequence[str] = ()
     warm: Warmth | None = None
     archive: Mapping[str, str] = field(default_factory=dict)
+    compiler: Mapping[str, str] = field(default_factory=dict)
 
     def build_with_archive(self, option: str) -> Sequence[str]:
         """Return the build's command line with the option that makes an archive, or uses it."""

@@ -60,7 +60,7 @@ def judge(seen: Observed) -> ExecutionResult:
         stderr=seen.stderr,
         exit_code=event.exit_code,
         signal=event.signal,
-        resource=_resource(event),
+        resource=_resource(event) if event.announced else None,
         limit=cause.limit,
         error_message=cause.message,
     )

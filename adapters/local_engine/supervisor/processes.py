@@ -50,9 +50,13 @@ def kill(pid: int) -> None:
 
 
 def kill_group(leader: int) -> None:
-    """Kill a process group. Its leader must not have been reaped, or the number may be someone else's."""
+    """Kill a process group. Its leader must not have been reaped, or the number may be someone else's.
+
+    A leader that was forked a moment ago has no group yet, and is killed by itself.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
+    kill(leader)
 
 
 def end(pid: int) -> None:

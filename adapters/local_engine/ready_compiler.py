@@ -1,0 +1,219 @@
+"""A compiler that is started ahead of the job, for its own start takes longer than its work."""
+
+import io
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock, Timer
+from typing import IO, Self
+
+from adapters.local_engine.build_archive import BuildArchive
+from adapters.local_engine.capture import CapturedOutput
+from adapters.local_engine.files import sealed_copy
+from adapters.local_engine.launcher import Connection, Launcher
+from adapters.local_engine.program import BUILD_RLIMITS, Program, fill
+from adapters.local_engine.running import Nobody, Running
+from adapters.local_engine.stages import ARCHIVE_DESCRIPTOR, ARCHIVE_PATH
+from adapters.local_engine.supervisor.protocol import Event
+from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain
+from adapters.local_engine.verdict import Observed, judge
+from application.ports.execution_engine import EngineReport
+from domain.execution import Output
+from domain.limits import STANDARD_LIMITS
+
+_log = logging.getLogger("service_server.local_engine")
+
+_MIB = 1 << 20
+# What a pipe takes without a reader. Larger programs are built in their own boxes.
+_LARGEST_REQUEST = 65_536
+_REFUSED = 64 + 1
+_UNPACK = ("/bin/tar", "--extract", "--touch", "--file", ARCHIVE_PATH)
+# A compiler that nobody needs for five minutes is not kept.
+_LIMITS = STANDARD_LIMITS.resolve(
+    {"timeout_ms": 300_000, "cpu_time_ms": 60_000, "memory_mb": 1024, "disk_mb": 256, "output_mb": 64}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parked:
+    """A compiler that waits for a program on its stdin."""
+
+    resources: ExitStack
+    connection: Connection
+    stdin: IO[bytes]
+
+    def hand_over(self, program: Program) -> bool:
+        """Give it the program; return whether that can be done."""
+        request = program.source.encode() + b"\n" + program.code
+        if len(request) > _LARGEST_REQUEST:
+            return False
+        with suppress(BrokenPipeError), self.stdin:
+            self.stdin.write(request)
+            return True
+        return False
+
+
+class ReadyCompiler:
+    """Keeps one compiler waiting, in a box of its own, for the next program. Each compiles one only.
+
+    Without one the program is built where it runs. Either way its directory has the same files in it.
+
+    Args:
+        toolchain: A row of the table that has a compiler to be made ready.
+        executables: The paths of its executables.
+        launcher: What starts it, as confined as the programs are.
+        directory: Where its output may be kept for a moment, and the archive of its classes for good.
+        is_kept_ready: Whether a compiler waits at all.
+        build_timeout_ms: How long it may take for a program.
+        inline_output_bytes: How much of its words a result holds.
+    """
+
+    def __init__(
+        self,
+        toolchain: Toolchain,
+        executables: Mapping[str, str],
+        launcher: Launcher,
+        directory: Path,
+        *,
+        is_kept_ready: bool,
+        build_timeout_ms: int,
+        inline_output_bytes: int,
+    ) -> None:
+        self.archive = BuildArchive(toolchain, executables, directory)
+        self._launcher = launcher
+        self._directory = directory
+        self._build_timeout_ms = build_timeout_ms
+        self._inline_output_bytes = inline_output_bytes
+        self._program = _program(toolchain, executables)
+        self._lock = Lock()
+        self._parked: _Parked | None = None
+        self._is_kept_ready = is_kept_ready
+
+    @contextmanager
+    def build(self, program: Program, running: Running) -> Iterator[Program | EngineReport]:
+        """Compile a program.
+
+        Yields:
+            The program, which has less to build if a compiler was ready for it; or why it cannot be built.
+        """
+        parked = self._take()
+        try:
+            if parked is None:
+                yield program
+                return
+            with parked.resources as resources:
+                if parked.hand_over(program):
+                    self._park()
+                    yield self._follow(parked, program, running, resources)
+                else:
+                    yield program
+        finally:
+            self._park()
+
+    def close(self) -> None:
+        """End the compiler that waits."""
+        with self._lock:
+            self._is_kept_ready = False
+        if parked := self._take():
+            parked.resources.close()
+        self.archive.close()
+
+    def _take(self) -> _Parked | None:
+        with self._lock:
+            parked, self._parked = self._parked, None
+            return parked
+
+    def _park(self) -> None:
+        """Start a compiler, if there is none and there is an archive to start it with."""
+        with self._lock, self.archive.opened() as archive:
+            if archive is None or self._parked is not None or not self._is_kept_ready:
+                return
+            try:
+                self._parked = self._start(replace(self._program, descriptors={ARCHIVE_DESCRIPTOR: archive}))
+            except OSError as error:
+                _log.warning("no compiler could be made ready: %s", error.strerror)
+
+    def _start(self, program: Program) -> _Parked:
+        with ExitStack() as resources:
+            reader, writer = os.pipe()
+            stdin = resources.enter_context(os.fdopen(writer, "wb", buffering=0))
+            try:
+                connection = resources.enter_context(self._launcher.launched(program, reader))
+            finally:
+                os.close(reader)
+            return _Parked(resources.pop_all(), connection, stdin)
+
+    def _follow(
+        self, parked: _Parked, program: Program, running: Running, resources: ExitStack
+    ) -> Program | EngineReport:
+        output = CapturedOutput(_LIMITS.output_mb * _MIB, self._inline_output_bytes, self._directory)
+        ours = parked.connection
+        streams = {ours.stdout: output.stdout, ours.stderr: output.stderr}
+        with _Deadline(ours.lifeline, self._build_timeout_ms) as deadline:
+            event = running.follow(ours.lifeline, streams, output, Nobody())
+        if event is not None and (deadline.is_over or event.exit_code == _REFUSED):
+            return self._refusal(event, output, deadline)
+        resources.callback(output.close)
+        if event is None or event.exit_code != 0:
+            return program
+        classes = sealed_copy(output.stdout.rewound())
+        resources.callback(os.close, classes)
+        return replace(program, build=_UNPACK, descriptors={ARCHIVE_DESCRIPTOR: classes})
+
+    def _refusal(self, event: Event, output: CapturedOutput, deadline: "_Deadline") -> EngineReport:
+        """Say what the compiler said, as if it had run in the program's box."""
+        output.stdout.file.close()
+        limit = "timeout_ms" if deadline.is_over else None
+        result = judge(
+            Observed(
+                event=replace(event, announced=False, exit_code=None if limit else 1, limit=limit),
+                limits=_LIMITS,
+                stdout=Output("", 0),
+                stderr=output.stderr.output(),
+                output_bytes=0,
+                has_build=True,
+                build_timeout_ms=self._build_timeout_ms,
+            )
+        )
+        return EngineReport(result, io.BytesIO(), output.stderr.rewound())
+
+
+class _Deadline:
+    """Kills a program when its time is over."""
+
+    def __init__(self, lifeline: socket.socket, timeout_ms: int) -> None:
+        self.is_over = False
+        self._lifeline = lifeline
+        self._timer = Timer(timeout_ms / 1000, self._end)
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._timer.join()
+
+    def _end(self) -> None:
+        self.is_over = True
+        with suppress(OSError):  # it has ended at the same moment
+            self._lifeline.send(b"\0")
+
+
+def _program(toolchain: Toolchain, executables: Mapping[str, str]) -> Program:
+    name = toolchain.compiler["ready"]
+    names = {**executables, "archive": ARCHIVE_PATH, "compiler": name, "source": "-"}
+    return Program(
+        source=name,
+        code=Path(__file__).with_name(name).read_bytes(),
+        build=(),
+        run=fill(toolchain.build_with_archive("use"), names),
+        env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"},
+        view=toolchain.view,
+        limits=_LIMITS,
+        rlimits=BUILD_RLIMITS,
+    )

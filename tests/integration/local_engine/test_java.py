@@ -1,0 +1,240 @@
+"""Java programs, built in their own boxes and by a compiler that was ready: there must be no difference."""
+
+import os
+import signal
+from contextlib import closing, contextmanager
+
+import pytest
+
+from adapters.local_engine.engine import LocalEngine
+from adapters.memory.object_store import MemoryObjectStore
+from domain.job_lifecycle import JobStatus, Reason
+from domain.language import LANGUAGES
+from tests.contract.engine_kit.harness import EngineUnderTest, Program
+from tests.support.processes import eventually, with_word
+from tests.support.sandbox import require_bubblewrap
+
+_MAIN = "public static void main(String[] args) throws Exception"
+_HELLO = f'public class Hello {{ {_MAIN} {{ System.out.println("hello"); }} }}'
+# Whether this is a subtype is a question without end (Kennedy and Pierce 2007), and javac asks it.
+_NO_END = (
+    "class N<Z> {} class C<X> extends N<N<? super C<C<X>>>> "
+    "{ N<? super C<Byte>> cast(C<Byte> c) { return c; } }"
+)
+
+
+@contextmanager
+def _engine(directory, **settings):
+    require_bubblewrap()
+    store = MemoryObjectStore()
+    engine = LocalEngine(store, directory, **{"isolated": True, "warm_starts": 1} | settings)
+    engine.start()
+    try:
+        with closing(EngineUnderTest(engine, store)) as kit:
+            yield kit
+    finally:
+        engine.stop()
+
+
+def _compiler(kit):
+    return kit.engine._compilers[LANGUAGES["java"]]
+
+
+def _run(kit, code, **fields):
+    return kit.run(Program(language="java", code=code, **fields))
+
+
+def _archives(directory):
+    return sorted(directory.glob("*.archive"))
+
+
+def _make_ready(kit, directory):
+    """Run programs until a compiler waits for the next one."""
+    _run(kit, _HELLO)
+    assert eventually(lambda: _archives(directory), within_s=60)
+    assert eventually(lambda: _run(kit, _HELLO) and _compiler(kit)._parked, within_s=20)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A directory with an archive, which engines of several tests have in common."""
+    directory = tmp_path_factory.mktemp("java")
+    with _engine(directory) as kit:
+        _make_ready(kit, directory)
+    return directory
+
+
+@pytest.fixture(scope="module", params=["built in its box", "built ahead"])
+def java(request, work, tmp_path_factory):
+    if request.param == "built in its box":
+        with _engine(tmp_path_factory.mktemp("cold"), warm_starts=0) as kit:
+            yield kit
+    else:
+        with _engine(work) as kit:
+            _make_ready(kit, work)
+            yield kit
+
+
+@pytest.fixture
+def run(java):
+    """Run a program when a compiler is ready for it, if there is ever one."""
+    compiler = _compiler(java)
+
+    def run(code, **fields):
+        assert not compiler._is_kept_ready or eventually(lambda: compiler._parked is not None)
+        return _run(java, code, **fields)
+
+    return run
+
+
+_PROGRAMS = {
+    "reads its stdin and its arguments": (
+        f"""public class A {{ {_MAIN} {{
+            System.out.println(new java.util.Scanner(System.in).nextLine() + args.length + args[0]); }} }}""",
+        "line2a b\n",
+    ),
+    "is in a package, with a name that is not ASCII": (
+        f"""package a.b; public class Größe {{ static class In {{}} {_MAIN} {{
+            System.out.println(new In().getClass().getName() + " ä"); }} }}""",
+        "a.b.Größe$In ä\n",
+    ),
+    "has a main class that is not public, behind others": (
+        f"interface I {{}} record R(int n) {{}} class Main {{ {_MAIN} {{ System.out.println(new R(7)); }} }}",
+        "R[n=7]\n",
+    ),
+    "has the compiler's own name": (
+        f'public class Compiler {{ {_MAIN} {{ System.out.println("mine"); }} }}',
+        "mine\n",
+    ),
+    "has a name longer than file names in old archives": (
+        f"public class L{'o' * 120}ng {{ {_MAIN} {{ System.out.println(1); }} }}",
+        "1\n",
+    ),
+    "lists its directory": (
+        f"""import java.nio.file.*; public class Dir {{ {_MAIN} {{
+            Files.list(Path.of(".")).sorted().forEach(System.out::println); }} }}""",
+        "./Dir.class\n./Dir.java\n",
+    ),
+    "looks for what its compiler has read": (
+        f"""import java.nio.file.*; public class Fd {{ {_MAIN} {{
+            for (int n = 0; n < 64; n++) {{
+                Path path = Path.of("/proc/self/fd/" + n);
+                if (Files.isSymbolicLink(path) && Files.readSymbolicLink(path).toString().contains("copy"))
+                    System.out.println(n);
+            }} }} }}""",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _PROGRAMS)
+def test_a_program_that(run, name):
+    code, expected = _PROGRAMS[name]
+
+    ended = run(code, stdin="line\n", args=("a b", "c"))
+
+    assert (ended.stdout.decode(), ended.stderr) == (expected, b"")
+    assert ended.result.status is JobStatus.SUCCESS
+
+
+def test_the_exit_code_is_the_programs(run):
+    result = run(f"class X {{ {_MAIN} {{ System.exit(65); }} }}").result
+
+    assert (result.reason, result.exit_code) == (Reason.NONZERO_EXIT, 65)
+
+
+def test_what_does_not_compile_ends_with_the_compilers_words(run):
+    ended = run('public class Broken { int x = "a"; }')
+
+    assert (ended.result.reason, ended.result.exit_code) == (Reason.COMPILE_ERROR, 1)
+    assert ended.stderr.decode() == (
+        "Broken.java:1: error: incompatible types: String cannot be converted to int\n"
+        'public class Broken { int x = "a"; }\n'
+        "                              ^\n"
+        "1 error\n"
+    )
+    assert ended.stdout == b""
+
+
+def test_code_that_crashes_the_compiler_does_not_compile(run):
+    ended = run(_NO_END)
+
+    assert ended.result.reason is Reason.COMPILE_ERROR
+    assert "StackOverflowError" in ended.result.stderr.text
+
+
+def test_a_program_that_is_too_large_to_be_handed_over_is_built_where_it_runs(run):
+    assert run(f"{_HELLO} // {'x' * 70_000}").stdout == b"hello\n"
+
+
+def test_memory_is_limited(run):
+    code = f"""class Bomb {{ {_MAIN} {{
+        var all = new java.util.ArrayList<byte[]>(); while (true) all.add(new byte[1 << 20]); }} }}"""
+
+    result = run(code, limits={"memory_mb": 128}).result
+
+    assert (result.reason, result.limit.name) == (Reason.MEMORY_LIMIT, "memory_mb")
+
+
+def test_nothing_of_a_program_is_there_for_the_next_one(run):
+    run(f"class Left {{ static int n; {_MAIN} {{ }} }}")
+
+    assert "cannot find symbol" in run(f"class Next {{ {_MAIN} {{ Left.n = 1; }} }}").result.stderr.text
+
+
+def test_a_program_is_cancelled_while_it_is_built(work):
+    others = set(with_word("Compiler.java"))
+    with _engine(work) as kit:
+        _make_ready(kit, work)
+        for pid in set(with_word("Compiler.java")) - others:
+            os.kill(pid, signal.SIGSTOP)
+        running = kit.start(Program(language="java", code=_HELLO))
+        assert eventually(lambda: running.request.execution_id in kit.engine._running)
+        kit.engine.cancel(running.request.execution_id, running.request.job_id)
+
+        result = running.end.result(timeout=2).result
+
+    assert (result.status, running.recorder.starts) == (JobStatus.CANCELLED, 0), result
+
+
+def test_a_build_has_its_time_with_a_compiler_that_was_ready_too(work):
+    with _engine(work) as kit:
+        _make_ready(kit, work)
+        _compiler(kit)._build_timeout_ms = 1
+
+        result = _run(kit, _HELLO).result
+
+    assert result.reason is Reason.COMPILE_ERROR
+    assert result.error_message == "The code could not be built within 1 ms."
+
+
+def test_an_archive_is_kept_for_later_starts(work):
+    (archive,) = _archives(work)
+    before = archive.stat()
+
+    with _engine(work) as kit:
+        _run(kit, _HELLO)
+        assert _compiler(kit)._parked is not None
+
+    assert _archives(work) == [archive]
+    assert archive.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_damaged_archive_is_made_anew(work, tmp_path):
+    (archive,) = _archives(work)
+    damaged = tmp_path / archive.name
+    damaged.write_bytes(archive.read_bytes()[:-4096])
+
+    with _engine(tmp_path) as kit:
+        assert _run(kit, _HELLO).stdout == b"hello\n"
+        assert eventually(lambda: damaged not in _archives(tmp_path), within_s=60)
+        _make_ready(kit, tmp_path)
+
+
+def test_a_compiler_that_waits_ends_with_the_engine(work):
+    others = set(with_word("Compiler.java"))
+    with _engine(work) as kit:
+        _make_ready(kit, work)
+        assert set(with_word("Compiler.java")) - others
+
+    assert eventually(lambda: not set(with_word("Compiler.java")) - others)
