@@ -117,7 +117,7 @@ class DatabaseServer:
 
 
 def directories(directory: Path) -> list[str]:
-    """Return where a server keeps its data and its temporary files, which another would take for left over."""
+    """Return where a server keeps its data and its temporary files, which others would remove."""
     temporary = directory / "temporary"
     temporary.mkdir(exist_ok=True)
     return [f"--datadir={directory / 'data'}", f"--tmpdir={temporary}"]
