@@ -1,0 +1,49 @@
+from tests.chaos.jobs import Outcome, attempts, outcomes, submit
+from tests.chaos.reports import report
+from tests.support.runner import Behaviour, Exchange, drip, hang, replies, runs
+
+SHORT_MS = 1_000
+TIMED_OUT = ("TIMEOUT", "wall_time_limit")
+BROKEN = ("FAILED", "engine_error")
+
+# What the engine does for the jobs of a project, and how they end.
+FAULTS: dict[str, tuple[Behaviour, Outcome]] = {
+    "silence": (hang, TIMED_OUT),
+    "one byte a second": (drip(b'{"stdout": "hello", "exit_code": 0}', every_s=1), TIMED_OUT),
+    "an error": (replies(500, "no memory"), BROKEN),
+    "garbage": (replies(200, b"\x1f\x8b\x08\0garbage"), BROKEN),
+    "another job": (runs(job_id="01890a5d-ac96-774b-bcce-b302099a8057"), BROKEN),
+    "no fault": (runs(), ("SUCCESS", None)),
+}
+
+
+async def by_project(exchange: Exchange) -> None:
+    """Behave as the project of the job says."""
+    behave, _outcome = FAULTS[exchange.params["code_key"].split("/")[0]]
+    await behave(exchange)
+
+
+def test_whatever_an_engine_does_its_jobs_end_by_the_contract_and_late_reports_change_nothing(
+    cluster, witness
+):
+    # Given an engine that fails in every way
+    cluster.servers.runner.behaviour = by_project
+    # When it is sent jobs
+    jobs = {submit(cluster.urls[0], project=fault, timeout_ms=SHORT_MS): fault for fault in FAULTS}
+    # Then each ends as the contract says, and for one execution
+    ended = outcomes(cluster, jobs, within_s=20)
+    assert {jobs[job_id]: outcome for job_id, outcome in ended.items()} == {
+        fault: outcome for fault, (_behaviour, outcome) in FAULTS.items()
+    }
+    executions = {job_id: attempts(cluster, job_id) for job_id in jobs}
+    assert {len(of_job) for of_job in executions.values()} == {1}
+    # And when the engine reports each of them late, and the one that it answered for a second time
+    answers = [
+        report(cluster.urls[1], of_job[0]["execution_id"], f"late-{job_id}", stdout="late\n", exit_code=0)
+        for job_id, of_job in executions.items()
+    ]
+    # Then nothing changes
+    assert [answer.json()["counted"] for answer in answers] == [False] * len(jobs)
+    assert outcomes(cluster, jobs, within_s=0) == ended
+    assert {job_id: attempts(cluster, job_id) for job_id in jobs} == executions
+    assert witness.violations(jobs) == []
