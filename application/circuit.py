@@ -32,11 +32,15 @@ class Circuit:
         self._call = local()
         self._lock = Lock()
 
+    def refusal(self, detail: str) -> DependencyUnavailable:
+        """Build the error that a refused caller gets."""
+        return DependencyUnavailable(self._dependency, detail)
+
     def __enter__(self) -> None:
         with self._lock:
             now = monotonic()
             if self._is_broken and now < self._refuse_until:
-                raise DependencyUnavailable(self._dependency, "it did not answer a moment ago")
+                raise self.refusal("it did not answer a moment ago")
             self._refuse_until = now + self._open_s
         self._call.began_at = now
 

@@ -1,5 +1,6 @@
 import base64
 import codecs
+import hashlib
 import json
 import logging
 import tempfile
@@ -7,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid5
 
 from application.errors import StorageUnavailable
 from application.ports.execution_engine import EngineReport
@@ -31,6 +33,9 @@ class LogArchive:
     is there a second time, exact, as `stdout_base64` or `stderr_base64`. Output passes through in pieces, so
     memory stays flat whatever the program wrote.
 
+    A log's key follows from its content, and no log replaces another: of several reports of one execution,
+    each has its own log, and the one that counts has the log that it says.
+
     Args:
         log_store: Where logs are kept.
         retrying: How often the store is asked.
@@ -53,22 +58,26 @@ class LogArchive:
         result = report.result
         if result.log_key is not None:
             return result
-        key = ObjectKey(f"{LOG_PREFIX}{execution_id}.json")
         try:
-            self._store(key, _document(_figures(job, execution_id, result), report))
+            key = self._store(execution_id, _document(_figures(job, execution_id, result), report))
         except (StorageUnavailable, OSError):
             logger.exception("the log of execution %s is lost", execution_id)
             return _without_log(result)
         return replace(result, log_key=key)
 
-    def _store(self, key: ObjectKey, pieces: Iterable[bytes]) -> None:
+    def _store(self, execution_id: ExecutionId, pieces: Iterable[bytes]) -> ObjectKey:
+        digest = hashlib.sha256()
         with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=self._spool_directory) as document:
-            document.writelines(pieces)
-            self._retrying(lambda: self._put(key, document))
+            for piece in pieces:
+                digest.update(piece)
+                document.write(piece)
+            key = ObjectKey(f"{LOG_PREFIX}{uuid5(execution_id, digest.hexdigest())}.json")
+            self._retrying(lambda: self._add(key, document))
+        return key
 
-    def _put(self, key: ObjectKey, document: IO[bytes]) -> None:
+    def _add(self, key: ObjectKey, document: IO[bytes]) -> None:
         document.seek(0)
-        self._log_store.put(key, document, "application/json")
+        self._log_store.add(key, document, "application/json")  # one that is there already is the same
 
 
 def _without_log(result: ExecutionResult) -> ExecutionResult:

@@ -42,9 +42,13 @@ class FilesystemObjectStore(ObjectStore):
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:  # noqa: ARG002  (the type matters to HTTP stores only)
         """Store an object, whole or not at all."""
-        stream = io.BytesIO(content) if isinstance(content, bytes) else content
         with storage_errors(f"storing object '{key}'"):
-            self._tree.write(names_on_disk(key), stream)
+            self._tree.write(names_on_disk(key), _stream(content))
+
+    def add(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> bool:  # noqa: ARG002  (likewise)
+        """Store an object if none has the key, whole or not at all. The file system must know hard links."""
+        with storage_errors(f"adding object '{key}'"):
+            return self._tree.add(names_on_disk(key), _stream(content))
 
     def get(self, key: ObjectKey, max_bytes: int) -> bytes:
         """Return an object's content."""
@@ -74,3 +78,7 @@ class FilesystemObjectStore(ObjectStore):
             raise StorageUnavailable("its directory does not permit it")
         if not space.f_bavail or (space.f_files and not space.f_favail):  # some systems count no files
             raise StorageUnavailable("the disk is full")
+
+
+def _stream(content: bytes | IO[bytes]) -> IO[bytes]:
+    return io.BytesIO(content) if isinstance(content, bytes) else content

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 # A caller waits meanwhile, and what did not go well is tried again later.
 _CONNECT_TIMEOUT_S = 2
-_READ_TIMEOUT_S = 10
+_READ_TIMEOUT_S = 10.0
 _ATTEMPTS = 3
 
 # Stores other than Amazon's seldom have a host name per bucket, and do not all know its checksum trailers.
@@ -30,6 +30,7 @@ def build_client(
     pool_size: int = 32,
     connect_timeout_s: float = _CONNECT_TIMEOUT_S,
     read_timeout_s: float = _READ_TIMEOUT_S,
+    attempts: int = _ATTEMPTS,
 ) -> "S3Client":
     """Build a client, which costs 0.3 s and is safe to share between threads.
 
@@ -42,11 +43,12 @@ def build_client(
         pool_size: How many connections are kept: as many as there are threads that use the client.
         connect_timeout_s: How long one attempt may take to connect, in seconds.
         read_timeout_s: How long one attempt may wait for the next bytes, in seconds.
+        attempts: How often a request is made, at most.
     """
     config = Config(
         connect_timeout=connect_timeout_s,
         read_timeout=read_timeout_s,
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=pool_size,
         tcp_keepalive=True,
         signature_version="s3v4",  # or addresses are signed as of old, which newer regions refuse

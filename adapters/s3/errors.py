@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from boto3.exceptions import Boto3Error
@@ -18,6 +18,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from application.circuit import Circuit
 from application.errors import NotFound, StorageUnavailable
 from domain.values import ObjectKey
 
@@ -38,18 +39,36 @@ _CODES: Mapping[str, str] = {
     "SlowDown": "it asks for fewer requests",
     "ServiceUnavailable": "it asks for fewer requests",
     "503": "it asks for fewer requests",
+    "ConditionalRequestConflict": "another request stores the same object at this moment",
     "QuotaExceeded": "its quota is used up",
 }
 # The first that fits is taken.
-_FAULTS: tuple[tuple[type[Exception], str], ...] = (
+_ABSENCES: tuple[tuple[type[Exception], str], ...] = (
     (ConnectTimeoutError, "it does not answer in time"),
     (ReadTimeoutError, "it does not answer in time"),
     (CannotConnect, "it cannot be reached"),
     (HTTPClientError, "it cannot be reached"),
+)
+_FAULTS: tuple[tuple[type[Exception], str], ...] = (
     (NoCredentialsError, "there are no credentials for it"),
     (CredentialRetrievalError, "there are no credentials for it"),
     (ParamValidationError, "its settings or the key are not valid there"),
 )
+
+
+class StorageGone(StorageUnavailable):
+    """The object store does not answer at all."""
+
+
+class StorageCircuit(Circuit):
+    """Refuses calls for a while after the store did not answer. One that answers with an error does."""
+
+    def __init__(self) -> None:
+        super().__init__("object store", failure=StorageGone)
+
+    def refusal(self, detail: str) -> StorageUnavailable:
+        """Build the error that a refused caller gets."""
+        return StorageUnavailable(detail)
 
 
 @contextmanager
@@ -58,6 +77,7 @@ def storage_errors(action: str, key: ObjectKey | None = None) -> Iterator[None]:
 
     Raises:
         NotFound: There is no object of that key.
+        StorageGone: The store does not answer.
         StorageUnavailable: Anything else went wrong.
     """
     try:
@@ -65,9 +85,15 @@ def storage_errors(action: str, key: ObjectKey | None = None) -> Iterator[None]:
     except (ClientError, BotoCoreError, Boto3Error, ResponseParserError) as error:
         if key is not None and _code(error) == "NoSuchKey":
             raise NotFound("object", key) from error
-        sentence = _sentence(error)
+        absence = _first(_ABSENCES, error)
+        sentence = absence or _sentence(error)
         _log.error("%s failed, %s: %s", action, sentence, error)
-        raise StorageUnavailable(sentence) from error
+        raise (StorageGone if absence else StorageUnavailable)(sentence) from error
+
+
+def says_taken(error: Exception) -> bool:
+    """Whether an object was not stored because another one has its key."""
+    return _code(error) == "PreconditionFailed"
 
 
 def _code(error: Exception) -> str | None:
@@ -75,5 +101,8 @@ def _code(error: Exception) -> str | None:
 
 
 def _sentence(error: Exception) -> str:
-    fault = next((text for kind, text in _FAULTS if isinstance(error, kind)), "it answers with an error")
-    return _CODES.get(_code(error) or "", fault)
+    return _CODES.get(_code(error) or "") or _first(_FAULTS, error) or "it answers with an error"
+
+
+def _first(table: Iterable[tuple[type[Exception], str]], error: Exception) -> str | None:
+    return next((text for kind, text in table if isinstance(error, kind)), None)

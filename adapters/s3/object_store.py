@@ -1,10 +1,13 @@
-from contextlib import closing
-from typing import IO, TYPE_CHECKING, cast
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from itertools import chain
+from typing import IO, TYPE_CHECKING
 
-from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
 
-from adapters.s3.errors import storage_errors
-from adapters.s3.streams import Rejoined, read_head
+from adapters.s3.errors import StorageCircuit, says_taken, storage_errors
+from adapters.s3.multipart import Condition, upload_in_parts
+from adapters.s3.streams import in_parts
 from adapters.s3.urls import Urls
 from application.errors import StorageUnavailable, Unprocessable
 from application.ports.object_store import ObjectStore
@@ -14,10 +17,8 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _PART_BYTES = 8 << 20
-# Parts are sent one after the other, on the caller's thread: memory holds one part for each stream.
-_IN_PARTS = TransferConfig(
-    multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, use_threads=False
-)
+_ALWAYS: Condition = {}
+_IF_NEW: Condition = {"IfNoneMatch": "*"}
 
 
 class S3ObjectStore(ObjectStore):
@@ -30,33 +31,37 @@ class S3ObjectStore(ObjectStore):
         client: What `adapters.s3.client.build_client` returns.
         bucket: The bucket's name.
         urls: Gives the addresses of objects.
+        circuit: What calls pass through, so that after S3 did not answer not every caller waits in vain; None
+            where each is to wait by itself.
     """
 
-    def __init__(self, client: "S3Client", bucket: str, urls: Urls) -> None:
+    def __init__(
+        self, client: "S3Client", bucket: str, urls: Urls, circuit: StorageCircuit | None = None
+    ) -> None:
         self._client = client
         self._bucket = bucket
         self._urls = urls
+        self._circuit = circuit or nullcontext()
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:
         """Store an object. S3 shows it when it is complete; a large stream is sent in parts until then."""
-        head = content if isinstance(content, bytes) else read_head(content, _PART_BYTES)
-        with storage_errors(f"storing object '{key}'"):
-            if isinstance(content, bytes) or len(head) < _PART_BYTES:
-                self._client.put_object(
-                    Bucket=self._bucket, Key=key.value, Body=head, ContentType=content_type
-                )
-            else:
-                self._client.upload_fileobj(
-                    cast("IO[bytes]", Rejoined(head, content)),  # boto3 asks for no more than `read`
-                    self._bucket,
-                    key.value,
-                    ExtraArgs={"ContentType": content_type},
-                    Config=_IN_PARTS,
-                )
+        with self._calling(f"storing object '{key}'"):
+            self._send(key, content, content_type, _ALWAYS)
+
+    def add(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> bool:
+        """Store an object if none has the key, which S3 itself sees to."""
+        with self._calling(f"adding object '{key}'"):
+            try:
+                self._send(key, content, content_type, _IF_NEW)
+            except ClientError as error:
+                if not says_taken(error):
+                    raise
+                return False
+        return True
 
     def get(self, key: ObjectKey, max_bytes: int) -> bytes:
         """Return an object's content."""
-        with storage_errors(f"reading object '{key}'", key):
+        with self._calling(f"reading object '{key}'", key):
             answer = self._client.get_object(Bucket=self._bucket, Key=key.value)
             size = answer.get("ContentLength", 0)
             with closing(answer["Body"]) as body:
@@ -69,7 +74,7 @@ class S3ObjectStore(ObjectStore):
 
     def delete(self, key: ObjectKey) -> None:
         """Remove an object; one that does not exist is no error."""
-        with storage_errors(f"removing object '{key}'"):
+        with self._calling(f"removing object '{key}'"):
             self._client.delete_object(Bucket=self._bucket, Key=key.value)
 
     def url(self, key: ObjectKey) -> str:
@@ -79,5 +84,23 @@ class S3ObjectStore(ObjectStore):
 
     def check(self) -> None:
         """Ask whether the bucket is there."""
-        with storage_errors("checking the object store"):
+        with self._calling("checking the object store"):
             self._client.head_bucket(Bucket=self._bucket)
+
+    def _send(
+        self, key: ObjectKey, content: bytes | IO[bytes], content_type: str, condition: Condition
+    ) -> None:
+        parts = iter((content,)) if isinstance(content, bytes) else in_parts(content, _PART_BYTES)
+        first = next(parts, b"")
+        if isinstance(content, bytes) or len(first) < _PART_BYTES:
+            self._client.put_object(
+                Bucket=self._bucket, Key=key.value, Body=first, ContentType=content_type, **condition
+            )
+        else:
+            whole = chain((first,), parts)
+            upload_in_parts(self._client, self._bucket, key.value, whole, content_type, condition)
+
+    @contextmanager
+    def _calling(self, action: str, key: ObjectKey | None = None) -> Iterator[None]:
+        with self._circuit, storage_errors(action, key):
+            yield

@@ -34,7 +34,7 @@ class ReportCompletion:
         """
         job = self._unit_of_work.read(lambda transaction: awaiting_job(transaction, execution_id))
         if job is None:
-            return False  # a late one must not touch the log
+            return False  # a late one needs no log
         with self._reader.read(report, job) as read:
             result = self._log_archive.archive(job, execution_id, read)
         return self._complete_execution(execution_id, result, receipt)

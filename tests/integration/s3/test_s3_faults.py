@@ -7,8 +7,10 @@ import time
 import pytest
 
 from adapters.s3.client import build_client
+from adapters.s3.errors import StorageCircuit
 from adapters.s3.object_store import S3ObjectStore
 from adapters.s3.urls import PresignedUrls
+from application.circuit import OPEN_S
 from application.errors import NotFound, StorageUnavailable, Unprocessable
 from domain.values import ObjectKey
 from tests.support.scripted_http import Answer, scripted_server
@@ -22,7 +24,7 @@ def error(status, code):
     return Answer(status, body.encode(), {"Content-Type": "application/xml"})
 
 
-def store_at(address):
+def store_at(address, attempts=3, circuit=None):
     client = build_client(
         "us-east-1",
         endpoint_url=address,
@@ -30,12 +32,14 @@ def store_at(address):
         secret_access_key="a-secret",
         connect_timeout_s=READ_TIMEOUT_S,
         read_timeout_s=READ_TIMEOUT_S,
+        attempts=attempts,
     )
-    return S3ObjectStore(client, "bucket", PresignedUrls(client, "bucket", expiry_s=60))
+    return S3ObjectStore(client, "bucket", PresignedUrls(client, "bucket", expiry_s=60), circuit)
 
 
 OPERATIONS = {
     "put a short stream": lambda store: store.put(KEY, io.BytesIO(b"print(1)"), "text/plain"),
+    "add": lambda store: store.add(KEY, b"{}", "application/json"),
     "put": lambda store: store.put(KEY, b"print(1)", "text/plain"),
     "put a stream": lambda store: store.put(KEY, io.BytesIO(b"x" * (9 << 20)), "text/plain"),
     "get": lambda store: store.get(KEY, 1_000),
@@ -98,6 +102,47 @@ def test_a_store_that_never_answers_is_given_up_within_its_timeouts(operation):
         said, took_s = fails(operation, server.address)
     assert "does not answer in time" in said
     assert took_s < 8
+
+
+def test_after_a_store_did_not_answer_calls_are_refused_for_a_moment_and_then_it_is_used_again():
+    with scripted_server(Answer(is_withheld=True), Answer(is_withheld=True), Answer(200, b"12")) as server:
+        store = store_at(server.address, attempts=2, circuit=StorageCircuit())
+        # Given a store that has not answered
+        with pytest.raises(StorageUnavailable):
+            store.check()
+        # When it is asked again at once
+        begin = time.monotonic()
+        with pytest.raises(StorageUnavailable, match="did not answer a moment ago"):
+            store.get(KEY, 1_000)
+        # Then it is spared that, and its caller the wait
+        assert time.monotonic() - begin < 0.1
+        assert len(server.requests) == 2
+        # And a moment later it is asked again
+        time.sleep(OPEN_S)
+        assert store.get(KEY, 1_000) == b"12"
+
+
+def test_a_store_that_answers_with_errors_is_asked_every_time():
+    with scripted_server(error(403, "AccessDenied")) as server:
+        store = store_at(server.address, circuit=StorageCircuit())
+        for _ in range(3):
+            with pytest.raises(StorageUnavailable, match="do not permit"):
+                store.get(KEY, 1_000)
+    assert len(server.requests) == 3
+
+
+def test_what_was_added_although_the_answer_was_lost_is_met_again():
+    # Given a store that stores an object and does not say so
+    with scripted_server(Answer(is_withheld=True), error(412, "PreconditionFailed")) as server:
+        # When it is asked once more, then it says that there is one
+        assert not store_at(server.address).add(KEY, b"{}", "application/json")
+    assert len(server.requests) == 2
+
+
+def test_an_object_that_another_request_is_adding_is_not_taken_for_stored():
+    with scripted_server(error(409, "ConditionalRequestConflict")) as server:
+        said, _ = fails(lambda store: store.add(KEY, b"{}", "application/json"), server.address)
+    assert "another request" in said
 
 
 def test_a_fault_that_passes_is_not_noticed():

@@ -1,0 +1,77 @@
+import json
+
+import pytest
+
+from application.errors import StorageUnavailable
+from application.use_cases.complete_execution import Receipt
+from tests.support.scripted_engine import take_over
+
+
+@pytest.fixture
+def entrusted(world):
+    """An execution that an engine has taken over, and its job."""
+    world.engine.program = take_over
+    job = world.start()
+    world.run_execution()
+    return world.job(job.job_id)
+
+
+def report(world, job, stdout, message_id):
+    body = {"job_id": str(job.job_id), "stdout": stdout, "exit_code": 0}
+    return world.report_completion(job.execution.id, json.dumps(body).encode(), Receipt("runner", message_id))
+
+
+def overtake(world, job, *, before, message_id):
+    """Have another report come, whole, while the first one's log is being stored."""
+    add = world.log_store.add
+
+    def add_late(*log):
+        world.log_store.add = add
+        if not before:
+            add(*log)
+        assert report(world, job, "winner", message_id)
+        return add(*log) if before else True
+
+    world.log_store.add = add_late
+
+
+@pytest.mark.parametrize("message_id", ["1", "2"], ids=["of the same message", "of another message"])
+@pytest.mark.parametrize("before", [True, False], ids=["before its log", "after its log"])
+def test_of_reports_that_overtake_each_other_the_job_has_the_log_of_the_one_that_counts(
+    world, entrusted, before, message_id
+):
+    # Given a report that comes while another one's log is being stored
+    overtake(world, entrusted, before=before, message_id=message_id)
+    # When that other one is completed too
+    assert not report(world, entrusted, "loser", "1")
+    # Then the job has the result and the log of the one that was first
+    ended = world.job(entrusted.job_id).execution.result
+    assert ended.stdout.text == "winner"
+    assert json.loads(world.read_log(ended.log_key.value))["stdout"] == "winner"
+
+
+def test_the_same_report_twice_makes_one_log(world, entrusted):
+    assert report(world, entrusted, "once", "1")
+    kept = dict(world.log_store._objects)
+
+    report(world, entrusted, "once", "1")
+
+    assert world.log_store._objects == kept
+    assert len(kept) == 1
+
+
+def test_a_log_that_was_stored_although_its_answer_was_lost_is_taken_for_stored(world):
+    # Given a store that stores and then fails to say so, once
+    job = world.start()
+    add = world.log_store.add
+
+    def add_in_silence(*log):
+        world.log_store.add = add
+        add(*log)
+        raise StorageUnavailable("its answer was lost")
+
+    world.log_store.add = add_in_silence
+    # When the job runs, then it has its log
+    world.run_execution()
+    log_key = world.get_job_status(job.job_id).log_key
+    assert json.loads(world.read_log(log_key.value))["job_id"] == str(job.job_id)
