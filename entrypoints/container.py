@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import sqlalchemy as sa
 from dependency_injector import containers, providers
@@ -73,6 +73,9 @@ from application.use_cases.upload_code import UploadCode
 from domain.limits import LimitPolicy
 from entrypoints.settings import LimitSettings, Settings
 
+if TYPE_CHECKING:
+    from adapters.s3.buckets import Access
+
 # An object store that is away is asked again after these delays: then an execution that needs it has failed.
 _STORE_AGAIN_S = (0.2, 1.0, 3.0)
 # A result is worth waiting for the database: five minutes, for a failover or a restart.
@@ -107,9 +110,9 @@ def _database(settings: Settings) -> sa.Engine:
         database=settings.rds_dbname,
     )
     # A connection for every thread that may want one: none waits for another.
-    threads = settings.http_threads + settings.worker_threads
-    ca = None if settings.rds_ca_file is None else str(settings.rds_ca_file)
-    return create_engine(url, DatabaseOptions(pool_size=threads, tls_ca=ca))
+    threads = settings.http_threads + settings.storage_threads + settings.worker_threads
+    ca_file = None if settings.rds_ca_file is None else str(settings.rds_ca_file)
+    return create_engine(url, DatabaseOptions(pool_size=threads, tls_ca=ca_file))
 
 
 class _Credentials(TypedDict):
@@ -126,32 +129,30 @@ def _credentials(settings: Settings) -> _Credentials:
     }
 
 
+def _s3_access(settings: Settings) -> "Access":
+    return {"endpoint_url": settings.aws_endpoint_url, **_credentials(settings)}
+
+
 def _revealed(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
 
 
-def _bucket(settings: Settings, bucket: str, region: str) -> ObjectStore:
-    # Imported here, for boto3 takes memory and a third of a second from those who do without it.
-    from adapters.s3.client import build_client  # noqa: PLC0415 - as said above
-    from adapters.s3.object_store import S3ObjectStore  # noqa: PLC0415 - likewise
-    from adapters.s3.urls import PlainUrls, PresignedUrls  # noqa: PLC0415 - likewise
-
-    client = build_client(region, endpoint_url=settings.aws_endpoint_url, **_credentials(settings))
-    if settings.presign_logs:
-        return S3ObjectStore(client, bucket, PresignedUrls(client, bucket, settings.log_url_expiry_s))
-    return S3ObjectStore(client, bucket, PlainUrls(bucket, region))
-
-
 def _code_store(settings: Settings) -> ObjectStore:
-    if settings.code_bucket is not None:
-        return _bucket(settings, settings.code_bucket, settings.code_region)
-    return FilesystemObjectStore(_data_dir(settings) / "code", settings.base_url)
+    if settings.code_bucket is None:
+        return FilesystemObjectStore(_data_dir(settings) / "code", settings.base_url)
+    # Imported here, for boto3 takes memory and a third of a second from those who do without it.
+    from adapters.s3.buckets import code_bucket  # noqa: PLC0415 - as said above
+
+    return code_bucket(settings.code_bucket, settings.code_region, _s3_access(settings))
 
 
 def _log_store(settings: Settings) -> ObjectStore:
-    if settings.log_bucket is not None:
-        return _bucket(settings, settings.log_bucket, settings.log_region)
-    return FilesystemObjectStore(_data_dir(settings) / "log", settings.base_url)
+    if settings.log_bucket is None:
+        return FilesystemObjectStore(_data_dir(settings) / "log", settings.base_url)
+    from adapters.s3.buckets import log_bucket  # noqa: PLC0415 - likewise
+
+    expiry_s = settings.log_url_expiry_s if settings.presign_logs else None
+    return log_bucket(settings.log_bucket, settings.log_region, _s3_access(settings), expiry_s)
 
 
 def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:

@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     public_url: HttpUrl | None = None
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     http_threads: int = Field(32, ge=1, le=512)
+    storage_threads: int = Field(16, ge=1, le=512)
     max_body_bytes: int = Field(4 << 20, ge=1_024)
     max_wait_s: float = Field(60, ge=0)
     max_streams: int = Field(1_000, ge=1)

@@ -12,10 +12,13 @@ from entrypoints.http.live.event_stream import EventStreams
 from entrypoints.http.live.job_signals import JobSignals
 from entrypoints.http.live.job_waiter import JobWaiter
 from entrypoints.http.live.output_stream import OutputStreams
-from entrypoints.http.live.places import LogPlaces
+from entrypoints.http.live.places import StoragePlaces
+from entrypoints.http.live.storage_threads import StorageThreads
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.webhook_signature import WebhookVerifier
 
+# A log is read whole, and takes several times its size while it is: so many at once bound the memory.
+_LOGS_AT_ONCE = 2
 _PROVIDED = (
     "upload_code",
     "execute_job",
@@ -73,7 +76,10 @@ def dependencies(
     """Return what handlers may ask for, by name."""
     settings = container.settings()
 
-    log_places = LogPlaces()
+    storage_threads = StorageThreads(settings.storage_threads)
+    log_places = StoragePlaces(storage_threads, _LOGS_AT_ONCE, "other logs are being read")
+    reports_at_once = max(settings.storage_threads // 2, 1)
+    report_places = StoragePlaces(storage_threads, reports_at_once, "other reports are being taken")
     archive = Archive(container.read_output, log_places)
 
     def waiter() -> JobWaiter:
@@ -93,5 +99,7 @@ def dependencies(
         "pages": provide(lambda: pages),
         "event_streams": provide(event_streams),
         "log_places": provide(lambda: log_places),
+        "report_places": provide(lambda: report_places),
+        "storage_threads": provide(lambda: storage_threads),
         "webhook_verifier": provide(lambda: verifier),
     }

@@ -8,6 +8,7 @@ import pytest
 
 from entrypoints.http import protocol
 from entrypoints.http.live import places
+from entrypoints.http.live.storage_threads import StorageThreads
 from tests.http.support import Service, assert_problem, poll, serving
 from tests.support.processes import eventually
 from tests.support.run_apart import run_apart
@@ -123,7 +124,7 @@ def test_streams_and_waits_over_the_limit_are_told_to_come_back(tmp_path):
 
 def test_only_so_many_logs_are_read_at_once(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(places, "_PATIENCE_S", 0.05)
-    monkeypatch.setattr(places, "_READ_AT_ONCE", 0)
+    none = places.StoragePlaces(StorageThreads(1), 0, "other logs are being read")
 
-    with pytest.raises(places.NoPlace):
-        run_apart(places.LogPlaces().read(time.time))
+    with pytest.raises(places.NoPlace, match="other logs are being read; try again in 5 s"):
+        run_apart(none.run(time.time))

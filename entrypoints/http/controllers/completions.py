@@ -10,6 +10,7 @@ from application.use_cases.complete_execution import Receipt
 from application.use_cases.report_completion import ReportCompletion
 from domain.values import parse_execution_id
 from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.live.places import StoragePlaces
 from entrypoints.http.operations import described
 from entrypoints.http.schemas.others import ReportResponse
 from entrypoints.http.webhook_signature import WebhookVerifier
@@ -31,7 +32,6 @@ class CompletionsController(Controller):
     @post(
         "/executions/{execution_id:str}/completion",
         status_code=200,
-        sync_to_thread=True,
         guards=[_claims_to_be_signed],
         **described(
             "Report how an execution ended",
@@ -40,7 +40,7 @@ class CompletionsController(Controller):
             problems=(401, 404, 413, 422, 503),
         ),
     )
-    def report(
+    async def report(
         self,
         execution_id: Annotated[
             str, PathParameter(description="The execution's id, as its engine was told.")
@@ -49,8 +49,14 @@ class CompletionsController(Controller):
         request: AnyRequest,
         webhook_verifier: NamedDependency[SkipValidation[WebhookVerifier]],
         report_completion: NamedDependency[SkipValidation[ReportCompletion]],
+        report_places: NamedDependency[SkipValidation[StoragePlaces]],
     ) -> ReportResponse:
         """Report how an execution ended. A report that comes late or twice changes nothing."""
-        message_id = webhook_verifier.verify(request.headers, body)
-        counted = report_completion(parse_execution_id(execution_id), body, Receipt("webhook", message_id))
+
+        def complete() -> bool:
+            message_id = webhook_verifier.verify(request.headers, body)
+            receipt = Receipt("webhook", message_id)
+            return report_completion(parse_execution_id(execution_id), body, receipt)
+
+        counted = await report_places.run(complete)
         return ReportResponse(execution_id=execution_id, counted=counted)

@@ -7,7 +7,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter, SkipValidation
 
 from application.use_cases.read_log import ReadLog
-from entrypoints.http.live.places import LogPlaces
+from entrypoints.http.live.places import StoragePlaces
 from entrypoints.http.operations import described
 
 _OPERATION = described(
@@ -34,7 +34,7 @@ class LogsController(Controller):
         self,
         log_key: Annotated[str, QueryParameter(description="The log_key of a job.")],
         read_log: NamedDependency[SkipValidation[ReadLog]],
-        log_places: NamedDependency[SkipValidation[LogPlaces]],
+        log_places: NamedDependency[SkipValidation[StoragePlaces]],
     ) -> bytes:
         """Read a log. It may be large, so it is encoded here, on a thread of its own."""
-        return await log_places.read(lambda: msgspec.json.encode(read_log(log_key)))
+        return await log_places.run(lambda: msgspec.json.encode(read_log(log_key)))

@@ -13,7 +13,7 @@ from application.use_cases.read_output import ReadOutput
 from domain.errors import InvalidValue
 from domain.values import parse_job_id
 from entrypoints.http.live.output_stream import OutputStreams
-from entrypoints.http.live.places import LogPlaces
+from entrypoints.http.live.places import StoragePlaces
 from entrypoints.http.live.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
 from entrypoints.http.operations import described
 from entrypoints.http.parameters import JobIdInPath, LastEventId
@@ -86,13 +86,13 @@ class OutputController(Controller):
         job_id: JobIdInPath,
         stream: _StreamInPath,
         read_output: NamedDependency[SkipValidation[ReadOutput]],
-        log_places: NamedDependency[SkipValidation[LogPlaces]],
+        log_places: NamedDependency[SkipValidation[StoragePlaces]],
         range_header: _Range = None,
         if_range: _IfRange = None,
     ) -> Response[bytes]:
         """Read a job's output."""
         wanted = parse_job_id(job_id), _stream(stream)
-        output = await log_places.read(lambda: read_output(*wanted))
+        output = await log_places.run(lambda: read_output(*wanted))
         tag = f'"{output.execution_id}-{stream}"'
         size = len(output.data)
         is_meant = if_range in {None, tag}

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from litestar import Controller, get, post
@@ -10,9 +10,11 @@ from litestar.params import BodyKwarg, QueryParameter, SkipValidation
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.upload_code import UploadCode
+from application.views import JobView
 from domain.job_lifecycle import JobStatus
 from domain.values import parse_job_id
 from entrypoints.http.live.job_waiter import JobWaiter
+from entrypoints.http.live.storage_threads import StorageThreads
 from entrypoints.http.operations import described
 from entrypoints.http.parameters import JobIdInPath, Wait, only_one
 from entrypoints.http.presenter import Presenter
@@ -81,12 +83,13 @@ class RunningController(Controller):
         upload_code: NamedDependency[SkipValidation[UploadCode]],
         waiter: NamedDependency[SkipValidation[JobWaiter]],
         presenter: NamedDependency[SkipValidation[Presenter]],
+        storage_threads: NamedDependency[SkipValidation[StorageThreads]],
         wait: Wait = 0,
     ) -> JobResponse:
         """Upload code, and execute it if the caller says so."""
-        uploaded = await asyncio.to_thread(upload_code, data.command())
-        job = await waiter.settled(uploaded, wait)
-        return presenter.job(job, _MESSAGES.get(job.status))
+        show = _showing(presenter)
+        job, shown = await storage_threads.run(lambda: _with(show, upload_code(data.command())))
+        return await waiter.settled(job, wait, show) or shown
 
     @post(
         "/execute/{jobId:str}",
@@ -110,9 +113,9 @@ class RunningController(Controller):
     ) -> JobResponse:
         """Execute a job."""
         stdin = only_one("stdin", input_data, None if data is None else data.stdin)
-        started = await asyncio.to_thread(execute_job, parse_job_id(job_id), stdin)
-        job = await waiter.settled(started, wait)
-        return presenter.job(job, _MESSAGES.get(job.status))
+        show = _showing(presenter)
+        job, shown = await asyncio.to_thread(lambda: _with(show, execute_job(parse_job_id(job_id), stdin)))
+        return await waiter.settled(job, wait, show) or shown
 
     @post(
         "/cancel/{jobId:str}",
@@ -147,4 +150,13 @@ class RunningController(Controller):
         wait: Wait = 0,
     ) -> JobStatusResponse:
         """Get a job's status."""
-        return presenter.status(await waiter.until_ended(parse_job_id(job_id), wait))
+        return await waiter.until_ended(parse_job_id(job_id), wait, presenter.status)
+
+
+def _showing(presenter: Presenter) -> Callable[[JobView], JobResponse]:
+    """Return what shows a job that has just been uploaded or started, or has ended since."""
+    return lambda job: presenter.job(job, _MESSAGES.get(job.status))
+
+
+def _with(show: Callable[[JobView], JobResponse], job: JobView) -> tuple[JobView, JobResponse]:
+    return job, show(job)

@@ -19,6 +19,7 @@ from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.job_state import state_context
 from entrypoints.http.dashboard.pages import Pages, go_to
 from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.live.storage_threads import StorageThreads
 
 
 class JobPages(Controller):
@@ -26,28 +27,26 @@ class JobPages(Controller):
 
     path = "/jobs/{job:str}"
 
-    @get(sync_to_thread=True)
-    def show(
+    @get()
+    async def show(
         self,
         request: AnyRequest,
         job: FromPath[str],
         pages: NamedDependency[SkipValidation[Pages]],
         get_timeline: NamedDependency[SkipValidation[GetTimeline]],
         read_code: NamedDependency[SkipValidation[ReadCode]],
+        storage_threads: NamedDependency[SkipValidation[StorageThreads]],
     ) -> Response[bytes]:
         """Show the job."""
-        timeline = get_timeline(parse_job_id(job))
-        code = _code(read_code, timeline)
-        return pages.page(
-            request,
-            "job.html",
-            {
-                "code": code,
-                "curl": _curl(request, timeline, code or ""),
-                "version": "",
-                **state_context(timeline),
-            },
-        )
+
+        def show() -> Response[bytes]:
+            timeline = get_timeline(parse_job_id(job))
+            code = _code(read_code, timeline)
+            curl = _curl(request, timeline, code or "")
+            context = {"code": code, "curl": curl, "version": "", **state_context(timeline)}
+            return pages.page(request, "job.html", context)
+
+        return await storage_threads.run(show)
 
     @get("/state", sync_to_thread=True)
     def state(
@@ -92,10 +91,11 @@ class JobPages(Controller):
         request: AnyRequest,
         job: FromPath[str],
         run_again: NamedDependency[SkipValidation[RunAgain]],
+        storage_threads: NamedDependency[SkipValidation[StorageThreads]],
     ) -> Response[bytes] | Redirect:
         """Run the job's program once more."""
         await read_form(request)
-        new = await asyncio.to_thread(run_again, parse_job_id(job))
+        new = await storage_threads.run(lambda: run_again(parse_job_id(job)))
         return go_to(request, f"/dashboard/jobs/{new.job_id}")
 
 

@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import Mapping
 
 from litestar import Controller, Response, get, post
@@ -18,6 +17,7 @@ from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.history import PERIODS, HistoryFilter, history_context
 from entrypoints.http.dashboard.pages import Pages, go_to, is_partial
 from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.live.storage_threads import StorageThreads
 
 
 class ProjectPages(Controller):
@@ -75,10 +75,11 @@ class ProjectPages(Controller):
         project: FromPath[int],
         pages: NamedDependency[SkipValidation[Pages]],
         upload_code: NamedDependency[SkipValidation[UploadCode]],
+        storage_threads: NamedDependency[SkipValidation[StorageThreads]],
     ) -> Response[bytes] | Redirect:
         """Run what is in the editor, and show what it writes while it writes it."""
         command = _command(project, await read_form(request))
-        job = await asyncio.to_thread(upload_code, command)
+        job = await storage_threads.run(lambda: upload_code(command))
         if not is_partial(request):
             return go_to(request, f"/dashboard/jobs/{job.job_id}")
         return pages.page(request, "_live.html", {"job_id": str(job.job_id), "status": job.status})

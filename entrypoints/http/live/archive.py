@@ -5,7 +5,7 @@ from application.errors import ApplicationError
 from application.ports.output_feed import OutputChunk, Stream
 from application.use_cases.read_output import ReadOutput
 from domain.values import JobId
-from entrypoints.http.live.places import LogPlaces
+from entrypoints.http.live.places import StoragePlaces
 
 _PIECE_BYTES = 64 << 10
 
@@ -16,7 +16,7 @@ class Archive:
     The rest waits in a file, so that readers may be as many and as slow as they like.
     """
 
-    def __init__(self, read_output: Callable[[], ReadOutput], log_places: LogPlaces) -> None:
+    def __init__(self, read_output: Callable[[], ReadOutput], log_places: StoragePlaces) -> None:
         self._read_output = read_output
         self._log_places = log_places
 
@@ -28,7 +28,7 @@ class Archive:
         """
         with TemporaryFile() as rest:
             try:
-                await self._log_places.read(
+                await self._log_places.run(
                     lambda: rest.write(self._read_output()(job_id, stream).data[begin:])
                 )
             except (ApplicationError, OSError):

@@ -55,7 +55,8 @@ class EventStreams:
                     yield HEARTBEAT
             details = await self._proven(details, wakeup)
             news = [entry for entry in entries_of(details) if entry.position > told]
-            yield b"".join(map(_state, news)) + event("end", presenter.status(status_of(details)))
+            end = await asyncio.to_thread(presenter.status, status_of(details))
+            yield b"".join(map(_state, news)) + event("end", end)
 
     async def _read(self, known: JobDetails, wakeup: Wakeup) -> JobDetails:
         wakeup.changed = False

@@ -13,12 +13,15 @@ from entrypoints.http.live.places import NoPlace
 from entrypoints.http.presenter import latest
 
 T = TypeVar("T")
+Shown = TypeVar("Shown")
 
 _ENDS = frozenset({"JobCompleted", "JobCancelled"})
 
 
 class JobWaiter:
     """Waits for jobs to end. It holds no thread while it does: the database is read when something happened.
+
+    What is read is shown on the thread that read it, for that may take a call to others.
 
     Args:
         max_wait_s: Longer than this nobody waits, whatever they ask for.
@@ -32,43 +35,54 @@ class JobWaiter:
         self._get_job = get_job
         self._max_wait_s = max_wait_s
 
-    async def until_ended(self, job_id: JobId, seconds: float) -> JobStatusView:
-        """Return where a job stands when it has ended, or after so many seconds.
+    async def until_ended(
+        self, job_id: JobId, seconds: float, show: Callable[[JobStatusView], Shown]
+    ) -> Shown:
+        """Show where a job stands when it has ended, or after so many seconds.
 
         Raises:
             NotFound: There is no such job.
             DependencyUnavailable: The database is out of reach.
             NoPlace: As many wait as may.
         """
-        return await self._read_until(job_id, seconds, self._get_job_status, lambda view: view.status)
 
-    async def settled(self, started: JobView, seconds: float) -> JobView:
-        """Return a job that was just started as it is when it has ended, or after so many seconds.
+        def look() -> tuple[bool, Shown]:
+            view = self._get_job_status(job_id)
+            return view.status.is_terminal, show(view)
 
-        It was started, so with the database out of reach or no place to wait it is returned as it was then.
+        return await self._look_until(job_id, seconds, look)
+
+    async def settled(
+        self, started: JobView, seconds: float, show: Callable[[JobView], Shown]
+    ) -> Shown | None:
+        """Show a job that was just started as it is when it has ended, or after so many seconds.
+
+        None means that it is to be shown as it was when it was started: nobody waits for it, the database is
+        out of reach, or there is no place to wait.
         """
         if seconds <= 0 or started.status is not JobStatus.RUNNING:
-            return started
-        try:
-            details = await self._read_until(
-                started.job_id, seconds, self._get_job, lambda details: details.job.status
-            )
-        except (DependencyUnavailable, NoPlace):
-            return started
-        return latest(details)
+            return None
 
-    async def _read_until(
-        self, job_id: JobId, seconds: float, read: Callable[[JobId], T], status: Callable[[T], JobStatus]
-    ) -> T:
+        def look() -> tuple[bool, Shown]:
+            details = self._get_job(started.job_id)
+            return details.job.status.is_terminal, show(latest(details))
+
+        try:
+            return await self._look_until(started.job_id, seconds, look)
+        except (DependencyUnavailable, NoPlace):
+            return None
+
+    async def _look_until(self, job_id: JobId, seconds: float, look: Callable[[], tuple[bool, T]]) -> T:
         if seconds <= 0:
-            return await asyncio.to_thread(read, job_id)
+            _, seen = await asyncio.to_thread(look)
+            return seen
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(seconds, self._max_wait_s)
         self._signals.check_place()
         with self._signals.listen(job_id, _ENDS) as wakeup:
             while True:
-                seen = await asyncio.to_thread(read, job_id)
+                has_ended, seen = await asyncio.to_thread(look)
                 left = deadline - loop.time()
-                if status(seen).is_terminal or left <= 0 or self._signals.is_closed:
+                if has_ended or left <= 0 or self._signals.is_closed:
                     return seen
                 await wakeup.wait(left)

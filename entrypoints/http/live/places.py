@@ -2,10 +2,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+from entrypoints.http.live.storage_threads import StorageThreads
+
 T = TypeVar("T")
 
-# A log is read whole, and takes several times its size while it is: so many at once bound the memory.
-_READ_AT_ONCE = 2
 _PATIENCE_S = 5.0
 _RETRY_AFTER_S = 5
 
@@ -18,14 +18,22 @@ class NoPlace(Exception):
         self.headers = {"Retry-After": str(_RETRY_AFTER_S)}
 
 
-class LogPlaces:
-    """Has few large logs read at once, by threads that none waits for."""
+class StoragePlaces:
+    """Lets so many at once have threads that wait for an object store.
 
-    def __init__(self) -> None:
-        self._places = asyncio.Semaphore(_READ_AT_ONCE)
+    Args:
+        storage_threads: Whose threads they are.
+        number: How many of them.
+        what: What those do who have them, for those who get none.
+    """
 
-    async def read(self, work: Callable[[], T]) -> T:
-        """Read on a thread, when it is this reader's turn.
+    def __init__(self, storage_threads: StorageThreads, number: int, what: str) -> None:
+        self._storage_threads = storage_threads
+        self._what = what
+        self._places = asyncio.Semaphore(number)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do work on a thread, when it is its turn.
 
         Raises:
             NoPlace: Others took too long.
@@ -34,8 +42,8 @@ class LogPlaces:
             async with asyncio.timeout(_PATIENCE_S):
                 await self._places.acquire()
         except TimeoutError:
-            raise NoPlace("other logs are being read") from None
+            raise NoPlace(self._what) from None
         try:
-            return await asyncio.to_thread(work)
+            return await self._storage_threads.run(work)
         finally:
             self._places.release()

@@ -116,6 +116,18 @@ def test_a_value_out_of_range_is_refused(monkeypatch, variable, value):
         Settings()
 
 
+@pytest.mark.parametrize(
+    ("variable", "field", "standard"),
+    [("SERVICE_SERVER_STORAGE_THREADS", "storage_threads", 16)],
+)
+def test_what_an_operator_may_change_has_a_default(monkeypatch, variable, field, standard):
+    assert getattr(Settings(), field) == standard
+
+    monkeypatch.setenv(variable, "3")
+
+    assert getattr(Settings(), field) == 3
+
+
 def test_a_default_over_its_maximum_names_both_settings(monkeypatch):
     monkeypatch.setenv("EXECUTION_ENGINE_TIMEOUT", "900000")
 
