@@ -20,16 +20,20 @@ from adapters.memory.object_store import MemoryObjectStore
 from tests.attack.attacks import Attack, corpus
 from tests.contract.engine_kit.harness import Ended, EngineUnderTest, Program
 from tests.support.processes import eventually
+from tests.support.warm_engine import WarmEngine
 
 _BUILD_TIMEOUT_MS = 2_000
 _GRACE_S = 2.0
 _GONE_WITHIN_S = 1.0
+_READY_WITHIN_S = 30.0
+# One for an attack, one for a program beside it.
+_WARM_STARTS = 2
 
 
 class Target:
     """An engine, and what there is on its machine that no program may find, reach or change."""
 
-    def __init__(self, directory: Path, stack: ExitStack) -> None:
+    def __init__(self, directory: Path, stack: ExitStack, *, is_warm: bool) -> None:
         self._canary = f"canary-{uuid4().hex}"
         os.environ["SERVICE_SERVER_SECRET"] = self._canary
         self._secrets = [directory / "work" / "canary.txt", directory / ".env", directory / "canary.db"]
@@ -49,13 +53,20 @@ class Target:
             "mark": [uuid4().hex],
         }
         store = MemoryObjectStore()
-        self._engine = LocalEngine(
-            store, directory / "work", isolated=True, build_timeout_ms=_BUILD_TIMEOUT_MS
+        self._engine = (WarmEngine if is_warm else LocalEngine)(
+            store,
+            directory / "work",
+            isolated=True,
+            build_timeout_ms=_BUILD_TIMEOUT_MS,
+            warm_starts=_WARM_STARTS if is_warm else 0,
         )
         self._engine.start()
         stack.callback(self._engine.stop)
         self._kit = EngineUnderTest(self._engine, store)
         stack.callback(self._kit.close)
+        assert self._engine.wait_until_warm(_READY_WITHIN_S)
+        # That of the engine's own first program may be on its way.
+        assert eventually(lambda: self._groups() in (0, _WARM_STARTS * is_warm), _READY_WITHIN_S)
         self._before = self._machine()
 
     def suffer(self, attack: Attack) -> list[str]:
@@ -103,25 +114,42 @@ class Target:
         after = self._kit.run(Program(code="import json; print('fine')")).result
         if after.stdout.text != "fine\n":
             yield f"the next program ended with {after.reason}: {after.error_message} {after.stderr.text}"
+        assert self._engine.wait_until_warm(_READY_WITHIN_S)
         if not eventually(lambda: self._machine() == self._before, _GONE_WITHIN_S):
             yield f"the machine is not as it was: {self._machine()} was {self._before}"
 
     def _processes(self) -> list[int]:
+        """Every process of the engine's programs, but for those that wait for their first job."""
         supervisor = self._engine._supervisor.pid
-        return [pid for pid in tree(supervisor) if pid != supervisor] if supervisor else []
+        children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+        boxes = [list(tree(int(child))) for child in children]
+        return [pid for box in boxes if not any(map(_waits, box)) for pid in box]
+
+    def _groups(self) -> int:
+        """How many control groups there are, if there are any at all."""
+        cgroups = self._engine._confinement._cgroups
+        return len([path for path in Path(cgroups.memory).iterdir() if path.is_dir()]) if cgroups else 0
 
     def _machine(self) -> tuple[object, ...]:
         """Everything that an attack could have changed, as far as we can see it."""
-        cgroups = self._engine._confinement._cgroups
         return (
             [path.read_text() == self._canary for path in self._secrets],
             sorted(self._secrets[0].parent.iterdir()),
             len(Path("/proc/self/mountinfo").read_text().splitlines()),
             Path("/proc/sysvipc/shm").read_text(),
             socket.gethostname(),
-            len([path for path in Path(cgroups.memory).iterdir() if path.is_dir()]) if cgroups else 0,
+            self._groups(),
             self._engine._supervisor.pid,
         )
+
+
+def _waits(pid: int) -> bool:
+    """Whether a process is an interpreter that was not given the job that it waits for."""
+    try:
+        job = Path(f"/proc/{pid}/fd/9").readlink()
+        return Path(f"/proc/{pid}/comm").read_text() == "python3\n" and job.name.startswith("memfd:job")
+    except OSError:  # it has ended meanwhile, or has no such descriptor
+        return False
 
 
 def main() -> None:
@@ -129,7 +157,7 @@ def main() -> None:
     attacks = corpus()
     with ExitStack() as stack:
         directory = stack.enter_context(TemporaryDirectory(prefix="service-server-attack-"))
-        target = Target(Path(directory), stack)
+        target = Target(Path(directory), stack, is_warm="--warm" in sys.argv)
         for line in sys.stdin:
             problems = target.suffer(attacks[line.strip()])
             print(json.dumps(problems), flush=True)  # noqa: T201 - the answer

@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +19,7 @@ _ROOT = Path(__file__).parents[2]
 _CODE = ("domain", "application", "adapters/__init__.py", "adapters/local_engine", "adapters/memory")
 _TESTS = (
     *("tests/__init__.py", "tests/attack", "tests/contract/__init__.py", "tests/contract/engine_kit"),
-    *("tests/support/__init__.py", "tests/support/processes.py"),
+    *("tests/support/__init__.py", "tests/support/processes.py", "tests/support/warm_engine.py"),
 )
 _NOBODY = 65534
 
@@ -45,14 +47,13 @@ def _as_nobody(directory):
 _USERS = {"as_we_are": _as_we_are} | ({"as_nobody": _as_nobody} if os.geteuid() == 0 else {})
 
 
-@pytest.fixture(scope="module", params=_USERS)
-def target(request):
-    require_bubblewrap()
+@contextmanager
+def _started(user, *options):
     with TemporaryDirectory(prefix="service-server-copy-") as directory:
         Path(directory).chmod(0o755)
-        command, where = _USERS[request.param](Path(directory))
+        command, where = _USERS[user](Path(directory))
         process = subprocess.Popen(
-            command, cwd=where, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*command, *options], cwd=where, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         with process:
             yield process
@@ -60,8 +61,26 @@ def target(request):
         assert process.returncode == 0
 
 
-@pytest.mark.parametrize("name", corpus())
-def test_the_sandbox_withstands(target, name):
+@pytest.fixture(scope="module")
+def targets():
+    """Start a target for each user and way to start programs when it is first asked for."""
+    require_bubblewrap()
+    with ExitStack() as stack:
+        yield cache(lambda *how: stack.enter_context(_started(*how)))
+
+
+def _attempts():
+    """Every attack by every user, and both ways if it has a warm start."""
+    for user in _USERS:
+        for attack in corpus().values():
+            yield pytest.param(attack.name, (user,), id=f"{user}-{attack.name}")
+            if attack.language == "python":
+                yield pytest.param(attack.name, (user, "--warm"), id=f"{user}-warm-{attack.name}")
+
+
+@pytest.mark.parametrize(("name", "how"), list(_attempts()))
+def test_the_sandbox_withstands(targets, name, how):
+    target = targets(*how)
     target.stdin.write(f"{name}\n")
     target.stdin.flush()
     problems = json.loads(target.stdout.readline())
