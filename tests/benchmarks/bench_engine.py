@@ -1,7 +1,8 @@
-"""How long a one-line Python program takes in the engine, beside a child process, and how many a second.
+"""How long a one-line Python program takes in the engine, cold and warm, beside child processes.
 
 `python -m tests.benchmarks.bench_engine [ROUNDS]`; the default is 100 rounds. Each round runs every form
-once, so that all of them meet the same machine.
+once, so that all of them meet the same machine, and none before the interpreters that are started ahead are
+ready again. Ends with 1 if a figure misses what it is to reach.
 """
 
 import statistics
@@ -9,62 +10,103 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from adapters.local_engine.bubblewrap import HOME, Bubblewrap
 from adapters.local_engine.engine import LocalEngine
+from adapters.local_engine.files import sealed_file
+from adapters.local_engine.program import NOTHING
+from adapters.local_engine.supervisor.scratch import MOUNT_POINT
 from adapters.memory.object_store import MemoryObjectStore
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
+from tests.support.processes import memory_kb
 
 _CODE = "print('hello')"
+_SLEEPER = "import time; print('ready', flush=True); time.sleep(60)"
 _INTERPRETER = "/usr/bin/python3"
 _CALLERS = 4
 _SECONDS = 4.0
 _WARM_UP = 5
+_WARM = 2
+_JOBS = 16
+_SOON_S = 30
 
-Runs = dict[str, Callable[[], object]]
+_MOST_COLD = 1.8
+_LEAST_RATE = 120
+_MOST_WARM = 1.0
+_MOST_MEMORY_MB = 60
+
+Run = Callable[[], None]
 
 
-def _child(*options: str) -> Callable[[], object]:
+def _child(*command: str, **options: object) -> Run:
     def run() -> None:
-        said = subprocess.run([_INTERPRETER, *options, "-c", _CODE], stdout=subprocess.PIPE, check=True)
+        said = subprocess.run(command, stdout=subprocess.PIPE, check=True, **options)  # type: ignore[call-overload]
         assert said.stdout == b"hello\n"
 
     return run
 
 
-def _engine(stack: ExitStack, *, isolated: bool) -> Callable[[], object]:
-    store = MemoryObjectStore()
-    directory = stack.enter_context(tempfile.TemporaryDirectory())
-    engine = LocalEngine(store, Path(directory), isolated=isolated)
-    engine.start()
-    stack.callback(engine.stop)
-    kit = EngineUnderTest(engine, store)
-    stack.callback(kit.close)
+def _bare_bubblewrap() -> Run:
+    """Give the engine's own arguments to bubblewrap, with nothing around it."""
+    bubblewrap = Bubblewrap(hidden=())
+    bubblewrap.open()
+    arguments = list(bubblewrap._arguments(NOTHING))
+    bubblewrap.close()
+    place = arguments.index(MOUNT_POINT)
+    arguments[place - 1 : place + 2] = ["--tmpfs", MOUNT_POINT, "--dir", HOME]
+    contents = {"--seccomp": bubblewrap._filter, "--file": b""}
+    places = [place for place, argument in enumerate(arguments) if argument in contents]
 
+    def run() -> None:
+        with ExitStack() as stack:
+            given = {
+                place + 1: stack.enter_context(sealed_file("box", contents[arguments[place]]))
+                for place in places
+            }
+            filled = [str(given.get(place, argument)) for place, argument in enumerate(arguments)]
+            command = ("bwrap", *filled, "--", _INTERPRETER, "-s", "-c", _CODE)
+            _child(*command, pass_fds=list(given.values()))()
+
+    return run
+
+
+@contextmanager
+def _engine(**options: object) -> Iterator[EngineUnderTest]:
+    store = MemoryObjectStore()
+    with tempfile.TemporaryDirectory() as directory:
+        engine = LocalEngine(store, Path(directory), **options)  # type: ignore[arg-type]
+        engine.start()
+        kit = EngineUnderTest(engine, store)
+        try:
+            yield kit
+        finally:
+            kit.close()
+            engine.stop()
+
+
+def _one_line(kit: EngineUnderTest) -> Run:
     def run() -> None:
         assert kit.run(Program(code=_CODE)).stdout == b"hello\n"
 
     return run
 
 
-def _milliseconds(run: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    run()
-    return 1000 * (time.perf_counter() - begun)
-
-
-def _medians(runs: Runs, rounds: int) -> dict[str, float]:
+def _medians(runs: dict[str, Run], settle: Run, rounds: int) -> dict[str, float]:
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(_WARM_UP + rounds):
         for name, run in runs.items():
-            times[name].append(_milliseconds(run))
+            settle()
+            begun = time.perf_counter()
+            run()
+            times[name].append(1000 * (time.perf_counter() - begun))
     return {name: statistics.median(taken[_WARM_UP:]) for name, taken in times.items()}
 
 
-def _rate(run: Callable[[], object]) -> float:
+def _rate(run: Run) -> float:
     """How many runs a second several callers get done together."""
     end = time.perf_counter() + _SECONDS
 
@@ -79,24 +121,57 @@ def _rate(run: Callable[[], object]) -> float:
         return sum(callers.map(lambda _: work(), range(_CALLERS))) / _SECONDS
 
 
+def _memory_mb(kit: EngineUnderTest) -> float:
+    """The most that the engine's process has ever had, with many jobs at once."""
+    running = [kit.start(Program(code=_SLEEPER)) for _ in range(_JOBS)]
+    assert all(each.recorder.has_output.wait(_SOON_S) for each in running)
+    peak = memory_kb(kit.engine._supervisor.pid, "VmHWM") / 1024
+    for each in running:
+        kit.engine.cancel(each.request.execution_id, each.request.job_id)
+    wait([each.end for each in running])
+    return peak
+
+
+def _verdict(figure: str, value: float, *, most: float | None = None, least: float | None = None) -> bool:
+    is_met = (most is None or value <= most) and (least is None or value >= least)
+    target = f"at most {most}" if most is not None else f"at least {least}"
+    print(f"{'reached' if is_met else 'MISSED '}  {figure}: {value:.2f}, {target}")
+    return is_met
+
+
 def main() -> None:
-    """Print a line for each form."""
+    """Print a line for each form, and one for each figure that is to be reached."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
     with ExitStack() as stack:
-        runs: Runs = {
-            "child python3": _child(),
-            "child python3 -I -S": _child("-I", "-S"),
-            "engine, plain child": _engine(stack, isolated=False),
-            "engine, isolated": _engine(stack, isolated=True),
+        warm = stack.enter_context(_engine(isolated=True, warm_starts=_WARM))
+        cold = stack.enter_context(_engine(isolated=True))
+        runs = {
+            "child python3": _child(_INTERPRETER, "-c", _CODE),
+            "child python3 -I -S": _child(_INTERPRETER, "-I", "-S", "-c", _CODE),
+            "bare bubblewrap": _bare_bubblewrap(),
+            "engine, plain child": _one_line(stack.enter_context(_engine(isolated=False))),
+            "engine, isolated": _one_line(cold),
+            "engine, warm": _one_line(warm),
         }
-        medians = _medians(runs, rounds)
-        base, bare = medians["child python3"], medians["child python3 -I -S"]
-        for name, run in runs.items():
-            median = medians[name]
+
+        def settle() -> None:
+            assert warm.engine.wait_until_warm(_SOON_S)
+
+        medians = _medians(runs, settle, rounds)
+        child, bare = medians["child python3"], medians["child python3 -I -S"]
+        rates = {name: _rate(run) for name, run in runs.items()}
+        for name, median in medians.items():
             print(
-                f"{name:22s} median {median:6.1f} ms  = {median / base:4.2f} x child, "
-                f"{median / bare:4.2f} x bare child   {_rate(run):6.1f} runs/s with {_CALLERS} callers"
+                f"{name:20s} median {median:6.1f} ms = {median / child:4.2f} x child, "
+                f"{median / bare:4.2f} x -I -S   {rates[name]:6.1f} runs/s with {_CALLERS} callers"
             )
+        reached = [
+            _verdict("isolated, by the child", medians["engine, isolated"] / child, most=_MOST_COLD),
+            _verdict("isolated runs a second", rates["engine, isolated"], least=_LEAST_RATE),
+            _verdict("warm, by the child with -I -S", medians["engine, warm"] / bare, most=_MOST_WARM),
+            _verdict(f"engine's MiB with {_JOBS} jobs", _memory_mb(warm), most=_MOST_MEMORY_MB),
+        ]
+    sys.exit(not all(reached))
 
 
 if __name__ == "__main__":
