@@ -2,6 +2,7 @@
 
 import array
 import contextlib
+import errno
 import os
 import socket
 import sys
@@ -47,9 +48,12 @@ class Supervisor:
         return None if earliest == float("inf") else max(0.0, earliest - time.monotonic())
 
     def _take_order(self) -> None:
-        descriptors = _receive_descriptors(self._control)
-        if not descriptors:
+        try:
+            descriptors = _receive_descriptors(self._control)
+        except EOFError:
             self._engine_is_gone()
+            return
+        except OSError:  # there is no descriptor left: the life line is closed, and tells the engine so
             return
         with os.fdopen(descriptors[0], "rb") as text:
             order = Order.decode(text.read())
@@ -93,13 +97,24 @@ def _refuse(descriptors: list[int], error: OSError) -> None:
 
 
 def _receive_descriptors(control: socket.socket) -> list[int]:
-    """Take the descriptors of one message, closed at exec from the start; none means the end."""
+    """Take the descriptors of one message, closed at exec from the start.
+
+    Raises:
+        EOFError: There are no more messages.
+        OSError: There is no room for as many descriptors.
+    """
     descriptors = array.array("i")
     space = socket.CMSG_SPACE(MAX_DESCRIPTORS * descriptors.itemsize)
     # socket.recv_fds would drop the flag (CPython 3.11).
-    _, ancillary, _, _ = control.recvmsg(1, space, socket.MSG_CMSG_CLOEXEC)
+    message, ancillary, flags, _ = control.recvmsg(1, space, socket.MSG_CMSG_CLOEXEC)
     for _, _, data in ancillary:
         descriptors.frombytes(data)
+    if not message:
+        raise EOFError
+    if flags & socket.MSG_CTRUNC:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     return list(descriptors)
 
 

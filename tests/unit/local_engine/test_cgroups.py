@@ -1,5 +1,6 @@
 """Finding cgroups, on trees of files that look as the kernel's do."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,19 @@ def test_a_directory_that_we_may_not_write_to_is_none(tmp_path):
     )
 
     assert discover(process, "ours") is None
+
+
+def test_what_a_killed_engine_left_is_removed_and_what_another_one_uses_is_not(tmp_path):
+    own, process = _unified(tmp_path, "memory pids\n")
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    left, used, other = (own / name for name in (f"service_server-{gone.pid}", "service_server-1", "other"))
+    for directory in (left / "run-1-1", own / f"service_server-{gone.pid}-main", used, other):
+        directory.mkdir(parents=True)
+
+    discover(process, "ours")
+
+    assert {path.name for path in own.iterdir() if path.is_dir()} == {"service_server-1", "other", "ours"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,112 @@
+"""What holds for programs in boxes, and what of the machine the boxes show."""
+
+import os
+import resource
+import signal
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from adapters.local_engine.engine import LocalEngine
+from adapters.memory.object_store import MemoryObjectStore
+from application.errors import DependencyUnavailable
+from domain.job_lifecycle import JobStatus, Reason
+from tests.contract.engine_kit.harness import EngineUnderTest, Program
+from tests.support.processes import eventually
+from tests.support.sandbox import require_bubblewrap
+
+
+@contextmanager
+def _boxes(directory, hidden=()):
+    require_bubblewrap()
+    store = MemoryObjectStore()
+    engine = LocalEngine(store, directory / "work", isolated=True, hidden=hidden)
+    engine.start()
+    try:
+        with closing(EngineUnderTest(engine, store)) as kit:
+            yield kit
+    finally:
+        engine.stop()
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory):
+    with _boxes(tmp_path_factory.mktemp("boxes")) as kit:
+        yield kit
+
+
+@pytest.mark.parametrize("code", [1, 126, 127, 128, 129, 130, 137, 139, 141, 192, 255])
+def test_an_exit_code_is_never_taken_for_a_signal(kit, code):
+    ended = kit.run(Program(code=f"exit {code}", language="bash"))
+
+    assert (ended.result.exit_code, ended.result.signal, ended.stderr) == (code, None, b"")
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGHUP, signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM, 34, 64]
+)
+def test_a_signal_is_told_and_nobody_else_writes_of_it(kit, number):
+    ended = kit.run(Program(code=f"kill -{int(number)} $$", language="bash"))
+
+    assert (ended.result.exit_code, ended.result.signal, ended.stderr) == (None, number, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGPIPE])
+def test_the_two_signals_that_no_shell_speaks_of_are_the_codes_that_shells_have_for_them(kit, number):
+    result = kit.run(Program(code=f"trap - {int(number)}; kill -{int(number)} $$", language="bash")).result
+
+    assert (result.exit_code, result.signal) == (128 + number, None)
+
+
+def test_as_many_processes_as_are_allowed_can_run(kit):
+    code = "import os, time\nn = 1\nwhile n < {0}:\n    n += 1\n    os.fork() or time.sleep(9)\nprint(n, flush=True)"
+
+    allowed = kit.run(Program(code=code.format(6), limits={"processes": 6, "timeout_ms": 2_000})).result
+    refused = kit.run(Program(code=code.format(7), limits={"processes": 6, "timeout_ms": 2_000})).result
+
+    assert allowed.stdout.text == "6\n"
+    assert (refused.reason, refused.stdout.text) == (Reason.PROCESS_LIMIT, "")
+    assert (refused.limit.measured, refused.limit.allowed) == (6, 6)
+
+
+@pytest.mark.skipif(not os.access("/usr", os.W_OK), reason="only root may put data below /usr")
+def test_data_below_what_programs_see_is_hidden_from_them(tmp_path):
+    with TemporaryDirectory(dir="/usr/local", prefix="service-server-data-") as directory:
+        data = Path(directory)
+        data.chmod(0o755)
+        (data / "secret").write_text("canary")
+        code = f"import os\nprint(os.path.isdir({directory!r}), os.path.exists('{directory}/secret'))"
+
+        with _boxes(tmp_path) as kit:
+            assert kit.run(Program(code=code)).stdout == b"True True\n"
+        with _boxes(data, hidden=[data]) as kit:
+            assert kit.run(Program(code=code)).stdout == b"True False\n"
+
+
+@pytest.mark.parametrize("directory", ["/usr", "/lib", "/usr/bin", "/etc/alternatives"])
+def test_data_where_programs_have_to_look_is_refused(tmp_path, directory):
+    with pytest.raises(DependencyUnavailable, match="must be elsewhere"), _boxes(tmp_path, [Path(directory)]):
+        pass
+
+
+@pytest.mark.parametrize("spare", [0, 4, 9, 11, 13])
+def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
+    with _boxes(tmp_path) as kit:
+        kit.run(Program(code="pass"))
+        supervisor = kit.engine._supervisor.pid
+        descriptors = Path(f"/proc/{supervisor}/fd")
+        before = len(list(descriptors.iterdir()))
+        limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (before + spare, limits[1]))
+
+        result = kit.run(Program(code="pass")).result
+
+        assert (result.status, result.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, limits)
+        assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS
+        assert kit.engine._supervisor.pid == supervisor
+        assert eventually(lambda: len(list(descriptors.iterdir())) == before)
+        cgroups = kit.engine._confinement._cgroups
+        assert cgroups is None or eventually(lambda: not list(Path(cgroups.memory).glob("run-*")))
