@@ -61,7 +61,7 @@ def test_the_two_signals_that_no_shell_speaks_of_are_the_codes_that_shells_have_
 
 
 def test_as_many_processes_as_are_allowed_can_run(kit):
-    code = "import os, time\nn = 1\nwhile n < {0}:\n    n += 1\n    os.fork() or time.sleep(9)\nprint(n, flush=True)"
+    code = "import os, time\nfor _ in range({0} - 1): os.fork() or time.sleep(9)\nprint({0}, flush=True)"
 
     allowed = kit.run(Program(code=code.format(6), limits={"processes": 6, "timeout_ms": 2_000})).result
     refused = kit.run(Program(code=code.format(7), limits={"processes": 6, "timeout_ms": 2_000})).result
