@@ -35,6 +35,15 @@ class ExecutionRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionStarted:
+    """An engine started a job's program."""
+
+    job_id: JobId
+    execution_id: ExecutionId
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRetried:
     """An execution was lost by its worker or its engine, or given back, and another takes its place."""
 
@@ -64,4 +73,12 @@ class JobCancelled:
     occurred_at: datetime
 
 
-Event = JobSubmitted | JobStarted | ExecutionRequested | JobRetried | JobCompleted | JobCancelled
+Event = (
+    JobSubmitted
+    | JobStarted
+    | ExecutionRequested
+    | ExecutionStarted
+    | JobRetried
+    | JobCompleted
+    | JobCancelled
+)

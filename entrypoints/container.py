@@ -39,6 +39,7 @@ from application.ports.execution_engine import ExecutionEngine
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
 from application.retrying import Retrying
+from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
 from application.use_cases.check_health import CheckHealth
@@ -311,6 +312,9 @@ class Container(containers.DeclarativeContainer):
         log_archive,
         output_feed,
         held,
+        providers.ThreadSafeSingleton(
+            AcknowledgeStart, unit_of_work, outgoing, message_relay, clock, worker_name
+        ),
         complete_execution,
         providers.ThreadSafeSingleton(ReplaceExecution, unit_of_work, outgoing, clock, ids),
         stop_execution,

@@ -9,4 +9,4 @@ class MessageRelay(ABC):
 
     @abstractmethod
     def offer(self, messages: Sequence[Message]) -> None:
-        """Take messages that were committed. Never blocks and never raises: the outbox still has them."""
+        """Take messages that were committed, or that may be lost. Never blocks and never raises."""

@@ -13,6 +13,7 @@ from application.ports.execution_engine import (
 from application.ports.output_feed import OutputChunk, OutputFeed
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retrying import Retrying
+from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.stop_execution import StopExecution
@@ -43,6 +44,7 @@ class RunExecution:
         log_archive: LogArchive,
         output_feed: OutputFeed,
         held: HeldExecutions,
+        acknowledge_start: AcknowledgeStart,
         complete_execution: CompleteExecution,
         replace_execution: ReplaceExecution,
         stop_execution: StopExecution,
@@ -55,6 +57,7 @@ class RunExecution:
         self._log_archive = log_archive
         self._output_feed = output_feed
         self._held = held
+        self._acknowledge_start = acknowledge_start
         self._complete_execution = complete_execution
         self._replace_execution = replace_execution
         self._stop_execution = stop_execution
@@ -117,11 +120,7 @@ class RunExecution:
             self._output_feed.close(execution.id)
 
     def _acknowledge(self, job: Job, execution_id: ExecutionId) -> None:
-        is_held = self._retrying(
-            lambda: self._unit_of_work.run(
-                lambda transaction: transaction.executions.acknowledge(execution_id, self._worker)
-            )
-        )
+        is_held = self._retrying(lambda: self._acknowledge_start(execution_id, job.id))
         if not is_held:  # cancelled, or rescued, between the claim and the start
             self._engine.let_go(execution_id, job.id)
 

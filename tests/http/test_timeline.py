@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event, Semaphore
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult, LimitHit
 from domain.job_lifecycle import JobStatus, Reason
-from tests.http.support import UNKNOWN_ID, Service, assert_problem
+from entrypoints.http.live import job_signals
+from tests.http.support import UNKNOWN_ID, Service, assert_problem, serving
 
 RAN = ["submitted", "queued", "claimed", "started", "ended"]
 
@@ -184,6 +186,23 @@ def test_what_happens_is_told_while_it_happens(service: Service):
     assert [event["event"] for event in after] == ["state", "end"]
     assert after[0]["data"]["step"] == "ended"
     assert after[1]["data"]["status"] == "SUCCESS"
+
+
+def test_a_start_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    # Given a service that does not look for changes by itself
+    monkeypatch.setattr(job_signals, "_RECHECK_S", 3_600)
+    with serving(tmp_path) as service:
+        program = Stoppable(ExecutionResult(status=JobStatus.SUCCESS, exit_code=0))
+        service.engine.program = program
+        job_id = service.upload()["job_id"]
+
+        with events(service, job_id) as told:
+            seen = [next(told)["data"]["step"]]
+            service.http.post(f"/api/execute/{job_id}")
+            seen += [next(told)["data"]["step"] for _ in range(3)]
+        program.may_end.set()
+
+    assert seen == RAN[:4]
 
 
 def test_a_stream_goes_on_after_the_last_event_that_was_seen(service: Service):

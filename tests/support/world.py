@@ -17,6 +17,7 @@ from application.held_executions import HeldExecutions
 from application.log_archive import LogArchive
 from application.outgoing import Outgoing
 from application.retrying import Retrying
+from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
 from application.use_cases.complete_execution import CompleteExecution
@@ -104,7 +105,9 @@ class World:
             announce_after_s=2.0,
             renew_every_s=RENEW_EVERY_S,
         )
-        self.relay_outbox = RelayOutbox(self.unit_of_work, self.publisher, left_behind_after_s=5.0)
+        self.relay_outbox = RelayOutbox(
+            self.unit_of_work, self.publisher, left_behind_after_s=5.0, forget_every=1
+        )
 
     def worker(self, name: str) -> RunExecution:
         """Build what a worker of that name does."""
@@ -114,6 +117,7 @@ class World:
             LogArchive(self.log_store, Retrying([1.0, 2.0], self.slept.append)),
             self.output_feed,
             self.held,
+            AcknowledgeStart(self.unit_of_work, self.outgoing, self.relay, self.clock, name),
             self.complete_execution,
             ReplaceExecution(self.unit_of_work, self.outgoing, self.clock, self.ids),
             self.stop_execution,
