@@ -47,6 +47,7 @@ from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.create_project import CreateProject
 from application.use_cases.describe_engine import DescribeEngine
 from application.use_cases.execute_job import ExecuteJob
+from application.use_cases.forget_receipts import ForgetReceipts
 from application.use_cases.get_job import GetJob
 from application.use_cases.get_job_status import GetJobStatus
 from application.use_cases.get_project import GetProject
@@ -81,8 +82,6 @@ if TYPE_CHECKING:
 _STORE_AGAIN_S = (0.2, 1.0, 3.0)
 # A result is worth waiting for the database: five minutes, for a failover or a restart.
 _COMPLETE_AGAIN_S = (0.2, 0.5, 1.0, *[2.0] * 149)
-# One transaction for so many published messages, rather than one for each.
-_FORGET_EVERY = 100
 # Without these nothing can be uploaded; without the others work is taken, and waits or fails with a reason.
 _REQUIRED_PARTS = ("database", "code store")
 _HEALTH_TIMEOUT_S = 2.0
@@ -336,12 +335,11 @@ class Container(containers.DeclarativeContainer):
         settings.provided.announce_after_s,
         settings.provided.renew_every_s,
     )
+    forget_receipts = providers.ThreadSafeSingleton(
+        ForgetReceipts, unit_of_work, clock, settings.provided.receipts_kept_days
+    )
     relay_outbox = providers.ThreadSafeSingleton(
-        RelayOutbox,
-        unit_of_work,
-        publisher,
-        settings.provided.relay_left_behind_after_s,
-        forget_every=_FORGET_EVERY,
+        RelayOutbox, unit_of_work, publisher, settings.provided.relay_left_behind_after_s
     )
     # Given the handlers of messages when it is called.
     queue_worker = providers.Factory(QueueWorker, broker, threads=settings.provided.worker_threads)

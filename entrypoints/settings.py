@@ -150,6 +150,7 @@ class Settings(BaseSettings):
     relay_sweep_every_s: float = Field(2, gt=0)
     relay_left_behind_after_s: float = Field(5, gt=0)
     drain_s: float = Field(20, ge=0)
+    receipts_kept_days: float = Field(7, ge=1)
 
     # Engine
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()

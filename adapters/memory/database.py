@@ -31,10 +31,16 @@ class QueuedExecution:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message, and when it came into the outbox."""
+    """A message, when it came into the outbox, and when a sweep took it last."""
 
     message: Message
     added_at: datetime
+    taken_at: datetime | None = None
+
+    @property
+    def in_hand_since(self) -> datetime:
+        """Since when somebody has been about to publish it."""
+        return self.taken_at or self.added_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ class Tables:
     jobs: dict[JobId, Job] = field(default_factory=dict)
     executions: dict[ExecutionId, QueuedExecution] = field(default_factory=dict)
     outbox: dict[MessageId, StoredMessage] = field(default_factory=dict)
-    inbox: set[tuple[str, str]] = field(default_factory=set)
+    inbox: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Return tables to be changed apart from these."""

@@ -10,9 +10,16 @@ class MemoryInbox(Inbox):
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def add(self, source: str, message_id: str, now: datetime) -> bool:  # noqa: ARG002 (nobody reads it here)
+    def add(self, source: str, message_id: str, now: datetime) -> bool:
         """Record a message; return False if it was recorded before."""
         key = (source, message_id)
         is_new = key not in self._tables.inbox
-        self._tables.inbox.add(key)
+        self._tables.inbox.setdefault(key, now)
         return is_new
+
+    def forget(self, before: datetime, limit: int) -> int:
+        """Remove the records of messages that came before a time; return how many that were."""
+        old = [key for key, received_at in self._tables.inbox.items() if received_at < before][:limit]
+        for key in old:
+            del self._tables.inbox[key]
+        return len(old)

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from adapters.memory.database import StoredMessage, Tables
@@ -25,11 +26,14 @@ class MemoryOutbox(Outbox):
             self._tables.outbox[message.id] = StoredMessage(message, self._now())
         self.added.extend(messages)
 
-    def left_behind(self, longer_than_s: float, limit: int) -> Sequence[Message]:
-        """Return messages that have been here longer than that, the oldest first."""
-        latest = self._now() - timedelta(seconds=longer_than_s)
-        found = [stored for stored in self._tables.outbox.values() if stored.added_at <= latest]
+    def take_left_behind(self, longer_than_s: float, limit: int) -> Sequence[Message]:
+        """Take messages that nobody has had in hand for longer than that, the oldest first."""
+        now = self._now()
+        latest = now - timedelta(seconds=longer_than_s)
+        found = [stored for stored in self._tables.outbox.values() if stored.in_hand_since <= latest]
         found.sort(key=lambda stored: (stored.added_at, stored.message.id))
+        for stored in found[:limit]:
+            self._tables.outbox[stored.message.id] = replace(stored, taken_at=now)
         return [stored.message for stored in found[:limit]]
 
     def remove(self, message_ids: Collection[MessageId]) -> None:

@@ -8,6 +8,13 @@ from adapters.sql.tables import inbox
 from application.ports.inbox import Inbox
 
 _ADD = sa.insert(inbox)
+_OLD = (
+    sa.select(inbox.c.digest)
+    .where(inbox.c.received_at < sa.bindparam("before"))
+    .limit(sa.bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_FORGET = sa.delete(inbox).where(inbox.c.digest.in_(sa.bindparam("digests", expanding=True)))
 
 
 class SqlInbox(Inbox):
@@ -33,3 +40,10 @@ class SqlInbox(Inbox):
                 raise
             return False
         return True
+
+    def forget(self, before: datetime, limit: int) -> int:
+        """Remove the records of messages that came before a time; return how many that were."""
+        old = self._connection.execute(_OLD, {"before": before, "limit": limit}).scalars().all()
+        if old:
+            self._connection.execute(_FORGET, {"digests": sorted(old)})
+        return len(old)

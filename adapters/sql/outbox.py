@@ -10,13 +10,18 @@ from application.ports.outbox import Outbox
 from domain.values import MessageId
 
 _ADD = sa.insert(outbox)
+_latest = database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
+# Rows that others are about to take are stepped over, not waited for. SQLite has one writer at a time.
 _LEFT_BEHIND = (
     sa.select(*MESSAGE_COLUMNS)
-    .where(outbox.c.added_at <= database_time(sa.bindparam("offset_us", type_=sa.BigInteger)))
+    .where(outbox.c.added_at <= _latest, sa.or_(outbox.c.taken_at.is_(None), outbox.c.taken_at <= _latest))
     .order_by(outbox.c.added_at, outbox.c.message_id)
     .limit(sa.bindparam("limit"))
+    .with_for_update(skip_locked=True)
 )
-_REMOVE = sa.delete(outbox).where(outbox.c.message_id.in_(sa.bindparam("ids", expanding=True)))
+_are_these = outbox.c.message_id.in_(sa.bindparam("ids", expanding=True))
+_TAKE = sa.update(outbox).where(_are_these).values(taken_at=database_time())
+_REMOVE = sa.delete(outbox).where(_are_these)
 
 
 class SqlOutbox(Outbox):
@@ -36,12 +41,13 @@ class SqlOutbox(Outbox):
             self._connection.execute(_ADD, [message_values(message) for message in messages])
             self.added.extend(messages)
 
-    def left_behind(self, longer_than_s: float, limit: int) -> Sequence[Message]:
-        """Return messages that have been here longer than that, the oldest first."""
-        found = self._connection.execute(
-            _LEFT_BEHIND, {"offset_us": -microseconds(longer_than_s), "limit": limit}
-        )
-        return [to_message(row) for row in found]
+    def take_left_behind(self, longer_than_s: float, limit: int) -> Sequence[Message]:
+        """Take messages that nobody has had in hand for longer than that, the oldest first."""
+        wanted = {"offset_us": -microseconds(longer_than_s), "limit": limit}
+        found = [to_message(row) for row in self._connection.execute(_LEFT_BEHIND, wanted)]
+        if found:
+            self._connection.execute(_TAKE, {"ids": sorted(message.id for message in found)})
+        return found
 
     def remove(self, message_ids: Collection[MessageId]) -> None:
         """Forget messages that were published."""

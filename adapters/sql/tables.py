@@ -136,6 +136,8 @@ outbox = sa.Table(
     sa.Column("name", symbol(64), nullable=False),
     sa.Column("body", Json, nullable=False),
     sa.Column("added_at", UtcDateTime, server_default=database_time(), nullable=False),
+    # When a sweep took it to publish it; the other sweeps leave it alone for a while then.
+    sa.Column("taken_at", UtcDateTime),
     sa.Index("ix_outbox_added", "added_at", "message_id"),
     **_OPTIONS,
 )
@@ -148,5 +150,6 @@ inbox = sa.Table(
     sa.Column("source", LongText, nullable=False),
     sa.Column("message_id", LongText, nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Index("ix_inbox_received", "received_at"),
     **_OPTIONS,
 )

@@ -8,3 +8,7 @@ class Inbox(ABC):
     @abstractmethod
     def add(self, source: str, message_id: str, now: datetime) -> bool:
         """Record a message; return False if it was recorded before."""
+
+    @abstractmethod
+    def forget(self, before: datetime, limit: int) -> int:
+        """Remove the records of messages that came before a time, so many at most; return how many."""

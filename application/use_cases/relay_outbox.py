@@ -11,10 +11,12 @@ class RelayOutbox:
     """Publish what commits left in the outbox, and forget it once it is published.
 
     The messages of this process's own commits come by hand; a sweep finds those that a crash, or a queue
-    that was out of reach, left behind. A message may be published twice, and never not at all.
+    that was out of reach, left behind. Any number of processes may sweep at once: each takes messages for
+    itself, and whoever does not live to publish what it took leaves it to the next one. A message may be
+    published twice, and never not at all.
 
     Args:
-        left_behind_after_s: How old a message is that nobody else will publish.
+        left_behind_after_s: How long ago a message was added, or taken by a sweep, that nobody will publish.
         batch: How many are swept at a time.
         forget_every: After how many published messages they are forgotten, in one transaction; until the
             next sweep at the latest. What a crash keeps from being forgotten is published once more.
@@ -26,7 +28,7 @@ class RelayOutbox:
         publisher: MessagePublisher,
         left_behind_after_s: float,
         batch: int = 200,
-        forget_every: int = 1,
+        forget_every: int = 100,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._publisher = publisher
@@ -68,8 +70,8 @@ class RelayOutbox:
         """
         self.forget()
         total = 0
-        while messages := self._unit_of_work.read(
-            lambda transaction: transaction.outbox.left_behind(self._left_behind_after_s, self._batch)
+        while messages := self._unit_of_work.run(
+            lambda transaction: transaction.outbox.take_left_behind(self._left_behind_after_s, self._batch)
         ):
             self(messages)
             self.forget()

@@ -20,6 +20,10 @@ _RELEASE_S = 3.0
 _STOPPING_THREADS = 16
 
 
+# A day's receipts are forgotten in small portions.
+_FORGET_RECEIPTS_EVERY_S = 3_600.0
+
+
 class QueueWorker(Protocol):
     """Takes messages from a queue and gives them to their handlers."""
 
@@ -127,6 +131,7 @@ class Runtime:
             yield "lease-renewal", self._renew_leases, settings.renew_every_s
         if self._work is Work.ALL:
             yield "rescue", container.rescue_executions(), settings.rescue_every_s
+            yield "retention", container.forget_receipts(), _FORGET_RECEIPTS_EVERY_S
 
     def _drain(self, queue_worker: QueueWorker) -> None:
         held = self._container.held()

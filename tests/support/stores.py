@@ -20,6 +20,15 @@ from application.ports.unit_of_work import UnitOfWork
 from tests.support.recording_relay import RecordingRelay
 
 
+# All that the database's time is written to.
+_TIMES = (
+    executions.c.waiting_since,
+    executions.c.lease_expires_at,
+    outbox.c.added_at,
+    outbox.c.taken_at,
+)
+
+
 class Store(ABC):
     """A unit of work and queries on the same data.
 
@@ -100,7 +109,7 @@ class SqlStore(Store):
     def pass_time(self, seconds: float) -> None:
         """Move back all that the database's time was written to."""
         with self.engine.begin() as connection:
-            for column in (executions.c.waiting_since, executions.c.lease_expires_at, outbox.c.added_at):
+            for column in _TIMES:
                 key = next(iter(column.table.primary_key))
                 for row_id, time in connection.execute(sa.select(key, column)).all():
                     if time is not None:

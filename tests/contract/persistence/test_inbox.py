@@ -1,9 +1,10 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
-from tests.support.samples import NOW
+from tests.support.samples import LATER, NOW
 
 
 def add(unit_of_work, source, message_id):
@@ -52,3 +53,43 @@ def test_of_many_deliveries_at_once_one_is_new(store):
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(deliver, range(8))) == 1
+
+
+def forget(store, before, limit=100):
+    return store.run(lambda transaction: transaction.inbox.forget(before, limit))
+
+
+def test_what_came_before_a_time_is_forgotten_and_the_rest_is_not(store):
+    # Given messages of three times
+    for age in range(3):
+        at = NOW - timedelta(days=age)
+        store.run(lambda transaction, at=at, age=age: transaction.inbox.add("engine", str(age), at))
+    # When those from before the second are forgotten
+    assert forget(store, NOW - timedelta(days=1)) == 1
+    assert forget(store, NOW - timedelta(days=1)) == 0
+    # Then only the third is new
+    assert [add(store.unit_of_work, "engine", str(age)) for age in range(3)] == [False, False, True]
+
+
+def test_no_more_than_asked_for_are_forgotten_at_once(store):
+    for number in range(5):
+        add(store.unit_of_work, "engine", str(number))
+
+    assert [forget(store, LATER, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_several_may_forget_at_once(store):
+    for number in range(20):
+        add(store.unit_of_work, "engine", str(number))
+    units_of_work = [store.unit_of_work, store.another()]
+
+    def forget_all(unit_of_work):
+        total = 0
+        while some := unit_of_work.run(lambda transaction: transaction.inbox.forget(LATER, 3)):
+            total += some
+        return total
+
+    with ThreadPoolExecutor(2) as pool:
+        total = sum(pool.map(forget_all, units_of_work))
+
+    assert total + forget(store, LATER) == 20

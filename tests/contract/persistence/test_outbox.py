@@ -1,3 +1,6 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from uuid import uuid4
 
 from application.messages import Message
@@ -15,7 +18,7 @@ def add(store, added):
 
 
 def left_behind(store, longer_than_s=0.0, limit=100):
-    return store.run(lambda transaction: transaction.outbox.left_behind(longer_than_s, limit))
+    return store.run(lambda transaction: transaction.outbox.take_left_behind(longer_than_s, limit))
 
 
 def test_messages_come_back_as_they_were(store):
@@ -57,6 +60,43 @@ def test_the_oldest_come_first_and_no_more_than_the_limit(store):
         store.pass_time(1)
 
     assert left_behind(store, limit=3) == [batch[0] for batch in batches[:3]]
+
+
+def test_what_somebody_has_taken_is_left_to_him_for_as_long_as_it_was_to_who_added_it(store):
+    # Given a message that was left behind, and is taken
+    add(store, added := messages(1))
+    store.pass_time(60)
+    assert left_behind(store, longer_than_s=30) == added
+    # When others look for it, then it is not there for a while
+    assert left_behind(store, longer_than_s=30) == []
+    store.pass_time(29)
+    assert left_behind(store, longer_than_s=30) == []
+    # And then it is, for whoever took it has not published it
+    store.pass_time(2)
+    assert left_behind(store, longer_than_s=30) == added
+
+
+def test_of_many_who_take_at_once_each_message_falls_to_one(store):
+    # Given messages that were left behind, and several processes
+    added = messages(60)
+    add(store, added)
+    store.pass_time(60)
+    units_of_work = [store.unit_of_work, store.another(), store.another(), store.another()]
+    together = threading.Barrier(4)
+
+    def take_all(unit_of_work):
+        together.wait()
+        taken = []
+        while some := unit_of_work.run(lambda transaction: transaction.outbox.take_left_behind(30, 7)):
+            taken += some
+        return taken
+
+    # When all of them take what there is
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(chain.from_iterable(pool.map(take_all, units_of_work)))
+    # Then none is taken twice, and none is left
+    taken += left_behind(store, longer_than_s=30)
+    assert sorted(message.id for message in taken) == sorted(message.id for message in added)
 
 
 def test_removed_messages_are_gone_and_removing_them_again_is_no_error(store):

@@ -40,7 +40,7 @@ def test_an_error_leaves_nothing_behind(store):
 
     assert store.run(lambda transaction: transaction.jobs.get(other.id)) is None
     assert [project.name.value for project in store.run(lambda t: t.projects.all())] == ["demo"]
-    assert store.run(lambda transaction: transaction.outbox.left_behind(0, 10)) == []
+    assert store.run(lambda transaction: transaction.outbox.take_left_behind(0, 10)) == []
     assert store.run(lambda transaction: transaction.inbox.add("engine", "1", NOW))
     assert store.relay.offered == []
 
@@ -104,7 +104,7 @@ def test_work_that_was_made_void_runs_again_from_its_start(store):
 
     assert store.run(work) == 3
     assert len(store.relay.offered) == 1
-    assert len(store.run(lambda transaction: transaction.outbox.left_behind(0, 10))) == 1
+    assert len(store.run(lambda transaction: transaction.outbox.take_left_behind(0, 10))) == 1
 
 
 def test_a_conflict_that_does_not_end_is_unavailability(store):

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from adapters.sql.engine import create_engine
 from adapters.sql.migrate import check, current, downgrade, upgrade
 from application.errors import DependencyUnavailable
-from tests.support.samples import a_job
+from tests.support.samples import LATER, a_job
 
 UPGRADE = (
     "import sys; from adapters.sql.engine import create_engine; from adapters.sql.migrate import upgrade;"
@@ -61,6 +61,28 @@ def test_the_steps_can_be_taken_back(engine):
 
     assert current(engine) is None
     assert tables(engine) <= {"service_server_version"}
+    upgrade(engine)
+    assert check(engine) == []
+
+
+def test_each_step_keeps_what_the_one_before_kept(engine, empty_url, open_store):
+    # Given tables as the first version made them, with a message in each box
+    upgrade(engine, "0001")
+    execute(
+        engine,
+        "INSERT INTO outbox (message_id, name, body) VALUES "
+        "('01890a5d-ac96-774b-bcce-b302099a8057', 'A', '{}')",
+        "INSERT INTO inbox VALUES ('d', 'engine', '1', '2026-01-01 00:00:00')",
+    )
+    # When they are brought up to date
+    upgrade(engine)
+    # Then both are there, and can be swept
+    store = open_store(empty_url)
+    (message,) = store.run(lambda transaction: transaction.outbox.take_left_behind(0, 10))
+    assert message.name == "A"
+    assert store.run(lambda transaction: transaction.inbox.forget(LATER, 10)) == 1
+    # And the version before can be gone back to
+    downgrade(engine, "0001")
     upgrade(engine)
     assert check(engine) == []
 

@@ -118,7 +118,10 @@ def test_a_value_out_of_range_is_refused(monkeypatch, variable, value):
 
 @pytest.mark.parametrize(
     ("variable", "field", "standard"),
-    [("SERVICE_SERVER_STORAGE_THREADS", "storage_threads", 16)],
+    [
+        ("SERVICE_SERVER_STORAGE_THREADS", "storage_threads", 16),
+        ("SERVICE_SERVER_RECEIPTS_KEPT_DAYS", "receipts_kept_days", 7),
+    ],
 )
 def test_what_an_operator_may_change_has_a_default(monkeypatch, variable, field, standard):
     assert getattr(Settings(), field) == standard

@@ -1,0 +1,53 @@
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Lock
+from uuid import uuid4
+
+from application.messages import Message
+from application.ports.message_publisher import MessagePublisher
+from application.use_cases.relay_outbox import RelayOutbox
+from domain.values import MessageId
+
+MESSAGES = 300
+SWEEPERS = 4
+
+
+class CountingPublisher(MessagePublisher):
+    """Counts how often each message was published."""
+
+    def __init__(self):
+        self.times = Counter()
+        self._lock = Lock()
+
+    def publish(self, messages):
+        with self._lock:
+            self.times.update(message.id for message in messages)
+
+    def backlog(self, _name):
+        return 0
+
+    def check(self):
+        pass
+
+
+def test_processes_that_sweep_at_once_publish_each_message_once(server_url, open_store):
+    # Given messages that were left behind, and several processes that find the queue usable again
+    store = open_store(server_url)
+    left = [Message(id=MessageId(uuid4()), name="JobStarted", body={}) for _ in range(MESSAGES)]
+    store.run(lambda transaction: transaction.outbox.add(left))
+    store.pass_time(60)
+    publisher, together = CountingPublisher(), Barrier(SWEEPERS)
+    sweepers = [RelayOutbox(store.another(), publisher, 5.0, batch=10) for _ in range(SWEEPERS)]
+
+    def sweep(sweeper):
+        together.wait()
+        return sweeper.sweep()
+
+    # When they sweep at once
+    with ThreadPoolExecutor(SWEEPERS) as pool:
+        swept = sum(pool.map(sweep, sweepers))
+    swept += sweepers[0].sweep()  # what the others held locked while the last one looked
+    # Then each message was published once, and none is left
+    assert swept == MESSAGES
+    assert publisher.times == Counter(message.id for message in left)
+    assert store.run(lambda transaction: transaction.outbox.take_left_behind(0, 10)) == []
