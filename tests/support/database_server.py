@@ -31,9 +31,10 @@ class DatabaseServer:
     Args:
         command: The server's program and what only it understands.
         directory: Holds `data`, and whatever else the server leaves.
+        options: What it is told beside the usual, and in place of it.
     """
 
-    def __init__(self, command: Sequence[str], directory: Path) -> None:
+    def __init__(self, command: Sequence[str], directory: Path, options: Sequence[str] = ()) -> None:
         self.port = _free_port()
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,6 +46,7 @@ class DatabaseServer:
             f"--init-file={self._write_users()}",
             f"--port={self.port}",
             *_OPTIONS,
+            *options,
             *run_as(),
         ]
 

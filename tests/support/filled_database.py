@@ -6,6 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from adapters.sql.engine import patient
 from adapters.sql.mapping import ExecutionState, execution_values, job_values, result_values, tag_values
 from adapters.sql.migrate import upgrade
 from adapters.sql.tables import executions, job_tags, jobs, projects
@@ -28,6 +29,12 @@ _REASONS = {JobStatus.FAILED: Reason.NONZERO_EXIT, JobStatus.CANCELLED: Reason.C
 def fill(engine: sa.Engine, size: int) -> None:
     """Store jobs that have ended, one a second."""
     upgrade(engine)
+    filling = patient(engine)
+    _fill(filling, size)
+    filling.dispose()
+
+
+def _fill(engine: sa.Engine, size: int) -> None:
     with engine.begin() as connection:
         rows = [
             {"name": f"p-{n}", "live_name": f"p-{n}", "status": "ACTIVE", "created_at": BEGIN}

@@ -26,7 +26,7 @@ def start_server(program: str, directory: Path, *options: str) -> DatabaseServer
         check=True,
         capture_output=True,
     )
-    server = DatabaseServer([program, "--no-defaults", *options], directory)
+    server = DatabaseServer([program, "--no-defaults"], directory, options)
     server.start()
     return server
 
