@@ -1,6 +1,7 @@
 """Interpreters of one language that are ready before their jobs are."""
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from threading import Condition, Thread
@@ -9,6 +10,8 @@ from adapters.local_engine.parked_box import ParkedBox
 from adapters.local_engine.program import Program
 
 _AGAIN_AFTER_S = 5
+# Jobs that follow each other more closely leave no processor to spare.
+_LULL_S = 0.02
 
 _log = logging.getLogger("service_server.local_engine")
 
@@ -30,6 +33,7 @@ class Shelf:
         self._number = number
         self._changed = Condition()
         self._boxes: deque[ParkedBox] = deque()
+        self._last_job = 0.0
         self._trouble: str | None = None
         self._is_open = True
         self._keeper = Thread(target=self._keep, name="warm-starts", daemon=True)
@@ -45,6 +49,7 @@ class Shelf:
 
         An interpreter reads its environment when it starts, and a file system keeps its size.
         """
+        self._last_job = time.monotonic()
         if _fixed_at_start(program) != _fixed_at_start(self._usual):
             return None
         while (box := self._next()) is not None:
@@ -88,10 +93,17 @@ class Shelf:
                 self._changed.notify_all()
 
     def _wait_for_room(self) -> bool:
-        """Wait until one is missing; return False if none is wanted any more."""
+        """Wait until one is missing, and for a lull; return False if none is wanted any more."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_open or len(self._boxes) < self._number)
+            while self._is_open and (pause_s := self._pause_s()) != 0:
+                self._changed.wait(pause_s)
             return self._is_open
+
+    def _pause_s(self) -> float | None:
+        """Return when to start one; None if there is no room. It would delay a job that has just begun."""
+        if len(self._boxes) >= self._number:
+            return None
+        return max(0.0, self._last_job + _LULL_S - time.monotonic())
 
     def _report(self, trouble: str | None) -> None:
         if trouble != self._trouble:

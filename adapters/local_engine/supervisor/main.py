@@ -3,6 +3,7 @@
 import array
 import contextlib
 import errno
+import gc
 import os
 import socket
 import sys
@@ -122,4 +123,5 @@ def main() -> None:
     """Serve the socket whose descriptor is the last argument."""
     control = socket.socket(fileno=int(sys.argv[-1]))
     control.set_inheritable(False)  # a program that held it could give orders
+    gc.freeze()  # what is here for good is shared with every new process, until it is looked at
     Supervisor(control).serve()

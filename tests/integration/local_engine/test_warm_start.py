@@ -206,6 +206,7 @@ def test_what_waits_has_nothing_of_the_host_and_uses_no_processor(warm):
         assert sorted(filter(None, names)) == ["HOME", "LANG", "PATH", "PWD", "PYTHONPATH", "TMPDIR"]
         assert [link.split(" ")[0] for link in links] == ["/memfd:job", "/memfd:stdin", *["pipe"] * 4]
         assert all(namespaces)
+        assert eventually(lambda process=process: "(sleeping)" in (process / "status").read_text())
         used = live_cpu_s(pid)
         time.sleep(0.3)
         assert live_cpu_s(pid) == used
