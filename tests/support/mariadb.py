@@ -19,13 +19,15 @@ def start_server(program: str, directory: Path, *options: str) -> DatabaseServer
     """Make a data directory and start a server on it, with options beside the usual ones."""
     (directory / "data" / "mysql").mkdir(parents=True)
     # What mariadb-install-db does, less the help texts and without the client's package, which it needs.
-    subprocess.run(
+    made = subprocess.run(
         [program, "--no-defaults", "--bootstrap", *directories(directory), *run_as()],
         input="USE mysql;\n" + _system_tables(),
         text=True,
-        check=True,
+        check=False,
         capture_output=True,
     )
+    if made.returncode:
+        raise RuntimeError(made.stderr[-2_000:])
     server = DatabaseServer([program, "--no-defaults"], directory, options)
     server.start()
     return server
