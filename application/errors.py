@@ -7,6 +7,7 @@ ApplicationError
 └── DependencyUnavailable     a part of the service is out of reach for now
     ├── StorageUnavailable    ... the object store
     └── OutcomeUnknown        ... the database, and a commit's answer was lost with it
+Unreadable                    not for callers: a job is to be ended without being read
 Aborted                       not for callers: a transaction is to be run again
 """
 
@@ -66,6 +67,13 @@ class StorageUnavailable(DependencyUnavailable):
 
 class OutcomeUnknown(DependencyUnavailable):
     """The database went away while it committed: what was asked for may be done, and may be not."""
+
+
+class Unreadable(Exception):
+    """What is stored of a job cannot be read by this version of the service."""
+
+    def __init__(self, job_id: object, cause: Exception) -> None:
+        super().__init__(f"what is stored of job {job_id} cannot be read: {cause!r}")
 
 
 class Aborted(Exception):

@@ -2,11 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from dependency_injector import containers, providers
-from pydantic import SecretStr
 
 from adapters.dramatiq_queue.broker import QueueBroker
 from adapters.dramatiq_queue.dead_letters import DramatiqDeadLetters
@@ -39,6 +38,7 @@ from application.ports.execution_engine import ExecutionEngine
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
 from application.retrying import Retrying
+from application.unreadable_jobs import UnreadableJobs
 from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
@@ -115,26 +115,8 @@ def _database(settings: Settings) -> sa.Engine:
     return create_engine(url, DatabaseOptions(pool_size=threads, tls_ca=ca_file))
 
 
-class _Credentials(TypedDict):
-    access_key_id: str | None
-    secret_access_key: str | None
-    session_token: str | None
-
-
-def _credentials(settings: Settings) -> _Credentials:
-    return {
-        "access_key_id": settings.aws_access_key_id,
-        "secret_access_key": _revealed(settings.aws_secret_access_key),
-        "session_token": _revealed(settings.aws_session_token),
-    }
-
-
 def _s3_access(settings: Settings) -> "Access":
-    return {"endpoint_url": settings.aws_endpoint_url, **_credentials(settings)}
-
-
-def _revealed(secret: SecretStr | None) -> str | None:
-    return None if secret is None else secret.get_secret_value()
+    return {"endpoint_url": settings.aws_endpoint_url, **settings.aws_credentials}
 
 
 def _code_store(settings: Settings) -> ObjectStore:
@@ -164,7 +146,7 @@ def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
     client = build_client(
         settings.ecs_region or settings.code_region,
         endpoint_url=settings.cloudwatch_endpoint_url,
-        **_credentials(settings),
+        **settings.aws_credentials,
     )
     return CloudWatchClusterMetrics(client, clock)
 
@@ -244,6 +226,7 @@ class Container(containers.DeclarativeContainer):
 
     held = providers.ThreadSafeSingleton(HeldExecutions)
     outgoing = providers.ThreadSafeSingleton(Outgoing, ids)
+    unreadable_jobs = providers.ThreadSafeSingleton(UnreadableJobs, outgoing)
     log_archive = providers.ThreadSafeSingleton(
         LogArchive,
         log_store,
@@ -317,6 +300,7 @@ class Container(containers.DeclarativeContainer):
         complete_execution,
         providers.ThreadSafeSingleton(ReplaceExecution, unit_of_work, outgoing, clock, ids),
         stop_execution,
+        unreadable_jobs,
         providers.ThreadSafeSingleton(Retrying, _COMPLETE_AGAIN_S),
         worker_name,
         settings.provided.lease_s,
@@ -332,6 +316,7 @@ class Container(containers.DeclarativeContainer):
         outgoing,
         clock,
         ids,
+        unreadable_jobs,
         settings.provided.announce_after_s,
         settings.provided.renew_every_s,
     )

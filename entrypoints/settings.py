@@ -8,7 +8,7 @@ moves the database to MySQL, `AWS_CODE_BUCKET` the code and `AWS_LOG_BUCKET` the
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypedDict
 
 from pydantic import Field, HttpUrl, SecretStr, create_model, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -37,6 +37,14 @@ _DEVELOPMENT_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 def _data_home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "service-server"
+
+
+class AwsCredentials(TypedDict):
+    """What boto3 signs requests with."""
+
+    access_key_id: str | None
+    secret_access_key: str | None
+    session_token: str | None
 
 
 class _Limits(BaseSettings):
@@ -203,6 +211,15 @@ class Settings(BaseSettings):
         return _OWN_NAMES | {host.lower() for host in (*own, *self.allowed_hosts)}
 
     @property
+    def aws_credentials(self) -> AwsCredentials:
+        """The credentials for S3 and CloudWatch; all None for those that boto3 finds."""
+        return {
+            "access_key_id": self.aws_access_key_id,
+            "secret_access_key": _revealed(self.aws_secret_access_key),
+            "session_token": _revealed(self.aws_session_token),
+        }
+
+    @property
     def submission_limits(self) -> SubmissionLimits:
         """How much a caller may submit."""
         return SubmissionLimits(
@@ -218,3 +235,7 @@ class Settings(BaseSettings):
     def cors_origin_pattern(self) -> str | None:
         """The origins that development allows beside the configured ones: any on this machine."""
         return _DEVELOPMENT_ORIGINS if self.environment == "development" and not self.cors_origins else None
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()

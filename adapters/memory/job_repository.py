@@ -1,8 +1,12 @@
+from dataclasses import replace
+from datetime import datetime
+
 from adapters.memory.database import Tables
 from application.errors import Aborted
 from application.ports.job_repository import JobRepository
 from domain.job import Job
-from domain.values import JobId
+from domain.job_lifecycle import JobStatus, Reason
+from domain.values import ExecutionId, JobId
 
 
 class MemoryJobRepository(JobRepository):
@@ -20,6 +24,15 @@ class MemoryJobRepository(JobRepository):
     def get(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id."""
         return self._tables.jobs.get(job_id)
+
+    def fail(self, job_id: JobId, execution_id: ExecutionId, reason: Reason, now: datetime) -> bool:
+        """End a job as FAILED; return whether this was its running execution."""
+        stored = self._tables.jobs.get(job_id)
+        if stored is None or _fence(stored) != (JobStatus.RUNNING, execution_id):
+            return False
+        ended = replace(stored, status=JobStatus.FAILED, reason=reason, completed_at=now, updated_at=now)
+        self._tables.jobs[job_id] = ended
+        return True
 
     def replace(self, before: Job, after: Job) -> None:
         """Store what became of a job, if its status and its current execution still are as before."""

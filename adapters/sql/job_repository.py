@@ -1,12 +1,22 @@
+from datetime import datetime
+
 import sqlalchemy as sa
 
 from adapters.sql.errors import is_duplicate
-from adapters.sql.mapping import JOB_COLUMNS, job_state_values, job_values, tag_values, to_job
+from adapters.sql.mapping import (
+    JOB_COLUMNS,
+    UNREADABLE,
+    job_state_values,
+    job_values,
+    tag_values,
+    to_job,
+)
 from adapters.sql.tables import job_tags, jobs
-from application.errors import Aborted
+from application.errors import Aborted, Unreadable
 from application.ports.job_repository import JobRepository
 from domain.job import Job
-from domain.values import JobId
+from domain.job_lifecycle import JobStatus, Reason
+from domain.values import ExecutionId, JobId
 
 _GET = sa.select(*JOB_COLUMNS).where(jobs.c.job_id == sa.bindparam("id"))
 _ADD = sa.insert(jobs)
@@ -22,6 +32,20 @@ _REPLACE = (
         == sa.bindparam("expected_execution", type_=sa.String),
     )
     .values({name: sa.bindparam(f"new_{name}") for name in _CHANGED})
+)
+_FAIL = (
+    sa.update(jobs)
+    .where(
+        jobs.c.job_id == sa.bindparam("id"),
+        jobs.c.status == JobStatus.RUNNING.value,
+        jobs.c.current_execution_id == sa.bindparam("execution"),
+    )
+    .values(
+        status=JobStatus.FAILED.value,
+        reason=sa.bindparam("reason"),
+        completed_at=sa.bindparam("now"),
+        updated_at=sa.bindparam("now"),
+    )
 )
 
 
@@ -44,8 +68,16 @@ class SqlJobRepository(JobRepository):
 
     def get(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id."""
-        row = self._connection.execute(_GET, {"id": job_id}).first()
-        return None if row is None else to_job(row)
+        try:
+            row = self._connection.execute(_GET, {"id": job_id}).first()
+            return None if row is None else to_job(row)
+        except UNREADABLE as error:
+            raise Unreadable(job_id, error) from error
+
+    def fail(self, job_id: JobId, execution_id: ExecutionId, reason: Reason, now: datetime) -> bool:
+        """End a job as FAILED; return whether this was its running execution."""
+        ended = {"id": job_id, "execution": execution_id, "reason": reason.value, "now": now}
+        return self._connection.execute(_FAIL, ended).rowcount == 1
 
     def replace(self, before: Job, after: Job) -> None:
         """Store what became of a job, if its status and its current execution still are as before."""

@@ -3,7 +3,7 @@
 Rows are read by position, in the order of the columns that stand beside each function.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
@@ -11,17 +11,20 @@ from typing import Any
 
 from adapters.sql.tables import executions, jobs, outbox, projects
 from application.messages import Message
+from domain.errors import DomainError
 from domain.execution import Execution, ExecutionResult, LimitHit, Output, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
-from domain.language import LANGUAGES
-from domain.limits import Limits
+from domain.language import LANGUAGES, Language
+from domain.limits import STANDARD_BOUNDS, Limits
 from domain.project import Project, ProjectStatus
 from domain.submission import MAX_PRIORITY, JobSpec
 from domain.values import ObjectKey, ProjectName
 
 Values = dict[str, Any]
 
+# What reading a row raises whose content is not what this version of the service writes.
+UNREADABLE = (DomainError, LookupError, TypeError, ValueError, AttributeError)
 _LIMITS = tuple(field.name for field in fields(Limits))
 _USAGE = tuple(field.name for field in fields(ResourceUsage))
 
@@ -145,8 +148,8 @@ def _to_spec(row: Sequence[Any]) -> JobSpec:
     )
     return JobSpec(
         code_key=ObjectKey(code_key),
-        language=LANGUAGES[language],
-        limits=Limits(**limits),
+        language=_to_language(language),
+        limits=_to_limits(limits),
         function_name=function_name,
         description=description,
         stdin=stdin,
@@ -156,6 +159,16 @@ def _to_spec(row: Sequence[Any]) -> JobSpec:
         priority=priority,
         max_attempts=max_attempts,
     )
+
+
+def _to_language(name: str) -> Language:
+    """Read a language, also one that only a newer version of the service knows."""
+    return LANGUAGES.get(name) or Language(name, extension="")
+
+
+def _to_limits(values: Mapping[str, int]) -> Limits:
+    """Read limits: those that only a newer version knows are its own, those that it added have a default."""
+    return Limits(**{name: values.get(name, bounds.default) for name, bounds in STANDARD_BOUNDS.items()})
 
 
 def to_claimed(row: Sequence[Any], worker: str, now: datetime) -> Execution:

@@ -1,7 +1,9 @@
 from abc import ABC, abstractmethod
+from datetime import datetime
 
 from domain.job import Job
-from domain.values import JobId
+from domain.job_lifecycle import Reason
+from domain.values import ExecutionId, JobId
 
 
 class JobRepository(ABC):
@@ -13,7 +15,15 @@ class JobRepository(ABC):
 
     @abstractmethod
     def get(self, job_id: JobId) -> Job | None:
-        """Return a job, or None if there is none of that id."""
+        """Return a job, or None if there is none of that id.
+
+        Raises:
+            Unreadable: It is there, in a form that cannot be read.
+        """
+
+    @abstractmethod
+    def fail(self, job_id: JobId, execution_id: ExecutionId, reason: Reason, now: datetime) -> bool:
+        """End a job as FAILED without reading it; return whether this was its running execution."""
 
     @abstractmethod
     def replace(self, before: Job, after: Job) -> None:

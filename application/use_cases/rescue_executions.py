@@ -1,13 +1,14 @@
 import logging
 from collections.abc import Sequence
 
-from application.errors import DependencyUnavailable
+from application.errors import DependencyUnavailable, Unreadable
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.message_publisher import MessagePublisher
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.steadiness import Steadiness
+from application.unreadable_jobs import UnreadableJobs
 from domain.events import Event, ExecutionRequested
 from domain.execution import Execution, ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
@@ -45,6 +46,7 @@ class RescueExecutions:
         outgoing: Outgoing,
         clock: Clock,
         ids: IdGenerator,
+        unreadable_jobs: UnreadableJobs,
         announce_after_s: float,
         renew_every_s: float,
         lost_batch: int = 50,
@@ -55,6 +57,7 @@ class RescueExecutions:
         self._outgoing = outgoing
         self._clock = clock
         self._ids = ids
+        self._unreadable_jobs = unreadable_jobs
         self._announce_after_s = announce_after_s
         self._steadiness = Steadiness(clock, 2 * renew_every_s)
         self._lost_batch = lost_batch
@@ -90,7 +93,12 @@ class RescueExecutions:
         next_id = ExecutionId(self._ids.new())
 
         def work(transaction: Transaction) -> None:
-            before = transaction.jobs.get(lost.job_id)
+            try:
+                before = transaction.jobs.get(lost.job_id)
+            except Unreadable as error:
+                if transaction.executions.abandon(lost.id, now):
+                    self._unreadable_jobs.end(transaction, lost, now, error)
+                return
             if before is None or not transaction.executions.abandon(lost.id, now):
                 return
             # As it is now that it has ended: its start may have been recorded since it was found.

@@ -1,7 +1,7 @@
 import logging
 from collections.abc import Callable, Iterable
 
-from application.errors import OutcomeUnknown
+from application.errors import OutcomeUnknown, Unreadable
 from application.held_executions import HeldExecutions
 from application.log_archive import LogArchive
 from application.ports.execution_engine import (
@@ -13,6 +13,7 @@ from application.ports.execution_engine import (
 from application.ports.output_feed import OutputChunk, OutputFeed
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retrying import Retrying
+from application.unreadable_jobs import UnreadableJobs
 from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.replace_execution import ReplaceExecution
@@ -48,6 +49,7 @@ class RunExecution:
         complete_execution: CompleteExecution,
         replace_execution: ReplaceExecution,
         stop_execution: StopExecution,
+        unreadable_jobs: UnreadableJobs,
         retrying: Retrying,
         worker: str,
         lease_s: float,
@@ -61,6 +63,7 @@ class RunExecution:
         self._complete_execution = complete_execution
         self._replace_execution = replace_execution
         self._stop_execution = stop_execution
+        self._unreadable_jobs = unreadable_jobs
         self._retrying = retrying
         self._worker = worker
         self._lease_s = lease_s
@@ -88,15 +91,23 @@ class RunExecution:
             if execution is None:
                 return None
             claims.append(execution)
-            job = transaction.jobs.get(execution.job_id)
-            if job is None:
-                raise LookupError(f"execution {execution.id} has no job")
-            return job, execution
+            return self._with_job(transaction, execution)
 
         try:
             return self._unit_of_work.run(work)
         except OutcomeUnknown:
             return self._retrying(lambda: self._unit_of_work.run(work))
+
+    def _with_job(self, transaction: Transaction, claimed: Execution) -> tuple[Job, Execution] | None:
+        try:
+            job = transaction.jobs.get(claimed.job_id)
+        except Unreadable as error:
+            now = claimed.claimed_at or claimed.requested_at
+            self._unreadable_jobs.end(transaction, claimed, now, error)
+            return None
+        if job is None:
+            raise LookupError(f"execution {claimed.id} has no job")
+        return job, claimed
 
     def _claim_one(self, transaction: Transaction, only: ExecutionId | None) -> Execution | None:
         if only is None:

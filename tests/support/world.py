@@ -17,6 +17,7 @@ from application.held_executions import HeldExecutions
 from application.log_archive import LogArchive
 from application.outgoing import Outgoing
 from application.retrying import Retrying
+from application.unreadable_jobs import UnreadableJobs
 from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
@@ -67,6 +68,7 @@ class World:
         self.slept: list[float] = []
         limits = SubmissionLimits(code_bytes=1_000, stdin_bytes=100)
         self.outgoing = outgoing = Outgoing(self.ids)
+        self.unreadable_jobs = UnreadableJobs(outgoing)
         archive = LogArchive(self.log_store, Retrying([1.0, 2.0], self.slept.append))
 
         self.upload_code = UploadCode(
@@ -102,6 +104,7 @@ class World:
             outgoing,
             self.clock,
             self.ids,
+            self.unreadable_jobs,
             announce_after_s=2.0,
             renew_every_s=RENEW_EVERY_S,
         )
@@ -121,6 +124,7 @@ class World:
             self.complete_execution,
             ReplaceExecution(self.unit_of_work, self.outgoing, self.clock, self.ids),
             self.stop_execution,
+            self.unreadable_jobs,
             Retrying([1.0, 2.0], self.slept.append),
             name,
             LEASE_S,

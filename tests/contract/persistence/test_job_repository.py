@@ -6,6 +6,7 @@ import pytest
 
 from application.errors import Aborted
 from domain.job import Job
+from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS
 from domain.values import JobId, ObjectKey
@@ -134,3 +135,20 @@ def is_void(store, before, after):
         return False
 
     return store.run(work)
+
+
+def test_a_job_is_failed_unread_by_its_running_execution_only(store):
+    job, execution = a_running_job(store)
+    other, other_execution = a_running_job(store)
+
+    def fail(execution_id):
+        return store.run(
+            lambda transaction: transaction.jobs.fail(job.id, execution_id, Reason.INTERNAL, LATER)
+        )
+
+    assert [fail(other_execution.id), fail(execution.id), fail(execution.id)] == [False, True, False]
+    expected = replace(
+        job, status=JobStatus.FAILED, reason=Reason.INTERNAL, completed_at=LATER, updated_at=LATER
+    )
+    assert store.run(lambda transaction: transaction.jobs.get(job.id)) == expected
+    assert store.run(lambda transaction: transaction.jobs.get(other.id)) == other

@@ -1,0 +1,37 @@
+import logging
+from datetime import datetime
+
+from application.errors import Unreadable
+from application.outgoing import Outgoing
+from application.ports.unit_of_work import Transaction
+from domain.events import JobCompleted
+from domain.execution import Execution, ExecutionResult
+from domain.job_lifecycle import JobStatus, Reason
+
+logger = logging.getLogger("service_server.executions")
+
+_UNREADABLE = ExecutionResult.failed(
+    Reason.INTERNAL, "What is stored of the job cannot be read by this version of the service."
+)
+
+
+class UnreadableJobs:
+    """Ends jobs that cannot be read, so that none stands in the way of those behind it for ever."""
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
+
+    def end(self, transaction: Transaction, execution: Execution, now: datetime, error: Unreadable) -> None:
+        """End a job by its running execution, which nobody else may hold, unless it is another's by now."""
+        if not transaction.jobs.fail(execution.job_id, execution.id, Reason.INTERNAL, now):
+            return
+        transaction.executions.end(execution.id, _UNREADABLE, now)
+        ended = JobCompleted(
+            job_id=execution.job_id,
+            execution_id=execution.id,
+            status=JobStatus.FAILED,
+            reason=Reason.INTERNAL,
+            occurred_at=now,
+        )
+        self._outgoing.add(transaction, (ended,))
+        logger.error("execution %s ended as internal: %s", execution.id, error)
