@@ -19,7 +19,6 @@ from application.ports.job_queries import JobQueries
 from application.ports.unit_of_work import UnitOfWork
 from tests.support.recording_relay import RecordingRelay
 
-
 # All that the database's time is written to.
 _TIMES = (
     executions.c.waiting_since,
