@@ -157,7 +157,7 @@ class Runtime:
             self._stop_soon({ExecutionId(UUID(execution_id)): JobId(UUID(message.body["job_id"]))})
 
     def _stop_soon(self, executions: Mapping[ExecutionId, JobId]) -> None:
-        """Stop executions, on other threads than a feed's or a loop's: an engine elsewhere may take its time."""
+        """Stop executions, on threads other than a feed's or a loop's, for an engine may take its time."""
         for execution_id, job_id in executions.items():
             self._stopping.submit(self._stop, execution_id, job_id)
 
