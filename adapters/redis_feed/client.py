@@ -1,4 +1,4 @@
-"""How this adapter speaks to Redis (5 or later, or Valkey)."""
+"""How this adapter speaks to Redis (6.2 or later, or Valkey)."""
 
 import redis
 from redis.backoff import NoBackoff

@@ -14,9 +14,8 @@ from alembic.script import ScriptDirectory
 from adapters.sql.engine import patient
 from adapters.sql.errors import unavailable
 from adapters.sql.retrying import run_again
-from adapters.sql.tables import metadata
+from adapters.sql.tables import VERSION_TABLE, metadata
 
-VERSION_TABLE = "service_server_version"
 _DIRECTORY = Path(__file__).parent / "migrations"
 _LOCK = "service_server_migration"
 _LOCK_TIMEOUT_S = 120

@@ -11,6 +11,8 @@ from domain.values import OBJECT_KEY_MAX_BYTES, PROJECT_NAME_MAX_CHARS
 
 TAG_NAME_MAX_CHARS = 64
 WORKER_MAX_CHARS = 255
+# Where the steps that were taken are written down.
+VERSION_TABLE = "service_server_version"
 
 metadata = sa.MetaData(
     naming_convention={

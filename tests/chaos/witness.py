@@ -57,7 +57,7 @@ class Witness:
         )
 
     def violations(self, job_ids: Collection[str]) -> list[str]:
-        """Return the ended jobs that ended more than once, changed after it, or told it not exactly once."""
+        """Say which jobs changed after their end, and which of these did not end once and tell it once."""
         ends: Counter[str] = Counter()
         told: Counter[str] = Counter()
         changed = []

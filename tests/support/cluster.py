@@ -20,12 +20,12 @@ from tests.support.service_process import ServiceProcess, answers_at, free_port,
 
 CODE_BUCKET = "service-code"
 LOG_BUCKET = "service-logs"
-_MISSING = "MariaDB is not installed: apt-get install mariadb-server-core mariadb-client-core"
+_MISSING = "MariaDB is not installed: apt-get install mariadb-server-core"
 
 
 @dataclass(frozen=True)
 class Servers:
-    """All that the service depends on. What a test wants to disturb, it reaches through a proxy."""
+    """What the service depends on: processes to be killed and frozen, a store and runners that fail as told."""
 
     database: DatabaseServer
     redis: RedisServer

@@ -2,9 +2,7 @@
 
 from alembic import context
 
-from adapters.sql.tables import metadata
-
-VERSION_TABLE = "service_server_version"
+from adapters.sql.tables import VERSION_TABLE, metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
