@@ -165,8 +165,7 @@ class Settings(BaseSettings):
     max_report_bytes: int = Field(32 << 20, ge=1_024)
     engine_url: str | None = Field(None, validation_alias="EXECUTION_ENGINE_BASE_URL")
     sandbox: Literal["bubblewrap", "off"] = "bubblewrap"
-    # Interpreters that each worker starts ahead of their jobs, of 10 MB each; 0 for none.
-    warm_starts: int = Field(2, ge=0, le=64)
+    warm_starts: int = Field(4, ge=0, le=64)
     engine_languages: Annotated[tuple[str, ...], NoDecode] = ("python", "node", "java")
     inline_output_bytes: int = Field(64 << 10, ge=1_024)
 
