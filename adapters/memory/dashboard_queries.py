@@ -1,4 +1,4 @@
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice, pairwise
 
@@ -47,26 +47,25 @@ class MemoryDashboardQueries(DashboardQueries):
         waiting = (row.execution for row in self._database.tables.executions.values() if row.is_waiting)
         return _count(other for other in waiting if _turn(other) < _turn(execution))
 
-    def ended(self, since: datetime, limit: int) -> Sequence[EndedJob]:
-        """Return the newest jobs that ran and ended."""
+    def ended(self, times: Sequence[datetime], limit: int) -> Sequence[Sequence[EndedJob]]:
+        """Return the last jobs that ended between each two of the times."""
+        newest = sorted(self._ended(), key=lambda job: job.ended_at, reverse=True)
+        return [
+            list(islice((job for job in newest if begin <= job.ended_at < end), limit))
+            for begin, end in pairwise(times)
+        ]
+
+    def _ended(self) -> Iterator[EndedJob]:
         tables = self._database.tables
-        found = sorted(
-            (job for job in tables.jobs.values() if job.created_at >= since),
-            key=lambda job: (job.created_at, job.id),
-            reverse=True,
-        )
-        ended = (
-            EndedJob(
-                status=job.status,
-                requested_at=execution.requested_at,
-                claimed_at=execution.claimed_at,
-                completed_at=job.completed_at,
-            )
-            for job in found
-            if job.completed_at is not None and job.current_execution_id is not None
-            for execution in [tables.executions[job.current_execution_id].execution]
-        )
-        return list(islice(ended, limit))
+        for job in tables.jobs.values():
+            row = None if job.current_execution_id is None else tables.executions[job.current_execution_id]
+            if row is not None and row.execution.ended_at is not None:
+                yield EndedJob(
+                    status=job.status,
+                    requested_at=row.execution.requested_at,
+                    claimed_at=row.execution.claimed_at,
+                    ended_at=row.execution.ended_at,
+                )
 
 
 def _turn(execution: Execution) -> tuple[int, datetime, ExecutionId]:
@@ -74,4 +73,4 @@ def _turn(execution: Execution) -> tuple[int, datetime, ExecutionId]:
 
 
 def _count(things: Iterable[object]) -> int:
-    return sum(1 for _ in islice(things, COUNTED_UP_TO))
+    return sum(1 for _ in islice(things, COUNTED_UP_TO + 1))

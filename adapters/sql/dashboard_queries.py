@@ -28,10 +28,9 @@ _waits = executions.c.state == ExecutionState.WAITING.value
 
 
 def _count(source: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Select[int]:
-    """Count rows up to the bound: each condition is a range of one index."""
-    bounded = (
-        sa.select(sa.literal(1).label("one")).select_from(source).where(*conditions).limit(COUNTED_UP_TO)
-    )
+    """Count rows up to one more than the bound: each condition is a range of one index."""
+    one = sa.select(sa.literal(1).label("one"))
+    bounded = one.select_from(source).where(*conditions).limit(COUNTED_UP_TO + 1)
     return sa.select(sa.func.count().label("number")).select_from(bounded.subquery())
 
 
@@ -56,7 +55,53 @@ def _activity(hours: int) -> sa.CompoundSelect[int, int]:
     return sa.union_all(*numbered).order_by("place")
 
 
-_QUEUE = sa.select(executions.c.requested_at).where(_waits).limit(COUNTED_UP_TO)
+@cache
+def ended_statement(slices: int) -> sa.Select[tuple[Any, ...]]:
+    """Find the last executions of each slice in the index of their ends, then the jobs they ended."""
+    found = (sa.select(_ended_in(number).subquery(f"slice_{number}")) for number in range(slices))
+    last = sa.union_all(*found).subquery("last")
+    is_its_job = sa.and_(jobs.c.job_id == last.c.job_id, jobs.c.current_execution_id == last.c.execution_id)
+    columns = (last.c.slice, jobs.c.status, last.c.requested_at, last.c.claimed_at, last.c.ended_at)
+    return sa.select(*columns).join_from(last, jobs, is_its_job)
+
+
+def _ended_in(number: int) -> sa.Select[tuple[Any, ...]]:
+    keys = sa.select(
+        sa.literal_column(str(number)).label("slice"),
+        executions.c.execution_id,
+        executions.c.job_id,
+        executions.c.requested_at,
+        executions.c.claimed_at,
+        executions.c.ended_at,
+    )
+    return (
+        keys.with_hint(executions, "FORCE INDEX (ix_executions_ended)", "mysql")
+        .where(
+            executions.c.ended_at >= sa.bindparam(f"from_{number}"),
+            executions.c.ended_at < sa.bindparam(f"until_{number}"),
+        )
+        .order_by(executions.c.ended_at.desc())
+        .limit(sa.bindparam("limit"))
+    )
+
+
+def _bounds(times: Sequence[datetime]) -> dict[str, datetime]:
+    """Return what the statements compare with to tell what lies between each two times."""
+    return {
+        name: time
+        for number, (begin, end) in enumerate(pairwise(times))
+        for name, time in ((f"from_{number}", begin), (f"until_{number}", end))
+    }
+
+
+_WAITING = _count(executions, _waits)
+# The queue is in the order of precedence: the first of each is the oldest of it.
+_OLDEST = sa.union_all(
+    *(
+        sa.select(sa.func.min(executions.c.requested_at)).where(_waits, executions.c.precedence == precedence)
+        for precedence in range(MAX_PRIORITY + 1)
+    )
+)
 _CLAIMED = _count(executions, executions.c.state == ExecutionState.CLAIMED.value)
 _is_as_urgent = executions.c.precedence == sa.bindparam("precedence")
 _MORE_URGENT = _count(executions, _waits, executions.c.precedence < sa.bindparam("precedence"))
@@ -70,13 +115,6 @@ _AS_URGENT_AND_OLDER = _count(
         executions.c.execution_id < sa.bindparam("id"),
     ),
 )
-_ENDED = (
-    sa.select(jobs.c.status, executions.c.requested_at, executions.c.claimed_at, jobs.c.completed_at)
-    .join_from(jobs, executions, executions.c.execution_id == jobs.c.current_execution_id)
-    .where(jobs.c.created_at >= sa.bindparam("since"), jobs.c.completed_at.is_not(None))
-    .order_by(jobs.c.created_at.desc(), jobs.c.job_id.desc())
-    .limit(sa.bindparam("limit"))
-)
 
 
 class SqlDashboardQueries(DashboardQueries):
@@ -88,24 +126,19 @@ class SqlDashboardQueries(DashboardQueries):
 
     def activity(self, project_id: ProjectId, times: Sequence[datetime]) -> ProjectActivity:
         """Return what is in a project."""
-        hours = max(len(times) - 1, 0)
-        bounds = {
-            name: time
-            for hour, (begin, end) in enumerate(pairwise(times))
-            for name, time in ((f"from_{hour}", begin), (f"until_{hour}", end))
-        }
-        counts = [row[1] for row in self._rows(_activity(hours), {"project_id": project_id, **bounds})]
+        statement = _activity(max(len(times) - 1, 0))
+        counts = [row[1] for row in self._rows(statement, {"project_id": project_id, **_bounds(times)})]
         return ProjectActivity(
             counts=dict(zip(JobStatus, counts, strict=False)), recent=counts[len(JobStatus) :]
         )
 
     def queue(self) -> QueueState:
         """Return how long the queue is."""
-        waiting = [row[0] for row in self._rows(_QUEUE, {})]
+        oldest = [row[0] for row in self._rows(_OLDEST, {}) if row[0] is not None]
         return QueueState(
-            waiting=len(waiting),
+            waiting=self._count(_WAITING, {}),
             claimed=self._count(_CLAIMED, {}),
-            oldest_waits_since=min(waiting, default=None),
+            oldest_waits_since=min(oldest, default=None),
         )
 
     def executions_ahead(self, execution: Execution) -> int:
@@ -116,21 +149,22 @@ class SqlDashboardQueries(DashboardQueries):
             "id": execution.id,
         }
         ahead = [self._count(count, place) for count in (_MORE_URGENT, _AS_URGENT_AND_OLDER)]
-        return min(sum(ahead), COUNTED_UP_TO)
+        return min(sum(ahead), COUNTED_UP_TO + 1)
 
-    def ended(self, since: datetime, limit: int) -> Sequence[EndedJob]:
-        """Return the newest jobs that ran and ended."""
-        return [
-            EndedJob(
-                status=JobStatus(status),
-                requested_at=requested_at,
-                claimed_at=claimed_at,
-                completed_at=completed_at,
+    def ended(self, times: Sequence[datetime], limit: int) -> Sequence[Sequence[EndedJob]]:
+        """Return the last jobs that ended between each two of the times."""
+        slices: list[list[EndedJob]] = [[] for _ in pairwise(times)]
+        rows = self._rows(ended_statement(len(slices)), {"limit": limit, **_bounds(times)}) if slices else ()
+        for number, status, requested_at, claimed_at, ended_at in rows:
+            slices[number].append(
+                EndedJob(
+                    status=JobStatus(status),
+                    requested_at=requested_at,
+                    claimed_at=claimed_at,
+                    ended_at=ended_at,
+                )
             )
-            for status, requested_at, claimed_at, completed_at in self._rows(
-                _ENDED, {"since": since, "limit": limit}
-            )
-        ]
+        return slices
 
     def _count(self, statement: sa.Select[int], parameters: Mapping[str, object]) -> int:
         count: int = self._rows(statement, parameters)[0][0]

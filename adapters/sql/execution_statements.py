@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from adapters.sql.database_time import database_time
 from adapters.sql.mapping import EXECUTION_COLUMNS, REQUEST_COLUMNS, ExecutionState
 from adapters.sql.tables import executions, jobs
+from adapters.sql.types import UtcDateTime
 from domain.job_lifecycle import JobStatus
 
 _RESULT_COLUMNS = (
@@ -32,7 +33,9 @@ _is_held = sa.and_(_has_id, _are_held)
 _of_these_held = sa.and_(executions.c.execution_id.in_(sa.bindparam("ids", expanding=True)), _are_held)
 _by_age = (executions.c.requested_at, executions.c.execution_id)
 _lease_end = database_time(sa.bindparam("lease_us", type_=sa.BigInteger))
-_first_end = {"ended_at": sa.func.coalesce(executions.c.ended_at, sa.bindparam("now"))}
+# The type is said, for inside a function it would not be that of the column.
+_now = sa.bindparam("now", type_=UtcDateTime())
+_first_end = {"ended_at": sa.func.coalesce(executions.c.ended_at, _now)}
 
 
 ADD = sa.insert(executions)

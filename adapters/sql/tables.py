@@ -128,6 +128,7 @@ executions = sa.Table(
     # In the order of claims; the last column is there for the sweep to read from the index alone.
     sa.Index("ix_executions_queue", "state", "precedence", "requested_at", "execution_id", "waiting_since"),
     sa.Index("ix_executions_lease", "state", "lease_expires_at"),
+    sa.Index("ix_executions_ended", "ended_at"),
     **_OPTIONS,
 )
 

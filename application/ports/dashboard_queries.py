@@ -7,7 +7,8 @@ from domain.execution import Execution
 from domain.job_lifecycle import JobStatus
 from domain.values import ProjectId
 
-# Nothing is counted further than this, so that no answer takes longer because there are more jobs.
+# Up to here counts are exact. No answer takes longer because there are more jobs: what is more than this is
+# counted as one more, and no further.
 COUNTED_UP_TO = 1_000
 
 
@@ -35,16 +36,16 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedJob:
-    """When a job came, was taken up and ended."""
+    """When a job was to be run, was taken up and ended."""
 
     status: JobStatus
     requested_at: datetime
     claimed_at: datetime | None
-    completed_at: datetime
+    ended_at: datetime
 
 
 class DashboardQueries(ABC):
-    """What is seen at a glance. Every count stops at COUNTED_UP_TO.
+    """What is seen at a glance. Every count stops after COUNTED_UP_TO, at one more.
 
     Every method raises DependencyUnavailable without the database.
     """
@@ -62,5 +63,8 @@ class DashboardQueries(ABC):
         """Return how many waiting executions will be claimed before this waiting one."""
 
     @abstractmethod
-    def ended(self, since: datetime, limit: int) -> Sequence[EndedJob]:
-        """Return jobs that were made since a time, ran and ended: at most so many, the newest."""
+    def ended(self, times: Sequence[datetime], limit: int) -> Sequence[Sequence[EndedJob]]:
+        """Return the jobs that were run and ended between each two of the times, which are ascending.
+
+        Of those between two times the last are told, and at most so many.
+        """

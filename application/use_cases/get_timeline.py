@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from application.errors import NotFound
-from application.ports.dashboard_queries import DashboardQueries
+from application.ports.dashboard_queries import COUNTED_UP_TO, DashboardQueries
 from application.ports.execution_engine import EngineDescription, ExecutionEngine
 from application.ports.job_queries import JobQueries
 from application.timeline import Entry, entries_of
@@ -22,10 +22,16 @@ class Awaited(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """What a job waits for, and its place in the queue if it is in it: 1 is next."""
+    """What a job waits for.
+
+    Attributes:
+        place: Its place in the queue, if it is in it: 1 is next. None also if it is too far back to count.
+        behind_more_than: So many are counted ahead of it, and there are more.
+    """
 
     awaited: Awaited
     place: int | None = None
+    behind_more_than: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +78,8 @@ class GetTimeline:
         execution = details.executions[-1]
         if execution.claimed_at is None:
             ahead = self._dashboard_queries.executions_ahead(execution)
+            if ahead > COUNTED_UP_TO:
+                return Waiting(awaited=Awaited.WORKER, behind_more_than=COUNTED_UP_TO)
             return Waiting(awaited=Awaited.WORKER, place=ahead + 1)
         if execution.is_entrusted:
             return Waiting(awaited=Awaited.REPORT)

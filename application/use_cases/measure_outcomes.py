@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from application.ports.clock import Clock
 from application.ports.dashboard_queries import DashboardQueries, EndedJob
@@ -8,8 +9,8 @@ from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
 
 MAX_MINUTES = 60
-# How many jobs the figures rest on at most: enough for percentiles, and always as quick to read.
-MAX_JOBS = 2_000
+# How many jobs the figures of a slice rest on at most: enough for percentiles, and always as quick to read.
+MAX_JOBS = 100
 _SLICES = 20
 _MEDIAN, _HIGH = 0.5, 0.95
 
@@ -19,6 +20,7 @@ class OutcomeSlice:
     """The jobs that ended in one slice of time. Figures of no jobs are None; times are milliseconds.
 
     Attributes:
+        jobs: How many jobs the figures rest on: all, or of more than MAX_JOBS the last.
         success_rate: How many of the jobs that were not cancelled succeeded, from 0 to 1.
         wait_ms: The median of the time from the request to a worker.
         median_ms: The median of the time from the request to the end.
@@ -48,17 +50,15 @@ class MeasureOutcomes:
         """
         if not 1 <= minutes <= MAX_MINUTES:
             raise InvalidValue("minutes", f"must be from 1 to {MAX_MINUTES}")
-        begin = self._clock.now() - timedelta(minutes=minutes)
+        begin = self._clock.now() + timedelta.resolution - timedelta(minutes=minutes)
         width = timedelta(minutes=minutes) / _SLICES
-        slices: list[list[EndedJob]] = [[] for _ in range(_SLICES)]
-        for job in self._dashboard_queries.ended(begin, MAX_JOBS):
-            slices[min(max((job.completed_at - begin) // width, 0), _SLICES - 1)].append(job)
-        return [_measure(begin + number * width, jobs) for number, jobs in enumerate(slices)]
+        times = [begin + number * width for number in range(_SLICES + 1)]
+        return list(map(_measure, times, self._dashboard_queries.ended(times, MAX_JOBS)))
 
 
 def _measure(begin: datetime, jobs: Sequence[EndedJob]) -> OutcomeSlice:
     counted = [job for job in jobs if job.status is not JobStatus.CANCELLED]
-    took = [_milliseconds(job.completed_at - job.requested_at) for job in counted]
+    took = [_milliseconds(job.ended_at - job.requested_at) for job in counted]
     waited = [_milliseconds(job.claimed_at - job.requested_at) for job in counted if job.claimed_at]
     succeeded = sum(job.status is JobStatus.SUCCESS for job in counted)
     return OutcomeSlice(
@@ -72,10 +72,10 @@ def _measure(begin: datetime, jobs: Sequence[EndedJob]) -> OutcomeSlice:
 
 
 def _percentile(values: Sequence[float], share: float) -> float | None:
-    """Return the nearest-rank percentile."""
+    """Return the nearest-rank percentile: the least value that so many of all do not exceed."""
     if not values:
         return None
-    return sorted(values)[min(int(share * len(values)), len(values) - 1)]
+    return sorted(values)[max(ceil(share * len(values)) - 1, 0)]
 
 
 def _milliseconds(duration: timedelta) -> float:

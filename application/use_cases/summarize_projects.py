@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from application.ports.clock import Clock
 from application.ports.dashboard_queries import DashboardQueries, ProjectActivity
@@ -20,9 +21,11 @@ class ProjectSummary:
 
 @dataclass(frozen=True, slots=True)
 class SummaryPage:
-    """Some projects, the newest first, and how many there are in all."""
+    """Some projects, the newest first; the page's number, how many pages there are, and projects in all."""
 
     summaries: Sequence[ProjectSummary]
+    number: int
+    pages: int
     total: int
 
 
@@ -34,18 +37,18 @@ class SummarizeProjects:
         self._dashboard_queries = dashboard_queries
         self._clock = clock
 
-    def __call__(self, first: int, limit: int) -> SummaryPage:
-        """Return the summaries of the projects from the `first` on, counted from zero."""
+    def __call__(self, number: int, size: int) -> SummaryPage:
+        """Return the page of that number, counted from one, or the nearest that there is."""
         projects = self._unit_of_work.read(lambda transaction: transaction.projects.all())
         newest = list(reversed(projects))
+        pages = max(ceil(len(newest) / size), 1)
+        number = min(max(number, 1), pages)
         times = _hours_until(self._clock.now())
-        return SummaryPage(
-            [
-                ProjectSummary(project, self._dashboard_queries.activity(project.id, times))
-                for project in newest[first : first + limit]
-            ],
-            len(projects),
-        )
+        summaries = [
+            ProjectSummary(project, self._dashboard_queries.activity(project.id, times))
+            for project in newest[(number - 1) * size : number * size]
+        ]
+        return SummaryPage(summaries, number, pages, len(newest))
 
 
 def _hours_until(now: datetime) -> list[datetime]:

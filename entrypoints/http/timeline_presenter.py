@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from application.ports.dashboard_queries import QueueState
+from application.ports.dashboard_queries import COUNTED_UP_TO, QueueState
 from application.ports.execution_engine import LanguageSupport
 from application.timeline import Entry, Step, holder_of
 from application.use_cases.describe_engine import EngineState
-from application.use_cases.get_timeline import Timeline
+from application.use_cases.get_timeline import Timeline, Waiting
 from application.views import JobDetails
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus
@@ -61,7 +61,7 @@ def present_timeline(timeline: Timeline) -> TimelineResponse:
             for name in STANDARD_BOUNDS
         ],
         limit=_reached(details),
-        waiting=None if waiting is None else WaitingResponse(awaited=waiting.awaited, place=waiting.place),
+        waiting=None if waiting is None else _waiting(waiting),
         cancellation=_cancellation(details, timeline.entries),
     )
 
@@ -94,7 +94,18 @@ def present_language(support: LanguageSupport) -> LanguageResponse:
 
 def _queue(queue: QueueState) -> QueueResponse:
     return QueueResponse(
-        waiting=queue.waiting, claimed=queue.claimed, oldest_waits_since=queue.oldest_waits_since
+        waiting=min(queue.waiting, COUNTED_UP_TO),
+        more_waiting=queue.waiting > COUNTED_UP_TO,
+        claimed=min(queue.claimed, COUNTED_UP_TO),
+        more_claimed=queue.claimed > COUNTED_UP_TO,
+        counted_up_to=COUNTED_UP_TO,
+        oldest_waits_since=queue.oldest_waits_since,
+    )
+
+
+def _waiting(waiting: Waiting) -> WaitingResponse:
+    return WaitingResponse(
+        awaited=waiting.awaited, place=waiting.place, behind_more_than=waiting.behind_more_than
     )
 
 

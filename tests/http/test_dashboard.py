@@ -123,6 +123,26 @@ def test_a_form_without_a_cookie_changes_nothing(visitor: httpx.Client, project_
     assert visitor.post(f"{project_url}/archive", data={"csrf": sent}).status_code == 403
 
 
+@pytest.mark.parametrize("change", ["foo", "delete"])
+def test_a_project_is_archived_and_restored_and_nothing_else(
+    visitor: httpx.Client, project_url: str, change: str
+):
+    form = {"csrf": token(visitor, project_url)}
+
+    assert visitor.post(f"{project_url}/{change}", data=form).status_code == 404
+    assert visitor.get(project_url).status_code == 200
+
+
+def test_what_is_served_says_its_encoding_once(service: Service):
+    for url in ("/dashboard", "/dashboard/projects", assets()["app.js"].url, assets()["app.css"].url):
+        assert service.http.get(url).headers["content-type"].count("charset=utf-8") == 1
+
+
+def test_a_page_of_the_list_that_there_is_not_is_the_last(service: Service, job_id: str):
+    assert job_id
+    assert "No projects yet" not in service.http.get("/dashboard", params={"page": 99}).text
+
+
 def test_a_form_of_another_site_changes_nothing(visitor: httpx.Client, project_url: str):
     form = {"csrf": token(visitor, project_url)}
 

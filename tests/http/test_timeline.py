@@ -79,7 +79,7 @@ def steps(told: dict) -> list[str]:
 def test_a_pending_job_waits_to_be_executed(service: Service):
     told = timeline(service, service.upload()["job_id"])
 
-    assert told["waiting"] == {"awaited": "execute", "place": None}
+    assert told["waiting"] == {"awaited": "execute", "place": None, "behind_more_than": None}
     assert steps(told) == ["submitted"]
 
 
@@ -166,8 +166,8 @@ def test_a_job_that_waits_for_a_worker_has_a_place_in_the_queue(service: Service
     for job_id in job_ids:
         service.http.get(f"/api/jobs/{job_id}/status", params={"wait": 20})
 
-    assert waiting == [{"awaited": "worker", "place": 2}, {"awaited": "worker", "place": 3}]
-    assert queue["waiting"] == 3
+    assert [(job["awaited"], job["place"]) for job in waiting] == [("worker", 2), ("worker", 3)]
+    assert (queue["waiting"], queue["more_waiting"]) == (3, False)
     assert queue["oldest_waits_since"] is not None
 
 

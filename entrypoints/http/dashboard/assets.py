@@ -17,7 +17,7 @@ from entrypoints.http.json_request import AnyRequest
 _FILES = Path(__file__).parent / "static"
 _DIGEST_CHARS = 12
 _FOR_GOOD = "public, max-age=31536000, immutable"
-_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+_TYPES = {".js": "text/javascript", ".css": "text/css"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def _load(path: Path) -> Asset:
     guessed = mimetypes.guess_type(path.name)[0]
     return Asset(
         url=f"/dashboard/static/{digest}/{path.relative_to(_FILES).as_posix()}",
-        media_type=_TYPES.get(path.suffix) or guessed or "text/plain; charset=utf-8",
+        media_type=_TYPES.get(path.suffix) or guessed or "text/plain",
         content=content,
         compressed=gzip.compress(content, mtime=0),
     )

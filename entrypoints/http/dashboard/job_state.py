@@ -69,7 +69,9 @@ def state_context(timeline: Timeline) -> dict[str, object]:
 
 def _awaits(waiting: Waiting) -> str:
     sentence = _WAITS[waiting.awaited]
-    return sentence if waiting.place is None else f"{sentence} Place in the queue: {waiting.place}."
+    if waiting.behind_more_than is not None:
+        return f"{sentence} More than {waiting.behind_more_than:,} are ahead of it in the queue."
+    return sentence if waiting.place is None else f"{sentence} Place in the queue: {waiting.place:,}."
 
 
 def _stages(job: Job, last: Execution | None) -> Sequence[Stage]:

@@ -18,7 +18,7 @@ from entrypoints.http.dashboard.assets import accepts_gzip, asset_url, assets
 from entrypoints.http.dashboard.sparkline import sparkline
 from entrypoints.http.json_request import AnyRequest
 
-HTML = "text/html; charset=utf-8"
+HTML = "text/html"  # to which the framework adds the encoding
 # Only what is served from here; `data:` for the pictures of disclosure marks in stylesheets.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -53,27 +53,34 @@ class ProjectsPages(Controller):
         project = await asyncio.to_thread(create_project, form.get("name", ""), description)
         return go_to(request, f"/dashboard/projects/{project.id}")
 
-    @post("/projects/{project:int}/{change:str}")
-    async def change(
+    @post("/projects/{project:int}/archive")
+    async def archive(
         self,
         request: AnyRequest,
         project: FromPath[int],
-        change: FromPath[str],
         change_project: NamedDependency[SkipValidation[ChangeProject]],
     ) -> Response[bytes] | Redirect:
-        """Archive or restore a project."""
-        await read_form(request)
-        await asyncio.to_thread(change_project, str(project), ProjectTrigger(change))
-        return go_to(request, f"/dashboard/projects/{project}")
+        """Have the project take no new work."""
+        return await _change(request, project, change_project, ProjectTrigger.ARCHIVE)
+
+    @post("/projects/{project:int}/restore")
+    async def restore(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        change_project: NamedDependency[SkipValidation[ChangeProject]],
+    ) -> Response[bytes] | Redirect:
+        """Have an archived project take work again."""
+        return await _change(request, project, change_project, ProjectTrigger.RESTORE)
+
+
+async def _change(
+    request: AnyRequest, project: int, change_project: ChangeProject, trigger: ProjectTrigger
+) -> Response[bytes] | Redirect:
+    await read_form(request)
+    await asyncio.to_thread(change_project, str(project), trigger)
+    return go_to(request, f"/dashboard/projects/{project}")
 
 
 def _context(summarize_projects: SummarizeProjects, page: int) -> dict[str, object]:
-    number = max(page, 1)
-    shown = summarize_projects((number - 1) * _PAGE_SIZE, _PAGE_SIZE)
-    return {
-        "page": number,
-        "pages": max(-(-shown.total // _PAGE_SIZE), 1),
-        "total": shown.total,
-        "summaries": shown.summaries,
-        "hours": RECENT_HOURS,
-    }
+    return {"page": summarize_projects(page, _PAGE_SIZE), "hours": RECENT_HOURS}

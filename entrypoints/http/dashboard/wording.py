@@ -31,7 +31,7 @@ def _picture(match: re.Match[str]) -> str:
 
 def count(number: int) -> str:
     """Say how many, as far as was counted."""
-    return f"{COUNTED_UP_TO:,}+" if number >= COUNTED_UP_TO else f"{number:,}"
+    return f"over {COUNTED_UP_TO:,}" if number > COUNTED_UP_TO else f"{number:,}"
 
 
 def milliseconds(value: float | None) -> str:

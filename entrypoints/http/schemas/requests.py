@@ -20,7 +20,7 @@ class RequestedLimits(Struct, kw_only=True, forbid_unknown_fields=True):
     file_size_mb: Annotated[int | None, Meta(description="Size of one file, in MiB.")] = None
     disk_mb: Annotated[int | None, Meta(description="Size of all files, in MiB.")] = None
     files: Annotated[int | None, Meta(description="Number of files and directories.")] = None
-    output_mb: Annotated[int | None, Meta(description="Size of stdout, and of stderr, in MiB.")] = None
+    output_mb: Annotated[int | None, Meta(description="Size of stdout and stderr together, in MiB.")] = None
 
 
 class UploadRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):

@@ -50,7 +50,13 @@ class WaitingResponse(Struct, kw_only=True):
     """What a job waits for."""
 
     awaited: Annotated[Awaited, Meta(description="A call to execute, a worker, an engine, or its report.")]
-    place: Annotated[int | None, Meta(description="Its place in the queue: 1 is next.")]
+    place: Annotated[
+        int | None,
+        Meta(description="Its place in the queue: 1 is next. Null if too far back to count."),
+    ]
+    behind_more_than: Annotated[
+        int | None, Meta(description="If it is too far back: as many are ahead of it, and more.")
+    ]
 
 
 class CancellationResponse(Struct, kw_only=True):
@@ -88,10 +94,13 @@ class TimelineResponse(Struct, kw_only=True):
 
 
 class QueueResponse(Struct, kw_only=True):
-    """What waits for a worker and what a worker has; neither is counted beyond 1,000."""
+    """What waits for a worker and what a worker has. Neither is counted beyond `counted_up_to`."""
 
     waiting: int
+    more_waiting: Annotated[bool, Meta(description="Whether more wait than were counted.")]
     claimed: int
+    more_claimed: Annotated[bool, Meta(description="Whether workers have more than were counted.")]
+    counted_up_to: int
     oldest_waits_since: datetime | None
 
 

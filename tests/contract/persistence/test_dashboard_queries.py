@@ -17,6 +17,7 @@ from tests.support.samples import (
     a_spec,
     cancel,
     end,
+    new_execution_id,
 )
 
 HOUR = timedelta(hours=1)
@@ -50,7 +51,7 @@ def test_jobs_are_counted_by_status_and_by_hour(store):
 
 
 @pytest.mark.parametrize("store", ["memory", "sqlite"], indirect=True)
-def test_counting_stops_at_the_bound(store):
+def test_counting_stops_after_the_bound(store):
     project = a_project(store)
 
     def work(transaction):
@@ -60,7 +61,7 @@ def test_counting_stops_at_the_bound(store):
 
     store.run(work)
 
-    assert store.dashboard.activity(project.id, []).counts[JobStatus.PENDING] == COUNTED_UP_TO
+    assert store.dashboard.activity(project.id, []).counts[JobStatus.PENDING] == COUNTED_UP_TO + 1
 
 
 def test_an_empty_queue_has_no_oldest(store):
@@ -96,24 +97,64 @@ def test_two_of_the_same_moment_have_different_places(store):
     assert {store.dashboard.executions_ahead(first), store.dashboard.executions_ahead(second)} == {0, 1}
 
 
-def test_ended_jobs_are_those_that_ran_and_ended_since_a_time(store):
+def test_the_oldest_is_found_however_urgent_the_others_are(store):
+    a_running_job(store, now=NOW)
+    a_running_job(store, now=LATER, priority=9)
+
+    assert store.dashboard.queue().oldest_waits_since == NOW
+
+
+def test_ended_jobs_are_those_that_were_run_and_ended_between_two_times(store):
     a_job(store)
     cancel(store, a_job(store))
-    end(store, a_running_job(store, now=NOW - HOUR)[0], JobStatus.SUCCESS)
-    end(store, a_running_job(store, now=NOW)[0], JobStatus.TIMEOUT)
+    a_running_job(store)
+    _ended(store, JobStatus.SUCCESS, made=NOW - HOUR, at=NOW)
+    _ended(store, JobStatus.TIMEOUT, made=NOW, at=LATER)
+    _ended(store, JobStatus.FAILED, made=NOW, at=LATER + HOUR)
 
-    ended = store.dashboard.ended(NOW, 10)
+    before, after = store.dashboard.ended([NOW - HOUR, LATER, LATER + HOUR], 10)
 
-    assert list(ended) == [
-        EndedJob(status=JobStatus.TIMEOUT, requested_at=NOW, claimed_at=None, completed_at=LATER)
+    assert [(job.status, job.requested_at, job.ended_at) for job in before] == [
+        (JobStatus.SUCCESS, NOW - HOUR, NOW)
+    ]
+    assert list(after) == [
+        EndedJob(status=JobStatus.TIMEOUT, requested_at=NOW, claimed_at=None, ended_at=LATER)
     ]
 
 
-def test_of_many_ended_jobs_the_newest_are_told(store):
-    end(store, a_running_job(store, now=NOW)[0], JobStatus.SUCCESS)
-    end(store, a_running_job(store, now=LATER)[0], JobStatus.FAILED)
+def test_an_attempt_that_was_followed_by_another_ended_no_job(store):
+    job, execution = a_claimed_job(store, lease_s=0.001)
+    store.pass_time(1)
 
-    assert [job.status for job in store.dashboard.ended(NOW, 1)] == [JobStatus.FAILED]
+    def work(transaction):
+        assert transaction.executions.abandon(execution.id, NOW)
+        lost = transaction.executions.get(execution.id)
+        after, another, _events = job.retry(lost, new_execution_id(), NOW)
+        transaction.jobs.replace(job, after)
+        transaction.executions.add(another)
+
+    store.run(work)
+
+    assert list(map(list, store.dashboard.ended([NOW - HOUR, NOW + HOUR], 10))) == [[]]
+
+
+def test_of_many_that_ended_in_a_slice_the_last_are_told(store):
+    _ended(store, JobStatus.FAILED, made=NOW, at=LATER)
+    _ended(store, JobStatus.SUCCESS, made=LATER, at=NOW)
+    _ended(store, JobStatus.TIMEOUT, made=NOW, at=NOW - HOUR)
+
+    early, late = store.dashboard.ended([NOW - HOUR, NOW, LATER + HOUR], 1)
+
+    assert ([job.status for job in early], [job.status for job in late]) == (
+        [JobStatus.TIMEOUT],
+        [JobStatus.FAILED],
+    )
+
+
+def _ended(store, status, *, made, at):
+    job, execution = a_running_job(store, now=made)
+    end(store, job, status, at)
+    store.run(lambda transaction: transaction.executions.end(execution.id, None, at))
 
 
 def _uuid(number):

@@ -5,6 +5,7 @@ from itertools import product
 
 import pytest
 
+from adapters.sql.dashboard_queries import ended_statement
 from adapters.sql.job_pages import PageShape, page_statement
 from adapters.sql.options import DatabaseOptions
 from application.views import Cursor, JobFilter
@@ -74,6 +75,27 @@ def test_a_server_reads_few_rows_for_a_list(filled):
         filled.queries.page(wanted)
 
         assert rows_read(filled) - before <= MAX_READ, wanted
+
+
+def test_a_server_reads_few_rows_for_charts_of_what_ended(filled):
+    times = [BEGIN + timedelta(seconds=JOBS // 4 * part) for part in range(5)]
+    before = rows_read(filled)
+
+    slices = filled.dashboard.ended(times, LIMIT)
+
+    assert list(map(len, slices)) == [LIMIT] * 4
+    assert rows_read(filled) - before <= 4 * LIMIT * 5  # a key, its row, twice in between, and its job
+
+
+def test_sqlite_finds_what_ended_in_an_index(sqlite_url, open_store):
+    store = open_store(sqlite_url)
+    compiled = ended_statement(2).compile(store.engine)
+    with store.engine.connect() as connection:
+        parameters = tuple(None for _ in compiled.positiontup or ())
+        plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", parameters)]
+
+    assert sum("USING INDEX ix_executions_ended" in step for step in plan) == 2, plan
+    assert not [step for step in plan if "TEMP B-TREE" in step or step.startswith("SCAN executions")], plan
 
 
 def test_sqlite_finds_every_list_in_an_index(sqlite_url, open_store):

@@ -1,5 +1,7 @@
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
@@ -52,6 +54,26 @@ def test_an_upgrade_of_what_is_up_to_date_changes_nothing(engine, empty_url, ope
     upgrade(engine)
 
     assert store.queries.details(job.id).job == job
+
+
+def test_ends_in_another_form_are_brought_to_the_one_that_sorts_by_time(tmp_path):
+    path = tmp_path / "old.db"
+    engine = create_engine(f"sqlite:///{path}")
+    upgrade(engine, "0002")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO executions"
+            " (execution_id, job_id, number, precedence, state, requested_at, ended_at)"
+            " VALUES (?, 'any', 1, 0, 'ENDED', '2026-01-01T11:00:00.000000Z', ?)",
+            [("1", "2026-01-01 12:00:00.123456+00:00"), ("2", "2026-01-01 12:00:00+00:00"), ("3", None)],
+        )
+
+    upgrade(engine)
+
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as connection:
+        ends = connection.execute("SELECT ended_at FROM executions ORDER BY ended_at").fetchall()
+    assert ends == [(None,), ("2026-01-01T12:00:00.000000Z",), ("2026-01-01T12:00:00.123456Z",)]
 
 
 def test_the_steps_can_be_taken_back(engine):

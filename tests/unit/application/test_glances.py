@@ -6,11 +6,12 @@ import pytest
 
 from adapters.memory.dashboard_queries import MemoryDashboardQueries
 from application.errors import Conflict, NotFound
+from application.ports.dashboard_queries import COUNTED_UP_TO
 from application.ports.output_feed import Stream
 from application.timeline import Step, entries_of
 from application.use_cases.get_project import GetProject
 from application.use_cases.get_timeline import Awaited, GetTimeline
-from application.use_cases.measure_outcomes import MeasureOutcomes
+from application.use_cases.measure_outcomes import MAX_JOBS, MeasureOutcomes
 from application.use_cases.read_code import ReadCode
 from application.use_cases.read_output import ReadOutput
 from application.use_cases.run_again import RunAgain
@@ -42,13 +43,58 @@ def test_projects_are_summarized_the_newest_first(world: World, queries: MemoryD
     summarize = SummarizeProjects(world.unit_of_work, queries, world.clock)
     world.clock.advance(1)
 
-    page = summarize(1, 1)
+    page = summarize(2, 1)
 
     (summary,) = page.summaries
-    assert page.total == 3
+    assert (page.number, page.pages, page.total) == (2, 3, 3)
     assert summary.project.name.value == "second"
     assert summary.activity.counts[JobStatus.PENDING] == 1
     assert list(summary.activity.recent) == [0] * (RECENT_HOURS - 1) + [1]
+
+
+@pytest.mark.parametrize(("asked", "shown"), [(99, 2), (0, 1), (-1, 1)])
+def test_of_pages_that_there_are_not_the_nearest_is_shown(
+    world: World, queries: MemoryDashboardQueries, asked: int, shown: int
+):
+    for name in ("first", "second"):
+        world.upload(project=name)
+
+    page = SummarizeProjects(world.unit_of_work, queries, world.clock)(asked, 1)
+
+    assert page.number == shown
+    assert len(page.summaries) == 1
+
+
+def test_jobs_that_waited_long_are_measured_when_they_end(world: World, queries: MemoryDashboardQueries):
+    job = world.upload()
+    world.clock.advance(3_600)
+    world.execute_job(job.job_id, None)
+    world.run_execution()
+
+    assert MeasureOutcomes(queries, world.clock)(1)[-1].jobs == 1
+
+
+def test_many_jobs_of_late_leave_room_for_those_before(world: World, queries: MemoryDashboardQueries):
+    for number in (1, MAX_JOBS + 1):
+        for _ in range(number):
+            world.start()
+            world.run_execution()
+        world.clock.advance(60)
+
+    slices = MeasureOutcomes(queries, world.clock)(20)
+
+    assert [part.jobs for part in slices][-3:] == [1, MAX_JOBS, 0]
+
+
+def test_percentiles_are_the_nearest_rank(world: World, queries: MemoryDashboardQueries):
+    for milliseconds in range(1, 21):
+        world.start()
+        world.clock.advance(milliseconds / 1_000)
+        world.run_execution()
+
+    last = MeasureOutcomes(queries, world.clock)(1)[-1]
+
+    assert (last.median_ms, last.high_ms) == (10.0, 19.0)
 
 
 def test_outcomes_are_measured_slice_by_slice(world: World, queries: MemoryDashboardQueries):
@@ -90,6 +136,19 @@ def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(world: World, get_
     assert [entry.position for entry in timeline.entries] == sorted(e.position for e in timeline.entries)
     assert timeline.waiting is not None
     assert (timeline.waiting.awaited, timeline.waiting.place) == (Awaited.WORKER, 1)
+
+
+def test_a_place_that_is_too_far_back_to_count_is_not_told_as_one(world: World, get_timeline: GetTimeline):
+    for _ in range(COUNTED_UP_TO):
+        world.start()
+    last_counted, next_one = world.start(), world.start()
+
+    told = [get_timeline(job.job_id).waiting for job in (last_counted, next_one)]
+
+    assert [(waiting.place, waiting.behind_more_than) for waiting in told if waiting] == [
+        (COUNTED_UP_TO + 1, None),
+        (None, COUNTED_UP_TO),
+    ]
 
 
 def test_a_claimed_job_waits_for_the_engine(world: World, get_timeline: GetTimeline):
