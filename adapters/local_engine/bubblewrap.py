@@ -158,16 +158,19 @@ class Bubblewrap(Confinement):
         return self._allowance(program, {**program.rlimits, "NPROC": (self._most_processes(program),) * 2})
 
     def _allowance(self, program: Program, rlimits: Mapping[str, tuple[int, int]]) -> Allowance:
-        if self._cgroups is not None:
-            # It counts what is used, and not what is reserved.
-            rlimits = {name: limit for name, limit in rlimits.items() if name != "AS"}
         return Allowance(
             timeout_ms=program.limits.timeout_ms,
             cpu_time_ms=program.limits.cpu_time_ms,
             memory_mb=program.limits.memory_mb,
             processes=program.limits.processes + _OUR_PROCESSES,
-            rlimits=rlimits,
+            rlimits=self._without_address_space(rlimits),
         )
+
+    def _without_address_space(self, rlimits: Mapping[str, tuple[int, int]]) -> Mapping[str, tuple[int, int]]:
+        """Leave memory to the cgroup, if there is one, which counts what is used and not what is reserved."""
+        if self._cgroups is None:
+            return rlimits
+        return {name: limit for name, limit in rlimits.items() if name != "AS"}
 
     def _arguments(self, program: Program) -> Iterator[str]:
         yield from (*_NAMESPACES, *self._view)
@@ -185,7 +188,8 @@ class Bubblewrap(Confinement):
         if program.parks:
             return parked(program.command)
         processes = self._most_processes(program)
-        return staged(program.build, program.command, program.rlimits, processes=processes)
+        rlimits = self._without_address_space(program.rlimits)
+        return staged(program.build, program.command, rlimits, processes=processes)
 
     def _most_processes(self, program: Program) -> int:
         """Return the limit inside, which a control group, as that counts how often it is hit, precedes."""

@@ -43,11 +43,12 @@ class Toolchain:
     language: Language
     title: str
     executables: Sequence[str]
-    package: str
+    install: str
     source: str
     run: Sequence[str]
     version: Sequence[str]
     memory: str
+    needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     build: Sequence[str] = ()
     out_of_memory: str | None = None
     view: Sequence[str] = ()
@@ -60,8 +61,20 @@ class Toolchain:
         return [self.build[0], self.archive[option], *self.build[1:]]
 
     def paths(self) -> Mapping[str, str | None]:
-        """Find the executables; None for one that is missing."""
-        return {name: shutil.which(name, path=SYSTEM_PATH) for name in self.executables}
+        """Find the executables and what else it needs; None for what is missing."""
+        found = {name: shutil.which(name, path=SYSTEM_PATH) for name in self.executables}
+        for name, places in self.needs.items():
+            found[name] = next((place for place in places if Path(place).exists()), None)
+        return found
+
+    def advise(self, missing: Sequence[str]) -> str:
+        """Say what was not found where, and what to do about it."""
+        places = {name: ":".join(where) for name, where in self.needs.items()}
+        sought = (f"{name} was not found in {places.get(name, SYSTEM_PATH)}" for name in missing)
+        return (
+            f"{self.title} is not installed on this machine: {' and '.join(sought)}; "
+            f"on Debian, '{self.install}' brings it"
+        )
 
 
 def read_table(path: Path = _TABLE) -> Sequence[Toolchain]:
@@ -117,14 +130,7 @@ class Toolchains:
         missing = [name for name, path in self._paths[language].items() if path is None]
         if not missing:
             return LanguageSupport(language, version=None)
-        return LanguageSupport(
-            language,
-            version=None,
-            unavailable_because=(
-                f"{toolchain.title} is not installed on this machine: {' and '.join(missing)} was not found "
-                f"in {SYSTEM_PATH}; on Debian, 'apt-get install {toolchain.package}' brings it"
-            ),
-        )
+        return LanguageSupport(language, version=None, unavailable_because=toolchain.advise(missing))
 
     def _ask_versions(self) -> None:
         for language, support in list(self._support.items()):

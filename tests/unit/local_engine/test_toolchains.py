@@ -1,3 +1,5 @@
+import re
+from string import Formatter
 from uuid import uuid4
 
 import pytest
@@ -18,7 +20,7 @@ def _toolchain(**changes):
         "language": LANGUAGES["ruby"],
         "title": "Ruby",
         "executables": ["true"],
-        "package": "ruby",
+        "install": "apt-get install ruby",
         "source": "main.rb",
         "run": ["{true}", "{source}"],
         "version": ["{true}"],
@@ -41,13 +43,28 @@ def test_every_language_has_a_row():
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_every_row_can_be_filled_in(name):
     toolchain = _TABLE[name]
-    executables = {executable: f"/usr/bin/{executable}" for executable in toolchain.executables}
+    executables = {name: f"/usr/bin/{name}" for name in (*toolchain.executables, *toolchain.needs)}
 
     program = compose(toolchain, executables, _request(name, ("--flag", "a b")), b"class X {}")
 
     assert program.command[-2:] == ["--flag", "a b"]
     assert not any("{" in part for part in (*program.build, *program.command))
     assert program.source.endswith(LANGUAGES[name].extension)
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_every_row_is_consistent(name):
+    toolchain = _TABLE[name]
+    known = {*toolchain.executables, *toolchain.needs}
+    known |= {"source", "heap_mb", "main_class", "archive", "compiler"}
+
+    commands = (*toolchain.build, *toolchain.run, *toolchain.version)
+    assert {field for part in commands for _, field, _, _ in Formatter().parse(part) if field} <= known
+    assert toolchain.memory in {"address_space", "heap"}
+    assert toolchain.memory == "address_space" or toolchain.build or "{heap_mb}" in "".join(toolchain.run)
+    assert toolchain.title
+    assert toolchain.install.startswith(("apt-get install ", "npm install "))
+    re.compile(toolchain.out_of_memory or "")
 
 
 def test_what_is_missing_is_said_with_advice():
@@ -58,6 +75,18 @@ def test_what_is_missing_is_said_with_advice():
     assert not support.is_available
     assert "no-such-program was not found" in support.unavailable_because
     assert "apt-get install ruby" in support.unavailable_because
+
+
+def test_what_a_language_needs_beside_its_executables_is_found_in_the_first_place_that_has_it(tmp_path):
+    (tmp_path / "b").mkdir()
+    places = [str(tmp_path / name) for name in ("a", "b")]
+    toolchain = _toolchain(needs={"types": places})
+
+    assert toolchain.paths()["types"] == places[1]
+
+    (tmp_path / "b").rmdir()
+    (support,) = Toolchains([toolchain]).support()
+    assert f"types was not found in {':'.join(places)}" in support.unavailable_because
 
 
 def test_what_does_not_start_is_not_available():

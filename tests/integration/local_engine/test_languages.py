@@ -1,0 +1,102 @@
+"""Every language of the table that this machine has, run as users run it."""
+
+import signal
+import tomllib
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from adapters.local_engine.engine import LocalEngine
+from adapters.local_engine.toolchains import Toolchains
+from adapters.memory.object_store import MemoryObjectStore
+from domain.job_lifecycle import JobStatus, Reason
+from domain.language import LANGUAGES
+from tests.contract.engine_kit.harness import EngineUnderTest, Program
+from tests.support.sandbox import require_bubblewrap
+
+_PROGRAMS = tomllib.loads(Path(__file__).with_name("programs.toml").read_text())
+_SUPPORT = {support.language.name: support for support in Toolchains().support()}
+
+installed = pytest.mark.parametrize(
+    "language", [name for name, support in _SUPPORT.items() if support.is_available]
+)
+
+
+@pytest.fixture(scope="module", params=["plain", "isolated"])
+def kit(request, tmp_path_factory):
+    isolated = request.param == "isolated"
+    if isolated:
+        require_bubblewrap()
+    store = MemoryObjectStore()
+    engine = LocalEngine(store, tmp_path_factory.mktemp("work"), isolated=isolated)
+    engine.start()
+    try:
+        with closing(EngineUnderTest(engine, store)) as kit:
+            yield kit
+    finally:
+        engine.stop()
+
+
+@pytest.fixture
+def bare(monkeypatch, tmp_path):
+    """An engine on a machine that has no language."""
+    monkeypatch.setattr("adapters.local_engine.toolchains.SYSTEM_PATH", str(tmp_path))
+    store = MemoryObjectStore()
+    engine = LocalEngine(store, tmp_path / "work")
+    engine.start()
+    try:
+        with closing(EngineUnderTest(engine, store)) as kit:
+            yield kit
+    finally:
+        engine.stop()
+
+
+def test_there_are_programs_in_every_language():
+    assert set(_PROGRAMS) == set(LANGUAGES)
+
+
+@installed
+def test_a_program_reads_its_stdin_and_its_arguments(kit, language):
+    program = Program(
+        language=language, code=_PROGRAMS[language]["reads"], stdin="in put", args=("a b", "--version", "ü")
+    )
+
+    ended = kit.run(program)
+
+    assert ended.result.status is JobStatus.SUCCESS, ended.result
+    assert (ended.stdout.decode(), ended.stderr) == ("IN PUT\na b\n--version\nü\n", b"")
+
+
+@installed
+def test_a_mistake_ends_with_its_language_s_words(kit, language):
+    row = _PROGRAMS[language]
+
+    result = kit.run(Program(language=language, code=row["mistaken"])).result
+
+    assert (result.status, result.reason) == (JobStatus.FAILED, Reason(row["reason"]))
+    assert row["says"] in result.stderr.text
+    assert result.stdout.text == ""
+
+
+@installed
+def test_a_program_that_grows_without_end_ends_at_its_limit_of_memory(kit, language):
+    program = Program(
+        language=language, code=_PROGRAMS[language]["grows"], limits={"memory_mb": 128, "timeout_ms": 20_000}
+    )
+
+    result = kit.run(program).result
+
+    if language == "c" and result.signal == signal.SIGABRT:
+        return  # without cgroups it is malloc that refuses, and C has no words for that
+    assert result.reason is Reason.MEMORY_LIMIT, result
+    assert (result.limit.name, result.limit.allowed) == ("memory_mb", 128)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_language_that_is_not_installed_is_refused_with_advice(bare, language):
+    result = bare.run(Program(language=language, code=_PROGRAMS[language]["reads"])).result
+
+    assert result.reason is Reason.ENGINE_UNAVAILABLE
+    assert "is not installed on this machine" in result.error_message
+    assert "brings it" in result.error_message
