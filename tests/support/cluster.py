@@ -25,7 +25,7 @@ _MISSING = "MariaDB is not installed: apt-get install mariadb-server-core"
 
 @dataclass(frozen=True)
 class Servers:
-    """What the service depends on: processes to be killed and frozen, a store and runners that fail as told."""
+    """What the service depends on: processes to kill and freeze, a store and runners that fail as told."""
 
     database: DatabaseServer
     redis: RedisServer
