@@ -19,14 +19,23 @@ def test_jobs_are_taken_without_redis_and_run_when_it_is_back(cluster, witness, 
     redis = cluster.servers.redis
     if way == "killed":
         redis.kill()
-        jobs = [submit(url) for url in cluster.urls for _ in range(10)]
+        jobs = _submit_to_all(cluster.urls)
         redis.start()
     else:
         with redis.frozen():
-            jobs = [submit(url) for url in cluster.urls for _ in range(10)]
+            jobs = _submit_to_all(cluster.urls)
     # Then all that was submitted meanwhile was taken, and runs
     assert set(outcomes(cluster, jobs, within_s=60).values()) == {("SUCCESS", None)}
     assert witness.violations(jobs) == []
+
+
+def _submit_to_all(urls: list[str]) -> list[str]:
+    """Submit jobs to every API, each of which says what it lacks and that it takes work all the same."""
+    jobs = [submit(url) for url in urls for _ in range(10)]
+    for url in urls:
+        soon(lambda url=url: ask("GET", f"{url}/health/ready").json()["status"] == "degraded", within_s=5)
+        assert ask("GET", f"{url}/health/ready").status_code == 200
+    return jobs
 
 
 @pytest.mark.parametrize("way", ["killed", "frozen"])
