@@ -4,19 +4,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import dramatiq
 from dramatiq.errors import Retry
 from dramatiq.middleware import Retries
+
+from application.errors import DependencyUnavailable
 
 # What a queue holds at most, so that hints which nobody takes cannot pile up. A message takes about half a
 # kilobyte, and its sender keeps what is refused.
 MAX_WAITING = 10_000
 MAX_DEAD = 1_000
 
-MAX_RETRIES = 10
 MIN_BACKOFF_MS = 1_000
-MAX_BACKOFF_MS = 60_000
+# Less than a lease: once the database is back, a report is in before its execution is taken for lost.
+MAX_BACKOFF_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +66,41 @@ class InterruptibleConsumer(dramatiq.Consumer, ABC):
         """Return from the wait at once, now and from now on."""
 
 
+class _Retries(Retries):
+    """Has a message that could not be put back for another try go to the dead letters, and not be lost."""
+
+    def after_process_message(
+        self,
+        broker: dramatiq.Broker,
+        message: dramatiq.MessageProxy,
+        *,
+        result: object = None,
+        exception: BaseException | None = None,
+    ) -> None:
+        try:
+            super().after_process_message(  # type: ignore[no-untyped-call]  # Dramatiq's is not typed
+                broker, message, result=result, exception=exception
+            )
+        except DependencyUnavailable:
+            message.fail()
+            raise
+
+
 def retries() -> Retries:
     """Build the only middleware that is used.
 
-    An actor that raises Retry, because a dependency is away, is called again, with back-off. Whatever else
-    it raises sends its message to the dead letters at once. Dramatiq's own limits of age and time are not
-    used: the limits of an execution are the engine's, and a thread that is interrupted would lose its lease.
+    An actor that raises Retry, because a dependency is away, is called again, with back-off, for as long as
+    that takes. Whatever else it raises sends its message to the dead letters at once. Dramatiq's own limits
+    of age and time are not used: the limits of an execution are the engine's, and a thread that is
+    interrupted would lose its lease.
     """
-    return Retries(
-        retry_when=lambda retries, error: isinstance(error, Retry) and retries < MAX_RETRIES,
+    return _Retries(
+        retry_when=lambda _retries, error: isinstance(error, Retry),
         min_backoff=MIN_BACKOFF_MS,
         max_backoff=MAX_BACKOFF_MS,
     )
+
+
+def is_new(message: dramatiq.Message[Any]) -> bool:
+    """Whether a message has never been in hand: only such a one is refused where a queue is full."""
+    return "retries" not in message.options

@@ -21,6 +21,7 @@ from adapters.dramatiq_queue.broker import (
     DeadMessage,
     InterruptibleConsumer,
     QueueBroker,
+    is_new,
     retries,
 )
 from application.errors import DependencyUnavailable
@@ -63,7 +64,7 @@ class EmbeddedBroker(QueueBroker):
             due = {"eta": current_millis() + delay}
             message = message.copy(queue_name=dq_name(message.queue_name), options=due)
         self.emit_before("enqueue", message, delay)
-        self._put(self.queues[message.queue_name], message.encode())
+        self._put(self.queues[message.queue_name], message)
         self.emit_after("enqueue", message, delay)
         return message
 
@@ -103,11 +104,11 @@ class EmbeddedBroker(QueueBroker):
         self.emit_after("declare_queue", queue_name)
         self.emit_after("declare_delay_queue", delayed_name)
 
-    def _put(self, queue: _Queue, data: bytes) -> None:
+    def _put(self, queue: _Queue, message: dramatiq.Message[Any]) -> None:
         with queue.changed:
-            if len(queue.waiting) >= self._max_waiting:
+            if len(queue.waiting) >= self._max_waiting and is_new(message):
                 raise DependencyUnavailable("queue", f"{self._max_waiting} messages wait in it already")
-            queue.waiting.append(data)
+            queue.waiting.append(message.encode())
             queue.changed.notify_all()
 
 

@@ -16,6 +16,7 @@ from adapters.dramatiq_queue.broker import (
     MAX_WAITING,
     DeadMessage,
     QueueBroker,
+    is_new,
     retries,
 )
 from adapters.dramatiq_queue.redis_client import connect, redis_as_queue
@@ -69,7 +70,8 @@ class RedisQueueBroker(RedisBroker, QueueBroker):
             DependencyUnavailable: Redis is out of reach, or the queue is full.
         """
         with redis_as_queue():
-            self._reserve(message.queue_name)
+            if is_new(message):
+                self._reserve(message.queue_name)
             return super().enqueue(message, delay=delay)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 1_000) -> RedisConsumer:

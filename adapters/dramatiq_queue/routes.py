@@ -26,6 +26,9 @@ QUEUES: Mapping[str, str] = {
     "ExecutionReported": COMPLETIONS,
 }
 
+# What is announced again as long as it is so: one of these that comes to nothing need not be kept.
+HINTS = frozenset({"ExecutionRequested"})
+
 Handler = Callable[[Message], object]
 
 
@@ -41,7 +44,9 @@ def declare_actors(broker: dramatiq.Broker, handlers: Mapping[str, Handler]) -> 
     """
     for name, handler in handlers.items():
         queue = QUEUES[name]
-        dramatiq.actor(broker=broker, actor_name=queue, queue_name=queue)(_consumer(handler))
+        dramatiq.actor(broker=broker, actor_name=queue, queue_name=queue)(
+            _consumer(handler, is_hint=name in HINTS)
+        )
 
 
 def to_dramatiq(message: Message, queue: str) -> dramatiq.Message[None]:
@@ -50,12 +55,15 @@ def to_dramatiq(message: Message, queue: str) -> dramatiq.Message[None]:
     return dramatiq.Message(queue_name=queue, actor_name=queue, args=(), kwargs=fields, options={})
 
 
-def _consumer(handler: Handler) -> Callable[..., None]:
+def _consumer(handler: Handler, *, is_hint: bool) -> Callable[..., None]:
     def consume(*, name: str, body: Mapping[str, Any], **others: object) -> None:
         message = Message(id=MessageId(UUID(str(others["id"]))), name=name, body=body)
         try:
             handler(message)
         except DependencyUnavailable as error:
+            if is_hint:
+                logger.warning("%s will be announced again: %s", name, error)
+                return
             logger.warning("%s is to be tried again: %s", name, error)
             raise Retry(str(error)) from error
 

@@ -19,8 +19,8 @@ class QueueWorker:
 
     Args:
         handlers: What handles a message, by the message's name. Called on several threads at once. A
-            message whose handler raises DependencyUnavailable is tried again later; any other exception
-            sends it to the dead letters.
+            message whose handler raises DependencyUnavailable is tried again until it does not, a hint is
+            dropped; any other exception sends it to the dead letters.
     """
 
     def __init__(self, broker: QueueBroker, handlers: Mapping[str, Handler], threads: int) -> None:

@@ -2,18 +2,20 @@
 
 import pytest
 
+from adapters.dramatiq_queue import broker as queue_settings
 from adapters.dramatiq_queue.dead_letters import DramatiqDeadLetters
 from adapters.dramatiq_queue.embedded import EmbeddedBroker
 from adapters.dramatiq_queue.publisher import DramatiqPublisher
 from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
-from adapters.dramatiq_queue.routes import EXECUTIONS, to_dramatiq
+from adapters.dramatiq_queue.routes import COMPLETIONS, EXECUTIONS, to_dramatiq
 from adapters.in_process.event_feed import InProcessEventFeed
 from application.errors import DependencyUnavailable
 from tests.support.processes import eventually
 from tests.support.redis_server import redis_server
-from tests.support.work_messages import Handler, hint, working
+from tests.support.work_messages import Handler, hint, report, working
 
 MAX_DEAD = 5
+LONGEST_BACKOFF_MS = 50
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +24,15 @@ def server():
         yield server
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Messages are tried again at once."""
+    monkeypatch.setattr(queue_settings, "MIN_BACKOFF_MS", 10)
+    monkeypatch.setattr(queue_settings, "MAX_BACKOFF_MS", LONGEST_BACKOFF_MS)
+
+
 @pytest.fixture(params=["embedded", "redis"])
-def broker(request):
+def broker(request, quick):  # noqa: ARG001 - it must have been so when the broker is built
     if request.param == "embedded":
         yield EmbeddedBroker(max_dead=MAX_DEAD)
         return
@@ -128,23 +137,75 @@ def test_a_message_with_fields_that_are_not_known_is_handled(handler, broker):
     assert handler.next() == sent
 
 
-def test_what_fails_because_a_dependency_is_away_is_tried_again_later(broker, publish, dead_letters):
-    # Given a handler whose database is away at first
-    handler = Handler()
-    attempts = []
+class Away:
+    """A handler whose database is away, so many times."""
 
-    def handle(message):
-        attempts.append(message)
-        if len(attempts) == 1:
+    def __init__(self, times):
+        self.left = times
+        self.handled = Handler()
+        self.seen = []
+
+    def __call__(self, message):
+        self.seen.append(message)
+        if self.left:
+            self.left -= 1
             raise DependencyUnavailable("database", "it is away")
-        handler(message)
+        self.handled(message)
 
-    with working(broker, handle):
-        # When a message comes
-        publish(sent := hint())
-        # Then it is handled a moment later
-        assert handler.next() == sent
+
+def test_a_report_is_tried_again_until_what_was_away_is_back(broker, publish, dead_letters):
+    # Given a handler whose database is away for a while
+    away = Away(times=3)
+    with working(broker, away):
+        # When a report comes
+        publish(sent := report())
+        # Then it is handled in the end
+        assert away.handled.next() == sent
     assert dead_letters.latest(10) == []
+
+
+def test_a_report_is_not_set_aside_however_often_a_dependency_was_away(broker, dead_letters):
+    away = Away(times=1)
+    with working(broker, away):
+        # Given a report that has been tried for days
+        sent = report()
+        broker.enqueue(to_dramatiq(sent, COMPLETIONS).copy(options={"retries": 10_000}))
+        # Then it is tried once more
+        assert away.handled.next() == sent
+    assert dead_letters.latest(10) == []
+
+
+def test_a_hint_is_dropped_where_a_dependency_is_away(broker, publish, dead_letters):
+    # Given a handler whose database is away
+    away = Away(times=1)
+    with working(broker, away):
+        # When a hint comes, and another one after the time in which the first would be tried again
+        publish(first := hint())
+        broker.enqueue(to_dramatiq(second := hint(), EXECUTIONS), delay=4 * LONGEST_BACKOFF_MS)
+        # Then the first was tried once
+        assert away.handled.next() == second
+        assert away.seen == [first, second]
+    assert dead_letters.latest(10) == []
+
+
+def test_a_report_that_cannot_be_put_back_is_set_aside_and_not_lost(broker, dead_letters, monkeypatch):
+    away, enqueue = Away(times=1), broker.enqueue
+    with working(broker, away):
+        # Given a queue that takes no message back
+        with monkeypatch.context() as refusing:
+            refusing.setattr(broker, "enqueue", refuse)
+            # When a report comes that cannot be handled yet
+            enqueue(to_dramatiq(sent := report(), COMPLETIONS))
+            assert eventually(lambda: dead_letters.latest(10))
+        # Then it is among the dead letters, and can be requeued
+        (letter,) = dead_letters.latest(10)
+        assert letter.body == sent.body
+        assert dead_letters.requeue(letter.id)
+        assert away.handled.next() == sent
+
+
+def refuse(*_message, **_delay):
+    raise DependencyUnavailable("queue", "it is away")
 
 
 def test_no_more_than_the_latest_are_kept(handler, publish, dead_letters):

@@ -17,6 +17,11 @@ def hint(**body):
     return Message(id=MessageId(uuid4()), name="ExecutionRequested", body={"version": 1, **body})
 
 
+def report(**body):
+    """Return a message that tells of an execution's end."""
+    return Message(id=MessageId(uuid4()), name="ExecutionReported", body={"version": 1, **body})
+
+
 def fact(**body):
     """Return a message that asks for nothing."""
     return Message(id=MessageId(uuid4()), name="JobCompleted", body={"version": 1, **body})
@@ -47,8 +52,8 @@ class Handler:
 
 @contextmanager
 def working(broker, handler, threads=2):
-    """Let a handler consume a broker's executions."""
-    worker = QueueWorker(broker, {"ExecutionRequested": handler}, threads)
+    """Let a handler consume what asks for work."""
+    worker = QueueWorker(broker, {"ExecutionRequested": handler, "ExecutionReported": handler}, threads)
     worker.start()
     try:
         yield worker

@@ -1,0 +1,129 @@
+"""An engine of any make reports on the completions queue, in the form that docs/production.md gives."""
+
+import json
+import re
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from adapters.dramatiq_queue.dead_letters import DramatiqDeadLetters
+from adapters.dramatiq_queue.worker import QueueWorker
+from application.errors import DependencyUnavailable
+from domain.job_lifecycle import JobStatus, Reason
+from entrypoints.worker.handlers import worker_handlers
+from tests.support.processes import eventually
+from tests.support.scripted_engine import take_over
+from tests.support.world import World
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "production.md"
+QUEUE_KEY = "service_server:service_server.completions"
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+@pytest.fixture(autouse=True)
+def worker(world, broker):
+    """A worker on Redis that does what workers do."""
+    worker = QueueWorker(broker, worker_handlers(world.run_execution, world.report_completion), threads=2)
+    worker.start()
+    yield worker
+    worker.stop(timeout_s=10)
+
+
+@pytest.fixture
+def entrusted(world):
+    """A job that an engine has taken over."""
+    world.engine.program = take_over
+    job = world.start()
+    world.run_execution()
+    return world.job(job.job_id)
+
+
+def documented(job, report_id=None, **report):
+    """Return a message as the document shows it, for a job."""
+    (shown,) = re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    message = json.loads(shown)
+    message["kwargs"]["id"] = str(report_id or uuid4())
+    message["kwargs"]["body"]["execution_id"] = str(job.execution.id)
+    message["kwargs"]["body"]["report"] |= {"job_id": str(job.job_id), **report}
+    return message
+
+
+def send(server, message):
+    """Enqueue a message the way the document says, without Dramatiq."""
+    sent = message | {"options": {"redis_message_id": (redis_id := str(uuid4()))}}
+    with server.client() as redis:
+        redis.hset(f"{QUEUE_KEY}.msgs", redis_id, json.dumps(sent))
+        redis.rpush(QUEUE_KEY, redis_id)
+
+
+def has_ended(world, job):
+    return eventually(lambda: world.job(job.job_id).status.is_terminal)
+
+
+def is_drained(server):
+    with server.client() as redis:
+        return eventually(lambda: redis.hlen(f"{QUEUE_KEY}.msgs") == 0)
+
+
+def test_a_report_ends_its_job_and_leaves_a_log(server, world, entrusted):
+    send(server, documented(entrusted, stdout="42\n", exit_code=0))
+
+    assert has_ended(world, entrusted)
+    result = world.job(entrusted.job_id).execution.result
+    assert (result.status, result.stdout.text) == (JobStatus.SUCCESS, "42\n")
+    assert json.loads(world.read_log(result.log_key.value))["stdout"] == "42\n"
+
+
+def test_a_report_that_is_delivered_twice_or_late_changes_nothing(server, world, entrusted):
+    report_id = uuid4()
+    send(server, documented(entrusted, report_id, stdout="first", exit_code=0))
+    assert has_ended(world, entrusted)
+
+    send(server, documented(entrusted, report_id, stdout="second", exit_code=1))
+    send(server, documented(entrusted, stdout="third", exit_code=1))
+
+    assert is_drained(server)
+    assert world.job(entrusted.job_id).execution.result.stdout.text == "first"
+    assert world.announced().count("JobCompleted") == 1
+
+
+def test_a_report_outlives_an_outage_of_the_database(server, world, entrusted, broker):
+    # Given a database that is away
+    read = world.unit_of_work.read
+
+    def away(_work):
+        world.unit_of_work.read = read
+        raise DependencyUnavailable("database", "it is away")
+
+    world.unit_of_work.read = away
+    # When a report comes
+    send(server, documented(entrusted, stdout="", exit_code=3))
+    # Then it counts once the database is back
+    assert has_ended(world, entrusted)
+    assert world.job(entrusted.job_id).reason is Reason.NONZERO_EXIT
+    assert DramatiqDeadLetters(broker).latest(10) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"report": {"stdout": ""}},
+        {"report": {"stdout": "", "job_id": str(uuid4())}},
+        {"report": None},
+        {"execution_id": str(uuid4())},
+        {"execution_id": "none"},
+    ],
+    ids=["says not whose it is", "of another job", "none", "of no execution", "of no id"],
+)
+def test_what_is_no_report_of_the_execution_is_set_aside(server, world, entrusted, broker, change):
+    message = documented(entrusted, stdout="", exit_code=0)
+    message["kwargs"]["body"] |= change
+    send(server, message)
+
+    assert eventually(lambda: DramatiqDeadLetters(broker).latest(10))
+    assert world.job(entrusted.job_id).status is JobStatus.RUNNING
