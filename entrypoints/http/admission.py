@@ -1,5 +1,6 @@
 """Which requests are let in: those that a page of another site may have made are not."""
 
+import re
 from urllib.parse import urlsplit
 
 from litestar.config.cors import CORSConfig
@@ -7,8 +8,10 @@ from litestar.types import HTTPScope
 
 # Load balancers ask by address, and what is answered is no secret.
 _OPEN_TO_ANY_HOST = "/health/"
-# Pages of the dashboard bring a token with every form, which proves more (see csrf).
-_OWN_PROOF = "/dashboard/"
+# What is posted here comes from this service's own pages.
+_PAGES = "/dashboard/"
+# RFC 9112, 3.2 and RFC 3986, 3.2.2, without what no name of a server has.
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?", re.IGNORECASE | re.ASCII)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})
 
@@ -47,7 +50,8 @@ class Admission:
 
     def refusal(self, scope: HTTPScope) -> HostRefused | CrossSiteRequest | None:
         """Return why a request is not let in, if it is not."""
-        host = header(scope, b"host") or ""
+        hosts = headers(scope, b"host")
+        host = hosts[0] if len(hosts) == 1 else ""
         is_known = self._hosts is None or _name(host) in self._hosts
         if not is_known and not scope["path"].startswith(_OPEN_TO_ANY_HOST):
             return HostRefused()
@@ -57,7 +61,8 @@ class Admission:
 
     def _is_cross_site(self, scope: HTTPScope, host: str) -> bool:
         site, origin = header(scope, b"sec-fetch-site"), header(scope, b"origin")
-        if scope["path"].startswith(_OWN_PROOF) or (origin and self._cors.is_origin_allowed(origin)):
+        is_for_pages = scope["path"].startswith(_PAGES)
+        if origin and not is_for_pages and self._cors.is_origin_allowed(origin):
             return False
         if site is not None:
             return site not in _OWN_SITES
@@ -65,14 +70,19 @@ class Admission:
 
 
 def header(scope: HTTPScope, wanted: bytes) -> str | None:
-    """Return a header of a request, read here and not by the framework, which would remember them all."""
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
+    """Return a header of a request, or the first of several."""
+    return next(iter(headers(scope, wanted)), None)
+
+
+def headers(scope: HTTPScope, wanted: bytes) -> list[str]:
+    """Return a request's headers of a name, read here and not by the framework, which would keep them all."""
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 
 
 def _name(host: str) -> str:
-    """Return a Host header's host without its port, in lower case (RFC 3986, 3.2.2)."""
-    name, bracket, _port = host.lower().partition("]")
-    return name + bracket if bracket else name.partition(":")[0]
+    """Return a Host header's host without its port, in lower case; nothing, if it is not well formed."""
+    found = _HOST.fullmatch(host)
+    return found[1].lower() if found else ""
 
 
 def _is_origin_of(origin: str, host: str) -> bool:

@@ -1,5 +1,8 @@
 """What browsers can be made to send in their users' name is not let in."""
 
+from contextlib import closing
+from http.client import HTTPConnection
+
 import pytest
 
 from entrypoints.settings import Settings
@@ -12,13 +15,28 @@ CANCEL = f"/api/cancel/{UNKNOWN_ID}"
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "[::2]:1", ""]
+    "host",
+    [
+        *("evil.example", "evil.example:8000", "localhost.evil.example", "[::2]:1", ""),
+        *("localhost:80@evil.example", "localhost:evil.example", "[::1]evil.example", "localhost:80:80"),
+    ],
 )
 @pytest.mark.parametrize("path", ["/api/jobs", "/dashboard", "/docs", "/api/nothing"])
 def test_a_request_for_another_host_is_refused(service: Service, host: str, path: str):
     response = service.http.get(path, headers={"host": host})
 
     assert "SERVICE_SERVER_ALLOWED_HOSTS" in assert_problem(response, 421)["detail"]
+
+
+def test_of_two_hosts_neither_is_believed(service: Service):
+    url = service.http.base_url
+    with closing(HTTPConnection(url.host, url.port, timeout=10)) as connection:
+        connection.putrequest("GET", "/api/jobs", skip_host=True)
+        for host in ("localhost", "evil.example"):
+            connection.putheader("Host", host)
+        connection.endheaders()
+
+        assert connection.getresponse().status == 421
 
 
 @pytest.mark.parametrize("host", ["localhost", "LocalHost:8000", "127.0.0.1:1", "[::1]", "[::1]:8000"])

@@ -1,6 +1,7 @@
 """The pages, without a browser: what is served, to whom, and what is refused."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -123,6 +124,34 @@ def test_a_form_without_a_cookie_changes_nothing(visitor: httpx.Client, project_
     assert visitor.post(f"{project_url}/archive", data={"csrf": sent}).status_code == 403
 
 
+def test_a_form_in_an_encoding_of_its_own_is_not_read(visitor: httpx.Client, project_url: str):
+    # Given a field that would take minutes to decode
+    sent = token(visitor, project_url)
+    part = 'Content-Disposition: form-data; name="csrf"\r\nContent-Type: text/plain; charset=punycode'
+    body = f"--b\r\n{part}\r\n\r\n{sent}{'a-' * 500_000}\r\n--b--\r\n"
+    begin = time.monotonic()
+
+    response = visitor.post(
+        f"{project_url}/archive", content=body, headers={"content-type": "multipart/form-data; boundary=b"}
+    )
+
+    assert response.status_code in {403, 422}
+    assert time.monotonic() - begin < 5
+
+
+@pytest.mark.parametrize("body", ["csrf=%ff", "&".join(["a=b"] * 65), "csrf=\u00e9"])
+def test_a_form_that_no_page_writes_is_refused(visitor: httpx.Client, project_url: str, body: str):
+    token(visitor, project_url)
+
+    response = visitor.post(
+        f"{project_url}/archive",
+        content=body.encode(),
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
+
+    assert response.status_code == 422
+
+
 @pytest.mark.parametrize("change", ["foo", "delete"])
 def test_a_project_is_archived_and_restored_and_nothing_else(
     visitor: httpx.Client, project_url: str, change: str
@@ -146,9 +175,9 @@ def test_a_page_of_the_list_that_there_is_not_is_the_last(service: Service, job_
 def test_a_form_of_another_site_changes_nothing(visitor: httpx.Client, project_url: str):
     form = {"csrf": token(visitor, project_url)}
 
-    response = visitor.post(f"{project_url}/archive", data=form, headers={"sec-fetch-site": "cross-site"})
-
-    assert response.status_code == 403
+    for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "http://127.0.0.1:1"}, {"origin": "null"}):
+        response = visitor.post(f"{project_url}/archive", data=form, headers=headers)
+        assert response.status_code == 403
 
 
 def test_the_cookie_is_kept_from_scripts_and_other_sites(visitor: httpx.Client):

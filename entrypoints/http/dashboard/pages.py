@@ -122,7 +122,12 @@ def go_to(request: AnyRequest, url: str) -> Response[bytes] | Redirect:
 
 
 def _html(request: AnyRequest, html: bytes, status_code: int) -> Response[bytes]:
-    headers = {"Content-Security-Policy": POLICY, "Vary": "Accept-Encoding, HX-Request"}
+    headers = {
+        "Content-Security-Policy": POLICY,
+        # A page that tells nobody where it is posts its forms from the origin "null" (W3C Fetch, 3.2).
+        "Referrer-Policy": "same-origin",
+        "Vary": "Accept-Encoding, HX-Request",
+    }
     if len(html) > _SMALL_BYTES and accepts_gzip(request):
         html, headers["Content-Encoding"] = gzip.compress(html, compresslevel=5), "gzip"
     return Response(html, status_code=status_code, media_type=HTML, headers=headers)
