@@ -1,5 +1,6 @@
 """The API page: Swagger UI from files that come with the service, so that it works offline."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,23 @@ def files_router() -> Router:
         name="docs-files",
         cache_control=CacheControlHeader(max_age=86_400, public=True),
         resolve_symlinks=False,
+        before_request=_refuse_unknown_file,
     )
+
+
+async def _refuse_unknown_file(request: Request[Any, Any, Any]) -> None:
+    """Look for no file whose name the system may not even take.
+
+    Raises:
+        NotFoundException: There is no such file.
+    """
+    if str(request.path_params["file_path"]).lstrip("/") not in _file_names():
+        raise NotFoundException
+
+
+@cache
+def _file_names() -> frozenset[str]:
+    return frozenset(str(path.relative_to(_FILES)) for path in _FILES.rglob("*") if path.is_file())
 
 
 async def _refuse_unknown(request: Request[Any, Any, Any]) -> None:

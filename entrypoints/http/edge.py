@@ -107,7 +107,7 @@ class _Answer:
             quote(scope["path"])[:_LOGGED_PATH_CHARS],
             self._status or "-",
             (time.perf_counter() - self._begin) * 1000,
-            client[0] if client else "-",
+            quote(client[0], safe=":.%") if client else "-",  # a proxy's word, or a forger's
         )
 
 

@@ -183,7 +183,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Whether what is written now would be read as the answer to what is being received."""
         if self._is_in_head:
             return not self._is_answering
-        return not self.cycle.response_started
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or not cycle.response_started
 
     def _refuse(self, kind: Kind, detail: str) -> None:
         """Say why, unless an answer is on its way already, and hang up."""

@@ -96,6 +96,25 @@ def test_a_wait_is_not_ended_by_what_comes_after_its_request(
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.parametrize(
+    "request_line", [b"CONNECT x:1 HTTP/1.1", b"GET http:///x HTTP/1.1", b"GET x HTTP/1.1", b"GET / HTTP/9"]
+)
+def test_what_is_no_request_for_a_server_is_answered_and_not_logged_as_a_fault(
+    service: Service, caplog: pytest.LogCaptureFixture, request_line: bytes
+):
+    with connect(service) as connection:
+        connection.sendall(request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+
+        assert answer(connection).is_client_error
+
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("name", ["%00", "x" * 300, "..%2f..%2fapi_page.py", ""])
+def test_a_file_that_cannot_be_is_not_looked_for(service: Service, name: str):
+    assert_problem(service.http.get(f"/docs/static/{name}"), 404)
+
+
 def test_connections_over_the_limit_are_told_to_come_back(tmp_path):
     with serving(tmp_path) as service:
         service.server.config.limit_concurrency = 1 + len(service.server.server_state.connections)
