@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -137,10 +138,18 @@ class Run:
                 error=self._error,
             )
         )
-        for descriptor in (self._lifeline, self._stage, self._go, self._memory_notice):
+        for descriptor in (self._stage, self._go, self._memory_notice):
             if descriptor is not None:
-                self._watch.remove(descriptor)
-                os.close(descriptor)
+                self._watch.close(descriptor)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Close the life line. What the engine says last is read: unread, it would undo what was told."""
+        self._watch.remove(self._lifeline)
+        with socket.socket(fileno=self._lifeline) as lifeline, contextlib.suppress(OSError):
+            lifeline.shutdown(socket.SHUT_RD)
+            while lifeline.recv(MAX_MESSAGE_BYTES):
+                continue
 
     def _first_deadline(self) -> float:
         if self._order.parks:
