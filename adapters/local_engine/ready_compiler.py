@@ -156,7 +156,7 @@ class ReadyCompiler:
         with _Deadline(ours.lifeline, self._build_timeout_ms) as deadline:
             event = running.follow(ours.lifeline, streams, output, Nobody())
         if event is not None and (deadline.is_over or event.exit_code == _REFUSED):
-            return self._refusal(event, output, deadline)
+            return self._refusal(event, output, deadline, running)
         resources.callback(output.close)
         if event is None or event.exit_code != 0:
             return program
@@ -164,7 +164,9 @@ class ReadyCompiler:
         resources.callback(os.close, classes)
         return replace(program, build=_UNPACK, descriptors={ARCHIVE_DESCRIPTOR: classes})
 
-    def _refusal(self, event: Event, output: CapturedOutput, deadline: "_Deadline") -> EngineReport:
+    def _refusal(
+        self, event: Event, output: CapturedOutput, deadline: "_Deadline", running: Running
+    ) -> EngineReport:
         """Say what the compiler said, as if it had run in the program's box."""
         output.stdout.file.close()
         limit = "timeout_ms" if deadline.is_over else None
@@ -177,6 +179,7 @@ class ReadyCompiler:
                 output_bytes=0,
                 has_build=True,
                 build_timeout_ms=self._build_timeout_ms,
+                cancelled_after_ms=running.milliseconds_since_cancel(),
             )
         )
         return EngineReport(result, io.BytesIO(), output.stderr.rewound())
