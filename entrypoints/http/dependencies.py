@@ -7,6 +7,7 @@ from litestar.routes import HTTPRoute
 
 from entrypoints.container import Container
 from entrypoints.http.dashboard.pages import Pages
+from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.live.archive import Archive
 from entrypoints.http.live.event_stream import EventStreams
 from entrypoints.http.live.job_signals import JobSignals
@@ -82,8 +83,9 @@ def dependencies(
     report_places = StoragePlaces(storage_threads, reports_at_once, "other reports are being taken")
     archive = Archive(container.read_output, log_places)
 
-    def waiter() -> JobWaiter:
-        return JobWaiter(signals, container.get_job_status(), container.get_job(), settings.max_wait_s)
+    def waiter(request: AnyRequest) -> JobWaiter:
+        status, job = container.get_job_status(), container.get_job()
+        return JobWaiter(signals, status, job, request.receive, settings.max_wait_s)
 
     def streams() -> OutputStreams:
         return OutputStreams(signals, container.get_job(), container.output_feed(), archive)
@@ -94,7 +96,7 @@ def dependencies(
     return {
         **{name: provide(getattr(container, name)) for name in _PROVIDED},
         "presenter": provide(lambda: Presenter(container.log_store())),
-        "waiter": provide(waiter),
+        "waiter": Provide(waiter, sync_to_thread=False),
         "streams": provide(streams),
         "pages": provide(lambda: pages),
         "event_streams": provide(event_streams),

@@ -1,3 +1,4 @@
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
@@ -12,6 +13,7 @@ from domain.job_lifecycle import JobStatus
 from domain.values import JobId
 from entrypoints.http.live.job_signals import JobSignals
 from tests.http.support import UNKNOWN_ID, Service, serving
+from tests.support.processes import eventually
 from tests.support.run_apart import run_apart
 
 DONE = ExecutionResult(status=JobStatus.SUCCESS, exit_code=0)
@@ -124,6 +126,18 @@ def test_those_who_wait_hold_no_thread(tmp_path):
             service.http.post(f"/api/execute/{job_id}").raise_for_status()
 
             assert {answer.result().json()["status"] for answer in waiting} == {"SUCCESS"}
+
+
+def test_nobody_waits_for_a_caller_who_has_hung_up(service: Service):
+    job_id = service.upload()["job_id"]
+    wakeups = service.server._signals._wakeups
+    url = service.http.base_url
+    for request in (f"GET /api/status/{job_id}?wait=30", f"GET /api/jobs/{job_id}/status?wait=30"):
+        with socket.create_connection((url.host, url.port)) as caller:
+            caller.sendall(f"{request} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert eventually(lambda: job_id in wakeups)
+
+        assert eventually(lambda: job_id not in wakeups, within_s=5)
 
 
 def test_a_server_that_stops_answers_those_who_wait(tmp_path):

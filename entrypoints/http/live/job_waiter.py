@@ -1,6 +1,9 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
+
+from litestar.types import Receive
 
 from application.errors import DependencyUnavailable
 from application.use_cases.get_job import GetJob
@@ -8,7 +11,7 @@ from application.use_cases.get_job_status import GetJobStatus
 from application.views import JobStatusView, JobView
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId
-from entrypoints.http.live.job_signals import JobSignals
+from entrypoints.http.live.job_signals import JobSignals, Wakeup
 from entrypoints.http.live.places import NoPlace
 from entrypoints.http.presenter import latest
 
@@ -24,15 +27,22 @@ class JobWaiter:
     What is read is shown on the thread that read it, for that may take a call to others.
 
     Args:
+        receive: Tells when the caller has hung up, for whom nobody waits any longer.
         max_wait_s: Longer than this nobody waits, whatever they ask for.
     """
 
     def __init__(
-        self, signals: JobSignals, get_job_status: GetJobStatus, get_job: GetJob, max_wait_s: float
+        self,
+        signals: JobSignals,
+        get_job_status: GetJobStatus,
+        get_job: GetJob,
+        receive: Receive,
+        max_wait_s: float,
     ) -> None:
         self._signals = signals
         self._get_job_status = get_job_status
         self._get_job = get_job
+        self._receive = receive
         self._max_wait_s = max_wait_s
 
     async def until_ended(
@@ -79,10 +89,24 @@ class JobWaiter:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(seconds, self._max_wait_s)
         self._signals.check_place()
-        with self._signals.listen(job_id, _ENDS) as wakeup:
+        with self._signals.listen(job_id, _ENDS) as wakeup, self._departure(wakeup) as has_left:
             while True:
                 has_ended, seen = await asyncio.to_thread(look)
                 left = deadline - loop.time()
-                if has_ended or left <= 0 or self._signals.is_closed:
+                if has_ended or left <= 0 or self._signals.is_closed or has_left():
                     return seen
                 await wakeup.wait(left)
+
+    @contextmanager
+    def _departure(self, wakeup: Wakeup) -> Iterator[Callable[[], bool]]:
+        """Be woken when the caller hangs up; give what tells whether that has happened."""
+        leaving = asyncio.create_task(self._until_left(wakeup))
+        try:
+            yield leaving.done
+        finally:
+            leaving.cancel()
+
+    async def _until_left(self, wakeup: Wakeup) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        wakeup.woken.set()
