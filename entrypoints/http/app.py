@@ -24,11 +24,14 @@ from entrypoints.http.errors import to_problem
 from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.lifespan import lifespan
 from entrypoints.http.live.job_signals import JobSignals
+from entrypoints.http.live.places import Places
 from entrypoints.http.parameters import check_url
 from entrypoints.http.webhook_signature import WebhookVerifier
 from entrypoints.settings import Settings
 from entrypoints.worker.runtime import Background
 
+# Each has up to as many bytes as a body may have in memory until it has come.
+_LARGE_BODIES_AT_ONCE = 16
 _CONTROLLERS = (
     RunningController,
     JobsController,
@@ -80,6 +83,7 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
     )
     resolve_in_turn(app)
     app.asgi_handler = Edge(app.asgi_handler, cors, Admission(settings.served_hosts, cors))
+    app.state.body_places = Places(_LARGE_BODIES_AT_ONCE, "other large bodies are being received")
     app.state.signals = signals
     app.state.pages = pages
     app.state.webhook_verifier = verifier

@@ -1,11 +1,16 @@
+import asyncio
 import re
 from typing import Any, TypeAlias
 
 import msgspec
 from litestar import Request
-from litestar.exceptions import ClientException, InternalServerException
+from litestar.exceptions import ClientException, HTTPException, InternalServerException
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
+# What a connection may have on its way in without asking for a place.
+_SMALL_BYTES = 64 << 10
+_LARGE_WITHIN_S = 60.0
+_MAX_DIGITS = 9
 _JSON = re.compile(r"application/([a-z0-9.-]+\+)?json")
 
 
@@ -41,12 +46,27 @@ class JsonRequest(Request[Any, Any, Any]):
             raise UnreadableBody(str(error)) from error
 
     async def body(self) -> bytes:
-        """Return the body.
+        """Return the body. Of large ones only so many are received at once, each within a time.
 
         Raises:
-            ClientException: It did not come in full.
+            ClientException: It did not come in full, or not in time.
+            NoPlace: Others took too long.
         """
+        if _is_small(self.headers.get("content-length", "")):
+            return await self._received()
+        async with self.app.state.body_places.held():
+            try:
+                async with asyncio.timeout(_LARGE_WITHIN_S):
+                    return await self._received()
+            except TimeoutError as error:
+                raise HTTPException("the body did not come in time", status_code=408) from error
+
+    async def _received(self) -> bytes:
         try:
             return await super().body()
         except InternalServerException as error:
             raise ClientException("the request ended before its body did") from error
+
+
+def _is_small(length: str) -> bool:
+    return length.isdecimal() and int(length[:_MAX_DIGITS]) <= _SMALL_BYTES

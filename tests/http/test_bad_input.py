@@ -224,11 +224,3 @@ def test_more_filters_than_a_job_can_match_are_refused(service: Service, name: s
     problem = assert_problem(service.http.get("/api/jobs", params={name: values}), 422)
 
     assert problem["errors"] == [{"parameter": name, "detail": "may be given at most 16 times"}]
-
-
-def test_a_form_in_no_encoding_that_there_is_is_refused(service: Service):
-    headers = {"content-type": "multipart/form-data; boundary=b"}
-    head = 'Content-Disposition: form-data; name="name"\r\nContent-Type: text/plain; charset=nonsense'
-    body = f"--b\r\n{head}\r\n\r\nx\r\n--b--\r\n"
-
-    assert service.http.post("/dashboard/projects", content=body, headers=headers).status_code == 422

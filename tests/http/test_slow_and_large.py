@@ -2,11 +2,12 @@
 
 import socket
 import time
+from contextlib import ExitStack
 
 import httpx
 import pytest
 
-from entrypoints.http import protocol
+from entrypoints.http import json_request, protocol
 from entrypoints.http.live import places
 from entrypoints.http.live.storage_threads import StorageThreads
 from tests.http.support import Service, assert_problem, poll, serving
@@ -113,6 +114,37 @@ def test_what_is_no_request_for_a_server_is_answered_and_not_logged_as_a_fault(
 @pytest.mark.parametrize("name", ["%00", "x" * 300, "..%2f..%2fapi_page.py", ""])
 def test_a_file_that_cannot_be_is_not_looked_for(service: Service, name: str):
     assert_problem(service.http.get(f"/docs/static/{name}"), 404)
+
+
+def test_only_so_many_large_bodies_are_received_at_once(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(places, "_PATIENCE_S", 0.05)
+    with serving(tmp_path) as service, ExitStack() as stack:
+        # Given callers who begin to send much and do not go on
+        for _ in range(16):
+            connection = stack.enter_context(connect(service))
+            connection.sendall(UPLOAD + b"Content-Length: 1000000\r\n\r\n{")
+        held = service.server.config.app.state.body_places._places
+        assert eventually(held.locked)
+
+        # When others come with much and with little
+        refused = service.http.post(
+            "/api/upload", json={"project": "p", "code": "x" * 70_000, "language": "python"}
+        )
+
+        # Then those with little are served
+        assert_problem(refused, 503)
+        assert refused.headers["retry-after"]
+        assert service.upload()["status"] == "PENDING"
+
+
+def test_a_large_body_that_does_not_come_in_time_is_given_up(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(json_request, "_LARGE_WITHIN_S", 0.1)
+    with connect(service) as connection:
+        connection.sendall(UPLOAD + b"Content-Length: 1000000\r\nConnection: close\r\n\r\n{")
+
+        assert_problem(answer(connection), 408)
 
 
 def test_connections_over_the_limit_are_told_to_come_back(tmp_path):

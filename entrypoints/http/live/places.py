@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from entrypoints.http.live.storage_threads import StorageThreads
@@ -18,22 +19,21 @@ class NoPlace(Exception):
         self.headers = {"Retry-After": str(_RETRY_AFTER_S)}
 
 
-class StoragePlaces:
-    """Lets so many at once have threads that wait for an object store.
+class Places:
+    """Lets so many at once do what takes memory or time, and others wait a moment for their turn.
 
     Args:
-        storage_threads: Whose threads they are.
-        number: How many of them.
-        what: What those do who have them, for those who get none.
+        number: How many.
+        what: What those do who have a place, for those who get none.
     """
 
-    def __init__(self, storage_threads: StorageThreads, number: int, what: str) -> None:
-        self._storage_threads = storage_threads
+    def __init__(self, number: int, what: str) -> None:
         self._what = what
         self._places = asyncio.Semaphore(number)
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """Do work on a thread, when it is its turn.
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Have a place.
 
         Raises:
             NoPlace: Others took too long.
@@ -44,6 +44,29 @@ class StoragePlaces:
         except TimeoutError:
             raise NoPlace(self._what) from None
         try:
-            return await self._storage_threads.run(work)
+            yield
         finally:
             self._places.release()
+
+
+class StoragePlaces(Places):
+    """Lets so many at once have threads that wait for an object store.
+
+    Args:
+        storage_threads: Whose threads they are.
+        number: How many of them.
+        what: What those do who have them, for those who get none.
+    """
+
+    def __init__(self, storage_threads: StorageThreads, number: int, what: str) -> None:
+        super().__init__(number, what)
+        self._storage_threads = storage_threads
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do work on a thread, when it is its turn.
+
+        Raises:
+            NoPlace: Others took too long.
+        """
+        async with self.held():
+            return await self._storage_threads.run(work)
