@@ -58,9 +58,10 @@ def _take(job: int, program: str) -> None:
 def _forget() -> None:
     """Remove what made this interpreter wait: files, modules, the path to them and its variable."""
     here = os.path.dirname(__file__)
-    for path in (sys.modules[__name__].__cached__, __file__):
-        os.unlink(path)
-        os.rmdir(os.path.dirname(path))
+    for directory, _, names in os.walk(here, topdown=False):
+        for name in names:
+            os.unlink(os.path.join(directory, name))
+        os.rmdir(directory)
     del os.environ["PYTHONPATH"]
     sys.path.remove(here)
     sys.path_importer_cache.pop(here, None)
