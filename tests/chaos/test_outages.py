@@ -2,14 +2,19 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
+from tests.chaos.gates import after
 from tests.chaos.jobs import ask, attempts, outcomes, soon, submit
 from tests.support.cluster import CODE_BUCKET, LOG_BUCKET
 from tests.support.processes import eventually
+from tests.support.runner import runs
 
 CALLERS = 16
+LONGER_THAN_A_LEASE_S = 4
+_RENEWED = "SELECT COUNT(*) FROM executions WHERE state = 'CLAIMED' AND lease_expires_at > UTC_TIMESTAMP(6)"
 UPLOAD = {"project": "chaos", "language": "python", "code": "print(1)"}
 
 
@@ -63,6 +68,26 @@ def test_without_the_database_the_answer_is_503_and_it_recovers_by_itself(cluste
     soon(lambda: all(_ask(url, job_id, number)[0] == 200 for url in cluster.urls for number in (0, 1)), 10)
     assert outcomes(cluster, [job := submit(cluster.urls[0])], within_s=10)[job] == ("SUCCESS", None)
     assert time.monotonic() - begin < 10
+
+
+def test_a_database_that_is_away_for_longer_than_a_lease_costs_no_program_that_runs(cluster, witness):
+    # Given programs that may be started once
+    end = Event()
+    runner = cluster.servers.runner
+    runner.requests.clear()
+    runner.behaviour = after(end, runs())
+    jobs = [submit(cluster.urls[0]) for _ in range(8)]
+    soon(lambda: len(runner.asked("/run")) == len(jobs))
+    # When the database answers nothing for longer than their workers have leases
+    os.kill(cluster.servers.database.pid, signal.SIGSTOP)
+    time.sleep(LONGER_THAN_A_LEASE_S)
+    cluster.servers.database.revive()
+    # Then the workers have the time to renew them, and the programs end as if nothing had been
+    soon(lambda: cluster.rows(_RENEWED) == [(len(jobs),)])
+    end.set()
+    assert set(outcomes(cluster, jobs, within_s=15).values()) == {("SUCCESS", None)}
+    assert len(runner.asked("/run")) == len(jobs)
+    assert witness.violations(jobs) == []
 
 
 def _ask(url: str, job_id: str, number: int) -> tuple[int, str, float]:

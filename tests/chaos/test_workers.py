@@ -28,6 +28,28 @@ def test_a_worker_frozen_past_its_lease_cannot_write(cluster, witness):
     assert witness.violations([job_id]) == []
 
 
+def test_a_worker_that_lost_its_lease_leaves_its_successor_s_program_alone(cluster, witness):
+    # Given a program that a frozen worker has lost to another, whose runner knows jobs and not executions
+    answer = Event()
+    runner = cluster.servers.runner
+    runner.behaviour = in_turn(after(answer, runs(stdout="first")), after(answer, runs(stdout="second")))
+    job_id = submit(cluster.urls[0], max_attempts=2)
+    pid = soon(lambda: worker_pid(cluster, job_id))
+    frozen = next(worker for worker in cluster.workers if worker.pid == pid)
+    frozen.freeze()
+    soon(lambda: worker_pid(cluster, job_id) not in {None, pid})
+    # When the frozen one goes on, and learns that
+    frozen.thaw()
+    lost = attempts(cluster, job_id)[0]["execution_id"]
+    soon(lambda: f"{lost} ended as" in frozen.output)
+    # Then the runner is not told to stop the job
+    answer.set()
+    assert outcomes(cluster, [job_id], within_s=10)[job_id] == ("SUCCESS", None)
+    assert [attempt["stdout"] for attempt in attempts(cluster, job_id)] == [None, "second"]
+    assert runner.asked(f"/cancel/{job_id}") == []
+    assert witness.violations([job_id]) == []
+
+
 def test_a_program_that_kills_its_worker_is_claimed_three_times_at_most(cluster, witness):
     # Given workers that are started again when they die, and a program that kills the one that runs it
     for worker in cluster.workers:
