@@ -7,9 +7,12 @@ from pathlib import Path
 from entrypoints.cli.parts import parts
 from entrypoints.settings import Settings
 
+# A program, and what it reads. Runners give theirs nothing to read.
+_SUM = ("print(sum(map(int, input().split())))", "input_data=1+2+3&")
+_ANSWER = ("print(6 * 7)", "")
 _UPLOAD = (
     "curl -s {url}/api/upload -H 'Content-Type: application/json' -d "
-    """'{{"project": "first", "language": "python", "code": "print(sum(map(int, input().split())))"}}'"""
+    """'{{"project": "first", "language": "python", "code": "{code}"}}'"""
 )
 
 
@@ -21,11 +24,15 @@ def banner(settings: Settings, warning: str | None) -> Iterator[str]:
         yield f"  {name:<9} {what}"
     if warning is not None:
         yield f"\n  WARNING: {warning}"
+    reads_stdin = settings.engine_url is None
+    code, stdin = _SUM if reads_stdin else _ANSWER
     yield "\nA first program, with curl:"
-    yield f"""  JOB=$({_UPLOAD.format(url=url)} | cut -d'"' -f4)"""
-    yield f'  curl -s -X POST "{url}/api/execute/$JOB?input_data=1+2+3&wait=10"'
-    yield "and with the command line:"
-    yield f"  {_program()} run --server {url} --stdin 'to be or not to be' examples/words.py\n"
+    yield f"""  JOB=$({_UPLOAD.format(url=url, code=code)} | cut -d'"' -f4)"""
+    yield f'  curl -s -X POST "{url}/api/execute/$JOB?{stdin}wait=10"'
+    if reads_stdin:
+        yield "and with the command line:"
+        yield f"  {_program()} run --server {url} --stdin 'to be or not to be' examples/words.py"
+    yield ""
 
 
 def _program() -> str:

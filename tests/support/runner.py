@@ -2,7 +2,7 @@
 
 As a program it is the runner fleet of a try-out:
 `python -m tests.support.runner --port 9000 --code PLACE --logs PLACE`,
-where a place is a directory or the URL of a bucket that asks for no credentials.
+where a place is a directory or the URL of a bucket, whose credentials are those that boto3 finds.
 """
 
 import argparse
@@ -18,14 +18,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import parse_qsl, quote, urlsplit
-from urllib.request import Request, urlopen
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 from tests.support.loop_thread import LoopThread
+from tests.support.object_places import objects_at
 
 COMMANDS = {
     "python": (sys.executable, "-I", "{file}"),
@@ -348,29 +347,10 @@ class FakeRunner:
         await exchange.reply(200, "{}")
 
 
-def _read(place: str, key: str) -> bytes:
-    try:
-        if place.startswith("http"):
-            with urlopen(f"{place}/{quote(key)}") as answer:  # noqa: S310 - its user's own address
-                return answer.read()
-        return Path(place, key).read_bytes()
-    except OSError as error:
-        raise LookupError(key) from error
-
-
-def _write(place: str, key: str, content: bytes) -> None:
-    if place.startswith("http"):
-        urlopen(Request(f"{place}/{quote(key)}", content, method="PUT")).close()  # noqa: S310 - the same
-        return
-    path = Path(place, key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-
-
 async def _main(arguments: argparse.Namespace) -> None:
     runner = FakeRunner(
-        fetch_code=partial(_read, arguments.code),
-        keep_log=partial(_write, arguments.logs) if arguments.logs else None,
+        fetch_code=objects_at(arguments.code).read,
+        keep_log=objects_at(arguments.logs).write if arguments.logs else None,
         can_cancel=True,
         port=arguments.port,
     )
