@@ -37,6 +37,7 @@ from application.ports.event_feed import EventFeed
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
+from application.queue_history import QueueHistory
 from application.retrying import Retrying
 from application.unreadable_jobs import UnreadableJobs
 from application.use_cases.acknowledge_start import AcknowledgeStart
@@ -258,6 +259,7 @@ class Container(containers.DeclarativeContainer):
     summarize_projects = providers.ThreadSafeSingleton(
         SummarizeProjects, unit_of_work, dashboard_queries, clock
     )
+    queue_history = providers.ThreadSafeSingleton(QueueHistory, dashboard_queries, clock)
     measure_outcomes = providers.ThreadSafeSingleton(MeasureOutcomes, dashboard_queries, clock)
     describe_engine = providers.ThreadSafeSingleton(
         DescribeEngine, engine, dashboard_queries, settings.provided.worker_threads

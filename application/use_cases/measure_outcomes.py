@@ -5,10 +5,9 @@ from math import ceil
 
 from application.ports.clock import Clock
 from application.ports.dashboard_queries import DashboardQueries, EndedJob
-from domain.errors import InvalidValue
+from application.time_slices import time_slices
 from domain.job_lifecycle import JobStatus
 
-MAX_MINUTES = 60
 # How many jobs the figures of a slice rest on at most: enough for percentiles, and always as quick to read.
 MAX_JOBS = 100
 _SLICES = 20
@@ -48,11 +47,7 @@ class MeasureOutcomes:
         Raises:
             InvalidValue: The minutes are out of range.
         """
-        if not 1 <= minutes <= MAX_MINUTES:
-            raise InvalidValue("minutes", f"must be from 1 to {MAX_MINUTES}")
-        begin = self._clock.now() + timedelta.resolution - timedelta(minutes=minutes)
-        width = timedelta(minutes=minutes) / _SLICES
-        times = [begin + number * width for number in range(_SLICES + 1)]
+        times = time_slices(self._clock.now(), minutes, _SLICES)
         return list(map(_measure, times, self._dashboard_queries.ended(times, MAX_JOBS)))
 
 

@@ -2,7 +2,7 @@ from application.commands import UploadCodeCommand
 from application.use_cases.get_job import GetJob
 from application.use_cases.read_code import ReadCode
 from application.use_cases.upload_code import UploadCode
-from application.views import JobView
+from application.views import JobDetails, JobView
 from domain.limits import STANDARD_BOUNDS
 from domain.values import JobId
 
@@ -24,22 +24,25 @@ class RunAgain:
             ProjectTransitionRefused: Its project takes no new work.
         """
         details = self._get_job(job_id)
-        spec = details.job.spec
-        given = next((e.stdin for e in reversed(details.executions) if e.stdin is not None), spec.stdin)
-        return self._upload_code(
-            UploadCodeCommand(
-                project=str(details.job.project_id),
-                code=self._read_code(spec.code_key),
-                language=spec.language.name,
-                function_name=spec.function_name,
-                description=spec.description,
-                stdin=given,
-                args=spec.args,
-                env=spec.env,
-                tags=spec.tags,
-                limits={name: getattr(spec.limits, name) for name in STANDARD_BOUNDS},
-                priority=spec.priority,
-                max_attempts=spec.max_attempts,
-                execute=True,
-            )
-        )
+        return self._upload_code(given(details, self._read_code(details.job.spec.code_key)))
+
+
+def given(details: JobDetails, code: str) -> UploadCodeCommand:
+    """Return what uploads and executes the same again; the input is that of the job's latest execution."""
+    spec = details.job.spec
+    stdin = next((e.stdin for e in reversed(details.executions) if e.stdin is not None), spec.stdin)
+    return UploadCodeCommand(
+        project=str(details.job.project_id),
+        code=code,
+        language=spec.language.name,
+        function_name=spec.function_name,
+        description=spec.description,
+        stdin=stdin,
+        args=spec.args,
+        env=spec.env,
+        tags=spec.tags,
+        limits={name: getattr(spec.limits, name) for name in STANDARD_BOUNDS},
+        priority=spec.priority,
+        max_attempts=spec.max_attempts,
+        execute=True,
+    )

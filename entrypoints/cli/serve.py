@@ -2,10 +2,13 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import rich_click as click
 from litestar import Litestar
 
+from application.queue_history import SAMPLE_EVERY_S, QueueHistory
 from entrypoints.cli.banner import banner
 from entrypoints.cli.failure import Failure
 from entrypoints.cli.logging_setup import configure_logging
@@ -14,6 +17,7 @@ from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
+from entrypoints.worker.periodic import Periodic
 from entrypoints.worker.runtime import Work
 
 _BACKLOG = 2_048
@@ -32,7 +36,8 @@ def command(host: str | None, port: int | None) -> None:
         # The server ends by itself on these, and raises them again when it has ended.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(0))
-        with running(container, Work.ALL if settings.redis_url is None else Work.NONE):
+        work = Work.ALL if settings.redis_url is None else Work.NONE
+        with running(container, work), _sampling(container.queue_history()):
             _Server(create_app(container), container).run(sockets=[listener])
 
 
@@ -48,6 +53,17 @@ class _Server(HttpServer):
         if self.started:
             warning = self._container.engine().describe().warning
             click.echo("\n".join(banner(self._container.settings(), warning)))
+
+
+@contextmanager
+def _sampling(history: QueueHistory) -> Iterator[None]:
+    """Have the dashboard know how long the queue was."""
+    loop = Periodic("queue-history", history.sample, SAMPLE_EVERY_S)
+    loop.start()
+    try:
+        yield
+    finally:
+        loop.stop()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -40,6 +40,7 @@ _PROVIDED = (
     "describe_engine",
     "summarize_projects",
     "measure_outcomes",
+    "queue_history",
     "get_project",
     "read_code",
     "run_again",

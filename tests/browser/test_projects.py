@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.visitor import Visitor
 from tests.support.service import Server, environment, served
@@ -70,7 +70,22 @@ def test_the_cluster_shows_its_engine_and_its_figures(visitor: Visitor):
     expect(page.locator("#engine")).to_contain_text("local engine")
     expect(page.locator(".health")).to_contain_text("database answers")
     expect(page.locator("figure", has_text="Success rate").locator("figcaption")).to_contain_text("Succeeded")
-    expect(page.locator(".chart canvas")).to_have_count(4)
+    expect(page.locator(".chart canvas")).to_have_count(6)
     expect(page.get_by_text("CPUUtilization")).to_be_visible()
+    expect(page.locator("figure", has_text="Waiting in the queue").locator("figcaption")).to_contain_text(
+        "Jobs 0 at"
+    )
     page.get_by_label("Last").select_option("60")
-    expect(page.locator(".chart canvas")).to_have_count(4)
+    expect(page.locator(".chart canvas")).to_have_count(6)
+
+
+def test_a_chart_that_cannot_be_read_says_so(context: BrowserContext):
+    page = context.new_page()  # one that may complain of what is refused
+    away = {"detail": "the metrics are away"}
+    page.route("**/api/cloudwatch/local?*", lambda route: route.fulfill(status=503, json=away))
+    page.route("**/outcomes?*", lambda route: route.fulfill(status=500))
+    page.goto("/dashboard/cluster")
+
+    expect(page.locator("figure", has_text="CPU and memory")).to_contain_text("the metrics are away")
+    expect(page.locator("figure", has_text="Success rate")).to_contain_text("HTTP status 500")
+    expect(page.locator("figure", has_text="Waiting in the queue")).to_contain_text("Jobs 0 at")

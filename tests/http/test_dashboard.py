@@ -1,6 +1,8 @@
 """The pages, without a browser: what is served, to whom, and what is refused."""
 
+import json
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from domain.values import ObjectKey
 from entrypoints.http.dashboard.assets import assets
 from tests.http.support import UNKNOWN_ID, Service
 
@@ -82,6 +85,47 @@ def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(
         assert not _INLINE.search(response.text), url
         assert not re.search(r'(?:src|href)="(?:https?:)?//', response.text), url
         assert response.headers["cache-control"] == "no-store"
+
+
+def test_what_is_copied_as_curl_submits_the_same_job(service: Service):
+    first = service.upload(
+        project="日報 'quoted'",
+        code="# " + "long " * 40_000 + "\nEOF\n\x9b",
+        tags={"team": "blue"},
+        env={"A": "b"},
+        args=["x y"],
+        output_mb=2,
+        processes=7,
+        priority=3,
+        max_attempts=2,
+        description="again",
+    )
+    service.http.post(f"/api/execute/{first['job_id']}", json={"stdin": "given\n"}, params={"wait": 20})
+    response = service.http.get(f"/dashboard/jobs/{first['job_id']}/curl")
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "\x9b" not in response.text
+
+    done = subprocess.run(["sh"], input=response.content, capture_output=True, check=True, timeout=60)
+
+    again = json.loads(done.stdout)
+    specs = [service.http.get(f"/api/jobs/{job['job_id']}").json()["spec"] for job in (first, again)]
+    assert specs[1] == specs[0] | {"stdin": "given\n"}
+    assert (again["project"], again["status"]) == (first["project"], "SUCCESS")
+    codes = [
+        service.container.code_store().get(ObjectKey(job["code_key"]), 1 << 20) for job in (first, again)
+    ]
+    assert codes[0] == codes[1]
+
+
+def test_a_job_cancelled_before_it_ran_is_not_said_to_run_yet(service: Service):
+    job_id = service.upload()["job_id"]
+    service.http.post(f"/api/cancel/{job_id}")
+
+    page = service.http.get(f"/dashboard/jobs/{job_id}").text
+
+    assert page.count("never") == 3
+    assert "not yet" not in page
+    assert "is measured when" not in page
 
 
 def test_a_form_works_without_scripts(visitor: httpx.Client, project_url: str):

@@ -6,10 +6,11 @@ from litestar.params import FromQuery, SkipValidation
 
 from application.errors import DependencyUnavailable, NotFound
 from application.ports.clock import Clock
+from application.queue_history import SAMPLE_EVERY_S, QueueHistory, QueueSlice
 from application.use_cases.check_health import CheckHealth
 from application.use_cases.describe_engine import DescribeEngine
 from application.use_cases.list_metric_names import ListMetricNames
-from application.use_cases.measure_outcomes import MeasureOutcomes, OutcomeSlice
+from application.use_cases.measure_outcomes import MAX_JOBS, MeasureOutcomes, OutcomeSlice
 from entrypoints.http.dashboard import wording
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.json_request import AnyRequest
@@ -32,6 +33,7 @@ class ClusterPages(Controller):
         list_metric_names: NamedDependency[SkipValidation[ListMetricNames]],
         describe_engine: NamedDependency[SkipValidation[DescribeEngine]],
         check_health: NamedDependency[SkipValidation[CheckHealth]],
+        queue_history: NamedDependency[SkipValidation[QueueHistory]],
         clock: NamedDependency[SkipValidation[Clock]],
     ) -> Response[bytes]:
         """Show the cluster."""
@@ -43,6 +45,9 @@ class ClusterPages(Controller):
                 "cluster": cluster,
                 "metric_names": _metric_names(list_metric_names, cluster),
                 "version": "",
+                "measured_jobs": MAX_JOBS,
+                "sample_s": round(SAMPLE_EVERY_S),
+                "queue_since": queue_history.since,
                 **_context(describe_engine, check_health, clock),
             },
         )
@@ -68,6 +73,15 @@ class ClusterPages(Controller):
         """Return what the charts of outcomes show."""
         return list(map(_point, measure_outcomes(minutes)))
 
+    @get("/queue", sync_to_thread=False)
+    def queue(
+        self, queue_history: NamedDependency[SkipValidation[QueueHistory]], minutes: FromQuery[int] = 10
+    ) -> dict[str, object]:
+        """Return what the charts of the queue show."""
+        slices = list(map(_queue_point, queue_history(minutes)))
+        since = queue_history.since
+        return {"since": None if since is None else since.timestamp(), "slices": slices}
+
 
 def _context(describe_engine: DescribeEngine, check_health: CheckHealth, clock: Clock) -> dict[str, object]:
     state = describe_engine()
@@ -87,6 +101,10 @@ def _metric_names(list_metric_names: ListMetricNames, cluster: str) -> list[str]
         return list(list_metric_names(cluster))
     except (DependencyUnavailable, NotFound):
         return []
+
+
+def _queue_point(longest: QueueSlice) -> dict[str, float | int | None]:
+    return {"at": longest.begin.timestamp(), "waiting": longest.waiting, "age": longest.age_ms}
 
 
 def _point(measured: OutcomeSlice) -> dict[str, float | int | None]:

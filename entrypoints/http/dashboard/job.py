@@ -1,21 +1,22 @@
 import asyncio
-import json
-import shlex
+from dataclasses import replace
 
-from litestar import Controller, Response, get, post
+from litestar import Controller, MediaType, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, SkipValidation
 from litestar.response import Redirect
 
+from application.commands import UploadCodeCommand
 from application.errors import NotFound
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.execute_job import ExecuteJob
+from application.use_cases.get_job import GetJob
 from application.use_cases.get_timeline import GetTimeline, Timeline
 from application.use_cases.read_code import ReadCode
-from application.use_cases.run_again import RunAgain
-from domain.submission import JobSpec
+from application.use_cases.run_again import RunAgain, given
 from domain.values import parse_job_id
 from entrypoints.http.csrf import read_form
+from entrypoints.http.dashboard.curl import curl
 from entrypoints.http.dashboard.job_state import state_context
 from entrypoints.http.dashboard.pages import Pages, go_to
 from entrypoints.http.json_request import AnyRequest
@@ -42,8 +43,7 @@ class JobPages(Controller):
         def show() -> Response[bytes]:
             timeline = get_timeline(parse_job_id(job))
             code = _code(read_code, timeline)
-            curl = _curl(request, timeline, code or "")
-            context = {"code": code, "curl": curl, "version": "", **state_context(timeline)}
+            context = {"code": code, "version": "", **state_context(timeline)}
             return pages.page(request, "job.html", context)
 
         return await storage_threads.run(show)
@@ -58,6 +58,24 @@ class JobPages(Controller):
     ) -> Response[bytes]:
         """Show where the job stands, alone."""
         return pages.part(request, "_state.html", state_context(get_timeline(parse_job_id(job))))
+
+    @get("/curl", media_type=MediaType.TEXT)
+    async def show_curl(
+        self,
+        request: AnyRequest,
+        job: FromPath[str],
+        get_job: NamedDependency[SkipValidation[GetJob]],
+        read_code: NamedDependency[SkipValidation[ReadCode]],
+        storage_threads: NamedDependency[SkipValidation[StorageThreads]],
+    ) -> str:
+        """Show the call that submits the same job, to copy it."""
+
+        def command() -> UploadCodeCommand:
+            details = get_job(parse_job_id(job))
+            same = given(details, read_code(details.job.spec.code_key))
+            return replace(same, project=details.project.value)
+
+        return curl(f"{request.url.scheme}://{request.url.netloc}", await storage_threads.run(command))
 
     @post("/cancel")
     async def cancel(
@@ -104,33 +122,3 @@ def _code(read_code: ReadCode, timeline: Timeline) -> str | None:
         return read_code(timeline.details.job.spec.code_key)
     except NotFound:
         return None
-
-
-def _curl(request: AnyRequest, timeline: Timeline, code: str) -> str:
-    """Write the call that submits the same job, for a POSIX shell."""
-    url = f"{request.url.scheme}://{request.url.netloc}/api/upload?wait=30"
-    body = json.dumps(_body(timeline, code), ensure_ascii=False)
-    return f"curl {shlex.quote(url)} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
-
-
-def _body(timeline: Timeline, code: str) -> dict[str, object]:
-    spec = timeline.details.job.spec
-    body: dict[str, object] = {
-        "project": timeline.details.project.value,
-        "language": spec.language.name,
-        "code": code,
-        "execute": True,
-        "timeout_ms": spec.limits.timeout_ms,
-        "memory_mb": spec.limits.memory_mb,
-    }
-    return body | _given(spec)
-
-
-def _given(spec: JobSpec) -> dict[str, object]:
-    given: dict[str, object] = {
-        "stdin": spec.stdin,
-        "args": list(spec.args),
-        "env": dict(spec.env),
-        "tags": dict(spec.tags),
-    }
-    return {name: value for name, value in given.items() if value}

@@ -1,5 +1,6 @@
 """Figures as people read them, and texts as nothing but text."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,11 @@ _DELETE = 0x7F
 def inert(text: str) -> str:
     """Show what a program wrote as text in which nothing acts: controls appear as their pictures."""
     return _ACTING.sub(_picture, text)
+
+
+def inert_json(data: object) -> str:
+    """Write data as JSON in a line, in which nothing acts where it is pasted: controls are JSON's escapes."""
+    return _ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(data, ensure_ascii=False))
 
 
 def _picture(match: re.Match[str]) -> str:

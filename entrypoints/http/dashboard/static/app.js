@@ -70,13 +70,33 @@
   document.body.addEventListener("htmx:load", (event) => sayTimes(event.detail.elt));
   document.addEventListener("visibilitychange", refresh);
 
+  const copy = async (text) => {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    // Pages of http have no clipboard to write to, but may copy what is selected.
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "visually-hidden";
+    document.body.append(area);
+    area.select();
+    const isCopied = document.execCommand("copy");
+    area.remove();
+    if (!isCopied) throw new Error("nothing was copied");
+  };
+
   document.addEventListener("click", async (event) => {
-    const button = event.target.closest("[data-copy]");
-    if (!button) return;
-    const label = button.textContent;
-    await navigator.clipboard.writeText(button.dataset.copy);
-    button.textContent = "Copied";
-    setTimeout(() => { button.textContent = label; }, 1500);
+    const link = event.target.closest("[data-copy-from]");
+    if (!link) return;
+    event.preventDefault();
+    const label = link.textContent;
+    try {
+      const response = await fetch(link.href);
+      if (!response.ok) throw new Error(response.statusText);
+      await copy(await response.text());
+    } catch {
+      return location.assign(link.href);  // to be read, and copied by hand
+    }
+    link.textContent = "Copied";
+    setTimeout(() => { link.textContent = label; }, 1500);
   });
 
   document.addEventListener("keydown", (event) => {

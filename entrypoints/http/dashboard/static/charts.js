@@ -19,67 +19,107 @@
   };
   const percent = (value) => value == null ? "–" : `${Number(value.toFixed(1))} %`;
   const duration = (ms) => ms == null ? "–" : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  const jobs = (number) => number == null ? "–" : number > 1000 ? "over 1,000" : String(Math.round(number));
   const CHARTS = {
     machines: { lines: [["CPU", "accent"], ["Memory", "second"]], say: percent, range: [0, 100] },
     success: { lines: [["Succeeded", "success"]], say: percent, range: [0, 100] },
     latency: { lines: [["Median", "accent"], ["95th percentile", "second"]], say: duration },
     wait: { lines: [["Median", "accent"]], say: duration },
+    depth: { lines: [["Jobs", "accent"]], say: jobs },
+    age: { lines: [["Oldest", "accent"]], say: duration },
   };
   const plots = {};
+  const WHOLE = [...Array(8).keys()].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
+  const place = (name) => document.querySelector(`[data-chart=${name}]`);
+  const caption = (name) => place(name).parentElement.querySelector("figcaption");
 
   const draw = (name, data) => {
-    const place = document.querySelector(`[data-chart=${name}]`);
     const { lines, say, range } = CHARTS[name];
     if (plots[name]) return plots[name].setData(data);
     const axis = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: `11px ${style("--sans")}` };
     plots[name] = new uPlot({
-      width: place.clientWidth, height: 190, cursor: { y: false }, legend: { live: false },
-      axes: [{ ...axis, space: 70, values: (_plot, times) => times.map(clock) }, { ...axis, size: 60, values: (_plot, values) => values.map(say) }],
+      width: place(name).clientWidth, height: 190, cursor: { y: false }, legend: { live: false },
+      axes: [{ ...axis, space: 70, values: (_plot, times) => times.map(clock) }, { ...axis, size: 60, incrs: range ? [25] : WHOLE, values: (_plot, values) => values.map(say) }],
       scales: { x: { range: () => span() }, y: range ? { range } : { range: (_plot, _low, high) => [0, Math.max(high || 0, 1) * 1.1] } },
       series: [{}, ...lines.map(([label, tone]) => ({
-        label, stroke: colour(tone), width: 2, spanGaps: true, points: { size: 6, fill: colour(tone) }, value: (_plot, value) => say(value),
+        label, stroke: colour(tone), width: 2, spanGaps: false, points: { size: 6, fill: colour(tone) }, value: (_plot, value) => say(value),
       }))],
-    }, data, place);
+    }, data, place(name));
   };
 
-  const describe = (name, columns) => {
+  const describe = (name, times, columns) => {
     const { lines, say } = CHARTS[name];
-    const known = columns.map((column) => column.filter((value) => value != null));
-    const caption = document.querySelector(`[data-chart=${name}]`).parentElement.querySelector("figcaption");
-    caption.textContent = known.some((column) => column.length)
-      ? lines.map(([label], place) => known[place].length ? `${label} ${say(known[place].at(-1))}, highest ${say(Math.max(...known[place]))}` : `${label} not measured`).join(" · ")
-      : "Nothing to show of this time yet.";
+    const sentences = lines.map(([label], line) => {
+      const known = columns[line].map((value, at) => [value, times[at]]).filter(([value]) => value != null);
+      if (!known.length) return "";
+      const [value, time] = known.at(-1);
+      return `${label} ${say(value)} at ${clock(time)}, highest ${say(Math.max(...known.map(([each]) => each)))}`;
+    });
+    caption(name).textContent = sentences.filter(Boolean).join(" · ") || "Nothing to show of this time yet.";
   };
 
   const show = (name, times, ...columns) => {
     draw(name, [times, ...columns]);
-    describe(name, columns);
+    describe(name, times, columns);
   };
+
+  // A line ends where a figure is missing.
+  const withGaps = (points, period) => points.flatMap((point, at) => {
+    const isApart = at > 0 && point.at - points[at - 1].at > 1.5 * period;
+    return isApart ? [{ at: points[at - 1].at + period, cpu: null, memory: null }, point] : [point];
+  });
 
   const read = async (url) => {
     const response = await fetch(url);
-    return response.ok ? response.json() : null;
+    if (response.ok) return response.json();
+    const isJson = (response.headers.get("content-type") || "").includes("json");
+    const detail = isJson ? (await response.json()).detail : `the server failed to answer, with HTTP status ${response.status}`;
+    throw Object.assign(new Error(detail), { status: response.status });
   };
 
-  const update = async () => {
+  const SOURCES = [
+    {
+      charts: ["machines"],
+      async update(minutes) {
+        const cluster = encodeURIComponent(document.getElementById("charts").dataset.cluster);
+        const period = minutes > 10 ? 60 : 30;
+        const { metrics } = await read(`/api/cloudwatch/${cluster}?minutes=${minutes}&period=${period}`).catch((error) => {
+          if (error.status === 404) return { metrics: [] };  // nothing was measured yet
+          throw error;
+        });
+        const points = withGaps(metrics.map((p) => ({ at: Date.parse(p.timestamp) / 1000, cpu: p.cpu_utilization, memory: p.memory_utilization })), period);
+        show("machines", points.map((p) => p.at), points.map((p) => p.cpu), points.map((p) => p.memory));
+      },
+    },
+    {
+      charts: ["success", "latency", "wait"],
+      async update(minutes) {
+        const slices = await read(`/dashboard/cluster/outcomes?minutes=${minutes}`);
+        const times = slices.map((p) => p.at);
+        show("success", times, slices.map((p) => p.success));
+        show("latency", times, slices.map((p) => p.median), slices.map((p) => p.high));
+        show("wait", times, slices.map((p) => p.wait));
+      },
+    },
+    {
+      charts: ["depth", "age"],
+      async update(minutes) {
+        const { slices } = await read(`/dashboard/cluster/queue?minutes=${minutes}`);
+        const times = slices.map((p) => p.at);
+        show("depth", times, slices.map((p) => p.waiting));
+        show("age", times, slices.map((p) => p.age));
+      },
+    },
+  ];
+
+  const update = () => {
     if (document.hidden) return;
-    const minutes = document.getElementById("minutes").value;
-    const cluster = encodeURIComponent(document.getElementById("charts").dataset.cluster);
-    try {
-      const [machines, outcomes] = await Promise.all([
-        read(`/api/cloudwatch/${cluster}?minutes=${minutes}&period=${minutes > 10 ? 60 : 30}`),
-        read(`/dashboard/cluster/outcomes?minutes=${minutes}`),
-      ]);
-      const points = machines ? machines.metrics : [];
-      show("machines", points.map((p) => Date.parse(p.timestamp) / 1000), points.map((p) => p.cpu_utilization), points.map((p) => p.memory_utilization));
-      const times = outcomes.map((p) => p.at);
-      show("success", times, outcomes.map((p) => p.success));
-      show("latency", times, outcomes.map((p) => p.median), outcomes.map((p) => p.high));
-      show("wait", times, outcomes.map((p) => p.wait));
-    } catch (error) {
-      if (!(error instanceof TypeError)) throw error;
-      document.dispatchEvent(new CustomEvent("connection", { detail: { isLost: true } }));
-    }
+    const minutes = Number(document.getElementById("minutes").value);
+    for (const source of SOURCES) source.update(minutes).catch((error) => {
+      const isLost = error instanceof TypeError;  // as fetch says that there was no answer
+      if (isLost) document.dispatchEvent(new CustomEvent("connection", { detail: { isLost } }));
+      for (const name of source.charts) caption(name).textContent = isLost ? "Cannot be read now." : `Cannot be read: ${error.message}.`;
+    });
   };
 
   const redraw = () => {
@@ -95,7 +135,7 @@
     document.addEventListener("theme", redraw);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
     addEventListener("resize", () => {
-      for (const [name, plot] of Object.entries(plots)) plot.setSize({ width: document.querySelector(`[data-chart=${name}]`).clientWidth, height: 190 });
+      for (const [name, plot] of Object.entries(plots)) plot.setSize({ width: place(name).clientWidth, height: 190 });
     });
     update();
     setInterval(update, EVERY_MS);
