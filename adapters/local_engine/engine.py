@@ -95,8 +95,14 @@ class LocalEngine(ExecutionEngine):
         bubblewrap = Bubblewrap(hidden=(_ROOT, work_directory, *hidden)) if isolated else None
         self._confinement: Confinement = bubblewrap or PlainChild(WorkArea(work_directory))
         self._launcher = Launcher(self._supervisor, self._confinement, build_timeout_ms)
+        self._running: dict[ExecutionId, Running] = {}
         self._warm_starts = WarmStarts(
-            self._launcher, bubblewrap, self._toolchains, warm_starts, usual_limits
+            self._launcher,
+            bubblewrap,
+            self._toolchains,
+            warm_starts,
+            usual_limits,
+            running=lambda: len(self._running),
         )
         self._compilers = {
             toolchain.language: ReadyCompiler(
@@ -112,7 +118,6 @@ class LocalEngine(ExecutionEngine):
             if toolchain.compiler
         }
         self._lock = Lock()
-        self._running: dict[ExecutionId, Running] = {}
         self._is_open = False
 
     @property

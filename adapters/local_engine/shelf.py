@@ -10,7 +10,7 @@ from adapters.local_engine.parked_box import ParkedBox
 from adapters.local_engine.program import Program
 
 _AGAIN_AFTER_S = 5
-# Jobs that follow each other more closely leave no processor to spare.
+# On a busy machine, a job that has begun is alone for so long: most are short.
 _LULL_S = 0.02
 
 _log = logging.getLogger("service_server.local_engine")
@@ -24,13 +24,22 @@ class Shelf:
         usual: What most programs of the language have in common.
         park: Starts one that serves programs of that kind.
         number: How many are to be ready.
+        is_busy: Says whether starting one would take a processor from programs.
     """
 
-    def __init__(self, title: str, usual: Program, park: Callable[[], ParkedBox], number: int) -> None:
+    def __init__(
+        self,
+        title: str,
+        usual: Program,
+        park: Callable[[], ParkedBox],
+        number: int,
+        is_busy: Callable[[], bool],
+    ) -> None:
         self._title = title
         self._usual = usual
         self._park = park
         self._number = number
+        self._is_busy = is_busy
         self._changed = Condition()
         self._boxes: deque[ParkedBox] = deque()
         self._last_job = 0.0
@@ -93,17 +102,17 @@ class Shelf:
                 self._changed.notify_all()
 
     def _wait_for_room(self) -> bool:
-        """Wait until one is missing, and for a lull; return False if none is wanted any more."""
+        """Wait until one is missing and may be started; return False if none is wanted any more."""
         with self._changed:
             while self._is_open and (pause_s := self._pause_s()) != 0:
                 self._changed.wait(pause_s)
             return self._is_open
 
     def _pause_s(self) -> float | None:
-        """Return when to start one; None if there is no room. It would delay a job that has just begun."""
+        """Return when to look again; None if there is no room for one, 0 if one may be started."""
         if len(self._boxes) >= self._number:
             return None
-        return max(0.0, self._last_job + _LULL_S - time.monotonic())
+        return max(0.0, self._last_job + _LULL_S - time.monotonic()) if self._is_busy() else 0.0
 
     def _report(self, trouble: str | None) -> None:
         if trouble != self._trouble:

@@ -1,5 +1,7 @@
 """Starting programs ahead of their jobs, as far as this machine and their languages allow it."""
 
+import os
+from collections.abc import Callable
 from functools import partial
 
 from adapters.local_engine.bubblewrap import Bubblewrap
@@ -20,6 +22,7 @@ class WarmStarts:
         toolchains: The languages, of which some have interpreters that can wait.
         number: How many of each language are to be ready.
         limits: Those that most jobs have.
+        running: Says how many programs are running.
     """
 
     def __init__(
@@ -29,12 +32,14 @@ class WarmStarts:
         toolchains: Toolchains,
         number: int,
         limits: Limits,
+        running: Callable[[], int],
     ) -> None:
         self._launcher = launcher
         self._bubblewrap = bubblewrap
         self._toolchains = toolchains
         self._number = number
         self._limits = limits
+        self._running = running
         self._shelves: dict[str, Shelf] = {}
 
     def start(self) -> None:
@@ -46,7 +51,9 @@ class WarmStarts:
                 usual = compose_without_job(toolchain, executables, self._limits)
                 interpreter = waiting(usual, toolchain.warm)
                 park = partial(ParkedBox, self._launcher, interpreter, self._bubblewrap.allowance)
-                self._shelves[toolchain.title] = Shelf(toolchain.title, usual, park, self._number)
+                self._shelves[toolchain.title] = Shelf(
+                    toolchain.title, usual, park, self._number, self._is_busy
+                )
 
     def stop(self) -> None:
         """End those that wait."""
@@ -71,6 +78,9 @@ class WarmStarts:
             return "none: SERVICE_SERVER_WARM_STARTS is 0"
         titles = [each.title for each, _ in self._toolchains.available() if each.warm is not None]
         return "; ".join(map(self._describe, titles)) or "none: no language that has one is installed"
+
+    def _is_busy(self) -> bool:
+        return self._running() >= len(os.sched_getaffinity(0))
 
     def _describe(self, title: str) -> str:
         shelf = self._shelves.get(title)
