@@ -11,6 +11,9 @@ from domain.values import ProjectId, parse_project_reference
 
 MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
+# Each job shows up to 128 KiB of output: a page ends where its jobs show so much together.
+MAX_PAGE_BYTES = 8 << 20
+_READ_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class ListJobs:
         self._queries = queries
 
     def __call__(self, query: ListJobsQuery) -> JobPage:
-        """Return a page of jobs.
+        """Return a page of jobs: as many as are asked for, or fewer where they show very much.
 
         Raises:
             InvalidValue: The limit is out of range, or the project cannot be a project's name.
@@ -41,24 +44,39 @@ class ListJobs:
             project_id = self._project_id(query.project)
             if project_id is None:
                 return JobPage((), None)
-        jobs = self._queries.page(
-            JobFilter(
-                limit=query.limit + 1,
-                project_id=project_id,
-                statuses=query.statuses,
-                language=query.language,
-                tags=query.tags,
-                created_after=query.created_after,
-                created_before=query.created_before,
-                cursor=query.cursor,
-            )
-        )
-        if len(jobs) <= query.limit:
-            return JobPage(jobs, None)
-        last = jobs[query.limit - 1]
-        return JobPage(jobs[: query.limit], Cursor(last.created_at, last.job_id))
+        jobs: list[JobView] = []
+        cursor = query.cursor
+        while True:
+            wanted = min(query.limit - len(jobs), _READ_AT_ONCE)
+            found = self._queries.page(_filter(query, project_id, cursor, wanted + 1))
+            jobs += found[:wanted]
+            if len(found) <= wanted:
+                return JobPage(jobs, None)
+            cursor = Cursor(jobs[-1].created_at, jobs[-1].job_id)
+            if len(jobs) == query.limit or sum(map(_shown_bytes, jobs)) >= MAX_PAGE_BYTES:
+                return JobPage(jobs, cursor)
 
     def _project_id(self, text: str) -> ProjectId | None:
         reference = parse_project_reference(text)
         project = self._unit_of_work.read(lambda transaction: transaction.projects.get(reference))
         return None if project is None or project.status is ProjectStatus.DELETED else project.id
+
+
+def _filter(
+    query: ListJobsQuery, project_id: ProjectId | None, cursor: Cursor | None, limit: int
+) -> JobFilter:
+    return JobFilter(
+        limit=limit,
+        project_id=project_id,
+        statuses=query.statuses,
+        language=query.language,
+        tags=query.tags,
+        created_after=query.created_after,
+        created_before=query.created_before,
+        cursor=cursor,
+    )
+
+
+def _shown_bytes(job: JobView) -> int:
+    result = job.execution and job.execution.result
+    return len(result.stdout.text) + len(result.stderr.text) if result else 0

@@ -1,6 +1,7 @@
 import pytest
 
 from application.commands import ListJobsQuery
+from application.use_cases import list_jobs
 from domain.errors import InvalidValue
 
 
@@ -22,6 +23,25 @@ def test_a_page_that_is_just_full_and_the_last_has_no_next(world):
     world.upload()
 
     assert world.list_jobs(ListJobsQuery(limit=1)).next is None
+
+
+@pytest.mark.parametrize(("most_bytes", "sizes"), [(1 << 20, [5, 2]), (1, [2, 2, 2, 1]), (10, [4, 3])])
+def test_a_page_ends_where_its_jobs_show_much(world, monkeypatch, most_bytes, sizes):
+    # Given programs that wrote four bytes each, and a store that is read two by two
+    monkeypatch.setattr(list_jobs, "_READ_AT_ONCE", 2)
+    monkeypatch.setattr(list_jobs, "MAX_PAGE_BYTES", most_bytes)
+    uploaded = [world.start(stdin="four").job_id for _ in range(7)]
+    while world.run_execution():
+        pass
+
+    pages, cursor = [], None
+    while not pages or cursor:
+        page = world.list_jobs(ListJobsQuery(limit=5, cursor=cursor))
+        pages.append([job.job_id for job in page.jobs])
+        cursor = page.next
+
+    assert [len(page) for page in pages] == sizes
+    assert [job_id for page in pages for job_id in page] == uploaded[::-1]
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1_001])
