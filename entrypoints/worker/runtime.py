@@ -16,7 +16,7 @@ from entrypoints.worker.periodic import Periodic
 logger = logging.getLogger("service_server.worker")
 
 # How long what is released may take to be stopped and given back. An engine that is told answers in two.
-_RELEASE_S = 3.0
+_RELEASE_S = 4.5
 _STOPPING_THREADS = 16
 
 
@@ -94,6 +94,7 @@ class Runtime:
             loop.interrupt()
         for loop in self._loops:
             loop.stop()
+        self._release()
         self._stopping.shutdown(wait=False, cancel_futures=True)
         container.message_relay().stop()
         self._forget_published()
@@ -134,12 +135,13 @@ class Runtime:
             yield "retention", container.forget_receipts(), _FORGET_RECEIPTS_EVERY_S
 
     def _drain(self, queue_worker: QueueWorker) -> None:
-        held = self._container.held()
         drain_s = self._container.settings().drain_s
         deadline = time.monotonic() + drain_s
         queue_worker.stop(timeout_s=drain_s)
-        if held.wait_until_empty(max(deadline - time.monotonic(), 0)):
-            return
+        self._container.held().wait_until_empty(max(deadline - time.monotonic(), 0))
+
+    def _release(self) -> None:
+        held = self._container.held()
         try:
             self._stop_soon(self._container.release_executions()())
         except DependencyUnavailable as error:
