@@ -1,12 +1,13 @@
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, MediaType, get
+from litestar import Controller, MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter, SkipValidation
 
 from application.use_cases.read_log import ReadLog
+from entrypoints.http.kept import Kept
 from entrypoints.http.live.places import StoragePlaces
 from entrypoints.http.operations import described
 
@@ -35,6 +36,7 @@ class LogsController(Controller):
         log_key: Annotated[str, QueryParameter(description="The log_key of a job.")],
         read_log: NamedDependency[SkipValidation[ReadLog]],
         log_places: NamedDependency[SkipValidation[StoragePlaces]],
-    ) -> bytes:
+    ) -> Response[Any]:
         """Read a log. It may be large, so it is encoded here, on a thread of its own."""
-        return await log_places.run(lambda: msgspec.json.encode(read_log(log_key)))
+        log = await log_places.run(lambda: Kept(msgspec.json.encode(read_log(log_key))))
+        return log.response(MediaType.JSON)

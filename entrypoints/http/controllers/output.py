@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
@@ -12,6 +12,7 @@ from application.use_cases.get_job import GetJob
 from application.use_cases.read_output import ReadOutput
 from domain.errors import InvalidValue
 from domain.values import parse_job_id
+from entrypoints.http.kept import Kept
 from entrypoints.http.live.output_stream import OutputStreams
 from entrypoints.http.live.places import StoragePlaces
 from entrypoints.http.live.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
@@ -89,19 +90,21 @@ class OutputController(Controller):
         log_places: NamedDependency[SkipValidation[StoragePlaces]],
         range_header: _Range = None,
         if_range: _IfRange = None,
-    ) -> Response[bytes]:
+    ) -> Response[Any]:
         """Read a job's output."""
         wanted = parse_job_id(job_id), _stream(stream)
-        output = await log_places.run(lambda: read_output(*wanted))
-        tag = f'"{output.execution_id}-{stream}"'
-        size = len(output.data)
-        is_meant = if_range in {None, tag}
-        part = select_range(range_header if is_meant else None, size)
-        if part is None:
-            return _answer(output.data, tag, {})
-        return _answer(
-            output.data[part.begin : part.end], tag, {"Content-Range": part.content_range(size)}, _PARTIAL
-        )
+
+        def take() -> Response[Any]:
+            output = read_output(*wanted)
+            tag = f'"{output.execution_id}-{stream}"'
+            size = len(output.data)
+            part = select_range(range_header if if_range in {None, tag} else None, size)
+            if part is None:
+                return _answer(output.data, tag, {})
+            content_range = {"Content-Range": part.content_range(size)}
+            return _answer(output.data[part.begin : part.end], tag, content_range, _PARTIAL)
+
+        return await log_places.run(take)
 
 
 def _stream(name: str) -> Stream:
@@ -111,10 +114,6 @@ def _stream(name: str) -> Stream:
         raise InvalidValue("stream", f"must be one of {', '.join(Stream)}") from None
 
 
-def _answer(data: bytes, tag: str, headers: Mapping[str, str], status_code: int = 200) -> Response[bytes]:
-    return Response(
-        data,
-        status_code=status_code,
-        media_type=_PLAIN,
-        headers={"Accept-Ranges": "bytes", "ETag": tag, "Cache-Control": "private, no-cache", **headers},
-    )
+def _answer(data: bytes, tag: str, headers: Mapping[str, str], status_code: int = 200) -> Response[Any]:
+    shared = {"Accept-Ranges": "bytes", "ETag": tag, "Cache-Control": "private, no-cache"}
+    return Kept(data).response(_PLAIN, {**shared, **headers}, status_code)

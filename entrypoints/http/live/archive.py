@@ -1,20 +1,15 @@
 from collections.abc import AsyncIterator, Callable
-from tempfile import TemporaryFile
 
 from application.errors import ApplicationError
 from application.ports.output_feed import OutputChunk, Stream
 from application.use_cases.read_output import ReadOutput
 from domain.values import JobId
+from entrypoints.http.kept import Kept
 from entrypoints.http.live.places import StoragePlaces
-
-_PIECE_BYTES = 64 << 10
 
 
 class Archive:
-    """Brings readers who have a part of an output the rest of it, from the log.
-
-    The rest waits in a file, so that readers may be as many and as slow as they like.
-    """
+    """Brings readers who have a part of an output the rest of it, from the log."""
 
     def __init__(self, read_output: Callable[[], ReadOutput], log_places: StoragePlaces) -> None:
         self._read_output = read_output
@@ -26,15 +21,11 @@ class Archive:
         Raises:
             NoPlace: Other logs are being read.
         """
-        with TemporaryFile() as rest:
-            try:
-                await self._log_places.run(
-                    lambda: rest.write(self._read_output()(job_id, stream).data[begin:])
-                )
-            except (ApplicationError, OSError):
-                return
-            rest.seek(0)
-            offset = begin
-            while piece := rest.read(_PIECE_BYTES):
-                yield OutputChunk(stream, offset, piece)
-                offset += len(piece)
+        try:
+            rest = await self._log_places.run(lambda: Kept(self._read_output()(job_id, stream).data[begin:]))
+        except (ApplicationError, OSError):
+            return
+        offset = begin
+        async for piece in rest.pieces():
+            yield OutputChunk(stream, offset, piece)
+            offset += len(piece)
