@@ -30,5 +30,5 @@ def test_much_that_nobody_takes_is_not_in_memory():
     for kept in waiting:
         answer = kept.response("text/plain")
         assert isinstance(answer, Stream)
-        assert answer.headers["content-length"] == str(4 << 20)
+        assert answer.headers["Content-Length"] == str(4 << 20)
         run_apart(read(kept))
