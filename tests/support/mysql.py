@@ -19,7 +19,7 @@ from tests.support.database_server import DatabaseServer, directories, run_as
 
 MISSING = "Oracle's MySQL is not here: python -m tests.support.mysql"
 _PACKAGE = "mysql-server-core"
-_FETCH_TIMEOUT_S = 180
+_FETCH_TIMEOUT_S = 90
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
