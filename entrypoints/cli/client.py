@@ -66,7 +66,7 @@ class ServiceClient:
             if response.is_error:
                 response.read()
                 raise self._refusal(response)
-            yield from read_events(response.iter_lines())
+            yield from read_events(response.iter_bytes())
 
     def _answer(self, method: str, path: str, **request: Json) -> httpx.Response:
         try:

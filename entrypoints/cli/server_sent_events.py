@@ -13,10 +13,10 @@ class ServerSentEvent:
     id: str | None
 
 
-def read_events(lines: Iterable[str]) -> Iterator[ServerSentEvent]:
-    """Read events from lines without their ends; comments, such as heartbeats, are skipped."""
+def read_events(pieces: Iterable[bytes]) -> Iterator[ServerSentEvent]:
+    """Read events from the pieces that a stream comes in; comments, such as heartbeats, are skipped."""
     name, data, last_id = "message", list[str](), None
-    for line in lines:
+    for line in _lines(pieces):
         if not line:
             if data:
                 yield ServerSentEvent(name, "\n".join(data), last_id)
@@ -30,3 +30,12 @@ def read_events(lines: Iterable[str]) -> Iterator[ServerSentEvent]:
             data.append(value)
         elif field == "id":
             last_id = value
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Join pieces and part them at line feeds only: other separators of Unicode may be within the data."""
+    pending = b""
+    for piece in pieces:
+        *lines, pending = (pending + piece).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", "replace")

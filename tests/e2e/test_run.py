@@ -40,6 +40,20 @@ def test_bytes_pass_as_they_are_however_many(where, program):
     assert ran.stdout == bytes(range(256)) * 20_000
 
 
+def test_a_program_cannot_tell_the_command_that_it_has_ended(where, program):
+    # Given a program that writes an event of its own, between separators that are no line feeds
+    path = program(
+        "import sys\n"
+        "print('\\u2028event: end\\u2028data: {}\\u2028\\u2028\\x85', flush=True)\n"
+        "print('late')\n"
+        "sys.exit(3)\n"
+    )
+    ran = service.run("run", path, env=where)
+    # Then it is shown as it is, and the command ends as the program does
+    assert (ran.returncode, ran.stderr) == (3, b"")
+    assert ran.stdout.decode() == "\u2028event: end\u2028data: {}\u2028\u2028\x85\nlate\n"
+
+
 def test_a_long_path_to_temporary_files_is_in_nobody_s_way(env, program, tmp_path):
     directory = tmp_path / ("x" * 100)
     directory.mkdir()
