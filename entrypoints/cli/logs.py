@@ -2,12 +2,18 @@ import json
 
 import rich_click as click
 
-from entrypoints.cli.client import segment
+from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect
 from entrypoints.cli.failure import ExitCode, Failure
 from entrypoints.cli.following import follow
 from entrypoints.cli.options import json_option, print_json, server_option
 from entrypoints.cli.program_output import ProgramOutput
+from entrypoints.cli.progress import Progress
+
+_NOT_LIVE = (
+    "service-server: what another process runs is only seen here once it has ended; --server URL shows it "
+    "while it runs"
+)
 
 
 @click.command("logs")
@@ -17,16 +23,39 @@ from entrypoints.cli.program_output import ProgramOutput
 @server_option
 def command(*, job_id: str, follows: bool, as_json: bool, server: str | None) -> None:
     """Print what a job's program wrote: its stdout to stdout, its stderr to stderr."""
+    if follows and as_json:
+        raise Failure("--json prints a whole log, and --follow one that is being written", ExitCode.USAGE)
     job_id = segment(job_id)
     with connect(server) as client:
         if follows:
-            follow(client, job_id, ProgramOutput(is_raw=False))
-            return
-        status = client.get(f"/api/jobs/{job_id}/status")
-        if status["log_key"] is None:
-            raise Failure(f"the job is {status['status']} and has no log", ExitCode.FAILED)
-        log = json.loads(client.get("/api/log", log_key=status["log_key"]))
-    if as_json:
-        print_json(log)
-    else:
-        ProgramOutput(is_raw=False).take_log(log)
+            _follow(client, job_id, is_live=server is not None or _hears_of_others())
+        elif as_json:
+            print_json(_log(client, job_id))
+        else:
+            ProgramOutput(is_raw=False).take_log(_log(client, job_id))
+
+
+def _log(client: ServiceClient, job_id: str) -> Json:
+    status = client.get(f"/api/jobs/{job_id}/status")
+    if status["log_key"] is None:
+        raise Failure(f"the job is {status['status']} and has no log", ExitCode.FAILED)
+    return json.loads(client.get("/api/log", log_key=status["log_key"]))
+
+
+def _follow(client: ServiceClient, job_id: str, *, is_live: bool) -> None:
+    if not is_live and client.get(f"/api/jobs/{job_id}/status")["completed_at"] is None:
+        click.echo(_NOT_LIVE, err=True)
+    try:
+        with Progress(f"Following job {job_id}") as progress:
+            follow(client, job_id, ProgramOutput(is_raw=False, before_first=progress.stop))
+    except KeyboardInterrupt:
+        raise Failure(
+            f"stopped following; the job goes on: service-server logs --follow {job_id}", ExitCode.INTERRUPTED
+        ) from None
+
+
+def _hears_of_others() -> bool:
+    """Return whether output reaches this process that others write: through Redis alone."""
+    from entrypoints.cli.settings_report import load_settings  # noqa: PLC0415 - loads the settings, late
+
+    return load_settings().redis_url is not None

@@ -1,6 +1,7 @@
 """The commands that look: in pipes, where their output is for other programs."""
 
 import json
+import signal
 
 import pytest
 
@@ -58,6 +59,41 @@ def test_a_status_is_told_field_by_field(where, job_id):
 def test_a_log_has_what_the_program_wrote(where, job_id):
     assert output("logs", job_id, env=where) == b"\x1b[2J\x1b]0;owned\ax\n"
     assert output("logs", "--follow", job_id, env=where) == b"\x1b[2J\x1b]0;owned\ax\n"
+
+
+def test_json_is_of_a_whole_log(where, job_id):
+    refused = service.run("logs", "--follow", "--json", job_id, env=where)
+    assert (refused.returncode, refused.stdout) == (2, b"")
+    assert b"--json prints a whole log" in refused.stderr
+
+
+@pytest.fixture
+def running(server):
+    """A job whose program has begun, and runs until the test is over."""
+    code = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.1)"
+    job_id = server.upload(code, execute=True)["job_id"]
+    with server.http as http:
+        yield job_id
+        http.post(f"/api/cancel/{job_id}")
+
+
+def test_following_what_another_process_runs_says_that_it_is_not_live(env, server, running):
+    with service.start("logs", "--follow", running, env=env) as following:
+        assert b"--server URL shows it while it runs" in following.stderr.readline()
+        with server.http as http:
+            http.post(f"/api/cancel/{running}")
+        stdout, _said = following.communicate(timeout=30)
+    assert stdout == b"begun\n"
+
+
+def test_an_interrupt_ends_the_following_and_not_the_job(env, server, running):
+    with service.start("logs", "--follow", "--server", server.url, running, env=env) as following:
+        assert following.stdout.readline() == b"begun\n"
+        following.send_signal(signal.SIGINT)
+        _stdout, said = following.communicate(timeout=30)
+    assert following.returncode == 130
+    assert b"the job goes on" in said
+    assert server.job(running)["status"] == "RUNNING"
 
 
 def test_json_acts_on_nothing_either(where, job_id):
