@@ -78,9 +78,10 @@ class RedisEventFeed(EventFeed):
         while not self._is_stopping.is_set():
             try:
                 self._listen()
-            except redis.RedisError as error:
+            except Exception as error:  # whatever it is: without this thread, no event is heard any more
                 if self._is_listening.is_set() or backoff_s == MIN_BACKOFF_S:
-                    logger.warning("events are missed: Redis is not usable: %s", type(error).__name__)
+                    is_unforeseen = not isinstance(error, redis.RedisError)
+                    logger.warning("events are missed: %s", type(error).__name__, exc_info=is_unforeseen)
                     backoff_s = MIN_BACKOFF_S
                 self._is_listening.clear()
                 self._is_stopping.wait(backoff_s)
@@ -105,7 +106,7 @@ class RedisEventFeed(EventFeed):
         elif kind == "message":
             try:
                 self._local.publish([_decode(data)])
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 logger.warning("a message that cannot be read is ignored")
 
     def _ask_for_life(self, subscription: PubSub) -> None:

@@ -1,7 +1,8 @@
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Condition, Thread
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +30,13 @@ class _Cursor:
     followers: set[object] = field(default_factory=set)
     last_id: bytes | str = _START
     position: Position = field(default_factory=Position)
+    avoided_until: float = 0.0
+
+    def avoid(self) -> None:
+        """Leave the stream out for a while."""
+        if not self.avoided_until:
+            logger.warning("the live output of execution %s cannot be read", self.execution_id)
+        self.avoided_until = monotonic() + MAX_BACKOFF_S
 
 
 class OutputReader:
@@ -46,8 +54,7 @@ class OutputReader:
         self._local = local
         self._send = send
         self._cursors: dict[bytes, _Cursor] = {}
-        self._bell = f"service_server.output.bell.{uuid4()}".encode()
-        self._bell_id: bytes | str = _START
+        self._hang_bell()
         self._is_stopping = False
         # Held while followers are called, so that one who has left is not called again.
         self._changed = Condition()
@@ -78,6 +85,10 @@ class OutputReader:
             self._changed.notify_all()
         self._ring()
         return lambda: self._leave(key, cursor, follower, end)
+
+    def _hang_bell(self) -> None:
+        self._bell = f"service_server.output.bell.{uuid4()}".encode()
+        self._bell_id: bytes | str = _START
 
     def _ring(self) -> None:
         self._send(("XADD", self._bell, "MAXLEN", 1, "*", "rung", 1), ("EXPIRE", self._bell, _BELL_S))
@@ -113,14 +124,32 @@ class OutputReader:
             self._changed.wait_for(lambda: self._is_stopping, seconds)
 
     def _read(self, cursors: Mapping[bytes, _Cursor]) -> None:
-        positions = {key: cursor.last_id for key, cursor in cursors.items()} | {self._bell: self._bell_id}
-        replies = self._client.xread(positions, count=_ENTRIES_AT_ONCE, block=int(_BLOCK_S * 1_000))
+        now = monotonic()
+        last_ids = {key: cursor.last_id for key, cursor in cursors.items() if cursor.avoided_until <= now}
+        last_ids[self._bell] = self._bell_id
+        try:
+            replies = self._client.xread(last_ids, count=_ENTRIES_AT_ONCE, block=int(_BLOCK_S * 1_000))
+        except redis.ResponseError:
+            replies = self._read_singly(last_ids, cursors)
         for key, entries in replies:
             for entry_id, fields in entries:
                 if key == self._bell:
                     self._bell_id = entry_id
                 else:
                     self._pass_on(key, cursors[key], entry_id, fields)
+
+    def _read_singly(
+        self, last_ids: Mapping[bytes, bytes | str], cursors: Mapping[bytes, _Cursor]
+    ) -> Iterator[tuple[bytes, Sequence[tuple[bytes, Mapping[bytes, bytes]]]]]:
+        """Read what can be read, and avoid what cannot: a key that something else lies under."""
+        for key, last_id in last_ids.items():
+            try:
+                yield from self._client.xread({key: last_id}, count=_ENTRIES_AT_ONCE)
+            except redis.ResponseError:
+                if key in cursors:
+                    cursors[key].avoid()
+                else:
+                    self._hang_bell()
 
     def _pass_on(self, key: bytes, cursor: _Cursor, entry_id: bytes, fields: Mapping[bytes, bytes]) -> None:
         with self._changed:

@@ -135,7 +135,7 @@ class OutputWriter:
         yield ("EXPIRE", key, _ABANDONED_S)
 
     def _write(self, commands: Sequence[Command]) -> None:
-        """Do it all or nothing, and try again until it is done or there is no more time."""
+        """Have Redis do it, and try again until it has or there is no more time."""
         backoff_s = MIN_BACKOFF_S
         while True:
             try:
@@ -152,7 +152,12 @@ class OutputWriter:
         with self._client.pipeline(transaction=True) as pipeline:
             for command in commands:
                 pipeline.execute_command(*command)
-            pipeline.execute()
+            replies = pipeline.execute(raise_on_error=False)
+        # What Redis refuses before it begins is raised, and done again. What fails here would fail again: its
+        # key holds something else. The other commands are done.
+        failures = [reply for reply in replies if isinstance(reply, redis.RedisError)]
+        if failures:
+            logger.warning("live output is lost: %s", type(failures[0]).__name__)
 
 
 def _weight(chunk: OutputChunk | None) -> int:

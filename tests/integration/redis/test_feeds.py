@@ -56,6 +56,10 @@ def hears_again(feed, heard):
     return eventually(try_it)
 
 
+# JSON that is nested more deeply than can be read.
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
 def line(number, data=b"x"):
     return OutputChunk(Stream.STDOUT, number, data)
 
@@ -96,11 +100,30 @@ def test_bytes_that_are_no_event_are_passed_over(server, event_feed):
     heard = Queue()
     event_feed.subscribe(heard.put)
     with server.client() as client:
-        for junk in (b"", b"\xff", b"[]", b"{}", b'{"id": 1, "name": "x", "body": {}}', b"1", b"{"):
+        for junk in (b"", b"\xff", b"[]", b"{}", b'{"id": 1, "name": "x", "body": {}}', b"1", b"{", DEEP):
             client.publish(CHANNEL, junk)
     event_feed.publish([sent := fact()])
     assert heard.get(timeout=WITHIN_S) == sent
     assert heard.empty()
+
+
+def test_events_are_heard_again_whatever_ended_the_listening(server):
+    # Given a process that has no memory left for one message
+    class Full(InProcessEventFeed):
+        is_full = True
+
+        def publish(self, messages):
+            if self.is_full:
+                self.is_full = False
+                raise MemoryError
+            super().publish(messages)
+
+    with started(RedisEventFeed(server.url, Full())) as feed:
+        heard = Queue()
+        feed.subscribe(heard.put)
+        feed.publish([fact()])
+        # Then it hears others
+        assert hears_again(feed, heard)
 
 
 def test_a_redis_that_is_gone_is_said_when_an_event_is_published(server, event_feed):
@@ -173,6 +196,42 @@ def test_entries_that_are_no_output_are_passed_over(server, output_feed):
         content = {"run": "r", "number": 1, "stream": "stdout", "offset": 0, "data": "x"}
         client.xadd(stream_key(execution_id), content)
     assert chunks.get(timeout=WITHIN_S) == line(0)
+
+
+def test_a_key_of_another_type_keeps_no_other_output_away(server, output_feed):
+    # Given a program whose output goes where something else lies, both written and followed
+    poisoned, wholesome = ExecutionId(uuid4()), ExecutionId(uuid4())
+    with server.client() as client:
+        client.set(stream_key(poisoned), "x")
+    poisoned_chunks = Queue()
+    output_feed.follow(poisoned, poisoned_chunks.put)
+    output_feed.append(poisoned, line(0))
+    # When another program writes, then it is followed
+    chunks = Queue()
+    output_feed.follow(wholesome, chunks.put)
+    for number in range(3):
+        output_feed.append(wholesome, line(number))
+        assert chunks.get(timeout=WITHIN_S) == line(number)
+    # And when the key is free, the first one's output is followed too
+    with server.client() as client:
+        client.delete(stream_key(poisoned))
+    output_feed.append(poisoned, line(1))
+    assert poisoned_chunks.get(timeout=WITHIN_S) == line(1)
+
+
+def test_a_bell_of_another_type_is_replaced(server, output_feed):
+    # Given a reader whose bell is something else
+    output_feed.follow(ExecutionId(uuid4()), Queue().put)
+    with server.client() as client:
+        assert eventually(lambda: client.keys("service_server.output.bell.*"))
+        (bell,) = client.keys("service_server.output.bell.*")
+        client.set(bell, "x")
+        # Then it has another, and output is followed
+        execution_id = ExecutionId(uuid4())
+        chunks = Queue()
+        output_feed.follow(execution_id, chunks.put)
+        output_feed.append(execution_id, line(0))
+        assert chunks.get(timeout=WITHIN_S) == line(0)
 
 
 def test_what_was_written_twice_is_passed_on_once(server, output_feed):
