@@ -296,3 +296,17 @@ def test_counts_of_the_first_page_take_as_many_statements_however_many_jobs_ther
         del queries._rows
 
     assert len(asked) == before
+
+
+def test_nothing_that_callers_wrote_acts_on_a_page(service: Service, visitor: httpx.Client):
+    # Given escape codes and marks that turn text around, wherever callers may write
+    acting = "\x1b[31m\u202eabc"
+    project = {"project_name": "acting", "description": acting}
+    project_id = service.http.post("/api/project", json=project).json()["project_id"]
+    job = service.run(project="acting", args=[acting], env={"WORD": acting}, stdin=acting)
+
+    for url in ("/dashboard", f"/dashboard/projects/{project_id}", f"/dashboard/jobs/{job['job_id']}"):
+        page = visitor.get(url).text
+        assert "abc" in page
+        assert "\x1b" not in page
+        assert "\u202e" not in page
