@@ -192,7 +192,7 @@ def test_a_program_is_cancelled_while_it_is_built(work):
         assert eventually(lambda: running.request.execution_id in kit.engine._running)
         kit.engine.cancel(running.request.execution_id, running.request.job_id)
 
-        result = running.end.result(timeout=2).result
+        result = running.end.result(timeout=5).result
 
     assert (result.status, running.recorder.starts) == (JobStatus.CANCELLED, 0), result
 
