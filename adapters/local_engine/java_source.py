@@ -15,6 +15,8 @@ _TYPE = re.compile(r"\b(?:class|interface|enum|record)\s+(\w+)")
 _PUBLIC = re.compile(r"\bpublic\b")
 _MAIN = re.compile(r"\bstatic\s+(?:\w+\s+)*void\s+main\s*\(")
 _FALLBACK = "Main"
+# A file's name has 255 bytes at most, its extension included (limits.h).
+_LONGEST_NAME = 249
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,16 @@ def inspect(code: str) -> JavaProgram:
     """
     text = _OPAQUE.sub(" ", code)
     types = _top_level_types(text)
-    source = next((name for name, is_public, _ in types if is_public), _FALLBACK)
+    source = next((name for name, is_public, _ in types if is_public and _names_a_file(name)), _FALLBACK)
     first = types[0][0] if types else _FALLBACK
     main = next((name for name, _, body in types if _MAIN.search(body)), first)
     package = _PACKAGE.search(text)
     prefix = re.sub(r"\s", "", package[1]) + "." if package else ""
     return JavaProgram(source, prefix + main)
+
+
+def _names_a_file(name: str) -> bool:
+    return len(name.encode()) <= _LONGEST_NAME
 
 
 def _top_level_types(text: str) -> list[tuple[str, bool, str]]:

@@ -24,6 +24,7 @@ _MAIN = "public static void main(String[] args) {}"
         (f"public interface Start {{ {_MAIN.removeprefix('public ')} }}", "Start", "Start"),
         (f"class Outer {{ public static class Inner {{ {_MAIN} }} }}", "Main", "Outer"),
         (f"public class Größe {{ {_MAIN} }}", "Größe", "Größe"),
+        (f"public class {'x' * 250} {{ {_MAIN} }}", "Main", "x" * 250),
         ("public class Broken { int", "Main", "Main"),
         ("}}}} nonsense {{{", "Main", "Main"),
     ],
