@@ -157,7 +157,10 @@ def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPoli
         from adapters.http_engine.engine import HttpEngine  # noqa: PLC0415 - likewise
 
         return HttpEngine(
-            settings.engine_url, settings.engine_languages, inline_bytes=settings.inline_output_bytes
+            settings.engine_url,
+            settings.engine_languages,
+            inline_bytes=settings.inline_output_bytes,
+            spool_directory=_data_dir(settings),
         )
     return LocalEngine(
         code_store,
@@ -228,11 +231,12 @@ class Container(containers.DeclarativeContainer):
     held = providers.ThreadSafeSingleton(HeldExecutions)
     outgoing = providers.ThreadSafeSingleton(Outgoing, ids)
     unreadable_jobs = providers.ThreadSafeSingleton(UnreadableJobs, outgoing)
+    data_directory = providers.Callable(_data_dir, settings)
     log_archive = providers.ThreadSafeSingleton(
         LogArchive,
         log_store,
         providers.ThreadSafeSingleton(Retrying, _STORE_AGAIN_S),
-        providers.Callable(_data_dir, settings),
+        data_directory,
     )
 
     upload_code = providers.ThreadSafeSingleton(
@@ -284,7 +288,9 @@ class Container(containers.DeclarativeContainer):
     report_completion = providers.ThreadSafeSingleton(
         ReportCompletion,
         unit_of_work,
-        providers.ThreadSafeSingleton(RunnerReportReader, settings.provided.inline_output_bytes),
+        providers.ThreadSafeSingleton(
+            RunnerReportReader, settings.provided.inline_output_bytes, data_directory
+        ),
         log_archive,
         complete_execution,
     )

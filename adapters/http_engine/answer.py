@@ -4,9 +4,7 @@ import ast
 import json
 import math
 from collections.abc import Collection, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
 from adapters.http_engine.text import encode
@@ -23,9 +21,6 @@ MAX_FIGURE = 2**31 - 1
 # Signed on POSIX; on Windows unsigned, as in 0xC0000005 for an access violation.
 _EXIT_CODES = range(-(2**31), 2**32)
 LOG_PREFIX = "logs/"
-# An answer takes up to ten times its bytes while it is read: of those larger than this, one at a time is.
-LARGE_BYTES = 1 << 20
-_large_one = Lock()
 
 _OUTCOME_FIELDS = {"stdout", "stderr", "exit_code"}
 
@@ -56,11 +51,15 @@ def read_answer(body: bytes, expected: Mapping[str, str]) -> RunnerAnswer:
     Raises:
         MayHaveStarted: The answer is no outcome of a program, or that of another one.
     """
-    with _large_one if len(body) > LARGE_BYTES else nullcontext():
-        return _believed(_parse(body), expected)
+    return believe(parse(body), expected)
 
 
-def _believed(fields: Mapping[str, Any], expected: Mapping[str, str]) -> RunnerAnswer:
+def believe(fields: Mapping[str, Any], expected: Mapping[str, str]) -> RunnerAnswer:
+    """Return what is believed of an answer's fields.
+
+    Raises:
+        MayHaveStarted: They are no outcome of a program, or that of another one.
+    """
     if not _OUTCOME_FIELDS & fields.keys():
         error = fields.get("error")
         said = f" and said: {shown(error)}." if isinstance(error, str) else "."
@@ -80,32 +79,27 @@ def _believed(fields: Mapping[str, Any], expected: Mapping[str, str]) -> RunnerA
     )
 
 
-def names_one_of(body: bytes, names: Collection[str]) -> bool:
-    """Whether an answer has one of these fields: those that say whose answer it is.
-
-    Raises:
-        MayHaveStarted: The answer cannot be read.
-    """
-    fields = _parse(body)
+def names_one_of(fields: Mapping[str, Any], names: Collection[str]) -> bool:
+    """Whether an answer has one of these fields: those that say whose answer it is."""
     return any(fields.get(name) is not None for name in names)
 
 
-def read_error(body: bytes) -> str | None:
-    """Return the error that an answer has instead of an outcome, fit to be shown; None if it has none.
-
-    Raises:
-        MayHaveStarted: The answer cannot be read.
-    """
-    fields = _parse(body)
+def error_of(fields: Mapping[str, Any]) -> str | None:
+    """Return the error that an answer has instead of an outcome, fit to be shown; None if it has none."""
     error = fields.get("error")
     return shown(error) if isinstance(error, str) and not _OUTCOME_FIELDS & fields.keys() else None
 
 
-def _parse(body: bytes) -> Mapping[str, Any]:
+def parse(body: bytes) -> Mapping[str, Any]:
+    """Return the fields of an answer.
+
+    Raises:
+        MayHaveStarted: It cannot be read.
+    """
     text = body.decode("utf-8-sig", "replace")
-    for parse in (json.loads, _literal):
+    for read in (json.loads, _literal):
         try:
-            parsed = parse(text)
+            parsed = read(text)
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             continue
         if isinstance(parsed, dict):

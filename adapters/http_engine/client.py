@@ -1,12 +1,13 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import IO, Self
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpcore
 
 from adapters.http_engine.call import Call, DeadlinePassed
 from adapters.http_engine.network import CallBackend, serving
+from adapters.http_engine.spool import Spool
 from adapters.http_engine.troubles import MayHaveStarted, NothingStarted
 
 # Idle connections are given up before the runners' servers do it (Node.js: 5 s, gunicorn: 2 s), so that no
@@ -24,12 +25,25 @@ _HEADERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the engine answered; `is_whole` is False where more came than was read."""
+    """What the engine answered, to be closed.
+
+    Attributes:
+        body: What was read of its content, from the start.
+        size: How much that is.
+        is_whole: False where more came than was read.
+    """
 
     status: int
     content_type: str
-    body: bytes = b""
+    body: IO[bytes]
+    size: int = 0
     is_whole: bool = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.body.close()
 
     @property
     def is_success(self) -> bool:
@@ -38,12 +52,14 @@ class Answer:
 
     def with_body(self, pieces: Iterable[bytes], max_bytes: int) -> Self:
         """Read the body as far as `max_bytes`."""
-        body = bytearray()
+        size = 0
         for piece in pieces:
-            body += piece
-            if len(body) > max_bytes:
-                return replace(self, body=bytes(body[:max_bytes]), is_whole=False)
-        return replace(self, body=bytes(body))
+            self.body.write(piece[: max_bytes - size])
+            size += len(piece)
+            if size > max_bytes:
+                break
+        self.body.seek(0)
+        return replace(self, size=min(size, max_bytes), is_whole=size <= max_bytes)
 
 
 class EngineClient:
@@ -54,13 +70,19 @@ class EngineClient:
         connect_timeout_s: How long one connection may take to be made.
         max_answer_bytes: How much is read of an outcome.
         max_idle_connections: How many connections wait for the next request.
+        spool: Where an answer waits while it comes.
 
     Raises:
         ValueError: The address is not one. It is not repeated: it may hold a password.
     """
 
     def __init__(
-        self, base_url: str, connect_timeout_s: float, max_answer_bytes: int, max_idle_connections: int
+        self,
+        base_url: str,
+        connect_timeout_s: float,
+        max_answer_bytes: int,
+        max_idle_connections: int,
+        spool: Spool,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
@@ -69,6 +91,7 @@ class EngineClient:
         self._base_url = base_url.rstrip("/")
         self._connect_timeout_s = connect_timeout_s
         self._max_answer_bytes = max_answer_bytes
+        self._spool = spool
         self._pool = httpcore.ConnectionPool(
             # One for all connections: reading the certificates takes longer than a handshake.
             ssl_context=httpcore.default_ssl_context() if parts.scheme == "https" else None,
@@ -111,6 +134,11 @@ class EngineClient:
         timeouts = {"connect": self._connect_timeout_s}
         with self._pool.stream(method, url, headers=_HEADERS, extensions={"timeout": timeouts}) as response:
             headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
-            answer = Answer(status=response.status, content_type=headers.get(b"content-type", ""))
+            content_type = headers.get(b"content-type", "")
+            answer = Answer(status=response.status, content_type=content_type, body=self._spool.open())
             max_bytes = self._max_answer_bytes if answer.is_success else FAILURE_BYTES
-            return answer.with_body(response.iter_stream(), max_bytes)
+            try:
+                return answer.with_body(response.iter_stream(), max_bytes)
+            except BaseException:
+                answer.body.close()
+                raise

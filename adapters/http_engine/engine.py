@@ -2,6 +2,7 @@ import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from threading import Lock
 
 from adapters.http_engine import outcome
@@ -10,6 +11,7 @@ from adapters.http_engine.call import Call, CallStopped, DeadlinePassed
 from adapters.http_engine.client import Answer, EngineClient
 from adapters.http_engine.retries import Retries
 from adapters.http_engine.runner import Runner
+from adapters.http_engine.spool import Spool
 from adapters.http_engine.troubles import EngineTrouble
 from application.errors import DependencyUnavailable
 from application.ports.execution_engine import (
@@ -72,6 +74,7 @@ class HttpEngine(ExecutionEngine):
         retries: How often and when a request is sent again.
         breaker_threshold: After how many failures in a row a language's runner is given a rest.
         breaker_reset_s: How long it is between trials then.
+        spool_directory: Where answers wait that are too large for memory; None for the system's own place.
 
     Raises:
         ValueError: The address is not one.
@@ -91,12 +94,21 @@ class HttpEngine(ExecutionEngine):
         retries: Retries = STANDARD_RETRIES,
         breaker_threshold: int = BREAKER_THRESHOLD,
         breaker_reset_s: float = BREAKER_RESET_S,
+        spool_directory: Path | None = None,
     ) -> None:
-        self._client = EngineClient(base_url, connect_timeout_s, max_answer_bytes, max_idle_connections)
+        spool = Spool(spool_directory)
+        self._client = EngineClient(
+            base_url, connect_timeout_s, max_answer_bytes, max_idle_connections, spool
+        )
         self._control_timeout_s = control_timeout_s
         self._runners = {
             name: Runner(
-                name, self._client, retries, CircuitBreaker(breaker_threshold, breaker_reset_s), inline_bytes
+                name,
+                self._client,
+                retries,
+                CircuitBreaker(breaker_threshold, breaker_reset_s),
+                inline_bytes,
+                spool,
             )
             for name in languages
         }
@@ -190,4 +202,5 @@ class HttpEngine(ExecutionEngine):
             logger.info("the engine answered %s to the wish to stop job %s", answer.status, job_id)
 
     def _control(self, method: str, path: str, params: Mapping[str, str]) -> Answer:
-        return self._client.send(method, path, params, Call(self._control_timeout_s))
+        with self._client.send(method, path, params, Call(self._control_timeout_s)) as answer:
+            return answer

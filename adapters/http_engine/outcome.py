@@ -1,8 +1,7 @@
 """How an execution ended: from a runner's answer, or from its silence."""
 
-from io import BytesIO
-
 from adapters.http_engine.answer import RunnerAnswer
+from adapters.http_engine.spool import Spool
 from adapters.http_engine.text import inline
 from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult, LimitHit
@@ -12,13 +11,16 @@ from domain.limits import Limits
 _MIB = 1 << 20
 
 
-def report(answer: RunnerAnswer, limits: Limits, inline_bytes: int, note: str | None) -> EngineReport:
+def report(
+    answer: RunnerAnswer, limits: Limits, inline_bytes: int, spool: Spool, note: str | None = None
+) -> EngineReport:
     """Build the report of a program that has ended.
 
     Args:
         answer: What the runner says.
         limits: The job's limits.
         inline_bytes: How much of each stream the result carries.
+        spool: Where the streams wait to be written to the log.
         note: What the job's owner is to know whatever the outcome.
     """
     status, reason, message, limit = _verdict(answer, limits)
@@ -37,7 +39,7 @@ def report(answer: RunnerAnswer, limits: Limits, inline_bytes: int, note: str | 
         return EngineReport(result)
     stdout = answer.stdout[: limits.output_mb * _MIB]
     stderr = answer.stderr[: limits.output_mb * _MIB - len(stdout)]
-    return EngineReport(result, BytesIO(stdout), BytesIO(stderr))
+    return EngineReport(result, spool.keep(stdout), spool.keep(stderr))
 
 
 def _verdict(

@@ -1,11 +1,17 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from adapters.http_engine import outcome
-from adapters.http_engine.answer import names_one_of, read_answer, read_error
+from adapters.http_engine.answer import believe, error_of, names_one_of, parse
+from adapters.http_engine.spool import Spool, in_memory
 from adapters.http_engine.troubles import MayHaveStarted
 from application.ports.engine_report_reader import EngineReportReader
 from application.ports.execution_engine import EngineReport
 from domain.errors import InvalidValue
 from domain.job import Job
 from domain.job_lifecycle import Reason
+from domain.limits import Limits
 
 
 class RunnerReportReader(EngineReportReader):
@@ -15,10 +21,12 @@ class RunnerReportReader(EngineReportReader):
 
     Args:
         inline_bytes: How much of each stream a result carries.
+        spool_directory: Where streams wait that are too large for memory; None for the system's own place.
     """
 
-    def __init__(self, inline_bytes: int) -> None:
+    def __init__(self, inline_bytes: int, spool_directory: Path | None = None) -> None:
         self._inline_bytes = inline_bytes
+        self._spool = Spool(spool_directory)
 
     def read(self, report: bytes, job: Job) -> EngineReport:
         """Read a report."""
@@ -28,13 +36,16 @@ class RunnerReportReader(EngineReportReader):
             "execution_id": str(job.current_execution_id),
         }
         try:
-            if not names_one_of(report, expected):
-                # What is signed does not say where it was sent to: without this, it could be sent elsewhere.
-                raise InvalidValue("report", f"must say whose it is: {' or '.join(expected)}")
-            failure = read_error(report)
-            if failure is not None:
-                return outcome.failed(Reason.ENGINE_ERROR, f"The engine reported an error: {failure}")
-            answer = read_answer(report, expected)
+            with in_memory(len(report)):
+                return self._read(parse(report), expected, job.spec.limits)
         except MayHaveStarted as error:
             raise InvalidValue("report", str(error)) from error
-        return outcome.report(answer, job.spec.limits, self._inline_bytes, note=None)
+
+    def _read(self, fields: Mapping[str, Any], expected: Mapping[str, str], limits: Limits) -> EngineReport:
+        if not names_one_of(fields, expected):
+            # What is signed does not say where it was sent to: without this, it could be sent elsewhere.
+            raise InvalidValue("report", f"must say whose it is: {' or '.join(expected)}")
+        failure = error_of(fields)
+        if failure is not None:
+            return outcome.failed(Reason.ENGINE_ERROR, f"The engine reported an error: {failure}")
+        return outcome.report(believe(fields, expected), limits, self._inline_bytes, self._spool)

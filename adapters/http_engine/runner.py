@@ -4,6 +4,7 @@ from adapters.http_engine.breaker import CircuitBreaker
 from adapters.http_engine.call import Call
 from adapters.http_engine.client import Answer, EngineClient
 from adapters.http_engine.retries import Retries
+from adapters.http_engine.spool import Spool, in_memory
 from adapters.http_engine.troubles import (
     EngineRefused,
     EngineTrouble,
@@ -35,12 +36,14 @@ class Runner:
         retries: Retries,
         breaker: CircuitBreaker,
         inline_bytes: int,
+        spool: Spool,
     ) -> None:
         self._path = f"/{language}/run"
         self._client = client
         self._retries = retries
         self._breaker = breaker
         self._inline_bytes = inline_bytes
+        self._spool = spool
 
     def call(self, request: ExecutionRequest, observer: ExecutionObserver) -> Call:
         """Begin the time of a program; its observer hears of the start before the first byte leaves.
@@ -79,18 +82,22 @@ class Runner:
                     return outcome.failed(trouble.reason, _told(trouble, tries), is_lost=is_lost)
 
     def _try(self, request: ExecutionRequest, observer: ExecutionObserver, call: Call) -> EngineReport | None:
-        answer = self._ask(request, call)
-        if answer.status == _ACCEPTED:
-            return None
-        if not answer.is_success:
-            trouble = MayHaveStarted if answer.status >= _SERVER_ERROR else EngineRefused
-            raise trouble(_refusal(answer))
-        if not answer.is_whole:
-            return outcome.too_large(len(answer.body))
-        believed = read_answer(answer.body, _identity(request))
+        with self._ask(request, call) as answer:
+            if answer.status == _ACCEPTED:
+                return None
+            if not answer.is_success:
+                trouble = MayHaveStarted if answer.status >= _SERVER_ERROR else EngineRefused
+                raise trouble(_refusal(answer))
+            if not answer.is_whole:
+                return outcome.too_large(answer.size)
+            with in_memory(answer.size):
+                return self._read(answer, request, observer)
+
+    def _read(self, answer: Answer, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
+        believed = read_answer(answer.body.read(), _identity(request))
         _show(believed, observer)
         note = _NO_STDIN if request.stdin else None
-        return outcome.report(believed, request.spec.limits, self._inline_bytes, note)
+        return outcome.report(believed, request.spec.limits, self._inline_bytes, self._spool, note)
 
     def _ask(self, request: ExecutionRequest, call: Call) -> Answer:
         if not self._breaker.admits():
@@ -103,7 +110,8 @@ class Runner:
             raise
         if answer.status in _NO_ROOM:
             self._breaker.failed()
-            raise NothingStarted(_refusal(answer))
+            with answer:
+                raise NothingStarted(_refusal(answer))
         self._breaker.answered()
         return answer
 

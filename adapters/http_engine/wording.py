@@ -26,7 +26,7 @@ def what_it_says(answer: Answer) -> str:
     """Return one line of what the engine says, with no address in it; empty if it says nothing to people."""
     if "html" in answer.content_type:  # the page of some proxy
         return ""
-    text = answer.body.decode("utf-8", "replace")
+    text = answer.body.read().decode("utf-8", "replace")
     lines = [line.strip() for line in _said(text).splitlines() if line.strip()]
     if not lines:
         return ""

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from application.errors import StorageUnavailable
+
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import CompletedPartTypeDef, UploadPartOutputTypeDef
@@ -30,7 +32,9 @@ def upload_in_parts(
     boto3's own way of doing so does not pass conditions on.
     """
     target: _Target = {"Bucket": bucket, "Key": key}
-    upload = client.create_multipart_upload(**target, ContentType=content_type)["UploadId"]
+    upload = client.create_multipart_upload(**target, ContentType=content_type).get("UploadId")
+    if upload is None:
+        raise StorageUnavailable("it does not take objects in parts")
     try:
         sent = [
             _completed(number, client.upload_part(**target, UploadId=upload, PartNumber=number, Body=part))
@@ -45,7 +49,7 @@ def upload_in_parts(
 
 
 def _completed(number: int, answer: "UploadPartOutputTypeDef") -> "CompletedPartTypeDef":
-    part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer["ETag"]}
+    part: CompletedPartTypeDef = {"PartNumber": number, "ETag": answer.get("ETag", "")}
     if "ChecksumCRC32" in answer:
         part["ChecksumCRC32"] = answer["ChecksumCRC32"]
     return part

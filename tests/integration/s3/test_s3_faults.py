@@ -139,6 +139,12 @@ def test_what_was_added_although_the_answer_was_lost_is_met_again():
     assert len(server.requests) == 2
 
 
+def test_a_store_that_takes_no_parts_is_said_to():
+    with scripted_server(Answer(200)) as server:
+        said, _ = fails(OPERATIONS["put a stream"], server.address)
+    assert "in parts" in said
+
+
 def test_an_object_that_another_request_is_adding_is_not_taken_for_stored():
     with scripted_server(error(409, "ConditionalRequestConflict")) as server:
         said, _ = fails(lambda store: store.add(KEY, b"{}", "application/json"), server.address)

@@ -1,4 +1,5 @@
 import json
+from io import BytesIO
 
 import pytest
 
@@ -8,7 +9,7 @@ from adapters.http_engine.wording import MAX_CHARS, what_it_says
 
 def said(body, content_type="text/plain"):
     data = body if isinstance(body, bytes) else body.encode()
-    return what_it_says(Answer(status=500, content_type=content_type, body=data))
+    return what_it_says(Answer(status=500, content_type=content_type, body=BytesIO(data)))
 
 
 @pytest.mark.parametrize(
