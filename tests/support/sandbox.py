@@ -3,6 +3,13 @@ import shutil
 
 import pytest
 
+from adapters.local_engine.engine import LocalEngine
+
+
+def has_cgroups(engine: LocalEngine) -> bool:
+    """Return whether an engine counts processes: without control groups, a program just may not fork."""
+    return engine._confinement._cgroups is not None
+
 
 def require_bubblewrap() -> None:
     """Skip the test on a machine without bubblewrap, but never where everything has to be tested."""

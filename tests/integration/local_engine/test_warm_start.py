@@ -17,7 +17,7 @@ from adapters.memory.object_store import MemoryObjectStore
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import EngineUnderTest, Program, Recorder
 from tests.support.processes import eventually
-from tests.support.sandbox import require_bubblewrap
+from tests.support.sandbox import has_cgroups, require_bubblewrap
 from tests.support.warm_engine import WarmEngine
 
 _ROOT = Path(__file__).parents[3]
@@ -172,7 +172,6 @@ def test_what_went_before_the_job_is_not_charged(engines):
         ("import time; time.sleep(9)", {"timeout_ms": 300}, Reason.WALL_TIME_LIMIT),
         ("while True: pass", {"cpu_time_ms": 300}, Reason.CPU_TIME_LIMIT),
         ("x = bytearray(100 << 20)", {"memory_mb": 64}, Reason.MEMORY_LIMIT),
-        ("import os\nfor _ in range(8): os.fork() or os._exit(0)", {"processes": 2}, Reason.PROCESS_LIMIT),
     ],
 )
 def test_limits_are_those_of_the_job_and_not_those_of_the_box_before(engines, code, limits, reason):
@@ -180,6 +179,17 @@ def test_limits_are_those_of_the_job_and_not_those_of_the_box_before(engines, co
 
     assert result.reason is reason
     assert result.limit.name == next(iter(limits))
+
+
+def test_a_job_may_have_as_many_processes_as_it_is_allowed_and_not_as_the_box_before(engines):
+    code = "import os\nfor _ in range(8): os.fork() or os._exit(0)"
+
+    result = engines[0].run(Program(code=code, limits={"processes": 2})).result
+
+    if has_cgroups(engines[0].engine):
+        assert (result.reason, result.limit.name) == (Reason.PROCESS_LIMIT, "processes")
+    else:
+        assert "BlockingIOError" in result.stderr.text
 
 
 def test_what_waits_is_taken_in_turn_and_replaced(warm):
