@@ -10,8 +10,11 @@ from threading import Event
 from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
 from adapters.dramatiq_queue.worker import QueueWorker
 
+_is_ready = Event()
+
 
 def handle(message):
+    _is_ready.wait()  # a message may wait already
     sys.stdout.write(f"{message.body['number']}\n")
     sys.stdout.flush()
     sys.stdin.readline()
@@ -22,6 +25,7 @@ def main(url):
     worker.start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()
+    _is_ready.set()
     Event().wait()
 
 
