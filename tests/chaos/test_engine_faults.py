@@ -1,10 +1,21 @@
+from pathlib import Path
+
+import pytest
+
 from tests.chaos.jobs import Outcome, attempts, outcomes, submit
 from tests.chaos.reports import report
-from tests.support.runner import Behaviour, Exchange, drip, hang, replies, runs
+from tests.support.processes import memory_kb
+from tests.support.runner import Behaviour, Exchange, drip, hang, pours, replies, runs
 
 SHORT_MS = 1_000
 TIMED_OUT = ("TIMEOUT", "wall_time_limit")
 BROKEN = ("FAILED", "engine_error")
+TOO_LARGE = ("FAILED", "output_limit")
+TWO_GB_IN_MIB = 2_048
+# As many at once as the two workers have threads.
+AT_ONCE = 16
+# What a worker reads of a single answer at most.
+ONE_ANSWER_KB = 32 << 10
 
 # What the engine does for the jobs of a project, and how they end.
 FAULTS: dict[str, tuple[Behaviour, Outcome]] = {
@@ -47,3 +58,31 @@ def test_whatever_an_engine_does_its_jobs_end_by_the_contract_and_late_reports_c
     assert outcomes(cluster, jobs, within_s=0) == ended
     assert {job_id: attempts(cluster, job_id) for job_id in jobs} == executions
     assert witness.violations(jobs) == []
+
+
+@pytest.fixture
+def warm_workers(cluster):
+    """Workers whose every thread has run a program, and how much memory each has in use."""
+    outcomes(cluster, [submit(url) for url in cluster.urls for _ in range(AT_ONCE)], within_s=20)
+    for worker in cluster.workers:
+        # Has the kernel count the most that is in use anew (proc(5)).
+        Path(f"/proc/{worker.pid}/clear_refs").write_text("5")
+    return {worker.pid: memory_kb(worker.pid) for worker in cluster.workers}
+
+
+def test_answers_of_2_gb_end_as_too_large_and_leave_a_worker_as_small_as_it_was(
+    cluster, witness, warm_workers
+):
+    # Given an engine that answers with 2 GB
+    runner = cluster.servers.runner
+    runner.behaviour, runner.poured_mib = pours(TWO_GB_IN_MIB), 0
+    # When every thread of every worker is sent such an answer at once
+    jobs = [submit(url) for url in cluster.urls for _ in range(AT_ONCE // 2)]
+    ended = outcomes(cluster, jobs, within_s=30)
+    # Then each of the jobs is told what was the matter
+    assert set(ended.values()) == {TOO_LARGE}
+    assert witness.violations(jobs) == []
+    # And little of it was read, and still less kept
+    assert runner.poured_mib < AT_ONCE * 64
+    grown = {pid: memory_kb(pid, "VmHWM") - before for pid, before in warm_workers.items()}
+    assert max(grown.values()) < ONE_ANSWER_KB, grown
