@@ -35,11 +35,12 @@ class DramatiqDeadLetters(DeadLetters):
 
 def _letter(queue: str, dead: DeadMessage) -> DeadLetter:
     fields = dead.message.kwargs
+    body = fields.get("body", {})
     return DeadLetter(
         id=dead.id,
         queue=queue,
         died_at=dead.died_at,
         name=str(fields.get("name", "")),
-        body=fields.get("body", {}),
+        body=body if isinstance(body, dict) else {"unreadable": body},
         error=str(dead.message.options.get("traceback", "nothing here handles it")),
     )

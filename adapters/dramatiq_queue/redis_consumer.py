@@ -6,9 +6,9 @@ from threading import Condition
 import dramatiq
 import redis
 from dramatiq.broker import MessageProxy
-from dramatiq.errors import DecodeError
 
 from adapters.dramatiq_queue.broker import InterruptibleConsumer
+from adapters.dramatiq_queue.decoding import decode
 from adapters.dramatiq_queue.redis_queue import RedisQueue
 
 logger = logging.getLogger("service_server.queue")
@@ -100,13 +100,19 @@ class RedisConsumer(InterruptibleConsumer):
         if data is None:
             return
         try:
-            message = dramatiq.Message.decode(data)
-            message.options["redis_message_id"]
-        except (DecodeError, KeyError, TypeError):
+            message = self._decode(data)
+        except ValueError:
             logger.error("a message that cannot be read goes to the dead letters")  # noqa: TRY400 - no riddle
             self._queue.bury_unreadable(data)
         else:
             self._fetched.append(MessageProxy(message))
+
+    def _decode(self, data: bytes) -> dramatiq.Message[None]:
+        message = decode(data)
+        # Dramatiq looks for the consumer of a message by the queue that the message names.
+        if message.queue_name != self._queue.name or "redis_message_id" not in message.options:
+            raise ValueError("a message of another queue")
+        return message
 
     def _wait_for_room(self) -> int:
         with self._changed:

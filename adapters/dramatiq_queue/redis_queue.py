@@ -6,9 +6,9 @@ from typing import Any
 import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.errors import DecodeError
 
 from adapters.dramatiq_queue.broker import DeadMessage
+from adapters.dramatiq_queue.decoding import decode
 
 # Moves a message from the dead back to its queue, if it still is among the dead.
 _REVIVE = """
@@ -112,7 +112,7 @@ class RedisQueue:
 
     def _read(self, data: bytes) -> dramatiq.Message[None]:
         try:
-            return dramatiq.Message.decode(data)
-        except DecodeError:
+            return decode(data)
+        except ValueError:
             shown = {"name": "", "body": {"unreadable": data.decode("utf-8", "replace")}}
             return dramatiq.Message(self.name, self.name, args=(), kwargs=shown, options={})

@@ -122,11 +122,13 @@ def test_a_message_without_a_handler_is_set_aside(handler, broker, dead_letters)
     assert "nothing" in dead_letters.latest(10)[0].error
 
 
-@pytest.mark.parametrize("fields", [{}, {"id": "no uuid", "name": "x", "body": {}}, {"name": 1}])
+@pytest.mark.parametrize("fields", [{}, {"id": "no uuid", "name": "x", "body": {}}, {"name": 1, "body": "x"}])
 def test_a_message_of_the_wrong_shape_is_set_aside(handler, broker, dead_letters, fields):
     broker.enqueue(to_dramatiq(hint(), EXECUTIONS).copy(kwargs=fields))
     assert eventually(lambda: dead_letters.latest(10))
-    assert dead_letters.requeue(dead_letters.latest(10)[0].id)
+    (letter,) = dead_letters.latest(10)
+    assert isinstance(letter.body, dict)
+    assert dead_letters.requeue(letter.id)
     assert handler.handled.empty()
 
 

@@ -1,9 +1,11 @@
 """Redis may lose everything, restart, or fall silent: the queue goes on when it is back."""
 
+import json
 import time
 
 import pytest
 
+from adapters.dramatiq_queue.dead_letters import DramatiqDeadLetters
 from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
 from adapters.dramatiq_queue.routes import EXECUTIONS, to_dramatiq
 from application.errors import DependencyUnavailable
@@ -140,17 +142,68 @@ def test_a_queue_that_is_full_refuses_and_takes_again_when_there_is_room(server)
     broker.close()
 
 
-@pytest.mark.parametrize("data", [b"", b"junk", b"\xff\xfe", b"[]", b'{"queue_name": 1}'])
-def test_bytes_that_are_no_message_are_set_aside_and_harm_no_other(server, handler, publisher, broker, data):
-    # Given something in the queue that no Dramatiq wrote
+def a_message(body=None, **changed):
+    """Return what lies in the queue for a message, but for what is changed."""
+    fields = to_dramatiq(hint(**(body or {})), EXECUTIONS).asdict()
+    return json.dumps({**fields, "options": {"redis_message_id": "an-id"}, **changed}).encode()
+
+
+def put(server, data):
     with server.client() as client:
         client.hset(f"{QUEUE_KEY}.msgs", "an-id", data)
         client.rpush(QUEUE_KEY, "an-id")
-    # When a message follows it
-    publisher.publish([sent := hint()])
-    # Then that one is handled and the other is among the dead
-    assert handler.next() == sent
-    assert eventually(lambda: [dead.id for dead in broker.dead(EXECUTIONS, 10)] == ["an-id"])
+
+
+def has_both_threads(handler, publisher):
+    """Whether two messages are handled at once."""
+    publisher.publish([hint(hold=True), hint(hold=True)])
+    handler.next()
+    handler.next()
+    handler.let_go.set()
+    return True
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"junk",
+        b"\xff\xfe",
+        b"[]",
+        b'{"queue_name": 1}',
+        a_message(queue_name="another"),
+        a_message(queue_name=[1]),
+        a_message(actor_name=[1]),
+        a_message(message_id=None),
+        a_message(kwargs=None),
+        a_message(kwargs=[1]),
+        a_message(options=None),
+        a_message(options=[]),
+        a_message(options={"redis_message_id": 1}),
+    ],
+)
+def test_what_is_no_message_is_set_aside_and_harms_no_other(server, handler, publisher, broker, data):
+    # Given something in the queue that this service did not write
+    put(server, data)
+    # When messages follow it, then they are handled
+    assert has_both_threads(handler, publisher)
+    # And the other is among the dead letters, which can be read
+    dead_letters = DramatiqDeadLetters(broker)
+    assert eventually(lambda: [letter.id for letter in dead_letters.latest(10)] == ["an-id"])
+    assert dict(dead_letters.get("an-id").body)
+
+
+@pytest.mark.parametrize(
+    "options", [{"throws": "Exception"}, {"retries": "x"}, {"eta": "x", "max_backoff": []}]
+)
+def test_options_of_dramatiq_s_that_are_not_used_here_end_no_thread(server, handler, publisher, options):
+    # Given poisonous messages that would have Dramatiq do something else
+    options = {"redis_message_id": "an-id", **options}
+    for _ in range(2):
+        put(server, a_message({"error": "poison"}, options=options))
+        handler.next()
+    # Then the threads that have handled them handle others
+    assert has_both_threads(handler, publisher)
 
 
 def test_an_id_without_a_message_is_passed_over(server, handler, publisher):
