@@ -45,7 +45,9 @@ class UploadRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
     ] = None
     max_attempts: Annotated[
         int | None,
-        Meta(description=f"1 to {MAX_ATTEMPTS}: how often the program may start if its worker is lost."),
+        Meta(
+            description=f"1 to {MAX_ATTEMPTS}: how often the program may start if its worker or engine loses it."
+        ),
     ] = None
     execute: Annotated[bool | None, Meta(description="Whether to execute the job at once.")] = None
 
