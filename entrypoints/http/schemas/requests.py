@@ -46,7 +46,7 @@ class UploadRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
     max_attempts: Annotated[
         int | None,
         Meta(
-            description=f"1 to {MAX_ATTEMPTS}: how often the program may start, if its worker or engine fails."
+            description=f"1 to {MAX_ATTEMPTS}: how often it may start, if its worker or engine fails."
         ),
     ] = None
     execute: Annotated[bool | None, Meta(description="Whether to execute the job at once.")] = None
