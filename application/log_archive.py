@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import uuid5
 
-from application.errors import StorageUnavailable
+from application.errors import NotFound, StorageUnavailable, Unprocessable
 from application.ports.execution_engine import EngineReport
 from application.ports.object_store import ObjectStore
 from application.retrying import Retrying
@@ -24,6 +24,8 @@ logger = logging.getLogger("service_server.executions")
 LOG_PREFIX = "logs/"
 _PIECE_BYTES = 48 * 1024  # a multiple of three, so that pieces of base64 join without padding
 _IN_MEMORY_BYTES = 256 * 1024
+# How large a log of an engine's own may be to be looked into.
+_LOOKED_INTO_BYTES = 4 << 20
 
 
 class LogArchive:
@@ -35,6 +37,9 @@ class LogArchive:
 
     A log's key follows from its content, and no log replaces another: of several reports of one execution,
     each has its own log, and the one that counts has the log that it says.
+
+    An engine may have written the log itself, and in any form. It is the execution's log where it is there
+    and does not say that it is another's; where that cannot be told, one is written here.
 
     Args:
         log_store: Where logs are kept.
@@ -55,15 +60,26 @@ class LogArchive:
         A result whose engine wrote the log itself is returned as it is. Where the log cannot be stored the
         execution has FAILED, whatever its program did.
         """
-        result = report.result
-        if result.log_key is not None:
-            return result
+        if report.result.log_key is not None and self._has_log(job, execution_id, report.result.log_key):
+            return report.result
+        result = replace(report.result, log_key=None)
         try:
             key = self._store(execution_id, _document(_figures(job, execution_id, result), report))
         except (StorageUnavailable, OSError):
             logger.exception("the log of execution %s is lost", execution_id)
             return _without_log(result)
         return replace(result, log_key=key)
+
+    def _has_log(self, job: Job, execution_id: ExecutionId, key: ObjectKey) -> bool:
+        try:
+            log = self._log_store.get(key, _LOOKED_INTO_BYTES)
+        except (NotFound, Unprocessable, StorageUnavailable) as error:
+            logger.warning("execution %s gets a log here: %s", execution_id, error)
+            return False
+        if _is_another_s(log, _identity(job, execution_id)):
+            logger.warning("execution %s gets a log here: the engine names another's", execution_id)
+            return False
+        return True
 
     def _store(self, execution_id: ExecutionId, pieces: Iterable[bytes]) -> ObjectKey:
         digest = hashlib.sha256()
@@ -91,12 +107,28 @@ def _without_log(result: ExecutionResult) -> ExecutionResult:
     )
 
 
-def _figures(job: Job, execution_id: ExecutionId, result: ExecutionResult) -> Mapping[str, Any]:
-    resource = result.resource
+def _identity(job: Job, execution_id: ExecutionId) -> Mapping[str, str]:
     return {
         "job_id": str(job.id),
         "execution_id": str(execution_id),
         "code_key": job.spec.code_key.value,
+    }
+
+
+def _is_another_s(log: bytes, identity: Mapping[str, str]) -> bool:
+    try:
+        fields = json.loads(log)
+    except (ValueError, RecursionError):  # in a form of its engine's own
+        return False
+    if not isinstance(fields, dict):
+        return False
+    return any(fields.get(name) not in (None, value) for name, value in identity.items())
+
+
+def _figures(job: Job, execution_id: ExecutionId, result: ExecutionResult) -> Mapping[str, Any]:
+    resource = result.resource
+    return {
+        **_identity(job, execution_id),
         "status": result.status,
         "reason": result.reason,
         "exit_code": result.exit_code,

@@ -35,8 +35,6 @@ def report(
         error_message=" ".join(part for part in (message, note) if part) or None,
         log_key=answer.log_key,
     )
-    if answer.log_key is not None:
-        return EngineReport(result)
     stdout = answer.stdout[: limits.output_mb * _MIB]
     stderr = answer.stderr[: limits.output_mb * _MIB - len(stdout)]
     return EngineReport(result, spool.keep(stdout), spool.keep(stderr))

@@ -40,8 +40,9 @@ class EngineReport:
     """What came of a program, with all that it wrote. Closing the report closes both streams.
 
     Attributes:
+        result: Its log key, if it has one, is that of a log which the engine says that it wrote itself.
         stdout: The whole stream up to the output limit, to be read from its start; None if the engine has
-            no more than the result says, or wrote the log itself.
+            no more than the result says.
         stderr: The same for the other stream.
         is_lost: Whether the engine failed the program, which may have run: the job may allow another attempt.
     """

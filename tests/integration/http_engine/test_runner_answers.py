@@ -60,7 +60,8 @@ def test_a_program_that_succeeds_on_each_runner(runner, engine, logs, language):
         memory_mb=memory_mb,
     )
     assert list(logs) == [str(report.result.log_key)]
-    assert (report.stdout, report.stderr) == (None, None)
+    with report:
+        assert (report.stdout.read(), report.stderr.read()) == (b"hello\n", b"")
     assert observer.starts == 1
     assert b"".join(chunk.data for chunk in observer.chunks) == b"hello\n"
 
@@ -137,7 +138,7 @@ def test_an_engine_that_takes_the_work_reports_later(runner, engine):
     assert observer.starts == 1
 
 
-def test_where_the_runner_wrote_no_log_the_report_has_all_the_bytes(runner, engine):
+def test_the_report_has_all_the_bytes(runner, engine):
     stdout = "a\0" * 60_000 + "end"
     runner.behaviour = runs(python_form, stdout=stdout, exit_code=0)
 
