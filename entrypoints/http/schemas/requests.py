@@ -45,9 +45,7 @@ class UploadRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
     ] = None
     max_attempts: Annotated[
         int | None,
-        Meta(
-            description=f"1 to {MAX_ATTEMPTS}: how often it may start, if its worker or engine fails."
-        ),
+        Meta(description=f"1 to {MAX_ATTEMPTS}: how often it may start, if its worker or engine fails."),
     ] = None
     execute: Annotated[bool | None, Meta(description="Whether to execute the job at once.")] = None
 
