@@ -1,4 +1,6 @@
 import json
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import example, given
@@ -110,6 +112,20 @@ def test_bytes_in_a_literal_are_output_too():
         read_answer(repr({"stdout": b"a\xffb"}).encode(), EXPECTED).stdout
         == "a\N{REPLACEMENT CHARACTER}b".encode()
     )
+
+
+def test_literals_that_are_read_at_once_take_the_memory_of_one():
+    # Given literals of the largest size whose syntax trees are as large as any
+    body = b"{'stdout': 'x', %s}" % (b"1:0," * (LITERAL_MAX_BYTES // 4 - 10))
+    tracemalloc.start()
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            answers = list(threads.map(lambda _: read_answer(body, EXPECTED), range(4)))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [answer.stdout for answer in answers] == [b"x"] * 4
+    assert most < 48 << 20
 
 
 def test_a_literal_beyond_its_cap_is_not_parsed():
