@@ -160,9 +160,9 @@ def _stream(name: str, whole: IO[bytes] | None, inline: Output) -> Iterator[byte
     for piece in _pieces(whole):
         text = decoder.decode(piece)
         is_exact = is_exact and "\N{REPLACEMENT CHARACTER}" not in text
-        yield json.dumps(text).encode()[1:-1]
+        yield _json_text(text)
     tail = decoder.decode(b"", final=True)
-    yield json.dumps(tail).encode()[1:-1] + b'"'
+    yield _json_text(tail) + b'"'
     if not is_exact or tail:
         yield f', "{name}_base64": "'.encode()
         yield from map(base64.b64encode, _pieces(whole))
@@ -173,3 +173,8 @@ def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
     stream.seek(0)
     while piece := stream.read(_PIECE_BYTES):
         yield piece
+
+
+def _json_text(text: str) -> bytes:
+    """Write the inside of a JSON string, in UTF-8: escapes would make what is not ASCII twice as large."""
+    return json.dumps(text, ensure_ascii=False).encode()[1:-1]
