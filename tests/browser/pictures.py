@@ -3,16 +3,19 @@
 import tempfile
 import time
 from pathlib import Path
+from typing import Literal
 
 import httpx
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tests.support.browser import browsing
 from tests.support.service import ROOT, Server, environment, served
 
 _TARGET = ROOT / "docs" / "screenshots"
-_SIZE = {"width": 1200, "height": 860}
+_SIZE = {"width": 1200, "height": 480}  # at least: a page is taken whole
 _PHONE = {"width": 390, "height": 844}
+# What the charts of the cluster show: so many programs at once, so many times.
+_WAVE, _WAVES, _WAVE_S = 30, 4, 20
 _REPORT = """\
 import sys
 orders = [("tea", 3, 4.50), ("coffee", 5, 6.20), ("cocoa", 1, 5.80)]
@@ -54,6 +57,10 @@ def _fill(server: Server) -> str:
     )
     server.job(job["job_id"], wait_s=20)
     assert pending["status"] == "PENDING"
+    for _ in range(_WAVES):
+        for _ in range(_WAVE):
+            server.upload("import time\ntime.sleep(1)\n", project="nightly-checks", execute=True)
+        time.sleep(_WAVE_S)
     return job["job_id"]
 
 
@@ -65,7 +72,6 @@ def _take(server: Server, job_id: str) -> None:
         "job": f"/dashboard/jobs/{job_id}",
         "cluster": "/dashboard/cluster",
     }
-    time.sleep(12)  # for the machine's figures to come in
     with browsing() as browser:
         for theme in ("light", "dark"):
             context = browser.new_context(viewport=_SIZE, color_scheme=theme)
@@ -73,13 +79,18 @@ def _take(server: Server, job_id: str) -> None:
             for name, path in pages.items():
                 page.goto(server.url + path)
                 _settle(page, name)
-                page.screenshot(path=_TARGET / f"{name}-{theme}.png")
+                page.screenshot(path=_TARGET / f"{name}-{theme}.png", full_page=True)
             context.close()
-        phone = browser.new_context(viewport=_PHONE, color_scheme="light")
-        page = phone.new_page()
-        page.goto(server.url + pages["job"])
-        _settle(page, "job")
-        page.screenshot(path=_TARGET / "job-phone.png")
+            _take_phone(browser, server.url + pages["job"], theme)
+
+
+def _take_phone(browser: Browser, url: str, theme: Literal["light", "dark"]) -> None:
+    context = browser.new_context(viewport=_PHONE, color_scheme=theme)
+    page = context.new_page()
+    page.goto(url)
+    _settle(page, "job")
+    page.screenshot(path=_TARGET / f"job-phone-{theme}.png", full_page=True)
+    context.close()
 
 
 def _settle(page: Page, name: str) -> None:

@@ -69,6 +69,7 @@
   document.addEventListener("connection", (event) => setLost(event.detail.isLost));
   document.body.addEventListener("htmx:load", (event) => sayTimes(event.detail.elt));
   document.addEventListener("visibilitychange", refresh);
+  document.addEventListener("job-ended", refresh);
 
   const copy = async (text) => {
     if (navigator.clipboard) return navigator.clipboard.writeText(text);
