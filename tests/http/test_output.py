@@ -236,7 +236,7 @@ def test_a_job_that_is_cancelled_before_it_ran_just_ends(service: Service):
 def test_a_lost_event_only_delays_the_end(
     service: Service, program: Program, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(service.server._signals, "_wake", lambda _job_id: None)
+    monkeypatch.setattr(service.server._signals, "_wake", lambda *_: None)
     job_id = service.upload(execute=True)["job_id"]
 
     with following(service, job_id) as events:

@@ -97,7 +97,7 @@ def test_a_cancel_ends_a_wait(service: Service, may_end: Event):
 
 
 def test_a_lost_event_only_delays(service: Service, may_end: Event, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(service.server._signals, "_wake", lambda _job_id: None)
+    monkeypatch.setattr(service.server._signals, "_wake", lambda *_: None)
     job_id = service.upload(execute=True)["job_id"]
     may_end.set()
 

@@ -1,12 +1,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from application.errors import DependencyUnavailable
 from application.timeline import Entry, entries_of
 from application.use_cases.get_job import GetJob
 from application.views import JobDetails
 from domain.job_lifecycle import JobStatus
 from entrypoints.http.live.job_signals import JobSignals, Wakeup
+from entrypoints.http.live.reading import read_anew
 from entrypoints.http.live.server_sent_events import HEARTBEAT, HEARTBEAT_S, event
 from entrypoints.http.presenter import Presenter, status_of
 from entrypoints.http.timeline_presenter import present_entry
@@ -42,7 +42,7 @@ class EventStreams:
         with self._signals.listen(details.job.id) as wakeup:
             while True:
                 if wakeup.changed:
-                    details = await self._read(details, wakeup)
+                    details = await read_anew(self._get_job, details, wakeup)
                 news = [entry for entry in entries_of(details) if entry.position > told]
                 if news:
                     told = news[-1].position
@@ -58,23 +58,13 @@ class EventStreams:
             end = await asyncio.to_thread(presenter.status, status_of(details))
             yield b"".join(map(_state, news)) + event("end", end)
 
-    async def _read(self, known: JobDetails, wakeup: Wakeup) -> JobDetails:
-        wakeup.changed = False
-        try:
-            details = await asyncio.to_thread(self._get_job, known.job.id)
-        except DependencyUnavailable:
-            wakeup.seen = None
-            return known
-        wakeup.seen = details.version
-        return details
-
     async def _proven(self, details: JobDetails, wakeup: Wakeup) -> JobDetails:
         """Wait a moment for word that a cancelled program has been stopped."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PROOF_S
         while _is_being_stopped(details) and loop.time() < deadline and not self._signals.is_closed:
             await wakeup.wait(_PROOF_EVERY_S)
-            details = await self._read(details, wakeup)
+            details = await read_anew(self._get_job, details, wakeup)
         return details
 
 

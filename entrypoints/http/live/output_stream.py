@@ -2,7 +2,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Self
 
-from application.errors import DependencyUnavailable
 from application.ports.output_feed import OutputFeed
 from application.use_cases.get_job import GetJob
 from application.views import JobDetails
@@ -13,6 +12,7 @@ from entrypoints.http.live.job_signals import JobSignals, Wakeup
 from entrypoints.http.live.mailbox import Mailbox
 from entrypoints.http.live.output_events import OutputTeller
 from entrypoints.http.live.places import NoPlace
+from entrypoints.http.live.reading import read_anew
 from entrypoints.http.live.server_sent_events import HEARTBEAT, HEARTBEAT_S, event, in_turns
 from entrypoints.http.presenter import Presenter, status_of
 
@@ -51,7 +51,7 @@ class OutputStreams:
         with self._signals.listen(details.job.id) as wakeup, _Followed(self._output_feed, wakeup) as followed:
             while True:
                 if wakeup.changed:
-                    details = await self._read(details, wakeup)
+                    details = await read_anew(self._get_job, details, wakeup)
                     yield await _turn_to_latest(details, teller, followed)
                 for told in followed.news(teller):
                     yield told
@@ -77,16 +77,6 @@ class OutputStreams:
         for stream, begin in teller.untold(execution.result):
             async for chunk in self._archive.rest(details.job.id, stream, begin):
                 yield teller.tell([chunk])
-
-    async def _read(self, known: JobDetails, wakeup: Wakeup) -> JobDetails:
-        wakeup.changed = False
-        try:
-            details = await asyncio.to_thread(self._get_job, known.job.id)
-        except DependencyUnavailable:
-            wakeup.seen = None
-            return known
-        wakeup.seen = details.version
-        return details
 
 
 class _Followed:
