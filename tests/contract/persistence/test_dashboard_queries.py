@@ -97,11 +97,22 @@ def test_two_of_the_same_moment_have_different_places(store):
     assert {store.dashboard.executions_ahead(first), store.dashboard.executions_ahead(second)} == {0, 1}
 
 
-def test_the_oldest_is_found_however_urgent_the_others_are(store):
+@pytest.mark.parametrize("store", ["memory", "sqlite"], indirect=True)
+def test_the_oldest_is_found_behind_more_urgent_ones_than_are_counted(store):
+    project = a_project(store)
     a_running_job(store, now=NOW)
-    a_running_job(store, now=LATER, priority=9)
 
-    assert store.dashboard.queue().oldest_waits_since == NOW
+    def work(transaction):
+        for number in range(COUNTED_UP_TO + 5):
+            pending, _events = Job.submit(JobId(_uuid(number)), project.id, a_spec(priority=9), LATER)
+            job, execution, _events = pending.start(new_execution_id(), None, LATER)
+            transaction.jobs.add(job)
+            transaction.executions.add(execution)
+
+    store.run(work)
+
+    queue = store.dashboard.queue()
+    assert (queue.waiting, queue.oldest_waits_since) == (COUNTED_UP_TO + 1, NOW)
 
 
 def test_ended_jobs_are_those_that_were_run_and_ended_between_two_times(store):
