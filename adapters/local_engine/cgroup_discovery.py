@@ -12,6 +12,8 @@ from adapters.local_engine.supervisor.cgroups import CgroupPlan
 
 _log = logging.getLogger("service_server.local_engine")
 _CONTROLLERS = ("memory", "pids")
+# Version 2 counts processor time without a controller.
+_CPU_CONTROLLER = "cpuacct"
 _PREFIX = "service_server-"
 _OURS = re.compile(rf"{_PREFIX}(\d+)(-main)?")
 
@@ -31,7 +33,8 @@ def discover(process: Path = Path("/proc/self"), name: str | None = None) -> Cgr
             for directory in {memory, pids}:
                 _sweep(directory.parent)
                 directory.mkdir(exist_ok=True)
-            return CgroupPlan(version=1, memory=str(memory), pids=str(pids))
+            cpu = _make_if_possible(own[_CPU_CONTROLLER] / name) if _CPU_CONTROLLER in own else None
+            return CgroupPlan(version=1, memory=str(memory), pids=str(pids), cpu=cpu)
         if "" in own:
             return _prepare_unified(own[""], name)
     except OSError as error:
@@ -41,11 +44,21 @@ def discover(process: Path = Path("/proc/self"), name: str | None = None) -> Cgr
 
 def remove(plan: CgroupPlan) -> None:
     """Remove the directories, once the cgroups in them are gone."""
-    for directory in {plan.memory, plan.pids}:
+    for directory in {plan.memory, plan.pids} | ({plan.cpu} if plan.cpu else set()):
         try:
             Path(directory).rmdir()
         except OSError as error:
             _log.info("left the cgroup %s: %s", directory, error.strerror)
+
+
+def _make_if_possible(directory: Path) -> str | None:
+    try:
+        _sweep(directory.parent)
+        directory.mkdir(exist_ok=True)
+    except OSError as error:
+        _log.info("processor time is sampled: %s", error.strerror)
+        return None
+    return str(directory)
 
 
 def _sweep(parent: Path) -> None:
@@ -106,4 +119,4 @@ def _prepare_unified(own: Path, name: str) -> CgroupPlan | None:
     runs = own / name
     runs.mkdir(exist_ok=True)
     (runs / "cgroup.subtree_control").write_text(wanted)
-    return CgroupPlan(version=2, memory=str(runs), pids=str(runs))
+    return CgroupPlan(version=2, memory=str(runs), pids=str(runs), cpu=str(runs))

@@ -16,6 +16,8 @@ class Names:
         no_swap: The limit of memory and swap, or of swap, and what to write there; not every kernel has it.
         entrance: Where a process writes 0 to move there. With `tasks`, which moves one thread, the kernel
             does not wait until no processor is forking, which takes it 10 ms.
+        cpu_usage: The processor time of all processes that ever were in the group.
+        cpu_per_s: How many of its units are a second.
     """
 
     memory_limit: str
@@ -24,6 +26,8 @@ class Names:
     no_swap: str
     swap_includes_memory: bool
     entrance: str
+    cpu_usage: str
+    cpu_per_s: int
 
 
 _UNIFIED = 2
@@ -38,6 +42,8 @@ NAMES = {
         "memory.memsw.limit_in_bytes",
         swap_includes_memory=True,
         entrance="tasks",
+        cpu_usage="cpuacct.usage",
+        cpu_per_s=1_000_000_000,
     ),
     _UNIFIED: Names(
         "memory.max",
@@ -46,6 +52,8 @@ NAMES = {
         "memory.swap.max",
         swap_includes_memory=False,
         entrance="cgroup.procs",
+        cpu_usage="cpu.stat",
+        cpu_per_s=1_000_000,
     ),
 }
 
@@ -58,11 +66,13 @@ class CgroupPlan:
         version: 1 or 2.
         memory: The directory of the memory controller that is ours.
         pids: The same of the pids controller: with version 2 the same directory.
+        cpu: The same of where processor time is counted; None if it is not.
     """
 
     version: int
     memory: str
     pids: str
+    cpu: str | None = None
 
 
 class Cgroup:
@@ -73,6 +83,7 @@ class Cgroup:
         self._names = NAMES[plan.version]
         self._memory = Path(plan.memory, name)
         self._pids = Path(plan.pids, name)
+        self._cpu = None if plan.cpu is None else Path(plan.cpu, name)
         try:
             for directory in self._directories:
                 directory.mkdir()
@@ -89,7 +100,20 @@ class Cgroup:
 
     @property
     def _directories(self) -> set[Path]:
-        return {self._memory, self._pids}
+        return {self._memory, self._pids} | ({self._cpu} if self._cpu else set())
+
+    @property
+    def counts_cpu(self) -> bool:
+        """Whether the kernel counts processor time for the group."""
+        return self._cpu is not None
+
+    def cpu_s(self) -> float:
+        """Return the processor time of all processes so far, those that have ended included, in seconds."""
+        if self._cpu is None:
+            return 0.0
+        # With version 2 a line of several: "usage_usec 123".
+        used = int(_read(self._cpu / self._names.cpu_usage).removeprefix("usage_usec").split()[0])
+        return used / self._names.cpu_per_s
 
     def watch_memory(self) -> int | None:
         """Have the whole group end when it runs out of memory, and not only its largest process.

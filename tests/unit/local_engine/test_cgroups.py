@@ -38,6 +38,19 @@ def test_version_1_takes_one_directory_of_each_controller(tmp_path):
     assert (pids / "ours").is_dir()
 
 
+def test_version_1_counts_processor_time_where_it_may(tmp_path):
+    hierarchies = {name: tmp_path / name for name in ("memory", "pids", "cpuacct")}
+    for directory in hierarchies.values():
+        directory.mkdir()
+    process = _process(
+        tmp_path,
+        "5:pids:/\n4:memory:/\n2:cpu,cpuacct:/\n",
+        [("/", directory, "cgroup", f"rw,{name}") for name, directory in hierarchies.items()],
+    )
+
+    assert discover(process, "ours").cpu == str(hierarchies["cpuacct"] / "ours")
+
+
 def test_version_1_in_a_container_goes_by_what_is_mounted(tmp_path):
     memory, pids = tmp_path / "memory", tmp_path / "pids"
     memory.mkdir()
@@ -63,7 +76,9 @@ def test_version_2_hands_its_controllers_down(tmp_path):
 
     plan = discover(process, "ours")
 
-    assert plan == CgroupPlan(version=2, memory=str(own / "ours"), pids=str(own / "ours"))
+    assert plan == CgroupPlan(
+        version=2, memory=str(own / "ours"), pids=str(own / "ours"), cpu=str(own / "ours")
+    )
     assert (own / "cgroup.subtree_control").read_text() == "+memory +pids"
     assert (own / "ours" / "cgroup.subtree_control").read_text() == "+memory +pids"
 
@@ -126,3 +141,18 @@ def test_a_group_knows_what_it_ran_out_of(tmp_path, version, events):
 
     assert group.ran_out_of_memory()
     assert not group.ran_out_of_processes()
+
+
+@pytest.mark.parametrize(
+    ("version", "file", "content"),
+    [(1, "cpuacct.usage", "1500000000\n"), (2, "cpu.stat", "usage_usec 1500000\nuser_usec 9\n")],
+)
+def test_a_group_tells_its_processor_time(tmp_path, version, file, content):
+    directory = str(tmp_path)
+    group = Cgroup(
+        CgroupPlan(version=version, memory=directory, pids=directory, cpu=directory), "run", 4096, 7
+    )
+    (tmp_path / "run" / file).write_text(content)
+
+    assert group.counts_cpu
+    assert group.cpu_s() == 1.5
