@@ -38,9 +38,8 @@ class Supervisor:
         while self._is_open or self._runs or self._old_cgroups:
             self._watch.wait(self._seconds_to_next_look())
             self._old_cgroups = [cgroup for cgroup in self._old_cgroups if not cgroup.remove()]
-            now = time.monotonic()
-            for run in list(self._runs):
-                run.look(now)
+            for run in sorted(self._runs, key=lambda run: run.next_look):
+                run.look(time.monotonic())
 
     def _seconds_to_next_look(self) -> float | None:
         earliest = min((run.next_look for run in self._runs), default=float("inf"))

@@ -11,7 +11,7 @@ from functools import partial
 from adapters.local_engine.supervisor import processes
 from adapters.local_engine.supervisor.cgroups import Cgroup
 from adapters.local_engine.supervisor.child import attainable
-from adapters.local_engine.supervisor.meter import Meter, cpu_s, live_cpu_s
+from adapters.local_engine.supervisor.meter import Meter, TreeCpu, live_cpu_s
 from adapters.local_engine.supervisor.protocol import (
     ANNOUNCEMENT,
     MAX_MESSAGE_BYTES,
@@ -80,6 +80,8 @@ class Run:
             spawned = spawn(order, numbered, self.cgroup.entrances if self.cgroup else set())
             on_failure.callback(spawned.abandon)
             self._stage, self._go, self.pid = spawned.stage, spawned.go, spawned.pid
+            self._counts_cpu = self.cgroup is not None and self.cgroup.counts_cpu
+            self._tree_cpu_s = self.cgroup.cpu_s if self.cgroup and self._counts_cpu else TreeCpu(self.pid)
             self._follow(spawned, on_failure)
             on_failure.pop_all()
         for descriptor in inherited:
@@ -133,7 +135,7 @@ class Run:
                 signal=signal,
                 wall_ms=round(self._wall_s * 1000),
                 cpu_ms=round(1000 * self._cpu_s()),
-                memory_kb=max(self._usage.memory_kb, self._meter.last_memory_kb if self._meter else 0),
+                memory_kb=max(self._usage.memory_kb, self._meter.largest_kb if self._meter else 0),
                 tree_memory_kb=self._tree_memory_kb(),
                 error=self._error,
             )
@@ -209,12 +211,12 @@ class Run:
         self._watch.remove(self._stage)
 
     def _parked(self) -> None:
-        self._cpu_before_s = live_cpu_s(self.pid)
+        self._cpu_before_s = self._tree_cpu_s() if self._counts_cpu else live_cpu_s(self.pid)
         self._tell(Event(kind=EventKind.PARKED))
 
     def _preparations_ended(self) -> None:
         if self._order.build_timeout_ms is not None:
-            self._cpu_before_s = cpu_s(self.pid)
+            self._cpu_before_s = self._tree_cpu_s()
         self._started = time.monotonic()
         if self.cgroup is not None and self._order.build_memory_mb:
             with contextlib.suppress(OSError):  # what the build left is larger: the old limit stays
@@ -253,7 +255,9 @@ class Run:
         self._announced = True
         self._tell(Event(kind=EventKind.STARTED))
         memory_kb = self._allowance.memory_mb << 10 if self._order.samples_memory else None
-        self._meter = Meter(self.pid, self._allowance.cpu_time_ms / 1000, memory_kb, self._cpu_before_s)
+        self._meter = Meter(
+            self.pid, self._tree_cpu_s, self._allowance.cpu_time_ms / 1000, memory_kb, self._cpu_before_s
+        )
         if self.is_live and self._limit is None:
             self._deadline = self._started + self._allowance.timeout_ms / 1000
             self._next_measurement = self._started + self._meter.seconds_to_next_look()
@@ -304,6 +308,9 @@ class Run:
     def _cpu_s(self) -> float:
         if self._meter is None:
             return self._usage.cpu_s
+        if self._counts_cpu:
+            self._meter.read_cpu()
+            return self._meter.last_cpu_s
         return max(self._usage.cpu_s - self._meter.cpu_at_start_s, self._meter.last_cpu_s, 0.0)
 
     def _tree_memory_kb(self) -> int:
