@@ -316,6 +316,8 @@ class FakeRunner:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        # Who waits for ever for a client that has left is known to nobody else.
+        self._serving.add(asyncio.current_task())
         try:
             while True:
                 await self._answer(await reader.readuntil(b"\r\n\r\n"), writer)
@@ -323,6 +325,7 @@ class FakeRunner:
             pass  # the client has left, or the test has ended
         finally:
             writer.close()
+            self._serving.discard(asyncio.current_task())
 
     async def _answer(self, request: bytes, writer: asyncio.StreamWriter) -> None:
         method, target, _ = request.decode("latin-1").split("\r\n", 1)[0].split(" ")
