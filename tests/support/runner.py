@@ -240,6 +240,7 @@ class FakeRunner:
     connections: int = 0
     poured_mib: int = 0
     _programs: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    _serving: set[asyncio.Task[None] | None] = field(default_factory=set)
 
     def __enter__(self) -> Self:
         self._loop = LoopThread("fake-runner")
