@@ -48,7 +48,8 @@ class Launcher:
             OSError: It cannot be started.
         """
         with ExitStack() as ours, ExitStack() as theirs:
-            launch = ours.enter_context(self._confinement.prepare(program, self._build_timeout_ms))
+            build_timeout_ms = program.build_timeout_ms or self._build_timeout_ms
+            launch = ours.enter_context(self._confinement.prepare(program, build_timeout_ms))
             (stdout, stdout_writer), (stderr, stderr_writer) = (_pipe(ours, theirs) for _ in range(2))
             lifeline = self._supervisor.run(
                 launch.order, [stdin, stdout_writer, stderr_writer, *launch.descriptors]

@@ -37,6 +37,7 @@ class Program:
         rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
         descriptors: What it inherits: descriptors of ours, by the numbers that they have there.
         parks: Whether it is an interpreter that waits for a job.
+        build_timeout_ms: What is left of the time for its build; None if that is all of it.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Program:
     rlimits: Mapping[str, tuple[int, int]]
     descriptors: Mapping[int, int] = field(default_factory=dict)
     parks: bool = False
+    build_timeout_ms: int | None = None
 
     @property
     def command(self) -> Sequence[str]:

@@ -4,8 +4,9 @@ import io
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock, Timer
@@ -30,8 +31,13 @@ _log = logging.getLogger("service_server.local_engine")
 _MIB = 1 << 20
 # What a pipe takes without a reader. Larger programs are built in their own boxes.
 _LARGEST_REQUEST = 65_536
-_REFUSED = 64 + 1
+# What it adds to the compiler's own status, whatever that is: the program is at fault. A status from 128 on
+# is a signal's.
+_REFUSED = 64
+_SIGNALLED = 128
 _UNPACK = ("/bin/tar", "--extract", "--touch", "--file", ARCHIVE_PATH)
+# If the compiler has said something, that comes before the archive, and is said again where it belongs.
+_SAY_AND_UNPACK = "{{ /usr/bin/head -c {words} && exec /bin/tar --extract --touch --file -; }} <&{descriptor}"
 # A compiler that nobody needs for five minutes is not kept.
 _LIMITS = STANDARD_LIMITS.resolve(
     {"timeout_ms": 300_000, "cpu_time_ms": 60_000, "memory_mb": 1024, "disk_mb": 256, "output_mb": 64}
@@ -46,11 +52,8 @@ class _Parked:
     connection: Connection
     stdin: IO[bytes]
 
-    def hand_over(self, program: Program) -> bool:
+    def hand_over(self, request: bytes) -> bool:
         """Give it the program; return whether that can be done."""
-        request = program.source.encode() + b"\n" + program.code
-        if len(request) > _LARGEST_REQUEST:
-            return False
         with suppress(BrokenPipeError), self.stdin:
             self.stdin.write(request)
             return True
@@ -100,17 +103,14 @@ class ReadyCompiler:
         Yields:
             The program, which has less to build if a compiler was ready for it; or why it cannot be built.
         """
-        parked = self._take()
+        request = program.source.encode() + b"\n" + program.code
+        parked = self._take() if len(request) <= _LARGEST_REQUEST else None
         try:
-            if parked is None:
-                yield program
-                return
-            with parked.resources as resources:
-                if parked.hand_over(program):
-                    self._park()
-                    yield self._follow(parked, program, running, resources)
-                else:
+            with ExitStack() as resources:
+                if parked is None:
                     yield program
+                else:
+                    yield self._build(parked, request, program, running, resources)
         finally:
             self._park()
 
@@ -147,22 +147,33 @@ class ReadyCompiler:
                 os.close(reader)
             return _Parked(resources.pop_all(), connection, stdin)
 
-    def _follow(
-        self, parked: _Parked, program: Program, running: Running, resources: ExitStack
+    def _build(
+        self, parked: _Parked, request: bytes, program: Program, running: Running, resources: ExitStack
     ) -> Program | EngineReport:
+        with parked.resources:
+            if not parked.hand_over(request):
+                return program
+            self._park()
+            return self._follow(parked.connection, program, running, resources)
+
+    def _follow(
+        self, ours: Connection, program: Program, running: Running, resources: ExitStack
+    ) -> Program | EngineReport:
+        began = time.monotonic()
         output = CapturedOutput(_LIMITS.output_mb * _MIB, self._inline_output_bytes, self._directory)
-        ours = parked.connection
         streams = {ours.stdout: output.stdout, ours.stderr: output.stderr}
         with _Deadline(ours.lifeline, self._build_timeout_ms) as deadline:
             event = running.follow(ours.lifeline, streams, output, Nobody())
-        if event is not None and (deadline.is_over or event.exit_code == _REFUSED):
+        if event is not None and (deadline.is_over or _REFUSED < (event.exit_code or 0) < _SIGNALLED):
             return self._refusal(event, output, deadline, running)
-        resources.callback(output.close)
-        if event is None or event.exit_code != 0:
-            return program
-        classes = sealed_copy(output.stdout.rewound())
-        resources.callback(os.close, classes)
-        return replace(program, build=_UNPACK, descriptors={ARCHIVE_DESCRIPTOR: classes})
+        with closing(output):
+            if event is None or event.exit_code != 0:
+                spent_ms = int(1000 * (time.monotonic() - began))
+                return replace(program, build_timeout_ms=max(1, self._build_timeout_ms - spent_ms))
+            built = sealed_copy(output.stderr.rewound(), output.stdout.rewound())
+            resources.callback(os.close, built)
+            build = _unpack(words=output.stderr.output().total_bytes)
+            return replace(program, build=build, descriptors={ARCHIVE_DESCRIPTOR: built})
 
     def _refusal(
         self, event: Event, output: CapturedOutput, deadline: "_Deadline", running: Running
@@ -170,9 +181,10 @@ class ReadyCompiler:
         """Say what the compiler said, as if it had run in the program's box."""
         output.stdout.file.close()
         limit = "timeout_ms" if deadline.is_over else None
+        exit_code = None if deadline.is_over else (event.exit_code or 0) - _REFUSED
         result = judge(
             Observed(
-                event=replace(event, announced=False, exit_code=None if limit else 1, limit=limit),
+                event=replace(event, announced=False, exit_code=exit_code, limit=limit),
                 limits=_LIMITS,
                 stdout=Output("", 0),
                 stderr=output.stderr.output(),
@@ -205,6 +217,12 @@ class _Deadline:
         self.is_over = True
         with suppress(OSError):  # it has ended at the same moment
             self._lifeline.send(b"\0")
+
+
+def _unpack(words: int) -> Sequence[str]:
+    if not words:
+        return _UNPACK
+    return ("/bin/sh", "-c", _SAY_AND_UNPACK.format(words=words, descriptor=ARCHIVE_DESCRIPTOR))
 
 
 def _program(toolchain: Toolchain, executables: Mapping[str, str]) -> Program:

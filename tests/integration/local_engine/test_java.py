@@ -3,10 +3,13 @@
 import os
 import signal
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import pytest
 
 from adapters.local_engine.engine import LocalEngine
+from adapters.local_engine.program import NOTHING
+from adapters.local_engine.running import Running
 from adapters.memory.object_store import MemoryObjectStore
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
@@ -15,6 +18,7 @@ from tests.support.processes import eventually, with_word
 from tests.support.sandbox import require_bubblewrap
 
 _MAIN = "public static void main(String[] args) throws Exception"
+_SYSTEM_ERROR = 3  # what javac exits with when it has run out of stack or memory
 _HELLO = f'public class Hello {{ {_MAIN} {{ System.out.println("hello"); }} }}'
 # Whether this is a subtype is a question without end (Kennedy and Pierce 2007), and javac asks it.
 _NO_END = (
@@ -159,12 +163,26 @@ def test_what_does_not_compile_ends_with_the_compilers_words(run):
 def test_code_that_crashes_the_compiler_does_not_compile(run):
     ended = run(_NO_END)
 
-    assert ended.result.reason is Reason.COMPILE_ERROR
+    assert (ended.result.reason, ended.result.exit_code) == (Reason.COMPILE_ERROR, _SYSTEM_ERROR)
     assert "StackOverflowError" in ended.result.stderr.text
 
 
-def test_a_program_that_is_too_large_to_be_handed_over_is_built_where_it_runs(run):
+def test_what_the_compiler_says_of_a_program_that_it_compiles_is_shown(run):
+    ended = run(f'public class Own {{ sun.misc.Unsafe no; {_MAIN} {{ System.err.println("mine"); }} }}')
+
+    said = ended.stderr.decode().splitlines()
+    assert said[0] == (
+        "Own.java:1: warning: Unsafe is internal proprietary API and may be removed in a future release"
+    )
+    assert said[-2:] == ["1 warning", "mine"]
+
+
+def test_a_program_that_is_too_large_to_be_handed_over_is_built_where_it_runs(run, java):
+    waiting = _compiler(java)._parked
+
     assert run(f"{_HELLO} // {'x' * 70_000}").stdout == b"hello\n"
+
+    assert _compiler(java)._parked is waiting
 
 
 def test_memory_is_limited(run):
@@ -206,6 +224,15 @@ def test_a_build_has_its_time_with_a_compiler_that_was_ready_too(work):
 
     assert result.reason is Reason.COMPILE_ERROR
     assert result.error_message == "The code could not be built within 1 ms."
+
+
+def test_what_a_compiler_that_was_ready_did_not_finish_has_only_the_rest_of_the_time(work):
+    cannot_be_written = replace(NOTHING, source="no directory/A.java")
+    with _engine(work) as kit:
+        _make_ready(kit, work)
+        with _compiler(kit).build(cannot_be_written, Running()) as built:
+            assert 0 < built.build_timeout_ms < _compiler(kit)._build_timeout_ms
+            assert replace(built, build_timeout_ms=None) == cannot_be_written
 
 
 def test_an_archive_is_kept_for_later_starts(work):
