@@ -1,6 +1,6 @@
+import os
 import signal
 import sys
-from threading import Event
 
 import rich_click as click
 
@@ -41,11 +41,22 @@ def _work_alone(settings: Settings) -> None:
 
 def _work(settings: Settings) -> None:
     container = build_container(settings, load_limits())
-    stopping = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
+    told_to_stop = _listen_for_signals()
     with running(container, Work.ALL):
         click.echo(f"Working on {settings.worker_threads} threads")
         for name, what in parts(settings):
             click.echo(f"  {name:<9} {what}")
-        stopping.wait()
+        os.read(told_to_stop, 1)
+
+
+def _listen_for_signals() -> int:
+    """Return a descriptor that has something to read once this process is told to stop.
+
+    A signal may come in the midst of another one's handler, and nothing with a lock bears that.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    return reader

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import psutil
 import pytest
 
 from tests.support import service
@@ -35,6 +36,21 @@ def test_what_the_api_accepts_waits_for_a_worker_and_is_run_by_one(server, env):
         worker.terminate()
         worker.communicate(timeout=service.STOP_TIMEOUT_S)
     assert (ended["status"], ended["data"]["result"]["stdout"]) == ("SUCCESS", "42\n")
+    assert worker.returncode == 0
+
+
+@pytest.mark.parametrize("number", ["1", "2"])
+def test_a_worker_ends_however_often_it_is_told_to(env, number):
+    with service.start("worker", "--processes", number, env=env) as worker:
+        assert worker.stdout.readline().startswith(b"Working on")
+        told = (
+            [child.pid for child in psutil.Process(worker.pid).children()] if number == "2" else [worker.pid]
+        )
+        for _ in range(500):
+            for pid in told:
+                os.kill(pid, signal.SIGTERM)
+        worker.terminate()
+        worker.communicate(timeout=service.STOP_TIMEOUT_S)
     assert worker.returncode == 0
 
 
