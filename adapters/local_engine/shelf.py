@@ -92,9 +92,11 @@ class Shelf:
             try:
                 box = self._park()
             except OSError as error:
-                self._report(f"the interpreter does not become ready: {error.strerror or error}")
-                with self._changed:
-                    self._changed.wait_for(lambda: not self._is_open, _AGAIN_AFTER_S)
+                self._pause(f"the interpreter does not become ready: {error.strerror or error}")
+                continue
+            except Exception as error:  # noqa: BLE001 - nobody else would start interpreters again
+                _log.exception("an interpreter of %s could not be started", self._title)
+                self._pause(f"the interpreter cannot be started: {type(error).__name__}")
                 continue
             self._report(None)
             with self._changed:
@@ -113,6 +115,11 @@ class Shelf:
         if len(self._boxes) >= self._number:
             return None
         return max(0.0, self._last_job + _LULL_S - time.monotonic()) if self._is_busy() else 0.0
+
+    def _pause(self, trouble: str) -> None:
+        self._report(trouble)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_open, _AGAIN_AFTER_S)
 
     def _report(self, trouble: str | None) -> None:
         if trouble != self._trouble:

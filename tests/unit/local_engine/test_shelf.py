@@ -1,0 +1,39 @@
+"""Keeping interpreters ready, whatever goes wrong with one."""
+
+import logging
+from collections import deque
+
+import pytest
+
+from adapters.local_engine import shelf
+from adapters.local_engine.program import NOTHING
+from adapters.local_engine.shelf import Shelf
+
+
+class _Box:
+    def is_waiting(self):
+        return True
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("error", [OSError(12, "no memory"), ValueError("a bug")])
+def test_an_error_ends_no_shelf(error, monkeypatch, caplog):
+    monkeypatch.setattr(shelf, "_AGAIN_AFTER_S", 0.001)
+    errors = deque([error])
+
+    def park():
+        if errors:
+            raise errors.popleft()
+        return _Box()
+
+    with caplog.at_level(logging.WARNING, "service_server.local_engine"):
+        ours = Shelf("Python", NOTHING, park, number=1, is_busy=lambda: False)
+        try:
+            assert ours.wait_until_full(10)
+        finally:
+            ours.close()
+
+    assert ours.trouble is None
+    assert "Python starts cold" in caplog.text
