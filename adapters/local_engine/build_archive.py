@@ -5,8 +5,9 @@ import logging
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock, Thread
 
@@ -18,6 +19,8 @@ from adapters.local_engine.work_area import WorkArea
 _FILE = "archive"
 _TIMEOUT_S = 120
 _LEAST_URGENT = 19
+_AGAIN_AFTER_S = 300
+_NEVER = float("inf")
 
 _log = logging.getLogger("service_server.local_engine")
 
@@ -50,6 +53,7 @@ class BuildArchive:
         )
         self._lock = Lock()
         self._identity = ""
+        self._again_at = _NEVER
         self._copy: int | None = None
         self._maker: subprocess.Popen[bytes] | None = None
         self._is_closed = False
@@ -77,9 +81,10 @@ class BuildArchive:
     def _look(self) -> None:
         """Find the archive of the compiler as it is now, or begin to make it."""
         identity = self._identify()
-        if self._is_closed or identity == self._identity:
+        is_due = identity != self._identity or time.monotonic() >= self._again_at
+        if self._is_closed or not is_due:
             return
-        self._identity = identity
+        self._identity, self._again_at = identity, _NEVER
         self._hold(self._find(identity))
         if self._copy is None:
             Thread(target=self._make, args=(identity,), name="build-archive", daemon=True).start()
@@ -110,12 +115,11 @@ class BuildArchive:
             area.open()
             with area.directory() as directory:
                 made = self._run_compiler(directory)
-                with made.open("rb") as file:
-                    copy = sealed_copy(file)
-                self._keep(made, self._name(identity, _digest(copy)))
+                copy = self._keep(made, identity)
         except (OSError, subprocess.SubprocessError) as error:
             if not self._is_closed:
                 _log.warning("builds of %s stay as slow as they are: %s", self._toolchain.title, error)
+            self._again_at = time.monotonic() + _AGAIN_AFTER_S
             return
         finally:
             area.close()
@@ -146,10 +150,17 @@ class BuildArchive:
             maker.wait()
         return directory / _FILE
 
-    def _keep(self, made: Path, name: str) -> None:
-        for other in self._directory.glob(self._name("*", "*")):
-            other.unlink(missing_ok=True)
-        made.rename(self._directory / name)
+    def _keep(self, made: Path, identity: str) -> int:
+        """Put an archive in the place of those before; return a copy of it."""
+        with ExitStack() as on_failure:
+            with made.open("rb") as file:
+                copy = sealed_copy(file)
+            on_failure.callback(os.close, copy)
+            for other in self._directory.glob(self._name("*", "*")):
+                other.unlink(missing_ok=True)
+            made.rename(self._directory / self._name(identity, _digest(copy)))
+            on_failure.pop_all()
+        return copy
 
     def _hold(self, copy: int | None) -> None:
         """Replace the copy that is held."""
