@@ -12,11 +12,11 @@ from adapters.local_engine.launcher import Connection, Launcher
 from adapters.local_engine.plain_child import PlainChild
 from adapters.local_engine.program import NOTHING, Program, compose
 from adapters.local_engine.ready_compiler import ReadyCompiler
-from adapters.local_engine.running import Nobody, Running
+from adapters.local_engine.running import FromTheStart, Nobody, Running
 from adapters.local_engine.supervisor.protocol import Event
 from adapters.local_engine.supervisor_process import SupervisorProcess
 from adapters.local_engine.toolchains import Toolchain, Toolchains
-from adapters.local_engine.verdict import Observed, judge
+from adapters.local_engine.verdict import Observed, judge, refuse
 from adapters.local_engine.warm_starts import WarmStarts
 from adapters.local_engine.work_area import WorkArea
 from application.errors import ApplicationError, DependencyUnavailable
@@ -220,6 +220,8 @@ class LocalEngine(ExecutionEngine):
         running: Running,
         observer: ExecutionObserver,
     ) -> EngineReport:
+        if (refusal := refuse(code, toolchain, request.spec.limits)) is not None:
+            return EngineReport(refusal)
         executables = self._toolchains.executables(toolchain.language)
         compiler = self._compilers.get(toolchain.language)
         if compiler is None:
@@ -264,11 +266,7 @@ class LocalEngine(ExecutionEngine):
         out_of_memory: str | None = None,
     ) -> EngineReport:
         with ExitStack() as on_failure:
-            output = CapturedOutput(
-                program.limits.output_mb * _MIB, self._inline_output_bytes, self._work_directory
-            )
-            on_failure.callback(output.close)
-            event = self._run_to_its_end(program, stdin, running, output, observer)
+            event, output = self._run_to_its_end(program, stdin, running, observer, on_failure)
             if event is None:
                 return _failure(Reason.ENGINE_ERROR, "The engine's supervisor ended; the program was killed.")
             result = judge(
@@ -292,21 +290,30 @@ class LocalEngine(ExecutionEngine):
         program: Program,
         stdin: str,
         running: Running,
-        output: CapturedOutput,
         observer: ExecutionObserver,
-    ) -> Event | None:
+        on_failure: ExitStack,
+    ) -> tuple[Event | None, CapturedOutput]:
         box = self._warm_starts.take(program)
         if box is not None:
+            output = self._capture(program, on_failure)
             with closing(box):
                 if box.hand_over(program, stdin):
-                    event = _follow(box.connection, running, output, observer)
+                    event = _follow(box.connection, running, output, FromTheStart(observer))
                     if event is None or event.announced:
-                        return event
+                        return event, output
+            on_failure.close()  # what an interpreter says that never came to its job is not the job's
+        output = self._capture(program, on_failure)
         with (
             sealed_file("stdin", stdin.encode()) as source,
             self._launcher.launched(program, source) as connection,
         ):
-            return _follow(connection, running, output, observer)
+            return _follow(connection, running, output, observer), output
+
+    def _capture(self, program: Program, on_failure: ExitStack) -> CapturedOutput:
+        allowed = program.limits.output_mb * _MIB
+        output = CapturedOutput(allowed, self._inline_output_bytes, self._work_directory)
+        on_failure.callback(output.close)
+        return output
 
 
 def _follow(

@@ -117,6 +117,30 @@ class Nobody(ExecutionObserver):
         """Do nothing."""
 
 
+class FromTheStart(ExecutionObserver):
+    """Tells another one of the output when the program has started, which may be seen a moment later."""
+
+    def __init__(self, observer: ExecutionObserver) -> None:
+        self._observer = observer
+        self._early: list[OutputChunk] = []
+        self._has_started = False
+
+    def started(self) -> None:
+        """Tell of the start, and of what was written already."""
+        self._has_started = True
+        self._observer.started()
+        for chunk in self._early:
+            self._observer.output(chunk)
+        self._early.clear()
+
+    def output(self, chunk: OutputChunk) -> None:
+        """Tell of it now or at the start."""
+        if self._has_started:
+            self._observer.output(chunk)
+        else:
+            self._early.append(chunk)
+
+
 def _next_event(lifeline: socket.socket) -> Event | None:
     try:
         data = lifeline.recv(MAX_MESSAGE_BYTES)

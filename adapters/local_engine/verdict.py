@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from adapters.local_engine.supervisor.protocol import Event
+from adapters.local_engine.toolchains import Toolchain
 from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
@@ -63,6 +64,22 @@ def judge(seen: Observed) -> ExecutionResult:
         resource=_resource(event) if event.announced else None,
         limit=cause.limit,
         error_message=cause.message,
+    )
+
+
+def refuse(code: bytes, toolchain: Toolchain, limits: Limits) -> ExecutionResult | None:
+    """Say how a program ends that is itself larger than its files may be; None if it may start.
+
+    A compiler's files have a limit of their own.
+    """
+    allowed = limits.file_size_mb
+    if toolchain.build or len(code) <= allowed * _MIB:
+        return None
+    return ExecutionResult(
+        status=JobStatus.FAILED,
+        reason=Reason.SIGNAL,
+        limit=LimitHit("file_size_mb", -(-len(code) // _MIB), allowed),
+        error_message=f"The code is larger than the {allowed} MiB that file_size_mb allows for a file.",
     )
 
 

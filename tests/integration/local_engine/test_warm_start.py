@@ -14,6 +14,7 @@ from adapters.local_engine import parked_box
 from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.supervisor.meter import live_cpu_s, tree
 from adapters.memory.object_store import MemoryObjectStore
+from application.ports.output_feed import Stream
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import EngineUnderTest, Program, Recorder
 from tests.support.processes import eventually
@@ -156,6 +157,20 @@ def test_a_program_starts_warm_if_that_makes_no_difference(engines, program, is_
 
     assert warm.stdout == f"{is_warm}\n".encode()
     assert cold.stdout == b"False\n"
+
+
+def test_code_that_is_larger_than_a_file_may_be_is_refused(engines):
+    code = f"print(1) # {'x' * (1 << 20)}"
+
+    for engine in engines:
+        recorder = Recorder()
+        result = engine.run(Program(code=code, limits={"file_size_mb": 1}), recorder).result
+
+        assert (result.status, result.limit.name) == (JobStatus.FAILED, "file_size_mb")
+        assert (
+            result.error_message == "The code is larger than the 1 MiB that file_size_mb allows for a file."
+        )
+        assert recorder.starts == 0
 
 
 def test_what_went_before_the_job_is_not_charged(engines):
@@ -321,6 +336,28 @@ def test_a_killed_worker_leaves_none_waiting_and_the_next_one_removes_its_contro
 )
 def test_it_says_whether_there_is_a_warm_start(tmp_path, options, said):
     assert LocalEngine(MemoryObjectStore(), tmp_path, **options).describe().warm_start == said
+
+
+def test_what_an_interpreter_says_that_does_not_take_its_job_is_not_the_jobs(tmp_path, monkeypatch):
+    hold = tmp_path / "sitecustomize.py"
+    hold.write_text(
+        "import os\n"
+        "def hold(ready, go, *_):\n"
+        "    os.write(ready, b'\\n')\n"
+        "    os.read(go, 4096)\n"
+        "    os.write(2, b'it is broken')\n"
+        "    os._exit(1)\n"
+    )
+    monkeypatch.setattr(parked_box, "_HOLDS", tmp_path)
+
+    with ExitStack() as stack:
+        kit = _engine(stack, tmp_path / "work", warm_starts=1)
+        assert kit.engine.wait_until_warm(30)
+        recorder = Recorder()
+        ended = kit.run(Program(code="print(1)"), recorder)
+
+    assert (ended.stdout, ended.stderr, recorder.written(Stream.STDERR)) == (b"1\n", b"", b"")
+    assert recorder.starts == 1
 
 
 def test_an_interpreter_that_cannot_wait_is_no_obstacle_and_says_why(tmp_path, monkeypatch):
