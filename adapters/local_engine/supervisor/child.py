@@ -31,9 +31,7 @@ def become(order: Order, descriptors: dict[int, int], cgroup: set[Path], error: 
     try:
         join(cgroup)
         os.setsid()
-        # Python ignores these two, and exec would pass that on.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        _ignore_no_signal()
         os.umask(0o077)
         error = fcntl.fcntl(error, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE_DESCRIPTOR)
         _place(descriptors)
@@ -50,6 +48,13 @@ def become(order: Order, descriptors: dict[int, int], cgroup: set[Path], error: 
         os.write(error, (failure.strerror or "it cannot be started").encode())
     finally:
         os._exit(_CANNOT_START)
+
+
+def _ignore_no_signal() -> None:
+    """Undo what Python ignores, and what whoever started the service had it ignore: exec passes it on."""
+    for number in signal.valid_signals():
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _place(descriptors: dict[int, int]) -> None:
