@@ -108,7 +108,9 @@ def test_it_says_of_isolation_what_the_engine_says(server, tmp_path):
 
 def test_its_pictures_exist():
     pictures = re.findall(r"!\[[^]]+\]\(([^)]+)\)", README.read_text())
-    assert len(pictures) == 2
+    assert {Path(picture).stem for picture in pictures} == {
+        f"{page}-{theme}" for page in ("projects", "project", "job", "cluster") for theme in ("light", "dark")
+    }
     assert all((service.ROOT / picture).is_file() for picture in pictures)
 
 
