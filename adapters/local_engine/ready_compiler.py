@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import os
 import socket
 import time
@@ -168,7 +169,7 @@ class ReadyCompiler:
             return self._refusal(event, output, deadline, running)
         with closing(output):
             if event is None or event.exit_code != 0:
-                spent_ms = int(1000 * (time.monotonic() - began))
+                spent_ms = math.ceil(1000 * (time.monotonic() - began))
                 return replace(program, build_timeout_ms=max(1, self._build_timeout_ms - spent_ms))
             built = sealed_copy(output.stderr.rewound(), output.stdout.rewound())
             resources.callback(os.close, built)
