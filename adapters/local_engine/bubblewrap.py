@@ -12,42 +12,26 @@ from adapters.local_engine.files import sealed_file
 from adapters.local_engine.program import Program
 from adapters.local_engine.stages import parked, staged
 from adapters.local_engine.supervisor.cgroups import CgroupPlan
-from adapters.local_engine.supervisor.protocol import Allowance, Order, Scratch
-from adapters.local_engine.supervisor.scratch import MOUNT_POINT
+from adapters.local_engine.supervisor.protocol import Allowance, Order, Scratch, View
 from adapters.local_engine.toolchains import SYSTEM_PATH
+from adapters.local_engine.view import HOME, SCRATCH, TEMPORARY, USER, VIEW, view
 from application.errors import DependencyUnavailable
 
 # User ids that systemd's list of assignments (UIDS-GIDS.md) leaves to nobody; one for each slot.
 _FIRST_USER = 60_578
 _USERS = 606
-_USER_INSIDE = 1000
 _BUILD_MEMORY_MB = 1024
 # The shell that stands in for the program, and bubblewrap outside.
 _OUR_PROCESSES_INSIDE = 1
 _OUR_PROCESSES = 2
-_TEMPORARY = "/tmp"  # noqa: S108 - the box's own
-HOME = f"{_TEMPORARY}/box"
-_ARGUMENTS, _FILTER, _SOURCE, _PASSWD = range(4, 8)
-
-_PASSWD_TEXT = f"box:x:{_USER_INSIDE}:{_USER_INSIDE}::{HOME}:/bin/sh\n".encode()
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_ETC = ("/etc/ld.so.cache", "/etc/alternatives")
+_ARGUMENTS, _FILTER, _SOURCE = range(4, 7)
 
 _NAMESPACES = (
     *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
     *("--unshare-cgroup", "--new-session", "--die-with-parent", "--as-pid-1", "--clearenv"),
     *("--cap-drop", "ALL", "--hostname", "box"),
-    *("--uid", str(_USER_INSIDE), "--gid", str(_USER_INSIDE)),
+    *("--uid", str(USER), "--gid", str(USER)),
 )
-# Each mount costs a third of a millisecond: no terminals, and one mount for all that can be written to.
-_DEVICES = ("null", "zero", "random", "urandom")
-_LINKS = {
-    "/dev/fd": "/proc/self/fd",
-    "/dev/stdin": "/proc/self/fd/0",
-    "/dev/stdout": "/proc/self/fd/1",
-    "/dev/stderr": "/proc/self/fd/2",
-    "/dev/shm": f"{_TEMPORARY}/shm",  # noqa: S108 - the box's own
-}
 
 
 class Bubblewrap(Confinement):
@@ -63,7 +47,7 @@ class Bubblewrap(Confinement):
         self._cgroups: CgroupPlan | None = None
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
         self._hidden = hidden
-        self._view: Sequence[str] = ()
+        self._views: dict[Sequence[str], View] = {}
         self._is_root = os.geteuid() == 0
         self._lock = Lock()
         self._slots: set[int] = set()
@@ -111,7 +95,7 @@ class Bubblewrap(Confinement):
             raise DependencyUnavailable(
                 "engine", f"programs cannot be isolated: there is no seccomp filter for {error}"
             ) from error
-        self._view = (*_system_view(), *_hide(self._hidden), *_devices())
+        self._views = {(): view(self._bwrap, self._hidden, ())}
         self._cgroups = discover()
 
     def close(self) -> None:
@@ -130,7 +114,6 @@ class Bubblewrap(Confinement):
                 _ARGUMENTS: b"\0".join(part.encode() for part in self._arguments(program)) + b"\0",
                 _FILTER: self._filter,
                 _SOURCE: program.code,
-                _PASSWD: _PASSWD_TEXT,
             }
             descriptors = [stack.enter_context(sealed_file("box", content)) for content in contents.values()]
             yield Launch(
@@ -145,7 +128,8 @@ class Bubblewrap(Confinement):
                     user=_FIRST_USER + slot if self._is_root else None,
                     cgroup=self._cgroups,
                     samples_memory=self._cgroups is None,
-                    scratch=Scratch(size_mb=limits.disk_mb, files=limits.files),
+                    view=self._view(program.view),
+                    scratch=Scratch(directory=SCRATCH, size_mb=limits.disk_mb, files=limits.files),
                     announces_start=True,
                     exits_for_signals=True,
                     parks=program.parks,
@@ -172,16 +156,17 @@ class Bubblewrap(Confinement):
             return rlimits
         return {name: limit for name, limit in rlimits.items() if name != "AS"}
 
+    def _view(self, patterns: Sequence[str]) -> View:
+        key = tuple(patterns)
+        if key not in self._views:
+            self._views[key] = view(str(self._bwrap), self._hidden, patterns)
+        return self._views[key]
+
     def _arguments(self, program: Program) -> Iterator[str]:
-        yield from (*_NAMESPACES, *self._view)
-        for pattern in program.view:
-            for path in Path("/").glob(pattern.lstrip("/")):
-                yield from ("--ro-bind", str(path), str(path))
-        yield from ("--bind", MOUNT_POINT, _TEMPORARY)
+        yield from (*_NAMESPACES, "--dev-bind", VIEW, "/", "--proc", "/proc")
         yield from ("--perms", "0644", "--file", str(_SOURCE), f"{HOME}/{program.source}")
-        yield from ("--perms", "0644", "--file", str(_PASSWD), "/etc/passwd")
-        yield from ("--remount-ro", "/", "--seccomp", str(_FILTER), "--chdir", HOME)
-        for name, value in {"HOME": HOME, "TMPDIR": _TEMPORARY, **program.env}.items():
+        yield from ("--seccomp", str(_FILTER), "--chdir", HOME)
+        for name, value in {"HOME": HOME, "TMPDIR": TEMPORARY, **program.env}.items():
             yield from ("--setenv", name, value)
 
     def _command_line(self, program: Program) -> list[str]:
@@ -212,39 +197,3 @@ class Bubblewrap(Confinement):
         finally:
             with self._lock:
                 self._slots.remove(slot)
-
-
-def _system_view() -> Iterator[str]:
-    for path in map(Path, (*_SYSTEM, *_ETC)):
-        if path.is_symlink():
-            yield from ("--symlink", str(path.readlink()), str(path))
-        elif path.exists():
-            yield from ("--ro-bind", str(path), str(path))
-
-
-def _devices() -> Iterator[str]:
-    yield from ("--proc", "/proc")
-    for name in _DEVICES:
-        yield from ("--dev-bind", f"/dev/{name}", f"/dev/{name}")
-    for link, target in _LINKS.items():
-        yield from ("--symlink", target, link)
-
-
-def _hide(directories: Sequence[Path]) -> Iterator[str]:
-    """Cover directories where the box would show them.
-
-    Raises:
-        DependencyUnavailable: One of them is what the box is made of.
-    """
-    shown = {Path(name).resolve() for name in (*_SYSTEM, *_ETC)}
-    hidden = {directory.resolve() for directory in directories}
-    for directory in hidden:
-        if directory in shown:
-            raise DependencyUnavailable(
-                "engine",
-                f"programs have to see {directory}, so this service, its data (SERVICE_SERVER_DATA_DIR) and "
-                "its .env must be elsewhere",
-            )
-        if not shown.isdisjoint(directory.parents) and hidden.isdisjoint(directory.parents):
-            yield from ("--perms", "0000", "--size", "4096", "--tmpfs", str(directory))
-            yield from ("--remount-ro", str(directory))

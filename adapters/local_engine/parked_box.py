@@ -7,7 +7,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from adapters.local_engine.bubblewrap import HOME
 from adapters.local_engine.files import fill, memory_file
 from adapters.local_engine.launcher import Launcher
 from adapters.local_engine.program import Program
@@ -20,6 +19,7 @@ from adapters.local_engine.supervisor.protocol import (
     EventKind,
 )
 from adapters.local_engine.toolchains import Warmth
+from adapters.local_engine.view import HOME
 
 _HOLDS = Path(__file__).with_name("holds")
 _DIRECTORY = ".hold"

@@ -5,7 +5,8 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+
+from adapters.local_engine.supervisor.kernel_files import read, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,6 @@ class Names:
 
 
 _UNIFIED = 2
-_LONGEST = 4096
 
 # Documentation/admin-guide/cgroup-v1/memory.rst and .../cgroup-v2.rst
 NAMES = {
@@ -81,12 +81,13 @@ class Cgroup:
     def __init__(self, plan: CgroupPlan, name: str, memory_bytes: int, processes: int) -> None:
         self._version = plan.version
         self._names = NAMES[plan.version]
-        self._memory = Path(plan.memory, name)
-        self._pids = Path(plan.pids, name)
-        self._cpu = None if plan.cpu is None else Path(plan.cpu, name)
+        self._memory = f"{plan.memory}/{name}"
+        self._pids = f"{plan.pids}/{name}"
+        self._cpu = None if plan.cpu is None else f"{plan.cpu}/{name}"
+        self._directories = {self._memory, self._pids} | ({self._cpu} if self._cpu else set())
         try:
             for directory in self._directories:
-                directory.mkdir()
+                os.mkdir(directory)
             self.limit_memory(memory_bytes)
             self.limit_processes(processes)
         except OSError:
@@ -94,13 +95,9 @@ class Cgroup:
             raise
 
     @property
-    def entrances(self) -> set[Path]:
+    def entrances(self) -> set[str]:
         """The files that a process with one thread has to write 0 to."""
-        return {directory / self._names.entrance for directory in self._directories}
-
-    @property
-    def _directories(self) -> set[Path]:
-        return {self._memory, self._pids} | ({self._cpu} if self._cpu else set())
+        return {f"{directory}/{self._names.entrance}" for directory in self._directories}
 
     @property
     def counts_cpu(self) -> bool:
@@ -112,7 +109,7 @@ class Cgroup:
         if self._cpu is None:
             return 0.0
         # With version 2 a line of several: "usage_usec 123".
-        used = int(_read(self._cpu / self._names.cpu_usage).removeprefix("usage_usec").split()[0])
+        used = int(read(f"{self._cpu}/{self._names.cpu_usage}").removeprefix("usage_usec").split()[0])
         return used / self._names.cpu_per_s
 
     def watch_memory(self) -> int | None:
@@ -121,13 +118,16 @@ class Cgroup:
         Version 2 does that by itself. Version 1 returns a descriptor that is ready when it happens.
         """
         if self._version == _UNIFIED:
-            _write(self._memory / "memory.oom.group", "1")
+            write(f"{self._memory}/memory.oom.group", "1")
             return None
         with ExitStack() as on_failure:
             notice = os.eventfd(0, os.EFD_CLOEXEC)
             on_failure.callback(os.close, notice)
-            with (self._memory / self._names.memory_events).open() as subject:
-                _write(self._memory / "cgroup.event_control", f"{notice} {subject.fileno()}")
+            subject = os.open(f"{self._memory}/{self._names.memory_events}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                write(f"{self._memory}/cgroup.event_control", f"{notice} {subject}")
+            finally:
+                os.close(subject)
             on_failure.pop_all()
         return notice
 
@@ -138,25 +138,25 @@ class Cgroup:
             OSError: More is in use.
         """
         self._limit_swap(size)  # never the smaller one: first if both rise, last if both fall
-        _write(self._memory / self._names.memory_limit, str(size))
+        write(f"{self._memory}/{self._names.memory_limit}", str(size))
         self._limit_swap(size)
 
     def limit_processes(self, number: int) -> None:
         """Set the limit of processes."""
-        _write(self._pids / "pids.max", str(number))
+        write(f"{self._pids}/pids.max", str(number))
 
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel had to kill one of the processes for memory."""
-        return self._count(self._memory / self._names.memory_events, "oom_kill") > 0
+        return self._count(f"{self._memory}/{self._names.memory_events}", "oom_kill") > 0
 
     def ran_out_of_processes(self) -> bool:
         """Whether a process could not start another because of the limit."""
-        return self._count(self._pids / "pids.events", "max") > 0
+        return self._count(f"{self._pids}/pids.events", "max") > 0
 
     def peak_kb(self) -> int:
         """Return the largest memory of all processes together, files in memory included."""
         try:
-            return int(_read(self._memory / self._names.memory_peak)) >> 10
+            return int(read(f"{self._memory}/{self._names.memory_peak}")) >> 10
         except OSError:  # version 2 has it from Linux 5.19 on
             return 0
 
@@ -164,7 +164,7 @@ class Cgroup:
         """Remove the group; return whether that worked, which it does once its processes are reaped."""
         for directory in self._directories:
             try:
-                directory.rmdir()
+                os.rmdir(directory)
             except FileNotFoundError:
                 continue
             except OSError:
@@ -174,32 +174,15 @@ class Cgroup:
     def _limit_swap(self, memory: int) -> None:
         with contextlib.suppress(OSError):  # kernels that do not account for swap have no such file
             swap = memory if self._names.swap_includes_memory else 0
-            _write(self._memory / self._names.no_swap, str(swap))
+            write(f"{self._memory}/{self._names.no_swap}", str(swap))
 
     @staticmethod
-    def _count(path: Path, key: str) -> int:
-        rows: Mapping[str, str] = dict(line.split() for line in _read(path).splitlines())
+    def _count(path: str, key: str) -> int:
+        rows: Mapping[str, str] = dict(line.split() for line in read(path).splitlines())
         return int(rows.get(key, 0))
 
 
-def join(entrances: set[Path]) -> None:
+def join(entrances: set[str]) -> None:
     """Move this process into a group, before it is anyone else."""
     for entrance in entrances:
-        _write(entrance, "0")
-
-
-def _write(path: Path, text: str) -> None:
-    """Write to a file of the kernel's, without the questions that Python has for files of other kinds."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
-
-
-def _read(path: Path) -> str:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(descriptor, _LONGEST).decode()
-    finally:
-        os.close(descriptor)
+        write(entrance, "0")

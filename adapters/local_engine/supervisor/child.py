@@ -6,24 +6,29 @@ import os
 import resource
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import NoReturn
 
 from adapters.local_engine.supervisor.cgroups import join
 from adapters.local_engine.supervisor.protocol import Order
 from adapters.local_engine.supervisor.scratch import mount_scratch
+from adapters.local_engine.supervisor.views import Place
 
 _PR_SET_PDEATHSIG = 1
 _CANNOT_START = 127
 _FIRST_FREE_DESCRIPTOR = 64
+# What Python ignores, and what whoever started the service had it ignore: exec would pass it on.
+_IGNORED_SIGNALS = [number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN]
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def become(order: Order, descriptors: dict[int, int], cgroup: set[Path], error: int) -> NoReturn:
+def become(
+    order: Order, place: Place | None, descriptors: dict[int, int], cgroup: set[str], error: int
+) -> NoReturn:
     """Turn this process into the program of an order, or write to `error` why that cannot be.
 
     Args:
         order: The program.
+        place: Where it is to start, if not here.
         descriptors: What is to be inherited: the present descriptor by the number it is to have.
         cgroup: The entrances of the control groups to join.
         error: A pipe that exec closes.
@@ -31,8 +36,11 @@ def become(order: Order, descriptors: dict[int, int], cgroup: set[Path], error: 
     try:
         join(cgroup)
         os.setsid()
-        _ignore_no_signal()
+        for number in _IGNORED_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
         os.umask(0o077)
+        if place is not None:
+            place.enter()
         error = fcntl.fcntl(error, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE_DESCRIPTOR)
         _place(descriptors)
         if order.scratch is not None:
@@ -48,13 +56,6 @@ def become(order: Order, descriptors: dict[int, int], cgroup: set[Path], error: 
         os.write(error, (failure.strerror or "it cannot be started").encode())
     finally:
         os._exit(_CANNOT_START)
-
-
-def _ignore_no_signal() -> None:
-    """Undo what Python ignores, and what whoever started the service had it ignore: exec passes it on."""
-    for number in signal.valid_signals():
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def _place(descriptors: dict[int, int]) -> None:

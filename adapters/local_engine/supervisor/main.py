@@ -14,6 +14,7 @@ from adapters.local_engine.supervisor import processes
 from adapters.local_engine.supervisor.cgroups import Cgroup
 from adapters.local_engine.supervisor.protocol import MAX_DESCRIPTORS, Event, EventKind, Order
 from adapters.local_engine.supervisor.run import Run
+from adapters.local_engine.supervisor.views import Views
 from adapters.local_engine.supervisor.watch import Watch
 
 # The kernel lets go of a cgroup a moment after its last process was reaped.
@@ -26,6 +27,7 @@ class Supervisor:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._watch = Watch()
+        self._views = Views()
         self._runs: list[Run] = []
         self._is_open = True
         self._numbers = count()
@@ -59,7 +61,7 @@ class Supervisor:
             order = Order.decode(text.read())
         try:
             name = f"run-{os.getpid()}-{next(self._numbers)}"
-            self._runs.append(Run(name, order, descriptors[1:], self._watch, self._on_quiet))
+            self._runs.append(Run(name, order, descriptors[1:], self._views, self._watch, self._on_quiet))
         except OSError as error:  # there is no process, descriptor or memory left
             _refuse(descriptors[1:], error)
 

@@ -3,7 +3,8 @@
 import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+
+from adapters.local_engine.supervisor.kernel_files import read
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 # The lowest bits of a process's clock, whose higher ones are its id, inverted: linux/posix-timers.h.
@@ -25,8 +26,8 @@ def tree(root: int) -> Iterator[int]:
         seen += 1
         yield pid
         try:
-            for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                pending.extend(int(child) for child in children.read_text().split())
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                pending.extend(map(int, read(f"/proc/{pid}/task/{thread}/children").split()))
         except OSError:
             continue  # it has ended meanwhile
 
@@ -75,7 +76,7 @@ def _cpu_ticks(pid: int) -> tuple[int, int, int]:
     """Return when a process began, its own processor time, and that of those it waited for."""
     try:
         # proc(5): fields 14 to 17 and 22, counted behind the name, which may have spaces and brackets in it.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     except OSError:
         return 0, 0, 0
     user, system, waited_user, waited_system = map(int, fields[11:15])
@@ -97,7 +98,7 @@ def largest_kb(root: int) -> int:
 
 def _figure_kb(pid: int, file: str, name: str) -> int:
     try:
-        for line in Path(f"/proc/{pid}/{file}").read_text(errors="replace").splitlines():
+        for line in read(f"/proc/{pid}/{file}").splitlines():
             if line.startswith(name):
                 return int(line.split()[1])
     except OSError:
@@ -173,4 +174,4 @@ class Meter:
 
     def _present_kb(self, pid: int) -> int:
         """Return what a process was seen with: it may have ended since, and another one have its memory."""
-        return self._seen_kb[pid] if Path(f"/proc/{pid}").exists() else 0
+        return self._seen_kb[pid] if os.path.exists(f"/proc/{pid}") else 0

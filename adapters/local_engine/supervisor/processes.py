@@ -5,7 +5,8 @@ import ctypes
 import os
 import signal
 from dataclasses import dataclass
-from pathlib import Path
+
+from adapters.local_engine.supervisor.kernel_files import read
 
 _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -31,8 +32,7 @@ def adopt_orphans() -> None:
 
 def children() -> set[int]:
     """Return the ids of this process's children, dead ones that wait to be reaped included."""
-    path = Path(f"/proc/self/task/{os.getpid()}/children")
-    return {int(pid) for pid in path.read_text().split()}
+    return {int(pid) for pid in read(f"/proc/self/task/{os.getpid()}/children").split()}
 
 
 def session_of(pid: int) -> int | None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
@@ -20,10 +20,29 @@ STOP = b"\0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scratch:
-    """A file system in memory, seen by one program only."""
+    """A file system in memory, seen by one program only.
 
+    Attributes:
+        directory: Where it is mounted in the program's view.
+    """
+
+    directory: str
     size_mb: int
     files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a program sees of this machine, before it is confined to that.
+
+    Attributes:
+        argv: The command line that puts it together and becomes a program in it, which says its process id
+            and waits.
+        stdin: What that command reads.
+    """
+
+    argv: tuple[str, ...]
+    stdin: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +65,7 @@ class Allowance:
 
     def encode(self) -> bytes:
         """Write it down."""
-        return json.dumps(asdict(self)).encode()
+        return _encode(self)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -69,7 +88,8 @@ class Order:
         user: The user and group id to become; None to stay who the supervisor is.
         cgroup: Where to make a control group for the run.
         samples_memory: Whether to look at the tree's memory from time to time, for want of a cgroup.
-        scratch: A file system of the program's own, to be mounted before anything else happens.
+        view: Where the program starts; None for what the supervisor sees itself.
+        scratch: A file system of the program's own in that view.
         announces_start: Whether the program announces its start at STAGE_DESCRIPTOR, as a build always does.
         exits_for_signals: Whether a shell stands in for the program: it then says 128 + n for a signal n,
             and has a word to say at STAGE_DESCRIPTOR.
@@ -87,6 +107,7 @@ class Order:
     user: int | None = None
     cgroup: CgroupPlan | None = None
     samples_memory: bool = False
+    view: View | None = None
     scratch: Scratch | None = None
     announces_start: bool = False
     exits_for_signals: bool = False
@@ -94,7 +115,7 @@ class Order:
 
     def encode(self) -> bytes:
         """Write the order down."""
-        return json.dumps(asdict(self)).encode()
+        return _encode(self)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
@@ -102,6 +123,8 @@ class Order:
         fields = json.loads(data)
         fields["allowance"] = Allowance(**fields["allowance"])
         fields["cgroup"] = CgroupPlan(**fields["cgroup"]) if fields["cgroup"] else None
+        if view := fields["view"]:
+            fields["view"] = View(argv=tuple(view["argv"]), stdin=view["stdin"])
         fields["scratch"] = Scratch(**fields["scratch"]) if fields["scratch"] else None
         return cls(**fields)
 
@@ -142,10 +165,19 @@ class Event:
 
     def encode(self) -> bytes:
         """Write the event down."""
-        return json.dumps(asdict(self)).encode()
+        return _encode(self)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read an event."""
         fields = json.loads(data)
         return cls(**fields | {"kind": EventKind(fields["kind"])})
+
+
+def _encode(message: object) -> bytes:
+    return json.dumps(message, default=_fields).encode()
+
+
+def _fields(message: object) -> Mapping[str, object]:
+    """Return the fields of a dataclass with slots as they are; `asdict` would copy whatever is in them."""
+    return {name: getattr(message, name) for name in message.__slots__}  # type: ignore[attr-defined]

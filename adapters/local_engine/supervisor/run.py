@@ -22,6 +22,7 @@ from adapters.local_engine.supervisor.protocol import (
     Order,
 )
 from adapters.local_engine.supervisor.spawning import Spawned, spawn
+from adapters.local_engine.supervisor.views import Views
 from adapters.local_engine.supervisor.watch import Watch
 
 _NEVER = float("inf")
@@ -50,6 +51,7 @@ class Run:
         name: str,
         order: Order,
         descriptors: Sequence[int],
+        views: Views,
         watch: Watch,
         on_quiet: Callable[["Run"], None],
     ) -> None:
@@ -77,7 +79,8 @@ class Run:
         with ExitStack() as on_failure:
             self.cgroup = self._make_cgroup(name, on_failure)
             self._memory_notice = self._watch_memory(on_failure)
-            spawned = spawn(order, numbered, self.cgroup.entrances if self.cgroup else set())
+            place = views.place(order.view) if order.view is not None else None
+            spawned = spawn(order, place, numbered, self.cgroup.entrances if self.cgroup else set())
             on_failure.callback(spawned.abandon)
             self._stage, self._go, self.pid = spawned.stage, spawned.go, spawned.pid
             self._counts_cpu = self.cgroup is not None and self.cgroup.counts_cpu

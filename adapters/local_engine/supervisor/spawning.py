@@ -4,11 +4,11 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from adapters.local_engine.supervisor import processes
 from adapters.local_engine.supervisor.child import become
 from adapters.local_engine.supervisor.protocol import GO_DESCRIPTOR, STAGE_DESCRIPTOR, Order
+from adapters.local_engine.supervisor.views import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,12 @@ class Spawned:
                 os.close(descriptor)
 
 
-def spawn(order: Order, inherited: Mapping[int, int], entrances: set[Path]) -> Spawned:
+def spawn(order: Order, place: Place | None, inherited: Mapping[int, int], entrances: set[str]) -> Spawned:
     """Fork the first process of an order.
 
     Args:
         order: The program.
+        place: Where it is to start, if not here.
         inherited: What it inherits beside our own: the present descriptor by the number it is to have.
         entrances: The entrances of the control groups to join.
 
@@ -66,7 +67,7 @@ def spawn(order: Order, inherited: Mapping[int, int], entrances: set[Path]) -> S
             go, descriptors[GO_DESCRIPTOR] = pipe(1)
         pid = os.fork()
         if pid == 0:
-            become(order, descriptors, entrances, failure_writer)
+            become(order, place, descriptors, entrances, failure_writer)
         on_failure.callback(processes.end, pid)
         process = os.pidfd_open(pid)
         on_failure.pop_all()
