@@ -9,8 +9,8 @@ from adapters.local_engine import seccomp
 from adapters.local_engine.cgroup_discovery import discover, remove
 from adapters.local_engine.confinement import Confinement, Launch
 from adapters.local_engine.files import sealed_file
-from adapters.local_engine.program import Program
-from adapters.local_engine.stages import parked, staged
+from adapters.local_engine.program import BUILD_RLIMITS, Program
+from adapters.local_engine.stages import Rlimits, attainable, parked, staged
 from adapters.local_engine.supervisor.cgroups import CgroupPlan
 from adapters.local_engine.supervisor.protocol import Allowance, Order, Scratch, View
 from adapters.local_engine.toolchains import SYSTEM_PATH
@@ -21,10 +21,10 @@ from application.errors import DependencyUnavailable
 _FIRST_USER = 60_578
 _USERS = 606
 _BUILD_MEMORY_MB = 1024
-# The shell that stands in for the program, and bubblewrap outside.
-_OUR_PROCESSES_INSIDE = 1
-_OUR_PROCESSES = 2
-_ARGUMENTS, _FILTER, _SOURCE = range(4, 7)
+# The shell that stands in for the program.
+_OUR_PROCESSES = 1
+# What bubblewrap reads and closes.
+_ARGUMENTS, _FILTER, _SOURCE = range(10, 13)
 
 _NAMESPACES = (
     *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
@@ -121,7 +121,7 @@ class Bubblewrap(Confinement):
                     argv=[str(self._bwrap), "--args", str(_ARGUMENTS), "--", *self._command_line(program)],
                     env={},
                     directory="/",
-                    allowance=self._allowance(program, program.first_rlimits),
+                    allowance=self._allowance(program),
                     build_timeout_ms=build_timeout_ms if program.build else None,
                     build_memory_mb=_BUILD_MEMORY_MB if program.build else 0,
                     descriptors=[*contents, *program.descriptors],
@@ -130,7 +130,6 @@ class Bubblewrap(Confinement):
                     samples_memory=self._cgroups is None,
                     view=self._view(program.view),
                     scratch=Scratch(directory=SCRATCH, size_mb=limits.disk_mb, files=limits.files),
-                    announces_start=True,
                     exits_for_signals=True,
                     parks=program.parks,
                 ),
@@ -139,22 +138,27 @@ class Bubblewrap(Confinement):
 
     def allowance(self, program: Program) -> Allowance:
         """Say what a program may use that is handed to a parked interpreter."""
-        return self._allowance(program, {**program.rlimits, "NPROC": (self._most_processes(program),) * 2})
+        return self._allowance(program, attainable(self._rlimits(program)))
 
-    def _allowance(self, program: Program, rlimits: Mapping[str, tuple[int, int]]) -> Allowance:
+    def _allowance(self, program: Program, rlimits: Rlimits | None = None) -> Allowance:
         return Allowance(
             timeout_ms=program.limits.timeout_ms,
             cpu_time_ms=program.limits.cpu_time_ms,
             memory_mb=program.limits.memory_mb,
             processes=program.limits.processes + _OUR_PROCESSES,
-            rlimits=self._without_address_space(rlimits),
+            rlimits=rlimits or {},
         )
 
-    def _without_address_space(self, rlimits: Mapping[str, tuple[int, int]]) -> Mapping[str, tuple[int, int]]:
-        """Leave memory to the cgroup, if there is one, which counts what is used and not what is reserved."""
-        if self._cgroups is None:
-            return rlimits
-        return {name: limit for name, limit in rlimits.items() if name != "AS"}
+    def _rlimits(self, program: Program) -> Rlimits:
+        """Return the limits of each of a program's processes; with a cgroup, that limits their memory.
+
+        A control group counts how often there were too many processes, so its limit comes first.
+        """
+        processes = program.limits.processes + _OUR_PROCESSES + (self._cgroups is not None)
+        return self._without_address_space({**program.rlimits, "NPROC": (processes, processes)})
+
+    def _without_address_space(self, rlimits: Rlimits) -> Rlimits:
+        return rlimits if self._cgroups is None else {name: rlimits[name] for name in rlimits.keys() - {"AS"}}
 
     def _view(self, patterns: Sequence[str]) -> View:
         key = tuple(patterns)
@@ -170,15 +174,17 @@ class Bubblewrap(Confinement):
             yield from ("--setenv", name, value)
 
     def _command_line(self, program: Program) -> list[str]:
+        groups = 0 if self._cgroups is None else len(self._cgroups.directories)
         if program.parks:
-            return parked(program.command)
-        processes = self._most_processes(program)
-        rlimits = self._without_address_space(program.rlimits)
-        return staged(program.build, program.command, rlimits, processes=processes)
-
-    def _most_processes(self, program: Program) -> int:
-        """Return the limit inside, which a control group, as that counts how often it is hit, precedes."""
-        return program.limits.processes + _OUR_PROCESSES_INSIDE + (self._cgroups is not None)
+            return parked(program.command, program.rlimits, groups=groups)
+        return staged(
+            program.build,
+            program.command,
+            self._rlimits(program),
+            build_rlimits=self._without_address_space(BUILD_RLIMITS),
+            groups=groups,
+            stays=True,
+        )
 
     @contextmanager
     def _slot(self) -> Iterator[int]:

@@ -1,11 +1,13 @@
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from adapters.local_engine.confinement import Confinement, Launch
-from adapters.local_engine.program import Program
+from adapters.local_engine.program import BUILD_RLIMITS, Program
 from adapters.local_engine.stages import staged
 from adapters.local_engine.supervisor.protocol import Allowance, Order
+from adapters.local_engine.toolchains import SYSTEM_PATH
 from adapters.local_engine.work_area import WorkArea
 from application.errors import DependencyUnavailable
 
@@ -18,6 +20,7 @@ class PlainChild(Confinement):
 
     def __init__(self, area: WorkArea) -> None:
         self._area = area
+        self._setpriv = shutil.which("setpriv", path=SYSTEM_PATH)
 
     @property
     def name(self) -> str:
@@ -53,9 +56,7 @@ class PlainChild(Confinement):
                 source.write(program.code)
             yield Launch(
                 Order(
-                    argv=staged(program.build, program.command, program.rlimits)
-                    if program.build
-                    else program.command,
+                    argv=[str(self._setpriv), "--pdeathsig", "KILL", "--", *self._command_line(program)],
                     env={"HOME": str(directory), "TMPDIR": str(directory), **program.env},
                     directory=str(directory),
                     allowance=Allowance(
@@ -63,11 +64,9 @@ class PlainChild(Confinement):
                         cpu_time_ms=program.limits.cpu_time_ms,
                         memory_mb=program.limits.memory_mb,
                         processes=program.limits.processes,
-                        rlimits=program.first_rlimits,
                     ),
                     build_timeout_ms=build_timeout_ms if program.build else None,
                     samples_memory=True,
-                    announces_start=bool(program.build),
                     descriptors=list(program.descriptors),
                 ),
                 list(program.descriptors.values()),
@@ -75,12 +74,20 @@ class PlainChild(Confinement):
 
     def open(self) -> None:
         """Make the directory of private directories."""
+        if self._setpriv is None:
+            raise DependencyUnavailable(
+                "engine", "programs could outlive it: setpriv is not installed ('apt-get install util-linux')"
+            )
         try:
             self._area.open()
         except OSError as error:
             raise DependencyUnavailable(
                 "engine", f"its work directory cannot be used: {error.strerror}"
             ) from error
+
+    @staticmethod
+    def _command_line(program: Program) -> list[str]:
+        return staged(program.build, program.command, program.rlimits, build_rlimits=BUILD_RLIMITS)
 
     def close(self) -> None:
         """Remove it."""

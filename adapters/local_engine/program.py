@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.local_engine import java_source
-from adapters.local_engine.stages import ARCHIVE_DESCRIPTOR, ARCHIVE_PATH
+from adapters.local_engine.stages import ARCHIVE_DESCRIPTOR, ARCHIVE_PATH, Rlimits
 from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain
 from application.ports.execution_engine import ExecutionRequest
 from domain.limits import STANDARD_LIMITS, Limits
@@ -48,7 +48,7 @@ class Program:
     env: Mapping[str, str]
     view: Sequence[str]
     limits: Limits
-    rlimits: Mapping[str, tuple[int, int]]
+    rlimits: Rlimits
     descriptors: Mapping[int, int] = field(default_factory=dict)
     parks: bool = False
     build_timeout_ms: int | None = None
@@ -57,11 +57,6 @@ class Program:
     def command(self) -> Sequence[str]:
         """The whole command line."""
         return [*self.run, *self.arguments]
-
-    @property
-    def first_rlimits(self) -> Mapping[str, tuple[int, int]]:
-        """The limits to start with: those of the build, if there is one."""
-        return BUILD_RLIMITS if self.build else self.rlimits
 
 
 # What finds out whether programs can be run at all.
@@ -137,7 +132,7 @@ def _names(
     }
 
 
-def _rlimits(limits: Limits, memory: str) -> Mapping[str, tuple[int, int]]:
+def _rlimits(limits: Limits, memory: str) -> Rlimits:
     # Processor time is measured, to the hundredth of a second and of the whole tree; should that fail, this
     # ends each process a second later.
     seconds = -(-limits.cpu_time_ms // 1000) + 1

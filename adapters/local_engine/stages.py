@@ -1,59 +1,93 @@
-"""The few lines of shell between an order and a program: build, announce the start, become the program.
+"""The few lines of shell between an order and a program: limit itself, build, announce the start, become it.
 
 They are made of our own table's words. The program's command line follows as the script's arguments, which
 no shell reads as its own.
 """
 
+import resource
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from adapters.local_engine.supervisor.protocol import STAGE_DESCRIPTOR
+from adapters.local_engine.supervisor.protocol import ENTRANCE_DESCRIPTORS, STAGE_DESCRIPTOR
 
 # Where a build finds the archive of its compiler's classes, or what has been compiled.
 ARCHIVE_DESCRIPTOR = 8
 ARCHIVE_PATH = f"/proc/self/fd/{ARCHIVE_DESCRIPTOR}"
 
 _SHELL = "/bin/sh"
-# What `ulimit` calls a limit, and how many of the limit's units make one of its own (POSIX, dash(1)).
-_ULIMITS = {"CPU": ("t", 1), "AS": ("v", 1024), "FSIZE": ("f", 512), "NOFILE": ("n", 1)}
+# What `ulimit` calls a limit, and how many of the limit's units make one of its own (dash(1), bash(1)).
+_ULIMITS = {
+    "CPU": ("t", 1),
+    "AS": ("v", 1024),
+    "FSIZE": ("f", 512),
+    "NOFILE": ("n", 1),
+    "NPROC": ("p", 1),
+    "CORE": ("c", 512),
+}
+
+Rlimits = Mapping[str, tuple[int, int]]
 
 
 def staged(
     build: Sequence[str],
     run: Sequence[str],
-    rlimits: Mapping[str, tuple[int, int]],
+    rlimits: Rlimits,
     *,
-    processes: int | None = None,
+    build_rlimits: Rlimits | None = None,
+    groups: int = 0,
+    stays: bool = False,
 ) -> list[str]:
     """Write a command line that builds, announces the start and becomes the program.
 
     Args:
         build: The compiler's command line; empty if there is nothing to build.
         run: The program's command line.
-        rlimits: What the limits are lowered to after a build.
-        processes: How many there may be with the shell. That then stays, as the first process of a process
-            namespace has to, and says 128 + n if the program is ended by signal n. An exit code may be the
-            same, so what tells them apart is that it names the signal at the stage. Of SIGINT and SIGPIPE
-            no shell says anything: a program that they end is one with the exit code 130 or 141.
+        rlimits: The program's limits.
+        build_rlimits: The build's, of which none may be lower.
+        groups: How many control groups there are to join.
+        stays: Whether the shell stays, as the first process of a process namespace has to, and says 128 + n
+            if the program is ended by signal n. An exit code may be the same, so what tells them apart is
+            that it names the signal at the stage. Of SIGINT and SIGPIPE no shell says anything: a program
+            that they end is one with the exit code 130 or 141.
     """
-    lines = []
+    lines = list(_joined(groups))
     if build:
         lines += [
+            *_limited(build_rlimits or {}),
             f"{shlex.join(build)} >&2 {STAGE_DESCRIPTOR}>&- || exit",
             f"exec {ARCHIVE_DESCRIPTOR}<&-",
-            *_lowered(rlimits),
         ]
-    lines.append(f"echo >&{STAGE_DESCRIPTOR}")
-    if processes is None:
-        lines += [f"exec {STAGE_DESCRIPTOR}>&-", 'exec "$@"']
-    else:
-        lines += [f"ulimit -p {processes}", *_staying(f"{STAGE_DESCRIPTOR}>&-")]
+    lines += [*_limited(rlimits), f"echo >&{STAGE_DESCRIPTOR}"]
+    closed = f"{STAGE_DESCRIPTOR}>&-"
+    lines += _staying(closed) if stays else [f"exec {closed}", 'exec "$@"']
     return [_SHELL, "-c", "\n".join(lines), "sh", *run]
 
 
-def parked(run: Sequence[str]) -> list[str]:
+def parked(run: Sequence[str], rlimits: Rlimits, *, groups: int = 0) -> list[str]:
     """Write the command line of a program that announces itself, and limits itself, when it has a job."""
-    return [_SHELL, "-c", "\n".join(_staying()), "sh", *run]
+    return [_SHELL, "-c", "\n".join([*_joined(groups), *_limited(rlimits), *_staying()]), "sh", *run]
+
+
+def attainable(rlimits: Rlimits) -> Rlimits:
+    """Return limits of which none is above that in force, which only root may raise."""
+    return {name: _attainable(getattr(resource, f"RLIMIT_{name}"), *pair) for name, pair in rlimits.items()}
+
+
+def _attainable(which: int, soft: int, hard: int) -> tuple[int, int]:
+    _, ceiling = resource.getrlimit(which)
+    return (soft, hard) if ceiling == resource.RLIM_INFINITY else (min(soft, ceiling), min(hard, ceiling))
+
+
+def _joined(groups: int) -> Iterator[str]:
+    for entrance in ENTRANCE_DESCRIPTORS[:groups]:
+        yield f"echo 0 >&{entrance} || exit"
+        yield f"exec {entrance}>&-"
+
+
+def _limited(rlimits: Rlimits) -> Iterator[str]:
+    for name, (soft, hard) in attainable(rlimits).items():
+        option, unit = _ULIMITS[name]
+        yield f"ulimit -S{option} {soft // unit} && ulimit -H{option} {hard // unit} || exit"
 
 
 def _staying(*redirections: str) -> list[str]:
@@ -63,11 +97,3 @@ def _staying(*redirections: str) -> list[str]:
     """
     given = " ".join(["exec", "2>&4", "4>&-", *redirections])
     return [f"exec 4>&2 2>&{STAGE_DESCRIPTOR}", f'({given}; exec "$@")', "exit"]
-
-
-def _lowered(rlimits: Mapping[str, tuple[int, int]]) -> list[str]:
-    return [
-        f"ulimit -{_ULIMITS[name][0]} {soft // _ULIMITS[name][1]}"
-        for name, (soft, _) in rlimits.items()
-        if name in _ULIMITS
-    ]

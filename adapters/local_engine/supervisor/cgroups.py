@@ -74,6 +74,11 @@ class CgroupPlan:
     pids: str
     cpu: str | None = None
 
+    @property
+    def directories(self) -> frozenset[str]:
+        """Each of them once."""
+        return frozenset({self.memory, self.pids} | ({self.cpu} if self.cpu else set()))
+
 
 class Cgroup:
     """The control group of one run."""
@@ -84,7 +89,7 @@ class Cgroup:
         self._memory = f"{plan.memory}/{name}"
         self._pids = f"{plan.pids}/{name}"
         self._cpu = None if plan.cpu is None else f"{plan.cpu}/{name}"
-        self._directories = {self._memory, self._pids} | ({self._cpu} if self._cpu else set())
+        self._directories = [f"{directory}/{name}" for directory in plan.directories]
         try:
             for directory in self._directories:
                 os.mkdir(directory)
@@ -95,9 +100,9 @@ class Cgroup:
             raise
 
     @property
-    def entrances(self) -> set[str]:
+    def entrances(self) -> list[str]:
         """The files that a process with one thread has to write 0 to."""
-        return {f"{directory}/{self._names.entrance}" for directory in self._directories}
+        return [f"{directory}/{self._names.entrance}" for directory in self._directories]
 
     @property
     def counts_cpu(self) -> bool:
@@ -180,9 +185,3 @@ class Cgroup:
     def _count(path: str, key: str) -> int:
         rows: Mapping[str, str] = dict(line.split() for line in read(path).splitlines())
         return int(rows.get(key, 0))
-
-
-def join(entrances: set[str]) -> None:
-    """Move this process into a group, before it is anyone else."""
-    for entrance in entrances:
-        write(entrance, "0")

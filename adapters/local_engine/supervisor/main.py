@@ -8,13 +8,12 @@ import os
 import socket
 import sys
 import time
-from itertools import count
 
 from adapters.local_engine.supervisor import processes
 from adapters.local_engine.supervisor.cgroups import Cgroup
 from adapters.local_engine.supervisor.protocol import MAX_DESCRIPTORS, Event, EventKind, Order
 from adapters.local_engine.supervisor.run import Run
-from adapters.local_engine.supervisor.views import Views
+from adapters.local_engine.supervisor.spawning import Spawner
 from adapters.local_engine.supervisor.watch import Watch
 
 # The kernel lets go of a cgroup a moment after its last process was reaped.
@@ -27,16 +26,18 @@ class Supervisor:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._watch = Watch()
-        self._views = Views()
+        self._spawner = Spawner()
         self._runs: list[Run] = []
         self._is_open = True
-        self._numbers = count()
         self._old_cgroups: list[Cgroup] = []
         self._watch.add(control.fileno(), self._take_order)
 
     def serve(self) -> None:
         """Work until the engine is gone and every run has ended."""
         processes.adopt_orphans()
+        os.umask(0o077)
+        if os.geteuid() == 0:
+            os.setgroups([])
         while self._is_open or self._runs or self._old_cgroups:
             self._watch.wait(self._seconds_to_next_look())
             self._old_cgroups = [cgroup for cgroup in self._old_cgroups if not cgroup.remove()]
@@ -60,8 +61,8 @@ class Supervisor:
         with os.fdopen(descriptors[0], "rb") as text:
             order = Order.decode(text.read())
         try:
-            name = f"run-{os.getpid()}-{next(self._numbers)}"
-            self._runs.append(Run(name, order, descriptors[1:], self._views, self._watch, self._on_quiet))
+            name = f"run-{os.urandom(8).hex()}"  # the program may see it: it tells nothing
+            self._runs.append(Run(name, order, descriptors[1:], self._spawner, self._watch, self._on_quiet))
         except OSError as error:  # there is no process, descriptor or memory left
             _refuse(descriptors[1:], error)
 

@@ -11,6 +11,8 @@ from adapters.local_engine.supervisor.cgroups import CgroupPlan
 # Where what comes before a program announces its start, or that it is parked. No program can write to it.
 STAGE_DESCRIPTOR = 3
 ANNOUNCEMENT = b"\n"
+# The entrances of the program's control groups, in which a shell writes 0 to join them.
+ENTRANCE_DESCRIPTORS = (4, 5, 6)
 # Where a parked interpreter waits for the limits of its job.
 GO_DESCRIPTOR = 8
 MAX_DESCRIPTORS = 16
@@ -54,7 +56,8 @@ class Allowance:
         cpu_time_ms: Processor time of the whole tree, the build excluded.
         memory_mb: Memory of the whole tree, if there is a cgroup or `samples_memory`.
         processes: How many there may be at once, if there is a cgroup.
-        rlimits: Soft and hard limits by the names that setrlimit(2) gives them, without RLIMIT_.
+        rlimits: For a parked program: soft and hard limits by the names that setrlimit(2) gives them,
+            without RLIMIT_.
     """
 
     timeout_ms: int
@@ -78,10 +81,11 @@ class Order:
     """A program to start, and how to confine it.
 
     Attributes:
-        argv: The whole command line; the first is an absolute path.
+        argv: The whole command line; the first is an absolute path. It joins the control groups, limits
+            itself, and announces the program's start at STAGE_DESCRIPTOR.
         env: The whole environment.
         directory: Where it starts.
-        allowance: What it may use. Its resource limits are those of the build, if there is one.
+        allowance: What it may use.
         build_timeout_ms: Wall time of the build that `argv` begins with; None if there is none.
         build_memory_mb: Memory of the whole tree during the build.
         descriptors: The numbers at which the program inherits the further descriptors that were sent.
@@ -90,7 +94,6 @@ class Order:
         samples_memory: Whether to look at the tree's memory from time to time, for want of a cgroup.
         view: Where the program starts; None for what the supervisor sees itself.
         scratch: A file system of the program's own in that view.
-        announces_start: Whether the program announces its start at STAGE_DESCRIPTOR, as a build always does.
         exits_for_signals: Whether a shell stands in for the program: it then says 128 + n for a signal n,
             and has a word to say at STAGE_DESCRIPTOR.
         parks: Whether the program waits at GO_DESCRIPTOR for a job and its allowance, which the life line
@@ -109,7 +112,6 @@ class Order:
     samples_memory: bool = False
     view: View | None = None
     scratch: Scratch | None = None
-    announces_start: bool = False
     exits_for_signals: bool = False
     parks: bool = False
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +11,6 @@ from functools import partial
 
 from adapters.local_engine.supervisor import processes
 from adapters.local_engine.supervisor.cgroups import Cgroup
-from adapters.local_engine.supervisor.child import attainable
 from adapters.local_engine.supervisor.meter import Meter, TreeCpu, live_cpu_s
 from adapters.local_engine.supervisor.protocol import (
     ANNOUNCEMENT,
@@ -21,8 +21,7 @@ from adapters.local_engine.supervisor.protocol import (
     EventKind,
     Order,
 )
-from adapters.local_engine.supervisor.spawning import Spawned, spawn
-from adapters.local_engine.supervisor.views import Views
+from adapters.local_engine.supervisor.spawning import Spawned, Spawner
 from adapters.local_engine.supervisor.watch import Watch
 
 _NEVER = float("inf")
@@ -51,7 +50,7 @@ class Run:
         name: str,
         order: Order,
         descriptors: Sequence[int],
-        views: Views,
+        spawner: Spawner,
         watch: Watch,
         on_quiet: Callable[["Run"], None],
     ) -> None:
@@ -65,7 +64,6 @@ class Run:
         self._announced = self._awaited is None
         self._shell_spoke = False
         self._limit: str | None = None
-        self._error = ""
         self._wall_s = 0.0
         self._status = 0
         self._started = time.monotonic()
@@ -79,8 +77,7 @@ class Run:
         with ExitStack() as on_failure:
             self.cgroup = self._make_cgroup(name, on_failure)
             self._memory_notice = self._watch_memory(on_failure)
-            place = views.place(order.view) if order.view is not None else None
-            spawned = spawn(order, place, numbered, self.cgroup.entrances if self.cgroup else set())
+            spawned = spawner.spawn(order, numbered, self.cgroup.entrances if self.cgroup else ())
             on_failure.callback(spawned.abandon)
             self._stage, self._go, self.pid = spawned.stage, spawned.go, spawned.pid
             self._counts_cpu = self.cgroup is not None and self.cgroup.counts_cpu
@@ -131,7 +128,7 @@ class Run:
         exit_code, signal = self._how_it_ended()
         self._tell(
             Event(
-                kind=EventKind.FAILED if self._error else EventKind.ENDED,
+                kind=EventKind.ENDED,
                 announced=self._announced,
                 limit=self._limit or self._limit_of_cgroup(),
                 exit_code=exit_code,
@@ -140,7 +137,6 @@ class Run:
                 cpu_ms=round(1000 * self._cpu_s()),
                 memory_kb=max(self._usage.memory_kb, self._meter.largest_kb if self._meter else 0),
                 tree_memory_kb=self._tree_memory_kb(),
-                error=self._error,
             )
         )
         for descriptor in (self._stage, self._go, self._memory_notice):
@@ -162,9 +158,7 @@ class Run:
         return self._started + (self._order.build_timeout_ms or self._allowance.timeout_ms) / 1000
 
     def _awaited_announcement(self) -> Callable[[], None] | None:
-        if self._order.parks:
-            return self._parked
-        return self._preparations_ended if self._order.announces_start else None
+        return self._parked if self._order.parks else self._preparations_ended
 
     def _make_cgroup(self, name: str, on_failure: ExitStack) -> Cgroup | None:
         plan = self._order.cgroup
@@ -184,7 +178,6 @@ class Run:
     def _follow(self, spawned: Spawned, on_failure: ExitStack) -> None:
         # In the order of what they mean: an end is looked at after what came before it.
         actions: dict[int, Callable[[], None]] = {
-            spawned.failure: partial(self._exec_happened, spawned.failure),
             spawned.stage: self._stage_spoke,
             spawned.process: partial(self._first_process_ended, spawned.process),
             self._lifeline: self._lifeline_spoke,
@@ -194,12 +187,6 @@ class Run:
         for descriptor, action in actions.items():
             self._watch.add(descriptor, action)
             on_failure.callback(self._watch.remove, descriptor)
-
-    def _exec_happened(self, descriptor: int) -> None:
-        self._error = os.read(descriptor, 256).decode()
-        self._watch.close(descriptor)
-        if self._announced and not self._error:
-            self._program_started()
 
     def _stage_spoke(self) -> None:
         said = _read(self._stage)
@@ -237,7 +224,10 @@ class Run:
 
     def _hand_over(self, allowance: Allowance, go: int) -> None:
         """Put the limits of a job in force, and let the parked program have it. It says when it takes it."""
-        limits = [f"{which} {soft} {hard}\n" for which, soft, hard in attainable(allowance.rlimits)]
+        limits = [
+            f"{getattr(resource, f'RLIMIT_{name}')} {soft} {hard}\n"
+            for name, (soft, hard) in allowance.rlimits.items()
+        ]
         self._started = time.monotonic()
         self._deadline = self._started + allowance.timeout_ms / 1000
         self._awaited = self._program_started

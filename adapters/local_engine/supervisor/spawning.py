@@ -1,14 +1,25 @@
 """From an order to a first process, or to nothing at all."""
 
+import fcntl
 import os
-from collections.abc import Mapping
+import signal
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from adapters.local_engine.supervisor import processes
-from adapters.local_engine.supervisor.child import become
-from adapters.local_engine.supervisor.protocol import GO_DESCRIPTOR, STAGE_DESCRIPTOR, Order
-from adapters.local_engine.supervisor.views import Place
+from adapters.local_engine.supervisor.impersonation import Impersonation
+from adapters.local_engine.supervisor.protocol import (
+    ENTRANCE_DESCRIPTORS,
+    GO_DESCRIPTOR,
+    STAGE_DESCRIPTOR,
+    Order,
+)
+
+# Above those that programs inherit.
+_ASIDE = 64
+# What Python ignores, and what whoever started the service had it ignore: exec would pass it on.
+_IGNORED_SIGNALS = [number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,58 +28,78 @@ class Spawned:
 
     Attributes:
         process: Ready when the process has ended.
-        failure: Says why it could not become the program; closed when it has.
         stage: Says that the program starts, or is parked; then what the shell has to say. Does not block.
         go: Takes the limits of a parked program's job; None if the program does not park.
     """
 
     pid: int
     process: int
-    failure: int
     stage: int
     go: int | None
 
     def abandon(self) -> None:
         """End the process and close everything."""
         processes.end(self.pid)
-        for descriptor in (self.process, self.failure, self.stage, self.go):
+        for descriptor in (self.process, self.stage, self.go):
             if descriptor is not None:
                 os.close(descriptor)
 
 
-def spawn(order: Order, place: Place | None, inherited: Mapping[int, int], entrances: set[str]) -> Spawned:
-    """Fork the first process of an order.
+class Spawner:
+    """Starts first processes. Each of them has to join the groups whose entrances it finds open."""
 
-    Args:
-        order: The program.
-        place: Where it is to start, if not here.
-        inherited: What it inherits beside our own: the present descriptor by the number it is to have.
-        entrances: The entrances of the control groups to join.
+    def __init__(self) -> None:
+        self._impersonation = Impersonation()
 
-    Raises:
-        OSError: It cannot be done, and nothing is left of it.
-    """
-    with ExitStack() as on_failure, ExitStack() as theirs:
+    def spawn(self, order: Order, inherited: Mapping[int, int], entrances: Sequence[str]) -> Spawned:
+        """Start the first process of an order.
 
-        def pipe(ours: int) -> tuple[int, int]:
-            ends = os.pipe()
-            on_failure.callback(os.close, ends[ours])
-            theirs.callback(os.close, ends[1 - ours])
-            return ends[ours], ends[1 - ours]
+        Args:
+            order: The program.
+            inherited: What it inherits beside our own: the present descriptor by the number it is to have.
+            entrances: The entrances of its control groups.
 
-        descriptors = dict(inherited)
-        failure, failure_writer = pipe(0)
-        stage, stage_writer = pipe(0)
-        os.set_blocking(stage, False)
-        if order.announces_start:
-            descriptors[STAGE_DESCRIPTOR] = stage_writer
-        go = None
-        if order.parks:
-            go, descriptors[GO_DESCRIPTOR] = pipe(1)
-        pid = os.fork()
-        if pid == 0:
-            become(order, place, descriptors, entrances, failure_writer)
-        on_failure.callback(processes.end, pid)
-        process = os.pidfd_open(pid)
-        on_failure.pop_all()
-        return Spawned(pid, process, failure, stage, go)
+        Raises:
+            OSError: It cannot be done, and nothing is left of it.
+        """
+        with ExitStack() as on_failure, ExitStack() as theirs:
+
+            def pipe(ours: int) -> tuple[int, int]:
+                ends = os.pipe()
+                on_failure.callback(os.close, ends[ours])
+                theirs.callback(os.close, ends[1 - ours])
+                return ends[ours], ends[1 - ours]
+
+            descriptors = dict(inherited)
+            stage, descriptors[STAGE_DESCRIPTOR] = pipe(0)
+            os.set_blocking(stage, False)
+            go = None
+            if order.parks:
+                go, descriptors[GO_DESCRIPTOR] = pipe(1)
+            for number, entrance in zip(ENTRANCE_DESCRIPTORS, entrances, strict=False):
+                descriptors[number] = os.open(entrance, os.O_WRONLY | os.O_CLOEXEC)
+                theirs.callback(os.close, descriptors[number])
+            with self._impersonation.of(order):
+                pid = _start(order, descriptors, theirs)
+            on_failure.callback(processes.end, pid)
+            process = os.pidfd_open(pid)
+            on_failure.pop_all()
+            return Spawned(pid, process, stage, go)
+
+
+def _start(order: Order, descriptors: Mapping[int, int], theirs: ExitStack) -> int:
+    actions = []
+    for number, present in descriptors.items():
+        aside = fcntl.fcntl(present, fcntl.F_DUPFD_CLOEXEC, _ASIDE)
+        theirs.callback(os.close, aside)
+        actions.append((os.POSIX_SPAWN_DUP2, aside, number))
+    return os.posix_spawn(
+        order.argv[0],
+        list(order.argv),
+        order.env,
+        file_actions=actions,
+        resetids=True,
+        setsid=True,
+        setsigmask=(),
+        setsigdef=_IGNORED_SIGNALS,
+    )
