@@ -12,6 +12,8 @@ from adapters.local_engine.program import Program
 _AGAIN_AFTER_S = 5
 # On a busy machine, a job that has begun is alone for so long: most are short.
 _LULL_S = 0.02
+# On any other, starting one gets in the way of the job that took its predecessor, most of which are shorter.
+_HEAD_START_S = 0.01
 
 _log = logging.getLogger("service_server.local_engine")
 
@@ -43,6 +45,7 @@ class Shelf:
         self._changed = Condition()
         self._boxes: deque[ParkedBox] = deque()
         self._last_job = 0.0
+        self._last_taken = 0.0
         self._trouble: str | None = None
         self._is_open = True
         self._keeper = Thread(target=self._keep, name="warm-starts", daemon=True)
@@ -63,6 +66,7 @@ class Shelf:
             return None
         while (box := self._next()) is not None:
             if box.is_waiting():
+                self._last_taken = time.monotonic()
                 return box
             box.close()
         return None
@@ -114,7 +118,8 @@ class Shelf:
         """Return when to look again; None if there is no room for one, 0 if one may be started."""
         if len(self._boxes) >= self._number:
             return None
-        return max(0.0, self._last_job + _LULL_S - time.monotonic()) if self._is_busy() else 0.0
+        due = self._last_job + _LULL_S if self._is_busy() else self._last_taken + _HEAD_START_S
+        return max(0.0, due - time.monotonic())
 
     def _pause(self, trouble: str) -> None:
         self._report(trouble)
