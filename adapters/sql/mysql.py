@@ -3,7 +3,6 @@
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import pymysql
@@ -11,9 +10,9 @@ import sqlalchemy as sa
 from pymysql.constants.FIELD_TYPE import DATETIME
 from pymysql.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
 from pymysql.converters import conversions
-from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
+from adapters.sql.mysql_connection import Connection
 from adapters.sql.options import DatabaseOptions
 
 # A connection that was in use so lately is taken to be alive; if it is not, the transaction is run again.
@@ -23,19 +22,6 @@ _CLOSED_WITHIN_S = 0.5
 _LAST_USED = "last_used"
 
 PyMysqlConnection: TypeAlias = "pymysql.Connection[pymysql.cursors.Cursor]"
-
-
-# A server describes the columns of a statement anew with every result, in the same bytes.
-_describe = lru_cache(1_024)(FieldDescriptorPacket)
-
-
-class _Connection(pymysql.Connection):
-    """Reads each description of a column once, which otherwise takes longer than all else about a row."""
-
-    def _read_packet(self, packet_type: type[MysqlPacket] = MysqlPacket) -> MysqlPacket:
-        read = _describe if packet_type is FieldDescriptorPacket else packet_type
-        packet: MysqlPacket = super()._read_packet(read)  # type: ignore[no-untyped-call]
-        return packet
 
 
 def create_engine(url: sa.URL, options: DatabaseOptions) -> sa.Engine:
@@ -77,8 +63,10 @@ def _arguments(options: DatabaseOptions) -> dict[str, Any]:
 
 def _connect(
     _dialect: object, _record: object, _arguments: object, parameters: Mapping[str, Any]
-) -> _Connection:
-    return _Connection(**parameters)
+) -> Connection:
+    connection = Connection(**parameters)
+    connection.leave_time_to_kernel(parameters["read_timeout"])
+    return connection
 
 
 def _ping_if_idle(connection: PyMysqlConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
