@@ -56,4 +56,5 @@ def test_an_engine_may_be_slower_than_a_workers_lease(cluster, witness, entruste
     assert status(cluster, job_id) == "RUNNING"
     assert report(cluster.urls[0], execution_id, "slow", exit_code=3).json()["counted"] is True
     assert outcomes(cluster, [job_id], within_s=5)[job_id] == ("FAILED", "nonzero_exit")
+    assert ask("POST", f"{cluster.urls[0]}/api/cancel/{later}").status_code == 200
     assert witness.violations([job_id]) == []

@@ -15,12 +15,18 @@ from tests.chaos.jobs import NO_TLS, outcomes, soon
 from tests.support.cluster import Cluster
 from tests.support.runner import Behaviour, Exchange, runs
 
+PROJECT = "loss"
 JOBS = 2_000
 CALLERS = 8
 # The program of one job in two may be started again when its worker is lost; the others' may not.
 ATTEMPTS = (1, 3)
 # How long a caller waits before it tries again.
 PAUSE_S = 0.1
+# Of jobs that were not answered for, too.
+RUNNING = (
+    "SELECT COUNT(*) FROM jobs JOIN projects USING (project_id)"
+    " WHERE jobs.status = 'RUNNING' AND projects.name = :project"
+)
 # Longer than the lease of whatever workers hold.
 OUTAGE_S = float(QUICK["SERVICE_SERVER_LEASE_S"]) + 1
 # Of the jobs that may have three attempts, how many chance may have a worker's death meet three times.
@@ -79,7 +85,7 @@ class Callers:
 
     def _upload(self, client: httpx.Client, url: str, max_attempts: int) -> str | None:
         at_once = max_attempts == 1
-        body = {"project": "p", "language": "python", "code": "1", "max_attempts": max_attempts}
+        body = {"project": PROJECT, "language": "python", "code": "1", "max_attempts": max_attempts}
         answer = client.post(f"{url}/api/upload", json=body | {"execute": at_once})
         if answer.is_success and not at_once:
             answer = client.post(f"{url}/api/execute/{answer.json()['job_id']}")
@@ -149,7 +155,7 @@ def test_no_accepted_job_is_lost_whatever_dies(cluster, witness, soak):
         kinds = [*SHORT_ONES]
     # Then every job that was accepted ends, once, and says so once
     ended = outcomes(cluster, callers.accepted, within_s=60)
-    soon(lambda: cluster.rows("SELECT COUNT(*) FROM jobs WHERE status = 'RUNNING'") == [(0,)], within_s=30)
+    soon(lambda: cluster.rows(RUNNING, project=PROJECT) == [(0,)], within_s=30)
     assert callers.refused == []
     assert len(callers.accepted) >= JOBS * soak
     assert set(ended.values()) <= {("SUCCESS", None), ("FAILED", "worker_lost")}
