@@ -49,12 +49,14 @@ class DependencyUnavailable(ApplicationError):
 
     Attributes:
         dependency: What it is to an operator: database, object store, queue, engine, metrics.
+        detail: Why it is so.
         retry_after_s: When it is worth trying again, in seconds.
     """
 
     def __init__(self, dependency: str, detail: str, retry_after_s: int = 5) -> None:
         super().__init__(f"the {dependency} is unavailable: {detail}")
         self.dependency = dependency
+        self.detail = detail
         self.retry_after_s = retry_after_s
 
 

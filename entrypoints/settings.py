@@ -99,6 +99,7 @@ class Settings(BaseSettings):
     environment: str = Field("development", validation_alias="ENVIRONMENT")
     debug: bool = Field(default=False, validation_alias="DEBUG")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    one_processor: bool = True
 
     # HTTP
     host: str = Field("127.0.0.1", validation_alias="SERVER_HOST")

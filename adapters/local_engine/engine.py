@@ -1,4 +1,5 @@
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -90,7 +91,8 @@ class LocalEngine(ExecutionEngine):
         self._build_timeout_ms = build_timeout_ms
         self._max_code_bytes = max_code_bytes
         self._retrying = retrying
-        self._supervisor = SupervisorProcess()
+        processors = os.sched_getaffinity(0)
+        self._supervisor = SupervisorProcess(processors)
         self._toolchains = Toolchains()
         bubblewrap = Bubblewrap(hidden=(_ROOT, work_directory, *hidden)) if isolated else None
         self._confinement: Confinement = bubblewrap or PlainChild(WorkArea(work_directory))
@@ -102,7 +104,7 @@ class LocalEngine(ExecutionEngine):
             self._toolchains,
             warm_starts,
             usual_limits,
-            running=lambda: len(self._running),
+            is_busy=lambda: len(self._running) >= len(processors),
         )
         self._compilers = {
             toolchain.language: ReadyCompiler(
@@ -118,7 +120,8 @@ class LocalEngine(ExecutionEngine):
             if toolchain.compiler
         }
         self._lock = Lock()
-        self._is_open = False
+        # What is the matter with it; None once it is ready.
+        self._trouble: str | None = "it has not been started"
 
     @property
     def name(self) -> str:
@@ -132,15 +135,10 @@ class LocalEngine(ExecutionEngine):
             DependencyUnavailable: Programs cannot be run here; the message says what to do.
         """
         try:
-            self._work_directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DependencyUnavailable("engine", f"no work directory: {error.strerror}") from error
-        self._confinement.open()
-        self._is_open = True
-        self.check()
-        if self._confinement.is_isolated:
-            self._try_out()
-            self._warm_starts.start()
+            self._open()
+        except DependencyUnavailable as error:
+            self._trouble = error.detail
+            raise
         self._toolchains.start()
         description = self.describe()
         if description.warning:
@@ -149,9 +147,21 @@ class LocalEngine(ExecutionEngine):
             _log.info("limit %s: %s", limit, how)
         _log.info("warm start: %s", description.warm_start)
 
+    def _open(self) -> None:
+        try:
+            self._work_directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DependencyUnavailable("engine", f"no work directory: {error.strerror}") from error
+        self._confinement.open()
+        self._trouble = None
+        self.check()
+        if self._confinement.is_isolated:
+            self._try_out()
+            self._warm_starts.start()
+
     def stop(self) -> None:
         """Kill every program and let go of everything. An engine that was not started is no error."""
-        self._is_open = False
+        self._trouble = "it has been stopped"
         self._warm_starts.stop()
         for compiler in self._compilers.values():
             compiler.close()
@@ -179,8 +189,8 @@ class LocalEngine(ExecutionEngine):
 
     def check(self) -> None:
         """Find out whether the supervisor is there, and start it again if it is not."""
-        if not self._is_open:
-            raise DependencyUnavailable("engine", "it has not been started")
+        if self._trouble is not None:
+            raise DependencyUnavailable("engine", self._trouble)
         try:
             self._supervisor.start()
         except OSError as error:

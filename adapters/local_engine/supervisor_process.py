@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -13,8 +13,9 @@ from adapters.local_engine.supervisor.protocol import Order
 
 _ROOT = Path(__file__).parents[2]
 _BOOT = """
-import sys
+import os, sys
 sys.path.insert(0, sys.argv[1])
+os.sched_setaffinity(0, map(int, sys.argv[2].split(",")))
 from adapters.local_engine.supervisor.main import main
 main()
 """
@@ -27,9 +28,13 @@ class SupervisorProcess:
     It knows nothing of this process: no environment, no descriptor but its socket. Closing that socket,
     as a crash of this process does, ends it and every program. PR_SET_PDEATHSIG would not do instead: it
     goes by the thread that started a process, and threads come and go.
+
+    Args:
+        processors: Those that it and every program may use, whichever this process keeps to itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, processors: Iterable[int]) -> None:
+        self._processors = ",".join(map(str, sorted(processors)))
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -82,7 +87,7 @@ class SupervisorProcess:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-I", "-S", "-c", _BOOT, str(_ROOT), str(theirs.fileno())],
+                [sys.executable, "-I", "-S", "-c", _BOOT, str(_ROOT), self._processors, str(theirs.fileno())],
                 env={},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

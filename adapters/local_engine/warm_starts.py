@@ -1,6 +1,5 @@
 """Starting programs ahead of their jobs, as far as this machine and their languages allow it."""
 
-import os
 from collections.abc import Callable
 from functools import partial
 
@@ -22,7 +21,7 @@ class WarmStarts:
         toolchains: The languages, of which some have interpreters that can wait.
         number: How many of each language are to be ready.
         limits: Those that most jobs have.
-        running: Says how many programs are running.
+        is_busy: Says whether programs that run need every processor.
     """
 
     def __init__(
@@ -32,14 +31,14 @@ class WarmStarts:
         toolchains: Toolchains,
         number: int,
         limits: Limits,
-        running: Callable[[], int],
+        is_busy: Callable[[], bool],
     ) -> None:
         self._launcher = launcher
         self._bubblewrap = bubblewrap
         self._toolchains = toolchains
         self._number = number
         self._limits = limits
-        self._running = running
+        self._is_busy = is_busy
         self._shelves: dict[str, Shelf] = {}
 
     def start(self) -> None:
@@ -78,9 +77,6 @@ class WarmStarts:
             return "none: SERVICE_SERVER_WARM_STARTS is 0"
         titles = [each.title for each, _ in self._toolchains.available() if each.warm is not None]
         return "; ".join(map(self._describe, titles)) or "none: no language that has one is installed"
-
-    def _is_busy(self) -> bool:
-        return self._running() >= len(os.sched_getaffinity(0))
 
     def _describe(self, title: str) -> str:
         shelf = self._shelves.get(title)

@@ -17,6 +17,7 @@ from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
+from entrypoints.worker.one_processor import on_one_processor
 from entrypoints.worker.periodic import Periodic
 from entrypoints.worker.runtime import Work
 
@@ -37,7 +38,11 @@ def command(host: str | None, port: int | None) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(0))
         work = Work.ALL if settings.redis_url is None else Work.NONE
-        with running(container, work), _sampling(container.queue_history()):
+        with (
+            running(container, work),
+            on_one_processor(wanted=settings.one_processor),
+            _sampling(container.queue_history()),
+        ):
             _Server(create_app(container), container).run(sockets=[listener])
 
 

@@ -12,6 +12,7 @@ from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import build_container
 from entrypoints.settings import Settings
+from entrypoints.worker.one_processor import on_one_processor
 from entrypoints.worker.processes import Processes
 from entrypoints.worker.runtime import Work
 
@@ -42,7 +43,7 @@ def _work_alone(settings: Settings) -> None:
 def _work(settings: Settings) -> None:
     container = build_container(settings, load_limits())
     told_to_stop = _listen_for_signals()
-    with running(container, Work.ALL):
+    with running(container, Work.ALL), on_one_processor(wanted=settings.one_processor):
         click.echo(f"Working on {settings.worker_threads} threads")
         for name, what in parts(settings):
             click.echo(f"  {name:<9} {what}")

@@ -1,0 +1,109 @@
+import logging
+import os
+import random
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from entrypoints.worker.periodic import Periodic
+
+logger = logging.getLogger("service_server.processor")
+
+_LOOK_EVERY_S = 1.0
+# A processor that is used so much has little room left, and one that is used no more than that has some.
+_CROWDED_PERCENT = 85.0
+_ROOMY_PERCENT = 75.0
+# Others that use so much of a processor are not only passing by.
+_OTHERS_PERCENT = 40.0
+_THREADS = Path("/proc/self/task")
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How much of processors was used of late, in percent of one.
+
+    Attributes:
+        of_all: Of each, by whomever.
+        own: By this process.
+    """
+
+    of_all: Mapping[int, float]
+    own: float
+
+
+def watch() -> Callable[[], Use]:
+    """Return what tells of the time since it was last called."""
+    process = psutil.Process()
+    return lambda: Use(dict(enumerate(psutil.cpu_percent(percpu=True))), process.cpu_percent())
+
+
+class OneProcessor:
+    """Keeps this process's threads on one processor: the one where others leave it the most room.
+
+    The interpreter's lock lets one of them work at a time. With several processors each hand-over of it wakes
+    another one, whose thread then often finds it taken again; on one, the next thread just goes on.
+
+    Args:
+        look: Tells how processors were used since it was last called.
+    """
+
+    def __init__(self, look: Callable[[], Use]) -> None:
+        self._look = look
+        self._allowed = os.sched_getaffinity(0)
+        self._mine: int | None = None
+
+    def settle(self) -> None:
+        """Stay or move. Where the system does not permit it, the threads stay where it puts them."""
+        if len(self._allowed) <= 1:
+            return
+        try:
+            self._settle()
+        except OSError as error:
+            logger.info("threads stay where the system puts them: %s", error.strerror)
+            self._allowed = set()
+
+    def _settle(self) -> None:
+        use = self._look()
+        if self._mine is None:
+            self._move(random.choice(sorted(self._allowed)))  # noqa: S311 - no secret
+            return
+        better = roomier(self._mine, self._allowed, use)
+        # By chance, for two that are in each other's way see the same.
+        if better != self._mine and random.choice((True, False)):  # noqa: S311 - no secret
+            logger.debug("from processor %d to %d", self._mine, better)
+            self._move(better)
+
+    def _move(self, processor: int) -> None:
+        moved: set[str] = set()
+        # A new thread begins where its maker is, so one may have begun behind our back.
+        while left := {thread.name for thread in _THREADS.iterdir()} - moved:
+            for thread in left:
+                with suppress(ProcessLookupError):
+                    os.sched_setaffinity(int(thread), {processor})
+            moved |= left
+        self._mine = processor
+
+
+def roomier(mine: int, allowed: Collection[int], use: Use) -> int:
+    """Return the processor to be on, of those that are allowed."""
+    percents = {processor: use.of_all.get(processor, 100.0) for processor in allowed}
+    best = min(percents, key=percents.__getitem__)
+    is_crowded = percents[mine] >= _CROWDED_PERCENT and percents[mine] - use.own >= _OTHERS_PERCENT
+    return best if is_crowded and percents[best] <= _ROOMY_PERCENT else mine
+
+
+@contextmanager
+def on_one_processor(*, wanted: bool) -> Iterator[None]:
+    """Keep this process's threads, and those that are still to come, on one processor if that is wanted."""
+    if not wanted:
+        yield
+        return
+    loop = Periodic("processor", OneProcessor(watch()).settle, _LOOK_EVERY_S)
+    loop.start()
+    try:
+        yield
+    finally:
+        loop.stop()

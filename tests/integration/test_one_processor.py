@@ -1,0 +1,84 @@
+"""Threads on one processor, of real processes."""
+
+import multiprocessing
+import os
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from entrypoints.worker.one_processor import OneProcessor, Use, on_one_processor
+from tests.support import service
+from tests.support.processes import eventually
+from tests.support.sandbox import require_bubblewrap
+
+ALL = os.sched_getaffinity(0)
+COUNT = "import os; print(len(os.sched_getaffinity(0)))"
+
+pytestmark = pytest.mark.skipif(len(ALL) < 2, reason="this machine has one processor")
+
+
+def places(pid: int) -> set[frozenset[int]]:
+    """Return where the threads of a process may be."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return {frozenset(os.sched_getaffinity(int(thread.name))) for thread in threads}
+
+
+def in_a_process(work, *arguments):
+    """Do something in a process of its own, and return what it sends."""
+    context = multiprocessing.get_context("spawn")
+    reader, writer = context.Pipe(duplex=False)
+    process = context.Process(target=work, args=(writer, *arguments))
+    process.start()
+    writer.close()
+    try:
+        return reader.recv()
+    finally:
+        process.join()
+
+
+def settle_and_tell(writer, crowded):
+    """Settle until this process is not on a processor that others crowd."""
+    waiting = threading.Event()
+    threads = [threading.Thread(target=waiting.wait, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    one = OneProcessor(lambda: Use({number: 100.0 * (number in crowded) for number in ALL}, own=10.0))
+    for _ in range(100):  # a coin is tossed before each move
+        one.settle()
+    writer.send(places(os.getpid()))
+
+
+def test_every_thread_is_where_others_leave_room():
+    free = max(ALL)
+    assert in_a_process(settle_and_tell, ALL - {free}) == {frozenset({free})}
+
+
+def start_a_thread_and_tell(writer):
+    """Tell where the threads are that begin later."""
+    with on_one_processor(wanted=True):
+        eventually(lambda: places(os.getpid()) != {frozenset(ALL)})
+        waiting = threading.Event()
+        threading.Thread(target=waiting.wait, daemon=True).start()
+        writer.send(places(os.getpid()))
+
+
+def test_threads_that_begin_later_are_there_too():
+    [place] = in_a_process(start_a_thread_and_tell)
+    assert len(place) == 1
+
+
+def test_a_server_keeps_to_one_processor_and_its_programs_have_them_all(tmp_path):
+    require_bubblewrap()
+    with service.served(service.environment(tmp_path)) as server:
+        assert eventually(lambda: {len(place) for place in places(server.process.pid)} == {1})
+        # Started when the server had its place, by a supervisor that was started then
+        psutil.Process(server.process.pid).children()[0].kill()
+        job = server.execute(server.upload(COUNT)["job_id"], wait_s=20)
+    assert job["data"]["result"]["stdout"] == f"{len(ALL)}\n"
+
+
+def test_a_server_that_is_not_to_leaves_its_threads_alone(tmp_path):
+    with service.served(service.environment(tmp_path, SERVICE_SERVER_ONE_PROCESSOR="false")) as server:
+        assert places(server.process.pid) == {frozenset(ALL)}

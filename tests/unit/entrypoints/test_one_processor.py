@@ -1,0 +1,21 @@
+"""Where a process keeps its threads."""
+
+import pytest
+
+from entrypoints.worker.one_processor import Use, roomier
+
+
+@pytest.mark.parametrize(
+    ("percents", "own", "better"),
+    [
+        ({0: 100.0, 1: 10.0}, 50.0, 1),
+        ({0: 100.0, 1: 60.0, 2: 30.0}, 50.0, 2),
+        ({0: 100.0, 1: 60.0}, 50.0, 1),  # what is not kept there makes room
+        ({0: 100.0, 1: 0.0}, 70.0, 0),  # others only pass by
+        ({0: 80.0, 1: 0.0}, 10.0, 0),  # there is room for all
+        ({0: 100.0, 1: 90.0}, 10.0, 0),  # it is full everywhere
+        ({0: 100.0}, 10.0, 0),  # nobody tells of the other one
+    ],
+)
+def test_it_moves_from_a_crowd_to_where_there_is_room(percents, own, better):
+    assert roomier(0, {0, 1} | percents.keys(), Use(percents, own)) == better
