@@ -13,11 +13,10 @@ def job_with_project(transaction: Transaction, job_id: JobId) -> tuple[Job, Proj
     Raises:
         NotFound: There is no such job.
     """
-    job = transaction.jobs.get(job_id)
-    project = None if job is None else transaction.projects.get(job.project_id)
-    if job is None or project is None:
+    found = transaction.jobs.get_with_project(job_id)
+    if found is None:
         raise NotFound("job", job_id)
-    return job, project
+    return found
 
 
 def awaiting_job(transaction: Transaction, execution_id: ExecutionId) -> Job | None:

@@ -6,6 +6,7 @@ from application.errors import Aborted
 from application.ports.job_repository import JobRepository
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
+from domain.project import Project
 from domain.values import ExecutionId, JobId
 
 
@@ -24,6 +25,11 @@ class MemoryJobRepository(JobRepository):
     def get(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id."""
         return self._tables.jobs.get(job_id)
+
+    def get_with_project(self, job_id: JobId) -> tuple[Job, Project] | None:
+        """Return a job and its project, or None if there is none of that id."""
+        job = self.get(job_id)
+        return None if job is None else (job, self._tables.projects[job.project_id])
 
     def fail(self, job_id: JobId, execution_id: ExecutionId, reason: Reason, now: datetime) -> bool:
         """End a job as FAILED; return whether this was its running execution."""

@@ -29,7 +29,7 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """Return an execution, or None if there is none of that id."""
-        row = self._connection.execute(statements.GET, {"id": execution_id}).first()
+        row = statements.GET.first(self._connection, {"id": execution_id})
         return None if row is None else to_execution(row)
 
     def claim_next(self, worker: str, lease_s: float) -> Execution | None:

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from adapters.sql.database_time import database_time
 from adapters.sql.mapping import EXECUTION_COLUMNS, REQUEST_COLUMNS, ExecutionState
+from adapters.sql.packing import Read
 from adapters.sql.tables import executions, jobs
 from adapters.sql.types import UtcDateTime
 from domain.job_lifecycle import JobStatus
@@ -39,7 +40,7 @@ _first_end = {"ended_at": sa.func.coalesce(executions.c.ended_at, _now)}
 
 
 ADD = sa.insert(executions)
-GET = sa.select(*EXECUTION_COLUMNS).where(_has_id)
+GET = Read(EXECUTION_COLUMNS[:-1], EXECUTION_COLUMNS[-1:], lambda select: select.where(_has_id))
 _lost = (
     sa.select(executions.c.execution_id)
     .where(_is_overdue)

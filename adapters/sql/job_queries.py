@@ -1,5 +1,5 @@
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -13,6 +13,7 @@ from adapters.sql.mapping import (
     to_object_key,
     to_reason,
 )
+from adapters.sql.packing import Read
 from adapters.sql.project_repository import MAX_ID
 from adapters.sql.retrying import Attempts
 from adapters.sql.tables import executions, jobs, projects
@@ -20,6 +21,8 @@ from application.ports.job_queries import JobQueries
 from application.views import JobDetails, JobFilter, JobStatusView, JobVersion, JobView
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId, ProjectName
+
+T = TypeVar("T")
 
 _STATUS = (
     sa.select(
@@ -37,14 +40,16 @@ _STATUS = (
     .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
     .where(jobs.c.job_id == sa.bindparam("id"))
 )
-_DETAILS = (
-    sa.select(projects.c.name, *JOB_COLUMNS, *EXECUTION_COLUMNS)
-    .select_from(jobs)
-    .join(projects, projects.c.project_id == jobs.c.project_id)
-    .outerjoin(executions, executions.c.job_id == jobs.c.job_id)
-    .where(jobs.c.job_id == sa.bindparam("id"))
+_DETAILS = Read(
+    (projects.c.name, *JOB_COLUMNS[:-1], *EXECUTION_COLUMNS[:-1]),
+    (JOB_COLUMNS[-1], EXECUTION_COLUMNS[-1]),
+    lambda select: (
+        select.select_from(jobs)
+        .join(projects, projects.c.project_id == jobs.c.project_id)
+        .outerjoin(executions, executions.c.job_id == jobs.c.job_id)
+        .where(jobs.c.job_id == sa.bindparam("id"))
+    ),
 )
-
 _VERSIONS = (
     sa.select(
         jobs.c.job_id,
@@ -87,16 +92,16 @@ class SqlJobQueries(JobQueries):
 
     def details(self, job_id: JobId) -> JobDetails | None:
         """Return all about a job, or None if there is none of that id."""
-        rows = self._rows(_DETAILS, {"id": job_id})
+        rows = self._read(lambda connection: _DETAILS.rows(connection, {"id": job_id}))
         if not rows:
             return None
-        end_of_job = 1 + len(JOB_COLUMNS)
-        attempts = (row[end_of_job:] for row in rows)
+        end_of_job = len(JOB_COLUMNS)  # the project's name is before it, and its stdin apart
+        attempts = ((*row[end_of_job:-2], row[-1]) for row in rows)
         found = [to_execution(attempt) for attempt in attempts if attempt[0] is not None]
         # Sorted here: the database would write the few rows, with all their output, to a table first.
         found.sort(key=lambda execution: (execution.requested_at, execution.id))
         return JobDetails(
-            job=to_job(rows[0][1:end_of_job]),
+            job=to_job((*rows[0][1:end_of_job], rows[0][-2])),
             project=ProjectName(rows[0][0]),
             executions=tuple(found),
         )
@@ -121,11 +126,14 @@ class SqlJobQueries(JobQueries):
         return [_to_view(row[0] if self._packs else row) for row in rows]
 
     def _rows(self, statement: sa.Select[tuple[Any, ...]], parameters: Mapping[str, object]) -> Sequence[Any]:
-        def read() -> Sequence[Any]:
-            with self._engine.connect() as connection:
-                return connection.execute(statement, parameters).all()
+        return self._read(lambda connection: connection.execute(statement, parameters).all())
 
-        return self._attempts(read)
+    def _read(self, read: Callable[[sa.Connection], T]) -> T:
+        def run() -> T:
+            with self._engine.connect() as connection:
+                return read(connection)
+
+        return self._attempts(run)
 
 
 def _to_view(row: Sequence[Any]) -> JobView:

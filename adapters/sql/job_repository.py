@@ -5,20 +5,32 @@ import sqlalchemy as sa
 from adapters.sql.errors import is_duplicate
 from adapters.sql.mapping import (
     JOB_COLUMNS,
+    PROJECT_COLUMNS,
     UNREADABLE,
     job_state_values,
     job_values,
     tag_values,
     to_job,
+    to_project,
 )
-from adapters.sql.tables import job_tags, jobs
+from adapters.sql.packing import Read
+from adapters.sql.tables import job_tags, jobs, projects
 from application.errors import Aborted, Unreadable
 from application.ports.job_repository import JobRepository
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
+from domain.project import Project
 from domain.values import ExecutionId, JobId
 
-_GET = sa.select(*JOB_COLUMNS).where(jobs.c.job_id == sa.bindparam("id"))
+_has_id = jobs.c.job_id == sa.bindparam("id")
+_GET = Read(JOB_COLUMNS[:-1], JOB_COLUMNS[-1:], lambda select: select.where(_has_id))
+_GET_WITH_PROJECT = Read(
+    (*PROJECT_COLUMNS, *JOB_COLUMNS[:-1]),
+    JOB_COLUMNS[-1:],
+    lambda select: select.join_from(jobs, projects, projects.c.project_id == jobs.c.project_id).where(
+        _has_id
+    ),
+)
 _ADD = sa.insert(jobs)
 _ADD_TAGS = sa.insert(job_tags)
 _CHANGED = ("status", "reason", "updated_at", "started_at", "completed_at", "current_execution_id")
@@ -69,8 +81,17 @@ class SqlJobRepository(JobRepository):
     def get(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id."""
         try:
-            row = self._connection.execute(_GET, {"id": job_id}).first()
+            row = _GET.first(self._connection, {"id": job_id})
             return None if row is None else to_job(row)
+        except UNREADABLE as error:
+            raise Unreadable(job_id, error) from error
+
+    def get_with_project(self, job_id: JobId) -> tuple[Job, Project] | None:
+        """Return a job and its project, or None if there is none of that id."""
+        try:
+            row = _GET_WITH_PROJECT.first(self._connection, {"id": job_id})
+            end = len(PROJECT_COLUMNS)
+            return None if row is None else (to_job(row[end:]), to_project(row[:end]))
         except UNREADABLE as error:
             raise Unreadable(job_id, error) from error
 

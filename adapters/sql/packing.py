@@ -5,7 +5,7 @@ JSON array, written by the database and read by Python's C decoder, the same row
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -29,6 +29,36 @@ def packed(columns: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[list[An
         if type(column.type) in _PARSERS
     )
     return sa.func.json_array(*columns, type_=_Packed(parsers))
+
+
+class Read:
+    """A SELECT of many columns. Only SQLite's driver reads fields in C; elsewhere they come packed.
+
+    Args:
+        columns: What is read, and stays small: text in JSON can take six times its bytes, and a value that
+            is larger than the database's largest packet is none.
+        apart: Columns that come by themselves, behind the others: text of any length.
+        complete: Says where the rows are from, and which.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[sa.ColumnElement[Any]],
+        apart: Sequence[sa.ColumnElement[Any]],
+        complete: Callable[[sa.Select[Any]], sa.Select[Any]],
+    ) -> None:
+        self._plain = complete(sa.select(*columns, *apart))
+        self._packed = complete(sa.select(packed(columns), *apart))
+
+    def rows(self, connection: sa.Connection, parameters: Mapping[str, object]) -> list[Sequence[Any]]:
+        """Return the rows, with the values of all the columns in their order."""
+        if connection.dialect.name == "sqlite":
+            return list(connection.execute(self._plain, parameters))
+        return [(*values, *apart) for values, *apart in connection.execute(self._packed, parameters)]
+
+    def first(self, connection: sa.Connection, parameters: Mapping[str, object]) -> Sequence[Any] | None:
+        """Return the first row, or None if there is none."""
+        return next(iter(self.rows(connection, parameters)), None)
 
 
 class _Packed(TypeDecorator[list[Any]]):

@@ -3,6 +3,7 @@ from datetime import datetime
 
 from domain.job import Job
 from domain.job_lifecycle import Reason
+from domain.project import Project
 from domain.values import ExecutionId, JobId
 
 
@@ -16,6 +17,14 @@ class JobRepository(ABC):
     @abstractmethod
     def get(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id.
+
+        Raises:
+            Unreadable: It is there, in a form that cannot be read.
+        """
+
+    @abstractmethod
+    def get_with_project(self, job_id: JobId) -> tuple[Job, Project] | None:
+        """Return a job and its project, or None if there is no job of that id.
 
         Raises:
             Unreadable: It is there, in a form that cannot be read.

@@ -2,21 +2,28 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from adapters.in_process.event_feed import InProcessEventFeed
+from application.messages import Message
 from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus
-from domain.values import JobId
-from entrypoints.http.live.job_signals import JobSignals
+from domain.values import JobId, MessageId
+from entrypoints.http.live.job_signals import ENDS, JobSignals, RecentJobs
 from tests.http.support import UNKNOWN_ID, Service, serving
 from tests.support.processes import eventually
 from tests.support.run_apart import run_apart
 
+OTHER_ID = "01890a5d-ac96-774b-bcce-b302099a8059"
 DONE = ExecutionResult(status=JobStatus.SUCCESS, exit_code=0)
+
+
+def told(name: str, job_id: str) -> Message:
+    """Return a message about a job."""
+    return Message(id=MessageId(uuid4()), name=name, body={"job_id": job_id})
 
 
 @pytest.fixture
@@ -168,3 +175,28 @@ def test_waiting_outlives_a_bug_in_looking_for_changes():
     run_apart(look_twice())
 
     assert len(asked) == 2
+
+
+def test_who_begins_to_wait_when_the_job_has_just_ended_does_not_wait():
+    feed = InProcessEventFeed()
+
+    async def listen_late() -> list[bool]:
+        signals = JobSignals(lambda: feed, lambda _ids: {}, 9)
+        await signals.start()
+        feed.publish([told("JobCompleted", UNKNOWN_ID), told("JobStarted", OTHER_ID)])
+        woken = []
+        for job_id in (UNKNOWN_ID, OTHER_ID):
+            with signals.listen(JobId(UUID(job_id)), ENDS) as wakeup:
+                woken.append(await wakeup.wait(0.05))
+        await signals.stop()
+        return woken
+
+    assert run_apart(listen_late()) == [True, False]
+
+
+def test_only_the_jobs_that_ended_last_are_remembered():
+    recent = RecentJobs(2)
+    for job_id in ("first", "second", "second", "third"):
+        recent.add(job_id)
+
+    assert [job_id in recent for job_id in ("first", "second", "third")] == [False, True, True]

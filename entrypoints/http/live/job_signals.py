@@ -3,6 +3,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from threading import Lock
 from uuid import UUID
 
 from application.errors import DependencyUnavailable
@@ -16,6 +17,9 @@ logger = logging.getLogger("service_server.http")
 
 # Events are hints and may be lost: how often the database is asked what has changed, once for all who wait.
 _RECHECK_S = 1.0
+ENDS = frozenset({"JobCompleted", "JobCancelled"})
+# As many jobs as end between a start and its caller's listening, and far more.
+_ENDED_KEPT = 4_096
 ReadVersions = Callable[[Collection[JobId]], Mapping[JobId, JobVersion]]
 
 
@@ -45,6 +49,25 @@ class Wakeup:
         return was_woken
 
 
+class RecentJobs:
+    """The ids of the jobs that were added last. Safe to use from several threads."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._ids: dict[str, None] = {}
+        self._lock = Lock()
+
+    def add(self, job_id: str) -> None:
+        """Add a job in place of the one that was added first."""
+        with self._lock:
+            self._ids[job_id] = None
+            if len(self._ids) > self._number:
+                del self._ids[next(iter(self._ids))]
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._ids
+
+
 class JobSignals:
     """Wakes those who wait for jobs when something happens to them, from one subscription for all.
 
@@ -63,6 +86,7 @@ class JobSignals:
         self._listeners = 0
         self._rechecking: asyncio.Task[None] | None = None
         self._wakeups: dict[str, list[Wakeup]] = {}
+        self._ended = RecentJobs(_ENDED_KEPT)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self.is_closed = False
@@ -97,11 +121,16 @@ class JobSignals:
 
     @contextmanager
     def listen(self, job_id: JobId, events: Collection[str] | None = None) -> Iterator[Wakeup]:
-        """Be woken by what happens to a job, or by these events alone, for as long as the context lasts."""
+        """Be woken by what happens to a job, or by these events alone, for as long as the context lasts.
+
+        One that was heard to end a moment ago wakes at once.
+        """
         wakeup = Wakeup(events)
         listeners = self._wakeups.setdefault(str(job_id), [])
         listeners.append(wakeup)
         self._listeners += 1
+        if str(job_id) in self._ended:  # looked at now that what comes is heard
+            wakeup.woken.set()
         try:
             yield wakeup
         finally:
@@ -113,6 +142,8 @@ class JobSignals:
     def _hear(self, message: Message) -> None:
         """Note, on the feed's thread, what happened; most of it concerns nobody who waits."""
         job_id = message.body.get("job_id")
+        if message.name in ENDS and isinstance(job_id, str):
+            self._ended.add(job_id)
         if job_id in self._wakeups and self._loop is not None:
             with suppress(RuntimeError):  # the loop has ended, and with it all who waited
                 self._loop.call_soon_threadsafe(self._wake, job_id, message.name)

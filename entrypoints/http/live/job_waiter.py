@@ -11,14 +11,12 @@ from application.use_cases.get_job_status import GetJobStatus
 from application.views import JobStatusView, JobView
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId
-from entrypoints.http.live.job_signals import JobSignals, Wakeup
+from entrypoints.http.live.job_signals import ENDS, JobSignals, Wakeup
 from entrypoints.http.live.places import NoPlace
 from entrypoints.http.presenter import latest
 
 T = TypeVar("T")
 Shown = TypeVar("Shown")
-
-_ENDS = frozenset({"JobCompleted", "JobCancelled"})
 
 
 class JobWaiter:
@@ -60,7 +58,10 @@ class JobWaiter:
             view = self._get_job_status(job_id)
             return view.status.is_terminal, show(view)
 
-        return await self._look_until(job_id, seconds, look)
+        if seconds <= 0:
+            _, seen = await asyncio.to_thread(look)
+            return seen
+        return await self._look_until(job_id, seconds, look, is_known=False)
 
     async def settled(
         self, started: JobView, seconds: float, show: Callable[[JobView], Shown]
@@ -78,18 +79,20 @@ class JobWaiter:
             return details.job.status.is_terminal, show(latest(details))
 
         try:
-            return await self._look_until(started.job_id, seconds, look)
+            return await self._look_until(started.job_id, seconds, look, is_known=True)
         except (DependencyUnavailable, NoPlace):
             return None
 
-    async def _look_until(self, job_id: JobId, seconds: float, look: Callable[[], tuple[bool, T]]) -> T:
-        if seconds <= 0:
-            _, seen = await asyncio.to_thread(look)
-            return seen
+    async def _look_until(
+        self, job_id: JobId, seconds: float, look: Callable[[], tuple[bool, T]], *, is_known: bool
+    ) -> T:
+        """Look whenever there may be something new: at once too, unless it is known where the job stands."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(seconds, self._max_wait_s)
         self._signals.check_place()
-        with self._signals.listen(job_id, _ENDS) as wakeup, self._departure(wakeup) as has_left:
+        with self._signals.listen(job_id, ENDS) as wakeup, self._departure(wakeup) as has_left:
+            if is_known and not self._signals.is_closed:
+                await wakeup.wait(deadline - loop.time())
             while True:
                 has_ended, seen = await asyncio.to_thread(look)
                 left = deadline - loop.time()

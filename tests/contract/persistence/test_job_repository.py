@@ -57,6 +57,25 @@ def test_a_megabyte_of_input_is_kept(store):
     assert get(store, job.id).spec.stdin == job.spec.stdin
 
 
+def test_input_that_grows_in_json_is_read_whole(store):
+    job = a_job(store, stdin="\1" * (3 << 20))  # as JSON, it is more than a packet of the database's
+
+    assert get(store, job.id) == job
+    assert store.queries.details(job.id).job == job
+
+
+def test_a_job_comes_with_its_project(store):
+    job = a_job(store, project="jobs", description="its own")
+
+    found = store.run(lambda transaction: transaction.jobs.get_with_project(job.id))
+
+    assert found == (job, a_project(store, "jobs"))
+
+
+def test_there_is_no_project_of_an_unknown_job(store):
+    assert store.run(lambda transaction: transaction.jobs.get_with_project(JobId(uuid4()))) is None
+
+
 def test_times_are_kept_in_utc_to_the_microsecond(store):
     seoul = datetime(2026, 1, 1, 0, 0, 0, 1, tzinfo=timezone(timedelta(hours=9)))
 
