@@ -1,7 +1,8 @@
 import logging
 import os
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ def watch() -> Callable[[], Use]:
 
 
 class OneProcessor:
-    """Keeps this process's threads on one processor: the one where others leave it the most room.
+    """Keeps this process's threads on one processor: one that few others are kept to, and later one with room.
 
     The interpreter's lock lets one of them work at a time. With several processors each hand-over of it wakes
     another one, whose thread then often finds it taken again; on one, the next thread just goes on.
@@ -68,7 +69,7 @@ class OneProcessor:
     def _settle(self) -> None:
         use = self._look()
         if self._mine is None:
-            self._move(random.choice(sorted(self._allowed)))  # noqa: S311 - no secret
+            self._move(loneliest(self._allowed, kept_to_one().values()))
             return
         better = roomier(self._mine, self._allowed, use)
         # By chance, for two that are in each other's way see the same.
@@ -85,6 +86,25 @@ class OneProcessor:
                     os.sched_setaffinity(int(thread), {processor})
             moved |= left
         self._mine = processor
+
+
+def kept_to_one() -> Mapping[int, int]:
+    """Return the processor of each process that is kept to one, by its id, as far as this one sees others."""
+    kept = {}
+    for name in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 - names are all it takes
+        process = int(name)
+        with suppress(OSError):  # it has ended
+            place = os.sched_getaffinity(process)
+            if len(place) == 1 and os.getpgid(process):  # those of the kernel have no group
+                kept[process] = min(place)
+    return kept
+
+
+def loneliest(allowed: Collection[int], kept: Iterable[int]) -> int:
+    """Return one of the processors that the fewest are kept to."""
+    numbers = Counter(kept)
+    fewest = min(numbers[processor] for processor in allowed)
+    return random.choice([each for each in allowed if numbers[each] == fewest])  # noqa: S311 - no secret
 
 
 def roomier(mine: int, allowed: Collection[int], use: Use) -> int:

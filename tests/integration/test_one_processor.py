@@ -2,13 +2,15 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import psutil
 import pytest
 
-from entrypoints.worker.one_processor import OneProcessor, Use, on_one_processor
+from entrypoints.worker.one_processor import OneProcessor, Use, kept_to_one, on_one_processor
 from tests.support import service
 from tests.support.processes import eventually
 from tests.support.sandbox import require_bubblewrap
@@ -53,6 +55,18 @@ def settle_and_tell(writer, crowded):
 def test_every_thread_is_where_others_leave_room():
     free = max(ALL)
     assert in_a_process(settle_and_tell, ALL - {free}) == {frozenset({free})}
+
+
+def test_those_that_are_kept_to_one_processor_are_seen():
+    keep, place = (
+        "import os, sys; os.sched_setaffinity(0, {%d}); print(flush=True); sys.stdin.read()",
+        max(ALL),
+    )
+    command = [sys.executable, "-c", keep % place]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert kept_to_one()[process.pid] == place
+        process.stdin.close()
 
 
 def start_a_thread_and_tell(writer):
