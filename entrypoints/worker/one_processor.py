@@ -42,7 +42,7 @@ def watch() -> Callable[[], Use]:
 
 
 class OneProcessor:
-    """Keeps this process's threads on one processor: one that few others are kept to, and later one with room.
+    """Keeps this process's threads on one processor: one that few others are kept to, later one with room.
 
     The interpreter's lock lets one of them work at a time. With several processors each hand-over of it wakes
     another one, whose thread then often finds it taken again; on one, the next thread just goes on.
