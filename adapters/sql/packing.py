@@ -18,6 +18,8 @@ from adapters.sql.types import Guid, Json, UtcDateTime
 
 Parser = Callable[[Any], object]
 
+# Control characters come as they are. `json.loads` would build a decoder for each row.
+_decode = json.JSONDecoder(strict=False).decode
 _LENGTH_WITHOUT_ZONE = len("2026-01-01T00:00:00.000000")
 
 
@@ -75,7 +77,7 @@ class _Packed(TypeDecorator[list[Any]]):
         """Read the values."""
         if value is None:
             return None
-        values: list[Any] = json.loads(value, strict=False)
+        values: list[Any] = _decode(value)
         for index, parse in self.parsers:
             found = values[index]
             if found is not None:
