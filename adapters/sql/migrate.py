@@ -1,4 +1,4 @@
-"""Brings the tables to their present form, step by step, and says how far they are."""
+"""Brings the tables to their present form, step by step."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +9,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from adapters.sql.engine import patient
 from adapters.sql.errors import unavailable
 from adapters.sql.retrying import run_again
+from adapters.sql.revision import newest
 from adapters.sql.tables import VERSION_TABLE, metadata
 
 _DIRECTORY = Path(__file__).parent / "migrations"
@@ -39,20 +39,6 @@ def downgrade(engine: sa.Engine, revision: str) -> None:
     _alone(engine, lambda config: command.downgrade(config, revision))
 
 
-def current(engine: sa.Engine) -> str | None:
-    """Return the revision of the tables, or None if there are none.
-
-    Raises:
-        DependencyUnavailable: The database is out of reach.
-    """
-
-    def ask() -> str | None:
-        with engine.connect() as connection:
-            return _context(connection).get_current_revision()
-
-    return run_again(ask)
-
-
 def check(engine: sa.Engine) -> list[str]:
     """Return how the tables differ from what this version of the service works with; nothing if they do not.
 
@@ -63,7 +49,7 @@ def check(engine: sa.Engine) -> list[str]:
     def compare() -> list[str]:
         with engine.connect() as connection:
             context = _context(connection)
-            found, wanted = context.get_current_revision(), _newest()
+            found, wanted = context.get_current_revision(), newest()
             differences = [_describe(difference) for difference in compare_metadata(context, metadata)]
             return differences if found == wanted else [f"revision is {found}, not {wanted}", *differences]
 
@@ -74,10 +60,6 @@ def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_DIRECTORY).replace("%", "%%"))
     return config
-
-
-def _newest() -> str | None:
-    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def _context(connection: sa.Connection) -> MigrationContext:

@@ -16,6 +16,7 @@ from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
+from entrypoints.http.dashboard.pages import prepare
 from entrypoints.http.server import HttpServer
 from entrypoints.worker.one_processor import on_one_processor
 from entrypoints.worker.periodic import Periodic
@@ -54,6 +55,7 @@ class _Server(HttpServer):
         self._container = container
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        prepare()
         await super().startup(sockets)
         if self.started:
             warning = self._container.engine().describe().warning

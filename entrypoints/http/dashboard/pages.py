@@ -53,7 +53,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _prepare() -> None:
+def prepare() -> None:
     """Compile every template and read every file now, for the first visitor is not to wait for it."""
     for name in _environment().list_templates():
         _environment().get_template(name)
@@ -76,7 +76,6 @@ class Pages:
     def __init__(self, *, secure: bool, environment_name: str) -> None:
         self._secure = secure
         self._environment_name = environment_name
-        _prepare()
 
     def page(
         self, request: AnyRequest, template: str, context: Mapping[str, object], *, status_code: int = 200

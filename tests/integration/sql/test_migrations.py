@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.sql.engine import create_engine
-from adapters.sql.migrate import check, current, downgrade, upgrade
+from adapters.sql.migrate import check, downgrade, upgrade
+from adapters.sql.revision import current, newest
 from application.errors import DependencyUnavailable
 from tests.support.samples import LATER, a_job
 
@@ -43,7 +44,7 @@ def test_the_steps_make_what_the_service_works_with(engine):
     upgrade(engine)
 
     assert check(engine) == []
-    assert current(engine) is not None
+    assert current(engine) == newest()
 
 
 def test_an_upgrade_of_what_is_up_to_date_changes_nothing(engine, empty_url, open_store):
