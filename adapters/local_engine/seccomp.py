@@ -36,6 +36,11 @@ _NEW_NAMESPACES = 0x7E020000
 _FAMILIES = (1, 2, 10)
 # TIOCSTI and TIOCLINUX put words into a terminal's mouth.
 _TERMINAL_REQUESTS = (0x5412, 0x541C)
+# F_SETLEASE keeps others from opening a file that all see, and F_NOTIFY tells what they do there.
+_FILE_REQUESTS = (1024, 1026)
+# PR_SET_PDEATHSIG. A program can write to the memory of its box's first process, which would undo with it
+# that it dies with the supervisor.
+_PROCESS_REQUESTS = (1,)
 
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
@@ -62,6 +67,11 @@ def _looked_at(number: int, argument: int, decision: bytes) -> bytes:
     return _when(_IF_EQUAL, number, _step(_LOAD_WORD, argument) + decision + _step(_RETURN, _ALLOW))
 
 
+def _refused_by(number: int, argument: int, values: Iterable[int]) -> bytes:
+    refusal = _refuse(errno.EPERM)
+    return _looked_at(number, argument, b"".join(_when(_IF_EQUAL, value, refusal) for value in values))
+
+
 def architectures() -> Mapping[str, Any]:
     """Read the table of system calls by architecture."""
     with _TABLE.open("rb") as file:
@@ -83,18 +93,15 @@ def build(machine: str = platform.machine()) -> bytes:
         _step(_LOAD_WORD, _NUMBER),
         _when(_IF_AT_LEAST, table["other_abi"], _step(_RETURN, _KILL)) if "other_abi" in table else b"",
         _when(_IF_GREATER, table["newest"], not_there),
-        # The C library then falls back to clone, whose flags a filter can see.
-        _when(_IF_EQUAL, table["clone3"], not_there),
+        *(_when(_IF_EQUAL, number, not_there) for number in table["absent"].values()),
         *(_when(_IF_EQUAL, number, not_permitted) for number in table["denied"].values()),
         _looked_at(table["clone"], _FIRST_ARGUMENT, _when(_IF_ANY_BIT, _NEW_NAMESPACES, not_permitted)),
         _looked_at(
             table["socket"], _FIRST_ARGUMENT, _unless_equal_to(_FAMILIES, _refuse(errno.EAFNOSUPPORT))
         ),
-        _looked_at(
-            table["ioctl"],
-            _SECOND_ARGUMENT,
-            b"".join(_when(_IF_EQUAL, request, not_permitted) for request in _TERMINAL_REQUESTS),
-        ),
+        _refused_by(table["ioctl"], _SECOND_ARGUMENT, _TERMINAL_REQUESTS),
+        _refused_by(table["fcntl"], _SECOND_ARGUMENT, _FILE_REQUESTS),
+        _refused_by(table["prctl"], _FIRST_ARGUMENT, _PROCESS_REQUESTS),
         _step(_RETURN, _ALLOW),
     ]
     return b"".join(steps)

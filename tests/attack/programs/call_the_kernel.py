@@ -9,6 +9,8 @@ X86, ARM = 0, 1
 column = X86 if platform.machine() == "x86_64" else ARM
 NEW_USER = 0x10000000
 buffer = ctypes.create_string_buffer(256)
+own = os.open(__file__, os.O_RDONLY)
+here = os.open(".", os.O_RDONLY)
 CALLS = {
     "ptrace": ((101, 117), (16, 1, 0, 0)),
     "process_vm_writev": ((311, 271), (1, buffer, 1, buffer, 1, 0)),
@@ -35,6 +37,12 @@ CALLS = {
     "sethostname": ((170, 161), (b"x", 1)),
     "fsopen": ((430, 430), (b"tmpfs", 0)),
     "open_tree": ((428, 428), (-100, b"/", 1)),
+    "semget": ((64, 190), (0, 1, 0o600)),
+    "mq_open": ((240, 180), (b"x", os.O_CREAT | os.O_RDWR, 0o600, 0)),
+    "inotify_init1": ((294, 26), (0,)),
+    "a lease": ((72, 25), (own, 1024, 0)),
+    "dnotify": ((72, 25), (here, 1026, 1)),
+    "not to die with the parent": ((157, 167), (1, 0, 0, 0, 0)),
     "a call of the future": ((9999, 9999), ()),
 }
 escapes = []

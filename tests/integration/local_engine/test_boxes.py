@@ -1,6 +1,7 @@
 """What holds for programs in boxes, and what of the machine the boxes show."""
 
 import os
+import platform
 import resource
 import signal
 from contextlib import closing, contextmanager
@@ -10,6 +11,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from adapters.local_engine.engine import LocalEngine
+from adapters.local_engine.supervisor import processes
+from adapters.local_engine.supervisor.meter import tree
 from adapters.memory.object_store import MemoryObjectStore
 from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
@@ -20,6 +23,20 @@ from tests.support.sandbox import has_cgroups, require_bubblewrap
 # Descriptors of a supervisor without programs: three that every process has, its socket, its poll, its own
 # mount namespace and that of the programs' view.
 _IDLE = 7
+# Has the first process of its box call prctl(PR_SET_PDEATHSIG, 0), and then pause for ever.
+_TAKEOVER = """
+import os, time
+code = "b89d000000bf0100000031f631d24d31d24d31c00f05" "b8220000000f05ebf7"
+where = int(open("/proc/1/syscall").read().split()[-1], 16)
+with open("/proc/1/mem", "r+b", buffering=0) as memory:
+    memory.seek(where)
+    memory.write(bytes.fromhex(code))
+if os.fork():  # its end wakes the first process
+    os._exit(0)
+time.sleep(0.3)
+print("taken over", flush=True)
+time.sleep(60)
+"""
 
 
 @contextmanager
@@ -77,6 +94,25 @@ def test_as_many_processes_as_are_allowed_can_run(kit):
         assert (refused.limit.measured, refused.limit.allowed) == (6, 6)
     else:
         assert "BlockingIOError" in refused.stderr.text
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the attack is in its machine language")
+def test_a_box_whose_first_process_was_taken_over_dies_with_the_supervisor(tmp_path):
+    with _boxes(tmp_path) as kit:
+        running = kit.start(Program(code=_TAKEOVER, limits={"timeout_ms": 20_000}))
+        assert running.recorder.has_output.wait(10)
+        supervisor = kit.engine._supervisor.pid
+        box = [pid for pid in tree(supervisor) if pid != supervisor]
+        assert len(box) == len(["bubblewrap", "shell", "program"])
+
+        os.kill(supervisor, signal.SIGKILL)
+
+        try:
+            assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in box))
+        finally:
+            for pid in box:
+                processes.kill(pid)
+        assert running.end.result(timeout=10).result.reason is Reason.ENGINE_ERROR
 
 
 @pytest.mark.skipif(not os.access("/usr", os.W_OK), reason="only root may put data below /usr")

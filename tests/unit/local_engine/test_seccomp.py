@@ -41,9 +41,15 @@ def test_every_call_of_the_table_is_refused(machine):
 
 
 @pytest.mark.parametrize("machine", _MACHINES)
+def test_what_programs_have_another_way_for_does_not_exist(machine):
+    for name, number in architectures()[machine]["absent"].items():
+        assert _decide(machine, number) == _ERRNO | errno.ENOSYS, name
+
+
+@pytest.mark.parametrize("machine", _MACHINES)
 def test_every_other_call_is_allowed(machine):
     table = architectures()[machine]
-    looked_at = {table["clone3"], table["socket"], *table["denied"].values()}
+    looked_at = {table["socket"], *table["absent"].values(), *table["denied"].values()}
     for number in range(table["newest"] + 1):
         if number not in looked_at:
             assert _decide(machine, number) == _ALLOW, number
@@ -89,3 +95,21 @@ def test_nobody_types_into_a_terminal(machine):
 
     assert _decide(machine, ioctl, 0, 0x5412) == _ERRNO | errno.EPERM
     assert _decide(machine, ioctl, 0, 0x5401) == _ALLOW
+
+
+@pytest.mark.parametrize("machine", _MACHINES)
+@pytest.mark.parametrize("command", [1024, 1026])
+def test_nobody_takes_a_lease_on_a_file_or_is_told_of_its_use(machine, command):
+    fcntl = architectures()[machine]["fcntl"]
+
+    assert _decide(machine, fcntl, 0, command) == _ERRNO | errno.EPERM
+    assert _decide(machine, fcntl, 1024, 6) == _ALLOW  # F_SETLK
+
+
+@pytest.mark.parametrize("machine", _MACHINES)
+def test_nobody_lets_go_of_its_parent(machine):
+    prctl = architectures()[machine]["prctl"]
+
+    assert _decide(machine, prctl, 1, 0) == _ERRNO | errno.EPERM
+    assert _decide(machine, prctl, 1 << 32 | 1, 0) == _ERRNO | errno.EPERM  # the kernel reads an int
+    assert _decide(machine, prctl, 15, 1) == _ALLOW  # PR_SET_NAME
