@@ -9,6 +9,8 @@ CLONE_NEWUSER = 0x10000000
 # linux/mount.h
 MS_NOSUID = 2
 MS_NODEV = 4
+_MS_REC = 0x4000
+_MS_PRIVATE = 0x40000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -30,6 +32,11 @@ def unshare(kinds: int) -> None:
 def mount_tmpfs(target: str, flags: int, options: str) -> None:
     """Mount a file system in memory."""
     _check(_libc.mount(b"tmpfs", target.encode(), b"tmpfs", ctypes.c_ulong(flags), options.encode()))
+
+
+def make_mounts_private() -> None:
+    """Have no mount that is made elsewhere appear in this process's namespace, nor the other way round."""
+    _check(_libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None))
 
 
 def _check(result: int) -> None:

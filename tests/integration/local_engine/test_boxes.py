@@ -4,6 +4,8 @@ import os
 import platform
 import resource
 import signal
+import subprocess
+import sys
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +22,7 @@ from tests.contract.engine_kit.harness import EngineUnderTest, Program
 from tests.support.processes import eventually
 from tests.support.sandbox import has_cgroups, require_bubblewrap
 
+_ROOT = Path(__file__).parents[3]
 # Descriptors of a supervisor without programs: three that every process has, its socket, its poll, its own
 # mount namespace and that of the programs' view.
 _IDLE = 7
@@ -38,6 +41,25 @@ print("taken over", flush=True)
 time.sleep(60)
 """
 
+# An engine on a machine whose mounts are shared, as systemd has them: something is mounted after its start.
+_MOUNTS_LATER = """
+import subprocess, sys
+from contextlib import closing
+from pathlib import Path
+from adapters.local_engine.engine import LocalEngine
+from adapters.memory.object_store import MemoryObjectStore
+from tests.contract.engine_kit.harness import EngineUnderTest, Program
+place, work = sys.argv[1:]
+store = MemoryObjectStore()
+engine = LocalEngine(store, Path(work), isolated=True)
+engine.start()
+subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", place], check=True)
+with closing(EngineUnderTest(engine, store)) as kit:
+    ended = kit.run(Program(code="import sys; open(f'{sys.argv[1]}/left', 'w')", args=(place,)))
+    print(ended.result.stderr.text)
+engine.stop()
+"""
+
 
 @contextmanager
 def _boxes(directory, hidden=()):
@@ -50,6 +72,12 @@ def _boxes(directory, hidden=()):
             yield kit
     finally:
         engine.stop()
+
+
+def _groups(kit):
+    """The control groups of boxes. One whose supervisor was killed stays as long as this process."""
+    cgroups = kit.engine._confinement._cgroups
+    return set(Path(cgroups.memory).glob("run-*")) if cgroups else set()
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +157,26 @@ def test_data_below_what_programs_see_is_hidden_from_them(tmp_path):
             assert kit.run(Program(code=code)).stdout == b"True False\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_what_is_mounted_later_is_in_no_box(tmp_path):
+    require_bubblewrap()
+    with TemporaryDirectory(dir="/usr/local", prefix="service-server-mount-") as place:
+        Path(place).chmod(0o777)
+        said = subprocess.run(
+            [
+                *("unshare", "--mount", "--propagation", "shared", "--"),
+                *(sys.executable, "-c", _MOUNTS_LATER, place, str(tmp_path / "work")),
+            ],
+            cwd=_ROOT,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        ).stdout
+
+    assert "Read-only file system" in said
+
+
 @pytest.mark.parametrize("directory", ["/usr", "/lib", "/usr/bin", "/etc/alternatives"])
 def test_data_where_programs_have_to_look_is_refused(tmp_path, directory):
     with pytest.raises(DependencyUnavailable, match="must be elsewhere"), _boxes(tmp_path, [Path(directory)]):
@@ -142,6 +190,7 @@ def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
         supervisor = kit.engine._supervisor.pid
         descriptors = Path(f"/proc/{supervisor}/fd")
         assert eventually(lambda: len(list(descriptors.iterdir())) == _IDLE)
+        groups = _groups(kit)
         limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (_IDLE + spare, limits[1]))
 
@@ -152,5 +201,4 @@ def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
         assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS
         assert kit.engine._supervisor.pid == supervisor
         assert eventually(lambda: len(list(descriptors.iterdir())) == _IDLE)
-        cgroups = kit.engine._confinement._cgroups
-        assert cgroups is None or eventually(lambda: not list(Path(cgroups.memory).glob("run-*")))
+        assert eventually(lambda: _groups(kit) <= groups)
