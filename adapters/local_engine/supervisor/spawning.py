@@ -3,7 +3,7 @@
 import fcntl
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -79,12 +79,20 @@ class Spawner:
             for number, entrance in zip(ENTRANCE_DESCRIPTORS, entrances, strict=False):
                 descriptors[number] = os.open(entrance, os.O_WRONLY | os.O_CLOEXEC)
                 theirs.callback(os.close, descriptors[number])
+            if order.user is not None:
+                _give(order.user, (inherited[1], inherited[2]))
             with self._impersonation.of(order):
                 pid = _start(order, descriptors, theirs)
             on_failure.callback(processes.end, pid)
             process = os.pidfd_open(pid)
             on_failure.pop_all()
             return Spawned(pid, process, stage, go)
+
+
+def _give(user: int, pipes: Iterable[int]) -> None:
+    """Let a user open pipes anew, as /dev/stdout and /dev/stderr do; those of root only root could."""
+    for pipe in pipes:
+        os.fchown(pipe, user, user)
 
 
 def _start(order: Order, descriptors: Mapping[int, int], theirs: ExitStack) -> int:

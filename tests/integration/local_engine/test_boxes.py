@@ -102,6 +102,14 @@ def test_a_signal_is_told_and_nobody_else_writes_of_it(kit, number):
     assert (ended.result.exit_code, ended.result.signal, ended.stderr) == (None, number, b"")
 
 
+def test_streams_can_be_opened_by_their_names(kit):
+    code = "cat /dev/stdin > /dev/stdout; echo err > /dev/stderr; echo own > /proc/self/fd/1"
+
+    ended = kit.run(Program(code=code, language="bash", stdin="in\n"))
+
+    assert (ended.stdout, ended.stderr) == (b"in\nown\n", b"err\n")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGPIPE])
 def test_the_two_signals_that_no_shell_speaks_of_are_the_codes_that_shells_have_for_them(kit, number):
     result = kit.run(Program(code=f"trap - {int(number)}; kill -{int(number)} $$", language="bash")).result
