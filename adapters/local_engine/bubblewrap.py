@@ -14,7 +14,7 @@ from adapters.local_engine.stages import Rlimits, attainable, parked, staged
 from adapters.local_engine.supervisor.cgroups import CgroupPlan
 from adapters.local_engine.supervisor.protocol import Allowance, Order, Scratch, View
 from adapters.local_engine.toolchains import SYSTEM_PATH
-from adapters.local_engine.view import HOME, SCRATCH, TEMPORARY, USER, VIEW, view
+from adapters.local_engine.view import HOME, SCRATCH, TEMPORARY, USER, VIEW, edition, view
 from application.errors import DependencyUnavailable
 
 # User ids that systemd's list of assignments (UIDS-GIDS.md) leaves to nobody; one for each slot.
@@ -162,7 +162,7 @@ class Bubblewrap(Confinement):
 
     def _view(self, patterns: Sequence[str]) -> View:
         key = tuple(patterns)
-        if key not in self._views:
+        if key not in self._views or self._views[key].edition != edition():
             self._views[key] = view(str(self._bwrap), self._hidden, patterns)
         return self._views[key]
 

@@ -47,7 +47,21 @@ def view(bubblewrap: str, hidden: Sequence[Path], patterns: Sequence[str]) -> Vi
     seen = (*_system(VIEW), *_hide(hidden), *_devices(), *_etc(patterns))
     passwd = ("--perms", "0644", "--file", "0", f"{VIEW}/etc/passwd")
     closed = ("--remount-ro", "/", "--die-with-parent", "--", *_WAITS)
-    return View(argv=(bubblewrap, *user, *around, *_made(), *seen, *passwd, *closed), stdin=_PASSWD)
+    argv = (bubblewrap, *user, *around, *_made(), *seen, *passwd, *closed)
+    return View(argv=argv, stdin=_PASSWD, edition=edition())
+
+
+def edition() -> str:
+    """Tell the files that a view shows from those that replace them: it would go on with the old ones."""
+    return " ".join(map(_state, map(Path, _ETC)))
+
+
+def _state(path: Path) -> str:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return "none"
+    return f"{status.st_ino}:{status.st_mtime_ns}"
 
 
 def _made() -> Iterator[str]:

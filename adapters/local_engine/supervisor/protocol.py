@@ -41,10 +41,12 @@ class View:
         argv: The command line that puts it together and becomes a program in it, which says its process id
             and waits.
         stdin: What that command reads.
+        edition: Differs when the same command line would show other files.
     """
 
     argv: tuple[str, ...]
     stdin: str
+    edition: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +128,7 @@ class Order:
         fields["allowance"] = Allowance(**fields["allowance"])
         fields["cgroup"] = CgroupPlan(**fields["cgroup"]) if fields["cgroup"] else None
         if view := fields["view"]:
-            fields["view"] = View(argv=tuple(view["argv"]), stdin=view["stdin"])
+            fields["view"] = View(**view | {"argv": tuple(view["argv"])})
         fields["scratch"] = Scratch(**fields["scratch"]) if fields["scratch"] else None
         return cls(**fields)
 

@@ -14,7 +14,7 @@ _LONGEST = 4096
 
 
 class Views:
-    """Makes each view when it is first asked for, and keeps it as long as this process lives."""
+    """Makes each view when it is first asked for, and keeps it until there is a newer edition."""
 
     def __init__(self) -> None:
         self._made: dict[View, int] = {}
@@ -26,7 +26,10 @@ class Views:
             OSError: It cannot be made; the error has what its maker said.
         """
         if view not in self._made:
-            self._made[view] = _make(view)
+            mounts = _make(view)
+            for older in [each for each in self._made if each.argv == view.argv]:
+                os.close(self._made.pop(older))
+            self._made[view] = mounts
         return self._made[view]
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from contextlib import closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 import pytest
 
@@ -183,6 +183,25 @@ def test_what_is_mounted_later_is_in_no_box(tmp_path):
         ).stdout
 
     assert "Read-only file system" in said
+
+
+@pytest.mark.skipif(not os.access("/etc", os.W_OK), reason="only root may put files into /etc")
+def test_a_file_of_the_system_that_is_replaced_is_seen_by_the_next_program(tmp_path, monkeypatch):
+    with NamedTemporaryFile(dir="/etc", prefix="service-server-cache-") as file:
+        cache, newer = Path(file.name), Path(f"{file.name}~")
+        cache.chmod(0o644)
+        cache.write_text("old")
+        monkeypatch.setattr("adapters.local_engine.view._ETC", (file.name,))
+        program = Program(code=f"cat {cache}", language="bash")
+
+        with _boxes(tmp_path) as kit:
+            assert kit.run(program).stdout == b"old"
+            newer.write_text("new")
+            newer.chmod(0o644)
+            newer.replace(cache)
+            assert kit.run(program).stdout == b"new"
+            descriptors = Path(f"/proc/{kit.engine._supervisor.pid}/fd")
+            assert eventually(lambda: len(list(descriptors.iterdir())) == _IDLE)
 
 
 @pytest.mark.parametrize("directory", ["/usr", "/lib", "/usr/bin", "/etc/alternatives"])
