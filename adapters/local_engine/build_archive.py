@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock, Thread
 
 from adapters.local_engine.files import sealed_copy
+from adapters.local_engine.processors import spread
 from adapters.local_engine.program import fill
 from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain
 from adapters.local_engine.work_area import WorkArea
@@ -51,6 +52,7 @@ class BuildArchive:
                 "compiler": toolchain.compiler["cold"],
             },
         )
+        self._processors = os.sched_getaffinity(0)
         self._lock = Lock()
         self._identity = ""
         self._again_at = _NEVER
@@ -131,6 +133,7 @@ class BuildArchive:
     def _run_compiler(self, directory: Path) -> Path:
         """Have the compiler write its archive. That the sample has a mistake is no failure."""
         shutil.copy(self._sample, directory)
+        spread(self._processors)
         with self._lock:
             if self._is_closed:
                 raise InterruptedError

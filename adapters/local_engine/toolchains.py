@@ -1,6 +1,7 @@
 """The languages that this machine can build and run."""
 
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from adapters.local_engine.processors import spread
 from application.ports.execution_engine import LanguageSupport
 from domain.language import LANGUAGES, Language
 
@@ -95,6 +97,7 @@ class Toolchains:
         self._table = {toolchain.language: toolchain for toolchain in table or read_table()}
         self._paths = {language: toolchain.paths() for language, toolchain in self._table.items()}
         self._support = {language: self._first_look(language) for language in self._table}
+        self._processors = os.sched_getaffinity(0)
         self._versions_known = Event()
 
     def start(self) -> None:
@@ -141,6 +144,7 @@ class Toolchains:
     def _ask_version(self, language: Language) -> LanguageSupport:
         toolchain = self._table[language]
         argv = [part.format_map(self.executables(language)) for part in toolchain.version]
+        spread(self._processors)
         try:
             done = subprocess.run(  # noqa: S603 - command lines of our own table
                 argv,

@@ -66,6 +66,12 @@ class OneProcessor:
             logger.info("threads stay where the system puts them: %s", error.strerror)
             self._allowed = set()
 
+    def leave(self) -> None:
+        """Let the threads go wherever they were allowed to be."""
+        if self._mine is not None and self._allowed:
+            with suppress(OSError):  # they stay where they are
+                _keep(self._allowed)
+
     def _settle(self) -> None:
         use = self._look()
         if self._mine is None:
@@ -78,14 +84,19 @@ class OneProcessor:
             self._move(better)
 
     def _move(self, processor: int) -> None:
-        moved: set[str] = set()
-        # A new thread begins where its maker is, so one may have begun behind our back.
-        while left := {thread.name for thread in _THREADS.iterdir()} - moved:
-            for thread in left:
-                with suppress(ProcessLookupError):
-                    os.sched_setaffinity(int(thread), {processor})
-            moved |= left
+        _keep({processor})
         self._mine = processor
+
+
+def _keep(processors: Collection[int]) -> None:
+    """Keep every thread of this process to processors."""
+    moved: set[str] = set()
+    # A new thread begins where its maker is, so one may have begun behind our back.
+    while left := {thread.name for thread in _THREADS.iterdir()} - moved:
+        for thread in left:
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(int(thread), processors)
+        moved |= left
 
 
 def kept_to_one() -> Mapping[int, int]:
@@ -121,9 +132,11 @@ def on_one_processor(*, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    loop = Periodic("processor", OneProcessor(watch()).settle, _LOOK_EVERY_S)
+    one = OneProcessor(watch())
+    loop = Periodic("processor", one.settle, _LOOK_EVERY_S)
     loop.start()
     try:
         yield
     finally:
         loop.stop()
+        one.leave()

@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
+from adapters.local_engine.toolchains import Toolchains, read_table
 from entrypoints.worker.one_processor import OneProcessor, Use, kept_to_one, on_one_processor
 from tests.support import service
 from tests.support.processes import eventually
@@ -70,17 +72,33 @@ def test_those_that_are_kept_to_one_processor_are_seen():
 
 
 def start_a_thread_and_tell(writer):
-    """Tell where the threads are that begin later."""
+    """Tell where the threads are that begin later, and where all are in the end."""
     with on_one_processor(wanted=True):
         eventually(lambda: places(os.getpid()) != {frozenset(ALL)})
         waiting = threading.Event()
         threading.Thread(target=waiting.wait, daemon=True).start()
-        writer.send(places(os.getpid()))
+        during = places(os.getpid())
+    writer.send((during, places(os.getpid())))
 
 
-def test_threads_that_begin_later_are_there_too():
-    [place] = in_a_process(start_a_thread_and_tell)
+def test_threads_that_begin_later_are_there_too_until_all_are_let_go():
+    [place], afterwards = in_a_process(start_a_thread_and_tell)
     assert len(place) == 1
+    assert afterwards == {frozenset(ALL)}
+
+
+def ask_for_a_version_and_tell(writer):
+    """Tell how many processors a toolchain had that was asked for its version by a thread on one."""
+    row = next(row for row in read_table() if row.language.name == "bash")
+    known = Toolchains([replace(row, version=["{bash}", "-c", "echo 0.$(nproc)"])])
+    os.sched_setaffinity(0, {max(ALL)})
+    known.start()
+    known.wait_for_versions(20)
+    writer.send(known.support()[0].version)
+
+
+def test_a_toolchain_is_asked_for_its_version_on_every_processor():
+    assert in_a_process(ask_for_a_version_and_tell) == f"0.{len(ALL)}"
 
 
 def test_a_server_keeps_to_one_processor_and_its_programs_have_them_all(tmp_path):

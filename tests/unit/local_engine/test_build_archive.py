@@ -1,5 +1,6 @@
 """Making the archive of a compiler's classes, with a compiler that fails at first."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,6 +48,18 @@ def _copies():
         with suppress(OSError):
             targets.append(str(link.readlink()))
     return sum("copy" in target for target in targets)
+
+
+def test_a_compiler_makes_its_archive_on_every_processor(archive, mark, tmp_path):
+    allowed = os.sched_getaffinity(0)
+    (tmp_path / "bin" / "java").write_text(f"#!/bin/sh\nnproc > {mark}\n")
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        assert not _is_there(archive)
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+    assert eventually(lambda: mark.exists() and mark.read_text() == f"{len(allowed)}\n")
 
 
 def test_an_archive_that_could_not_be_made_is_made_later(archive, monkeypatch):
