@@ -72,7 +72,7 @@ class Bubblewrap(Confinement):
             "memory_mb": f"{version}: of all processes and the files in memory"
             if version
             else "supervisor: measured 20 times a second, of all processes; RLIMIT_AS or the runtime's own "
-            "option, of each process",
+            "option, of each process; what the kernel keeps for them is not counted",
             "processes": f"{version} and RLIMIT_NPROC" if version else "RLIMIT_NPROC in a user namespace",
             "open_files": "RLIMIT_NOFILE: of each process",
             "file_size_mb": "RLIMIT_FSIZE",
