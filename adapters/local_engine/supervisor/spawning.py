@@ -3,7 +3,7 @@
 import fcntl
 import os
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -89,7 +89,7 @@ class Spawner:
             return Spawned(pid, process, stage, go)
 
 
-def _give(user: int, pipes: Iterable[int]) -> None:
+def _give(user: int, pipes: Sequence[int]) -> None:
     """Let a user open pipes anew, as /dev/stdout and /dev/stderr do; those of root only root could."""
     for pipe in pipes:
         os.fchown(pipe, user, user)
