@@ -40,7 +40,7 @@ _first_end = {"ended_at": sa.func.coalesce(executions.c.ended_at, _now)}
 
 
 ADD = sa.insert(executions)
-GET = Read(EXECUTION_COLUMNS[:-1], EXECUTION_COLUMNS[-1:], lambda select: select.where(_has_id))
+GET = Read(EXECUTION_COLUMNS, [executions.c.stdin], lambda select: select.where(_has_id))
 _lost = (
     sa.select(executions.c.execution_id)
     .where(_is_overdue)

@@ -91,7 +91,10 @@ def page_parameters(wanted: JobFilter) -> dict[str, object]:
 
 @lru_cache(maxsize=512)
 def page_statement(shape: PageShape, *, is_packed: bool) -> sa.Select[tuple[Any, ...]]:
-    """Build the statement for all filters of a shape; it is kept, for building costs more than running."""
+    """Build the statement for all filters of a shape; it is kept, for building costs more than running.
+
+    Its rows come in any order: to sort them, the database would write them with all their output first.
+    """
     keys = _keys(shape).subquery("page")
     columns = (*VIEW_COLUMNS, *_LISTED_EXECUTION)
     return (
@@ -100,7 +103,6 @@ def page_statement(shape: PageShape, *, is_packed: bool) -> sa.Select[tuple[Any,
         .join(jobs, jobs.c.job_id == keys.c.job_id)
         .join(projects, projects.c.project_id == jobs.c.project_id)
         .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
-        .order_by(keys.c.created_at.desc(), keys.c.job_id.desc())
     )
 
 

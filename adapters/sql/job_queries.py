@@ -13,7 +13,7 @@ from adapters.sql.mapping import (
     to_object_key,
     to_reason,
 )
-from adapters.sql.packing import Read
+from adapters.sql.packing import Read, are_whole
 from adapters.sql.project_repository import MAX_ID
 from adapters.sql.retrying import Attempts
 from adapters.sql.tables import executions, jobs, projects
@@ -41,8 +41,8 @@ _STATUS = (
     .where(jobs.c.job_id == sa.bindparam("id"))
 )
 _DETAILS = Read(
-    (projects.c.name, *JOB_COLUMNS[:-1], *EXECUTION_COLUMNS[:-1]),
-    (JOB_COLUMNS[-1], EXECUTION_COLUMNS[-1]),
+    (projects.c.name, *JOB_COLUMNS, *EXECUTION_COLUMNS),
+    [jobs.c.stdin, executions.c.stdin],
     lambda select: (
         select.select_from(jobs)
         .join(projects, projects.c.project_id == jobs.c.project_id)
@@ -95,13 +95,13 @@ class SqlJobQueries(JobQueries):
         rows = self._read(lambda connection: _DETAILS.rows(connection, {"id": job_id}))
         if not rows:
             return None
-        end_of_job = len(JOB_COLUMNS)  # the project's name is before it, and its stdin apart
-        attempts = ((*row[end_of_job:-2], row[-1]) for row in rows)
+        end_of_job = 1 + len(JOB_COLUMNS)
+        attempts = (row[end_of_job:] for row in rows)
         found = [to_execution(attempt) for attempt in attempts if attempt[0] is not None]
         # Sorted here: the database would write the few rows, with all their output, to a table first.
         found.sort(key=lambda execution: (execution.requested_at, execution.id))
         return JobDetails(
-            job=to_job((*rows[0][1:end_of_job], rows[0][-2])),
+            job=to_job(rows[0][1:end_of_job]),
             project=ProjectName(rows[0][0]),
             executions=tuple(found),
         )
@@ -121,9 +121,16 @@ class SqlJobQueries(JobQueries):
         """Return jobs, newest first."""
         if wanted.project_id is not None and wanted.project_id > MAX_ID:
             return []
-        statement = page_statement(PageShape.of(wanted), is_packed=self._packs)
-        rows = self._rows(statement, page_parameters(wanted))
-        return [_to_view(row[0] if self._packs else row) for row in rows]
+        views = [_to_view(row) for row in self._page(PageShape.of(wanted), page_parameters(wanted))]
+        views.sort(key=lambda view: (view.created_at, view.job_id), reverse=True)
+        return views
+
+    def _page(self, shape: PageShape, parameters: Mapping[str, object]) -> Sequence[Sequence[Any]]:
+        if self._packs:
+            rows = self._rows(page_statement(shape, is_packed=True), parameters)
+            if are_whole(rows):
+                return [values for (values,) in rows]
+        return self._rows(page_statement(shape, is_packed=False), parameters)
 
     def _rows(self, statement: sa.Select[tuple[Any, ...]], parameters: Mapping[str, object]) -> Sequence[Any]:
         return self._read(lambda connection: connection.execute(statement, parameters).all())

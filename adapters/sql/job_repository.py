@@ -23,10 +23,10 @@ from domain.project import Project
 from domain.values import ExecutionId, JobId
 
 _has_id = jobs.c.job_id == sa.bindparam("id")
-_GET = Read(JOB_COLUMNS[:-1], JOB_COLUMNS[-1:], lambda select: select.where(_has_id))
+_GET = Read(JOB_COLUMNS, [jobs.c.stdin], lambda select: select.where(_has_id))
 _GET_WITH_PROJECT = Read(
-    (*PROJECT_COLUMNS, *JOB_COLUMNS[:-1]),
-    JOB_COLUMNS[-1:],
+    (*PROJECT_COLUMNS, *JOB_COLUMNS),
+    [jobs.c.stdin],
     lambda select: select.join_from(jobs, projects, projects.c.project_id == jobs.c.project_id).where(
         _has_id
     ),

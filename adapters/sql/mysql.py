@@ -64,9 +64,7 @@ def _arguments(options: DatabaseOptions) -> dict[str, Any]:
 def _connect(
     _dialect: object, _record: object, _arguments: object, parameters: Mapping[str, Any]
 ) -> Connection:
-    connection = Connection(**parameters)
-    connection.leave_time_to_kernel(parameters["read_timeout"])
-    return connection
+    return Connection(**parameters)
 
 
 def _ping_if_idle(connection: PyMysqlConnection, record: ConnectionPoolEntry, _proxy: object) -> None:

@@ -5,8 +5,9 @@ JSON array, written by the database and read by Python's C decoder, the same row
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -36,31 +37,44 @@ def packed(columns: Sequence[sa.ColumnElement[Any]]) -> sa.ColumnElement[list[An
 class Read:
     """A SELECT of many columns. Only SQLite's driver reads fields in C; elsewhere they come packed.
 
+    Text in JSON can take six times its bytes, and a document that is larger than the database's largest
+    packet is NULL: then the columns are read once more, each by itself.
+
     Args:
-        columns: What is read, and stays small: text in JSON can take six times its bytes, and a value that
-            is larger than the database's largest packet is none.
-        apart: Columns that come by themselves, behind the others: text of any length.
+        columns: What is read.
+        apart: Those of the columns that come by themselves in any case, for their text may be of any length.
         complete: Says where the rows are from, and which.
     """
 
     def __init__(
         self,
         columns: Sequence[sa.ColumnElement[Any]],
-        apart: Sequence[sa.ColumnElement[Any]],
+        apart: Collection[sa.ColumnElement[Any]],
         complete: Callable[[sa.Select[Any]], sa.Select[Any]],
     ) -> None:
-        self._plain = complete(sa.select(*columns, *apart))
-        self._packed = complete(sa.select(packed(columns), *apart))
+        alone = [column for column in columns if any(column is one for one in apart)]
+        together = [column for column in columns if all(column is not one for one in apart)]
+        places = {id(column): place for place, column in enumerate([*together, *alone])}
+        self._in_order = itemgetter(*(places[id(column)] for column in columns))
+        self._plain = complete(sa.select(*columns))
+        self._packed = complete(sa.select(packed(together), *alone))
 
     def rows(self, connection: sa.Connection, parameters: Mapping[str, object]) -> list[Sequence[Any]]:
-        """Return the rows, with the values of all the columns in their order."""
-        if connection.dialect.name == "sqlite":
-            return list(connection.execute(self._plain, parameters))
-        return [(*values, *apart) for values, *apart in connection.execute(self._packed, parameters)]
+        """Return the rows, with the values of the columns in their order."""
+        if connection.dialect.name != "sqlite":
+            found = connection.execute(self._packed, parameters).all()
+            if are_whole(found):
+                return [self._in_order((*values, *alone)) for values, *alone in found]
+        return list(connection.execute(self._plain, parameters))
 
     def first(self, connection: sa.Connection, parameters: Mapping[str, object]) -> Sequence[Any] | None:
         """Return the first row, or None if there is none."""
         return next(iter(self.rows(connection, parameters)), None)
+
+
+def are_whole(rows: Iterable[Sequence[Any]]) -> bool:
+    """Whether each row begins with what was packed, and not with NULL, as it does if that was too large."""
+    return all(row[0] is not None for row in rows)
 
 
 class _Packed(TypeDecorator[list[Any]]):

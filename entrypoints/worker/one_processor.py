@@ -2,14 +2,12 @@ import logging
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from entrypoints.worker.periodic import Periodic
+from entrypoints.worker.processor_use import ProcessorUse, Use, kept_to_one
 
 logger = logging.getLogger("service_server.processor")
 
@@ -20,25 +18,6 @@ _ROOMY_PERCENT = 75.0
 # Others that use so much of a processor are not only passing by.
 _OTHERS_PERCENT = 40.0
 _THREADS = Path("/proc/self/task")
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """How much of processors was used of late, in percent of one.
-
-    Attributes:
-        of_all: Of each, by whomever.
-        own: By this process.
-    """
-
-    of_all: Mapping[int, float]
-    own: float
-
-
-def watch() -> Callable[[], Use]:
-    """Return what tells of the time since it was last called."""
-    process = psutil.Process()
-    return lambda: Use(dict(enumerate(psutil.cpu_percent(percpu=True))), process.cpu_percent())
 
 
 class OneProcessor:
@@ -62,8 +41,8 @@ class OneProcessor:
             return
         try:
             self._settle()
-        except OSError as error:
-            logger.info("threads stay where the system puts them: %s", error.strerror)
+        except (OSError, ValueError) as error:
+            logger.info("threads stay where the system puts them: %s", error)
             self._allowed = set()
 
     def leave(self) -> None:
@@ -74,6 +53,9 @@ class OneProcessor:
 
     def _settle(self) -> None:
         use = self._look()
+        place = os.sched_getaffinity(0)
+        if self._mine is not None and place != {self._mine}:  # the system has taken it away
+            self._mine, self._allowed = None, place
         if self._mine is None:
             self._move(loneliest(self._allowed, kept_to_one().values()))
             return
@@ -99,18 +81,6 @@ def _keep(processors: Collection[int]) -> None:
         moved |= left
 
 
-def kept_to_one() -> Mapping[int, int]:
-    """Return the processor of each process that is kept to one, by its id, as far as this one sees others."""
-    kept = {}
-    for name in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208 - names are all it takes
-        process = int(name)
-        with suppress(OSError):  # it has ended
-            place = os.sched_getaffinity(process)
-            if len(place) == 1 and os.getpgid(process):  # those of the kernel have no group
-                kept[process] = min(place)
-    return kept
-
-
 def loneliest(allowed: Collection[int], kept: Iterable[int]) -> int:
     """Return one of the processors that the fewest are kept to."""
     numbers = Counter(kept)
@@ -132,7 +102,7 @@ def on_one_processor(*, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
-    one = OneProcessor(watch())
+    one = OneProcessor(ProcessorUse())
     loop = Periodic("processor", one.settle, _LOOK_EVERY_S)
     loop.start()
     try:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import psutil
 import pytest
 
 from adapters.local_engine.toolchains import Toolchains, read_table
-from entrypoints.worker.one_processor import OneProcessor, Use, kept_to_one, on_one_processor
+from entrypoints.worker.one_processor import OneProcessor, on_one_processor
+from entrypoints.worker.processor_use import ProcessorUse, Use, kept_to_one
 from tests.support import service
 from tests.support.processes import eventually
 from tests.support.sandbox import require_bubblewrap
@@ -57,6 +59,50 @@ def settle_and_tell(writer, crowded):
 def test_every_thread_is_where_others_leave_room():
     free = max(ALL)
     assert in_a_process(settle_and_tell, ALL - {free}) == {frozenset({free})}
+
+
+def refuse():
+    """Stand in for a system that does not tell."""
+    raise PermissionError(1, "Operation not permitted")
+
+
+def settle_without_leave_and_tell(writer):
+    """Settle where the system does not tell how its processors are used."""
+    one = OneProcessor(refuse)
+    for _ in range(3):
+        one.settle()
+    writer.send(places(os.getpid()))
+
+
+def test_where_the_system_does_not_tell_threads_stay_where_it_puts_them():
+    assert in_a_process(settle_without_leave_and_tell) == {frozenset(ALL)}
+
+
+def settle_twice_and_tell(writer):
+    """Settle, have another place assigned, and settle again."""
+    one = OneProcessor(ProcessorUse())
+    one.settle()
+    [first] = [min(place) for place in places(os.getpid())]
+    other = min(ALL - {first})
+    os.sched_setaffinity(0, {other})
+    one.settle()
+    writer.send(places(os.getpid()) == {frozenset({other})})
+
+
+def test_a_place_that_was_taken_away_is_given_up():
+    assert in_a_process(settle_twice_and_tell)
+
+
+def test_the_use_of_every_processor_is_told_and_this_process_s_own():
+    look = ProcessorUse()
+    assert look() == Use({}, 0.0)
+    deadline = time.process_time() + 0.3
+    while time.process_time() < deadline:
+        pass
+    use = look()
+    assert use.of_all.keys() >= ALL
+    assert all(0 <= percent <= 100 for percent in use.of_all.values())
+    assert use.own > 10
 
 
 def test_those_that_are_kept_to_one_processor_are_seen():

@@ -1,5 +1,7 @@
 """Looking at processes that a test did not start itself."""
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,3 +40,14 @@ def eventually(condition: Callable[[], bool], within_s: float = 10) -> bool:
             return False
         time.sleep(0.005)
     return True
+
+
+def freeze(pid: int) -> None:
+    """Stop a process that goes on with SIGCONT, and wait until each of its threads has stopped."""
+    os.kill(pid, signal.SIGSTOP)
+    assert eventually(lambda: all(_state(thread) == "T" for thread in Path(f"/proc/{pid}/task").iterdir()))
+
+
+def _state(thread: Path) -> str:
+    # proc(5): the state follows the name, which stands in brackets and may have some in it.
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0]

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+from application.views import JobFilter
 from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ObjectKey
@@ -48,6 +49,19 @@ def test_an_output_of_64_kib_of_four_byte_characters_is_kept(store):
     end_execution(store, execution, result)
 
     assert get(store, execution.id).result == result
+
+
+def test_output_that_grows_in_json_is_read_whole(store):
+    job, execution = a_claimed_job(store)
+    written = Output.of("\1" * (2 << 20))  # as JSON, both are more than a packet of the database's
+
+    end_execution(store, execution, replace(SUCCESS, stdout=written, stderr=written))
+
+    ended = get(store, execution.id)
+    assert ended.result.stdout == ended.result.stderr == written
+    assert store.queries.details(job.id).executions == (ended,)
+    [shown] = store.queries.page(JobFilter(limit=10))
+    assert shown.execution.result == ended.result
 
 
 def test_the_first_end_and_the_first_result_stay(store):

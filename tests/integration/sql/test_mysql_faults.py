@@ -6,14 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from uuid import uuid4
 
+import pymysql
 import pytest
 
+from adapters.sql.engine import create_engine
 from adapters.sql.options import DatabaseOptions
 from application.errors import DependencyUnavailable
 from application.messages import Message
-from domain.values import MessageId
+from domain.values import JobId, MessageId
 from tests.support.database_server import USER
+from tests.support.processes import freeze
 from tests.support.samples import a_job, a_project
+from tests.support.tcp_proxy import TcpProxy, Traffic
 
 
 def touch(transaction, job_id):
@@ -135,7 +139,7 @@ def answered_in_time(ask):
 def test_a_server_that_hangs_is_told_within_its_timeouts(server, server_url, open_store):
     store = open_store(server_url, DatabaseOptions(read_timeout_s=1))
     job = a_job(store)
-    os.kill(server.pid, signal.SIGSTOP)
+    freeze(server.pid)
     try:
         begin = time.monotonic()
         with pytest.raises(DependencyUnavailable):
@@ -145,6 +149,52 @@ def test_a_server_that_hangs_is_told_within_its_timeouts(server, server_url, ope
         os.kill(server.pid, signal.SIGCONT)
 
     assert answered_in_time(lambda: store.queries.status(job.id)) is not None
+
+
+def hang(proxy):
+    proxy.traffic = Traffic.STALLS
+
+
+def trickle(proxy):
+    proxy.latency_s = 0.2  # for each 64 KiB
+
+
+@pytest.mark.parametrize("fault", [hang, trickle])
+def test_a_large_statement_that_is_not_taken_is_given_up_within_the_time_of_a_write(
+    server, server_url, open_store, fault
+):
+    with TcpProxy(server.port) as proxy:
+        url = server_url.set(port=proxy.port)
+        store = open_store(url, DatabaseOptions(read_timeout_s=1, write_timeout_s=1))
+        job = a_job(store)
+        large = replace(job, id=JobId(uuid4()), spec=replace(job.spec, stdin="x" * (12 << 20)))
+
+        def work(transaction):
+            transaction.jobs.get(job.id)
+            fault(proxy)
+            transaction.jobs.add(large)
+
+        begin = time.monotonic()
+        with pytest.raises(DependencyUnavailable):
+            store.run(work)
+        assert time.monotonic() - begin < 2
+
+
+def test_a_connection_that_is_made_anew_has_its_timeouts(server, server_url):
+    engine = create_engine(server_url, DatabaseOptions(read_timeout_s=1))
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        driver.close()
+        driver.connect()
+        freeze(server.pid)
+        try:
+            begin = time.monotonic()
+            with pytest.raises(pymysql.err.OperationalError):
+                driver.query("SELECT 1")
+            assert time.monotonic() - begin < 2
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+    engine.dispose()
 
 
 def test_a_user_who_is_refused_is_told_without_a_password(server_url, open_store):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from entrypoints.worker.one_processor import Use, loneliest, roomier
+from entrypoints.worker.one_processor import loneliest, roomier
+from entrypoints.worker.processor_use import Use
 
 
 @pytest.mark.parametrize(
