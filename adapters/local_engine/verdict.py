@@ -103,10 +103,11 @@ def _cancelled(seen: Observed) -> Cause | None:
     return Cause(JobStatus.CANCELLED, Reason.CANCELLED, message)
 
 
-def _not_started(seen: Observed) -> Cause | None:
+def _not_supervised(seen: Observed) -> Cause | None:
     if not seen.event.error:
         return None
-    return _failed(Reason.ENGINE_ERROR, f"The program could not be started: {seen.event.error}.")
+    done = "followed to its end" if seen.event.announced else "started"
+    return _failed(Reason.ENGINE_ERROR, f"The program could not be {done}: {seen.event.error}.")
 
 
 def _not_announced(seen: Observed) -> Cause | None:
@@ -196,7 +197,7 @@ def _exit(seen: Observed) -> Cause | None:
 
 _RULES: tuple[Callable[[Observed], Cause | None], ...] = (
     _cancelled,
-    _not_started,
+    _not_supervised,
     _not_announced,
     _output,
     _wall_time,

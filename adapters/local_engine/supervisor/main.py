@@ -11,7 +11,7 @@ import time
 
 from adapters.local_engine.supervisor import processes
 from adapters.local_engine.supervisor.cgroups import Cgroup
-from adapters.local_engine.supervisor.protocol import MAX_DESCRIPTORS, Event, EventKind, Order
+from adapters.local_engine.supervisor.protocol import MAX_DESCRIPTORS, Event, EventKind, Order, reason_of
 from adapters.local_engine.supervisor.run import Run
 from adapters.local_engine.supervisor.spawning import Spawner
 from adapters.local_engine.supervisor.watch import Watch
@@ -92,7 +92,7 @@ class Supervisor:
 
 def _refuse(descriptors: list[int], error: OSError) -> None:
     """Tell the engine at the life line, the first descriptor, why its order was not carried out."""
-    event = Event(kind=EventKind.FAILED, announced=False, error=error.strerror or "there is no reason given")
+    event = Event(kind=EventKind.FAILED, announced=False, error=reason_of(error))
     with contextlib.suppress(OSError):  # it does not listen any more
         os.write(descriptors[0], event.encode())
     for descriptor in descriptors:

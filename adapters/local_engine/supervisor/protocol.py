@@ -11,7 +11,8 @@ from adapters.local_engine.supervisor.cgroups import CgroupPlan
 # Where what comes before a program announces its start, or that it is parked. No program can write to it.
 STAGE_DESCRIPTOR = 3
 ANNOUNCEMENT = b"\n"
-# The entrances of the program's control groups, in which a shell writes 0 to join them.
+# The entrances of the program's control groups, in which a shell writes 0 to join them. It closes them before
+# it may have a use of its own for 4.
 ENTRANCE_DESCRIPTORS = (4, 5, 6)
 # Where a parked interpreter waits for the limits of its job.
 GO_DESCRIPTOR = 8
@@ -153,7 +154,7 @@ class Event:
         cpu_ms: Processor time of all its processes, the build excluded.
         memory_kb: The largest resident set of any of its processes.
         tree_memory_kb: The largest memory of all of them together; 0 if that is not known.
-        error: Why it could not be started.
+        error: Why it could not be started, or followed to its end.
     """
 
     kind: EventKind
@@ -176,6 +177,11 @@ class Event:
         """Read an event."""
         fields = json.loads(data)
         return cls(**fields | {"kind": EventKind(fields["kind"])})
+
+
+def reason_of(error: OSError) -> str:
+    """Return what an event says of an error."""
+    return error.strerror or "there is no reason given"
 
 
 def _encode(message: object) -> bytes:

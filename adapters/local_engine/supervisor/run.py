@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 from adapters.local_engine.supervisor import processes
@@ -20,6 +21,7 @@ from adapters.local_engine.supervisor.protocol import (
     Event,
     EventKind,
     Order,
+    reason_of,
 )
 from adapters.local_engine.supervisor.spawning import Spawned, Spawner
 from adapters.local_engine.supervisor.watch import Watch
@@ -27,6 +29,7 @@ from adapters.local_engine.supervisor.watch import Watch
 _NEVER = float("inf")
 _MIB = 1 << 20
 _SHELL_SIGNAL_BASE = 128
+_RETRY_S = 0.02
 
 
 class Run:
@@ -64,6 +67,7 @@ class Run:
         self._announced = self._awaited is None
         self._shell_spoke = False
         self._limit: str | None = None
+        self._error = ""
         self._wall_s = 0.0
         self._status = 0
         self._started = time.monotonic()
@@ -93,8 +97,14 @@ class Run:
         return min(self._deadline, self._next_measurement)
 
     def look(self, now: float) -> None:
-        """End the run if it has exceeded a limit."""
-        if self._deadline <= now:
+        """End the run if it has exceeded a limit, or go on with an end that failed."""
+        self._attempt(partial(self._look, now))
+
+    def _look(self, now: float) -> None:
+        if not self.is_live:
+            self._deadline = _NEVER
+            self._on_quiet(self)
+        elif self._deadline <= now:
             self._exceed("timeout_ms")
         elif self._meter is not None and self._next_measurement <= now:
             if limit := self._meter.exceeded():
@@ -111,38 +121,51 @@ class Run:
         if not self.is_live:
             return
         if self._meter is not None:
-            self._meter.read()
+            with contextlib.suppress(OSError):  # it ends all the same
+                self._meter.read()
         processes.kill_group(self.pid)
 
     def bury(self, strays: set[int]) -> bool:
-        """Kill what the first process left behind; return whether nothing is left."""
+        """Kill what the first process left behind; return whether nothing is left.
+
+        Raises:
+            OSError: There is no descriptor left to follow it with.
+        """
         for pid in strays:
             processes.kill(pid)
-            self.strays.add(pid)
             descriptor = os.pidfd_open(pid)
-            self._watch.add(descriptor, partial(self._stray_ended, pid, descriptor))
+            self.strays.add(pid)
+            self._watch_for(descriptor, partial(self._stray_ended, pid, descriptor))
         return not self.strays
 
     def finish(self) -> None:
         """Report the end and let go of the life line."""
-        exit_code, signal = self._how_it_ended()
-        self._tell(
-            Event(
-                kind=EventKind.ENDED,
-                announced=self._announced,
-                limit=self._limit or self._limit_of_cgroup(),
-                exit_code=exit_code,
-                signal=signal,
-                wall_ms=round(self._wall_s * 1000),
-                cpu_ms=round(1000 * self._cpu_s()),
-                memory_kb=max(self._usage.memory_kb, self._meter.largest_kb if self._meter else 0),
-                tree_memory_kb=self._tree_memory_kb(),
-            )
-        )
+        self._tell(self._last_event())
         for descriptor in (self._stage, self._go, self._memory_notice):
             if descriptor is not None:
                 self._watch.close(descriptor)
         self._let_go()
+
+    def _last_event(self) -> Event:
+        try:
+            ended = self._ended()
+        except OSError as error:
+            ended, self._error = Event(kind=EventKind.FAILED, announced=self._announced), reason_of(error)
+        return replace(ended, kind=EventKind.FAILED, error=self._error) if self._error else ended
+
+    def _ended(self) -> Event:
+        exit_code, signal = self._how_it_ended()
+        return Event(
+            kind=EventKind.ENDED,
+            announced=self._announced,
+            limit=self._limit or self._limit_of_cgroup(),
+            exit_code=exit_code,
+            signal=signal,
+            wall_ms=round(self._wall_s * 1000),
+            cpu_ms=round(1000 * self._cpu_s()),
+            memory_kb=max(self._usage.memory_kb, self._meter.largest_kb if self._meter else 0),
+            tree_memory_kb=self._tree_memory_kb(),
+        )
 
     def _let_go(self) -> None:
         """Close the life line. What the engine says last is read: unread, it would undo what was told."""
@@ -185,8 +208,21 @@ class Run:
         if self._memory_notice is not None:
             actions[self._memory_notice] = self._ran_out_of_memory
         for descriptor, action in actions.items():
-            self._watch.add(descriptor, action)
+            self._watch_for(descriptor, action)
             on_failure.callback(self._watch.remove, descriptor)
+
+    def _watch_for(self, descriptor: int, action: Callable[[], None]) -> None:
+        self._watch.add(descriptor, partial(self._attempt, action))
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Do something that may fail, which is the end of this run and of no other one."""
+        try:
+            action()
+        except OSError as error:
+            self._error = self._error or reason_of(error)
+            self.kill()
+            if not self.is_live:
+                self._deadline = time.monotonic() + _RETRY_S
 
     def _stage_spoke(self) -> None:
         said = _read(self._stage)
@@ -267,7 +303,7 @@ class Run:
     def _first_process_ended(self, descriptor: int) -> None:
         self._wall_s = time.monotonic() - self._started
         self._watch.close(descriptor)
-        self._stage_spoke()
+        self._attempt(self._stage_spoke)
         self._deadline = self._next_measurement = _NEVER
         processes.kill_group(self.pid)
         self._status = processes.reap(self.pid, self._usage)

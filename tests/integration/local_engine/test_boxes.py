@@ -17,9 +17,9 @@ from tests.contract.engine_kit.harness import EngineUnderTest, Program
 from tests.support.processes import eventually
 from tests.support.sandbox import has_cgroups, require_bubblewrap
 
-# Descriptors of a supervisor without programs: three that every process has, its socket, its poll, its own
-# mount namespace and that of the programs' view.
-_IDLE = 7
+# Descriptors of a supervisor without programs: three that every process has, its socket, its own mount
+# namespace and that of the programs' view.
+_IDLE = 6
 
 
 @contextmanager

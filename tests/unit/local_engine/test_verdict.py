@@ -109,6 +109,12 @@ _ROWS = [
         None,
     ),
     (
+        _seen({"kind": EventKind.FAILED, "error": "Too many open files"}),
+        JobStatus.FAILED,
+        Reason.ENGINE_ERROR,
+        None,
+    ),
+    (
         _seen(_KILLED | {"limit": "timeout_ms"}, cancelled_after_ms=12),
         JobStatus.CANCELLED,
         Reason.CANCELLED,

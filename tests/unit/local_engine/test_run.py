@@ -1,0 +1,105 @@
+"""A run whose supervisor lacks something while it goes on."""
+
+import errno
+import os
+import socket
+import time
+from contextlib import suppress
+
+import pytest
+
+from adapters.local_engine.supervisor.protocol import MAX_MESSAGE_BYTES, Allowance, Event, EventKind, Order
+from adapters.local_engine.supervisor.run import Run
+from adapters.local_engine.supervisor.spawning import Spawned
+from adapters.local_engine.supervisor.watch import Watch
+
+_NONE_LEFT = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+_ALLOWANCE = Allowance(timeout_ms=60_000, cpu_time_ms=60_000, memory_mb=64, processes=8)
+
+
+class _Sleeps:
+    """Starts a process that does nothing for as long as the test may take."""
+
+    def __init__(self):
+        self.stage = -1
+
+    def spawn(self, _order, _inherited, _entrances):
+        pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], {}, setsid=True)
+        stage, self.stage = os.pipe()
+        os.set_blocking(stage, False)
+        return Spawned(pid, os.pidfd_open(pid), stage, None)
+
+
+class _Supervision:
+    """What a supervisor does with a run, with as many failures as there are."""
+
+    def __init__(self, failures):
+        self.failures = failures
+        self.has_ended = False
+
+    def on_quiet(self, run):
+        if self.failures:
+            raise self.failures.pop()
+        self.has_ended = run.bury(set())
+        if self.has_ended:
+            run.finish()
+
+
+@pytest.fixture
+def lifeline():
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        yield ours, theirs.detach()
+
+
+def _run(lifeline, supervision, watch, spawner):
+    order = Order(argv=["sleep"], env={}, directory="/", allowance=_ALLOWANCE)
+    nothing = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
+    return Run("run", order, [lifeline, *nothing], spawner, watch, supervision.on_quiet)
+
+
+def _serve(run, supervision, watch):
+    until = time.monotonic() + 5
+    while not supervision.has_ended and time.monotonic() < until:
+        watch.wait(max(0.0, min(run.next_look, until) - time.monotonic()))
+        run.look(time.monotonic())
+
+
+def _events(ours):
+    with suppress(ConnectionResetError):
+        while data := ours.recv(MAX_MESSAGE_BYTES):
+            yield Event.decode(data)
+
+
+def test_an_end_that_cannot_be_seen_to_is_seen_to_later_and_told_as_a_failure(lifeline):
+    ours, theirs = lifeline
+    supervision, watch, spawner = _Supervision([_NONE_LEFT] * 3), Watch(), _Sleeps()
+    run = _run(theirs, supervision, watch, spawner)
+    os.write(spawner.stage, b"\n")
+    watch.wait(5)
+    run.kill()
+
+    _serve(run, supervision, watch)
+
+    started, last = _events(ours)
+    assert started.kind is EventKind.STARTED
+    assert (last.kind, last.announced, last.error) == (EventKind.FAILED, True, "Too many open files")
+    os.close(spawner.stage)
+
+
+def test_what_a_program_says_ends_it_if_nobody_can_take_notice(lifeline, monkeypatch):
+    ours, theirs = lifeline
+    supervision, watch, spawner = _Supervision([]), Watch(), _Sleeps()
+    run = _run(theirs, supervision, watch, spawner)
+
+    def fail():
+        raise _NONE_LEFT
+
+    monkeypatch.setattr(run, "_program_started", fail)
+    os.write(spawner.stage, b"\n")
+
+    _serve(run, supervision, watch)
+
+    (last,) = _events(ours)
+    assert (last.kind, last.error) == (EventKind.FAILED, "Too many open files")
+    os.close(spawner.stage)
