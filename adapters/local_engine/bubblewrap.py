@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Lock
 
 from adapters.local_engine import seccomp
-from adapters.local_engine.cgroup_discovery import discover, remove
+from adapters.local_engine.cgroup_discovery import clear, discover, remove
 from adapters.local_engine.confinement import Confinement, Launch
 from adapters.local_engine.files import sealed_file
 from adapters.local_engine.program import BUILD_RLIMITS, Program
@@ -97,6 +97,11 @@ class Bubblewrap(Confinement):
             ) from error
         self._views = {(): view(self._bwrap, self._hidden, ())}
         self._cgroups = discover()
+
+    def clear(self) -> None:
+        """End what is in the cgroups of programs."""
+        if self._cgroups is not None:
+            clear(self._cgroups)
 
     def close(self) -> None:
         """Remove the cgroups' directory."""

@@ -6,16 +6,19 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
-from adapters.local_engine.supervisor.cgroups import CgroupPlan
+from adapters.local_engine.supervisor.cgroups import CgroupPlan, end
 
 _log = logging.getLogger("service_server.local_engine")
 _CONTROLLERS = ("memory", "pids")
 # Version 2 counts processor time without a controller.
 _CPU_CONTROLLER = "cpuacct"
 _PREFIX = "service_server-"
-_OURS = re.compile(rf"{_PREFIX}(\d+)(-main)?")
+_OURS = re.compile(rf"{_PREFIX}(\d+)(-\d+)?(-main)?")
+# Of the engines of this process.
+_numbers = count()
 
 
 def discover(process: Path = Path("/proc/self"), name: str | None = None) -> CgroupPlan | None:
@@ -26,7 +29,7 @@ def discover(process: Path = Path("/proc/self"), name: str | None = None) -> Cgr
         name: What the directory is to be called.
     """
     own = _own_directories(process)
-    name = name or f"{_PREFIX}{os.getpid()}"
+    name = name or f"{_PREFIX}{os.getpid()}-{next(_numbers)}"
     try:
         if all(controller in own for controller in _CONTROLLERS):
             memory, pids = (own[controller] / name for controller in _CONTROLLERS)
@@ -42,9 +45,16 @@ def discover(process: Path = Path("/proc/self"), name: str | None = None) -> Cgr
     return None
 
 
+def clear(plan: CgroupPlan) -> None:
+    """Kill what runs of a supervisor that is gone have left, and remove their cgroups."""
+    for directory in plan.directories:
+        _end_runs(Path(directory))
+
+
 def remove(plan: CgroupPlan) -> None:
-    """Remove the directories, once the cgroups in them are gone."""
-    for directory in {plan.memory, plan.pids} | ({plan.cpu} if plan.cpu else set()):
+    """Remove the directories, and what is left in them."""
+    clear(plan)
+    for directory in plan.directories:
         try:
             Path(directory).rmdir()
         except OSError as error:
@@ -62,13 +72,21 @@ def _make_if_possible(directory: Path) -> str | None:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove what engines left there whose processes are gone. The kernel keeps what is in use."""
+    """Remove what engines left there whose processes are gone, and kill what outlived them."""
     for directory in parent.glob(f"{_PREFIX}*"):
         owner = _OURS.fullmatch(directory.name)
         if owner is not None and not Path("/proc", owner[1]).exists():
-            for path in (*directory.glob("run-*/"), directory):
-                with suppress(OSError):
-                    path.rmdir()
+            _end_runs(directory)
+            with suppress(OSError):
+                directory.rmdir()
+
+
+def _end_runs(directory: Path) -> None:
+    for group in directory.glob("run-*/"):
+        try:
+            end(str(group))
+        except OSError as error:
+            _log.warning("left the cgroup %s: %s", group, error.strerror)
 
 
 def _own_directories(process: Path) -> Mapping[str, Path]:

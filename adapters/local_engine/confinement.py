@@ -45,5 +45,9 @@ class Confinement(ABC):
         """
 
     @abstractmethod
+    def clear(self) -> None:
+        """End what programs of a supervisor that was killed have left, as far as it can be found."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of what was made ready, once no program is left."""

@@ -92,10 +92,10 @@ class LocalEngine(ExecutionEngine):
         self._max_code_bytes = max_code_bytes
         self._retrying = retrying
         processors = os.sched_getaffinity(0)
-        self._supervisor = SupervisorProcess(processors)
         self._toolchains = Toolchains()
         bubblewrap = Bubblewrap(hidden=(_ROOT, work_directory, *hidden)) if isolated else None
         self._confinement: Confinement = bubblewrap or PlainChild(WorkArea(work_directory))
+        self._supervisor = SupervisorProcess(processors, self._confinement.clear)
         self._launcher = Launcher(self._supervisor, self._confinement, build_timeout_ms)
         self._running: dict[ExecutionId, Running] = {}
         self._warm_starts = WarmStarts(

@@ -85,6 +85,9 @@ class PlainChild(Confinement):
                 "engine", f"its work directory cannot be used: {error.strerror}"
             ) from error
 
+    def clear(self) -> None:
+        """Do nothing: whatever left its parent looks like any other process of this user."""
+
     @staticmethod
     def _command_line(program: Program) -> list[str]:
         return staged(program.build, program.command, program.rlimits, build_rlimits=BUILD_RLIMITS)

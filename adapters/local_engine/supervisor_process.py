@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -13,9 +13,10 @@ from adapters.local_engine.supervisor.protocol import Order
 
 _ROOT = Path(__file__).parents[2]
 _BOOT = """
-import os, sys
+import contextlib, os, sys
 sys.path.insert(0, sys.argv[1])
-os.sched_setaffinity(0, map(int, sys.argv[2].split(",")))
+with contextlib.suppress(OSError):
+    os.sched_setaffinity(0, map(int, sys.argv[2].split(",")))
 from adapters.local_engine.supervisor.main import main
 main()
 """
@@ -31,9 +32,12 @@ class SupervisorProcess:
 
     Args:
         processors: Those that it and every program may use, whichever this process keeps to itself.
+            If the machine takes all of them away, they use those that it gives instead.
+        clear: Ends what a supervisor that was killed may have left.
     """
 
-    def __init__(self, processors: Iterable[int]) -> None:
+    def __init__(self, processors: Iterable[int], clear: Callable[[], None]) -> None:
+        self._clear = clear
         self._processors = ",".join(map(str, sorted(processors)))
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,6 +88,7 @@ class SupervisorProcess:
         if self._control is not None and self.pid is not None:
             return self._control
         self._stop()
+        self._clear()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module

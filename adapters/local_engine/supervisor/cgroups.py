@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from adapters.local_engine.supervisor import processes
 from adapters.local_engine.supervisor.kernel_files import read, write
 
 
@@ -32,6 +34,8 @@ class Names:
 
 
 _UNIFIED = 2
+_EMPTY_WITHIN_S = 2.0
+_RETRY_S = 0.002
 
 # Documentation/admin-guide/cgroup-v1/memory.rst and .../cgroup-v2.rst
 NAMES = {
@@ -78,6 +82,28 @@ class CgroupPlan:
     def directories(self) -> frozenset[str]:
         """Each of them once."""
         return frozenset({self.memory, self.pids} | ({self.cpu} if self.cpu else set()))
+
+
+def end(group: str) -> None:
+    """Kill every process in a group, as often as they start others meanwhile, and remove the group.
+
+    Raises:
+        OSError: It cannot be removed; so it is if processes are left after all.
+    """
+    until = time.monotonic() + _EMPTY_WITHIN_S
+    while (present := _present(group)) and time.monotonic() < until:
+        for pid in present:
+            processes.kill(pid)
+        time.sleep(_RETRY_S)
+    os.rmdir(group)
+
+
+def _present(group: str) -> list[int]:
+    """Return the processes of a group that we can see; the kernel lists the others as 0."""
+    try:
+        return [pid for pid in map(int, read(f"{group}/cgroup.procs").split()) if pid > 0]
+    except FileNotFoundError:
+        return []  # the group is gone
 
 
 class Cgroup:

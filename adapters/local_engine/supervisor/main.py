@@ -40,7 +40,7 @@ class Supervisor:
             os.setgroups([])
         while self._is_open or self._runs or self._old_cgroups:
             self._watch.wait(self._seconds_to_next_look())
-            self._old_cgroups = [cgroup for cgroup in self._old_cgroups if not cgroup.remove()]
+            self._old_cgroups[:] = [cgroup for cgroup in self._old_cgroups if not cgroup.remove()]
             for run in sorted(self._runs, key=lambda run: run.next_look):
                 run.look(time.monotonic())
 
@@ -62,7 +62,16 @@ class Supervisor:
             order = Order.decode(text.read())
         try:
             name = f"run-{os.urandom(8).hex()}"  # the program may see it: it tells nothing
-            self._runs.append(Run(name, order, descriptors[1:], self._spawner, self._watch, self._on_quiet))
+            run = Run(
+                name,
+                order,
+                descriptors[1:],
+                self._spawner,
+                self._watch,
+                self._on_quiet,
+                self._old_cgroups.append,
+            )
+            self._runs.append(run)
         except OSError as error:  # there is no process, descriptor or memory left
             _refuse(descriptors[1:], error)
 

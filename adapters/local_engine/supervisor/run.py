@@ -45,7 +45,8 @@ class Run:
         cgroup: The group of all its processes, if there are cgroups.
 
     Raises:
-        OSError: It cannot be started, and nothing is left of it. The descriptors are still open.
+        OSError: It cannot be started. What there was of it is killed, and its cgroup is discarded. The
+            descriptors are still open.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Run:
         spawner: Spawner,
         watch: Watch,
         on_quiet: Callable[["Run"], None],
+        discard: Callable[[Cgroup], None],
     ) -> None:
         self._lifeline, *inherited = descriptors
         self._order = order
@@ -79,7 +81,9 @@ class Run:
         self.is_live = True
         numbered = dict(zip((0, 1, 2, *order.descriptors), inherited, strict=True))
         with ExitStack() as on_failure:
-            self.cgroup = self._make_cgroup(name, on_failure)
+            self.cgroup = self._make_cgroup(name)
+            if self.cgroup is not None:
+                on_failure.callback(discard, self.cgroup)
             self._memory_notice = self._watch_memory(on_failure)
             spawned = spawner.spawn(order, numbered, self.cgroup.entrances if self.cgroup else ())
             on_failure.callback(spawned.abandon)
@@ -183,14 +187,12 @@ class Run:
     def _awaited_announcement(self) -> Callable[[], None] | None:
         return self._parked if self._order.parks else self._preparations_ended
 
-    def _make_cgroup(self, name: str, on_failure: ExitStack) -> Cgroup | None:
+    def _make_cgroup(self, name: str) -> Cgroup | None:
         plan = self._order.cgroup
         if plan is None:
             return None
         memory_mb = max(self._allowance.memory_mb, self._order.build_memory_mb)
-        cgroup = Cgroup(plan, name, memory_mb * _MIB, self._allowance.processes)
-        on_failure.callback(cgroup.remove)
-        return cgroup
+        return Cgroup(plan, name, memory_mb * _MIB, self._allowance.processes)
 
     def _watch_memory(self, on_failure: ExitStack) -> int | None:
         notice = self.cgroup.watch_memory() if self.cgroup is not None else None

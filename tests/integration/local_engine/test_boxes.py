@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import subprocess
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -118,3 +119,62 @@ def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
         assert eventually(lambda: len(list(descriptors.iterdir())) == _IDLE)
         cgroups = kit.engine._confinement._cgroups
         assert cgroups is None or eventually(lambda: not list(Path(cgroups.memory).glob("run-*")))
+
+
+@contextmanager
+def _outliving(cgroups):
+    """Start a process as if a program had made itself independent of its supervisor."""
+    groups = [Path(directory, "run-left") for directory in cgroups.directories]
+    with subprocess.Popen(["sleep", "60"]) as process:
+        for group in groups:
+            group.mkdir()
+            (group / "cgroup.procs").write_text(str(process.pid))
+        try:
+            yield process, groups
+        finally:
+            process.kill()
+
+
+def _kill_supervisor(kit):
+    os.kill(kit.engine._supervisor.pid, signal.SIGKILL)
+    assert eventually(lambda: kit.engine._supervisor.pid is None)
+
+
+def _ended(process, groups):
+    return process.poll() == -signal.SIGKILL and not any(group.exists() for group in groups)
+
+
+def test_what_outlives_its_supervisor_ends_before_there_is_another(tmp_path):
+    with _boxes(tmp_path) as kit:
+        if not has_cgroups(kit.engine):
+            pytest.skip("there are no control groups by which it could be found")
+        with _outliving(kit.engine._confinement._cgroups) as left:
+            _kill_supervisor(kit)
+
+            assert kit.run(Program(code="print('next')")).stdout == b"next\n"
+            assert _ended(*left)
+
+
+def test_what_outlives_its_supervisor_ends_with_the_engine(tmp_path):
+    with _boxes(tmp_path) as kit:
+        if not has_cgroups(kit.engine):
+            pytest.skip("there are no control groups by which it could be found")
+        with _outliving(kit.engine._confinement._cgroups) as left:
+            _kill_supervisor(kit)
+
+            kit.engine.stop()
+
+            assert _ended(*left)
+
+
+def test_an_engine_leaves_the_programs_of_another_one_alone(tmp_path):
+    with _boxes(tmp_path / "one") as one, _boxes(tmp_path / "other") as other:
+        running = one.start(Program(code="import time; print(1, flush=True); time.sleep(60)"))
+        assert running.recorder.has_output.wait(10)
+
+        _kill_supervisor(other)
+        assert other.run(Program(code="print('next')")).stdout == b"next\n"
+
+        assert not running.end.done()
+        one.engine.cancel(running.request.execution_id, running.request.job_id)
+        assert running.end.result(5).result.status is JobStatus.CANCELLED

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from adapters.local_engine.supervisor.cgroups import CgroupPlan
 from adapters.local_engine.supervisor.protocol import MAX_MESSAGE_BYTES, Allowance, Event, EventKind, Order
 from adapters.local_engine.supervisor.run import Run
 from adapters.local_engine.supervisor.spawning import Spawned
@@ -52,10 +53,10 @@ def lifeline():
         yield ours, theirs.detach()
 
 
-def _run(lifeline, supervision, watch, spawner):
-    order = Order(argv=["sleep"], env={}, directory="/", allowance=_ALLOWANCE)
+def _run(lifeline, supervision, watch, spawner, discarded, cgroup=None):
+    order = Order(argv=["sleep"], env={}, directory="/", allowance=_ALLOWANCE, cgroup=cgroup)
     nothing = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
-    return Run("run", order, [lifeline, *nothing], spawner, watch, supervision.on_quiet)
+    return Run("run", order, [lifeline, *nothing], spawner, watch, supervision.on_quiet, discarded.append)
 
 
 def _serve(run, supervision, watch):
@@ -74,7 +75,7 @@ def _events(ours):
 def test_an_end_that_cannot_be_seen_to_is_seen_to_later_and_told_as_a_failure(lifeline):
     ours, theirs = lifeline
     supervision, watch, spawner = _Supervision([_NONE_LEFT] * 3), Watch(), _Sleeps()
-    run = _run(theirs, supervision, watch, spawner)
+    run = _run(theirs, supervision, watch, spawner, [])
     os.write(spawner.stage, b"\n")
     watch.wait(5)
     run.kill()
@@ -90,7 +91,7 @@ def test_an_end_that_cannot_be_seen_to_is_seen_to_later_and_told_as_a_failure(li
 def test_what_a_program_says_ends_it_if_nobody_can_take_notice(lifeline, monkeypatch):
     ours, theirs = lifeline
     supervision, watch, spawner = _Supervision([]), Watch(), _Sleeps()
-    run = _run(theirs, supervision, watch, spawner)
+    run = _run(theirs, supervision, watch, spawner, [])
 
     def fail():
         raise _NONE_LEFT
@@ -103,3 +104,23 @@ def test_what_a_program_says_ends_it_if_nobody_can_take_notice(lifeline, monkeyp
     (last,) = _events(ours)
     assert (last.kind, last.error) == (EventKind.FAILED, "Too many open files")
     os.close(spawner.stage)
+
+
+def test_the_group_of_a_run_that_cannot_be_followed_is_removed_later(
+    lifeline, tmp_path
+):
+    _, theirs = lifeline
+    plan = CgroupPlan(version=2, memory=str(tmp_path), pids=str(tmp_path))
+    spawner, discarded = _Sleeps(), []
+
+    class Full(Watch):
+        def add(self, _descriptor, _action):
+            raise _NONE_LEFT
+
+    with pytest.raises(OSError, match="Too many open files"):
+        _run(theirs, _Supervision([]), Full(), spawner, discarded, plan)
+
+    (group,) = discarded
+    assert group.entrances == [str(tmp_path / "run" / "cgroup.procs")]
+    os.close(spawner.stage)
+    os.close(theirs)
