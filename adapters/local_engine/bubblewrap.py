@@ -21,6 +21,8 @@ from application.errors import DependencyUnavailable
 _FIRST_USER = 60_578
 _USERS = 606
 _BUILD_MEMORY_MB = 1024
+# A virtual machine starts several for each processor.
+_BUILD_PROCESSES = 256
 # The shell that stands in for the program.
 _OUR_PROCESSES = 1
 # What bubblewrap reads and closes.
@@ -129,6 +131,7 @@ class Bubblewrap(Confinement):
                     allowance=self._allowance(program),
                     build_timeout_ms=build_timeout_ms if program.build else None,
                     build_memory_mb=_BUILD_MEMORY_MB if program.build else 0,
+                    build_processes=_BUILD_PROCESSES if program.build else 0,
                     descriptors=[*contents, *program.descriptors],
                     user=_FIRST_USER + slot if self._is_root else None,
                     cgroup=self._cgroups,

@@ -286,7 +286,6 @@ class LocalEngine(ExecutionEngine):
                     stdout=output.stdout.output(),
                     stderr=output.stderr.output(),
                     output_bytes=output.used,
-                    has_build=bool(program.build),
                     build_timeout_ms=self._build_timeout_ms,
                     cancelled_after_ms=running.milliseconds_since_cancel(),
                     out_of_memory=out_of_memory,

@@ -59,7 +59,21 @@ class Program:
         return [*self.run, *self.arguments]
 
 
-# What finds out whether programs can be run at all.
+def _rlimits(limits: Limits, memory: str) -> Rlimits:
+    # Processor time is measured, to the hundredth of a second and of the whole tree; should that fail, this
+    # ends each process a second later.
+    seconds = -(-limits.cpu_time_ms // 1000) + 1
+    values = {
+        "CPU": (seconds, seconds + 1),
+        "FSIZE": (limits.file_size_mb * _MIB,) * 2,
+        "NOFILE": (limits.open_files,) * 2,
+        "CORE": (0, 0),
+    }
+    return values | {"AS": (limits.memory_mb * _MIB,) * 2} if memory == "address_space" else values
+
+
+_USUAL_LIMITS = STANDARD_LIMITS.resolve({})
+# What finds out whether programs can be run at all, with every limit that they have.
 NOTHING = Program(
     source="nothing",
     code=b"",
@@ -67,8 +81,8 @@ NOTHING = Program(
     run=("/bin/true",),
     env={},
     view=(),
-    limits=STANDARD_LIMITS.resolve({}),
-    rlimits={},
+    limits=_USUAL_LIMITS,
+    rlimits=_rlimits(_USUAL_LIMITS, "address_space"),
 )
 
 
@@ -130,16 +144,3 @@ def _names(
         "archive": ARCHIVE_PATH,
         "compiler": toolchain.compiler.get("cold", ""),
     }
-
-
-def _rlimits(limits: Limits, memory: str) -> Rlimits:
-    # Processor time is measured, to the hundredth of a second and of the whole tree; should that fail, this
-    # ends each process a second later.
-    seconds = -(-limits.cpu_time_ms // 1000) + 1
-    values = {
-        "CPU": (seconds, seconds + 1),
-        "FSIZE": (limits.file_size_mb * _MIB,) * 2,
-        "NOFILE": (limits.open_files,) * 2,
-        "CORE": (0, 0),
-    }
-    return values | {"AS": (limits.memory_mb * _MIB,) * 2} if memory == "address_space" else values

@@ -185,12 +185,11 @@ class ReadyCompiler:
         exit_code = None if deadline.is_over else (event.exit_code or 0) - _REFUSED
         result = judge(
             Observed(
-                event=replace(event, announced=False, exit_code=exit_code, limit=limit),
+                event=replace(event, announced=False, in_build=True, exit_code=exit_code, limit=limit),
                 limits=_LIMITS,
                 stdout=Output("", 0),
                 stderr=output.stderr.output(),
                 output_bytes=0,
-                has_build=True,
                 build_timeout_ms=self._build_timeout_ms,
                 cancelled_after_ms=running.milliseconds_since_cancel(),
             )

@@ -7,6 +7,7 @@ no shell reads as its own.
 import resource
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from adapters.local_engine.supervisor.protocol import ENTRANCE_DESCRIPTORS, STAGE_DESCRIPTOR
 
@@ -15,15 +16,24 @@ ARCHIVE_DESCRIPTOR = 8
 ARCHIVE_PATH = f"/proc/self/fd/{ARCHIVE_DESCRIPTOR}"
 
 _SHELL = "/bin/sh"
+
+
+def option_of_processes(shell: Path) -> str:
+    """Return what a shell's `ulimit` calls the limit of processes: for bash, "p" is the size of pipes."""
+    return "u" if shell.resolve().name == "bash" else "p"
+
+
 # What `ulimit` calls a limit, and how many of the limit's units make one of its own (dash(1), bash(1)).
 _ULIMITS = {
     "CPU": ("t", 1),
     "AS": ("v", 1024),
     "FSIZE": ("f", 512),
     "NOFILE": ("n", 1),
-    "NPROC": ("p", 1),
+    "NPROC": (option_of_processes(Path(_SHELL)), 1),
     "CORE": ("c", 512),
 }
+# Nobody hears it if the supervisor was killed before bubblewrap or setpriv had asked to die with it.
+_ANNOUNCED = f"echo >&{STAGE_DESCRIPTOR} || exit"
 
 Rlimits = Mapping[str, tuple[int, int]]
 
@@ -38,6 +48,8 @@ def staged(
     stays: bool = False,
 ) -> list[str]:
     """Write a command line that builds, announces the start and becomes the program.
+
+    A build's beginning and end are announced as well. What is not heard any more is not begun.
 
     Args:
         build: The compiler's command line; empty if there is nothing to build.
@@ -54,10 +66,12 @@ def staged(
     if build:
         lines += [
             *_limited(build_rlimits or {}),
+            _ANNOUNCED,
             f"{shlex.join(build)} >&2 {STAGE_DESCRIPTOR}>&- || exit",
+            _ANNOUNCED,
             f"exec {ARCHIVE_DESCRIPTOR}<&-",
         ]
-    lines += [*_limited(rlimits), f"echo >&{STAGE_DESCRIPTOR}"]
+    lines += [*_limited(rlimits), _ANNOUNCED]
     closed = f"{STAGE_DESCRIPTOR}>&-"
     lines += _staying(closed) if stays else [f"exec {closed}", 'exec "$@"']
     return [_SHELL, "-c", "\n".join(lines), "sh", *run]

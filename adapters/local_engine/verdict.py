@@ -29,7 +29,6 @@ class Observed:
     stdout: Output
     stderr: Output
     output_bytes: int
-    has_build: bool
     build_timeout_ms: int
     cancelled_after_ms: int | None = None
     out_of_memory: str | None = None
@@ -113,7 +112,7 @@ def _not_supervised(seen: Observed) -> Cause | None:
 def _not_announced(seen: Observed) -> Cause | None:
     if seen.event.announced:
         return None
-    if not seen.has_build:
+    if not seen.event.in_build:
         words = seen.stderr.text.strip().splitlines()[-1:]
         return _failed(Reason.ENGINE_ERROR, " ".join(["The program's box could not be made.", *words]))
     if seen.event.limit == "timeout_ms":

@@ -85,12 +85,14 @@ class Order:
 
     Attributes:
         argv: The whole command line; the first is an absolute path. It joins the control groups, limits
-            itself, and announces the program's start at STAGE_DESCRIPTOR.
+            itself, and announces at STAGE_DESCRIPTOR the beginning and the end of the build, if there is one,
+            and the program's start.
         env: The whole environment.
         directory: Where it starts.
         allowance: What it may use.
         build_timeout_ms: Wall time of the build that `argv` begins with; None if there is none.
         build_memory_mb: Memory of the whole tree during the build.
+        build_processes: How many processes there may be at once during the build, if there is a cgroup.
         descriptors: The numbers at which the program inherits the further descriptors that were sent.
         user: The user and group id to become; None to stay who the supervisor is.
         cgroup: Where to make a control group for the run.
@@ -109,6 +111,7 @@ class Order:
     allowance: Allowance
     build_timeout_ms: int | None = None
     build_memory_mb: int = 0
+    build_processes: int = 0
     descriptors: Sequence[int] = ()
     user: int | None = None
     cgroup: CgroupPlan | None = None
@@ -149,6 +152,7 @@ class Event:
 
     Attributes:
         announced: Whether the start was announced, if it was to be: else the build failed, or the box.
+        in_build: Whether the build had begun, and had not ended well.
         limit: The limit that was hit, by its name in `Limits`, as far as the supervisor can tell.
         wall_ms: How long the program ran, from its start to the end of its first process.
         cpu_ms: Processor time of all its processes, the build excluded.
@@ -159,6 +163,7 @@ class Event:
 
     kind: EventKind
     announced: bool = True
+    in_build: bool = False
     limit: str | None = None
     exit_code: int | None = None
     signal: int | None = None

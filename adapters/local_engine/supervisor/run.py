@@ -65,8 +65,9 @@ class Run:
         self._watch = watch
         self._on_quiet = on_quiet
         self._usage = processes.Usage()
-        self._awaited = self._awaited_announcement()
-        self._announced = self._awaited is None
+        self._awaited = self._awaited_announcements()
+        self._announced = False
+        self._in_build = False
         self._shell_spoke = False
         self._limit: str | None = None
         self._error = ""
@@ -162,6 +163,7 @@ class Run:
         return Event(
             kind=EventKind.ENDED,
             announced=self._announced,
+            in_build=self._in_build,
             limit=self._limit or self._limit_of_cgroup(),
             exit_code=exit_code,
             signal=signal,
@@ -184,15 +186,20 @@ class Run:
             return _NEVER
         return self._started + (self._order.build_timeout_ms or self._allowance.timeout_ms) / 1000
 
-    def _awaited_announcement(self) -> Callable[[], None] | None:
-        return self._parked if self._order.parks else self._preparations_ended
+    def _awaited_announcements(self) -> list[Callable[[], None]]:
+        """Return what each announcement means, in their order."""
+        if self._order.parks:
+            return [self._parked]
+        build = [] if self._order.build_timeout_ms is None else [self._build_began, self._build_ended]
+        return [*build, self._preparations_ended]
 
     def _make_cgroup(self, name: str) -> Cgroup | None:
         plan = self._order.cgroup
         if plan is None:
             return None
         memory_mb = max(self._allowance.memory_mb, self._order.build_memory_mb)
-        return Cgroup(plan, name, memory_mb * _MIB, self._allowance.processes)
+        processes = max(self._allowance.processes, self._order.build_processes)
+        return Cgroup(plan, name, memory_mb * _MIB, processes)
 
     def _watch_memory(self, on_failure: ExitStack) -> int | None:
         notice = self.cgroup.watch_memory() if self.cgroup is not None else None
@@ -228,15 +235,20 @@ class Run:
 
     def _stage_spoke(self) -> None:
         said = _read(self._stage)
-        if self._awaited is not None and said.startswith(ANNOUNCEMENT):
-            awaited, self._awaited = self._awaited, None
-            awaited()
+        while self._awaited and said.startswith(ANNOUNCEMENT):
+            self._awaited.pop(0)()
             said = said.removeprefix(ANNOUNCEMENT)
             if not said:
                 return
         # What else comes is the shell's word on a signal, or of a program that found its way: no more of it.
         self._shell_spoke = self._shell_spoke or bool(said)
         self._watch.remove(self._stage)
+
+    def _build_began(self) -> None:
+        self._in_build = True
+
+    def _build_ended(self) -> None:
+        self._in_build = False
 
     def _parked(self) -> None:
         self._cpu_before_s = self._tree_cpu_s() if self._counts_cpu else live_cpu_s(self.pid)
@@ -245,11 +257,15 @@ class Run:
     def _preparations_ended(self) -> None:
         if self._order.build_timeout_ms is not None:
             self._cpu_before_s = self._tree_cpu_s()
+            self._end_limits_of_build()
         self._started = time.monotonic()
-        if self.cgroup is not None and self._order.build_memory_mb:
+        self._program_started()
+
+    def _end_limits_of_build(self) -> None:
+        if self.cgroup is not None:
+            self.cgroup.limit_processes(self._allowance.processes)
             with contextlib.suppress(OSError):  # what the build left is larger: the old limit stays
                 self.cgroup.limit_memory(self._allowance.memory_mb * _MIB)
-        self._program_started()
 
     def _lifeline_spoke(self) -> None:
         message = _read(self._lifeline)
@@ -268,7 +284,7 @@ class Run:
         ]
         self._started = time.monotonic()
         self._deadline = self._started + allowance.timeout_ms / 1000
-        self._awaited = self._program_started
+        self._awaited = [self._program_started]
         try:
             self._limit_group(allowance)
             os.write(go, "".join(limits).encode())

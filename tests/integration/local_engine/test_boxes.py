@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from adapters.local_engine import stages
 from adapters.local_engine.engine import LocalEngine
 from adapters.memory.object_store import MemoryObjectStore
 from application.errors import DependencyUnavailable
@@ -178,3 +179,43 @@ def test_an_engine_leaves_the_programs_of_another_one_alone(tmp_path):
         assert not running.end.done()
         one.engine.cancel(running.request.execution_id, running.request.job_id)
         assert running.end.result(5).result.status is JobStatus.CANCELLED
+
+
+def _run_if_installed(kit, program):
+    support = next(each for each in kit.engine.languages() if each.language.name == program.language)
+    if support.unavailable_because:
+        pytest.skip(support.unavailable_because)
+    return kit.run(program).result
+
+
+_REFUSED = {"NOFILE": ("n", 1e-12)}
+
+
+def test_a_machine_whose_shell_cannot_limit_programs_is_refused_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(stages, "_ULIMITS", stages._ULIMITS | _REFUSED)
+
+    with pytest.raises(DependencyUnavailable, match="does not let programs be isolated"), _boxes(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("language", ["python", "c"])
+def test_a_box_that_cannot_be_made_is_no_fault_of_the_code(kit, monkeypatch, language):
+    monkeypatch.setattr(stages, "_ULIMITS", stages._ULIMITS | _REFUSED)
+
+    assert _run_if_installed(kit, Program(code="", language=language)).reason is Reason.ENGINE_ERROR
+
+
+def test_limits_that_cannot_be_set_after_a_build_are_no_fault_of_the_code(kit, monkeypatch):
+    monkeypatch.setattr(stages, "_ULIMITS", stages._ULIMITS | {"NPROC": ("p", 1e-12)})
+
+    result = _run_if_installed(kit, Program(code="int main() {}", language="c"))
+
+    assert result.reason is Reason.ENGINE_ERROR
+
+
+def test_a_program_that_may_have_one_process_is_built_with_more(kit):
+    program = Program(code="int main() { return 0; }", language="c", limits={"processes": 1})
+
+    result = _run_if_installed(kit, program)
+
+    assert result.status is JobStatus.SUCCESS, result

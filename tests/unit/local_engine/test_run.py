@@ -106,9 +106,7 @@ def test_what_a_program_says_ends_it_if_nobody_can_take_notice(lifeline, monkeyp
     os.close(spawner.stage)
 
 
-def test_the_group_of_a_run_that_cannot_be_followed_is_removed_later(
-    lifeline, tmp_path
-):
+def test_the_group_of_a_run_that_cannot_be_followed_is_removed_later(lifeline, tmp_path):
     _, theirs = lifeline
     plan = CgroupPlan(version=2, memory=str(tmp_path), pids=str(tmp_path))
     spawner, discarded = _Sleeps(), []

@@ -17,7 +17,6 @@ _SEEN = Observed(
     stdout=Output(),
     stderr=Output(),
     output_bytes=0,
-    has_build=False,
     build_timeout_ms=5_000,
     out_of_memory="^MemoryError",
 )
@@ -85,13 +84,13 @@ _ROWS = [
         LimitHit("file_size_mb", 32, 32),
     ),
     (
-        _seen({"exit_code": 1, "announced": False}, has_build=True),
+        _seen({"exit_code": 1, "announced": False, "in_build": True}),
         JobStatus.FAILED,
         Reason.COMPILE_ERROR,
         None,
     ),
     (
-        _seen(_KILLED | {"announced": False, "limit": "timeout_ms"}, has_build=True),
+        _seen(_KILLED | {"announced": False, "in_build": True, "limit": "timeout_ms"}),
         JobStatus.FAILED,
         Reason.COMPILE_ERROR,
         None,
