@@ -2,6 +2,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -32,7 +33,7 @@ from application.ports.execution_engine import (
 from application.ports.object_store import ObjectStore
 from application.retrying import Retrying
 from domain.execution import ExecutionResult
-from domain.job_lifecycle import JobStatus, Reason
+from domain.job_lifecycle import Reason
 from domain.limits import STANDARD_LIMITS, Limits
 from domain.values import ExecutionId, JobId
 
@@ -256,16 +257,25 @@ class LocalEngine(ExecutionEngine):
                 del self._running[execution_id]
 
     def _try_out(self) -> None:
-        """Run a program that does nothing.
+        """Run a program that does nothing, with each view of this machine that languages have.
+
+        No job has to wait then until its view is made.
 
         Raises:
             DependencyUnavailable: This machine does not let programs be isolated.
         """
-        with self._run(NOTHING, "", Running(), Nobody()) as report:
-            if report.result.status is not JobStatus.SUCCESS:
-                self.stop()
-                said = report.result.error_message or ""
-                raise DependencyUnavailable("engine", f"{_CANNOT_ISOLATE} {said}")
+        if trouble := self._trouble_of(NOTHING):
+            self.stop()
+            raise DependencyUnavailable("engine", f"{_CANNOT_ISOLATE} {trouble}")
+        views = {toolchain.title: toolchain.view for toolchain, _ in self._toolchains.available()}
+        for title, view in views.items():
+            if view and (trouble := self._trouble_of(replace(NOTHING, view=view))):
+                _log.warning("programs of %s will fail: %s", title, trouble)
+
+    def _trouble_of(self, program: Program) -> str | None:
+        """Run a program for nobody; return what went wrong."""
+        with self._run(program, "", Running(), Nobody()) as report:
+            return report.result.error_message
 
     def _run(
         self,

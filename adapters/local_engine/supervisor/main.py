@@ -5,6 +5,7 @@ import contextlib
 import errno
 import gc
 import os
+import signal
 import socket
 import sys
 import time
@@ -134,5 +135,6 @@ def main() -> None:
     """Serve the socket whose descriptor is the last argument."""
     control = socket.socket(fileno=int(sys.argv[-1]))
     control.set_inheritable(False)  # a program that held it could give orders
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nobody can wait for a process
     gc.freeze()  # what is here for good is shared with every new process, until it is looked at
     Supervisor(control).serve()

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,8 +17,6 @@ from adapters.local_engine.supervisor.protocol import (
 
 # Above those that programs inherit.
 _ASIDE = 64
-# What Python ignores, and what whoever started the service had it ignore: exec would pass it on.
-_IGNORED_SIGNALS = [number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,5 +106,5 @@ def _start(order: Order, descriptors: Mapping[int, int], theirs: ExitStack) -> i
         resetids=True,
         setsid=True,
         setsigmask=(),
-        setsigdef=_IGNORED_SIGNALS,
+        setsigdef=processes.IGNORED_SIGNALS,
     )

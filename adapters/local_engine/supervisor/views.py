@@ -37,16 +37,12 @@ def _make(view: View) -> int:
     with ExitStack() as stack:
         maker, words = _start(view)
         stack.callback(os.close, words)
-        with ExitStack() as on_failure:
-            on_failure.callback(processes.end, maker)
-            word = _first_word(words)
-            if not word.isdecimal():
-                raise OSError(0, word or "nothing is heard of what makes the view of programs")
-            mounts = os.open(f"/proc/{int(word)}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-            on_failure.pop_all()
-        processes.kill(int(word))
-        os.waitpid(maker, 0)
-        return mounts
+        stack.callback(processes.end, maker)
+        word = _first_word(words)
+        if not word.isdecimal():
+            raise OSError(0, word or "nothing is heard of what makes the view of programs")
+        stack.callback(processes.kill, int(word))
+        return os.open(f"/proc/{int(word)}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def _start(view: View) -> tuple[int, int]:
@@ -61,7 +57,15 @@ def _start(view: View) -> tuple[int, int]:
         on_failure.callback(os.close, words)
         theirs.enter_context(_mounts_of_now())
         actions = [(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate((given, speaks, speaks))]
-        maker = os.posix_spawn(view.argv[0], view.argv, {}, file_actions=actions, setsid=True)
+        maker = os.posix_spawn(
+            view.argv[0],
+            view.argv,
+            {},
+            file_actions=actions,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=processes.IGNORED_SIGNALS,
+        )
         on_failure.pop_all()
         return maker, words
 

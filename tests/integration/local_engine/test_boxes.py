@@ -19,10 +19,6 @@ from tests.contract.engine_kit.harness import EngineUnderTest, Program
 from tests.support.processes import eventually
 from tests.support.sandbox import has_cgroups, require_bubblewrap
 
-# Descriptors of a supervisor without programs: three that every process has, its socket, its own mount
-# namespace and that of the programs' view.
-_IDLE = 6
-
 
 @contextmanager
 def _boxes(directory, hidden=()):
@@ -101,15 +97,28 @@ def test_data_where_programs_have_to_look_is_refused(tmp_path, directory):
         pass
 
 
+def _views(kit):
+    return {(), *(tuple(toolchain.view) for toolchain, _ in kit.engine._toolchains.available())}
+
+
+def test_every_view_is_made_before_the_first_job(tmp_path):
+    with _boxes(tmp_path) as kit:
+        links = [link.readlink().name for link in Path(f"/proc/{kit.engine._supervisor.pid}/fd").iterdir()]
+
+        assert len([link for link in links if link.startswith("mnt:")]) == 1 + len(_views(kit))
+
+
 @pytest.mark.parametrize("spare", [0, 4, 9, 11, 13])
 def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
     with _boxes(tmp_path) as kit:
         kit.run(Program(code="pass"))
         supervisor = kit.engine._supervisor.pid
         descriptors = Path(f"/proc/{supervisor}/fd")
-        assert eventually(lambda: len(list(descriptors.iterdir())) == _IDLE)
+        # Three that every process has, its socket, its own mount namespace and those of the programs' views.
+        idle = 5 + len(_views(kit))
+        assert eventually(lambda: len(list(descriptors.iterdir())) == idle)
         limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
-        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (_IDLE + spare, limits[1]))
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (idle + spare, limits[1]))
 
         result = kit.run(Program(code="pass")).result
 
@@ -117,7 +126,7 @@ def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, limits)
         assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS
         assert kit.engine._supervisor.pid == supervisor
-        assert eventually(lambda: len(list(descriptors.iterdir())) == _IDLE)
+        assert eventually(lambda: len(list(descriptors.iterdir())) == idle)
         cgroups = kit.engine._confinement._cgroups
         assert cgroups is None or eventually(lambda: not list(Path(cgroups.memory).glob("run-*")))
 

@@ -40,6 +40,21 @@ print("running", flush=True)
 running.end.result()
 """
 
+# A service that was started by somebody who takes no notice of the ends of processes.
+_CARELESS = """
+import signal, sys, pathlib
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+sys.path.insert(0, sys.argv[1])
+from adapters.local_engine.engine import LocalEngine
+from adapters.memory.object_store import MemoryObjectStore
+from tests.contract.engine_kit.harness import EngineUnderTest, Program
+store = MemoryObjectStore()
+engine = LocalEngine(store, pathlib.Path(sys.argv[2]), isolated=sys.argv[3] == "isolated")
+engine.start()
+print(EngineUnderTest(engine, store).run(Program(code="print(1)")).result.status, flush=True)
+engine.stop()
+"""
+
 
 class _Silent(ExecutionObserver):
     """Keeps nothing, so that only the engine's own memory counts."""
@@ -90,6 +105,19 @@ def test_a_killed_worker_leaves_nothing_running(tmp_path):
         worker.kill()
 
     assert eventually(lambda: not with_word(mark), within_s=2)
+
+
+def test_a_service_that_ignores_the_ends_of_processes_runs_programs(tmp_path, kit):
+    confinement = "isolated" if kit.engine.describe().is_isolated else "plain"
+
+    said = subprocess.run(
+        [sys.executable, "-c", _CARELESS, str(_ROOT), str(tmp_path), confinement],
+        stdout=subprocess.PIPE,
+        timeout=30,
+        check=True,
+    ).stdout
+
+    assert said == b"SUCCESS\n"
 
 
 @pytest.mark.parametrize("error", [DependencyUnavailable("database", "it restarts"), RuntimeError("a bug")])

@@ -1,0 +1,30 @@
+"""What makes a view is ended as soon as it has said that the view is there."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from adapters.local_engine.supervisor.protocol import View
+from adapters.local_engine.supervisor.views import Views
+
+
+def _view(script):
+    return View(argv=("/bin/sh", "-c", script), stdin="")
+
+
+@pytest.mark.parametrize("script", ["echo $$; exec sleep 60", "sleep 60 & echo $!; exec sleep 60"])
+def test_nobody_waits_for_what_does_not_end_by_itself(script):
+    began = time.monotonic()
+
+    mounts = Views().mounts(_view(script))
+
+    assert time.monotonic() - began < 10
+    assert Path(f"/proc/self/fd/{mounts}").readlink().name.startswith("mnt:")
+    os.close(mounts)
+
+
+def test_a_view_that_cannot_be_made_is_an_error_with_its_makers_words():
+    with pytest.raises(OSError, match="no view for you"):
+        Views().mounts(_view("echo no view for you; exec sleep 60"))
