@@ -228,3 +228,10 @@ def test_a_program_that_may_have_one_process_is_built_with_more(kit):
     result = _run_if_installed(kit, program)
 
     assert result.status is JobStatus.SUCCESS, result
+
+
+def test_a_machine_whose_processors_have_changed_still_runs_programs(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1023})
+
+    with _boxes(tmp_path) as kit:
+        assert kit.run(Program(code="print(1)")).stdout == b"1\n"
