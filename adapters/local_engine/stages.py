@@ -9,7 +9,13 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from adapters.local_engine.supervisor.protocol import ENTRANCE_DESCRIPTORS, STAGE_DESCRIPTOR
+from adapters.local_engine.supervisor.protocol import (
+    ANNOUNCEMENT,
+    BUILD_BEGINS,
+    BUILD_ENDED,
+    ENTRANCE_DESCRIPTORS,
+    STAGE_DESCRIPTOR,
+)
 
 # Where a build finds the archive of its compiler's classes, or what has been compiled.
 ARCHIVE_DESCRIPTOR = 8
@@ -32,8 +38,6 @@ _ULIMITS = {
     "NPROC": (option_of_processes(Path(_SHELL)), 1),
     "CORE": ("c", 512),
 }
-# Nobody hears it if the supervisor was killed before bubblewrap or setpriv had asked to die with it.
-_ANNOUNCED = f"echo >&{STAGE_DESCRIPTOR} || exit"
 
 Rlimits = Mapping[str, tuple[int, int]]
 
@@ -66,12 +70,12 @@ def staged(
     if build:
         lines += [
             *_limited(build_rlimits or {}),
-            _ANNOUNCED,
+            _announced(BUILD_BEGINS),
             f"{shlex.join(build)} >&2 {STAGE_DESCRIPTOR}>&- || exit",
-            _ANNOUNCED,
+            _announced(BUILD_ENDED),
             f"exec {ARCHIVE_DESCRIPTOR}<&-",
         ]
-    lines += [*_limited(rlimits), _ANNOUNCED]
+    lines += [*_limited(rlimits), _announced(ANNOUNCEMENT)]
     closed = f"{STAGE_DESCRIPTOR}>&-"
     lines += _staying(closed) if stays else [f"exec {closed}", 'exec "$@"']
     return [_SHELL, "-c", "\n".join(lines), "sh", *run]
@@ -96,6 +100,14 @@ def _joined(groups: int) -> Iterator[str]:
     for entrance in ENTRANCE_DESCRIPTORS[:groups]:
         yield f"echo 0 >&{entrance} || exit"
         yield f"exec {entrance}>&-"
+
+
+def _announced(word: bytes) -> str:
+    """Say a word at the stage, or stop.
+
+    Nobody hears it if the supervisor was killed before bubblewrap or setpriv had asked to die with it.
+    """
+    return " ".join(["echo", *word.decode().split(), f">&{STAGE_DESCRIPTOR} || exit"])
 
 
 def _limited(rlimits: Rlimits) -> Iterator[str]:

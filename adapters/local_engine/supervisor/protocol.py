@@ -11,6 +11,8 @@ from adapters.local_engine.supervisor.cgroups import CgroupPlan
 # Where what comes before a program announces its start, or that it is parked. No program can write to it.
 STAGE_DESCRIPTOR = 3
 ANNOUNCEMENT = b"\n"
+# What comes before it, around a build.
+BUILD_BEGINS, BUILD_ENDED = b"build\n", b"built\n"
 # The entrances of the program's control groups, in which a shell writes 0 to join them. It closes them before
 # it may have a use of its own for 4.
 ENTRANCE_DESCRIPTORS = (4, 5, 6)

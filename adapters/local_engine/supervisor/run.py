@@ -15,6 +15,8 @@ from adapters.local_engine.supervisor.cgroups import Cgroup
 from adapters.local_engine.supervisor.meter import Meter, TreeCpu, live_cpu_s
 from adapters.local_engine.supervisor.protocol import (
     ANNOUNCEMENT,
+    BUILD_BEGINS,
+    BUILD_ENDED,
     MAX_MESSAGE_BYTES,
     STOP,
     Allowance,
@@ -65,7 +67,7 @@ class Run:
         self._watch = watch
         self._on_quiet = on_quiet
         self._usage = processes.Usage()
-        self._awaited = self._awaited_announcements()
+        self._awaited: Callable[[], None] | None = self._parked if order.parks else self._preparations_ended
         self._announced = False
         self._in_build = False
         self._shell_spoke = False
@@ -186,20 +188,13 @@ class Run:
             return _NEVER
         return self._started + (self._order.build_timeout_ms or self._allowance.timeout_ms) / 1000
 
-    def _awaited_announcements(self) -> list[Callable[[], None]]:
-        """Return what each announcement means, in their order."""
-        if self._order.parks:
-            return [self._parked]
-        build = [] if self._order.build_timeout_ms is None else [self._build_began, self._build_ended]
-        return [*build, self._preparations_ended]
-
     def _make_cgroup(self, name: str) -> Cgroup | None:
         plan = self._order.cgroup
         if plan is None:
             return None
         memory_mb = max(self._allowance.memory_mb, self._order.build_memory_mb)
-        processes = max(self._allowance.processes, self._order.build_processes)
-        return Cgroup(plan, name, memory_mb * _MIB, processes)
+        number = max(self._allowance.processes, self._order.build_processes)
+        return Cgroup(plan, name, memory_mb * _MIB, number)
 
     def _watch_memory(self, on_failure: ExitStack) -> int | None:
         notice = self.cgroup.watch_memory() if self.cgroup is not None else None
@@ -224,31 +219,39 @@ class Run:
         self._watch.add(descriptor, partial(self._attempt, action))
 
     def _attempt(self, action: Callable[[], None]) -> None:
-        """Do something that may fail, which is the end of this run and of no other one."""
+        """Do something that may fail, which is the end of this run and of no other one.
+
+        Of a program that has ended nothing is lost: what it left behind is looked for again.
+        """
         try:
             action()
         except OSError as error:
-            self._error = self._error or reason_of(error)
-            self.kill()
-            if not self.is_live:
+            if self.is_live:
+                self._error = self._error or reason_of(error)
+                self.kill()
+            else:
                 self._deadline = time.monotonic() + _RETRY_S
 
     def _stage_spoke(self) -> None:
         said = _read(self._stage)
-        while self._awaited and said.startswith(ANNOUNCEMENT):
-            self._awaited.pop(0)()
-            said = said.removeprefix(ANNOUNCEMENT)
-            if not said:
-                return
+        has_ended = not said
+        if self._awaited is not None:
+            said = self._announcements(said, self._awaited)
+        if not said and not has_ended:
+            return
         # What else comes is the shell's word on a signal, or of a program that found its way: no more of it.
         self._shell_spoke = self._shell_spoke or bool(said)
         self._watch.remove(self._stage)
 
-    def _build_began(self) -> None:
-        self._in_build = True
-
-    def _build_ended(self) -> None:
-        self._in_build = False
+    def _announcements(self, said: bytes, awaited: Callable[[], None]) -> bytes:
+        """Act on what is announced; return what else is said. A compiler may have read words of its build."""
+        for word, in_build in ((BUILD_BEGINS, True), (BUILD_ENDED, False)):
+            if said.startswith(word):
+                self._in_build, said = in_build, said.removeprefix(word)
+        if said.startswith(ANNOUNCEMENT):
+            self._awaited = None
+            awaited()
+        return said.removeprefix(ANNOUNCEMENT)
 
     def _parked(self) -> None:
         self._cpu_before_s = self._tree_cpu_s() if self._counts_cpu else live_cpu_s(self.pid)
@@ -284,7 +287,7 @@ class Run:
         ]
         self._started = time.monotonic()
         self._deadline = self._started + allowance.timeout_ms / 1000
-        self._awaited = [self._program_started]
+        self._awaited = self._program_started
         try:
             self._limit_group(allowance)
             os.write(go, "".join(limits).encode())

@@ -72,7 +72,7 @@ def _events(ours):
             yield Event.decode(data)
 
 
-def test_an_end_that_cannot_be_seen_to_is_seen_to_later_and_told_as_a_failure(lifeline):
+def test_an_end_that_cannot_be_seen_to_is_seen_to_later(lifeline):
     ours, theirs = lifeline
     supervision, watch, spawner = _Supervision([_NONE_LEFT] * 3), Watch(), _Sleeps()
     run = _run(theirs, supervision, watch, spawner, [])
@@ -84,7 +84,33 @@ def test_an_end_that_cannot_be_seen_to_is_seen_to_later_and_told_as_a_failure(li
 
     started, last = _events(ours)
     assert started.kind is EventKind.STARTED
-    assert (last.kind, last.announced, last.error) == (EventKind.FAILED, True, "Too many open files")
+    assert (last.kind, last.announced, last.error) == (EventKind.ENDED, True, "")
+    os.close(spawner.stage)
+
+
+@pytest.mark.parametrize(
+    ("words", "in_build", "announced"),
+    [
+        ([], False, False),
+        ([b"build\n"], True, False),
+        ([b"build\nbuilt\n"], False, False),
+        ([b"build\n", b"built\n", b"\n"], False, True),
+        ([b"built\n\n"], False, True),  # the compiler has read the first one
+    ],
+)
+def test_the_stage_tells_how_far_a_program_has_come(lifeline, words, in_build, announced):
+    ours, theirs = lifeline
+    supervision, watch, spawner = _Supervision([]), Watch(), _Sleeps()
+    run = _run(theirs, supervision, watch, spawner, [])
+    for word in words:
+        os.write(spawner.stage, word)
+        watch.wait(5)
+    run.kill()
+
+    _serve(run, supervision, watch)
+
+    *_, last = _events(ours)
+    assert (last.in_build, last.announced) == (in_build, announced)
     os.close(spawner.stage)
 
 

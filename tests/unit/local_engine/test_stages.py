@@ -37,9 +37,9 @@ def test_a_build_comes_first_with_limits_of_its_own():
 
     assert script.splitlines() == [
         "ulimit -St 60 && ulimit -Ht 61 || exit",
-        _ANNOUNCED,
+        "echo build >&3 || exit",
         "cc 'a file.c' >&2 3>&- || exit",
-        _ANNOUNCED,
+        "echo built >&3 || exit",
         "exec 8<&-",
         *_LIMITED,
         _ANNOUNCED,
