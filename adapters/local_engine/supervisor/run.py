@@ -14,9 +14,6 @@ from adapters.local_engine.supervisor import processes
 from adapters.local_engine.supervisor.cgroups import Cgroup
 from adapters.local_engine.supervisor.meter import Meter, TreeCpu, live_cpu_s
 from adapters.local_engine.supervisor.protocol import (
-    ANNOUNCEMENT,
-    BUILD_BEGINS,
-    BUILD_ENDED,
     MAX_MESSAGE_BYTES,
     STOP,
     Allowance,
@@ -26,11 +23,11 @@ from adapters.local_engine.supervisor.protocol import (
     reason_of,
 )
 from adapters.local_engine.supervisor.spawning import Spawned, Spawner
+from adapters.local_engine.supervisor.stage import Stage, read
 from adapters.local_engine.supervisor.watch import Watch
 
 _NEVER = float("inf")
 _MIB = 1 << 20
-_SHELL_SIGNAL_BASE = 128
 _RETRY_S = 0.02
 
 
@@ -69,8 +66,6 @@ class Run:
         self._usage = processes.Usage()
         self._awaited: Callable[[], None] | None = self._parked if order.parks else self._preparations_ended
         self._announced = False
-        self._in_build = False
-        self._shell_spoke = False
         self._limit: str | None = None
         self._error = ""
         self._wall_s = 0.0
@@ -90,7 +85,7 @@ class Run:
             self._memory_notice = self._watch_memory(on_failure)
             spawned = spawner.spawn(order, numbered, self.cgroup.entrances if self.cgroup else ())
             on_failure.callback(spawned.abandon)
-            self._stage, self._go, self.pid = spawned.stage, spawned.go, spawned.pid
+            self._stage, self._go, self.pid = Stage(spawned.stage), spawned.go, spawned.pid
             self._counts_cpu = self.cgroup is not None and self.cgroup.counts_cpu
             self._tree_cpu_s = self.cgroup.cpu_s if self.cgroup and self._counts_cpu else TreeCpu(self.pid)
             self._follow(spawned, on_failure)
@@ -148,7 +143,7 @@ class Run:
     def finish(self) -> None:
         """Report the end and let go of the life line."""
         self._tell(self._last_event())
-        for descriptor in (self._stage, self._go, self._memory_notice):
+        for descriptor in (self._stage.descriptor, self._go, self._memory_notice):
             if descriptor is not None:
                 self._watch.close(descriptor)
         self._let_go()
@@ -161,11 +156,13 @@ class Run:
         return replace(ended, kind=EventKind.FAILED, error=self._error) if self._error else ended
 
     def _ended(self) -> Event:
-        exit_code, signal = self._how_it_ended()
+        exit_code, signal = self._stage.how_it_ended(
+            self._status, exits_for_signals=self._order.exits_for_signals
+        )
         return Event(
             kind=EventKind.ENDED,
             announced=self._announced,
-            in_build=self._in_build,
+            in_build=self._stage.in_build,
             limit=self._limit or self._limit_of_cgroup(),
             exit_code=exit_code,
             signal=signal,
@@ -233,25 +230,12 @@ class Run:
                 self._deadline = time.monotonic() + _RETRY_S
 
     def _stage_spoke(self) -> None:
-        said = _read(self._stage)
-        has_ended = not said
-        if self._awaited is not None:
-            said = self._announcements(said, self._awaited)
-        if not said and not has_ended:
-            return
-        # What else comes is the shell's word on a signal, or of a program that found its way: no more of it.
-        self._shell_spoke = self._shell_spoke or bool(said)
-        self._watch.remove(self._stage)
-
-    def _announcements(self, said: bytes, awaited: Callable[[], None]) -> bytes:
-        """Act on what is announced; return what else is said. A compiler may have read words of its build."""
-        for word, in_build in ((BUILD_BEGINS, True), (BUILD_ENDED, False)):
-            if said.startswith(word):
-                self._in_build, said = in_build, said.removeprefix(word)
-        if said.startswith(ANNOUNCEMENT):
+        awaited = self._awaited
+        if self._stage.hear(awaits=awaited is not None) and awaited is not None:
             self._awaited = None
             awaited()
-        return said.removeprefix(ANNOUNCEMENT)
+        if self._stage.is_over:
+            self._watch.remove(self._stage.descriptor)
 
     def _parked(self) -> None:
         self._cpu_before_s = self._tree_cpu_s() if self._counts_cpu else live_cpu_s(self.pid)
@@ -271,7 +255,7 @@ class Run:
                 self.cgroup.limit_memory(self._allowance.memory_mb * _MIB)
 
     def _lifeline_spoke(self) -> None:
-        message = _read(self._lifeline)
+        message = read(self._lifeline)
         if message in (b"", STOP) or self._go is None:
             self.kill()
         else:
@@ -341,13 +325,6 @@ class Run:
         with contextlib.suppress(OSError):  # nobody listens any more: the run is being killed anyway
             os.write(self._lifeline, event.encode())
 
-    def _how_it_ended(self) -> tuple[int | None, int | None]:
-        """Return the exit code or the signal."""
-        code = os.waitstatus_to_exitcode(self._status)
-        if self._order.exits_for_signals and self._shell_spoke and code > _SHELL_SIGNAL_BASE:
-            code = _SHELL_SIGNAL_BASE - code
-        return (code, None) if code >= 0 else (None, -code)
-
     def _limit_of_cgroup(self) -> str | None:
         if self.cgroup is None:
             return None
@@ -367,10 +344,3 @@ class Run:
         if self.cgroup is not None:
             return self.cgroup.peak_kb()
         return self._meter.peak_kb if self._meter else 0
-
-
-def _read(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, MAX_MESSAGE_BYTES)
-    except OSError:  # the other end is gone, or has nothing to say
-        return b""
