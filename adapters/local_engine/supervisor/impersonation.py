@@ -8,7 +8,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from adapters.local_engine.supervisor.kernel import CLONE_NEWNS, CLONE_NEWUSER, setns, unshare
+from adapters.local_engine.supervisor.kernel import (
+    CLONE_NEWNS,
+    CLONE_NEWUSER,
+    make_mounts_private,
+    setns,
+    unshare,
+)
 from adapters.local_engine.supervisor.kernel_files import write
 from adapters.local_engine.supervisor.protocol import Order, View
 from adapters.local_engine.supervisor.scratch import mount_scratch
@@ -34,8 +40,8 @@ class Impersonation:
         Raises:
             OSError: That cannot be; the supervisor is who it was before.
         """
-        mounts = None if order.view is None else self._mounts(order.view)
         try:
+            mounts = None if order.view is None else self._mounts(order.view)
             os.chdir(order.directory)
             if mounts is not None:
                 setns(mounts, CLONE_NEWNS)
@@ -67,6 +73,10 @@ class Impersonation:
             if os.geteuid() != _ROOT:
                 _own_namespaces(os.getuid(), os.getgid())
             self._home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        if view not in self._views:
+            # What the machine mounts later would appear in it, for all programs to write to.
+            unshare(CLONE_NEWNS)
+            make_mounts_private()
         return self._views.mounts(view)
 
 

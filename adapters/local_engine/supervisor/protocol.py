@@ -49,7 +49,7 @@ class View:
 
     argv: tuple[str, ...]
     stdin: str
-    edition: str
+    edition: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

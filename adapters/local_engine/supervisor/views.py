@@ -2,11 +2,9 @@
 
 import os
 import select
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 from adapters.local_engine.supervisor import processes
-from adapters.local_engine.supervisor.kernel import CLONE_NEWNS, make_mounts_private, setns, unshare
 from adapters.local_engine.supervisor.protocol import View
 
 _READY_WITHIN_MS = 10_000
@@ -18,6 +16,10 @@ class Views:
 
     def __init__(self) -> None:
         self._made: dict[View, int] = {}
+
+    def __contains__(self, view: View) -> bool:
+        """Whether a view is made already."""
+        return view in self._made
 
     def mounts(self, view: View) -> int:
         """Return a descriptor of the mount namespace in which a view is seen.
@@ -55,7 +57,6 @@ def _start(view: View) -> tuple[int, int]:
         words, speaks = os.pipe()
         theirs.callback(os.close, speaks)
         on_failure.callback(os.close, words)
-        theirs.enter_context(_mounts_of_now())
         actions = [(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate((given, speaks, speaks))]
         maker = os.posix_spawn(
             view.argv[0],
@@ -68,22 +69,6 @@ def _start(view: View) -> tuple[int, int]:
         )
         on_failure.pop_all()
         return maker, words
-
-
-@contextmanager
-def _mounts_of_now() -> Iterator[None]:
-    """See the mounts that there are, for a moment, and none that is made later.
-
-    A view of them would have the later ones as well, to be written to and shared by all programs.
-    """
-    home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        unshare(CLONE_NEWNS)
-        make_mounts_private()
-        yield
-    finally:
-        setns(home, CLONE_NEWNS)
-        os.close(home)
 
 
 def _first_word(descriptor: int) -> str:
