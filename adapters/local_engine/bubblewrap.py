@@ -14,7 +14,7 @@ from adapters.local_engine.stages import Rlimits, attainable, parked, staged
 from adapters.local_engine.supervisor.cgroups import CgroupPlan
 from adapters.local_engine.supervisor.protocol import Allowance, Order, Scratch, View
 from adapters.local_engine.toolchains import SYSTEM_PATH
-from adapters.local_engine.view import HOME, SCRATCH, TEMPORARY, USER, VIEW, edition, view
+from adapters.local_engine.view import HOME, SCRATCH, SHELL, TEMPORARY, USER, VIEW, edition, view
 from application.errors import DependencyUnavailable
 
 # User ids that systemd's list of assignments (UIDS-GIDS.md) leaves to nobody; one for each slot.
@@ -117,6 +117,7 @@ class Bubblewrap(Confinement):
         limits = program.limits
         with ExitStack() as stack:
             slot = stack.enter_context(self._slot())
+            _, *script = self._command_line(program)
             contents = {
                 _ARGUMENTS: b"\0".join(part.encode() for part in self._arguments(program)) + b"\0",
                 _FILTER: self._filter,
@@ -125,7 +126,7 @@ class Bubblewrap(Confinement):
             descriptors = [stack.enter_context(sealed_file("box", content)) for content in contents.values()]
             yield Launch(
                 Order(
-                    argv=[str(self._bwrap), "--args", str(_ARGUMENTS), "--", *self._command_line(program)],
+                    argv=[str(self._bwrap), "--args", str(_ARGUMENTS), "--", SHELL, *script],
                     env={},
                     directory="/",
                     allowance=self._allowance(program),

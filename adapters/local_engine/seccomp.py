@@ -38,8 +38,7 @@ _FAMILIES = (1, 2, 10)
 _TERMINAL_REQUESTS = (0x5412, 0x541C)
 # F_SETLEASE keeps others from opening a file that all see, and F_NOTIFY tells what they do there.
 _FILE_REQUESTS = (1024, 1026)
-# PR_SET_PDEATHSIG. A program can write to the memory of its box's first process, which would undo with it
-# that it dies with the supervisor.
+# PR_SET_PDEATHSIG, with which the first process of a box would undo that it dies with the supervisor.
 _PROCESS_REQUESTS = (1,)
 
 

@@ -16,6 +16,9 @@ TEMPORARY = "/tmp"  # noqa: S108
 SCRATCH = f"{VIEW}{TEMPORARY}"
 HOME = f"{TEMPORARY}/box"
 USER = 1000
+# Of the first process of each box. It is a copy that can be run and not read, which keeps programs from that
+# process's memory: what writes to it has the box outlive its supervisor.
+SHELL = "/etc/first-shell"
 
 _PASSWD = f"box:x:{USER}:{USER}::{HOME}:/bin/sh\n"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -28,6 +31,8 @@ _LINKS = {
     "/dev/stderr": "/proc/self/fd/2",
     "/dev/shm": f"{TEMPORARY}/shm",  # noqa: S108 - the box's own
 }
+_SOURCE_OF_SHELL = "/bin/sh"
+_FIRST_FILE = 3
 _WAITS = ("/bin/sh", "-c", "echo $$; exec sleep 60")
 
 
@@ -46,14 +51,15 @@ def view(bubblewrap: str, hidden: Sequence[Path], patterns: Sequence[str]) -> Vi
     around = (*_system(""), "--dev-bind", "/proc", "/proc", "--dir", "/tmp")  # noqa: S108 - in the view
     seen = (*_system(VIEW), *_hide(hidden), *_devices(), *_etc(patterns))
     passwd = ("--perms", "0644", "--file", "0", f"{VIEW}/etc/passwd")
+    shell = ("--perms", "0111", "--file", str(_FIRST_FILE), f"{VIEW}{SHELL}")
     closed = ("--remount-ro", "/", "--die-with-parent", "--", *_WAITS)
-    argv = (bubblewrap, *user, *around, *_made(), *seen, *passwd, *closed)
-    return View(argv=argv, stdin=_PASSWD, edition=edition())
+    argv = (bubblewrap, *user, *around, *_made(), *seen, *passwd, *shell, *closed)
+    return View(argv=argv, stdin=_PASSWD, files=(_SOURCE_OF_SHELL,), edition=edition())
 
 
 def edition() -> str:
     """Tell the files that a view shows from those that replace them: it would go on with the old ones."""
-    return " ".join(map(_state, map(Path, _ETC)))
+    return " ".join(map(_state, map(Path, (*_ETC, _SOURCE_OF_SHELL))))
 
 
 def _state(path: Path) -> str:

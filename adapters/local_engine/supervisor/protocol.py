@@ -44,11 +44,13 @@ class View:
         argv: The command line that puts it together and becomes a program in it, which says its process id
             and waits.
         stdin: What that command reads.
+        files: What it reads as well, at the descriptors from 3 on.
         edition: Differs when the same command line would show other files.
     """
 
     argv: tuple[str, ...]
     stdin: str
+    files: tuple[str, ...] = ()
     edition: str = ""
 
 
@@ -134,7 +136,7 @@ class Order:
         fields["allowance"] = Allowance(**fields["allowance"])
         fields["cgroup"] = CgroupPlan(**fields["cgroup"]) if fields["cgroup"] else None
         if view := fields["view"]:
-            fields["view"] = View(**view | {"argv": tuple(view["argv"])})
+            fields["view"] = View(**view | {"argv": tuple(view["argv"]), "files": tuple(view["files"])})
         fields["scratch"] = Scratch(**fields["scratch"]) if fields["scratch"] else None
         return cls(**fields)
 

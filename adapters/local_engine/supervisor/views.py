@@ -54,15 +54,18 @@ def _start(view: View) -> tuple[int, int]:
         theirs.callback(os.close, given)
         with os.fdopen(feed, "wb") as stdin:
             stdin.write(view.stdin.encode())  # less than a pipe holds
+        files = [os.open(name, os.O_RDONLY | os.O_CLOEXEC) for name in view.files]
+        for file in files:
+            theirs.callback(os.close, file)
         words, speaks = os.pipe()
         theirs.callback(os.close, speaks)
         on_failure.callback(os.close, words)
-        actions = [(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate((given, speaks, speaks))]
+        ends = (given, speaks, speaks, *files)
         maker = os.posix_spawn(
             view.argv[0],
             view.argv,
             {},
-            file_actions=actions,
+            file_actions=[(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate(ends)],
             setsid=True,
             setsigmask=(),
             setsigdef=processes.IGNORED_SIGNALS,

@@ -1,14 +1,19 @@
-"""Takes over the first process of the box: it must be worth nothing."""
+"""Takes over the first process of its box, which could then outlive its supervisor or speak for it."""
 
 import contextlib
+import os
 
-with contextlib.suppress(OSError):
-    regions = [line.split() for line in open("/proc/1/maps") if " r-xp " in line]
-    with open("/proc/1/mem", "r+b", buffering=0) as memory:
-        for region in regions:
-            start, end = (int(part, 16) for part in region[0].split("-"))
-            with contextlib.suppress(OSError):
-                memory.seek(start)
-                memory.write(b"\xcc" * (end - start))
 status = open("/proc/1/status").read()
-print("CONTAINED" if "Seccomp:\t2" in status and "CapEff:\t0000000000000000" in status else "ESCAPED")
+escapes = [each for each in ("Seccomp:\t2", "CapEff:\t0000000000000000") if each not in status]
+for name in ("mem", "maps", "syscall", "environ", "fd/3", "cwd", "root", "exe"):
+    with contextlib.suppress(PermissionError):
+        os.close(os.open(f"/proc/1/{name}", os.O_RDWR if name in {"mem", "fd/3"} else os.O_RDONLY))
+        escapes.append(name)
+shell = "/etc/first-shell"
+with contextlib.suppress(OSError):
+    os.close(os.open(shell, os.O_RDONLY))
+    escapes.append(f"reads {shell}")
+with contextlib.suppress(OSError):
+    os.chmod(shell, 0o755)
+    escapes.append(f"changes {shell}")
+print(f"ESCAPED: {escapes}" if escapes else "CONTAINED")

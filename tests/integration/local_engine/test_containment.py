@@ -1,8 +1,6 @@
 """What boxes keep to when programs attack what holds them, or the machine around them changes."""
 
 import os
-import platform
-import signal
 import subprocess
 import sys
 from contextlib import closing, contextmanager, suppress
@@ -12,30 +10,12 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 import pytest
 
 from adapters.local_engine.engine import LocalEngine
-from adapters.local_engine.supervisor import processes
-from adapters.local_engine.supervisor.meter import tree
 from adapters.memory.object_store import MemoryObjectStore
-from domain.job_lifecycle import Reason
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
 from tests.support.processes import eventually
 from tests.support.sandbox import require_bubblewrap
 
 _ROOT = Path(__file__).parents[3]
-# Has the first process of its box call prctl(PR_SET_PDEATHSIG, 0), and then pause for ever.
-_TAKEOVER = """
-import os, time
-code = "b89d000000bf0100000031f631d24d31d24d31c00f05" "b8220000000f05ebf7"
-where = int(open("/proc/1/syscall").read().split()[-1], 16)
-with open("/proc/1/mem", "r+b", buffering=0) as memory:
-    memory.seek(where)
-    memory.write(bytes.fromhex(code))
-if os.fork():  # its end wakes the first process
-    os._exit(0)
-time.sleep(0.3)
-print("taken over", flush=True)
-time.sleep(60)
-"""
-
 # An engine on a machine whose mounts are shared, as systemd has them: something is mounted after its start.
 _MOUNTS_LATER = """
 import subprocess, sys
@@ -81,25 +61,6 @@ def test_streams_can_be_opened_by_their_names(kit):
     ended = kit.run(Program(code=code, language="bash", stdin="in\n"))
 
     assert (ended.stdout, ended.stderr) == (b"in\nown\n", b"err\n")
-
-
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="the attack is in its machine language")
-def test_a_box_whose_first_process_was_taken_over_dies_with_the_supervisor(tmp_path):
-    with _boxes(tmp_path) as kit:
-        running = kit.start(Program(code=_TAKEOVER, limits={"timeout_ms": 20_000}))
-        assert running.recorder.has_output.wait(10)
-        supervisor = kit.engine._supervisor.pid
-        box = [pid for pid in tree(supervisor) if pid != supervisor]
-        assert len(box) == len(["bubblewrap", "shell", "program"])
-
-        os.kill(supervisor, signal.SIGKILL)
-
-        try:
-            assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in box))
-        finally:
-            for pid in box:
-                processes.kill(pid)
-        assert running.end.result(timeout=10).result.reason is Reason.ENGINE_ERROR
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
