@@ -19,7 +19,7 @@ from adapters.in_process.event_feed import InProcessEventFeed
 from adapters.in_process.message_relay import InProcessMessageRelay
 from adapters.in_process.output_feed import InProcessOutputFeed
 from adapters.local_engine.engine import LocalEngine
-from adapters.sql import revision
+from adapters.sql import migrate
 from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import create_engine
 from adapters.sql.job_queries import SqlJobQueries
@@ -116,27 +116,6 @@ def _database(settings: Settings) -> sa.Engine:
     return create_engine(url, DatabaseOptions(pool_size=threads, tls_ca=ca_file))
 
 
-def _migrate_up(database: sa.Engine) -> None:
-    if revision.current(database) == revision.newest():
-        return
-    # Imported here, for Alembic takes a sixth of a second from those who have nothing to migrate.
-    from adapters.sql.migrate import upgrade  # noqa: PLC0415 - as said above
-
-    upgrade(database)
-
-
-def _migrate_down(database: sa.Engine, target: str) -> None:
-    from adapters.sql.migrate import downgrade  # noqa: PLC0415 - likewise
-
-    downgrade(database, target)
-
-
-def _schema_differences(database: sa.Engine) -> list[str]:
-    from adapters.sql.migrate import check  # noqa: PLC0415 - likewise
-
-    return check(database)
-
-
 def _s3_access(settings: Settings) -> "Access":
     return {"endpoint_url": settings.aws_endpoint_url, **settings.aws_credentials}
 
@@ -231,10 +210,10 @@ class Container(containers.DeclarativeContainer):
     worker_name = providers.ThreadSafeSingleton(worker_name)
 
     database = providers.ThreadSafeSingleton(_database, settings)
-    migrate_up = providers.Callable(_migrate_up, database)
-    migrate_down = providers.Callable(_migrate_down, database)
-    schema_revision = providers.Callable(revision.current, database)
-    schema_differences = providers.Callable(_schema_differences, database)
+    migrate_up = providers.Callable(migrate.upgrade, database)
+    migrate_down = providers.Callable(migrate.downgrade, database)
+    schema_revision = providers.Callable(migrate.current, database)
+    schema_differences = providers.Callable(migrate.check, database)
     message_relay = providers.ThreadSafeSingleton(InProcessMessageRelay)
     unit_of_work = providers.ThreadSafeSingleton(SqlUnitOfWork, database, message_relay)
     job_queries = providers.ThreadSafeSingleton(SqlJobQueries, database)

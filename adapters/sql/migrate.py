@@ -1,24 +1,40 @@
-"""Brings the tables to their present form, step by step."""
+"""How far the tables are, and what brings them further.
 
-from collections.abc import Callable
+Alembic is imported where there is something to do: to load it takes longer than to see that there is not.
+"""
+
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 
-from adapters.sql.engine import patient
-from adapters.sql.errors import unavailable
 from adapters.sql.retrying import run_again
-from adapters.sql.revision import newest
-from adapters.sql.tables import VERSION_TABLE, metadata
+from adapters.sql.tables import VERSION_TABLE
 
-_DIRECTORY = Path(__file__).parent / "migrations"
-_LOCK = "service_server_migration"
-_LOCK_TIMEOUT_S = 120
+_STEPS = Path(__file__).parent / "migrations" / "versions"
+_CURRENT = sa.select(sa.column("version_num", sa.String)).select_from(sa.table(VERSION_TABLE))
+
+
+def newest() -> str:
+    """Return the revision that this version of the service works with."""
+    *_, last = sorted(step.stem for step in _STEPS.glob("v[0-9]*.py"))
+    return last.removeprefix("v").partition("_")[0]
+
+
+def current(engine: sa.Engine) -> str | None:
+    """Return the revision of the tables, or None if there are none.
+
+    Raises:
+        DependencyUnavailable: The database is out of reach.
+    """
+
+    def ask() -> str | None:
+        with engine.connect() as connection:
+            if not sa.inspect(connection).has_table(VERSION_TABLE):
+                return None
+            revision: str | None = connection.execute(_CURRENT).scalar()
+            return revision
+
+    return run_again(ask)
 
 
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:
@@ -27,7 +43,11 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     Raises:
         DependencyUnavailable: The database is out of reach, or another process migrates for too long.
     """
-    _alone(engine, lambda config: command.upgrade(config, revision))
+    if revision == "head" and current(engine) == newest():
+        return
+    from adapters.sql import steps  # noqa: PLC0415 - as said above
+
+    steps.upgrade(engine, revision)
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:
@@ -36,7 +56,9 @@ def downgrade(engine: sa.Engine, revision: str) -> None:
     Raises:
         DependencyUnavailable: The database is out of reach, or another process migrates for too long.
     """
-    _alone(engine, lambda config: command.downgrade(config, revision))
+    from adapters.sql import steps  # noqa: PLC0415 - likewise
+
+    steps.downgrade(engine, revision)
 
 
 def check(engine: sa.Engine) -> list[str]:
@@ -45,65 +67,6 @@ def check(engine: sa.Engine) -> list[str]:
     Raises:
         DependencyUnavailable: The database is out of reach.
     """
+    from adapters.sql import steps  # noqa: PLC0415 - likewise
 
-    def compare() -> list[str]:
-        with engine.connect() as connection:
-            context = _context(connection)
-            found, wanted = context.get_current_revision(), newest()
-            differences = [_describe(difference) for difference in compare_metadata(context, metadata)]
-            return differences if found == wanted else [f"revision is {found}, not {wanted}", *differences]
-
-    return run_again(compare)
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_DIRECTORY).replace("%", "%%"))
-    return config
-
-
-def _context(connection: sa.Connection) -> MigrationContext:
-    options = {"version_table": VERSION_TABLE, "include_object": _is_ours}
-    return MigrationContext.configure(connection, opts=options)
-
-
-def _is_ours(_item: object, _name: str, kind: str, is_found: bool, wanted: object) -> bool:  # noqa: FBT001 (Alembic's)
-    """Leave out tables that others keep in the same schema."""
-    return not (kind == "table" and is_found and wanted is None)
-
-
-def _describe(difference: Any) -> str:  # noqa: ANN401 (tuples of many forms, and lists of them)
-    if isinstance(difference, list):
-        return "; ".join(_describe(part) for part in difference)
-    kind, *subject = difference
-    names = (getattr(item, "name", item) for item in subject)
-    return " ".join([kind.replace("_", " "), *(name for name in names if isinstance(name, str))])
-
-
-def _alone(engine: sa.Engine, migrate: Callable[[Config], None]) -> None:
-    """Migrate, and commit before anybody else does."""
-    own = patient(engine)
-
-    def run() -> None:
-        with own.connect() as connection:
-            _take_turn(connection)
-            config = _config()
-            config.attributes["connection"] = connection
-            migrate(config)
-            connection.commit()
-
-    try:
-        run_again(run)
-    finally:
-        own.dispose()
-
-
-def _take_turn(connection: sa.Connection) -> None:
-    """Wait for a lock that ends with the connection; on SQLite the transaction itself is that lock.
-
-    MySQL commits with every change to a table, and only what is outside of transactions outlives that.
-    """
-    if connection.dialect.name == "sqlite":
-        return
-    if connection.execute(sa.select(sa.func.get_lock(_LOCK, _LOCK_TIMEOUT_S))).scalar() != 1:
-        raise unavailable("another process has been migrating it for too long")
+    return steps.differences(engine, newest())

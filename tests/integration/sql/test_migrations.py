@@ -7,8 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.sql.engine import create_engine
-from adapters.sql.migrate import check, downgrade, upgrade
-from adapters.sql.revision import current, newest
+from adapters.sql.migrate import check, current, downgrade, newest, upgrade
 from application.errors import DependencyUnavailable
 from tests.support.samples import LATER, a_job
 

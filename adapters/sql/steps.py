@@ -1,0 +1,96 @@
+"""The steps by which Alembic brings the tables to a form, and what it finds different."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+
+from adapters.sql.engine import patient
+from adapters.sql.errors import unavailable
+from adapters.sql.retrying import run_again
+from adapters.sql.tables import VERSION_TABLE, metadata
+
+_DIRECTORY = Path(__file__).parent / "migrations"
+_LOCK = "service_server_migration"
+_LOCK_TIMEOUT_S = 120
+
+
+def upgrade(engine: sa.Engine, revision: str) -> None:
+    """Take the steps up to a revision."""
+    _alone(engine, lambda config: command.upgrade(config, revision))
+
+
+def downgrade(engine: sa.Engine, revision: str) -> None:
+    """Take the steps back, down to a revision."""
+    _alone(engine, lambda config: command.downgrade(config, revision))
+
+
+def differences(engine: sa.Engine, wanted: str) -> list[str]:
+    """Return how the tables differ from those of a revision, the newest."""
+
+    def compare() -> list[str]:
+        with engine.connect() as connection:
+            context = _context(connection)
+            found = context.get_current_revision()
+            differences = [_describe(difference) for difference in compare_metadata(context, metadata)]
+            return differences if found == wanted else [f"revision is {found}, not {wanted}", *differences]
+
+    return run_again(compare)
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_DIRECTORY).replace("%", "%%"))
+    return config
+
+
+def _context(connection: sa.Connection) -> MigrationContext:
+    options = {"version_table": VERSION_TABLE, "include_object": _is_ours}
+    return MigrationContext.configure(connection, opts=options)
+
+
+def _is_ours(_item: object, _name: str, kind: str, is_found: bool, wanted: object) -> bool:  # noqa: FBT001 (Alembic's)
+    """Leave out tables that others keep in the same schema."""
+    return not (kind == "table" and is_found and wanted is None)
+
+
+def _describe(difference: Any) -> str:  # noqa: ANN401 (tuples of many forms, and lists of them)
+    if isinstance(difference, list):
+        return "; ".join(_describe(part) for part in difference)
+    kind, *subject = difference
+    names = (getattr(item, "name", item) for item in subject)
+    return " ".join([kind.replace("_", " "), *(name for name in names if isinstance(name, str))])
+
+
+def _alone(engine: sa.Engine, migrate: Callable[[Config], None]) -> None:
+    """Migrate, and commit before anybody else does."""
+    own = patient(engine)
+
+    def run() -> None:
+        with own.connect() as connection:
+            _take_turn(connection)
+            config = _config()
+            config.attributes["connection"] = connection
+            migrate(config)
+            connection.commit()
+
+    try:
+        run_again(run)
+    finally:
+        own.dispose()
+
+
+def _take_turn(connection: sa.Connection) -> None:
+    """Wait for a lock that ends with the connection; on SQLite the transaction itself is that lock.
+
+    MySQL commits with every change to a table, and only what is outside of transactions outlives that.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    if connection.execute(sa.select(sa.func.get_lock(_LOCK, _LOCK_TIMEOUT_S))).scalar() != 1:
+        raise unavailable("another process has been migrating it for too long")
