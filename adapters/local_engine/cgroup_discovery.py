@@ -4,9 +4,9 @@ import errno
 import logging
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 from adapters.local_engine.supervisor.cgroups import CgroupPlan, end
@@ -16,9 +16,8 @@ _CONTROLLERS = ("memory", "pids")
 # Version 2 counts processor time without a controller.
 _CPU_CONTROLLER = "cpuacct"
 _PREFIX = "service_server-"
-_OURS = re.compile(rf"{_PREFIX}(\d+)(-\d+)?(-main)?")
-# Of the engines of this process.
-_numbers = count()
+# The namespace in which a process has its id, and the id: in another one, another process may have it.
+_OURS = re.compile(rf"{_PREFIX}(\d+)-(\d+)-[0-9a-f]+(-main)?")
 
 
 def discover(process: Path = Path("/proc/self"), name: str | None = None) -> CgroupPlan | None:
@@ -29,7 +28,7 @@ def discover(process: Path = Path("/proc/self"), name: str | None = None) -> Cgr
         name: What the directory is to be called.
     """
     own = _own_directories(process)
-    name = name or f"{_PREFIX}{os.getpid()}-{next(_numbers)}"
+    name = name or f"{_PREFIX}{_namespace()}-{os.getpid()}-{secrets.token_hex(4)}"
     try:
         if all(controller in own for controller in _CONTROLLERS):
             memory, pids = (own[controller] / name for controller in _CONTROLLERS)
@@ -75,10 +74,14 @@ def _sweep(parent: Path) -> None:
     """Remove what engines left there whose processes are gone, and kill what outlived them."""
     for directory in parent.glob(f"{_PREFIX}*"):
         owner = _OURS.fullmatch(directory.name)
-        if owner is not None and not Path("/proc", owner[1]).exists():
+        if owner is not None and owner[1] == _namespace() and not Path("/proc", owner[2]).exists():
             _end_runs(directory)
             with suppress(OSError):
                 directory.rmdir()
+
+
+def _namespace() -> str:
+    return str(Path("/proc/self/ns/pid").stat().st_ino)
 
 
 def _end_runs(directory: Path) -> None:

@@ -12,6 +12,7 @@ from domain.limits import STANDARD_LIMITS, Limits
 _MIB = 1 << 20
 # The rest of a process's memory is the runtime's own, beside the heap.
 _HEAP_SHARE = 0.75
+_ENV = "/usr/bin/env"
 _ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
 # What a compiler may use, whatever the program's own limits are.
 BUILD_RLIMITS = {
@@ -33,6 +34,9 @@ class Program:
         build: The compiler's command line; empty if there is nothing to build.
         run: The program's command line.
         arguments: What the caller wants to follow it.
+        env: The environment of all that is started in the box, of our own words.
+        variables: What the caller wants to have beside it. They are the program's alone: a loader or a shell
+            that obeys one of them would run the caller's code before the limits are in force.
         view: Patterns of what its runtime has to see beside the system's libraries.
         rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
         descriptors: What it inherits: descriptors of ours, by the numbers that they have there.
@@ -46,6 +50,7 @@ class Program:
     run: Sequence[str]
     arguments: Sequence[str] = ()
     env: Mapping[str, str]
+    variables: Mapping[str, str] = field(default_factory=dict)
     view: Sequence[str]
     limits: Limits
     rlimits: Rlimits
@@ -56,7 +61,8 @@ class Program:
     @property
     def command(self) -> Sequence[str]:
         """The whole command line."""
-        return [*self.run, *self.arguments]
+        given = [f"{name}={value}" for name, value in self.variables.items()]
+        return [*([_ENV, *given] if given else []), *self.run, *self.arguments]
 
 
 def _rlimits(limits: Limits, memory: str) -> Rlimits:
@@ -102,7 +108,8 @@ def compose(
         build=fill(toolchain.build if archive is None else toolchain.build_with_archive("use"), names),
         run=fill(toolchain.run, names),
         arguments=spec.args,
-        env={**_ENVIRONMENT, **spec.env},
+        env=_ENVIRONMENT,
+        variables=spec.env,
         view=toolchain.view,
         limits=spec.limits,
         rlimits=_rlimits(spec.limits, toolchain.memory),

@@ -17,8 +17,8 @@ SCRATCH = f"{VIEW}{TEMPORARY}"
 HOME = f"{TEMPORARY}/box"
 USER = 1000
 # Of the first process of each box. It is a copy that can be run and not read, which keeps programs from that
-# process's memory: what writes to it has the box outlive its supervisor.
-SHELL = "/etc/first-shell"
+# process's memory: what writes to it has the box outlive its supervisor. By its name, bash is a plain shell.
+SHELL = "/etc/sh"
 
 _PASSWD = f"box:x:{USER}:{USER}::{HOME}:/bin/sh\n"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")

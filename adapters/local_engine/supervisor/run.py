@@ -251,8 +251,10 @@ class Run:
     def _end_limits_of_build(self) -> None:
         if self.cgroup is not None:
             self.cgroup.limit_processes(self._allowance.processes)
-            with contextlib.suppress(OSError):  # what the build left is larger: the old limit stays
+            try:
                 self.cgroup.limit_memory(self._allowance.memory_mb * _MIB)
+            except OSError:  # it has more already, and the kernel leaves the build's limit in force
+                self._exceed("memory_mb")
 
     def _lifeline_spoke(self) -> None:
         message = read(self._lifeline)

@@ -9,7 +9,7 @@ for name in ("mem", "maps", "syscall", "environ", "fd/3", "cwd", "root", "exe"):
     with contextlib.suppress(PermissionError):
         os.close(os.open(f"/proc/1/{name}", os.O_RDWR if name in {"mem", "fd/3"} else os.O_RDONLY))
         escapes.append(name)
-shell = "/etc/first-shell"
+shell = "/etc/sh"
 with contextlib.suppress(OSError):
     os.close(os.open(shell, os.O_RDONLY))
     escapes.append(f"reads {shell}")

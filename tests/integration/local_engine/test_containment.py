@@ -11,6 +11,7 @@ import pytest
 
 from adapters.local_engine.engine import LocalEngine
 from adapters.memory.object_store import MemoryObjectStore
+from domain.job_lifecycle import Reason
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
 from tests.support.processes import eventually
 from tests.support.sandbox import require_bubblewrap
@@ -109,3 +110,36 @@ def test_a_file_of_the_system_that_is_replaced_is_seen_by_the_next_program(tmp_p
             newer.replace(cache)
             assert kit.run(program).stdout == b"new"
             assert eventually(lambda: _namespaces(kit) == before)
+
+
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [("python", "print('ran')"), ("c", '#include <stdio.h>\nint main(void) { puts("ran"); return 0; }')],
+)
+def test_nothing_but_the_program_obeys_the_variables_that_it_is_given(kit, language, code):
+    # A loader that obeyed this one in the box's shell, or in a compiler, would run its library there.
+    ended = kit.run(Program(language=language, code=code, env={"LD_PRELOAD": "/no/library"}))
+
+    assert ended.result.stdout.text == "ran\n"
+    assert ended.result.stderr.text.count("cannot be preloaded") == 1
+
+
+def test_variables_are_the_program_s_whatever_is_in_them(kit):
+    env = {"A": "", "HOME": "/elsewhere", "TEXT": "two\nlines = 'quoted' \"$A\" `ls` \\", "_": "kept"}
+    code = "import os; print([os.environ[name] for name in ('A', 'HOME', 'TEXT', '_')])"
+
+    ended = kit.run(Program(code=code, env=env))
+
+    assert ended.result.stdout.text == f"{list(env.values())}\n"
+
+
+def test_a_program_that_is_larger_than_it_may_be_ends_before_it_begins(kit):
+    # Where there are cgroups: built with the memory of a build, it has more than its own when it would begin.
+    if kit.engine._confinement._cgroups is None:
+        pytest.skip("nothing counts the files in memory here: there are no cgroups")
+    code = "char bytes[150 << 20] = {1};\nint main(void) { return 0; }\n"
+    limits = {"memory_mb": 16, "disk_mb": 400, "file_size_mb": 200}
+
+    ended = kit.run(Program(language="c", code=code, limits=limits))
+
+    assert (ended.result.reason, ended.result.limit.name) == (Reason.MEMORY_LIMIT, "memory_mb")

@@ -107,13 +107,17 @@ def test_what_a_killed_engine_left_is_removed_and_what_another_one_uses_is_not(t
     own, process = _unified(tmp_path, "memory pids\n")
     with subprocess.Popen(["true"]) as gone:
         pass
-    left, used, other = (own / name for name in (f"service_server-{gone.pid}", "service_server-1", "other"))
-    for directory in (left / "run-1-1", own / f"service_server-{gone.pid}-main", used, other):
-        directory.mkdir(parents=True)
+    here = Path("/proc/self/ns/pid").stat().st_ino
+    left = f"service_server-{here}-{gone.pid}-0a"
+    elsewhere = f"service_server-{here + 1}-{gone.pid}-0a"  # its process may live where we do not see it
+    used = f"service_server-{here}-1-0a"
+    for name in (f"{left}/run-1-1", f"{left}-main", f"{elsewhere}/run-1-1", used, "other"):
+        (own / name).mkdir(parents=True)
 
     discover(process, "ours")
 
-    assert {path.name for path in own.iterdir() if path.is_dir()} == {"service_server-1", "other", "ours"}
+    assert {path.name for path in own.iterdir() if path.is_dir()} == {elsewhere, used, "other", "ours"}
+    assert (own / elsewhere / "run-1-1").is_dir()
 
 
 @pytest.mark.parametrize(
