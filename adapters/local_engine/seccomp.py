@@ -38,7 +38,8 @@ _FAMILIES = (1, 2, 10)
 _TERMINAL_REQUESTS = (0x5412, 0x541C)
 # F_SETLEASE keeps others from opening a file that all see, and F_NOTIFY tells what they do there.
 _FILE_REQUESTS = (1024, 1026)
-# PR_SET_PDEATHSIG, with which the first process of a box would undo that it dies with the supervisor.
+# PR_SET_PDEATHSIG, with which the first process of a box would undo that it dies with the supervisor. Nothing
+# of a caller's runs in that one; this is a second line.
 _PROCESS_REQUESTS = (1,)
 
 

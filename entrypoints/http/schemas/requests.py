@@ -36,9 +36,9 @@ class UploadRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
     description: Annotated[str | None, Meta(description="Any text.")] = None
     stdin: Annotated[str | None, Meta(description="What the program reads.", examples=["world\n"])] = None
     args: Annotated[list[str] | None, Meta(description="The program's arguments.")] = None
-    env: Annotated[dict[str, str] | None, Meta(description="The program's environment; it has no other.")] = (
-        None
-    )
+    env: Annotated[
+        dict[str, str] | None, Meta(description="The program's environment; a build has none of it.")
+    ] = None
     tags: Annotated[dict[str, str] | None, Meta(description="Names and values to find the job by.")] = None
     priority: Annotated[
         int | None, Meta(description=f"0 to {MAX_PRIORITY}: of the jobs that wait, the highest runs first.")
