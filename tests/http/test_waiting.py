@@ -107,10 +107,12 @@ def test_a_lost_event_only_delays(service: Service, may_end: Event, monkeypatch:
     monkeypatch.setattr(service.server._signals, "_wake", lambda *_: None)
     job_id = service.upload(execute=True)["job_id"]
     may_end.set()
+    begin = time.monotonic()
 
     status = service.http.get(f"/api/jobs/{job_id}/status", params={"wait": 20}).json()
 
     assert status["status"] == "SUCCESS"
+    assert time.monotonic() - begin < 15  # and not when its time is up
 
 
 def test_nobody_waits_longer_than_the_setting_allows(tmp_path):

@@ -83,6 +83,7 @@ class JobSignals:
         self._event_feed = event_feed
         self._read_versions = read_versions
         self._max_listeners = max_listeners
+        self._recheck_s = _RECHECK_S
         self._listeners = 0
         self._rechecking: asyncio.Task[None] | None = None
         self._wakeups: dict[str, list[Wakeup]] = {}
@@ -156,7 +157,7 @@ class JobSignals:
 
     async def _recheck(self) -> None:
         while True:
-            await asyncio.sleep(_RECHECK_S)
+            await asyncio.sleep(self._recheck_s)
             if self._wakeups:
                 await self._recheck_once()
 
