@@ -1,9 +1,28 @@
 import os
 import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
 from adapters.local_engine.engine import LocalEngine
+from adapters.memory.object_store import MemoryObjectStore
+from tests.contract.engine_kit.harness import EngineUnderTest
+
+
+@contextmanager
+def boxes(directory: Path, hidden: Sequence[Path] = ()) -> Iterator[EngineUnderTest]:
+    """Run an engine that isolates programs; it starts none ahead of their jobs."""
+    require_bubblewrap()
+    store = MemoryObjectStore()
+    engine = LocalEngine(store, directory / "work", isolated=True, hidden=hidden)
+    engine.start()
+    try:
+        with closing(EngineUnderTest(engine, store)) as kit:
+            yield kit
+    finally:
+        engine.stop()
 
 
 def has_cgroups(engine: LocalEngine) -> bool:

@@ -4,38 +4,23 @@ import os
 import resource
 import signal
 import subprocess
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from adapters.local_engine import stages
-from adapters.local_engine.engine import LocalEngine
-from adapters.memory.object_store import MemoryObjectStore
 from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
-from tests.contract.engine_kit.harness import EngineUnderTest, Program
+from tests.contract.engine_kit.harness import Program
 from tests.support.processes import eventually
-from tests.support.sandbox import has_cgroups, require_bubblewrap
-
-
-@contextmanager
-def _boxes(directory, hidden=()):
-    require_bubblewrap()
-    store = MemoryObjectStore()
-    engine = LocalEngine(store, directory / "work", isolated=True, hidden=hidden)
-    engine.start()
-    try:
-        with closing(EngineUnderTest(engine, store)) as kit:
-            yield kit
-    finally:
-        engine.stop()
+from tests.support.sandbox import boxes, has_cgroups
 
 
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory):
-    with _boxes(tmp_path_factory.mktemp("boxes")) as kit:
+    with boxes(tmp_path_factory.mktemp("boxes")) as kit:
         yield kit
 
 
@@ -85,15 +70,15 @@ def test_data_below_what_programs_see_is_hidden_from_them(tmp_path):
         (data / "secret").write_text("canary")
         code = f"import os\nprint(os.path.isdir({directory!r}), os.path.exists('{directory}/secret'))"
 
-        with _boxes(tmp_path) as kit:
+        with boxes(tmp_path) as kit:
             assert kit.run(Program(code=code)).stdout == b"True True\n"
-        with _boxes(data, hidden=[data]) as kit:
+        with boxes(data, hidden=[data]) as kit:
             assert kit.run(Program(code=code)).stdout == b"True False\n"
 
 
 @pytest.mark.parametrize("directory", ["/usr", "/lib", "/usr/bin", "/etc/alternatives"])
 def test_data_where_programs_have_to_look_is_refused(tmp_path, directory):
-    with pytest.raises(DependencyUnavailable, match="must be elsewhere"), _boxes(tmp_path, [Path(directory)]):
+    with pytest.raises(DependencyUnavailable, match="must be elsewhere"), boxes(tmp_path, [Path(directory)]):
         pass
 
 
@@ -102,7 +87,7 @@ def _views(kit):
 
 
 def test_every_view_is_made_before_the_first_job(tmp_path):
-    with _boxes(tmp_path) as kit:
+    with boxes(tmp_path) as kit:
         links = [link.readlink().name for link in Path(f"/proc/{kit.engine._supervisor.pid}/fd").iterdir()]
 
         assert len([link for link in links if link.startswith("mnt:")]) == 1 + len(_views(kit))
@@ -110,7 +95,7 @@ def test_every_view_is_made_before_the_first_job(tmp_path):
 
 @pytest.mark.parametrize("spare", [0, 4, 9, 11, 13])
 def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
-    with _boxes(tmp_path) as kit:
+    with boxes(tmp_path) as kit:
         kit.run(Program(code="pass"))
         supervisor = kit.engine._supervisor.pid
         descriptors = Path(f"/proc/{supervisor}/fd")
@@ -155,7 +140,7 @@ def _ended(process, groups):
 
 
 def test_what_outlives_its_supervisor_ends_before_there_is_another(tmp_path):
-    with _boxes(tmp_path) as kit:
+    with boxes(tmp_path) as kit:
         if not has_cgroups(kit.engine):
             pytest.skip("there are no control groups by which it could be found")
         with _outliving(kit.engine._confinement._cgroups) as left:
@@ -166,7 +151,7 @@ def test_what_outlives_its_supervisor_ends_before_there_is_another(tmp_path):
 
 
 def test_what_outlives_its_supervisor_ends_with_the_engine(tmp_path):
-    with _boxes(tmp_path) as kit:
+    with boxes(tmp_path) as kit:
         if not has_cgroups(kit.engine):
             pytest.skip("there are no control groups by which it could be found")
         with _outliving(kit.engine._confinement._cgroups) as left:
@@ -178,7 +163,7 @@ def test_what_outlives_its_supervisor_ends_with_the_engine(tmp_path):
 
 
 def test_an_engine_leaves_the_programs_of_another_one_alone(tmp_path):
-    with _boxes(tmp_path / "one") as one, _boxes(tmp_path / "other") as other:
+    with boxes(tmp_path / "one") as one, boxes(tmp_path / "other") as other:
         running = one.start(Program(code="import time; print(1, flush=True); time.sleep(60)"))
         assert running.recorder.has_output.wait(10)
 
@@ -203,7 +188,7 @@ _REFUSED = {"NOFILE": ("n", 1e-12)}
 def test_a_machine_whose_shell_cannot_limit_programs_is_refused_at_the_start(tmp_path, monkeypatch):
     monkeypatch.setattr(stages, "_ULIMITS", stages._ULIMITS | _REFUSED)
 
-    with pytest.raises(DependencyUnavailable, match="does not let programs be isolated"), _boxes(tmp_path):
+    with pytest.raises(DependencyUnavailable, match="does not let programs be isolated"), boxes(tmp_path):
         pass
 
 
@@ -233,5 +218,5 @@ def test_a_program_that_may_have_one_process_is_built_with_more(kit):
 def test_a_machine_whose_processors_have_changed_still_runs_programs(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1023})
 
-    with _boxes(tmp_path) as kit:
+    with boxes(tmp_path) as kit:
         assert kit.run(Program(code="print(1)")).stdout == b"1\n"

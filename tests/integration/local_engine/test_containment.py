@@ -3,18 +3,16 @@
 import os
 import subprocess
 import sys
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
 import pytest
 
-from adapters.local_engine.engine import LocalEngine
-from adapters.memory.object_store import MemoryObjectStore
 from domain.job_lifecycle import Reason
-from tests.contract.engine_kit.harness import EngineUnderTest, Program
+from tests.contract.engine_kit.harness import Program
 from tests.support.processes import eventually
-from tests.support.sandbox import require_bubblewrap
+from tests.support.sandbox import boxes, has_cgroups, require_bubblewrap
 
 _ROOT = Path(__file__).parents[3]
 # An engine on a machine whose mounts are shared, as systemd has them: something is mounted after its start.
@@ -37,22 +35,9 @@ engine.stop()
 """
 
 
-@contextmanager
-def _boxes(directory):
-    require_bubblewrap()
-    store = MemoryObjectStore()
-    engine = LocalEngine(store, directory / "work", isolated=True)
-    engine.start()
-    try:
-        with closing(EngineUnderTest(engine, store)) as kit:
-            yield kit
-    finally:
-        engine.stop()
-
-
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory):
-    with _boxes(tmp_path_factory.mktemp("boxes")) as kit:
+    with boxes(tmp_path_factory.mktemp("boxes")) as kit:
         yield kit
 
 
@@ -102,7 +87,7 @@ def test_a_file_of_the_system_that_is_replaced_is_seen_by_the_next_program(tmp_p
         monkeypatch.setattr("adapters.local_engine.view._ETC", (file.name,))
         program = Program(code=f"cat {cache}", language="bash")
 
-        with _boxes(tmp_path) as kit:
+        with boxes(tmp_path) as kit:
             assert kit.run(program).stdout == b"old"
             before = _namespaces(kit)
             newer.write_text("new")
@@ -135,7 +120,7 @@ def test_variables_are_the_program_s_whatever_is_in_them(kit):
 
 def test_a_program_that_is_larger_than_it_may_be_ends_before_it_begins(kit):
     # Where there are cgroups: built with the memory of a build, it has more than its own when it would begin.
-    if kit.engine._confinement._cgroups is None:
+    if not has_cgroups(kit.engine):
         pytest.skip("nothing counts the files in memory here: there are no cgroups")
     code = "char bytes[150 << 20] = {1};\nint main(void) { return 0; }\n"
     limits = {"memory_mb": 16, "disk_mb": 400, "file_size_mb": 200}
