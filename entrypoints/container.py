@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from dependency_injector import containers, providers
@@ -76,9 +75,6 @@ from application.use_cases.upload_code import UploadCode
 from domain.limits import LimitPolicy
 from entrypoints.settings import LimitSettings, Settings
 
-if TYPE_CHECKING:
-    from adapters.s3.buckets import Access
-
 # An object store that is away is asked again after these delays: then an execution that needs it has failed.
 _STORE_AGAIN_S = (0.2, 1.0, 3.0)
 # A result is worth waiting for the database: five minutes, for a failover or a restart.
@@ -116,17 +112,15 @@ def _database(settings: Settings) -> sa.Engine:
     return create_engine(url, DatabaseOptions(pool_size=threads, tls_ca=ca_file))
 
 
-def _s3_access(settings: Settings) -> "Access":
-    return {"endpoint_url": settings.aws_endpoint_url, **settings.aws_credentials}
-
-
 def _code_store(settings: Settings) -> ObjectStore:
     if settings.code_bucket is None:
         return FilesystemObjectStore(_data_dir(settings) / "code", settings.base_url)
     # Imported here, for boto3 takes memory and a third of a second from those who do without it.
     from adapters.s3.buckets import code_bucket  # noqa: PLC0415 - as said above
 
-    return code_bucket(settings.code_bucket, settings.code_region, _s3_access(settings))
+    return code_bucket(
+        settings.code_bucket, settings.code_region, settings.aws_endpoint_url, settings.aws_credentials
+    )
 
 
 def _log_store(settings: Settings) -> ObjectStore:
@@ -135,7 +129,13 @@ def _log_store(settings: Settings) -> ObjectStore:
     from adapters.s3.buckets import log_bucket  # noqa: PLC0415 - likewise
 
     expiry_s = settings.log_url_expiry_s if settings.presign_logs else None
-    return log_bucket(settings.log_bucket, settings.log_region, _s3_access(settings), expiry_s)
+    return log_bucket(
+        settings.log_bucket,
+        settings.log_region,
+        settings.aws_endpoint_url,
+        settings.aws_credentials,
+        expiry_s,
+    )
 
 
 def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:

@@ -1,42 +1,68 @@
 """The two buckets of the service, each with as much patience as those have who wait for it."""
 
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
-from adapters.s3.client import build_client
+from boto3.session import Session
+
+from adapters.s3.client import build_client, open_session
 from adapters.s3.errors import StorageCircuit
 from adapters.s3.object_store import S3ObjectStore
+from adapters.s3.shortcut import Shortcut
 from adapters.s3.urls import PlainUrls, PresignedUrls
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 # Whoever uploads code waits meanwhile; a worker that has a log to store can take its time.
 _CODE_TIMEOUT_S, _CODE_ATTEMPTS = 3.0, 2
 _LOG_TIMEOUT_S, _LOG_ATTEMPTS = 10.0, 3
 
 
-class Access(TypedDict):
-    """How buckets are reached: what `build_client` takes beside the region."""
+class Credentials(TypedDict):
+    """What `open_session` takes beside the region."""
 
-    endpoint_url: str | None
     access_key_id: str | None
     secret_access_key: str | None
     session_token: str | None
 
 
-def code_bucket(bucket: str, region: str, access: Access) -> S3ObjectStore:
+def code_bucket(
+    bucket: str, region: str, endpoint_url: str | None, credentials: Credentials
+) -> S3ObjectStore:
     """Open the bucket of code. After it did not answer, callers are refused for a moment."""
-    client = build_client(region, read_timeout_s=_CODE_TIMEOUT_S, attempts=_CODE_ATTEMPTS, **access)
-    return S3ObjectStore(client, bucket, PlainUrls(bucket, region), StorageCircuit())
+    session = open_session(region, **credentials)
+    client = build_client(
+        session, endpoint_url=endpoint_url, read_timeout_s=_CODE_TIMEOUT_S, attempts=_CODE_ATTEMPTS
+    )
+    shortcut = Shortcut(session, client, bucket)
+    return S3ObjectStore(client, shortcut, bucket, PlainUrls(bucket, region), StorageCircuit())
 
 
-def log_bucket(bucket: str, region: str, access: Access, expiry_s: int | None) -> S3ObjectStore:
+def log_bucket(
+    bucket: str, region: str, endpoint_url: str | None, credentials: Credentials, expiry_s: int | None
+) -> S3ObjectStore:
     """Open the bucket of logs.
 
     Args:
         bucket: Its name.
         region: Where it is.
-        access: How it is reached.
+        endpoint_url: A store other than Amazon's.
+        credentials: Those that are set, if any are.
         expiry_s: How long the address of a log is good for, in seconds; None if anyone may read it for ever.
     """
-    client = build_client(region, read_timeout_s=_LOG_TIMEOUT_S, attempts=_LOG_ATTEMPTS, **access)
+    session = open_session(region, **credentials)
+    client = build_client(
+        session, endpoint_url=endpoint_url, read_timeout_s=_LOG_TIMEOUT_S, attempts=_LOG_ATTEMPTS
+    )
     if expiry_s is None:
-        return S3ObjectStore(client, bucket, PlainUrls(bucket, region))
-    return S3ObjectStore(client, bucket, PresignedUrls(client, bucket, expiry_s))
+        return S3ObjectStore(client, Shortcut(session, client, bucket), bucket, PlainUrls(bucket, region))
+    return signed_bucket(session, client, bucket, expiry_s)
+
+
+def signed_bucket(
+    session: Session, client: "S3Client", bucket: str, expiry_s: int, circuit: StorageCircuit | None = None
+) -> S3ObjectStore:
+    """Open a bucket whose objects anyone may read who is given an address, as long as it is good."""
+    shortcut = Shortcut(session, client, bucket)
+    urls = PresignedUrls(client, shortcut, bucket, expiry_s)
+    return S3ObjectStore(client, shortcut, bucket, urls, circuit)

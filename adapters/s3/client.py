@@ -1,6 +1,6 @@
 from typing import TYPE_CHECKING
 
-import boto3
+from boto3.session import Session
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 
@@ -12,6 +12,8 @@ _CONNECT_TIMEOUT_S = 2
 _READ_TIMEOUT_S = 10.0
 _ATTEMPTS = 3
 
+# Without it, botocore signs addresses at a host for all regions, which redirects for buckets that are new.
+_AMAZON = Config(s3={"addressing_style": "virtual"})
 # Stores other than Amazon's seldom have a host name per bucket, and do not all know its checksum trailers.
 _OTHER_STORES = Config(
     s3={"addressing_style": "path"},
@@ -20,13 +22,28 @@ _OTHER_STORES = Config(
 )
 
 
-def build_client(
+def open_session(
     region: str | None,
     *,
-    endpoint_url: str | None = None,
     access_key_id: str | None = None,
     secret_access_key: str | None = None,
     session_token: str | None = None,
+) -> Session:
+    """Find credentials.
+
+    Args:
+        region: Where the bucket is; None for what boto3 finds in its own configuration.
+        access_key_id: None for the credentials that boto3 finds: environment, files, task or instance role.
+        secret_access_key: What belongs to the access key.
+        session_token: What belongs to a temporary access key.
+    """
+    return Session(access_key_id, secret_access_key, session_token, region)
+
+
+def build_client(
+    session: Session,
+    *,
+    endpoint_url: str | None = None,
     pool_size: int = 32,
     connect_timeout_s: float = _CONNECT_TIMEOUT_S,
     read_timeout_s: float = _READ_TIMEOUT_S,
@@ -35,11 +52,8 @@ def build_client(
     """Build a client, which costs 0.3 s and is safe to share between threads.
 
     Args:
-        region: Where the bucket is; None for what boto3 finds in its own configuration.
+        session: Whose credentials and region the client has.
         endpoint_url: A store other than Amazon's; None for what boto3 finds (`AWS_ENDPOINT_URL`).
-        access_key_id: None for the credentials that boto3 finds: environment, files, task or instance role.
-        secret_access_key: What belongs to the access key.
-        session_token: What belongs to a temporary access key.
         pool_size: How many connections are kept: as many as there are threads that use the client.
         connect_timeout_s: How long one attempt may take to connect, in seconds.
         read_timeout_s: How long one attempt may wait for the next bytes, in seconds.
@@ -54,9 +68,7 @@ def build_client(
         signature_version="s3v4",  # or addresses are signed as of old, which newer regions refuse
         user_agent="service-server",  # botocore's own is put together anew for every request
     )
-    if endpoint_url is not None:
-        config = config.merge(_OTHER_STORES)
-    session = boto3.session.Session(access_key_id, secret_access_key, session_token, region)
+    config = config.merge(_AMAZON if endpoint_url is None else _OTHER_STORES)
     client = session.client("s3", endpoint_url=endpoint_url, config=config)
     client.meta.events.register("before-sign.s3.PutObject", _send_at_once)
     return client

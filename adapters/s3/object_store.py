@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from adapters.s3.errors import StorageCircuit, says_taken, storage_errors
 from adapters.s3.multipart import Condition, upload_in_parts
+from adapters.s3.shortcut import Shortcut
 from adapters.s3.streams import in_parts
 from adapters.s3.urls import Urls
 from application.errors import StorageUnavailable, Unprocessable
@@ -29,6 +30,7 @@ class S3ObjectStore(ObjectStore):
 
     Args:
         client: What `adapters.s3.client.build_client` returns.
+        shortcut: What does in less time the part of it that it can.
         bucket: The bucket's name.
         urls: Gives the addresses of objects.
         circuit: What calls pass through, so that after S3 did not answer not every caller waits in vain; None
@@ -36,9 +38,15 @@ class S3ObjectStore(ObjectStore):
     """
 
     def __init__(
-        self, client: "S3Client", bucket: str, urls: Urls, circuit: StorageCircuit | None = None
+        self,
+        client: "S3Client",
+        shortcut: Shortcut,
+        bucket: str,
+        urls: Urls,
+        circuit: StorageCircuit | None = None,
     ) -> None:
         self._client = client
+        self._shortcut = shortcut
         self._bucket = bucket
         self._urls = urls
         self._circuit = circuit or nullcontext()
@@ -62,15 +70,8 @@ class S3ObjectStore(ObjectStore):
     def get(self, key: ObjectKey, max_bytes: int) -> bytes:
         """Return an object's content."""
         with self._calling(f"reading object '{key}'", key):
-            answer = self._client.get_object(Bucket=self._bucket, Key=key.value)
-            size = answer.get("ContentLength", 0)
-            with closing(answer["Body"]) as body:
-                content = body.read(max_bytes + 1) if size <= max_bytes else b""
-        if max(size, len(content)) > max_bytes:
-            raise Unprocessable("key", f"object '{key}' is larger than {max_bytes} bytes")
-        if len(content) < size:
-            raise StorageUnavailable("its answer broke off")
-        return content
+            content = self._shortcut.get(key.value, max_bytes)
+            return self._get(key, max_bytes) if content is None else content
 
     def delete(self, key: ObjectKey) -> None:
         """Remove an object; one that does not exist is no error."""
@@ -87,15 +88,27 @@ class S3ObjectStore(ObjectStore):
         with self._calling("checking the object store"):
             self._client.head_bucket(Bucket=self._bucket)
 
+    def _get(self, key: ObjectKey, max_bytes: int) -> bytes:
+        answer = self._client.get_object(Bucket=self._bucket, Key=key.value)
+        size = answer.get("ContentLength", 0)
+        with closing(answer["Body"]) as body:
+            content = body.read(max_bytes + 1) if size <= max_bytes else b""
+        if max(size, len(content)) > max_bytes:
+            raise Unprocessable("key", f"object '{key}' is larger than {max_bytes} bytes")
+        if len(content) < size:
+            raise StorageUnavailable("its answer broke off")
+        return content
+
     def _send(
         self, key: ObjectKey, content: bytes | IO[bytes], content_type: str, condition: Condition
     ) -> None:
         parts = iter((content,)) if isinstance(content, bytes) else in_parts(content, _PART_BYTES)
         first = next(parts, b"")
         if isinstance(content, bytes) or len(first) < _PART_BYTES:
-            self._client.put_object(
-                Bucket=self._bucket, Key=key.value, Body=first, ContentType=content_type, **condition
-            )
+            if not self._shortcut.put(key.value, first, content_type, is_new=bool(condition)):
+                self._client.put_object(
+                    Bucket=self._bucket, Key=key.value, Body=first, ContentType=content_type, **condition
+                )
         else:
             whole = chain((first,), parts)
             upload_in_parts(self._client, self._bucket, key.value, whole, content_type, condition)

@@ -10,9 +10,8 @@ import pytest
 
 from adapters.filesystem.object_store import FilesystemObjectStore
 from adapters.memory.object_store import MemoryObjectStore
-from adapters.s3.client import build_client
-from adapters.s3.object_store import S3ObjectStore
-from adapters.s3.urls import PresignedUrls
+from adapters.s3.buckets import signed_bucket
+from adapters.s3.client import build_client, open_session
 from application.errors import NotFound, Unprocessable
 from domain.values import ObjectKey
 from tests.support import moto_server, swift
@@ -38,38 +37,36 @@ def filesystem_store(tmp_path):
 
 
 @pytest.fixture
-def moto_store(moto_client):
-    return new_s3_store(moto_client)
+def moto_store(moto_access):
+    return new_s3_store(*moto_access)
 
 
 @pytest.fixture
-def swift_store(swift_client):
-    return new_s3_store(swift_client)
+def swift_store(swift_access):
+    return new_s3_store(*swift_access)
 
 
 @pytest.fixture(scope="module")
-def moto_client(moto_address):
-    return new_client(moto_address, moto_server)
+def moto_access(moto_address):
+    return new_access(moto_address, moto_server)
 
 
 @pytest.fixture(scope="module")
-def swift_client(swift_address):
-    return new_client(swift_address, swift)
+def swift_access(swift_address):
+    return new_access(swift_address, swift)
 
 
-def new_client(address, server):
-    return build_client(
-        "us-east-1",
-        endpoint_url=address,
-        access_key_id=server.ACCESS_KEY_ID,
-        secret_access_key=server.SECRET_ACCESS_KEY,
+def new_access(address, server):
+    session = open_session(
+        "us-east-1", access_key_id=server.ACCESS_KEY_ID, secret_access_key=server.SECRET_ACCESS_KEY
     )
+    return session, build_client(session, endpoint_url=address)
 
 
-def new_s3_store(client):
+def new_s3_store(session, client):
     bucket = f"bucket-{uuid4()}"
     client.create_bucket(Bucket=bucket)
-    return S3ObjectStore(client, bucket, PresignedUrls(client, bucket, expiry_s=600))
+    return signed_bucket(session, client, bucket, expiry_s=600)
 
 
 def test_what_was_stored_is_read_back(store):

@@ -27,15 +27,15 @@ class ScriptedServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answers = list(answers)
         self.requests: list[tuple[str, str]] = []
-        self.expectations: list[str | None] = []
+        self.headers: list[Mapping[str, str]] = []
         self.lock = threading.Lock()
         self.closing = threading.Event()
         self.address = f"http://127.0.0.1:{self.server_port}"
 
-    def next_answer(self, method: str, path: str, expectation: str | None) -> Answer:
+    def next_answer(self, method: str, path: str, headers: Mapping[str, str]) -> Answer:
         with self.lock:
             self.requests.append((method, path))
-            self.expectations.append(expectation)
+            self.headers.append(headers)
             return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        answer = self.server.next_answer(self.command, self.path, self.headers.get("Expect"))
+        answer = self.server.next_answer(self.command, self.path, self.headers)
         self.close_connection = answer.claimed_bytes is not None
         if answer.is_withheld:
             self.server.closing.wait()

@@ -6,10 +6,9 @@ import time
 
 import pytest
 
-from adapters.s3.client import build_client
+from adapters.s3.buckets import signed_bucket
+from adapters.s3.client import build_client, open_session
 from adapters.s3.errors import StorageCircuit
-from adapters.s3.object_store import S3ObjectStore
-from adapters.s3.urls import PresignedUrls
 from application.circuit import OPEN_S
 from application.errors import NotFound, StorageUnavailable, Unprocessable
 from domain.values import ObjectKey
@@ -25,16 +24,20 @@ def error(status, code):
 
 
 def store_at(address, attempts=3, circuit=None):
+    session = open_session("us-east-1", access_key_id="a-known-id", secret_access_key="a-secret")
     client = build_client(
-        "us-east-1",
+        session,
         endpoint_url=address,
-        access_key_id="a-known-id",
-        secret_access_key="a-secret",
         connect_timeout_s=READ_TIMEOUT_S,
         read_timeout_s=READ_TIMEOUT_S,
         attempts=attempts,
     )
-    return S3ObjectStore(client, "bucket", PresignedUrls(client, "bucket", expiry_s=60), circuit)
+    return signed_bucket(session, client, "bucket", 60, circuit)
+
+
+def asked_by_boto3(server):
+    """Return of each request whether it was boto3 that sent it, and not the shortcut."""
+    return ["amz-sdk-invocation-id" in headers for headers in server.headers]
 
 
 OPERATIONS = {
@@ -128,7 +131,8 @@ def test_a_store_that_answers_with_errors_is_asked_every_time():
         for _ in range(3):
             with pytest.raises(StorageUnavailable, match="do not permit"):
                 store.get(KEY, 1_000)
-    assert len(server.requests) == 3
+    # The first time by either way: then it was known that the short one does not lead there.
+    assert asked_by_boto3(server) == [False, True, True, True]
 
 
 def test_what_was_added_although_the_answer_was_lost_is_met_again():
@@ -159,7 +163,8 @@ def test_a_fault_that_passes_is_not_noticed():
 def test_small_content_is_sent_without_asking_first():
     with scripted_server(error(503, "SlowDown"), Answer(200)) as server:
         OPERATIONS["put"](store_at(server.address))
-    assert server.expectations == [None, None]
+    assert asked_by_boto3(server) == [False, True]
+    assert not any("Expect" in headers for headers in server.headers)
 
 
 def test_an_answer_that_breaks_off_is_no_object():
@@ -187,8 +192,8 @@ def test_a_store_without_credentials_says_so(monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-    client = build_client("us-east-1")
-    store = S3ObjectStore(client, "bucket", PresignedUrls(client, "bucket", expiry_s=60))
+    session = open_session("us-east-1")
+    store = signed_bucket(session, build_client(session), "bucket", 60)
     # When it is used or signs, then it says what is missing
     for operation in (*OPERATIONS.values(), lambda store: store.url(KEY)):
         with pytest.raises(StorageUnavailable, match="no credentials"):
@@ -204,3 +209,34 @@ def test_a_stream_that_was_not_stored_can_be_stored_once_more(size):
     # Then it is still there to be read
     stream.seek(0)
     assert len(stream.read()) == size
+
+
+@pytest.mark.parametrize("name", ["put", "put a short stream", "add", "get"])
+def test_what_goes_well_takes_the_shortcut(name):
+    with scripted_server(Answer(200, b"12", {"ETag": '"e"'})) as server:
+        for _ in range(3):
+            OPERATIONS[name](store_at(server.address))
+    assert asked_by_boto3(server) == [False] * 3
+
+
+@pytest.mark.parametrize("name", ["put a stream", "delete", "check"])
+def test_what_is_large_or_rare_is_boto3_s(name):
+    with scripted_server(Answer(403)) as server:
+        fails(OPERATIONS[name], server.address)
+    assert asked_by_boto3(server) == [True]
+
+
+def test_an_object_that_is_not_there_says_nothing_against_the_shortcut():
+    with scripted_server(error(404, "NoSuchKey"), error(404, "NoSuchKey"), Answer(200, b"12")) as server:
+        store = store_at(server.address)
+        with pytest.raises(NotFound):
+            store.get(KEY, 1_000)
+        assert store.get(KEY, 1_000) == b"12"
+    assert asked_by_boto3(server) == [False, True, False]
+
+
+def test_an_object_that_was_added_meanwhile_is_told_by_boto3_from_one_that_is_being_added():
+    answers = [error(409, "ConditionalRequestConflict"), error(412, "PreconditionFailed")]
+    with scripted_server(*answers) as server:
+        assert not store_at(server.address).add(KEY, b"{}", "application/json")
+    assert asked_by_boto3(server) == [False, True]

@@ -3,14 +3,16 @@
 import io
 import time
 import tracemalloc
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from adapters.s3.client import build_client
-from adapters.s3.object_store import S3ObjectStore
-from adapters.s3.urls import PlainUrls, PresignedUrls
+from adapters.s3.buckets import signed_bucket
+from adapters.s3.client import build_client, open_session
+from adapters.s3.shortcut import Shortcut
+from adapters.s3.urls import PlainUrls
 from application.errors import StorageUnavailable
 from domain.values import ObjectKey
 from tests.support import moto_server, swift
@@ -19,18 +21,23 @@ KEY = ObjectKey("한국어 project/a + b%?#~.py")
 DEADLINE_S = 10
 
 
-def client_of(address, server, secret=None):
-    return build_client(
+def access_to(address, server, secret=None):
+    session = open_session(
         "us-east-1",
-        endpoint_url=address,
         access_key_id=server.ACCESS_KEY_ID,
         secret_access_key=secret or server.SECRET_ACCESS_KEY,
     )
+    return session, build_client(session, endpoint_url=address)
 
 
 @pytest.fixture(scope="module")
-def moto_client(moto_address):
-    return client_of(moto_address, moto_server)
+def moto_access(moto_address):
+    return access_to(moto_address, moto_server)
+
+
+@pytest.fixture
+def moto_client(moto_access):
+    return moto_access[1]
 
 
 @pytest.fixture
@@ -39,9 +46,16 @@ def bucket():
 
 
 @pytest.fixture
-def moto_store(moto_client, bucket):
+def moto_store(moto_access, moto_client, bucket):
     moto_client.create_bucket(Bucket=bucket)
-    return S3ObjectStore(moto_client, bucket, PresignedUrls(moto_client, bucket, expiry_s=60))
+    return signed_bucket(*moto_access, bucket, expiry_s=60)
+
+
+@pytest.fixture
+def swift_access(swift_address, bucket):
+    session, client = access_to(swift_address, swift)
+    client.create_bucket(Bucket=bucket)
+    return session, client
 
 
 def wait_until(condition):
@@ -51,11 +65,9 @@ def wait_until(condition):
         time.sleep(0.05)
 
 
-def test_anyone_may_read_an_object_by_its_presigned_address_until_that_expires(swift_address, bucket):
+def test_anyone_may_read_an_object_by_its_presigned_address_until_that_expires(swift_access, bucket):
     # Given an object and an address that is good for three seconds
-    client = client_of(swift_address, swift)
-    client.create_bucket(Bucket=bucket)
-    store = S3ObjectStore(client, bucket, PresignedUrls(client, bucket, expiry_s=3))
+    store = signed_bucket(*swift_access, bucket, expiry_s=3)
     store.put(KEY, b"print(1)", "text/plain")
     url = store.url(KEY)
     # When it is fetched without credentials, then it is given
@@ -64,21 +76,12 @@ def test_anyone_may_read_an_object_by_its_presigned_address_until_that_expires(s
     wait_until(lambda: httpx.get(url).status_code == httpx.codes.FORBIDDEN)
 
 
-def test_a_presigned_address_of_one_object_opens_no_other(swift_address, bucket):
-    client = client_of(swift_address, swift)
-    client.create_bucket(Bucket=bucket)
-    store = S3ObjectStore(client, bucket, PresignedUrls(client, bucket, expiry_s=60))
+def test_a_presigned_address_of_one_object_opens_no_other(swift_access, bucket):
+    store = signed_bucket(*swift_access, bucket, expiry_s=60)
     store.put(ObjectKey("logs/1"), b"1", "text/plain")
     store.put(ObjectKey("logs/2"), b"2", "text/plain")
     url = store.url(ObjectKey("logs/1"))
     assert httpx.get(url.replace("logs/1", "logs/2")).status_code == httpx.codes.FORBIDDEN
-
-
-def test_an_address_is_given_out_again_in_the_first_half_of_its_life_only(moto_client):
-    urls = PresignedUrls(moto_client, "bucket", expiry_s=2)
-    first = urls("a")
-    assert urls("a") == first
-    wait_until(lambda: urls("a") != first)
 
 
 def test_a_plain_address_is_that_of_the_bucket_with_the_key_encoded():
@@ -88,9 +91,30 @@ def test_a_plain_address_is_that_of_the_bucket_with_the_key_encoded():
     )
 
 
+@pytest.mark.parametrize(
+    ("region", "bucket", "environment", "address"),
+    [
+        ("us-east-1", "code", {}, "https://code.s3.amazonaws.com"),
+        ("eu-central-1", "code", {}, "https://code.s3.eu-central-1.amazonaws.com"),
+        ("eu-central-1", "a.b.c", {}, "https://s3.eu-central-1.amazonaws.com/a.b.c"),
+        ("us-east-1", "code", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "http://127.0.0.1:1/code"),
+        ("us-east-1", "code", {"AWS_ENDPOINT_URL_S3": "https://store.test/s3"}, "https://code.store.test/s3"),
+        ("us-east-1", "code", {"AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true"}, "https://code.s3.amazonaws.com"),
+    ],
+)
+def test_both_ways_lead_to_the_same_address(monkeypatch, region, bucket, environment, address):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    session = open_session(region, access_key_id="a-known-id", secret_access_key="a-secret")
+    client = build_client(session)
+    key = {"Bucket": bucket, "Key": KEY.value}
+    expected = f"{address}/{quote(KEY.value)}"
+    assert client.generate_presigned_url("get_object", key).startswith(f"{expected}?")
+    assert Shortcut(session, client, bucket).sign(KEY.value, 60).startswith(f"{expected}?")
+
+
 def test_wrong_credentials_are_named_as_the_reason(swift_address):
-    client = client_of(swift_address, swift, secret="wrong")
-    store = S3ObjectStore(client, "bucket", PresignedUrls(client, "bucket", expiry_s=60))
+    store = signed_bucket(*access_to(swift_address, swift, secret="wrong"), "bucket", expiry_s=60)
     with pytest.raises(StorageUnavailable, match="credentials are wrong"):
         store.put(KEY, b"print(1)", "text/plain")
 
