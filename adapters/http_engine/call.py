@@ -15,7 +15,7 @@ class DeadlinePassed(Exception):
     """The call has used up its time."""
 
 
-def _nothing() -> None:
+def _nothing(_is_first: bool) -> None:  # noqa: FBT001 - nobody passes it
     pass
 
 
@@ -26,13 +26,15 @@ class Call:
 
     Args:
         timeout_s: How long the call may take in all, from now.
-        before_sending: Called on the calling thread before the first byte of each request leaves.
+        before_sending: Called on the calling thread before the first byte of each request leaves, and told
+            whether it is the first one of the call.
 
     Attributes:
         has_sent: Whether a byte of the present request may have left.
+        has_begun: Whether a byte of any request may have left.
     """
 
-    def __init__(self, timeout_s: float, before_sending: Callable[[], None] = _nothing) -> None:
+    def __init__(self, timeout_s: float, before_sending: Callable[[bool], None] = _nothing) -> None:
         self._began = monotonic()
         self._timeout_s = timeout_s
         self._before_sending = before_sending
@@ -40,6 +42,7 @@ class Call:
         self._lock = Lock()
         self._socket: socket.socket | None = None
         self.has_sent = False
+        self.has_begun = False
 
     @property
     def elapsed_s(self) -> float:
@@ -67,7 +70,8 @@ class Call:
     def begin_sending(self) -> None:
         """Note that bytes of the present request are about to leave."""
         if not self.has_sent:
-            self._before_sending()
+            is_first, self.has_begun = not self.has_begun, True
+            self._before_sending(is_first)
             self.left_s()
             self.has_sent = True
 

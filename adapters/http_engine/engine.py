@@ -121,6 +121,11 @@ class HttpEngine(ExecutionEngine):
         """What the engine is called, for people."""
         return "http"
 
+    @property
+    def starts_at_once(self) -> bool:
+        """Whether a claim is a start: there is nothing to do before a request is sent."""
+        return True
+
     def languages(self) -> Sequence[LanguageSupport]:
         """Return the languages that there is a runner for. Runners do not tell their versions."""
         return self._languages
@@ -134,8 +139,10 @@ class HttpEngine(ExecutionEngine):
         """Have a program run; None if the engine has taken it with a 202 and will report its end."""
         runner = self._runners.get(request.spec.language.name)
         if runner is None:
+            observer.not_started()
             return outcome.failed(Reason.ENGINE_ERROR, "This engine does not run the job's language.")
         if request.spec.args or request.spec.env:
+            observer.not_started()
             message = "This engine passes programs neither arguments nor environment variables."
             return outcome.failed(Reason.ENGINE_ERROR, message)
         call = runner.call(request, observer)

@@ -50,13 +50,12 @@ class Runner:
 
         A start that the observer cannot record is none: nothing is sent then, and `run` reports it.
         """
-        announcements = iter((observer.started,))
 
-        def before_sending() -> None:
+        def before_sending(is_first: bool) -> None:  # noqa: FBT001 - a call passes nothing else
             self._breaker.reached()
-            for announce in announcements:  # none is left the second time
+            if is_first:
                 try:
-                    announce()
+                    observer.started()
                 except DependencyUnavailable as error:
                     raise NotRecorded(f"The program was not started, for {error}.") from error
 
@@ -76,6 +75,8 @@ class Runner:
             try:
                 return self._try(request, observer, call)
             except EngineTrouble as trouble:
+                if not call.has_begun:
+                    observer.not_started()
                 delay = next(delays, None) if isinstance(trouble, NothingStarted) else None
                 if delay is None or not call.pause(delay):
                     is_lost = isinstance(trouble, MayHaveStarted)

@@ -28,18 +28,20 @@ class MemoryExecutionRepository(ExecutionRepository):
         row = self._rows.get(execution_id)
         return None if row is None else row.execution
 
-    def claim_next(self, worker: str, lease_s: float) -> Execution | None:
+    def claim_next(self, worker: str, lease_s: float, *, starts: bool = False) -> Execution | None:
         """Claim the most urgent of the executions that wait, and of those the oldest."""
         waiting = [row for row in self._rows.values() if row.is_waiting]
         if not waiting:
             return None
         first = min(waiting, key=lambda row: (-row.execution.priority, *_age(row.execution)))
-        return self._claim(first, worker, lease_s)
+        return self._claim(first, worker, lease_s, starts)
 
-    def claim(self, execution_id: ExecutionId, worker: str, lease_s: float) -> Execution | None:
+    def claim(
+        self, execution_id: ExecutionId, worker: str, lease_s: float, *, starts: bool = False
+    ) -> Execution | None:
         """Claim this execution, if it waits."""
         row = self._rows.get(execution_id)
-        return self._claim(row, worker, lease_s) if row is not None and row.is_waiting else None
+        return self._claim(row, worker, lease_s, starts) if row is not None and row.is_waiting else None
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return those that it still holds."""
@@ -55,6 +57,12 @@ class MemoryExecutionRepository(ExecutionRepository):
         if row is not None and row.execution.started_at is None:
             self._store(replace(row, execution=replace(row.execution, started_at=self._now())))
         return row is not None
+
+    def take_back_start(self, execution_id: ExecutionId, worker: str) -> None:
+        """Record that the program has not started after all, if the worker still holds the execution."""
+        row = self._held(execution_id, worker)
+        if row is not None:
+            self._store(replace(row, execution=replace(row.execution, started_at=None)))
 
     def entrust(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
         """Make the claim the engine's; return whether the worker still held it."""
@@ -92,9 +100,10 @@ class MemoryExecutionRepository(ExecutionRepository):
         found = _oldest(limit, (row for row in rows if row.is_waiting and row.waiting_since <= latest))
         return {execution.id: execution.job_id for execution in found}
 
-    def _claim(self, row: QueuedExecution, worker: str, lease_s: float) -> Execution:
+    def _claim(self, row: QueuedExecution, worker: str, lease_s: float, starts: bool) -> Execution:  # noqa: FBT001
         now = self._now()
-        claimed = replace(row.execution, claimed_by=worker, claimed_at=now)
+        started_at = now if starts else None
+        claimed = replace(row.execution, claimed_by=worker, claimed_at=now, started_at=started_at)
         self._store(replace(row, execution=claimed, lease_expires_at=now + timedelta(seconds=lease_s)))
         return claimed
 

@@ -32,14 +32,16 @@ class SqlExecutionRepository(ExecutionRepository):
         row = statements.GET.first(self._connection, {"id": execution_id})
         return None if row is None else to_execution(row)
 
-    def claim_next(self, worker: str, lease_s: float) -> Execution | None:
+    def claim_next(self, worker: str, lease_s: float, *, starts: bool = False) -> Execution | None:
         """Claim the most urgent of the executions that wait, and of those the oldest."""
-        return self._claim(self._connection.execute(statements.NEXT).first(), worker, lease_s)
+        return self._claim(self._connection.execute(statements.NEXT).first(), worker, lease_s, starts)
 
-    def claim(self, execution_id: ExecutionId, worker: str, lease_s: float) -> Execution | None:
+    def claim(
+        self, execution_id: ExecutionId, worker: str, lease_s: float, *, starts: bool = False
+    ) -> Execution | None:
         """Claim this execution, if it waits."""
         row = self._connection.execute(statements.THIS, {"id": execution_id}).first()
-        return self._claim(row, worker, lease_s)
+        return self._claim(row, worker, lease_s, starts)
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return those that it still holds."""
@@ -52,6 +54,10 @@ class SqlExecutionRepository(ExecutionRepository):
     def acknowledge(self, execution_id: ExecutionId, worker: str) -> bool:
         """Record that the program has started; return whether the worker still holds it."""
         return self._change(statements.ACKNOWLEDGE, id=execution_id, worker=worker)
+
+    def take_back_start(self, execution_id: ExecutionId, worker: str) -> None:
+        """Record that the program has not started after all, if the worker still holds the execution."""
+        self._change(statements.TAKE_BACK_START, id=execution_id, worker=worker)
 
     def entrust(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
         """Make the claim the engine's; return whether the worker still held it."""
@@ -87,10 +93,23 @@ class SqlExecutionRepository(ExecutionRepository):
     def _change(self, statement: sa.Update, **parameters: object) -> bool:
         return self._connection.execute(statement, parameters).rowcount == 1
 
-    def _claim(self, row: Sequence[Any] | None, worker: str, lease_s: float) -> Execution | None:
+    def _claim(
+        self,
+        row: Sequence[Any] | None,
+        worker: str,
+        lease_s: float,
+        starts: bool,  # noqa: FBT001 - the methods above name it
+    ) -> Execution | None:
         if row is None:
             return None
         *waiting, now = row
-        claimed = to_claimed(waiting, worker, now)
-        self._change(statements.CLAIM, id=claimed.id, worker=worker, now=now, lease_us=microseconds(lease_s))
+        claimed = to_claimed(waiting, worker, now, now if starts else None)
+        self._change(
+            statements.CLAIM,
+            id=claimed.id,
+            worker=worker,
+            now=now,
+            started_at=claimed.started_at,
+            lease_us=microseconds(lease_s),
+        )
         return claimed

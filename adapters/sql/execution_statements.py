@@ -77,6 +77,7 @@ CLAIM = (
         state=ExecutionState.CLAIMED.value,
         claimed_by=sa.bindparam("worker"),
         claimed_at=sa.bindparam("now"),
+        started_at=sa.bindparam("started_at"),
         lease_expires_at=_lease_end,
     )
 )
@@ -86,6 +87,7 @@ ACKNOWLEDGE = (
     .where(_is_held)
     .values(started_at=sa.func.coalesce(executions.c.started_at, database_time()))
 )
+TAKE_BACK_START = sa.update(executions).where(_is_held).values(started_at=None)
 # By the engine as well, whose it is if this is done a second time.
 ENTRUST = (
     sa.update(executions)

@@ -171,7 +171,7 @@ def _to_limits(values: Mapping[str, int]) -> Limits:
     return Limits(**{name: values.get(name, bounds.default) for name, bounds in STANDARD_BOUNDS.items()})
 
 
-def to_claimed(row: Sequence[Any], worker: str, now: datetime) -> Execution:
+def to_claimed(row: Sequence[Any], worker: str, now: datetime, started_at: datetime | None) -> Execution:
     """Read REQUEST_COLUMNS of an execution that a worker claims now."""
     execution_id, job_id, number, precedence, requested_at, stdin = row
     return Execution(
@@ -183,6 +183,7 @@ def to_claimed(row: Sequence[Any], worker: str, now: datetime) -> Execution:
         requested_at=requested_at,
         claimed_at=now,
         claimed_by=worker,
+        started_at=started_at,
     )
 
 

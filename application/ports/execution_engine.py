@@ -93,6 +93,9 @@ class ExecutionObserver(ABC):
             DependencyUnavailable: That cannot be recorded, so the program must not go on.
         """
 
+    def not_started(self) -> None:  # noqa: B027 - for most engines there is nothing to do
+        """The program has not started, although its engine starts at once; `started` may come yet."""
+
     @abstractmethod
     def output(self, chunk: OutputChunk) -> None:
         """The program has written something."""
@@ -105,6 +108,14 @@ class ExecutionEngine(ABC):
     @abstractmethod
     def name(self) -> str:
         """What the engine is called, for people."""
+
+    @property
+    def starts_at_once(self) -> bool:
+        """Whether a program starts as soon as it is claimed, so that its claim is its start as well.
+
+        Such an engine tells the observer of a program that did not.
+        """
+        return False
 
     @abstractmethod
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport | None:

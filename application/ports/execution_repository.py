@@ -22,12 +22,17 @@ class ExecutionRepository(ABC):
         """Return an execution, or None if there is none of that id."""
 
     @abstractmethod
-    def claim_next(self, worker: str, lease_s: float) -> Execution | None:
-        """Claim the waiting execution of the highest priority, the oldest first, for one worker only."""
+    def claim_next(self, worker: str, lease_s: float, *, starts: bool = False) -> Execution | None:
+        """Claim the waiting execution of the highest priority, the oldest first, for one worker only.
+
+        With `starts`, its program starts at once: the time of the claim is that of the start.
+        """
 
     @abstractmethod
-    def claim(self, execution_id: ExecutionId, worker: str, lease_s: float) -> Execution | None:
-        """Claim this execution for one worker only; None if it does not wait."""
+    def claim(
+        self, execution_id: ExecutionId, worker: str, lease_s: float, *, starts: bool = False
+    ) -> Execution | None:
+        """Claim this execution for one worker only, as `claim_next` does; None if it does not wait."""
 
     @abstractmethod
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
@@ -36,6 +41,10 @@ class ExecutionRepository(ABC):
     @abstractmethod
     def acknowledge(self, execution_id: ExecutionId, worker: str) -> bool:
         """Record that the engine has started the program; return whether the worker still holds it."""
+
+    @abstractmethod
+    def take_back_start(self, execution_id: ExecutionId, worker: str) -> None:
+        """Record that the program has not started after all, if the worker still holds the execution."""
 
     @abstractmethod
     def entrust(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:

@@ -3,7 +3,7 @@ from application.ports.clock import Clock
 from application.ports.message_relay import MessageRelay
 from application.ports.unit_of_work import UnitOfWork
 from domain.events import ExecutionStarted
-from domain.values import ExecutionId, JobId
+from domain.execution import Execution
 
 
 class AcknowledgeStart:
@@ -21,14 +21,14 @@ class AcknowledgeStart:
         self._clock = clock
         self._worker = worker
 
-    def __call__(self, execution_id: ExecutionId, job_id: JobId) -> bool:
-        """Record the start; return whether this worker still holds the execution."""
-        is_held = self._unit_of_work.run(
-            lambda transaction: transaction.executions.acknowledge(execution_id, self._worker)
+    def __call__(self, claimed: Execution) -> bool:
+        """Record the start, unless the claim did; return whether this worker still holds the execution."""
+        is_held = claimed.started_at is not None or self._unit_of_work.run(
+            lambda transaction: transaction.executions.acknowledge(claimed.id, self._worker)
         )
         if is_held:
             started = ExecutionStarted(
-                job_id=job_id, execution_id=execution_id, occurred_at=self._clock.now()
+                job_id=claimed.job_id, execution_id=claimed.id, occurred_at=self._clock.now()
             )
             self._relay.offer(self._outgoing.messages([started]))
         return is_held

@@ -1,7 +1,8 @@
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
-from application.errors import OutcomeUnknown, Unreadable
+from application.errors import DependencyUnavailable, OutcomeUnknown, Unreadable
 from application.held_executions import HeldExecutions
 from application.log_archive import LogArchive
 from application.ports.execution_engine import (
@@ -110,9 +111,10 @@ class RunExecution:
         return job, claimed
 
     def _claim_one(self, transaction: Transaction, only: ExecutionId | None) -> Execution | None:
+        starts = self._engine.starts_at_once
         if only is None:
-            return transaction.executions.claim_next(self._worker, self._lease_s)
-        return transaction.executions.claim(only, self._worker, self._lease_s)
+            return transaction.executions.claim_next(self._worker, self._lease_s, starts=starts)
+        return transaction.executions.claim(only, self._worker, self._lease_s, starts=starts)
 
     def _execute(self, job: Job, execution: Execution) -> EngineReport | None:
         request = ExecutionRequest(
@@ -121,7 +123,7 @@ class RunExecution:
             spec=job.spec,
             stdin=job.spec.stdin if execution.stdin is None else execution.stdin,
         )
-        observer = _Observer(self._output_feed, execution.id, lambda: self._acknowledge(job, execution.id))
+        observer = _Observer(execution, self._output_feed, self._acknowledge, self._take_back_start)
         try:
             return self._engine.execute(request, observer)
         except Exception:  # whatever an engine's bug raises, the job must end
@@ -130,10 +132,18 @@ class RunExecution:
         finally:
             self._output_feed.close(execution.id)
 
-    def _acknowledge(self, job: Job, execution_id: ExecutionId) -> None:
-        is_held = self._retrying(lambda: self._acknowledge_start(execution_id, job.id))
+    def _acknowledge(self, claimed: Execution) -> None:
+        is_held = self._retrying(lambda: self._acknowledge_start(claimed))
         if not is_held:  # cancelled, or rescued, between the claim and the start
-            self._engine.let_go(execution_id, job.id)
+            self._engine.let_go(claimed.id, claimed.job_id)
+
+    def _take_back_start(self, claimed: Execution) -> None:
+        try:
+            self._unit_of_work.run(
+                lambda transaction: transaction.executions.take_back_start(claimed.id, self._worker)
+            )
+        except DependencyUnavailable as error:
+            logger.warning("execution %s passes for started: %s", claimed.id, error)
 
     def _finish(self, job: Job, execution_id: ExecutionId, report: EngineReport) -> None:
         was_stopped = report.result.status is JobStatus.CANCELLED
@@ -179,14 +189,24 @@ class _Observer(ExecutionObserver):
     """Passes on what an engine observes of one execution."""
 
     def __init__(
-        self, output_feed: OutputFeed, execution_id: ExecutionId, acknowledge: Callable[[], None]
+        self,
+        claimed: Execution,
+        output_feed: OutputFeed,
+        acknowledge: Callable[[Execution], None],
+        take_back_start: Callable[[Execution], None],
     ) -> None:
+        self._claimed = claimed
         self._output_feed = output_feed
-        self._execution_id = execution_id
         self._acknowledge = acknowledge
+        self._take_back_start = take_back_start
 
     def started(self) -> None:
-        self._acknowledge()
+        self._acknowledge(self._claimed)
+
+    def not_started(self) -> None:
+        if self._claimed.started_at is not None:
+            self._claimed = replace(self._claimed, started_at=None)
+            self._take_back_start(self._claimed)
 
     def output(self, chunk: OutputChunk) -> None:
-        self._output_feed.append(self._execution_id, chunk)
+        self._output_feed.append(self._claimed.id, chunk)

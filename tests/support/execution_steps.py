@@ -8,14 +8,19 @@ def get(store, execution_id):
     return store.run(lambda transaction: transaction.executions.get(execution_id))
 
 
-def claim(store, worker="worker", lease_s=30.0):
+def claim(store, worker="worker", lease_s=30.0, *, starts=False):
     """Claim the next execution that waits."""
-    return store.run(lambda transaction: transaction.executions.claim_next(worker, lease_s))
+    return store.run(lambda transaction: transaction.executions.claim_next(worker, lease_s, starts=starts))
 
 
 def acknowledge(store, execution, worker="worker"):
     """Report that the program has started."""
     return store.run(lambda transaction: transaction.executions.acknowledge(execution.id, worker))
+
+
+def take_back_start(store, execution, worker="worker"):
+    """Report that the program has not started after all."""
+    store.run(lambda transaction: transaction.executions.take_back_start(execution.id, worker))
 
 
 def renew(store, *executions, worker="worker", lease_s=30.0):

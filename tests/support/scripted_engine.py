@@ -35,6 +35,7 @@ class ScriptedEngine(ExecutionEngine):
         requests: What was asked to be run, in order.
         cancelled: What was asked to be stopped, in order.
         let_gone: What was to be stopped here and nowhere else, in order.
+        is_quick: Whether it starts programs at once.
         unavailable: Why a language is unavailable, by its name.
     """
 
@@ -43,11 +44,16 @@ class ScriptedEngine(ExecutionEngine):
         self.requests: list[ExecutionRequest] = []
         self.cancelled: list[ExecutionId] = []
         self.let_gone: list[ExecutionId] = []
+        self.is_quick = False
         self.unavailable: dict[str, str] = {}
 
     @property
     def name(self) -> str:
         return "scripted"
+
+    @property
+    def starts_at_once(self) -> bool:
+        return self.is_quick
 
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport | None:
         self.requests.append(request)

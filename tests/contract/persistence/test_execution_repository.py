@@ -14,6 +14,7 @@ from tests.support.execution_steps import (
     get,
     lost,
     renew,
+    take_back_start,
     waiting,
 )
 from tests.support.samples import (
@@ -151,6 +152,40 @@ def test_a_start_is_recorded_once_and_for_the_worker_that_holds_the_execution(st
     store.pass_time(5)
     assert acknowledge(store, execution)
     assert get(store, execution.id) == started
+
+
+def test_a_claim_may_be_the_start_as_well(store):
+    _job, execution = a_running_job(store)
+
+    claimed = claim(store, starts=True)
+
+    assert claimed.started_at == claimed.claimed_at
+    assert get(store, execution.id) == claimed
+    store.pass_time(5)
+    assert acknowledge(store, claimed)
+    assert get(store, execution.id) == claimed
+
+
+def test_a_start_is_taken_back_by_the_worker_that_holds_the_execution_and_comes_later(store):
+    a_running_job(store)
+    claimed = claim(store, starts=True)
+
+    take_back_start(store, claimed, "another worker")
+    assert get(store, claimed.id).started_at == claimed.started_at
+    take_back_start(store, claimed)
+    assert get(store, claimed.id).started_at is None
+    assert acknowledge(store, claimed)
+    assert get(store, claimed.id).started_at is not None
+
+
+def test_the_start_of_what_has_ended_is_not_taken_back(store):
+    a_running_job(store)
+    claimed = claim(store, starts=True)
+    end_execution(store, claimed, SUCCESS)
+
+    take_back_start(store, claimed)
+
+    assert get(store, claimed.id).started_at == claimed.started_at
 
 
 def test_a_cancelled_job_is_not_started(store):

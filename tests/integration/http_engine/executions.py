@@ -17,12 +17,16 @@ class RememberingObserver(ExecutionObserver):
 
     def __init__(self, at_start: Callable[[], None] = lambda: None) -> None:
         self.starts = 0
+        self.delays = 0
         self.chunks: list[OutputChunk] = []
         self._at_start = at_start
 
     def started(self) -> None:
         self.starts += 1
         self._at_start()
+
+    def not_started(self) -> None:
+        self.delays += 1
 
     def output(self, chunk: OutputChunk) -> None:
         self.chunks.append(chunk)

@@ -103,10 +103,13 @@ def test_an_engine_without_room_is_asked_again_because_nothing_has_started(runne
 def test_an_engine_that_never_has_room_is_unavailable(runner, engine):
     runner.behaviour = replies(503, "busy")
 
-    report = engine.execute(a_request(), RememberingObserver())
+    observer = RememberingObserver()
+
+    report = engine.execute(a_request(), observer)
 
     assert outcome(report) == UNAVAILABLE
     assert report.result.error_message == "The engine answered 503: busy. It was asked 3 times."
+    assert (observer.starts, observer.delays) == (1, 0)
 
 
 def test_a_program_whose_start_cannot_be_recorded_is_not_sent(runner, engine):
@@ -139,7 +142,7 @@ def test_a_refused_connection_is_tried_again_and_nothing_is_said_to_have_started
 
     assert outcome(report) == UNAVAILABLE
     assert report.result.error_message == "The engine could not be reached. It was asked 3 times."
-    assert observer.starts == 0
+    assert (observer.starts, observer.delays) == (0, 3)
 
 
 def test_a_name_that_nobody_knows_is_an_engine_out_of_reach(make_engine):

@@ -144,6 +144,61 @@ def test_a_job_cancelled_between_claim_and_start_is_stopped(world):
     assert world.job(job.job_id).status is JobStatus.CANCELLED
 
 
+def test_an_engine_that_starts_at_once_has_its_start_recorded_with_the_claim(world):
+    world.engine.is_quick = True
+    seen = []
+
+    def program(request, observer):
+        seen.append(world.job(request.job_id).execution.started_at)
+        observer.started()
+        return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
+
+    world.engine.program = program
+    job = world.start()
+    world.run_execution()
+
+    execution = world.job(job.job_id).execution
+    assert seen == [execution.claimed_at] == [execution.started_at]
+    assert world.announced().count("ExecutionStarted") == 1
+
+
+def test_a_program_that_does_not_start_at_once_after_all_has_its_own_time(world):
+    world.engine.is_quick = True
+    seen = []
+
+    def program(request, observer):
+        for tell in (observer.not_started, observer.not_started, observer.started):
+            world.clock.advance(1)
+            tell()
+            seen.append(world.job(request.job_id).execution.started_at)
+        return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
+
+    world.engine.program = program
+    job = world.start()
+    world.run_execution()
+
+    execution = world.job(job.job_id).execution
+    assert seen[:2] == [None, None]
+    assert execution.claimed_at < execution.started_at == seen[2]
+
+
+def test_a_program_that_passes_for_started_because_the_database_was_away_runs_all_the_same(world, caplog):
+    world.engine.is_quick = True
+
+    def program(_request, observer):
+        world.run_execution._unit_of_work = Failing(DependencyUnavailable("database", "restarting"))
+        observer.not_started()
+        observer.started()
+        return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
+
+    world.engine.program = program
+    job = world.start()
+    world.run_execution()
+
+    assert world.job(job.job_id).status is JobStatus.SUCCESS
+    assert "passes for started" in caplog.text
+
+
 def test_what_a_cancelled_program_had_written_is_kept(world):
     def program(request, observer):
         observer.started()
