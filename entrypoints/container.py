@@ -43,6 +43,7 @@ from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
 from application.use_cases.check_health import CheckHealth
+from application.use_cases.claim_execution import ClaimExecution
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.create_project import CreateProject
 from application.use_cases.describe_engine import DescribeEngine
@@ -129,13 +130,8 @@ def _log_store(settings: Settings) -> ObjectStore:
     from adapters.s3.buckets import log_bucket  # noqa: PLC0415 - likewise
 
     expiry_s = settings.log_url_expiry_s if settings.presign_logs else None
-    return log_bucket(
-        settings.log_bucket,
-        settings.log_region,
-        settings.aws_endpoint_url,
-        settings.aws_credentials,
-        expiry_s,
-    )
+    where = (settings.log_bucket, settings.log_region, settings.aws_endpoint_url, settings.aws_credentials)
+    return log_bucket(*where, expiry_s)
 
 
 def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
@@ -295,6 +291,16 @@ class Container(containers.DeclarativeContainer):
         complete_execution,
     )
     stop_execution = providers.ThreadSafeSingleton(StopExecution, unit_of_work, engine, held)
+    complete_again = providers.ThreadSafeSingleton(Retrying, _COMPLETE_AGAIN_S)
+    claim_execution = providers.ThreadSafeSingleton(
+        ClaimExecution,
+        unit_of_work,
+        engine,
+        unreadable_jobs,
+        complete_again,
+        worker_name,
+        settings.provided.lease_s,
+    )
     run_execution = providers.ThreadSafeSingleton(
         RunExecution,
         unit_of_work,
@@ -302,16 +308,15 @@ class Container(containers.DeclarativeContainer):
         log_archive,
         output_feed,
         held,
+        claim_execution,
         providers.ThreadSafeSingleton(
             AcknowledgeStart, unit_of_work, outgoing, message_relay, clock, worker_name
         ),
         complete_execution,
         providers.ThreadSafeSingleton(ReplaceExecution, unit_of_work, outgoing, clock, ids),
         stop_execution,
-        unreadable_jobs,
-        providers.ThreadSafeSingleton(Retrying, _COMPLETE_AGAIN_S),
+        complete_again,
         worker_name,
-        settings.provided.lease_s,
     )
     renew_leases = providers.ThreadSafeSingleton(
         RenewLeases, unit_of_work, held, worker_name, settings.provided.lease_s

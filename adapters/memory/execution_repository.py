@@ -28,13 +28,13 @@ class MemoryExecutionRepository(ExecutionRepository):
         row = self._rows.get(execution_id)
         return None if row is None else row.execution
 
-    def claim_next(self, worker: str, lease_s: float, *, starts: bool = False) -> Execution | None:
+    def claim_next(
+        self, worker: str, lease_s: float, *, limit: int = 1, starts: bool = False
+    ) -> Sequence[Execution]:
         """Claim the most urgent of the executions that wait, and of those the oldest."""
         waiting = [row for row in self._rows.values() if row.is_waiting]
-        if not waiting:
-            return None
-        first = min(waiting, key=lambda row: (-row.execution.priority, *_age(row.execution)))
-        return self._claim(first, worker, lease_s, starts)
+        waiting.sort(key=lambda row: (-row.execution.priority, *_age(row.execution)))
+        return [self._claim(row, worker, lease_s, starts) for row in waiting[:limit]]
 
     def claim(
         self, execution_id: ExecutionId, worker: str, lease_s: float, *, starts: bool = False

@@ -1,3 +1,4 @@
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,6 +26,10 @@ class MemoryJobRepository(JobRepository):
     def get(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id."""
         return self._tables.jobs.get(job_id)
+
+    def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job]:
+        """Return jobs that are there by their ids."""
+        return {job_id: self._tables.jobs[job_id] for job_id in job_ids}
 
     def get_with_project(self, job_id: JobId) -> tuple[Job, Project] | None:
         """Return a job and its project, or None if there is none of that id."""

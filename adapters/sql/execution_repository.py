@@ -32,16 +32,17 @@ class SqlExecutionRepository(ExecutionRepository):
         row = statements.GET.first(self._connection, {"id": execution_id})
         return None if row is None else to_execution(row)
 
-    def claim_next(self, worker: str, lease_s: float, *, starts: bool = False) -> Execution | None:
+    def claim_next(
+        self, worker: str, lease_s: float, *, limit: int = 1, starts: bool = False
+    ) -> Sequence[Execution]:
         """Claim the most urgent of the executions that wait, and of those the oldest."""
-        return self._claim(self._connection.execute(statements.NEXT).first(), worker, lease_s, starts)
+        return self._claim(statements.NEXT, {"limit": limit}, worker, lease_s, starts)
 
     def claim(
         self, execution_id: ExecutionId, worker: str, lease_s: float, *, starts: bool = False
     ) -> Execution | None:
         """Claim this execution, if it waits."""
-        row = self._connection.execute(statements.THIS, {"id": execution_id}).first()
-        return self._claim(row, worker, lease_s, starts)
+        return next(iter(self._claim(statements.THIS, {"id": execution_id}, worker, lease_s, starts)), None)
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return those that it still holds."""
@@ -95,21 +96,26 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def _claim(
         self,
-        row: Sequence[Any] | None,
+        wanted: sa.Select[Any],
+        which: Mapping[str, object],
         worker: str,
         lease_s: float,
         starts: bool,  # noqa: FBT001 - the methods above name it
-    ) -> Execution | None:
-        if row is None:
-            return None
-        *waiting, now = row
-        claimed = to_claimed(waiting, worker, now, now if starts else None)
-        self._change(
+    ) -> Sequence[Execution]:
+        rows = self._connection.execute(wanted, which).all()
+        if not rows:
+            return []
+        now: datetime = rows[0][-1]
+        started_at = now if starts else None
+        claimed = [to_claimed(row[:-1], worker, now, started_at) for row in rows]
+        self._connection.execute(
             statements.CLAIM,
-            id=claimed.id,
-            worker=worker,
-            now=now,
-            started_at=claimed.started_at,
-            lease_us=microseconds(lease_s),
+            {
+                "ids": [execution.id for execution in claimed],
+                "worker": worker,
+                "now": now,
+                "started_at": started_at,
+                "lease_us": microseconds(lease_s),
+            },
         )
         return claimed

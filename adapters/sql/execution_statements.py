@@ -31,7 +31,8 @@ _is_current = sa.and_(
 )
 _are_held = sa.and_(executions.c.claimed_by == sa.bindparam("worker"), _is_current)
 _is_held = sa.and_(_has_id, _are_held)
-_of_these_held = sa.and_(executions.c.execution_id.in_(sa.bindparam("ids", expanding=True)), _are_held)
+_are_these = executions.c.execution_id.in_(sa.bindparam("ids", expanding=True))
+_of_these_held = sa.and_(_are_these, _are_held)
 _by_age = (executions.c.requested_at, executions.c.execution_id)
 _lease_end = database_time(sa.bindparam("lease_us", type_=sa.BigInteger))
 # The type is said, for inside a function it would not be that of the column.
@@ -65,14 +66,12 @@ WAITING = (
 HELD = sa.select(executions.c.execution_id).where(_of_these_held)
 
 # Rows that others are about to claim are stepped over, not waited for. SQLite has one writer at a time.
-_waiting = (
-    sa.select(*REQUEST_COLUMNS, database_time()).where(_waits).limit(1).with_for_update(skip_locked=True)
-)
-NEXT = _waiting.order_by(executions.c.precedence, *_by_age)
+_waiting = sa.select(*REQUEST_COLUMNS, database_time()).where(_waits).with_for_update(skip_locked=True)
+NEXT = _waiting.order_by(executions.c.precedence, *_by_age).limit(sa.bindparam("limit"))
 THIS = _waiting.where(_has_id)
 CLAIM = (
     sa.update(executions)
-    .where(_has_id)
+    .where(_are_these)
     .values(
         state=ExecutionState.CLAIMED.value,
         claimed_by=sa.bindparam("worker"),

@@ -1,3 +1,4 @@
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -24,6 +25,11 @@ from domain.values import ExecutionId, JobId
 
 _has_id = jobs.c.job_id == sa.bindparam("id")
 _GET = Read(JOB_COLUMNS, [jobs.c.stdin], lambda select: select.where(_has_id))
+_GET_ALL = Read(
+    JOB_COLUMNS,
+    [jobs.c.stdin],
+    lambda select: select.where(jobs.c.job_id.in_(sa.bindparam("ids", expanding=True))),
+)
 _GET_WITH_PROJECT = Read(
     (*PROJECT_COLUMNS, *JOB_COLUMNS),
     [jobs.c.stdin],
@@ -86,6 +92,14 @@ class SqlJobRepository(JobRepository):
         except UNREADABLE as error:
             raise Unreadable(job_id, error) from error
 
+    def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | Unreadable]:
+        """Return jobs that are there by their ids, with an error in the place of one that cannot be read."""
+        try:
+            found = [to_job(row) for row in _GET_ALL.rows(self._connection, {"ids": sorted(job_ids)})]
+        except UNREADABLE:  # one of them is enough
+            return {job_id: job for job_id in job_ids if (job := self._get_or_error(job_id)) is not None}
+        return {job.id: job for job in found}
+
     def get_with_project(self, job_id: JobId) -> tuple[Job, Project] | None:
         """Return a job and its project, or None if there is none of that id."""
         try:
@@ -94,6 +108,12 @@ class SqlJobRepository(JobRepository):
             return None if row is None else (to_job(row[end:]), to_project(row[:end]))
         except UNREADABLE as error:
             raise Unreadable(job_id, error) from error
+
+    def _get_or_error(self, job_id: JobId) -> Job | Unreadable | None:
+        try:
+            return self.get(job_id)
+        except Unreadable as error:
+            return error
 
     def fail(self, job_id: JobId, execution_id: ExecutionId, reason: Reason, now: datetime) -> bool:
         """End a job as FAILED; return whether this was its running execution."""

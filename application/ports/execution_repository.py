@@ -22,10 +22,12 @@ class ExecutionRepository(ABC):
         """Return an execution, or None if there is none of that id."""
 
     @abstractmethod
-    def claim_next(self, worker: str, lease_s: float, *, starts: bool = False) -> Execution | None:
-        """Claim the waiting execution of the highest priority, the oldest first, for one worker only.
+    def claim_next(
+        self, worker: str, lease_s: float, *, limit: int = 1, starts: bool = False
+    ) -> Sequence[Execution]:
+        """Claim the waiting executions of the highest priority, the oldest first, for one worker only.
 
-        With `starts`, its program starts at once: the time of the claim is that of the start.
+        With `starts`, their programs start at once: the time of the claim is that of the start.
         """
 
     @abstractmethod

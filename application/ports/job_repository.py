@@ -1,6 +1,8 @@
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
+from application.errors import Unreadable
 from domain.job import Job
 from domain.job_lifecycle import Reason
 from domain.project import Project
@@ -21,6 +23,10 @@ class JobRepository(ABC):
         Raises:
             Unreadable: It is there, in a form that cannot be read.
         """
+
+    @abstractmethod
+    def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | Unreadable]:
+        """Return jobs that are there by their ids, with an error in the place of one that cannot be read."""
 
     @abstractmethod
     def get_with_project(self, job_id: JobId) -> tuple[Job, Project] | None:

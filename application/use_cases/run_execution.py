@@ -1,8 +1,8 @@
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
-from application.errors import DependencyUnavailable, OutcomeUnknown, Unreadable
+from application.errors import DependencyUnavailable
 from application.held_executions import HeldExecutions
 from application.log_archive import LogArchive
 from application.ports.execution_engine import (
@@ -12,10 +12,10 @@ from application.ports.execution_engine import (
     ExecutionRequest,
 )
 from application.ports.output_feed import OutputChunk, OutputFeed
-from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.ports.unit_of_work import UnitOfWork
 from application.retrying import Retrying
-from application.unreadable_jobs import UnreadableJobs
 from application.use_cases.acknowledge_start import AcknowledgeStart
+from application.use_cases.claim_execution import ClaimExecution
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.stop_execution import StopExecution
@@ -31,7 +31,7 @@ REPORT_GRACE_S = 30.0
 
 
 class RunExecution:
-    """Claim the execution that has waited longest among the most urgent, run it, and complete it.
+    """Claim an execution that waits, run it, and complete it.
 
     That an execution waits is told by a message, and the message is only a hint: which one waits, and
     whether it still does, the database knows. The claim is a lease that `RenewLeases` extends while the
@@ -46,32 +46,30 @@ class RunExecution:
         log_archive: LogArchive,
         output_feed: OutputFeed,
         held: HeldExecutions,
+        claim_execution: ClaimExecution,
         acknowledge_start: AcknowledgeStart,
         complete_execution: CompleteExecution,
         replace_execution: ReplaceExecution,
         stop_execution: StopExecution,
-        unreadable_jobs: UnreadableJobs,
         retrying: Retrying,
         worker: str,
-        lease_s: float,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._engine = engine
         self._log_archive = log_archive
         self._output_feed = output_feed
         self._held = held
+        self._claim_execution = claim_execution
         self._acknowledge_start = acknowledge_start
         self._complete_execution = complete_execution
         self._replace_execution = replace_execution
         self._stop_execution = stop_execution
-        self._unreadable_jobs = unreadable_jobs
         self._retrying = retrying
         self._worker = worker
-        self._lease_s = lease_s
 
     def __call__(self, only: ExecutionId | None = None) -> bool:
         """Run one execution to its end, any that waits or this one only; return False if there is none."""
-        claimed = self._claim(only)
+        claimed = self._claim_execution(only)
         if claimed is None:
             return False
         job, execution = claimed
@@ -83,38 +81,6 @@ class RunExecution:
                 with report:
                     self._finish(job, execution.id, report)
         return True
-
-    def _claim(self, only: ExecutionId | None) -> tuple[Job, Execution] | None:
-        claims: list[Execution] = []
-
-        def work(transaction: Transaction) -> tuple[Job, Execution] | None:
-            execution = _committed(claims, transaction) or self._claim_one(transaction, only)
-            if execution is None:
-                return None
-            claims.append(execution)
-            return self._with_job(transaction, execution)
-
-        try:
-            return self._unit_of_work.run(work)
-        except OutcomeUnknown:
-            return self._retrying(lambda: self._unit_of_work.run(work))
-
-    def _with_job(self, transaction: Transaction, claimed: Execution) -> tuple[Job, Execution] | None:
-        try:
-            job = transaction.jobs.get(claimed.job_id)
-        except Unreadable as error:
-            now = claimed.claimed_at or claimed.requested_at
-            self._unreadable_jobs.end(transaction, claimed, now, error)
-            return None
-        if job is None:
-            raise LookupError(f"execution {claimed.id} has no job")
-        return job, claimed
-
-    def _claim_one(self, transaction: Transaction, only: ExecutionId | None) -> Execution | None:
-        starts = self._engine.starts_at_once
-        if only is None:
-            return transaction.executions.claim_next(self._worker, self._lease_s, starts=starts)
-        return transaction.executions.claim(only, self._worker, self._lease_s, starts=starts)
 
     def _execute(self, job: Job, execution: Execution) -> EngineReport | None:
         request = ExecutionRequest(
@@ -178,11 +144,6 @@ class RunExecution:
         )
         if not is_held:  # cancelled, or rescued, while the engine took it
             self._stop(job, execution_id)
-
-
-def _committed(claims: Iterable[Execution], transaction: Transaction) -> Execution | None:
-    """Return the claim of an earlier run whose commit was not heard of, if it was done."""
-    return next((claim for claim in claims if transaction.executions.get(claim.id) == claim), None)
 
 
 class _Observer(ExecutionObserver):

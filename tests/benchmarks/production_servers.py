@@ -8,6 +8,8 @@ import asyncio
 import sys
 from contextlib import suppress
 
+import uvloop
+
 from tests.support.cluster import LOG_BUCKET
 from tests.support.runner import Exchange, FakeRunner, runs
 from tests.support.s3_stub import S3Stub
@@ -35,4 +37,4 @@ async def serve(s3_port: int, runner_port: int) -> None:
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2])))
+        uvloop.run(serve(int(sys.argv[1]), int(sys.argv[2])))

@@ -10,7 +10,8 @@ def get(store, execution_id):
 
 def claim(store, worker="worker", lease_s=30.0, *, starts=False):
     """Claim the next execution that waits."""
-    return store.run(lambda transaction: transaction.executions.claim_next(worker, lease_s, starts=starts))
+    claimed = store.run(lambda transaction: transaction.executions.claim_next(worker, lease_s, starts=starts))
+    return next(iter(claimed), None)
 
 
 def acknowledge(store, execution, worker="worker"):

@@ -65,8 +65,7 @@ def a_running_job(
 def a_claimed_job(store: Store, worker: str = "worker", lease_s: float = 30) -> tuple[Job, Execution]:
     """Store a RUNNING job whose execution a worker holds. It must be the only one that waits."""
     job, _execution = a_running_job(store)
-    claimed = store.run(lambda transaction: transaction.executions.claim_next(worker, lease_s))
-    assert claimed is not None
+    (claimed,) = store.run(lambda transaction: transaction.executions.claim_next(worker, lease_s))
     assert claimed.job_id == job.id
     return job, claimed
 

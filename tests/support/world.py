@@ -21,6 +21,7 @@ from application.unreadable_jobs import UnreadableJobs
 from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
+from application.use_cases.claim_execution import ClaimExecution
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.create_project import CreateProject
 from application.use_cases.execute_job import ExecuteJob
@@ -120,14 +121,20 @@ class World:
             LogArchive(self.log_store, Retrying([1.0, 2.0], self.slept.append)),
             self.output_feed,
             self.held,
+            ClaimExecution(
+                self.unit_of_work,
+                self.engine,
+                self.unreadable_jobs,
+                Retrying([1.0, 2.0], self.slept.append),
+                name,
+                LEASE_S,
+            ),
             AcknowledgeStart(self.unit_of_work, self.outgoing, self.relay, self.clock, name),
             self.complete_execution,
             ReplaceExecution(self.unit_of_work, self.outgoing, self.clock, self.ids),
             self.stop_execution,
-            self.unreadable_jobs,
             Retrying([1.0, 2.0], self.slept.append),
             name,
-            LEASE_S,
         )
 
     def upload(self, **changed: object) -> JobView:
@@ -175,4 +182,4 @@ class World:
 
 
 def _claim(worker: str, transaction) -> Execution | None:
-    return transaction.executions.claim_next(worker, LEASE_S)
+    return next(iter(transaction.executions.claim_next(worker, LEASE_S)), None)

@@ -87,10 +87,12 @@ def test_every_execution_is_claimed_once_by_many_workers_at_once(store):
         barrier.wait()
         while True:
             unit_of_work = units_of_work[number % 2]
-            execution = unit_of_work.run(lambda t: t.executions.claim_next(f"worker {number}", 30))
-            if execution is None:
+            found = unit_of_work.run(
+                lambda t: t.executions.claim_next(f"worker {number}", 30, limit=1 + number % 3)
+            )
+            if not found:
                 return claimed
-            claimed.append(execution.id)
+            claimed += [execution.id for execution in found]
 
     with ThreadPoolExecutor(8) as pool:
         claimed = [execution_id for ids in pool.map(work, range(8)) for execution_id in ids]

@@ -1,0 +1,89 @@
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from application.errors import OutcomeUnknown, Unreadable
+from application.ports.execution_engine import ExecutionEngine
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.retrying import Retrying
+from application.together import Together
+from application.unreadable_jobs import UnreadableJobs
+from domain.execution import Execution
+from domain.job import Job
+from domain.values import ExecutionId
+
+Claimed = tuple[Job, Execution]
+
+
+class ClaimExecution:
+    """Claim the execution that has waited longest among the most urgent, for this worker and for a time.
+
+    What threads want at the same moment is claimed in one transaction. A job that cannot be read is ended, so
+    that it stands in nobody's way.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        engine: ExecutionEngine,
+        unreadable_jobs: UnreadableJobs,
+        retrying: Retrying,
+        worker: str,
+        lease_s: float,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._engine = engine
+        self._unreadable_jobs = unreadable_jobs
+        self._retrying = retrying
+        self._worker = worker
+        self._lease_s = lease_s
+        self._next = Together(self._claim_next)
+
+    def __call__(self, only: ExecutionId | None = None) -> Claimed | None:
+        """Return a job and its execution, claimed: any that waits or this one only; None if there is none.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach; nothing is claimed.
+        """
+        if only is None:
+            return self._next()
+        return next(iter(self._claim(lambda transaction: self._claim_this(transaction, only))), None)
+
+    def _claim_next(self, limit: int) -> Sequence[Claimed]:
+        starts = self._engine.starts_at_once
+        return self._claim(
+            lambda transaction: transaction.executions.claim_next(
+                self._worker, self._lease_s, limit=limit, starts=starts
+            )
+        )
+
+    def _claim_this(self, transaction: Transaction, execution_id: ExecutionId) -> Sequence[Execution]:
+        starts = self._engine.starts_at_once
+        found = transaction.executions.claim(execution_id, self._worker, self._lease_s, starts=starts)
+        return [] if found is None else [found]
+
+    def _claim(self, claim: Callable[[Transaction], Sequence[Execution]]) -> Sequence[Claimed]:
+        earlier: list[Execution] = []
+
+        def work(transaction: Transaction) -> Sequence[Claimed]:
+            claimed = _committed(earlier, transaction) or claim(transaction)
+            earlier.extend(claimed)
+            return list(self._with_jobs(transaction, claimed))
+
+        try:
+            return self._unit_of_work.run(work)
+        except OutcomeUnknown:
+            return self._retrying(lambda: self._unit_of_work.run(work))
+
+    def _with_jobs(self, transaction: Transaction, claimed: Sequence[Execution]) -> Iterator[Claimed]:
+        jobs = transaction.jobs.get_all([execution.job_id for execution in claimed])
+        for execution in claimed:
+            job = jobs[execution.job_id]
+            if isinstance(job, Unreadable):
+                now = execution.claimed_at or execution.requested_at
+                self._unreadable_jobs.end(transaction, execution, now, job)
+            else:
+                yield job, execution
+
+
+def _committed(claims: Iterable[Execution], transaction: Transaction) -> Sequence[Execution]:
+    """Return the claims of earlier runs whose commit was not heard of, as far as they were done."""
+    return [claim for claim in claims if transaction.executions.get(claim.id) == claim]
