@@ -17,6 +17,8 @@ _CROWDED_PERCENT = 85.0
 _ROOMY_PERCENT = 75.0
 # Others that use so much of a processor are not only passing by.
 _OTHERS_PERCENT = 40.0
+# How often others are counted after the start: those that start at the same moment do not see each other.
+_COUNTS = 5
 _THREADS = Path("/proc/self/task")
 
 
@@ -34,6 +36,7 @@ class OneProcessor:
         self._look = look
         self._allowed = os.sched_getaffinity(0)
         self._mine: int | None = None
+        self._counts_left = _COUNTS
 
     def settle(self) -> None:
         """Stay or move. Where the system does not permit it, the threads stay where it puts them."""
@@ -60,6 +63,9 @@ class OneProcessor:
             self._move(loneliest(self._allowed, kept_to_one().values()))
             return
         better = roomier(self._mine, self._allowed, use)
+        if better == self._mine and self._counts_left > 0:
+            self._counts_left -= 1
+            better = loneliest(self._allowed, kept_to_one().values(), self._mine)
         # By chance, for two that are in each other's way see the same.
         if better != self._mine and random.choice((True, False)):  # noqa: S311 - no secret
             logger.debug("from processor %d to %d", self._mine, better)
@@ -81,10 +87,14 @@ def _keep(processors: Collection[int]) -> None:
         moved |= left
 
 
-def loneliest(allowed: Collection[int], kept: Iterable[int]) -> int:
-    """Return one of the processors that the fewest are kept to."""
+def loneliest(allowed: Collection[int], kept: Iterable[int], mine: int | None = None) -> int:
+    """Return one of the processors that the fewest are kept to, or the fewest others: mine, if it is one."""
     numbers = Counter(kept)
+    if mine is not None:
+        numbers[mine] -= 1
     fewest = min(numbers[processor] for processor in allowed)
+    if mine is not None and numbers[mine] == fewest:
+        return mine
     return random.choice([each for each in allowed if numbers[each] == fewest])  # noqa: S311 - no secret
 
 

@@ -22,6 +22,14 @@ def test_it_moves_from_a_crowd_to_where_there_is_room(percents, own, better):
     assert roomier(0, {0, 1} | percents.keys(), Use(percents, own)) == better
 
 
+@pytest.mark.parametrize(
+    ("kept", "places"),
+    [([0], {0}), ([0, 1, 2], {0}), ([0, 0, 1, 2], {0}), ([0, 0, 1], {2}), ([0, 0], {1, 2})],
+)
+def test_it_leaves_for_where_fewer_others_are_kept(kept, places):
+    assert {loneliest({0, 1, 2}, kept, mine=0) for _ in range(200)} == places
+
+
 @pytest.mark.parametrize(("kept", "places"), [([], {0, 1, 2}), ([0], {1, 2}), ([0, 2, 2, 1, 9], {0, 1})])
 def test_it_begins_where_the_fewest_are_kept(kept, places):
     assert {loneliest({0, 1, 2}, kept) for _ in range(200)} == places
