@@ -95,7 +95,8 @@ def test_who_interrupts_the_command_cancels_the_job(where, env, program, number)
 
 
 def test_a_reader_that_leaves_ends_the_program(at_server, program):
-    path = program("while True: print('y' * 1000)")
+    # Given a program that writes for ever, and not so fast that its output limit ends it first
+    path = program("import time\nwhile True: print('y' * 1000, flush=True); time.sleep(0.005)")
     with service.start("run", path, env=at_server) as running:
         assert running.stdout.read(1) == b"y"
         running.stdout.close()
