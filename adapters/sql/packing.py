@@ -106,7 +106,7 @@ def _parse_time(text: str) -> datetime:
 _PARSERS: dict[type[Any], Parser] = {
     Guid: UUID,
     UtcDateTime: _parse_time,
-    Json: json.loads,
+    Json: _decode,
     sa.Boolean: bool,
     sa.Double: float,
 }

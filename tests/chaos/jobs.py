@@ -69,3 +69,10 @@ def worker_pid(cluster: Cluster, job_id: str) -> int | None:
     """Return the process that holds the latest execution of a job, if one does."""
     holder = attempts(cluster, job_id)[-1]["claimed_by"]
     return None if holder is None else int(holder.split(":")[1])
+
+
+def running_at(cluster: Cluster, job_id: str) -> int | None:
+    """Return the process that holds the latest execution of a job, once a runner has the program."""
+    asked = cluster.servers.runner.asked("/run")
+    is_with_runner = any(exchange.params.get("job_id") == job_id for exchange in asked)
+    return worker_pid(cluster, job_id) if is_with_runner else None

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from tests.chaos.jobs import attempts, outcomes, soon, submit, worker_pid
+from tests.chaos.jobs import attempts, outcomes, running_at, soon, submit, worker_pid
 from tests.chaos.witness import Witness
 from tests.support.cluster import Cluster
 from tests.support.runner import hang, in_turn, runs
@@ -23,7 +23,7 @@ def test_what_a_killed_and_a_stopped_worker_had_is_run_by_others(standard_cluste
     cluster = standard_cluster
     cluster.servers.runner.behaviour = in_turn(hang, hang, runs())
     first, second = jobs = [submit(cluster.urls[0], max_attempts=2) for _ in range(2)]
-    soon(lambda: all(worker_pid(cluster, job_id) for job_id in jobs))
+    soon(lambda: all(running_at(cluster, job_id) for job_id in jobs))
     # When one is killed, and the other is told to stop
     by_pid = {worker.pid: worker for worker in cluster.workers}
     killed = by_pid[worker_pid(cluster, first)]

@@ -4,7 +4,7 @@ import time
 from threading import Event
 
 from tests.chaos.gates import after, takes
-from tests.chaos.jobs import ask, attempts, outcomes, soon, status, submit, worker_pid
+from tests.chaos.jobs import ask, attempts, outcomes, running_at, soon, status, submit, worker_pid
 from tests.support.runner import hang, in_turn, runs
 
 
@@ -13,7 +13,7 @@ def test_a_worker_frozen_past_its_lease_cannot_write(cluster, witness):
     answer = Event()
     cluster.servers.runner.behaviour = in_turn(after(answer, runs(stdout="first")), runs(stdout="second"))
     job_id = submit(cluster.urls[0], max_attempts=2)
-    pid = soon(lambda: worker_pid(cluster, job_id))
+    pid = soon(lambda: running_at(cluster, job_id))
     frozen = next(worker for worker in cluster.workers if worker.pid == pid)
     frozen.freeze()
     # When another has run the program meanwhile, and the frozen one goes on and has its answer
@@ -34,7 +34,7 @@ def test_a_worker_that_lost_its_lease_leaves_its_successor_s_program_alone(clust
     runner = cluster.servers.runner
     runner.behaviour = in_turn(after(answer, runs(stdout="first")), after(answer, runs(stdout="second")))
     job_id = submit(cluster.urls[0], max_attempts=2)
-    pid = soon(lambda: worker_pid(cluster, job_id))
+    pid = soon(lambda: running_at(cluster, job_id))
     frozen = next(worker for worker in cluster.workers if worker.pid == pid)
     frozen.freeze()
     soon(lambda: worker_pid(cluster, job_id) not in {None, pid})
@@ -83,7 +83,7 @@ def test_nothing_is_lost_and_no_attempt_burned_when_processes_are_told_to_stop_u
     release = Event()
     cluster.servers.runner.behaviour = after(release, runs())
     long = [submit(cluster.urls[0], priority=9) for _ in range(16)]
-    soon(lambda: all(worker_pid(cluster, job_id) for job_id in long))
+    soon(lambda: all(running_at(cluster, job_id) for job_id in long))
     cluster.servers.runner.behaviour = takes(0.3, runs())
     short = [submit(url) for url in cluster.urls for _ in range(20)]
     # When an API and a worker are told to stop
@@ -106,7 +106,7 @@ def test_a_cancelled_job_is_stopped_in_the_worker_that_has_it(cluster):
     # Given a program that does not end
     cluster.servers.runner.behaviour = hang
     job_id = submit(cluster.urls[0])
-    soon(lambda: worker_pid(cluster, job_id))
+    soon(lambda: running_at(cluster, job_id))
     # When it is cancelled at the other API
     assert ask("POST", f"{cluster.urls[1]}/api/cancel/{job_id}").status_code == 200
     # Then the runner is told

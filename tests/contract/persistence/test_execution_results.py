@@ -64,6 +64,19 @@ def test_output_that_grows_in_json_is_read_whole(store):
     assert shown.execution.result == ended.result
 
 
+def test_a_page_is_whole_however_much_its_jobs_show_together(store):
+    shown = {}
+    for number in range(20):
+        job, execution = a_claimed_job(store)
+        result = replace(SUCCESS, stdout=Output.of(str(number) * (1 << 19)))
+        end_execution(store, execution, result)
+        shown[job.id] = result
+
+    page = store.queries.page(JobFilter(limit=100))
+
+    assert {view.job_id: view.execution.result for view in page} == shown
+
+
 def test_the_first_end_and_the_first_result_stay(store):
     _job, execution = a_claimed_job(store)
     even_later = LATER + timedelta(seconds=1)
