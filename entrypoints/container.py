@@ -78,8 +78,8 @@ from entrypoints.settings import LimitSettings, Settings
 
 # An object store that is away is asked again after these delays: then an execution that needs it has failed.
 _STORE_AGAIN_S = (0.2, 1.0, 3.0)
-# A result is worth waiting for the database: five minutes, for a failover or a restart.
-_COMPLETE_AGAIN_S = (0.2, 0.5, 1.0, *[2.0] * 149)
+# What was claimed or ended is worth waiting for the database: five minutes, for a failover or a restart.
+_UNTIL_HEARD_OF_S = (0.2, 0.5, 1.0, *[2.0] * 149)
 # Without these nothing can be uploaded; without the others work is taken, and waits or fails with a reason.
 _REQUIRED_PARTS = ("database", "code store")
 _HEALTH_TIMEOUT_S = 2.0
@@ -291,13 +291,14 @@ class Container(containers.DeclarativeContainer):
         complete_execution,
     )
     stop_execution = providers.ThreadSafeSingleton(StopExecution, unit_of_work, engine, held)
-    complete_again = providers.ThreadSafeSingleton(Retrying, _COMPLETE_AGAIN_S)
+    until_heard_of = providers.ThreadSafeSingleton(Retrying, _UNTIL_HEARD_OF_S)
     claim_execution = providers.ThreadSafeSingleton(
         ClaimExecution,
         unit_of_work,
         engine,
         unreadable_jobs,
-        complete_again,
+        until_heard_of,
+        clock,
         worker_name,
         settings.provided.lease_s,
     )
@@ -315,7 +316,7 @@ class Container(containers.DeclarativeContainer):
         complete_execution,
         providers.ThreadSafeSingleton(ReplaceExecution, unit_of_work, outgoing, clock, ids),
         stop_execution,
-        complete_again,
+        until_heard_of,
         worker_name,
     )
     renew_leases = providers.ThreadSafeSingleton(

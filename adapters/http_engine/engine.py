@@ -150,6 +150,8 @@ class HttpEngine(ExecutionEngine):
             with self._stoppable(request.execution_id, call):
                 return runner.run(request, observer, call)
         except CallStopped:
+            if not call.has_begun:
+                observer.not_started()
             return outcome.stopped()
         except DeadlinePassed:
             return outcome.out_of_time(call.elapsed_s, request.spec.limits)

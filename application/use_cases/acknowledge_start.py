@@ -1,9 +1,15 @@
+from datetime import timedelta
+
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
 from application.ports.message_relay import MessageRelay
 from application.ports.unit_of_work import UnitOfWork
+from application.use_cases.claim_execution import Claim
 from domain.events import ExecutionStarted
-from domain.execution import Execution
+
+# A worker that has slept since its claim for longer than this asks whether it still has it before it starts a
+# program. Far less than a lease, and than it takes until a cancel is heard of otherwise.
+_FRESH = timedelta(seconds=1)
 
 
 class AcknowledgeStart:
@@ -21,14 +27,19 @@ class AcknowledgeStart:
         self._clock = clock
         self._worker = worker
 
-    def __call__(self, claimed: Execution) -> bool:
-        """Record the start, unless the claim did; return whether this worker still holds the execution."""
-        is_held = claimed.started_at is not None or self._unit_of_work.run(
-            lambda transaction: transaction.executions.acknowledge(claimed.id, self._worker)
+    def __call__(self, claim: Claim) -> bool:
+        """Record the start, unless the claim did and is fresh; return False if it does not stand any more."""
+        execution = claim.execution
+        is_held = self._is_recorded(claim) or self._unit_of_work.run(
+            lambda transaction: transaction.executions.acknowledge(execution.id, self._worker)
         )
         if is_held:
             started = ExecutionStarted(
-                job_id=claimed.job_id, execution_id=claimed.id, occurred_at=self._clock.now()
+                job_id=execution.job_id, execution_id=execution.id, occurred_at=self._clock.now()
             )
             self._relay.offer(self._outgoing.messages([started]))
         return is_held
+
+    def _is_recorded(self, claim: Claim) -> bool:
+        is_fresh = timedelta(0) <= self._clock.now() - claim.asked_at < _FRESH
+        return is_fresh and claim.execution.started_at is not None

@@ -1,6 +1,9 @@
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from application.errors import OutcomeUnknown, Unreadable
+from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retrying import Retrying
@@ -10,7 +13,19 @@ from domain.execution import Execution
 from domain.job import Job
 from domain.values import ExecutionId
 
-Claimed = tuple[Job, Execution]
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An execution that this worker holds, and its job.
+
+    Attributes:
+        execution: As it was claimed, with its start if the engine starts programs at once.
+        asked_at: When the claim was begun, by this machine's clock: it is no younger than that.
+    """
+
+    job: Job
+    execution: Execution
+    asked_at: datetime
 
 
 class ClaimExecution:
@@ -26,6 +41,7 @@ class ClaimExecution:
         engine: ExecutionEngine,
         unreadable_jobs: UnreadableJobs,
         retrying: Retrying,
+        clock: Clock,
         worker: str,
         lease_s: float,
     ) -> None:
@@ -33,12 +49,13 @@ class ClaimExecution:
         self._engine = engine
         self._unreadable_jobs = unreadable_jobs
         self._retrying = retrying
+        self._clock = clock
         self._worker = worker
         self._lease_s = lease_s
         self._next = Together(self._claim_next)
 
-    def __call__(self, only: ExecutionId | None = None) -> Claimed | None:
-        """Return a job and its execution, claimed: any that waits or this one only; None if there is none.
+    def __call__(self, only: ExecutionId | None = None) -> Claim | None:
+        """Claim any execution that waits, or this one only; return None if there is none.
 
         Raises:
             DependencyUnavailable: The database is out of reach; nothing is claimed.
@@ -47,7 +64,7 @@ class ClaimExecution:
             return self._next()
         return next(iter(self._claim(lambda transaction: self._claim_this(transaction, only))), None)
 
-    def _claim_next(self, limit: int) -> Sequence[Claimed]:
+    def _claim_next(self, limit: int) -> Sequence[Claim]:
         starts = self._engine.starts_at_once
         return self._claim(
             lambda transaction: transaction.executions.claim_next(
@@ -60,20 +77,23 @@ class ClaimExecution:
         found = transaction.executions.claim(execution_id, self._worker, self._lease_s, starts=starts)
         return [] if found is None else [found]
 
-    def _claim(self, claim: Callable[[Transaction], Sequence[Execution]]) -> Sequence[Claimed]:
-        earlier: list[Execution] = []
+    def _claim(self, claim: Callable[[Transaction], Sequence[Execution]]) -> Sequence[Claim]:
+        asked_at = self._clock.now()
+        earlier: dict[ExecutionId, Execution] = {}
 
-        def work(transaction: Transaction) -> Sequence[Claimed]:
+        def work(transaction: Transaction) -> Sequence[Claim]:
             claimed = _committed(earlier, transaction) or claim(transaction)
-            earlier.extend(claimed)
-            return list(self._with_jobs(transaction, claimed))
+            earlier.update((execution.id, execution) for execution in claimed)
+            return list(self._with_jobs(transaction, claimed, asked_at))
 
         try:
             return self._unit_of_work.run(work)
         except OutcomeUnknown:
             return self._retrying(lambda: self._unit_of_work.run(work))
 
-    def _with_jobs(self, transaction: Transaction, claimed: Sequence[Execution]) -> Iterator[Claimed]:
+    def _with_jobs(
+        self, transaction: Transaction, claimed: Sequence[Execution], asked_at: datetime
+    ) -> Iterator[Claim]:
         jobs = transaction.jobs.get_all([execution.job_id for execution in claimed])
         for execution in claimed:
             job = jobs[execution.job_id]
@@ -81,9 +101,9 @@ class ClaimExecution:
                 now = execution.claimed_at or execution.requested_at
                 self._unreadable_jobs.end(transaction, execution, now, job)
             else:
-                yield job, execution
+                yield Claim(job, execution, asked_at)
 
 
-def _committed(claims: Iterable[Execution], transaction: Transaction) -> Sequence[Execution]:
+def _committed(claims: Mapping[ExecutionId, Execution], transaction: Transaction) -> Sequence[Execution]:
     """Return the claims of earlier runs whose commit was not heard of, as far as they were done."""
-    return [claim for claim in claims if transaction.executions.get(claim.id) == claim]
+    return [claim for claim in claims.values() if transaction.executions.get(claim.id) == claim]

@@ -15,11 +15,11 @@ from application.ports.output_feed import OutputChunk, OutputFeed
 from application.ports.unit_of_work import UnitOfWork
 from application.retrying import Retrying
 from application.use_cases.acknowledge_start import AcknowledgeStart
-from application.use_cases.claim_execution import ClaimExecution
+from application.use_cases.claim_execution import Claim, ClaimExecution
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.stop_execution import StopExecution
-from domain.execution import ENGINE_CLAIM, Execution, ExecutionResult
+from domain.execution import ENGINE_CLAIM, ExecutionResult
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId
@@ -69,12 +69,12 @@ class RunExecution:
 
     def __call__(self, only: ExecutionId | None = None) -> bool:
         """Run one execution to its end, any that waits or this one only; return False if there is none."""
-        claimed = self._claim_execution(only)
-        if claimed is None:
+        claim = self._claim_execution(only)
+        if claim is None:
             return False
-        job, execution = claimed
+        job, execution = claim.job, claim.execution
         with self._held.hold(execution.id, job.id):
-            report = self._execute(job, execution)
+            report = self._execute(claim)
             if report is None:
                 self._entrust(job, execution.id)
             else:
@@ -82,14 +82,15 @@ class RunExecution:
                     self._finish(job, execution.id, report)
         return True
 
-    def _execute(self, job: Job, execution: Execution) -> EngineReport | None:
+    def _execute(self, claim: Claim) -> EngineReport | None:
+        job, execution = claim.job, claim.execution
         request = ExecutionRequest(
             execution_id=execution.id,
             job_id=job.id,
             spec=job.spec,
             stdin=job.spec.stdin if execution.stdin is None else execution.stdin,
         )
-        observer = _Observer(execution, self._output_feed, self._acknowledge, self._take_back_start)
+        observer = _Observer(claim, self._output_feed, self._acknowledge, self._take_back_start)
         try:
             return self._engine.execute(request, observer)
         except Exception:  # whatever an engine's bug raises, the job must end
@@ -98,18 +99,19 @@ class RunExecution:
         finally:
             self._output_feed.close(execution.id)
 
-    def _acknowledge(self, claimed: Execution) -> None:
-        is_held = self._retrying(lambda: self._acknowledge_start(claimed))
+    def _acknowledge(self, claim: Claim) -> None:
+        is_held = self._retrying(lambda: self._acknowledge_start(claim))
         if not is_held:  # cancelled, or rescued, between the claim and the start
-            self._engine.let_go(claimed.id, claimed.job_id)
+            self._engine.let_go(claim.execution.id, claim.job.id)
 
-    def _take_back_start(self, claimed: Execution) -> None:
+    def _take_back_start(self, claim: Claim) -> None:
+        execution_id = claim.execution.id
         try:
             self._unit_of_work.run(
-                lambda transaction: transaction.executions.take_back_start(claimed.id, self._worker)
+                lambda transaction: transaction.executions.take_back_start(execution_id, self._worker)
             )
         except DependencyUnavailable as error:
-            logger.warning("execution %s passes for started: %s", claimed.id, error)
+            logger.warning("execution %s passes for started: %s", execution_id, error)
 
     def _finish(self, job: Job, execution_id: ExecutionId, report: EngineReport) -> None:
         was_stopped = report.result.status is JobStatus.CANCELLED
@@ -151,23 +153,24 @@ class _Observer(ExecutionObserver):
 
     def __init__(
         self,
-        claimed: Execution,
+        claim: Claim,
         output_feed: OutputFeed,
-        acknowledge: Callable[[Execution], None],
-        take_back_start: Callable[[Execution], None],
+        acknowledge: Callable[[Claim], None],
+        take_back_start: Callable[[Claim], None],
     ) -> None:
-        self._claimed = claimed
+        self._claim = claim
         self._output_feed = output_feed
         self._acknowledge = acknowledge
         self._take_back_start = take_back_start
 
     def started(self) -> None:
-        self._acknowledge(self._claimed)
+        self._acknowledge(self._claim)
 
     def not_started(self) -> None:
-        if self._claimed.started_at is not None:
-            self._claimed = replace(self._claimed, started_at=None)
-            self._take_back_start(self._claimed)
+        execution = self._claim.execution
+        if execution.started_at is not None:
+            self._claim = replace(self._claim, execution=replace(execution, started_at=None))
+            self._take_back_start(self._claim)
 
     def output(self, chunk: OutputChunk) -> None:
-        self._output_feed.append(self._claimed.id, chunk)
+        self._output_feed.append(self._claim.execution.id, chunk)

@@ -126,6 +126,7 @@ class World:
                 self.engine,
                 self.unreadable_jobs,
                 Retrying([1.0, 2.0], self.slept.append),
+                self.clock,
                 name,
                 LEASE_S,
             ),

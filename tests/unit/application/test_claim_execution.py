@@ -1,5 +1,8 @@
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from tests.support.processes import eventually
 
@@ -23,19 +26,47 @@ def test_threads_that_want_work_at_once_claim_it_in_one_transaction(world):
         assert eventually(lambda: len(claim_execution._next._waiting) == 5)
         # When they go on
         may_go_on.set()
-        claimed = [one.result() for one in (first, *rest)]
+        claims = [one.result() for one in (first, *rest)]
     # Then each has one that no other has, with its job, and one has none
     assert len(runs) == 2
-    assert claimed.count(None) == 1
-    executions = {execution.job_id: job.id for job, execution in filter(None, claimed)}
+    assert claims.count(None) == 1
+    executions = {claim.execution.job_id: claim.job.id for claim in filter(None, claims)}
     assert executions == {job.job_id: job.job_id for job in jobs}
 
 
-def test_a_claim_whose_commit_was_not_heard_of_is_not_made_twice(world):
-    jobs = [world.start() for _ in range(2)]
-    world.lose_commit()
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_claims_whose_commit_was_not_heard_of_again_and_again_are_not_made_twice(world, limit):
+    jobs = [world.start() for _ in range(limit + 1)]
+    run = world.unit_of_work.run
 
-    _job, execution = world.run_execution._claim_execution()
+    def run_thrice(work):
+        run(work)
+        run(work)
+        return run(work)
 
-    assert execution.job_id == jobs[0].job_id
-    assert world.claim().job_id == jobs[1].job_id
+    world.unit_of_work.run = run_thrice
+    claims = world.run_execution._claim_execution._claim_next(limit)
+    world.unit_of_work.run = run
+
+    assert [claim.job.id for claim in claims] == [job.job_id for job in jobs[:limit]]
+    assert world.claim().job_id == jobs[limit].job_id
+
+
+def test_a_claim_that_was_undone_is_made_again(world):
+    job = world.start()
+    claim_execution, run = world.run_execution._claim_execution, world.unit_of_work.run
+
+    def undo_once(work):
+        with contextlib.suppress(OSError):
+            run(lambda transaction: (work(transaction), fail()))
+        return run(work)
+
+    world.unit_of_work.run = undo_once
+    claim = claim_execution()
+
+    assert claim.job.id == job.job_id
+    assert world.job(job.job_id).execution == claim.execution
+
+
+def fail():
+    raise OSError

@@ -162,6 +162,25 @@ def test_an_engine_that_starts_at_once_has_its_start_recorded_with_the_claim(wor
     assert world.announced().count("ExecutionStarted") == 1
 
 
+@pytest.mark.parametrize(("slept_s", "is_let_go"), [(0.9, False), (1.0, True), (-1, True)])
+def test_a_worker_that_slept_since_its_claim_asks_whether_it_still_stands(world, slept_s, is_let_go):
+    world.engine.is_quick = True
+
+    def program(request, observer):
+        world.cancel_job(request.job_id)
+        world.clock.advance(slept_s)
+        observer.started()
+        return cancelled_report()
+
+    world.engine.program = program
+    job = world.start()
+    world.run_execution()
+
+    assert bool(world.engine.let_gone) is is_let_go
+    assert world.announced().count("ExecutionStarted") == (not is_let_go)
+    assert world.job(job.job_id).status is JobStatus.CANCELLED
+
+
 def test_a_program_that_does_not_start_at_once_after_all_has_its_own_time(world):
     world.engine.is_quick = True
     seen = []

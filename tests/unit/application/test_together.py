@@ -6,39 +6,57 @@ import pytest
 from application.together import Together
 from tests.support.processes import eventually
 
+MANY = 100
+
 
 class Act:
-    """Gives out numbers, as many as there are, when it is let; remembers how many were wanted at a time."""
+    """Gives out numbers, as many as there are, each time that it is let; remembers how many were wanted."""
 
     def __init__(self, results):
         self.wanted = []
-        self.may_go_on = threading.Event()
+        self.permits = threading.Semaphore(0)
         self._results = iter(results)
 
     def __call__(self, number):
         self.wanted.append(number)
-        self.may_go_on.wait(10)
+        self.permits.acquire(timeout=10)
         given = [result for _, result in zip(range(number), self._results, strict=False)]
         if None in given:
             raise OSError("it broke")
         return given
 
 
-def ask_while_one_is_served(act, others):
-    """Have one caller be served, others come meanwhile, and all of them get what they get."""
-    together = Together(act)
-    with ThreadPoolExecutor(1 + others) as pool:
-        first = pool.submit(together)
-        assert eventually(lambda: act.wanted)
-        rest = [pool.submit(together) for _ in range(others)]
-        assert eventually(lambda: len(together._waiting) == others)
-        act.may_go_on.set()
-        return first, rest
+class Callers:
+    """Ask one after the other, of what is busy with the first of them."""
+
+    def __init__(self, act):
+        self._act = act
+        self._together = Together(act)
+        self._pool = ThreadPoolExecutor()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self._act.permits.release(MANY)
+        self._pool.shutdown()
+
+    def begin(self):
+        calls = len(self._act.wanted)
+        asked = self._pool.submit(self._together)
+        assert eventually(lambda: len(self._act.wanted) > calls)
+        return asked
+
+    def follow(self):
+        waiting = len(self._together._waiting)
+        asked = self._pool.submit(self._together)
+        assert eventually(lambda: len(self._together._waiting) > waiting)
+        return asked
 
 
 def test_a_caller_who_comes_alone_is_served_alone():
     act = Act([1, 2])
-    act.may_go_on.set()
+    act.permits.release(MANY)
     together = Together(act)
 
     assert [together(), together(), together()] == [1, 2, None]
@@ -47,32 +65,51 @@ def test_a_caller_who_comes_alone_is_served_alone():
 
 def test_those_who_come_meanwhile_are_served_in_one_go_in_the_order_of_their_coming():
     act = Act(range(10))
+    with Callers(act) as callers:
+        asked = [callers.begin(), *(callers.follow() for _ in range(5))]
+        act.permits.release(2)
 
-    first, rest = ask_while_one_is_served(act, 5)
+        assert [one.result() for one in asked] == [0, 1, 2, 3, 4, 5]
+        assert act.wanted == [1, 5]
 
-    assert first.result() == 0
-    assert sorted(one.result() for one in rest) == [1, 2, 3, 4, 5]
-    assert act.wanted == [1, 5]
+
+def test_who_is_served_does_not_wait_for_those_who_came_later():
+    act = Act(range(10))
+    with Callers(act) as callers:
+        asked = [callers.begin(), callers.follow(), callers.follow()]
+        act.permits.release(1)
+        assert eventually(lambda: act.wanted == [1, 2])
+        later = callers.follow()
+        act.permits.release(1)
+        assert eventually(lambda: act.wanted == [1, 2, 1])
+
+        assert [one.result(timeout=5) for one in asked] == [0, 1, 2]
+        assert not later.done()
 
 
 def test_those_for_whom_there_is_nothing_get_nothing():
     act = Act(range(3))
+    with Callers(act) as callers:
+        asked = [callers.begin(), *(callers.follow() for _ in range(5))]
+        act.permits.release(2)
 
-    first, rest = ask_while_one_is_served(act, 5)
-
-    assert first.result() == 0
-    assert [one.result() for one in rest].count(None) == 3
+        assert [one.result() for one in asked] == [0, 1, 2, None, None, None]
 
 
 def test_a_failure_is_of_one_caller_and_the_others_are_served():
     act = Act([0, None, *range(1, 10)])
+    with Callers(act) as callers:
+        asked = [callers.begin(), *(callers.follow() for _ in range(5))]
+        act.permits.release(MANY)
 
-    first, rest = ask_while_one_is_served(act, 5)
+        with pytest.raises(OSError, match="broke"):
+            asked[1].result()
+        assert [one.result() for one in asked if one is not asked[1]] == [0, 5, 6, 7, 8]
+        assert act.wanted == [1, 5, 4]
 
-    assert first.result() == 0
-    failed = [one for one in rest if one.exception()]
-    assert len(failed) == 1
-    with pytest.raises(OSError, match="broke"):
-        failed[0].result()
-    assert act.wanted == [1, 5, 4]
-    assert all(one.result() is not None for one in rest if one not in failed)
+
+def test_more_than_was_wanted_is_no_result():
+    together = Together(lambda number: [1] * (number + 1))
+
+    with pytest.raises(ValueError, match="more results"):
+        together()
