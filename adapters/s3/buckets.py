@@ -8,7 +8,7 @@ from adapters.s3.client import build_client, open_session
 from adapters.s3.errors import StorageCircuit
 from adapters.s3.object_store import S3ObjectStore
 from adapters.s3.shortcut import Shortcut
-from adapters.s3.urls import PlainUrls, PresignedUrls
+from adapters.s3.urls import PlainUrls, PresignedUrls, Urls
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -34,8 +34,7 @@ def code_bucket(
     client = build_client(
         session, endpoint_url=endpoint_url, read_timeout_s=_CODE_TIMEOUT_S, attempts=_CODE_ATTEMPTS
     )
-    shortcut = Shortcut(session, client, bucket)
-    return S3ObjectStore(client, shortcut, bucket, PlainUrls(bucket, region), StorageCircuit())
+    return open_bucket(session, client, bucket, PlainUrls(bucket, region), StorageCircuit())
 
 
 def log_bucket(
@@ -54,15 +53,18 @@ def log_bucket(
     client = build_client(
         session, endpoint_url=endpoint_url, read_timeout_s=_LOG_TIMEOUT_S, attempts=_LOG_ATTEMPTS
     )
-    if expiry_s is None:
-        return S3ObjectStore(client, Shortcut(session, client, bucket), bucket, PlainUrls(bucket, region))
-    return signed_bucket(session, client, bucket, expiry_s)
+    return open_bucket(session, client, bucket, PlainUrls(bucket, region) if expiry_s is None else expiry_s)
 
 
-def signed_bucket(
-    session: Session, client: "S3Client", bucket: str, expiry_s: int, circuit: StorageCircuit | None = None
+def open_bucket(
+    session: Session,
+    client: "S3Client",
+    bucket: str,
+    urls: Urls | int,
+    circuit: StorageCircuit | None = None,
 ) -> S3ObjectStore:
-    """Open a bucket whose objects anyone may read who is given an address, as long as it is good."""
+    """Open a bucket; `urls` may be how long addresses are good for that are signed, in seconds."""
     shortcut = Shortcut(session, client, bucket)
-    urls = PresignedUrls(client, shortcut, bucket, expiry_s)
+    if isinstance(urls, int):
+        urls = PresignedUrls(client, shortcut, bucket, urls)
     return S3ObjectStore(client, shortcut, bucket, urls, circuit)

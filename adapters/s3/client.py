@@ -12,8 +12,6 @@ _CONNECT_TIMEOUT_S = 2
 _READ_TIMEOUT_S = 10.0
 _ATTEMPTS = 3
 
-# Without it, botocore signs addresses at a host for all regions, which redirects for buckets that are new.
-_AMAZON = Config(s3={"addressing_style": "virtual"})
 # Stores other than Amazon's seldom have a host name per bucket, and do not all know its checksum trailers.
 _OTHER_STORES = Config(
     s3={"addressing_style": "path"},
@@ -68,7 +66,8 @@ def build_client(
         signature_version="s3v4",  # or addresses are signed as of old, which newer regions refuse
         user_agent="service-server",  # botocore's own is put together anew for every request
     )
-    config = config.merge(_AMAZON if endpoint_url is None else _OTHER_STORES)
+    if endpoint_url is not None:
+        config = config.merge(_OTHER_STORES)
     client = session.client("s3", endpoint_url=endpoint_url, config=config)
     client.meta.events.register("before-sign.s3.PutObject", _send_at_once)
     return client

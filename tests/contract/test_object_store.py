@@ -10,7 +10,7 @@ import pytest
 
 from adapters.filesystem.object_store import FilesystemObjectStore
 from adapters.memory.object_store import MemoryObjectStore
-from adapters.s3.buckets import signed_bucket
+from adapters.s3.buckets import open_bucket
 from adapters.s3.client import build_client, open_session
 from application.errors import NotFound, Unprocessable
 from domain.values import ObjectKey
@@ -66,7 +66,7 @@ def new_access(address, server):
 def new_s3_store(session, client):
     bucket = f"bucket-{uuid4()}"
     client.create_bucket(Bucket=bucket)
-    return signed_bucket(session, client, bucket, expiry_s=600)
+    return open_bucket(session, client, bucket, 600)
 
 
 def test_what_was_stored_is_read_back(store):

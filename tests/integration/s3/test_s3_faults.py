@@ -3,15 +3,19 @@
 import io
 import socket
 import time
+from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
-from adapters.s3.buckets import signed_bucket
+from adapters.s3.buckets import open_bucket
 from adapters.s3.client import build_client, open_session
 from adapters.s3.errors import StorageCircuit
+from adapters.s3.shortcut import FIRST_REST_S, SMALL_BYTES
 from application.circuit import OPEN_S
 from application.errors import NotFound, StorageUnavailable, Unprocessable
 from domain.values import ObjectKey
+from tests.support.processes import eventually
 from tests.support.scripted_http import Answer, scripted_server
 
 KEY = ObjectKey("project/code.py")
@@ -32,7 +36,7 @@ def store_at(address, attempts=3, circuit=None):
         read_timeout_s=READ_TIMEOUT_S,
         attempts=attempts,
     )
-    return signed_bucket(session, client, "bucket", 60, circuit)
+    return open_bucket(session, client, "bucket", 60, circuit)
 
 
 def asked_by_boto3(server):
@@ -131,8 +135,8 @@ def test_a_store_that_answers_with_errors_is_asked_every_time():
         for _ in range(3):
             with pytest.raises(StorageUnavailable, match="do not permit"):
                 store.get(KEY, 1_000)
-    # The first time by either way: then it was known that the short one does not lead there.
-    assert asked_by_boto3(server) == [False, True, True, True]
+    # By either way each time: what is forbidden may only not be there.
+    assert asked_by_boto3(server) == [False, True] * 3
 
 
 def test_what_was_added_although_the_answer_was_lost_is_met_again():
@@ -193,7 +197,7 @@ def test_a_store_without_credentials_says_so(monkeypatch):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
     session = open_session("us-east-1")
-    store = signed_bucket(session, build_client(session), "bucket", 60)
+    store = open_bucket(session, build_client(session), "bucket", 60)
     # When it is used or signs, then it says what is missing
     for operation in (*OPERATIONS.values(), lambda store: store.url(KEY)):
         with pytest.raises(StorageUnavailable, match="no credentials"):
@@ -233,6 +237,59 @@ def test_an_object_that_is_not_there_says_nothing_against_the_shortcut():
             store.get(KEY, 1_000)
         assert store.get(KEY, 1_000) == b"12"
     assert asked_by_boto3(server) == [False, True, False]
+
+
+def test_the_shortcut_rests_after_a_failure_and_comes_back_and_signs_all_the_while():
+    # Given a store that has failed once
+    with scripted_server(error(503, "SlowDown"), Answer(200, b"12")) as server:
+        shortcut = store_at(server.address)._shortcut
+        assert shortcut.get("key", 1_000) is None
+        # When it is asked at once, then boto3 is left to do it
+        assert shortcut.get("key", 1_000) is None
+        assert len(server.requests) == 1
+        # But for signing, which asks nobody and proves nothing
+        assert shortcut.sign("key", 60) is not None
+        assert shortcut.get("key", 1_000) is None
+        # And a moment later it is taken again
+        time.sleep(FIRST_REST_S)
+        assert shortcut.get("key", 1_000) == b"12"
+        assert shortcut.get("key", 1_000) == b"12"
+
+
+def test_the_shortcut_rests_longer_the_more_often_it_fails_and_one_caller_finds_out(monkeypatch):
+    now = [1_000.0]
+    monkeypatch.setattr("adapters.s3.shortcut.monotonic", lambda: now[0])
+    with scripted_server(error(500, "InternalError")) as server:
+        shortcut = store_at(server.address)._shortcut
+        asked_at = []
+        for _ in range(3_000):
+            before = len(server.requests)
+            shortcut.get("key", 1_000)
+            if len(server.requests) > before:
+                asked_at.append(now[0])
+            now[0] += 0.1
+    pauses = [round(after - before) for before, after in pairwise(asked_at)]
+    assert pauses[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+@pytest.mark.parametrize("size", [SMALL_BYTES, SMALL_BYTES + 1])
+def test_what_is_larger_is_left_to_boto3(size):
+    is_large = size > SMALL_BYTES
+    read = [Answer(200, b"x" * size)] * (2 if is_large else 1)
+    with scripted_server(*read, Answer(200, b"", {"ETag": '"e"'})) as server:
+        store = store_at(server.address)
+        assert store.get(KEY, 10 * SMALL_BYTES) == b"x" * size
+        store.put(KEY, b"x" * size, "text/plain")
+    assert asked_by_boto3(server) == ([False, True, True] if is_large else [False, False])
+
+
+def test_credentials_that_were_renewed_are_used(monkeypatch):
+    monkeypatch.setattr("adapters.s3.shortcut._CREDENTIALS_KEPT", timedelta(minutes=1))
+    session = open_session("us-east-1", access_key_id="the-first", secret_access_key="a-secret")
+    shortcut = open_bucket(session, build_client(session), "bucket", 60)._shortcut
+    assert "the-first" in shortcut.sign("key", 60)
+    session.get_credentials().access_key = "the-second"
+    assert eventually(lambda: "the-second" in shortcut.sign("key", 60))
 
 
 def test_an_object_that_was_added_meanwhile_is_told_by_boto3_from_one_that_is_being_added():
