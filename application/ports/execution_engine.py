@@ -113,7 +113,7 @@ class ExecutionEngine(ABC):
     def starts_at_once(self) -> bool:
         """Whether a program starts as soon as it is claimed, so that its claim is its start as well.
 
-        Such an engine tells the observer of a program that did not.
+        Such an engine tells the observer of a program that it could not begin to start.
         """
         return False
 

@@ -86,7 +86,12 @@ class ExecutionResponse(Struct, kw_only=True):
     stdin: Annotated[str | None, Meta(description="What it was given to read; null: the job's own.")]
     requested_at: datetime
     claimed_at: Annotated[datetime | None, Meta(description="When a worker took it.")]
-    started_at: Annotated[datetime | None, Meta(description="When its engine started the program.")]
+    started_at: Annotated[
+        datetime | None,
+        Meta(
+            description="When its engine started the program, or when it was claimed for one that does so at once."
+        ),
+    ]
     ended_at: datetime | None
     result: ExecutionResult | None
 

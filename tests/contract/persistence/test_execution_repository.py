@@ -72,9 +72,16 @@ def test_the_most_urgent_is_claimed_first_and_then_the_oldest(store):
     urgent = ids(9, 5, 4)
     lazy = ids(0, 0)
 
-    claimed = [claim(store).id for _ in range(6)]
+    claimed = [claim(store).id, *claim_ids(store, limit=3), *claim_ids(store, limit=9)]
 
     assert claimed == [urgent[4], urgent[5], usual[1], usual[2], usual[3], lazy[0]]
+    assert claim_ids(store, limit=9) == []
+
+
+def claim_ids(store, limit):
+    claimed = store.run(lambda transaction: transaction.executions.claim_next("worker", 30, limit=limit))
+    assert [get(store, execution.id) for execution in claimed] == claimed
+    return [execution.id for execution in claimed]
 
 
 def test_every_execution_is_claimed_once_by_many_workers_at_once(store):

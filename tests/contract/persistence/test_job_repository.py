@@ -64,6 +64,14 @@ def test_input_that_grows_in_json_is_read_whole(store):
     assert store.queries.details(job.id).job == job
 
 
+def test_jobs_come_back_together_as_they_do_singly(store):
+    jobs = [a_job(store, stdin="\1" * (number << 20)) for number in range(3)]
+    wanted = {job.id: job for job in jobs[1:]}
+
+    assert store.run(lambda transaction: transaction.jobs.get_all(wanted)) == wanted
+    assert store.run(lambda transaction: transaction.jobs.get_all([])) == {}
+
+
 def test_a_job_comes_with_its_project(store):
     job = a_job(store, project="jobs", description="its own")
 

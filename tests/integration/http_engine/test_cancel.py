@@ -108,6 +108,18 @@ def test_a_wait_between_two_tries_ends_promptly(runner, make_engine):
     assert outcome(running.join()) == CANCELLED
 
 
+def test_an_execution_that_is_cancelled_while_its_engine_cannot_be_reached_has_not_started(engine_nowhere):
+    engine = engine_nowhere(retries=Retries(tries=3, first_delay_s=50, max_delay_s=50))
+    request, observer = a_request(timeout_ms=60_000), RememberingObserver()
+    running = Running(engine, request, observer)
+    wait_until(lambda: observer.delays)
+
+    engine.cancel(request.execution_id, request.job_id)
+
+    assert outcome(running.join()) == CANCELLED
+    assert observer.starts == 0
+
+
 def test_an_execution_that_is_cancelled_as_it_starts_never_reaches_the_runner(runner, engine):
     request = a_request()
     observer = RememberingObserver(lambda: engine.cancel(request.execution_id, request.job_id))

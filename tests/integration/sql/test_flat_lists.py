@@ -6,6 +6,7 @@ from itertools import product
 import pytest
 
 from adapters.sql.dashboard_queries import ended_statement
+from adapters.sql.execution_repository import SqlExecutionRepository
 from adapters.sql.job_pages import PageShape, page_statement
 from adapters.sql.options import DatabaseOptions
 from application.views import Cursor, JobFilter
@@ -64,7 +65,11 @@ def filled(request):
 
 def rows_read(store):
     with store.engine.connect() as connection:
-        counters = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'").all()
+        return rows_read_by(connection)
+
+
+def rows_read_by(connection):
+    counters = connection.exec_driver_sql("SHOW SESSION STATUS LIKE 'Handler_read%%'").all()
     return sum(int(count) for _name, count in counters)
 
 
@@ -75,6 +80,20 @@ def test_a_server_reads_few_rows_for_a_list(filled):
         filled.queries.page(wanted)
 
         assert rows_read(filled) - before <= MAX_READ, wanted
+
+
+@pytest.mark.parametrize("limit", [1, 16, 256])
+def test_a_server_reads_and_locks_no_more_than_it_claims(filled, limit):
+    # Given as many that wait as there are, for as long as this transaction lasts
+    with filled.engine.connect() as connection:
+        connection.exec_driver_sql("UPDATE executions SET state = 'WAITING'")
+        before = rows_read_by(connection)
+        # When some are claimed
+        claimed = SqlExecutionRepository(connection).claim_next("worker", 30, limit=limit)
+        # Then these are read, once to be found and once to be changed
+        assert rows_read_by(connection) - before <= 4 * limit + 100
+        assert len(claimed) == limit
+        connection.rollback()
 
 
 def test_a_server_reads_few_rows_for_charts_of_what_ended(filled):

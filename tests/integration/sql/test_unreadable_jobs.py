@@ -72,6 +72,18 @@ def test_a_job_that_cannot_be_read_ends_as_internal_and_the_next_one_runs(contai
     ]
 
 
+def test_jobs_that_are_claimed_with_one_that_cannot_be_read_are_all_the_same(container):
+    jobs = [start(container) for _ in range(3)]
+    change(container, jobs[1], {"args": "[7]"})
+
+    claims = container.claim_execution()._claim_next(3)
+
+    assert [claim.job.id for claim in claims] == [jobs[0], jobs[2]]
+    assert all(claim.job == container.get_job()(claim.job.id).job for claim in claims)
+    change(container, jobs[1], {"args": "[]"})
+    assert stands(container, jobs[1]) == (JobStatus.FAILED, Reason.INTERNAL)
+
+
 def test_a_lost_job_that_cannot_be_read_ends_as_internal_and_the_next_one_is_rescued(container, monkeypatch):
     # Given two jobs whose worker is lost, the first of which cannot be read
     first, second = start(container), start(container)
