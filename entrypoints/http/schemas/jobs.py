@@ -88,9 +88,7 @@ class ExecutionResponse(Struct, kw_only=True):
     claimed_at: Annotated[datetime | None, Meta(description="When a worker took it.")]
     started_at: Annotated[
         datetime | None,
-        Meta(
-            description="When its engine started the program, or when it was claimed for one that does so at once."
-        ),
+        Meta(description="When its engine started the program; if that is at once, when it was claimed."),
     ]
     ended_at: datetime | None
     result: ExecutionResult | None
