@@ -43,6 +43,10 @@ class MemoryExecutionRepository(ExecutionRepository):
         row = self._rows.get(execution_id)
         return self._claim(row, worker, lease_s, starts) if row is not None and row.is_waiting else None
 
+    def committed(self, claims: Collection[Execution]) -> Sequence[Execution]:
+        """Return those of these claims that are stored just so."""
+        return [claim for claim in claims if self.get(claim.id) == claim]
+
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return those that it still holds."""
         end = self._now() + timedelta(seconds=lease_s)

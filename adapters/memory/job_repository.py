@@ -29,7 +29,7 @@ class MemoryJobRepository(JobRepository):
 
     def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job]:
         """Return jobs that are there by their ids."""
-        return {job_id: self._tables.jobs[job_id] for job_id in job_ids}
+        return {job_id: self._tables.jobs[job_id] for job_id in job_ids if job_id in self._tables.jobs}
 
     def get_with_project(self, job_id: JobId) -> tuple[Job, Project] | None:
         """Return a job and its project, or None if there is none of that id."""

@@ -82,7 +82,8 @@ def storage_errors(action: str, key: ObjectKey | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (ClientError, BotoCoreError, Boto3Error, ResponseParserError) as error:
+    # A store that redirects to where it redirects again is followed by boto3 for ever.
+    except (ClientError, BotoCoreError, Boto3Error, ResponseParserError, RecursionError) as error:
         if key is not None and _code(error) == "NoSuchKey":
             raise NotFound("object", key) from error
         absence = _first(_ABSENCES, error)

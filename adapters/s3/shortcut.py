@@ -13,6 +13,7 @@ from obstore.exceptions import AlreadyExistsError, PermissionDeniedError
 from obstore.store import S3Store
 
 if TYPE_CHECKING:
+    from obstore import GetResult
     from types_boto3_s3 import S3Client
 
 logger = logging.getLogger("service_server.object_store")
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 # What is larger is sent and read in pieces by boto3, each with a time of its own.
 SMALL_BYTES = 1 << 20
+_PIECE_BYTES = 64 << 10
 # botocore renews temporary credentials ten minutes before they end, and object_store wants others five
 # minutes before it is told that they do: what it has is good for five minutes at least.
 _CREDENTIALS_KEPT = timedelta(minutes=10)
@@ -77,8 +79,8 @@ class Shortcut:
 
         def get(store: S3Store) -> bytes | None:
             found = obstore.get(store, key)
-            is_small = found.meta["size"] <= min(max_bytes, SMALL_BYTES)
-            return bytes(found.bytes()) if is_small else None
+            size = found.meta["size"]
+            return _read(found, size) if size <= min(max_bytes, SMALL_BYTES) else None
 
         return self._try(get)
 
@@ -123,7 +125,7 @@ class Shortcut:
             region=self._client.meta.region_name,
             credential_provider=Boto3CredentialProvider(self._session, ttl=_CREDENTIALS_KEPT),
             client_options={
-                "allow_http": True,
+                "allow_http": endpoint.startswith("http:"),
                 "connect_timeout": timedelta(seconds=config.connect_timeout),
                 "timeout": timedelta(seconds=config.read_timeout),
                 "user_agent": config.user_agent,
@@ -143,3 +145,13 @@ class Shortcut:
         if path.endswith(f"/{self._bucket}"):
             return f"{signed.scheme}://{signed.netloc}{path.removesuffix(f'/{self._bucket}')}", False
         return f"{signed.scheme}://{self._bucket}.{endpoint.netloc}{path}", True
+
+
+def _read(found: "GetResult", size: int) -> bytes | None:
+    """Return what there is to read, if it is as long as is said: more may come, or less."""
+    content = bytearray()
+    for piece in found.stream(min_chunk_size=_PIECE_BYTES):
+        content += piece
+        if len(content) > size:
+            return None
+    return bytes(content) if len(content) == size else None

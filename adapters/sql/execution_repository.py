@@ -44,6 +44,12 @@ class SqlExecutionRepository(ExecutionRepository):
         """Claim this execution, if it waits."""
         return next(iter(self._claim(statements.THIS, {"id": execution_id}, worker, lease_s, starts)), None)
 
+    def committed(self, claims: Collection[Execution]) -> Sequence[Execution]:
+        """Return those of these claims that are stored just so, as soon as no other transaction has them."""
+        ids = {"ids": sorted(claim.id for claim in claims)}
+        self._connection.execute(statements.LOCK, ids)
+        return [claim for claim in claims if self.get(claim.id) == claim]
+
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return those that it still holds."""
         if not held:

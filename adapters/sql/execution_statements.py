@@ -69,6 +69,13 @@ HELD = sa.select(executions.c.execution_id).where(_of_these_held)
 _waiting = sa.select(*REQUEST_COLUMNS, database_time()).where(_waits).with_for_update(skip_locked=True)
 NEXT = _waiting.order_by(executions.c.precedence, *_by_age).limit(sa.bindparam("limit"))
 THIS = _waiting.where(_has_id)
+# All at once, and in one order, so that nobody has some of them and waits for others.
+LOCK = (
+    sa.select(executions.c.execution_id)
+    .where(_are_these)
+    .order_by(executions.c.execution_id)
+    .with_for_update()
+)
 CLAIM = (
     sa.update(executions)
     .where(_are_these)

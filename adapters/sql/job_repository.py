@@ -93,7 +93,7 @@ class SqlJobRepository(JobRepository):
             raise Unreadable(job_id, error) from error
 
     def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | Unreadable]:
-        """Return jobs that are there by their ids, with an error in the place of one that cannot be read."""
+        """Return the jobs that there are by their ids, an error in the place of one that cannot be read."""
         try:
             found = [to_job(row) for row in _GET_ALL.rows(self._connection, {"ids": sorted(job_ids)})]
         except UNREADABLE:  # one of them is enough

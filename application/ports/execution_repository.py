@@ -37,6 +37,13 @@ class ExecutionRepository(ABC):
         """Claim this execution for one worker only, as `claim_next` does; None if it does not wait."""
 
     @abstractmethod
+    def committed(self, claims: Collection[Execution]) -> Sequence[Execution]:
+        """Return those of these claims that are stored just so.
+
+        One that was made in a transaction which nobody has heard the end of is waited for until it has ended.
+        """
+
+    @abstractmethod
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return those that it still holds."""
 

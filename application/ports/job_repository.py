@@ -26,7 +26,7 @@ class JobRepository(ABC):
 
     @abstractmethod
     def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | Unreadable]:
-        """Return jobs that are there by their ids, with an error in the place of one that cannot be read."""
+        """Return the jobs that there are by their ids, an error in the place of one that cannot be read."""
 
     @abstractmethod
     def get_with_project(self, job_id: JobId) -> tuple[Job, Project] | None:

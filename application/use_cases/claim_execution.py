@@ -1,4 +1,5 @@
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,8 @@ from application.unreadable_jobs import UnreadableJobs
 from domain.execution import Execution
 from domain.job import Job
 from domain.values import ExecutionId
+
+logger = logging.getLogger("service_server.executions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,8 @@ class Claim:
 class ClaimExecution:
     """Claim the execution that has waited longest among the most urgent, for this worker and for a time.
 
-    What threads want at the same moment is claimed in one transaction. A job that cannot be read is ended, so
-    that it stands in nobody's way.
+    What threads want at the same moment is claimed in one transaction. What has no job that can be read is
+    ended, so that it stands in nobody's way.
     """
 
     def __init__(
@@ -82,7 +85,8 @@ class ClaimExecution:
         earlier: dict[ExecutionId, Execution] = {}
 
         def work(transaction: Transaction) -> Sequence[Claim]:
-            claimed = _committed(earlier, transaction) or claim(transaction)
+            claimed = transaction.executions.committed(earlier.values()) if earlier else []
+            claimed = claimed or claim(transaction)
             earlier.update((execution.id, execution) for execution in claimed)
             return list(self._with_jobs(transaction, claimed, asked_at))
 
@@ -96,14 +100,12 @@ class ClaimExecution:
     ) -> Iterator[Claim]:
         jobs = transaction.jobs.get_all([execution.job_id for execution in claimed])
         for execution in claimed:
-            job = jobs[execution.job_id]
-            if isinstance(job, Unreadable):
-                now = execution.claimed_at or execution.requested_at
+            job = jobs.get(execution.job_id)
+            now = execution.claimed_at or execution.requested_at
+            if job is None:
+                transaction.executions.end(execution.id, None, now)
+                logger.error("execution %s ended, for its job is gone", execution.id)
+            elif isinstance(job, Unreadable):
                 self._unreadable_jobs.end(transaction, execution, now, job)
             else:
                 yield Claim(job, execution, asked_at)
-
-
-def _committed(claims: Mapping[ExecutionId, Execution], transaction: Transaction) -> Sequence[Execution]:
-    """Return the claims of earlier runs whose commit was not heard of, as far as they were done."""
-    return [claim for claim in claims.values() if transaction.executions.get(claim.id) == claim]

@@ -1,5 +1,6 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import replace
 from datetime import timedelta
 
@@ -106,6 +107,41 @@ def test_every_execution_is_claimed_once_by_many_workers_at_once(store):
 
     assert len(claimed) == len(wanted)
     assert set(claimed) == wanted
+
+
+def test_claims_that_were_committed_are_told_from_those_that_were_not(store):
+    a_running_job(store)
+    _job, waits = a_running_job(store, now=NOW + timedelta(seconds=1))
+    claimed = claim(store)
+    undone = replace(waits, claimed_by="worker", claimed_at=claimed.claimed_at)
+
+    def committed(*claims):
+        return store.run(lambda transaction: transaction.executions.committed(claims))
+
+    assert committed(claimed, undone) == [claimed]
+    assert committed(undone) == []
+
+
+def test_claims_of_a_transaction_that_has_not_ended_are_waited_for(store):
+    _job, execution = a_running_job(store)
+    is_claimed, may_commit, claims = threading.Event(), threading.Event(), []
+
+    def claim_slowly(transaction):
+        claims[:] = transaction.executions.claim_next("worker", 30)
+        is_claimed.set()
+        may_commit.wait(10)
+
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(store.run, claim_slowly)
+        is_claimed.wait(10)
+        asked = pool.submit(
+            store.another().run, lambda transaction: transaction.executions.committed(tuple(claims))
+        )
+        assert not wait_for([asked], timeout=0.3).done
+        may_commit.set()
+        slow.result()
+        assert asked.result() == claims
+    assert get(store, execution.id) == claims[0]
 
 
 def test_a_lease_runs_out_unless_it_is_renewed(store):

@@ -177,6 +177,20 @@ def test_an_answer_that_breaks_off_is_no_object():
     assert "unavailable" in said
 
 
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_a_store_that_redirects_for_ever_is_unavailable(status):
+    with scripted_server(Answer(status, b"", {"Location": "/elsewhere"})) as server:
+        fails(OPERATIONS["put"], server.address)
+
+
+def test_more_than_is_announced_is_not_read():
+    # Given an answer that is small by its length, and endless by its encoding
+    chunk = b"10000\r\n" + b"x" * (64 << 10) + b"\r\n"
+    answer = Answer(200, chunk * 64 + b"0\r\n\r\n", {"Transfer-Encoding": "chunked"}, claimed_bytes=5)
+    with scripted_server(answer) as server, pytest.raises((StorageUnavailable, Unprocessable)):
+        store_at(server.address).get(KEY, 1_000)
+
+
 def test_an_object_that_is_too_large_is_not_read():
     # Given an object of a terabyte, of which the server sends nothing
     with scripted_server(Answer(200, b"", claimed_bytes=1 << 40)) as server, pytest.raises(Unprocessable):

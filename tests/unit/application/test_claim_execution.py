@@ -52,6 +52,18 @@ def test_claims_whose_commit_was_not_heard_of_again_and_again_are_not_made_twice
     assert world.claim().job_id == jobs[limit].job_id
 
 
+def test_an_execution_whose_job_is_gone_keeps_no_other_from_being_claimed(world, caplog):
+    jobs = [world.start() for _ in range(3)]
+    gone = world.job(jobs[0].job_id).execution.id
+    del world.database.tables.jobs[jobs[0].job_id]
+
+    claims = world.run_execution._claim_execution._claim_next(3)
+
+    assert [claim.job.id for claim in claims] == [job.job_id for job in jobs[1:]]
+    assert f"{gone} ended, for its job is gone" in caplog.text
+    assert world.run_execution._claim_execution() is None
+
+
 def test_a_claim_that_was_undone_is_made_again(world):
     job = world.start()
     claim_execution, run = world.run_execution._claim_execution, world.unit_of_work.run
