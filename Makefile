@@ -26,7 +26,7 @@ check: lint ## Lint, format, types, architecture and unit tests, in seconds
 test: lint ## Everything that `check` does, and every other test
 	@scripts/system-packages.sh test
 	@$(BIN)/python -m tests.support.mysql
-	$(BIN)/pytest --numprocesses=2 --durations=25
+	$(BIN)/pytest --numprocesses=3 --durations=25 # on two processors: a third of the time, tests wait
 
 .PHONY: soak
 soak: .venv/.dev ## Kill, freeze and race for five times as long as `test` does: 10,000 jobs, 50,000 races

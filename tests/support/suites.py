@@ -1,11 +1,11 @@
-"""The suites, which are the directories of tests/, as two processes run them beside each other."""
+"""The suites, which are the directories of tests/, as a few processes run them beside each other."""
 
 from collections.abc import Iterable
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-# Those that take longest begin, so that both processes end at the same time.
+# Those that take longest begin, so that all processes end at about the same time.
 _LONGEST_FIRST = ("chaos", "contract", "integration", "e2e", "browser", "attack")
 
 
