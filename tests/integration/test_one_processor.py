@@ -117,19 +117,25 @@ def test_those_that_are_kept_to_one_processor_are_seen():
         process.stdin.close()
 
 
+def are_on_one():
+    """Whether all threads of this process are on one processor: while they move, some are there already."""
+    return [len(place) for place in places(os.getpid())] == [1]
+
+
 def start_a_thread_and_tell(writer):
-    """Tell where the threads are that begin later, and where all are in the end."""
+    """Tell whether all threads are on one processor, also those that begin later, and where they end."""
     with on_one_processor(wanted=True):
-        eventually(lambda: places(os.getpid()) != {frozenset(ALL)})
+        at_first = eventually(are_on_one)
         waiting = threading.Event()
         threading.Thread(target=waiting.wait, daemon=True).start()
-        during = places(os.getpid())
-    writer.send((during, places(os.getpid())))
+        later = eventually(are_on_one)
+    writer.send((at_first, later, places(os.getpid())))
 
 
 def test_threads_that_begin_later_are_there_too_until_all_are_let_go():
-    [place], afterwards = in_a_process(start_a_thread_and_tell)
-    assert len(place) == 1
+    at_first, later, afterwards = in_a_process(start_a_thread_and_tell)
+    assert at_first
+    assert later
     assert afterwards == {frozenset(ALL)}
 
 
