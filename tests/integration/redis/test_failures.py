@@ -148,10 +148,10 @@ def a_message(body=None, **changed):
     return json.dumps({**fields, "options": {"redis_message_id": "an-id"}, **changed}).encode()
 
 
-def put(server, data):
+def put(server, data, message_id="an-id"):
     with server.client() as client:
-        client.hset(f"{QUEUE_KEY}.msgs", "an-id", data)
-        client.rpush(QUEUE_KEY, "an-id")
+        client.hset(f"{QUEUE_KEY}.msgs", message_id, data)
+        client.rpush(QUEUE_KEY, message_id)
 
 
 def has_both_threads(handler, publisher):
@@ -198,9 +198,9 @@ def test_what_is_no_message_is_set_aside_and_harms_no_other(server, handler, pub
 )
 def test_options_of_dramatiq_s_that_are_not_used_here_end_no_thread(server, handler, publisher, options):
     # Given poisonous messages that would have Dramatiq do something else
-    options = {"redis_message_id": "an-id", **options}
-    for _ in range(2):
-        put(server, a_message({"error": "poison"}, options=options))
+    for message_id in ("an-id", "another-id"):
+        message = a_message({"error": "poison"}, options={"redis_message_id": message_id, **options})
+        put(server, message, message_id)
         handler.next()
     # Then the threads that have handled them handle others
     assert has_both_threads(handler, publisher)
