@@ -23,7 +23,7 @@ class Claim:
 
     Attributes:
         execution: As it was claimed, with its start if the engine starts programs at once.
-        asked_at: When the claim was begun, by this machine's clock: it is no younger than that.
+        asked_at: When the claim was begun, by this machine's clock: it is no older than that.
     """
 
     job: Job

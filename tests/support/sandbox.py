@@ -3,6 +3,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,17 @@ from tests.contract.engine_kit.harness import EngineUnderTest
 @contextmanager
 def boxes(directory: Path, hidden: Sequence[Path] = ()) -> Iterator[EngineUnderTest]:
     """Run an engine that isolates programs; it starts none ahead of their jobs."""
-    require_bubblewrap()
+    with running_engine(directory / "work", hidden=hidden) as kit:
+        yield kit
+
+
+@contextmanager
+def running_engine(work: Path, *, isolated: bool = True, **settings: Any) -> Iterator[EngineUnderTest]:
+    """Run an engine that works in a directory, with any of its settings."""
+    if isolated:
+        require_bubblewrap()
     store = MemoryObjectStore()
-    engine = LocalEngine(store, directory / "work", isolated=True, hidden=hidden)
+    engine = LocalEngine(store, work, isolated=isolated, **settings)
     engine.start()
     try:
         with closing(EngineUnderTest(engine, store)) as kit:

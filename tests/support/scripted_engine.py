@@ -8,7 +8,7 @@ from application.ports.execution_engine import (
     LanguageSupport,
 )
 from domain.execution import ExecutionResult, Output
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from domain.values import ExecutionId, JobId
 
@@ -25,6 +25,11 @@ def echo(request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport
 def take_over(_request: ExecutionRequest, observer: ExecutionObserver) -> None:
     """Start, and leave the report of the end for later."""
     observer.started()
+
+
+def cancelled_report() -> EngineReport:
+    """Return what an engine reports of a program that it was told to stop."""
+    return EngineReport(ExecutionResult(status=JobStatus.CANCELLED, reason=Reason.CANCELLED))
 
 
 class ScriptedEngine(ExecutionEngine):

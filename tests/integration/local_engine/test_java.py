@@ -2,20 +2,17 @@
 
 import os
 import signal
-from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pytest
 
-from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.program import NOTHING
 from adapters.local_engine.running import Running
-from adapters.memory.object_store import MemoryObjectStore
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
-from tests.contract.engine_kit.harness import EngineUnderTest, Program
+from tests.contract.engine_kit.harness import Program
 from tests.support.processes import eventually, with_word
-from tests.support.sandbox import require_bubblewrap
+from tests.support.sandbox import running_engine
 
 _MAIN = "public static void main(String[] args) throws Exception"
 _SYSTEM_ERROR = 3  # what javac exits with when it has run out of stack or memory
@@ -27,17 +24,8 @@ _NO_END = (
 )
 
 
-@contextmanager
-def _engine(directory, **settings):
-    require_bubblewrap()
-    store = MemoryObjectStore()
-    engine = LocalEngine(store, directory, **{"isolated": True, "warm_starts": 1} | settings)
-    engine.start()
-    try:
-        with closing(EngineUnderTest(engine, store)) as kit:
-            yield kit
-    finally:
-        engine.stop()
+def _engine(directory, warm_starts=1):
+    return running_engine(directory, warm_starts=warm_starts)
 
 
 def _compiler(kit):

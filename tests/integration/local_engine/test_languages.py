@@ -13,7 +13,7 @@ from adapters.memory.object_store import MemoryObjectStore
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
-from tests.support.sandbox import require_bubblewrap
+from tests.support.sandbox import running_engine
 
 _PROGRAMS = tomllib.loads(Path(__file__).with_name("programs.toml").read_text())
 _SUPPORT = {support.language.name: support for support in Toolchains().support()}
@@ -25,17 +25,8 @@ installed = pytest.mark.parametrize(
 
 @pytest.fixture(scope="module", params=["plain", "isolated"])
 def kit(request, tmp_path_factory):
-    isolated = request.param == "isolated"
-    if isolated:
-        require_bubblewrap()
-    store = MemoryObjectStore()
-    engine = LocalEngine(store, tmp_path_factory.mktemp("work"), isolated=isolated)
-    engine.start()
-    try:
-        with closing(EngineUnderTest(engine, store)) as kit:
-            yield kit
-    finally:
-        engine.stop()
+    with running_engine(tmp_path_factory.mktemp("work"), isolated=request.param == "isolated") as kit:
+        yield kit
 
 
 @pytest.fixture
