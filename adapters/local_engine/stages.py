@@ -59,7 +59,8 @@ def staged(
         build: The compiler's command line; empty if there is nothing to build.
         run: The program's command line.
         rlimits: The program's limits.
-        build_rlimits: The build's, of which none may be lower.
+        build_rlimits: The build's. They hold in a subshell: a hard limit cannot be raised again, and the
+            program's may be higher.
         groups: How many control groups there are to join.
         stays: Whether the shell stays, as the first process of a process namespace has to, and says 128 + n
             if the program is ended by signal n. An exit code may be the same, so what tells them apart is
@@ -69,9 +70,11 @@ def staged(
     lines = list(_joined(groups))
     if build:
         lines += [
+            "(",
             *_limited(build_rlimits or {}),
             _announced(BUILD_BEGINS),
-            f"{shlex.join(build)} >&2 {STAGE_DESCRIPTOR}>&- || exit",
+            f"exec {shlex.join(build)} >&2 {STAGE_DESCRIPTOR}>&-",
+            ") || exit",
             _announced(BUILD_ENDED),
             f"exec {ARCHIVE_DESCRIPTOR}<&-",
         ]

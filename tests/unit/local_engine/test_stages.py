@@ -36,9 +36,11 @@ def test_a_build_comes_first_with_limits_of_its_own():
     _, _, script, *_ = staged(["cc", "a file.c"], ["./program"], _LIMITS, build_rlimits=build)
 
     assert script.splitlines() == [
+        "(",
         "ulimit -St 60 && ulimit -Ht 61 || exit",
         "echo build >&3 || exit",
-        "cc 'a file.c' >&2 3>&- || exit",
+        "exec cc 'a file.c' >&2 3>&-",
+        ") || exit",
         "echo built >&3 || exit",
         "exec 8<&-",
         *_LIMITED,

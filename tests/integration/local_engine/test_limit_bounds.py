@@ -1,0 +1,63 @@
+"""Every limit at both ends of its range, for a program that is compiled and for one that is interpreted."""
+
+import pytest
+
+from domain.job_lifecycle import Reason
+from domain.limits import STANDARD_BOUNDS
+from tests.contract.engine_kit.harness import Program
+from tests.support.sandbox import running_engine
+
+_PROGRAMS = {
+    "c": '#include <stdio.h>\nint main(void) { puts("hello"); }',
+    "python": 'print("hello")',
+}
+# The reasons for which a program may end that has the least of something.
+_TOO_LITTLE = {
+    "timeout_ms": Reason.WALL_TIME_LIMIT,
+    "cpu_time_ms": Reason.CPU_TIME_LIMIT,
+    "memory_mb": Reason.MEMORY_LIMIT,
+}
+
+
+@pytest.fixture(scope="module", params=["plain", "isolated"])
+def kit(request, tmp_path_factory):
+    with running_engine(tmp_path_factory.mktemp("work"), isolated=request.param == "isolated") as kit:
+        yield kit
+
+
+@pytest.mark.parametrize("language", _PROGRAMS)
+def test_a_program_that_has_the_most_of_everything_runs(kit, language):
+    most = {name: bounds.maximum for name, bounds in STANDARD_BOUNDS.items()}
+
+    ended = kit.run(Program(language=language, code=_PROGRAMS[language], limits=most))
+
+    assert (ended.result.reason, ended.stdout) == (None, b"hello\n"), ended.result
+
+
+@pytest.mark.parametrize("language", _PROGRAMS)
+@pytest.mark.parametrize("name", STANDARD_BOUNDS)
+def test_a_program_that_has_the_least_of_something_runs_or_ends_at_that_limit(kit, language, name):
+    limits = {name: STANDARD_BOUNDS[name].minimum}
+
+    ended = kit.run(Program(language=language, code=_PROGRAMS[language], limits=limits))
+
+    assert ended.result.reason in {None, _TOO_LITTLE.get(name)}, (ended.result, ended.stderr)
+
+
+def test_a_compiled_program_has_its_own_limits_and_not_those_of_its_build(kit):
+    code = """
+        #include <stdio.h>
+        #include <sys/resource.h>
+        int main(void) {
+            int kinds[] = {RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CPU};
+            for (int i = 0; i < 3; i++) {
+                struct rlimit limit;
+                getrlimit(kinds[i], &limit);
+                printf("%lu\\n", limit.rlim_cur);
+            }
+        }"""
+    limits = {"open_files": 4_096, "file_size_mb": 1_024, "cpu_time_ms": 600_000}
+
+    ended = kit.run(Program(language="c", code=code, limits=limits))
+
+    assert ended.stdout.split() == [b"4096", str(1_024 << 20).encode(), b"601"], ended.result
