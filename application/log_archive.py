@@ -140,6 +140,8 @@ def _figures(job: Job, execution_id: ExecutionId, result: ExecutionResult) -> Ma
         "error_message": result.error_message,
         "stdout_bytes": result.stdout.total_bytes,
         "stderr_bytes": result.stderr.total_bytes,
+        "compile_output": result.compile_output and result.compile_output.text,
+        "notes": result.notes,
     }
 
 

@@ -16,6 +16,7 @@ class Step(StrEnum):
     SUBMITTED = "submitted"
     QUEUED = "queued"
     CLAIMED = "claimed"
+    BUILDING = "building"
     STARTED = "started"
     LOST = "lost"
     ENDED = "ended"
@@ -83,6 +84,8 @@ def _attempt(execution: Execution) -> Iterator[Entry]:
     )
     if execution.claimed_at is not None and execution.claimed_by is not None:
         yield _running(Step.CLAIMED, execution, execution.claimed_at, holder_of(execution), "Taken up")
+    if execution.building_at is not None:
+        yield _running(Step.BUILDING, execution, execution.building_at, holder_of(execution), "Build started")
     if execution.started_at is not None:
         yield _running(Step.STARTED, execution, execution.started_at, holder_of(execution), "Program started")
 

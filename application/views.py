@@ -7,7 +7,7 @@ from typing import Self
 
 from domain.execution import Execution
 from domain.job import Job
-from domain.job_lifecycle import JobStatus, Reason
+from domain.job_lifecycle import JobStatus, Phase, Reason, phase_of
 from domain.values import JobId, ObjectKey, ProjectId, ProjectName
 
 
@@ -27,6 +27,19 @@ class JobView:
     completed_at: datetime | None
     tags: Mapping[str, str]
     execution: Execution | None
+
+    @property
+    def phase(self) -> Phase:
+        """How far the job has really come."""
+        last = self.execution
+        if last is None:
+            return phase_of(self.status, None, None)
+        return phase_of(self.status, last.building_at, last.started_at)
+
+    @property
+    def run_started_at(self) -> datetime | None:
+        """When the program of the latest execution was started."""
+        return None if self.execution is None else self.execution.started_at
 
     @classmethod
     def of(cls, job: Job, project: ProjectName, execution: Execution | None = None) -> Self:
@@ -60,6 +73,8 @@ class JobStatusView:
     completed_at: datetime | None
     timeout_ms: int
     log_key: ObjectKey | None
+    phase: Phase
+    run_started_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +83,7 @@ class JobVersion:
 
     updated_at: datetime
     claimed_at: datetime | None
+    building_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
 
@@ -87,6 +103,7 @@ class JobDetails:
         return JobVersion(
             updated_at=self.job.updated_at,
             claimed_at=None if last is None else last.claimed_at,
+            building_at=None if last is None else last.building_at,
             started_at=None if last is None else last.started_at,
             ended_at=None if last is None else last.ended_at,
         )

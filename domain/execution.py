@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Self
 
 from domain.errors import InvalidValue
@@ -12,6 +13,17 @@ from domain.values import ExecutionId, JobId, ObjectKey
 MAX_CLAIMS = 3
 # How the holder of a claim begins that an engine, and not a worker, has: it reports the end itself.
 ENGINE_CLAIM = "engine:"
+
+
+class Note(StrEnum):
+    """A remark on an execution, beside its status and reason."""
+
+    STDIN_NOT_PASSED = "stdin_not_passed"
+    USAGE_UNKNOWN = "usage_unknown"
+    EXIT_CODE_UNKNOWN = "exit_code_unknown"
+    OUTPUT_CUT_BY_RUNNER = "output_cut_by_runner"
+    CANCEL_NOT_SUPPORTED = "cancel_not_supported"
+    NO_NETWORK = "no_network"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,10 @@ class LimitHit:
 class ExecutionResult:
     """How an execution ended. CANCELLED is the result of one that was stopped because its job was cancelled.
 
+    Attributes:
+        compile_output: The messages of a compiler and a linker; None where nothing was built.
+        notes: Remarks that are known at the end only.
+
     Raises:
         InvalidValue: The status is not an outcome, or disagrees with the reason.
     """
@@ -68,6 +84,8 @@ class ExecutionResult:
     limit: LimitHit | None = None
     error_message: str | None = None
     log_key: ObjectKey | None = None
+    compile_output: Output | None = None
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.status.is_terminal:
@@ -93,6 +111,8 @@ class Execution:
         started_at: When its engine acknowledged the start, or when it was claimed for an engine that starts
             programs at once: from then on the program may have had effects.
         ended_at: When it ended, with `result` or as lost.
+        building_at: When its compiler was started, if it has one.
+        notes: Remarks that were recorded before its end.
     """
 
     id: ExecutionId
@@ -106,6 +126,13 @@ class Execution:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     result: ExecutionResult | None = None
+    building_at: datetime | None = None
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def all_notes(self) -> tuple[Note, ...]:
+        """The remarks from before and at the end, each once."""
+        return tuple(dict.fromkeys((*self.notes, *(self.result.notes if self.result else ()))))
 
     @property
     def is_entrusted(self) -> bool:

@@ -7,6 +7,7 @@ PENDING ──execute──> RUNNING ──succeed──> SUCCESS
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from domain.errors import JobTransitionRefused
@@ -34,6 +35,7 @@ class Reason(StrEnum):
     NONZERO_EXIT = "nonzero_exit"
     SIGNAL = "signal"
     COMPILE_ERROR = "compile_error"
+    BUILD_LIMIT = "build_limit"
     WALL_TIME_LIMIT = "wall_time_limit"
     CPU_TIME_LIMIT = "cpu_time_limit"
     MEMORY_LIMIT = "memory_limit"
@@ -45,6 +47,15 @@ class Reason(StrEnum):
     WORKER_LOST = "worker_lost"
     STORAGE_ERROR = "storage_error"
     INTERNAL = "internal"
+
+
+class Phase(StrEnum):
+    """The progress of a job. Its status is RUNNING from the request on, also while it waits and is built."""
+
+    WAITING = "waiting"
+    BUILDING = "building"
+    RUNNING = "running"
+    ENDED = "ended"
 
 
 class Trigger(StrEnum):
@@ -88,6 +99,15 @@ _TABLE: tuple[tuple[JobStatus, Trigger, Applied | Ignored, str], ...] = (
 )
 
 _TRANSITIONS = {(status, trigger): follows for status, trigger, follows, _why in _TABLE}
+
+
+def phase_of(status: JobStatus, building_at: datetime | None, started_at: datetime | None) -> Phase:
+    """Return the phase of a job, from its status and two times of its latest execution."""
+    if status.is_terminal:
+        return Phase.ENDED
+    if started_at is not None:
+        return Phase.RUNNING
+    return Phase.WAITING if building_at is None else Phase.BUILDING
 
 
 def check(status: JobStatus, trigger: Trigger) -> Applied | Ignored:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from adapters.memory.database import QueuedExecution, Tables
 from application.ports.execution_repository import ExecutionRepository
-from domain.execution import Execution, ExecutionResult
+from domain.execution import Execution, ExecutionResult, Note
 from domain.job_lifecycle import JobStatus
 from domain.values import ExecutionId, JobId
 
@@ -61,6 +61,18 @@ class MemoryExecutionRepository(ExecutionRepository):
         if row is not None and row.execution.started_at is None:
             self._store(replace(row, execution=replace(row.execution, started_at=self._now())))
         return row is not None
+
+    def mark_building(self, execution_id: ExecutionId, worker: str) -> None:
+        """Record that the compiler has been started, if the worker still holds the execution."""
+        row = self._held(execution_id, worker)
+        if row is not None:
+            self._store(replace(row, execution=replace(row.execution, building_at=self._now())))
+
+    def set_notes(self, execution_id: ExecutionId, worker: str, notes: Sequence[Note]) -> None:
+        """Record the remarks from before the end, if the worker still holds the execution."""
+        row = self._held(execution_id, worker)
+        if row is not None:
+            self._store(replace(row, execution=replace(row.execution, notes=tuple(notes))))
 
     def take_back_start(self, execution_id: ExecutionId, worker: str) -> None:
         """Record that the program has not started after all, if the worker still holds the execution."""

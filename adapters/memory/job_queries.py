@@ -21,7 +21,8 @@ class MemoryJobQueries(JobQueries):
         job = tables.jobs.get(job_id)
         if job is None:
             return None
-        execution = _latest_execution(tables, job)
+        view = _view(tables, job)
+        execution = view.execution
         return JobStatusView(
             job_id=job.id,
             project=tables.projects[job.project_id].name.value,
@@ -32,6 +33,8 @@ class MemoryJobQueries(JobQueries):
             completed_at=job.completed_at,
             timeout_ms=job.spec.limits.timeout_ms,
             log_key=execution.result.log_key if execution and execution.result else None,
+            phase=view.phase,
+            run_started_at=view.run_started_at,
         )
 
     def details(self, job_id: JobId) -> JobDetails | None:

@@ -9,7 +9,7 @@ from adapters.sql.database_time import microseconds
 from adapters.sql.errors import is_duplicate
 from adapters.sql.mapping import execution_values, result_values, to_claimed, to_execution
 from application.ports.execution_repository import ExecutionRepository
-from domain.execution import Execution, ExecutionResult
+from domain.execution import Execution, ExecutionResult, Note
 from domain.values import ExecutionId, JobId
 
 
@@ -61,6 +61,14 @@ class SqlExecutionRepository(ExecutionRepository):
     def acknowledge(self, execution_id: ExecutionId, worker: str) -> bool:
         """Record that the program has started; return whether the worker still holds it."""
         return self._change(statements.ACKNOWLEDGE, id=execution_id, worker=worker)
+
+    def mark_building(self, execution_id: ExecutionId, worker: str) -> None:
+        """Record that the compiler has been started, if the worker still holds the execution."""
+        self._change(statements.MARK_BUILDING, id=execution_id, worker=worker)
+
+    def set_notes(self, execution_id: ExecutionId, worker: str, notes: Sequence[Note]) -> None:
+        """Record the remarks from before the end, if the worker still holds the execution."""
+        self._change(statements.SET_NOTES, id=execution_id, worker=worker, new_notes=list(notes))
 
     def take_back_start(self, execution_id: ExecutionId, worker: str) -> None:
         """Record that the program has not started after all, if the worker still holds the execution."""

@@ -6,7 +6,7 @@ from adapters.sql.database_time import database_time
 from adapters.sql.mapping import EXECUTION_COLUMNS, REQUEST_COLUMNS, ExecutionState
 from adapters.sql.packing import Read
 from adapters.sql.tables import executions, jobs
-from adapters.sql.types import UtcDateTime
+from adapters.sql.types import Json, UtcDateTime
 from domain.job_lifecycle import JobStatus
 
 _RESULT_COLUMNS = (
@@ -14,7 +14,8 @@ _RESULT_COLUMNS = (
     *("execution_time_ms", "cpu_time_ms", "cpu_percent", "memory_mb"),
     *("limit_name", "limit_measured", "limit_allowed", "log_key"),
     *("stdout", "stdout_bytes", "stdout_truncated", "stderr", "stderr_bytes", "stderr_truncated"),
-    "error_message",
+    *("error_message", "result_notes"),
+    *("compile_output", "compile_output_bytes", "compile_output_truncated"),
 )
 
 _waits = executions.c.state == ExecutionState.WAITING.value
@@ -93,6 +94,8 @@ ACKNOWLEDGE = (
     .where(_is_held)
     .values(started_at=sa.func.coalesce(executions.c.started_at, database_time()))
 )
+MARK_BUILDING = sa.update(executions).where(_is_held).values(building_at=database_time())
+SET_NOTES = sa.update(executions).where(_is_held).values(notes=sa.bindparam("new_notes", type_=Json()))
 TAKE_BACK_START = sa.update(executions).where(_is_held).values(started_at=None)
 # By the engine as well, whose it is if this is done a second time.
 ENTRUST = (

@@ -19,7 +19,7 @@ from adapters.sql.retrying import Attempts
 from adapters.sql.tables import executions, jobs, projects
 from application.ports.job_queries import JobQueries
 from application.views import JobDetails, JobFilter, JobStatusView, JobVersion, JobView
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, phase_of
 from domain.values import JobId, ProjectName
 
 T = TypeVar("T")
@@ -34,6 +34,8 @@ _STATUS = (
         jobs.c.completed_at,
         jobs.c.limits,
         executions.c.log_key,
+        executions.c.building_at,
+        executions.c.started_at.label("run_started_at"),
     )
     .select_from(jobs)
     .join(projects, projects.c.project_id == jobs.c.project_id)
@@ -55,6 +57,7 @@ _VERSIONS = (
         jobs.c.job_id,
         jobs.c.updated_at,
         executions.c.claimed_at,
+        executions.c.building_at,
         executions.c.started_at,
         executions.c.ended_at,
     )
@@ -77,7 +80,8 @@ class SqlJobQueries(JobQueries):
         rows = self._rows(_STATUS, {"id": job_id})
         if not rows:
             return None
-        project, status, reason, created_at, started_at, completed_at, limits, log_key = rows[0]
+        project, status, reason, created_at, started_at, completed_at, limits = rows[0][:7]
+        log_key, building_at, run_started_at = rows[0][7:]
         return JobStatusView(
             job_id=job_id,
             project=project,
@@ -88,6 +92,8 @@ class SqlJobQueries(JobQueries):
             completed_at=completed_at,
             timeout_ms=limits["timeout_ms"],
             log_key=to_object_key(log_key),
+            phase=phase_of(JobStatus(status), building_at, run_started_at),
+            run_started_at=run_started_at,
         )
 
     def details(self, job_id: JobId) -> JobDetails | None:
@@ -110,9 +116,13 @@ class SqlJobQueries(JobQueries):
         """Return what tells the present states of some jobs from others."""
         return {
             job_id: JobVersion(
-                updated_at=updated_at, claimed_at=claimed_at, started_at=started_at, ended_at=ended_at
+                updated_at=updated_at,
+                claimed_at=claimed_at,
+                building_at=building_at,
+                started_at=started_at,
+                ended_at=ended_at,
             )
-            for job_id, updated_at, claimed_at, started_at, ended_at in self._rows(
+            for job_id, updated_at, claimed_at, building_at, started_at, ended_at in self._rows(
                 _VERSIONS, {"ids": sorted(job_ids)}
             )
         }

@@ -12,7 +12,7 @@ from typing import Any
 from adapters.sql.tables import executions, jobs, outbox, projects
 from application.messages import Message
 from domain.errors import DomainError
-from domain.execution import Execution, ExecutionResult, LimitHit, Output, ResourceUsage
+from domain.execution import Execution, ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES, Language
@@ -27,6 +27,7 @@ Values = dict[str, Any]
 UNREADABLE = (DomainError, LookupError, TypeError, ValueError, AttributeError)
 _LIMITS = tuple(field.name for field in fields(Limits))
 _USAGE = tuple(field.name for field in fields(ResourceUsage))
+_NOTES = {note.value: note for note in Note}
 
 
 class ExecutionState(StrEnum):
@@ -88,6 +89,8 @@ EXECUTION_COLUMNS = (
     executions.c.claimed_by,
     executions.c.started_at,
     executions.c.ended_at,
+    executions.c.building_at,
+    executions.c.notes,
     executions.c.status,
     executions.c.reason,
     executions.c.exit_code,
@@ -107,6 +110,10 @@ EXECUTION_COLUMNS = (
     executions.c.error_message,
     executions.c.stdout,
     executions.c.stderr,
+    executions.c.result_notes,
+    executions.c.compile_output,
+    executions.c.compile_output_bytes,
+    executions.c.compile_output_truncated,
     executions.c.stdin,
 )
 
@@ -192,6 +199,7 @@ def to_execution(row: Sequence[Any]) -> Execution:
     (execution_id, job_id, number, precedence, requested_at, claimed_at, claimed_by, started_at, ended_at) = (
         row[:9]
     )
+    building_at, notes, status = row[9:12]
     return Execution(
         id=execution_id,
         job_id=job_id,
@@ -203,14 +211,17 @@ def to_execution(row: Sequence[Any]) -> Execution:
         claimed_by=claimed_by,
         started_at=started_at,
         ended_at=ended_at,
-        result=None if row[9] is None else _to_result(row[9:-1]),
+        result=None if status is None else _to_result(row[11:-1]),
+        building_at=building_at,
+        notes=_to_notes(notes),
     )
 
 
 def _to_result(row: Sequence[Any]) -> ExecutionResult:
     status, reason, exit_code, signal = row[:4]
     limit_name, limit_measured, limit_allowed, log_key = row[8:12]
-    stdout_bytes, stdout_truncated, stderr_bytes, stderr_truncated, error_message, stdout, stderr = row[12:]
+    stdout_bytes, stdout_truncated, stderr_bytes, stderr_truncated, error_message = row[12:17]
+    stdout, stderr, notes, compile_output, compile_output_bytes, compile_output_truncated = row[17:]
     return ExecutionResult(
         status=JobStatus(status),
         reason=to_reason(reason),
@@ -222,7 +233,16 @@ def _to_result(row: Sequence[Any]) -> ExecutionResult:
         limit=None if limit_name is None else LimitHit(limit_name, limit_measured, limit_allowed),
         error_message=error_message,
         log_key=to_object_key(log_key),
+        compile_output=None
+        if compile_output is None
+        else Output(compile_output, compile_output_bytes, compile_output_truncated),
+        notes=_to_notes(notes),
     )
+
+
+def _to_notes(values: Sequence[str] | None) -> tuple[Note, ...]:
+    """Read remarks, less those that only a newer version of the service knows."""
+    return tuple(_NOTES[value] for value in values or () if value in _NOTES)
 
 
 def _to_resource(row: Sequence[Any]) -> ResourceUsage | None:
@@ -323,14 +343,16 @@ def result_values(result: ExecutionResult) -> Values:
         **_output_values("stdout", result.stdout),
         **_output_values("stderr", result.stderr),
         "error_message": result.error_message,
+        "result_notes": list(result.notes),
+        **_output_values("compile_output", result.compile_output),
     }
 
 
-def _output_values(stream: str, output: Output) -> Values:
+def _output_values(stream: str, output: Output | None) -> Values:
     return {
-        stream: output.text,
-        f"{stream}_bytes": output.total_bytes,
-        f"{stream}_truncated": output.truncated,
+        stream: output and output.text,
+        f"{stream}_bytes": output and output.total_bytes,
+        f"{stream}_truncated": output and output.truncated,
     }
 
 

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from application.ports.output_feed import OutputChunk
-from domain.execution import ExecutionResult
+from domain.execution import ExecutionResult, Note
 from domain.language import Language
 from domain.submission import JobSpec
 from domain.values import ExecutionId, JobId
@@ -92,6 +92,12 @@ class ExecutionObserver(ABC):
         Raises:
             DependencyUnavailable: That cannot be recorded, so the program must not go on.
         """
+
+    def building(self) -> None:  # noqa: B027 - for most engines there is nothing to build
+        """The compiler has started. Called before `started`, at most once."""
+
+    def note(self, note: Note) -> None:  # noqa: B027 - most observers only follow the program
+        """A remark on the execution, for its reader to see before it ends."""
 
     def not_started(self) -> None:  # noqa: B027 - for most engines there is nothing to do
         """The program has not started, although its engine starts at once; `started` may come yet."""

@@ -2,7 +2,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from domain.execution import Execution, ExecutionResult
+from domain.execution import Execution, ExecutionResult, Note
 from domain.values import ExecutionId, JobId
 
 
@@ -50,6 +50,14 @@ class ExecutionRepository(ABC):
     @abstractmethod
     def acknowledge(self, execution_id: ExecutionId, worker: str) -> bool:
         """Record that the engine has started the program; return whether the worker still holds it."""
+
+    @abstractmethod
+    def mark_building(self, execution_id: ExecutionId, worker: str) -> None:
+        """Record that the compiler has been started, if the worker still holds the execution."""
+
+    @abstractmethod
+    def set_notes(self, execution_id: ExecutionId, worker: str, notes: Sequence[Note]) -> None:
+        """Record the remarks from before the end, if the worker still holds the execution."""
 
     @abstractmethod
     def take_back_start(self, execution_id: ExecutionId, worker: str) -> None:

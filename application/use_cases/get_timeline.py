@@ -7,7 +7,7 @@ from application.ports.execution_engine import EngineDescription, ExecutionEngin
 from application.ports.job_queries import JobQueries
 from application.timeline import Entry, entries_of
 from application.views import JobDetails
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Phase, phase_of
 from domain.values import JobId
 
 
@@ -17,6 +17,7 @@ class Awaited(StrEnum):
     EXECUTE = "execute"
     WORKER = "worker"
     ENGINE = "engine"
+    BUILD = "build"
     REPORT = "report"
 
 
@@ -42,6 +43,12 @@ class Timeline:
     entries: tuple[Entry, ...]
     engine: EngineDescription
     waiting: Waiting | None
+
+
+_BY_PHASE = {
+    Phase.WAITING: Waiting(awaited=Awaited.ENGINE),
+    Phase.BUILDING: Waiting(awaited=Awaited.BUILD),
+}
 
 
 class GetTimeline:
@@ -83,4 +90,4 @@ class GetTimeline:
             return Waiting(awaited=Awaited.WORKER, place=ahead + 1)
         if execution.is_entrusted:
             return Waiting(awaited=Awaited.REPORT)
-        return Waiting(awaited=Awaited.ENGINE) if execution.started_at is None else None
+        return _BY_PHASE.get(phase_of(details.job.status, execution.building_at, execution.started_at))

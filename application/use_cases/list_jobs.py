@@ -79,4 +79,5 @@ def _filter(
 
 def _shown_bytes(job: JobView) -> int:
     result = job.execution and job.execution.result
-    return len(result.stdout.text) + len(result.stderr.text) if result else 0
+    shown = (result.stdout, result.stderr, result.compile_output) if result else ()
+    return sum(len(output.text) for output in shown if output)

@@ -1,5 +1,5 @@
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from application.errors import DependencyUnavailable
@@ -11,6 +11,7 @@ from application.ports.execution_engine import (
     ExecutionObserver,
     ExecutionRequest,
 )
+from application.ports.execution_repository import ExecutionRepository
 from application.ports.output_feed import OutputChunk, OutputFeed
 from application.ports.unit_of_work import UnitOfWork
 from application.retrying import Retrying
@@ -19,7 +20,7 @@ from application.use_cases.claim_execution import Claim, ClaimExecution
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.stop_execution import StopExecution
-from domain.execution import ENGINE_CLAIM, ExecutionResult
+from domain.execution import ENGINE_CLAIM, ExecutionResult, Note
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId
@@ -90,7 +91,14 @@ class RunExecution:
             spec=job.spec,
             stdin=job.spec.stdin if execution.stdin is None else execution.stdin,
         )
-        observer = _Observer(claim, self._output_feed, self._acknowledge, self._take_back_start)
+        observer = _Observer(
+            claim,
+            self._output_feed,
+            self._acknowledge,
+            self._take_back_start,
+            self._record_building,
+            self._record_notes,
+        )
         try:
             return self._engine.execute(request, observer)
         except Exception:  # whatever an engine's bug raises, the job must end
@@ -112,6 +120,23 @@ class RunExecution:
             )
         except DependencyUnavailable as error:
             logger.warning("execution %s passes for started: %s", execution_id, error)
+
+    def _record_building(self, claim: Claim) -> None:
+        self._record(
+            claim, lambda executions: executions.mark_building(claim.execution.id, self._worker), "its build"
+        )
+
+    def _record_notes(self, claim: Claim, notes: Sequence[Note]) -> None:
+        self._record(
+            claim, lambda executions: executions.set_notes(claim.execution.id, self._worker, notes), "a note"
+        )
+
+    def _record(self, claim: Claim, write: Callable[[ExecutionRepository], None], subject: str) -> None:
+        """Record progress that only readers need: a program does not fail for the lack of it."""
+        try:
+            self._unit_of_work.run(lambda transaction: write(transaction.executions))
+        except DependencyUnavailable as error:
+            logger.warning("execution %s: %s is not recorded: %s", claim.execution.id, subject, error)
 
     def _finish(self, job: Job, execution_id: ExecutionId, report: EngineReport) -> None:
         was_stopped = report.result.status is JobStatus.CANCELLED
@@ -157,11 +182,24 @@ class _Observer(ExecutionObserver):
         output_feed: OutputFeed,
         acknowledge: Callable[[Claim], None],
         take_back_start: Callable[[Claim], None],
+        record_building: Callable[[Claim], None],
+        record_notes: Callable[[Claim, Sequence[Note]], None],
     ) -> None:
         self._claim = claim
         self._output_feed = output_feed
         self._acknowledge = acknowledge
         self._take_back_start = take_back_start
+        self._record_building = record_building
+        self._record_notes = record_notes
+        self._notes: list[Note] = []
+
+    def building(self) -> None:
+        self._record_building(self._claim)
+
+    def note(self, note: Note) -> None:
+        if note not in self._notes:
+            self._notes.append(note)
+            self._record_notes(self._claim, self._notes)
 
     def started(self) -> None:
         self._acknowledge(self._claim)

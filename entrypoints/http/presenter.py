@@ -1,13 +1,13 @@
 """From what the application returns to what callers see."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import UNSET
 
 from application.ports.object_store import ObjectStore
 from application.views import JobDetails, JobStatusView, JobView
-from domain.execution import Execution, LimitHit, ResourceUsage
-from domain.job_lifecycle import JobStatus, Reason
+from domain.execution import Execution, LimitHit, Note, ResourceUsage
+from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.limits import STANDARD_BOUNDS
 from domain.submission import JobSpec
 from domain.values import JobId, ObjectKey
@@ -19,11 +19,11 @@ from entrypoints.http.schemas.jobs import (
     JobSpecification,
     JobStatusResponse,
 )
-from entrypoints.http.schemas.results import ExecutionResult, ReachedLimit, Resource
+from entrypoints.http.schemas.results import ExecutionResult, NoteResponse, ReachedLimit, Resource
 
 _MESSAGES: Mapping[JobStatus | Reason, str] = {
     JobStatus.PENDING: "Waiting to be executed",
-    JobStatus.RUNNING: "Running, or about to",
+    JobStatus.RUNNING: "Running",
     JobStatus.SUCCESS: "The program ended well",
     JobStatus.FAILED: "The program failed",
     JobStatus.TIMEOUT: "The program used up its time",
@@ -31,6 +31,7 @@ _MESSAGES: Mapping[JobStatus | Reason, str] = {
     Reason.NONZERO_EXIT: "The program ended with an exit code other than zero",
     Reason.SIGNAL: "The program was ended by a signal",
     Reason.COMPILE_ERROR: "The code does not compile; see stderr",
+    Reason.BUILD_LIMIT: "The build reached a limit",
     Reason.WALL_TIME_LIMIT: "The program used up its time",
     Reason.CPU_TIME_LIMIT: "The program used up its CPU time",
     Reason.MEMORY_LIMIT: "The program used up its memory",
@@ -41,6 +42,16 @@ _MESSAGES: Mapping[JobStatus | Reason, str] = {
     Reason.WORKER_LOST: "The worker that ran the program was lost",
     Reason.STORAGE_ERROR: "The program ended, but its log could not be stored",
     Reason.INTERNAL: "The service failed to run the program",
+}
+# A job that is RUNNING waits and is built before its program runs.
+_PHASES: Mapping[Phase, str] = {Phase.WAITING: "Queued", Phase.BUILDING: "Building"}
+_NOTES: Mapping[Note, str] = {
+    Note.STDIN_NOT_PASSED: "The engine does not pass standard input to programs.",
+    Note.USAGE_UNKNOWN: "The engine does not report all of what the program used; unknown figures are 0.",
+    Note.EXIT_CODE_UNKNOWN: "The engine does not report exit codes.",
+    Note.OUTPUT_CUT_BY_RUNNER: "The engine cut the program's output.",
+    Note.CANCEL_NOT_SUPPORTED: "The engine cannot stop programs: this one may run on.",
+    Note.NO_NETWORK: "Programs have no network here.",
 }
 
 
@@ -54,13 +65,15 @@ class Presenter:
         """Show a job; without a message it says where the job stands."""
         execution = view.execution
         result = None if execution is None else self._result(view.job_id, view.code_key, execution)
-        status = explain(view.status, view.reason)
+        status = explain(view.status, view.reason, view.phase)
         return JobResponse(
             job_id=str(view.job_id),
             project=view.project,
             code_key=view.code_key,
             status=view.status,
             message=message or status,
+            phase=view.phase,
+            run_started_at=view.run_started_at,
             log_key=None if result is None else result.log_key,
             logs_url=None if result is None else result.logs_url,
             data=JobData(
@@ -72,6 +85,9 @@ class Presenter:
                 language=view.language,
                 reason=view.reason,
                 tags=dict(view.tags),
+                phase=view.phase,
+                run_started_at=view.run_started_at,
+                notes=present_notes(execution.all_notes if execution else ()),
                 result=result or UNSET,
             ),
         )
@@ -89,6 +105,8 @@ class Presenter:
             timeout_ms=view.timeout_ms,
             log_key=_text(view.log_key),
             logs_url=self._url(view.log_key),
+            phase=view.phase,
+            run_started_at=view.run_started_at,
         )
 
     def details(self, details: JobDetails) -> JobDetailsResponse:
@@ -110,8 +128,10 @@ class Presenter:
             stdin=execution.stdin,
             requested_at=execution.requested_at,
             claimed_at=execution.claimed_at,
+            building_at=execution.building_at,
             started_at=execution.started_at,
             ended_at=execution.ended_at,
+            notes=present_notes(execution.all_notes),
             result=self._result(job_id, code_key, execution),
         )
 
@@ -138,14 +158,18 @@ class Presenter:
             logs_url=self._url(result.log_key),
             error_message=result.error_message,
             completed_at=execution.ended_at,
+            compile_output=None if result.compile_output is None else result.compile_output.text,
+            notes=present_notes(execution.all_notes),
         )
 
     def _url(self, log_key: ObjectKey | None) -> str | None:
         return None if log_key is None else self._log_store.url(log_key)
 
 
-def explain(status: JobStatus, reason: Reason | None) -> str:
-    """Say where a job stands, and why."""
+def explain(status: JobStatus, reason: Reason | None, phase: Phase) -> str:
+    """Return a sentence on the state of a job."""
+    if status is JobStatus.RUNNING and phase in _PHASES:
+        return _PHASES[phase]
     return _MESSAGES.get(reason or status, _MESSAGES[status])
 
 
@@ -157,7 +181,8 @@ def latest(details: JobDetails) -> JobView:
 
 def status_of(details: JobDetails) -> JobStatusView:
     """Leave of all about a job where it stands."""
-    job, execution = details.job, latest(details).execution
+    job, view = details.job, latest(details)
+    execution = view.execution
     return JobStatusView(
         job_id=job.id,
         project=details.project.value,
@@ -168,6 +193,8 @@ def status_of(details: JobDetails) -> JobStatusView:
         completed_at=job.completed_at,
         timeout_ms=job.spec.limits.timeout_ms,
         log_key=execution.result.log_key if execution and execution.result else None,
+        phase=view.phase,
+        run_started_at=view.run_started_at,
     )
 
 
@@ -193,6 +220,11 @@ def _resource(usage: ResourceUsage) -> Resource:
         execution_time_ms=usage.execution_time_ms,
         cpu_time_ms=usage.cpu_time_ms,
     )
+
+
+def present_notes(notes: Iterable[Note]) -> list[NoteResponse]:
+    """Show remarks with their sentences."""
+    return [NoteResponse(code=note, detail=_NOTES[note]) for note in notes]
 
 
 def _limit(limit: LimitHit) -> ReachedLimit:

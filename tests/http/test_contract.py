@@ -13,7 +13,8 @@ from tests.http.support import UNKNOWN_ID, Service, assert_problem, poll
 
 JOB = {"job_id", "project", "code_key", "status", "message", "log_key", "logs_url", "data"}
 DATA = {"created_at", "updated_at", "started_at", "completed_at", "code_key", "language"}
-ADDED_DATA = {"reason", "tags"}
+ADDED_JOB = {"phase", "run_started_at"}
+ADDED_DATA = {"reason", "tags", "phase", "run_started_at", "notes"}
 STATUS = {
     "job_id",
     "status",
@@ -39,6 +40,8 @@ RESULT = {
     "completed_at",
 }
 ADDED_RESULT = {
+    "compile_output",
+    "notes",
     "reason",
     "signal",
     "limit",
@@ -59,7 +62,7 @@ def test_upload_answers_with_a_pending_job(service: Service):
     job = response.json()
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
-    assert set(job) == JOB
+    assert set(job) == JOB | ADDED_JOB
     assert set(job["data"]) == DATA | ADDED_DATA
     assert UUID.fullmatch(job["job_id"])
     assert job["project"] == "contract"
@@ -97,8 +100,9 @@ def test_execute_answers_at_once_with_a_running_job(service: Service):
     may_end.set()
     job = response.json()
     assert response.status_code == 200
-    assert set(job) == JOB
+    assert set(job) == JOB | ADDED_JOB
     assert (job["job_id"], job["status"], job["message"]) == (job_id, "RUNNING", "Execution started")
+    assert (job["phase"], job["run_started_at"]) == ("waiting", None)
     assert TIME.fullmatch(job["data"]["started_at"])
     assert "result" not in job["data"]
 
@@ -196,7 +200,7 @@ def test_status_says_where_a_job_stands(service: Service, path: str):
 
     status = service.http.get(path.format(job["job_id"])).json()
 
-    assert set(status) == STATUS | {"reason"}
+    assert set(status) == STATUS | ADDED_JOB | {"reason"}
     assert status["status"] == "SUCCESS"
     assert status["project"] == "demo"
     assert status["timeout_ms"] == 30_000
@@ -212,7 +216,7 @@ def test_cancel_ends_a_job(service: Service):
 
     job = response.json()
     assert response.status_code == 200
-    assert set(job) == JOB
+    assert set(job) == JOB | ADDED_JOB
     assert (job["status"], job["message"]) == ("CANCELLED", "Job cancelled successfully")
 
 
@@ -262,7 +266,7 @@ def test_jobs_are_listed_newest_first(service: Service):
     here = service.http.get("/api/projects/ordered/jobs").json()
 
     assert [job["job_id"] for job in everywhere] == [job["job_id"] for job in here] == ids[::-1]
-    assert set(here[0]) == JOB
+    assert set(here[0]) == JOB | ADDED_JOB
     assert here[0]["message"] == "Waiting to be executed"
 
 

@@ -60,6 +60,8 @@ def test_a_job_in_full_has_its_executions(service: Service):
         "stdin",
         "requested_at",
         "claimed_at",
+        "building_at",
+        "notes",
         "started_at",
         "ended_at",
         "result",

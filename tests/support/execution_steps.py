@@ -19,6 +19,16 @@ def acknowledge(store, execution, worker="worker"):
     return store.run(lambda transaction: transaction.executions.acknowledge(execution.id, worker))
 
 
+def mark_building(store, execution, worker="worker"):
+    """Report that the compiler has been started."""
+    store.run(lambda transaction: transaction.executions.mark_building(execution.id, worker))
+
+
+def set_notes(store, execution, notes, worker="worker"):
+    """Record remarks from before the end."""
+    store.run(lambda transaction: transaction.executions.set_notes(execution.id, worker, notes))
+
+
 def take_back_start(store, execution, worker="worker"):
     """Report that the program has not started after all."""
     store.run(lambda transaction: transaction.executions.take_back_start(execution.id, worker))

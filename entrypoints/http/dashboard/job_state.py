@@ -10,7 +10,7 @@ from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.limits import Limits
 from entrypoints.http.dashboard import wording
-from entrypoints.http.presenter import explain
+from entrypoints.http.presenter import explain, latest, present_notes
 from entrypoints.http.timeline_presenter import present_timeline
 
 _MIB = 1 << 20
@@ -18,6 +18,7 @@ _WAITS = {
     Awaited.EXECUTE: "Uploaded. It waits to be executed.",
     Awaited.WORKER: "Queued. It waits for a free worker.",
     Awaited.ENGINE: "A worker has it. It waits for the engine to start the program.",
+    Awaited.BUILD: "The compiler is running.",
     Awaited.REPORT: "The engine has it, and will report its end by itself.",
 }
 
@@ -60,7 +61,8 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         "timeline": present_timeline(timeline),
         "execution": last,
         "result": result,
-        "explanation": explain(details.job.status, details.job.reason),
+        "explanation": explain(details.job.status, details.job.reason, latest(details).phase),
+        "notes": present_notes(last.all_notes if last else ()),
         "stages": _stages(details.job, last),
         "meters": _meters(result, details.job.spec.limits),
         "awaits": None if timeline.waiting is None else _awaits(timeline.waiting),

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from domain.job_lifecycle import JobStatus, Reason
-from entrypoints.http.schemas.results import ExecutionResult
+from domain.job_lifecycle import JobStatus, Phase, Reason
+from entrypoints.http.schemas.results import ExecutionResult, NoteResponse
 
 _JobId = Annotated[str, Meta(examples=["01890a5d-ac96-774b-bcce-b302099a8057"])]
 _LogKey = Annotated[
@@ -30,6 +30,9 @@ class JobData(Struct, kw_only=True):
     language: Annotated[str, Meta(examples=["python"])]
     reason: Annotated[Reason | None, Meta(description="Why it did not succeed; null while it may.")]
     tags: dict[str, str]
+    phase: Phase
+    run_started_at: datetime | None
+    notes: Annotated[list[NoteResponse], Meta(description="Remarks on the latest execution.")]
     result: Annotated[
         ExecutionResult | UnsetType, Meta(description="How the latest execution ended; absent until then.")
     ] = UNSET
@@ -43,6 +46,10 @@ class JobResponse(Struct, kw_only=True):
     code_key: Annotated[str, Meta(examples=["hello/01890a5d-ac96-774b-bcce-b302099a8057.py"])]
     status: JobStatus
     message: Annotated[str, Meta(description="A sentence for people.", examples=["Execution started"])]
+    phase: Annotated[Phase, Meta(description="How far it has really come: RUNNING jobs may still wait.")]
+    run_started_at: Annotated[
+        datetime | None, Meta(description="When the program of the latest execution was started.")
+    ]
     log_key: _LogKey
     logs_url: _LogsUrl
     data: JobData
@@ -61,6 +68,10 @@ class JobStatusResponse(Struct, kw_only=True):
     timeout_ms: Annotated[int, Meta(examples=[30000])]
     log_key: _LogKey
     logs_url: _LogsUrl
+    phase: Annotated[Phase, Meta(description="How far it has really come: RUNNING jobs may still wait.")]
+    run_started_at: Annotated[
+        datetime | None, Meta(description="When the program of the latest execution was started.")
+    ]
 
 
 class JobSpecification(Struct, kw_only=True):
@@ -86,11 +97,13 @@ class ExecutionResponse(Struct, kw_only=True):
     stdin: Annotated[str | None, Meta(description="What it was given to read; null: the job's own.")]
     requested_at: datetime
     claimed_at: Annotated[datetime | None, Meta(description="When a worker took it.")]
+    building_at: Annotated[datetime | None, Meta(description="When its compiler was started, if it has one.")]
     started_at: Annotated[
         datetime | None,
         Meta(description="When its engine started the program; if that is at once, when it was claimed."),
     ]
     ended_at: datetime | None
+    notes: Annotated[list[NoteResponse], Meta(description="Remarks, from its start on.")]
     result: ExecutionResult | None
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from domain.execution import Note
 from domain.job_lifecycle import JobStatus, Reason
 
 
@@ -15,6 +16,13 @@ class Resource(Struct, kw_only=True):
     memory_mb: Annotated[float | None, Meta(description="Peak memory, in MiB.", examples=[9.4])]
     execution_time_ms: Annotated[int | None, Meta(description="Wall time.", examples=[12])]
     cpu_time_ms: Annotated[int | None, Meta(description="CPU time.", examples=[11])]
+
+
+class NoteResponse(Struct, kw_only=True):
+    """A remark on an execution."""
+
+    code: Note
+    detail: Annotated[str, Meta(description="The remark as a sentence.")]
 
 
 class ReachedLimit(Struct, kw_only=True):
@@ -53,3 +61,8 @@ class ExecutionResult(Struct, kw_only=True):
     logs_url: Annotated[str | None, Meta(description="Where the log can be fetched, for some time.")]
     error_message: Annotated[str | None, Meta(description="What the engine says.", examples=[None])]
     completed_at: datetime | None
+    compile_output: Annotated[
+        str | None,
+        Meta(description="The messages of compiler and linker; null if nothing was built."),
+    ]
+    notes: Annotated[list[NoteResponse], Meta(description="Remarks on the execution.")]

@@ -49,7 +49,9 @@ class AttemptResponse(Struct, kw_only=True):
 class WaitingResponse(Struct, kw_only=True):
     """What a job waits for."""
 
-    awaited: Annotated[Awaited, Meta(description="A call to execute, a worker, an engine, or its report.")]
+    awaited: Annotated[
+        Awaited, Meta(description="A call to execute, a worker, an engine, a build, or a report.")
+    ]
     place: Annotated[
         int | None,
         Meta(description="Its place in the queue: 1 is next. Null if too far back to count."),

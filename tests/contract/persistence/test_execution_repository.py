@@ -4,7 +4,7 @@ from concurrent.futures import wait as wait_for
 from dataclasses import replace
 from datetime import timedelta
 
-from domain.execution import ExecutionResult, Output
+from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus
 from tests.support.execution_steps import (
     abandon,
@@ -14,7 +14,9 @@ from tests.support.execution_steps import (
     entrust,
     get,
     lost,
+    mark_building,
     renew,
+    set_notes,
     take_back_start,
     waiting,
 )
@@ -197,6 +199,30 @@ def test_a_start_is_recorded_once_and_for_the_worker_that_holds_the_execution(st
     store.pass_time(5)
     assert acknowledge(store, execution)
     assert get(store, execution.id) == started
+
+
+def test_a_build_is_recorded_for_the_worker_that_holds_the_execution(store):
+    _job, execution = a_claimed_job(store)
+
+    mark_building(store, execution, "another worker")
+    assert get(store, execution.id) == execution
+
+    mark_building(store, execution)
+    assert get(store, execution.id).building_at is not None
+
+
+def test_notes_are_recorded_before_the_end_and_stay_beside_those_of_the_result(store):
+    _job, execution = a_claimed_job(store)
+    set_notes(store, execution, [Note.NO_NETWORK], "another worker")
+    assert get(store, execution.id).notes == ()
+
+    set_notes(store, execution, [Note.STDIN_NOT_PASSED])
+    assert get(store, execution.id).all_notes == (Note.STDIN_NOT_PASSED,)
+
+    result = ExecutionResult(status=JobStatus.SUCCESS, notes=(Note.USAGE_UNKNOWN, Note.STDIN_NOT_PASSED))
+    end_execution(store, execution, result)
+
+    assert get(store, execution.id).all_notes == (Note.STDIN_NOT_PASSED, Note.USAGE_UNKNOWN)
 
 
 def test_a_claim_may_be_the_start_as_well(store):

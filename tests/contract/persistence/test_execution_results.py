@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from application.views import JobFilter
-from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
+from domain.execution import ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ObjectKey
 from tests.support.execution_steps import (
@@ -29,6 +29,8 @@ FULL = ExecutionResult(
     limit=LimitHit("cpu_time_ms", 1_001, 1_000),
     error_message="It used up its time: \U0001f600.",
     log_key=ObjectKey("logs/日本語.json"),
+    compile_output=Output("main.c:1: warning: \0 日本", 70_000, truncated=True),
+    notes=(Note.USAGE_UNKNOWN, Note.NO_NETWORK),
 )
 
 

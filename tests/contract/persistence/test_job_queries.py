@@ -8,10 +8,11 @@ from uuid import uuid4
 from application.views import Cursor, JobDetails, JobFilter, JobStatusView, JobView
 from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
 from domain.job import Job
-from domain.job_lifecycle import JobStatus, Reason
+from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.language import LANGUAGES
 from domain.project import ProjectTrigger
 from domain.values import JobId, ObjectKey, ProjectId
+from tests.support.execution_steps import acknowledge, claim, get, mark_building
 from tests.support.samples import (
     LATER,
     NOW,
@@ -73,7 +74,44 @@ def test_the_status_of_a_job_that_never_ran(store):
         completed_at=None,
         timeout_ms=job.spec.limits.timeout_ms,
         log_key=None,
+        phase=Phase.WAITING,
+        run_started_at=None,
     )
+
+
+def test_the_phase_of_a_job_follows_its_latest_execution(store):
+    job, execution = a_running_job(store)
+    seen = [phases(store, job)]
+    claim(store)
+    seen.append(phases(store, job))
+    mark_building(store, execution)
+    seen.append(phases(store, job))
+    acknowledge(store, execution)
+    seen.append(phases(store, job))
+    complete(store, job, execution)
+    seen.append(phases(store, job))
+
+    assert seen == [(phase, phase) for phase in ("waiting", "waiting", "building", "running", "ended")]
+    started_at = get(store, execution.id).started_at
+    assert started_at is not None
+    assert store.queries.status(job.id).run_started_at == started_at
+    assert store.queries.page(JobFilter(limit=1))[0].run_started_at == started_at
+
+
+def phases(store, job):
+    """Return the phase that a status shows, and the one that a list shows."""
+    return store.queries.status(job.id).phase, store.queries.page(JobFilter(limit=1))[0].phase
+
+
+def test_a_build_that_begins_makes_another_version_of_the_job(store):
+    job, execution = a_claimed_job(store)
+    before = store.queries.versions([job.id])
+
+    mark_building(store, execution)
+
+    after = store.queries.versions([job.id])
+    assert after != before
+    assert after[job.id] == store.queries.details(job.id).version
 
 
 def test_the_status_of_a_job_that_ended(store):

@@ -9,8 +9,8 @@ from application.log_archive import LogArchive
 from application.ports.execution_engine import EngineReport
 from application.ports.output_feed import OutputChunk, Stream
 from application.retrying import Retrying
-from domain.execution import ExecutionResult, Output
-from domain.job_lifecycle import JobStatus, Reason
+from domain.execution import ExecutionResult, Note, Output
+from domain.job_lifecycle import JobStatus, Phase, Reason
 from tests.support.failing import Failing
 from tests.support.scripted_engine import cancelled_report, echo, take_over
 
@@ -47,6 +47,44 @@ def test_the_most_urgent_runs_first_and_then_the_oldest(world):
         pass
 
     assert [request.stdin for request in world.engine.requests] == ["urgent", "old", "young", "idle"]
+
+
+def test_a_build_and_notes_are_seen_while_the_program_runs(world):
+    seen = []
+
+    def build(_request, observer):
+        observer.building()
+        seen.append(world.job(job.job_id))
+        observer.note(Note.STDIN_NOT_PASSED)
+        observer.started()
+        seen.append(world.job(job.job_id))
+        return EngineReport(ExecutionResult(status=JobStatus.SUCCESS, notes=(Note.USAGE_UNKNOWN,)))
+
+    world.engine.program = build
+    job = world.start()
+
+    world.run_execution()
+
+    ended = world.job(job.job_id)
+    assert [view.phase for view in (*seen, ended)] == [Phase.BUILDING, Phase.RUNNING, Phase.ENDED]
+    assert seen[1].execution.all_notes == (Note.STDIN_NOT_PASSED,)
+    assert ended.execution.all_notes == (Note.STDIN_NOT_PASSED, Note.USAGE_UNKNOWN)
+
+
+def test_a_program_runs_though_its_notes_cannot_be_recorded(world, monkeypatch):
+    def note(_request, observer):
+        with monkeypatch.context() as patched:
+            patched.setattr(world.unit_of_work, "run", Failing(DependencyUnavailable("database", "away")).run)
+            observer.note(Note.STDIN_NOT_PASSED)
+        observer.started()
+        return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
+
+    world.engine.program = note
+    job = world.start()
+
+    world.run_execution()
+
+    assert world.job(job.job_id).status is JobStatus.SUCCESS
 
 
 def test_a_bug_in_the_engine_ends_the_job(world, caplog):

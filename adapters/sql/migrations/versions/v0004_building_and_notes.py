@@ -1,0 +1,32 @@
+"""When an execution began to be built, the compiler's messages, and remarks."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from adapters.sql.types import Json, LongText, UtcDateTime
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+_COLUMNS = {
+    "building_at": UtcDateTime(),
+    "notes": Json(),
+    "result_notes": Json(),
+    "compile_output": LongText(),
+    "compile_output_bytes": sa.BigInteger(),
+    "compile_output_truncated": sa.Boolean(),
+}
+
+
+def upgrade() -> None:
+    """Add the columns. Processes of the version before go on meanwhile."""
+    for name, kind in _COLUMNS.items():
+        op.add_column("executions", sa.Column(name, kind))
+
+
+def downgrade() -> None:
+    """Remove them."""
+    for name in _COLUMNS:
+        op.drop_column("executions", name)
