@@ -5,7 +5,7 @@ from entrypoints.cli.connection import connect
 from entrypoints.cli.options import json_option, print_json, server_option
 from entrypoints.cli.tables import print_table
 
-_COLUMNS = ("JOB", "STATUS", "PHASE", "PROJECT", "LANGUAGE", "CREATED")
+_COLUMNS = ("JOB", "STATUS", "PROJECT", "LANGUAGE", "CREATED", "PHASE")
 
 
 @click.command("jobs")
@@ -37,10 +37,10 @@ def command(
             (
                 job["job_id"],
                 job["status"],
-                job["phase"],
                 job["project"],
                 job["data"]["language"],
                 job["data"]["created_at"],
+                job["phase"],
             )
             for job in jobs
         ),

@@ -39,7 +39,7 @@ def test_with_and_without_a_server_commands_say_the_same(where, env, job_id, com
 
 def test_jobs_are_lines_with_tabs_in_pipes(where, job_id):
     header, *jobs = lines("jobs", "--project", "tests", env=where)
-    assert header.split("\t") == ["JOB", "STATUS", "PROJECT", "LANGUAGE", "CREATED"]
+    assert header.split("\t") == ["JOB", "STATUS", "PROJECT", "LANGUAGE", "CREATED", "PHASE"]
     assert [job.split("\t")[:4] for job in jobs] == [[job_id, "SUCCESS", "tests", "python"]]
 
 
