@@ -1,13 +1,12 @@
 """From the bytes of an answer to the fields that are believed: tolerant in form, strict in content."""
 
-import ast
 import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from threading import Lock
 from typing import Any
 
+from adapters.http_engine.python_literal import read_literal
 from adapters.http_engine.text import encode
 from adapters.http_engine.troubles import MayHaveStarted
 from adapters.http_engine.wording import shown
@@ -15,9 +14,8 @@ from domain.errors import InvalidValue
 from domain.execution import ResourceUsage
 from domain.values import ObjectKey
 
-# Building a syntax tree takes hundreds of times the memory of its source: one is built at a time.
+# Python's literals are read character by character, and only as far as older runners answer.
 LITERAL_MAX_BYTES = 64 << 10
-_one_literal = Lock()
 # What a runner's figures may be at most: whatever is larger is no measurement, and fits no column.
 MAX_FIGURE = 2**31 - 1
 # Signed on POSIX; on Windows unsigned, as in 0xC0000005 for an access violation.
@@ -102,7 +100,7 @@ def parse(body: bytes) -> Mapping[str, Any]:
     for read in (json.loads, _literal):
         try:
             parsed = read(text)
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        except (ValueError, RecursionError, MemoryError):
             continue
         if isinstance(parsed, dict):
             return parsed
@@ -112,8 +110,7 @@ def parse(body: bytes) -> Mapping[str, Any]:
 def _literal(text: str) -> object:
     if len(text) > LITERAL_MAX_BYTES:
         raise ValueError("too large for a literal")
-    with _one_literal:
-        return ast.literal_eval(text.strip())
+    return read_literal(text)
 
 
 def _bytes(value: object) -> bytes:

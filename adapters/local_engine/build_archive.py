@@ -13,8 +13,7 @@ from threading import Lock, Thread
 
 from adapters.local_engine.files import sealed_copy
 from adapters.local_engine.processors import spread
-from adapters.local_engine.program import fill
-from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain
+from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain, fill
 from adapters.local_engine.work_area import WorkArea
 
 _FILE = "archive"

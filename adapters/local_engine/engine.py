@@ -283,7 +283,7 @@ class LocalEngine(ExecutionEngine):
         stdin: str,
         running: Running,
         observer: ExecutionObserver,
-        out_of_memory: str | None = None,
+        out_of_memory: Sequence[str] = (),
     ) -> EngineReport:
         with ExitStack() as on_failure:
             event, output = self._run_to_its_end(program, stdin, running, observer, on_failure)

@@ -1,22 +1,26 @@
 """Which file a Java program has to be in, and which class starts it.
 
-javac wants a public type in a file of its name (JLS 7.6), and callers name their types as they like.
+javac wants a public type in a file of its name (JLS 7.6), and callers name their types as they like. The
+source is read once, from its start to its end: the time is linear in its length, whatever is in it.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Comments, text blocks, strings and characters: what may hold braces and keywords without meaning them.
-_OPAQUE = re.compile(
-    r'//[^\n]*|/\*.*?\*/|"""(?:\\.|.)*?"""|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL
-)
-_PACKAGE = re.compile(r"^\s*package\s+([\w.\s]+?)\s*;", re.MULTILINE)
-_TYPE = re.compile(r"\b(?:class|interface|enum|record)\s+(\w+)")
-_PUBLIC = re.compile(r"\bpublic\b")
-_MAIN = re.compile(r"\bstatic\s+(?:\w+\s+)*void\s+main\s*\(")
+# A word, or one character of anything else: neither is ever tried in two ways.
+_WORD = re.compile(r"\w+|[^\w\s]")
+_STRING_STOPS = {'"': re.compile(r'["\\\n]'), "'": re.compile(r"['\\\n]")}
+_TEXT_BLOCK = '"""'
+_TEXT_BLOCK_STOPS = re.compile(r'\\|"""')
+_DECLARES = frozenset({"class", "interface", "enum", "record"})
+_MAIN = ("void", "main", "(")
 _FALLBACK = "Main"
-# A file's name has 255 bytes at most, its extension included (limits.h).
+# A file's name has 255 bytes at most, its extension included; a path 4096 (limits.h).
 _LONGEST_NAME = 249
+_LONGEST_PATH = 4000
+# So much of a source is looked at. Nobody writes longer ones by hand.
+_LOOKED_AT = 512 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,39 +31,157 @@ class JavaProgram:
     main_class: str
 
 
+@dataclass(slots=True)
+class _Type:
+    """A top-level type, and whether it has a main method that is static, or one that is not."""
+
+    name: str
+    is_public: bool
+    has_static_main: bool = False
+    has_main: bool = False
+
+
 def inspect(code: str) -> JavaProgram:
     """Find the public type, which names the file, and the first type with a main method, which starts.
 
     A program that does not compile gets names that let javac say why.
     """
-    text = _OPAQUE.sub(" ", code)
-    types = _top_level_types(text)
-    source = next((name for name, is_public, _ in types if is_public and _names_a_file(name)), _FALLBACK)
-    first = types[0][0] if types else _FALLBACK
-    main = next((name for name, _, body in types if _MAIN.search(body)), first)
-    package = _PACKAGE.search(text)
-    prefix = re.sub(r"\s", "", package[1]) + "." if package else ""
-    return JavaProgram(source, prefix + main)
+    outline = _Outline()
+    for word in words(code[:_LOOKED_AT]):
+        outline.take(word)
+    if len(code) > _LOOKED_AT:
+        outline.cut()
+    types = outline.types
+    source = next((each.name for each in types if each.is_public and _names_a_file(each.name)), _FALLBACK)
+    with_main = [each.name for each in types if each.has_static_main]
+    with_main += [source] if outline.has_main else []
+    with_main += [each.name for each in types if each.has_main]
+    main = next(iter([*with_main, *(each.name for each in types)]), _FALLBACK)
+    name = "".join([*outline.package, ".", main]) if outline.package else main
+    return JavaProgram(source, name if len(name.encode()) <= _LONGEST_PATH else _FALLBACK)
 
 
 def _names_a_file(name: str) -> bool:
     return len(name.encode()) <= _LONGEST_NAME
 
 
-def _top_level_types(text: str) -> list[tuple[str, bool, str]]:
-    """Return the name of each top-level type, whether it is public, and its body."""
-    types = []
-    depth = start = 0
-    header = ""
-    for brace in re.finditer(r"[{}]", text):
-        if brace[0] == "{":
-            if depth == 0:
-                header, start = text[start : brace.start()], brace.end()
-            depth += 1
+def words(code: str) -> Iterator[str]:
+    """Split a source into words and signs, without comments, strings and characters."""
+    place = 0
+    while (match := _WORD.search(code, place)) is not None:
+        word, place = match[0], match.end()
+        if word == "/" and code.startswith(("/", "*"), place):
+            place = _end(code, "\n" if code[place] == "/" else "*/", place + 1)
+        elif word in _STRING_STOPS:
+            is_block = code.startswith(_TEXT_BLOCK, match.start())
+            place = _after_text_block(code, place + 2) if is_block else _after_string(code, word, place)
         else:
-            depth -= 1
-            if depth == 0:
-                if declared := _TYPE.search(header):
-                    types.append((declared[1], bool(_PUBLIC.search(header)), text[start : brace.start()]))
-                start = brace.end()
-    return types
+            yield word
+
+
+def _end(code: str, mark: str, place: int) -> int:
+    """Return the place behind a mark, or the end of the source."""
+    found = code.find(mark, place)
+    return len(code) if found < 0 else found + len(mark)
+
+
+def _after_string(code: str, quote: str, place: int) -> int:
+    """Return the place behind a string or character that has begun; it ends with its line at the latest."""
+    while (stop := _STRING_STOPS[quote].search(code, place)) is not None:
+        if stop[0] != "\\":
+            return stop.end()
+        place = stop.end() + 1
+    return len(code)
+
+
+def _after_text_block(code: str, place: int) -> int:
+    while (stop := _TEXT_BLOCK_STOPS.search(code, place)) is not None:
+        if stop[0] != "\\":
+            return stop.end()
+        place = stop.end() + 1
+    return len(code)
+
+
+class _Outline:
+    """What a source says outside of its types' bodies, and its main methods.
+
+    Attributes:
+        types: The top-level types that are whole.
+        package: The words of the package's name.
+        has_main: Whether there is a main method outside of all types: the file is the class then (JEP 512).
+    """
+
+    def __init__(self) -> None:
+        self.types: list[_Type] = []
+        self.package: list[str] = []
+        self.has_main = False
+        self._depth = 0
+        self._before = ""
+        self._in_package = False
+        self._is_public = False
+        self._declared: str | None = None
+        self._open: _Type | None = None
+        self._seen_of_main = 0
+        self._is_static = False
+
+    def take(self, word: str) -> None:
+        """Go on by one word."""
+        if word == "{":
+            self._enter()
+        elif word == "}":
+            self._leave()
+        elif self._depth == 0:
+            self._read_head(word)
+        self._look_for_main(word)
+        self._before = word
+
+    def cut(self) -> None:
+        """Take the type for whole in whose body the source was cut off."""
+        if self._open is not None:
+            self.types.append(self._open)
+
+    def _enter(self) -> None:
+        if self._depth == 0 and self._declared is not None:
+            self._open = _Type(self._declared, self._is_public)
+        self._depth += 1
+
+    def _leave(self) -> None:
+        self._depth = max(self._depth - 1, 0)
+        if self._depth == 0 and self._open is not None:
+            self.types.append(self._open)
+            self._end_head()
+
+    def _read_head(self, word: str) -> None:
+        if word == ";":
+            self._end_head()
+        elif self._in_package:
+            self.package.append(word)
+        elif word == "package":
+            self._in_package = not self.package
+        elif word == "public":
+            self._is_public = True
+        elif self._declared is None and self._before in _DECLARES and word.isidentifier():
+            self._declared = word
+
+    def _end_head(self) -> None:
+        self._in_package = self._is_public = False
+        self._declared = self._open = None
+
+    def _look_for_main(self, word: str) -> None:
+        """Follow `static`, other modifiers and `void main(`, in which nothing but words may stand between."""
+        if word == _MAIN[self._seen_of_main]:
+            self._seen_of_main += 1
+        else:
+            self._seen_of_main = int(word == _MAIN[0])
+        if self._seen_of_main == len(_MAIN):
+            self._seen_of_main = 0
+            self._note_main()
+        self._is_static = word == "static" or (self._is_static and word.isidentifier())
+
+    def _note_main(self) -> None:
+        if self._open is None:
+            self.has_main = True
+        elif self._is_static:
+            self._open.has_static_main = True
+        else:
+            self._open.has_main = True

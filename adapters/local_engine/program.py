@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from adapters.local_engine import java_source
 from adapters.local_engine.stages import ARCHIVE_DESCRIPTOR, ARCHIVE_PATH, Rlimits
-from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain
+from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain, fill
 from application.ports.execution_engine import ExecutionRequest
 from domain.limits import STANDARD_LIMITS, Limits
 
@@ -132,22 +132,18 @@ def compose_without_job(toolchain: Toolchain, executables: Mapping[str, str], li
     )
 
 
-def fill(template: Sequence[str], names: Mapping[str, str]) -> list[str]:
-    """Put values in the place of the names in a command line of the table."""
-    return [part.format_map(names) for part in template]
-
-
 def _names(
     toolchain: Toolchain, executables: Mapping[str, str], limits: Limits, code: bytes
 ) -> Mapping[str, str]:
-    java = java_source.inspect(code.decode("utf-8", "replace"))
-    source = toolchain.source.format(source_class=java.source_class)
-    heap_mb = str(int(limits.memory_mb * _HEAP_SHARE))
-    return {
+    names = {
         **executables,
-        "source": source,
-        "heap_mb": heap_mb,
-        "main_class": java.main_class,
+        "source": toolchain.source,
+        "heap_mb": str(int(limits.memory_mb * _HEAP_SHARE)),
         "archive": ARCHIVE_PATH,
         "compiler": toolchain.compiler.get("cold", ""),
     }
+    if toolchain.is_named_by_its_code:
+        java = java_source.inspect(code.decode("utf-8", "replace"))
+        (source,) = fill([toolchain.source], {"source_class": java.source_class})
+        names |= {"source": source, "main_class": java.main_class}
+    return names

@@ -17,11 +17,11 @@ from adapters.local_engine.build_archive import BuildArchive
 from adapters.local_engine.capture import CapturedOutput
 from adapters.local_engine.files import sealed_copy
 from adapters.local_engine.launcher import Connection, Launcher
-from adapters.local_engine.program import BUILD_RLIMITS, Program, fill
+from adapters.local_engine.program import BUILD_RLIMITS, Program
 from adapters.local_engine.running import Nobody, Running
 from adapters.local_engine.stages import ARCHIVE_DESCRIPTOR, ARCHIVE_PATH
 from adapters.local_engine.supervisor.protocol import Event
-from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain
+from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain, fill
 from adapters.local_engine.verdict import Observed, judge
 from application.ports.execution_engine import EngineReport
 from domain.execution import Output

@@ -52,11 +52,16 @@ class Toolchain:
     memory: str
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     build: Sequence[str] = ()
-    out_of_memory: str | None = None
+    out_of_memory: Sequence[str] = ()
     view: Sequence[str] = ()
     warm: Warmth | None = None
     archive: Mapping[str, str] = field(default_factory=dict)
     compiler: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_named_by_its_code(self) -> bool:
+        """Whether the name of the source file depends on what is in it."""
+        return "{source_class}" in self.source
 
     def build_with_archive(self, option: str) -> Sequence[str]:
         """Return the build's command line with the option that makes an archive, or uses it."""
@@ -77,6 +82,24 @@ class Toolchain:
             f"{self.title} is not installed on this machine: {' and '.join(sought)}; "
             f"on Debian, '{self.install}' brings it"
         )
+
+
+def fill(template: Sequence[str], names: Mapping[str, str]) -> list[str]:
+    """Put values in the place of the names in a command line of the table.
+
+    Raises:
+        KeyError: There is no such name.
+    """
+    return [_filled(part, names) for part in template]
+
+
+def _filled(part: str, names: Mapping[str, str]) -> str:
+    """Fill in a word. `str.format` would read the name of an executable such as lua5.4 as an expression."""
+    text, *rest = part.split("{")
+    for each in rest:
+        name, _, behind = each.partition("}")
+        text += names[name] + behind
+    return text
 
 
 def read_table(path: Path = _TABLE) -> Sequence[Toolchain]:
@@ -143,7 +166,7 @@ class Toolchains:
 
     def _ask_version(self, language: Language) -> LanguageSupport:
         toolchain = self._table[language]
-        argv = [part.format_map(self.executables(language)) for part in toolchain.version]
+        argv = fill(toolchain.version, self.executables(language))
         spread(self._processors)
         try:
             done = subprocess.run(  # noqa: S603 - command lines of our own table

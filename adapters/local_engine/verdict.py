@@ -1,10 +1,10 @@
 """From what was observed of a program to how its execution ended: pure."""
 
-import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from adapters.local_engine.phrases import says
 from adapters.local_engine.supervisor.protocol import Event
 from adapters.local_engine.toolchains import Toolchain
 from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
@@ -21,7 +21,7 @@ class Observed:
     Attributes:
         output_bytes: What it wrote to both streams.
         cancelled_after_ms: From the wish to cancel it to the end of its last process; None if there was none.
-        out_of_memory: What its runtime writes to stderr when it has no more memory.
+        out_of_memory: What its runtime writes to stderr when it has no more memory, as phrases.
     """
 
     event: Event
@@ -31,7 +31,7 @@ class Observed:
     output_bytes: int
     build_timeout_ms: int
     cancelled_after_ms: int | None = None
-    out_of_memory: str | None = None
+    out_of_memory: Sequence[str] = ()
 
     @property
     def memory_mb(self) -> int:
@@ -152,8 +152,7 @@ def _cpu_time(seen: Observed) -> Cause | None:
 
 
 def _memory(seen: Observed) -> Cause | None:
-    said = seen.out_of_memory and re.search(seen.out_of_memory, seen.stderr.text, re.MULTILINE)
-    refused = said and seen.event.exit_code != 0
+    refused = seen.event.exit_code != 0 and says(seen.stderr.text, seen.out_of_memory)
     if not refused and seen.event.limit != "memory_mb":
         return None
     allowed = seen.limits.memory_mb

@@ -1,4 +1,3 @@
-import re
 from string import Formatter
 from uuid import uuid4
 
@@ -64,7 +63,7 @@ def test_every_row_is_consistent(name):
     assert toolchain.memory == "address_space" or toolchain.build or "{heap_mb}" in "".join(toolchain.run)
     assert toolchain.title
     assert toolchain.install.startswith(("apt-get install ", "npm install "))
-    re.compile(toolchain.out_of_memory or "")
+    assert not isinstance(toolchain.out_of_memory, str)
 
 
 def test_what_is_missing_is_said_with_advice():
@@ -97,6 +96,22 @@ def test_what_does_not_start_is_not_available():
 
     assert known.wait_for_versions(20)
     assert "fails on this machine" in known.support()[0].unavailable_because
+
+
+def test_an_executable_may_have_a_dot_in_its_name(tmp_path, monkeypatch):
+    (tmp_path / "ruby3.1").symlink_to("/bin/echo")
+    monkeypatch.setattr("adapters.local_engine.toolchains.SYSTEM_PATH", str(tmp_path))
+    toolchain = _toolchain(
+        executables=["ruby3.1"], run=["{ruby3.1}", "{source}"], version=["{ruby3.1}", "3.1.2"]
+    )
+    known = Toolchains([toolchain])
+
+    program = compose(toolchain, known.executables(toolchain.language), _request("ruby"), b"")
+    known.start()
+
+    assert program.command == [str(tmp_path / "ruby3.1"), "main.rb"]
+    assert known.wait_for_versions(20)
+    assert known.support()[0].version == "3.1.2"
 
 
 def test_a_version_is_read_from_what_is_said():

@@ -18,7 +18,7 @@ _SEEN = Observed(
     stderr=Output(),
     output_bytes=0,
     build_timeout_ms=5_000,
-    out_of_memory="^MemoryError",
+    out_of_memory=["^MemoryError"],
 )
 
 
