@@ -4,7 +4,8 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -54,21 +55,38 @@ class LogArchive:
         self._retrying = retrying
         self._spool_directory = None if spool_directory is None else str(spool_directory)
 
-    def archive(self, job: Job, execution_id: ExecutionId, report: EngineReport) -> ExecutionResult:
-        """Store the log and return the result with its key.
+    @contextmanager
+    def compose(
+        self, job: Job, execution_id: ExecutionId, report: EngineReport
+    ) -> Iterator[tuple[ExecutionResult, IO[bytes] | None]]:
+        """Give an execution's result with the key of its log, and the log that is to be stored under it.
 
-        A result whose engine wrote the log itself is returned as it is. Where the log cannot be stored the
-        execution has FAILED, whatever its program did.
+        The log is None where its engine has written one itself.
+
+        Raises:
+            OSError: The log cannot be put together: the disk is full.
         """
         if report.result.log_key is not None and self._has_log(job, execution_id, report.result.log_key):
-            return report.result
+            yield report.result, None
+            return
         result = replace(report.result, log_key=None)
-        try:
-            key = self._store(execution_id, _document(_figures(job, execution_id, result), report))
-        except (StorageUnavailable, OSError):
-            logger.exception("the log of execution %s is lost", execution_id)
-            return _without_log(result)
-        return replace(result, log_key=key)
+        digest = hashlib.sha256()
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=self._spool_directory) as document:
+            for piece in _document(_figures(job, execution_id, result), report):
+                digest.update(piece)
+                document.write(piece)
+            key = ObjectKey(f"{LOG_PREFIX}{uuid5(execution_id, digest.hexdigest())}.json")
+            document.seek(0)
+            yield replace(result, log_key=key), document
+
+    def store(self, key: ObjectKey, log: IO[bytes]) -> None:
+        """Store a log, from where its stream stands to its end.
+
+        Raises:
+            StorageUnavailable: The log store is out of reach, full, or refuses.
+        """
+        start = log.tell()
+        self._retrying(lambda: self._add(key, log, start))
 
     def _has_log(self, job: Job, execution_id: ExecutionId, key: ObjectKey) -> bool:
         try:
@@ -81,28 +99,20 @@ class LogArchive:
             return False
         return True
 
-    def _store(self, execution_id: ExecutionId, pieces: Iterable[bytes]) -> ObjectKey:
-        digest = hashlib.sha256()
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=self._spool_directory) as document:
-            for piece in pieces:
-                digest.update(piece)
-                document.write(piece)
-            key = ObjectKey(f"{LOG_PREFIX}{uuid5(execution_id, digest.hexdigest())}.json")
-            self._retrying(lambda: self._add(key, document))
-        return key
-
-    def _add(self, key: ObjectKey, document: IO[bytes]) -> None:
-        document.seek(0)
-        self._log_store.add(key, document, "application/json")  # one that is there already is the same
+    def _add(self, key: ObjectKey, log: IO[bytes], start: int) -> None:
+        log.seek(start)
+        self._log_store.add(key, log, "application/json")  # one that is there already is the same
 
 
-def _without_log(result: ExecutionResult) -> ExecutionResult:
+def without_log(result: ExecutionResult) -> ExecutionResult:
+    """Return what becomes of a result whose log cannot be stored: FAILED, whatever its program did."""
     if result.status is JobStatus.CANCELLED:
-        return result
+        return replace(result, log_key=None)
     return replace(
         result,
         status=JobStatus.FAILED,
         reason=Reason.STORAGE_ERROR,
+        log_key=None,
         error_message="The program ended, but its log could not be stored.",
     )
 

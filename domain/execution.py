@@ -13,6 +13,8 @@ from domain.values import ExecutionId, JobId, ObjectKey
 MAX_CLAIMS = 3
 # How the holder of a claim begins that an engine, and not a worker, has: it reports the end itself.
 ENGINE_CLAIM = "engine:"
+# How the holder of a claim begins whose program has ended and whose log waits for the log store.
+STORAGE_CLAIM = "log-spool:"
 
 
 class Note(StrEnum):
@@ -138,6 +140,11 @@ class Execution:
     def is_entrusted(self) -> bool:
         """Whether an engine has taken the execution over and will report its end itself."""
         return self.claimed_by is not None and self.claimed_by.startswith(ENGINE_CLAIM)
+
+    @property
+    def awaits_storage(self) -> bool:
+        """Whether its program has ended, and its result is kept until the log store takes the log."""
+        return self.claimed_by is not None and self.claimed_by.startswith(STORAGE_CLAIM)
 
     def may_run_again(self, max_attempts: int) -> bool:
         """Whether the job may have another attempt after its worker, or its engine, lost this one.

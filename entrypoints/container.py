@@ -12,6 +12,7 @@ from adapters.dramatiq_queue.embedded import EmbeddedBroker
 from adapters.dramatiq_queue.publisher import DramatiqPublisher
 from adapters.dramatiq_queue.worker import QueueWorker
 from adapters.filesystem.object_store import FilesystemObjectStore
+from adapters.filesystem.result_spool import FilesystemResultSpool
 from adapters.host_metrics.cluster_metrics import HostClusterMetrics
 from adapters.http_engine.report_reader import RunnerReportReader
 from adapters.in_process.event_feed import InProcessEventFeed
@@ -36,6 +37,7 @@ from application.ports.event_feed import EventFeed
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
+from application.ports.result_spool import ResultSpool
 from application.queue_history import QueueHistory
 from application.retrying import Retrying
 from application.unreadable_jobs import UnreadableJobs
@@ -43,11 +45,13 @@ from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
 from application.use_cases.check_health import CheckHealth
+from application.use_cases.check_log_store import CheckLogStore
 from application.use_cases.claim_execution import ClaimExecution
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.create_project import CreateProject
 from application.use_cases.describe_engine import DescribeEngine
 from application.use_cases.execute_job import ExecuteJob
+from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.forget_receipts import ForgetReceipts
 from application.use_cases.get_job import GetJob
 from application.use_cases.get_job_status import GetJobStatus
@@ -78,6 +82,8 @@ from entrypoints.settings import LimitSettings, Settings
 
 # An object store that is away is asked again after these delays: then an execution that needs it has failed.
 _STORE_AGAIN_S = (0.2, 1.0, 3.0)
+# A log that is not stored then is kept on this machine's disk, so its worker goes on soon.
+_LOG_STORE_AGAIN_S = (0.2,)
 # What was claimed or ended is worth waiting for the database: five minutes, for a failover or a restart.
 _UNTIL_HEARD_OF_S = (0.2, 0.5, 1.0, *[2.0] * 149)
 # Without these nothing can be uploaded; without the others work is taken, and waits or fails with a reason.
@@ -132,6 +138,10 @@ def _log_store(settings: Settings) -> ObjectStore:
     expiry_s = settings.log_url_expiry_s if settings.presign_logs else None
     where = (settings.log_bucket, settings.log_region, settings.aws_endpoint_url, settings.aws_credentials)
     return log_bucket(*where, expiry_s)
+
+
+def _result_spool(settings: Settings) -> ResultSpool:
+    return FilesystemResultSpool(_data_dir(settings) / "pending-logs", settings.pending_results_mb << 20)
 
 
 def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
@@ -231,9 +241,10 @@ class Container(containers.DeclarativeContainer):
     log_archive = providers.ThreadSafeSingleton(
         LogArchive,
         log_store,
-        providers.ThreadSafeSingleton(Retrying, _STORE_AGAIN_S),
+        providers.ThreadSafeSingleton(Retrying, _LOG_STORE_AGAIN_S),
         data_directory,
     )
+    result_spool = providers.ThreadSafeSingleton(_result_spool, settings)
 
     upload_code = providers.ThreadSafeSingleton(
         UploadCode, unit_of_work, code_store, engine, outgoing, clock, ids, limit_policy, submission_limits
@@ -270,7 +281,10 @@ class Container(containers.DeclarativeContainer):
     check_health = providers.ThreadSafeSingleton(
         CheckHealth,
         providers.Dict(
-            {"code store": code_store.provided.check, "log store": log_store.provided.check},
+            {
+                "code store": code_store.provided.check,
+                "log store": providers.Factory(CheckLogStore, log_store, unit_of_work),
+            },
             database=unit_of_work.provided.check,
             queue=publisher.provided.check,
             engine=engine.provided.check,
@@ -281,17 +295,27 @@ class Container(containers.DeclarativeContainer):
     )
 
     complete_execution = providers.ThreadSafeSingleton(CompleteExecution, unit_of_work, outgoing, clock)
+    until_heard_of = providers.ThreadSafeSingleton(Retrying, _UNTIL_HEARD_OF_S)
+    finish_execution = providers.ThreadSafeSingleton(
+        FinishExecution,
+        unit_of_work,
+        log_archive,
+        result_spool,
+        complete_execution,
+        until_heard_of,
+        clock,
+        worker_name,
+        settings.provided.pending_results_s,
+    )
     report_completion = providers.ThreadSafeSingleton(
         ReportCompletion,
         unit_of_work,
         providers.ThreadSafeSingleton(
             RunnerReportReader, settings.provided.inline_output_bytes, data_directory
         ),
-        log_archive,
-        complete_execution,
+        finish_execution,
     )
     stop_execution = providers.ThreadSafeSingleton(StopExecution, unit_of_work, engine, held)
-    until_heard_of = providers.ThreadSafeSingleton(Retrying, _UNTIL_HEARD_OF_S)
     claim_execution = providers.ThreadSafeSingleton(
         ClaimExecution,
         unit_of_work,
@@ -306,14 +330,14 @@ class Container(containers.DeclarativeContainer):
         RunExecution,
         unit_of_work,
         engine,
-        log_archive,
         output_feed,
         held,
         claim_execution,
         providers.ThreadSafeSingleton(
             AcknowledgeStart, unit_of_work, outgoing, message_relay, clock, worker_name
         ),
-        complete_execution,
+        finish_execution,
+        result_spool,
         providers.ThreadSafeSingleton(ReplaceExecution, unit_of_work, outgoing, clock, ids),
         stop_execution,
         until_heard_of,

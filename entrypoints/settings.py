@@ -160,6 +160,8 @@ class Settings(BaseSettings):
     relay_left_behind_after_s: float = Field(5, gt=0)
     drain_s: float = Field(20, ge=0)
     receipts_kept_days: float = Field(7, ge=1)
+    pending_results_mb: int = Field(256, ge=1)
+    pending_results_s: float = Field(3_600, ge=0)
 
     # Engine
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 from uuid import uuid4
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -23,6 +23,13 @@ _CHUNK_BYTES = 1 << 20
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
 # A directory that is removed while a file is on its way into it is made anew this often.
 _ATTEMPTS = 3
+
+
+class Readable(Protocol):
+    """What gives its bytes piece by piece, and none at its end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, at most so many."""
 
 
 class _Move(Protocol):
@@ -66,7 +73,7 @@ class Tree:
         finally:
             os.close(descriptor)
 
-    def write(self, names: Sequence[str], content: IO[bytes]) -> None:
+    def write(self, names: Sequence[str], content: Readable) -> None:
         """Store a file, whole or not at all, in place of whatever is there but a directory.
 
         Raises:
@@ -74,7 +81,7 @@ class Tree:
         """
         self._store(names, content, os.rename)
 
-    def add(self, names: Sequence[str], content: IO[bytes]) -> bool:
+    def add(self, names: Sequence[str], content: Readable) -> bool:
         """Store a file, whole or not at all, if there is none; return whether it was stored.
 
         Raises:
@@ -148,7 +155,7 @@ class Tree:
         with self.directory(parents) as parent:
             return stat.S_ISREG(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
 
-    def _store(self, names: Sequence[str], content: IO[bytes], move: _Move) -> None:
+    def _store(self, names: Sequence[str], content: Readable, move: _Move) -> None:
         *parents, name = names
         with self.directory(self._incoming, create=True) as incoming:
             draft = uuid4().hex
@@ -160,7 +167,7 @@ class Tree:
                     os.unlink(draft, dir_fd=incoming)
                 raise
 
-    def _write_draft(self, incoming: int, draft: str, content: IO[bytes]) -> None:
+    def _write_draft(self, incoming: int, draft: str, content: Readable) -> None:
         descriptor = os.open(draft, _CREATE, 0o600, dir_fd=incoming)
         with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123  (a descriptor has no path)
             while chunk := content.read(_CHUNK_BYTES):

@@ -89,6 +89,20 @@ class MemoryExecutionRepository(ExecutionRepository):
             self._store(replace(row, execution=claimed, lease_expires_at=end))
         return row is not None
 
+    def await_storage(self, execution_id: ExecutionId, holder: str, lease_s: float) -> bool:
+        """Make the claim `holder`'s, with a lease of its own; return whether the execution was claimed."""
+        row = self._rows.get(execution_id)
+        if row is None or not self._holds(row.execution.claimed_by or "", row):
+            return False
+        end = self._now() + timedelta(seconds=lease_s)
+        claimed = replace(row.execution, claimed_by=holder)
+        self._store(replace(row, execution=claimed, lease_expires_at=end))
+        return True
+
+    def awaiting_storage(self) -> int:
+        """Return how many executions have a result that is kept until their logs are stored."""
+        return sum(row.is_claimed and row.execution.awaits_storage for row in self._rows.values())
+
     def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> None:
         """Record the end, and the result if there is one, unless they are recorded already."""
         row = self._rows.get(execution_id)

@@ -1,4 +1,4 @@
-"""The two buckets of the service, each with as much patience as those have who wait for it."""
+"""The two buckets of the service, each with as much patience as its callers have."""
 
 from typing import TYPE_CHECKING, TypedDict
 
@@ -13,9 +13,9 @@ from adapters.s3.urls import PlainUrls, PresignedUrls, Urls
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-# Whoever uploads code waits meanwhile; a worker that has a log to store can take its time.
+# Whoever uploads code waits meanwhile; a log is larger, and is kept by its worker if it cannot be stored.
 _CODE_TIMEOUT_S, _CODE_ATTEMPTS = 3.0, 2
-_LOG_TIMEOUT_S, _LOG_ATTEMPTS = 10.0, 3
+_LOG_TIMEOUT_S, _LOG_ATTEMPTS = 10.0, 2
 
 
 class Credentials(TypedDict):
@@ -40,7 +40,7 @@ def code_bucket(
 def log_bucket(
     bucket: str, region: str, endpoint_url: str | None, credentials: Credentials, expiry_s: int | None
 ) -> S3ObjectStore:
-    """Open the bucket of logs.
+    """Open the bucket of logs. After it did not answer, callers are refused for a moment.
 
     Args:
         bucket: Its name.
@@ -53,7 +53,8 @@ def log_bucket(
     client = build_client(
         session, endpoint_url=endpoint_url, read_timeout_s=_LOG_TIMEOUT_S, attempts=_LOG_ATTEMPTS
     )
-    return open_bucket(session, client, bucket, PlainUrls(bucket, region) if expiry_s is None else expiry_s)
+    urls = PlainUrls(bucket, region) if expiry_s is None else expiry_s
+    return open_bucket(session, client, bucket, urls, StorageCircuit())
 
 
 def open_bucket(

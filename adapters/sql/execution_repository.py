@@ -84,6 +84,16 @@ class SqlExecutionRepository(ExecutionRepository):
             lease_us=microseconds(lease_s),
         )
 
+    def await_storage(self, execution_id: ExecutionId, holder: str, lease_s: float) -> bool:
+        """Make the claim `holder`'s, with a lease of its own; return whether the execution was claimed."""
+        return self._change(
+            statements.AWAIT_STORAGE, id=execution_id, holder=holder, lease_us=microseconds(lease_s)
+        )
+
+    def awaiting_storage(self) -> int:
+        """Return how many executions have a result that is kept until their logs are stored."""
+        return self._connection.execute(statements.AWAITING_STORAGE).scalar_one()
+
     def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> None:
         """Record the end, and the result if there is one, unless they are recorded already."""
         if result is None:

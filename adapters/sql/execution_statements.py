@@ -7,6 +7,7 @@ from adapters.sql.mapping import EXECUTION_COLUMNS, REQUEST_COLUMNS, ExecutionSt
 from adapters.sql.packing import Read
 from adapters.sql.tables import executions, jobs
 from adapters.sql.types import Json, UtcDateTime
+from domain.execution import STORAGE_CLAIM
 from domain.job_lifecycle import JobStatus
 
 _RESULT_COLUMNS = (
@@ -104,6 +105,16 @@ ENTRUST = (
         _has_id, executions.c.claimed_by.in_((sa.bindparam("worker"), sa.bindparam("engine"))), _is_current
     )
     .values(claimed_by=sa.bindparam("engine"), lease_expires_at=_lease_end)
+)
+AWAIT_STORAGE = (
+    sa.update(executions)
+    .where(_has_id, _is_current)
+    .values(claimed_by=sa.bindparam("holder"), lease_expires_at=_lease_end)
+)
+AWAITING_STORAGE = (
+    sa.select(sa.func.count())
+    .select_from(executions)
+    .where(_is_claimed, executions.c.claimed_by.startswith(STORAGE_CLAIM, autoescape=True))
 )
 END = (
     sa.update(executions)

@@ -72,6 +72,18 @@ class ExecutionRepository(ABC):
         """
 
     @abstractmethod
+    def await_storage(self, execution_id: ExecutionId, holder: str, lease_s: float) -> bool:
+        """Make the claim on an execution whose result is kept until its log is stored `holder`'s.
+
+        Whoever has the claim loses it, and its lease becomes this one; return whether the execution was
+        claimed, and its job's current one.
+        """
+
+    @abstractmethod
+    def awaiting_storage(self) -> int:
+        """Return how many executions have a result that is kept until their logs are stored."""
+
+    @abstractmethod
     def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> None:
         """Record that an execution has ended: with a result, or without one as cancelled or lost.
 

@@ -1,8 +1,9 @@
 from application.loading import awaiting_job
-from application.log_archive import LogArchive
 from application.ports.engine_report_reader import EngineReportReader
-from application.ports.unit_of_work import UnitOfWork
-from application.use_cases.complete_execution import CompleteExecution, Receipt
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.use_cases.complete_execution import Receipt
+from application.use_cases.finish_execution import Finish, FinishExecution
+from domain.job import Job
 from domain.values import ExecutionId
 
 
@@ -17,13 +18,11 @@ class ReportCompletion:
         self,
         unit_of_work: UnitOfWork,
         reader: EngineReportReader,
-        log_archive: LogArchive,
-        complete_execution: CompleteExecution,
+        finish_execution: FinishExecution,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._reader = reader
-        self._log_archive = log_archive
-        self._complete_execution = complete_execution
+        self._finish_execution = finish_execution
 
     def __call__(self, execution_id: ExecutionId, report: bytes, receipt: Receipt) -> bool:
         """Complete the execution; return whether this report was the one that counted.
@@ -31,10 +30,17 @@ class ReportCompletion:
         Raises:
             InvalidValue: The report cannot be read, or is that of another job.
             NotFound: There is no such execution.
+            StorageUnavailable: The log can be neither stored nor kept; the report is to come again.
         """
-        job = self._unit_of_work.read(lambda transaction: awaiting_job(transaction, execution_id))
+        job = self._unit_of_work.read(lambda transaction: _reportable_job(transaction, execution_id))
         if job is None:
             return False  # a late one needs no log
         with self._reader.read(report, job) as read:
-            result = self._log_archive.archive(job, execution_id, read)
-        return self._complete_execution(execution_id, result, receipt)
+            return self._finish_execution.reported(job, execution_id, read, receipt) is not Finish.LATE
+
+
+def _reportable_job(transaction: Transaction, execution_id: ExecutionId) -> Job | None:
+    """Return the job of an execution that has neither a result nor one that is kept for it."""
+    job = awaiting_job(transaction, execution_id)
+    execution = transaction.executions.get(execution_id)
+    return None if execution is None or execution.awaits_storage else job

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from application.errors import DependencyUnavailable
 from application.held_executions import HeldExecutions
-from application.log_archive import LogArchive
 from application.ports.execution_engine import (
     EngineReport,
     ExecutionEngine,
@@ -13,11 +12,12 @@ from application.ports.execution_engine import (
 )
 from application.ports.execution_repository import ExecutionRepository
 from application.ports.output_feed import OutputChunk, OutputFeed
+from application.ports.result_spool import ResultSpool
 from application.ports.unit_of_work import UnitOfWork
 from application.retrying import Retrying
 from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.claim_execution import Claim, ClaimExecution
-from application.use_cases.complete_execution import CompleteExecution
+from application.use_cases.finish_execution import Finish, FinishExecution
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.stop_execution import StopExecution
 from domain.execution import ENGINE_CLAIM, ExecutionResult, Note
@@ -36,20 +36,19 @@ class RunExecution:
 
     That an execution waits is told by a message, and the message is only a hint: which one waits, and
     whether it still does, the database knows. The claim is a lease that `RenewLeases` extends while the
-    program runs; whoever loses it can no longer write. The log is stored before the job ends, so a job that
-    succeeded has its log.
+    program runs; whoever loses it can no longer write.
     """
 
     def __init__(
         self,
         unit_of_work: UnitOfWork,
         engine: ExecutionEngine,
-        log_archive: LogArchive,
         output_feed: OutputFeed,
         held: HeldExecutions,
         claim_execution: ClaimExecution,
         acknowledge_start: AcknowledgeStart,
-        complete_execution: CompleteExecution,
+        finish_execution: FinishExecution,
+        spool: ResultSpool,
         replace_execution: ReplaceExecution,
         stop_execution: StopExecution,
         retrying: Retrying,
@@ -57,12 +56,12 @@ class RunExecution:
     ) -> None:
         self._unit_of_work = unit_of_work
         self._engine = engine
-        self._log_archive = log_archive
         self._output_feed = output_feed
         self._held = held
         self._claim_execution = claim_execution
         self._acknowledge_start = acknowledge_start
-        self._complete_execution = complete_execution
+        self._finish_execution = finish_execution
+        self._spool = spool
         self._replace_execution = replace_execution
         self._stop_execution = stop_execution
         self._retrying = retrying
@@ -70,6 +69,8 @@ class RunExecution:
 
     def __call__(self, only: ExecutionId | None = None) -> bool:
         """Run one execution to its end, any that waits or this one only; return False if there is none."""
+        if self._spool.is_full():  # what cannot be stored later is not begun
+            return False
         claim = self._claim_execution(only)
         if claim is None:
             return False
@@ -146,10 +147,12 @@ class RunExecution:
             lambda: self._replace_execution(execution_id, job.id, report.result)
         ):
             return
-        result = self._log_archive.archive(job, execution_id, report)
-        self._retrying(lambda: self._complete_execution(execution_id, result, claimed=job))
-        if result.status is JobStatus.TIMEOUT:
-            self._stop(job, execution_id)
+        finish = self._finish_execution(job, execution_id, report)
+        if report.result.status is JobStatus.TIMEOUT:
+            if finish is Finish.KEPT:  # the execution is still its job's, so nothing else of the job runs
+                self._engine.cancel(execution_id, job.id)
+            else:
+                self._stop(job, execution_id)
 
     def _give_back(self, job: Job, execution_id: ExecutionId) -> bool:
         # The engine is told before: after, it might stop the one that took this one's place.

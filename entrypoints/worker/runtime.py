@@ -20,6 +20,8 @@ _RELEASE_S = 4.5
 _STOPPING_THREADS = 16
 
 
+# How often results that wait for the log store are tried: that is how soon they end when it is back.
+_STORE_KEPT_EVERY_S = 1.0
 # A day's receipts are forgotten in small portions.
 _FORGET_RECEIPTS_EVERY_S = 3_600.0
 
@@ -128,6 +130,7 @@ class Runtime:
         if self._work is Work.ALL or settings.redis_url is not None:
             # What a guest publishes goes no further than itself, so it leaves the messages of others alone.
             yield "outbox-sweep", container.relay_outbox().sweep, settings.relay_sweep_every_s
+        yield "pending-results", container.finish_execution().store_kept, _STORE_KEPT_EVERY_S
         if self._work is not Work.NONE:
             yield "lease-renewal", self._renew_leases, settings.renew_every_s
         if self._work is Work.ALL:

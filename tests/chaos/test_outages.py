@@ -16,6 +16,7 @@ CALLERS = 16
 LONGER_THAN_A_LEASE_S = 4
 _LEASES = """SELECT 1 FROM executions
     WHERE job_id = :id AND state = 'CLAIMED' AND lease_expires_at > UTC_TIMESTAMP(6)"""
+_KEPT = "SELECT COUNT(*) FROM executions WHERE state = 'CLAIMED' AND claimed_by LIKE 'log-spool:%'"
 UPLOAD = {"project": "chaos", "language": "python", "code": "print(1)"}
 
 
@@ -103,20 +104,31 @@ def _ask(url: str, job_id: str, number: int) -> tuple[int, str, float]:
     return answer.status_code, answer.headers.get("Retry-After", ""), time.monotonic() - begin
 
 
-def test_a_job_whose_log_cannot_be_stored_has_failed(cluster, witness):
-    # Given a store that takes no logs
-    store = cluster.servers.store
+def test_results_whose_logs_cannot_be_stored_outlive_the_outage_and_their_workers(cluster, witness):
+    # Given a store that answers, and takes no logs
+    store, runner = cluster.servers.store, cluster.servers.runner
     store.failing = (f"/{LOG_BUCKET}/",)
-    store.failures = 0
-    # When programs run well
-    jobs = [submit(cluster.urls[0]) for _ in range(4)]
-    ended = outcomes(cluster, jobs, within_s=45)
-    # Then their jobs have not, and the store was not asked for ever
-    assert set(ended.values()) == {("FAILED", "storage_error")}
-    assert all(attempts(cluster, job_id)[-1]["log_key"] is None for job_id in jobs)
-    # Each is stored four times: boto3 tries three times each, and the shortcut once before.
-    assert store.failures <= 4 * (3 + 1) * len(jobs)
+    runner.requests.clear()
+    # When programs end, more of them than there are threads, which may be started once
+    jobs = [submit(cluster.urls[0]) for _ in range(24)]
+    soon(lambda: cluster.rows(_KEPT) == [(len(jobs),)], within_s=60)
+    # Then it is said that their logs wait, and they do so for longer than a lease, without their workers
+    health = ask("GET", f"{cluster.urls[0]}/health/ready").json()
+    assert health["status"] == "degraded"
+    assert [part["name"] for part in health["dependencies"] if not part["healthy"]] == ["log store"]
+    for worker in cluster.workers:
+        worker.kill()
+    time.sleep(LONGER_THAN_A_LEASE_S)
+    for worker in cluster.workers:
+        worker.start()
+    # And when the store takes them, the jobs end as their programs did, which ran once
+    store.failing = ()
+    assert set(outcomes(cluster, jobs, within_s=30).values()) == {("SUCCESS", None)}
+    logs = [attempts(cluster, job_id)[-1]["log_key"] for job_id in jobs]
+    assert {f"/{LOG_BUCKET}/{key}" for key in logs} <= store.objects.keys()
+    assert len(runner.asked("/run")) == len(jobs)
     assert witness.violations(jobs) == []
+    soon(lambda: ask("GET", f"{cluster.urls[0]}/health/ready").json()["status"] == "ready")
 
 
 def test_a_log_is_stored_when_the_store_comes_back_in_time(cluster):

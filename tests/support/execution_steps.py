@@ -47,6 +47,16 @@ def entrust(store, execution, worker="worker", lease_s=30.0):
     )
 
 
+def await_storage(store, execution, holder="log-spool:worker", lease_s=600.0):
+    """Keep the execution's result until its log is stored."""
+    return store.run(lambda transaction: transaction.executions.await_storage(execution.id, holder, lease_s))
+
+
+def awaiting_storage(store):
+    """Count the executions whose results are kept."""
+    return store.run(lambda transaction: transaction.executions.awaiting_storage())
+
+
 def end_execution(store, execution, result, now=LATER):
     """Record the end of the execution."""
     store.run(lambda transaction: transaction.executions.end(execution.id, result, now))

@@ -11,6 +11,7 @@ from adapters.memory.job_queries import MemoryJobQueries
 from adapters.memory.message_publisher import MemoryMessagePublisher
 from adapters.memory.message_relay import MemoryMessageRelay
 from adapters.memory.object_store import MemoryObjectStore
+from adapters.memory.result_spool import MemoryResultSpool
 from adapters.memory.unit_of_work import MemoryUnitOfWork
 from application.commands import UploadCodeCommand
 from application.held_executions import HeldExecutions
@@ -25,6 +26,7 @@ from application.use_cases.claim_execution import ClaimExecution
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.create_project import CreateProject
 from application.use_cases.execute_job import ExecuteJob
+from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.get_job import GetJob
 from application.use_cases.get_job_status import GetJobStatus
 from application.use_cases.list_jobs import ListJobs
@@ -47,6 +49,7 @@ from domain.values import JobId
 from tests.support.scripted_engine import ScriptedEngine
 
 LEASE_S = 30.0
+KEPT_S = 600.0
 RENEW_EVERY_S = 10.0
 
 
@@ -70,7 +73,6 @@ class World:
         limits = SubmissionLimits(code_bytes=1_000, stdin_bytes=100)
         self.outgoing = outgoing = Outgoing(self.ids)
         self.unreadable_jobs = UnreadableJobs(outgoing)
-        archive = LogArchive(self.log_store, Retrying([1.0, 2.0], self.slept.append))
 
         self.upload_code = UploadCode(
             self.unit_of_work,
@@ -92,8 +94,10 @@ class World:
         self.change_project = ChangeProject(self.unit_of_work)
         self.read_log = ReadLog(self.log_store, max_bytes=1_000)
         self.complete_execution = CompleteExecution(self.unit_of_work, outgoing, self.clock)
+        self.spool = MemoryResultSpool()
+        self.finish_execution = self._finish_execution("worker-1")
         self.report_completion = ReportCompletion(
-            self.unit_of_work, RunnerReportReader(65_536), archive, self.complete_execution
+            self.unit_of_work, RunnerReportReader(65_536), self.finish_execution
         )
         self.stop_execution = StopExecution(self.unit_of_work, self.engine, self.held)
         self.run_execution = self.worker("worker-1")
@@ -118,7 +122,6 @@ class World:
         return RunExecution(
             self.unit_of_work,
             self.engine,
-            LogArchive(self.log_store, Retrying([1.0, 2.0], self.slept.append)),
             self.output_feed,
             self.held,
             ClaimExecution(
@@ -131,11 +134,26 @@ class World:
                 LEASE_S,
             ),
             AcknowledgeStart(self.unit_of_work, self.outgoing, self.relay, self.clock, name),
-            self.complete_execution,
+            self._finish_execution(name),
+            self.spool,
             ReplaceExecution(self.unit_of_work, self.outgoing, self.clock, self.ids),
             self.stop_execution,
             Retrying([1.0, 2.0], self.slept.append),
             name,
+        )
+
+    def _finish_execution(self, worker: str) -> FinishExecution:
+        retrying = Retrying([1.0, 2.0], self.slept.append)
+        return FinishExecution(
+            self.unit_of_work,
+            LogArchive(self.log_store, retrying),
+            self.spool,
+            self.complete_execution,
+            retrying,
+            self.clock,
+            worker,
+            KEPT_S,
+            self.clock.advance,
         )
 
     def upload(self, **changed: object) -> JobView:

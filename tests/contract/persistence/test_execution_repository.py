@@ -9,6 +9,8 @@ from domain.job_lifecycle import JobStatus
 from tests.support.execution_steps import (
     abandon,
     acknowledge,
+    await_storage,
+    awaiting_storage,
     claim,
     end_execution,
     entrust,
@@ -333,6 +335,28 @@ def test_an_execution_is_entrusted_a_second_time_when_the_first_commit_was_not_h
 
     cancel(store, job)
     assert not entrust(store, execution, lease_s=600)
+
+
+def test_an_execution_whose_result_is_kept_is_its_keeper_s_with_a_lease_of_its_own(store):
+    job, execution = a_claimed_job(store, lease_s=30)
+    _other_job, waiting_one = a_running_job(store)
+    assert not await_storage(store, waiting_one)
+    assert awaiting_storage(store) == 0
+
+    assert await_storage(store, execution, lease_s=600)
+
+    assert get(store, execution.id).awaits_storage
+    assert awaiting_storage(store) == 1
+    assert renew(store, execution) == set()
+    store.pass_time(500)
+    assert lost(store) == []
+    assert await_storage(store, execution, "log-spool:of another process", lease_s=600)
+    store.pass_time(500)
+    assert lost(store) == []
+    cancel(store, job)
+    assert not await_storage(store, execution)
+    end_execution(store, execution, SUCCESS)
+    assert awaiting_storage(store) == 0
 
 
 def test_an_ended_execution_neither_waits_nor_is_claimed_nor_lost(store):

@@ -1,6 +1,8 @@
 import base64
 import io
 import json
+from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,10 +11,12 @@ from application.log_archive import LogArchive
 from application.ports.execution_engine import EngineReport
 from application.ports.output_feed import OutputChunk, Stream
 from application.retrying import Retrying
+from application.use_cases.check_log_store import CheckLogStore
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from tests.support.failing import Failing
 from tests.support.scripted_engine import cancelled_report, echo, take_over
+from tests.support.world import KEPT_S, LEASE_S
 
 
 def log_of(world, job_id):
@@ -102,20 +106,141 @@ def test_a_bug_in_the_engine_ends_the_job(world, caplog):
     assert "boom" in caplog.text
 
 
-def test_a_program_does_not_succeed_without_its_log(world):
-    world.run_execution._log_archive._log_store = Failing(StorageUnavailable("it is full"))
-    job = world.start()
+@pytest.fixture
+def full_store(world):
+    """A log store that takes nothing, until it is emptied."""
+    add = world.log_store.add
+    world.log_store.add = Failing(StorageUnavailable("it is full")).add
+    return SimpleNamespace(empty=lambda: setattr(world.log_store, "add", add))
+
+
+def test_a_result_waits_for_its_log_to_be_stored_and_its_program_is_not_run_again(world, full_store):
+    job = world.start(stdin="hello")
 
     world.run_execution()
+
+    assert world.slept == [1.0, 2.0]
+    assert world.job(job.job_id).status is JobStatus.RUNNING
+    with pytest.raises(StorageUnavailable):
+        world.finish_execution.store_kept()
+    world.pass_time(KEPT_S - LEASE_S)
+    assert world.job(job.job_id).status is JobStatus.RUNNING
+    full_store.empty()
+    world.finish_execution.store_kept()
+    assert world.job(job.job_id).status is JobStatus.SUCCESS
+    assert log_of(world, job.job_id)["stdout"] == "hello"
+    assert len(world.engine.requests) == 1
+    assert world.spool.names() == []
+
+
+@pytest.mark.usefixtures("full_store")
+def test_a_result_that_has_waited_for_too_long_has_failed(world):
+    job = world.start()
+    world.run_execution()
+
+    world.clock.advance(KEPT_S + 1)
+    world.rescue_executions()
+    world.finish_execution.store_kept()
 
     ended = world.job(job.job_id)
     assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.STORAGE_ERROR)
     assert ended.execution.result.log_key is None
-    assert world.slept == [1.0, 2.0]
+    assert world.spool.names() == []
 
 
-def test_a_full_spool_is_a_log_that_could_not_be_stored_and_no_lost_worker(world, tmp_path):
-    world.run_execution._log_archive = LogArchive(world.log_store, Retrying(()), tmp_path / "missing")
+def test_one_log_that_the_store_never_takes_is_not_in_the_way_of_others(world, full_store):
+    jobs = [world.start(stdin=name) for name in ("poison", "a", "b", "c")]
+    while world.run_execution():
+        pass
+    full_store.empty()
+    add = world.log_store.add
+
+    def refuse_poison(key, content, content_type):
+        if b"poison" in (whole := content.read()):
+            raise StorageUnavailable("it answers with an error")
+        return add(key, whole, content_type)
+
+    world.log_store.add = refuse_poison
+    for _ in range(100):
+        with suppress(StorageUnavailable):
+            world.finish_execution.store_kept()
+
+    statuses = [world.job(job.job_id).status for job in jobs]
+    assert statuses == [JobStatus.RUNNING, *[JobStatus.SUCCESS] * 3]
+
+
+def test_the_result_of_a_job_that_was_cancelled_meanwhile_is_kept_with_its_execution(world, full_store):
+    job = world.start(stdin="hello")
+    world.run_execution()
+    world.cancel_job(job.job_id)
+    full_store.empty()
+
+    world.finish_execution.store_kept()
+
+    ended = world.job(job.job_id)
+    assert ended.status is JobStatus.CANCELLED
+    assert ended.execution.result.stdout.text == "hello"
+    assert world.spool.names() == []
+
+
+def test_no_program_is_started_whose_result_could_not_be_kept(world):
+    world.start()
+    world.spool._max_bytes = 0
+
+    assert world.run_execution() is False
+    assert world.engine.requests == []
+
+
+def test_a_result_that_neither_store_nor_disk_takes_waits_on_its_thread(world, full_store):
+    def fill_up(_request, _observer):
+        world.spool._max_bytes = 0
+        return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
+
+    world.engine.program = fill_up
+    began, advance = world.clock.now(), world.clock.advance
+
+    def empty_after_a_while(seconds):
+        advance(seconds)
+        if (world.clock.now() - began).total_seconds() > KEPT_S / 2:
+            full_store.empty()
+
+    world.finish_execution._sleep = world.run_execution._finish_execution._sleep = empty_after_a_while
+    job = world.start()
+
+    world.run_execution()
+
+    assert world.job(job.job_id).status is JobStatus.SUCCESS
+    assert len(world.engine.requests) == 1
+
+
+@pytest.mark.usefixtures("full_store")
+def test_a_program_that_was_timed_out_is_stopped_while_its_result_waits(world):
+    world.engine.program = lambda _request, _observer: EngineReport(
+        ExecutionResult(status=JobStatus.TIMEOUT, reason=Reason.WALL_TIME_LIMIT)
+    )
+    job = world.start()
+
+    world.run_execution()
+
+    assert world.engine.cancelled == [job.execution.id]
+
+
+def test_what_waits_for_the_log_store_is_told(world, full_store):
+    check = CheckLogStore(world.log_store, world.unit_of_work)
+    check()
+    world.start()
+    world.run_execution()
+
+    with pytest.raises(StorageUnavailable, match="the log of 1 execution waits"):
+        check()
+    full_store.empty()
+    world.finish_execution.store_kept()
+    check()
+
+
+def test_a_full_disk_is_a_log_that_could_not_be_stored_and_no_lost_worker(world, tmp_path):
+    archive = LogArchive(world.log_store, Retrying(()), tmp_path / "missing")
+    world.run_execution._finish_execution._log_archive = archive
     too_large_for_memory = io.BytesIO(b"x" * (1 << 20))
     world.engine.program = lambda _request, _observer: EngineReport(
         ExecutionResult(status=JobStatus.SUCCESS), too_large_for_memory, None
@@ -139,7 +264,7 @@ def test_a_database_that_is_away_for_a_while_costs_no_result(world):
             raise outages.pop()
         return complete(*arguments, **options)
 
-    world.run_execution._complete_execution = fail_once
+    world.run_execution._finish_execution._complete_execution = fail_once
     world.run_execution()
 
     assert world.job(job.job_id).status is JobStatus.SUCCESS

@@ -1,0 +1,148 @@
+import fcntl
+import io
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from typing import IO
+
+import msgspec
+
+from adapters.filesystem.errors import storage_errors
+from adapters.filesystem.tree import Tree
+from application.errors import StorageUnavailable
+from application.ports.result_spool import KeptResult, ResultSpool
+
+_log = logging.getLogger("service_server.object_store")
+
+_INCOMING = "incoming"
+_KEPT = ".kept"
+_UNREADABLE = ".unreadable"
+# A writer that has not written for so long did not live to finish.
+_ABANDONED_AFTER_S = 600
+# With less than this the disk is as good as full: nothing is begun whose result could not be kept.
+_RESERVE_BYTES = 1 << 20
+# For how long a look at the directory is good.
+_LOOK_GOOD_S = 0.5
+
+
+class FilesystemResultSpool(ResultSpool):
+    """Results as files in a directory that the processes of a machine share, each with its log.
+
+    A file's first line is the result as JSON, the rest is the log. Whoever works on one has it locked, and a
+    lock ends with its process.
+
+    Args:
+        directory: Where the files are. It is made if it is missing.
+        max_bytes: How much is kept at most.
+
+    Raises:
+        StorageUnavailable: The directory cannot be made or written to.
+    """
+
+    def __init__(self, directory: Path, max_bytes: int) -> None:
+        self._directory = directory
+        self._max_bytes = max_bytes
+        self._tree = Tree(directory, incoming=_INCOMING, durable=True)
+        self._keeping = Lock()
+        self._was_full = False
+        self._looked_at = -_LOOK_GOOD_S
+        with storage_errors("opening the directory of results"):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._tree.remove_drafts(untouched_s=_ABANDONED_AFTER_S)
+
+    def is_full(self) -> bool:
+        """Whether the files take what they may, or the disk has no room for another."""
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_GOOD_S:
+            with storage_errors("looking at the results that are kept"):
+                space = os.statvfs(self._directory)
+                is_disk_full = space.f_bavail * space.f_frsize < _RESERVE_BYTES
+                self._was_full = is_disk_full or self._used() >= self._max_bytes
+            self._looked_at = now
+        return self._was_full
+
+    def keep(self, kept: KeptResult, log: IO[bytes]) -> None:
+        """Write a result and its log to a file that appears when it is whole."""
+        head = msgspec.json.encode(kept) + b"\n"
+        size = len(head) + _rest(log)
+        name = f"{int(kept.ended_at.timestamp() * 1_000):015}-{kept.execution_id}{_KEPT}"
+        with self._keeping, storage_errors(f"keeping the result of execution {kept.execution_id}"):
+            if self._used() + size > self._max_bytes:
+                raise StorageUnavailable(
+                    "the results that wait for it take all the room of SERVICE_SERVER_PENDING_RESULTS_MB"
+                )
+            self._tree.write([name], _Joined(io.BytesIO(head), log))
+
+    def names(self) -> Sequence[str]:
+        """Return the names of the files: each begins with its time."""
+        with storage_errors("listing the results that are kept"):
+            return sorted(file.name for file in self._directory.glob(f"*{_KEPT}"))
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[tuple[KeptResult, IO[bytes]] | None]:
+        """Open a file and lock it; None if another process has, or it is gone."""
+        with ExitStack() as stack:
+            with storage_errors("reading a result that is kept"):
+                file = self._open(name)
+                kept = None if file is None else self._read(name, stack.enter_context(file))
+            yield None if file is None or kept is None else (kept, file)
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        with storage_errors("removing a result that was kept"):
+            self._tree.remove([name])
+
+    def _used(self) -> int:
+        used = 0
+        with os.scandir(self._directory) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # its log has just been stored
+                    if entry.is_file(follow_symlinks=False):
+                        used += entry.stat(follow_symlinks=False).st_size
+        return used
+
+    def _open(self, name: str) -> IO[bytes] | None:
+        try:
+            descriptor = os.open(self._directory / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        file = open(descriptor, "rb")  # noqa: PTH123, SIM115 - a descriptor has no path; the caller closes it
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        if os.fstat(descriptor).st_nlink == 0:  # removed before it was locked
+            file.close()
+            return None
+        return file
+
+    def _read(self, name: str, file: IO[bytes]) -> KeptResult | None:
+        try:
+            return msgspec.json.decode(file.readline(), type=KeptResult)
+        except (msgspec.DecodeError, ValueError) as error:
+            # Set aside, to be looked at by people: the execution ends when its lease does.
+            _log.error("the kept result %s cannot be read, and is renamed: %s", name, error)
+            (self._directory / name).rename(self._directory / f"{name}{_UNREADABLE}")
+            return None
+
+
+class _Joined:
+    """Two streams, read one after the other."""
+
+    def __init__(self, first: IO[bytes], second: IO[bytes]) -> None:
+        self._streams = (first, second)
+
+    def read(self, size: int, /) -> bytes:
+        return next(filter(None, (stream.read(size) for stream in self._streams)), b"")
+
+
+def _rest(stream: IO[bytes]) -> int:
+    position = stream.tell()
+    size = stream.seek(0, os.SEEK_END) - position
+    stream.seek(position)
+    return size

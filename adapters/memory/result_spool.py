@@ -1,0 +1,47 @@
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+from application.errors import StorageUnavailable
+from application.ports.result_spool import KeptResult, ResultSpool
+
+
+class MemoryResultSpool(ResultSpool):
+    """Results in a dictionary.
+
+    Args:
+        max_bytes: How much of logs is kept at most.
+    """
+
+    def __init__(self, max_bytes: int = 1 << 20) -> None:
+        self._max_bytes = max_bytes
+        self._kept: dict[str, tuple[KeptResult, bytes]] = {}
+
+    def is_full(self) -> bool:
+        """Whether the logs take what they may."""
+        return self._used() >= self._max_bytes
+
+    def keep(self, kept: KeptResult, log: IO[bytes]) -> None:
+        """Keep a result and its log."""
+        content = log.read()
+        if self._used() + len(content) > self._max_bytes:
+            raise StorageUnavailable("as much is kept as may be")
+        self._kept[str(kept.execution_id)] = kept, content
+
+    def names(self) -> Sequence[str]:
+        """Return the executions' ids."""
+        return list(self._kept)
+
+    @contextmanager
+    def opened(self, name: str) -> Iterator[tuple[KeptResult, IO[bytes]] | None]:
+        """Give a result and its log; None if it is not kept."""
+        found = self._kept.get(name)
+        yield None if found is None else (found[0], io.BytesIO(found[1]))
+
+    def remove(self, name: str) -> None:
+        """Forget a result and its log."""
+        self._kept.pop(name, None)
+
+    def _used(self) -> int:
+        return sum(len(log) for _kept, log in self._kept.values())

@@ -1,0 +1,51 @@
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO
+
+from domain.execution import ExecutionResult
+from domain.values import ExecutionId, JobId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptResult:
+    """The result of an execution whose log is not stored yet.
+
+    Attributes:
+        result: It has the key that the log will have.
+        ended_at: When the program's end was known here.
+    """
+
+    execution_id: ExecutionId
+    job_id: JobId
+    result: ExecutionResult
+    ended_at: datetime
+
+
+class ResultSpool(ABC):
+    """Results and logs that wait for the log store, on this machine's disk. They survive the process.
+
+    What is kept has a name here. Every method raises StorageUnavailable when the disk is full, or refuses.
+    """
+
+    @abstractmethod
+    def is_full(self) -> bool:
+        """Whether no more can be kept, so that no more should be begun. Cheap: asked before each claim."""
+
+    @abstractmethod
+    def keep(self, kept: KeptResult, log: IO[bytes]) -> None:
+        """Keep a result and its log, from where the stream stands to its end. Both survive a power cut."""
+
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """Return the names of what is kept, the oldest first."""
+
+    @abstractmethod
+    def opened(self, name: str) -> AbstractContextManager[tuple[KeptResult, IO[bytes]] | None]:
+        """Give a result and its log, which nobody else is given meanwhile; None if they are not to be had."""
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """Forget a result and its log."""

@@ -1,0 +1,192 @@
+import logging
+import random
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from itertools import takewhile
+
+from application.errors import NotFound, StorageUnavailable
+from application.log_archive import LogArchive, without_log
+from application.ports.clock import Clock
+from application.ports.execution_engine import EngineReport
+from application.ports.result_spool import KeptResult, ResultSpool
+from application.ports.unit_of_work import UnitOfWork
+from application.retrying import Retrying
+from application.use_cases.complete_execution import CompleteExecution, Receipt
+from domain.execution import STORAGE_CLAIM, ExecutionResult
+from domain.job import Job
+from domain.job_lifecycle import JobStatus
+from domain.values import ExecutionId
+
+logger = logging.getLogger("service_server.executions")
+
+# How long a result waits in memory, which neither the log store nor the disk has taken, for its next try.
+_AGAIN_AFTER_S = 2.0
+# So much longer than a result is kept its execution is claimed: its keeper says first that it is given up.
+_LEASE_GRACE_S = 60.0
+
+
+class Finish(Enum):
+    """What came of a result."""
+
+    COUNTED = auto()  # the job has ended with it
+    LATE = auto()  # the job had ended, or has another execution
+    KEPT = auto()  # it is on the disk, and the job ends when its log is stored
+
+
+class FinishExecution:
+    """Store the log of an execution whose program has ended, and complete the execution.
+
+    * The log is stored before the job ends: a job that succeeded has its log.
+    * While the log store is away, result and log are kept on this machine's disk. The execution stays claimed
+      for as long as they may be kept, so that nobody runs its program again, and `store_kept` ends it.
+    * A result for which the disk has no room either waits here, on the thread that ran its program.
+    * A result that has waited for longer than it may has FAILED with the reason storage_error.
+    * A cancelled execution waits for nothing.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        log_archive: LogArchive,
+        spool: ResultSpool,
+        complete_execution: CompleteExecution,
+        retrying: Retrying,
+        clock: Clock,
+        worker: str,
+        kept_s: float,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._log_archive = log_archive
+        self._spool = spool
+        self._complete_execution = complete_execution
+        self._retrying = retrying
+        self._clock = clock
+        self._holder = f"{STORAGE_CLAIM}{worker}"
+        self._kept_s = kept_s
+        self._sleep = sleep
+
+    def __call__(self, job: Job, execution_id: ExecutionId, report: EngineReport) -> Finish:
+        """Finish an execution that this process has run, however long that takes.
+
+        Args:
+            job: The job as it was when the execution was claimed.
+            execution_id: The execution.
+            report: What came of its program.
+        """
+        ended_at = self._clock.now()
+        while True:
+            try:
+                return self._finish(job, execution_id, report, ended_at, claimed=job)
+            except (StorageUnavailable, OSError) as error:
+                if report.result.status is JobStatus.CANCELLED or self._is_expired(ended_at):
+                    break
+                logger.warning(
+                    "execution %s waits on its thread for room for its log: %s", execution_id, error
+                )
+                self._sleep(_AGAIN_AFTER_S)
+        logger.error("the log of execution %s is lost", execution_id)
+        result = without_log(report.result)
+        return self._complete(execution_id, result, claimed=job)
+
+    def reported(self, job: Job, execution_id: ExecutionId, report: EngineReport, receipt: Receipt) -> Finish:
+        """Finish an execution of which an engine has reported.
+
+        Raises:
+            StorageUnavailable: Its log can be neither stored nor kept; the report is to come again.
+        """
+        try:
+            return self._finish(job, execution_id, report, self._clock.now(), receipt=receipt)
+        except OSError as error:
+            raise StorageUnavailable("this machine's disk is full, or refuses") from error
+
+    def store_kept(self) -> int:
+        """Store the logs that are kept, and end their executions; return how many have ended.
+
+        Raises:
+            StorageUnavailable: The log store is still away.
+        """
+        names = self._spool.names()
+        expired = list(takewhile(self._expire, names))
+        rest = list(names[len(expired) :])
+        random.shuffle(rest)  # or one that the store never takes would be in the way of all others
+        for name in rest:
+            self._store_one(name)
+        return len(names)
+
+    def _finish(
+        self,
+        job: Job,
+        execution_id: ExecutionId,
+        report: EngineReport,
+        ended_at: datetime,
+        receipt: Receipt | None = None,
+        claimed: Job | None = None,
+    ) -> Finish:
+        with self._log_archive.compose(job, execution_id, report) as (result, log):
+            if log is not None and result.log_key is not None:
+                try:
+                    self._log_archive.store(result.log_key, log)
+                except StorageUnavailable as error:
+                    if result.status is JobStatus.CANCELLED:
+                        raise
+                    logger.warning("the result of execution %s is kept here: %s", execution_id, error)
+                    log.seek(0)
+                    kept = KeptResult(
+                        execution_id=execution_id, job_id=job.id, result=result, ended_at=ended_at
+                    )
+                    self._spool.keep(kept, log)
+                    self._await_storage(execution_id)
+                    return Finish.KEPT
+        return self._complete(execution_id, result, receipt, claimed)
+
+    def _await_storage(self, execution_id: ExecutionId) -> None:
+        lease_s = self._kept_s + _LEASE_GRACE_S
+        # If it is nobody's any more, that is found out when it is completed.
+        self._retrying(
+            lambda: self._unit_of_work.run(
+                lambda transaction: transaction.executions.await_storage(execution_id, self._holder, lease_s)
+            )
+        )
+
+    def _complete(
+        self,
+        execution_id: ExecutionId,
+        result: ExecutionResult,
+        receipt: Receipt | None = None,
+        claimed: Job | None = None,
+    ) -> Finish:
+        counted = self._retrying(lambda: self._complete_execution(execution_id, result, receipt, claimed))
+        return Finish.COUNTED if counted else Finish.LATE
+
+    def _is_expired(self, ended_at: datetime) -> bool:
+        return self._clock.now() - ended_at > timedelta(seconds=self._kept_s)
+
+    def _expire(self, name: str) -> bool:
+        """Give up a result that has waited for too long; return whether it had."""
+        with self._spool.opened(name) as opened:
+            if opened is None:
+                return False
+            kept, _log = opened
+            if not self._is_expired(kept.ended_at):
+                return False
+            logger.error("the log of execution %s is lost: it waited for too long", kept.execution_id)
+            self._end_kept(name, kept.execution_id, without_log(kept.result))
+            return True
+
+    def _store_one(self, name: str) -> None:
+        with self._spool.opened(name) as opened:
+            if opened is not None:
+                kept, log = opened
+                if kept.result.log_key is not None:
+                    self._log_archive.store(kept.result.log_key, log)
+                self._end_kept(name, kept.execution_id, kept.result)
+
+    def _end_kept(self, name: str, execution_id: ExecutionId, result: ExecutionResult) -> None:
+        try:
+            self._complete_execution(execution_id, result)
+        except NotFound:  # its job was deleted meanwhile
+            logger.warning("a result is kept for execution %s, which does not exist", execution_id)
+        self._spool.remove(name)
