@@ -49,7 +49,7 @@ class Bubblewrap(Confinement):
         self._cgroups: CgroupPlan | None = None
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
         self._hidden = hidden
-        self._views: dict[Sequence[str], View] = {}
+        self._view: View | None = None
         self._is_root = os.geteuid() == 0
         self._lock = Lock()
         self._slots: set[int] = set()
@@ -97,7 +97,7 @@ class Bubblewrap(Confinement):
             raise DependencyUnavailable(
                 "engine", f"programs cannot be isolated: there is no seccomp filter for {error}"
             ) from error
-        self._views = {(): view(self._bwrap, self._hidden, ())}
+        self._view = view(self._bwrap, self._hidden)
         self._cgroups = discover()
 
     def clear(self) -> None:
@@ -137,7 +137,7 @@ class Bubblewrap(Confinement):
                     user=_FIRST_USER + slot if self._is_root else None,
                     cgroup=self._cgroups,
                     samples_memory=self._cgroups is None,
-                    view=self._view(program.view),
+                    view=self._current_view(),
                     scratch=Scratch(directory=SCRATCH, size_mb=limits.disk_mb, files=limits.files),
                     exits_for_signals=True,
                     parks=program.parks,
@@ -169,11 +169,10 @@ class Bubblewrap(Confinement):
     def _without_address_space(self, rlimits: Rlimits) -> Rlimits:
         return rlimits if self._cgroups is None else {name: rlimits[name] for name in rlimits.keys() - {"AS"}}
 
-    def _view(self, patterns: Sequence[str]) -> View:
-        key = tuple(patterns)
-        if key not in self._views or self._views[key].edition != edition():
-            self._views[key] = view(str(self._bwrap), self._hidden, patterns)
-        return self._views[key]
+    def _current_view(self) -> View:
+        if self._view is None or self._view.edition != edition():
+            self._view = view(str(self._bwrap), self._hidden)
+        return self._view
 
     def _arguments(self, program: Program) -> Iterator[str]:
         yield from (*_NAMESPACES, "--dev-bind", VIEW, "/", "--proc", "/proc")

@@ -2,7 +2,6 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -257,9 +256,7 @@ class LocalEngine(ExecutionEngine):
                 del self._running[execution_id]
 
     def _try_out(self) -> None:
-        """Run a program that does nothing, with each view of this machine that languages have.
-
-        No job has to wait then until its view is made.
+        """Run a program that does nothing: no job has to wait then until the view of this machine is made.
 
         Raises:
             DependencyUnavailable: This machine does not let programs be isolated.
@@ -267,10 +264,6 @@ class LocalEngine(ExecutionEngine):
         if trouble := self._trouble_of(NOTHING):
             self.stop()
             raise DependencyUnavailable("engine", f"{_CANNOT_ISOLATE} {trouble}")
-        views = {toolchain.title: toolchain.view for toolchain, _ in self._toolchains.available()}
-        for title, view in views.items():
-            if view and (trouble := self._trouble_of(replace(NOTHING, view=view))):
-                _log.warning("programs of %s will fail: %s", title, trouble)
 
     def _trouble_of(self, program: Program) -> str | None:
         """Run a program for nobody; return what went wrong."""

@@ -37,7 +37,6 @@ class Program:
         env: The environment of all that is started in the box, of our own words.
         variables: What the caller wants to have beside it. They are the program's alone: a loader or a shell
             that obeys one of them would run the caller's code before the limits are in force.
-        view: Patterns of what its runtime has to see beside the system's libraries.
         rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
         descriptors: What it inherits: descriptors of ours, by the numbers that they have there.
         parks: Whether it is an interpreter that waits for a job.
@@ -51,7 +50,6 @@ class Program:
     arguments: Sequence[str] = ()
     env: Mapping[str, str]
     variables: Mapping[str, str] = field(default_factory=dict)
-    view: Sequence[str]
     limits: Limits
     rlimits: Rlimits
     descriptors: Mapping[int, int] = field(default_factory=dict)
@@ -86,7 +84,6 @@ NOTHING = Program(
     build=(),
     run=("/bin/true",),
     env={},
-    view=(),
     limits=_USUAL_LIMITS,
     rlimits=_rlimits(_USUAL_LIMITS, "address_space"),
 )
@@ -110,7 +107,6 @@ def compose(
         arguments=spec.args,
         env=_ENVIRONMENT,
         variables=spec.env,
-        view=toolchain.view,
         limits=spec.limits,
         rlimits=_rlimits(spec.limits, toolchain.memory),
         descriptors={} if archive is None else {ARCHIVE_DESCRIPTOR: archive},
@@ -126,7 +122,6 @@ def compose_without_job(toolchain: Toolchain, executables: Mapping[str, str], li
         build=fill(toolchain.build, names),
         run=fill(toolchain.run, names),
         env=_ENVIRONMENT,
-        view=toolchain.view,
         limits=limits,
         rlimits={},
     )

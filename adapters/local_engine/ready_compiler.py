@@ -234,7 +234,6 @@ def _program(toolchain: Toolchain, executables: Mapping[str, str]) -> Program:
         build=(),
         run=fill(toolchain.build_with_archive("use"), names),
         env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"},
-        view=toolchain.view,
         limits=_LIMITS,
         rlimits=BUILD_RLIMITS,
     )

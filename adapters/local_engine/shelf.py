@@ -134,4 +134,4 @@ class Shelf:
 
 def _fixed_at_start(program: Program) -> tuple[object, ...]:
     limits = program.limits
-    return (program.build, program.run, program.variables, program.view, limits.disk_mb, limits.files)
+    return (program.build, program.run, program.variables, limits.disk_mb, limits.files)

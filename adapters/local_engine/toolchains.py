@@ -53,7 +53,6 @@ class Toolchain:
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     build: Sequence[str] = ()
     out_of_memory: Sequence[str] = ()
-    view: Sequence[str] = ()
     warm: Warmth | None = None
     archive: Mapping[str, str] = field(default_factory=dict)
     compiler: Mapping[str, str] = field(default_factory=dict)

@@ -4,7 +4,9 @@ It stands in a directory of its own. What is around that is what bubblewrap need
 """
 
 import os
-from collections.abc import Iterator, Sequence
+import stat
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from adapters.local_engine.supervisor.protocol import View
@@ -20,10 +22,11 @@ USER = 1000
 # process's memory: what writes to it has the box outlive its supervisor. By its name, bash is a plain shell.
 SHELL = "/etc/sh"
 
-_PASSWD = f"box:x:{USER}:{USER}::{HOME}:/bin/sh\n"
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_ETC = ("/etc/ld.so.cache", "/etc/alternatives")
-_DEVICES = ("null", "zero", "random", "urandom")  # and no terminals
+_ETC = Path("/etc")
+_TABLE = Path(__file__).with_name("etc.toml")
+_MADE = Path(__file__).with_name("etc")
+_DEVICES = ("null", "zero", "full", "random", "urandom")  # and no terminals
 _LINKS = {
     "/dev/fd": "/proc/self/fd",
     "/dev/stdin": "/proc/self/fd/0",
@@ -36,35 +39,41 @@ _FIRST_FILE = 3
 _WAITS = ("/bin/sh", "-c", "echo $$; exec sleep 60")
 
 
-def view(bubblewrap: str, hidden: Sequence[Path], patterns: Sequence[str]) -> View:
+def view(bubblewrap: str, hidden: Sequence[Path]) -> View:
     """Write down a view.
 
     Args:
         bubblewrap: Its path.
         hidden: Directories that are covered where they would be seen.
-        patterns: Of what is seen beside the system's libraries.
 
     Raises:
         DependencyUnavailable: A hidden directory is what the view is made of.
     """
     user = () if os.geteuid() == 0 else ("--unshare-user",)
     around = (*_system(""), "--dev-bind", "/proc", "/proc", "--dir", "/tmp")  # noqa: S108 - in the view
-    seen = (*_system(VIEW), *_hide(hidden), *_devices(), *_etc(patterns))
-    passwd = ("--perms", "0644", "--file", "0", f"{VIEW}/etc/passwd")
-    shell = ("--perms", "0111", "--file", str(_FIRST_FILE), f"{VIEW}{SHELL}")
+    shown = _shown()
+    files = [path for path in shown if path.is_file() and not path.is_symlink()]
+    mounted = [path for path in shown if path not in files]
+    copies = {_ETC / path.name: path for path in _MADE.iterdir()} | {path: path for path in files}
+    etc = (*_parents(shown), *_mounted(mounted), *_copied(copies))
+    seen = (*_system(VIEW), *_devices(), *etc, *_hide(hidden, shown))
+    shell = ("--perms", "0111", "--file", str(_FIRST_FILE + len(copies)), f"{VIEW}{SHELL}")
     closed = ("--remount-ro", "/", "--die-with-parent", "--", *_WAITS)
-    argv = (bubblewrap, *user, *around, *_made(), *seen, *passwd, *shell, *closed)
-    return View(argv=argv, stdin=_PASSWD, files=(_SOURCE_OF_SHELL,), edition=edition())
+    argv = (bubblewrap, *user, *around, *_made(), *seen, *shell, *closed)
+    return View(argv=argv, files=(*map(str, copies.values()), _SOURCE_OF_SHELL), edition=edition())
 
 
 def edition() -> str:
-    """Tell the files that a view shows from those that replace them: it would go on with the old ones."""
-    return " ".join(map(_state, map(Path, (*_ETC, _SOURCE_OF_SHELL))))
+    """Tell the files that a view shows from those that replace them: it would go on with the old ones.
+
+    What is put into a directory, or takes the place of something in it, changes the directory's own time.
+    """
+    return " ".join(map(_state, (str(_ETC), _SOURCE_OF_SHELL)))
 
 
-def _state(path: Path) -> str:
+def _state(path: str) -> str:
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 - asked for every program
     except FileNotFoundError:
         return "none"
     return f"{status.st_ino}:{status.st_mtime_ns}"
@@ -83,10 +92,33 @@ def _system(place: str) -> Iterator[str]:
             yield from ("--ro-bind", str(path), f"{place}{path}")
 
 
-def _etc(patterns: Sequence[str]) -> Iterator[str]:
-    for pattern in (*_ETC, *patterns):
-        for path in Path("/").glob(pattern.lstrip("/")):
+def _shown() -> Sequence[Path]:
+    """Return what this machine has of the table, as far as everybody may read it."""
+    with _TABLE.open("rb") as file:
+        patterns = tomllib.load(file)["shown"]
+    paths = sorted({path for pattern in patterns for path in _ETC.glob(pattern)})
+    return [path for path in paths if path.exists() and path.stat().st_mode & stat.S_IROTH]
+
+
+def _parents(paths: Iterable[Path]) -> Iterator[str]:
+    """Make the directories of paths, which bubblewrap would make for their owner only."""
+    for parent in sorted({parent for path in paths for parent in path.parents if _ETC in parent.parents}):
+        yield from ("--perms", "0755", "--dir", f"{VIEW}{parent}")
+
+
+def _mounted(paths: Iterable[Path]) -> Iterator[str]:
+    """Show directories as they are, and links as links: where they lead says the time zone, for one."""
+    for path in paths:
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), f"{VIEW}{path}")
+        else:
             yield from ("--ro-bind", str(path), f"{VIEW}{path}")
+
+
+def _copied(copies: Iterable[Path]) -> Iterator[str]:
+    """Show files as copies: a mount for each would slow down every box."""
+    for descriptor, place in enumerate(copies, start=_FIRST_FILE):
+        yield from ("--perms", "0644", "--file", str(descriptor), f"{VIEW}{place}")
 
 
 def _devices() -> Iterator[str]:
@@ -96,8 +128,8 @@ def _devices() -> Iterator[str]:
         yield from ("--symlink", target, f"{VIEW}{link}")
 
 
-def _hide(directories: Sequence[Path]) -> Iterator[str]:
-    shown = {Path(name).resolve() for name in (*_SYSTEM, *_ETC)}
+def _hide(directories: Sequence[Path], others: Sequence[Path]) -> Iterator[str]:
+    shown = {path.resolve() for path in (*map(Path, _SYSTEM), *others)}
     hidden = {directory.resolve() for directory in directories}
     for directory in hidden:
         if directory in shown:

@@ -43,13 +43,11 @@ class View:
     Attributes:
         argv: The command line that puts it together and becomes a program in it, which says its process id
             and waits.
-        stdin: What that command reads.
-        files: What it reads as well, at the descriptors from 3 on.
+        files: What it reads, at the descriptors from 3 on.
         edition: Differs when the same command line would show other files.
     """
 
     argv: tuple[str, ...]
-    stdin: str
     files: tuple[str, ...] = ()
     edition: str = ""
 

@@ -50,17 +50,14 @@ def _make(view: View) -> int:
 def _start(view: View) -> tuple[int, int]:
     """Start what makes a view; return its process id and a pipe that it speaks into."""
     with ExitStack() as theirs, ExitStack() as on_failure:
-        given, feed = os.pipe()
-        theirs.callback(os.close, given)
-        with os.fdopen(feed, "wb") as stdin:
-            stdin.write(view.stdin.encode())  # less than a pipe holds
-        files = [os.open(name, os.O_RDONLY | os.O_CLOEXEC) for name in view.files]
-        for file in files:
-            theirs.callback(os.close, file)
+        files = []
+        for name in (os.devnull, *view.files):
+            files.append(os.open(name, os.O_RDONLY | os.O_CLOEXEC))
+            theirs.callback(os.close, files[-1])
         words, speaks = os.pipe()
         theirs.callback(os.close, speaks)
         on_failure.callback(os.close, words)
-        ends = (given, speaks, speaks, *files)
+        ends = (files[0], speaks, speaks, *files[1:])
         maker = os.posix_spawn(
             view.argv[0],
             view.argv,

@@ -11,7 +11,7 @@ from adapters.local_engine.supervisor.views import Views
 
 
 def _view(script):
-    return View(argv=("/bin/sh", "-c", script), stdin="", edition="")
+    return View(argv=("/bin/sh", "-c", script))
 
 
 @pytest.mark.parametrize("script", ["echo $$; exec sleep 60", "sleep 60 & echo $!; exec sleep 60"])
