@@ -217,7 +217,8 @@ class LocalEngine(ExecutionEngine):
             with self._registered(request.execution_id) as running:
                 return self._build_and_run(toolchain, request, code, running, observer)
         except DependencyUnavailable as error:
-            return _failure(Reason.INTERNAL, f"The program was stopped at its start, for {error}.")
+            failure = ExecutionResult.failed(Reason.INTERNAL, f"The program was not started, for {error}.")
+            return EngineReport(failure, is_lost=True)
         except OSError as error:
             _log.exception("an execution could not be run")
             return _failure(Reason.ENGINE_ERROR, f"The engine could not run the program: {error.strerror}.")

@@ -79,7 +79,7 @@ class ParkedBox:
     def hand_over(self, program: Program, stdin: str) -> bool:
         """Give it its job; return whether that was possible.
 
-        Whether the job has started is in the events then: it has not if the box broke down at this moment.
+        It takes the job when it is told to start, which is after it has said that it is ready.
         """
         words = [str(len(program.arguments)), *program.arguments]
         fill(self._job, b"".join(word.encode() + b"\0" for word in words) + program.code)

@@ -20,7 +20,7 @@ from adapters.local_engine.launcher import Connection, Launcher
 from adapters.local_engine.program import BUILD_RLIMITS, Program
 from adapters.local_engine.running import Nobody, Running
 from adapters.local_engine.stages import ARCHIVE_DESCRIPTOR, ARCHIVE_PATH
-from adapters.local_engine.supervisor.protocol import Event
+from adapters.local_engine.supervisor.protocol import GO, Event
 from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain, fill
 from adapters.local_engine.verdict import Observed, judge
 from application.ports.execution_engine import EngineReport
@@ -144,6 +144,7 @@ class ReadyCompiler:
             stdin = resources.enter_context(os.fdopen(writer, "wb", buffering=0))
             try:
                 connection = resources.enter_context(self._launcher.launched(program, reader))
+                connection.lifeline.send(GO)  # a compiler is no program of a caller's
             finally:
                 os.close(reader)
             return _Parked(resources.pop_all(), connection, stdin)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from threading import Lock
 
 from adapters.local_engine.capture import Capture, CapturedOutput
-from adapters.local_engine.supervisor.protocol import MAX_MESSAGE_BYTES, STOP, Event, EventKind
+from adapters.local_engine.supervisor.protocol import GO, MAX_MESSAGE_BYTES, STOP, Event, EventKind
 from application.ports.execution_engine import ExecutionObserver
 from application.ports.output_feed import OutputChunk
 
@@ -42,6 +42,9 @@ class Running:
     ) -> Event | None:
         """Take what the program writes until its last process is gone.
 
+        A program that is ready starts when the observer has taken notice of that, unless it has been
+        cancelled by then.
+
         Args:
             lifeline: What the supervisor gave for the run. It is closed at the end.
             streams: Pipes from the program, and what captures them.
@@ -71,8 +74,13 @@ class Running:
         """Kill the program and wait until its last process is gone."""
         with self._lock:
             self._kill()
-        while (event := _next_event(lifeline)) is not None and event.kind is EventKind.STARTED:
+        while (event := _next_event(lifeline)) is not None and event.kind is EventKind.READY:
             continue
+
+    def _start(self, lifeline: socket.socket) -> None:
+        with self._lock, contextlib.suppress(OSError):  # it has ended, and so has its supervisor
+            if self._cancelled_at is None:
+                lifeline.send(GO)
 
     def _kill(self) -> None:
         if self._lifeline is not None:
@@ -99,8 +107,9 @@ class Running:
             if lifeline.fileno() not in ready:
                 continue
             event = _next_event(lifeline)
-            if event is not None and event.kind is EventKind.STARTED:
+            if event is not None and event.kind is EventKind.READY:
                 observer.started()
+                self._start(lifeline)
                 continue
             for descriptor, capture in streams.items():
                 _drain(descriptor, capture, observer)
@@ -118,7 +127,7 @@ class Nobody(ExecutionObserver):
 
 
 class FromTheStart(ExecutionObserver):
-    """Tells another one of the output when the program has started, which may be seen a moment later."""
+    """Tells another one of no output before the program has started: a warm start may fail, and be repeated."""
 
     def __init__(self, observer: ExecutionObserver) -> None:
         self._observer = observer

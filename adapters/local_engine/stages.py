@@ -1,4 +1,4 @@
-"""The few lines of shell between an order and a program: limit itself, build, announce the start, become it.
+"""The few lines of shell between an order and a program: limit itself, build, wait for the word, become it.
 
 They are made of our own table's words. The program's command line follows as the script's arguments, which
 no shell reads as its own.
@@ -14,6 +14,7 @@ from adapters.local_engine.supervisor.protocol import (
     BUILD_BEGINS,
     BUILD_ENDED,
     ENTRANCE_DESCRIPTORS,
+    GO_DESCRIPTOR,
     STAGE_DESCRIPTOR,
 )
 
@@ -51,9 +52,10 @@ def staged(
     groups: int = 0,
     stays: bool = False,
 ) -> list[str]:
-    """Write a command line that builds, announces the start and becomes the program.
+    """Write a command line that builds, announces that it is ready, and becomes the program when told to.
 
-    A build's beginning and end are announced as well. What is not heard any more is not begun.
+    A build's beginning and end are announced as well. What is not heard any more is not begun, and a program
+    whose supervisor is gone before the word has come never starts.
 
     Args:
         build: The compiler's command line; empty if there is nothing to build.
@@ -73,19 +75,20 @@ def staged(
             "(",
             *_limited(build_rlimits or {}),
             _announced(BUILD_BEGINS),
-            f"exec {shlex.join(build)} >&2 {STAGE_DESCRIPTOR}>&-",
+            f"exec {shlex.join(build)} >&2 {STAGE_DESCRIPTOR}>&- {GO_DESCRIPTOR}<&-",
             ") || exit",
             _announced(BUILD_ENDED),
             f"exec {ARCHIVE_DESCRIPTOR}<&-",
         ]
     lines += [*_limited(rlimits), _announced(ANNOUNCEMENT)]
+    lines += [f"read word <&{GO_DESCRIPTOR} || exit", f"exec {GO_DESCRIPTOR}<&-"]
     closed = f"{STAGE_DESCRIPTOR}>&-"
     lines += _staying(closed) if stays else [f"exec {closed}", 'exec "$@"']
     return [_SHELL, "-c", "\n".join(lines), "sh", *run]
 
 
 def parked(run: Sequence[str], rlimits: Rlimits, *, groups: int = 0) -> list[str]:
-    """Write the command line of a program that announces itself, and limits itself, when it has a job."""
+    """Write the command line of a program that limits and announces itself, and waits, when it has a job."""
     return [_SHELL, "-c", "\n".join([*_joined(groups), *_limited(rlimits), *_staying()]), "sh", *run]
 
 

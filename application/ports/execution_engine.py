@@ -44,7 +44,8 @@ class EngineReport:
         stdout: The whole stream up to the output limit, to be read from its start; None if the engine has
             no more than the result says.
         stderr: The same for the other stream.
-        is_lost: Whether the engine failed the program, which may have run: the job may allow another attempt.
+        is_lost: Whether the engine failed the program, which may have run or was not started: the job may
+            allow another attempt.
     """
 
     result: ExecutionResult
@@ -87,10 +88,14 @@ class ExecutionObserver(ABC):
 
     @abstractmethod
     def started(self) -> None:
-        """The program has started: from now on it may have effects. Called at most once.
+        """The program is about to start: from now on it may have effects. Called at most once.
+
+        The engine calls this before the first instruction of the program can run, and waits for it. Whoever
+        is told may find that the execution is not to run any more, and has it cancelled then: so the engine
+        looks whether it has been cancelled before it lets the program start.
 
         Raises:
-            DependencyUnavailable: That cannot be recorded, so the program must not go on.
+            DependencyUnavailable: The start cannot be recorded, so the program must not start.
         """
 
     def building(self) -> None:  # noqa: B027 - for most engines there is nothing to build

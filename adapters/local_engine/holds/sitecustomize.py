@@ -15,10 +15,11 @@ def hold(ready: int, go: int, job: int, program: str) -> None:
     """Say that this interpreter is ready, wait for a job, and leave no trace of having waited.
 
     Args:
-        ready: The descriptor that is told: first that it is ready, then that it has limits and takes the job.
-        go: The descriptor that brings the limits of a job once that is there, a line for each.
+        ready: The descriptor that is told: first that it waits, then that it has limits and can take the job.
+        go: The descriptor that brings the limits of a job once that is there, a line for each, and then a
+            line when the job is to start.
         job: The descriptor of a file with the job: the number of its arguments, the arguments, each ended by
-            a NUL, and its code. It is not read before the limits are in force.
+            a NUL, and its code. It is not read before that.
         program: The file that the code is written to.
     """
     os.write(ready, b"\n")
@@ -28,6 +29,8 @@ def hold(ready: int, go: int, job: int, program: str) -> None:
     try:
         _limit_itself(limits)
         os.write(ready, b"\n")
+        if not os.read(go, 1):
+            os._exit(0)
         _take(job, program)
         os.close(ready)
         os.close(go)

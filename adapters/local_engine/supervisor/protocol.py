@@ -16,11 +16,13 @@ BUILD_BEGINS, BUILD_ENDED = b"build\n", b"built\n"
 # The entrances of the program's control groups, in which a shell writes 0 to join them. It closes them before
 # it may have a use of its own for 4.
 ENTRANCE_DESCRIPTORS = (4, 5, 6)
-# Where a parked interpreter waits for the limits of its job.
-GO_DESCRIPTOR = 8
+# The start pipe: what comes before a program waits there for the word to become it, and a parked interpreter
+# for the limits of its job as well.
+GO_DESCRIPTOR = 7
 MAX_DESCRIPTORS = 16
 MAX_MESSAGE_BYTES = 4096
-STOP = b"\0"
+# What the engine says at a life line, beside a parked program's allowance: end the program, or start it.
+STOP, GO = b"\0", b"\1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +89,8 @@ class Order:
 
     Attributes:
         argv: The whole command line; the first is an absolute path. It joins the control groups, limits
-            itself, and announces at STAGE_DESCRIPTOR the beginning and the end of the build, if there is one,
-            and the program's start.
+            itself, announces at STAGE_DESCRIPTOR the beginning and the end of the build, if there is one,
+            and that the program is ready, and starts it when GO_DESCRIPTOR brings a line.
         env: The whole environment.
         directory: Where it starts.
         allowance: What it may use.
@@ -140,10 +142,14 @@ class Order:
 
 
 class EventKind(StrEnum):
-    """What a supervisor tells about a run. `FAILED` and `ENDED` are the last."""
+    """What a supervisor tells about a run. `FAILED` and `ENDED` are the last.
+
+    After `READY` nothing happens before the engine says `GO`: not one instruction of the program. Where the
+    engine has said so before, the program starts at once and there is no `READY`.
+    """
 
     PARKED = "parked"
-    STARTED = "started"
+    READY = "ready"
     FAILED = "failed"
     ENDED = "ended"
 
@@ -153,7 +159,7 @@ class Event:
     """Something that happened to a run.
 
     Attributes:
-        announced: Whether the start was announced, if it was to be: else the build failed, or the box.
+        announced: Whether the program was ready to start: else the build failed, or the box.
         in_build: Whether the build had begun, and had not ended well.
         limit: The limit that was hit, by its name in `Limits`, as far as the supervisor can tell.
         wall_ms: How long the program ran, from its start to the end of its first process.

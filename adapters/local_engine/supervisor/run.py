@@ -14,6 +14,7 @@ from adapters.local_engine.supervisor import processes
 from adapters.local_engine.supervisor.cgroups import Cgroup
 from adapters.local_engine.supervisor.meter import Meter, TreeCpu, live_cpu_s
 from adapters.local_engine.supervisor.protocol import (
+    GO,
     MAX_MESSAGE_BYTES,
     STOP,
     Allowance,
@@ -35,7 +36,8 @@ class Run:
     """A program that was started, its deadlines, and who wants to know.
 
     The socket that came with the order is the run's life line: it takes the events, and brings a parked
-    program its allowance. When the engine tells it to stop, or closes it, the program is killed.
+    program its allowance. A program that is ready does not start before the engine's word for it has come.
+    When the engine tells it to stop, or closes it, the program is killed.
 
     Attributes:
         pid: The first process: the leader of its own session and process group.
@@ -66,6 +68,7 @@ class Run:
         self._usage = processes.Usage()
         self._awaited: Callable[[], None] | None = self._parked if order.parks else self._preparations_ended
         self._announced = False
+        self._may_start = False
         self._limit: str | None = None
         self._error = ""
         self._wall_s = 0.0
@@ -146,7 +149,7 @@ class Run:
         for descriptor in (self._stage.descriptor, self._go, self._memory_notice):
             if descriptor is not None:
                 self._watch.close(descriptor)
-        self._let_go()
+        self._detach()
 
     def _last_event(self) -> Event:
         try:
@@ -172,7 +175,7 @@ class Run:
             tree_memory_kb=self._tree_memory_kb(),
         )
 
-    def _let_go(self) -> None:
+    def _detach(self) -> None:
         """Close the life line. What the engine says last is read: unread, it would undo what was told."""
         self._watch.remove(self._lifeline)
         with socket.socket(fileno=self._lifeline) as lifeline, contextlib.suppress(OSError):
@@ -245,8 +248,7 @@ class Run:
         if self._order.build_timeout_ms is not None:
             self._cpu_before_s = self._tree_cpu_s()
             self._end_limits_of_build()
-        self._started = time.monotonic()
-        self._program_started()
+        self._ready()
 
     def _end_limits_of_build(self) -> None:
         if self.cgroup is not None:
@@ -258,25 +260,29 @@ class Run:
 
     def _lifeline_spoke(self) -> None:
         message = read(self._lifeline)
-        if message in (b"", STOP) or self._go is None:
+        if message in (b"", STOP):
             self.kill()
+        elif message == GO:
+            self._may_start = True
+            if self._announced:
+                self._start()
         else:
-            self._hand_over(Allowance.decode(message), self._go)
+            self._hand_over(Allowance.decode(message))
         if not message:
             self._watch.remove(self._lifeline)
 
-    def _hand_over(self, allowance: Allowance, go: int) -> None:
-        """Put the limits of a job in force, and let the parked program have it. It says when it takes it."""
+    def _hand_over(self, allowance: Allowance) -> None:
+        """Put the limits of a job in force for a parked program. It says when it has them."""
         limits = [
             f"{getattr(resource, f'RLIMIT_{name}')} {soft} {hard}\n"
             for name, (soft, hard) in allowance.rlimits.items()
         ]
         self._started = time.monotonic()
         self._deadline = self._started + allowance.timeout_ms / 1000
-        self._awaited = self._program_started
+        self._awaited = self._ready
         try:
             self._limit_group(allowance)
-            os.write(go, "".join(limits).encode())
+            os.write(self._go, "".join(limits).encode())
         except OSError:  # it has ended, or is itself too large already
             self.kill()
 
@@ -287,9 +293,22 @@ class Run:
         if self.cgroup is not None and allowance.processes != before.processes:
             self.cgroup.limit_processes(allowance.processes)
 
-    def _program_started(self) -> None:
+    def _ready(self) -> None:
+        """Wait for the word to start the program, which has come already or may take any time."""
         self._announced = True
-        self._tell(Event(kind=EventKind.STARTED))
+        self._started = time.monotonic()
+        self._deadline = _NEVER
+        if self._may_start:
+            self._start()
+        elif self._limit is None:
+            self._tell(Event(kind=EventKind.READY))
+
+    def _start(self) -> None:
+        self._started = time.monotonic()
+        try:
+            os.write(self._go, b"\n")
+        except OSError:  # it has ended
+            self.kill()
         memory_kb = self._allowance.memory_mb << 10 if self._order.samples_memory else None
         self._meter = Meter(
             self.pid, self._tree_cpu_s, self._allowance.cpu_time_ms / 1000, memory_kb, self._cpu_before_s

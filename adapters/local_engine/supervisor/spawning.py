@@ -25,21 +25,20 @@ class Spawned:
 
     Attributes:
         process: Ready when the process has ended.
-        stage: Says that the program starts, or is parked; then what the shell has to say. Does not block.
-        go: Takes the limits of a parked program's job; None if the program does not park.
+        stage: Says that the program is ready, or is parked; then what the shell has to say. Does not block.
+        go: Takes the limits of a parked program's job, and the word to start.
     """
 
     pid: int
     process: int
     stage: int
-    go: int | None
+    go: int
 
     def abandon(self) -> None:
         """End the process and close everything."""
         processes.end(self.pid)
         for descriptor in (self.process, self.stage, self.go):
-            if descriptor is not None:
-                os.close(descriptor)
+            os.close(descriptor)
 
 
 class Spawner:
@@ -70,9 +69,7 @@ class Spawner:
             descriptors = dict(inherited)
             stage, descriptors[STAGE_DESCRIPTOR] = pipe(0)
             os.set_blocking(stage, False)
-            go = None
-            if order.parks:
-                go, descriptors[GO_DESCRIPTOR] = pipe(1)
+            go, descriptors[GO_DESCRIPTOR] = pipe(1)
             for number, entrance in zip(ENTRANCE_DESCRIPTORS, entrances, strict=False):
                 descriptors[number] = os.open(entrance, os.O_WRONLY | os.O_CLOEXEC)
                 theirs.callback(os.close, descriptors[number])
