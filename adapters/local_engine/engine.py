@@ -233,6 +233,8 @@ class LocalEngine(ExecutionEngine):
     ) -> EngineReport:
         if (refusal := refuse(code, toolchain, request.spec.limits)) is not None:
             return EngineReport(refusal)
+        if toolchain.build:
+            observer.building()
         executables = self._toolchains.executables(toolchain.language)
         compiler = self._compilers.get(toolchain.language)
         if compiler is None:

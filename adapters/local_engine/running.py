@@ -10,6 +10,7 @@ from adapters.local_engine.capture import Capture, CapturedOutput
 from adapters.local_engine.supervisor.protocol import GO, MAX_MESSAGE_BYTES, STOP, Event, EventKind
 from application.ports.execution_engine import ExecutionObserver
 from application.ports.output_feed import OutputChunk
+from domain.execution import Note
 
 _PIECE = 65_536
 _READY = select.POLLIN | select.POLLHUP | select.POLLERR
@@ -141,6 +142,10 @@ class FromTheStart(ExecutionObserver):
         for chunk in self._early:
             self._observer.output(chunk)
         self._early.clear()
+
+    def note(self, note: Note) -> None:
+        """Pass it on."""
+        self._observer.note(note)
 
     def output(self, chunk: OutputChunk) -> None:
         """Tell of it now or at the start."""

@@ -56,6 +56,7 @@ class Recorder(ExecutionObserver):
 
     def __init__(self) -> None:
         self.starts = 0
+        self.builds = 0
         self.chunks: list[OutputChunk] = []
         self.has_started = Event()
         self.has_output = Event()
@@ -63,6 +64,10 @@ class Recorder(ExecutionObserver):
     def started(self) -> None:
         self.starts += 1
         self.has_started.set()
+
+    def building(self) -> None:
+        assert self.starts == 0
+        self.builds += 1
 
     def output(self, chunk: OutputChunk) -> None:
         self.chunks.append(chunk)

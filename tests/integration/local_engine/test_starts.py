@@ -84,6 +84,7 @@ def test_a_program_runs_once_its_start_is_recorded_however_long_that_takes(engin
     ended = kit.run(_PROGRAMS[kind], observer := _Slow(lambda: None))
 
     assert (ended.result.status, ended.stdout, observer.starts) == (JobStatus.SUCCESS, b"ran\n", 1)
+    assert observer.builds == kind.startswith("built")
 
 
 def test_the_time_that_recording_a_start_takes_is_not_the_programs(engines):
