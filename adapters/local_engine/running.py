@@ -128,7 +128,7 @@ class Nobody(ExecutionObserver):
 
 
 class FromTheStart(ExecutionObserver):
-    """Tells another one of no output before the program has started: a warm start may fail, and be repeated."""
+    """Tells another one of no output before the program has started: a warm start may fail."""
 
     def __init__(self, observer: ExecutionObserver) -> None:
         self._observer = observer
