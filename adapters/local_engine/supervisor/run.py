@@ -263,8 +263,8 @@ class Run:
         if message in (b"", STOP):
             self.kill()
         elif message == GO:
-            self._may_start = True
-            if self._announced:
+            is_first, self._may_start = not self._may_start, True
+            if is_first and self._announced:
                 self._start()
         else:
             self._hand_over(Allowance.decode(message))

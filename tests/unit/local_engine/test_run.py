@@ -9,7 +9,14 @@ from contextlib import suppress
 import pytest
 
 from adapters.local_engine.supervisor.cgroups import CgroupPlan
-from adapters.local_engine.supervisor.protocol import MAX_MESSAGE_BYTES, Allowance, Event, EventKind, Order
+from adapters.local_engine.supervisor.protocol import (
+    GO,
+    MAX_MESSAGE_BYTES,
+    Allowance,
+    Event,
+    EventKind,
+    Order,
+)
 from adapters.local_engine.supervisor.run import Run
 from adapters.local_engine.supervisor.spawning import Spawned
 from adapters.local_engine.supervisor.watch import Watch
@@ -19,16 +26,29 @@ _ALLOWANCE = Allowance(timeout_ms=60_000, cpu_time_ms=60_000, memory_mb=64, proc
 
 
 class _Sleeps:
-    """Starts a process that does nothing for as long as the test may take."""
+    """Starts a process that does nothing for as long as a test may take; has its ends of the pipes."""
 
     def __init__(self):
         self.stage = -1
+        self.go = -1
 
     def spawn(self, _order, _inherited, _entrances):
         pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], {}, setsid=True)
         stage, self.stage = os.pipe()
         os.set_blocking(stage, False)
-        return Spawned(pid, os.pidfd_open(pid), stage, None)
+        self.go, go = os.pipe()
+        os.set_blocking(self.go, False)
+        return Spawned(pid, os.pidfd_open(pid), stage, go)
+
+    def words(self):
+        """Return what has come through the start pipe."""
+        with suppress(BlockingIOError):
+            return os.read(self.go, 64)
+        return b""
+
+    def close(self):
+        os.close(self.stage)
+        os.close(self.go)
 
 
 class _Supervision:
@@ -82,10 +102,10 @@ def test_an_end_that_cannot_be_seen_to_is_seen_to_later(lifeline):
 
     _serve(run, supervision, watch)
 
-    started, last = _events(ours)
-    assert started.kind is EventKind.STARTED
+    ready, last = _events(ours)
+    assert ready.kind is EventKind.READY
     assert (last.kind, last.announced, last.error) == (EventKind.ENDED, True, "")
-    os.close(spawner.stage)
+    spawner.close()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +131,30 @@ def test_the_stage_tells_how_far_a_program_has_come(lifeline, words, in_build, a
 
     *_, last = _events(ours)
     assert (last.in_build, last.announced) == (in_build, announced)
-    os.close(spawner.stage)
+    spawner.close()
+
+
+@pytest.mark.parametrize("comes_early", [False, True])
+def test_a_program_gets_the_word_to_start_when_it_is_ready_and_the_engine_has_given_it(lifeline, comes_early):
+    ours, theirs = lifeline
+    supervision, watch, spawner = _Supervision([]), Watch(), _Sleeps()
+    run = _run(theirs, supervision, watch, spawner, [])
+    steps = [lambda: os.write(spawner.stage, b"\n"), lambda: ours.send(GO)]
+    told = []
+    for step in reversed(steps) if comes_early else steps:
+        told.append(spawner.words())
+        step()
+        watch.wait(5)
+    told.append(spawner.words())
+    ours.send(GO)
+    watch.wait(5)
+    told.append(spawner.words())
+    run.kill()
+    _serve(run, supervision, watch)
+
+    assert told == [b"", b"", b"\n", b""]
+    assert [event.kind for event in _events(ours)] == [EventKind.READY, EventKind.ENDED][comes_early:]
+    spawner.close()
 
 
 def test_what_a_program_says_ends_it_if_nobody_can_take_notice(lifeline, monkeypatch):
@@ -122,14 +165,14 @@ def test_what_a_program_says_ends_it_if_nobody_can_take_notice(lifeline, monkeyp
     def fail():
         raise _NONE_LEFT
 
-    monkeypatch.setattr(run, "_program_started", fail)
+    monkeypatch.setattr(run, "_ready", fail)
     os.write(spawner.stage, b"\n")
 
     _serve(run, supervision, watch)
 
     (last,) = _events(ours)
     assert (last.kind, last.error) == (EventKind.FAILED, "Too many open files")
-    os.close(spawner.stage)
+    spawner.close()
 
 
 def test_the_group_of_a_run_that_cannot_be_followed_is_removed_later(lifeline, tmp_path):
@@ -146,5 +189,5 @@ def test_the_group_of_a_run_that_cannot_be_followed_is_removed_later(lifeline, t
 
     (group,) = discarded
     assert group.entrances == [str(tmp_path / "run" / "cgroup.procs")]
-    os.close(spawner.stage)
+    spawner.close()
     os.close(theirs)
