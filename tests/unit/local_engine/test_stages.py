@@ -3,6 +3,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 
 import pytest
 
@@ -14,7 +15,7 @@ _LIMITED = [
     "ulimit -Sv 65536 && ulimit -Hv 65536 || exit",
     "ulimit -Sc 0 && ulimit -Hc 0 || exit",
 ]
-_ANNOUNCED = "echo >&3 || exit"
+_ANNOUNCED = ["echo >&3 || exit", "read word <&7 || exit", "exec 7<&-"]
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +24,10 @@ def _no_ceilings(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
 
 
-def test_a_program_without_a_build_is_limited_and_announces_its_start():
+def test_a_program_without_a_build_is_limited_and_waits_for_the_word_to_start():
     _, _, script, *rest = staged([], ["/bin/program", "$(id)"], _LIMITS)
 
-    assert script.splitlines() == [*_LIMITED, _ANNOUNCED, "exec 3>&-", 'exec "$@"']
+    assert script.splitlines() == [*_LIMITED, *_ANNOUNCED, "exec 3>&-", 'exec "$@"']
     assert rest == ["sh", "/bin/program", "$(id)"]
 
 
@@ -39,12 +40,12 @@ def test_a_build_comes_first_with_limits_of_its_own():
         "(",
         "ulimit -St 60 && ulimit -Ht 61 || exit",
         "echo build >&3 || exit",
-        "exec cc 'a file.c' >&2 3>&-",
+        "exec cc 'a file.c' >&2 3>&- 7<&-",
         ") || exit",
         "echo built >&3 || exit",
         "exec 8<&-",
         *_LIMITED,
-        _ANNOUNCED,
+        *_ANNOUNCED,
         "exec 3>&-",
         'exec "$@"',
     ]
@@ -66,7 +67,7 @@ def test_a_shell_that_stays_keeps_quiet_and_hands_nothing_on():
     _, _, script, *_ = staged([], ["./program"], {}, stays=True)
 
     assert script.splitlines() == [
-        _ANNOUNCED,
+        *_ANNOUNCED,
         "exec 4>&2 2>&3",
         '(exec 2>&4 4>&- 3>&-; exec "$@")',
         "exit",
@@ -95,16 +96,24 @@ def test_no_limit_is_above_the_one_that_is_in_force(monkeypatch):
 
 @pytest.mark.parametrize("stays", [False, True])
 @pytest.mark.parametrize("build", [[], ["/bin/mkdir", "built"]])
-def test_nothing_begins_once_nobody_hears_of_it(tmp_path, build, stays):
-    reader, writer = os.pipe()
-    os.close(reader)
-    argv = staged(build, ["/bin/mkdir", "run"], {}, stays=stays)
-    at_stage = f"import os, sys; os.dup2({writer}, 3); os.execv(sys.argv[1], sys.argv[1:])"
+@pytest.mark.parametrize("gone", [3, 7])
+def test_a_program_whose_supervisor_is_gone_does_not_start(tmp_path, build, stays, gone):
+    with ExitStack() as stack:
+        ends = {3: os.pipe()[::-1], 7: os.pipe()}
+        for number, (theirs, ours) in ends.items():
+            stack.callback(os.close, theirs)
+            if number == gone:
+                os.close(ours)
+            else:
+                stack.callback(os.close, ours)
+        argv = staged(build, ["/bin/mkdir", "run"], {}, stays=stays)
+        numbered = "".join(f"os.dup2({theirs}, {number}); " for number, (theirs, _) in ends.items())
+        boot = f"import os, sys; {numbered}os.execv(sys.argv[1], sys.argv[1:])"
+        inherited = [theirs for theirs, _ in ends.values()]
 
-    subprocess.run([sys.executable, "-c", at_stage, *argv], cwd=tmp_path, pass_fds=[writer], check=False)
+        subprocess.run([sys.executable, "-c", boot, *argv], cwd=tmp_path, pass_fds=inherited, check=False)
 
-    os.close(writer)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == (["built"] if build and gone == 7 else [])
 
 
 @pytest.mark.parametrize("name", ["dash", "bash"])
