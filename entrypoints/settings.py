@@ -6,24 +6,40 @@ moves the database to MySQL, `AWS_CODE_BUCKET` the code and `AWS_LOG_BUCKET` the
 `AWS_ECS_CLUSTER_NAME` the metrics to CloudWatch.
 """
 
+import base64
+import binascii
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypedDict
+from urllib.parse import urlsplit
 
-from pydantic import Field, HttpUrl, SecretStr, create_model, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    HttpUrl,
+    SecretStr,
+    create_model,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.errors import InvalidValue
+from domain.language import parse_language
 from domain.limits import STANDARD_BOUNDS, Bounds, LimitPolicy
 from domain.submission import SubmissionLimits
 
 PREFIX = "SERVICE_SERVER_"
+ENV_FILE = ".env"
 _CONFIG = SettingsConfigDict(
     env_prefix=PREFIX,
-    env_file=".env",
+    env_file=ENV_FILE,
+    allow_inf_nan=False,
+    hide_input_in_errors=True,
     env_ignore_empty=True,
     extra="ignore",
     frozen=True,
-    populate_by_name=True,
 )
 # Limits whose default has a name of the existing deployment's.
 _KEPT_NAMES = {"timeout_ms": "EXECUTION_ENGINE_TIMEOUT"}
@@ -32,11 +48,81 @@ _OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 # The log of all that a program may write by default: of each byte, JSON makes up to six and base64 four
 # thirds. What is left is for the figures.
 _LOG_BYTES = 8 * STANDARD_BOUNDS["output_mb"].default << 20
+# What an installation may be called, and whether it is one that a developer works on.
+_ENVIRONMENTS: Mapping[str, bool] = {
+    "development": True,
+    "dev": True,
+    "local": True,
+    "test": False,
+    "staging": False,
+    "production": False,
+    "prod": False,
+}
+_DAY_S = 86_400
+# The specification's range begins here; an empty key would let anybody sign.
+_WEBHOOK_KEY_MIN_BYTES = 24
+_WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins is none
 _DEVELOPMENT_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 
 def _data_home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "service-server"
+
+
+def webhook_key(secret: SecretStr) -> bytes:
+    """Read the key in a webhook secret: Base64, with `whsec_` before it or without (Standard Webhooks 1.0.0).
+
+    Raises:
+        ValueError: It is not Base64, or too short.
+    """
+    try:
+        key = base64.b64decode(secret.get_secret_value().removeprefix(_WEBHOOK_SECRET_PREFIX), validate=True)
+    except binascii.Error:
+        raise ValueError("a webhook secret is Base64, with 'whsec_' before it or without") from None
+    if len(key) < _WEBHOOK_KEY_MIN_BYTES:
+        raise ValueError(f"a webhook secret has at least {_WEBHOOK_KEY_MIN_BYTES} bytes")
+    return key
+
+
+def _check_webhook_secret(secret: SecretStr) -> SecretStr:
+    webhook_key(secret)
+    return secret
+
+
+def _check_address(address: str) -> str:
+    if not _is_address(address, {"http", "https"}):
+        raise ValueError("must be an address such as http://host:port/path")
+    return address
+
+
+def _check_redis_address(secret: SecretStr) -> SecretStr:
+    address = secret.get_secret_value()
+    if not address.startswith("unix://") and not _is_address(address, {"redis", "rediss"}):
+        raise ValueError("must be an address such as redis://host:6379/0, rediss://host or unix:///path")
+    return secret
+
+
+def _is_address(address: str, schemes: set[str]) -> bool:
+    try:
+        url = urlsplit(address)
+        _ = url.port
+    except ValueError:
+        return False
+    return url.scheme in schemes and bool(url.hostname) and " " not in address
+
+
+def _check_readable(file: Path) -> Path:
+    try:
+        file.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"cannot read {file}: {error.strerror}") from error
+    return file
+
+
+HttpAddress = Annotated[str, AfterValidator(_check_address)]
+RedisAddress = Annotated[SecretStr, AfterValidator(_check_redis_address)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
+ReadableFile = Annotated[Path, AfterValidator(_check_readable)]
 
 
 class AwsCredentials(TypedDict):
@@ -109,7 +195,7 @@ class Settings(BaseSettings):
     http_threads: int = Field(32, ge=1, le=512)
     storage_threads: int = Field(16, ge=1, le=512)
     max_body_bytes: int = Field(4 << 20, ge=1_024)
-    max_wait_s: float = Field(60, ge=0)
+    max_wait_s: float = Field(60, ge=0, le=_DAY_S)
     max_streams: int = Field(1_000, ge=1)
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
 
@@ -131,13 +217,13 @@ class Settings(BaseSettings):
     rds_dbname: str = Field("service_server", validation_alias="AWS_RDS_DBNAME")
     rds_username: str = Field("service_server", validation_alias="AWS_RDS_USERNAME")
     rds_password: SecretStr = Field(SecretStr(""), validation_alias="AWS_RDS_PASSWORD")
-    rds_ca_file: Path | None = None
+    rds_ca_file: ReadableFile | None = None
 
     # S3 and CloudWatch
     aws_access_key_id: str | None = Field(None, validation_alias="AWS_ACCESS_KEY_ID")
     aws_secret_access_key: SecretStr | None = Field(None, validation_alias="AWS_SECRET_ACCESS_KEY")
     aws_session_token: SecretStr | None = Field(None, validation_alias="AWS_SESSION_TOKEN")
-    aws_endpoint_url: str | None = Field(None, validation_alias="AWS_ENDPOINT_URL")
+    aws_endpoint_url: HttpAddress | None = Field(None, validation_alias="AWS_ENDPOINT_URL")
     code_bucket: str | None = Field(None, validation_alias="AWS_CODE_BUCKET")
     code_region: str = Field("us-east-1", validation_alias="AWS_CODE_REGION")
     log_bucket: str | None = Field(None, validation_alias="AWS_LOG_BUCKET")
@@ -147,26 +233,26 @@ class Settings(BaseSettings):
     ecs_cluster_name: str | None = Field(None, validation_alias="AWS_ECS_CLUSTER_NAME")
     ecs_region: str | None = None
     # The name that boto3 knows it by.
-    cloudwatch_endpoint_url: str | None = Field(None, validation_alias="AWS_ENDPOINT_URL_CLOUDWATCH")
+    cloudwatch_endpoint_url: HttpAddress | None = Field(None, validation_alias="AWS_ENDPOINT_URL_CLOUDWATCH")
 
     # Messages and workers
-    redis_url: SecretStr | None = None
+    redis_url: RedisAddress | None = None
     worker_threads: int = Field(8, ge=1, le=256)
-    lease_s: float = Field(30, ge=1)
-    renew_every_s: float = Field(10, gt=0)
-    rescue_every_s: float = Field(5, gt=0)
-    announce_after_s: float = Field(2, gt=0)
-    relay_sweep_every_s: float = Field(2, gt=0)
-    relay_left_behind_after_s: float = Field(5, gt=0)
-    drain_s: float = Field(20, ge=0)
-    receipts_kept_days: float = Field(7, ge=1)
+    lease_s: float = Field(30, ge=1, le=_DAY_S)
+    renew_every_s: float = Field(10, gt=0, le=_DAY_S)
+    rescue_every_s: float = Field(5, gt=0, le=_DAY_S)
+    announce_after_s: float = Field(2, gt=0, le=_DAY_S)
+    relay_sweep_every_s: float = Field(2, gt=0, le=_DAY_S)
+    relay_left_behind_after_s: float = Field(5, gt=0, le=_DAY_S)
+    drain_s: float = Field(20, ge=0, le=_DAY_S)
+    receipts_kept_days: float = Field(7, ge=1, le=3_650)
     pending_results_mb: int = Field(256, ge=1)
-    pending_results_s: float = Field(3_600, ge=0)
+    pending_results_s: float = Field(3_600, ge=0, le=_DAY_S)
 
     # Engine
-    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    webhook_secrets: Annotated[tuple[WebhookSecret, ...], NoDecode] = ()
     max_report_bytes: int = Field(32 << 20, ge=1_024)
-    engine_url: str | None = Field(None, validation_alias="EXECUTION_ENGINE_BASE_URL")
+    engine_url: HttpAddress | None = Field(None, validation_alias="EXECUTION_ENGINE_BASE_URL")
     sandbox: Literal["bubblewrap", "off"] = "bubblewrap"
     warm_starts: int = Field(4, ge=0, le=64)
     engine_languages: Annotated[tuple[str, ...], NoDecode] = ("python", "node", "java")
@@ -179,6 +265,23 @@ class Settings(BaseSettings):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
 
+    @field_validator("environment")
+    @classmethod
+    def _is_known(cls, environment: str) -> str:
+        if environment.lower() not in _ENVIRONMENTS:
+            raise ValueError(f"must be one of {', '.join(_ENVIRONMENTS)}")
+        return environment
+
+    @field_validator("engine_languages")
+    @classmethod
+    def _are_known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            try:
+                parse_language(name)
+            except InvalidValue as error:
+                raise ValueError(f"{name}: {error.detail}") from error
+        return names
+
     @model_validator(mode="after")
     def _renews_in_time(self) -> Self:
         if self.renew_every_s * 2 > self.lease_s:
@@ -187,6 +290,11 @@ class Settings(BaseSettings):
                 "renewal that fails"
             )
         return self
+
+    @property
+    def is_development(self) -> bool:
+        """Whether this is an installation for development, which is lenient where others are strict."""
+        return _ENVIRONMENTS[self.environment.lower()]
 
     @property
     def base_url(self) -> str:
@@ -206,7 +314,7 @@ class Settings(BaseSettings):
         With `SERVICE_SERVER_ALLOWED_HOSTS` unset, a service that listens on all addresses takes any unless it
         is in development: it stands behind a load balancer, which knows the names.
         """
-        is_behind_balancer = self.host in _LOOPBACK and self.environment != "development"
+        is_behind_balancer = self.host in _LOOPBACK and not self.is_development
         if "*" in self.allowed_hosts or (is_behind_balancer and not self.allowed_hosts):
             return None
         own = {self._reachable_host, *([self.public_url.host or ""] if self.public_url else [])}
@@ -236,7 +344,13 @@ class Settings(BaseSettings):
     @property
     def cors_origin_pattern(self) -> str | None:
         """The origins that development allows beside the configured ones: any on this machine."""
-        return _DEVELOPMENT_ORIGINS if self.environment == "development" and not self.cors_origins else None
+        return _DEVELOPMENT_ORIGINS if self.is_development and not self.cors_origins else None
+
+
+def variable(settings: type[BaseSettings], name: str) -> str:
+    """Return the environment variable that a field of the settings is read from."""
+    alias = settings.model_fields[name].validation_alias
+    return alias if isinstance(alias, str) else f"{PREFIX}{name.upper()}"
 
 
 def _revealed(secret: SecretStr | None) -> str | None:

@@ -1,3 +1,4 @@
+import os
 import platform
 import sys
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from entrypoints.cli.plain_text import one_line
 from entrypoints.cli.settings_report import in_force, load_limits, load_settings
 from entrypoints.cli.tables import print_fields, print_table
 from entrypoints.settings import LimitSettings, Settings
+from entrypoints.settings_check import warnings
 
 
 @click.command("doctor")
@@ -34,6 +36,7 @@ def command(*, as_json: bool, server: str | None) -> None:
         settings = load_settings()
         report["parts"] = dict(parts(settings))
         report["settings"] = _settings(settings)
+        report["warnings"] = list(warnings(settings, os.environ))
     try:
         with connect(server) as client:
             report |= {
@@ -100,6 +103,8 @@ def _print(report: dict[str, Any]) -> None:
         ),
     )
     click.echo()
+    for sentence in report.get("warnings", ()):
+        click.echo(one_line(sentence))
     for sentence in report["missing"] or ["Nothing essential is missing."]:
         click.echo(one_line(sentence))
 

@@ -1,3 +1,4 @@
+import logging
 import os
 import signal
 import socket
@@ -18,11 +19,13 @@ from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.dashboard.pages import prepare
 from entrypoints.http.server import HttpServer
+from entrypoints.settings_check import warnings
 from entrypoints.worker.one_processor import on_one_processor
 from entrypoints.worker.periodic import Periodic
 from entrypoints.worker.runtime import Work
 
 _BACKLOG = 2_048
+_log = logging.getLogger("service_server.settings")
 
 
 @click.command("serve")
@@ -38,6 +41,8 @@ def command(host: str | None, port: int | None) -> None:
         # The server ends by itself on these, and raises them again when it has ended.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(0))
+        for warning in warnings(settings, os.environ):
+            _log.warning("%s", warning)
         work = Work.ALL if settings.redis_url is None else Work.NONE
         with (
             running(container, work),
@@ -78,8 +83,9 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        # The library adds the address to the system's words.
-        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        # The library adds the address to the system's words, and resolvers have words of their own.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else "the name cannot be resolved"
         where = f"{host}, port {port}"
         raise Failure(
             f"cannot listen on {where}: {str(reason).lower()}; --host and --port choose others"

@@ -1,18 +1,19 @@
 """Settings as people know them: by the names of their environment variables, and without their secrets."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from domain.errors import DomainError
 from domain.limits import LimitPolicy
 from entrypoints.cli.failure import ExitCode, Failure
-from entrypoints.settings import PREFIX, LimitSettings, Settings
+from entrypoints.settings import LimitSettings, Settings, variable
+from entrypoints.settings_check import unknown_settings
 
 _MASK = "********"
 
@@ -21,11 +22,15 @@ def load_settings(host: str | None = None, port: int | None = None) -> Settings:
     """Read the settings; what is given here comes before the environment.
 
     Raises:
-        Failure: One of them breaks its rule.
+        Failure: One of them breaks its rule, or, unless this is a development environment, is unknown.
     """
-    given: dict[str, Any] = {"host": host, "port": port}
+    given: dict[str, Any] = {"SERVER_HOST": host, "SERVER_PORT": port}
     with _refusals(Settings):
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    unknown = [] if settings.is_development else list(unknown_settings(os.environ))
+    if unknown:
+        raise Failure(" ".join(map(str, unknown)), ExitCode.USAGE)
+    return settings
 
 
 def load_limits() -> LimitPolicy:
@@ -40,26 +45,26 @@ def load_limits() -> LimitPolicy:
 
 def in_force(settings: BaseSettings) -> Iterator[tuple[str, str, bool]]:
     """List settings: the variable's name, its value with secrets masked, and whether it was set."""
-    for name, field in type(settings).model_fields.items():
+    for name in type(settings).model_fields:
         value = getattr(settings, name)
-        yield _variable(name, field), _masked(name, value), name in settings.model_fields_set
+        yield variable(type(settings), name), _masked(name, value), name in settings.model_fields_set
 
 
 def variables(settings: type[BaseSettings]) -> Iterator[str]:
     """List the names of the environment variables that settings are read from."""
-    for name, field in settings.model_fields.items():
-        yield _variable(name, field)
-
-
-def _variable(name: str, field: FieldInfo) -> str:
-    alias = field.validation_alias
-    return alias if isinstance(alias, str) else f"{PREFIX}{name.upper()}"
+    for name in settings.model_fields:
+        yield variable(settings, name)
 
 
 def _named(settings: type[BaseSettings], location: tuple[int | str, ...]) -> str:
     # A problem is found at a field's name where it has no alias, and else at its alias.
-    field = settings.model_fields.get(str(location[0])) if location else None
-    return ".".join(map(str, location)) if field is None else _variable(str(location[0]), field)
+    name = str(location[0]) if location else ""
+    return variable(settings, name) if name in settings.model_fields else name
+
+
+def _sentence(settings: type[BaseSettings], location: tuple[int | str, ...], message: str) -> str:
+    name, detail = _named(settings, location), message.removeprefix("Value error, ")
+    return f"{name}: {detail}" if name else detail
 
 
 def _masked(name: str, value: object) -> str:
@@ -95,7 +100,7 @@ def _refusals(settings: type[BaseSettings]) -> Iterator[None]:
         yield
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
-        sentences = [f"{_named(settings, problem['loc'])}: {problem['msg']}" for problem in problems]
+        sentences = [_sentence(settings, problem["loc"], problem["msg"]) for problem in problems]
         raise Failure("; ".join(sentences), ExitCode.USAGE) from error
     except DomainError as error:
         raise Failure(str(error), ExitCode.USAGE) from error

@@ -1,3 +1,4 @@
+import logging
 import os
 import signal
 import sys
@@ -12,9 +13,12 @@ from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import build_container
 from entrypoints.settings import Settings
+from entrypoints.settings_check import warnings
 from entrypoints.worker.one_processor import on_one_processor
 from entrypoints.worker.processes import Processes
 from entrypoints.worker.runtime import Work
+
+_log = logging.getLogger("service_server.settings")
 
 
 @click.command("worker")
@@ -26,6 +30,8 @@ def command(processes: int, threads: int | None) -> None:
     if threads is not None:
         settings = settings.model_copy(update={"worker_threads": threads})
     configure_logging(settings.log_level)
+    for warning in warnings(settings, os.environ):
+        _log.warning("%s", warning)
     if processes == 1:
         _work(settings)
     else:

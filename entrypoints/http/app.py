@@ -27,7 +27,7 @@ from entrypoints.http.live.job_signals import JobSignals
 from entrypoints.http.live.places import Places
 from entrypoints.http.parameters import check_url
 from entrypoints.http.webhook_signature import WebhookVerifier
-from entrypoints.settings import Settings
+from entrypoints.settings import Settings, webhook_key
 from entrypoints.worker.runtime import Background
 
 # Each has up to as many bytes as a body may have in memory until it has come.
@@ -55,7 +55,7 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
         container.event_feed, lambda job_ids: container.job_queries().versions(job_ids), settings.max_streams
     )
     pages = Pages(secure=settings.base_url.startswith("https:"), environment_name=settings.environment)
-    verifier = WebhookVerifier(settings.webhook_secrets)
+    verifier = WebhookVerifier([webhook_key(secret) for secret in settings.webhook_secrets])
     cors = _cors(settings)
     app = Litestar(
         [

@@ -25,10 +25,10 @@ from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
-from entrypoints.settings import Settings
 from entrypoints.worker.runtime import Runtime, Work
 from tests.benchmarks import bare_handler
 from tests.support.scripted_engine import ScriptedEngine
+from tests.support.settings import settings_of
 
 CALLERS = 8
 SECONDS = 3.0
@@ -174,7 +174,7 @@ def _serve(build: Callable[[Path], Litestar], directory: Path, listener: socket.
 
 
 def _service(directory: Path) -> Litestar:
-    container = build_container(Settings(_env_file=None, data_dir=directory), STANDARD_LIMITS)
+    container = build_container(settings_of(data_dir=directory), STANDARD_LIMITS)
     container.engine.override(ScriptedEngine())
     return create_app(container, runtime=Runtime(container, Work.ALL))
 

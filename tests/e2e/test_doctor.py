@@ -94,3 +94,11 @@ def test_a_setting_that_breaks_its_rule_is_a_sentence(tmp_path):
     refused = service.run("doctor", env=service.environment(tmp_path, SERVER_PORT="eighty"))
     assert refused.returncode == 2
     assert refused.stderr.startswith(b"service-server: SERVER_PORT: ")
+
+
+def test_a_setting_that_is_probably_not_meant_is_named(tmp_path):
+    env = service.environment(tmp_path, SERVICE_SERVER_WORKER_THREDS=4)
+    report = json.loads(service.run("doctor", "--json", env=env).stdout)
+    assert report["warnings"] == [
+        "SERVICE_SERVER_WORKER_THREDS is not a setting; did you mean SERVICE_SERVER_WORKER_THREADS?"
+    ]

@@ -15,9 +15,9 @@ from domain.limits import STANDARD_LIMITS
 from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
-from entrypoints.settings import Settings
 from entrypoints.worker.runtime import Runtime, Work
 from tests.support.scripted_engine import ScriptedEngine
+from tests.support.settings import settings_of
 
 T = TypeVar("T")
 PROBLEM = {"type", "title", "status", "detail", "instance", "request_id"}
@@ -70,7 +70,7 @@ class Service:
 @contextmanager
 def serving(data_dir: Path, **settings: object) -> Iterator[Service]:
     """Serve a fresh service until the context ends."""
-    environment = Settings(_env_file=None, data_dir=data_dir, **settings)
+    environment = settings_of(data_dir=data_dir, **settings)
     container = build_container(environment, STANDARD_LIMITS)
     engine = ScriptedEngine()
     container.engine.override(engine)

@@ -5,8 +5,8 @@ from http.client import HTTPConnection
 
 import pytest
 
-from entrypoints.settings import Settings
 from tests.http.support import UNKNOWN_ID, Service, assert_problem, serving
+from tests.support.settings import settings_of
 
 ALLOWED = "http://localhost:5173"
 FOREIGN = "https://evil.example"
@@ -68,7 +68,7 @@ def test_the_names_that_are_set_are_let_in(tmp_path):
     ],
 )
 def test_only_behind_a_load_balancer_any_host_is_taken(settings: dict, takes_any: bool):  # noqa: FBT001 - a case's outcome
-    served = Settings(_env_file=None, **settings).served_hosts
+    served = settings_of(**settings).served_hosts
 
     assert (served is None) is takes_any
     if served is not None and "host" in settings and settings["host"].startswith("10."):

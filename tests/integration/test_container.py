@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
-from entrypoints.settings import Settings
+from tests.support.settings import settings_of
 
 AWS = {
     "aws_access_key_id": "key",
@@ -32,9 +32,7 @@ CHOICES = {
 
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_part_can_be_built_without_a_connection(choice, tmp_path):
-    container = build_container(
-        Settings(_env_file=None, data_dir=tmp_path, **CHOICES[choice]), STANDARD_LIMITS
-    )
+    container = build_container(settings_of(data_dir=tmp_path, **CHOICES[choice]), STANDARD_LIMITS)
 
     for name, provider in container.providers.items():
         if not name.startswith(("migrate_", "schema_")):  # those do something, with a database
@@ -56,8 +54,7 @@ def test_metrics_are_read_where_the_cluster_is_and_not_where_objects_are(
     tmp_path, monkeypatch, chosen, region, address
 ):
     monkeypatch.setenv("AWS_ENDPOINT_URL", AWS["aws_endpoint_url"])
-    settings = Settings(
-        _env_file=None,
+    settings = settings_of(
         data_dir=tmp_path,
         ecs_cluster_name="production",
         code_region="ap-northeast-2",
@@ -70,7 +67,7 @@ def test_metrics_are_read_where_the_cluster_is_and_not_where_objects_are(
 
 
 def test_a_part_is_made_once(tmp_path):
-    container = build_container(Settings(_env_file=None, data_dir=tmp_path), STANDARD_LIMITS)
+    container = build_container(settings_of(data_dir=tmp_path), STANDARD_LIMITS)
 
     assert container.upload_code() is container.upload_code()
     assert container.execute_job()._unit_of_work is container.cancel_job()._unit_of_work

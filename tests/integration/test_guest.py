@@ -6,18 +6,16 @@ from application.commands import UploadCodeCommand
 from domain.job_lifecycle import JobStatus
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
-from entrypoints.settings import Settings
 from entrypoints.worker.runtime import Runtime, Work
 from tests.support.scripted_engine import ScriptedEngine
+from tests.support.settings import settings_of
 
 PATIENCE_S = 20
 
 
 def test_a_guest_runs_its_own_program_and_none_that_waited_before(tmp_path):
     # Given a job that waits for a worker, and long enough to be swept and announced again
-    settings = Settings(
-        _env_file=None, data_dir=tmp_path, announce_after_s=0.01, relay_left_behind_after_s=0.01
-    )
+    settings = settings_of(data_dir=tmp_path, announce_after_s=0.01, relay_left_behind_after_s=0.01)
     service = build_container(settings, STANDARD_LIMITS)
     service.engine.override(ScriptedEngine())
     service.migrate_up()

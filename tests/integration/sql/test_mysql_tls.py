@@ -5,11 +5,11 @@ from adapters.sql.options import DatabaseOptions
 from application.errors import DependencyUnavailable
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
-from entrypoints.settings import Settings
 from tests.integration.sql.conftest import migrated
 from tests.support import mariadb as mariadb_support
 from tests.support.certificate import self_signed
 from tests.support.database_server import PASSWORD, USER
+from tests.support.settings import settings_of
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,7 @@ def test_the_setting_for_the_file_of_an_authority_has_the_database_prove_who_it_
     url, certificate, tmp_path
 ):
     for ca_file, is_trusted in ((certificate, True), (self_signed(tmp_path / "another.pem"), False)):
-        settings = Settings(
-            _env_file=None,
+        settings = settings_of(
             rds_host=url.host,
             rds_port=url.port,
             rds_dbname=url.database,

@@ -8,8 +8,8 @@ from application.errors import Unreadable
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
-from entrypoints.settings import Settings
 from tests.support.scripted_engine import ScriptedEngine
+from tests.support.settings import settings_of
 
 # What a row may have that was written by another version, or by hand.
 UNREADABLE = {
@@ -24,7 +24,7 @@ UNREADABLE = {
 @pytest.fixture
 def container(tmp_path):
     """A service on an embedded database, of which a test calls the use cases itself."""
-    container = build_container(Settings(_env_file=None, data_dir=tmp_path), STANDARD_LIMITS)
+    container = build_container(settings_of(data_dir=tmp_path), STANDARD_LIMITS)
     container.engine.override(ScriptedEngine())
     container.migrate_up()
     yield container

@@ -1,7 +1,12 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from entrypoints.cli.failure import ExitCode, Failure
 from entrypoints.cli.settings_report import in_force, load_limits, load_settings
+from entrypoints.settings import Settings
+from entrypoints.settings_check import warnings
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +25,19 @@ def test_what_the_command_line_says_comes_before_the_environment(monkeypatch):
     [
         ("SERVER_PORT", "eighty", load_settings),
         ("SERVICE_SERVER_HTTP_THREADS", "0", load_settings),
+        ("ENVIRONMENT", "prodution", load_settings),
+        ("SERVICE_SERVER_REDIS_URL", "cache:6379", load_settings),
+        ("SERVICE_SERVER_REDIS_URL", "redis://cache:port", load_settings),
+        ("EXECUTION_ENGINE_BASE_URL", "runners", load_settings),
+        ("EXECUTION_ENGINE_BASE_URL", "ftp://runners", load_settings),
+        ("AWS_ENDPOINT_URL", "objects:9000", load_settings),
+        ("SERVICE_SERVER_WEBHOOK_SECRETS", "whsec_!", load_settings),
+        ("SERVICE_SERVER_WEBHOOK_SECRETS", "c2hvcnQ=", load_settings),
+        ("SERVICE_SERVER_RDS_CA_FILE", "/there/is/none", load_settings),
+        ("SERVICE_SERVER_ENGINE_LANGUAGES", "python,pyton", load_settings),
+        ("SERVICE_SERVER_DRAIN_S", "inf", load_settings),
+        ("SERVICE_SERVER_LEASE_S", "nan", load_settings),
+        ("SERVICE_SERVER_MAX_WAIT_S", "1e300", load_settings),
         ("SERVICE_SERVER_MEMORY_MB", "1", load_limits),
         ("EXECUTION_ENGINE_TIMEOUT", "soon", load_limits),
     ],
@@ -61,7 +79,67 @@ def test_secrets_are_masked_and_the_rest_is_shown(monkeypatch):
         ("hunter2@x://objects", "********"),
     ],
 )
-def test_of_an_address_nothing_is_shown_that_may_be_secret(monkeypatch, address, shown):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-    values = {name: value for name, value, _ in in_force(load_settings())}
+def test_of_an_address_nothing_is_shown_that_may_be_secret(address, shown):
+    unchecked = Settings.model_construct(aws_endpoint_url=address)
+    values = {name: value for name, value, _ in in_force(unchecked)}
     assert values["AWS_ENDPOINT_URL"] == shown
+
+
+def test_a_refused_value_may_be_a_secret_and_does_not_show(monkeypatch):
+    monkeypatch.setenv("SERVICE_SERVER_REDIS_URL", "hunter2")
+    monkeypatch.setenv("SERVICE_SERVER_WEBHOOK_SECRETS", "hunter2")
+    with pytest.raises(Failure) as refused:
+        load_settings()
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("SERVICE_SERVER_WORKER_THREDS", "SERVICE_SERVER_WORKER_THREADS"),
+        ("AWS_RDS_HOSTNAME", "AWS_RDS_HOST"),
+        ("AWS_CODE_BUKET", "AWS_CODE_BUCKET"),
+        ("SERVICE_SEVER_REDIS_URL", "SERVICE_SERVER_REDIS_URL"),
+        ("EXECUTION_ENGINE_BASEURL", "EXECUTION_ENGINE_BASE_URL"),
+        ("ENVIROMENT", "ENVIRONMENT"),
+    ],
+)
+def test_a_name_that_is_no_setting_is_refused_but_in_development(monkeypatch, name, nearest):
+    monkeypatch.setenv(name, "1")
+    sentence = f"{name} is not a setting; did you mean {nearest}?"
+
+    assert sentence in list(warnings(load_settings(), os.environ))
+
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    with pytest.raises(Failure) as refused:
+        load_settings()
+    assert (str(refused.value), refused.value.exit_code) == (sentence, ExitCode.USAGE)
+
+
+def test_a_name_in_the_file_of_settings_is_looked_at_too():
+    Path(".env").write_text("ENVIRONMENT=production\nSERVICE_SERVER_NO_SUCH_THING=1\n")
+    with pytest.raises(Failure, match="SERVICE_SERVER_NO_SUCH_THING is not a setting"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        *("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_EXECUTION_ENV", "AWS_CA_BUNDLE", "AWS_ACCESS_KEY"),
+        *("AWS_ENDPOINT_URL_S3", "ECS_CONTAINER_METADATA_URI", "SERVER_NAME", "SERVER_SOFTWARE", "REDIS_URL"),
+        *("SERVICE_SERVER_SERVICE_HOST", "SERVICE_SERVER_PORT", "SERVICE_SERVER_PORT_80_TCP_ADDR"),
+        *("SERVICE_SERVER_SERVICE_PORT_HTTP", "SERVICE_SERVER_SERVER_URL", "service_server_log_level"),
+    ],
+)
+def test_a_name_of_another_program_or_of_ours_is_let_be(monkeypatch, name):
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv(name, "tcp://10.0.0.1:80" if "PORT" in name else "DEBUG")
+    assert load_settings().port == 8000
+
+
+@pytest.mark.parametrize(("given", "missing"), [("CODE", "LOG"), ("LOG", "CODE")])
+def test_one_bucket_without_the_other_is_named(monkeypatch, given, missing):
+    monkeypatch.setenv(f"AWS_{given}_BUCKET", "bucket")
+    (sentence,) = warnings(load_settings(), os.environ)
+    assert sentence.startswith(f"AWS_{given}_BUCKET is set and AWS_{missing}_BUCKET is not")

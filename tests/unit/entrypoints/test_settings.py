@@ -54,10 +54,16 @@ def test_the_names_of_the_existing_deployment_are_kept(monkeypatch, variable, va
 
 
 @pytest.mark.parametrize(
-    "variable", ["AWS_RDS_PASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "SERVICE_SERVER_REDIS_URL"]
+    ("variable", "value"),
+    [
+        ("AWS_RDS_PASSWORD", "hunter2"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_SESSION_TOKEN", "hunter2"),
+        ("SERVICE_SERVER_REDIS_URL", "redis://:hunter2@cache"),
+    ],
 )
-def test_a_secret_does_not_show(monkeypatch, variable):
-    monkeypatch.setenv(variable, "hunter2")
+def test_a_secret_does_not_show(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
 
     assert "hunter2" not in repr(Settings())
 

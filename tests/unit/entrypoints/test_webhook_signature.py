@@ -6,6 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from entrypoints.http.webhook_signature import SignatureRefused, WebhookVerifier
+from entrypoints.settings import webhook_key
 
 NOW = 1_700_000_000
 OLD, NEW = (
@@ -25,7 +26,7 @@ def signed(body: bytes, secret: str = OLD, message_id: str = "msg_1", timestamp:
 
 
 def verifier(*secrets: str) -> WebhookVerifier:
-    return WebhookVerifier([SecretStr(secret) for secret in secrets], now=lambda: NOW)
+    return WebhookVerifier([webhook_key(SecretStr(secret)) for secret in secrets], now=lambda: NOW)
 
 
 def test_the_specifications_own_example_is_good():
@@ -36,7 +37,7 @@ def test_the_specifications_own_example_is_good():
         "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }
     example = WebhookVerifier(
-        [SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")], now=lambda: 1_614_265_330
+        [webhook_key(SecretStr("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))], now=lambda: 1_614_265_330
     )
 
     assert example.verify(headers, b'{"test": 2432232314}') == "msg_p5jXN8AQM9LWM0D4loKWxJek"

@@ -1,0 +1,71 @@
+"""Settings that are probably not meant: names that are none, and parts that do not fit together."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import chain
+
+from dotenv import dotenv_values
+
+from entrypoints.settings import ENV_FILE, PREFIX, LimitSettings, Settings, variable
+
+# All names that begin like this are ours, or those of the existing deployment.
+_FAMILIES = (PREFIX, "EXECUTION_ENGINE_", "AWS_RDS_", "AWS_ECS_")
+# Names of the other kind are only suspected if they are as close to one of ours as a slip of the finger.
+_SIMILAR, _ALMOST_THE_SAME = 0.6, 0.88
+# Read elsewhere: by the command line, and by the tests.
+_OTHERS_OF_OURS = frozenset({f"{PREFIX}SERVER_URL", f"{PREFIX}SOAK", f"{PREFIX}TEST_MYSQL"})
+# Names that resemble ours and belong to the AWS tools.
+_OF_AWS = frozenset({"AWS_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SECURITY_TOKEN"})
+_AWS_ENDPOINTS = "AWS_ENDPOINT_URL_"
+# Kubernetes sets these for a Service whose name is service-server (kubernetes.io, "Accessing the Service").
+_KUBERNETES = tuple(f"{PREFIX}{name}" for name in ("SERVICE_HOST", "SERVICE_PORT", "PORT"))
+_COMBINATIONS: tuple[tuple[Callable[[Settings], bool], str], ...] = (
+    (
+        lambda settings: settings.code_bucket is not None and settings.log_bucket is None,
+        "AWS_CODE_BUCKET is set and AWS_LOG_BUCKET is not: logs are kept in a directory of this machine.",
+    ),
+    (
+        lambda settings: settings.log_bucket is not None and settings.code_bucket is None,
+        "AWS_LOG_BUCKET is set and AWS_CODE_BUCKET is not: code is kept in a directory of this machine.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownSetting:
+    """A name that is no setting, and the setting whose name is the most similar, if one is."""
+
+    name: str
+    nearest: str | None
+
+    def __str__(self) -> str:
+        hint = f"; did you mean {self.nearest}?" if self.nearest else "."
+        return f"{self.name} is not a setting{hint}"
+
+
+def unknown_settings(environment: Collection[str]) -> Iterator[UnknownSetting]:
+    """Find the unknown settings among the names of the environment's variables, and in the `.env` file."""
+    known = {variable(kind, name) for kind in (Settings, LimitSettings) for name in kind.model_fields}
+    known |= _OTHERS_OF_OURS
+    names = {name.upper() for name in chain(environment, dotenv_values(ENV_FILE))}
+    for name in sorted(names - known - _OF_AWS):
+        if name.startswith(_AWS_ENDPOINTS) or _is_of_kubernetes(name):
+            continue
+        is_ours = name.startswith(_FAMILIES)
+        cutoff = _SIMILAR if is_ours else _ALMOST_THE_SAME
+        nearest = next(iter(get_close_matches(name, known, n=1, cutoff=cutoff)), None)
+        if is_ours or nearest:
+            yield UnknownSetting(name, nearest)
+
+
+def warnings(settings: Settings, environment: Collection[str]) -> Iterator[str]:
+    """List what is probably not meant by the settings, as sentences that name them."""
+    yield from map(str, unknown_settings(environment))
+    for is_wrong, sentence in _COMBINATIONS:
+        if is_wrong(settings):
+            yield sentence
+
+
+def _is_of_kubernetes(name: str) -> bool:
+    return any(name == own or name.startswith(f"{own}_") for own in _KUBERNETES)
