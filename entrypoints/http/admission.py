@@ -12,6 +12,12 @@ _OPEN_TO_ANY_HOST = "/health/"
 _PAGES = "/dashboard/"
 # RFC 9112, 3.2 and RFC 3986, 3.2.2, without what no name of a server has.
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?", re.IGNORECASE | re.ASCII)
+# Other forms of a path than its canonical one (RFC 3986, 6.2.2): empty and dot segments, other separators,
+# NUL, encoded octets that need no encoding (but "~", which old encoders encode), and broken encoding.
+_OTHER_FORM = re.compile(
+    rb"//|/\.\.?(?:/|\Z)|\\|%(?:00|2[DEF]|3[0-9]|[46][1-9A-F]|5[0-9ACF]|7[0-9A])|%(?![0-9A-F]{2})",
+    re.IGNORECASE,
+)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})
 
@@ -32,8 +38,21 @@ class CrossSiteRequest(Exception):
         super().__init__("pages of other sites may not do this; SERVICE_SERVER_CORS_ORIGINS allows origins")
 
 
+class PathNotCanonical(Exception):
+    """The path is written in another form than its canonical one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is nothing at this path: paths have no empty or dot segments, no backslashes, and no "
+            "percent-encoded slashes, letters or digits"
+        )
+
+
 class Admission:
-    """Refuses what browsers can be made to send in their users' name.
+    """Refuses what browsers can be made to send in their users' name, and paths that are not canonical.
+
+    A proxy that guards `/api/keys` knows that path alone, so neither `//api/keys` nor `/api%2fkeys` leads
+    there. One slash at the end of a path is ignored.
 
     A name of an attacker's can resolve to this machine (DNS rebinding), so only known hosts are answered to.
     And any page can post without asking leave, so what changes something is taken from known origins only
@@ -48,8 +67,10 @@ class Admission:
         self._hosts = hosts
         self._cors = cors
 
-    def refusal(self, scope: HTTPScope) -> HostRefused | CrossSiteRequest | None:
+    def refusal(self, scope: HTTPScope) -> HostRefused | CrossSiteRequest | PathNotCanonical | None:
         """Return why a request is not let in, if it is not."""
+        if _OTHER_FORM.search(scope["raw_path"]):
+            return PathNotCanonical()
         hosts = headers(scope, b"host")
         host = hosts[0] if len(hosts) == 1 else ""
         is_known = self._hosts is None or _name(host) in self._hosts

@@ -7,7 +7,16 @@ from urllib.parse import quote
 
 from litestar.config.cors import CORSConfig
 from litestar.enums import HttpMethod, ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import (
+    ASGIApp,
+    HTTPReceiveMessage,
+    HTTPScope,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    WebSocketReceiveMessage,
+)
 
 from entrypoints.http import request_id
 from entrypoints.http.admission import Admission, header
@@ -51,13 +60,13 @@ class Edge:
             return
         offered = header(scope, _REQUEST_ID)
         token = request_id.request_id.set(request_id.choose_request_id(offered))
-        answer = _Answer(send)
+        answer = _Answer(send, receive, is_expecting=header(scope, b"expect") is not None)
         try:
             if (refusal := self._admission.refusal(scope)) is not None:
                 await answer.refuse(scope, refusal)
                 return
             self._forget_foreign_origin(scope)
-            await self._app(_as_get(scope), receive, answer.send)
+            await self._app(_as_get(scope), answer.receive, answer.send)
         finally:
             answer.log(scope)
             request_id.request_id.reset(token)
@@ -79,17 +88,28 @@ def _as_get(scope: HTTPScope) -> HTTPScope:
 
 
 class _Answer:
-    """The answer to one request, on its way out."""
+    """The answer to one request, on its way out.
 
-    def __init__(self, send: Send) -> None:
+    A caller that waits to be told to send its body, and is answered first, may send the body or its next
+    request: the connection ends, for nothing tells them apart (RFC 9110, 10.1.1).
+    """
+
+    def __init__(self, send: Send, receive: Receive, *, is_expecting: bool) -> None:
         self._send = send
+        self._receive = receive
+        self._is_expecting = is_expecting
         self._begin = time.perf_counter()
         self._status: int | None = None
+
+    async def receive(self) -> HTTPReceiveMessage | WebSocketReceiveMessage:
+        self._is_expecting = False
+        return await self._receive()
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            message["headers"] = [*message["headers"], *_added(message["headers"])]
+            closing = [(b"connection", b"close")] if self._is_expecting else []
+            message["headers"] = [*message["headers"], *_added(message["headers"]), *closing]
         await self._send(message)
 
     async def refuse(self, scope: HTTPScope, refusal: Exception) -> None:

@@ -15,7 +15,7 @@ from msgspec import UNSET
 from application.errors import Conflict, DependencyUnavailable, NotFound, Unprocessable
 from domain.errors import InvalidValue, TooLarge, TransitionRefused
 from entrypoints.http import faults
-from entrypoints.http.admission import CrossSiteRequest, HostRefused
+from entrypoints.http.admission import CrossSiteRequest, HostRefused, PathNotCanonical
 from entrypoints.http.csrf import ForgedRequest
 from entrypoints.http.json_request import AnyRequest, UnreadableBody
 from entrypoints.http.live.places import NoPlace
@@ -60,6 +60,7 @@ KINDS: Mapping[type[Exception], Kind] = {
     Unprocessable: Kind(422, "unprocessable", "The request cannot be met here"),
     NotFound: Kind(404, "not-found", "What was named does not exist"),
     NoSuchRoute: _NO_ROUTE,
+    PathNotCanonical: _NO_ROUTE,
     MethodNotAllowedException: Kind(405, "method-not-allowed", "The method is not allowed here"),
     Conflict: Kind(409, "conflict", "The state forbids this"),
     TransitionRefused: Kind(409, "transition-refused", "The state forbids this"),

@@ -3,10 +3,12 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from entrypoints.http.bare_problem import encode_problem
 from entrypoints.http.errors import BUSY, MALFORMED, Kind
+from entrypoints.http.request_head import HeadRefused, check_head, without_offers
 from entrypoints.http.request_id import HEADER, choose_request_id, request_id
 from entrypoints.http.schemas.problem import PROBLEM_JSON
 
@@ -25,12 +27,12 @@ _TOO_SLOW = Kind(408, "too-slow", "The request did not come in time")
 _HEAD_DETAIL = f"The URL and the headers have at most {_MAX_HEAD_BYTES} bytes, in {_MAX_HEADERS} headers."
 
 
-class _HeadTooLarge(Exception):
-    """Raised into the parser, which ends there."""
-
-
 class GuardedProtocol(HttpToolsProtocol):
     """HTTP/1.1 whose requests are bounded in size and time, and whose refusals have the form of every error.
+
+    The parser (llhttp) is strict about where a request ends. But it stops at an offer to upgrade, which is
+    ignored here (RFC 9110, 7.8): the request is parsed again without it, and has its body. Trailers are
+    dropped, for they are no headers (RFC 9110, 6.5.1).
 
     What has come of a head, of a chunk's size or of a trailer is kept until that is whole, so it is bounded
     here, where the bytes arrive: so many may come in a row without being part of a body.
@@ -44,8 +46,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._giving_up: asyncio.TimerHandle | None = None
         self._is_receiving = False
         self._is_in_head = True
-        self._is_head_too_large = False
+        self._refusal: HeadRefused | None = None
+        self._head_without_offers = b""
         self._head_bytes = 0
+        self._head_fields = 0
         self._unread_bytes = 0
         self._body_bytes = 0
 
@@ -88,7 +92,12 @@ class GuardedProtocol(HttpToolsProtocol):
         """Take what has come, and bound what is to come."""
         self._is_receiving = True
         self._unread_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(memoryview(data))
+        except httptools.HttpParserError:
+            self._refuse_unreadable()
+            return
         if self.transport.is_closing():
             return
         if self._unread_bytes > _MAX_HEAD_BYTES:
@@ -99,7 +108,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
-        self._head_bytes = self._body_bytes = 0
+        self._head_bytes = self._head_fields = self._body_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the URL."""
@@ -108,11 +117,17 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer."""
-        self._count_head(len(name) + len(value))
-        super().on_header(name, value)
+        self._count_head(len(name) + len(value), fields=1)
+        if self._is_in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Answer the request, whose body is still to come."""
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        self._check_head(method, version)
+        if self.parser.should_upgrade():
+            self._head_without_offers = without_offers(method, self.url, version, self.headers)
+            return
         self._is_in_head = False
         self._set_deadline(wanted=False)
         super().on_headers_complete()
@@ -125,23 +140,40 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End a request."""
+        if self._is_in_head:  # the parser stops at an offer to upgrade
+            return
         self._is_in_head = True
         self._is_receiving = False
         self._unread_bytes = 0
         super().on_message_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer what cannot be read as a request, and hang up."""
-        if self._is_head_too_large:
-            self._refuse(_HEAD_TOO_LARGE, _HEAD_DETAIL)
-        else:
-            self._refuse(MALFORMED, f"{msg} In a URL, all but ASCII is percent-encoded.")
+    def _parse(self, data: memoryview) -> None:
+        """Parse what has come, and each request that offers to upgrade once more without the offer."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as offer:
+                data = data[offer.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)
+                # As the base class has it: what follows a last request is ignored, and that one answered.
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                self.parser.feed_data(self._head_without_offers)
+            else:
+                return
 
-    def _count_head(self, size: int) -> None:
+    def _check_head(self, method: bytes, version: str) -> None:
+        try:
+            check_head(method, self.url, version, self.headers)
+        except HeadRefused as refusal:
+            self._refusal = refusal
+            raise
+
+    def _count_head(self, size: int, fields: int = 0) -> None:
         self._head_bytes += size
-        if self._head_bytes > _MAX_HEAD_BYTES or len(self.headers) >= _MAX_HEADERS:
-            self._is_head_too_large = True
-            raise _HeadTooLarge
+        self._head_fields += fields
+        if self._head_bytes > _MAX_HEAD_BYTES or self._head_fields > _MAX_HEADERS:
+            self._refusal = HeadRefused(_HEAD_TOO_LARGE, _HEAD_DETAIL)
+            raise self._refusal
 
     def _set_deadline(self, *, wanted: bool) -> None:
         if wanted and self._deadline is None:
@@ -185,6 +217,14 @@ class GuardedProtocol(HttpToolsProtocol):
             return not self._is_answering
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or not cycle.response_started
+
+    def _refuse_unreadable(self) -> None:
+        """Answer a request whose head was refused, or that is none, and hang up."""
+        if self._refusal is not None:
+            self._refuse(self._refusal.kind, self._refusal.detail)
+        else:
+            detail = "The request is not well-formed HTTP/1.1. In a URL, all but ASCII is percent-encoded."
+            self._refuse(MALFORMED, detail)
 
     def _refuse(self, kind: Kind, detail: str) -> None:
         """Say why, unless an answer is on its way already, and hang up."""

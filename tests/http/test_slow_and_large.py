@@ -1,10 +1,8 @@
 """Callers who send too much or too slowly cost little, and are told why they are sent away."""
 
-import socket
 import time
 from contextlib import ExitStack
 
-import httpx
 import pytest
 
 from entrypoints.http import json_request, protocol
@@ -12,23 +10,11 @@ from entrypoints.http.live import places
 from entrypoints.http.live.storage_threads import StorageThreads
 from tests.http.support import Service, assert_problem, poll, serving
 from tests.support.processes import eventually
+from tests.support.raw_http import answer, connect
 from tests.support.run_apart import run_apart
 from tests.support.streams import open_streams
 
 UPLOAD = b"POST /api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-
-
-def connect(service: Service) -> socket.socket:
-    url = service.http.base_url
-    return socket.create_connection((url.host, url.port), timeout=10)
-
-
-def answer(connection: socket.socket) -> httpx.Response:
-    """Read to the end of the connection, which has to come."""
-    head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
-    status, *headers = head.decode().split("\r\n")
-    pairs = [line.split(": ", 1) for line in headers]
-    return httpx.Response(int(status.split()[1]), headers=pairs, content=body)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +28,7 @@ def answer(connection: socket.socket) -> httpx.Response:
     ids=["a URL", "a header", "many headers", "much in all"],
 )
 def test_a_head_that_is_too_large_is_refused(service: Service, head: bytes):
-    with connect(service) as connection:
+    with connect(service.http.base_url) as connection:
         connection.sendall(head)
 
         assert_problem(answer(connection), 431)
@@ -58,7 +44,7 @@ def test_a_head_that_is_too_large_is_refused(service: Service, head: bytes):
     ids=["header", "trailer", "chunk"],
 )
 def test_an_endless_line_is_cut_short(service: Service, begin: bytes):
-    with connect(service) as connection:
+    with connect(service.http.base_url) as connection:
         connection.sendall(begin)
 
         with pytest.raises(ConnectionError):
@@ -78,7 +64,7 @@ def test_a_request_that_stands_still_is_ended(
     service: Service, begin: bytes, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(protocol, "_PERIOD_S", 0.2)
-    with connect(service) as connection:
+    with connect(service.http.base_url) as connection:
         connection.sendall(begin)
 
         assert_problem(answer(connection), 408)
@@ -89,7 +75,7 @@ def test_a_wait_is_not_ended_by_what_comes_after_its_request(
 ):
     monkeypatch.setattr(protocol, "_PERIOD_S", 0.1)
     job_id = service.upload()["job_id"]
-    with connect(service) as connection:
+    with connect(service.http.base_url) as connection:
         path = f"/api/jobs/{job_id}/status?wait=0.5"
         connection.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode())
         connection.sendall(b"GET / HT")
@@ -103,7 +89,7 @@ def test_a_wait_is_not_ended_by_what_comes_after_its_request(
 def test_what_is_no_request_for_a_server_is_answered_and_not_logged_as_a_fault(
     service: Service, caplog: pytest.LogCaptureFixture, request_line: bytes
 ):
-    with connect(service) as connection:
+    with connect(service.http.base_url) as connection:
         connection.sendall(request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 
         assert answer(connection).is_client_error
@@ -121,7 +107,7 @@ def test_only_so_many_large_bodies_are_received_at_once(tmp_path, monkeypatch: p
     with serving(tmp_path) as service, ExitStack() as stack:
         # Given callers who begin to send much and do not go on
         for _ in range(16):
-            connection = stack.enter_context(connect(service))
+            connection = stack.enter_context(connect(service.http.base_url))
             connection.sendall(UPLOAD + b"Content-Length: 1000000\r\n\r\n{")
         held = service.server.config.app.state.body_places._places
         assert eventually(held.locked)
@@ -141,7 +127,7 @@ def test_a_large_body_that_does_not_come_in_time_is_given_up(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(json_request, "_LARGE_WITHIN_S", 0.1)
-    with connect(service) as connection:
+    with connect(service.http.base_url) as connection:
         connection.sendall(UPLOAD + b"Content-Length: 1000000\r\nConnection: close\r\n\r\n{")
 
         assert_problem(answer(connection), 408)
@@ -150,7 +136,7 @@ def test_a_large_body_that_does_not_come_in_time_is_given_up(
 def test_connections_over_the_limit_are_told_to_come_back(tmp_path):
     with serving(tmp_path) as service:
         service.server.config.limit_concurrency = 1 + len(service.server.server_state.connections)
-        with connect(service), connect(service) as second:
+        with connect(service.http.base_url), connect(service.http.base_url) as second:
             response = answer(second)
 
     assert_problem(response, 503)

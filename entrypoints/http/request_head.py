@@ -1,0 +1,86 @@
+"""The rules for the head of a request that its parser leaves open (RFC 9110, RFC 9112).
+
+A proxy in front of this service has read the same bytes. Where the two could disagree on where a request ends
+or whom it is for, the request is refused and its connection closed: nothing after it is read.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from entrypoints.http.errors import MALFORMED, Kind
+
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+_VERSION = Kind(505, "version-not-supported", "The version of HTTP is not supported")
+_CODING = Kind(501, "transfer-coding-not-supported", "The transfer coding is not supported")
+_HOPS = ("1.0", "1.1")
+_SCHEMES = (b"http", b"https")
+# Fields of HTTP/1.1 connections that are offers (RFC 9110, 7.8); this service takes none of them up.
+_OFFERS = frozenset({b"upgrade", b"http2-settings"})
+
+
+class HeadRefused(Exception):
+    """The head does not say beyond doubt what the request is.
+
+    Attributes:
+        kind: What kind of error this is.
+        detail: What is wrong.
+    """
+
+    def __init__(self, kind: Kind, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+
+
+def check_head(method: bytes, target: bytes, version: str, headers: Headers) -> None:
+    """Make sure that a head has one reading.
+
+    Args:
+        method: The method, as it was sent.
+        target: The request target, as it was sent.
+        version: Of HTTP, such as `1.1`.
+        headers: The fields, with their names in lower case.
+
+    Raises:
+        HeadRefused: It has several, or none.
+    """
+    if version not in _HOPS:
+        raise HeadRefused(_VERSION, "This server speaks HTTP/1.1 and HTTP/1.0.")
+    if method == b"CONNECT":
+        raise HeadRefused(MALFORMED, "CONNECT is for proxies, and this server is none.")
+    if b"#" in target:
+        raise HeadRefused(MALFORMED, "A request's target has no fragment.")
+    hosts = _values(headers, b"host")
+    if len(hosts) > 1 or (version == "1.1" and not hosts):
+        raise HeadRefused(MALFORMED, f"A request has one Host header; this one has {len(hosts)}.")
+    if not target.startswith(b"/") and target != b"*":
+        _check_absolute(target, hosts)
+    _check_coding(version, _values(headers, b"transfer-encoding"))
+
+
+def without_offers(method: bytes, target: bytes, version: str, headers: Headers) -> bytes:
+    """Write a head again, without the offer to go on with another protocol."""
+    fields = (b"%s: %s\r\n" % field for field in headers if field[0] not in _OFFERS)
+    return b"%s %s HTTP/%s\r\n%s\r\n" % (method, target, version.encode(), b"".join(fields))
+
+
+def _values(headers: Headers, name: bytes) -> list[bytes]:
+    return [value for known, value in headers if known == name]
+
+
+def _check_absolute(target: bytes, hosts: Iterable[bytes]) -> None:
+    """Take a target with a scheme and a host for the host that is asked for, and for no other."""
+    scheme, _colon, rest = target.partition(b"://")
+    authority = rest.partition(b"?")[0].partition(b"/")[0].lower()
+    if scheme.lower() not in _SCHEMES or not authority:
+        raise HeadRefused(MALFORMED, "A request's target begins with a slash, or with http:// and a host.")
+    if any(host.lower() != authority for host in hosts):
+        raise HeadRefused(MALFORMED, "The request's target and its Host header name different hosts.")
+
+
+def _check_coding(version: str, codings: Sequence[bytes]) -> None:
+    if codings and version == "1.0":
+        raise HeadRefused(MALFORMED, "HTTP/1.0 has no Transfer-Encoding.")
+    if codings and [coding.lower() for coding in codings] != [b"chunked"]:
+        raise HeadRefused(_CODING, "The only transfer coding that is read here is chunked.")
