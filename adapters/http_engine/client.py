@@ -1,5 +1,6 @@
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from io import BytesIO
 from typing import IO, Self
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -9,6 +10,7 @@ from adapters.http_engine.call import Call, DeadlinePassed
 from adapters.http_engine.network import CallBackend, serving
 from adapters.http_engine.spool import Spool
 from adapters.http_engine.troubles import MayHaveStarted, NothingStarted
+from application.overflow_file import OverflowFile
 
 # Idle connections are given up before the runners' servers do it (Node.js: 5 s, gunicorn: 2 s), so that no
 # request leaves on a connection that is being closed: it could not be told whether it had arrived.
@@ -35,7 +37,7 @@ class Answer:
 
     status: int
     content_type: str
-    body: IO[bytes]
+    body: IO[bytes] = field(default_factory=BytesIO)
     size: int = 0
     is_whole: bool = True
 
@@ -50,16 +52,15 @@ class Answer:
         """Whether the status is one of the 2xx."""
         return self.status // 100 == 2  # noqa: PLR2004 - RFC 9110, 15: the first digit is the class
 
-    def with_body(self, pieces: Iterable[bytes], max_bytes: int) -> Self:
-        """Read the body as far as `max_bytes`."""
+    def with_body(self, pieces: Iterable[bytes], max_bytes: int, place: OverflowFile) -> Self:
+        """Read the body as far as `max_bytes`, to a place that is closed with the answer."""
         size = 0
         for piece in pieces:
-            self.body.write(piece[: max_bytes - size])
+            place.write(piece[: max_bytes - size])
             size += len(piece)
             if size > max_bytes:
                 break
-        self.body.seek(0)
-        return replace(self, size=min(size, max_bytes), is_whole=size <= max_bytes)
+        return replace(self, body=place.rewound(), size=min(size, max_bytes), is_whole=size <= max_bytes)
 
 
 class EngineClient:
@@ -135,10 +136,11 @@ class EngineClient:
         with self._pool.stream(method, url, headers=_HEADERS, extensions={"timeout": timeouts}) as response:
             headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
             content_type = headers.get(b"content-type", "")
-            answer = Answer(status=response.status, content_type=content_type, body=self._spool.open())
+            answer = Answer(status=response.status, content_type=content_type)
             max_bytes = self._max_answer_bytes if answer.is_success else FAILURE_BYTES
+            place = self._spool.open()
             try:
-                return answer.with_body(response.iter_stream(), max_bytes)
+                return answer.with_body(response.iter_stream(), max_bytes, place)
             except BaseException:
-                answer.body.close()
+                place.close()
                 raise

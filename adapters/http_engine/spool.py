@@ -1,12 +1,13 @@
 """What is large waits in a file and is worked on one at a time, so that memory does not grow with callers."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import IO
+
+from application.overflow_file import OverflowFile
 
 # What is smaller than this stays in memory, and waits for nobody.
 SMALL_BYTES = 256 << 10
@@ -22,11 +23,11 @@ class Spool:
     """
 
     def __init__(self, directory: Path | None = None) -> None:
-        self._directory = None if directory is None else str(directory)
+        self._directory = directory
 
-    def open(self) -> IO[bytes]:
+    def open(self) -> OverflowFile:
         """Return an empty place, to be closed."""
-        return tempfile.SpooledTemporaryFile(SMALL_BYTES, dir=self._directory)
+        return OverflowFile(SMALL_BYTES, self._directory)
 
     def keep(self, data: bytes) -> IO[bytes]:
         """Return a place with data in it, to be read from its start and to be closed."""
@@ -34,8 +35,7 @@ class Spool:
             return BytesIO(data)
         place = self.open()
         place.write(data)
-        place.seek(0)
-        return place
+        return place.rewound()
 
 
 @contextmanager

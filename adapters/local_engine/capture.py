@@ -3,9 +3,9 @@
 import codecs
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 from typing import IO
 
+from application.overflow_file import OverflowFile
 from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import Output
 
@@ -14,7 +14,7 @@ _LONGEST_CHARACTER = 4
 
 
 class Capture:
-    """One stream: all its bytes in a file without a name, its head and tail in memory."""
+    """One stream: all its bytes, and of many the head and the tail in memory."""
 
     def __init__(
         self, stream: Stream, take: Callable[[int], int], inline_bytes: int, directory: Path
@@ -26,9 +26,7 @@ class Capture:
         self._tail = b""
         self._total = 0
         self._is_cut = False
-        self.file: IO[bytes] = SpooledTemporaryFile(  # noqa: SIM115 - the report's reader closes it
-            max_size=inline_bytes, dir=str(directory)
-        )
+        self.file = OverflowFile(inline_bytes, directory)
 
     def write(self, data: bytes) -> OutputChunk | None:
         """Add bytes; return those within the budget as a chunk, None if there are none.
@@ -57,9 +55,8 @@ class Capture:
         return Output(text, self._total, truncated=True)
 
     def rewound(self) -> IO[bytes]:
-        """Return the file with all the bytes, to be read from its start."""
-        self.file.seek(0)
-        return self.file
+        """Return all the bytes, to be read from their start."""
+        return self.file.rewound()
 
 
 class CapturedOutput:

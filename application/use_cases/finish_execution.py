@@ -132,12 +132,12 @@ class FinishExecution:
                 except StorageUnavailable as error:
                     if result.status is JobStatus.CANCELLED:
                         raise
-                    logger.warning("the result of execution %s is kept here: %s", execution_id, error)
                     log.seek(0)
                     kept = KeptResult(
                         execution_id=execution_id, job_id=job.id, result=result, ended_at=ended_at
                     )
                     self._spool.keep(kept, log)
+                    logger.warning("the result of execution %s is kept here: %s", execution_id, error)
                     self._await_storage(execution_id)
                     return Finish.KEPT
         return self._complete(execution_id, result, receipt, claimed)

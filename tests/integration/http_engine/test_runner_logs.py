@@ -6,7 +6,7 @@ import pytest
 
 from application.errors import StorageUnavailable
 from application.log_archive import LOG_PREFIX
-from domain.job_lifecycle import JobStatus, Reason
+from domain.job_lifecycle import JobStatus
 from domain.values import ObjectKey
 from tests.support.runner import python_form, runs
 from tests.support.world import World
@@ -94,17 +94,24 @@ def test_a_log_that_is_too_large_to_be_looked_into_is_written_here(world, runner
     assert json.loads(log_of(world, job))["stdout"] == "mine"
 
 
-def test_a_log_that_cannot_be_looked_for_nor_written_is_a_failure_without_a_log(world, runner, run):
+def test_a_log_that_cannot_be_looked_for_nor_written_is_written_when_it_can(world, runner, run):
     def away(*_):
         raise StorageUnavailable("it is away")
 
     runner.keep_log = keep(world)
+    runner.behaviour = runs(stdout="mine")
+    add = world.log_store.add
     world.log_store.get = world.log_store.add = away
-
     job = run()
+    assert job.status is JobStatus.RUNNING
 
-    assert (job.status, job.reason) == (JobStatus.FAILED, Reason.STORAGE_ERROR)
-    assert job.execution.result.log_key is None
+    del world.log_store.get
+    world.log_store.add = add
+    world.finish_execution.store_kept()
+
+    job = world.job(job.job_id)
+    assert job.status is JobStatus.SUCCESS
+    assert json.loads(log_of(world, job))["stdout"] == "mine"
 
 
 def test_a_runner_s_log_costs_one_look_and_no_writing(world, runner, run):

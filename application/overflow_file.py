@@ -1,0 +1,84 @@
+import logging
+import tempfile
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+
+logger = logging.getLogger("service_server.disk")
+
+
+class OverflowFile:
+    """Bytes in memory, or in a file without a name once there are many; closing it forgets them.
+
+    Where the disk has no room for them they are in memory all the same: a full disk costs memory, which the
+    limits of what is written here bound, and nobody's output.
+
+    Args:
+        max_in_memory: How many bytes are in memory at most, as long as the disk has room.
+        directory: Where the file is; None for the system's own place.
+    """
+
+    def __init__(self, max_in_memory: int, directory: Path | None = None) -> None:
+        self._max_in_memory = max_in_memory
+        self._directory = directory
+        self._stream: IO[bytes] = BytesIO()
+        self._size = 0
+        self._is_in_memory = True
+        self._may_use_disk = True
+
+    def write(self, data: bytes) -> None:
+        """Add bytes at the end."""
+        if self._is_in_memory and self._may_use_disk and self._size + len(data) > self._max_in_memory:
+            self._move_to_disk()
+        if not self._is_in_memory:
+            try:
+                _write_all(self._stream, data)
+            except OSError as error:
+                self._move_to_memory(error)
+        if self._is_in_memory:
+            self._stream.seek(self._size)
+            self._stream.write(data)
+        self._size += len(data)
+
+    def rewound(self) -> IO[bytes]:
+        """Return a stream of all the bytes, at its start. Nothing is written after that."""
+        self._stream.seek(0)
+        return self._stream
+
+    def close(self) -> None:
+        """Forget the bytes."""
+        self._stream.close()
+
+    def _move_to_disk(self) -> None:
+        try:
+            # Without a buffer, so that what has been written is known to be there.
+            file: IO[bytes] = tempfile.TemporaryFile(buffering=0, dir=self._directory)  # noqa: SIM115 - kept
+        except OSError as error:
+            self._stay_in_memory(error)
+            return
+        try:
+            _write_all(file, self.rewound().read())
+        except OSError as error:
+            file.close()
+            self._stay_in_memory(error)
+        else:
+            self._stream.close()
+            self._stream, self._is_in_memory = file, False
+
+    def _move_to_memory(self, error: OSError) -> None:
+        """Take back what the disk has, without what was written last."""
+        with self._stream as file:
+            file.seek(0)
+            self._stream = BytesIO(file.read()[: self._size])
+        self._is_in_memory = True
+        self._stay_in_memory(error)
+
+    def _stay_in_memory(self, error: OSError) -> None:
+        logger.warning("output stays in memory, for the disk does not take it: %s", error.strerror)
+        self._may_use_disk = False
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
