@@ -35,14 +35,33 @@ LANGUAGES = {
 }
 
 
+# Other names that callers use, in lower case.
+ALIASES = {
+    alias: LANGUAGES[name]
+    for name, aliases in {
+        "python": ("py", "python3"),
+        "node": ("javascript", "js", "nodejs", "node.js"),
+        "typescript": ("ts",),
+        "bash": ("sh", "shell"),
+        "cpp": ("c++", "cxx"),
+        "go": ("golang",),
+        "rust": ("rs",),
+        "ruby": ("rb",),
+        "perl": ("pl",),
+    }.items()
+    for alias in aliases
+}
+_BY_NAME = LANGUAGES | ALIASES
+
+
 def parse_language(name: str) -> Language:
-    """Find a language by its name.
+    """Find a language by its name or an alias, in upper or lower case.
 
     Raises:
-        InvalidValue: There is no such language; the detail lists those that there are.
+        InvalidValue: There is no such language; the detail lists the languages there are.
     """
     try:
-        return LANGUAGES[name]
+        return _BY_NAME[name.lower()]
     except KeyError:
         raise InvalidValue(
             "language", f"unsupported language; supported are {', '.join(LANGUAGES)}"

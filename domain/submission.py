@@ -76,14 +76,12 @@ class SubmissionLimits:
     text_chars: int = 2_000
 
     def check_code(self, code: str) -> bytes:
-        """Encode source code as it is stored.
+        """Encode source code as it is stored. It may be empty.
 
         Raises:
-            InvalidValue: The code is empty or has a NUL character.
+            InvalidValue: The code has a NUL character.
             TooLarge: It is larger than `code_bytes`.
         """
-        if not code.strip():
-            raise InvalidValue("code", "must not be empty")
         _check_text("code", code)
         encoded = code.encode()
         _check_size("code", len(encoded), self.code_bytes)

@@ -37,13 +37,15 @@ class ListJobs:
         Raises:
             InvalidValue: The limit is out of range, or the project cannot be a project's name.
         """
-        if not 1 <= query.limit <= MAX_LIMIT:
-            raise InvalidValue("limit", f"must be from 1 to {MAX_LIMIT}")
+        if not 0 <= query.limit <= MAX_LIMIT:
+            raise InvalidValue("limit", f"must be from 0 to {MAX_LIMIT}")
         project_id = None
         if query.project is not None:
             project_id = self._project_id(query.project)
             if project_id is None:
                 return JobPage((), None)
+        if query.limit == 0:
+            return JobPage((), None)
         jobs: list[JobView] = []
         cursor = query.cursor
         while True:

@@ -4,7 +4,7 @@ from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 
 from entrypoints.container import Container
-from entrypoints.http import request_id
+from entrypoints.http import ignored_fields, request_id
 from entrypoints.http.admission import Admission
 from entrypoints.http.api_page import files_router, openapi_config
 from entrypoints.http.controllers.completions import CompletionsController
@@ -94,5 +94,12 @@ def _cors(settings: Settings) -> CORSConfig:
     return CORSConfig(
         allow_origins=list(settings.cors_origins),
         allow_origin_regex=settings.cors_origin_pattern,
-        expose_headers=["Link", request_id.HEADER, "Retry-After"],
+        expose_headers=[
+            "Content-Range",
+            "ETag",
+            "Link",
+            "Retry-After",
+            ignored_fields.HEADER,
+            request_id.HEADER,
+        ],
     )

@@ -109,7 +109,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             closing = [(b"connection", b"close")] if self._is_expecting else []
-            message["headers"] = [*message["headers"], *_added(message["headers"]), *closing]
+            message["headers"] = [*_completed(message["headers"]), *closing]
         await self._send(message)
 
     async def refuse(self, scope: HTTPScope, refusal: Exception) -> None:
@@ -131,7 +131,14 @@ class _Answer:
         )
 
 
-def _added(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    present = {name.lower() for name, _value in headers}
-    wanted = (*_HEADERS, (_REQUEST_ID, request_id.request_id.get().encode()))
-    return [header for header in wanted if header[0] not in present]
+def _completed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return an answer's headers with those that every answer has.
+
+    What depends on the origin may be read by some pages and not by others, so no cache may mix them up.
+    """
+    kept = [header for header in headers if header[0].lower() != b"vary"]
+    named = b",".join(value for name, value in headers if name.lower() == b"vary").split(b",")
+    varies = [name.strip() for name in named if name.strip().lower() not in {b"", b"origin"}] + [b"Origin"]
+    present = {name.lower() for name, _value in kept}
+    own = (*_HEADERS, (_REQUEST_ID, request_id.request_id.get().encode()), (b"vary", b", ".join(varies)))
+    return [*kept, *(header for header in own if header[0] not in present)]

@@ -17,7 +17,7 @@ from domain.errors import InvalidValue, TooLarge, TransitionRefused
 from entrypoints.http import faults
 from entrypoints.http.admission import CrossSiteRequest, HostRefused, PathNotCanonical
 from entrypoints.http.csrf import ForgedRequest
-from entrypoints.http.json_request import AnyRequest, UnreadableBody
+from entrypoints.http.json_request import AnyRequest, UnreadableBody, UnsupportedMediaType
 from entrypoints.http.live.places import NoPlace
 from entrypoints.http.ranges import RangeNotSatisfiable
 from entrypoints.http.request_id import request_id
@@ -52,6 +52,7 @@ BUSY = Kind(503, "busy", "The service has all that it can do at once")
 
 # The first that an error is an instance of counts, its own class before its bases.
 KINDS: Mapping[type[Exception], Kind] = {
+    UnsupportedMediaType: Kind(415, "unsupported-media-type", "The body's form is not supported"),
     UnreadableBody: _INVALID,
     ValidationException: _INVALID,
     InvalidValue: _INVALID,

@@ -34,7 +34,8 @@ def of_body(error: UnreadableBody) -> Fault:
     """Say where in the body the fault is: at the root, if it cannot be read at all."""
     text = str(error)
     place = _PLACE.search(text)
-    steps = [] if place is None else [m["key"] or m["index"] for m in _STEP.finditer(place["path"])]
+    steps = list(error.path)
+    steps += [] if place is None else [m["key"] or m["index"] for m in _STEP.finditer(place["path"])]
     text = _PLACE.sub("", text)
     named = _NAMED.fullmatch(text)
     if named is not None:

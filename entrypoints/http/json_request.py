@@ -1,21 +1,45 @@
 import asyncio
 import re
+from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import msgspec
 from litestar import Request
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 
+from entrypoints.http.json_members import UnwantedMember, members
+
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 # What a connection may have on its way in without asking for a place.
 _SMALL_BYTES = 64 << 10
 _LARGE_WITHIN_S = 60.0
 _MAX_DIGITS = 9
-_JSON = re.compile(r"application/([a-z0-9.-]+\+)?json")
+JSON = "application/json"
+_JSON = re.compile(r"application/([a-z0-9._-]+\+)?json")
+_UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
 class UnreadableBody(Exception):
-    """The body is not the JSON that the operation takes."""
+    """The body is not the JSON that the operation takes.
+
+    Attributes:
+        path: The steps that lead to the place, where that is known: names, and indexes in arrays.
+    """
+
+    def __init__(self, detail: str, path: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.path = path
+
+
+class UnsupportedMediaType(Exception):
+    """The body is written in a form that the operation does not take.
+
+    Attributes:
+        headers: Say which form it takes (RFC 9110, 15.5.16).
+    """
+
+    headers = MappingProxyType({"Accept": JSON, "Accept-Encoding": "identity"})
 
 
 class JsonRequest(Request[Any, Any, Any]):
@@ -23,27 +47,52 @@ class JsonRequest(Request[Any, Any, Any]):
 
     A body has to say that it is JSON: a browser asks leave before it sends one to another origin, so no page
     can have code run here behind its user's back (Fetch standard, "CORS-safelisted request-header").
+
+    Attributes:
+        ignored_fields: The names of the body's fields that are not known and may be there all the same.
     """
 
+    ignored_fields: Sequence[str] = ()
+
     async def json(self) -> Any:  # noqa: ANN401 - as the base class has it
-        """Return the body as the handler's type.
+        """Return the body as the handler's type. An empty one the framework takes for none, and asks not.
 
         Raises:
+            UnsupportedMediaType: It does not say that it is JSON, in UTF-8.
             UnreadableBody: It is not JSON, or not of that type.
         """
         body = await self.body()
-        media_type, _options = self.content_type
-        if not _JSON.fullmatch(media_type):
-            raise UnreadableBody("send the body as JSON, with the header Content-Type: application/json")
+        self._check_form()
+        if len(body) <= _SMALL_BYTES:
+            return self._decoded(body)
+        return await asyncio.to_thread(self._decoded, body)
+
+    def _check_form(self) -> None:
+        media_type, options = self.content_type
+        if not _JSON.fullmatch(media_type.lower()):
+            raise UnsupportedMediaType(f"send the body as JSON, with the header Content-Type: {JSON}")
+        if options.get("charset", "utf-8").lower() not in _UTF_8:
+            raise UnsupportedMediaType(f"send the body as UTF-8, with the header Content-Type: {JSON}")
+        if self.headers.get("content-encoding", "identity").lower() != "identity":
+            raise UnsupportedMediaType("send the body as it is, without a Content-Encoding")
+
+    def _decoded(self, body: bytes) -> Any:  # noqa: ANN401 - what the handler takes
         field = self.route_handler.parsed_data_field
+        wanted = Any if field is None else field.annotation
         try:
-            return msgspec.json.decode(body, type=Any if field is None else field.annotation)
+            body.decode()  # the decoder below does not look into what it skips
+            decoded = msgspec.json.decode(body, type=wanted)
+            names = members(body)
         except UnicodeDecodeError as error:
             raise UnreadableBody("the body is not UTF-8") from error
         except RecursionError as error:
             raise UnreadableBody("the body is nested too deep") from error
         except msgspec.DecodeError as error:
             raise UnreadableBody(str(error)) from error
+        except UnwantedMember as error:
+            raise UnreadableBody(str(error), error.path) from error
+        self.ignored_fields = _unknown(type(decoded), names)
+        return decoded
 
     async def body(self) -> bytes:
         """Return the body. Of large ones only so many are received at once, each within a time.
@@ -70,3 +119,17 @@ class JsonRequest(Request[Any, Any, Any]):
 
 def _is_small(length: str) -> bool:
     return length.isdecimal() and int(length[:_MAX_DIGITS]) <= _SMALL_BYTES
+
+
+def _unknown(taken: type, names: Sequence[str]) -> Sequence[str]:
+    """Return the names of a body's fields that its type does not know.
+
+    Raises:
+        UnreadableBody: It has one beside a field that existing clients do not send.
+    """
+    known = frozenset(getattr(taken, "__struct_encode_fields__", names))
+    unknown = [name for name in names if name not in known]
+    legacy: frozenset[str] = getattr(taken, "LEGACY_FIELDS", frozenset())
+    if unknown and not known.intersection(names) <= legacy:
+        raise UnreadableBody("is not a known field", unknown[:1])
+    return unknown

@@ -10,15 +10,19 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, PathParameter, QueryParameter, SkipValidation
 
 from application.commands import ListJobsQuery
+from application.errors import NotFound
 from application.use_cases.list_jobs import DEFAULT_LIMIT, MAX_LIMIT
 from application.views import Cursor
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
 from domain.language import parse_language
+from domain.values import JobId, parse_job_id
 from entrypoints.http.cursor import read_cursor, write_cursor
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.settings import Settings
 
+# What a caller may ask for; SERVICE_SERVER_MAX_WAIT_S cuts it short.
+_LONGEST_WAIT_S = 86_400
 JobIdInPath: TypeAlias = Annotated[str, PathParameter(name="jobId", description="A job's id, a UUID.")]
 ProjectInPath: TypeAlias = Annotated[str, PathParameter(description="A project's name, or its id.")]
 ClusterInPath: TypeAlias = Annotated[str, PathParameter(name="clusterName", description="A cluster's name.")]
@@ -26,6 +30,7 @@ Wait: TypeAlias = Annotated[
     float,
     QueryParameter(
         ge=0,
+        le=_LONGEST_WAIT_S,
         description="Answer when the job has ended, or after this many seconds with what there is then.",
     ),
 ]
@@ -35,7 +40,7 @@ LastEventId: TypeAlias = Annotated[
 ]
 _Limit: TypeAlias = Annotated[
     int,
-    QueryParameter(description="How many jobs.", schema_extra={"minimum": 1, "maximum": MAX_LIMIT}),
+    QueryParameter(description="How many jobs.", schema_extra={"minimum": 0, "maximum": MAX_LIMIT}),
 ]
 _Statuses: TypeAlias = Annotated[
     tuple[str, ...],
@@ -143,6 +148,18 @@ async def check_url(request: AnyRequest) -> None:
             unquote_to_bytes(part).decode()
         except UnicodeDecodeError:
             raise InvalidValue(name, "must be UTF-8, percent-encoded") from None
+
+
+def existing_job(text: str) -> JobId:
+    """Read a job's id. What is no id names no job.
+
+    Raises:
+        NotFound: The text is not an id.
+    """
+    try:
+        return parse_job_id(text)
+    except InvalidValue:
+        raise NotFound("job", text) from None
 
 
 def only_one(name: str, in_query: str | None, in_body: str | None) -> str | None:

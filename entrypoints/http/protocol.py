@@ -245,7 +245,6 @@ class GuardedProtocol(HttpToolsProtocol):
             f"Content-Type: {PROBLEM_JSON}\r\n"
             f"Content-Length: {len(body)}\r\n"
             f"{HEADER}: {request_id.get()}\r\n"
-            + ("Retry-After: 5\r\n" if kind is BUSY else "")
-            + "Connection: close\r\n\r\n"
+            "Vary: Origin\r\n" + ("Retry-After: 5\r\n" if kind is BUSY else "") + "Connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)

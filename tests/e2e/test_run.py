@@ -122,7 +122,6 @@ def test_output_comes_while_the_program_runs(at_server, program):
         (["--language", "cobol", "README.md"], 2, "language: unsupported language; supported are python"),
         (["--server", "http://127.0.0.1:1", "examples/words.py"], 3, "cannot reach http://127.0.0.1:1"),
         (["--project", "../x", "examples/words.py"], 2, "project: "),
-        (["--language", "python", "/dev/null"], 2, "code: must not be empty"),
         (["--server", "nowhere", "examples/words.py"], 2, "--server nowhere"),
     ],
 )

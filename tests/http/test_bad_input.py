@@ -1,5 +1,6 @@
 """What cannot be taken is answered with a sentence that helps, and nothing is stored."""
 
+import gzip
 import json
 
 import pytest
@@ -9,6 +10,11 @@ from tests.http.support import Service, assert_problem
 PROGRAM = {"project": "bad", "code": "print(1)", "language": "python"}
 JSON = {"content-type": "application/json"}
 DEEP = 10_000
+
+
+def legacy(value: bytes) -> bytes:
+    """Return a body with a field that the service does not know."""
+    return b'{"project": "bad", "code": "1", "language": "python", "x": %s}' % value
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +42,6 @@ def nothing_is_stored(service: Service):
         ({"project": "x" * 256}, "/project"),
         ({"project": 3}, "/project"),
         ({"project": None}, "/project"),
-        ({"code": ""}, "/code"),
-        ({"code": " \n"}, "/code"),
         ({"code": "a\0b"}, "/code"),
         ({"code": ["print(1)"]}, "/code"),
         ({"code": None}, "/code"),
@@ -70,9 +74,9 @@ def nothing_is_stored(service: Service):
         ({"execute": 1}, "/execute"),
         ({"description": "x" * 2_001}, "/description"),
         ({"function_name": "a\0"}, "/function_name"),
-        ({"colour": "blue"}, "/colour"),
-        ({"a/b~c": 1}, "/a~1b~0c"),
-        ({"limits": {"timeout_ms": 5000}}, "/limits"),
+        ({"stdin": "", "colour": "blue"}, "/colour"),
+        ({"execute": None, "a/b~c": 1}, "/a~1b~0c"),
+        ({"memory_mb": 64, "limits": {"timeout_ms": 5000}}, "/limits"),
     ],
 )
 def test_a_value_that_breaks_a_rule_is_pointed_at(service: Service, changed: dict, pointer: str):
@@ -109,7 +113,17 @@ def test_a_field_that_is_missing_is_named(service: Service, missing: str):
         (b"[" * DEEP, "expected 'object'"),
         (b'{"env": ' + b"[" * DEEP + b"]" * DEEP + b"}", "expected 'object"),
         (b'{"env": ' + b'{"a":' * DEEP + b"1" + b"}" * DEEP + b"}", "expected 'string'"),
-        (b'{"colour": ' + b"[" * DEEP + b"]" * DEEP + b"}", "not a known field"),
+        (b'{"colour": ' + b"[" * DEEP + b"]" * DEEP + b"}", "nested too deep"),
+        (legacy(b"[" * 64 + b"]" * 64), "x/0/0"),
+        (legacy(b'"\xff"'), "not UTF-8"),
+        (legacy(b"NaN"), "malformed"),
+        (legacy(b"-Infinity"), "malformed"),
+        (b'{"project": "a", "project": "b", "code": "1", "language": "python"}', "project: is given twice"),
+        (legacy(b"1")[:-1] + b', "x": 2}', "x: is given twice"),
+        (
+            b'{"project": "a", "code": "1", "language": "python", "env": {"A": "", "A": ""}}',
+            "env/A: is given",
+        ),
         (json.dumps(PROGRAM).encode("utf-16"), ""),
     ],
     ids=str,
@@ -123,14 +137,27 @@ def test_a_body_that_cannot_be_read_is_refused(service: Service, body: bytes, se
 
 @pytest.mark.parametrize(
     "media_type",
-    [None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "json", ";"],
+    [
+        *[None, "text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "json", ";"],
+        *["application/json; charset=utf-16", "application/json;charset=iso-8859-1", "application/jsonp"],
+    ],
 )
 def test_a_body_that_does_not_say_it_is_json_is_refused(service: Service, media_type: str | None):
     headers = {} if media_type is None else {"content-type": media_type}
 
     response = service.http.post("/api/upload", content=json.dumps(PROGRAM), headers=headers)
 
-    assert "Content-Type: application/json" in assert_problem(response, 422)["detail"]
+    assert "Content-Type: application/json" in assert_problem(response, 415)["detail"]
+    assert response.headers["accept"] == "application/json"
+
+
+def test_a_body_that_is_compressed_is_refused(service: Service):
+    headers = JSON | {"content-encoding": "gzip"}
+
+    response = service.http.post("/api/upload", content=gzip.compress(b"{}"), headers=headers)
+
+    assert "Content-Encoding" in assert_problem(response, 415)["detail"]
+    assert response.headers["accept-encoding"] == "identity"
 
 
 def test_code_over_its_limit_is_too_large(service: Service):
@@ -210,7 +237,7 @@ def test_a_key_that_no_log_can_have_is_refused(service: Service, key: str):
     assert problem["errors"][0]["parameter"] == "log_key"
 
 
-@pytest.mark.parametrize("wait", ["-1", "soon", "nan", ""])
+@pytest.mark.parametrize("wait", ["-1", "soon", "nan", "", "inf", "-inf", "Infinity", "1e400", "86401"])
 def test_a_wait_that_is_no_time_is_refused(service: Service, wait: str):
     response = service.http.post("/api/upload", params={"wait": wait}, json=PROGRAM)
 

@@ -3,6 +3,7 @@
 import json
 import re
 from threading import Event
+from urllib.parse import unquote
 
 import pytest
 
@@ -82,6 +83,77 @@ def test_the_code_key_has_the_extension_of_the_language(service: Service, langua
 
 def test_upload_accepts_nulls_for_what_existing_clients_leave_out(service: Service):
     assert service.upload(function_name=None, description=None)["status"] == "PENDING"
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"colour": "blue"}, "colour"),
+        ({"version": 2, "a/b~c": {"x": [1]}, "description": "d"}, "version, a%2Fb~c"),
+        ({"": 0, "한": 0, "a, b\r\nX: y": 0}, '"", %ED%95%9C, a%2C%20b%0D%0AX%3A%20y'),
+        ({"%": 0, "x" * 70: 0}, f"%25, {'x' * 64}%E2%80%A6"),
+        ({f"f{n}": n for n in range(20)}, ", ".join(f"f{n}" for n in range(16)) + ", %E2%80%A6"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_fields_that_are_not_known_are_ignored_and_named(service: Service, fields: dict, named: str):
+    body = {"project": "legacy", "code": "print(1)", "language": "python", **fields}
+
+    response = service.http.post("/api/upload", json=body)
+
+    assert (response.status_code, response.json()["status"]) == (200, "PENDING")
+    assert response.headers["x-ignored-fields"] == named
+
+
+def test_nothing_is_named_where_every_field_is_known(service: Service):
+    body = {"project": "legacy", "code": "print(1)", "language": "python", "function_name": "f"}
+
+    assert "x-ignored-fields" not in service.http.post("/api/upload", json=body).headers
+
+
+@pytest.mark.parametrize("code", ["", " ", "\r\n\t"])
+def test_code_may_be_empty(service: Service, code: str):
+    job = service.run(code=code)
+
+    assert job["status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize(("alias", "name"), [("JavaScript", "node"), ("py", "python"), ("C++", "cpp")])
+def test_a_language_is_shown_by_its_own_name(service: Service, alias: str, name: str):
+    job = service.upload(language=alias)
+
+    assert job["data"]["language"] == name
+    assert service.http.get(f"/api/jobs/{job['job_id']}").json()["spec"]["language"] == name
+
+
+def test_a_project_without_a_description_has_an_empty_one(service: Service):
+    made = service.http.post("/api/project", json={"project_name": "undescribed"}).json()
+    service.upload(project="made by an upload")
+
+    listed = {project["project"]: project for project in service.http.get("/api/projects").json()}
+    assert made["description"] == listed["made by an upload"]["description"] == ""
+
+
+@pytest.mark.parametrize("media_type", [None, "text/plain", "application/json", ";"])
+def test_execute_takes_no_body_whatever_it_is_called(service: Service, media_type: str | None):
+    job_id = service.upload()["job_id"]
+    headers = {} if media_type is None else {"content-type": media_type}
+
+    assert service.http.post(f"/api/execute/{job_id}", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    ["application/json", "APPLICATION/JSON", "application/json;charset=UTF-8", "application/vnd.x_y.v1+json"],
+)
+def test_json_is_taken_as_clients_call_it(service: Service, media_type: str):
+    job_id = service.upload()["job_id"]
+
+    response = service.http.post(
+        f"/api/execute/{job_id}", content='{"stdin": "7"}', headers={"content-type": media_type}
+    )
+
+    assert response.status_code == 200
 
 
 def test_execute_answers_at_once_with_a_running_job(service: Service):
@@ -382,15 +454,25 @@ def test_health_is_cheap_and_says_where_it_is(service: Service):
         ("GET", "/api/jobs/{}"),
         ("GET", "/api/jobs/{}/status"),
         ("GET", "/api/jobs/{}/output"),
+        ("GET", "/api/jobs/{}/output/stdout"),
+        ("GET", "/api/jobs/{}/events"),
+        ("GET", "/api/jobs/{}/timeline"),
         ("GET", "/api/status/{}"),
     ],
 )
-def test_jobs_that_do_not_exist_are_told_from_ids_that_are_none(service: Service, method: str, path: str):
-    unknown = assert_problem(service.http.request(method, path.format(UNKNOWN_ID)), 404)
-    malformed = assert_problem(service.http.request(method, path.format("17")), 422)
+@pytest.mark.parametrize(
+    "job_id", [UNKNOWN_ID, "17", UNKNOWN_ID.replace("-", ""), f"{{{UNKNOWN_ID}}}", "%00"]
+)
+def test_jobs_that_do_not_exist_are_not_found(service: Service, method: str, path: str, job_id: str):
+    problem = assert_problem(service.http.request(method, path.format(job_id)), 404)
 
-    assert unknown["detail"] == f"job '{UNKNOWN_ID}' does not exist"
-    assert malformed["errors"][0]["parameter"] == "jobId"
+    assert problem["detail"] == f"job '{unquote(job_id)}' does not exist"
+
+
+@pytest.mark.parametrize("page", ["", "/state", "/curl"])
+def test_a_page_of_a_job_that_does_not_exist_is_not_found(service: Service, page: str):
+    for job_id in (UNKNOWN_ID, "17"):
+        assert service.http.get(f"/dashboard/jobs/{job_id}{page}").status_code == 404
 
 
 def _wait_for_start(service: Service, job_id: str) -> None:

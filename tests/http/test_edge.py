@@ -58,6 +58,37 @@ def test_each_answer_is_safe_to_show(service: Service, path: str):
     assert "default-src" in headers["content-security-policy"]
 
 
+@pytest.mark.parametrize("origin", [None, DEVELOPMENT, "https://evil.example"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *[("GET", "/api/jobs"), ("HEAD", "/api/jobs"), ("GET", "/api/nothing"), ("PUT", "/api/jobs")],
+        *[("POST", "/api/upload"), ("OPTIONS", "/api/upload"), ("GET", "/docs"), ("GET", "/dashboard")],
+        *[("GET", "/docs/static/page.js"), ("GET", "/docs/openapi.json"), ("GET", "/")],
+    ],
+)
+def test_each_answer_says_that_it_depends_on_the_origin(
+    service: Service, method: str, path: str, origin: str | None
+):
+    asked = {} if origin is None else {"origin": origin, "access-control-request-method": "POST"}
+
+    response = service.http.request(method, path, headers=asked)
+
+    varies = [name.strip().lower() for name in response.headers["vary"].split(",")]
+    assert varies.count("origin") == 1
+    assert len(response.headers.get_list("vary")) == 1
+
+
+def test_a_refusal_depends_on_the_origin_too(service: Service):
+    foreign = service.http.get("/api/jobs", headers={"host": "evil.example"})
+    large = service.http.get("/api/jobs", headers={"x-note": "a" * 70_000})
+
+    assert [(foreign.status_code, foreign.headers["vary"]), (large.status_code, large.headers["vary"])] == [
+        (421, "Origin"),
+        (431, "Origin"),
+    ]
+
+
 def test_data_is_not_kept_by_caches(service: Service):
     assert service.http.get("/api/jobs").headers["cache-control"] == "no-store"
     assert "max-age" in service.http.get("/docs/static/page.js").headers["cache-control"]
@@ -69,7 +100,7 @@ def test_pages_on_this_machine_may_call_in_development(service: Service, origin:
 
     assert response.headers["access-control-allow-origin"] == origin
     exposed = {name.strip().lower() for name in response.headers["access-control-expose-headers"].split(",")}
-    assert exposed == {"link", "x-request-id", "retry-after"}
+    assert exposed == {*("content-range", "etag", "link", "retry-after", "x-ignored-fields", "x-request-id")}
 
 
 def test_a_page_may_read_an_error(service: Service):

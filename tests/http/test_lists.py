@@ -75,6 +75,22 @@ def test_pages_of_a_project_with_another_script_follow_each_other(service: Servi
     assert [job["job_id"] for page in pages for job in page.json()] == ids[::-1]
 
 
+@pytest.mark.usefixtures("listed")
+def test_a_page_of_none_is_empty_and_leads_nowhere(service: Service):
+    for path in ("/api/jobs", "/api/projects/lists/jobs"):
+        response = service.http.get(path, params={"limit": 0})
+
+        assert (response.status_code, response.json()) == (200, [])
+        assert "link" not in response.headers
+
+
+@pytest.mark.parametrize("name", ["js", "JavaScript", "NODE"])
+def test_a_language_may_be_named_otherwise(service: Service, listed: dict[str, str], name: str):
+    response = service.http.get("/api/projects/lists/jobs", params={"language": name})
+
+    assert [job["job_id"] for job in response.json()] == [listed["node"]]
+
+
 def test_a_page_that_is_just_full_is_the_last(service: Service, listed: dict[str, str]):
     response = service.http.get("/api/projects/lists/jobs", params={"limit": len(listed)})
 
@@ -95,7 +111,8 @@ def test_a_cursor_that_is_none_is_refused(service: Service, cursor: str):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("limit", "0"),
+        ("limit", "-1"),
+        ("limit", "-0.5"),
         ("limit", "1001"),
         ("limit", "many"),
         ("limit", "1" * 400),

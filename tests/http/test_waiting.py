@@ -118,7 +118,7 @@ def test_a_lost_event_only_delays(service: Service, may_end: Event, monkeypatch:
 def test_nobody_waits_longer_than_the_setting_allows(tmp_path):
     with serving(tmp_path, max_wait_s=0.05) as service:
         job_id = service.upload()["job_id"]
-        status = service.http.get(f"/api/status/{job_id}", params={"wait": "inf"}, timeout=10).json()
+        status = service.http.get(f"/api/status/{job_id}", params={"wait": 86_400}, timeout=10).json()
 
     assert status["status"] == "PENDING"
 

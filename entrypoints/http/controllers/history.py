@@ -7,11 +7,10 @@ from litestar.response import Stream
 
 from application.use_cases.get_job import GetJob
 from application.use_cases.get_timeline import GetTimeline
-from domain.values import parse_job_id
 from entrypoints.http.live.event_stream import EventStreams
 from entrypoints.http.live.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
 from entrypoints.http.operations import described
-from entrypoints.http.parameters import JobIdInPath, LastEventId
+from entrypoints.http.parameters import JobIdInPath, LastEventId, existing_job
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.schemas.timeline import TimelineResponse
 from entrypoints.http.timeline_presenter import present_timeline
@@ -45,7 +44,7 @@ class HistoryController(Controller):
         self, job_id: JobIdInPath, get_timeline: NamedDependency[SkipValidation[GetTimeline]]
     ) -> TimelineResponse:
         """Get a job's timeline."""
-        return present_timeline(get_timeline(parse_job_id(job_id)))
+        return present_timeline(get_timeline(existing_job(job_id)))
 
     @get(
         "/jobs/{jobId:str}/events",
@@ -61,6 +60,6 @@ class HistoryController(Controller):
         last_event_id: LastEventId = None,
     ) -> Stream:
         """Follow a job's state."""
-        details = await asyncio.to_thread(get_job, parse_job_id(job_id))
+        details = await asyncio.to_thread(get_job, existing_job(job_id))
         events = event_streams.follow(details, presenter, last_event_id)
         return Stream(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)

@@ -4,10 +4,9 @@ from litestar.params import SkipValidation
 
 from application.use_cases.get_job import GetJob
 from application.use_cases.list_jobs import ListJobs
-from domain.values import parse_job_id
 from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.operations import LINK, described
-from entrypoints.http.parameters import JobIdInPath, Listing, ProjectInPath, listing, next_page
+from entrypoints.http.parameters import JobIdInPath, Listing, ProjectInPath, existing_job, listing, next_page
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.schemas.jobs import JobDetailsResponse, JobResponse
 
@@ -71,7 +70,7 @@ class JobsController(Controller):
         presenter: NamedDependency[SkipValidation[Presenter]],
     ) -> JobDetailsResponse:
         """Get a job."""
-        return presenter.details(get_job(parse_job_id(job_id)))
+        return presenter.details(get_job(existing_job(job_id)))
 
 
 def _page(

@@ -11,13 +11,12 @@ from application.ports.output_feed import Stream
 from application.use_cases.get_job import GetJob
 from application.use_cases.read_output import ReadOutput
 from domain.errors import InvalidValue
-from domain.values import parse_job_id
 from entrypoints.http.kept import Kept
 from entrypoints.http.live.output_stream import OutputStreams
 from entrypoints.http.live.places import StoragePlaces
 from entrypoints.http.live.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
 from entrypoints.http.operations import described
-from entrypoints.http.parameters import JobIdInPath, LastEventId
+from entrypoints.http.parameters import JobIdInPath, LastEventId, existing_job
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.ranges import select_range
 
@@ -73,7 +72,7 @@ class OutputController(Controller):
         offset: _Offset = None,
     ) -> StreamResponse:
         """Follow a job's output."""
-        details = await asyncio.to_thread(get_job, parse_job_id(job_id))
+        details = await asyncio.to_thread(get_job, existing_job(job_id))
         events = streams.follow(details, presenter, last_event_id, offset)
         return StreamResponse(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)
 
@@ -92,7 +91,7 @@ class OutputController(Controller):
         if_range: _IfRange = None,
     ) -> Response[Any]:
         """Read a job's output."""
-        wanted = parse_job_id(job_id), _stream(stream)
+        wanted = existing_job(job_id), _stream(stream)
 
         def take() -> Response[Any]:
             output = read_output(*wanted)

@@ -111,7 +111,7 @@ def _shown(project: Project) -> ProjectResponse:
     return ProjectResponse(
         project_id=project.id,
         project=project.name.value,
-        description=project.description,
+        description=project.description or "",
         status=project.status,
         created_at=project.created_at,
     )

@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
-from litestar import Controller, get, post
+from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter, SkipValidation
@@ -12,11 +12,12 @@ from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.upload_code import UploadCode
 from application.views import JobView
 from domain.job_lifecycle import JobStatus
-from domain.values import parse_job_id
+from entrypoints.http.ignored_fields import ignored_fields
+from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.live.job_waiter import JobWaiter
 from entrypoints.http.live.storage_threads import StorageThreads
 from entrypoints.http.operations import described
-from entrypoints.http.parameters import JobIdInPath, Wait, only_one
+from entrypoints.http.parameters import JobIdInPath, Wait, existing_job, only_one
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.schemas.jobs import JobResponse, JobStatusResponse
 from entrypoints.http.schemas.requests import ExecuteRequest, UploadRequest
@@ -79,17 +80,19 @@ class RunningController(Controller):
     )
     async def upload(
         self,
+        request: JsonRequest,
         data: _UploadBody,
         upload_code: NamedDependency[SkipValidation[UploadCode]],
         waiter: NamedDependency[SkipValidation[JobWaiter]],
         presenter: NamedDependency[SkipValidation[Presenter]],
         storage_threads: NamedDependency[SkipValidation[StorageThreads]],
         wait: Wait = 0,
-    ) -> JobResponse:
+    ) -> Response[JobResponse]:
         """Upload code, and execute it if the caller says so."""
         show = _showing(presenter)
         job, shown = await storage_threads.run(lambda: _with(show, upload_code(data.command())))
-        return await waiter.settled(job, wait, show) or shown
+        settled = await waiter.settled(job, wait, show)
+        return Response(settled or shown, headers=ignored_fields(request.ignored_fields))
 
     @post(
         "/execute/{jobId:str}",
@@ -114,7 +117,7 @@ class RunningController(Controller):
         """Execute a job."""
         stdin = only_one("stdin", input_data, None if data is None else data.stdin)
         show = _showing(presenter)
-        job, shown = await asyncio.to_thread(lambda: _with(show, execute_job(parse_job_id(job_id), stdin)))
+        job, shown = await asyncio.to_thread(lambda: _with(show, execute_job(existing_job(job_id), stdin)))
         return await waiter.settled(job, wait, show) or shown
 
     @post(
@@ -134,7 +137,7 @@ class RunningController(Controller):
         presenter: NamedDependency[SkipValidation[Presenter]],
     ) -> JobResponse:
         """Cancel a job."""
-        return presenter.job(cancel_job(parse_job_id(job_id)), _CANCELLED)
+        return presenter.job(cancel_job(existing_job(job_id)), _CANCELLED)
 
     @get(
         ["/jobs/{jobId:str}/status", "/status/{jobId:str}"],
@@ -150,7 +153,7 @@ class RunningController(Controller):
         wait: Wait = 0,
     ) -> JobStatusResponse:
         """Get a job's status."""
-        return await waiter.until_ended(parse_job_id(job_id), wait, presenter.status)
+        return await waiter.until_ended(existing_job(job_id), wait, presenter.status)
 
 
 def _showing(presenter: Presenter) -> Callable[[JobView], JobResponse]:

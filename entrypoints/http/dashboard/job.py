@@ -14,13 +14,13 @@ from application.use_cases.get_job import GetJob
 from application.use_cases.get_timeline import GetTimeline, Timeline
 from application.use_cases.read_code import ReadCode
 from application.use_cases.run_again import RunAgain, given
-from domain.values import parse_job_id
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.curl import curl
 from entrypoints.http.dashboard.job_state import state_context
 from entrypoints.http.dashboard.pages import Pages, go_to
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.live.storage_threads import StorageThreads
+from entrypoints.http.parameters import existing_job
 
 
 class JobPages(Controller):
@@ -41,7 +41,7 @@ class JobPages(Controller):
         """Show the job."""
 
         def show() -> Response[bytes]:
-            timeline = get_timeline(parse_job_id(job))
+            timeline = get_timeline(existing_job(job))
             code = _code(read_code, timeline)
             context = {"code": code, "version": "", **state_context(timeline)}
             return pages.page(request, "job.html", context)
@@ -57,7 +57,7 @@ class JobPages(Controller):
         get_timeline: NamedDependency[SkipValidation[GetTimeline]],
     ) -> Response[bytes]:
         """Show where the job stands, alone."""
-        return pages.part(request, "_state.html", state_context(get_timeline(parse_job_id(job))))
+        return pages.part(request, "_state.html", state_context(get_timeline(existing_job(job))))
 
     @get("/curl", media_type=MediaType.TEXT)
     async def show_curl(
@@ -71,7 +71,7 @@ class JobPages(Controller):
         """Show the call that submits the same job, to copy it."""
 
         def command() -> UploadCodeCommand:
-            details = get_job(parse_job_id(job))
+            details = get_job(existing_job(job))
             same = given(details, read_code(details.job.spec.code_key))
             return replace(same, project=details.project.value)
 
@@ -86,7 +86,7 @@ class JobPages(Controller):
     ) -> Response[bytes] | Redirect:
         """Cancel the job. A page that follows it sees that by itself."""
         form = await read_form(request)
-        await asyncio.to_thread(cancel_job, parse_job_id(job))
+        await asyncio.to_thread(cancel_job, existing_job(job))
         if form.get("stay"):
             return Response(b"", status_code=204)
         return go_to(request, f"/dashboard/jobs/{job}")
@@ -100,7 +100,7 @@ class JobPages(Controller):
     ) -> Response[bytes] | Redirect:
         """Have the job run."""
         await read_form(request)
-        await asyncio.to_thread(execute_job, parse_job_id(job))
+        await asyncio.to_thread(execute_job, existing_job(job))
         return go_to(request, f"/dashboard/jobs/{job}")
 
     @post("/again")
@@ -113,7 +113,7 @@ class JobPages(Controller):
     ) -> Response[bytes] | Redirect:
         """Run the job's program once more."""
         await read_form(request)
-        new = await storage_threads.run(lambda: run_again(parse_job_id(job)))
+        new = await storage_threads.run(lambda: run_again(existing_job(job)))
         return go_to(request, f"/dashboard/jobs/{new.job_id}")
 
 

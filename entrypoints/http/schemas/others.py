@@ -13,7 +13,7 @@ class ProjectResponse(Struct, kw_only=True):
 
     project_id: Annotated[int, Meta(examples=[3])]
     project: Annotated[str, Meta(description="Its name.", examples=["hello"])]
-    description: str | None
+    description: Annotated[str, Meta(description="Empty where none was given.", examples=["First steps"])]
     status: ProjectStatus
     created_at: datetime
 

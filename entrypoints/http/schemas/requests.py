@@ -1,6 +1,6 @@
-"""What callers send. A field that is null counts as not given; one that is not known is refused."""
+"""The bodies that callers send. A field that is null counts as not given; an unknown one is refused."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
@@ -9,7 +9,7 @@ from domain.limits import STANDARD_BOUNDS
 from domain.submission import DEFAULT_PRIORITY, MAX_ATTEMPTS, MAX_PRIORITY
 
 
-class RequestedLimits(Struct, kw_only=True, forbid_unknown_fields=True):
+class RequestedLimits(Struct, kw_only=True):
     """The limits of an execution. What is not given gets the service's default."""
 
     timeout_ms: Annotated[int | None, Meta(description="Wall time, in milliseconds.", examples=[5000])] = None
@@ -23,15 +23,25 @@ class RequestedLimits(Struct, kw_only=True, forbid_unknown_fields=True):
     output_mb: Annotated[int | None, Meta(description="Size of stdout and stderr together, in MiB.")] = None
 
 
-class UploadRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
-    """Source code to keep as a job, and how it is to be run."""
+class UploadRequest(RequestedLimits, kw_only=True):
+    """Source code to keep as a job, and how it is to be run.
+
+    Existing clients send fields that this service has no use for, and only the legacy ones beside them: those
+    are ignored. Beside any other field an unknown one is a mistake, and is refused.
+    """
+
+    LEGACY_FIELDS: ClassVar[frozenset[str]] = frozenset(
+        {"project", "code", "language", "function_name", "description"}
+    )
 
     project: Annotated[
         str,
         Meta(description="The project's name, made if it is new; or its id, as text.", examples=["hello"]),
     ]
     code: Annotated[str, Meta(description="The source code.", examples=["print('hello, ' + input())"])]
-    language: Annotated[str, Meta(description="One of GET /api/languages.", examples=["python"])]
+    language: Annotated[
+        str, Meta(description="One of GET /api/languages, or an alias such as js.", examples=["python"])
+    ]
     function_name: Annotated[str | None, Meta(description="A name to remember it by.")] = None
     description: Annotated[str | None, Meta(description="Any text.")] = None
     stdin: Annotated[str | None, Meta(description="What the program reads.", examples=["world\n"])] = None

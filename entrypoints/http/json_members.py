@@ -1,0 +1,85 @@
+"""The names in a JSON text's objects, which decoders do not tell: those given twice, and the root's."""
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+# Linear: nothing that was matched is given back, and a string without an end is one too.
+_TOKEN = re.compile(rb'"(?P<text>(?:[^"\\]++|\\.)*+)(?:"(?P<colon>[ \t\r\n]*+:)?|\\?\Z)|[{}\[\],]', re.DOTALL)
+MAX_DEPTH = 64
+# Strings, brackets and commas: far more than the largest valid body has, and read in a tenth of a second.
+MAX_TOKENS = 100_000
+
+
+class UnwantedMember(Exception):
+    """A place in a JSON text that is not taken, though it can be read.
+
+    Attributes:
+        path: The steps that lead to it: names, and indexes in arrays.
+    """
+
+    def __init__(self, path: Sequence[str], detail: str) -> None:
+        super().__init__(detail)
+        self.path = path
+
+
+class _Level:
+    """An object or an array that is being read: the step that leads on from it, and an object's names."""
+
+    __slots__ = ("names", "step")
+
+    def __init__(self, *, is_object: bool) -> None:
+        self.names: dict[str, None] | None = {} if is_object else None
+        self.step: str | int = 0
+
+    def next_item(self) -> None:
+        if isinstance(self.step, int):
+            self.step += 1
+
+
+def members(text: bytes) -> Sequence[str]:
+    """Return the names of the root object's members, in order; none if the root is no object.
+
+    Args:
+        text: JSON that a decoder has taken; of anything else the answer says nothing.
+
+    Raises:
+        UnwantedMember: An object has a name twice, whose meaning is unpredictable (RFC 8259, 4), or the text
+            has more than `MAX_TOKENS` values or levels deeper than `MAX_DEPTH`.
+    """
+    outermost = _Level(is_object=False)
+    levels = [outermost]
+    root: Sequence[str] = ()
+    for number, token in enumerate(_TOKEN.finditer(text)):
+        if number == MAX_TOKENS:
+            raise UnwantedMember((), f"has more than {MAX_TOKENS} values")
+        match token[0][:1]:
+            case b'"':
+                if token["colon"]:
+                    _name(levels, token["text"])
+            case b",":
+                levels[-1].next_item()
+            case b"{" | b"[" as bracket:
+                if len(levels) > MAX_DEPTH:
+                    raise UnwantedMember(_path(levels), f"is nested deeper than {MAX_DEPTH} levels")
+                levels.append(_Level(is_object=bracket == b"{"))
+            case _:
+                root = tuple(levels.pop().names or ())
+                levels = levels or [outermost]
+    return root
+
+
+def _name(levels: Sequence[_Level], text: bytes) -> None:
+    level = levels[-1]
+    if level.names is None:
+        return
+    name: str = msgspec.json.decode(b'"%s"' % text) if b"\\" in text else text.decode("utf-8", "replace")
+    level.step = name
+    if name in level.names:
+        raise UnwantedMember(_path(levels), "is given twice")
+    level.names[name] = None
+
+
+def _path(levels: Sequence[_Level]) -> Sequence[str]:
+    return [str(level.step) for level in levels[1:]]
