@@ -461,7 +461,7 @@ def test_health_is_cheap_and_says_where_it_is(service: Service):
     ],
 )
 @pytest.mark.parametrize(
-    "job_id", [UNKNOWN_ID, "17", UNKNOWN_ID.replace("-", ""), f"{{{UNKNOWN_ID}}}", "%00"]
+    "job_id", [UNKNOWN_ID, "17", UNKNOWN_ID.replace("-", ""), f"{{{UNKNOWN_ID}}}", "%20"]
 )
 def test_jobs_that_do_not_exist_are_not_found(service: Service, method: str, path: str, job_id: str):
     problem = assert_problem(service.http.request(method, path.format(job_id)), 404)

@@ -70,6 +70,21 @@ def test_a_mistake_ends_with_its_language_s_words(kit, language):
     assert result.stdout.text == ""
 
 
+# How an empty file ends where it is no program: javac takes it, and makes no class that java could start.
+_EMPTY_IS_NONE = {
+    "java": Reason.NONZERO_EXIT,
+    **dict.fromkeys(("c", "cpp", "go", "rust"), Reason.COMPILE_ERROR),
+}
+
+
+@installed
+def test_an_empty_program_ends_as_its_language_has_it(kit, language):
+    result = kit.run(Program(language=language, code="")).result
+
+    assert result.reason == _EMPTY_IS_NONE.get(language), result
+    assert result.stdout.text == ""
+
+
 @installed
 def test_a_program_that_grows_without_end_ends_at_its_limit_of_memory(kit, language):
     program = Program(
