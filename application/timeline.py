@@ -113,7 +113,7 @@ def _end(details: JobDetails) -> Iterator[Entry]:
         detail="Cancelled" if was_cancelled else _ending(last),
         reason=job.reason,
     )
-    if was_cancelled and last is not None and last.result is not None:
+    if was_cancelled and last is not None and last.result is not None and not last.result.may_run_on:
         yield Entry(
             step=Step.STOPPED,
             attempt=last.number,

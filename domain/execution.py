@@ -25,6 +25,7 @@ class Note(StrEnum):
     EXIT_CODE_UNKNOWN = "exit_code_unknown"
     OUTPUT_CUT_BY_RUNNER = "output_cut_by_runner"
     CANCEL_NOT_SUPPORTED = "cancel_not_supported"
+    MAY_RUN_ON = "may_run_on"
     NO_NETWORK = "no_network"
 
 
@@ -88,6 +89,11 @@ class ExecutionResult:
     log_key: ObjectKey | None = None
     compile_output: Output | None = None
     notes: tuple[Note, ...] = ()
+
+    @property
+    def may_run_on(self) -> bool:
+        """Whether the program may still be running at its engine, which was not seen to stop it."""
+        return not {Note.CANCEL_NOT_SUPPORTED, Note.MAY_RUN_ON}.isdisjoint(self.notes)
 
     def __post_init__(self) -> None:
         if not self.status.is_terminal:

@@ -159,12 +159,13 @@ def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
 
 
 def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPolicy) -> ExecutionEngine:
-    if settings.engine_url is not None:
+    if settings.uses_runners:
         from adapters.http_engine.engine import HttpEngine  # noqa: PLC0415 - likewise
 
         return HttpEngine(
             settings.engine_url,
             settings.engine_languages,
+            run_urls=settings.run_urls,
             inline_bytes=settings.inline_output_bytes,
             spool_directory=_data_dir(settings),
         )

@@ -2,8 +2,9 @@
 
 With none of them set, everything runs embedded on this machine. Each part moves on its own: `AWS_RDS_HOST`
 moves the database to MySQL, `AWS_CODE_BUCKET` the code and `AWS_LOG_BUCKET` the logs to S3,
-`SERVICE_SERVER_REDIS_URL` the messages to Redis, `EXECUTION_ENGINE_BASE_URL` the programs to runners, and
-`AWS_ECS_CLUSTER_NAME` the metrics to CloudWatch.
+`SERVICE_SERVER_REDIS_URL` the messages to Redis, `EXECUTION_ENGINE_BASE_URL` or the address of one language's
+runner, as `EXECUTION_ENGINE_PYTHON_RUN_URL`, the programs to runners, and `AWS_ECS_CLUSTER_NAME` the metrics
+to CloudWatch.
 """
 
 import base64
@@ -95,6 +96,30 @@ def _check_address(address: str) -> str:
     return address
 
 
+def _check_engine_address(address: str) -> str:
+    """Refuse an address that nothing can be added to."""
+    try:
+        _check_address(address)
+        parts = urlsplit(address)
+        (parts.hostname or "").encode("idna")
+    except ValueError:
+        raise ValueError("must be the address that runners share, like http://host:port/path") from None
+    if parts.query or parts.fragment:
+        raise ValueError("must be an address without a query, like http://host:port/path")
+    return address
+
+
+def _check_runner_address(address: str) -> str:
+    try:
+        _check_engine_address(address)
+        is_whole = bool(urlsplit(address).path.strip("/"))
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise ValueError("must be the full address of a runner's /run, like http://host:8080/run")
+    return address
+
+
 def _check_redis_address(secret: SecretStr) -> SecretStr:
     address = secret.get_secret_value()
     if not address.startswith("unix://") and not _is_address(address, {"redis", "rediss"}):
@@ -120,6 +145,8 @@ def _check_readable(file: Path) -> Path:
 
 
 HttpAddress = Annotated[str, AfterValidator(_check_address)]
+EngineAddress = Annotated[str, AfterValidator(_check_engine_address)]
+RunnerAddress = Annotated[str, AfterValidator(_check_runner_address)]
 RedisAddress = Annotated[SecretStr, AfterValidator(_check_redis_address)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
 ReadableFile = Annotated[Path, AfterValidator(_check_readable)]
@@ -252,7 +279,11 @@ class Settings(BaseSettings):
     # Engine
     webhook_secrets: Annotated[tuple[WebhookSecret, ...], NoDecode] = ()
     max_report_bytes: int = Field(32 << 20, ge=1_024)
-    engine_url: HttpAddress | None = Field(None, validation_alias="EXECUTION_ENGINE_BASE_URL")
+    engine_url: EngineAddress | None = Field(None, validation_alias="EXECUTION_ENGINE_BASE_URL")
+    python_run_url: RunnerAddress | None = Field(None, validation_alias="EXECUTION_ENGINE_PYTHON_RUN_URL")
+    node_run_url: RunnerAddress | None = Field(None, validation_alias="EXECUTION_ENGINE_NODE_RUN_URL")
+    java_run_url: RunnerAddress | None = Field(None, validation_alias="EXECUTION_ENGINE_JAVA_RUN_URL")
+    engine_wait_s: float = Field(3_600, ge=0, le=_DAY_S)
     sandbox: Literal["bubblewrap", "off"] = "bubblewrap"
     warm_starts: int = Field(4, ge=0, le=64)
     engine_languages: Annotated[tuple[str, ...], NoDecode] = ("python", "node", "java")
@@ -281,6 +312,17 @@ class Settings(BaseSettings):
             except InvalidValue as error:
                 raise ValueError(f"{name}: {error.detail}") from error
         return names
+
+    @property
+    def run_urls(self) -> dict[str, str]:
+        """The full addresses of the runners that have one of their own, by language."""
+        urls = {"python": self.python_run_url, "node": self.node_run_url, "java": self.java_run_url}
+        return {language: url for language, url in urls.items() if url is not None}
+
+    @property
+    def uses_runners(self) -> bool:
+        """Whether programs run on HTTP runners, and not on this machine."""
+        return self.engine_url is not None or bool(self.run_urls)
 
     @model_validator(mode="after")
     def _renews_in_time(self) -> Self:

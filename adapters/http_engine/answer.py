@@ -9,7 +9,7 @@ from typing import Any
 from adapters.http_engine.python_literal import read_literal
 from adapters.http_engine.text import encode
 from adapters.http_engine.troubles import MayHaveStarted
-from adapters.http_engine.wording import shown
+from adapters.http_engine.wording import error_line, shown
 from domain.errors import InvalidValue
 from domain.execution import ResourceUsage
 from domain.values import ObjectKey
@@ -61,8 +61,8 @@ def believe(fields: Mapping[str, Any], expected: Mapping[str, str]) -> RunnerAns
         MayHaveStarted: They are no outcome of a program, or that of another one.
     """
     if not _OUTCOME_FIELDS & fields.keys():
-        error = fields.get("error")
-        said = f" and said: {shown(error)}." if isinstance(error, str) else "."
+        error = error_in(fields)
+        said = "." if error is None else f" and said: {shown(error_line(error))}."
         raise MayHaveStarted(f"The engine answered without an outcome{said}")
     for name, value in expected.items():
         if fields.get(name) is not None and str(fields[name]) != value:
@@ -84,10 +84,10 @@ def names_one_of(fields: Mapping[str, Any], names: Collection[str]) -> bool:
     return any(fields.get(name) is not None for name in names)
 
 
-def error_of(fields: Mapping[str, Any]) -> str | None:
-    """Return the error that an answer has instead of an outcome, fit to be shown; None if it has none."""
+def error_in(fields: Mapping[str, Any]) -> str | None:
+    """Return the error that an answer has instead of an outcome; None if it has none."""
     error = fields.get("error")
-    return shown(error) if isinstance(error, str) and not _OUTCOME_FIELDS & fields.keys() else None
+    return error if isinstance(error, str) and not _OUTCOME_FIELDS & fields.keys() else None
 
 
 def parse(body: bytes) -> Mapping[str, Any]:

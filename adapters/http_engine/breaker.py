@@ -19,6 +19,18 @@ class CircuitBreaker:
         self._failures = 0
         self._next_trial_at = 0.0
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether calls pass freely; if not, the next one that is admitted is a trial."""
+        with self._lock:
+            return self._failures < self._threshold
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no call may be made now, not even a trial."""
+        with self._lock:
+            return self._failures >= self._threshold and self._clock() < self._next_trial_at
+
     def admits(self) -> bool:
         """Whether a call may be made now."""
         with self._lock:
@@ -40,9 +52,21 @@ class CircuitBreaker:
         with self._lock:
             self._failures = 0
 
-    def failed(self) -> None:
-        """Note that the engine could not be reached, or had no room."""
+    def failed(self, rest_s: float | None = None) -> None:
+        """Note that the engine could not be reached, or had no room.
+
+        Args:
+            rest_s: How long the engine wants to be left alone: the circuit opens at once, for that long.
+        """
         with self._lock:
             self._failures += 1
-            if self._failures == self._threshold:
-                self._next_trial_at = self._clock() + self._reset_s
+            if rest_s is None:
+                if self._failures == self._threshold:
+                    self._next_trial_at = self._clock() + self._reset_s
+                return
+            self._failures = max(self._failures, self._threshold)
+            self._next_trial_at = max(self._next_trial_at, self._clock() + rest_s)
+
+    def trip(self) -> None:
+        """Open the circuit: the engine is known to be out of reach."""
+        self.failed(self._reset_s)

@@ -1,8 +1,11 @@
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from io import BytesIO
 from typing import IO, Self
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import httpcore
 
@@ -15,9 +18,11 @@ from application.overflow_file import OverflowFile
 # Idle connections are given up before the runners' servers do it (Node.js: 5 s, gunicorn: 2 s), so that no
 # request leaves on a connection that is being closed: it could not be told whether it had arrived.
 IDLE_CONNECTION_S = 1.0
-# Of an answer that tells of a failure, no more is read than is worth repeating.
-FAILURE_BYTES = 4 << 10
+# Of an answer that tells of a failure, no more is read than a runner may need to name its cause.
+FAILURE_BYTES = 64 << 10
 
+# More are no number of seconds that anybody waits for.
+_DIGITS = 9
 _HEADERS = (
     ("Accept", "application/json"),
     ("Accept-Encoding", "identity"),  # the cap on what is read holds for what it unpacks to
@@ -33,6 +38,7 @@ class Answer:
         body: What was read of its content, from the start.
         size: How much that is.
         is_whole: False where more came than was read.
+        retry_after_s: How long the engine asks to be left alone; None if it does not say.
     """
 
     status: int
@@ -40,6 +46,7 @@ class Answer:
     body: IO[bytes] = field(default_factory=BytesIO)
     size: int = 0
     is_whole: bool = True
+    retry_after_s: float | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -64,45 +71,36 @@ class Answer:
 
 
 class EngineClient:
-    """One pool of connections to the engine. Safe to use from several threads. Follows no redirect.
+    """One pool of connections to a runner. Safe to use from several threads. Follows no redirect.
 
     Args:
-        base_url: An http or https address; a path in it is kept.
         connect_timeout_s: How long one connection may take to be made.
         max_answer_bytes: How much is read of an outcome.
         max_idle_connections: How many connections wait for the next request.
         spool: Where an answer waits while it comes.
-
-    Raises:
-        ValueError: The address is not one. It is not repeated: it may hold a password.
+        tls: What servers are trusted by; None where none is spoken to in TLS.
     """
 
     def __init__(
         self,
-        base_url: str,
         connect_timeout_s: float,
         max_answer_bytes: int,
         max_idle_connections: int,
         spool: Spool,
+        tls: ssl.SSLContext | None,
     ) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("the engine's base address must be like http://host:port/path")
-        parts.hostname.encode("idna")
-        self._base_url = base_url.rstrip("/")
         self._connect_timeout_s = connect_timeout_s
         self._max_answer_bytes = max_answer_bytes
         self._spool = spool
         self._pool = httpcore.ConnectionPool(
-            # One for all connections: reading the certificates takes longer than a handshake.
-            ssl_context=httpcore.default_ssl_context() if parts.scheme == "https" else None,
+            ssl_context=tls,
             max_connections=None,  # callers are bounded already; waiting here could not be stopped
             max_keepalive_connections=max_idle_connections,
             keepalive_expiry=IDLE_CONNECTION_S,
             network_backend=CallBackend(),
         )
 
-    def send(self, method: str, path: str, params: Mapping[str, str], call: Call) -> Answer:
+    def send(self, method: str, url: str, params: Mapping[str, str], call: Call) -> Answer:
         """Send one request and read its answer.
 
         Raises:
@@ -113,11 +111,10 @@ class EngineClient:
         """
         # Spaces as %20: a runner may decode the query as a URI's and not as a form's.
         query = urlencode(params, safe="/", quote_via=quote)
-        url = f"{self._base_url}{path}?{query}" if query else f"{self._base_url}{path}"
         call.begin_request()
         try:
             with serving(call):
-                return self._exchange(method, url)
+                return self._exchange(method, f"{url}?{query}" if query else url)
         except DeadlinePassed as error:
             if call.has_sent:
                 raise
@@ -136,7 +133,11 @@ class EngineClient:
         with self._pool.stream(method, url, headers=_HEADERS, extensions={"timeout": timeouts}) as response:
             headers = {name.lower(): value.decode("latin-1") for name, value in response.headers}
             content_type = headers.get(b"content-type", "")
-            answer = Answer(status=response.status, content_type=content_type)
+            answer = Answer(
+                status=response.status,
+                content_type=content_type,
+                retry_after_s=_retry_after(headers.get(b"retry-after")),
+            )
             max_bytes = self._max_answer_bytes if answer.is_success else FAILURE_BYTES
             place = self._spool.open()
             try:
@@ -144,3 +145,17 @@ class EngineClient:
             except BaseException:
                 place.close()
                 raise
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Read the header (RFC 9110, 10.2.3): a number of seconds, or a date; what is neither says nothing."""
+    if value is None:
+        return None
+    if value.isascii() and value.strip().isdigit():
+        return float(value.strip()[:_DIGITS])
+    try:
+        date = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max((aware - datetime.now(UTC)).total_seconds(), 0.0)

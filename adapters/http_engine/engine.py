@@ -1,18 +1,24 @@
 import logging
+import ssl
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
+
+import httpcore
 
 from adapters.http_engine import outcome
+from adapters.http_engine.addresses import RunnerAddress
 from adapters.http_engine.breaker import CircuitBreaker
-from adapters.http_engine.call import Call, CallStopped, DeadlinePassed
-from adapters.http_engine.client import Answer, EngineClient
+from adapters.http_engine.call import Call, CallStopped
+from adapters.http_engine.cancellation import CancelReply
+from adapters.http_engine.client import EngineClient
 from adapters.http_engine.retries import Retries
 from adapters.http_engine.runner import Runner
 from adapters.http_engine.spool import Spool
-from adapters.http_engine.troubles import EngineTrouble
+from adapters.http_engine.troubles import NothingStarted
 from application.errors import DependencyUnavailable
 from application.ports.execution_engine import (
     EngineDescription,
@@ -46,46 +52,63 @@ _WATCHED = {
 }
 
 
+@dataclass(slots=True, eq=False)
+class _Running:
+    """An execution that this process waits for, and how its cancellation comes along."""
+
+    runner: Runner
+    call: Call
+    is_being_cancelled: bool = False
+    reply: CancelReply = CancelReply.NO_ANSWER
+    has_reply: Event = field(default_factory=Event)
+
+
 class HttpEngine(ExecutionEngine):
     """Runs programs on HTTP runners, which fetch the code by its key and answer when it has ended.
 
     A request is sent again only where the program cannot have started: when no byte of it left (refused,
-    unreachable, unresolved, an open circuit) or the engine said that it has no room (429, 503). Any other
-    5xx, a connection that breaks and an answer that cannot be read leave it open whether the program ran: the
-    report says that the engine lost it. So one execution starts its program once, and a job's attempts can be
-    counted. `observer.started()` is called before the first byte leaves, for what happens after that nobody
-    can know but the engine.
+    unreachable, unresolved, an open circuit) or the engine said that it has no room (429, 503). What could
+    not be started in a few tries is reported as that, and may wait. Any other 5xx, a connection that breaks
+    and an answer that cannot be read leave it open whether the program ran: the report says that the engine
+    lost it. So one execution starts its program once, and a job's attempts can be counted.
+    `observer.started()` is called before the first byte leaves, for what happens after that nobody can know
+    but the engine.
+
+    Each address of a runner has its own connections, circuit, health and cancellation: a runner that is away
+    keeps no other language from running.
 
     Runners know jobs and not executions: told to stop a job, they stop whatever they run of it. So nobody is
     told but by `cancel`, not even when the time is up: the job may be somebody else's by then.
 
     All tries together have the job's wall time. A runner takes nothing but the code: a job with arguments or
     environment variables is refused, for without them it would be another program; one with stdin, which
-    existing clients send, runs without it, and its result says so.
+    existing clients send, runs without it, and a note on it says so.
 
     Args:
-        base_url: The address that the runners share.
-        languages: The languages that there is a runner for.
+        base_url: The address that runners share which have none of their own; None if all have.
+        languages: The languages that there is a runner for at the shared address.
+        run_urls: The full addresses of `/run` of runners with an address of their own, by language.
         connect_timeout_s: How long one connection may take to be made.
-        control_timeout_s: How long /health and /cancel may take.
+        control_timeout_s: How long a request may take that runs no program: health and cancellation.
         max_answer_bytes: How much is read of one answer.
         inline_bytes: How much of each stream a result carries.
-        max_idle_connections: How many connections are kept open for the next request.
+        max_idle_connections: How many connections to a runner are kept open for the next request.
         retries: How often and when a request is sent again.
-        breaker_threshold: After how many failures in a row a language's runner is given a rest.
+        breaker_threshold: After how many failures in a row a runner is given a rest.
         breaker_reset_s: How long it is between trials then.
         spool_directory: Where answers wait that are too large for memory; None for the system's own place.
 
     Raises:
-        ValueError: The address is not one.
+        ValueError: An address is not one, or there is none.
         InvalidValue: A language is unknown.
     """
 
     def __init__(
         self,
-        base_url: str,
+        base_url: str | None,
         languages: Collection[str] = DEFAULT_LANGUAGES,
         *,
+        run_urls: Mapping[str, str] | None = None,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         control_timeout_s: float = CONTROL_TIMEOUT_S,
         max_answer_bytes: int = MAX_ANSWER_BYTES,
@@ -96,25 +119,28 @@ class HttpEngine(ExecutionEngine):
         breaker_reset_s: float = BREAKER_RESET_S,
         spool_directory: Path | None = None,
     ) -> None:
+        addresses = _addresses(base_url, languages, run_urls or {})
         spool = Spool(spool_directory)
-        self._client = EngineClient(
-            base_url, connect_timeout_s, max_answer_bytes, max_idle_connections, spool
-        )
-        self._control_timeout_s = control_timeout_s
-        self._runners = {
-            name: Runner(
-                name,
-                self._client,
+        # One for all connections: reading the certificates takes longer than a handshake.
+        tls = _tls(addresses.values())
+
+        def runner(address: RunnerAddress) -> Runner:
+            return Runner(
+                address,
+                EngineClient(connect_timeout_s, max_answer_bytes, max_idle_connections, spool, tls),
                 retries,
                 CircuitBreaker(breaker_threshold, breaker_reset_s),
                 inline_bytes,
                 spool,
+                control_timeout_s,
             )
-            for name in languages
-        }
-        self._languages = tuple(LanguageSupport(parse_language(name), version=None) for name in languages)
+
+        by_address = {address: runner(address) for address in dict.fromkeys(addresses.values())}
+        self._runners = {language: by_address[address] for language, address in addresses.items()}
+        self._control_timeout_s = control_timeout_s
+        self._languages = tuple(LanguageSupport(parse_language(name), version=None) for name in addresses)
         self._lock = Lock()
-        self._calls: dict[ExecutionId, Call] = {}
+        self._running: dict[ExecutionId, _Running] = {}
 
     @property
     def name(self) -> str:
@@ -129,6 +155,10 @@ class HttpEngine(ExecutionEngine):
     def languages(self) -> Sequence[LanguageSupport]:
         """Return the languages that there is a runner for. Runners do not tell their versions."""
         return self._languages
+
+    def paused_languages(self) -> frozenset[str]:
+        """Return the languages whose runner is being given a rest."""
+        return frozenset(language for language, runner in self._runners.items() if runner.is_resting)
 
     def describe(self) -> EngineDescription:
         """Say which limits are watched from here; what confines programs, the runners do not say."""
@@ -145,43 +175,59 @@ class HttpEngine(ExecutionEngine):
             observer.not_started()
             message = "This engine passes programs neither arguments nor environment variables."
             return outcome.failed(Reason.ENGINE_ERROR, message)
-        call = runner.call(request, observer)
+        running = _Running(runner, runner.call(request, observer))
         try:
-            with self._stoppable(request.execution_id, call):
-                return runner.run(request, observer, call)
+            with self._stoppable(request.execution_id, running):
+                return runner.run(request, observer, running.call)
         except CallStopped:
-            if not call.has_begun:
+            if not running.call.has_begun:
                 observer.not_started()
-            return outcome.stopped()
-        except DeadlinePassed:
-            return outcome.out_of_time(call.elapsed_s, request.spec.limits)
+            return outcome.stopped(self._reply(running))
 
     def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:
-        """Give up waiting for an execution, and tell the engine, which need not understand it."""
-        self.let_go(execution_id, job_id)
-        self._tell_to_stop(execution_id, job_id)
+        """Give up waiting for an execution, and ask its runner to stop it, which need not be able to.
+
+        Which runner has an execution that is not waited for here is not known: all of them are asked.
+        """
+        with self._lock:
+            running = self._running.get(execution_id)
+            if running is not None:
+                running.is_being_cancelled = True
+        if running is None:
+            self._ask_all_to_stop(execution_id, job_id)
+            return
+        running.call.stop()
+        try:
+            running.reply = running.runner.cancel(execution_id, job_id)
+        finally:
+            running.has_reply.set()
 
     def let_go(self, execution_id: ExecutionId, job_id: JobId) -> None:  # noqa: ARG002 - the port's signature
         """Give up waiting for an execution."""
         with self._lock:
-            call = self._calls.get(execution_id)
-        if call is not None:
-            call.stop()
+            running = self._running.get(execution_id)
+        if running is not None:
+            running.call.stop()
 
     def check(self) -> None:
-        """Ask the engine for its health.
+        """Ask every runner for its health, all at once.
 
         Raises:
-            DependencyUnavailable: It is out of reach, late or not well.
+            DependencyUnavailable: Some cannot be reached, are late or not well.
         """
-        try:
-            answer = self._control("GET", "/health", {})
-        except EngineTrouble as error:
-            raise DependencyUnavailable("engine", "it is out of reach") from error
-        except DeadlinePassed as error:
-            raise DependencyUnavailable("engine", "it does not answer in time") from error
-        if not answer.is_success:
-            raise DependencyUnavailable("engine", f"it answers {answer.status}")
+        runners = self._distinct()
+        with ThreadPoolExecutor(len(runners), thread_name_prefix="runner-health") as pool:
+            troubles = dict(zip(runners, pool.map(_trouble_of, runners), strict=True))
+        found = set(troubles.values())
+        if len(found) == 1 and None not in found:
+            raise DependencyUnavailable("engine", f"it {found.pop()}")
+        away = [
+            f"the {language} runner {troubles[runner]}"
+            for language, runner in self._runners.items()
+            if troubles[runner]
+        ]
+        if away:
+            raise DependencyUnavailable("engine", ", ".join(away))
 
     def start(self) -> None:
         """Say in the log which limits are watched and which are not."""
@@ -190,26 +236,53 @@ class HttpEngine(ExecutionEngine):
 
     def stop(self) -> None:
         """Close the connections that are kept open."""
-        self._client.close()
+        for runner in self._distinct():
+            runner.close()
 
     @contextmanager
-    def _stoppable(self, execution_id: ExecutionId, call: Call) -> Iterator[None]:
+    def _stoppable(self, execution_id: ExecutionId, running: _Running) -> Iterator[None]:
         with self._lock:
-            self._calls[execution_id] = call
+            self._running[execution_id] = running
         try:
             yield
         finally:
             with self._lock:
-                del self._calls[execution_id]
+                del self._running[execution_id]
 
-    def _tell_to_stop(self, execution_id: ExecutionId, job_id: JobId) -> None:
-        try:
-            answer = self._control("POST", f"/cancel/{job_id}", {"execution_id": str(execution_id)})
-        except (EngineTrouble, DeadlinePassed) as error:
-            logger.warning("the engine was not told to stop job %s: %r", job_id, error)
-        else:
-            logger.info("the engine answered %s to the wish to stop job %s", answer.status, job_id)
+    def _reply(self, running: _Running) -> CancelReply:
+        """Return what is known of a program that is not waited for any more."""
+        if not running.call.has_begun:
+            return CancelReply.NOT_SENT
+        if not running.is_being_cancelled:
+            return CancelReply.NOT_ASKED
+        running.has_reply.wait(2 * self._control_timeout_s)  # the thread that asks has as long as once
+        return running.reply
 
-    def _control(self, method: str, path: str, params: Mapping[str, str]) -> Answer:
-        with self._client.send(method, path, params, Call(self._control_timeout_s)) as answer:
-            return answer
+    def _ask_all_to_stop(self, execution_id: ExecutionId, job_id: JobId) -> None:
+        for runner in {runner.address.cancel_url: runner for runner in self._runners.values()}.values():
+            runner.cancel(execution_id, job_id)
+
+    def _distinct(self) -> Sequence[Runner]:
+        return tuple(dict.fromkeys(self._runners.values()))
+
+
+def _trouble_of(runner: Runner) -> str | None:
+    try:
+        runner.check()
+    except NothingStarted as error:
+        return str(error)
+    return None
+
+
+def _addresses(
+    base_url: str | None, languages: Collection[str], run_urls: Mapping[str, str]
+) -> Mapping[str, RunnerAddress]:
+    shared = {} if base_url is None else {name: RunnerAddress.below(base_url, name) for name in languages}
+    addresses = shared | {name: RunnerAddress.of(url) for name, url in run_urls.items()}
+    if not addresses:
+        raise ValueError("there is no runner for any language")
+    return addresses
+
+
+def _tls(addresses: Collection[RunnerAddress]) -> ssl.SSLContext | None:
+    return httpcore.default_ssl_context() if any(address.is_tls for address in addresses) else None

@@ -3,9 +3,11 @@ from pathlib import Path
 from typing import Any
 
 from adapters.http_engine import outcome
-from adapters.http_engine.answer import believe, error_of, names_one_of, parse
+from adapters.http_engine.answer import believe, error_in, names_one_of, parse
+from adapters.http_engine.failures import recognise
 from adapters.http_engine.spool import Spool, in_memory
 from adapters.http_engine.troubles import MayHaveStarted
+from adapters.http_engine.wording import error_line, shown
 from application.ports.engine_report_reader import EngineReportReader
 from application.ports.execution_engine import EngineReport
 from domain.errors import InvalidValue
@@ -45,7 +47,11 @@ class RunnerReportReader(EngineReportReader):
         if not names_one_of(fields, expected):
             # What is signed does not say where it was sent to: without this, it could be sent elsewhere.
             raise InvalidValue("report", f"must say whose it is: {' or '.join(expected)}")
-        failure = error_of(fields)
-        if failure is not None:
-            return outcome.failed(Reason.ENGINE_ERROR, f"The engine reported an error: {failure}")
+        error = error_in(fields)
+        if error is not None:
+            known = recognise(error)
+            if known is not None:
+                return EngineReport(known)
+            said = shown(error_line(error))
+            return outcome.failed(Reason.ENGINE_ERROR, f"The engine reported an error: {said}.")
         return outcome.report(believe(fields, expected), limits, self._inline_bytes, self._spool)

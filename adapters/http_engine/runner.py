@@ -1,8 +1,15 @@
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
 from adapters.http_engine import outcome
-from adapters.http_engine.answer import RunnerAnswer, read_answer
+from adapters.http_engine.addresses import RunnerAddress
+from adapters.http_engine.answer import RunnerAnswer, believe, error_in, parse
 from adapters.http_engine.breaker import CircuitBreaker
-from adapters.http_engine.call import Call
+from adapters.http_engine.call import Call, DeadlinePassed
+from adapters.http_engine.cancellation import CancelReply
 from adapters.http_engine.client import Answer, EngineClient
+from adapters.http_engine.failures import recognise
 from adapters.http_engine.retries import Retries
 from adapters.http_engine.spool import Spool, in_memory
 from adapters.http_engine.troubles import (
@@ -12,38 +19,63 @@ from adapters.http_engine.troubles import (
     NothingStarted,
     NotRecorded,
 )
-from adapters.http_engine.wording import what_it_says
+from adapters.http_engine.wording import error_of, what_it_says
 from application.errors import DependencyUnavailable
 from application.ports.execution_engine import EngineReport, ExecutionObserver, ExecutionRequest
 from application.ports.output_feed import OutputChunk, Stream
+from domain.execution import Note
+from domain.values import ExecutionId, JobId
+
+logger = logging.getLogger("service_server.engine")
 
 PIECE_BYTES = 64 << 10
+# A runner that wants to be left alone for longer is asked all the same.
+MAX_REST_S = 300.0
 
 _ACCEPTED = 202
 _SERVER_ERROR = 500
 # RFC 9110, 15.6.4, and RFC 6585, 4: the server has no room for the request now, and has not begun it.
 _NO_ROOM = frozenset({429, 503})
-_NO_STDIN = "This engine passes no stdin: the program found it empty."
+# A gateway's words for a server behind it that cannot be reached, or did not answer: RFC 9110, 15.6.
+_GATEWAY_ERRORS = frozenset({502, 503, 504})
+_NOT_FOUND = 404
+_NOT_IMPLEMENTED = 501
+# Under these a program that reads stdin which a runner does not close waits for ever.
+_WAIT_FOR_STDIN = frozenset({"node", "java"})
+_NO_STDIN = "This runner passes programs no standard input: one that waits for it never ends."
 
 
 class Runner:
-    """One language's runner: asks it to run a program, again where that is safe, and reads the answer."""
+    """One runner: asks it to run a program, again where that is safe, and reads the answer.
+
+    Attributes:
+        address: Where it is.
+        is_resting: Whether nothing is to be sent to it now, not even on trial.
+    """
 
     def __init__(
         self,
-        language: str,
+        address: RunnerAddress,
         client: EngineClient,
         retries: Retries,
         breaker: CircuitBreaker,
         inline_bytes: int,
         spool: Spool,
+        control_timeout_s: float,
     ) -> None:
-        self._path = f"/{language}/run"
+        self.address = address
         self._client = client
         self._retries = retries
         self._breaker = breaker
         self._inline_bytes = inline_bytes
         self._spool = spool
+        self._control_timeout_s = control_timeout_s
+        self._cannot_cancel = False
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether nothing is to be sent to it now, not even on trial."""
+        return self._breaker.is_open
 
     def call(self, request: ExecutionRequest, observer: ExecutionObserver) -> Call:
         """Begin the time of a program; its observer hears of the start before the first byte leaves.
@@ -58,6 +90,8 @@ class Runner:
                     observer.started()
                 except DependencyUnavailable as error:
                     raise NotRecorded(f"The program was not started, for {error}.") from error
+                if request.stdin:
+                    observer.note(Note.STDIN_NOT_PASSED)
 
         return Call(request.spec.limits.timeout_ms / 1000, before_sending)
 
@@ -66,7 +100,6 @@ class Runner:
 
         Raises:
             CallStopped: The call was stopped.
-            DeadlinePassed: The engine has the program, and the job's time is up.
         """
         delays = self._retries.delays()
         tries = 0
@@ -74,47 +107,141 @@ class Runner:
             tries += 1
             try:
                 return self._try(request, observer, call)
+            except DeadlinePassed:
+                return self._out_of_time(request, call)
+            except NothingStarted as trouble:
+                if not call.has_begun:
+                    observer.not_started()
+                delay = None if self._breaker.is_open else next(delays, None)
+                if delay is None or not call.pause(delay):
+                    return outcome.not_started(_told(trouble, tries))
             except EngineTrouble as trouble:
                 if not call.has_begun:
                     observer.not_started()
-                delay = next(delays, None) if isinstance(trouble, NothingStarted) else None
-                if delay is None or not call.pause(delay):
-                    is_lost = isinstance(trouble, MayHaveStarted)
-                    return outcome.failed(trouble.reason, _told(trouble, tries), is_lost=is_lost)
+                is_lost = isinstance(trouble, MayHaveStarted)
+                return outcome.failed(trouble.reason, _told(trouble, tries), is_lost=is_lost)
+
+    def cancel(self, execution_id: ExecutionId, job_id: JobId) -> CancelReply:
+        """Ask the runner to stop whatever it runs of a job, and return its reply."""
+        url = f"{self.address.cancel_url}/{job_id}"
+        try:
+            status = self._control("POST", url, {"execution_id": str(execution_id)})
+        except (EngineTrouble, DeadlinePassed) as error:
+            logger.warning("the runner did not answer the request to stop job %s: %r", job_id, error)
+            return CancelReply.NO_ANSWER
+        logger.info("the runner answered %s to the request to stop job %s", status, job_id)
+        reply = CancelReply.of_status(status)
+        self._cannot_cancel = reply is CancelReply.NOT_SUPPORTED
+        return reply
+
+    def check(self) -> None:
+        """Ask whether the runner can be reached. Runs no program.
+
+        Any answer below 500 shows it. Behind path routing there may be no `/health`: then `/run` is asked
+        without a key, which a runner answers with 400, and a gateway with 502, 503 or 504 if it is away.
+
+        Raises:
+            NothingStarted: It cannot. The message is fit to follow a name.
+        """
+        try:
+            status = self._control("GET", self.address.health_url, {})
+            if status == _NOT_FOUND:
+                status = self._control("GET", self.address.run_url, {})
+        except EngineTrouble as error:
+            raise NothingStarted("is out of reach") from error
+        except DeadlinePassed as error:
+            raise NothingStarted("does not answer in time") from error
+        if status >= _SERVER_ERROR and status != _NOT_IMPLEMENTED:
+            raise NothingStarted(f"answers {status}")
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._client.close()
 
     def _try(self, request: ExecutionRequest, observer: ExecutionObserver, call: Call) -> EngineReport | None:
         with self._ask(request, call) as answer:
             if answer.status == _ACCEPTED:
                 return None
             if not answer.is_success:
-                trouble = MayHaveStarted if answer.status >= _SERVER_ERROR else EngineRefused
-                raise trouble(_refusal(answer))
+                return self._failure(answer)
             if not answer.is_whole:
                 return outcome.too_large(answer.size)
             with in_memory(answer.size):
                 return self._read(answer, request, observer)
 
+    def _failure(self, answer: Answer) -> EngineReport:
+        known = recognise(error_of(answer))
+        if known is not None:
+            return EngineReport(known)
+        if answer.status in _GATEWAY_ERRORS:
+            self._suspect()
+        trouble = MayHaveStarted if answer.status >= _SERVER_ERROR else EngineRefused
+        raise trouble(_refusal(answer))
+
     def _read(self, answer: Answer, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
-        believed = read_answer(answer.body.read(), _identity(request))
+        fields = parse(answer.body.read())
+        error = error_in(fields)
+        known = None if error is None else recognise(error)
+        if known is not None:
+            return EngineReport(known)
+        believed = believe(fields, _identity(request))
         _show(believed, observer)
-        note = _NO_STDIN if request.stdin else None
-        return outcome.report(believed, request.spec.limits, self._inline_bytes, self._spool, note)
+        return outcome.report(believed, request.spec.limits, self._inline_bytes, self._spool)
 
     def _ask(self, request: ExecutionRequest, call: Call) -> Answer:
-        if not self._breaker.admits():
-            raise NothingStarted("The engine has been out of reach and is being given a rest.")
-        params = _identity(request) | {"timeout_ms": str(request.spec.limits.timeout_ms)}
+        self._admit()
+        params = {**_identity(request), "timeout_ms": str(request.spec.limits.timeout_ms)}
         try:
-            answer = self._client.send("GET", self._path, params, call)
+            answer = self._client.send("GET", self.address.run_url, params, call)
         except NothingStarted:
             self._breaker.failed()
             raise
+        except MayHaveStarted:
+            self._suspect()
+            raise
         if answer.status in _NO_ROOM:
-            self._breaker.failed()
+            rest_s = answer.retry_after_s
+            self._breaker.failed(None if rest_s is None else min(rest_s, MAX_REST_S))
             with answer:
                 raise NothingStarted(_refusal(answer))
-        self._breaker.answered()
+        if answer.status not in _GATEWAY_ERRORS:
+            self._breaker.answered()
         return answer
+
+    def _admit(self) -> None:
+        """Pass where the circuit is closed, and on trial where the runner is known to be back.
+
+        A program is not sent into an outage: of what a gateway, or a connection that breaks, says of it then,
+        nobody could tell whether it had been run.
+        """
+        is_trial = not self._breaker.is_closed
+        if not self._breaker.admits():
+            raise NothingStarted("The engine has been out of reach and is being given a rest.")
+        if is_trial:
+            try:
+                self.check()
+            except NothingStarted as error:
+                self._breaker.trip()
+                raise NothingStarted(f"The engine {error}.") from error
+
+    def _suspect(self) -> None:
+        """Keep other programs from a runner that broke off, if it is away."""
+        try:
+            self.check()
+        except NothingStarted:
+            self._breaker.trip()
+
+    def _out_of_time(self, request: ExecutionRequest, call: Call) -> EngineReport:
+        waits = bool(request.stdin) or request.spec.language.name in _WAIT_FOR_STDIN
+        report = outcome.out_of_time(call.elapsed_s, request.spec.limits, _NO_STDIN if waits else None)
+        if self._cannot_cancel:
+            report.result = replace(report.result, notes=CancelReply.NOT_SUPPORTED.notes)
+        return report
+
+    def _control(self, method: str, url: str, params: Mapping[str, str]) -> int:
+        """Send a request that runs no program; return the answer's status."""
+        with self._client.send(method, url, params, Call(self._control_timeout_s)) as answer:
+            return answer.status
 
 
 def _identity(request: ExecutionRequest) -> dict[str, str]:

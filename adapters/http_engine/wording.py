@@ -22,17 +22,25 @@ _WHERE = re.compile(
 _SAYING = ("error", "detail", "message")
 
 
-def what_it_says(answer: Answer) -> str:
-    """Return one line of what the engine says, with no address in it; empty if it says nothing to people."""
+def error_of(answer: Answer) -> str:
+    """Return the whole text of an engine's error; empty if it says nothing to people."""
     if "html" in answer.content_type:  # the page of some proxy
         return ""
-    text = answer.body.read().decode("utf-8", "replace")
-    lines = [line.strip() for line in _said(text).splitlines() if line.strip()]
+    answer.body.seek(0)
+    return _said(answer.body.read().decode("utf-8", "replace"))
+
+
+def what_it_says(answer: Answer) -> str:
+    """Return one line of what the engine says, with no address in it; empty if it says nothing to people."""
+    return shown(error_line(error_of(answer)))
+
+
+def error_line(text: str) -> str:
+    """Return the line of an error that names it: Python ends the trace of an error with the error."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         return ""
-    # Python ends the trace of an error with the error.
-    line = lines[-1] if lines[0].startswith("Traceback") else lines[0]
-    return shown(line)
+    return lines[-1] if lines[0].startswith("Traceback") else lines[0]
 
 
 def shown(line: str) -> str:

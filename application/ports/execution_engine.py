@@ -46,12 +46,15 @@ class EngineReport:
         stderr: The same for the other stream.
         is_lost: Whether the engine failed the program, which may have run or was not started: the job may
             allow another attempt.
+        is_startable: Whether the engine was away or had no room and the program has not run: it may be
+            started later.
     """
 
     result: ExecutionResult
     stdout: IO[bytes] | None = None
     stderr: IO[bytes] | None = None
     is_lost: bool = False
+    is_startable: bool = False
 
     def __enter__(self) -> Self:
         return self
@@ -155,6 +158,13 @@ class ExecutionEngine(ABC):
     @abstractmethod
     def languages(self) -> Sequence[LanguageSupport]:
         """Return the languages that the engine knows. Cheap enough to be asked for every upload."""
+
+    def paused_languages(self) -> frozenset[str]:
+        """Return the languages whose programs cannot be started now: nothing of theirs is to be claimed.
+
+        Cheap enough to be asked for every claim.
+        """
+        return frozenset()
 
     def describe(self) -> EngineDescription:
         """Say what keeps programs in their place."""

@@ -24,7 +24,7 @@ def banner(settings: Settings, warning: str | None) -> Iterator[str]:
         yield f"  {name:<9} {what}"
     if warning is not None:
         yield f"\n  WARNING: {warning}"
-    reads_stdin = settings.engine_url is None
+    reads_stdin = not settings.uses_runners
     code, stdin = _SUM if reads_stdin else _ANSWER
     yield "\nA first program, with curl:"
     yield f"""  JOB=$({_UPLOAD.format(url=url, code=code)} | cut -d'"' -f4)"""

@@ -34,9 +34,10 @@ def explanation(job: Json) -> str | None:
 def summary(job: Json) -> str:
     """Say in a line how a job ended and what it used."""
     resource = (job["data"].get("result") or {}).get("resource") or {}
+    unknown = resource.get("unknown") or ()
     parts = [job["status"]]
-    if resource.get("execution_time_ms") is not None:
+    if resource.get("execution_time_ms") is not None and "execution_time_ms" not in unknown:
         parts.append(f"{resource['execution_time_ms']} ms")
-    if resource.get("memory_mb") is not None:
+    if resource.get("memory_mb") is not None and "memory_mb" not in unknown:
         parts.append(f"{resource['memory_mb']:.1f} MiB")
     return ", ".join((*parts, f"job {job['job_id']}"))

@@ -13,13 +13,21 @@ def parts(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "code", _store(settings.code_bucket, settings)
     yield "logs", _store(settings.log_bucket, settings)
     yield "queue", "in this process" if settings.redis_url is None else "Redis"
-    yield "engine", _local_engine(settings) if settings.engine_url is None else "HTTP runners"
+    yield "engine", _runners(settings) if settings.uses_runners else _local_engine(settings)
     cluster = settings.ecs_cluster_name
     yield "metrics", "this machine" if cluster is None else f"CloudWatch, ECS cluster {cluster}"
 
 
 def _store(bucket: str | None, settings: Settings) -> str:
     return f"directory in {settings.data_dir}" if bucket is None else f"S3 bucket {bucket}"
+
+
+def _runners(settings: Settings) -> str:
+    own = list(settings.run_urls)
+    shared = [] if settings.engine_url is None else [n for n in settings.engine_languages if n not in own]
+    at_own = [f"{language} at an address of its own" for language in own]
+    at_shared = [f"{', '.join(shared)} at the base address"] if shared else []
+    return f"HTTP runners: {'; '.join(at_own + at_shared)}"
 
 
 def _local_engine(settings: Settings) -> str:

@@ -1,12 +1,13 @@
 """From what the application returns to what callers see."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from msgspec import UNSET
 
 from application.ports.object_store import ObjectStore
 from application.views import JobDetails, JobStatusView, JobView
 from domain.execution import Execution, LimitHit, Note, ResourceUsage
+from domain.execution import ExecutionResult as Result
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.limits import STANDARD_BOUNDS
 from domain.submission import JobSpec
@@ -26,18 +27,18 @@ _MESSAGES: Mapping[JobStatus | Reason, str] = {
     JobStatus.RUNNING: "Running",
     JobStatus.SUCCESS: "The program ended well",
     JobStatus.FAILED: "The program failed",
-    JobStatus.TIMEOUT: "The program used up its time",
+    JobStatus.TIMEOUT: "The program did not end within its time",
     JobStatus.CANCELLED: "Job cancelled",
     Reason.NONZERO_EXIT: "The program ended with an exit code other than zero",
     Reason.SIGNAL: "The program was ended by a signal",
     Reason.COMPILE_ERROR: "The code does not compile; see stderr",
     Reason.BUILD_LIMIT: "The build reached a limit",
-    Reason.WALL_TIME_LIMIT: "The program used up its time",
+    Reason.WALL_TIME_LIMIT: "The program did not end within its time",
     Reason.CPU_TIME_LIMIT: "The program used up its CPU time",
     Reason.MEMORY_LIMIT: "The program used up its memory",
     Reason.OUTPUT_LIMIT: "The program wrote more than it may",
     Reason.PROCESS_LIMIT: "The program started more processes than it may",
-    Reason.ENGINE_UNAVAILABLE: "The engine could not be reached",
+    Reason.ENGINE_UNAVAILABLE: "The engine could not start the program",
     Reason.ENGINE_ERROR: "The engine failed to run the program",
     Reason.WORKER_LOST: "The worker that ran the program was lost",
     Reason.STORAGE_ERROR: "The program ended, but its log could not be stored",
@@ -45,12 +46,22 @@ _MESSAGES: Mapping[JobStatus | Reason, str] = {
 }
 # A job that is RUNNING waits and is built before its program runs.
 _PHASES: Mapping[Phase, str] = {Phase.WAITING: "Queued", Phase.BUILDING: "Building"}
+# Where the engine hides the exit code.
+_WITHOUT_EXIT_CODE: Mapping[JobStatus | Reason, str] = {
+    JobStatus.SUCCESS: "The program ended; its engine does not tell the exit code",
+    Reason.NONZERO_EXIT: "The program failed; its engine does not tell the exit code",
+}
+_FIGURES = ("cpu_percent", "memory_mb", "execution_time_ms")
 _NOTES: Mapping[Note, str] = {
-    Note.STDIN_NOT_PASSED: "The engine does not pass standard input to programs.",
-    Note.USAGE_UNKNOWN: "The engine does not report all of what the program used; unknown figures are 0.",
-    Note.EXIT_CODE_UNKNOWN: "The engine does not report exit codes.",
-    Note.OUTPUT_CUT_BY_RUNNER: "The engine cut the program's output.",
-    Note.CANCEL_NOT_SUPPORTED: "The engine cannot stop programs: this one may run on.",
+    Note.STDIN_NOT_PASSED: "The engine passes programs no standard input: one that reads it finds nothing, "
+    "or waits until its time is up.",
+    Note.USAGE_UNKNOWN: "The engine does not tell all of what the program used; unknown figures are 0.",
+    Note.EXIT_CODE_UNKNOWN: "The engine does not tell the exit code: a program whose stderr is empty counts "
+    "as successful.",
+    Note.OUTPUT_CUT_BY_RUNNER: "The output has the 1,048,576 bytes at which its runner cuts it: the program "
+    "may have written more.",
+    Note.CANCEL_NOT_SUPPORTED: "The engine cannot stop programs: this one runs on to its end.",
+    Note.MAY_RUN_ON: "The engine was not seen to stop the program, which may run on.",
     Note.NO_NETWORK: "Programs have no network here.",
 }
 
@@ -65,7 +76,8 @@ class Presenter:
         """Show a job; without a message it says where the job stands."""
         execution = view.execution
         result = None if execution is None else self._result(view.job_id, view.code_key, execution)
-        status = explain(view.status, view.reason, view.phase)
+        ended = None if execution is None else execution.result
+        status = explain(view.status, view.reason, view.phase, ended)
         return JobResponse(
             job_id=str(view.job_id),
             project=view.project,
@@ -87,7 +99,7 @@ class Presenter:
                 tags=dict(view.tags),
                 phase=view.phase,
                 run_started_at=view.run_started_at,
-                notes=present_notes(execution.all_notes if execution else ()),
+                notes=notes_of(execution),
                 result=result or UNSET,
             ),
         )
@@ -131,7 +143,7 @@ class Presenter:
             building_at=execution.building_at,
             started_at=execution.started_at,
             ended_at=execution.ended_at,
-            notes=present_notes(execution.all_notes),
+            notes=notes_of(execution),
             result=self._result(job_id, code_key, execution),
         )
 
@@ -151,7 +163,7 @@ class Presenter:
             stderr_truncated=result.stderr.truncated,
             exit_code=result.exit_code,
             signal=result.signal,
-            resource=None if result.resource is None else _resource(result.resource),
+            resource=_resource(execution),
             limit=None if result.limit is None else _limit(result.limit),
             code_key=code_key,
             log_key=_text(result.log_key),
@@ -159,17 +171,21 @@ class Presenter:
             error_message=result.error_message,
             completed_at=execution.ended_at,
             compile_output=None if result.compile_output is None else result.compile_output.text,
-            notes=present_notes(execution.all_notes),
+            notes=notes_of(execution),
         )
 
     def _url(self, log_key: ObjectKey | None) -> str | None:
         return None if log_key is None else self._log_store.url(log_key)
 
 
-def explain(status: JobStatus, reason: Reason | None, phase: Phase) -> str:
-    """Return a sentence on the state of a job."""
+def explain(status: JobStatus, reason: Reason | None, phase: Phase, result: Result | None = None) -> str:
+    """Return a sentence on the state of a job, whose latest execution ended with that result."""
     if status is JobStatus.RUNNING and phase in _PHASES:
         return _PHASES[phase]
+    if result is not None and result.exit_code is None:
+        hidden = _WITHOUT_EXIT_CODE.get(reason or status)
+        if hidden is not None:
+            return hidden
     return _MESSAGES.get(reason or status, _MESSAGES[status])
 
 
@@ -213,18 +229,43 @@ def _specification(spec: JobSpec) -> JobSpecification:
     )
 
 
-def _resource(usage: ResourceUsage) -> Resource:
+def _resource(execution: Execution) -> Resource | None:
+    """Show what an execution used; None where nothing ran. Clients format the figures without looking."""
+    usage = _usage(execution)
+    if usage is None:
+        return None
     return Resource(
-        cpu_percent=usage.cpu_percent,
-        memory_mb=usage.memory_mb,
-        execution_time_ms=usage.execution_time_ms,
+        cpu_percent=usage.cpu_percent or 0.0,
+        memory_mb=usage.memory_mb or 0.0,
+        execution_time_ms=usage.execution_time_ms or 0.0,
         cpu_time_ms=usage.cpu_time_ms,
+        unknown=_unknown(usage) or UNSET,
     )
 
 
-def present_notes(notes: Iterable[Note]) -> list[NoteResponse]:
-    """Show remarks with their sentences."""
-    return [NoteResponse(code=note, detail=_NOTES[note]) for note in notes]
+def _usage(execution: Execution) -> ResourceUsage | None:
+    result = execution.result
+    if result is None or (result.resource is None and execution.started_at is None):
+        return None
+    return result.resource or ResourceUsage()
+
+
+def _unknown(usage: ResourceUsage) -> list[str]:
+    return [name for name in _FIGURES if getattr(usage, name) is None]
+
+
+def notes_of(execution: Execution | None) -> list[NoteResponse]:
+    """Show the remarks on an execution, and which figures of its usage are unknown."""
+    if execution is None:
+        return []
+    usage = _usage(execution)
+    unknown = [] if usage is None else _unknown(usage)
+    notes = [NoteResponse(code=note, detail=_NOTES[note]) for note in execution.all_notes]
+    if unknown:
+        detail = f"The engine does not tell {', '.join(unknown)}; unknown figures are 0."
+        notes = [note for note in notes if note.code is not Note.USAGE_UNKNOWN]
+        notes.append(NoteResponse(code=Note.USAGE_UNKNOWN, detail=detail))
+    return notes
 
 
 def _limit(limit: LimitHit) -> ReachedLimit:

@@ -26,6 +26,10 @@ from entrypoints.http.schemas.timeline import (
     WaitingResponse,
 )
 
+_NEVER_CLAIMED = "No worker had taken it up, so the program never ran."
+_WORKER_TOLD = "Its worker was told to stop the program, and has not answered yet."
+_ENGINE_ASKED = "Its engine was asked to stop the program, and does not tell whether it did."
+
 
 def present_entry(entry: Entry) -> EntryResponse:
     """Show one step."""
@@ -142,12 +146,17 @@ def _cancellation(details: JobDetails, entries: Sequence[Entry]) -> Cancellation
     job = details.job
     if job.status is not JobStatus.CANCELLED or job.completed_at is None:
         return None
-    ever_claimed = any(execution.claimed_at is not None for execution in details.executions)
+    last = details.executions[-1] if details.executions else None
+    if last is None or last.claimed_at is None:
+        return CancellationResponse(at=job.completed_at, stopped=True, proof=_NEVER_CLAIMED)
     stopped = next((entry.detail for entry in entries if entry.step is Step.STOPPED), None)
-    if not ever_claimed:
-        stopped = "No worker had taken it up, so the program never ran."
     return CancellationResponse(
-        at=job.completed_at,
-        stopped=stopped is not None,
-        proof=stopped or "Its worker was told to stop the program, and has not answered yet.",
+        at=job.completed_at, stopped=stopped is not None, proof=stopped or _unproven(last)
     )
+
+
+def _unproven(last: Execution) -> str:
+    """Say what is known of a cancelled program that was not seen to end."""
+    if last.result is not None and last.result.error_message:
+        return last.result.error_message
+    return _ENGINE_ASKED if last.is_entrusted else _WORKER_TOLD

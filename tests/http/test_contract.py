@@ -266,6 +266,62 @@ def test_figures_are_numbers(service: Service):
     assert result["error_message"] == "It took too long."
 
 
+@pytest.mark.parametrize(
+    ("usage", "unknown"),
+    [
+        (None, ["cpu_percent", "memory_mb", "execution_time_ms"]),
+        (ResourceUsage(execution_time_ms=12), ["cpu_percent", "memory_mb"]),
+    ],
+)
+def test_figures_that_an_engine_does_not_tell_are_numbers_too_and_named(
+    service: Service, usage: ResourceUsage | None, unknown: list[str]
+):
+    def program(_request, observer) -> EngineReport:
+        observer.started()
+        return EngineReport(ExecutionResult(status=JobStatus.SUCCESS, exit_code=0, resource=usage))
+
+    service.engine.program = program
+
+    result = service.run()["data"]["result"]
+
+    told = {
+        name: float(result["resource"][name]) for name in ("cpu_percent", "memory_mb", "execution_time_ms")
+    }
+    assert told == {name: 0.0 if name in unknown else 12.0 for name in told}
+    assert result["resource"]["unknown"] == unknown
+    (note,) = result["notes"]
+    assert note["code"] == "usage_unknown"
+    assert f"does not tell {', '.join(unknown)};" in note["detail"]
+
+
+def test_what_never_ran_has_no_figures(service: Service):
+    failed = ExecutionResult.failed(Reason.ENGINE_UNAVAILABLE, "The engine could not be reached.")
+    service.engine.program = lambda _request, _observer: EngineReport(failed)
+
+    result = service.run()["data"]["result"]
+
+    assert (result["resource"], result["notes"]) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "reason", "message"),
+    [
+        (0, None, "The program ended well"),
+        (None, None, "The program ended; its engine does not tell the exit code"),
+        (3, Reason.NONZERO_EXIT, "The program ended with an exit code other than zero"),
+        (None, Reason.NONZERO_EXIT, "The program failed; its engine does not tell the exit code"),
+    ],
+)
+def test_an_exit_code_that_is_hidden_is_not_spoken_of(
+    service: Service, exit_code: int | None, reason: Reason | None, message: str
+):
+    status = JobStatus.FAILED if reason else JobStatus.SUCCESS
+    ended = ExecutionResult(status=status, reason=reason, exit_code=exit_code)
+    service.engine.program = lambda _request, _observer: EngineReport(ended)
+
+    assert service.http.get(f"/api/jobs/{service.run()['job_id']}").json()["message"] == message
+
+
 @pytest.mark.parametrize("path", ["/api/jobs/{}/status", "/api/status/{}"])
 def test_status_says_where_a_job_stands(service: Service, path: str):
     job = service.run()

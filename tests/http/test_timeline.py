@@ -10,10 +10,10 @@ from threading import Event, Semaphore
 import pytest
 
 from application.ports.execution_engine import EngineReport
-from domain.execution import ExecutionResult, LimitHit
+from domain.execution import ExecutionResult, LimitHit, Note
 from domain.job_lifecycle import JobStatus, Reason
 from entrypoints.http.live import job_signals
-from tests.http.support import UNKNOWN_ID, Service, assert_problem, serving
+from tests.http.support import UNKNOWN_ID, Service, assert_problem, poll, serving
 
 RAN = ["submitted", "queued", "claimed", "started", "ended"]
 
@@ -133,6 +133,25 @@ def test_a_cancelled_program_is_stopped_and_its_worker_says_so(service: Service)
     cancellation = timeline(service, job_id)["cancellation"]
     assert cancellation["stopped"]
     assert "signal 9" in cancellation["proof"]
+
+
+@pytest.mark.parametrize("note", [Note.CANCEL_NOT_SUPPORTED, Note.MAY_RUN_ON])
+def test_a_cancelled_program_that_its_engine_did_not_stop_is_not_said_to_be_stopped(
+    service: Service, note: Note
+):
+    said = "The runner cannot stop programs: this one runs on to its end."
+    result = ExecutionResult(
+        status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error_message=said, notes=(note,)
+    )
+    with running(service, result) as (program, job_id):
+        service.http.post(f"/api/cancel/{job_id}")
+        program.may_end.set()
+        poll(lambda: service.http.get(f"/api/jobs/{job_id}").json()["executions"][0]["result"])
+
+    told = timeline(service, job_id)
+
+    assert (told["cancellation"]["stopped"], told["cancellation"]["proof"]) == (False, said)
+    assert told["entries"][-1]["step"] == "ended"
 
 
 def all_at_rest(service: Service) -> None:

@@ -11,13 +11,14 @@ import json
 import socket
 import ssl
 import struct
+import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -60,7 +61,7 @@ class Exchange:
     @property
     def language(self) -> str:
         """The language in the path."""
-        return self.path.split("/")[-2]
+        return self.path.split("/")[-2] or self.runner.only
 
     async def reply(
         self, status: int, body: bytes | str, content_type: str = "application/json", **headers: str
@@ -152,6 +153,43 @@ def literal() -> Behaviour:
     return runs(python_form, repr)
 
 
+def python_runner(limit_s: float) -> Behaviour:
+    """Run Python programs with the calls of the existing runner, whose errors are its answers."""
+
+    async def behave(exchange: Exchange) -> None:
+        runner = exchange.runner
+        with tempfile.TemporaryDirectory(prefix="runner-") as directory:
+            command = ["python3", str(runner.fetch(exchange.params["code_key"], directory))]
+            try:
+                ran = await asyncio.to_thread(
+                    subprocess.run,
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    text=True,
+                    encoding="utf-8",
+                    timeout=limit_s,
+                    check=False,
+                )
+            except (subprocess.SubprocessError, UnicodeError) as error:
+                await exchange.reply(500, str(error), "text/plain")
+                return
+        await exchange.reply(200, json.dumps(python_form(Ran(ran.stdout, ran.stderr))))
+
+    return behave
+
+
+def cuts_output(at_bytes: int = 1 << 20) -> Behaviour:
+    """Run the program and answer as the Node runner does, with no more of its output than that."""
+
+    async def behave(exchange: Exchange) -> None:
+        ran = await exchange.runner.run_program(exchange)
+        cut = ran.stdout.encode()[:at_bytes].decode(errors="replace")
+        await exchange.reply(200, json.dumps(node_form(replace(ran, stdout=cut))))
+
+    return behave
+
+
 # What they answer otherwise, and how they fail.
 
 
@@ -224,6 +262,8 @@ class FakeRunner:
         behaviour: What becomes of a request to run; may be switched at any time.
         fetch_code: Returns the source of a key, or raises LookupError; None means that nothing is really run.
         keep_log: Takes log objects by key; None means that the runner writes none.
+        only: The language that it runs at an address of its own, `/run`; empty where the path names it.
+        health: The status that its `/health` answers with.
         can_cancel: Whether it knows `POST /cancel/{job_id}`.
         tls: What it proves who it is with; None means plain HTTP.
         requests: What it was asked of late, in order.
@@ -233,6 +273,8 @@ class FakeRunner:
     behaviour: Behaviour = field(default_factory=runs)
     fetch_code: FetchCode | None = None
     keep_log: WriteLog | None = None
+    only: str = ""
+    health: int = 200
     can_cancel: bool = False
     tls: ssl.SSLContext | None = None
     port: int = 0
@@ -276,9 +318,10 @@ class FakeRunner:
         if self.fetch_code is None:
             return Ran(stdout=f"ran {exchange.params['code_key']}\n")
         with tempfile.TemporaryDirectory(prefix="runner-") as directory:
-            return await self._run_file(self._fetch(exchange.params["code_key"], directory), exchange)
+            return await self._run_file(self.fetch(exchange.params["code_key"], directory), exchange)
 
-    def _fetch(self, code_key: str, directory: str) -> Path:
+    def fetch(self, code_key: str, directory: str) -> Path:
+        """Write the source of a key into a directory; return the file."""
         file = Path(directory, Path(code_key).name)
         file.write_bytes(self.fetch_code(code_key))
         return file
@@ -334,7 +377,7 @@ class FakeRunner:
         exchange = Exchange(self, writer, method, parts.path, dict(parse_qsl(parts.query)))
         self.requests.append(exchange)
         if exchange.path == "/health":
-            await exchange.reply(200, '{"status": "healthy"}')
+            await exchange.reply(self.health, json.dumps({"status": self.health}))
         elif "/cancel/" in exchange.path and self.can_cancel:
             await self._cancel(exchange)
         elif not exchange.path.endswith("/run"):

@@ -3,19 +3,23 @@
 from datetime import datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from domain.execution import Note
 from domain.job_lifecycle import JobStatus, Reason
 
 
 class Resource(Struct, kw_only=True):
-    """What an execution used; a figure that its engine did not give is null."""
+    """What an execution used. A figure that its engine did not tell is 0, and named in `unknown`."""
 
-    cpu_percent: Annotated[float | None, Meta(description="CPU time by wall time.", examples=[97.5])]
-    memory_mb: Annotated[float | None, Meta(description="Peak memory, in MiB.", examples=[9.4])]
-    execution_time_ms: Annotated[int | None, Meta(description="Wall time.", examples=[12])]
-    cpu_time_ms: Annotated[int | None, Meta(description="CPU time.", examples=[11])]
+    cpu_percent: Annotated[float, Meta(description="CPU time by wall time.", examples=[97.5])]
+    memory_mb: Annotated[float, Meta(description="Peak memory, in MiB.", examples=[9.4])]
+    execution_time_ms: Annotated[float, Meta(description="Wall time.", examples=[12])]
+    cpu_time_ms: Annotated[int | None, Meta(description="CPU time; null if unknown.", examples=[11])]
+    unknown: Annotated[
+        list[str] | UnsetType,
+        Meta(description="The figures that are 0 because they are unknown; absent if all are known."),
+    ] = UNSET
 
 
 class NoteResponse(Struct, kw_only=True):

@@ -1,10 +1,12 @@
 """Requests to run, and an observer that remembers."""
 
+import time
 from collections.abc import Callable
 from uuid import uuid4
 
 from application.ports.execution_engine import EngineReport, ExecutionObserver, ExecutionRequest
 from application.ports.output_feed import OutputChunk
+from domain.execution import Note
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import parse_language
 from domain.limits import STANDARD_LIMITS
@@ -19,6 +21,7 @@ class RememberingObserver(ExecutionObserver):
         self.starts = 0
         self.delays = 0
         self.chunks: list[OutputChunk] = []
+        self.notes: list[Note] = []
         self._at_start = at_start
 
     def started(self) -> None:
@@ -27,6 +30,9 @@ class RememberingObserver(ExecutionObserver):
 
     def not_started(self) -> None:
         self.delays += 1
+
+    def note(self, note: Note) -> None:
+        self.notes.append(note)
 
     def output(self, chunk: OutputChunk) -> None:
         self.chunks.append(chunk)
@@ -50,6 +56,13 @@ def a_request(language="python", stdin="", timeout_ms=5_000, code_key=None, **sp
 
 def outcome(report: EngineReport) -> tuple[JobStatus, Reason | None]:
     return report.result.status, report.result.reason
+
+
+def wait_until(condition, within_s=10.0):
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 SUCCESS = (JobStatus.SUCCESS, None)

@@ -11,6 +11,7 @@ from tests.integration.http_engine.executions import (
     RememberingObserver,
     a_request,
     outcome,
+    wait_until,
 )
 from tests.support.runner import drip, hang, head, in_turn, replies, runs
 from tests.support.tcp_proxy import TcpProxy, Traffic
@@ -180,10 +181,3 @@ def test_a_cancelled_call_leaves_no_connection_for_the_next(runner, engine):
     running.join()
 
     assert outcome(engine.execute(a_request(), RememberingObserver())) == SUCCESS
-
-
-def wait_until(condition, within_s=10.0):
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

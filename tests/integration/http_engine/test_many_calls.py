@@ -12,6 +12,7 @@ from tests.integration.http_engine.executions import (
     RememberingObserver,
     a_request,
     outcome,
+    wait_until,
 )
 from tests.support.runner import replies, runs
 from tests.support.tcp_proxy import TcpProxy
@@ -81,9 +82,14 @@ def test_an_engine_that_is_back_is_found_by_a_trial(proxy, make_engine):
         assert outcome(engine.execute(a_request(), RememberingObserver())) == SUCCESS
 
 
-def test_a_job_outlives_a_short_rest(proxy, make_engine):
-    patient = Retries(tries=10, first_delay_s=0.1, max_delay_s=0.1)
-    engine = tired(proxy, make_engine, breaker_reset_s=0.2, retries=patient)
+def test_what_a_resting_runner_is_not_sent_may_be_started_later(runner, proxy, make_engine):
+    engine = tired(proxy, make_engine, breaker_reset_s=0.2)
+    assert engine.paused_languages() == {"python"}
+
+    report = engine.execute(a_request(), RememberingObserver())
+
+    assert (report.is_startable, report.is_lost, runner.asked("/run")) == (True, False, [])
+    wait_until(lambda: not engine.paused_languages())
     assert outcome(engine.execute(a_request(), RememberingObserver())) == SUCCESS
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from domain.execution import ResourceUsage
+from domain.execution import Note, ResourceUsage
 from domain.limits import STANDARD_BOUNDS
 from tests.integration.http_engine.executions import (
     ENGINE_ERROR,
@@ -105,7 +105,7 @@ def test_the_base_address_may_have_a_path(runner, make_engine, path):
 
 @pytest.mark.parametrize("address", ["", "runner:9000", "ftp://runner", "http://:80", "http://runner/?a=b"])
 def test_an_address_that_is_none_is_refused_at_once_and_not_repeated(make_engine, address):
-    with pytest.raises(ValueError, match="base address") as refused:
+    with pytest.raises(ValueError, match="a runner's address") as refused:
         make_engine(address)
     assert not address or address not in str(refused.value)
 
@@ -182,11 +182,13 @@ def test_output_is_passed_on_in_pieces_that_join(runner, engine):
     assert sum(len(chunk.data) for chunk in observer.chunks) == 200_000
 
 
-def test_a_job_with_stdin_runs_without_it_and_is_told(engine):
-    report = engine.execute(a_request(stdin="42\n"), RememberingObserver())
+@pytest.mark.parametrize(("stdin", "notes"), [("42\n", [Note.STDIN_NOT_PASSED]), ("", [])])
+def test_a_job_with_stdin_runs_without_it_and_a_note_says_so_from_its_start(engine, stdin, notes):
+    observer = RememberingObserver()
 
-    assert outcome(report) == SUCCESS
-    assert report.result.error_message == "This engine passes no stdin: the program found it empty."
+    assert outcome(engine.execute(a_request(stdin=stdin), observer)) == SUCCESS
+
+    assert observer.notes == notes
 
 
 @pytest.mark.parametrize("spec", [{"args": ("--dry-run",)}, {"env": {"MODE": "dry"}}], ids=["args", "env"])

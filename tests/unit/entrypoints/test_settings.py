@@ -5,6 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from domain.limits import STANDARD_BOUNDS
+from entrypoints.cli.failure import Failure
+from entrypoints.cli.settings_report import load_settings
 from entrypoints.settings import LimitSettings, Settings
 
 
@@ -42,6 +44,9 @@ def test_with_nothing_set_everything_is_embedded():
         ("AWS_ENDPOINT_URL", "http://s3", "aws_endpoint_url"),
         ("AWS_ENDPOINT_URL_CLOUDWATCH", "http://metrics", "cloudwatch_endpoint_url"),
         ("EXECUTION_ENGINE_BASE_URL", "http://runners", "engine_url"),
+        ("EXECUTION_ENGINE_PYTHON_RUN_URL", "http://python:8080/run", "python_run_url"),
+        ("EXECUTION_ENGINE_NODE_RUN_URL", "http://node:3000/run", "node_run_url"),
+        ("EXECUTION_ENGINE_JAVA_RUN_URL", "http://java:8090/run", "java_run_url"),
         ("SERVER_HOST", "0.0.0.0", "host"),  # noqa: S104 - only read
         ("SERVER_PORT", "9000", "port"),
         ("ENVIRONMENT", "production", "environment"),
@@ -122,9 +127,37 @@ def test_a_value_out_of_range_is_refused(monkeypatch, variable, value):
         Settings()
 
 
+def test_the_address_of_one_runner_is_enough_for_programs_to_run_on_runners(monkeypatch):
+    assert not Settings().uses_runners
+
+    monkeypatch.setenv("EXECUTION_ENGINE_NODE_RUN_URL", "http://node:3000/run")
+
+    assert Settings().uses_runners
+    assert Settings().run_urls == {"node": "http://node:3000/run"}
+
+
+@pytest.mark.parametrize("address", ["node:3000/run", "ftp://node/run", "http:///run", "http://n:x/run"])
+@pytest.mark.parametrize("variable", ["EXECUTION_ENGINE_BASE_URL", "EXECUTION_ENGINE_NODE_RUN_URL"])
+def test_an_address_that_is_none_is_refused_by_the_name_of_its_variable(monkeypatch, variable, address):
+    monkeypatch.setenv(variable, address)
+
+    with pytest.raises(Failure, match=f"^{variable}: .*like http://host") as refused:
+        load_settings()
+
+    assert address not in str(refused.value)
+
+
+def test_the_address_of_a_runner_is_that_of_its_run(monkeypatch):
+    monkeypatch.setenv("EXECUTION_ENGINE_JAVA_RUN_URL", "http://java:8090/")
+
+    with pytest.raises(Failure, match=r"^EXECUTION_ENGINE_JAVA_RUN_URL: .* a runner's /run"):
+        load_settings()
+
+
 @pytest.mark.parametrize(
     ("variable", "field", "standard"),
     [
+        ("SERVICE_SERVER_ENGINE_WAIT_S", "engine_wait_s", 3_600),
         ("SERVICE_SERVER_STORAGE_THREADS", "storage_threads", 16),
         ("SERVICE_SERVER_RECEIPTS_KEPT_DAYS", "receipts_kept_days", 7),
     ],

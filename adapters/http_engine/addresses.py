@@ -1,0 +1,48 @@
+"""The addresses of runners: one base address with a path for each language, or a full address for each."""
+
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+EXAMPLE = "http://host:8080/run"
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerAddress:
+    """The three addresses of one runner: to run a program, to be asked for its health, and to cancel a job.
+
+    Raises:
+        ValueError: The address to run programs is not one. It is not repeated: it may hold a password.
+    """
+
+    run_url: str
+    health_url: str
+    cancel_url: str
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.run_url)
+        is_plain = (
+            parts.scheme in {"http", "https"} and parts.hostname and not (parts.query or parts.fragment)
+        )
+        if not is_plain or not parts.path.strip("/"):
+            raise ValueError(f"a runner's address must be like {EXAMPLE}")
+        _ = parts.port  # raises ValueError where it is no number
+        (parts.hostname or "").encode("idna")
+
+    @classmethod
+    def below(cls, base_url: str, language: str) -> Self:
+        """Build the addresses of a language's runner behind a base address."""
+        base = base_url.rstrip("/")
+        return cls(f"{base}/{language}/run", f"{base}/health", f"{base}/cancel")
+
+    @classmethod
+    def of(cls, run_url: str) -> Self:
+        """Build the addresses of a runner from that of its `/run`: the others stand beside it."""
+        url = run_url.rstrip("/")
+        parent = url.rpartition("/")[0]
+        return cls(url, f"{parent}/health", f"{parent}/cancel")
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the runner is spoken to in TLS."""
+        return self.run_url.startswith("https:")
