@@ -8,14 +8,20 @@ COMPILE := uv pip compile --universal --generate-hashes --no-header --quiet
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# The system packages of a goal come first, and those that are missing are named at once.
+GOAL = check
+.PHONY: packages
+packages:
+	@scripts/system-packages.sh $(GOAL)
+
 .PHONY: run
-run: .venv/.run ## Serve on SERVER_HOST:SERVER_PORT (127.0.0.1:8000), with all that is needed on this machine
-	@scripts/system-packages.sh run
+run: GOAL = run
+run: packages .venv/.run ## Serve on SERVER_HOST:SERVER_PORT (127.0.0.1:8000), with all that is needed on this machine
 	@$(BIN)/service-server serve
 
 .PHONY: demo
-demo: .venv/.run ## Run a Python, a Node and a Java program once, and show what came of them
-	@scripts/system-packages.sh demo
+demo: GOAL = demo
+demo: packages .venv/.run ## Run a Python, a Node and a Java program once, and show what came of them
 	@$(BIN)/python -m examples.demo
 
 .PHONY: check
@@ -23,14 +29,14 @@ check: lint ## Lint, format, types, architecture and unit tests, in seconds
 	$(BIN)/pytest --quiet tests/unit tests/architecture
 
 .PHONY: test
-test: lint ## Everything that `check` does, and every other test
-	@scripts/system-packages.sh test
+test: GOAL = test
+test: packages lint ## Everything that `check` does, and every other test
 	@$(BIN)/python -m tests.support.mysql
 	$(BIN)/pytest --numprocesses=3 --durations=25 # on two processors: a third of the time, tests wait
 
 .PHONY: soak
-soak: .venv/.dev ## Kill, freeze and race for five times as long as `test` does: 10,000 jobs, 50,000 races
-	@scripts/system-packages.sh test
+soak: GOAL = test
+soak: packages .venv/.dev ## Kill, freeze and race for five times as long as `test` does: 10,000 jobs, 50,000 races
 	@$(BIN)/python -m tests.support.mysql
 	SERVICE_SERVER_SOAK=5 $(BIN)/pytest tests/chaos
 
@@ -42,8 +48,8 @@ lint: .venv/.dev
 	$(BIN)/lint-imports
 
 .PHONY: bench
-bench: .venv/.dev ## Measure: jobs from upload to end, the gateway's own part, start and memory
-	@scripts/system-packages.sh test
+bench: GOAL = test
+bench: packages .venv/.dev ## Measure: jobs from upload to end, the gateway's own part, start and memory
 	$(BIN)/python -m tests.benchmarks
 
 .PHONY: lock
@@ -57,11 +63,11 @@ clean: ## Remove what `make` has made, but no data
 	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.venv/.run: requirements.lock requirements-build.lock pyproject.toml
+.venv/.run: requirements.lock requirements-build.lock pyproject.toml | packages
 	@scripts/install-python.sh requirements.lock
 	@touch $@
 
 # The development packages include those of the service.
-.venv/.dev: requirements-dev.lock requirements-build.lock pyproject.toml
+.venv/.dev: requirements-dev.lock requirements-build.lock pyproject.toml | packages
 	@scripts/install-python.sh requirements-dev.lock
 	@touch .venv/.run $@

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Makes .venv from a lock file with uv, hashes checked: scripts/install-python.sh requirements.lock
 #
-# Needs Python 3.11 or newer, and nothing else that it cannot get: a missing uv is installed with pip into .tools,
-# and a missing pip comes from a virtual environment, or, for root on Debian, from apt.
+# Needs Python 3.11 or newer, and uv, pip or venv: scripts/system-packages.sh brings them, or says how to get them.
+# A missing uv is installed with pip into .tools.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/python.sh
 lock=$1
 
 # The machine's own authorities, where it has some: its network may be one that inspects TLS.
@@ -15,29 +16,6 @@ fi
 fail() {
     printf '%s\n' "$@" >&2
     exit 1
-}
-
-can_apt() {
-    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null
-}
-
-apt_install() {
-    scripts/apt-install.sh "$@"
-}
-
-is_new_enough() {
-    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
-}
-
-find_python() {
-    local candidate
-    for candidate in python3 python3.14 python3.13 python3.12 python3.11; do
-        if is_new_enough "$candidate"; then
-            command -v "$candidate"
-            return
-        fi
-    done
-    return 1
 }
 
 # Prints a Python that has pip, be it one of a throwaway environment.
@@ -61,12 +39,7 @@ uv_command() {
     fi
     if ! .tools/uv/bin/uv --version >/dev/null 2>&1; then
         python=$1
-        if ! installer=$(python_with_pip "$python"); then
-            can_apt || fail "Neither uv nor pip is here. Run: sudo apt-get install python3-venv" \
-                "(or install uv by any other way), and try again."
-            apt_install python3-venv
-            installer=$(python_with_pip "$python") || fail "pip cannot be installed for $python. Install uv, and try again."
-        fi
+        installer=$(python_with_pip "$python") || fail "$python has neither pip nor venv. Install uv, and try again."
         echo "Installing uv into .tools" >&2
         PIP_USER=0 "$installer" -m pip install --quiet --disable-pip-version-check --require-hashes \
             --upgrade --target .tools/uv -r requirements-build.lock >&2
@@ -74,11 +47,7 @@ uv_command() {
     echo .tools/uv/bin/uv
 }
 
-if ! python=$(find_python); then
-    can_apt || fail "Python 3.11 or newer is needed. On Debian 12 or newer run: sudo apt-get install python3 python3-venv"
-    apt_install python3 python3-venv
-    python=$(find_python) || fail "Python 3.11 or newer is needed, and this system's packages have an older one."
-fi
+python=$(find_python) || fail "Python 3.11 or newer is needed, and is not here."
 uv=$(uv_command "$python")
 
 is_new_enough .venv/bin/python || "$uv" venv --quiet --clear --python "$python" .venv

@@ -1,20 +1,29 @@
 #!/usr/bin/env bash
-# Sees to it that a goal's system packages are there: scripts/system-packages.sh run|demo|test
+# Sees to it that a goal's system packages are there: scripts/system-packages.sh check|run|demo|test
 #
-# Root on Debian gets them installed; everybody else is told what to install. Without one the service still works,
-# less what the package is for; under CI=true that is an error.
+# Root on Debian gets them installed; everybody else is told what to install, all at once. Without Python nothing
+# works; without another package the service works less what that package is for, which under CI=true is an error.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/python.sh
 PATH=$PATH:/usr/sbin:/sbin
-declare -A includes=([run]="run" [demo]="run demo" [test]="run demo test")
+declare -A includes=([check]="check" [run]="check run" [demo]="check run demo" [test]="check run demo test")
 
 missing() {
-    local goal command package purpose
-    while read -r goal command package purpose; do
-        if [[ " ${includes[$1]} " == *" $goal "* ]] && ! command -v "$command" >/dev/null; then
+    local goal check package purpose
+    while read -r goal check package purpose; do
+        if [[ " ${includes[$1]} " == *" $goal "* ]] && ! "has_${check%%:*}" "${check#*:}" >/dev/null; then
             echo "$package"
         fi
     done < <(grep -v '^#' scripts/system-packages.txt)
+}
+
+has_command() {
+    command -v "$1"
+}
+
+has_function() {
+    "$1"
 }
 
 mapfile -t packages < <(missing "$1")
@@ -22,5 +31,6 @@ mapfile -t packages < <(missing "$1")
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && scripts/apt-install.sh "${packages[@]}"; then
     exit 0
 fi
-echo "Not installed: ${packages[*]}. On Debian run: sudo apt-get install ${packages[*]}" >&2
-[ "${CI:-}" != true ]
+echo "Not installed, and needed for all of 'make $1': ${packages[*]}. On Debian 12 or newer run:" >&2
+echo "  sudo apt-get install ${packages[*]}" >&2
+[ "${CI:-}" != true ] && find_python >/dev/null && can_install

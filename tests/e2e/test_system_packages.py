@@ -1,0 +1,58 @@
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import service
+
+
+def command(directory, name, script):
+    (directory / name).write_text(f"#!/bin/bash\n{script}\n")
+    (directory / name).chmod(0o755)
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """Run the script as an ordinary user of a system that has next to nothing."""
+    shutil.copytree(service.ROOT / "scripts", tmp_path / "scripts")
+    for name in ("bash", "dirname", "grep"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    command(tmp_path, "id", "echo 1000")
+
+    def run(goal, **variables):
+        return subprocess.run(
+            [tmp_path / "bash", "scripts/system-packages.sh", goal],
+            cwd=tmp_path,
+            env={"PATH": str(tmp_path), **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("goal", "packages"),
+    [
+        ("check", ["python3", "python3-venv"]),
+        ("run", ["python3", "python3-venv", "bubblewrap"]),
+        ("demo", ["python3", "python3-venv", "bubblewrap", "nodejs", "default-jdk-headless"]),
+    ],
+)
+def test_all_that_is_missing_is_one_line_to_paste(bare, goal, packages):
+    checked = bare(goal)
+    assert f"  sudo apt-get install {' '.join(packages)}\n" in checked.stderr
+    assert checked.returncode == 1
+
+
+def test_a_goal_that_lacks_a_package_but_not_python_goes_on_unless_this_is_ci(bare, tmp_path):
+    command(tmp_path, "python3", f'exec {sys.executable} "$@"')
+    command(tmp_path, "uv", "exit 0")
+
+    checked = bare("run")
+    assert "  sudo apt-get install bubblewrap\n" in checked.stderr
+    assert checked.returncode == 0
+    assert bare("run", CI="true").returncode == 1
+    assert bare("check").stderr == ""
