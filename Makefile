@@ -6,7 +6,7 @@ COMPILE := uv pip compile --universal --generate-hashes --no-header --quiet
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The system packages of a goal come first, and those that are missing are named at once.
 GOAL = check
@@ -33,6 +33,10 @@ test: GOAL = test
 test: packages lint ## Everything that `check` does, and every other test
 	@$(BIN)/python -m tests.support.mysql
 	$(BIN)/pytest --numprocesses=3 --durations=25 # on two processors: a third of the time, tests wait
+
+.PHONY: test-vm
+test-vm: .venv/.dev ## Tests on a kernel with cgroup v2, in a virtual machine that this makes and boots, as root
+	@$(BIN)/python -m tests.vm
 
 .PHONY: soak
 soak: GOAL = test

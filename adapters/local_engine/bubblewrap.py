@@ -1,3 +1,4 @@
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from adapters.local_engine.stages import Rlimits, attainable, parked, staged
 from adapters.local_engine.supervisor.cgroups import CgroupPlan
 from adapters.local_engine.supervisor.protocol import Allowance, Order, Scratch, View
 from adapters.local_engine.toolchains import SYSTEM_PATH
+from adapters.local_engine.unified_cgroups import CgroupsUnavailable
 from adapters.local_engine.view import HOME, SCRATCH, SHELL, TEMPORARY, USER, VIEW, edition, view
 from application.errors import DependencyUnavailable
 
@@ -27,6 +29,8 @@ _BUILD_PROCESSES = 256
 _OUR_PROCESSES = 1
 # What bubblewrap reads and closes.
 _ARGUMENTS, _FILTER, _SOURCE = range(10, 13)
+
+_log = logging.getLogger("service_server.local_engine")
 
 _NAMESPACES = (
     *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
@@ -47,6 +51,7 @@ class Bubblewrap(Confinement):
 
     def __init__(self, hidden: Sequence[Path]) -> None:
         self._cgroups: CgroupPlan | None = None
+        self._control_groups = "not used: the engine has not been started"
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
         self._hidden = hidden
         self._view: View | None = None
@@ -64,6 +69,11 @@ class Bubblewrap(Confinement):
     def is_isolated(self) -> bool:
         """It is."""
         return True
+
+    @property
+    def control_groups(self) -> str:
+        """Where they are, or why there are none and what to do about it."""
+        return self._control_groups
 
     def limits(self) -> Mapping[str, str]:
         """Say how each limit is enforced on this machine."""
@@ -98,7 +108,14 @@ class Bubblewrap(Confinement):
                 "engine", f"programs cannot be isolated: there is no seccomp filter for {error}"
             ) from error
         self._view = view(self._bwrap, self._hidden)
-        self._cgroups = discover()
+        try:
+            self._cgroups = discover()
+        except CgroupsUnavailable as error:
+            self._control_groups = f"not used: {error}"
+            _log.warning("control groups are %s", self._control_groups)
+        else:
+            self._control_groups = f"version {self._cgroups.version}, in {self._cgroups.memory}"
+            _log.info("control groups: %s", self._control_groups)
 
     def clear(self) -> None:
         """End what is in the cgroups of programs."""

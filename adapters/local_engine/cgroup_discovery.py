@@ -9,39 +9,59 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from adapters.local_engine.supervisor.cgroups import CgroupPlan, end
+from adapters.local_engine import unified_cgroups
+from adapters.local_engine.supervisor.cgroups import UNIFIED, CgroupPlan, end
+from adapters.local_engine.unified_cgroups import CONTROLLERS, PREFIX, CgroupsUnavailable
 
 _log = logging.getLogger("service_server.local_engine")
-_CONTROLLERS = ("memory", "pids")
 # Version 2 counts processor time without a controller.
 _CPU_CONTROLLER = "cpuacct"
-_PREFIX = "service_server-"
 # The namespace in which a process has its id, and the id: in another one, another process may have it.
-_OURS = re.compile(rf"{_PREFIX}(\d+)-(\d+)-[0-9a-f]+(-main)?")
+_OURS = re.compile(rf"{PREFIX}(\d+)-(\d+)-[0-9a-f]+")
 
 
-def discover(process: Path = Path("/proc/self"), name: str | None = None) -> CgroupPlan | None:
-    """Make a directory for the cgroups of runs under our own cgroup; None if that cannot be.
+def discover(process: Path = Path("/proc/self"), name: str | None = None) -> CgroupPlan:
+    """Make a directory for the cgroups of runs under our own cgroup.
 
     Args:
         process: This process in /proc.
         name: What the directory is to be called.
+
+    Raises:
+        CgroupsUnavailable: That cannot be; the message has cause and remedy.
     """
-    own = _own_directories(process)
-    name = name or f"{_PREFIX}{_namespace()}-{os.getpid()}-{secrets.token_hex(4)}"
+    name = name or f"{PREFIX}{_namespace()}-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        if all(controller in own for controller in _CONTROLLERS):
-            memory, pids = (own[controller] / name for controller in _CONTROLLERS)
-            for directory in {memory, pids}:
-                _sweep(directory.parent)
-                directory.mkdir(exist_ok=True)
-            cpu = _make_if_possible(own[_CPU_CONTROLLER] / name) if _CPU_CONTROLLER in own else None
-            return CgroupPlan(version=1, memory=str(memory), pids=str(pids), cpu=cpu)
-        if "" in own:
-            return _prepare_unified(own[""], name)
+        own = _own_directories(process)
+        if all(controller in own for controller in CONTROLLERS):
+            return _prepare_separate(own, name)
+        return _prepare_unified(own, name)
+    except CgroupsUnavailable as error:
+        raise CgroupsUnavailable(f"{error}; {_remedy()}") from error
     except OSError as error:
-        _log.info("no cgroups for programs: %s", error.strerror)
-    return None
+        where = f"{error.filename}: " if error.filename else ""
+        raise CgroupsUnavailable(f"{where}{error.strerror}; {_remedy(error.errno)}") from error
+
+
+def _remedy(code: int | None = None) -> str:
+    """Return what to do about control groups that cannot be used."""
+    if code == errno.EROFS:
+        return "mount /sys/fs/cgroup read-write in the service's container"
+    user = "" if os.geteuid() == 0 else "--user "
+    return (
+        f"start the service with 'systemd-run {user}--scope -p Delegate=yes service-server ...', "
+        "or set Delegate=yes in its systemd unit"
+    )
+
+
+def _prepare_separate(own: Mapping[str, Path], name: str) -> CgroupPlan:
+    """Make the directories of version 1, where each controller has a hierarchy of its own."""
+    memory, pids = (own[controller] / name for controller in CONTROLLERS)
+    for directory in {memory, pids}:
+        _sweep(directory.parent)
+        directory.mkdir(exist_ok=True)
+    cpu = _make_if_possible(own[_CPU_CONTROLLER] / name) if _CPU_CONTROLLER in own else None
+    return CgroupPlan(version=1, memory=str(memory), pids=str(pids), cpu=cpu)
 
 
 def clear(plan: CgroupPlan) -> None:
@@ -51,13 +71,26 @@ def clear(plan: CgroupPlan) -> None:
 
 
 def remove(plan: CgroupPlan) -> None:
-    """Remove the directories, and what is left in them."""
+    """Remove the directories, and what is left in them; with version 2, move processes back."""
     clear(plan)
-    for directory in plan.directories:
+    for directory in map(Path, plan.directories):
         try:
-            Path(directory).rmdir()
-        except OSError as error:
-            _log.info("left the cgroup %s: %s", directory, error.strerror)
+            if plan.version == UNIFIED:
+                _sweep(directory.parent)
+                unified_cgroups.tear_down(directory.parent, directory.name)
+            else:
+                directory.rmdir()
+        except (OSError, CgroupsUnavailable) as error:
+            _log.warning("left the cgroup %s: %s", directory, error)
+
+
+def _prepare_unified(own: Mapping[str, Path], name: str) -> CgroupPlan:
+    if "" not in own:
+        raise CgroupsUnavailable("no control groups of processes and memory are mounted on this machine")
+    base = unified_cgroups.base_of(own[""])
+    _sweep(base)
+    runs = str(unified_cgroups.set_up(base, name))
+    return CgroupPlan(version=UNIFIED, memory=runs, pids=runs, cpu=runs)
 
 
 def _make_if_possible(directory: Path) -> str | None:
@@ -72,7 +105,7 @@ def _make_if_possible(directory: Path) -> str | None:
 
 def _sweep(parent: Path) -> None:
     """Remove what engines left there whose processes are gone, and kill what outlived them."""
-    for directory in parent.glob(f"{_PREFIX}*"):
+    for directory in parent.glob(f"{PREFIX}*"):
         owner = _OURS.fullmatch(directory.name)
         if owner is not None and owner[1] == _namespace() and not Path("/proc", owner[2]).exists():
             _end_runs(directory)
@@ -119,25 +152,3 @@ def _mounts(process: Path) -> Mapping[str, tuple[str, Path]]:
         elif kind == "cgroup":
             found |= {option: (root, Path(mount)) for option in options.split(",")}
     return found
-
-
-def _prepare_unified(own: Path, name: str) -> CgroupPlan | None:
-    """Give our cgroup's children the controllers; it must then have no process of its own itself."""
-    _sweep(own)
-    if not set(_CONTROLLERS) <= set((own / "cgroup.controllers").read_text().split()):
-        _log.info("no cgroups for programs: the memory and pids controllers are not delegated to us")
-        return None
-    wanted = " ".join(f"+{controller}" for controller in _CONTROLLERS)
-    try:
-        (own / "cgroup.subtree_control").write_text(wanted)
-    except OSError as error:
-        if error.errno != errno.EBUSY:
-            raise
-        leaf = own / f"{name}-main"
-        leaf.mkdir(exist_ok=True)
-        (leaf / "cgroup.procs").write_text("0")
-        (own / "cgroup.subtree_control").write_text(wanted)
-    runs = own / name
-    runs.mkdir(exist_ok=True)
-    (runs / "cgroup.subtree_control").write_text(wanted)
-    return CgroupPlan(version=2, memory=str(runs), pids=str(runs), cpu=str(runs))

@@ -28,6 +28,11 @@ class Confinement(ABC):
     def is_isolated(self) -> bool:
         """Whether a hostile program can neither see nor touch what is not its own."""
 
+    @property
+    @abstractmethod
+    def control_groups(self) -> str:
+        """Say where control groups are, or why there are none and what to do about it."""
+
     @abstractmethod
     def limits(self) -> Mapping[str, str]:
         """Say for each limit how it is enforced, or that it is not."""

@@ -177,6 +177,7 @@ class LocalEngine(ExecutionEngine):
             limits=self._confinement.limits(),
             warning=None if isolated else _NOT_ISOLATED,
             warm_start=self._warm_starts.describe(),
+            control_groups=self._confinement.control_groups,
         )
 
     def wait_until_warm(self, timeout_s: float) -> bool:

@@ -32,6 +32,11 @@ class PlainChild(Confinement):
         """It is not."""
         return False
 
+    @property
+    def control_groups(self) -> str:
+        """There are none."""
+        return "not used: programs are not isolated; set SERVICE_SERVER_SANDBOX=bubblewrap"
+
     def limits(self) -> Mapping[str, str]:
         """Say which limits an ordinary child process can have."""
         return {

@@ -77,6 +77,8 @@ class EngineDescription:
         limits: How each limit is enforced, by its name in `Limits`.
         warning: What is not as it should be in production.
         warm_start: Which programs are started ahead of their jobs, or why none are.
+        control_groups: Where the kernel's control groups of programs are; or "not used: ", the cause and what
+            to do about it.
     """
 
     name: str
@@ -84,6 +86,7 @@ class EngineDescription:
     limits: Mapping[str, str] = field(default_factory=dict)
     warning: str | None = None
     warm_start: str | None = None
+    control_groups: str | None = None
 
 
 class ExecutionObserver(ABC):

@@ -119,6 +119,7 @@ def _print_engine(engine: Json | None) -> None:
             ("name", engine["name"]),
             ("isolated", isolated),
             ("warm start", engine["warm_start"]),
+            ("control groups", engine["control_groups"]),
             ("warning", engine["warning"]),
         ]
     )

@@ -78,6 +78,7 @@ def present_engine(state: EngineState) -> EngineResponse:
         isolated=description.is_isolated,
         warning=description.warning,
         warm_start=description.warm_start,
+        control_groups=description.control_groups,
         limits=dict(description.limits),
         slots=state.slots,
         languages=list(map(present_language, state.languages)),

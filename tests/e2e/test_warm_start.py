@@ -1,4 +1,4 @@
-"""What operators are told of interpreters that are started ahead."""
+"""What operators are told of interpreters that are started ahead, and of control groups."""
 
 import pytest
 
@@ -26,6 +26,21 @@ def test_the_api_the_doctor_and_the_log_say_whether_there_is_a_warm_start(tmp_pa
         assert said in examined.stdout.decode()
         assert described == said
         assert eventually(lambda: f"warm start: {said}" in "".join(server.said))
+
+
+def test_the_api_the_doctor_and_the_log_say_whether_there_are_control_groups(tmp_path):
+    require_bubblewrap()
+    env = service.environment(tmp_path)
+
+    examined = service.run("doctor", env=env).stdout.decode()
+    with service.served(env) as server, server.http as http:
+        described = http.get("/api/engine").json()["control_groups"]
+        used = described.startswith("version ")
+        logged = f"control groups{':' if used else ' are'} {described}"
+
+        assert used or "; " in described  # cause and remedy
+        assert described.partition(",")[0] in examined
+        assert eventually(lambda: logged in "".join(server.said))
 
 
 def test_a_program_runs_warm_with_the_standard_settings(tmp_path):

@@ -33,7 +33,7 @@ class Names:
     cpu_per_s: int
 
 
-_UNIFIED = 2
+UNIFIED = 2
 _EMPTY_WITHIN_S = 2.0
 _RETRY_S = 0.002
 
@@ -49,7 +49,7 @@ NAMES = {
         cpu_usage="cpuacct.usage",
         cpu_per_s=1_000_000_000,
     ),
-    _UNIFIED: Names(
+    UNIFIED: Names(
         "memory.max",
         "memory.peak",
         "memory.events",
@@ -148,7 +148,7 @@ class Cgroup:
 
         Version 2 does that by itself. Version 1 returns a descriptor that is ready when it happens.
         """
-        if self._version == _UNIFIED:
+        if self._version == UNIFIED:
             write(f"{self._memory}/memory.oom.group", "1")
             return None
         with ExitStack() as on_failure:

@@ -117,6 +117,10 @@ class EngineResponse(Struct, kw_only=True):
     warm_start: Annotated[
         str | None, Meta(description="Which programs are started ahead of their jobs, or why none are.")
     ]
+    control_groups: Annotated[
+        str | None,
+        Meta(description="Where the control groups of programs are, or why there are none and what helps."),
+    ]
     limits: Annotated[dict[str, str], Meta(description="How each limit is enforced.")]
     slots: Annotated[int, Meta(description="How many programs each worker runs at once.")]
     languages: list[LanguageResponse]

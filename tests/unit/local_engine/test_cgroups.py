@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.local_engine.cgroup_discovery import discover
+from adapters.local_engine import unified_cgroups
+from adapters.local_engine.cgroup_discovery import discover, remove
 from adapters.local_engine.supervisor.cgroups import Cgroup, CgroupPlan
+from adapters.local_engine.unified_cgroups import CgroupsUnavailable
 
 
 def _process(tmp_path, cgroup, mounts):
@@ -64,11 +66,11 @@ def test_version_1_in_a_container_goes_by_what_is_mounted(tmp_path):
     assert discover(process, "ours").memory == str(memory / "ours")
 
 
-def _unified(tmp_path, controllers):
+def _unified(tmp_path, controllers, path="/"):
     own = tmp_path / "unified"
     own.mkdir()
     (own / "cgroup.controllers").write_text(controllers)
-    return own, _process(tmp_path, "0::/\n", [("/", own, "cgroup2", "rw")])
+    return own, _process(tmp_path, f"0::{path}\n", [("/", own, "cgroup2", "rw")])
 
 
 def test_version_2_hands_its_controllers_down(tmp_path):
@@ -83,24 +85,68 @@ def test_version_2_hands_its_controllers_down(tmp_path):
     assert (own / "ours" / "cgroup.subtree_control").read_text() == "+memory +pids"
 
 
-def test_version_2_without_its_controllers_is_none(tmp_path):
-    _, process = _unified(tmp_path, "cpu\n")
+def test_version_2_begun_from_the_leaf_shares_out_the_group_above(tmp_path):
+    own, process = _unified(tmp_path, "memory pids\n", path="/service_server-main")
+    (own / "service_server-main").mkdir()
 
-    assert discover(process, "ours") is None
-
-
-def test_no_cgroups_are_none(tmp_path):
-    assert discover(_process(tmp_path, "", []), "ours") is None
+    assert discover(process, "ours").memory == str(own / "ours")
 
 
-def test_a_directory_that_we_may_not_write_to_is_none(tmp_path):
+def test_the_last_engine_to_leave_takes_the_controllers_back_and_removes_the_leaf(tmp_path):
+    own, process = _unified(tmp_path, "memory pids\n")
+    leaf = own / unified_cgroups.LEAF
+    leaf.mkdir()
+    plans = [discover(process, f"service_server-{number}") for number in (1, 2)]
+    for plan in plans:
+        Path(plan.memory, "cgroup.subtree_control").unlink()  # the kernel's files go with their directory
+
+    remove(plans[0])
+
+    assert leaf.is_dir()
+    remove(plans[1])
+    assert [path.name for path in own.iterdir() if path.is_dir()] == []
+    assert (own / "cgroup.subtree_control").read_text() == "-memory -pids"
+
+
+@pytest.mark.parametrize(
+    ("user", "advised"),
+    [(0, "'systemd-run --scope -p Delegate=yes"), (1000, "'systemd-run --user --scope -p Delegate=yes")],
+)
+def test_version_2_without_its_controllers_is_refused_with_advice(tmp_path, monkeypatch, user, advised):
+    own, process = _unified(tmp_path, "cpu memory\n")
+    monkeypatch.setattr("os.geteuid", lambda: user)
+
+    with pytest.raises(CgroupsUnavailable) as refused:
+        discover(process, "ours")
+
+    assert f"the controllers of pids are not delegated to {own}; " in str(refused.value)
+    assert advised in str(refused.value)
+
+
+def test_the_group_of_the_first_process_is_left_alone(tmp_path):
+    own, process = _unified(tmp_path, "memory pids\n", path="/init.scope")
+    (own / "init.scope").mkdir()
+
+    with pytest.raises(CgroupsUnavailable, match=r"init\.scope is the group of this machine's first process"):
+        discover(process, "ours")
+
+    assert list((own / "init.scope").iterdir()) == []
+
+
+def test_a_machine_without_cgroups_is_told_so(tmp_path):
+    with pytest.raises(CgroupsUnavailable, match="no control groups"):
+        discover(_process(tmp_path, "", []), "ours")
+
+
+def test_a_directory_that_we_may_not_write_to_is_named(tmp_path):
     process = _process(
         tmp_path,
         "5:pids:/\n4:memory:/\n",
         [("/", Path("/proc"), "cgroup", "memory"), ("/", Path("/proc"), "cgroup", "pids")],
     )
 
-    assert discover(process, "ours") is None
+    with pytest.raises(CgroupsUnavailable, match=r"^/proc/ours: .*Delegate=yes"):
+        discover(process, "ours")
 
 
 def test_what_a_killed_engine_left_is_removed_and_what_another_one_uses_is_not(tmp_path):
@@ -111,7 +157,7 @@ def test_what_a_killed_engine_left_is_removed_and_what_another_one_uses_is_not(t
     left = f"service_server-{here}-{gone.pid}-0a"
     elsewhere = f"service_server-{here + 1}-{gone.pid}-0a"  # its process may live where we do not see it
     used = f"service_server-{here}-1-0a"
-    for name in (f"{left}/run-1-1", f"{left}-main", f"{elsewhere}/run-1-1", used, "other"):
+    for name in (f"{left}/run-1-1", f"{elsewhere}/run-1-1", used, "other"):
         (own / name).mkdir(parents=True)
 
     discover(process, "ours")

@@ -1,0 +1,184 @@
+"""Control groups of version 2: a group whose processes have to make room for groups of programs.
+
+The kernel hands controllers down only from a group that has no processes of its own (the root of the whole
+hierarchy excepted). All processes that share the service's group, like the shell or `make` that started it,
+are therefore moved along with it into one leaf below, and the last engine to stop moves them back.
+
+    before                     while engines run                            after
+    GROUP: make, serve         GROUP                                        GROUP: make, serve
+                               ├── service_server-main: make, serve
+                               └── service_server-NAME: the groups of runs
+"""
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+CONTROLLERS = ("memory", "pids")
+# What the groups of engines are called, and after them the leaf.
+PREFIX = "service_server-"
+LEAF = f"{PREFIX}main"
+# Where systemd keeps itself and finds itself again.
+_OF_THE_FIRST_PROCESS = "init.scope"
+_LOCKED_WITHIN_S = 10.0
+# Processes may start others while they are being moved.
+_MOVED_WITHIN_S = 5.0
+_RETRY_S = 0.005
+
+
+class CgroupsUnavailable(Exception):
+    """Why there are no control groups, and what to do about it, as a clause without a full stop."""
+
+
+def base_of(own: Path) -> Path:
+    """Return the group to share out: this process's own, or the one above if its own is the leaf."""
+    return own.parent if own.name == LEAF else own
+
+
+def set_up(base: Path, name: str) -> Path:
+    """Make a group for the groups of runs, which has the controllers, and return its directory.
+
+    Raises:
+        CgroupsUnavailable: This group cannot be shared out; it is as it was.
+        OSError: The kernel refuses; it is as it was then too.
+    """
+    if base.name == _OF_THE_FIRST_PROCESS:
+        raise CgroupsUnavailable(
+            f"{base} is the group of this machine's first process, which stays alone in it"
+        )
+    if missing := set(CONTROLLERS) - set((base / "cgroup.controllers").read_text().split()):
+        raise CgroupsUnavailable(
+            f"the controllers of {' and '.join(sorted(missing))} are not delegated to {base}"
+        )
+    with _locked(base):
+        try:
+            _hand_down(base)
+            runs = base / name
+            runs.mkdir(exist_ok=True)
+            (runs / "cgroup.subtree_control").write_text(_switched("+"))
+        except BaseException:
+            with suppress(OSError, CgroupsUnavailable):
+                _undo(base, name)
+            raise
+    return runs
+
+
+def tear_down(base: Path, name: str) -> None:
+    """Remove an engine's group; the last engine moves the leaf's processes back.
+
+    Raises:
+        CgroupsUnavailable: Something is still in use, and stays.
+        OSError: The same.
+    """
+    with _locked(base):
+        _undo(base, name)
+
+
+def _undo(base: Path, name: str) -> None:
+    with suppress(FileNotFoundError):
+        (base / name).rmdir()
+    if all(group.name == LEAF for group in base.glob(f"{PREFIX}*/")):
+        _take_back(base)
+
+
+def _hand_down(base: Path) -> None:
+    """Give the controllers to the groups below, and first move processes out of the way if it takes that."""
+    control = base / "cgroup.subtree_control"
+    if set(CONTROLLERS) <= set(_read(control).split()):
+        return
+    until = time.monotonic() + _MOVED_WITHIN_S
+    while True:
+        try:
+            control.write_text(_switched("+"))
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+        else:
+            return
+        if time.monotonic() >= until:
+            raise CgroupsUnavailable(f"processes are started in {base} faster than they can be moved")
+        leaf = base / LEAF
+        leaf.mkdir(exist_ok=True)
+        _move_all(base, leaf, until)
+
+
+def _take_back(base: Path) -> None:
+    """Move the leaf's processes back into the group, which may have no controllers to hand down then."""
+    leaf = base / LEAF
+    if not leaf.exists():
+        return  # the controllers were handed down before
+    with suppress(FileNotFoundError):
+        (base / "cgroup.subtree_control").write_text(_switched("-"))
+    until = time.monotonic() + _MOVED_WITHIN_S
+    while True:
+        _move_all(leaf, base, until)
+        try:
+            leaf.rmdir()
+        except OSError as error:  # EBUSY: a process was started in it meanwhile
+            if error.errno != errno.EBUSY or time.monotonic() >= until:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return
+
+
+def _move_all(source: Path, target: Path, until: float) -> None:
+    """Move every process, as often as there are new ones.
+
+    Raises:
+        CgroupsUnavailable: One of them cannot be moved.
+    """
+    while (present := _read(source / "cgroup.procs").split()) and time.monotonic() < until:
+        for pid in present:
+            _move(pid, target)
+
+
+def _move(pid: str, target: Path) -> None:
+    named = f"process {pid}"
+    try:
+        if pid == "0":  # which, written, would stand for this process
+            named = "a process of another process namespace"
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        (target / "cgroup.procs").write_text(pid)
+    except OSError as error:
+        # It has ended, or is ending at this moment.
+        if error.errno in {errno.ESRCH, errno.EINVAL}:
+            time.sleep(_RETRY_S)
+            return
+        raise CgroupsUnavailable(
+            f"{named} shares the service's control group and cannot be moved: {error.strerror}"
+        ) from error
+
+
+@contextmanager
+def _locked(base: Path) -> Iterator[None]:
+    """Let no other engine share this group out, or take it back, at the same time."""
+    descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    until = time.monotonic() + _LOCKED_WITHIN_S
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise CgroupsUnavailable(f"another process holds the lock on {base}") from None
+                time.sleep(_RETRY_S)
+            else:
+                break
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _switched(sign: str) -> str:
+    return " ".join(f"{sign}{controller}" for controller in CONTROLLERS)
+
+
+def _read(path: Path) -> str:
+    with suppress(FileNotFoundError):
+        return path.read_text()
+    return ""

@@ -1,0 +1,196 @@
+"""Control groups of version 2 on a machine that systemd has started: run in the virtual machine, as root."""
+
+import os
+import pwd
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path("/sys/fs/cgroup")
+_ENGINE = """
+import sys, tempfile
+from pathlib import Path
+from adapters.memory.object_store import MemoryObjectStore
+from tests.contract.engine_kit.harness import EngineUnderTest, Program
+from tests.support.sandbox import running_engine
+
+with tempfile.TemporaryDirectory() as work, running_engine(Path(work)) as kit:
+    print(kit.engine.describe().control_groups, flush=True)
+    for line in sys.stdin:
+        result = kit.run(Program(code=line, limits={"memory_mb": 64})).result
+        print(result.reason or "ended well", flush=True)
+"""
+# A neighbour that starts others all the time, and one that only waits.
+_RESTLESS = "while :; do /bin/true; done"
+_GREEDY = "x = bytearray(500_000_000)\n"
+
+
+class Engine:
+    """An engine in a process of its own, which starts in a given group and ends with its stdin."""
+
+    def __init__(self, group: Path, *become: str) -> None:
+        script = f'echo $$ > {group}/cgroup.procs && exec "$@"'
+        self._process = subprocess.Popen(
+            ["sh", "-c", script, "sh", *become, sys.executable, "-c", _ENGINE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def says(self) -> str:
+        return self._process.stdout.readline().strip()
+
+    def run(self, program: str) -> str:
+        self._process.stdin.write(program)
+        self._process.stdin.flush()
+        return self.says()
+
+    def stop(self) -> None:
+        self._process.communicate(timeout=60)
+        assert self._process.returncode == 0
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def _present(group: Path) -> set[int]:
+    return {int(pid) for pid in (group / "cgroup.procs").read_text().split()}
+
+
+def _below(group: Path) -> list[str]:
+    return [path.name for path in group.iterdir() if path.is_dir()]
+
+
+@pytest.fixture
+def group():
+    """A group of this machine's, as systemd makes them, that is nobody else's."""
+    group = _ROOT / f"test-{os.getpid()}-{time.monotonic_ns()}"
+    group.mkdir()
+    yield group
+    (group / "cgroup.kill").write_text("1")
+    for path in sorted(group.rglob("*/"), reverse=True):
+        _remove(path)
+    _remove(group)
+
+
+def _remove(group: Path) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with suppress(OSError):
+            group.rmdir()
+            return
+        time.sleep(0.01)
+    pytest.fail(f"{group} is in use")
+
+
+@pytest.fixture
+def neighbour(group):
+    """Something else that runs in the group, as the shell does that a service is started from."""
+    started = []
+
+    def start(script: str) -> int:
+        process = subprocess.Popen(["sh", "-c", f"echo $$ > {group}/cgroup.procs; {script}"])
+        started.append(process)
+        while process.pid not in _present(group):
+            time.sleep(0.01)
+        return process.pid
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_an_engine_that_shares_its_group_moves_all_and_moves_them_back(group, neighbour):
+    waits = neighbour("exec sleep 600")
+
+    engine = Engine(group)
+
+    assert engine.says().startswith(f"version 2, in {group}/service_server-")
+    assert _present(group) == set()
+    assert waits in _present(group / "service_server-main")
+    assert engine.run(_GREEDY) == "memory_limit"
+    assert engine.run("print(1)\n") == "ended well"
+    engine.stop()
+    assert (_below(group), _present(group)) == ([], {waits})
+
+
+def test_several_that_start_at_once_share_a_group_whose_processes_start_others(group, neighbour):
+    restless = [neighbour(_RESTLESS) for _ in range(3)]
+
+    engines = [Engine(group) for _ in range(3)]
+
+    assert all(engine.says().startswith("version 2") for engine in engines)
+    assert [engine.run("print(1)\n") for engine in engines] == ["ended well"] * 3
+    engines[0].stop()
+    assert engines[1].run(_GREEDY) == "memory_limit"
+    for engine in engines[1:]:
+        engine.stop()
+    assert _below(group) == []
+    assert set(restless) <= _present(group)
+
+
+def test_what_a_killed_engine_left_is_taken_over_and_removed(group, neighbour):
+    waits = neighbour("exec sleep 600")
+    killed = Engine(group)
+    killed.says()
+    killed.kill()
+
+    engine = Engine(group / "service_server-main")
+
+    assert engine.says().startswith(f"version 2, in {group}/service_server-")
+    assert len(_below(group)) == 2
+    engine.stop()
+    assert (_below(group), _present(group)) == ([], {waits})
+
+
+def test_an_ordinary_user_has_them_where_they_are_delegated_and_is_told_how_where_not(group):
+    user = pwd.getpwnam("daemon")
+    become = ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
+    refused = Engine(group, *become)
+    said = refused.says()
+    refused.stop()
+    for path in (group, group / "cgroup.procs", group / "cgroup.subtree_control"):
+        os.chown(path, user.pw_uid, user.pw_gid)
+
+    engine = Engine(group, *become)
+
+    assert said.startswith("not used: ")
+    assert "systemd-run --user --scope -p Delegate=yes" in said
+    assert engine.says().startswith("version 2")
+    assert engine.run(_GREEDY) == "memory_limit"
+    engine.stop()
+    assert _below(group) == []
+
+
+def test_a_process_that_cannot_be_moved_leaves_all_as_it_was(group, neighbour):
+    waits = neighbour("exec sleep 600")
+
+    engine = Engine(group, "unshare", "--pid", "--fork", "--mount-proc")
+
+    assert engine.says().startswith("not used: a process of another process namespace shares")
+    assert engine.run("print(1)\n") == "ended well"
+    engine.stop()
+    assert (_below(group), _present(group)) == ([], {waits})
+
+
+def test_a_service_of_systemd_has_them_and_leaves_nothing():
+    start = [
+        *("systemd-run", "--wait", "--pipe", "--quiet", "--collect", f"--working-directory={Path.cwd()}"),
+        *("--setenv=PYTHONDONTWRITEBYTECODE=1", f"--setenv=PYTHONPATH={Path.cwd()}"),
+        *("sh", "-c", 'echo "$1" | "$2" -c "$3"; cat /proc/self/cgroup', "sh"),
+        *("print(1)", sys.executable, _ENGINE),
+    ]
+
+    said = subprocess.run(
+        start, stdout=subprocess.PIPE, text=True, timeout=90, check=True
+    ).stdout.splitlines()
+
+    assert said[0].startswith("version 2")
+    assert said[1] == "ended well"
+    assert "service_server" not in said[2]
