@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from application.views import Cursor
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Phase
 from domain.submission import DEFAULT_PRIORITY
 
 
@@ -44,6 +44,7 @@ class ListJobsQuery:
     limit: int
     project: str | None = None
     statuses: frozenset[JobStatus] = frozenset()
+    phases: frozenset[Phase] = frozenset()
     language: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     created_after: datetime | None = None

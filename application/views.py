@@ -1,6 +1,6 @@
 """What callers read, and what they may ask for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
@@ -124,8 +124,21 @@ class JobFilter:
     limit: int
     project_id: ProjectId | None = None
     statuses: frozenset[JobStatus] = frozenset()
+    phases: frozenset[Phase] = frozenset()
     language: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     created_after: datetime | None = None
     created_before: datetime | None = None
     cursor: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundJobs:
+    """Jobs of a list, newest first.
+
+    Attributes:
+        resume_after: Where the search ended, if that was before it had found as many as were wanted.
+    """
+
+    jobs: Sequence[JobView]
+    resume_after: Cursor | None = None

@@ -54,7 +54,7 @@ class JobSpec:
                 raise InvalidValue("env", "a variable's name has letters, digits and '_', and no digit first")
             _check_text("env", value)
         for name, value in self.tags.items():
-            if not _TAG_NAME.fullmatch(name):
+            if not is_tag_name(name):
                 raise InvalidValue("tags", "a tag's name has 1 to 64 letters, digits, '_', '.' and '-'")
             if not value.isprintable():
                 raise InvalidValue("tags", "a tag's value has printable characters only")
@@ -123,6 +123,11 @@ class SubmissionLimits:
             raise InvalidValue("tags", f"at most {self.tags} tags of at most {TAG_MAX_CHARS} characters")
         for name in ("function_name", "description"):
             self.check_text(name, getattr(spec, name) or "")
+
+
+def is_tag_name(text: str) -> bool:
+    """Whether a tag can have this name."""
+    return _TAG_NAME.fullmatch(text) is not None
 
 
 def _check_encodable(name: str, text: str) -> None:

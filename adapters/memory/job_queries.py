@@ -1,9 +1,9 @@
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from adapters.memory.database import MemoryDatabase, Tables
 from application.ports.job_queries import JobQueries
-from application.views import JobDetails, JobFilter, JobStatusView, JobVersion, JobView
+from application.views import FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, JobView
 from domain.execution import Execution
 from domain.job import Job
 from domain.values import JobId
@@ -56,19 +56,20 @@ class MemoryJobQueries(JobQueries):
         found = {job_id: self.details(job_id) for job_id in job_ids}
         return {job_id: details.version for job_id, details in found.items() if details is not None}
 
-    def page(self, wanted: JobFilter) -> Sequence[JobView]:
+    def page(self, wanted: JobFilter) -> FoundJobs:
         """Return jobs, newest first."""
         tables = self._database.tables
-        jobs = sorted(_matching(tables.jobs.values(), wanted), key=_newness, reverse=True)
-        return [_view(tables, job) for job in jobs[: wanted.limit]]
+        jobs = sorted(_matching(tables, wanted), key=_newness, reverse=True)
+        return FoundJobs([_view(tables, job) for job in jobs[: wanted.limit]])
 
 
-def _matching(jobs: Iterable[Job], wanted: JobFilter) -> Iterable[Job]:
+def _matching(tables: Tables, wanted: JobFilter) -> Iterable[Job]:
     cursor = wanted.cursor
-    for job in jobs:
+    for job in tables.jobs.values():
         if (
             wanted.project_id in {None, job.project_id}
             and (not wanted.statuses or job.status in wanted.statuses)
+            and (not wanted.phases or _view(tables, job).phase in wanted.phases)
             and wanted.language in {None, job.spec.language.name}
             and wanted.tags.items() <= job.spec.tags.items()
             and (wanted.created_after is None or job.created_at > wanted.created_after)

@@ -3,19 +3,25 @@
 A page is found by its keys first, in an index that yields them in order, and only then are its rows read.
 The predicate on the cursor is one that every database turns into a range of the index; a comparison of rows,
 or an OFFSET, is not.
+
+Filters of a project, statuses and a language have an index together, and so has one tag with a project. Other
+combinations walk through the index of some of their filters and check the rest for each key that they pass:
+such a walk is bounded, and the page ends where the bound is reached.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.mapping import EXECUTION_COLUMNS
+from adapters.sql.mapping import EXECUTION_COLUMNS, ExecutionState
 from adapters.sql.packing import packed
 from adapters.sql.tables import executions, job_tags, jobs, projects
 from application.views import JobFilter
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Phase
 
 VIEW_COLUMNS = (
     jobs.c.job_id,
@@ -31,27 +37,56 @@ VIEW_COLUMNS = (
     jobs.c.tags,
 )
 # Which index has the jobs of a project, of a status, of a language in the order of a list. The databases are
-# told, for what they guess is another one now and then. A status and a language together go by the status.
+# told, for what they guess is another one now and then. Those with a language have the status as well.
 _INDEXES = {
     (False, False, False): "ix_jobs_created",
     (False, False, True): "ix_jobs_language",
     (False, True, False): "ix_jobs_status",
-    (False, True, True): "ix_jobs_status",
+    (False, True, True): "ix_jobs_language",
     (True, False, False): "ix_jobs_project",
     (True, False, True): "ix_jobs_project_language",
     (True, True, False): "ix_jobs_project_status",
-    (True, True, True): "ix_jobs_project_status",
+    (True, True, True): "ix_jobs_project_language",
 }
 # What a program reads can be a megabyte, and no list shows it.
 _LISTED_EXECUTION = (*EXECUTION_COLUMNS[:-1], sa.null().label("stdin"))
+_ONE: sa.ColumnElement[int] = sa.literal_column("1")
+_CLAIMED_INDEX = "ix_executions_lease"
+_is_claimed = executions.c.state == ExecutionState.CLAIMED.value
+_has_started = executions.c.started_at.is_not(None)
+_is_built = executions.c.building_at.is_not(None)
+_JOB = sa.select(_ONE).select_from(
+    jobs.outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
+)
+_CLAIMED = (
+    sa.select(_ONE.label("one"))
+    .select_from(executions)
+    .with_hint(executions, f"FORCE INDEX ({_CLAIMED_INDEX})", "mysql")
+    .where(_is_claimed)
+    .limit(sa.bindparam("scanned"))
+)
+# The phases of jobs that are RUNNING.
+_LIVE = {
+    Phase.WAITING: sa.and_(sa.not_(_has_started), sa.not_(_is_built)),
+    Phase.BUILDING: sa.and_(sa.not_(_has_started), _is_built),
+    Phase.RUNNING: _has_started,
+}
+
+Select = sa.Select[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class PageShape:
-    """Which of the filters are given: what decides the statement, apart from the values."""
+    """Which of the filters are given: what decides the statement, apart from the values.
+
+    Attributes:
+        statuses: How many statuses narrow the list. All of them together narrow nothing.
+        phases: Which phases those of the jobs may have that are RUNNING; any if none is named.
+    """
 
     project: bool
     statuses: int
+    phases: frozenset[Phase]
     language: bool
     tags: int
     after: bool
@@ -60,10 +95,11 @@ class PageShape:
 
     @classmethod
     def of(cls, wanted: JobFilter) -> "PageShape":
-        """Return the shape of a filter. All the statuses together filter nothing."""
+        """Return the shape of a filter."""
         return cls(
             project=wanted.project_id is not None,
             statuses=len(wanted.statuses) % len(JobStatus),
+            phases=wanted.phases,
             language=wanted.language is not None,
             tags=len(wanted.tags),
             after=wanted.created_after is not None,
@@ -71,9 +107,65 @@ class PageShape:
             cursor=wanted.cursor is not None,
         )
 
+    @property
+    def branches(self) -> int:
+        """How many ranges of an index of jobs the list consists of: one of each status, where it has them."""
+        return self.statuses or (len(JobStatus) if self.language else 0)
+
+
+class Source(Enum):
+    """The indexes that a walk may go through."""
+
+    JOBS = auto()
+    TAG = auto()
+    CLAIMED = auto()  # of the executions that workers and engines have, which are not in the order of a list
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A way through the jobs, newest first: an index, and whether every job on the way is one of the list.
+
+    Attributes:
+        tag: Which of the tags, if it is one.
+    """
+
+    source: Source
+    tag: int = 0
+    is_exact: bool = False
+
+    @property
+    def has_bound(self) -> bool:
+        """Whether it can be ended after any number of keys."""
+        return self.source is not Source.CLAIMED
+
+
+def walks(shape: PageShape) -> list[Walk]:
+    """Return the ways to the jobs of a list; if one is exact, it is the first."""
+    is_tag_alone = shape.tags == 1 and not (shape.branches or shape.phases)
+    found = [Walk(Source.TAG, tag, is_tag_alone) for tag in range(shape.tags)]
+    if shape.branches or not shape.tags:
+        found.append(Walk(Source.JOBS, is_exact=not shape.tags and not shape.phases))
+    if shape.phases and shape.statuses == 1 and Phase.WAITING not in shape.phases:
+        found.append(Walk(Source.CLAIMED))
+    return found
+
+
+def by_statuses(wanted: JobFilter) -> JobFilter | None:
+    """Put statuses in the place of phases, as far as they say the same. There may be no status that fits."""
+    if not wanted.phases:
+        return wanted
+    live = wanted.phases.intersection(_LIVE)
+    fits = {status: Phase.ENDED in wanted.phases for status in JobStatus if status.is_terminal}
+    fits |= {JobStatus.PENDING: Phase.WAITING in wanted.phases, JobStatus.RUNNING: bool(live)}
+    statuses = frozenset(status for status in wanted.statuses or JobStatus if fits[status])
+    if not statuses:
+        return None
+    narrows = JobStatus.RUNNING in statuses and live != _LIVE.keys()
+    return replace(wanted, statuses=statuses, phases=live if narrows else frozenset())
+
 
 def page_parameters(wanted: JobFilter) -> dict[str, object]:
-    """Return the values for the statement of the filter's shape."""
+    """Return the values for the statements of the filter's shape."""
     cursor = wanted.cursor
     return {
         "limit": wanted.limit,
@@ -83,19 +175,22 @@ def page_parameters(wanted: JobFilter) -> dict[str, object]:
         "before": wanted.created_before,
         "cursor_time": cursor and cursor.created_at,
         "cursor_id": cursor and cursor.job_id,
-        **{f"status_{n}": status.value for n, status in enumerate(sorted(wanted.statuses))},
+        **{
+            f"wanted_status_{n}": status.value
+            for n, status in enumerate(sorted(wanted.statuses or JobStatus))
+        },
         **{f"tag_name_{n}": name for n, name in enumerate(wanted.tags)},
         **{f"tag_value_{n}": value for n, value in enumerate(wanted.tags.values())},
     }
 
 
 @lru_cache(maxsize=512)
-def page_statement(shape: PageShape, *, is_packed: bool) -> sa.Select[tuple[Any, ...]]:
+def page_statement(shape: PageShape, walk: Walk, *, is_packed: bool) -> Select:
     """Build the statement for all filters of a shape; it is kept, for building costs more than running.
 
     Its rows come in any order: to sort them, the database would write them with all their output first.
     """
-    keys = _keys(shape).subquery("page")
+    keys = (_way(shape, walk, "limit") if walk.is_exact else _checked(shape, walk)).subquery("page")
     columns = (*VIEW_COLUMNS, *_LISTED_EXECUTION)
     return (
         sa.select(*([packed(columns)] if is_packed else columns))
@@ -106,44 +201,116 @@ def page_statement(shape: PageShape, *, is_packed: bool) -> sa.Select[tuple[Any,
     )
 
 
-def _keys(shape: PageShape) -> sa.Select[tuple[Any, ...]]:
-    if shape.tags:
-        return _keys_by_tag(shape)
-    if shape.statuses <= 1:
-        return _keys_of_jobs(shape, [jobs.c.status == sa.bindparam("status_0")] if shape.statuses else [])
-    # Each status has its own range of the index; the newest of all are among the newest of each.
-    branches = [
-        sa.select(
-            _keys_of_jobs(shape, [jobs.c.status == sa.bindparam(f"status_{n}")]).subquery(f"status_{n}")
+@lru_cache(maxsize=512)
+def last_key_statement(shape: PageShape, walk: Walk) -> Select:
+    """Build the statement for the last key of a walk of `scanned` keys; there is none if it was shorter."""
+    way = _way(shape, walk, "scanned").subquery("way")
+    last = sa.select(way.c.created_at, way.c.job_id).order_by(*_newest_first(way))
+    return last.limit(1).offset(sa.bindparam("before_last"))
+
+
+@lru_cache(maxsize=512)
+def count_statement(shape: PageShape) -> sa.CompoundSelect[int, int]:
+    """Build the statement for how long each of a shape's walks is, up to `scanned`."""
+    counts = []
+    for number, walk in enumerate(walks(shape)):
+        keys = _way(shape, walk, "scanned") if walk.has_bound else _CLAIMED
+        length = sa.func.count().label("length")
+        which: sa.Label[int] = sa.literal_column(str(number)).label("walk")
+        counts.append(sa.select(which, length).select_from(keys.subquery(f"way_{number}")))
+    return sa.union_all(*counts)
+
+
+def _checked(shape: PageShape, walk: Walk) -> Select:
+    """Walk through `scanned` keys, and keep those that the other filters let through."""
+    way = _way(shape, walk, "scanned").subquery("way")
+    keys = sa.select(way.c.created_at, way.c.job_id).where(*_checks(shape, walk, way))
+    return _newest(keys, way)
+
+
+def _checks(shape: PageShape, walk: Walk, way: sa.FromClause) -> list[sa.ColumnElement[bool]]:
+    """Return the filters that a walk leaves.
+
+    Each is a value for one key, which is looked up after the key is known: as a join or a condition on
+    existence, the databases may begin with it.
+    """
+    checks: list[sa.Select[int]] = []
+    for number in range(shape.tags):
+        if walk.source is not Source.TAG or number != walk.tag:
+            tag = job_tags.alias(f"tag_{number}")
+            checks.append(sa.select(_ONE).where(tag.c.job_id == way.c.job_id, _has_tag(tag, number)))
+    if of_job := [*_of_phases(shape, walk), *(_of_job(shape) if walk.source is Source.TAG else [])]:
+        checks.append(_JOB.where(jobs.c.job_id == way.c.job_id, *of_job))
+    return [check.scalar_subquery() == _ONE for check in checks]
+
+
+def _of_job(shape: PageShape) -> list[sa.ColumnElement[bool]]:
+    conditions: list[sa.ColumnElement[bool]] = []
+    if shape.statuses:
+        conditions.append(
+            jobs.c.status.in_([sa.bindparam(f"wanted_status_{n}") for n in range(shape.statuses)])
         )
-        for n in range(shape.statuses)
+    if shape.language:
+        conditions.append(jobs.c.language == sa.bindparam("language"))
+    return conditions
+
+
+def _of_phases(shape: PageShape, walk: Walk) -> list[sa.ColumnElement[bool]]:
+    if not shape.phases or walk.source is Source.CLAIMED:
+        return []
+    return [
+        sa.or_(jobs.c.status != JobStatus.RUNNING.value, *(_LIVE[phase] for phase in sorted(shape.phases)))
     ]
-    union = sa.union_all(*branches).subquery("statuses")
-    return _newest(sa.select(union.c.created_at, union.c.job_id), union)
 
 
-def _keys_of_jobs(shape: PageShape, conditions: list[sa.ColumnElement[bool]]) -> sa.Select[tuple[Any, ...]]:
+def _way(shape: PageShape, walk: Walk, limit: str) -> Select:
+    """Return the statement for the first keys of a walk."""
+    if walk.source is Source.CLAIMED:
+        return _claimed(shape, limit)
+    if walk.source is Source.TAG:
+        tag = job_tags.alias(f"walked_{walk.tag}")
+        keys = sa.select(tag.c.created_at, tag.c.job_id).where(_has_tag(tag, walk.tag), *_range(shape, tag))
+        index = "ix_job_tags_project" if shape.project else "ix_job_tags_value"
+        return _newest(_using(keys, tag, index), tag, limit)
+    if not shape.branches:
+        return _way_of_jobs(shape, [], limit)
+    branches = [
+        _way_of_jobs(shape, [jobs.c.status == sa.bindparam(f"wanted_status_{n}")], limit)
+        for n in range(shape.branches)
+    ]
+    if len(branches) == 1:
+        return branches[0]
+    # Each status has its own range of the index; the newest of all are among the newest of each.
+    parts = [sa.select(branch.subquery(f"status_{n}")) for n, branch in enumerate(branches)]
+    union = sa.union_all(*parts).subquery("statuses")
+    return _newest(sa.select(union.c.created_at, union.c.job_id), union, limit)
+
+
+def _claimed(shape: PageShape, limit: str) -> Select:
+    """Take the claimed executions one by one, and look for the job of each."""
+    claimed = (
+        _using(sa.select(executions.c.job_id, executions.c.execution_id), executions, _CLAIMED_INDEX)
+        .where(_is_claimed, sa.or_(*(_LIVE[phase] for phase in sorted(shape.phases))))
+        .limit(sa.bindparam(limit))
+        .subquery("claimed")
+    )
+    created_at = (
+        sa.select(jobs.c.created_at)
+        .where(jobs.c.job_id == claimed.c.job_id, jobs.c.current_execution_id == claimed.c.execution_id)
+        .where(*_of_job(shape), *_range(shape, jobs))
+        .scalar_subquery()
+    )
+    found = sa.select(created_at.label("created_at"), claimed.c.job_id).subquery("found")
+    keys = sa.select(found.c.created_at, found.c.job_id).where(found.c.created_at.is_not(None))
+    return _newest(keys, found, limit)
+
+
+def _way_of_jobs(shape: PageShape, conditions: Sequence[sa.ColumnElement[bool]], limit: str) -> Select:
     if shape.language:
         conditions = [*conditions, jobs.c.language == sa.bindparam("language")]
     keys = sa.select(jobs.c.created_at, jobs.c.job_id).where(*conditions, *_range(shape, jobs))
     index = _INDEXES[shape.project, shape.statuses > 0, shape.language]
-    return _newest(_using(keys, jobs, index), jobs)
-
-
-def _keys_by_tag(shape: PageShape) -> sa.Select[tuple[Any, ...]]:
-    """Walk through the jobs that have the first tag, and keep those that have the rest."""
-    first, *others = (job_tags.alias(f"tag_{n}") for n in range(shape.tags))
-    keys = sa.select(first.c.created_at, first.c.job_id).where(_has_tag(first, 0), *_range(shape, first))
-    for n, other in enumerate(others, start=1):
-        keys = keys.where(sa.exists().where(other.c.job_id == first.c.job_id, _has_tag(other, n)))
-    if shape.statuses or shape.language:
-        keys = keys.join(jobs, jobs.c.job_id == first.c.job_id)
-    if shape.statuses:
-        keys = keys.where(jobs.c.status.in_([sa.bindparam(f"status_{n}") for n in range(shape.statuses)]))
-    if shape.language:
-        keys = keys.where(jobs.c.language == sa.bindparam("language"))
-    index = "ix_job_tags_project" if shape.project else "ix_job_tags_value"
-    return _newest(_using(keys, first, index), first)
+    return _newest(_using(keys, jobs, index), jobs, limit)
 
 
 def _has_tag(tag: sa.FromClause, n: int) -> sa.ColumnElement[bool]:
@@ -169,11 +336,14 @@ def _range(shape: PageShape, source: sa.FromClause) -> list[sa.ColumnElement[boo
     return conditions
 
 
-def _using(keys: sa.Select[tuple[Any, ...]], source: sa.FromClause, index: str) -> sa.Select[tuple[Any, ...]]:
+def _using(keys: Select, source: sa.FromClause, index: str) -> Select:
     forced = keys.with_hint(source, f"FORCE INDEX ({index})", "mysql")
     return forced.with_hint(source, f"INDEXED BY {index}", "sqlite")
 
 
-def _newest(keys: sa.Select[tuple[Any, ...]], source: sa.FromClause) -> sa.Select[tuple[Any, ...]]:
-    order = source.c.created_at.desc(), source.c.job_id.desc()
-    return keys.order_by(*order).limit(sa.bindparam("limit"))
+def _newest(keys: Select, source: sa.FromClause, limit: str = "limit") -> Select:
+    return keys.order_by(*_newest_first(source)).limit(sa.bindparam(limit))
+
+
+def _newest_first(source: sa.FromClause) -> tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]]:
+    return source.c.created_at.desc(), source.c.job_id.desc()

@@ -1,10 +1,21 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from adapters.sql.engine import read_only
-from adapters.sql.job_pages import VIEW_COLUMNS, PageShape, page_parameters, page_statement
+from adapters.sql.job_pages import (
+    VIEW_COLUMNS,
+    PageShape,
+    Walk,
+    by_statuses,
+    count_statement,
+    last_key_statement,
+    page_parameters,
+    page_statement,
+    walks,
+)
 from adapters.sql.mapping import (
     EXECUTION_COLUMNS,
     JOB_COLUMNS,
@@ -18,11 +29,18 @@ from adapters.sql.project_repository import MAX_ID
 from adapters.sql.retrying import Attempts
 from adapters.sql.tables import executions, jobs, projects
 from application.ports.job_queries import JobQueries
-from application.views import JobDetails, JobFilter, JobStatusView, JobVersion, JobView
+from application.views import Cursor, FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, JobView
 from domain.job_lifecycle import JobStatus, phase_of
+from domain.submission import is_tag_name
 from domain.values import JobId, ProjectName
 
 T = TypeVar("T")
+
+# How many keys a page walks through at most where its filters have no index together. Walking through so many
+# takes some ten milliseconds.
+SCANNED_KEYS = 5_000
+# How many it walks through first, for each job that is wanted: often every key is one of the list.
+_FIRST_SCAN = 4
 
 _STATUS = (
     sa.select(
@@ -68,10 +86,18 @@ _VERSIONS = (
 
 
 class SqlJobQueries(JobQueries):
-    """What callers read of jobs, each answer in one statement, and so of one moment."""
+    """What callers read of jobs, each answer in one statement, and so of one moment.
 
-    def __init__(self, engine: sa.Engine) -> None:
+    Lists whose filters have no index together take several statements.
+
+    Args:
+        engine: The database.
+        scanned_keys: How many keys such a list walks through at most.
+    """
+
+    def __init__(self, engine: sa.Engine, *, scanned_keys: int = SCANNED_KEYS) -> None:
         self._engine = read_only(engine)
+        self._scanned_keys = scanned_keys
         self._attempts = Attempts()
         self._packs = engine.dialect.name != "sqlite"  # whose driver reads fields in C
 
@@ -127,22 +153,59 @@ class SqlJobQueries(JobQueries):
             )
         }
 
-    def page(self, wanted: JobFilter) -> Sequence[JobView]:
+    def page(self, wanted: JobFilter) -> FoundJobs:
         """Return jobs, newest first."""
-        if wanted.project_id is not None and wanted.project_id > MAX_ID:
-            return []
-        views = [_to_view(row) for row in self._page(PageShape.of(wanted), page_parameters(wanted))]
+        narrowed = by_statuses(wanted)
+        if narrowed is None or not _may_match(wanted):
+            return FoundJobs([])
+        return self._find(narrowed)
+
+    def _find(self, wanted: JobFilter) -> FoundJobs:
+        ways = walks(PageShape.of(wanted))
+        if ways[0].is_exact:
+            return FoundJobs(self._views(wanted, ways[0]))
+        first = min(_FIRST_SCAN * wanted.limit, self._scanned_keys)
+        found = self._scan(wanted, ways[0], first)
+        if found.resume_after is None or first == self._scanned_keys:
+            return found
+        rest = replace(wanted, limit=wanted.limit - len(found.jobs), cursor=found.resume_after)
+        more = self._scan(rest, self._shortest(rest, ways), self._scanned_keys)
+        return FoundJobs([*found.jobs, *more.jobs], more.resume_after)
+
+    def _shortest(self, wanted: JobFilter, ways: Sequence[Walk]) -> Walk:
+        parameters = {**page_parameters(wanted), "scanned": self._scanned_keys}
+        counts = self._rows(count_statement(PageShape.of(wanted)), parameters)
+        lengths: dict[int, int] = dict(map(tuple, counts))
+        bounded = [n for n, walk in enumerate(ways) if walk.has_bound or lengths[n] < self._scanned_keys]
+        return ways[min(bounded, key=lengths.__getitem__)]
+
+    def _scan(self, wanted: JobFilter, walk: Walk, scanned: int) -> FoundJobs:
+        """Walk through some keys. If that was too few for the page, say where the walk ended."""
+        views = self._views(wanted, walk, {"scanned": scanned})
+        if len(views) == wanted.limit:
+            return FoundJobs(views)
+        position = {**page_parameters(wanted), "scanned": scanned, "before_last": scanned - 1}
+        last = self._rows(last_key_statement(PageShape.of(wanted), walk), position)
+        return FoundJobs(views, Cursor(*last[0]) if last else None)
+
+    def _views(
+        self, wanted: JobFilter, walk: Walk, more: Mapping[str, object] | None = None
+    ) -> list[JobView]:
+        parameters = {**page_parameters(wanted), **(more or {})}
+        views = [_to_view(row) for row in self._page(PageShape.of(wanted), walk, parameters)]
         views.sort(key=lambda view: (view.created_at, view.job_id), reverse=True)
         return views
 
-    def _page(self, shape: PageShape, parameters: Mapping[str, object]) -> Sequence[Sequence[Any]]:
+    def _page(
+        self, shape: PageShape, walk: Walk, parameters: Mapping[str, object]
+    ) -> Sequence[Sequence[Any]]:
         if self._packs:
-            rows = self._rows(page_statement(shape, is_packed=True), parameters)
+            rows = self._rows(page_statement(shape, walk, is_packed=True), parameters)
             if are_whole(rows):
                 return [values for (values,) in rows]
-        return self._rows(page_statement(shape, is_packed=False), parameters)
+        return self._rows(page_statement(shape, walk, is_packed=False), parameters)
 
-    def _rows(self, statement: sa.Select[tuple[Any, ...]], parameters: Mapping[str, object]) -> Sequence[Any]:
+    def _rows(self, statement: sa.Executable, parameters: Mapping[str, object]) -> Sequence[Any]:
         return self._read(lambda connection: connection.execute(statement, parameters).all())
 
     def _read(self, read: Callable[[sa.Connection], T]) -> T:
@@ -151,6 +214,12 @@ class SqlJobQueries(JobQueries):
                 return read(connection)
 
         return self._attempts(run)
+
+
+def _may_match(wanted: JobFilter) -> bool:
+    """Whether there can be such jobs. What no job can have, each database would compare in its own way."""
+    is_id = wanted.project_id is None or wanted.project_id <= MAX_ID
+    return is_id and all(map(is_tag_name, wanted.tags))
 
 
 def _to_view(row: Sequence[Any]) -> JobView:

@@ -68,10 +68,10 @@ jobs = sa.Table(
     sa.Column("stdin", LongText, nullable=False),
     sa.Index("ix_jobs_created", "created_at", "job_id"),
     sa.Index("ix_jobs_status", "status", "created_at", "job_id"),
-    sa.Index("ix_jobs_language", "language", "created_at", "job_id"),
+    sa.Index("ix_jobs_language", "language", "status", "created_at", "job_id"),
     sa.Index("ix_jobs_project", "project_id", "created_at", "job_id"),
     sa.Index("ix_jobs_project_status", "project_id", "status", "created_at", "job_id"),
-    sa.Index("ix_jobs_project_language", "project_id", "language", "created_at", "job_id"),
+    sa.Index("ix_jobs_project_language", "project_id", "language", "status", "created_at", "job_id"),
     **_OPTIONS,
 )
 

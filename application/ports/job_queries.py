@@ -1,7 +1,7 @@
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
-from application.views import JobDetails, JobFilter, JobStatusView, JobVersion, JobView
+from application.views import FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion
 from domain.values import JobId
 
 
@@ -21,5 +21,8 @@ class JobQueries(ABC):
         """Return what tells the present states of some jobs from others; unknown jobs are left out."""
 
     @abstractmethod
-    def page(self, wanted: JobFilter) -> Sequence[JobView]:
-        """Return jobs, newest first, and of the same time in the descending order of their ids."""
+    def page(self, wanted: JobFilter) -> FoundJobs:
+        """Return jobs, newest first, and of the same time in the descending order of their ids.
+
+        A search that would read too much ends early, and says where to go on.
+        """

@@ -32,7 +32,9 @@ class ListJobs:
         self._queries = queries
 
     def __call__(self, query: ListJobsQuery) -> JobPage:
-        """Return a page of jobs: as many as are asked for, or fewer where they show very much.
+        """Return a page of jobs: as many as are asked for.
+
+        It has fewer where they show very much, and where the search for them would read too much.
 
         Raises:
             InvalidValue: The limit is out of range, or the project cannot be a project's name.
@@ -51,9 +53,9 @@ class ListJobs:
         while True:
             wanted = min(query.limit - len(jobs), _READ_AT_ONCE)
             found = self._queries.page(_filter(query, project_id, cursor, wanted + 1))
-            jobs += found[:wanted]
-            if len(found) <= wanted:
-                return JobPage(jobs, None)
+            jobs += found.jobs[:wanted]
+            if len(found.jobs) <= wanted:
+                return JobPage(jobs, found.resume_after)
             cursor = Cursor(jobs[-1].created_at, jobs[-1].job_id)
             if len(jobs) == query.limit or sum(map(_shown_bytes, jobs)) >= MAX_PAGE_BYTES:
                 return JobPage(jobs, cursor)
@@ -71,6 +73,7 @@ def _filter(
         limit=limit,
         project_id=project_id,
         statuses=query.statuses,
+        phases=query.phases,
         language=query.language,
         tags=query.tags,
         created_after=query.created_after,

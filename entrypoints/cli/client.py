@@ -44,6 +44,15 @@ class ServiceClient:
         """Return what a resource holds; a query's None is left out."""
         return self._answer("GET", path, params=_given(query)).json()
 
+    def listed(self, path: str, limit: int, **query: Json) -> list[Json]:
+        """Return as many of a list as are wanted, page by page (RFC 8288); a query's None is left out."""
+        response = self._answer("GET", path, params=_given({"limit": limit, **query}))
+        found: list[Json] = response.json()
+        while len(found) < limit and "next" in response.links:
+            response = self._answer("GET", response.links["next"]["url"])
+            found += response.json()
+        return found[:limit]
+
     def post(self, path: str, body: Json = None) -> Json:
         """Ask for something to be done and return the answer."""
         return self._answer("POST", path, json=body).json()
@@ -99,5 +108,5 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
-def _given(query: Mapping[str, str | float | None]) -> dict[str, str | float]:
+def _given(query: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in query.items() if value is not None}

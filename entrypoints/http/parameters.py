@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
 from litestar.di import NamedDependency
@@ -14,7 +14,7 @@ from application.errors import NotFound
 from application.use_cases.list_jobs import DEFAULT_LIMIT, MAX_LIMIT
 from application.views import Cursor
 from domain.errors import InvalidValue
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Phase
 from domain.language import parse_language
 from domain.values import JobId, parse_job_id
 from entrypoints.http.cursor import read_cursor, write_cursor
@@ -49,6 +49,13 @@ _Statuses: TypeAlias = Annotated[
         schema_extra={"items": {"type": "string", "enum": list(JobStatus)}},
     ),
 ]
+_Phases: TypeAlias = Annotated[
+    tuple[str, ...],
+    QueryParameter(
+        description="Jobs in this phase; several may be named.",
+        schema_extra={"items": {"type": "string", "enum": list(Phase)}},
+    ),
+]
 _Tags: TypeAlias = Annotated[
     tuple[str, ...],
     QueryParameter(description="Jobs with this tag, as `name:value`; of several, with all."),
@@ -73,7 +80,8 @@ _CursorText: TypeAlias = Annotated[
 ]
 
 
-_MAX_STATUSES = 16
+_MAX_CHOICES = 16
+_Choice = TypeVar("_Choice", JobStatus, Phase)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,7 @@ class Listing:
 
     limit: int
     statuses: Sequence[str]
+    phases: Sequence[str]
     language: str | None
     tags: Sequence[str]
     created_after: str | None
@@ -95,12 +104,12 @@ class Listing:
         Raises:
             InvalidValue: Something in it cannot be read.
         """
-        _check_number("status", self.statuses, _MAX_STATUSES)
         _check_number("tag", self.tags, self.max_tags)
         return ListJobsQuery(
             limit=self.limit,
             project=project,
-            statuses=frozenset(map(_status, self.statuses)),
+            statuses=_choices("status", self.statuses, JobStatus),
+            phases=_choices("phase", self.phases, Phase),
             language=None if self.language is None else parse_language(self.language).name,
             tags=_tags(self.tags),
             created_after=_time("created_after", self.created_after),
@@ -113,6 +122,7 @@ def listing(
     settings: NamedDependency[SkipValidation[Settings]],
     limit: _Limit = DEFAULT_LIMIT,
     status: _Statuses = (),
+    phase: _Phases = (),
     language: _Language = None,
     tag: _Tags = (),
     created_after: _CreatedAfter = None,
@@ -121,7 +131,7 @@ def listing(
 ) -> Listing:
     """Gather the parameters that every list of jobs has."""
     return Listing(
-        limit, status, language, tag, created_after, created_before, cursor, max_tags=settings.max_tags
+        limit, status, phase, language, tag, created_after, created_before, cursor, settings.max_tags
     )
 
 
@@ -178,11 +188,12 @@ def _check_number(name: str, values: Sequence[str], maximum: int) -> None:
         raise InvalidValue(name, f"may be given at most {maximum} times")
 
 
-def _status(text: str) -> JobStatus:
+def _choices(name: str, texts: Sequence[str], kind: type[_Choice]) -> frozenset[_Choice]:
+    _check_number(name, texts, _MAX_CHOICES)
     try:
-        return JobStatus(text)
+        return frozenset(map(kind, texts))
     except ValueError:
-        raise InvalidValue("status", f"must be one of {', '.join(JobStatus)}") from None
+        raise InvalidValue(name, f"must be one of {', '.join(kind)}") from None
 
 
 def _tags(texts: Sequence[str]) -> Mapping[str, str]:

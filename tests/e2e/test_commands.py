@@ -45,6 +45,9 @@ def test_jobs_are_lines_with_tabs_in_pipes(where, job_id):
 
 def test_filters_narrow(where, job_id):
     assert json.loads(output("jobs", "--json", "--status", "failed", env=where)) == []
+    assert json.loads(output("jobs", "--json", "--phase", "waiting", "--phase", "building", env=where)) == []
+    found = json.loads(output("jobs", "--json", "--phase", "ended", "--limit", "1", env=where))
+    assert [job["job_id"] for job in found] == [job_id]
     found = json.loads(output("jobs", "--json", "--language", "python", "--limit", "1", env=where))
     assert [job["job_id"] for job in found] == [job_id]
 

@@ -53,6 +53,15 @@ def test_the_root_leads_to_the_dashboard(service: Service):
     assert response.headers["location"] == "/dashboard"
 
 
+def test_the_history_narrows_to_a_phase(service: Service, job_id: str, project_url: str):
+    ended = service.http.get(f"{project_url}/jobs?phase=ended").text
+    waiting = service.http.get(f"{project_url}?phase=waiting").text
+
+    assert f"job-{job_id}" in ended
+    assert f"job-{job_id}" not in waiting
+    assert '<option selected value="waiting">Waiting</option>' in waiting
+
+
 def test_every_link_leads_somewhere(service: Service, job_id: str, project_url: str):
     to_visit, seen = ["/dashboard", project_url, f"/dashboard/jobs/{job_id}", "/dashboard/cluster"], {}
     while to_visit:

@@ -1,7 +1,9 @@
 """Databases with any number of jobs that have ended, loaded in bulk."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -26,15 +28,18 @@ OUTCOMES = (JobStatus.SUCCESS,) * 90 + (JobStatus.FAILED,) * 6 + (JobStatus.CANC
 _REASONS = {JobStatus.FAILED: Reason.NONZERO_EXIT, JobStatus.CANCELLED: Reason.CANCELLED}
 
 
-def fill(engine: sa.Engine, size: int) -> None:
+Ended: TypeAlias = tuple[Job, Execution]
+
+
+def fill(engine: sa.Engine, size: int, ended_job: Callable[[int], Ended] | None = None) -> None:
     """Store jobs that have ended, one a second."""
     upgrade(engine)
     filling = patient(engine)
-    _fill(filling, size)
+    _fill(filling, size, ended_job or _usual_job)
     filling.dispose()
 
 
-def _fill(engine: sa.Engine, size: int) -> None:
+def _fill(engine: sa.Engine, size: int, ended_job: Callable[[int], Ended]) -> None:
     with engine.begin() as connection:
         rows = [
             {"name": f"p-{n}", "live_name": f"p-{n}", "status": "ACTIVE", "created_at": BEGIN}
@@ -42,7 +47,7 @@ def _fill(engine: sa.Engine, size: int) -> None:
         ]
         connection.execute(sa.insert(projects), rows)
     for first in range(0, size, _CHUNK):
-        chunk = [_ended_job(number) for number in range(first, min(first + _CHUNK, size))]
+        chunk = [ended_job(number) for number in range(first, min(first + _CHUNK, size))]
         with engine.begin() as connection:
             connection.execute(sa.insert(jobs), [job_values(job) for job, _execution in chunk])
             tags = [row for job, _execution in chunk for row in tag_values(job)]
@@ -55,19 +60,35 @@ def job_id(number: int) -> JobId:
     return JobId(UUID(int=number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)))
 
 
-def _ended_job(number: int) -> tuple[Job, Execution]:
+def half_of_all(number: int) -> Ended:
+    """Return a job of which every second one is alike in everything, and no others in anything."""
+    if number % 2:
+        return _job(number, ProjectId(1), "python", JobStatus.SUCCESS, {"env": "prod", "run": "7"})
+    return _job(number, ProjectId(2), "node", JobStatus.FAILED, {"env": "test", "team": "a"})
+
+
+def _usual_job(number: int) -> Ended:
+    return _job(
+        number,
+        ProjectId(number // len(OUTCOMES) % PROJECTS + 1),
+        "rust" if number % 100 == 2 else "python",
+        OUTCOMES[number % len(OUTCOMES)],
+        {"env": "prod", "team": "a"} if number % 10 == 2 else {},
+    )
+
+
+def _job(
+    number: int, project_id: ProjectId, language: str, status: JobStatus, tags: Mapping[str, str]
+) -> Ended:
     now = BEGIN + timedelta(seconds=number)
     spec = JobSpec(
         code_key=ObjectKey(f"p/{number}.py"),
-        language=LANGUAGES["rust" if number % 100 == 2 else "python"],
+        language=LANGUAGES[language],
         limits=STANDARD_LIMITS.resolve({}),
-        tags={"env": "prod", "team": "a"} if number % 10 == 2 else {},
+        tags=tags,
     )
-    pending, _events = Job.submit(
-        job_id(number), ProjectId(number // len(OUTCOMES) % PROJECTS + 1), spec, now
-    )
+    pending, _events = Job.submit(job_id(number), project_id, spec, now)
     running, execution, _events = pending.start(ExecutionId(job_id(number + (1 << 40))), None, now)
-    status = OUTCOMES[number % len(OUTCOMES)]
     result = ExecutionResult(
         status=status,
         reason=_REASONS.get(status),
@@ -79,7 +100,7 @@ def _ended_job(number: int) -> tuple[Job, Execution]:
     return _ended(running, execution, result, now)
 
 
-def _ended(job: Job, execution: Execution, result: ExecutionResult, now: datetime) -> tuple[Job, Execution]:
+def _ended(job: Job, execution: Execution, result: ExecutionResult, now: datetime) -> Ended:
     if result.status is JobStatus.CANCELLED:
         job, _events = job.cancel(now)
     else:

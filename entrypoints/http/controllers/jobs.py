@@ -13,7 +13,8 @@ from entrypoints.http.schemas.jobs import JobDetailsResponse, JobResponse
 _Jobs = Response[list[JobResponse]]
 _PAGES = (
     "Newest first, page by page: a page that is not the last names the next in its `Link` header, with all "
-    "filters kept."
+    "filters kept. A page may have fewer jobs than were asked for, and even none, where a search for more "
+    "would take long: the next page goes on with it."
 )
 
 

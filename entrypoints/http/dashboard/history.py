@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from application.commands import ListJobsQuery
 from application.use_cases.list_jobs import JobPage
 from domain.errors import InvalidValue
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Phase
 from domain.language import LANGUAGES
 from entrypoints.http.cursor import read_cursor, write_cursor
 from entrypoints.http.json_request import AnyRequest
@@ -27,6 +27,7 @@ class HistoryFilter:
     """What a visitor chose. What no list offers narrows nothing."""
 
     status: str = ""
+    phase: str = ""
     language: str = ""
     tag: str = ""
     period: str = ""
@@ -40,7 +41,7 @@ class HistoryFilter:
     @property
     def narrows(self) -> bool:
         """Whether anything is chosen."""
-        return any((self.status, self.language, self.tag, self.period))
+        return any((self.status, self.phase, self.language, self.tag, self.period))
 
     def query(self, project_id: int, now: datetime) -> ListJobsQuery:
         """Say it in the application's words.
@@ -53,6 +54,7 @@ class HistoryFilter:
             limit=_PAGE_SIZE,
             project=str(project_id),
             statuses=frozenset({JobStatus(self.status)} if self.status in set(JobStatus) else ()),
+            phases=frozenset({Phase(self.phase)} if self.phase in set(Phase) else ()),
             language=self.language if self.language in LANGUAGES else None,
             tags=self._tags(),
             created_after=None if period is None else now - period,

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.response import Redirect
 
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Phase
 from entrypoints.http import csrf
 from entrypoints.http.dashboard import wording
 from entrypoints.http.dashboard.assets import accepts_gzip, asset_url, assets
@@ -49,6 +49,7 @@ def _environment() -> Environment:
         "between": wording.between,
         "sparkline": sparkline,
         "statuses": tuple(JobStatus),
+        "phases": tuple(Phase),
     }
     return environment
 

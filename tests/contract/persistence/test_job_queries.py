@@ -2,9 +2,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from itertools import product
+from itertools import combinations, product
 from uuid import uuid4
 
+from adapters.sql.job_queries import SqlJobQueries
 from application.views import Cursor, JobDetails, JobFilter, JobStatusView, JobView
 from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
 from domain.job import Job
@@ -24,6 +25,7 @@ from tests.support.samples import (
     cancel,
     new_execution_id,
 )
+from tests.support.stores import SqlStore
 
 RESULT = ExecutionResult(
     status=JobStatus.FAILED,
@@ -95,12 +97,12 @@ def test_the_phase_of_a_job_follows_its_latest_execution(store):
     started_at = get(store, execution.id).started_at
     assert started_at is not None
     assert store.queries.status(job.id).run_started_at == started_at
-    assert store.queries.page(JobFilter(limit=1))[0].run_started_at == started_at
+    assert store.queries.page(JobFilter(limit=1)).jobs[0].run_started_at == started_at
 
 
 def phases(store, job):
     """Return the phase that a status shows, and the one that a list shows."""
-    return store.queries.status(job.id).phase, store.queries.page(JobFilter(limit=1))[0].phase
+    return store.queries.status(job.id).phase, store.queries.page(JobFilter(limit=1)).jobs[0].phase
 
 
 def test_a_build_that_begins_makes_another_version_of_the_job(store):
@@ -147,7 +149,7 @@ def test_a_list_shows_jobs_with_their_latest_executions_and_without_what_those_r
     ended_job, ended = complete(store, ended_job, execution)
     project = a_project(store).name
 
-    assert store.queries.page(JobFilter(limit=10)) == [
+    assert store.queries.page(JobFilter(limit=10)).jobs == [
         JobView.of(ended_job, project, replace(ended, stdin=None)),
         JobView.of(job, project, second),
     ]
@@ -163,7 +165,7 @@ def test_a_list_shows_texts_and_figures_exactly(store):
     )
     store.run(lambda transaction: transaction.executions.end(execution.id, result, LATER))
 
-    (view,) = store.queries.page(JobFilter(limit=10))
+    (view,) = store.queries.page(JobFilter(limit=10)).jobs
 
     assert view.execution.result == result
     assert view.tags == job.spec.tags
@@ -235,13 +237,13 @@ def test_every_combination_of_filters_finds_what_a_plain_search_finds(store):
     jobs = populate(store)
 
     for wanted in filters(jobs):
-        found = [view.job_id for view in store.queries.page(wanted)]
+        found = [view.job_id for view in store.queries.page(wanted).jobs]
 
         assert found == [job.id for job in jobs if matches(job, wanted)], wanted
 
 
 def pages(store, wanted):
-    while page := store.queries.page(wanted):
+    while page := store.queries.page(wanted).jobs:
         assert len(page) <= wanted.limit
         yield page
         wanted = replace(wanted, cursor=Cursor(page[-1].created_at, page[-1].job_id))
@@ -262,6 +264,68 @@ def test_pages_follow_on_each_other_without_a_gap_or_a_repetition(store):
         assert found == [job.id for job in jobs if matches(job, wanted)], wanted
 
 
+def test_a_search_that_ends_early_can_be_gone_on_with_until_all_is_found(store):
+    jobs = populate(store)
+    queries = SqlJobQueries(store.engine, scanned_keys=3) if isinstance(store, SqlStore) else store.queries
+
+    for wanted in list(filters(jobs))[::5]:
+        found = [view.job_id for page in searches(queries, replace(wanted, limit=2)) for view in page.jobs]
+
+        assert found == [job.id for job in jobs if matches(job, wanted)], wanted
+
+
+def populate_phases(store):
+    """Store jobs of every phase, in two languages, with and without a tag; return them with their phases."""
+    found = {}
+    for language, tags in product(("python", "rust"), ({}, {"env": "prod"})):
+        spec = {"language": LANGUAGES[language], "tags": tags}
+        job = a_job(store, **spec)
+        found[job.id] = job, Phase.WAITING
+        for phase in Phase:
+            job, execution = a_running_job(store, **spec)
+            found[job.id] = job, phase
+            if phase is Phase.WAITING:
+                store.run(lambda transaction, one=execution: transaction.executions.end(one.id, None, LATER))
+                continue
+            claim(store)
+            if phase is not Phase.RUNNING:
+                mark_building(store, execution)
+            if phase is not Phase.BUILDING:
+                acknowledge(store, execution)
+            if phase is Phase.ENDED:
+                found[job.id] = complete(store, job, execution)[0], phase
+    return found
+
+
+def test_phases_narrow_a_list_whatever_else_does(store):
+    found = populate_phases(store)
+    newest_first = sorted(found.values(), key=lambda one: (one[0].created_at, one[0].id), reverse=True)
+    short = SqlJobQueries(store.engine, scanned_keys=2) if isinstance(store, SqlStore) else store.queries
+    sets = [frozenset(chosen) for size in range(5) for chosen in combinations(Phase, size)]
+    statuses = (frozenset(), frozenset({JobStatus.RUNNING}), frozenset({JobStatus.PENDING, JobStatus.FAILED}))
+    for chosen, status, language, tags in product(sets, statuses, (None, "rust"), ({}, {"env": "prod"})):
+        wanted = JobFilter(limit=1_000, phases=chosen, statuses=status, language=language, tags=tags)
+        expected = [
+            job.id for job, phase in newest_first if matches(job, wanted) and (not chosen or phase in chosen)
+        ]
+
+        assert [view.job_id for view in store.queries.page(wanted).jobs] == expected, wanted
+        searched = searches(short, replace(wanted, limit=3))
+        assert [view.job_id for page in searched for view in page.jobs] == expected, wanted
+
+
+def searches(queries, wanted):
+    while True:
+        found = queries.page(wanted)
+        yield found
+        cursor = found.resume_after
+        if cursor is None and len(found.jobs) == wanted.limit:
+            cursor = Cursor(found.jobs[-1].created_at, found.jobs[-1].job_id)
+        if cursor is None:
+            return
+        wanted = replace(wanted, cursor=cursor)
+
+
 def test_jobs_that_come_while_one_pages_disturb_nothing(store):
     jobs = populate(store)
     found = []
@@ -275,7 +339,7 @@ def test_jobs_that_come_while_one_pages_disturb_nothing(store):
 def test_a_list_of_an_unknown_project_is_empty(store):
     a_job(store)
 
-    assert store.queries.page(JobFilter(limit=10, project_id=ProjectId(4_711))) == []
+    assert store.queries.page(JobFilter(limit=10, project_id=ProjectId(4_711))).jobs == []
 
 
 def test_lists_and_statuses_are_read_while_jobs_change(store):
@@ -286,7 +350,7 @@ def test_lists_and_statuses_are_read_while_jobs_change(store):
         seen = set()
         while not stop.is_set():
             seen.add(store.queries.status(job.id).status)
-            seen.update(view.status for view in store.queries.page(JobFilter(limit=10)))
+            seen.update(view.status for view in store.queries.page(JobFilter(limit=10)).jobs)
         return seen
 
     with ThreadPoolExecutor(2) as pool:

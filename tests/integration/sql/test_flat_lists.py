@@ -7,12 +7,13 @@ import pytest
 
 from adapters.sql.dashboard_queries import ended_statement
 from adapters.sql.execution_repository import SqlExecutionRepository
-from adapters.sql.job_pages import PageShape, page_statement
+from adapters.sql.job_pages import PageShape, count_statement, last_key_statement, page_statement, walks
+from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.options import DatabaseOptions
 from application.views import Cursor, JobFilter
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Phase
 from domain.values import ProjectId
-from tests.support.filled_database import BEGIN, PROJECTS, fill, job_id
+from tests.support.filled_database import BEGIN, PROJECTS, fill, half_of_all, job_id
 from tests.support.stores import SqlStore
 
 JOBS = 3_000
@@ -63,6 +64,122 @@ def filled(request):
     store.close()
 
 
+@pytest.fixture(scope="module")
+def halves(request, tmp_path_factory):
+    """Databases with two halves of jobs that have nothing in common, and a way to count what is read."""
+
+    def halves(kind):
+        if kind in stores:
+            return stores[kind]
+        if kind == "sqlite":
+            url = f"sqlite:///{tmp_path_factory.mktemp('halves') / 'store.db'}"
+        else:
+            url = request.getfixturevalue(kind).create_schema("halves")
+        stores[kind] = SqlStore(url, DatabaseOptions(pool_size=1))
+        fill(stores[kind].engine, TWO_HALVES, half_of_all)
+        return stores[kind]
+
+    stores = {}
+    yield halves
+    for store in stores.values():
+        store.close()
+
+
+class Instructions:
+    """Counts what SQLite's virtual machine does: a row that is read takes some ten instructions."""
+
+    def __init__(self, engine):
+        self.count = 0
+        with engine.connect() as connection:
+            connection.connection.driver_connection.set_progress_handler(self._tell, 10)
+
+    def _tell(self):
+        self.count += 1
+        return 0
+
+
+TWO_HALVES = 4_000
+# The filters of one half, and of the other.
+ONE_HALF = (
+    {"project_id": ProjectId(1)},
+    {"statuses": frozenset({JobStatus.SUCCESS})},
+    {"language": "python"},
+    {"tags": {"env": "prod"}},
+)
+OTHER_HALF = (
+    {"project_id": ProjectId(2)},
+    {"statuses": frozenset({JobStatus.FAILED, JobStatus.TIMEOUT})},
+    {"language": "node"},
+    {"tags": {"team": "a"}},
+)
+RANGES = (
+    {},
+    {"created_after": BEGIN + timedelta(seconds=TWO_HALVES // 3)},
+    {"created_before": BEGIN + timedelta(seconds=2 * TWO_HALVES // 3)},
+)
+THIRDS = ({"tags": {"run": "7"}},)
+SCANNED = 100
+# They are counted, walked through and looked for; a server writes them down in between and reads them again.
+MAX_WALKED = 40 * SCANNED
+
+
+def disjoint_filters():
+    """Yield each filter of one half beside each of the other, with times or a third."""
+    for one, other, more in product(ONE_HALF, OTHER_HALF, (*RANGES, *THIRDS)):
+        if one.keys() != other.keys() or "tags" in one:
+            tags = one.get("tags", {}) | other.get("tags", {}) | more.get("tags", {})
+            yield JobFilter(limit=LIMIT, **{**more, **other, **one, "tags": tags})
+
+
+KINDS = pytest.mark.parametrize("kind", ["sqlite", "mariadb", "mysql"])
+
+
+def assert_reads_a_bounded_number(store, filters):
+    queries = SqlJobQueries(store.engine, scanned_keys=SCANNED)
+    instructions = Instructions(store.engine) if store.engine.dialect.name == "sqlite" else None
+    for wanted in filters:
+        before = instructions.count if instructions else rows_read(store)
+
+        queries.page(wanted)
+
+        read = (instructions.count if instructions else rows_read(store)) - before
+        assert read <= MAX_WALKED, wanted
+
+
+@KINDS
+def test_filters_of_which_each_finds_many_and_all_none_read_a_bounded_number(halves, kind):
+    assert_reads_a_bounded_number(halves(kind), disjoint_filters())
+
+
+@KINDS
+def test_phases_of_a_long_queue_read_a_bounded_number(halves, kind):
+    # Given a long queue, of which a few are running
+    store = halves(kind)
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET status = 'RUNNING'")
+        connection.exec_driver_sql("UPDATE executions SET state = 'WAITING'")
+    store.run(lambda transaction: transaction.executions.claim_next("worker", 30, limit=10, starts=True))
+    # Then lists of any phases and anything else read no more than a walk does
+    phases = (
+        *({phase} for phase in Phase),
+        {Phase.RUNNING, Phase.BUILDING},
+        {Phase.RUNNING, Phase.WAITING},
+        {Phase.BUILDING, Phase.ENDED},
+    )
+    assert_reads_a_bounded_number(
+        store,
+        (
+            JobFilter(limit=LIMIT, phases=frozenset(chosen), **other)
+            for chosen, other in product(phases, ({}, *ONE_HALF, *OTHER_HALF, *THIRDS))
+            if "statuses" not in other
+        ),
+    )
+    running = SqlJobQueries(store.engine, scanned_keys=SCANNED).page(
+        JobFilter(limit=LIMIT, phases=frozenset({Phase.RUNNING}))
+    )
+    assert len(running.jobs) == 10
+
+
 def rows_read(store):
     with store.engine.connect() as connection:
         return rows_read_by(connection)
@@ -79,7 +196,8 @@ def test_a_server_reads_few_rows_for_a_list(filled):
 
         filled.queries.page(wanted)
 
-        assert rows_read(filled) - before <= MAX_READ, wanted
+        is_exact = walks(PageShape.of(wanted))[0].is_exact
+        assert rows_read(filled) - before <= (MAX_READ if is_exact else 3 * MAX_READ), wanted
 
 
 @pytest.mark.parametrize("limit", [1, 16, 256])
@@ -120,16 +238,23 @@ def test_sqlite_finds_what_ended_in_an_index(sqlite_url, open_store):
 def test_sqlite_finds_every_list_in_an_index(sqlite_url, open_store):
     store = open_store(sqlite_url)
     for wanted in FILTERS:
-        statement = page_statement(PageShape.of(wanted), is_packed=False)
-        compiled = statement.compile(store.engine)
-        with store.engine.connect() as connection:
-            compiled_sql = f"EXPLAIN QUERY PLAN {compiled}"
-            parameters = tuple(None for _ in compiled.positiontup or ())
-            plan = [row[3] for row in connection.exec_driver_sql(compiled_sql, parameters)]
-        scans = [
-            step for step in plan if step.startswith("SCAN") and "page" not in step and "status" not in step
-        ]
+        shape = PageShape.of(wanted)
+        for walk in walks(shape):
+            assert_uses_indexes(store, page_statement(shape, walk, is_packed=False), wanted)
+            assert_uses_indexes(store, last_key_statement(shape, walk), wanted)
+        assert_uses_indexes(store, count_statement(shape), wanted)
 
-        assert scans in ([], ["SCAN jobs USING COVERING INDEX ix_jobs_created"]), (wanted, plan)
-        # A sort of what the limit has let through: of the page, and of each status's share of it.
-        assert sum("TEMP B-TREE" in step for step in plan) <= 1 + len(wanted.statuses), (wanted, plan)
+
+def assert_uses_indexes(store, statement, wanted):
+    compiled = statement.compile(store.engine)
+    with store.engine.connect() as connection:
+        compiled_sql = f"EXPLAIN QUERY PLAN {compiled}"
+        parameters = tuple(None for _ in compiled.positiontup or ())
+        plan = [row[3] for row in connection.exec_driver_sql(compiled_sql, parameters)]
+    scans = [
+        step
+        for step in plan
+        if step.startswith("SCAN") and not step.startswith(("SCAN page", "SCAN status", "SCAN way"))
+    ]
+
+    assert scans in ([], ["SCAN jobs USING COVERING INDEX ix_jobs_created"]), (wanted, plan)

@@ -36,7 +36,7 @@ def test_a_writer_in_another_process_is_waited_for(sqlite_url, open_store):
 
     waiting.join()
     other.close()
-    assert len(store.queries.page(JobFilter(limit=10))) == 2
+    assert len(store.queries.page(JobFilter(limit=10)).jobs) == 2
 
 
 def test_a_database_that_stays_locked_is_unavailable_to_writers_and_open_to_readers(
@@ -67,7 +67,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(sqlite_url, open_store):
         a_job(store, stdin="x" * 1_000_000)
 
     assert store.relay.offered == []
-    assert [view.job_id for view in store.queries.page(JobFilter(limit=10))] == [job.id]
+    assert [view.job_id for view in store.queries.page(JobFilter(limit=10)).jobs] == [job.id]
 
 
 def test_an_unwritable_file_is_told(sqlite_url, open_store):
@@ -106,5 +106,5 @@ def test_many_writers_take_turns_without_sleeping(sqlite_url, open_store):
     for thread in threads:
         thread.join()
 
-    assert len(store.queries.page(JobFilter(limit=1_000))) == 81
+    assert len(store.queries.page(JobFilter(limit=1_000)).jobs) == 81
     assert time.monotonic() - begin < 10  # SQLite's own waiting is far slower and lets some starve

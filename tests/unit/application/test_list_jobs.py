@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
 from application.commands import ListJobsQuery
 from application.use_cases import list_jobs
+from application.use_cases.list_jobs import ListJobs
+from application.views import Cursor, FoundJobs
 from domain.errors import InvalidValue
 
 
@@ -42,6 +46,31 @@ def test_a_page_ends_where_its_jobs_show_much(world, monkeypatch, most_bytes, si
 
     assert [len(page) for page in pages] == sizes
     assert [job_id for page in pages for job_id in page] == uploaded[::-1]
+
+
+class EndsEarly:
+    """Finds one job at a time, and says where to go on."""
+
+    def __init__(self, queries):
+        self._queries = queries
+
+    def page(self, wanted):
+        found = self._queries.page(replace(wanted, limit=1))
+        last = found.jobs[-1] if found.jobs else None
+        return FoundJobs(found.jobs, last and Cursor(last.created_at, last.job_id))
+
+
+def test_a_page_ends_where_the_search_for_its_jobs_does(world):
+    uploaded = [world.upload().job_id for _ in range(3)]
+    list_some = ListJobs(world.unit_of_work, EndsEarly(world.queries))
+
+    pages, cursor = [], None
+    while not pages or cursor:
+        page = list_some(ListJobsQuery(limit=2, cursor=cursor))
+        pages.append([job.job_id for job in page.jobs])
+        cursor = page.next
+
+    assert pages == [*([job_id] for job_id in uploaded[::-1]), []]
 
 
 @pytest.mark.parametrize("limit", [-1, 1_001])
