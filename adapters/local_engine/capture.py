@@ -59,35 +59,55 @@ class Capture:
         return self.file.rewound()
 
 
-class CapturedOutput:
-    """Both streams of a program, and how many bytes they may have together.
+class _Budget:
+    """How many bytes may be written.
 
     Attributes:
-        used: How many bytes were written, those that are over the limit included.
+        used: How many were, those that are over the limit included.
     """
 
-    def __init__(self, allowed: int, inline_bytes: int, directory: Path) -> None:
+    def __init__(self, allowed: int) -> None:
         self._allowed = allowed
         self.used = 0
-        self.stdout, self.stderr = (
-            Capture(stream, self._take, inline_bytes, directory) for stream in (Stream.STDOUT, Stream.STDERR)
-        )
 
     @property
     def is_exceeded(self) -> bool:
         """Whether more was written than is allowed."""
         return self.used > self._allowed
 
-    def close(self) -> None:
-        """Let go of both files."""
-        self.stdout.file.close()
-        self.stderr.file.close()
-
-    def _take(self, size: int) -> int:
+    def take(self, size: int) -> int:
         """Count bytes that were written; return how many of them are within the limit."""
         granted = max(0, min(size, self._allowed - self.used))
         self.used += size
         return granted
+
+
+class CapturedOutput:
+    """Both streams of a program, how many bytes they may have together, and what its build wrote.
+
+    A build has a budget of its own, of the same size. If it fails, its messages are the program's stderr.
+    """
+
+    def __init__(self, allowed: int, inline_bytes: int, directory: Path) -> None:
+        self._budget, self._build_budget = _Budget(allowed), _Budget(allowed)
+        self.stdout = Capture(Stream.STDOUT, self._budget.take, inline_bytes, directory)
+        self.stderr = Capture(Stream.STDERR, self._budget.take, inline_bytes, directory)
+        self.build = Capture(Stream.STDERR, self._build_budget.take, inline_bytes, directory)
+
+    @property
+    def used(self) -> int:
+        """How many bytes the program wrote, those that are over the limit included."""
+        return self._budget.used
+
+    @property
+    def is_exceeded(self) -> bool:
+        """Whether the program, or its build, wrote more than is allowed."""
+        return self._budget.is_exceeded or self._build_budget.is_exceeded
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for capture in (self.stdout, self.stderr, self.build):
+            capture.file.close()
 
 
 def _text(data: bytes) -> str:

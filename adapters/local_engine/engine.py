@@ -30,8 +30,9 @@ from application.ports.execution_engine import (
     LanguageSupport,
 )
 from application.ports.object_store import ObjectStore
+from application.ports.output_feed import OutputChunk, Stream
 from application.retrying import Retrying
-from domain.execution import ExecutionResult
+from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import Reason
 from domain.limits import STANDARD_LIMITS, Limits
 from domain.values import ExecutionId, JobId
@@ -245,6 +246,7 @@ class LocalEngine(ExecutionEngine):
             program = compose(toolchain, executables, request, code, archive)
             with compiler.build(program, running) as built:
                 if isinstance(built, EngineReport):
+                    _tell_of_stderr(built, observer)
                     return built
                 return self._run(built, request.stdin, running, observer, toolchain.out_of_memory)
 
@@ -294,12 +296,19 @@ class LocalEngine(ExecutionEngine):
                     stderr=output.stderr.output(),
                     output_bytes=output.used,
                     build_timeout_ms=self._build_timeout_ms,
+                    compile_output=_compile_output(program, output),
                     cancelled_after_ms=running.milliseconds_since_cancel(),
                     out_of_memory=out_of_memory,
                 )
             )
             on_failure.pop_all()
-            return EngineReport(result, output.stdout.rewound(), output.stderr.rewound())
+            if result.stderr is not result.compile_output:
+                output.build.file.close()
+                return EngineReport(result, output.stdout.rewound(), output.stderr.rewound())
+            output.stderr.file.close()
+            report = EngineReport(result, output.stdout.rewound(), output.build.rewound())
+            _tell_of_stderr(report, observer)
+            return report
 
     def _run_to_its_end(
         self,
@@ -336,7 +345,28 @@ def _follow(
     connection: Connection, running: Running, output: CapturedOutput, observer: ExecutionObserver
 ) -> Event | None:
     streams = {connection.stdout: output.stdout, connection.stderr: output.stderr}
+    if connection.build_output is not None:
+        streams[connection.build_output] = output.build
     return running.follow(connection.lifeline, streams, output, observer)
+
+
+def _compile_output(program: Program, output: CapturedOutput) -> Output | None:
+    """Return what a build has written, here or where its compiler was ready; None if there was none."""
+    if not program.build:
+        return None
+    written = output.build.output()
+    return program.compile_output if program.compile_output and not written.total_bytes else written
+
+
+def _tell_of_stderr(report: EngineReport, observer: ExecutionObserver) -> None:
+    """Tell of the compiler's messages once they are known to be all that there is on stderr."""
+    if report.stderr is None:
+        return
+    offset = 0
+    while data := report.stderr.read(_MIB):
+        observer.output(OutputChunk(Stream.STDERR, offset, data))
+        offset += len(data)
+    report.stderr.seek(0)
 
 
 def _failure(reason: Reason, message: str) -> EngineReport:

@@ -4,10 +4,11 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from adapters.local_engine.confinement import Confinement
 from adapters.local_engine.program import Program
+from adapters.local_engine.stages import BUILD_OUTPUT_DESCRIPTOR
 from adapters.local_engine.supervisor_process import SupervisorProcess
 
 
@@ -19,11 +20,13 @@ class Connection:
         lifeline: What the supervisor gave for it; closing it kills the program.
         stdout: The pipe from the program.
         stderr: The same for the other stream.
+        build_output: The pipe from the build; None if there is nothing to build.
     """
 
     lifeline: socket.socket
     stdout: int
     stderr: int
+    build_output: int | None
 
 
 class Launcher:
@@ -51,12 +54,16 @@ class Launcher:
             build_timeout_ms = program.build_timeout_ms or self._build_timeout_ms
             launch = ours.enter_context(self._confinement.prepare(program, build_timeout_ms))
             (stdout, stdout_writer), (stderr, stderr_writer) = (_pipe(ours, theirs) for _ in range(2))
-            lifeline = self._supervisor.run(
-                launch.order, [stdin, stdout_writer, stderr_writer, *launch.descriptors]
-            )
+            order, descriptors = launch.order, [stdin, stdout_writer, stderr_writer, *launch.descriptors]
+            build_output = None
+            if program.build:
+                build_output, build_writer = _pipe(ours, theirs)
+                order = replace(order, descriptors=[*order.descriptors, BUILD_OUTPUT_DESCRIPTOR])
+                descriptors.append(build_writer)
+            lifeline = self._supervisor.run(order, descriptors)
             ours.enter_context(lifeline)
             theirs.close()
-            yield Connection(lifeline, stdout, stderr)
+            yield Connection(lifeline, stdout, stderr, build_output)
 
 
 def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from adapters.local_engine import java_source
 from adapters.local_engine.stages import ARCHIVE_DESCRIPTOR, ARCHIVE_PATH, Rlimits
 from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain, fill
 from application.ports.execution_engine import ExecutionRequest
+from domain.execution import Output
 from domain.limits import STANDARD_LIMITS, Limits
 
 _MIB = 1 << 20
@@ -41,6 +42,7 @@ class Program:
         descriptors: What it inherits: descriptors of ours, by the numbers that they have there.
         parks: Whether it is an interpreter that waits for a job.
         build_timeout_ms: What is left of the time for its build; None if that is all of it.
+        compile_output: What its compiler has said, if that has done its work elsewhere.
     """
 
     source: str
@@ -55,6 +57,7 @@ class Program:
     descriptors: Mapping[int, int] = field(default_factory=dict)
     parks: bool = False
     build_timeout_ms: int | None = None
+    compile_output: Output | None = None
 
     @property
     def command(self) -> Sequence[str]:

@@ -6,7 +6,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,8 +37,6 @@ _LARGEST_REQUEST = 65_536
 _REFUSED = 64
 _SIGNALLED = 128
 _UNPACK = ("/bin/tar", "--extract", "--touch", "--file", ARCHIVE_PATH)
-# If the compiler has said something, that comes before the archive, and is said again where it belongs.
-_SAY_AND_UNPACK = "{{ /usr/bin/head -c {words} && exec /bin/tar --extract --touch --file -; }} <&{descriptor}"
 # A compiler that nobody needs for five minutes is not kept.
 _LIMITS = STANDARD_LIMITS.resolve(
     {"timeout_ms": 300_000, "cpu_time_ms": 60_000, "memory_mb": 1024, "disk_mb": 256, "output_mb": 64}
@@ -172,24 +170,30 @@ class ReadyCompiler:
             if event is None or event.exit_code != 0:
                 spent_ms = math.ceil(1000 * (time.monotonic() - began))
                 return replace(program, build_timeout_ms=max(1, self._build_timeout_ms - spent_ms))
-            built = sealed_copy(output.stderr.rewound(), output.stdout.rewound())
+            built = sealed_copy(output.stdout.rewound())
             resources.callback(os.close, built)
-            build = _unpack(words=output.stderr.output().total_bytes)
-            return replace(program, build=build, descriptors={ARCHIVE_DESCRIPTOR: built})
+            return replace(
+                program,
+                build=_UNPACK,
+                descriptors={ARCHIVE_DESCRIPTOR: built},
+                compile_output=output.stderr.output(),
+            )
 
     def _refusal(
         self, event: Event, output: CapturedOutput, deadline: "_Deadline", running: Running
     ) -> EngineReport:
         """Say what the compiler said, as if it had run in the program's box."""
         output.stdout.file.close()
+        output.build.file.close()
         limit = "timeout_ms" if deadline.is_over else None
         exit_code = None if deadline.is_over else (event.exit_code or 0) - _REFUSED
         result = judge(
             Observed(
                 event=replace(event, announced=False, in_build=True, exit_code=exit_code, limit=limit),
                 limits=_LIMITS,
-                stdout=Output("", 0),
-                stderr=output.stderr.output(),
+                stdout=Output(),
+                stderr=Output(),
+                compile_output=output.stderr.output(),
                 output_bytes=0,
                 build_timeout_ms=self._build_timeout_ms,
                 cancelled_after_ms=running.milliseconds_since_cancel(),
@@ -218,12 +222,6 @@ class _Deadline:
         self.is_over = True
         with suppress(OSError):  # it has ended at the same moment
             self._lifeline.send(b"\0")
-
-
-def _unpack(words: int) -> Sequence[str]:
-    if not words:
-        return _UNPACK
-    return ("/bin/sh", "-c", _SAY_AND_UNPACK.format(words=words, descriptor=ARCHIVE_DESCRIPTOR))
 
 
 def _program(toolchain: Toolchain, executables: Mapping[str, str]) -> Program:

@@ -50,7 +50,8 @@ class Running:
             lifeline: What the supervisor gave for the run. It is closed at the end.
             streams: Pipes from the program, and what captures them.
             output: What both belong to; the program is killed when they have taken too much.
-            observer: Who is told. What it raises ends the program first, and is raised then.
+            observer: Who is told, but not of what a build writes. What it raises ends the program first, and
+                is raised then.
 
         Returns:
             How it ended; None if the supervisor is gone and nobody knows.
@@ -95,13 +96,14 @@ class Running:
         output: CapturedOutput,
         observer: ExecutionObserver,
     ) -> Event | None:
+        observers = {each: Nobody() if streams[each] is output.build else observer for each in streams}
         poll = select.poll()
         for descriptor in (lifeline.fileno(), *streams):
             poll.register(descriptor, _READY)
         while True:
             ready = dict(poll.poll())
             for descriptor in streams.keys() & ready.keys():
-                if not _read(descriptor, streams[descriptor], observer):
+                if not _read(descriptor, streams[descriptor], observers[descriptor]):
                     poll.unregister(descriptor)
             if output.is_exceeded:
                 self._kill()
@@ -113,7 +115,7 @@ class Running:
                 self._start(lifeline)
                 continue
             for descriptor, capture in streams.items():
-                _drain(descriptor, capture, observer)
+                _drain(descriptor, capture, observers[descriptor])
             return event
 
 

@@ -21,6 +21,8 @@ from adapters.local_engine.supervisor.protocol import (
 # Where a build finds the archive of its compiler's classes, or what has been compiled.
 ARCHIVE_DESCRIPTOR = 8
 ARCHIVE_PATH = f"/proc/self/fd/{ARCHIVE_DESCRIPTOR}"
+# What a build writes goes there: it is not the program's output.
+BUILD_OUTPUT_DESCRIPTOR = 9
 
 _SHELL = "/bin/sh"
 
@@ -75,10 +77,11 @@ def staged(
             "(",
             *_limited(build_rlimits or {}),
             _announced(BUILD_BEGINS),
-            f"exec {shlex.join(build)} >&2 {STAGE_DESCRIPTOR}>&- {GO_DESCRIPTOR}<&-",
+            f"exec >&{BUILD_OUTPUT_DESCRIPTOR} 2>&1 {BUILD_OUTPUT_DESCRIPTOR}>&-",
+            f"exec {shlex.join(build)} {STAGE_DESCRIPTOR}>&- {GO_DESCRIPTOR}<&-",
             ") || exit",
             _announced(BUILD_ENDED),
-            f"exec {ARCHIVE_DESCRIPTOR}<&-",
+            f"exec {ARCHIVE_DESCRIPTOR}<&- {BUILD_OUTPUT_DESCRIPTOR}>&-",
         ]
     lines += [*_limited(rlimits), _announced(ANNOUNCEMENT)]
     lines += [f"read word <&{GO_DESCRIPTOR} || exit", f"exec {GO_DESCRIPTOR}<&-"]

@@ -21,6 +21,7 @@ class Observed:
     Attributes:
         output_bytes: What it wrote to both streams.
         cancelled_after_ms: From the wish to cancel it to the end of its last process; None if there was none.
+        compile_output: The messages of the build; None if there was none.
         out_of_memory: What its runtime writes to stderr when it has no more memory, as phrases.
     """
 
@@ -30,8 +31,14 @@ class Observed:
     stderr: Output
     output_bytes: int
     build_timeout_ms: int
+    compile_output: Output | None = None
     cancelled_after_ms: int | None = None
     out_of_memory: Sequence[str] = ()
+
+    @property
+    def is_build_at_fault(self) -> bool:
+        """Whether there is no program to run, and its compiler says why."""
+        return self.event.in_build and not self.event.announced
 
     @property
     def memory_mb(self) -> int:
@@ -57,7 +64,8 @@ def judge(seen: Observed) -> ExecutionResult:
         status=cause.status,
         reason=cause.reason,
         stdout=seen.stdout,
-        stderr=seen.stderr,
+        stderr=seen.compile_output if seen.is_build_at_fault and seen.compile_output else seen.stderr,
+        compile_output=seen.compile_output,
         exit_code=event.exit_code,
         signal=event.signal,
         resource=_resource(event) if event.announced else None,
@@ -112,7 +120,7 @@ def _not_supervised(seen: Observed) -> Cause | None:
 def _not_announced(seen: Observed) -> Cause | None:
     if seen.event.announced:
         return None
-    if not seen.event.in_build:
+    if not seen.is_build_at_fault:
         words = seen.stderr.text.strip().splitlines()[-1:]
         return _failed(Reason.ENGINE_ERROR, " ".join(["The program's box could not be made.", *words]))
     if seen.event.limit == "timeout_ms":

@@ -40,10 +40,11 @@ def test_a_build_comes_first_with_limits_of_its_own():
         "(",
         "ulimit -St 60 && ulimit -Ht 61 || exit",
         "echo build >&3 || exit",
-        "exec cc 'a file.c' >&2 3>&- 7<&-",
+        "exec >&9 2>&1 9>&-",
+        "exec cc 'a file.c' 3>&- 7<&-",
         ") || exit",
         "echo built >&3 || exit",
-        "exec 8<&-",
+        "exec 8<&- 9>&-",
         *_LIMITED,
         *_ANNOUNCED,
         "exec 3>&-",
@@ -99,7 +100,7 @@ def test_no_limit_is_above_the_one_that_is_in_force(monkeypatch):
 @pytest.mark.parametrize("gone", [3, 7])
 def test_a_program_whose_supervisor_is_gone_does_not_start(tmp_path, build, stays, gone):
     with ExitStack() as stack:
-        ends = {3: os.pipe()[::-1], 7: os.pipe()}
+        ends = {3: os.pipe()[::-1], 7: os.pipe(), 9: os.pipe()[::-1]}
         for number, (theirs, ours) in ends.items():
             stack.callback(os.close, theirs)
             if number == gone:
