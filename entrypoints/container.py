@@ -1,6 +1,5 @@
 """The one place that knows every adapter: which one a setting chooses, and what each use case is given."""
 
-import os
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -11,6 +10,7 @@ from adapters.dramatiq_queue.dead_letters import DramatiqDeadLetters
 from adapters.dramatiq_queue.embedded import EmbeddedBroker
 from adapters.dramatiq_queue.publisher import DramatiqPublisher
 from adapters.dramatiq_queue.worker import QueueWorker
+from adapters.filesystem.data_directory import prepare_data_directory
 from adapters.filesystem.object_store import FilesystemObjectStore
 from adapters.filesystem.result_spool import FilesystemResultSpool
 from adapters.host_metrics.cluster_metrics import HostClusterMetrics
@@ -93,12 +93,7 @@ _HEALTH_KEPT_S = 1.0
 
 
 def _data_dir(settings: Settings) -> Path:
-    """Return the data directory, made if it is missing. Others on this machine have no business in it."""
-    directory = settings.data_dir
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if directory.stat().st_uid == os.geteuid():
-        directory.chmod(0o700)
-    return directory
+    return prepare_data_directory(settings.data_dir)
 
 
 def _database(settings: Settings) -> sa.Engine:

@@ -30,6 +30,7 @@ HEARTBEAT_TIMEOUT_MS = 60_000
 _MAINTENANCE_EVERY_S = 10.0
 # The longest that a consumer blocks in Redis, and so the longest that stopping an idle one takes.
 _BLOCK_S = 0.5
+_HEALTH_KEPT_MS = 10_000
 # How many messages are enqueued before the length of the queue is looked at again.
 _RESERVE = 100
 # Redis's Lua can unpack some 8,000 values at once; this is more than is ever fetched together.
@@ -84,9 +85,9 @@ class RedisQueueBroker(RedisBroker, QueueBroker):
         self._blocking_client.close()
 
     def ping(self) -> None:
-        """Find out whether Redis answers."""
+        """Find out whether Redis takes writes; a full one and a replica answer all the same."""
         with redis_as_queue():
-            self.client.ping()
+            self.client.set(f"{self.namespace}:health", 1, px=_HEALTH_KEPT_MS)
 
     def waiting(self, queue: str) -> int:
         """Return how many messages wait in a queue."""

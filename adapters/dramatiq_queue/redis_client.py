@@ -1,6 +1,6 @@
 """How this adapter speaks to Redis (6.2 or later, or Valkey)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import redis
@@ -11,6 +11,17 @@ from application.errors import DependencyUnavailable
 
 # Redis answers in under a millisecond; one that takes this long is as good as gone.
 ANSWER_WITHIN_S = 1.0
+
+_UNUSABLE = "Redis does not answer, or not as it should"
+# https://redis.io/docs/latest/develop/reference/protocol-spec: the first word of an error is its kind.
+_REFUSALS: Mapping[str, str] = {"MISCONF": "Redis takes no writes, for it cannot save them to its disk"}
+_FAULTS: Mapping[type[redis.RedisError], str] = {
+    redis.exceptions.OutOfMemoryError: "Redis takes no writes, for its memory (maxmemory) is used up",
+    redis.exceptions.ReadOnlyError: "Redis takes no writes, for it is a read-only replica",
+    redis.exceptions.BusyLoadingError: "Redis is loading its data",
+    redis.exceptions.AuthenticationError: "Redis refuses these credentials",
+    redis.exceptions.NoPermissionError: "Redis refuses this user",
+}
 
 
 def connect(url: str, block_s: float = 0.0) -> redis.Redis:
@@ -29,8 +40,17 @@ def connect(url: str, block_s: float = 0.0) -> redis.Redis:
 
 @contextmanager
 def redis_as_queue() -> Iterator[None]:
-    """Turn every error of Redis into DependencyUnavailable."""
+    """Turn every error of Redis into DependencyUnavailable, with what is the matter."""
     try:
         yield
     except redis.RedisError as error:
-        raise DependencyUnavailable("queue", "Redis does not answer, or not as it should") from error
+        raise DependencyUnavailable("queue", _sentence(error)) from error
+
+
+def _sentence(error: redis.RedisError) -> str:
+    if isinstance(error, redis.ResponseError):  # the exceptions of some of them are those of a connection
+        words = str(error)
+        found = next((text for word, text in _REFUSALS.items() if words.startswith(word)), None)
+        if found is not None:
+            return found
+    return next((text for kind, text in _FAULTS.items() if isinstance(error, kind)), _UNUSABLE)

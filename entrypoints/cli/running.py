@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 from application.errors import DependencyUnavailable
 from entrypoints.cli.failure import Failure
+from entrypoints.cli.open_files import ensure_open_files
 from entrypoints.container import Container
 from entrypoints.worker.runtime import Runtime, Work
 
@@ -15,9 +16,10 @@ def running(container: Container, work: Work) -> Iterator[None]:
     """Have what runs behind the API run, for as long as the context lasts.
 
     Raises:
-        Failure: The database has no tables, and does not get them by itself.
+        Failure: The database has no tables, and does not get them by itself; or too few files may be open.
         DependencyUnavailable: A part cannot start.
     """
+    ensure_open_files()
     if container.settings().rds_host is not None:
         _check_schema(container)
     runtime = Runtime(container, work)

@@ -1,13 +1,10 @@
 """A service whose data directory is on a disk that is full for a while."""
 
-import os
-import subprocess
-from contextlib import suppress
-
 import pytest
 
 from tests.support import service
 from tests.support.processes import eventually
+from tests.support.small_disk import fill, small_disk
 
 PROGRAM = "import time; print('x' * int(input()), flush=True); time.sleep(1.5)"
 # One whose output stays in memory, and one whose output is on the disk while it runs.
@@ -16,20 +13,8 @@ SIZES = (10, 300_000)
 
 @pytest.fixture
 def disk(tmp_path):
-    """A small disk of its own."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a file system")
-    directory = tmp_path / "disk"
-    directory.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", directory], check=True)
-    yield directory
-    subprocess.run(["umount", "--lazy", directory], check=True)
-
-
-def fill(disk):
-    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(4_096))
+    with small_disk(tmp_path / "disk") as directory:
+        yield directory
 
 
 def test_a_full_disk_costs_no_result_and_runs_no_program_twice(disk):
@@ -41,10 +26,10 @@ def test_a_full_disk_costs_no_result_and_runs_no_program_twice(disk):
         ]
         assert eventually(lambda: server.job(jobs[3])["phase"] == "running")
         # When the disk is full until they have ended
-        fill(disk)
+        filler = fill(disk)
         assert eventually(lambda: sum("waits on its thread" in line for line in server.said) >= 4)
         ready = http.get("/health/ready")
-        (disk / "filler").unlink()
+        filler.unlink()
         # Then all of them end well, at their first attempt, with their logs
         ended = [server.job(job_id, wait_s=30) for job_id in jobs]
         logs = [http.get("/api/log", params={"log_key": job["log_key"]}) for job in ended]

@@ -211,3 +211,21 @@ def test_an_id_without_a_message_is_passed_over(server, handler, publisher):
         client.rpush(QUEUE_KEY, "no-such-message")
     publisher.publish([sent := hint()])
     assert handler.next() == sent
+
+
+@pytest.mark.parametrize(
+    ("fault", "cure", "words"),
+    [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "its memory .maxmemory. is used up"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "it is a read-only replica"),
+    ],
+)
+def test_a_redis_that_answers_and_takes_no_writes_is_noticed(server, broker, fault, cure, words):
+    with server.client() as client:
+        client.execute_command(*fault.split())
+        try:
+            with pytest.raises(DependencyUnavailable, match=words):
+                broker.ping()
+        finally:
+            client.execute_command(*cure.split())
+    broker.ping()

@@ -3,6 +3,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from uuid import uuid4
 
@@ -221,3 +222,41 @@ def test_sessions_are_as_the_adapter_needs_them(server_url, open_store):
         assert connection.get_isolation_level() == "READ COMMITTED"
         row = connection.exec_driver_sql("SELECT @@time_zone, @@innodb_lock_wait_timeout, @@autocommit")
         assert tuple(row.one()) == ("+00:00", DatabaseOptions().lock_wait_s, 0)
+
+
+@pytest.fixture
+def ordinary_url(server, server_url):
+    """The schema as a user sees it who may do nothing to the server."""
+    name = f"ordinary-{uuid4().hex[:8]}"
+    with closing(server.connect()) as admin, admin.cursor() as cursor:
+        cursor.execute(f"CREATE USER '{name}'@'%' IDENTIFIED BY 'secret'")
+        cursor.execute(f"GRANT ALL ON `{server_url.database}`.* TO '{name}'@'%'")
+        yield server_url.set(username=name, password="secret")
+        cursor.execute("UNLOCK TABLES")
+        cursor.execute("SET GLOBAL read_only = 0")
+        cursor.execute(f"DROP USER '{name}'@'%'")
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("SET GLOBAL read_only = 1", "it cannot be written to: it is read-only"),
+        ("FLUSH TABLES WITH READ LOCK", "it cannot be written to: "),
+    ],
+)
+def test_a_server_that_answers_and_takes_no_writes_is_noticed(
+    server, ordinary_url, open_store, statement, words
+):
+    store = open_store(ordinary_url)
+    job = a_job(store)
+    with closing(server.connect()) as admin, admin.cursor() as cursor:
+        cursor.execute(statement)
+        begin = time.monotonic()
+
+        with pytest.raises(DependencyUnavailable, match=words):
+            store.unit_of_work.check()
+
+        assert time.monotonic() - begin < 5
+        assert store.queries.status(job.id) is not None
+        cursor.execute("SET GLOBAL read_only = 0")
+    store.unit_of_work.check()

@@ -6,10 +6,13 @@ import time
 import pytest
 import sqlalchemy as sa
 
+from adapters.sql.engine import create_engine
+from adapters.sql.migrate import upgrade
 from adapters.sql.options import DatabaseOptions
 from application.errors import DependencyUnavailable
 from application.views import JobFilter
 from tests.support.samples import a_job
+from tests.support.small_disk import fill, small_disk
 
 IMPATIENT = DatabaseOptions(lock_wait_s=1)
 
@@ -53,9 +56,11 @@ def test_a_database_that_stays_locked_is_unavailable_to_writers_and_open_to_read
     assert caught.value.dependency == "database"
     assert "locked" in caplog.text
     assert store.queries.status(job.id) is not None
-    store.unit_of_work.check()
+    with pytest.raises(DependencyUnavailable, match="cannot be written to: another transaction holds it"):
+        store.unit_of_work.check()
     other.close()
     a_job(store)
+    store.unit_of_work.check()
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_behind(sqlite_url, open_store):
@@ -76,6 +81,36 @@ def test_an_unwritable_file_is_told(sqlite_url, open_store):
 
     with pytest.raises(DependencyUnavailable, match="not writable"):
         a_job(store)
+    with pytest.raises(DependencyUnavailable, match="cannot be written to: its file is not writable"):
+        store.unit_of_work.check()
+
+
+def test_a_disk_that_has_become_full_is_noticed_though_it_can_be_read(tmp_path, open_store):
+    with small_disk(tmp_path / "disk", "size=4m") as disk:
+        url = f"sqlite:///{disk / 'store.db'}"
+        upgrade(create_engine(url))
+        store = open_store(url)
+        job = a_job(store)
+        filler = fill(disk)
+
+        with pytest.raises(DependencyUnavailable, match="cannot be written to: its disk is full"):
+            store.unit_of_work.check()
+
+        assert store.queries.status(job.id) is not None
+        filler.unlink()
+        store.unit_of_work.check()
+        store.engine.dispose()
+
+
+def test_a_check_leaves_nothing_behind_and_does_not_write_each_time(sqlite_url, open_store):
+    store = open_store(sqlite_url)
+    store.unit_of_work.check()
+    other = sqlite3.connect(file_of(sqlite_url), isolation_level=None)
+    assert other.execute("SELECT COUNT(*) FROM inbox").fetchone() == (0,)
+    other.execute("BEGIN IMMEDIATE")
+
+    store.unit_of_work.check()
+    other.close()
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path, open_store):
