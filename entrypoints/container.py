@@ -216,6 +216,7 @@ class Container(containers.DeclarativeContainer):
     migrate_down = providers.Callable(migrate.downgrade, database)
     schema_revision = providers.Callable(migrate.current, database)
     schema_differences = providers.Callable(migrate.check, database)
+    schema_is_newer = providers.Callable(migrate.is_newer)
     message_relay = providers.ThreadSafeSingleton(InProcessMessageRelay)
     unit_of_work = providers.ThreadSafeSingleton(SqlUnitOfWork, database, message_relay)
     job_queries = providers.ThreadSafeSingleton(SqlJobQueries, database)
@@ -274,17 +275,18 @@ class Container(containers.DeclarativeContainer):
     read_cluster_metrics = providers.ThreadSafeSingleton(ReadClusterMetrics, cluster_metrics)
     list_metric_names = providers.ThreadSafeSingleton(ListMetricNames, cluster_metrics)
     list_languages = providers.ThreadSafeSingleton(ListLanguages, engine)
+    health_checks = providers.Dict(
+        {
+            "code store": code_store.provided.check,
+            "log store": providers.Factory(CheckLogStore, log_store, unit_of_work),
+        },
+        database=unit_of_work.provided.check,
+        queue=publisher.provided.check,
+        engine=engine.provided.check,
+    )
     check_health = providers.ThreadSafeSingleton(
         CheckHealth,
-        providers.Dict(
-            {
-                "code store": code_store.provided.check,
-                "log store": providers.Factory(CheckLogStore, log_store, unit_of_work),
-            },
-            database=unit_of_work.provided.check,
-            queue=publisher.provided.check,
-            engine=engine.provided.check,
-        ),
+        health_checks,
         _REQUIRED_PARTS,
         _HEALTH_TIMEOUT_S,
         _HEALTH_KEPT_S,

@@ -23,7 +23,12 @@ class Failure(Enum):
 
 _LOCKED = "another transaction holds it locked"
 _NO_CONNECTION = "no connection to it could be made"
-_NOT_MIGRATED = "its tables are missing or old; 'service-server migrate up' makes them"
+_NOT_MIGRATED = (
+    "its tables are missing or of another version; 'service-server migrate check' names the difference, and "
+    "'service-server migrate up' brings older ones up to date"
+)
+_NO_RIGHT = "this user lacks a right; 'GRANT ALL ON <schema>.*' gives it"
+_NO_PASSWORD = "this user does not sign in with a password; give the service a user that does"  # noqa: S105 - a sentence
 _NAMES_TAKEN = "it has tables of others that have the names of the service's"
 
 # MySQL 8.4 Reference Manual, "Server Error Message Reference", and MariaDB's list of the same name.
@@ -43,6 +48,15 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     1040: (Failure.UNAVAILABLE, "it has too many connections"),
     1044: (Failure.UNAVAILABLE, "it refuses this user"),
     1045: (Failure.UNAVAILABLE, "it refuses this user"),
+    1130: (Failure.UNAVAILABLE, "it refuses connections from this host"),
+    1142: (Failure.UNAVAILABLE, _NO_RIGHT),
+    1143: (Failure.UNAVAILABLE, _NO_RIGHT),
+    1251: (Failure.UNAVAILABLE, _NO_PASSWORD),
+    1698: (Failure.UNAVAILABLE, _NO_PASSWORD),
+    1862: (Failure.UNAVAILABLE, "this user's password has expired"),
+    2059: (Failure.UNAVAILABLE, _NO_PASSWORD),
+    3118: (Failure.UNAVAILABLE, "this user's account is locked"),
+    4151: (Failure.UNAVAILABLE, "this user's account is locked"),
     1049: (Failure.UNAVAILABLE, "it has no schema of the configured name"),
     1114: (Failure.UNAVAILABLE, "its disk is full"),
     1203: (Failure.UNAVAILABLE, "it has too many connections"),

@@ -37,6 +37,8 @@ def differences(engine: sa.Engine, wanted: str) -> list[str]:
         with engine.connect() as connection:
             context = _context(connection)
             found = context.get_current_revision()
+            if found is not None and found > wanted:
+                return [f"revision is {found}, of a newer version of the service than this one, {wanted}"]
             differences = [_describe(difference) for difference in compare_metadata(context, metadata)]
             return differences if found == wanted else [f"revision is {found}, not {wanted}", *differences]
 

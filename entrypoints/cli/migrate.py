@@ -22,7 +22,9 @@ def command(context: click.Context) -> None:
 def up(container: Container) -> None:
     """Bring the schema to the newest revision."""
     container.migrate_up()
-    click.echo(f"the schema is at {container.schema_revision()}")
+    revision = container.schema_revision()
+    is_newer = container.schema_is_newer(revision or "")
+    click.echo(f"the schema is at {revision}{', which is newer than this version' if is_newer else ''}")
 
 
 @command.command("down")
@@ -48,6 +50,8 @@ def check(container: Container) -> None:
     differences = container.schema_differences()
     for difference in differences:
         click.echo(difference)
+    if container.schema_is_newer(container.schema_revision() or ""):
+        raise Failure("the schema is newer than this version; use the newest version here", ExitCode.FAILED)
     if differences:
         _differs()
     click.echo("the schema is as it should be")

@@ -39,5 +39,10 @@ def _check_schema(container: Container) -> None:
         return
     if revision is None:
         raise Failure("the database has no tables yet; `service-server migrate up` makes them")
+    if container.schema_is_newer(revision):
+        logger.warning(
+            "the tables are of a newer version of the service, revision %s; they are used", revision
+        )
+        return
     for difference in differences:
         logger.warning("the schema differs, `service-server migrate up` may help: %s", difference)

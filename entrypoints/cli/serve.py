@@ -44,6 +44,12 @@ def command(host: str | None, port: int | None) -> None:
         for warning in warnings(settings, os.environ):
             _log.warning("%s", warning)
         work = Work.ALL if settings.redis_url is None else Work.NONE
+        if work is Work.NONE and not settings.uses_runners:
+            # The local engine of this process runs nothing: those of the workers do.
+            checks = container.health_checks()
+            container.health_checks.override(
+                {name: check for name, check in checks.items() if name != "engine"}
+            )
         with (
             running(container, work),
             on_one_processor(wanted=settings.one_processor),

@@ -39,6 +39,13 @@ def test_what_the_api_accepts_waits_for_a_worker_and_is_run_by_one(server, env):
     assert worker.returncode == 0
 
 
+def test_an_api_that_runs_nothing_is_ready_whatever_its_own_machine_could_run(server):
+    with server.http as http:
+        told = http.get("/health/ready").json()
+    assert told["status"] == "ready"
+    assert {part["name"] for part in told["dependencies"]} == {"code store", "log store", "database", "queue"}
+
+
 @pytest.mark.parametrize("number", ["1", "2"])
 def test_a_worker_ends_however_often_it_is_told_to(env, number):
     with service.start("worker", "--processes", number, env=env) as worker:

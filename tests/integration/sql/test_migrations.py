@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.sql.engine import create_engine
-from adapters.sql.migrate import check, current, downgrade, newest, upgrade
+from adapters.sql.migrate import check, current, downgrade, is_newer, newest, upgrade
 from application.errors import DependencyUnavailable
 from tests.support.samples import LATER, a_job
 
@@ -138,6 +138,17 @@ def test_a_database_without_tables_is_told_to_be_migrated(empty_url, open_store)
 
     with pytest.raises(DependencyUnavailable, match="service-server migrate up"):
         store.unit_of_work.check()
+
+
+def test_tables_of_a_newer_version_are_let_be_and_told(engine):
+    upgrade(engine)
+    execute(engine, "UPDATE service_server_version SET version_num = '9999'")
+
+    upgrade(engine)
+
+    assert current(engine) == "9999"
+    assert is_newer(current(engine))
+    assert check(engine) == [f"revision is 9999, of a newer version of the service than this one, {newest()}"]
 
 
 def test_processes_that_upgrade_at_once_do_not_fight(engine, empty_url):

@@ -15,6 +15,7 @@ from adapters.sql.options import DatabaseOptions
 from application.errors import DependencyUnavailable
 from application.messages import Message
 from domain.values import JobId, MessageId
+from tests.integration.sql.conftest import migrated
 from tests.support.database_server import USER
 from tests.support.processes import freeze
 from tests.support.samples import a_job, a_project
@@ -260,3 +261,25 @@ def test_a_server_that_answers_and_takes_no_writes_is_noticed(
         assert store.queries.status(job.id) is not None
         cursor.execute("SET GLOBAL read_only = 0")
     store.unit_of_work.check()
+
+
+def test_an_account_without_a_password_is_named_as_that(mariadb, open_store):
+    url = mariadb.create_schema("integration")
+    with mariadb.connect() as connection:
+        connection.query("CREATE OR REPLACE USER 'local'@'%' IDENTIFIED VIA unix_socket")
+        connection.query("GRANT ALL ON *.* TO 'local'@'%'")
+    store = open_store(url.set(username="local", password=""))
+
+    with pytest.raises(DependencyUnavailable, match="does not sign in with a password"):
+        store.unit_of_work.check()
+
+
+def test_a_missing_right_is_named_as_that(mariadb, open_store):
+    url = migrated(mariadb.create_schema("integration"))
+    with mariadb.connect() as connection:
+        connection.query("CREATE OR REPLACE USER 'reader'@'%' IDENTIFIED BY 'reads'")
+        connection.query("GRANT SELECT ON integration.* TO 'reader'@'%'")
+    store = open_store(url.set(username="reader", password="reads"))
+
+    with pytest.raises(DependencyUnavailable, match="lacks a right"):
+        a_project(store)
