@@ -2,6 +2,7 @@
 
 from application.errors import NotFound
 from application.ports.unit_of_work import Transaction
+from domain.execution import Execution
 from domain.job import Job
 from domain.project import Project
 from domain.values import ExecutionId, JobId
@@ -19,8 +20,8 @@ def job_with_project(transaction: Transaction, job_id: JobId) -> tuple[Job, Proj
     return found
 
 
-def awaiting_job(transaction: Transaction, execution_id: ExecutionId) -> Job | None:
-    """Return an execution's job if the execution is its current one and has no result yet.
+def awaiting_job(transaction: Transaction, execution_id: ExecutionId) -> tuple[Job, Execution] | None:
+    """Return an execution and its job if the execution is its current one and has no result yet.
 
     Raises:
         NotFound: There is no such execution.
@@ -29,4 +30,6 @@ def awaiting_job(transaction: Transaction, execution_id: ExecutionId) -> Job | N
     job = None if execution is None else transaction.jobs.get(execution.job_id)
     if execution is None or job is None:
         raise NotFound("execution", execution_id)
-    return job if execution.result is None and job.current_execution_id == execution_id else None
+    if execution.result is not None or job.current_execution_id != execution_id:
+        return None
+    return job, execution

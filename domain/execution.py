@@ -142,6 +142,11 @@ class Execution:
         """The remarks from before and at the end, each once."""
         return tuple(dict.fromkeys((*self.notes, *(self.result.notes if self.result else ()))))
 
+    def not_before(self, now: datetime) -> datetime:
+        """Return a time, or the latest one of its life if that is later: clocks differ, and are set."""
+        known = (self.requested_at, self.claimed_at, self.building_at, self.started_at)
+        return max(now, *(time for time in known if time is not None))
+
     @property
     def is_entrusted(self) -> bool:
         """Whether an engine has taken the execution over and will report its end itself."""

@@ -29,6 +29,8 @@ _OUTCOMES = {
 class Job:
     """Source code under a project, and how far its run has come.
 
+    Of its times none is before an earlier one, whatever the clocks that commands are given say.
+
     Attributes:
         current_execution_id: The fence: a write about the running job must name it.
     """
@@ -68,6 +70,7 @@ class Job:
             JobTransitionRefused: It runs already, or has ended.
         """
         check(self.status, Trigger.EXECUTE)
+        now = self._not_before(now)
         job = replace(
             self,
             status=JobStatus.RUNNING,
@@ -125,6 +128,7 @@ class Job:
         trigger = _OUTCOMES.get(result.status)
         if trigger is None or self._is_late(execution_id, trigger):
             return self, ()
+        now = self._not_before(now)
         job = replace(self, status=result.status, reason=result.reason, completed_at=now, updated_at=now)
         return job, (
             JobCompleted(
@@ -143,6 +147,7 @@ class Job:
             JobTransitionRefused: It has ended already.
         """
         check(self.status, Trigger.CANCEL)
+        now = self._not_before(now)
         job = replace(
             self,
             status=JobStatus.CANCELLED,
@@ -157,6 +162,7 @@ class Job:
     ) -> tuple[Self, Execution | None, tuple[Event, ...]]:
         if self._is_late(lost.id, Trigger.RETRY):
             return self, None, ()
+        now = self._not_before(now)
         execution = Execution(
             id=execution_id,
             job_id=self.id,
@@ -175,6 +181,10 @@ class Job:
                 ExecutionRequested(job_id=self.id, execution_id=execution_id, occurred_at=now),
             ),
         )
+
+    def _not_before(self, now: datetime) -> datetime:
+        """Return the time of a change, which is never before the last one: the clocks of hosts differ."""
+        return max(now, self.updated_at)
 
     def _is_late(self, execution_id: ExecutionId, trigger: Trigger) -> bool:
         return isinstance(check(self.status, trigger), Ignored) or execution_id != self.current_execution_id

@@ -353,6 +353,8 @@ class Container(containers.DeclarativeContainer):
         clock,
         ids,
         unreadable_jobs,
+        renew_leases,
+        worker_name,
         settings.provided.announce_after_s,
         settings.provided.renew_every_s,
     )

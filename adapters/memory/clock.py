@@ -8,11 +8,21 @@ class MemoryClock(Clock):
 
     def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         self._now = now
+        self._monotonic = 0.0
 
     def now(self) -> datetime:
         """Return the time that the clock stands at."""
         return self._now
 
+    def monotonic(self) -> float:
+        """Return the seconds that have passed."""
+        return self._monotonic
+
     def advance(self, seconds: float) -> None:
-        """Move the clock on, or back."""
+        """Let time pass."""
+        self._monotonic += seconds
+        self._now += timedelta(seconds=seconds)
+
+    def set(self, seconds: float) -> None:
+        """Set the time of day forward or, with a negative number, back; no time passes."""
         self._now += timedelta(seconds=seconds)

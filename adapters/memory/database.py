@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from application.messages import Message
@@ -16,6 +16,7 @@ class QueuedExecution:
 
     execution: Execution
     waiting_since: datetime
+    leased_at: datetime | None = None
     lease_expires_at: datetime | None = None
 
     @property
@@ -52,6 +53,7 @@ class Tables:
     executions: dict[ExecutionId, QueuedExecution] = field(default_factory=dict)
     outbox: dict[MessageId, StoredMessage] = field(default_factory=dict)
     inbox: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    heartbeats: dict[str, datetime] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Return tables to be changed apart from these."""
@@ -61,7 +63,21 @@ class Tables:
             executions=self.executions.copy(),
             outbox=self.outbox.copy(),
             inbox=self.inbox.copy(),
+            heartbeats=self.heartbeats.copy(),
         )
+
+
+_CLOCK_WAS_SET = timedelta(minutes=1)
+
+
+def is_from_the_future(time: datetime, now: datetime) -> bool:
+    """Return whether a time was written before the database's clock was set back, by a minute or more."""
+    return time > now + _CLOCK_WAS_SET
+
+
+def is_older(time: datetime, seconds: float, now: datetime) -> bool:
+    """Return whether a time is so long ago, as far as clocks tell."""
+    return time <= now - timedelta(seconds=seconds) or is_from_the_future(time, now)
 
 
 def _utc_now() -> datetime:

@@ -2,7 +2,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from adapters.memory.database import QueuedExecution, Tables
+from adapters.memory.database import QueuedExecution, Tables, is_from_the_future, is_older
 from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult, Note
 from domain.job_lifecycle import JobStatus
@@ -49,24 +49,26 @@ class MemoryExecutionRepository(ExecutionRepository):
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return those that it still holds."""
-        end = self._now() + timedelta(seconds=lease_s)
         kept = [row for row in map(self._rows.get, held) if row is not None and self._holds(worker, row)]
         for row in kept:
-            self._store(replace(row, lease_expires_at=end))
+            self._lease(row, row.execution, lease_s)
         return {row.execution.id for row in kept}
 
-    def acknowledge(self, execution_id: ExecutionId, worker: str) -> bool:
-        """Record that the program has started; return whether the worker still holds it."""
+    def acknowledge(self, execution_id: ExecutionId, worker: str) -> datetime | None:
+        """Record the start of the program; return its time, None if the worker does not hold it any more."""
         row = self._held(execution_id, worker)
-        if row is not None and row.execution.started_at is None:
-            self._store(replace(row, execution=replace(row.execution, started_at=self._now())))
-        return row is not None
+        if row is None:
+            return None
+        started_at = row.execution.started_at or row.execution.not_before(self._now())
+        self._store(replace(row, execution=replace(row.execution, started_at=started_at)))
+        return started_at
 
     def mark_building(self, execution_id: ExecutionId, worker: str) -> None:
         """Record that the compiler has been started, if the worker still holds the execution."""
         row = self._held(execution_id, worker)
         if row is not None:
-            self._store(replace(row, execution=replace(row.execution, building_at=self._now())))
+            building_at = row.execution.not_before(self._now())
+            self._store(replace(row, execution=replace(row.execution, building_at=building_at)))
 
     def set_notes(self, execution_id: ExecutionId, worker: str, notes: Sequence[Note]) -> None:
         """Record the remarks from before the end, if the worker still holds the execution."""
@@ -84,9 +86,7 @@ class MemoryExecutionRepository(ExecutionRepository):
         """Make the claim the engine's; return whether the worker still held it."""
         row = self._held(execution_id, worker) or self._held(execution_id, engine)
         if row is not None:
-            end = self._now() + timedelta(seconds=lease_s)
-            claimed = replace(row.execution, claimed_by=engine)
-            self._store(replace(row, execution=claimed, lease_expires_at=end))
+            self._lease(row, replace(row.execution, claimed_by=engine), lease_s)
         return row is not None
 
     def await_storage(self, execution_id: ExecutionId, holder: str, lease_s: float) -> bool:
@@ -94,9 +94,7 @@ class MemoryExecutionRepository(ExecutionRepository):
         row = self._rows.get(execution_id)
         if row is None or not self._holds(row.execution.claimed_by or "", row):
             return False
-        end = self._now() + timedelta(seconds=lease_s)
-        claimed = replace(row.execution, claimed_by=holder)
-        self._store(replace(row, execution=claimed, lease_expires_at=end))
+        self._lease(row, replace(row.execution, claimed_by=holder), lease_s)
         return True
 
     def awaiting_storage(self) -> int:
@@ -125,17 +123,22 @@ class MemoryExecutionRepository(ExecutionRepository):
 
     def waiting(self, longer_than_s: float, limit: int) -> Mapping[ExecutionId, JobId]:
         """Return executions that have waited longer than that, the oldest first, and their jobs."""
-        latest = self._now() - timedelta(seconds=longer_than_s)
-        rows = self._rows.values()
-        found = _oldest(limit, (row for row in rows if row.is_waiting and row.waiting_since <= latest))
+        now = self._now()
+        rows = [row for row in self._rows.values() if row.is_waiting]
+        found = _oldest(limit, (row for row in rows if is_older(row.waiting_since, longer_than_s, now)))
         return {execution.id: execution.job_id for execution in found}
 
     def _claim(self, row: QueuedExecution, worker: str, lease_s: float, starts: bool) -> Execution:  # noqa: FBT001
-        now = self._now()
+        now = row.execution.not_before(self._now())
         started_at = now if starts else None
         claimed = replace(row.execution, claimed_by=worker, claimed_at=now, started_at=started_at)
-        self._store(replace(row, execution=claimed, lease_expires_at=now + timedelta(seconds=lease_s)))
+        self._lease(row, claimed, lease_s)
         return claimed
+
+    def _lease(self, row: QueuedExecution, execution: Execution, lease_s: float) -> None:
+        now = self._now()
+        end = now + timedelta(seconds=lease_s)
+        self._store(replace(row, execution=execution, leased_at=now, lease_expires_at=end))
 
     def _store(self, row: QueuedExecution) -> None:
         self._rows[row.execution.id] = row
@@ -155,7 +158,10 @@ class MemoryExecutionRepository(ExecutionRepository):
         )
 
     def _is_overdue(self, row: QueuedExecution) -> bool:
-        return row.is_claimed and row.lease_expires_at is not None and row.lease_expires_at < self._now()
+        if not row.is_claimed or row.leased_at is None or row.lease_expires_at is None:
+            return False
+        now = self._now()
+        return row.lease_expires_at < now or is_from_the_future(row.leased_at, now)
 
 
 def _age(execution: Execution) -> tuple[datetime, ExecutionId]:

@@ -1,8 +1,8 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from adapters.memory.database import StoredMessage, Tables
+from adapters.memory.database import StoredMessage, Tables, is_older
 from application.messages import Message
 from application.ports.outbox import Outbox
 from domain.values import MessageId
@@ -29,8 +29,8 @@ class MemoryOutbox(Outbox):
     def take_left_behind(self, longer_than_s: float, limit: int) -> Sequence[Message]:
         """Take messages that nobody has had in hand for longer than that, the oldest first."""
         now = self._now()
-        latest = now - timedelta(seconds=longer_than_s)
-        found = [stored for stored in self._tables.outbox.values() if stored.in_hand_since <= latest]
+        outbox = self._tables.outbox.values()
+        found = [stored for stored in outbox if is_older(stored.in_hand_since, longer_than_s, now)]
         found.sort(key=lambda stored: (stored.added_at, stored.message.id))
         for stored in found[:limit]:
             self._tables.outbox[stored.message.id] = replace(stored, taken_at=now)

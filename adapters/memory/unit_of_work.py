@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from adapters.memory.database import MemoryDatabase, Tables
 from adapters.memory.execution_repository import MemoryExecutionRepository
+from adapters.memory.heartbeats import MemoryHeartbeats
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.job_repository import MemoryJobRepository
 from adapters.memory.outbox import MemoryOutbox
@@ -27,6 +28,7 @@ class MemoryTransaction:
         self.projects = MemoryProjectRepository(draft)
         self.outbox = MemoryOutbox(draft, now)
         self.inbox = MemoryInbox(draft)
+        self.heartbeats = MemoryHeartbeats(draft, now)
 
 
 class MemoryUnitOfWork(UnitOfWork):

@@ -1,5 +1,6 @@
 """The database's own time, which decides leases, as an SQL expression."""
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +12,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from adapters.sql.types import UtcDateTime
 
 _MICROSECONDS = 1_000_000
+# Further than that no statement's time is behind another's, whatever one of them has waited for.
+_CLOCK_WAS_SET_S = 60
 
 
 class _DatabaseTime(FunctionElement[Any]):
@@ -39,6 +42,12 @@ def _on_sqlite(element: _DatabaseTime, compiler: SQLCompiler, **options: Any) ->
 def database_time(offset_us: sa.BindParameter[int] | None = None) -> ColumnElement[Any]:
     """Return the expression for the database's time, plus an offset in microseconds if one is given."""
     return _DatabaseTime() if offset_us is None else _DatabaseTime(offset_us)
+
+
+def is_from_the_future(column: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
+    """Return whether a time was written before the database's clock was set back, by a minute or more."""
+    latest = sa.literal(microseconds(_CLOCK_WAS_SET_S), sa.BigInteger)
+    return column > _DatabaseTime(latest)
 
 
 def microseconds(seconds: float) -> int:

@@ -58,9 +58,12 @@ class SqlExecutionRepository(ExecutionRepository):
         self._connection.execute(statements.RENEW, {**whose, "lease_us": microseconds(lease_s)})
         return set(self._connection.execute(statements.HELD, whose).scalars())
 
-    def acknowledge(self, execution_id: ExecutionId, worker: str) -> bool:
-        """Record that the program has started; return whether the worker still holds it."""
-        return self._change(statements.ACKNOWLEDGE, id=execution_id, worker=worker)
+    def acknowledge(self, execution_id: ExecutionId, worker: str) -> datetime | None:
+        """Record the start of the program; return its time, None if the worker does not hold it any more."""
+        if not self._change(statements.ACKNOWLEDGE, id=execution_id, worker=worker):
+            return None
+        started_at: datetime = self._connection.execute(statements.START, {"id": execution_id}).scalar_one()
+        return started_at
 
     def mark_building(self, execution_id: ExecutionId, worker: str) -> None:
         """Record that the compiler has been started, if the worker still holds the execution."""
@@ -138,7 +141,7 @@ class SqlExecutionRepository(ExecutionRepository):
                 "ids": [execution.id for execution in claimed],
                 "worker": worker,
                 "now": now,
-                "started_at": started_at,
+                "start": started_at,
                 "lease_us": microseconds(lease_s),
             },
         )

@@ -1,8 +1,10 @@
 """The statements about executions. A write names what it expects; the count of rows tells if it was so."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
-from adapters.sql.database_time import database_time
+from adapters.sql.database_time import database_time, is_from_the_future
 from adapters.sql.mapping import EXECUTION_COLUMNS, REQUEST_COLUMNS, ExecutionState
 from adapters.sql.packing import Read
 from adapters.sql.tables import executions, jobs
@@ -21,7 +23,11 @@ _RESULT_COLUMNS = (
 
 _waits = executions.c.state == ExecutionState.WAITING.value
 _is_claimed = executions.c.state == ExecutionState.CLAIMED.value
-_is_overdue = sa.and_(_is_claimed, executions.c.lease_expires_at < database_time())
+# A lease stands from when it was given until it expires, and not before that either.
+_is_overdue = sa.and_(
+    _is_claimed,
+    sa.or_(executions.c.lease_expires_at < database_time(), is_from_the_future(executions.c.leased_at)),
+)
 _has_id = executions.c.execution_id == sa.bindparam("id")
 _is_current = sa.and_(
     _is_claimed,
@@ -36,10 +42,18 @@ _is_held = sa.and_(_has_id, _are_held)
 _are_these = executions.c.execution_id.in_(sa.bindparam("ids", expanding=True))
 _of_these_held = sa.and_(_are_these, _are_held)
 _by_age = (executions.c.requested_at, executions.c.execution_id)
-_lease_end = database_time(sa.bindparam("lease_us", type_=sa.BigInteger))
+_lease = {
+    "leased_at": database_time(),
+    "lease_expires_at": database_time(sa.bindparam("lease_us", type_=sa.BigInteger)),
+}
 # The type is said, for inside a function it would not be that of the column.
 _now = sa.bindparam("now", type_=UtcDateTime())
 _first_end = {"ended_at": sa.func.coalesce(executions.c.ended_at, _now)}
+
+
+def _latest(time: sa.ColumnElement[Any], earlier: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return a time, or one that it cannot be before, which may be unknown."""
+    return sa.case((earlier > time, earlier), else_=time)
 
 
 ADD = sa.insert(executions)
@@ -60,7 +74,11 @@ LOST = (
 WAITING = (
     sa.select(executions.c.execution_id, executions.c.job_id)
     .where(
-        _waits, executions.c.waiting_since <= database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
+        _waits,
+        sa.or_(
+            executions.c.waiting_since <= database_time(sa.bindparam("offset_us", type_=sa.BigInteger)),
+            is_from_the_future(executions.c.waiting_since),
+        ),
     )
     .order_by(*_by_age)
     .limit(sa.bindparam("limit"))
@@ -84,18 +102,28 @@ CLAIM = (
     .values(
         state=ExecutionState.CLAIMED.value,
         claimed_by=sa.bindparam("worker"),
-        claimed_at=sa.bindparam("now"),
-        started_at=sa.bindparam("started_at"),
-        lease_expires_at=_lease_end,
+        claimed_at=_latest(_now, executions.c.requested_at),
+        started_at=_latest(sa.bindparam("start", type_=UtcDateTime()), executions.c.requested_at),
+        **_lease,
     )
 )
-RENEW = sa.update(executions).where(_of_these_held).values(lease_expires_at=_lease_end)
+RENEW = sa.update(executions).where(_of_these_held).values(**_lease)
 ACKNOWLEDGE = (
     sa.update(executions)
     .where(_is_held)
-    .values(started_at=sa.func.coalesce(executions.c.started_at, database_time()))
+    .values(
+        started_at=sa.func.coalesce(
+            executions.c.started_at,
+            _latest(_latest(database_time(), executions.c.claimed_at), executions.c.building_at),
+        )
+    )
 )
-MARK_BUILDING = sa.update(executions).where(_is_held).values(building_at=database_time())
+START = sa.select(executions.c.started_at).where(_has_id)
+MARK_BUILDING = (
+    sa.update(executions)
+    .where(_is_held)
+    .values(building_at=_latest(database_time(), executions.c.claimed_at))
+)
 SET_NOTES = sa.update(executions).where(_is_held).values(notes=sa.bindparam("new_notes", type_=Json()))
 TAKE_BACK_START = sa.update(executions).where(_is_held).values(started_at=None)
 # By the engine as well, whose it is if this is done a second time.
@@ -104,12 +132,10 @@ ENTRUST = (
     .where(
         _has_id, executions.c.claimed_by.in_((sa.bindparam("worker"), sa.bindparam("engine"))), _is_current
     )
-    .values(claimed_by=sa.bindparam("engine"), lease_expires_at=_lease_end)
+    .values(claimed_by=sa.bindparam("engine"), **_lease)
 )
 AWAIT_STORAGE = (
-    sa.update(executions)
-    .where(_has_id, _is_current)
-    .values(claimed_by=sa.bindparam("holder"), lease_expires_at=_lease_end)
+    sa.update(executions).where(_has_id, _is_current).values(claimed_by=sa.bindparam("holder"), **_lease)
 )
 AWAITING_STORAGE = (
     sa.select(sa.func.count())

@@ -181,6 +181,7 @@ def _to_limits(values: Mapping[str, int]) -> Limits:
 def to_claimed(row: Sequence[Any], worker: str, now: datetime, started_at: datetime | None) -> Execution:
     """Read REQUEST_COLUMNS of an execution that a worker claims now."""
     execution_id, job_id, number, precedence, requested_at, stdin = row
+    now = max(now, requested_at)
     return Execution(
         id=execution_id,
         job_id=job_id,
@@ -190,7 +191,7 @@ def to_claimed(row: Sequence[Any], worker: str, now: datetime, started_at: datet
         requested_at=requested_at,
         claimed_at=now,
         claimed_by=worker,
-        started_at=started_at,
+        started_at=None if started_at is None else now,
     )
 
 

@@ -2,7 +2,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from adapters.sql.database_time import database_time, microseconds
+from adapters.sql.database_time import database_time, is_from_the_future, microseconds
 from adapters.sql.mapping import MESSAGE_COLUMNS, message_values, to_message
 from adapters.sql.tables import outbox
 from application.messages import Message
@@ -14,7 +14,12 @@ _latest = database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
 # Rows that others are about to take are stepped over, not waited for. SQLite has one writer at a time.
 _LEFT_BEHIND = (
     sa.select(*MESSAGE_COLUMNS)
-    .where(outbox.c.added_at <= _latest, sa.or_(outbox.c.taken_at.is_(None), outbox.c.taken_at <= _latest))
+    .where(
+        sa.or_(outbox.c.added_at <= _latest, is_from_the_future(outbox.c.added_at)),
+        sa.or_(
+            outbox.c.taken_at.is_(None), outbox.c.taken_at <= _latest, is_from_the_future(outbox.c.taken_at)
+        ),
+    )
     .order_by(outbox.c.added_at, outbox.c.message_id)
     .limit(sa.bindparam("limit"))
     .with_for_update(skip_locked=True)

@@ -101,6 +101,7 @@ executions = sa.Table(
     sa.Column("waiting_since", UtcDateTime, server_default=database_time(), nullable=False),
     sa.Column("claimed_at", UtcDateTime),
     sa.Column("claimed_by", sa.String(WORKER_MAX_CHARS)),
+    sa.Column("leased_at", UtcDateTime),
     sa.Column("lease_expires_at", UtcDateTime),
     sa.Column("started_at", UtcDateTime),
     sa.Column("ended_at", UtcDateTime),
@@ -134,7 +135,7 @@ executions = sa.Table(
     sa.Index("ix_executions_job", "job_id", "number"),
     # In the order of claims; the last column is there for the sweep to read from the index alone.
     sa.Index("ix_executions_queue", "state", "precedence", "requested_at", "execution_id", "waiting_since"),
-    sa.Index("ix_executions_lease", "state", "lease_expires_at"),
+    sa.Index("ix_executions_leased", "state", "lease_expires_at", "leased_at"),
     sa.Index("ix_executions_ended", "ended_at"),
     **_OPTIONS,
 )
@@ -161,5 +162,13 @@ inbox = sa.Table(
     sa.Column("message_id", LongText, nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Index("ix_inbox_received", "received_at"),
+    **_OPTIONS,
+)
+
+heartbeats = sa.Table(
+    "heartbeats",
+    metadata,
+    sa.Column("process", sa.String(WORKER_MAX_CHARS), primary_key=True),
+    sa.Column("beat_at", UtcDateTime, nullable=False),
     **_OPTIONS,
 )

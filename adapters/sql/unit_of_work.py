@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from adapters.sql.engine import read_only
 from adapters.sql.errors import Failure, diagnose, unavailable
 from adapters.sql.execution_repository import SqlExecutionRepository
+from adapters.sql.heartbeats import SqlHeartbeats
 from adapters.sql.inbox import SqlInbox
 from adapters.sql.job_repository import SqlJobRepository
 from adapters.sql.outbox import SqlOutbox
@@ -42,6 +43,7 @@ class SqlTransaction:
         self.projects = SqlProjectRepository(connection)
         self.outbox = SqlOutbox(connection)
         self.inbox = SqlInbox(connection)
+        self.heartbeats = SqlHeartbeats(connection)
 
 
 @dataclass(slots=True)

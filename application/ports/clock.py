@@ -3,8 +3,12 @@ from datetime import datetime
 
 
 class Clock(ABC):
-    """The time of day. Leases are not decided by it: they go by the database's own time."""
+    """The time of day, and a clock to measure durations by. Leases go by the database's own time."""
 
     @abstractmethod
     def now(self) -> datetime:
-        """Return the time in UTC, aware, to the microsecond."""
+        """Return the time in UTC, aware, to the microsecond. It jumps when the machine's clock is set."""
+
+    @abstractmethod
+    def monotonic(self) -> float:
+        """Return seconds since some moment, those that the machine slept included. They only grow."""

@@ -9,6 +9,9 @@ from domain.values import ExecutionId, JobId
 class ExecutionRepository(ABC):
     """The executions, as the transaction sees them. Leases begin and end by the database's own time.
 
+    No time of an execution is before an earlier one of it, whatever the clocks of hosts say. A lease or a
+    wait that began later than now was written before the database's clock was set back, and is over.
+
     An execution is *waiting* until it is claimed or ended, and *held* while a worker's claim on it stands:
     claimed by that worker, not ended, its job RUNNING and naming it as the current execution.
     """
@@ -48,8 +51,8 @@ class ExecutionRepository(ABC):
         """Extend the leases of a worker's executions; return those that it still holds."""
 
     @abstractmethod
-    def acknowledge(self, execution_id: ExecutionId, worker: str) -> bool:
-        """Record that the engine has started the program; return whether the worker still holds it."""
+    def acknowledge(self, execution_id: ExecutionId, worker: str) -> datetime | None:
+        """Record the start of the program; return its time, None if the worker does not hold it any more."""
 
     @abstractmethod
     def mark_building(self, execution_id: ExecutionId, worker: str) -> None:

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from application.ports.execution_repository import ExecutionRepository
+from application.ports.heartbeats import Heartbeats
 from application.ports.inbox import Inbox
 from application.ports.job_repository import JobRepository
 from application.ports.outbox import Outbox
@@ -33,6 +34,10 @@ class Transaction(Protocol):
     @property
     def inbox(self) -> Inbox:
         """The messages of others."""
+
+    @property
+    def heartbeats(self) -> Heartbeats:
+        """The processes that can write."""
 
 
 class UnitOfWork(ABC):

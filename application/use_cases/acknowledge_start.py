@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime
 
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
@@ -9,11 +9,11 @@ from domain.events import ExecutionStarted
 
 # A worker that has slept since its claim for longer than this asks whether it still has it before it starts a
 # program. Far less than a lease, and than it takes until a cancel is heard of otherwise.
-_FRESH = timedelta(seconds=1)
+_FRESH_S = 1.0
 
 
 class AcknowledgeStart:
-    """Record that an engine has started a program, and tell whoever watches.
+    """Record that an engine is about to start a program, and tell whoever watches.
 
     The news does not pass through the outbox: watchers who miss it see the start a moment later.
     """
@@ -27,19 +27,23 @@ class AcknowledgeStart:
         self._clock = clock
         self._worker = worker
 
-    def __call__(self, claim: Claim) -> bool:
-        """Record the start, unless the claim did and is fresh; return False if it does not stand any more."""
+    def __call__(self, claim: Claim) -> datetime | None:
+        """Record the start, unless the claim did and is fresh.
+
+        Returns:
+            When the program starts; None if the claim does not stand any more, and it must not.
+        """
         execution = claim.execution
-        is_held = self._is_recorded(claim) or self._unit_of_work.run(
+        started_at = self._recorded(claim) or self._unit_of_work.run(
             lambda transaction: transaction.executions.acknowledge(execution.id, self._worker)
         )
-        if is_held:
+        if started_at is not None:
             started = ExecutionStarted(
-                job_id=execution.job_id, execution_id=execution.id, occurred_at=self._clock.now()
+                job_id=execution.job_id, execution_id=execution.id, occurred_at=started_at
             )
             self._relay.offer(self._outgoing.messages([started]))
-        return is_held
+        return started_at
 
-    def _is_recorded(self, claim: Claim) -> bool:
-        is_fresh = timedelta(0) <= self._clock.now() - claim.asked_at < _FRESH
-        return is_fresh and claim.execution.started_at is not None
+    def _recorded(self, claim: Claim) -> datetime | None:
+        is_fresh = self._clock.monotonic() - claim.asked < _FRESH_S
+        return claim.execution.started_at if is_fresh else None

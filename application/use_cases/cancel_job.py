@@ -3,7 +3,7 @@ from application.outgoing import Outgoing
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import JobView
-from domain.job_lifecycle import JobStatus
+from domain.job import Job
 from domain.values import JobId
 
 
@@ -27,15 +27,20 @@ class CancelJob:
             JobTransitionRefused: It has ended already.
         """
         now = self._clock.now()
+        earlier: list[Job] = []
 
         def work(transaction: Transaction) -> JobView:
             before, project = job_with_project(transaction, job_id)
-            if before.status is JobStatus.CANCELLED and before.completed_at == now:
+            if before in earlier:
                 return JobView.of(before, project.name)  # the first run's commit was not heard of
-            after, events = before.cancel(now)
+            running = before.current_execution_id
+            execution = None if running is None else transaction.executions.get(running)
+            cancelled_at = now if execution is None else execution.not_before(now)
+            after, events = before.cancel(cancelled_at)
+            earlier.append(after)
             transaction.jobs.replace(before, after)
-            if after.current_execution_id is not None:
-                transaction.executions.end(after.current_execution_id, None, now)
+            if execution is not None:
+                transaction.executions.end(execution.id, None, after.updated_at)
             self._outgoing.add(transaction, events)
             return JobView.of(after, project.name)
 

@@ -1,7 +1,6 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from application.errors import OutcomeUnknown, Unreadable
 from application.ports.clock import Clock
@@ -23,12 +22,12 @@ class Claim:
 
     Attributes:
         execution: As it was claimed, with its start if the engine starts programs at once.
-        asked_at: When the claim was begun, by this machine's clock: it is no older than that.
+        asked: When the claim was begun, by this machine's monotonic clock: it is no older than that.
     """
 
     job: Job
     execution: Execution
-    asked_at: datetime
+    asked: float
 
 
 class ClaimExecution:
@@ -81,14 +80,14 @@ class ClaimExecution:
         return [] if found is None else [found]
 
     def _claim(self, claim: Callable[[Transaction], Sequence[Execution]]) -> Sequence[Claim]:
-        asked_at = self._clock.now()
+        asked = self._clock.monotonic()
         earlier: dict[ExecutionId, Execution] = {}
 
         def work(transaction: Transaction) -> Sequence[Claim]:
             claimed = transaction.executions.committed(earlier.values()) if earlier else []
             claimed = claimed or claim(transaction)
             earlier.update((execution.id, execution) for execution in claimed)
-            return list(self._with_jobs(transaction, claimed, asked_at))
+            return list(self._with_jobs(transaction, claimed, asked))
 
         try:
             return self._unit_of_work.run(work)
@@ -96,7 +95,7 @@ class ClaimExecution:
             return self._retrying(lambda: self._unit_of_work.run(work))
 
     def _with_jobs(
-        self, transaction: Transaction, claimed: Sequence[Execution], asked_at: datetime
+        self, transaction: Transaction, claimed: Sequence[Execution], asked: float
     ) -> Iterator[Claim]:
         jobs = transaction.jobs.get_all([execution.job_id for execution in claimed])
         for execution in claimed:
@@ -108,4 +107,4 @@ class ClaimExecution:
             elif isinstance(job, Unreadable):
                 self._unreadable_jobs.end(transaction, execution, now, job)
             else:
-                yield Claim(job, execution, asked_at)
+                yield Claim(job, execution, asked)

@@ -1,4 +1,5 @@
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
@@ -42,6 +43,7 @@ class CompleteExecution:
         result: ExecutionResult,
         receipt: Receipt | None = None,
         claimed: Job | None = None,
+        ended_at: datetime | None = None,
     ) -> bool:
         """Complete the execution; return whether its result was the one that counted.
 
@@ -51,32 +53,40 @@ class CompleteExecution:
             receipt: One that was seen before makes the result a duplicate, whatever it says.
             claimed: The job as it was when the execution was claimed. If it still is so, which its
                 replacement finds out, nothing has to be read.
+            ended_at: When it ended, by the process that ran it; now, if that is not known.
 
         Raises:
             NotFound: There is no such execution.
         """
-        now = self._clock.now()
+        now = ended_at or self._clock.now()
+        ends: list[datetime] = []
         if result.status is JobStatus.CANCELLED:
             claimed = None  # whoever cancelled it has changed it
         runs = count()
 
         def work(transaction: Transaction) -> bool:
             is_first = next(runs) == 0
-            if not is_first and self._was_committed(transaction, execution_id, now):
+            if not is_first and self._was_committed(transaction, execution_id, ends):
                 return True
             if receipt and not self._is_new(transaction, execution_id, receipt, now):
                 return False
-            before = (claimed if is_first else None) or awaiting_job(transaction, execution_id)
-            if before is None:
-                return False
-            after, events = before.complete(execution_id, result, now)
+            if is_first and claimed is not None:
+                before, time = claimed, now
+            else:
+                awaiting = awaiting_job(transaction, execution_id)
+                if awaiting is None:
+                    return False
+                before, execution = awaiting
+                time = execution.not_before(now)
+            after, events = before.complete(execution_id, result, time)
             if events:
+                ends.append(after.updated_at)
                 transaction.jobs.replace(before, after)
-                transaction.executions.end(execution_id, result, now)
+                transaction.executions.end(execution_id, result, after.updated_at)
                 self._outgoing.add(transaction, events)
             elif before.status is JobStatus.CANCELLED:
                 kept = replace(result, status=JobStatus.CANCELLED, reason=Reason.CANCELLED)
-                transaction.executions.end(execution_id, kept, now)
+                transaction.executions.end(execution_id, kept, time)
             return bool(events)
 
         counted = self._unit_of_work.run(work)
@@ -89,9 +99,11 @@ class CompleteExecution:
         return counted
 
     @staticmethod
-    def _was_committed(transaction: Transaction, execution_id: ExecutionId, now: datetime) -> bool:
+    def _was_committed(
+        transaction: Transaction, execution_id: ExecutionId, ends: Collection[datetime]
+    ) -> bool:
         execution = transaction.executions.get(execution_id)
-        return execution is not None and execution.result is not None and execution.ended_at == now
+        return execution is not None and execution.result is not None and execution.ended_at in ends
 
     @staticmethod
     def _is_new(transaction: Transaction, execution_id: ExecutionId, receipt: Receipt, now: datetime) -> bool:

@@ -14,7 +14,7 @@ from application.ports.result_spool import KeptResult, ResultSpool
 from application.ports.unit_of_work import UnitOfWork
 from application.retrying import Retrying
 from application.use_cases.complete_execution import CompleteExecution, Receipt
-from domain.execution import STORAGE_CLAIM, ExecutionResult
+from domain.execution import STORAGE_CLAIM, Execution, ExecutionResult
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.values import ExecutionId
@@ -68,28 +68,29 @@ class FinishExecution:
         self._kept_s = kept_s
         self._sleep = sleep
 
-    def __call__(self, job: Job, execution_id: ExecutionId, report: EngineReport) -> Finish:
+    def __call__(self, job: Job, execution: Execution, report: EngineReport) -> Finish:
         """Finish an execution that this process has run, however long that takes.
 
         Args:
             job: The job as it was when the execution was claimed.
-            execution_id: The execution.
+            execution: The execution, with its start if it had one.
             report: What came of its program.
         """
-        ended_at = self._clock.now()
+        ended_at = execution.not_before(self._clock.now())
+        give_up = self._clock.monotonic() + self._kept_s
         while True:
             try:
-                return self._finish(job, execution_id, report, ended_at, claimed=job)
+                return self._finish(job, execution.id, report, ended_at, claimed=job)
             except (StorageUnavailable, OSError) as error:
-                if report.result.status is JobStatus.CANCELLED or self._is_expired(ended_at):
+                if report.result.status is JobStatus.CANCELLED or self._clock.monotonic() > give_up:
                     break
                 logger.warning(
-                    "execution %s waits on its thread for room for its log: %s", execution_id, error
+                    "execution %s waits on its thread for room for its log: %s", execution.id, error
                 )
                 self._sleep(_AGAIN_AFTER_S)
-        logger.error("the log of execution %s is lost", execution_id)
+        logger.error("the log of execution %s is lost", execution.id)
         result = without_log(report.result)
-        return self._complete(execution_id, result, claimed=job)
+        return self._complete(execution.id, result, claimed=job, ended_at=ended_at)
 
     def reported(self, job: Job, execution_id: ExecutionId, report: EngineReport, receipt: Receipt) -> Finish:
         """Finish an execution of which an engine has reported.
@@ -140,7 +141,7 @@ class FinishExecution:
                     logger.warning("the result of execution %s is kept here: %s", execution_id, error)
                     self._await_storage(execution_id)
                     return Finish.KEPT
-        return self._complete(execution_id, result, receipt, claimed)
+        return self._complete(execution_id, result, receipt, claimed, ended_at)
 
     def _await_storage(self, execution_id: ExecutionId) -> None:
         lease_s = self._kept_s + _LEASE_GRACE_S
@@ -157,8 +158,11 @@ class FinishExecution:
         result: ExecutionResult,
         receipt: Receipt | None = None,
         claimed: Job | None = None,
+        ended_at: datetime | None = None,
     ) -> Finish:
-        counted = self._retrying(lambda: self._complete_execution(execution_id, result, receipt, claimed))
+        counted = self._retrying(
+            lambda: self._complete_execution(execution_id, result, receipt, claimed, ended_at)
+        )
         return Finish.COUNTED if counted else Finish.LATE
 
     def _is_expired(self, ended_at: datetime) -> bool:

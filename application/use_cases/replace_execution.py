@@ -46,11 +46,11 @@ class ReplaceExecution:
                 return False
             if before.current_execution_id == next_id:
                 return True  # the first run's commit was not heard of
-            after, execution, events = _run_again(before, ended, failure, next_id, now)
+            after, execution, events = _run_again(before, ended, failure, next_id, ended.not_before(now))
             if execution is None:
                 return False
             transaction.jobs.replace(before, after)
-            transaction.executions.end(execution_id, failure, now)
+            transaction.executions.end(execution_id, failure, after.updated_at)
             transaction.executions.add(execution)
             self._outgoing.add(transaction, events)
             return True

@@ -41,6 +41,8 @@ class ReportCompletion:
 
 def _reportable_job(transaction: Transaction, execution_id: ExecutionId) -> Job | None:
     """Return the job of an execution that has neither a result nor one that is kept for it."""
-    job = awaiting_job(transaction, execution_id)
-    execution = transaction.executions.get(execution_id)
-    return None if execution is None or execution.awaits_storage else job
+    awaiting = awaiting_job(transaction, execution_id)
+    if awaiting is None:
+        return None
+    job, execution = awaiting
+    return None if execution.awaits_storage else job

@@ -7,8 +7,9 @@ from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.message_publisher import MessagePublisher
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from application.steadiness import Steadiness
+from application.stability_window import StabilityWindow
 from application.unreadable_jobs import UnreadableJobs
+from application.use_cases.renew_leases import RenewLeases
 from domain.events import Event, ExecutionRequested
 from domain.execution import Execution, ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
@@ -34,9 +35,11 @@ class RescueExecutions:
     that has waited unclaimed for long is announced again, for the message that announced it may be lost.
     Any number of processes may sweep at once: the first write counts.
 
-    While the database is away nobody can renew a lease. So nothing is taken for lost before the database has
-    answered for so long that every worker which lives has renewed: for two of their intervals, as one renewal
-    may fail. A process that has just started does not know how long that has been, and waits likewise.
+    While the database takes no writes nobody can renew a lease, and when its clock is set forward every lease
+    runs out. So nothing is taken for lost before this process has written to it, with an even clock, for so
+    long that every worker which lives has renewed: for two of their intervals, as one renewal may fail. A
+    process that has just started does not know how long that has been, and waits likewise. What this process
+    runs itself is alive, whatever has kept it from renewing: that is done first.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class RescueExecutions:
         clock: Clock,
         ids: IdGenerator,
         unreadable_jobs: UnreadableJobs,
+        renew_leases: RenewLeases,
+        worker: str,
         announce_after_s: float,
         renew_every_s: float,
         lost_batch: int = 50,
@@ -58,69 +63,81 @@ class RescueExecutions:
         self._clock = clock
         self._ids = ids
         self._unreadable_jobs = unreadable_jobs
+        self._renew_leases = renew_leases
+        self._worker = worker
         self._announce_after_s = announce_after_s
-        self._steadiness = Steadiness(clock, 2 * renew_every_s)
+        self._window = StabilityWindow(clock, 2 * renew_every_s)
         self._lost_batch = lost_batch
         self._max_hints = max_hints
 
     def __call__(self) -> int:
         """Sweep once; return how many executions were rescued or announced again."""
-        lost = self._lost()
-        for execution in lost:
-            self._try_to_rescue(execution)
-        return len(lost) + self._announce_waiting()
-
-    def _lost(self) -> Sequence[Execution]:
         try:
-            overdue = self._unit_of_work.read(
-                lambda transaction: transaction.executions.lost(self._lost_batch)
-            )
+            rescued = sum(self._try_to_rescue(execution) for execution in self._overdue())
         except DependencyUnavailable:
-            self._steadiness.failed()
+            self._window.failed()
             raise
-        return overdue if self._steadiness.answered() else ()
+        return rescued + self._announce_waiting()
 
-    def _try_to_rescue(self, lost: Execution) -> None:
+    def _overdue(self) -> Sequence[Execution]:
+        self._renew_leases()
+        asked = self._clock.monotonic()
+        database_time, overdue = self._unit_of_work.run(
+            lambda transaction: (
+                transaction.heartbeats.beat(self._worker),
+                transaction.executions.lost(self._lost_batch),
+            )
+        )
+        return overdue if self._window.succeeded(asked, database_time) else ()
+
+    def _try_to_rescue(self, overdue: Execution) -> bool:
         try:
-            self._rescue(lost)
+            return self._rescue(overdue)
         except DependencyUnavailable:
             raise
         except Exception:  # one that cannot be rescued must not keep the others from it
-            logger.exception("execution %s could not be rescued", lost.id)
+            logger.exception("execution %s could not be rescued", overdue.id)
+            return False
 
-    def _rescue(self, lost: Execution) -> None:
-        now = self._clock.now()
+    def _rescue(self, overdue: Execution) -> bool:
+        """Rescue an execution; return False if somebody has renewed its lease or ended it meanwhile."""
+        now = overdue.not_before(self._clock.now())
         next_id = ExecutionId(self._ids.new())
 
-        def work(transaction: Transaction) -> None:
+        def work(transaction: Transaction) -> bool:
             try:
-                before = transaction.jobs.get(lost.job_id)
+                before = transaction.jobs.get(overdue.job_id)
             except Unreadable as error:
-                if transaction.executions.abandon(lost.id, now):
-                    self._unreadable_jobs.end(transaction, lost, now, error)
-                return
-            if before is None or not transaction.executions.abandon(lost.id, now):
-                return
+                if is_lost := transaction.executions.abandon(overdue.id, now):
+                    self._unreadable_jobs.end(transaction, overdue, now, error)
+                return is_lost
+            if before is None:
+                return False
+            if not transaction.executions.abandon(overdue.id, now):
+                return before.current_execution_id == next_id  # the first run's commit was not heard of
             # As it is now that it has ended: its start may have been recorded since it was found.
-            abandoned = transaction.executions.get(lost.id) or lost
+            abandoned = transaction.executions.get(overdue.id) or overdue
             execution: Execution | None = None
             events: tuple[Event, ...]
             result = _UNREPORTED if abandoned.is_entrusted else _LOST
             if abandoned.may_run_again(before.spec.max_attempts):
                 after, execution, events = before.retry(abandoned, next_id, now)
             else:
-                after, events = before.complete(lost.id, result, now)
+                after, events = before.complete(overdue.id, result, now)
             if not events:
-                return
+                return False
             transaction.jobs.replace(before, after)
             if execution is not None:
                 transaction.executions.add(execution)
             else:
-                transaction.executions.end(lost.id, result, now)
+                transaction.executions.end(overdue.id, result, now)
             self._outgoing.add(transaction, events)
+            return True
 
-        self._unit_of_work.run(work)
-        logger.warning("execution %s lost its worker %s", lost.id, lost.claimed_by)
+        is_lost = self._unit_of_work.run(work)
+        if is_lost:
+            logger.warning("execution %s lost its worker %s", overdue.id, overdue.claimed_by)
+        return is_lost
 
     def _announce_waiting(self) -> int:
         """Fill the queue up with hints, and no further: a hint makes a worker claim whatever waits."""

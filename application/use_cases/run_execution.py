@@ -1,6 +1,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from application.errors import DependencyUnavailable
 from application.held_executions import HeldExecutions
@@ -20,7 +21,7 @@ from application.use_cases.claim_execution import Claim, ClaimExecution
 from application.use_cases.finish_execution import Finish, FinishExecution
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.stop_execution import StopExecution
-from domain.execution import ENGINE_CLAIM, ExecutionResult, Note
+from domain.execution import ENGINE_CLAIM, Execution, ExecutionResult, Note
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId
@@ -76,15 +77,16 @@ class RunExecution:
             return False
         job, execution = claim.job, claim.execution
         with self._held.hold(execution.id, job.id):
-            report = self._execute(claim)
+            report, execution = self._execute(claim)
             if report is None:
                 self._entrust(job, execution.id)
             else:
                 with report:
-                    self._finish(job, execution.id, report)
+                    self._finish(job, execution, report)
         return True
 
-    def _execute(self, claim: Claim) -> EngineReport | None:
+    def _execute(self, claim: Claim) -> tuple[EngineReport | None, Execution]:
+        """Return what came of the program, and the execution with the start that was recorded for it."""
         job, execution = claim.job, claim.execution
         request = ExecutionRequest(
             execution_id=execution.id,
@@ -101,17 +103,19 @@ class RunExecution:
             self._record_notes,
         )
         try:
-            return self._engine.execute(request, observer)
+            report = self._engine.execute(request, observer)
         except Exception:  # whatever an engine's bug raises, the job must end
             logger.exception("the engine failed on execution %s", execution.id)
-            return EngineReport(ExecutionResult.failed(Reason.INTERNAL, "The engine failed; see its log."))
+            report = EngineReport(ExecutionResult.failed(Reason.INTERNAL, "The engine failed; see its log."))
         finally:
             self._output_feed.close(execution.id)
+        return report, observer.execution
 
-    def _acknowledge(self, claim: Claim) -> None:
-        is_held = self._retrying(lambda: self._acknowledge_start(claim))
-        if not is_held:  # cancelled, or rescued, between the claim and the start
+    def _acknowledge(self, claim: Claim) -> datetime | None:
+        started_at = self._retrying(lambda: self._acknowledge_start(claim))
+        if started_at is None:  # cancelled, or rescued, between the claim and the start
             self._engine.let_go(claim.execution.id, claim.job.id)
+        return started_at
 
     def _take_back_start(self, claim: Claim) -> None:
         execution_id = claim.execution.id
@@ -139,7 +143,8 @@ class RunExecution:
         except DependencyUnavailable as error:
             logger.warning("execution %s: %s is not recorded: %s", claim.execution.id, subject, error)
 
-    def _finish(self, job: Job, execution_id: ExecutionId, report: EngineReport) -> None:
+    def _finish(self, job: Job, execution: Execution, report: EngineReport) -> None:
+        execution_id = execution.id
         was_stopped = report.result.status is JobStatus.CANCELLED
         if was_stopped and self._held.is_released(execution_id) and self._give_back(job, execution_id):
             return
@@ -147,7 +152,7 @@ class RunExecution:
             lambda: self._replace_execution(execution_id, job.id, report.result)
         ):
             return
-        finish = self._finish_execution(job, execution_id, report)
+        finish = self._finish_execution(job, execution, report)
         if report.result.status is JobStatus.TIMEOUT:
             if finish is Finish.KEPT:  # the execution is still its job's, so nothing else of the job runs
                 self._engine.cancel(execution_id, job.id)
@@ -183,7 +188,7 @@ class _Observer(ExecutionObserver):
         self,
         claim: Claim,
         output_feed: OutputFeed,
-        acknowledge: Callable[[Claim], None],
+        acknowledge: Callable[[Claim], datetime | None],
         take_back_start: Callable[[Claim], None],
         record_building: Callable[[Claim], None],
         record_notes: Callable[[Claim, Sequence[Note]], None],
@@ -196,6 +201,10 @@ class _Observer(ExecutionObserver):
         self._record_notes = record_notes
         self._notes: list[Note] = []
 
+    @property
+    def execution(self) -> Execution:
+        return self._claim.execution
+
     def building(self) -> None:
         self._record_building(self._claim)
 
@@ -205,13 +214,15 @@ class _Observer(ExecutionObserver):
             self._record_notes(self._claim, self._notes)
 
     def started(self) -> None:
-        self._acknowledge(self._claim)
+        self._set_start(self._acknowledge(self._claim))
 
     def not_started(self) -> None:
-        execution = self._claim.execution
-        if execution.started_at is not None:
-            self._claim = replace(self._claim, execution=replace(execution, started_at=None))
+        if self._claim.execution.started_at is not None:
+            self._set_start(None)
             self._take_back_start(self._claim)
+
+    def _set_start(self, started_at: datetime | None) -> None:
+        self._claim = replace(self._claim, execution=replace(self._claim.execution, started_at=started_at))
 
     def output(self, chunk: OutputChunk) -> None:
         self._output_feed.append(self._claim.execution.id, chunk)

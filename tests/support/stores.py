@@ -22,6 +22,7 @@ from tests.support.recording_relay import RecordingRelay
 # All that the database's time is written to.
 _TIMES = (
     executions.c.waiting_since,
+    executions.c.leased_at,
     executions.c.lease_expires_at,
     outbox.c.added_at,
     outbox.c.taken_at,

@@ -103,16 +103,8 @@ class World:
         self.run_execution = self.worker("worker-1")
         self.renew_leases = RenewLeases(self.unit_of_work, self.held, "worker-1", LEASE_S)
         self.release_executions = ReleaseExecutions(self.renew_leases, self.engine, self.held)
-        self.rescue_executions = RescueExecutions(
-            self.unit_of_work,
-            self.publisher,
-            outgoing,
-            self.clock,
-            self.ids,
-            self.unreadable_jobs,
-            announce_after_s=2.0,
-            renew_every_s=RENEW_EVERY_S,
-        )
+        # Another process, which runs nothing itself.
+        self.rescue_executions = self.rescuer("worker-0", HeldExecutions())
         self.relay_outbox = RelayOutbox(
             self.unit_of_work, self.publisher, left_behind_after_s=5.0, forget_every=1
         )
@@ -154,6 +146,21 @@ class World:
             worker,
             KEPT_S,
             self.clock.advance,
+        )
+
+    def rescuer(self, worker: str, held: HeldExecutions) -> RescueExecutions:
+        """Build what a process of that name, which has these executions, does about lost ones."""
+        return RescueExecutions(
+            self.unit_of_work,
+            self.publisher,
+            self.outgoing,
+            self.clock,
+            self.ids,
+            self.unreadable_jobs,
+            RenewLeases(self.unit_of_work, held, worker, LEASE_S),
+            worker,
+            announce_after_s=2.0,
+            renew_every_s=RENEW_EVERY_S,
         )
 
     def upload(self, **changed: object) -> JobView:

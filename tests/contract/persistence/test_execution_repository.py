@@ -294,7 +294,7 @@ def test_of_a_cancel_and_a_start_at_once_neither_is_lost(store):
 
         after = get(store, execution.id)
         assert after.ended_at == LATER
-        assert (after.started_at is not None) == was_held.result()
+        assert after.started_at == was_held.result()
 
 
 def test_one_execution_can_be_claimed_by_its_id_while_it_waits(store):
@@ -428,3 +428,58 @@ def test_an_execution_of_an_ended_job_is_not_held(store):
     assert renew(store, execution) == set()
     assert not acknowledge(store, execution)
     assert not entrust(store, execution)
+
+
+def test_a_lease_from_before_the_clock_was_set_back_is_over(store):
+    _job, execution = a_claimed_job(store)
+    store.pass_time(-30)
+    assert lost(store) == []
+    assert not abandon(store, execution)
+
+    store.pass_time(-600)
+
+    assert lost(store) == [execution.id]
+    assert abandon(store, execution)
+
+
+def test_a_renewal_after_the_clock_was_set_back_stands(store):
+    _job, execution = a_claimed_job(store)
+    store.pass_time(-600)
+
+    assert renew(store, execution) == {execution.id}
+
+    assert lost(store) == []
+
+
+def test_what_has_waited_since_before_the_clock_was_set_back_has_waited_for_long(store):
+    _job, execution = a_running_job(store)
+    assert waiting(store, longer_than_s=300) == []
+
+    store.pass_time(-600)
+
+    assert waiting(store, longer_than_s=300) == [execution.id]
+
+
+def test_no_time_is_before_the_one_before_it(store):
+    # Given an execution that was requested by a host whose clock is far ahead
+    ahead = NOW.replace(year=2099)
+    _job, execution = a_running_job(store, now=ahead)
+
+    claimed = claim(store)
+    assert claimed.claimed_at == ahead
+    assert get(store, execution.id) == claimed
+    assert store.run(lambda transaction: transaction.executions.committed([claimed])) == [claimed]
+
+    mark_building(store, execution)
+    assert acknowledge(store, execution) == ahead
+    assert get(store, execution.id).building_at == get(store, execution.id).started_at == ahead
+
+
+def test_a_claim_that_is_a_start_is_no_sooner_than_its_request(store):
+    ahead = NOW.replace(year=2099)
+    a_running_job(store, now=ahead)
+
+    claimed = claim(store, starts=True)
+
+    assert claimed.started_at == claimed.claimed_at == ahead
+    assert get(store, claimed.id) == claimed

@@ -116,3 +116,20 @@ def test_a_thousand_messages_can_be_added_and_removed_at_once(store):
     assert {message.id for message in left_behind(store, limit=2_000)} == {message.id for message in many}
     store.run(lambda transaction: transaction.outbox.remove([message.id for message in many]))
     assert left_behind(store) == []
+
+
+def test_messages_from_before_the_clock_was_set_back_are_left_behind(store):
+    added, taken = messages(1), messages(1)
+    add(store, taken)
+    store.pass_time(60)
+    assert left_behind(store, longer_than_s=30) == taken
+    add(store, added)
+    assert left_behind(store, longer_than_s=30) == []
+
+    store.pass_time(-600)
+
+    assert set(map(id_of, left_behind(store, longer_than_s=30))) == set(map(id_of, added + taken))
+
+
+def id_of(message):
+    return message.id

@@ -5,6 +5,7 @@ from domain.execution import MAX_CLAIMS
 from domain.job_lifecycle import JobStatus, Reason
 from tests.support.failing import Failing
 from tests.support.scripted_engine import take_over
+from tests.support.world import LEASE_S
 
 
 def lose_worker(world, *, after_the_start: bool) -> None:
@@ -125,17 +126,15 @@ def test_a_start_that_is_recorded_while_the_rescue_is_under_way_counts(world):
     execution = world.claim()
     world.pass_time(30)
     world.clock.advance(1)
-    read = world.unit_of_work.read
+    run = world.unit_of_work.run
 
-    def read_and_be_overtaken(work):
-        found = read(work)
-        world.unit_of_work.read = read
-        world.unit_of_work.run(
-            lambda transaction: transaction.executions.acknowledge(execution.id, "worker-1")
-        )
+    def run_and_be_overtaken(work):
+        found = run(work)
+        world.unit_of_work.run = run
+        run(lambda transaction: transaction.executions.acknowledge(execution.id, "worker-1"))
         return found
 
-    world.unit_of_work.read = read_and_be_overtaken
+    world.unit_of_work.run = run_and_be_overtaken
     world.rescue_executions()
 
     assert world.job(job.job_id).reason is Reason.WORKER_LOST
@@ -157,31 +156,122 @@ def test_a_renewal_leaves_alone_what_the_engine_has_taken_over(world):
 
 
 def break_down(world, seconds: float) -> None:
-    """Have nobody reach the database for so long."""
-    read = world.unit_of_work.read
-    world.unit_of_work.read = Failing(DependencyUnavailable("database", "it is restarting")).read
+    """Have nobody write to the database for so long."""
+    run = world.unit_of_work.run
+    world.unit_of_work.run = Failing(DependencyUnavailable("database", "it is read-only")).run
     for _ in range(round(seconds)):
         world.clock.advance(1)
         with pytest.raises(DependencyUnavailable):
             world.rescue_executions()
-    world.unit_of_work.read = read
+    world.unit_of_work.run = run
 
 
-def test_what_no_worker_could_renew_while_the_database_was_away_is_not_lost(world):
-    # Given a program that runs while the database is away for longer than its lease
+def renew_elsewhere(world, execution) -> bool:
+    """Renew the lease of what another process runs; return whether that still has it."""
+
+    def work(transaction):
+        return transaction.executions.renew("worker-2", [execution.id], LEASE_S)
+
+    return world.unit_of_work.run(work) == {execution.id}
+
+
+def test_what_no_worker_could_renew_while_the_database_took_no_writes_is_not_lost(world, caplog):
+    # Given a program that another process runs while the database takes no writes for longer than its lease
     job = world.start()
-    execution = world.claim()
+    execution = world.claim("worker-2")
     world.pass_time(30)
-    with world.held.hold(execution.id, job.job_id):
-        world.renew_leases()
-        break_down(world, 60)
-        # When the sweeps are sooner back at work than its worker
-        world.pass_time(19)
-        assert world.renew_leases() == {}
-        world.pass_time(29)
+    assert renew_elsewhere(world, execution)
+    break_down(world, 60)
+    # When the sweeps are sooner back at work than its worker
+    world.pass_time(19)
+    assert renew_elsewhere(world, execution)
+    world.pass_time(29)
 
     # Then it goes on
     assert world.job(job.job_id).execution.id == execution.id
+    assert "lost its worker" not in caplog.text
+
+
+def test_what_this_process_runs_is_alive_whatever_has_kept_it_from_renewing_its_lease(world, caplog):
+    # Given a process whose renewals are stuck, and whose sweeps are not
+    world.rescue_executions = world.rescuer("worker-1", world.held)
+    job = world.start()
+    execution = world.claim("worker-1")
+    with world.held.hold(execution.id, job.job_id):
+        world.pass_time(20)
+        world.clock.advance(3_600)
+        world.pass_time(120)
+
+    assert world.job(job.job_id).execution.id == execution.id
+    assert "lost its worker" not in caplog.text
+
+
+def test_a_worker_that_renews_at_the_last_moment_has_not_been_lost_and_nobody_says_so(world, caplog):
+    job = world.start()
+    execution = world.claim("worker-2")
+    world.pass_time(30)
+    world.clock.advance(1)
+    run = world.unit_of_work.run
+
+    def run_and_be_overtaken(work):
+        found = run(work)
+        world.unit_of_work.run = run
+        assert renew_elsewhere(world, execution)
+        return found
+
+    world.unit_of_work.run = run_and_be_overtaken
+
+    assert world.rescue_executions() == 0
+    assert world.job(job.job_id).execution.id == execution.id
+    assert "lost its worker" not in caplog.text
+
+
+def test_a_clock_that_is_set_back_delays_no_rescue(world):
+    # Given a worker that is lost, and leases that run out in ten minutes by the clock as it was set then
+    job = world.start()
+    world.claim("worker-2")
+    world.pass_time(20)
+    world.clock.set(-600)
+
+    world.pass_time(40)
+
+    assert world.job(job.job_id).execution.number == 2
+
+
+def test_a_clock_that_is_set_back_before_a_service_starts_delays_no_rescue(world):
+    job = world.start()
+    world.claim("worker-2")
+    world.clock.set(-600)
+
+    world.pass_time(21)
+
+    assert world.job(job.job_id).execution.number == 2
+
+
+def test_a_clock_that_is_set_forward_loses_nothing_that_is_alive(world, caplog):
+    # Given a program that another process runs, whose lease has run out because the clock was set
+    job = world.start()
+    execution = world.claim("worker-2")
+    world.pass_time(25)
+    assert renew_elsewhere(world, execution)
+    world.clock.set(600)
+    # When its worker renews as it always does
+    for _ in range(6):
+        world.pass_time(10)
+        assert renew_elsewhere(world, execution)
+
+    assert world.job(job.job_id).execution.id == execution.id
+    assert "lost its worker" not in caplog.text
+
+
+def test_what_waits_is_announced_again_when_the_clock_has_been_set_back(world):
+    world.start()
+    world.publisher.published.clear()
+    world.clock.set(-600)
+
+    world.rescue_executions()
+
+    assert [hint.name for hint in world.publisher.published] == ["ExecutionRequested"]
 
 
 def test_what_was_lost_while_the_database_was_away_is_rescued_some_time_after_its_return(world):
@@ -225,11 +315,15 @@ def test_one_execution_that_cannot_be_rescued_does_not_keep_the_others_from_it(w
     world.pass_time(30)
     run = world.unit_of_work.run
 
-    def fail_once(_work):
-        world.unit_of_work.run = run
-        raise RuntimeError("boom")
+    def find_and_fail_once(work):
+        def fail_once(_work):
+            world.unit_of_work.run = run
+            raise RuntimeError("boom")
 
-    world.unit_of_work.run = fail_once
+        world.unit_of_work.run = fail_once
+        return run(work)
+
+    world.unit_of_work.run = find_and_fail_once
     world.pass_time(1)
 
     assert sorted(world.job(job.job_id).execution.number for job in jobs) == [1, 2]

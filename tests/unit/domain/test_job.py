@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 from itertools import product
 
 import pytest
@@ -154,3 +155,17 @@ def test_a_job_that_never_ran_cannot_be_retried():
     _, lost = a_running_job()
     with pytest.raises(JobTransitionRefused):
         a_pending_job().retry(lost, SECOND, LATER)
+
+
+def test_no_change_is_before_the_one_before_it_whatever_the_clock_says():
+    early = NOON - timedelta(minutes=10)
+    pending = a_pending_job()
+    running, execution, _events = pending.start(FIRST, None, early)
+    cancelled, _events = running.cancel(early)
+    ended, _events = running.complete(FIRST, SUCCESS, early)
+    again, second, _events = running.retry(execution, SECOND, early)
+
+    assert pending.created_at <= running.started_at == execution.requested_at
+    assert running.started_at <= cancelled.completed_at == cancelled.updated_at
+    assert running.started_at <= ended.completed_at == ended.updated_at
+    assert running.updated_at <= again.updated_at == second.requested_at
