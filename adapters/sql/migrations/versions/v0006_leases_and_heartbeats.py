@@ -8,8 +8,8 @@ from alembic import op
 from adapters.sql.tables import WORKER_MAX_CHARS
 from adapters.sql.types import UtcDateTime
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
