@@ -11,6 +11,7 @@ import base64
 import binascii
 import os
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypedDict
 from urllib.parse import urlsplit
@@ -224,6 +225,10 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(4 << 20, ge=1_024)
     max_wait_s: float = Field(60, ge=0, le=_DAY_S)
     max_streams: int = Field(1_000, ge=1)
+    max_large_bodies: int = Field(16, ge=1)
+    min_upload_bytes_per_s: int = Field(16 << 10, ge=1)
+    address_share_percent: int = Field(50, ge=1, le=100)
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "::1")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
 
     # What may be submitted
@@ -289,7 +294,14 @@ class Settings(BaseSettings):
     engine_languages: Annotated[tuple[str, ...], NoDecode] = ("python", "node", "java")
     inline_output_bytes: int = Field(64 << 10, ge=1_024)
 
-    @field_validator("allowed_hosts", "cors_origins", "engine_languages", "webhook_secrets", mode="before")
+    @field_validator(
+        "allowed_hosts",
+        "cors_origins",
+        "engine_languages",
+        "trusted_proxies",
+        "webhook_secrets",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -323,6 +335,16 @@ class Settings(BaseSettings):
     def uses_runners(self) -> bool:
         """Whether programs run on HTTP runners, and not on this machine."""
         return self.engine_url is not None or bool(self.run_urls)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"{network}: must be an address, or a network such as 10.0.0.0/8") from error
+        return networks
 
     @model_validator(mode="after")
     def _renews_in_time(self) -> Self:
@@ -361,6 +383,10 @@ class Settings(BaseSettings):
             return None
         own = {self._reachable_host, *([self.public_url.host or ""] if self.public_url else [])}
         return _OWN_NAMES | {host.lower() for host in (*own, *self.allowed_hosts)}
+
+    def share_of_address(self, places: int) -> int:
+        """Return how many of so many places one address may have."""
+        return max(places * self.address_share_percent // 100, 1)
 
     @property
     def aws_credentials(self) -> AwsCredentials:

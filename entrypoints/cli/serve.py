@@ -62,7 +62,7 @@ class _Server(HttpServer):
     """Says that it has started once it has."""
 
     def __init__(self, app: Litestar, container: Container) -> None:
-        super().__init__(app)
+        super().__init__(app, container.settings().trusted_proxies)
         self._container = container
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -30,8 +30,6 @@ from entrypoints.http.webhook_signature import WebhookVerifier
 from entrypoints.settings import Settings, webhook_key
 from entrypoints.worker.runtime import Background
 
-# Each has up to as many bytes as a body may have in memory until it has come.
-_LARGE_BODIES_AT_ONCE = 16
 _CONTROLLERS = (
     RunningController,
     JobsController,
@@ -52,7 +50,10 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
     """
     settings = container.settings()
     signals = JobSignals(
-        container.event_feed, lambda job_ids: container.job_queries().versions(job_ids), settings.max_streams
+        container.event_feed,
+        lambda job_ids: container.job_queries().versions(job_ids),
+        settings.max_streams,
+        settings.share_of_address(settings.max_streams),
     )
     pages = Pages(secure=settings.base_url.startswith("https:"), environment_name=settings.environment)
     verifier = WebhookVerifier([webhook_key(secret) for secret in settings.webhook_secrets])
@@ -83,7 +84,11 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
     )
     resolve_in_turn(app)
     app.asgi_handler = Edge(app.asgi_handler, cors, Admission(settings.served_hosts, cors))
-    app.state.body_places = Places(_LARGE_BODIES_AT_ONCE, "other large bodies are being received")
+    large_bodies = settings.max_large_bodies
+    app.state.body_places = Places(
+        large_bodies, "other large bodies are being received", settings.share_of_address(large_bodies)
+    )
+    app.state.min_upload_bytes_per_s = settings.min_upload_bytes_per_s
     app.state.signals = signals
     app.state.pages = pages
     app.state.webhook_verifier = verifier

@@ -21,6 +21,7 @@ from litestar.types import (
 from entrypoints.http import request_id
 from entrypoints.http.admission import Admission, header
 from entrypoints.http.bare_problem import encode_problem
+from entrypoints.http.caller import caller_address
 from entrypoints.http.errors import KINDS
 from entrypoints.http.schemas.problem import PROBLEM_JSON
 
@@ -60,6 +61,7 @@ class Edge:
             return
         offered = header(scope, _REQUEST_ID)
         token = request_id.request_id.set(request_id.choose_request_id(offered))
+        address_token = caller_address.set(scope["client"][0] if scope["client"] else "")
         answer = _Answer(send, receive, is_expecting=header(scope, b"expect") is not None)
         try:
             if (refusal := self._admission.refusal(scope)) is not None:
@@ -70,6 +72,7 @@ class Edge:
         finally:
             answer.log(scope)
             request_id.request_id.reset(token)
+            caller_address.reset(address_token)
 
     def _forget_foreign_origin(self, scope: HTTPScope) -> None:
         """Answer an origin that is not allowed as if it had not said so: without leave for its scripts."""

@@ -1,20 +1,21 @@
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import msgspec
 from litestar import Request
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
+from litestar.types import Empty
 
 from entrypoints.http.json_members import UnwantedMember, members
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 # What a connection may have on its way in without asking for a place.
 _SMALL_BYTES = 64 << 10
-_LARGE_WITHIN_S = 60.0
-_MAX_DIGITS = 9
+# A sender may begin slowly, or pause, for this time beyond what its bytes may take.
+_GRACE_S = 3.0
 JSON = "application/json"
 _JSON = re.compile(r"application/([a-z0-9._-]+\+)?json")
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
@@ -95,30 +96,51 @@ class JsonRequest(Request[Any, Any, Any]):
         return decoded
 
     async def body(self) -> bytes:
-        """Return the body. Of large ones only so many are received at once, each within a time.
+        """Return the body. Of large ones only so many are received at once, each as fast as it has to come.
 
         Raises:
-            ClientException: It did not come in full, or not in time.
+            ClientException: It did not come in full.
+            HTTPException: It came too slowly.
             NoPlace: Others took too long.
         """
-        if _is_small(self.headers.get("content-length", "")):
-            return await self._received()
-        async with self.app.state.body_places.held():
+        if self._connection_state.body is Empty:
             try:
-                async with asyncio.timeout(_LARGE_WITHIN_S):
-                    return await self._received()
-            except TimeoutError as error:
-                raise HTTPException("the body did not come in time", status_code=408) from error
+                self._connection_state.body = await self._received()
+            except InternalServerException as error:
+                raise ClientException("the request ended before its body did") from error
+        return self._connection_state.body
 
     async def _received(self) -> bytes:
+        """Receive the body; what is more than a little of it, in a place."""
+        body = bytearray()
+        pieces = self.stream()
+        async for piece in pieces:
+            body += piece
+            if len(body) > _SMALL_BYTES:
+                break
+        else:
+            return bytes(body)
+        async with self.app.state.body_places.held():
+            await self._receive_in_time(body, pieces)
+        return bytes(body)
+
+    async def _receive_in_time(self, body: bytearray, pieces: AsyncIterator[bytes]) -> None:
+        """Receive the rest of a body, with more time for each piece that comes."""
+        minimum = self.app.state.min_upload_bytes_per_s
+        end = asyncio.get_running_loop().time() + _GRACE_S
         try:
-            return await super().body()
-        except InternalServerException as error:
-            raise ClientException("the request ended before its body did") from error
-
-
-def _is_small(length: str) -> bool:
-    return length.isdecimal() and int(length[:_MAX_DIGITS]) <= _SMALL_BYTES
+            async with asyncio.timeout_at(end) as deadline:
+                async for piece in pieces:
+                    body += piece
+                    end += len(piece) / minimum
+                    deadline.reschedule(end)
+        except TimeoutError as error:
+            raise HTTPException(
+                f"the body came more slowly than {minimum} bytes a second, the minimum that "
+                "SERVICE_SERVER_MIN_UPLOAD_BYTES_PER_S sets",
+                status_code=408,
+                headers={"Connection": "close"},
+            ) from error
 
 
 def _unknown(taken: type, names: Sequence[str]) -> Sequence[str]:

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from collections import OrderedDict
 from http import HTTPStatus
 from typing import Any
 
@@ -27,6 +28,34 @@ _TOO_SLOW = Kind(408, "too-slow", "The request did not come in time")
 _HEAD_DETAIL = f"The URL and the headers have at most {_MAX_HEAD_BYTES} bytes, in {_MAX_HEADERS} headers."
 
 
+class CallersTurn:
+    """The connections of a server whose callers are to go on: those with no request, or with part of one.
+
+    When there are as many connections as there may be, the one that has waited longest gives way to a new
+    one. So idle connections and unfinished requests keep no caller out.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[GuardedProtocol, None] = OrderedDict()
+
+    def begin(self, connection: "GuardedProtocol") -> None:
+        """Note that a connection waits for its caller from now on."""
+        self._waiting[connection] = None
+        self._waiting.move_to_end(connection)
+
+    def end(self, connection: "GuardedProtocol") -> None:
+        """Note that a connection waits for its caller no longer."""
+        self._waiting.pop(connection, None)
+
+    def give_way(self) -> bool:
+        """Close the connection that has waited longest; return whether there was one."""
+        if not self._waiting:
+            return False
+        longest, _ = self._waiting.popitem(last=False)
+        longest.give_way()
+        return True
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """HTTP/1.1 whose requests are bounded in size and time, and whose refusals have the form of every error.
 
@@ -38,8 +67,14 @@ class GuardedProtocol(HttpToolsProtocol):
     here, where the bytes arrive: so many may come in a row without being part of a body.
     """
 
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - as the base class has it
+    def __init__(
+        self,
+        callers_turn: CallersTurn,
+        *args: Any,  # noqa: ANN401 - as the base class has it
+        **options: Any,  # noqa: ANN401 - the same
+    ) -> None:
         super().__init__(*args, **options)
+        self._callers_turn = callers_turn
         # The base class would keep the connections that are too many, and answer each of their requests.
         self._max_connections, self.limit_concurrency = self.limit_concurrency, None
         self._deadline: asyncio.TimerHandle | None = None
@@ -57,17 +92,20 @@ class GuardedProtocol(HttpToolsProtocol):
         self,
         transport: asyncio.Transport,  # type: ignore[override]  # as the base class has it
     ) -> None:
-        """Take a connection, or refuse it where there are too many."""
+        """Take a connection in place of an idle one where there are too many, or refuse it."""
         super().connection_made(transport)
-        if self._max_connections is not None and len(self.connections) > self._max_connections:
+        is_full = self._max_connections is not None and len(self.connections) > self._max_connections
+        if is_full and not self._callers_turn.give_way():
             self._refuse(BUSY, "There are as many connections as there may be.")
             return
+        self._callers_turn.begin(self)
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
+        self._callers_turn.end(self)
         self._set_deadline(wanted=False)
         self._stop_giving_up()
         super().connection_lost(exc)
@@ -79,7 +117,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         """Go on sending."""
-        self._stop_giving_up()
+        if not self.transport.is_closing():
+            self._stop_giving_up()
         super().resume_writing()
 
     def shutdown(self) -> None:
@@ -87,6 +126,26 @@ class GuardedProtocol(HttpToolsProtocol):
         super().shutdown()
         if self._giving_up is not None:
             self._give_up_in(_LAST_TAKE_WITHIN_S)
+
+    def give_way(self) -> None:
+        """Hang up on a caller who has not gone on, for the sake of another."""
+        if self._is_receiving:
+            self._refuse(BUSY, "The request did not come before others needed its connection.")
+            return
+        logger.info("an idle connection gives way to a new one")
+        self._hang_up(_LAST_TAKE_WITHIN_S)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Hang up on a caller who has asked for nothing more."""
+        self._hang_up(_LAST_TAKE_WITHIN_S)
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._hang_up(_TAKE_WITHIN_S)
+        elif not self._is_answering:
+            self._callers_turn.begin(self)
 
     def data_received(self, data: bytes) -> None:
         """Take what has come, and bound what is to come."""
@@ -108,6 +167,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a request."""
         super().on_message_begin()
+        if not self._is_answering:
+            self._callers_turn.begin(self)
         self._head_bytes = self._head_fields = self._body_bytes = 0
 
     def on_url(self, url: bytes) -> None:
@@ -142,6 +203,10 @@ class GuardedProtocol(HttpToolsProtocol):
         """End a request."""
         if self._is_in_head:  # the parser stops at an offer to upgrade
             return
+        if self._is_answering:
+            self._callers_turn.end(self)
+        else:
+            self._callers_turn.begin(self)
         self._is_in_head = True
         self._is_receiving = False
         self._unread_bytes = 0
@@ -237,7 +302,13 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        self._hang_up(_TAKE_WITHIN_S)
+
+    def _hang_up(self, seconds: float) -> None:
+        """Close the connection once the caller has taken what was sent, or after so long."""
         self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._give_up_in(seconds)
 
     def _write(self, kind: Kind, body: bytes) -> None:
         head = (

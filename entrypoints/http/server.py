@@ -1,11 +1,13 @@
 import resource
 import socket
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import uvicorn
 from litestar import Litestar
 
-from entrypoints.http.protocol import GuardedProtocol
+from entrypoints.http.protocol import CallersTurn, GuardedProtocol
 
 # How long answers that are being sent may take to be sent when the server stops; streams end before.
 _GRACE_S = 5
@@ -19,12 +21,18 @@ _OTHER_FILES = 256
 class HttpServer(uvicorn.Server):
     """Serves the API. When it stops, streams and waits end at once rather than when their callers leave."""
 
-    def __init__(self, app: Litestar, **options: Any) -> None:  # noqa: ANN401 - uvicorn's own options
+    def __init__(
+        self,
+        app: Litestar,
+        trusted_proxies: Sequence[str] = (),
+        **options: Any,  # noqa: ANN401 - uvicorn's own options
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
                 access_log=False,
-                http=GuardedProtocol,
+                forwarded_allow_ips=list(trusted_proxies),
+                http=partial(GuardedProtocol, CallersTurn()),  # type: ignore[arg-type]  # it is called, no more
                 limit_concurrency=_max_connections(),
                 log_config=None,
                 server_header=False,

@@ -75,7 +75,9 @@ def serving(data_dir: Path, **settings: object) -> Iterator[Service]:
     engine = ScriptedEngine()
     container.engine.override(engine)
     container.cluster_metrics.override(FixedMetrics())
-    server = HttpServer(create_app(container, runtime=Runtime(container, Work.ALL)))
+    server = HttpServer(
+        create_app(container, runtime=Runtime(container, Work.ALL)), environment.trusted_proxies
+    )
     listener = socket.create_server(("127.0.0.1", 0))
     thread = Thread(target=server.run, args=([listener],), name="server")
     thread.start()

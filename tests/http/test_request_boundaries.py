@@ -96,7 +96,7 @@ def test_trailers_are_no_headers(connection: socket.socket, field: bytes):
 
     refused, last = answers(connection)
 
-    assert "send the body as JSON" in assert_problem(refused, 422)["detail"]
+    assert "send the body as JSON" in assert_problem(refused, 415)["detail"]
     assert refused.headers["x-request-id"] != "trailing"
     assert last.status_code == 200
 

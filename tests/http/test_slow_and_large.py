@@ -1,8 +1,12 @@
 """Callers who send too much or too slowly cost little, and are told why they are sent away."""
 
+import json
+import socket
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 
+import httpx
 import pytest
 
 from entrypoints.http import json_request, protocol
@@ -15,6 +19,9 @@ from tests.support.run_apart import run_apart
 from tests.support.streams import open_streams
 
 UPLOAD = b"POST /api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+HOST = b"Host: localhost\r\n\r\n"
+LARGE = {"project": "p", "code": "x" * 70_000, "language": "python"}
+JSON = {"content-type": "application/json"}
 
 
 @pytest.mark.parametrize(
@@ -102,20 +109,85 @@ def test_a_file_that_cannot_be_is_not_looked_for(service: Service, name: str):
     assert_problem(service.http.get(f"/docs/static/{name}"), 404)
 
 
+@pytest.fixture
+def other_address(service: Service) -> Iterator[httpx.Client]:
+    """A client at another address than everybody else's."""
+    with client_at("127.0.0.2", service) as http:
+        yield http
+
+
+def client_at(address: str, service: Service) -> httpx.Client:
+    return httpx.Client(base_url=service.http.base_url, transport=httpx.HTTPTransport(local_address=address))
+
+
+def begin_upload(
+    service: Service, sent: int, framing: bytes = b"Content-Length: 1000000\r\n"
+) -> socket.socket:
+    """Begin to send a large body, and do not go on."""
+    connection = connect(service.http.base_url)
+    body = b"{" + b" " * (sent - 1)
+    if b"chunked" in framing:
+        body = b"%x\r\n%s\r\n" % (len(body), body)
+    connection.sendall(UPLOAD + framing + b"Connection: close\r\n\r\n" + body)
+    return connection
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 1000000\r\n", b"Transfer-Encoding: chunked\r\n"])
+def test_slow_uploads_refuse_no_other(service: Service, framing: bytes):
+    with ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(begin_upload(service, 1_300, framing))
+
+        assert service.http.post("/api/upload", json=LARGE).status_code == 200
+        pieces = (piece.encode() for piece in json.dumps(LARGE))
+        in_chunks = service.http.post("/api/upload", content=pieces, headers=JSON)
+        assert in_chunks.status_code == 200
+
+
+def test_one_address_has_not_all_places_for_large_bodies(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(places, "_PATIENCE_S", 0.05)
+    with serving(tmp_path, max_large_bodies=4) as service, ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(begin_upload(service, 70_000))
+        share = service.server.config.app.state.body_places._shares
+        assert eventually(lambda: [one for one in share.values() if one.locked()])
+
+        assert_problem(service.http.post("/api/upload", json=LARGE), 503)
+        with client_at("127.0.0.2", service) as http:
+            assert http.post("/api/upload", json=LARGE).status_code == 200
+
+
+def test_time_for_a_large_body_comes_with_its_bytes(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(json_request, "_GRACE_S", 0.1)
+    body = json.dumps(LARGE).encode()
+    with serving(tmp_path, min_upload_bytes_per_s=2_000) as service:
+        with begin_upload(service, 70_000) as stalled:
+            refused = answer(stalled)
+        with connect(service.http.base_url) as slow:
+            head = b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+            slow.sendall(UPLOAD + head + body[:68_000])
+            places_of = service.server.config.app.state.body_places
+            poll(lambda: places_of._places._value < 16)
+            for piece in (body[68_000:69_000], body[69_000:70_000], body[70_000:]):
+                slow.sendall(piece)
+                time.sleep(0.3)  # longer than the grace, and shorter than the bytes may take
+            taken = answer(slow)
+
+    assert "SERVICE_SERVER_MIN_UPLOAD_BYTES_PER_S" in assert_problem(refused, 408)["detail"]
+    assert taken.status_code == 200
+
+
 def test_only_so_many_large_bodies_are_received_at_once(tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(places, "_PATIENCE_S", 0.05)
-    with serving(tmp_path) as service, ExitStack() as stack:
+    with serving(tmp_path, address_share_percent=100) as service, ExitStack() as stack:
         # Given callers who begin to send much and do not go on
         for _ in range(16):
-            connection = stack.enter_context(connect(service.http.base_url))
-            connection.sendall(UPLOAD + b"Content-Length: 1000000\r\n\r\n{")
+            stack.enter_context(begin_upload(service, 70_000))
         held = service.server.config.app.state.body_places._places
         assert eventually(held.locked)
 
         # When others come with much and with little
-        refused = service.http.post(
-            "/api/upload", json={"project": "p", "code": "x" * 70_000, "language": "python"}
-        )
+        refused = service.http.post("/api/upload", json=LARGE)
 
         # Then those with little are served
         assert_problem(refused, 503)
@@ -126,25 +198,74 @@ def test_only_so_many_large_bodies_are_received_at_once(tmp_path, monkeypatch: p
 def test_a_large_body_that_does_not_come_in_time_is_given_up(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(json_request, "_LARGE_WITHIN_S", 0.1)
-    with connect(service.http.base_url) as connection:
-        connection.sendall(UPLOAD + b"Content-Length: 1000000\r\nConnection: close\r\n\r\n{")
-
+    monkeypatch.setattr(json_request, "_GRACE_S", 0.1)
+    with begin_upload(service, 70_000) as connection:
         assert_problem(answer(connection), 408)
 
 
 def test_connections_over_the_limit_are_told_to_come_back(tmp_path):
     with serving(tmp_path) as service:
-        service.server.config.limit_concurrency = 1 + len(service.server.server_state.connections)
-        with connect(service.http.base_url), connect(service.http.base_url) as second:
-            response = answer(second)
+        # Given as many connections as there may be, whose requests are being answered
+        job_id = service.upload()["job_id"]
+        service.http.close()
+        poll(lambda: not service.server.server_state.connections)
+        service.server.config.limit_concurrency = 1
+        with connect(service.http.base_url) as first:
+            first.sendall(b"GET /api/jobs/%s/status?wait=9 HTTP/1.1\r\n%s" % (job_id.encode(), HOST))
+            poll(lambda: service.server._signals._listeners)
+
+            # When one more comes
+            with connect(service.http.base_url) as second:
+                response = answer(second)
 
     assert_problem(response, 503)
     assert response.headers["retry-after"]
 
 
+@pytest.mark.parametrize(
+    "begin", [b"", b"GET /api/jobs HTTP/1.1\r\nX: ", UPLOAD + b"Content-Length: 9\r\n\r\n{"]
+)
+def test_a_connection_that_does_not_go_on_gives_way_to_a_new_one(tmp_path, begin: bytes):
+    with serving(tmp_path) as service, ExitStack() as stack:
+        connections = service.server.server_state.connections
+        service.server.config.limit_concurrency = 2
+        waiting = [stack.enter_context(connect(service.http.base_url)) for _ in range(2)]
+        for connection in waiting:
+            connection.sendall(begin)
+        poll(lambda: len(connections) == 2 and all(one._is_receiving for one in connections) is bool(begin))
+
+        assert service.http.get("/api/health").status_code == 200
+        gone = b"".join(iter(lambda: waiting[0].recv(65_536), b""))
+
+    assert not begin or gone.startswith(b"HTTP/1.1 503 ")
+
+
+def test_a_caller_who_takes_nothing_is_hung_up_on_however_little_is_left(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+):
+    # Given an answer of which most stays here, and too little for the buffer to count as full
+    monkeypatch.setattr(protocol, "_TAKE_WITHIN_S", 0.1)
+    connections = service.server.server_state.connections
+    before = set(connections)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 10)
+        connection.connect((service.http.base_url.host, service.http.base_url.port))
+        (server_side,) = poll(lambda: connections - before)
+        server_side.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 10
+        )
+
+        # When it is not taken
+        connection.sendall(b"GET /docs/static/LICENSE HTTP/1.1\r\nConnection: close\r\n" + HOST)
+        assert eventually(lambda: server_side.transport.get_write_buffer_size() > 0)
+        assert not server_side.flow.write_paused
+
+        # Then the connection ends all the same
+        assert eventually(lambda: server_side not in connections)
+
+
 def test_streams_and_waits_over_the_limit_are_told_to_come_back(tmp_path):
-    with serving(tmp_path, max_streams=2) as service:
+    with serving(tmp_path, max_streams=2, address_share_percent=100) as service:
         job_id = service.upload()["job_id"]
         base = f"/api/jobs/{job_id}"
         with open_streams(str(service.http.base_url), [f"{base}/output", f"{base}/events"]):
@@ -157,6 +278,20 @@ def test_streams_and_waits_over_the_limit_are_told_to_come_back(tmp_path):
             started = service.http.post(f"/api/execute/{job_id}", params={"wait": 9})
             assert started.status_code == 200
         assert eventually(lambda: service.http.get(f"{base}/status?wait=1").status_code == 200)
+
+
+def test_one_address_has_not_all_streams(tmp_path):
+    with serving(tmp_path, max_streams=4, trusted_proxies=("127.0.0.2",)) as service:
+        path = f"/api/jobs/{service.upload()['job_id']}/output"
+        with open_streams(str(service.http.base_url), [path] * 2), client_at("127.0.0.2", service) as proxy:
+            poll(lambda: service.server._signals._listeners == 2)
+
+            # Then that address is refused, whatever it says of itself, and others are not
+            assert_problem(service.http.get(path, headers={"x-forwarded-for": "10.0.0.1"}), 503)
+            with proxy.stream("GET", path, headers={"x-forwarded-for": "10.0.0.1"}) as other:
+                assert other.status_code == 200
+            refused = proxy.get(path, headers={"x-forwarded-for": "10.0.0.1, 127.0.0.1"})
+            assert_problem(refused, 503)
 
 
 def test_only_so_many_logs_are_read_at_once(monkeypatch: pytest.MonkeyPatch):

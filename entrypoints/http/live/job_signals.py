@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from application.messages import Message
 from application.ports.event_feed import EventFeed
 from application.views import JobVersion
 from domain.values import JobId
+from entrypoints.http.caller import caller_network
 from entrypoints.http.live.places import NoPlace
 
 logger = logging.getLogger("service_server.http")
@@ -75,14 +77,21 @@ class JobSignals:
 
     Args:
         max_listeners: How many may wait at once.
+        max_per_address: How many of them one address may have; None for all.
     """
 
     def __init__(
-        self, event_feed: Callable[[], EventFeed], read_versions: ReadVersions, max_listeners: int
+        self,
+        event_feed: Callable[[], EventFeed],
+        read_versions: ReadVersions,
+        max_listeners: int,
+        max_per_address: int | None = None,
     ) -> None:
         self._event_feed = event_feed
         self._read_versions = read_versions
         self._max_listeners = max_listeners
+        self._max_per_address = max_listeners if max_per_address is None else max_per_address
+        self._listeners_of: Counter[str] = Counter()
         self._recheck_s = _RECHECK_S
         self._listeners = 0
         self._rechecking: asyncio.Task[None] | None = None
@@ -119,6 +128,8 @@ class JobSignals:
         """
         if self._listeners >= self._max_listeners:
             raise NoPlace("as many callers wait for jobs as may at once")
+        if self._listeners_of[caller_network()] >= self._max_per_address:
+            raise NoPlace(f"one address waits for jobs at most {self._max_per_address} times at once")
 
     @contextmanager
     def listen(self, job_id: JobId, events: Collection[str] | None = None) -> Iterator[Wakeup]:
@@ -130,12 +141,17 @@ class JobSignals:
         listeners = self._wakeups.setdefault(str(job_id), [])
         listeners.append(wakeup)
         self._listeners += 1
+        network = caller_network()
+        self._listeners_of[network] += 1
         if str(job_id) in self._ended:  # looked at now that what comes is heard
             wakeup.woken.set()
         try:
             yield wakeup
         finally:
             self._listeners -= 1
+            self._listeners_of[network] -= 1
+            if not self._listeners_of[network]:
+                del self._listeners_of[network]
             listeners.remove(wakeup)
             if not listeners:
                 del self._wakeups[str(job_id)]

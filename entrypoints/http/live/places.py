@@ -1,8 +1,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
+from entrypoints.http.caller import caller_network
 from entrypoints.http.live.storage_threads import StorageThreads
 
 T = TypeVar("T")
@@ -25,11 +27,15 @@ class Places:
     Args:
         number: How many.
         what: What those do who have a place, for those who get none.
+        per_address: How many of them one address has at most; None for all. What it wants beyond those waits
+            for its own, and holds up no other address.
     """
 
-    def __init__(self, number: int, what: str) -> None:
+    def __init__(self, number: int, what: str, per_address: int | None = None) -> None:
         self._what = what
         self._places = asyncio.Semaphore(number)
+        self._per_address = number if per_address is None else per_address
+        self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -38,15 +44,17 @@ class Places:
         Raises:
             NoPlace: Others took too long.
         """
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                await self._places.acquire()
-        except TimeoutError:
-            raise NoPlace(self._what) from None
-        try:
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(_PATIENCE_S):
+                    await held.enter_async_context(self._share())
+                    await held.enter_async_context(self._places)
+            except TimeoutError:
+                raise NoPlace(self._what) from None
             yield
-        finally:
-            self._places.release()
+
+    def _share(self) -> asyncio.Semaphore:
+        return self._shares.setdefault(caller_network(), asyncio.Semaphore(self._per_address))
 
 
 class StoragePlaces(Places):

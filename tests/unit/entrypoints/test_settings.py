@@ -160,6 +160,9 @@ def test_the_address_of_a_runner_is_that_of_its_run(monkeypatch):
         ("SERVICE_SERVER_ENGINE_WAIT_S", "engine_wait_s", 3_600),
         ("SERVICE_SERVER_STORAGE_THREADS", "storage_threads", 16),
         ("SERVICE_SERVER_RECEIPTS_KEPT_DAYS", "receipts_kept_days", 7),
+        ("SERVICE_SERVER_MAX_LARGE_BODIES", "max_large_bodies", 16),
+        ("SERVICE_SERVER_MIN_UPLOAD_BYTES_PER_S", "min_upload_bytes_per_s", 16_384),
+        ("SERVICE_SERVER_ADDRESS_SHARE_PERCENT", "address_share_percent", 50),
     ],
 )
 def test_what_an_operator_may_change_has_a_default(monkeypatch, variable, field, standard):
@@ -168,6 +171,24 @@ def test_what_an_operator_may_change_has_a_default(monkeypatch, variable, field,
     monkeypatch.setenv(variable, "3")
 
     assert getattr(Settings(), field) == 3
+
+
+def test_one_address_has_its_share_and_one_place_at_least():
+    settings = Settings(address_share_percent=50)
+
+    assert [settings.share_of_address(places) for places in (1, 2, 16, 1000)] == [1, 1, 8, 500]
+
+
+def test_proxies_are_trusted_by_address_or_network(monkeypatch):
+    assert Settings().trusted_proxies == ("127.0.0.1", "::1")
+
+    monkeypatch.setenv("SERVICE_SERVER_TRUSTED_PROXIES", "10.0.0.7, 10.1.0.0/16, fd00::/8")
+    assert Settings().trusted_proxies == ("10.0.0.7", "10.1.0.0/16", "fd00::/8")
+
+    for wrong in ("balancer", "10.1.0.1/16", "*"):
+        monkeypatch.setenv("SERVICE_SERVER_TRUSTED_PROXIES", wrong)
+        with pytest.raises(ValidationError, match="must be an address, or a network"):
+            Settings()
 
 
 def test_a_default_over_its_maximum_names_both_settings(monkeypatch):

@@ -1,0 +1,47 @@
+"""Places are shared between addresses, and wait for nobody else's."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from entrypoints.http.caller import caller_address
+from entrypoints.http.live import places
+from entrypoints.http.live.places import NoPlace, Places
+
+
+async def held_by(address: str, wanted: Places, held: AsyncExitStack) -> None:
+    token = caller_address.set(address)
+    await held.enter_async_context(wanted.held())
+    caller_address.reset(token)
+
+
+def test_what_one_address_wants_too_much_of_waits_for_its_own(monkeypatch: pytest.MonkeyPatch):
+    async def share() -> None:
+        few = Places(4, "others do it", per_address=2)
+        async with AsyncExitStack() as held, AsyncExitStack() as others:
+            for address in ("a", "a", "b"):
+                await held_by(address, few, held)
+            waiting = asyncio.create_task(held_by("a", few, held))
+            await asyncio.sleep(0)
+
+            # Another address has the last place, and then there is none for a third.
+            await held_by("b", few, others)
+            assert not waiting.done()
+            monkeypatch.setattr(places, "_PATIENCE_S", 0)
+            with pytest.raises(NoPlace):
+                await held_by("c", few, held)
+            waiting.cancel()
+
+    asyncio.run(share())
+
+
+def test_addresses_that_have_left_are_forgotten():
+    async def come_and_go() -> int:
+        many = Places(4, "others do it", per_address=2)
+        for number in range(100):
+            async with AsyncExitStack() as held:
+                await held_by(str(number), many, held)
+        return len(many._shares)
+
+    assert asyncio.run(come_and_go()) == 0
