@@ -5,12 +5,14 @@ from pathlib import Path
 import sqlalchemy as sa
 from dependency_injector import containers, providers
 
+from adapters.backup.archive import BackupArchive
 from adapters.dramatiq_queue.broker import QueueBroker
 from adapters.dramatiq_queue.dead_letters import DramatiqDeadLetters
 from adapters.dramatiq_queue.embedded import EmbeddedBroker
 from adapters.dramatiq_queue.publisher import DramatiqPublisher
 from adapters.dramatiq_queue.worker import QueueWorker
 from adapters.filesystem.data_directory import prepare_data_directory
+from adapters.filesystem.names import DRAFTS
 from adapters.filesystem.object_store import FilesystemObjectStore
 from adapters.filesystem.result_spool import FilesystemResultSpool
 from adapters.host_metrics.cluster_metrics import HostClusterMetrics
@@ -92,14 +94,18 @@ _HEALTH_TIMEOUT_S = 2.0
 _HEALTH_KEPT_S = 1.0
 
 
+# What is in the data directory.
+_DATABASE, _CODE, _LOG, _PENDING = "service-server.sqlite3", "code", "log", "pending-logs"
+
+
 def _data_dir(settings: Settings) -> Path:
     return prepare_data_directory(settings.data_dir)
 
 
 def _database(settings: Settings) -> sa.Engine:
     if settings.rds_host is None:
-        url = sa.URL.create("sqlite", database=str(_data_dir(settings) / "service-server.sqlite3"))
-        return create_engine(url)
+        url = sa.URL.create("sqlite", database=str(_data_dir(settings) / _DATABASE))
+        return create_engine(url, DatabaseOptions(synchronous=settings.sqlite_synchronous))
     url = sa.URL.create(
         "mysql+pymysql",
         username=settings.rds_username,
@@ -116,7 +122,7 @@ def _database(settings: Settings) -> sa.Engine:
 
 def _code_store(settings: Settings) -> ObjectStore:
     if settings.code_bucket is None:
-        return FilesystemObjectStore(_data_dir(settings) / "code", settings.base_url)
+        return FilesystemObjectStore(_data_dir(settings) / _CODE, settings.base_url)
     # Imported here, for boto3 takes memory and a third of a second from those who do without it.
     from adapters.s3.buckets import code_bucket  # noqa: PLC0415 - as said above
 
@@ -127,7 +133,7 @@ def _code_store(settings: Settings) -> ObjectStore:
 
 def _log_store(settings: Settings) -> ObjectStore:
     if settings.log_bucket is None:
-        return FilesystemObjectStore(_data_dir(settings) / "log", settings.base_url)
+        return FilesystemObjectStore(_data_dir(settings) / _LOG, settings.base_url)
     from adapters.s3.buckets import log_bucket  # noqa: PLC0415 - likewise
 
     expiry_s = settings.log_url_expiry_s if settings.presign_logs else None
@@ -136,7 +142,11 @@ def _log_store(settings: Settings) -> ObjectStore:
 
 
 def _result_spool(settings: Settings) -> ResultSpool:
-    return FilesystemResultSpool(_data_dir(settings) / "pending-logs", settings.pending_results_mb << 20)
+    return FilesystemResultSpool(_data_dir(settings) / _PENDING, settings.pending_results_mb << 20)
+
+
+def _backup_archive(settings: Settings) -> BackupArchive:
+    return BackupArchive(_data_dir(settings), _DATABASE, (_CODE, _LOG), _PENDING, DRAFTS)
 
 
 def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
@@ -212,6 +222,7 @@ class Container(containers.DeclarativeContainer):
     worker_name = providers.ThreadSafeSingleton(worker_name)
 
     database = providers.ThreadSafeSingleton(_database, settings)
+    backup_archive = providers.Factory(_backup_archive, settings)
     migrate_up = providers.Callable(migrate.upgrade, database)
     migrate_down = providers.Callable(migrate.downgrade, database)
     schema_revision = providers.Callable(migrate.current, database)

@@ -242,6 +242,7 @@ class Settings(BaseSettings):
 
     # Storage on this machine
     data_dir: Path = Field(default_factory=_data_home)
+    sqlite_synchronous: Literal["full", "normal"] = "full"
 
     # MySQL
     rds_host: str | None = Field(None, validation_alias="AWS_RDS_HOST")

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from domain.values import ObjectKey
 
 MADE = "~"
+# The directories of files that are not whole yet: those of objects, and those of results.
+OBJECT_DRAFTS, RESULT_DRAFTS = DRAFTS = (f"{MADE}incoming", "incoming")
 # NAME_MAX of Linux: bytes in a file's name.
 _NAME_MAX_BYTES = 255
 # Enough of the segment for people to know it by.

@@ -5,7 +5,7 @@ from typing import IO
 from urllib.parse import quote
 
 from adapters.filesystem.errors import storage_errors
-from adapters.filesystem.names import MADE, names_on_disk
+from adapters.filesystem.names import OBJECT_DRAFTS, names_on_disk
 from adapters.filesystem.tree import Tree
 from application.errors import NotFound, StorageUnavailable, Unprocessable
 from application.ports.object_store import ObjectStore
@@ -35,7 +35,7 @@ class FilesystemObjectStore(ObjectStore):
     def __init__(self, directory: Path, base_url: str, *, durable: bool = True) -> None:
         self._directory = directory
         self._base_url = base_url.rstrip("/")
-        self._tree = Tree(directory, incoming=f"{MADE}incoming", durable=durable)
+        self._tree = Tree(directory, incoming=OBJECT_DRAFTS, durable=durable)
         with storage_errors("opening the object store"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._tree.remove_drafts(untouched_s=_ABANDONED_AFTER_S)

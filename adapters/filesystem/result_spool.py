@@ -12,13 +12,13 @@ from typing import IO
 import msgspec
 
 from adapters.filesystem.errors import storage_errors
+from adapters.filesystem.names import RESULT_DRAFTS
 from adapters.filesystem.tree import Tree
 from application.errors import StorageUnavailable
 from application.ports.result_spool import KeptResult, ResultSpool
 
 _log = logging.getLogger("service_server.object_store")
 
-_INCOMING = "incoming"
 _KEPT = ".kept"
 _UNREADABLE = ".unreadable"
 # A writer that has not written for so long did not live to finish.
@@ -46,7 +46,7 @@ class FilesystemResultSpool(ResultSpool):
     def __init__(self, directory: Path, max_bytes: int) -> None:
         self._directory = directory
         self._max_bytes = max_bytes
-        self._tree = Tree(directory, incoming=_INCOMING, durable=True)
+        self._tree = Tree(directory, incoming=RESULT_DRAFTS, durable=True)
         self._keeping = Lock()
         self._was_full = False
         self._looked_at = -_LOOK_GOOD_S

@@ -18,6 +18,8 @@ class DatabaseOptions:
         lock_wait_s: How long a statement waits for what another transaction holds.
         tls_ca: The file of the authority that signed the certificate which the server is to prove itself
             with. None means that what is said is encrypted if the server offers it, whoever that is.
+        synchronous: Whether SQLite waits at a commit until it is on the disk, `full`, or not, `normal`: then
+            a power cut may undo what was committed in the minutes before.
     """
 
     pool_size: int = 10
@@ -28,6 +30,7 @@ class DatabaseOptions:
     write_timeout_s: int = 2
     lock_wait_s: int = 1
     tls_ca: str | None = None
+    synchronous: str = "full"
 
     def for_engine(self) -> dict[str, Any]:
         """Return what SQLAlchemy is told whatever the database. Values never appear in its messages."""

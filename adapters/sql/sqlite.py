@@ -1,12 +1,13 @@
 """Connections to SQLite: one writer at a time, who begins as one, and readers whom it does not disturb."""
 
 import sqlite3
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
 from adapters.sql.options import READ_ONLY, DatabaseOptions
 
-_PRAGMAS = ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON")
+_PRAGMAS = ("journal_mode = WAL", "foreign_keys = ON")
 
 
 def create_engine(url: sa.URL, options: DatabaseOptions) -> sa.Engine:
@@ -22,14 +23,17 @@ def create_engine(url: sa.URL, options: DatabaseOptions) -> sa.Engine:
         },
         **options.for_engine(),
     )
-    sa.event.listen(engine, "connect", _set_up)
+    sa.event.listen(engine, "connect", _set_up((*_PRAGMAS, f"synchronous = {options.synchronous}")))
     sa.event.listen(engine, "begin", _begin)
     return engine
 
 
-def _set_up(connection: sqlite3.Connection, _record: object) -> None:
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
+def _set_up(pragmas: Sequence[str]) -> Callable[[sqlite3.Connection, object], None]:
+    def set_up(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    return set_up
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -12,6 +12,8 @@ COMMANDS = (
     ("serve", "serve", "Serve the HTTP API."),
     ("worker", "worker", "Run what the API accepts, in processes of their own."),
     ("migrate", "migrate", "Bring the database's schema up to date."),
+    ("backup", "backup", "Write all data of an embedded service to one file."),
+    ("restore", "restore", "Unpack such a file into a new data directory."),
     ("dead-letters", "dead_letters", "Look at messages that nobody could handle."),
     ("jobs", "jobs", "List jobs, newest first."),
     ("status", "status", "Say where a job stands."),

@@ -1,0 +1,220 @@
+import gzip
+import io
+import json
+import os
+import sqlite3
+import stat
+import tarfile
+import tempfile
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from application.errors import Conflict, DependencyUnavailable, NotFound, Unprocessable
+
+_MANIFEST = "backup.json"
+_FORMAT = 1
+# Objects are text for the most part: more than this costs time and gains little.
+_COMPRESSION = 1
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """How much is in a backup: its objects, and the bytes of the file."""
+
+    objects: int
+    size: int
+
+
+class BackupArchive:
+    """Packs a data directory into one file while the service runs, and unpacks it.
+
+    An object is stored before the database names it, and never changes. So the database is copied first, as
+    one transaction sees it, and the objects after it: whatever it names is there. Results that wait for the
+    log store come and go, and are copied before the database and after it.
+
+    Args:
+        directory: The data directory.
+        database: The name of the database's file in it.
+        stores: The names of the directories of objects in it.
+        waiting: The name of the directory of results that wait for their logs to be stored.
+        drafts: The names of directories whose files are not complete yet.
+    """
+
+    def __init__(
+        self, directory: Path, database: str, stores: Sequence[str], waiting: str, drafts: Sequence[str]
+    ) -> None:
+        self._directory = directory
+        self._database = database
+        self._stores = stores
+        self._waiting = waiting
+        self._drafts = frozenset(drafts)
+
+    def write(self, target: Path) -> Backup:
+        """Write a backup; the file appears when it is whole and on the disk, in place of one of that name.
+
+        Raises:
+            NotFound: There is no database in the data directory.
+            DependencyUnavailable: Something cannot be read or written.
+        """
+        if not (self._directory / self._database).is_file():
+            raise NotFound("database", self._directory / self._database)
+        with _told(f"backup to {target}"):
+            with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.absolute().parent) as scratch:
+                draft = Path(scratch) / "draft"
+                draft.touch(mode=0o600)
+                with draft.open("wb") as file:
+                    objects = self._pack_into(file, Path(scratch) / "database")
+                    file.flush()
+                    os.fsync(file.fileno())
+                    size = file.tell()
+                draft.replace(target)
+            _sync_directory(target.absolute().parent)
+        return Backup(objects, size)
+
+    def restore(self, source: Path) -> Backup:
+        """Unpack a backup into the data directory, which has no database.
+
+        Raises:
+            NotFound: There is no such file.
+            Conflict: The data directory has a database.
+            Unprocessable: The file is no backup, or a damaged one.
+            DependencyUnavailable: Something cannot be read or written.
+        """
+        if not source.is_file():
+            raise NotFound("backup", source)
+        if (self._directory / self._database).exists():
+            raise Conflict(
+                f"{self._directory} has data already; SERVICE_SERVER_DATA_DIR names an empty directory, or a "
+                "new one, to restore to"
+            )
+        with (
+            _told(f"restoring {source}"),
+            tempfile.TemporaryDirectory(prefix=".restore-", dir=self._directory) as scratch,
+        ):
+            unpacked = Path(scratch)
+            try:
+                objects = self._unpack(source, unpacked)
+            except (tarfile.TarError, EOFError, gzip.BadGzipFile, ValueError, sqlite3.DatabaseError) as error:
+                raise Unprocessable("file", f"{source} is not a backup, or it is damaged: {error}") from error
+            os.sync()
+            for name in (*self._stores, self._waiting):
+                if (unpacked / name).is_dir():
+                    (unpacked / name).replace(self._directory / name)
+            (unpacked / self._database).replace(self._directory / self._database)
+            _sync_directory(self._directory)
+        return Backup(objects, source.stat().st_size)
+
+    def _pack_into(self, file: IO[bytes], copy: Path) -> int:
+        with (
+            gzip.GzipFile(fileobj=file, mode="wb", compresslevel=_COMPRESSION, filename="") as packed,
+            tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            return self._pack(archive, copy)
+
+    def _pack(self, archive: tarfile.TarFile, copy: Path) -> int:
+        manifest = json.dumps({"format": _FORMAT, "made_at": time.time()}).encode()
+        _add(archive, _MANIFEST, io.BytesIO(manifest), len(manifest))
+        waiting = set(self._pack_directory(archive, self._waiting))
+        self._copy_database(copy)
+        with copy.open("rb") as file:
+            _add(archive, self._database, file, copy.stat().st_size)
+        copy.unlink()
+        objects = sum(
+            1 for store in self._stores for _ in self._pack_directory(archive, store, without=set())
+        )
+        for _ in self._pack_directory(archive, self._waiting, without=waiting):
+            pass
+        return objects
+
+    def _copy_database(self, copy: Path) -> None:
+        """Copy the database as one transaction sees it, which keeps nobody from writing."""
+        source_url = f"{(self._directory / self._database).absolute().as_uri()}?mode=ro"
+        with (
+            closing(sqlite3.connect(source_url, uri=True)) as source,
+            closing(sqlite3.connect(copy)) as target,
+        ):
+            source.backup(target)
+            target.execute("PRAGMA journal_mode = DELETE")  # so that it is one file
+        _check_database(copy)
+
+    def _pack_directory(
+        self, archive: tarfile.TarFile, name: str, without: Collection[str] = ()
+    ) -> Sequence[str]:
+        """Pack the files below a directory; return their names. One that goes meanwhile is left out."""
+        names = []
+        root = self._directory / name
+        for directory, below, files in os.walk(root):
+            below[:] = sorted(set(below) - self._drafts)
+            for file in sorted(files):
+                path = Path(directory) / file
+                packed = str(path.relative_to(self._directory))
+                if packed in without:
+                    continue
+                with suppress(FileNotFoundError), open(os.open(path, _READ), "rb") as content:  # noqa: PTH123
+                    status = os.fstat(content.fileno())
+                    if stat.S_ISREG(status.st_mode):
+                        _add(archive, packed, content, status.st_size)
+                        names.append(packed)
+        return names
+
+    def _unpack(self, source: Path, target: Path) -> int:
+        known = {_MANIFEST, self._database, *self._stores, self._waiting}
+        objects = 0
+        with tarfile.open(source, mode="r|gz") as archive:
+            for member in archive:
+                first = Path(member.name).parts[0]
+                if first not in known or not member.isfile():
+                    raise ValueError(f"'{member.name}' does not belong into one")
+                archive.extract(member, target, filter="data")
+                objects += first in self._stores
+        manifest = json.loads((target / _MANIFEST).read_bytes())
+        if manifest.get("format") != _FORMAT:
+            raise ValueError(f"its format is {manifest.get('format')}, and this version reads {_FORMAT}")
+        _check_database(target / self._database)
+        return objects
+
+
+def _add(archive: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    member.mode = 0o600
+    member.mtime = int(time.time())
+    archive.addfile(member, content)
+
+
+def _check_database(file: Path) -> None:
+    """Find out whether a database can be read whole.
+
+    Raises:
+        sqlite3.DatabaseError: It cannot.
+    """
+    if not file.is_file():
+        raise sqlite3.DatabaseError("there is no database in it")
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _told(action: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise DependencyUnavailable(action, f"the database cannot be read: {error}") from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise DependencyUnavailable(action, f"{where}{(error.strerror or str(error)).lower()}") from error
