@@ -207,6 +207,7 @@ class Bubblewrap(Confinement):
             program.command,
             self._rlimits(program),
             build_rlimits=self._without_address_space(BUILD_RLIMITS),
+            variables=program.settings,
             groups=groups,
             stays=True,
         )

@@ -18,6 +18,7 @@ from adapters.local_engine.supervisor.protocol import Event
 from adapters.local_engine.supervisor_process import SupervisorProcess
 from adapters.local_engine.toolchains import Toolchain, Toolchains
 from adapters.local_engine.verdict import Observed, judge, refuse
+from adapters.local_engine.view import HOOKS as HOOKS_IN_BOX
 from adapters.local_engine.warm_starts import WarmStarts
 from adapters.local_engine.work_area import WorkArea
 from application.errors import ApplicationError, DependencyUnavailable
@@ -93,7 +94,7 @@ class LocalEngine(ExecutionEngine):
         self._max_code_bytes = max_code_bytes
         self._retrying = retrying
         processors = os.sched_getaffinity(0)
-        self._toolchains = Toolchains()
+        self._toolchains = Toolchains(hooks=HOOKS_IN_BOX) if isolated else Toolchains()
         bubblewrap = Bubblewrap(hidden=(_ROOT, work_directory, *hidden)) if isolated else None
         self._confinement: Confinement = bubblewrap or PlainChild(WorkArea(work_directory))
         self._supervisor = SupervisorProcess(processors, self._confinement.clear)

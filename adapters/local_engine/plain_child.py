@@ -95,7 +95,13 @@ class PlainChild(Confinement):
 
     @staticmethod
     def _command_line(program: Program) -> list[str]:
-        return staged(program.build, program.command, program.rlimits, build_rlimits=BUILD_RLIMITS)
+        return staged(
+            program.build,
+            program.command,
+            program.rlimits,
+            build_rlimits=BUILD_RLIMITS,
+            variables=program.settings,
+        )
 
     def close(self) -> None:
         """Remove it."""

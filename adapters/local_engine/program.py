@@ -36,8 +36,9 @@ class Program:
         run: The program's command line.
         arguments: What the caller wants to follow it.
         env: The environment of all that is started in the box, of our own words.
-        variables: What the caller wants to have beside it. They are the program's alone: a loader or a shell
-            that obeys one of them would run the caller's code before the limits are in force.
+        settings: What the program's own environment has beside it, of our own table.
+        variables: What the caller wants to have beside both. They are the program's alone: a loader or a
+            shell that obeys one of them would run the caller's code before the limits are in force.
         rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
         descriptors: What it inherits: descriptors of ours, by the numbers that they have there.
         parks: Whether it is an interpreter that waits for a job.
@@ -51,6 +52,7 @@ class Program:
     run: Sequence[str]
     arguments: Sequence[str] = ()
     env: Mapping[str, str]
+    settings: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     limits: Limits
     rlimits: Rlimits
@@ -109,6 +111,7 @@ def compose(
         run=fill(toolchain.run, names),
         arguments=spec.args,
         env=_ENVIRONMENT,
+        settings=dict(zip(toolchain.env, fill(list(toolchain.env.values()), names), strict=True)),
         variables=spec.env,
         limits=spec.limits,
         rlimits=_rlimits(spec.limits, toolchain.memory),

@@ -13,6 +13,11 @@ from application.ports.output_feed import OutputChunk
 from domain.execution import Note
 
 _PIECE = 65_536
+# A program that writes a little again and again is left alone for a moment between two looks: to be woken for
+# every line takes longer than to write it.
+_LITTLE = 4_096
+_BURST_S = 0.002
+_PAUSE_S = 0.001
 _READY = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
@@ -100,14 +105,21 @@ class Running:
         poll = select.poll()
         for descriptor in (lifeline.fileno(), *streams):
             poll.register(descriptor, _READY)
+        looked_at = 0.0
         while True:
             ready = dict(poll.poll())
+            taken = 0
             for descriptor in streams.keys() & ready.keys():
-                if not _read(descriptor, streams[descriptor], observers[descriptor]):
+                size = _read(descriptor, streams[descriptor], observers[descriptor])
+                taken = max(taken, size)
+                if not size:
                     poll.unregister(descriptor)
             if output.is_exceeded:
                 self._kill()
             if lifeline.fileno() not in ready:
+                if taken < _LITTLE and time.monotonic() - looked_at < _BURST_S:
+                    time.sleep(_PAUSE_S)
+                looked_at = time.monotonic()
                 continue
             event = _next_event(lifeline)
             if event is not None and event.kind is EventKind.READY:
@@ -165,12 +177,12 @@ def _next_event(lifeline: socket.socket) -> Event | None:
     return Event.decode(data) if data else None
 
 
-def _read(descriptor: int, capture: Capture, observer: ExecutionObserver) -> bool:
-    """Take one piece; return whether more may come."""
+def _read(descriptor: int, capture: Capture, observer: ExecutionObserver) -> int:
+    """Take one piece; return its size, 0 if no more will come."""
     data = os.read(descriptor, _PIECE)
     if chunk := capture.write(data):
         observer.output(chunk)
-    return bool(data)
+    return len(data)
 
 
 def _drain(descriptor: int, capture: Capture, observer: ExecutionObserver) -> None:

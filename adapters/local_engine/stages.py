@@ -8,6 +8,7 @@ import resource
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from adapters.local_engine.supervisor.protocol import (
     ANNOUNCEMENT,
@@ -51,6 +52,7 @@ def staged(
     rlimits: Rlimits,
     *,
     build_rlimits: Rlimits | None = None,
+    variables: Mapping[str, str] = MappingProxyType({}),
     groups: int = 0,
     stays: bool = False,
 ) -> list[str]:
@@ -65,6 +67,7 @@ def staged(
         rlimits: The program's limits.
         build_rlimits: The build's. They hold in a subshell: a hard limit cannot be raised again, and the
             program's may be higher.
+        variables: What the program's environment has beside that of its build and of the shell.
         groups: How many control groups there are to join.
         stays: Whether the shell stays, as the first process of a process namespace has to, and says 128 + n
             if the program is ended by signal n. An exit code may be the same, so what tells them apart is
@@ -86,7 +89,8 @@ def staged(
     lines += [*_limited(rlimits), _announced(ANNOUNCEMENT)]
     lines += [f"read word <&{GO_DESCRIPTOR} || exit", f"exec {GO_DESCRIPTOR}<&-"]
     closed = f"{STAGE_DESCRIPTOR}>&-"
-    lines += _staying(closed) if stays else [f"exec {closed}", 'exec "$@"']
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    lines += _staying(closed, exports) if stays else [f"exec {closed}", *exports, 'exec "$@"']
     return [_SHELL, "-c", "\n".join(lines), "sh", *run]
 
 
@@ -125,10 +129,10 @@ def _limited(rlimits: Rlimits) -> Iterator[str]:
         yield f"ulimit -S{option} {soft // unit} && ulimit -H{option} {hard // unit} || exit"
 
 
-def _staying(*redirections: str) -> list[str]:
+def _staying(closed: str = "", exports: Sequence[str] = ()) -> list[str]:
     """Have the shell say at the stage what it has to say of a signal: it is no output of the program.
 
     What redirects a simple command redirects that word as well, so the program has a subshell of its own.
     """
-    given = " ".join(["exec", "2>&4", "4>&-", *redirections])
-    return [f"exec 4>&2 2>&{STAGE_DESCRIPTOR}", f'({given}; exec "$@")', "exit"]
+    own = "; ".join([f"exec 2>&4 4>&- {closed}".rstrip(), *exports, 'exec "$@"'])
+    return [f"exec 4>&2 2>&{STAGE_DESCRIPTOR}", f"({own})", "exit"]

@@ -18,6 +18,8 @@ from domain.language import LANGUAGES, Language
 
 # What belongs to the system: an interpreter in someone's home is out of a sandbox's sight.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What interpreters load at their start, on this machine; a box has it elsewhere.
+HOOKS = str(Path(__file__).with_name("etc") / "hooks")
 _TABLE = Path(__file__).with_name("languages.toml")
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 _VERSION_TIMEOUT_S = 20
@@ -51,6 +53,8 @@ class Toolchain:
     version: Sequence[str]
     memory: str
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    uses: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
     build: Sequence[str] = ()
     out_of_memory: Sequence[str] = ()
     warm: Warmth | None = None
@@ -69,9 +73,12 @@ class Toolchain:
     def paths(self) -> Mapping[str, str | None]:
         """Find the executables and what else it needs; None for what is missing."""
         found = {name: shutil.which(name, path=SYSTEM_PATH) for name in self.executables}
-        for name, places in self.needs.items():
-            found[name] = next((place for place in places if Path(place).exists()), None)
+        found.update({name: _first_of(places) for name, places in self.needs.items()})
         return found
+
+    def extras(self) -> Mapping[str, str]:
+        """Find what it uses where that is there; empty for what is not."""
+        return {name: _first_of(places) or "" for name, places in self.uses.items()}
 
     def advise(self, missing: Sequence[str]) -> str:
         """Say what was not found where, and what to do about it."""
@@ -81,6 +88,10 @@ class Toolchain:
             f"{self.title} is not installed on this machine: {' and '.join(sought)}; "
             f"on Debian, '{self.install}' brings it"
         )
+
+
+def _first_of(places: Sequence[str]) -> str | None:
+    return next((place for place in places if Path(place).exists()), None)
 
 
 def fill(template: Sequence[str], names: Mapping[str, str]) -> list[str]:
@@ -113,9 +124,15 @@ def _toolchain(name: str, row: dict[str, Any]) -> Toolchain:
 
 
 class Toolchains:
-    """What is installed, found out at the start; versions follow from a thread of their own."""
+    """What is installed, found out at the start; versions follow from a thread of their own.
 
-    def __init__(self, table: Sequence[Toolchain] | None = None) -> None:
+    Args:
+        table: The languages.
+        hooks: Where programs find what interpreters of ours load at their start.
+    """
+
+    def __init__(self, table: Sequence[Toolchain] | None = None, hooks: str = HOOKS) -> None:
+        self._hooks = hooks
         self._table = {toolchain.language: toolchain for toolchain in table or read_table()}
         self._paths = {language: toolchain.paths() for language, toolchain in self._table.items()}
         self._support = {language: self._first_look(language) for language in self._table}
@@ -139,8 +156,9 @@ class Toolchains:
         return self._table[language], self._support[language]
 
     def executables(self, language: Language) -> Mapping[str, str]:
-        """Return the paths of an available language's executables."""
-        return {name: path for name, path in self._paths[language].items() if path is not None}
+        """Return the paths of an available language's executables, and of what else its row has names for."""
+        found = {name: path for name, path in self._paths[language].items() if path is not None}
+        return {**found, **self._table[language].extras(), "hooks": self._hooks}
 
     def available(self) -> Sequence[tuple[Toolchain, Mapping[str, str]]]:
         """Return the rows of the languages that are available, with the paths of their executables."""

@@ -18,6 +18,7 @@ TEMPORARY = "/tmp"  # noqa: S108
 SCRATCH = f"{VIEW}{TEMPORARY}"
 HOME = f"{TEMPORARY}/box"
 USER = 1000
+HOOKS = "/etc/hooks"
 # Of the first process of each box. It is a copy that can be run and not read, which keeps programs from that
 # process's memory: what writes to it has the box outlive its supervisor. By its name, bash is a plain shell.
 SHELL = "/etc/sh"
@@ -54,8 +55,9 @@ def view(bubblewrap: str, hidden: Sequence[Path]) -> View:
     shown = _shown()
     files = [path for path in shown if path.is_file() and not path.is_symlink()]
     mounted = [path for path in shown if path not in files]
-    copies = {_ETC / path.name: path for path in _MADE.iterdir()} | {path: path for path in files}
-    etc = (*_parents(shown), *_mounted(mounted), *_copied(copies))
+    made = [path for path in sorted(_MADE.rglob("*")) if path.is_file() and path.parent.name != "__pycache__"]
+    copies = {_ETC / path.relative_to(_MADE): path for path in made} | {path: path for path in files}
+    etc = (*_parents([*copies, *mounted]), *_mounted(mounted), *_copied(copies))
     seen = (*_system(VIEW), *_devices(), *etc, *_hide(hidden, shown))
     shell = ("--perms", "0111", "--file", str(_FIRST_FILE + len(copies)), f"{VIEW}{SHELL}")
     closed = ("--remount-ro", "/", "--die-with-parent", "--", *_WAITS)

@@ -61,12 +61,17 @@ def _take(job: int, program: str) -> None:
 
 
 def _forget() -> None:
-    """Remove what made this interpreter wait: files, modules, the path to them and its variable."""
+    """Remove what made this interpreter wait: files, modules, the path to them and its variable.
+
+    Each line of output is handed on when it is written, as in an interpreter that did not wait.
+    """
     here = os.path.dirname(__file__)
     for directory, _, names in os.walk(here, topdown=False):
         for name in names:
             os.unlink(os.path.join(directory, name))
         os.rmdir(directory)
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     del os.environ["PYTHONPATH"]
     sys.path.remove(here)
     sys.path_importer_cache.pop(here, None)

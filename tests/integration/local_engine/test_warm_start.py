@@ -22,7 +22,7 @@ from tests.support.sandbox import has_cgroups, require_bubblewrap
 from tests.support.warm_engine import WarmEngine
 
 _ROOT = Path(__file__).parents[3]
-_IS_WARM = "b'PYTHONPATH=' in open('/proc/self/environ', 'rb').read()"
+_IS_WARM = "b'/.hold' in open('/proc/self/environ', 'rb').read()"
 
 # All that a program can find out about itself. What has to differ between any two programs is left out.
 _VIEW = r"""

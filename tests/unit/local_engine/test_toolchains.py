@@ -42,7 +42,8 @@ def test_every_language_has_a_row():
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_every_row_can_be_filled_in(name):
     toolchain = _TABLE[name]
-    executables = {name: f"/usr/bin/{name}" for name in (*toolchain.executables, *toolchain.needs)}
+    named = (*toolchain.executables, *toolchain.needs, *toolchain.uses, "hooks")
+    executables = {name: f"/usr/bin/{name}" for name in named}
 
     program = compose(toolchain, executables, _request(name, ("--flag", "a b")), b"class X {}")
 
@@ -54,10 +55,10 @@ def test_every_row_can_be_filled_in(name):
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_every_row_is_consistent(name):
     toolchain = _TABLE[name]
-    known = {*toolchain.executables, *toolchain.needs}
-    known |= {"source", "heap_mb", "main_class", "archive", "compiler"}
+    known = {*toolchain.executables, *toolchain.needs, *toolchain.uses}
+    known |= {"hooks", "source", "heap_mb", "main_class", "archive", "compiler"}
 
-    commands = (*toolchain.build, *toolchain.run, *toolchain.version)
+    commands = (*toolchain.build, *toolchain.run, *toolchain.version, *toolchain.env.values())
     assert {field for part in commands for _, field, _, _ in Formatter().parse(part) if field} <= known
     assert toolchain.memory in {"address_space", "heap"}
     assert toolchain.memory == "address_space" or toolchain.build or "{heap_mb}" in "".join(toolchain.run)

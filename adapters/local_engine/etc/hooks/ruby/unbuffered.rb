@@ -1,0 +1,1 @@
+$stdout.sync = true # what is written is handed on at once
