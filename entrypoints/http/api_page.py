@@ -1,10 +1,10 @@
-"""The API page: Swagger UI from files that come with the service, so that it works offline."""
+"""The API's document and its pages: Swagger UI and Redoc, from files that come with the service."""
 
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from litestar import Request, Router
+from litestar import MediaType, Request, Response, Router, get
 from litestar.datastructures import CacheControlHeader
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
@@ -12,11 +12,17 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Tag
 from litestar.static_files import create_static_files_router
 
+from entrypoints.http.api_document import ApiDocument
+from entrypoints.http.conditional import entity_tag
+
 _FILES = Path(__file__).parent / "static" / "docs"
 # Nothing from elsewhere, and nothing inline. Swagger UI draws its icons from data URLs.
 _POLICY = (
     "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+# Redoc writes its styles into the page, and may load nothing else.
+_REFERENCE_POLICY = _POLICY.replace("; img-src", "; style-src 'self' 'unsafe-inline'; img-src")
+_NO_CACHE = "no-cache"
 _DESCRIPTION = """
 Upload source code, execute it, read its result and its log.
 
@@ -44,14 +50,26 @@ class _ApiPage(OpenAPIRenderPlugin):
         return self._page
 
 
+class _Document(JsonRenderPlugin):
+    """The document where the framework has it, beside the page."""
+
+    def render(self, request: Request[Any, Any, Any], _openapi_schema: dict[str, Any]) -> bytes:
+        return _document(request)
+
+
+def _document(request: Request[Any, Any, Any]) -> bytes:
+    document: ApiDocument = request.app.state.api_document
+    return document.content(request.app)
+
+
 def openapi_config(version: str) -> OpenAPIConfig:
-    """Describe the API at /docs/openapi.json, and show it at /docs."""
+    """Describe the API, and show it at /docs."""
     return OpenAPIConfig(
         title="Service Server",
         version=version,
         description=_DESCRIPTION,
         tags=[Tag(name=name, description=description) for name, description in _TAGS],
-        render_plugins=[_ApiPage(), JsonRenderPlugin()],
+        render_plugins=[_ApiPage(), _Document()],
         openapi_router=Router(
             "/docs",
             route_handlers=[],
@@ -60,6 +78,26 @@ def openapi_config(version: str) -> OpenAPIConfig:
             response_headers={"Content-Security-Policy": _POLICY},
         ),
     )
+
+
+@get("/openapi.json", sync_to_thread=False, include_in_schema=False)
+def read_document(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Answer with the OpenAPI document."""
+    content = _document(request)
+    headers = {"ETag": entity_tag(content), "Cache-Control": _NO_CACHE}
+    return Response(content, media_type=MediaType.JSON, headers=headers)
+
+
+@get("/redoc", sync_to_thread=False, include_in_schema=False)
+def reference_page() -> Response[bytes]:
+    """Show the API for reading."""
+    content = (_FILES / "redoc.html").read_bytes()
+    headers = {
+        "Content-Security-Policy": _REFERENCE_POLICY,
+        "ETag": entity_tag(content),
+        "Cache-Control": _NO_CACHE,
+    }
+    return Response(content, media_type=MediaType.HTML, headers=headers)
 
 
 def files_router() -> Router:

@@ -6,7 +6,9 @@ from litestar.config.cors import CORSConfig
 from entrypoints.container import Container
 from entrypoints.http import ignored_fields, request_id
 from entrypoints.http.admission import Admission
-from entrypoints.http.api_page import files_router, openapi_config
+from entrypoints.http.api_document import ApiDocument
+from entrypoints.http.api_page import files_router, openapi_config, read_document, reference_page
+from entrypoints.http.conditional import ConditionalRequests
 from entrypoints.http.controllers.completions import CompletionsController
 from entrypoints.http.controllers.health import HealthController
 from entrypoints.http.controllers.history import HistoryController
@@ -68,6 +70,8 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
             ),
             HealthController,
             files_router(),
+            read_document,
+            reference_page,
             first_page,
             dashboard_router(),
         ],
@@ -83,12 +87,15 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
         request_max_body_size=settings.max_body_bytes,
     )
     resolve_in_turn(app)
-    app.asgi_handler = Edge(app.asgi_handler, cors, Admission(settings.served_hosts, cors))
+    app.asgi_handler = Edge(
+        ConditionalRequests(app.asgi_handler), cors, Admission(settings.served_hosts, cors)
+    )
     large_bodies = settings.max_large_bodies
     app.state.body_places = Places(
         large_bodies, "other large bodies are being received", settings.share_of_address(large_bodies)
     )
     app.state.min_upload_bytes_per_s = settings.min_upload_bytes_per_s
+    app.state.api_document = ApiDocument(settings.submission_limits, container.limit_policy())
     app.state.signals = signals
     app.state.pages = pages
     app.state.webhook_verifier = verifier

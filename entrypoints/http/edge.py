@@ -31,7 +31,7 @@ _LOGGED_PATH_CHARS = 1_000
 _REQUEST_ID = request_id.HEADER.lower().encode()
 # For answers that are data. A page says for itself what it may load.
 DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
-_HEADERS = (
+_SAFETY = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -39,6 +39,8 @@ _HEADERS = (
     (b"content-security-policy", DATA_POLICY),
     (b"cache-control", b"no-store"),
 )
+
+SAFETY_HEADERS = tuple(name.decode().title() for name, _value in _SAFETY)
 
 
 class Edge:
@@ -143,5 +145,5 @@ def _completed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
     named = b",".join(value for name, value in headers if name.lower() == b"vary").split(b",")
     varies = [name.strip() for name in named if name.strip().lower() not in {b"", b"origin"}] + [b"Origin"]
     present = {name.lower() for name, _value in kept}
-    own = (*_HEADERS, (_REQUEST_ID, request_id.request_id.get().encode()), (b"vary", b", ".join(varies)))
+    own = (*_SAFETY, (_REQUEST_ID, request_id.request_id.get().encode()), (b"vary", b", ".join(varies)))
     return [*kept, *(header for header in own if header[0] not in present)]

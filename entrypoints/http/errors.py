@@ -48,6 +48,8 @@ _TOO_LARGE = Kind(413, "too-large", "The input is too large")
 _INTERNAL = Kind(500, "internal", "The service failed")
 _NO_ROUTE = Kind(404, "no-such-resource", "There is no such resource")
 MALFORMED = Kind(400, "bad-request", "The request is malformed")
+TOO_SLOW = Kind(408, "too-slow", "The request did not come in time")
+HEAD_TOO_LARGE = Kind(431, "head-too-large", "The request's head is too large")
 BUSY = Kind(503, "busy", "The service has all that it can do at once")
 
 # The first that an error is an instance of counts, its own class before its bases.
@@ -74,7 +76,9 @@ KINDS: Mapping[type[Exception], Kind] = {
     NoPlace: BUSY,
     Exception: _INTERNAL,
 }
-KINDS_BY_STATUS = {kind.status: kind for kind in reversed([*KINDS.values()])}
+KINDS_BY_STATUS = {
+    kind.status: kind for kind in (HEAD_TOO_LARGE, TOO_SLOW, MALFORMED, *reversed([*KINDS.values()]))
+}
 
 
 def to_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
@@ -99,7 +103,7 @@ def to_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
 def _kind(error: Exception) -> Kind:
     known = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), _INTERNAL)
     if known is _INTERNAL and isinstance(error, HTTPException) and error.status_code < _INTERNAL.status:
-        return replace(MALFORMED, status=error.status_code)
+        return KINDS_BY_STATUS.get(error.status_code) or replace(MALFORMED, status=error.status_code)
     return known
 
 

@@ -7,6 +7,8 @@ from typing import IO
 from litestar import Response
 from litestar.response import Stream
 
+from entrypoints.http.conditional import entity_tag
+
 _SMALL_BYTES = 256 << 10
 _PIECE_BYTES = 64 << 10
 
@@ -16,10 +18,12 @@ class Kept:
 
     Attributes:
         size: In bytes.
+        tag: The content's entity tag, if it is to have one.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, *, is_tagged: bool = False) -> None:
         self.size = len(content)
+        self.tag = entity_tag(content) if is_tagged else ""
         self._small = content if self.size <= _SMALL_BYTES else b""
         self._file: IO[bytes] | None = None
         if not self._small and content:

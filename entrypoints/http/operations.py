@@ -1,30 +1,15 @@
-"""How operations are described in the OpenAPI document."""
+"""How operations are described in the OpenAPI document, which `api_document` completes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.openapi.spec import Example, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
 from entrypoints.http.errors import KINDS_BY_STATUS
 from entrypoints.http.schemas.problem import PROBLEM_JSON, Problem
-
-_DETAILS: Mapping[int, str] = {
-    401: "no signature in the header webhook-signature is good",
-    404: "job '01890a5d-ac96-774b-bcce-b302099a8057' does not exist",
-    409: "cannot execute a job that is RUNNING",
-    413: "code: has 1048577 bytes; 1048576 are allowed",
-    416: "there are 13 bytes, and the range begins after them",
-    422: "language: unsupported language; supported are python, node, java",
-    500: "the service failed to answer; its log has the details under this request_id",
-    503: "the database is unavailable: no answer",
-}
-_EVERYWHERE = (500,)
-LINK = ResponseHeader(
-    name="Link", documentation_only=True, description='The next page, as `<...>; rel="next"` (RFC 8288).'
-)
 
 
 @dataclass
@@ -32,7 +17,7 @@ class ApiOperation(Operation):
     """An operation as it is, where the framework would describe it otherwise."""
 
     def __post_init__(self) -> None:
-        """Say that nothing is answered with 400, and that a body that may be null may be left out."""
+        """Take out the framework's own 400, and say that a body that may be null may be left out."""
         if self.responses is not None:
             self.responses.pop("400", None)
         if isinstance(self.request_body, RequestBody):
@@ -45,31 +30,36 @@ def _is_nullable(content: OpenAPIMediaType) -> bool:
 
 
 def described(
-    summary: str, description: str | None = None, *, problems: tuple[int, ...] = ()
+    operation_id: str | Callable[..., str],
+    summary: str,
+    description: str | None = None,
+    *,
+    problems: tuple[int, ...] = (),
+    headers: tuple[str, ...] = (),
+    answers: Mapping[int, ResponseSpec] | None = None,
 ) -> dict[str, Any]:
-    """Return a route decorator's arguments that describe the operation and its errors."""
+    """Return a route decorator's arguments that describe the operation.
+
+    Args:
+        operation_id: The operation's name in generated clients.
+        summary: What it does, in a few words.
+        description: What else there is to know.
+        problems: The statuses of its errors, beside those that any request may meet.
+        headers: The headers of its success, beside those of every answer.
+        answers: Successes that the framework does not know of.
+    """
     return {
         "operation_class": ApiOperation,
+        "operation_id": operation_id,
         "summary": summary,
         "description": description,
-        "responses": {status: _response(status) for status in (*problems, *_EVERYWHERE)},
+        "response_headers": [
+            ResponseHeader(name=name, documentation_only=True, description="-") for name in headers
+        ],
+        "responses": {**{status: _response(status) for status in problems}, **(answers or {})},
     }
 
 
 def _response(status: int) -> ResponseSpec:
-    kind = KINDS_BY_STATUS[status]
-    example = {
-        "type": kind.type,
-        "title": kind.title,
-        "status": status,
-        "detail": _DETAILS[status],
-        "instance": "/api/upload",
-        "request_id": "5f0f1f0e-6f0b-4c5e-9d51-6a1c1f6c2a11",
-    }
-    return ResponseSpec(
-        Problem,
-        generate_examples=False,
-        description=kind.title,
-        media_type=PROBLEM_JSON,
-        examples=[Example(summary=kind.title, value=example)],
-    )
+    title = KINDS_BY_STATUS[status].title
+    return ResponseSpec(Problem, generate_examples=False, description=title, media_type=PROBLEM_JSON)

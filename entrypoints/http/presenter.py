@@ -1,7 +1,11 @@
 """From what the application returns to what callers see."""
 
+import re
 from collections.abc import Mapping
+from typing import TypeVar
 
+import msgspec
+from litestar import Response
 from msgspec import UNSET
 
 from application.ports.object_store import ObjectStore
@@ -12,6 +16,7 @@ from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.limits import STANDARD_BOUNDS
 from domain.submission import JobSpec
 from domain.values import JobId, ObjectKey
+from entrypoints.http.conditional import entity_tag
 from entrypoints.http.schemas.jobs import (
     ExecutionResponse,
     JobData,
@@ -22,6 +27,10 @@ from entrypoints.http.schemas.jobs import (
 )
 from entrypoints.http.schemas.results import ExecutionResult, NoteResponse, ReachedLimit, Resource
 
+Shown = TypeVar("Shown")
+
+# In JSON a quotation mark within a string is escaped, so this is never part of one.
+_SIGNED = re.compile(rb'"logs_url":"[^"]*+"')
 _MESSAGES: Mapping[JobStatus | Reason, str] = {
     JobStatus.PENDING: "Waiting to be executed",
     JobStatus.RUNNING: "Running",
@@ -176,6 +185,17 @@ class Presenter:
 
     def _url(self, log_key: ObjectKey | None) -> str | None:
         return None if log_key is None else self._log_store.url(log_key)
+
+
+def tagged(shown: Shown) -> Response[Shown]:
+    """Answer with a job that callers may ask for again, with what tells whether it has changed.
+
+    A URL that is signed anew each time is no change, so the tag is a weak one.
+    """
+    content = _SIGNED.sub(b"", msgspec.json.encode(shown))
+    return Response(
+        shown, headers={"ETag": entity_tag(content, weak=True), "Cache-Control": "private, no-cache"}
+    )
 
 
 def explain(status: JobStatus, reason: Reason | None, phase: Phase, result: Result | None = None) -> str:

@@ -8,7 +8,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from entrypoints.http.bare_problem import encode_problem
-from entrypoints.http.errors import BUSY, MALFORMED, Kind
+from entrypoints.http.errors import BUSY, HEAD_TOO_LARGE, MALFORMED, TOO_SLOW, Kind
 from entrypoints.http.request_head import HeadRefused, check_head, without_offers
 from entrypoints.http.request_id import HEADER, choose_request_id, request_id
 from entrypoints.http.schemas.problem import PROBLEM_JSON
@@ -23,8 +23,6 @@ _BYTES_PER_PERIOD = 1 << 10
 # So long a caller may take for what fills the buffers on the way to it, and so long once the server stops.
 _TAKE_WITHIN_S = 30.0
 _LAST_TAKE_WITHIN_S = 1.0
-_HEAD_TOO_LARGE = Kind(431, "head-too-large", "The request's head is too large")
-_TOO_SLOW = Kind(408, "too-slow", "The request did not come in time")
 _HEAD_DETAIL = f"The URL and the headers have at most {_MAX_HEAD_BYTES} bytes, in {_MAX_HEADERS} headers."
 
 
@@ -160,7 +158,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._unread_bytes > _MAX_HEAD_BYTES:
-            self._refuse(_HEAD_TOO_LARGE, _HEAD_DETAIL)
+            self._refuse(HEAD_TOO_LARGE, _HEAD_DETAIL)
             return
         self._set_deadline(wanted=self._is_receiving)
 
@@ -237,7 +235,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_bytes += size
         self._head_fields += fields
         if self._head_bytes > _MAX_HEAD_BYTES or self._head_fields > _MAX_HEADERS:
-            self._refusal = HeadRefused(_HEAD_TOO_LARGE, _HEAD_DETAIL)
+            self._refusal = HeadRefused(HEAD_TOO_LARGE, _HEAD_DETAIL)
             raise self._refusal
 
     def _set_deadline(self, *, wanted: bool) -> None:
@@ -252,7 +250,7 @@ class GuardedProtocol(HttpToolsProtocol):
         # Where the application does not read, or answers a request before this one, no sender is to blame.
         is_held_up = self.flow.read_paused or (self._is_in_head and self._is_answering)
         if not is_held_up and self._body_bytes < _BYTES_PER_PERIOD:
-            self._refuse(_TOO_SLOW, f"The rest of the request did not come within {_PERIOD_S:.0f} s.")
+            self._refuse(TOO_SLOW, f"The rest of the request did not come within {_PERIOD_S:.0f} s.")
             return
         self._body_bytes = 0
         self._set_deadline(wanted=True)

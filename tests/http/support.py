@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -16,6 +17,7 @@ from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
 from entrypoints.worker.runtime import Runtime, Work
+from tests.http.api_document import ApiDocument
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
 
@@ -83,13 +85,23 @@ def serving(data_dir: Path, **settings: object) -> Iterator[Service]:
     thread.start()
     port = listener.getsockname()[1]
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
+        hooks: dict[str, list[Callable[..., Any]]] = {"response": [_hold_against_the_document]}
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, event_hooks=hooks) as http:
             yield Service(http, container, engine, server)
     finally:
         server.should_exit = True
         thread.join(30)
         listener.close()
         assert not thread.is_alive()
+
+
+def _hold_against_the_document(response: httpx.Response) -> None:
+    _document(str(response.request.url.copy_with(raw_path=b"/openapi.json"))).check(response)
+
+
+@cache
+def _document(url: str) -> ApiDocument:
+    return ApiDocument(httpx.get(url).raise_for_status().json())
 
 
 def assert_problem(response: httpx.Response, status: int) -> dict:

@@ -1,9 +1,14 @@
+import copy
 import re
 from pathlib import Path
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
-from tests.http.support import PROBLEM, Service
+from tests.http.api_document import ApiDocument
+from tests.http.support import PROBLEM, Service, serving
+
+OUTPUT = "/api/jobs/{jobId}/output/{stream}"
 
 ENDPOINTS = {
     ("post", "/api/upload"),
@@ -65,17 +70,103 @@ def test_every_operation_is_described(document: dict, operations: dict):
     assert len({operation["operationId"] for operation in operations.values()}) == len(operations)
 
 
-def test_every_error_is_documented_as_a_problem_with_an_example(operations: dict):
+def test_the_document_is_valid(document: dict):
+    validate(document, cls=OpenAPIV31SpecValidator)
+
+
+def test_operations_have_names_for_generated_clients(operations: dict):
+    names = {operation["operationId"] for operation in operations.values()}
+
+    assert len(names) == len(operations)
+    assert names >= {"uploadCode", "executeJob", "listJobs", "getJobStatus", "getStatus", "cancelJob"}
+    assert all(re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", name) for name in names)
+
+
+def test_every_error_is_documented_as_a_problem_with_an_example(document: dict, operations: dict):
+    shared = document["components"]["responses"]
     for operation in operations.values():
-        errors = {status: answer for status, answer in operation["responses"].items() if status != "200"}
-        assert "500" in errors
-        assert "400" not in errors
-        for status, answer in errors.items():
-            (media_type,) = answer["content"]
-            assert media_type == "application/problem+json"
-            (example,) = answer["content"][media_type]["examples"].values()
-            assert set(example["value"]) >= PROBLEM
-            assert example["value"]["status"] == int(status)
+        assert operation["responses"].keys() >= {"400", "408", "421", "422", "431", "500", "503", "default"}
+        for status, answer in operation["responses"].items():
+            if status[0] in "45":
+                problem = shared[answer["$ref"].removeprefix("#/components/responses/")]
+                content = problem["content"]["application/problem+json"]
+                assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+                example = content["examples"]["example"]["value"]
+                assert set(example) >= PROBLEM
+                assert example["status"] == int(status)
+    assert "Retry-After" in shared["Unavailable"]["headers"]
+    assert "WWW-Authenticate" in shared["SignatureRefused"]["headers"]
+
+
+def test_every_success_names_its_headers(document: dict, operations: dict):
+    for operation in operations.values():
+        for status, answer in operation["responses"].items():
+            if status[0] in "23":
+                assert answer["headers"].keys() >= {"X-Request-ID", "Vary", "Cache-Control"}
+                assert set(answer["headers"]) <= document["components"]["headers"].keys()
+    assert "X-Ignored-Fields" in operations["post", "/api/upload"]["responses"]["200"]["headers"]
+    assert "Link" in operations["get", "/api/jobs"]["responses"]["200"]["headers"]
+    assert "Content-Range" in operations["get", OUTPUT]["responses"]["206"]["headers"]
+    for path in ("/api/jobs/{jobId}", "/api/jobs/{jobId}/status", "/api/log", OUTPUT):
+        assert "ETag" in operations["get", path]["responses"]["200"]["headers"]
+        assert "304" in operations["get", path]["responses"]
+        assert "If-None-Match" in {one["name"] for one in operations["get", path]["parameters"]}
+
+
+def test_bounds_are_those_in_force(tmp_path, document: dict):
+    upload = document["components"]["schemas"]["UploadRequest"]["properties"]
+    assert upload["timeout_ms"]["oneOf"][0] == {"type": "integer", "minimum": 100, "maximum": 600_000}
+    assert upload["priority"]["oneOf"][0] == {"type": "integer", "minimum": 0, "maximum": 9}
+    assert upload["code"]["maxLength"] == 1 << 20
+    assert {"python", "c++", "js"} <= set(upload["language"]["enum"])
+
+    with serving(tmp_path, max_code_bytes=100) as service:
+        document = service.http.get("/openapi.json").json()
+    assert document["components"]["schemas"]["UploadRequest"]["properties"]["code"]["maxLength"] == 100
+
+
+def test_a_completion_says_how_it_is_signed(document: dict, operations: dict):
+    completion = operations["post", "/api/executions/{execution_id}/completion"]
+    schemes = document["components"]["securitySchemes"]
+
+    (needed,) = completion["security"]
+    assert {schemes[name]["name"] for name in needed} == {
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+    }
+    body = completion["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/EngineReport"}
+    assert not [
+        path for (_, path), other in operations.items() if other["security"] and other is not completion
+    ]
+
+
+def test_what_is_not_documented_would_be_noticed(service: Service, document: dict):
+    answer = service.http.get("/api/health")
+    changed = copy.deepcopy(document)
+    described = changed["paths"]["/api/health"]["get"]["responses"]["200"]
+    ApiDocument(changed).check(answer)
+
+    del described["headers"]["Vary"]
+    with pytest.raises(AssertionError, match="vary"):
+        ApiDocument(changed).check(answer)
+    described["headers"]["Vary"] = {}
+    changed["components"]["schemas"]["HealthResponse"]["properties"]["status"]["type"] = "integer"
+    with pytest.raises(AssertionError, match="healthy"):
+        ApiDocument(changed).check(answer)
+    del changed["paths"]["/api/health"]["get"]["responses"]["200"]
+    with pytest.raises(AssertionError, match="not in the document"):
+        ApiDocument(changed).check(answer)
+
+
+def test_the_document_is_at_the_usual_addresses_too(service: Service, document: dict):
+    response = service.http.get("/openapi.json")
+
+    assert response.json() == document
+    assert response.headers["content-type"] == "application/json"
+    cached = service.http.get("/openapi.json", headers={"if-none-match": response.headers["etag"]})
+    assert (cached.status_code, cached.content) == (304, b"")
 
 
 def test_every_body_has_an_example_that_the_service_takes(service: Service, operations: dict):
@@ -99,24 +190,28 @@ def test_only_what_is_needed_is_required(document: dict):
     assert "result" not in document["components"]["schemas"]["JobData"]["required"]
 
 
-def test_the_page_loads_nothing_from_elsewhere(service: Service):
-    page = service.http.get("/docs")
+@pytest.mark.parametrize(("path", "files"), [("/docs", 4), ("/redoc", 3)])
+def test_a_page_loads_nothing_from_elsewhere(service: Service, path: str, files: int):
+    page = service.http.get(path)
 
     assert page.status_code == 200
     policy = page.headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert not re.search(r"https?:", policy)
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert len(loaded) >= 4
+    assert len(loaded) >= files
     for url in loaded:
-        assert re.fullmatch(r"/docs/[\w./-]+", url)
+        assert re.fullmatch(r"/docs/[\w./-]+|/openapi\.json", url)
         assert service.http.get(url).status_code == 200
     style = service.http.get("/docs/static/swagger-ui.css").text
     assert not re.search(r"""url\(["']?(?!["']?data:)|@import""", style)
 
 
 def test_the_files_of_the_page_bear_their_licence(service: Service):
-    for name in ("LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt"):
+    for name in (
+        *("LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt"),
+        *("redoc.LICENSE", "redoc.standalone.js.LICENSE.txt"),
+    ):
         assert service.http.get(f"/docs/static/{name}").status_code == 200
 
 

@@ -34,10 +34,11 @@ class CompletionsController(Controller):
         status_code=200,
         guards=[_claims_to_be_signed],
         **described(
+            "reportCompletion",
             "Report how an execution ended",
             "For engines that answered 202. The body is a runner's answer, signed after the Standard "
             "Webhooks specification: headers webhook-id, webhook-timestamp and webhook-signature.",
-            problems=(401, 404, 413, 422, 503),
+            problems=(401, 404, 413),
         ),
     )
     async def report(

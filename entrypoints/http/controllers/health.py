@@ -27,12 +27,16 @@ class HealthController(Controller):
 
     tags = ("Health",)
 
-    @get("/api/health", sync_to_thread=False, **described("Get the service's health", "Asks no other part."))
+    @get(
+        "/api/health",
+        sync_to_thread=False,
+        **described("getHealth", "Get the service's health", "Asks no other part."),
+    )
     def health(self, settings: NamedDependency[SkipValidation[Settings]]) -> HealthResponse:
         """Say that the service answers."""
         return HealthResponse(status="healthy", environment=settings.environment)
 
-    @get("/health/live", sync_to_thread=False, **described("Get whether the process answers"))
+    @get("/health/live", sync_to_thread=False, **described("getLiveness", "Get whether the process answers"))
     def live(self) -> LiveResponse:
         """Say that the process answers."""
         return LiveResponse(status="live")
@@ -41,10 +45,10 @@ class HealthController(Controller):
         "/health/ready",
         sync_to_thread=True,
         **described(
+            "getReadiness",
             "Get whether the service can take work",
             "It can while the required parts answer. Without another it is degraded: work is taken, and "
             "waits or fails with a reason. Each part has two seconds to answer.",
-            problems=(503,),
         ),
     )
     def ready(self, check_health: NamedDependency[SkipValidation[CheckHealth]]) -> ReadyResponse:

@@ -34,10 +34,11 @@ class HistoryController(Controller):
         "/jobs/{jobId:str}/timeline",
         sync_to_thread=True,
         **described(
+            "getTimeline",
             "Get a job's timeline",
             "Every step, who caused it and when; the limits in force and the one that was reached; what the "
             "job waits for, and its place in the queue.",
-            problems=(404, 422, 503),
+            problems=(404,),
         ),
     )
     def timeline(
@@ -49,7 +50,9 @@ class HistoryController(Controller):
     @get(
         "/jobs/{jobId:str}/events",
         media_type=MEDIA_TYPE,
-        **described("Follow a job's state", _EVENTS, problems=(404, 422, 503)),
+        **described(
+            "followEvents", "Follow a job's state", _EVENTS, problems=(404,), headers=("X-Accel-Buffering",)
+        ),
     )
     async def events(
         self,

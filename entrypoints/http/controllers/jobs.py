@@ -5,9 +5,9 @@ from litestar.params import SkipValidation
 from application.use_cases.get_job import GetJob
 from application.use_cases.list_jobs import ListJobs
 from entrypoints.http.json_request import JsonRequest
-from entrypoints.http.operations import LINK, described
+from entrypoints.http.operations import described
 from entrypoints.http.parameters import JobIdInPath, Listing, ProjectInPath, existing_job, listing, next_page
-from entrypoints.http.presenter import Presenter
+from entrypoints.http.presenter import Presenter, tagged
 from entrypoints.http.schemas.jobs import JobDetailsResponse, JobResponse
 
 _Jobs = Response[list[JobResponse]]
@@ -27,8 +27,7 @@ class JobsController(Controller):
     @get(
         "/jobs",
         sync_to_thread=True,
-        response_headers=[LINK],
-        **described("List jobs", _PAGES, problems=(422, 503)),
+        **described("listJobs", "List jobs", _PAGES, headers=("Link",)),
     )
     def list_all(
         self,
@@ -43,9 +42,11 @@ class JobsController(Controller):
     @get(
         "/projects/{project:str}/jobs",
         sync_to_thread=True,
-        response_headers=[LINK],
         **described(
-            "List a project's jobs", f"A project that does not exist has none. {_PAGES}", problems=(422, 503)
+            "listProjectJobs",
+            "List a project's jobs",
+            f"A project that does not exist has none. {_PAGES}",
+            headers=("Link",),
         ),
     )
     def list_of_project(
@@ -62,16 +63,22 @@ class JobsController(Controller):
     @get(
         "/jobs/{jobId:str}",
         sync_to_thread=True,
-        **described("Get a job", "What it was uploaded with, and every attempt.", problems=(404, 422, 503)),
+        **described(
+            "getJob",
+            "Get a job",
+            "What it was uploaded with, and every attempt.",
+            problems=(404,),
+            headers=("ETag",),
+        ),
     )
     def get(
         self,
         job_id: JobIdInPath,
         get_job: NamedDependency[SkipValidation[GetJob]],
         presenter: NamedDependency[SkipValidation[Presenter]],
-    ) -> JobDetailsResponse:
+    ) -> Response[JobDetailsResponse]:
         """Get a job."""
-        return presenter.details(get_job(existing_job(job_id)))
+        return tagged(presenter.details(get_job(existing_job(job_id))))
 
 
 def _page(

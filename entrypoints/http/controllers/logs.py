@@ -3,21 +3,12 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Controller, MediaType, Response, get
 from litestar.di import NamedDependency
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter, SkipValidation
 
 from application.use_cases.read_log import ReadLog
 from entrypoints.http.kept import Kept
 from entrypoints.http.live.places import StoragePlaces
 from entrypoints.http.operations import described
-
-_OPERATION = described(
-    "Read a log",
-    "The text of a log object, which is itself a JSON document: the figures of an execution and all that its "
-    "program wrote.",
-    problems=(404, 422, 503),
-)
-_OPERATION["responses"][200] = ResponseSpec(str, generate_examples=False, description="The log's text.")
 
 
 class LogsController(Controller):
@@ -29,7 +20,14 @@ class LogsController(Controller):
         "/log",
         media_type=MediaType.JSON,
         opt={"names": {"key": "log_key"}},
-        **_OPERATION,
+        **described(
+            "readLog",
+            "Read a log",
+            "The text of a log object, which is itself a JSON document: the figures of an execution and all "
+            "that its program wrote.",
+            problems=(404,),
+            headers=("ETag",),
+        ),
     )
     async def read(
         self,
@@ -38,5 +36,5 @@ class LogsController(Controller):
         log_places: NamedDependency[SkipValidation[StoragePlaces]],
     ) -> Response[Any]:
         """Read a log. It may be large, so it is encoded here, on a thread of its own."""
-        log = await log_places.run(lambda: Kept(msgspec.json.encode(read_log(log_key))))
-        return log.response(MediaType.JSON)
+        log = await log_places.run(lambda: Kept(msgspec.json.encode(read_log(log_key)), is_tagged=True))
+        return log.response(MediaType.JSON, {"ETag": log.tag, "Cache-Control": "private, no-cache"})

@@ -33,7 +33,7 @@ class MachinesController(Controller):
 
     tags = ("Machines",)
 
-    @get("/languages", sync_to_thread=True, **described("List languages"))
+    @get("/languages", sync_to_thread=True, **described("listLanguages", "List languages"))
     def languages(
         self, list_languages: NamedDependency[SkipValidation[ListLanguages]]
     ) -> list[LanguageResponse]:
@@ -44,7 +44,7 @@ class MachinesController(Controller):
         "/engine",
         sync_to_thread=True,
         **described(
-            "Get the engine", "What runs programs, how limits are enforced, and what waits.", problems=(503,)
+            "getEngine", "Get the engine", "What runs programs, how limits are enforced, and what waits."
         ),
     )
     def engine(self, describe_engine: NamedDependency[SkipValidation[DescribeEngine]]) -> EngineResponse:
@@ -54,7 +54,9 @@ class MachinesController(Controller):
     @get(
         "/cloudwatch/{clusterName:str}",
         sync_to_thread=True,
-        **described("Get how busy a cluster was", "CPU and memory, in percent.", problems=(404, 422, 503)),
+        **described(
+            "getClusterMetrics", "Get how busy a cluster was", "CPU and memory, in percent.", problems=(404,)
+        ),
     )
     def metrics(
         self,
@@ -77,7 +79,7 @@ class MachinesController(Controller):
     @get(
         "/cloudwatch/{clusterName:str}/metrics",
         sync_to_thread=True,
-        **described("List what is measured of a cluster", problems=(404, 422, 503)),
+        **described("listMetricNames", "List what is measured of a cluster", problems=(404,)),
     )
     def metric_names(
         self,

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, PathParameter, QueryParameter, SkipValidation
 from litestar.response import Stream as StreamResponse
 
@@ -49,6 +50,9 @@ _IfRange = Annotated[
     str | None, HeaderParameter(name="If-Range", description="The ETag that the range was meant for.")
 ]
 _PARTIAL = 206
+_PART = ResponseSpec(
+    bytes, generate_examples=False, description="The part that was asked for.", media_type="text/plain"
+)
 _PLAIN = "text/plain; charset=utf-8"
 
 
@@ -60,7 +64,13 @@ class OutputController(Controller):
     @get(
         "/jobs/{jobId:str}/output",
         media_type=MEDIA_TYPE,
-        **described("Follow a job's output", _DESCRIPTION, problems=(404, 422, 503)),
+        **described(
+            "followOutput",
+            "Follow a job's output",
+            _DESCRIPTION,
+            problems=(404,),
+            headers=("X-Accel-Buffering",),
+        ),
     )
     async def follow(
         self,
@@ -79,7 +89,14 @@ class OutputController(Controller):
     @get(
         "/jobs/{jobId:str}/output/{stream:str}",
         media_type=_PLAIN,
-        **described("Read a job's output", _ARCHIVED, problems=(404, 409, 416, 422, 503)),
+        **described(
+            "readOutput",
+            "Read a job's output",
+            _ARCHIVED,
+            problems=(404, 409, 416),
+            headers=("Accept-Ranges", "ETag"),
+            answers={206: _PART},
+        ),
     )
     async def read(
         self,

@@ -32,7 +32,7 @@ class ProjectsController(Controller):
 
     tags = ("Projects",)
 
-    @get("/projects", sync_to_thread=True, **described("List projects", problems=(503,)))
+    @get("/projects", sync_to_thread=True, **described("listProjects", "List projects"))
     def list_all(self, list_projects: NamedDependency[SkipValidation[ListProjects]]) -> list[ProjectResponse]:
         """List projects."""
         return [_shown(project) for project in list_projects()]
@@ -43,9 +43,9 @@ class ProjectsController(Controller):
         sync_to_thread=True,
         opt={"names": {"project": "project_name"}},
         **described(
+            "createProject",
             "Get or make a project",
             "The same name twice is one project, and keeps the description that it was made with.",
-            problems=(413, 422, 503),
         ),
     )
     def create(
@@ -67,9 +67,10 @@ class ProjectsController(Controller):
         status_code=200,
         sync_to_thread=True,
         **described(
+            "archiveProject",
             "Archive a project",
             "It keeps its history and takes no new work; what runs in it runs to its end.",
-            problems=(404, 409, 422, 503),
+            problems=(404, 409),
         ),
     )
     def archive(
@@ -82,7 +83,9 @@ class ProjectsController(Controller):
         "/projects/{project:str}/restore",
         status_code=200,
         sync_to_thread=True,
-        **described("Restore an archived project", "It takes work again.", problems=(404, 409, 422, 503)),
+        **described(
+            "restoreProject", "Restore an archived project", "It takes work again.", problems=(404, 409)
+        ),
     )
     def restore(
         self, project: ProjectInPath, change_project: NamedDependency[SkipValidation[ChangeProject]]
@@ -95,9 +98,10 @@ class ProjectsController(Controller):
         status_code=200,
         sync_to_thread=True,
         **described(
+            "deleteProject",
             "Delete a project",
             "It is gone from every list and its name is free again; its jobs can still be read by their ids.",
-            problems=(404, 409, 422, 503),
+            problems=(404, 409),
         ),
     )
     def delete(

@@ -1,9 +1,10 @@
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter, SkipValidation
 
@@ -12,13 +13,14 @@ from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.upload_code import UploadCode
 from application.views import JobView
 from domain.job_lifecycle import JobStatus
+from entrypoints.http.ignored_fields import HEADER as IGNORED_FIELDS
 from entrypoints.http.ignored_fields import ignored_fields
 from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.live.job_waiter import JobWaiter
 from entrypoints.http.live.storage_threads import StorageThreads
 from entrypoints.http.operations import described
 from entrypoints.http.parameters import JobIdInPath, Wait, existing_job, only_one
-from entrypoints.http.presenter import Presenter
+from entrypoints.http.presenter import Presenter, tagged
 from entrypoints.http.schemas.jobs import JobResponse, JobStatusResponse
 from entrypoints.http.schemas.requests import ExecuteRequest, UploadRequest
 
@@ -63,6 +65,11 @@ _MESSAGES: Mapping[JobStatus, str] = {
 _CANCELLED = "Job cancelled successfully"
 
 
+def _status_id(_handler: HTTPRouteHandler, _method: object, path: Sequence[object]) -> str:
+    """Name the operation at each of its two paths."""
+    return "getJobStatus" if "jobs" in path else "getStatus"
+
+
 class RunningController(Controller):
     """Uploading, executing and cancelling jobs, and asking where they stand."""
 
@@ -72,10 +79,12 @@ class RunningController(Controller):
         "/upload",
         status_code=200,
         **described(
+            "uploadCode",
             "Upload code",
             "Keeps source code as a job of a project. With `execute`, runs it at once; with `wait` too, "
             "answers when it has ended.",
-            problems=(404, 409, 413, 422, 503),
+            headers=(IGNORED_FIELDS,),
+            problems=(404, 409),
         ),
     )
     async def upload(
@@ -99,9 +108,10 @@ class RunningController(Controller):
         status_code=200,
         opt={"names": {"stdin": "input_data"}},
         **described(
+            "executeJob",
             "Execute a job",
             "Has a PENDING job run and answers at once, or with `wait` when it has ended.",
-            problems=(404, 409, 413, 422, 503),
+            problems=(404, 409),
         ),
     )
     async def execute(
@@ -125,9 +135,10 @@ class RunningController(Controller):
         status_code=200,
         sync_to_thread=True,
         **described(
+            "cancelJob",
             "Cancel a job",
             "Ends a job that has not ended; a program that runs is stopped.",
-            problems=(404, 409, 422, 503),
+            problems=(404, 409),
         ),
     )
     def cancel(
@@ -142,7 +153,11 @@ class RunningController(Controller):
     @get(
         ["/jobs/{jobId:str}/status", "/status/{jobId:str}"],
         **described(
-            "Get a job's status", "With `wait`, answers when the job has ended.", problems=(404, 422, 503)
+            _status_id,
+            "Get a job's status",
+            "With `wait`, answers when the job has ended.",
+            problems=(404,),
+            headers=("ETag",),
         ),
     )
     async def status(
@@ -151,9 +166,9 @@ class RunningController(Controller):
         waiter: NamedDependency[SkipValidation[JobWaiter]],
         presenter: NamedDependency[SkipValidation[Presenter]],
         wait: Wait = 0,
-    ) -> JobStatusResponse:
+    ) -> Response[JobStatusResponse]:
         """Get a job's status."""
-        return await waiter.until_ended(existing_job(job_id), wait, presenter.status)
+        return tagged(await waiter.until_ended(existing_job(job_id), wait, presenter.status))
 
 
 def _showing(presenter: Presenter) -> Callable[[JobView], JobResponse]:

@@ -25,6 +25,7 @@ class Asset:
     """A file, as it is and compressed."""
 
     url: str
+    digest: str
     media_type: str
     content: bytes
     compressed: bytes
@@ -52,11 +53,13 @@ def read_asset(request: AnyRequest, digest: FromPath[str], path: FromPath[str]) 
     asset = assets().get(path.lstrip("/"))
     if asset is None or digest not in asset.url:
         raise NotFoundException
-    headers = {"Cache-Control": _FOR_GOOD, "Vary": "Accept-Encoding"}
+    headers = {"Cache-Control": _FOR_GOOD, "Vary": "Accept-Encoding", "ETag": f'"{asset.digest}"'}
     if not accepts_gzip(request):
         return Response(asset.content, media_type=asset.media_type, headers=headers)
     return Response(
-        asset.compressed, media_type=asset.media_type, headers={**headers, "Content-Encoding": "gzip"}
+        asset.compressed,
+        media_type=asset.media_type,
+        headers={**headers, "ETag": f'"{asset.digest}-gzip"', "Content-Encoding": "gzip"},
     )
 
 
@@ -72,6 +75,7 @@ def _load(path: Path) -> Asset:
     guessed = mimetypes.guess_type(path.name)[0]
     return Asset(
         url=f"/dashboard/static/{digest}/{path.relative_to(_FILES).as_posix()}",
+        digest=digest,
         media_type=_TYPES.get(path.suffix) or guessed or "text/plain",
         content=content,
         compressed=gzip.compress(content, mtime=0),

@@ -51,11 +51,18 @@ class UploadRequest(RequestedLimits, kw_only=True):
     ] = None
     tags: Annotated[dict[str, str] | None, Meta(description="Names and values to find the job by.")] = None
     priority: Annotated[
-        int | None, Meta(description=f"0 to {MAX_PRIORITY}: of the jobs that wait, the highest runs first.")
+        int | None,
+        Meta(
+            description=f"0 to {MAX_PRIORITY}, {DEFAULT_PRIORITY} by default: of the jobs that wait, the "
+            "highest runs first."
+        ),
     ] = None
     max_attempts: Annotated[
         int | None,
-        Meta(description=f"1 to {MAX_ATTEMPTS}: how often it may start, if its worker or engine fails."),
+        Meta(
+            description=f"1 to {MAX_ATTEMPTS}, 1 by default: how often it may start, if its worker or its "
+            "engine fails."
+        ),
     ] = None
     execute: Annotated[bool | None, Meta(description="Whether to execute the job at once.")] = None
 

@@ -1,5 +1,5 @@
 SwaggerUIBundle({
-  url: "/docs/openapi.json",
+  url: "/openapi.json",
   dom_id: "#api",
   deepLinking: true,
   displayRequestDuration: true,

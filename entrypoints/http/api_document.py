@@ -1,0 +1,360 @@
+"""The OpenAPI document: the framework's description of the routes, completed by tables.
+
+The framework knows routes, parameters and schemas. Bounds that settings decide, headers, errors that any
+request may meet, and signatures are added here.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import msgspec
+from litestar import Litestar
+
+from domain.language import ALIASES, LANGUAGES
+from domain.limits import LimitPolicy
+from domain.submission import MAX_ATTEMPTS, MAX_PRIORITY, SubmissionLimits
+from domain.values import PROJECT_NAME_MAX_CHARS
+from entrypoints.http import webhook_signature
+from entrypoints.http.edge import SAFETY_HEADERS
+from entrypoints.http.errors import KINDS_BY_STATUS
+from entrypoints.http.ignored_fields import HEADER as IGNORED_FIELDS
+from entrypoints.http.request_id import HEADER as REQUEST_ID
+from entrypoints.http.schemas.problem import PROBLEM_JSON
+
+Json: TypeAlias = dict[str, Any]
+
+# The name of the shared answer of each status, and an example of its detail.
+_PROBLEMS: Mapping[int, tuple[str, str]] = MappingProxyType(
+    {
+        400: ("BadRequest", "the request ended before its body did"),
+        401: ("SignatureRefused", "no signature in the header webhook-signature is good"),
+        403: ("CrossSiteRequest", "pages of other sites may not do this"),
+        404: ("NotFound", "job '01890a5d-ac96-774b-bcce-b302099a8057' does not exist"),
+        408: ("TooSlow", "The rest of the request did not come within 15 s."),
+        409: ("Conflict", "cannot execute a job that is RUNNING"),
+        413: ("TooLarge", "code: has 1048577 bytes; 1048576 are allowed"),
+        415: (
+            "UnsupportedMediaType",
+            "send the body as JSON, with the header Content-Type: application/json",
+        ),
+        416: ("RangeNotSatisfiable", "there are 13 bytes, and the range begins after them"),
+        421: ("MisdirectedRequest", "this service is not known by the host that is asked for"),
+        422: ("InvalidInput", "language: unsupported language; supported are python, node, java"),
+        431: ("HeadTooLarge", "The URL and the headers have at most 65536 bytes, in 128 headers."),
+        500: ("Internal", "the service failed to answer; its log has the details under this request_id"),
+        503: ("Unavailable", "the database is unavailable: no answer"),
+    }
+)
+# What any request may meet, what one that changes something, names something, or has a JSON body.
+_EVERYWHERE = (400, 408, 421, 422, 431, 500, 503)
+_UNSAFE = (403,)
+_NAMING = (404,)
+_JSON_BODY = (413, 415)
+_UNSAFE_METHODS = frozenset({"post", "put", "patch", "delete"})
+
+_HEADERS: Mapping[str, tuple[str, Json]] = MappingProxyType(
+    {
+        REQUEST_ID: (
+            "The request's id: the caller's own, if it sent one that is 1 to 128 of `A-Za-z0-9._:+/=@-`.",
+            {"type": "string", "minLength": 1, "maxLength": 128},
+        ),
+        "Vary": ("The request headers that the answer depends on.", {"type": "string"}),
+        "Retry-After": ("Seconds after which it is worth trying again.", {"type": "integer", "minimum": 0}),
+        "Link": ('The next page, as `<...>; rel="next"` (RFC 8288); absent on the last.', {"type": "string"}),
+        "ETag": ("The version of the content, for If-None-Match and If-Range.", {"type": "string"}),
+        "X-Accel-Buffering": ("`no`: proxies are to pass events on at once.", {"type": "string"}),
+        "Accept-Ranges": ("`bytes`: a part of the content may be asked for.", {"type": "string"}),
+        "Content-Range": ("Which part of the content this is, or its size.", {"type": "string"}),
+        "WWW-Authenticate": ("How a message is to be signed.", {"type": "string"}),
+        "Accept": ("The media type that is taken.", {"type": "string"}),
+        "Accept-Encoding": ("The codings of a body that are taken.", {"type": "string"}),
+        IGNORED_FIELDS: (
+            (
+                "The body's fields that are not known and were ignored: percent-encoded, at "
+                "most sixteen; `%E2%80%A6` stands for what was left out."
+            ),
+            {"type": "string", "maxLength": 4_096},
+        ),
+        **{name: ("The same on every answer.", {"type": "string"}) for name in SAFETY_HEADERS},
+    }
+)
+_ON_EVERY_ANSWER = (REQUEST_ID, "Vary", *SAFETY_HEADERS)
+_OF_PROBLEMS: Mapping[int, tuple[str, ...]] = MappingProxyType(
+    {
+        401: ("WWW-Authenticate",),
+        415: ("Accept", "Accept-Encoding"),
+        416: ("Content-Range",),
+        503: ("Retry-After",),
+    }
+)
+_OF_SUCCESS: Mapping[int, tuple[str, ...]] = MappingProxyType(
+    {206: ("Accept-Ranges", "Content-Range", "ETag")}
+)
+_DESCRIPTIONS: Mapping[int, str] = MappingProxyType({200: "Success."})
+_IF_NONE_MATCH: Json = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "ETags of the versions that the caller has: of the latest, the answer is 304.",
+    "required": False,
+    "schema": {"type": "string"},
+}
+
+_UUID: Json = {"format": "uuid"}
+_COUNT: Json = {"minimum": 0}
+# Of fields wherever they stand.
+_FACETS: Mapping[str, Json] = MappingProxyType(
+    {
+        "job_id": _UUID,
+        "execution_id": _UUID,
+        "logs_url": {"format": "uri"},
+        "project_id": {"minimum": 1, "format": "int64"},
+        "number": {"minimum": 1},
+        "attempt": _COUNT,
+        "stdout_bytes": _COUNT,
+        "stderr_bytes": _COUNT,
+        "signal": {"minimum": 1},
+        "cpu_percent": _COUNT,
+        "execution_time_ms": _COUNT,
+        "cpu_time_ms": _COUNT,
+        "cpu_utilization": _COUNT,
+        "memory_utilization": _COUNT,
+        "took_ms": _COUNT,
+        "slots": _COUNT,
+        "waiting": _COUNT,
+        "claimed": _COUNT,
+    }
+)
+_PARAMETER_FACETS: Mapping[str, Json] = MappingProxyType(
+    {
+        "jobId": _UUID,
+        "execution_id": _UUID,
+        "project": {"minLength": 1, "maxLength": PROJECT_NAME_MAX_CHARS},
+        "project_name": {"minLength": 1, "maxLength": PROJECT_NAME_MAX_CHARS},
+        "clusterName": {"minLength": 1},
+        "stream": {"enum": ["stdout", "stderr"]},
+        "log_key": {"minLength": 1, "maxLength": 1_024},
+        "period": {"minimum": 10, "maximum": 3_600},
+        "offset": {"minimum": 0},
+        "created_after": {"format": "date-time"},
+        "created_before": {"format": "date-time"},
+    }
+)
+
+_WEBHOOK_HEADERS = {
+    "webhookId": (webhook_signature.ID, "The message's id: the same for each delivery of one message."),
+    "webhookTimestamp": (
+        webhook_signature.TIMESTAMP,
+        f"When the message was signed, in seconds since 1970; at most {webhook_signature.TOLERANCE_S} s ago.",
+    ),
+    "webhookSignature": (
+        webhook_signature.SIGNATURE,
+        (
+            "`v1,` and the Base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`, by a secret "
+            "of SERVICE_SERVER_WEBHOOK_SECRETS; several, separated by spaces, while secrets are changed. See "
+            "the Standard Webhooks specification."
+        ),
+    ),
+}
+_FIGURE: Json = {"type": ["number", "null"], "minimum": 0}
+_TEXT: Json = {"type": ["string", "null"]}
+_REPORT: Json = {
+    "title": "EngineReport",
+    "description": "How a program ended, as a runner answers it. It names its execution by one of "
+    "`execution_id`, `job_id` and `code_key`, and has one of `stdout`, `stderr`, `exit_code` and `error`. "
+    "Other fields are ignored.",
+    "type": "object",
+    "properties": {
+        "execution_id": {"type": ["string", "null"], **_UUID},
+        "job_id": {"type": ["string", "null"], **_UUID},
+        "code_key": _TEXT,
+        "stdout": _TEXT,
+        "stderr": _TEXT,
+        "exit_code": {"type": ["integer", "null"], "description": "Zero is SUCCESS; null: not known."},
+        "execution_time_ms": _FIGURE,
+        "cpu_percent": _FIGURE,
+        "memory_mb": _FIGURE,
+        "log_key": {**_TEXT, "description": "The log, where the engine has written one: `logs/...`."},
+        "error": {**_TEXT, "description": "Why the engine could not run the program, instead of an outcome."},
+    },
+    "examples": [
+        {
+            "execution_id": "01890a5d-b1c2-7d3e-8f40-5a6b7c8d9e0f",
+            "stdout": "hello\n",
+            "stderr": "",
+            "exit_code": 0,
+            "execution_time_ms": 12,
+        }
+    ],
+}
+
+
+class ApiDocument:
+    """The document of an application, made when it is first asked for.
+
+    Args:
+        limits: How much a caller may submit.
+        policy: The limits of executions.
+    """
+
+    def __init__(self, limits: SubmissionLimits, policy: LimitPolicy) -> None:
+        self._limits = limits
+        self._policy = policy
+        self._content: bytes | None = None
+
+    def content(self, app: Litestar) -> bytes:
+        """Return the document, as JSON."""
+        if self._content is None:
+            self._content = msgspec.json.encode(self._completed(app.openapi_schema.to_schema()))
+        return self._content
+
+    def _completed(self, document: Json) -> Json:
+        components = document["components"]
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                _complete_operation(path, method, operation)
+        for schema in components["schemas"].values():
+            for name, field in schema.get("properties", {}).items():
+                _add(field, _FACETS.get(name, {}))
+        upload = components["schemas"]["UploadRequest"]["properties"]
+        for name, facets in self._upload_facets().items():
+            _add(upload[name], facets)
+        # In words: of a `default`, generators make a field that clients always send.
+        for name, bounds in self._policy.bounds.items():
+            upload[name]["description"] += f" {bounds.default} by default."
+        project = components["schemas"]["ProjectRequest"]["properties"]
+        _add(project["project_name"], _PARAMETER_FACETS["project_name"])
+        _add(project["description"], {"maxLength": self._limits.text_chars})
+        _add(components["schemas"]["ExecuteRequest"]["properties"]["stdin"], self._stdin_facets())
+        components["schemas"]["EngineReport"] = _REPORT
+        components["headers"] = {
+            name: {"description": description, "schema": schema}
+            for name, (description, schema) in _HEADERS.items()
+        }
+        components["responses"] = {name: _problem(status) for status, (name, _) in _PROBLEMS.items()}
+        components["securitySchemes"] = {
+            scheme: {"type": "apiKey", "in": "header", "name": name, "description": description}
+            for scheme, (name, description) in _WEBHOOK_HEADERS.items()
+        }
+        completion = document["paths"]["/api/executions/{execution_id}/completion"]["post"]
+        completion["security"] = [{scheme: [] for scheme in _WEBHOOK_HEADERS}]
+        completion["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EngineReport"}}},
+        }
+        return document
+
+    def _upload_facets(self) -> Mapping[str, Json]:
+        limits = self._limits
+        text = {"maxLength": limits.text_chars}
+        return {
+            "project": _PARAMETER_FACETS["project"],
+            "code": {"maxLength": limits.code_bytes},
+            "language": {"enum": [*LANGUAGES, *ALIASES]},
+            "function_name": text,
+            "description": text,
+            "stdin": self._stdin_facets(),
+            "args": {"maxItems": limits.arguments},
+            "env": {"maxProperties": limits.arguments},
+            "tags": {"maxProperties": limits.tags},
+            "priority": {"minimum": 0, "maximum": MAX_PRIORITY},
+            "max_attempts": {"minimum": 1, "maximum": MAX_ATTEMPTS},
+            **{
+                name: {"minimum": bounds.minimum, "maximum": bounds.maximum}
+                for name, bounds in self._policy.bounds.items()
+            },
+        }
+
+    def _stdin_facets(self) -> Json:
+        return {"maxLength": self._limits.stdin_bytes}
+
+
+def _complete_operation(path: str, method: str, operation: Json) -> None:
+    operation.pop("deprecated", None)
+    for parameter in operation.get("parameters", ()):
+        _complete_parameter(parameter)
+    _complete_responses(path, method, operation)
+    operation.setdefault("security", [])
+
+
+def _complete_parameter(parameter: Json) -> None:
+    """A URL and a header cannot say null, and the schema need not repeat the description."""
+    for flag in ("deprecated", "allowEmptyValue", "allowReserved"):
+        parameter.pop(flag, None)
+    schema = parameter["schema"]
+    schema.pop("description", None)
+    alternatives = [one for one in schema.pop("oneOf", ()) if one != {"type": "null"}]
+    for one in alternatives:
+        schema |= one
+    schema |= _PARAMETER_FACETS.get(parameter["name"], {})
+    if parameter["name"] == "language":
+        schema["enum"] = [*LANGUAGES, *ALIASES]
+
+
+def _complete_responses(path: str, method: str, operation: Json) -> None:
+    answers: Json = {}
+    errors = {int(status) for status in operation["responses"] if int(status) in _PROBLEMS}
+    errors.update(_EVERYWHERE, _UNSAFE if method in _UNSAFE_METHODS else (), _NAMING if "{" in path else ())
+    if "requestBody" in operation:
+        errors.update(_JSON_BODY)
+    for status, answer in operation["responses"].items():
+        if int(status) in errors:
+            continue
+        named = [*answer.get("headers", {}), *_OF_SUCCESS.get(int(status), ())]
+        answers[status] = {
+            "description": _DESCRIPTIONS.get(int(status), answer["description"]),
+            "headers": _header_refs((*named, *_ON_EVERY_ANSWER)),
+            "content": dict(map(_content, answer["content"].items())),
+        }
+        if "ETag" in answer.get("headers", {}):
+            operation.setdefault("parameters", []).append(_IF_NONE_MATCH)
+            answers["304"] = {
+                "description": "The caller has this version.",
+                "headers": _header_refs(("ETag", *_ON_EVERY_ANSWER)),
+            }
+    for error in errors:
+        answers[str(error)] = {"$ref": f"#/components/responses/{_PROBLEMS[error][0]}"}
+    # What the protocol refuses before there is an operation: 501, 505.
+    answers["default"] = {"$ref": f"#/components/responses/{_PROBLEMS[400][0]}"}
+    operation["responses"] = dict(sorted(answers.items()))
+
+
+def _content(content: tuple[str, Json]) -> tuple[str, Json]:
+    media_type, described = content
+    return media_type.partition(";")[0], {"schema": described.get("schema") or {"type": "string"}}
+
+
+def _header_refs(names: Iterable[str]) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _problem(status: int) -> Json:
+    kind = KINDS_BY_STATUS[status]
+    example = {
+        "type": kind.type,
+        "title": kind.title,
+        "status": status,
+        "detail": _PROBLEMS[status][1],
+        "instance": "/api/upload",
+        "request_id": "5f0f1f0e-6f0b-4c5e-9d51-6a1c1f6c2a11",
+    }
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": kind.title,
+        "headers": _header_refs((*_OF_PROBLEMS.get(status, ()), *_ON_EVERY_ANSWER)),
+        "content": {PROBLEM_JSON: {"schema": schema, "examples": {"example": {"value": example}}}},
+    }
+
+
+def _add(field: Json, facets: Mapping[str, Any]) -> None:
+    """Add what holds for a field's values, to the alternative that is not null where it may be."""
+    for schema in _not_null(field):
+        schema.update(facets)
+
+
+def _not_null(field: Json) -> Iterator[Json]:
+    alternatives = field.get("oneOf")
+    if alternatives is None:
+        yield field
+        return
+    yield from (one for one in alternatives if one != {"type": "null"} and "$ref" not in one)

@@ -1,0 +1,5 @@
+Redoc.init(
+  "/openapi.json",
+  { disableSearch: true, nativeScrollbars: true },
+  document.getElementById("api"),
+);

@@ -1,0 +1,91 @@
+"""Holds every answer of the service against its own OpenAPI document."""
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import httpx
+import jsonschema_rs
+
+# Headers that are about the connection or one message, and CORS's own: no API document lists them.
+_OF_TRANSPORT = {
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "transfer-encoding",
+}
+_STREAM = "text/event-stream"
+
+
+class ApiDocument:
+    """The document that a service describes itself by."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.content = document
+        self._validators: dict[tuple[str, str, str], Any] = {}
+
+    @cached_property
+    def operations(self) -> list[tuple[re.Pattern[str], str, Mapping[str, Any]]]:
+        """A pattern of each path, the path, and its operations. A path without parameters goes first."""
+        paths = sorted(self.content["paths"].items(), key=lambda item: item[0].count("{"))
+        return [(_pattern(path), path, operations) for path, operations in paths]
+
+    def check(self, response: httpx.Response) -> None:
+        """Fail for an answer that the document does not describe."""
+        method = "get" if response.request.method == "HEAD" else response.request.method.lower()
+        path = response.request.url.raw_path.decode("ascii").partition("?")[0]
+        found = next(
+            ((path_, ops) for pattern, path_, ops in self.operations if pattern.fullmatch(path)), None
+        )
+        if found is None or method not in found[1]:
+            return  # answered by no operation: tests of errors look at these
+        template, operations = found
+        status = str(response.status_code)
+        name = f"{method.upper()} {template}: {status}"
+        described = operations[method]["responses"].get(status)
+        assert described is not None, f"{name} is not in the document"
+        described = self._resolved(described)
+        unknown = [
+            header
+            for header in response.headers
+            if header not in _OF_TRANSPORT
+            and not header.startswith("access-control-")
+            and header not in {documented.lower() for documented in described["headers"]}
+        ]
+        assert not unknown, f"{name} has headers that are not in the document: {unknown}"
+        media_type = response.headers.get("content-type", "").partition(";")[0]
+        assert media_type in described.get("content", {"": {}}), f"{name} is {media_type}"
+        if media_type.endswith("json") and response.request.method != "HEAD":
+            schema = described["content"][media_type]["schema"]
+            errors = self._validator((template, method, status), schema).iter_errors(_json(response))
+            assert not (first := next(iter(errors), None)), f"{name}: {first}"
+
+    def _resolved(self, described: Mapping[str, Any]) -> Mapping[str, Any]:
+        reference = described.get("$ref")
+        return self.content["components"]["responses"][reference.split("/")[-1]] if reference else described
+
+    def _validator(self, key: tuple[str, str, str], schema: Mapping[str, Any]) -> Any:
+        if key not in self._validators:
+            self._validators[key] = jsonschema_rs.Draft202012Validator(
+                {
+                    "$defs": {"schema": schema},
+                    "$ref": "#/$defs/schema",
+                    "components": self.content["components"],
+                },
+                validate_formats=True,
+            )
+        return self._validators[key]
+
+
+def _json(response: httpx.Response) -> Any:
+    response.read()
+    return response.json()
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(
+        "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{\w+\})", path))
+    )
