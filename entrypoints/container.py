@@ -19,7 +19,8 @@ from adapters.host_metrics.cluster_metrics import HostClusterMetrics
 from adapters.http_engine.report_reader import RunnerReportReader
 from adapters.in_process.event_feed import InProcessEventFeed
 from adapters.in_process.message_relay import InProcessMessageRelay
-from adapters.in_process.output_feed import InProcessOutputFeed
+from adapters.in_process.output_feed import KEPT_BYTES, InProcessOutputFeed
+from adapters.in_process.output_journal import OutputJournal
 from adapters.local_engine.engine import LocalEngine
 from adapters.sql import migrate
 from adapters.sql.dashboard_queries import SqlDashboardQueries
@@ -95,7 +96,8 @@ _HEALTH_KEPT_S = 1.0
 
 
 # What is in the data directory.
-_DATABASE, _CODE, _LOG, _PENDING = "service-server.sqlite3", "code", "log", "pending-logs"
+_DATABASE, _CODE, _LOG = "service-server.sqlite3", "code", "log"
+_PENDING, _OUTPUT = "pending-logs", "output"
 
 
 def _data_dir(settings: Settings) -> Path:
@@ -204,7 +206,8 @@ def _event_feed(settings: Settings) -> EventFeed:
 
 def _output_feed(settings: Settings) -> OutputFeed:
     if settings.redis_url is None:
-        return InProcessOutputFeed()
+        journal = OutputJournal(_data_dir(settings) / _OUTPUT, KEPT_BYTES)
+        return InProcessOutputFeed(KEPT_BYTES, journal)
     from adapters.redis_feed.output_feed import RedisOutputFeed  # noqa: PLC0415 - likewise
 
     return RedisOutputFeed(settings.redis_url.get_secret_value(), InProcessOutputFeed())
@@ -365,7 +368,9 @@ class Container(containers.DeclarativeContainer):
         ids,
         unreadable_jobs,
         renew_leases,
+        output_feed,
         worker_name,
+        settings.provided.inline_output_bytes,
         settings.provided.announce_after_s,
         settings.provided.renew_every_s,
     )

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from adapters.redis_feed.output_reader import OutputReader
 from adapters.redis_feed.output_writer import OutputWriter
@@ -45,6 +45,10 @@ class RedisOutputFeed(OutputFeed):
     def close(self, execution_id: ExecutionId) -> None:
         """Let what is kept of an execution expire."""
         self._writer.close(execution_id)
+
+    def recall(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
+        """Return what Redis has of an execution."""
+        return self._reader.recall(execution_id)
 
     def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:
         """Call `listener` with what is kept and with what comes, in order; return what ends that."""

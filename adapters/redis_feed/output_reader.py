@@ -10,7 +10,7 @@ import redis
 
 from adapters.redis_feed.client import MAX_BACKOFF_S, MIN_BACKOFF_S, connect
 from adapters.redis_feed.output_stream import Position, stream_key
-from application.ports.output_feed import OutputFeed, OutputListener
+from application.ports.output_feed import OutputChunk, OutputFeed, OutputListener
 from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.output_feed")
@@ -85,6 +85,19 @@ class OutputReader:
             self._changed.notify_all()
         self._ring()
         return lambda: self._leave(key, cursor, follower, end)
+
+    def recall(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
+        """Return what the stream of an execution has; nothing if Redis does not say."""
+        position = Position()
+        try:
+            entries = self._client.xrange(stream_key(execution_id))
+            chunks = [position.read(fields) for _entry_id, fields in entries]
+        except (redis.RedisError, KeyError, ValueError) as error:
+            logger.warning(
+                "the output of execution %s cannot be read: %s", execution_id, type(error).__name__
+            )
+            return ()
+        return [chunk for chunk in chunks if chunk is not None]
 
     def _hang_bell(self) -> None:
         self._bell = f"service_server.output.bell.{uuid4()}".encode()

@@ -1,5 +1,5 @@
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,6 +35,10 @@ class OutputFeed(ABC):
     @abstractmethod
     def close(self, execution_id: ExecutionId) -> None:
         """Forget an execution that has ended."""
+
+    @abstractmethod
+    def recall(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
+        """Return what is kept of an execution, also after its process was killed. Never raises."""
 
     @abstractmethod
     def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:

@@ -1,17 +1,20 @@
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from application.errors import DependencyUnavailable, Unreadable
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.message_publisher import MessagePublisher
+from application.ports.output_feed import OutputFeed, Stream
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.stability_window import StabilityWindow
+from application.streamed_output import streamed_output
 from application.unreadable_jobs import UnreadableJobs
 from application.use_cases.renew_leases import RenewLeases
 from domain.events import Event, ExecutionRequested
-from domain.execution import Execution, ExecutionResult
+from domain.execution import Execution, ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId
 
@@ -19,6 +22,9 @@ logger = logging.getLogger("service_server.executions")
 
 _LOST = ExecutionResult.failed(
     Reason.WORKER_LOST, "The worker that ran the program was lost, and the program is not run a second time."
+)
+_REPLACED = ExecutionResult.failed(
+    Reason.WORKER_LOST, "The worker that ran the program was lost, and the program is run again."
 )
 _UNREPORTED = ExecutionResult(
     status=JobStatus.TIMEOUT,
@@ -40,6 +46,8 @@ class RescueExecutions:
     long that every worker which lives has renewed: for two of their intervals, as one renewal may fail. A
     process that has just started does not know how long that has been, and waits likewise. What this process
     runs itself is alive, whatever has kept it from renewing: that is done first.
+
+    What a lost execution had streamed is its output, as far as the output feed still has it.
     """
 
     def __init__(
@@ -51,7 +59,9 @@ class RescueExecutions:
         ids: IdGenerator,
         unreadable_jobs: UnreadableJobs,
         renew_leases: RenewLeases,
+        output_feed: OutputFeed,
         worker: str,
+        inline_bytes: int,
         announce_after_s: float,
         renew_every_s: float,
         lost_batch: int = 50,
@@ -64,7 +74,9 @@ class RescueExecutions:
         self._ids = ids
         self._unreadable_jobs = unreadable_jobs
         self._renew_leases = renew_leases
+        self._output_feed = output_feed
         self._worker = worker
+        self._inline_bytes = inline_bytes
         self._announce_after_s = announce_after_s
         self._window = StabilityWindow(clock, 2 * renew_every_s)
         self._lost_batch = lost_batch
@@ -103,6 +115,7 @@ class RescueExecutions:
         """Rescue an execution; return False if somebody has renewed its lease or ended it meanwhile."""
         now = overdue.not_before(self._clock.now())
         next_id = ExecutionId(self._ids.new())
+        output = streamed_output(self._output_feed.recall(overdue.id), self._inline_bytes)
 
         def work(transaction: Transaction) -> bool:
             try:
@@ -127,15 +140,17 @@ class RescueExecutions:
             if not events:
                 return False
             transaction.jobs.replace(before, after)
-            if execution is not None:
-                transaction.executions.add(execution)
+            if execution is None:
+                transaction.executions.end(overdue.id, _with_output(result, output), now)
             else:
-                transaction.executions.end(overdue.id, result, now)
+                transaction.executions.add(execution)
+                transaction.executions.end(overdue.id, _of_replaced(output), now)
             self._outgoing.add(transaction, events)
             return True
 
         is_lost = self._unit_of_work.run(work)
         if is_lost:
+            self._output_feed.close(overdue.id)
             logger.warning("execution %s lost its worker %s", overdue.id, overdue.claimed_by)
         return is_lost
 
@@ -155,3 +170,13 @@ class RescueExecutions:
         if hints:
             self._publisher.publish(self._outgoing.messages(hints))
         return len(hints)
+
+
+def _of_replaced(output: Mapping[Stream, Output]) -> ExecutionResult | None:
+    """Of an execution that another replaces there is nothing to say but what its program wrote."""
+    has_written = any(written.total_bytes for written in output.values())
+    return _with_output(_REPLACED, output) if has_written else None
+
+
+def _with_output(result: ExecutionResult, output: Mapping[Stream, Output]) -> ExecutionResult:
+    return replace(result, stdout=output[Stream.STDOUT], stderr=output[Stream.STDERR])

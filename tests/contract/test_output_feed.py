@@ -11,6 +11,7 @@ from adapters.in_process.output_feed import InProcessOutputFeed
 from adapters.redis_feed.output_feed import RedisOutputFeed
 from application.ports.output_feed import OutputChunk, Stream
 from domain.values import ExecutionId
+from tests.support.processes import eventually
 from tests.support.redis_server import redis_server
 
 WITHIN_S = 5
@@ -223,6 +224,19 @@ def test_an_execution_that_is_closed_is_forgotten_soon(feed, program):
     deadline = time.monotonic() + WITHIN_S
     while not is_forgotten(feed, program.execution_id):
         assert time.monotonic() < deadline
+
+
+def test_what_is_kept_is_recalled_and_no_more(feed, program):
+    assert list(feed.recall(program.execution_id)) == []
+    program.print(b"one")
+    program.print(b"two", Stream.STDERR)
+    settle(feed, program)
+
+    recalled = {(chunk.stream, chunk.offset, chunk.data) for chunk in feed.recall(program.execution_id)}
+
+    assert recalled >= {(Stream.STDOUT, 0, b"one"), (Stream.STDERR, 0, b"two")}
+    program.end()
+    assert eventually(lambda: not feed.recall(program.execution_id))
 
 
 def test_closing_what_was_never_written_is_no_error(feed):

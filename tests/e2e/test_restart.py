@@ -1,10 +1,12 @@
 """A server that is killed at its worst moment, and started again."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
 from tests.support import service
+from tests.support.processes import eventually
 
 # A lease is short here, so that what a dead server held is soon known to be lost.
 SHORT = {
@@ -21,9 +23,11 @@ def env(tmp_path):
     return service.environment(tmp_path, **SHORT)
 
 
-def kill_while_running(server, job_id):
+def kill_while_running(server, job_id, data_dir):
     with server.http as http, http.stream("GET", f"/api/jobs/{job_id}/output") as stream:
         assert any("begun" in line for line in stream.iter_lines())
+        journal = Path(data_dir) / "output"
+        assert eventually(lambda: journal.is_dir() and any(journal.iterdir()))
         server.stop(signal.SIGKILL)
 
 
@@ -39,16 +43,17 @@ def test_a_pending_job_stays_pending_and_can_be_executed(env):
 def test_a_program_that_had_begun_is_not_run_a_second_time_behind_its_owner_s_back(env):
     with service.served(env) as server:
         job_id = server.upload(PROGRAM, execute=True)["job_id"]
-        kill_while_running(server, job_id)
+        kill_while_running(server, job_id, env["SERVICE_SERVER_DATA_DIR"])
     with service.served(env) as server:
         ended = server.job(job_id, wait_s=30)
     assert (ended["status"], ended["data"]["reason"]) == ("FAILED", "worker_lost")
+    assert ended["data"]["result"]["stdout"] == "begun\n"
 
 
 def test_a_program_that_may_run_again_does(env):
     with service.served(env) as server:
         job_id = server.upload(PROGRAM, execute=True, max_attempts=2)["job_id"]
-        kill_while_running(server, job_id)
+        kill_while_running(server, job_id, env["SERVICE_SERVER_DATA_DIR"])
     with service.served(env) as server:
         ended = server.job(job_id, wait_s=30)
     assert (ended["status"], len(ended["executions"])) == ("SUCCESS", 2)

@@ -50,6 +50,7 @@ from tests.support.scripted_engine import ScriptedEngine
 
 LEASE_S = 30.0
 KEPT_S = 600.0
+INLINE_BYTES = 64
 RENEW_EVERY_S = 10.0
 
 
@@ -158,7 +159,9 @@ class World:
             self.ids,
             self.unreadable_jobs,
             RenewLeases(self.unit_of_work, held, worker, LEASE_S),
+            self.output_feed,
             worker,
+            INLINE_BYTES,
             announce_after_s=2.0,
             renew_every_s=RENEW_EVERY_S,
         )

@@ -1,11 +1,12 @@
 import pytest
 
 from application.errors import DependencyUnavailable
+from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import MAX_CLAIMS
 from domain.job_lifecycle import JobStatus, Reason
 from tests.support.failing import Failing
 from tests.support.scripted_engine import take_over
-from tests.support.world import LEASE_S
+from tests.support.world import LEASE_S, RENEW_EVERY_S
 
 
 def lose_worker(world, *, after_the_start: bool) -> None:
@@ -328,3 +329,32 @@ def test_one_execution_that_cannot_be_rescued_does_not_keep_the_others_from_it(w
 
     assert sorted(world.job(job.job_id).execution.number for job in jobs) == [1, 2]
     assert "boom" in caplog.text
+
+
+def test_what_a_lost_program_had_streamed_is_its_output(world):
+    job = world.start()
+    execution = world.claim()
+    world.unit_of_work.run(lambda transaction: transaction.executions.acknowledge(execution.id, "worker-1"))
+    world.output_feed.append(execution.id, OutputChunk(Stream.STDOUT, 0, b"so far"))
+    world.output_feed.append(execution.id, OutputChunk(Stream.STDERR, 0, b"so good"))
+
+    world.pass_time(LEASE_S + 2 * RENEW_EVERY_S + 5)
+
+    ended = world.job(job.job_id)
+    assert ended.reason is Reason.WORKER_LOST
+    result = ended.execution.result
+    assert (result.stdout.text, result.stderr.text) == ("so far", "so good")
+    assert list(world.output_feed.recall(execution.id)) == []
+
+
+def test_what_a_replaced_program_had_streamed_is_kept_with_its_attempt(world):
+    job = world.start(max_attempts=2)
+    execution = world.claim()
+    world.output_feed.append(execution.id, OutputChunk(Stream.STDOUT, 0, b"so far"))
+
+    world.pass_time(LEASE_S + 2 * RENEW_EVERY_S + 5)
+
+    first, second = world.get_job(job.job_id).executions
+    assert (first.result.stdout.text, first.result.reason) == ("so far", Reason.WORKER_LOST)
+    assert second.result is None
+    assert world.job(job.job_id).status is JobStatus.RUNNING

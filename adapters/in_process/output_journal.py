@@ -1,0 +1,93 @@
+import logging
+import os
+import struct
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from application.ports.output_feed import OutputChunk, Stream
+from domain.values import ExecutionId
+
+logger = logging.getLogger("service_server.output_feed")
+
+# Before each chunk: the place of its stream among the streams, where it begins, and how long it is.
+_HEAD = struct.Struct("<BQI")
+_STREAMS = tuple(Stream)
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+# A file of an execution that nobody has asked for, its job deleted or its database gone.
+_ABANDONED_AFTER_S = 86_400
+
+
+class OutputJournal:
+    """What running programs have written, in a file for each, for the time after this process was killed.
+
+    The files are not synced: they survive the process, and not the machine. One that cannot be written is
+    done without.
+
+    Args:
+        directory: Where the files are. It is made when there is something to write.
+        kept_bytes: A file that has grown to twice as much begins anew with what is kept.
+    """
+
+    def __init__(self, directory: Path, kept_bytes: int) -> None:
+        self._directory = directory
+        self._max_bytes = 2 * kept_bytes
+
+    def append(
+        self, execution_id: ExecutionId, new: Sequence[OutputChunk], kept: Sequence[OutputChunk]
+    ) -> None:
+        """Add chunks to an execution's file; where there are none, write all that is kept of it anew."""
+        path = self._path(execution_id)
+        try:
+            self._directory.mkdir(mode=0o700, exist_ok=True)
+            if not new or self._write(path, _APPEND, new) > self._max_bytes:
+                draft = path.with_suffix(".draft")
+                self._write(draft, _APPEND | os.O_TRUNC, kept)
+                draft.replace(path)
+        except OSError as error:
+            logger.warning("output of execution %s is not kept for a crash: %s", execution_id, error.strerror)
+
+    def read(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
+        """Return the chunks of an execution's file; the last one may be cut."""
+        try:
+            content = self._path(execution_id).read_bytes()
+        except OSError:
+            return ()
+        return list(_chunks(content))
+
+    def forget(self, execution_id: ExecutionId) -> None:
+        """Remove an execution's file, if there is one."""
+        with suppress(OSError):
+            self._path(execution_id).unlink(missing_ok=True)
+
+    def forget_abandoned(self) -> None:
+        """Remove files that have not been written to for a day."""
+        with suppress(OSError):
+            for path in self._directory.iterdir():
+                if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
+                    path.unlink(missing_ok=True)
+
+    def _path(self, execution_id: ExecutionId) -> Path:
+        return self._directory / str(execution_id)
+
+    @staticmethod
+    def _write(path: Path, flags: int, chunks: Iterable[OutputChunk]) -> int:
+        """Write chunks; return how large the file is then."""
+        with open(os.open(path, flags, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor has no path
+            for chunk in chunks:
+                file.write(_HEAD.pack(_STREAMS.index(chunk.stream), chunk.offset, len(chunk.data)))
+                file.write(chunk.data)
+            file.flush()
+            return os.fstat(file.fileno()).st_size
+
+
+def _chunks(content: bytes) -> Iterator[OutputChunk]:
+    place = 0
+    while place + _HEAD.size <= len(content):
+        stream, offset, size = _HEAD.unpack_from(content, place)
+        place += _HEAD.size
+        if stream >= len(_STREAMS):
+            return
+        yield OutputChunk(_STREAMS[stream], offset, content[place : place + size])
+        place += size
