@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
 
-from adapters.local_engine import seccomp
+from adapters.local_engine import reaper, seccomp
 from adapters.local_engine.cgroup_discovery import clear, discover, remove
 from adapters.local_engine.confinement import Confinement, Launch
 from adapters.local_engine.files import sealed_file
@@ -16,7 +16,7 @@ from adapters.local_engine.supervisor.cgroups import CgroupPlan
 from adapters.local_engine.supervisor.protocol import Allowance, Order, Scratch, View
 from adapters.local_engine.toolchains import SYSTEM_PATH
 from adapters.local_engine.unified_cgroups import CgroupsUnavailable
-from adapters.local_engine.view import HOME, SCRATCH, SHELL, TEMPORARY, USER, VIEW, edition, view
+from adapters.local_engine.view import HOME, REAPER, SCRATCH, SHELL, TEMPORARY, USER, VIEW, edition, view
 from application.errors import DependencyUnavailable
 
 # User ids that systemd's list of assignments (UIDS-GIDS.md) leaves to nobody; one for each slot.
@@ -25,8 +25,6 @@ _USERS = 606
 _BUILD_MEMORY_MB = 1024
 # A virtual machine starts several for each processor.
 _BUILD_PROCESSES = 256
-# The shell that stands in for the program.
-_OUR_PROCESSES = 1
 # What bubblewrap reads and closes.
 _ARGUMENTS, _FILTER, _SOURCE = range(10, 13)
 
@@ -46,10 +44,13 @@ class Bubblewrap(Confinement):
     The program sees the system's libraries read-only, a directory in memory of its own, and nothing else.
 
     Args:
+        directory: Where files may be kept that boxes are made of.
         hidden: Directories that no program may see even if they are among the system's.
     """
 
-    def __init__(self, hidden: Sequence[Path]) -> None:
+    def __init__(self, directory: Path, hidden: Sequence[Path]) -> None:
+        self._directory = directory
+        self._reaper: Path | None = None
         self._cgroups: CgroupPlan | None = None
         self._control_groups = "not used: the engine has not been started"
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
@@ -107,7 +108,13 @@ class Bubblewrap(Confinement):
             raise DependencyUnavailable(
                 "engine", f"programs cannot be isolated: there is no seccomp filter for {error}"
             ) from error
-        self._view = view(self._bwrap, self._hidden)
+        try:
+            self._reaper = reaper.install(self._directory)
+        except OSError as error:
+            raise DependencyUnavailable(
+                "engine", f"its work directory cannot be used: {error.strerror}"
+            ) from error
+        self._view = view(self._bwrap, self._hidden, self._reaper)
         try:
             self._cgroups = discover()
         except CgroupsUnavailable as error:
@@ -171,7 +178,7 @@ class Bubblewrap(Confinement):
             timeout_ms=program.limits.timeout_ms,
             cpu_time_ms=program.limits.cpu_time_ms,
             memory_mb=program.limits.memory_mb,
-            processes=program.limits.processes + _OUR_PROCESSES,
+            processes=program.limits.processes + self._our_processes,
             rlimits=rlimits or {},
         )
 
@@ -180,15 +187,20 @@ class Bubblewrap(Confinement):
 
         A control group counts how often there were too many processes, so its limit comes first.
         """
-        processes = program.limits.processes + _OUR_PROCESSES + (self._cgroups is not None)
+        processes = program.limits.processes + self._our_processes + (self._cgroups is not None)
         return self._without_address_space({**program.rlimits, "NPROC": (processes, processes)})
+
+    @property
+    def _our_processes(self) -> int:
+        """The shell that stands in for the program, and the program's reaper."""
+        return 1 if self._reaper is None else 2
 
     def _without_address_space(self, rlimits: Rlimits) -> Rlimits:
         return rlimits if self._cgroups is None else {name: rlimits[name] for name in rlimits.keys() - {"AS"}}
 
     def _current_view(self) -> View:
         if self._view is None or self._view.edition != edition():
-            self._view = view(str(self._bwrap), self._hidden)
+            self._view = view(str(self._bwrap), self._hidden, self._reaper)
         return self._view
 
     def _arguments(self, program: Program) -> Iterator[str]:
@@ -200,8 +212,9 @@ class Bubblewrap(Confinement):
 
     def _command_line(self, program: Program) -> list[str]:
         groups = 0 if self._cgroups is None else len(self._cgroups.directories)
+        reaper_path = None if self._reaper is None else REAPER
         if program.parks:
-            return parked(program.command, program.rlimits, groups=groups)
+            return parked(program.command, program.rlimits, groups=groups, reaper=reaper_path)
         return staged(
             program.build,
             program.command,
@@ -210,6 +223,7 @@ class Bubblewrap(Confinement):
             variables=program.settings,
             groups=groups,
             stays=True,
+            reaper=reaper_path,
         )
 
     @contextmanager

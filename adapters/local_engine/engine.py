@@ -95,7 +95,7 @@ class LocalEngine(ExecutionEngine):
         self._retrying = retrying
         processors = os.sched_getaffinity(0)
         self._toolchains = Toolchains(hooks=HOOKS_IN_BOX) if isolated else Toolchains()
-        bubblewrap = Bubblewrap(hidden=(_ROOT, work_directory, *hidden)) if isolated else None
+        bubblewrap = Bubblewrap(work_directory, hidden=(_ROOT, work_directory, *hidden)) if isolated else None
         self._confinement: Confinement = bubblewrap or PlainChild(WorkArea(work_directory))
         self._supervisor = SupervisorProcess(processors, self._confinement.clear)
         self._launcher = Launcher(self._supervisor, self._confinement, build_timeout_ms)

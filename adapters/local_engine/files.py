@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,17 @@ def sealed_copy(*sources: IO[bytes]) -> int:
     os.lseek(descriptor, 0, os.SEEK_SET)
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
     return descriptor
+
+
+def write_executable(path: Path, content: bytes) -> None:
+    """Write a file that everybody may run, as a whole or not at all; not if it is there already."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    descriptor, unfinished = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), 0o755)
+    Path(unfinished).replace(path)
 
 
 def _memory_file(name: str) -> int:

@@ -2,7 +2,9 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
+from adapters.local_engine import reaper
 from adapters.local_engine.confinement import Confinement, Launch
 from adapters.local_engine.program import BUILD_RLIMITS, Program
 from adapters.local_engine.stages import staged
@@ -20,6 +22,7 @@ class PlainChild(Confinement):
 
     def __init__(self, area: WorkArea) -> None:
         self._area = area
+        self._reaper: str | None = None
         self._setpriv = shutil.which("setpriv", path=SYSTEM_PATH)
 
     @property
@@ -85,6 +88,7 @@ class PlainChild(Confinement):
             )
         try:
             self._area.open()
+            self._reaper = _runnable(reaper.install(self._area.path.parent))
         except OSError as error:
             raise DependencyUnavailable(
                 "engine", f"its work directory cannot be used: {error.strerror}"
@@ -93,16 +97,21 @@ class PlainChild(Confinement):
     def clear(self) -> None:
         """Do nothing: whatever left its parent looks like any other process of this user."""
 
-    @staticmethod
-    def _command_line(program: Program) -> list[str]:
+    def _command_line(self, program: Program) -> list[str]:
         return staged(
             program.build,
             program.command,
             program.rlimits,
             build_rlimits=BUILD_RLIMITS,
             variables=program.settings,
+            reaper=self._reaper,
         )
 
     def close(self) -> None:
         """Remove it."""
         self._area.close()
+
+
+def _runnable(file: Path | None) -> str | None:
+    """Return the path of a file unless its file system lets nothing be run (noexec)."""
+    return str(file) if file is not None and os.access(file, os.X_OK) else None

@@ -6,7 +6,7 @@ no shell reads as its own.
 
 import resource
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,6 +16,7 @@ from adapters.local_engine.supervisor.protocol import (
     BUILD_ENDED,
     ENTRANCE_DESCRIPTORS,
     GO_DESCRIPTOR,
+    REPORT_DESCRIPTOR,
     STAGE_DESCRIPTOR,
 )
 
@@ -55,6 +56,7 @@ def staged(
     variables: Mapping[str, str] = MappingProxyType({}),
     groups: int = 0,
     stays: bool = False,
+    reaper: str | None = None,
 ) -> list[str]:
     """Write a command line that builds, announces that it is ready, and becomes the program when told to.
 
@@ -73,6 +75,7 @@ def staged(
             if the program is ended by signal n. An exit code may be the same, so what tells them apart is
             that it names the signal at the stage. Of SIGINT and SIGPIPE no shell says anything: a program
             that they end is one with the exit code 130 or 141.
+        reaper: The path of the program's parent, which reports its end, the signal included.
     """
     lines = list(_joined(groups))
     if build:
@@ -88,15 +91,19 @@ def staged(
         ]
     lines += [*_limited(rlimits), _announced(ANNOUNCEMENT)]
     lines += [f"read word <&{GO_DESCRIPTOR} || exit", f"exec {GO_DESCRIPTOR}<&-"]
-    closed = f"{STAGE_DESCRIPTOR}>&-"
+    handed_on = [*_reports(reaper), f"{STAGE_DESCRIPTOR}>&-"]
     exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    lines += _staying(closed, exports) if stays else [f"exec {closed}", *exports, 'exec "$@"']
-    return [_SHELL, "-c", "\n".join(lines), "sh", *run]
+    if stays:
+        lines += _staying(handed_on, exports)
+    else:
+        lines += [" ".join(["exec", *handed_on]), *exports, 'exec "$@"']
+    return [_SHELL, "-c", "\n".join(lines), "sh", *([reaper] if reaper else []), *run]
 
 
-def parked(run: Sequence[str], rlimits: Rlimits, *, groups: int = 0) -> list[str]:
+def parked(run: Sequence[str], rlimits: Rlimits, *, groups: int = 0, reaper: str | None = None) -> list[str]:
     """Write the command line of a program that limits and announces itself, and waits, when it has a job."""
-    return [_SHELL, "-c", "\n".join([*_joined(groups), *_limited(rlimits), *_staying()]), "sh", *run]
+    lines = [*_joined(groups), *_limited(rlimits), *_staying(_reports(reaper))]
+    return [_SHELL, "-c", "\n".join(lines), "sh", *([reaper] if reaper else []), *run]
 
 
 def attainable(rlimits: Rlimits) -> Rlimits:
@@ -129,10 +136,15 @@ def _limited(rlimits: Rlimits) -> Iterator[str]:
         yield f"ulimit -S{option} {soft // unit} && ulimit -H{option} {hard // unit} || exit"
 
 
-def _staying(closed: str = "", exports: Sequence[str] = ()) -> list[str]:
+def _reports(reaper: str | None) -> Iterator[str]:
+    if reaper is not None:
+        yield f"{REPORT_DESCRIPTOR}>&{STAGE_DESCRIPTOR}"
+
+
+def _staying(redirections: Iterable[str], exports: Sequence[str] = ()) -> list[str]:
     """Have the shell say at the stage what it has to say of a signal: it is no output of the program.
 
     What redirects a simple command redirects that word as well, so the program has a subshell of its own.
     """
-    own = "; ".join([f"exec 2>&4 4>&- {closed}".rstrip(), *exports, 'exec "$@"'])
+    own = "; ".join([" ".join(["exec 2>&4 4>&-", *redirections]), *exports, 'exec "$@"'])
     return [f"exec 4>&2 2>&{STAGE_DESCRIPTOR}", f"({own})", "exit"]

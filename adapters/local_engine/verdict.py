@@ -42,8 +42,12 @@ class Observed:
 
     @property
     def memory_mb(self) -> int:
-        """The peak of memory that is known, of one process or of all of them, rounded up."""
-        return -(-max(self.event.memory_kb, self.event.tree_memory_kb) // 1024)
+        """The peak that was judged, rounded up: of all processes, or of one that was refused more."""
+        event = self.event
+        judged_kb = (
+            max(event.memory_kb, event.tree_memory_kb) if event.limit == "memory_mb" else event.memory_kb
+        )
+        return -(-judged_kb // 1024)
 
 
 @dataclass(frozen=True, slots=True)

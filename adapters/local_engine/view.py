@@ -22,6 +22,8 @@ HOOKS = "/etc/hooks"
 # Of the first process of each box. It is a copy that can be run and not read, which keeps programs from that
 # process's memory: what writes to it has the box outlive its supervisor. By its name, bash is a plain shell.
 SHELL = "/etc/sh"
+# The same of the parent of each program.
+REAPER = "/etc/reaper"
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _ETC = Path("/etc")
@@ -40,12 +42,13 @@ _FIRST_FILE = 3
 _WAITS = ("/bin/sh", "-c", "echo $$; exec sleep 60")
 
 
-def view(bubblewrap: str, hidden: Sequence[Path]) -> View:
+def view(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) -> View:
     """Write down a view.
 
     Args:
         bubblewrap: Its path.
         hidden: Directories that are covered where they would be seen.
+        reaper: The file that is seen as REAPER.
 
     Raises:
         DependencyUnavailable: A hidden directory is what the view is made of.
@@ -59,10 +62,11 @@ def view(bubblewrap: str, hidden: Sequence[Path]) -> View:
     copies = {_ETC / path.relative_to(_MADE): path for path in made} | {path: path for path in files}
     etc = (*_parents([*copies, *mounted]), *_mounted(mounted), *_copied(copies))
     seen = (*_system(VIEW), *_devices(), *etc, *_hide(hidden, shown))
-    shell = ("--perms", "0111", "--file", str(_FIRST_FILE + len(copies)), f"{VIEW}{SHELL}")
+    run = {SHELL: _SOURCE_OF_SHELL} | ({} if reaper is None else {REAPER: str(reaper)})
+    runnable = _runnable(run, _FIRST_FILE + len(copies))
     closed = ("--remount-ro", "/", "--die-with-parent", "--", *_WAITS)
-    argv = (bubblewrap, *user, *around, *_made(), *seen, *shell, *closed)
-    return View(argv=argv, files=(*map(str, copies.values()), _SOURCE_OF_SHELL), edition=edition())
+    argv = (bubblewrap, *user, *around, *_made(), *seen, *runnable, *closed)
+    return View(argv=argv, files=(*map(str, copies.values()), *run.values()), edition=edition())
 
 
 def edition() -> str:
@@ -79,6 +83,11 @@ def _state(path: str) -> str:
     except FileNotFoundError:
         return "none"
     return f"{status.st_ino}:{status.st_mtime_ns}"
+
+
+def _runnable(paths: Iterable[str], first_file: int) -> Iterator[str]:
+    for number, path in enumerate(paths, first_file):
+        yield from ("--perms", "0111", "--file", str(number), f"{VIEW}{path}")
 
 
 def _made() -> Iterator[str]:

@@ -19,6 +19,8 @@ ENTRANCE_DESCRIPTORS = (4, 5, 6)
 # The start pipe: what comes before a program waits there for the word to become it, and a parked interpreter
 # for the limits of its job as well.
 GO_DESCRIPTOR = 7
+# Where the reaper of a program reports, in the same pipe as STAGE_DESCRIPTOR; see reaper/.
+REPORT_DESCRIPTOR = 5
 MAX_DESCRIPTORS = 16
 MAX_MESSAGE_BYTES = 4096
 # What the engine says at a life line, beside a parked program's allowance: end the program, or start it.
@@ -164,7 +166,7 @@ class Event:
         limit: The limit that was hit, by its name in `Limits`, as far as the supervisor can tell.
         wall_ms: How long the program ran, from its start to the end of its first process.
         cpu_ms: Processor time of all its processes, the build excluded.
-        memory_kb: The largest resident set of any of its processes.
+        memory_kb: The largest resident set of the program, or of a process that it waited for.
         tree_memory_kb: The largest memory of all of them together; 0 if that is not known.
         error: Why it could not be started, or followed to its end.
     """

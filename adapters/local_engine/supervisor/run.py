@@ -171,9 +171,24 @@ class Run:
             signal=signal,
             wall_ms=round(self._wall_s * 1000),
             cpu_ms=round(1000 * self._cpu_s()),
-            memory_kb=max(self._usage.memory_kb, self._meter.largest_kb if self._meter else 0),
+            memory_kb=self._memory_kb(),
             tree_memory_kb=self._tree_memory_kb(),
         )
+
+    def _memory_kb(self) -> int:
+        """Return the program's peak: from its reaper, or, if that was killed with it, from the last look.
+
+        What wait4(2) tells of the first process includes the supervisor that it was made from, and a build:
+        it is the program's only if it is more than that.
+        """
+        if self._stage.report is not None:
+            return self._stage.report.memory_kb
+        seen_kb = self._meter.largest_kb if self._meter else 0
+        has_built = self._order.build_timeout_ms is not None
+        own_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        if has_built or self._usage.memory_kb <= own_kb:
+            return seen_kb
+        return max(seen_kb, self._usage.memory_kb)
 
     def _detach(self) -> None:
         """Close the life line. What the engine says last is read: unread, it would undo what was told."""
@@ -362,6 +377,6 @@ class Run:
         return max(self._usage.cpu_s - self._meter.cpu_at_start_s, self._meter.last_cpu_s, 0.0)
 
     def _tree_memory_kb(self) -> int:
-        if self.cgroup is not None:
-            return self.cgroup.peak_kb()
+        if self.cgroup is not None:  # a build before may have had more than the program ever may
+            return min(self.cgroup.peak_kb(), self._allowance.memory_mb << 10)
         return self._meter.peak_kb if self._meter else 0

@@ -41,10 +41,27 @@ def test_a_signal_is_told_and_nobody_else_writes_of_it(kit, number):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGPIPE])
-def test_the_two_signals_that_no_shell_speaks_of_are_the_codes_that_shells_have_for_them(kit, number):
+def test_the_two_signals_that_no_shell_speaks_of_are_told_too(kit, number):
     result = kit.run(Program(code=f"trap - {int(number)}; kill -{int(number)} $$", language="bash")).result
 
-    assert (result.exit_code, result.signal) == (128 + number, None)
+    assert (result.exit_code, result.signal) == (None, number)
+
+
+def test_a_program_that_kills_its_reaper_ends_with_it(kit):
+    ended = kit.run(
+        Program(code="kill -KILL $PPID; sleep 60", language="bash", limits={"timeout_ms": 10_000})
+    )
+
+    assert (ended.result.signal, ended.stderr) == (signal.SIGKILL, b"")
+    assert ended.result.resource.execution_time_ms < 5_000
+
+
+def test_signals_to_its_process_group_are_the_programs(kit):
+    code = "trap 'echo caught' TERM; trap '' INT; kill -TERM 0; kill -INT 0; echo on"
+
+    ended = kit.run(Program(code=code, language="bash"))
+
+    assert (ended.result.status, ended.stdout) == (JobStatus.SUCCESS, b"caught\non\n"), ended.result
 
 
 def test_as_many_processes_as_are_allowed_can_run(kit):

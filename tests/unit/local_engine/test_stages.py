@@ -89,6 +89,17 @@ def test_a_parked_program_keeps_the_stage_to_announce_itself():
     assert rest == ["sh", "./program", "a b"]
 
 
+def test_a_reaper_stands_between_and_reports_where_the_program_cannot():
+    _, _, script, *rest = staged([], ["./program"], {}, reaper="/reaper")
+    _, _, staying, *_ = staged([], ["./program"], {}, stays=True, reaper="/reaper")
+    _, _, waiting, *_ = parked(["./program"], {}, reaper="/reaper")
+
+    assert rest == ["sh", "/reaper", "./program"]
+    assert script.splitlines()[-2] == "exec 5>&3 3>&-"
+    assert staying.splitlines()[-2] == '(exec 2>&4 4>&- 5>&3 3>&-; exec "$@")'
+    assert waiting.splitlines()[-2] == '(exec 2>&4 4>&- 5>&3; exec "$@")'
+
+
 def test_no_limit_is_above_the_one_that_is_in_force(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1_024, 4_096))
 

@@ -1,0 +1,104 @@
+"""The memory that a result tells, beside VmHWM: what the kernel tells a program itself at its end."""
+
+import re
+
+import pytest
+
+from adapters.local_engine.toolchains import Toolchains
+from adapters.local_engine.unified_cgroups import CgroupsUnavailable
+from domain.job_lifecycle import Reason
+from tests.contract.engine_kit.harness import Program
+from tests.support.sandbox import running_engine
+
+_INSTALLED = {support.language.name for support in Toolchains().support() if support.is_available}
+_STATUS = "/proc/self/status"
+# Each shows its own /proc/self/status as the last thing that it does.
+_PROGRAMS = {
+    "bash": f'while read -r line; do echo "$line"; done < {_STATUS}',
+    "c": f"""
+        #include <stdio.h>
+        int main(void) {{
+            FILE *status = fopen("{_STATUS}", "r");
+            for (int c; (c = getc(status)) != EOF;) putchar(c);
+        }}""",
+    "go": f"""
+        package main
+        import ("fmt"; "os")
+        func main() {{ status, _ := os.ReadFile("{_STATUS}"); fmt.Print(string(status)) }}""",
+    "java": f"""
+        import java.nio.file.*;
+        public class Main {{
+            public static void main(String[] arguments) throws Exception {{
+                System.out.print(Files.readString(Path.of("{_STATUS}")));
+            }}
+        }}""",
+    "node": f"process.stdout.write(require('fs').readFileSync('{_STATUS}', 'utf8'))",
+    "perl": f"open(my $status, '<', '{_STATUS}'); print <$status>;",
+    "python": f"print(open('{_STATUS}').read())",
+    "ruby": f"print File.read('{_STATUS}')",
+    "rust": f'fn main() {{ print!("{{}}", std::fs::read_to_string("{_STATUS}").unwrap()); }}',
+}
+_LARGE = {
+    "c": _PROGRAMS["c"].replace(
+        "FILE",
+        "volatile char *p = malloc(100 << 20); for (int i = 0; i < 100 << 20; i += 64) p[i] = 1; FILE",
+    ).replace("#include <stdio.h>", "#include <stdio.h>\n#include <stdlib.h>"),
+    "python": f"block = bytearray(100 << 20); {_PROGRAMS['python']}",
+}  # fmt: skip
+
+_KITS = {
+    "plain": {"isolated": False},
+    "isolated": {},
+    "without control groups": {"without_control_groups": True},
+    "warm": {"warm_starts": 1},
+}
+
+
+@pytest.fixture(scope="module", params=_KITS)
+def kit(request, tmp_path_factory):
+    options = dict(_KITS[request.param])
+    with pytest.MonkeyPatch.context() as patch:
+        if options.pop("without_control_groups", False):
+            patch.setattr("adapters.local_engine.bubblewrap.discover", _no_cgroups)
+        with running_engine(tmp_path_factory.mktemp("work"), **options) as kit:
+            assert kit.engine.wait_until_warm(20)
+            yield kit
+
+
+def _no_cgroups():
+    raise CgroupsUnavailable("a test has none")
+
+
+def _compare(result):
+    hwm_kb = int(re.search(r"VmHWM:\s*(\d+) kB", result.stdout.text)[1])
+    assert result.resource.memory_mb == pytest.approx(hwm_kb / 1024, rel=0.2, abs=2), result
+
+
+@pytest.mark.parametrize("language", sorted(_PROGRAMS.keys() & _INSTALLED))
+def test_a_small_program_has_its_own_memory_and_no_compilers_or_shells(kit, language):
+    _compare(kit.run(Program(language=language, code=_PROGRAMS[language])).result)
+
+
+@pytest.mark.parametrize("language", sorted(_LARGE.keys() & _INSTALLED))
+def test_a_large_program_has_its_peak(kit, language):
+    _compare(kit.run(Program(language=language, code=_LARGE[language])).result)
+
+
+def test_a_program_that_is_killed_has_what_it_had_by_then(kit):
+    code = "block = bytearray(100 << 20)\nwhile True: pass"
+
+    result = kit.run(Program(code=code, limits={"timeout_ms": 1_500})).result
+
+    assert result.reason is Reason.WALL_TIME_LIMIT
+    assert result.resource.memory_mb == pytest.approx(110, rel=0.2)
+
+
+def test_a_program_that_exceeds_its_memory_is_measured_by_its_limit_and_not_by_its_build(kit):
+    code = "#include <stdlib.h>\nint main() { for (;;) { volatile char *p = malloc(4096); p[0] = 1; } }"
+
+    result = kit.run(Program(language="c", code=code, limits={"memory_mb": 16})).result
+
+    assert result.reason in {Reason.MEMORY_LIMIT, Reason.SIGNAL}, result  # of RLIMIT_AS, without a group
+    assert result.resource.memory_mb <= 17
+    if result.limit is not None:
+        assert 12 <= result.limit.measured <= 20

@@ -1,0 +1,98 @@
+"""The reaper: the instructions as they are assembled, and what the kernel makes of them."""
+
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from adapters.local_engine import reaper
+from adapters.local_engine.supervisor.stage import Stage
+
+_SOURCES = Path(reaper.__file__).parent
+_TOOLS = {"x86_64": "x86_64-linux-gnu-", "aarch64": "aarch64-linux-gnu-"}
+
+
+@pytest.mark.parametrize("machine", _TOOLS)
+def test_its_instructions_are_those_of_its_source(tmp_path, machine):
+    assembler = _TOOLS[machine] + "as"
+    if shutil.which(assembler) is None:
+        pytest.skip(
+            f"{assembler} is not installed: apt-get install binutils-{machine.replace('_', '-')}-linux-gnu"
+        )
+    built, text = tmp_path / "object", tmp_path / "text"
+
+    subprocess.run([assembler, _SOURCES / f"{machine}.S", "-o", built], check=True)
+    subprocess.run([_TOOLS[machine] + "objcopy", "-O", "binary", "-j", ".text", built, text], check=True)
+
+    assert text.read_bytes() == reaper.code(machine)
+
+
+def test_an_architecture_that_it_is_not_written_for_has_none(tmp_path):
+    assert reaper.install(tmp_path, "riscv64") is None
+
+
+def _reaped(tmp_path, *command, **options):
+    """Run a command below the reaper; return what that reported."""
+    path = reaper.install(tmp_path)
+    if path is None:
+        pytest.skip(f"there is no reaper for {platform.machine()}")
+    reader, writer = os.pipe()
+    at_report = f"import os, sys; os.dup2({writer}, 5); os.execv(sys.argv[1], sys.argv[1:])"
+    try:
+        subprocess.run(
+            [sys.executable, "-c", at_report, path, *command], pass_fds=[writer], check=False, **options
+        )
+        os.close(writer)
+        stage = Stage(reader)
+        stage.hear(awaits=False)
+        return stage
+    finally:
+        os.close(reader)
+
+
+def test_it_reports_an_exit_code_and_nothing_of_it_is_taken_for_words_of_the_shell(tmp_path):
+    stage = _reaped(tmp_path, "/bin/sh", "-c", "exit 137")
+
+    assert stage.how_it_ended(0, exits_for_signals=True) == (137, None)
+
+
+def test_it_reports_a_signal(tmp_path):
+    stage = _reaped(tmp_path, "/bin/sh", "-c", "kill -SEGV $$")
+
+    assert stage.how_it_ended(0, exits_for_signals=True) == (None, signal.SIGSEGV)
+
+
+def test_a_command_has_its_arguments_its_environment_its_signals_and_not_the_report(tmp_path):
+    code = (
+        "import os, signal, sys; print(sys.argv[1:], os.environ['NAME'], signal.pthread_sigmask(0, ()), "
+        "os.path.exists('/proc/self/fd/5'))"
+    )
+    output = tmp_path / "output"
+
+    with output.open("wb") as stdout:
+        _reaped(tmp_path, sys.executable, "-c", code, "a b", "", env={"NAME": "value"}, stdout=stdout)
+
+    assert output.read_text() == "['a b', ''] value set() False\n"
+
+
+def test_it_reports_the_peak_of_its_command_and_not_of_what_started_it(tmp_path):
+    ballast = bytearray(50 << 20)  # in this process, which the command is made from
+    grown = "bytearray(100 << 20)"
+
+    small = _reaped(tmp_path, "/bin/true").report
+    large = _reaped(tmp_path, sys.executable, "-S", "-c", grown).report
+
+    assert ballast
+    assert small.memory_kb < 4 << 10
+    assert 100 << 10 < large.memory_kb < 125 << 10
+
+
+def test_what_cannot_be_started_ends_as_shells_say_it(tmp_path):
+    stage = _reaped(tmp_path, str(tmp_path / "missing"))
+
+    assert stage.how_it_ended(0, exits_for_signals=True) == (127, None)
