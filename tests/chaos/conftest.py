@@ -7,6 +7,8 @@ from tests.chaos.witness import Witness
 from tests.support.cluster import Cluster, running_servers
 from tests.support.runner import runs
 
+# May do anything to the tables and nothing to the server, as in production: it is told to be read-only.
+ORDINARY_USER = "ordinary"
 # What takes half a minute in production, to keep from overreacting, takes a few seconds here.
 QUICK = {
     "SERVICE_SERVER_LEASE_S": "3",
@@ -31,7 +33,9 @@ def servers(tmp_path_factory):
 
 @pytest.fixture(scope="package")
 def running_cluster(servers, tmp_path_factory):
-    with Cluster(tmp_path_factory.mktemp("quick"), servers, **QUICK) as cluster:
+    directory = tmp_path_factory.mktemp("quick")
+    servers.database.create_ordinary_user(ORDINARY_USER, directory.name)
+    with Cluster(directory, servers, **QUICK, AWS_RDS_USERNAME=ORDINARY_USER) as cluster:
         Witness(cluster.database).install()
         cluster.start(apis=2, workers=2)
         yield cluster

@@ -72,7 +72,8 @@ def test_without_the_database_the_answer_is_503_and_it_recovers_by_itself(cluste
     assert time.monotonic() - begin < 10
 
 
-def test_a_database_that_is_away_for_longer_than_a_lease_costs_no_program_that_runs(cluster, witness):
+@pytest.mark.parametrize("way", ["frozen", "read-only"])
+def test_a_database_that_is_away_for_longer_than_a_lease_costs_no_program_that_runs(cluster, witness, way):
     # Given programs that may be started once
     end = Event()
     runner = cluster.servers.runner
@@ -80,10 +81,15 @@ def test_a_database_that_is_away_for_longer_than_a_lease_costs_no_program_that_r
     runner.behaviour = after(end, runs())
     jobs = [submit(cluster.urls[0]) for _ in range(8)]
     soon(lambda: len(runner.asked("/run")) == len(jobs))
-    # When the database answers nothing for longer than their workers have leases
-    os.kill(cluster.servers.database.pid, signal.SIGSTOP)
-    time.sleep(LONGER_THAN_A_LEASE_S)
-    cluster.servers.database.revive()
+    # When the database answers nothing, or only what is read, for longer than their workers have leases
+    database = cluster.servers.database
+    if way == "frozen":
+        os.kill(database.pid, signal.SIGSTOP)
+        time.sleep(LONGER_THAN_A_LEASE_S)
+        database.revive()
+    else:
+        with database.read_only():
+            time.sleep(2 * LONGER_THAN_A_LEASE_S)
     # Then the workers have the time to renew them, and the programs end as if nothing had been
     soon(lambda: all(cluster.rows(_LEASES, id=job_id) for job_id in jobs))
     end.set()

@@ -5,7 +5,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pymysql
@@ -101,6 +102,22 @@ class DatabaseServer:
         return pymysql.connect(
             host="127.0.0.1", port=self.port, user=USER, password=PASSWORD, connect_timeout=2, autocommit=True
         )
+
+    def create_ordinary_user(self, name: str, schema: str) -> None:
+        """Let a user of the usual password do anything to a schema, and nothing to the server."""
+        with closing(self.connect()) as admin, admin.cursor() as cursor:
+            cursor.execute(f"CREATE USER IF NOT EXISTS '{name}'@'%' IDENTIFIED BY '{PASSWORD}'")
+            cursor.execute(f"GRANT ALL ON `{schema}`.* TO '{name}'@'%'")
+
+    @contextmanager
+    def read_only(self) -> Iterator[None]:
+        """Refuse the writes of ordinary users meanwhile."""
+        with closing(self.connect()) as admin, admin.cursor() as cursor:
+            cursor.execute("SET GLOBAL read_only = 1")
+            try:
+                yield
+            finally:
+                cursor.execute("SET GLOBAL read_only = 0")
 
     def _answers(self) -> bool:
         try:
