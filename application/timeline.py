@@ -15,6 +15,7 @@ class Step(StrEnum):
 
     SUBMITTED = "submitted"
     QUEUED = "queued"
+    DEFERRED = "deferred"
     CLAIMED = "claimed"
     BUILDING = "building"
     STARTED = "started"
@@ -82,6 +83,9 @@ def _attempt(execution: Execution) -> Iterator[Entry]:
         "caller" if is_first else "service",
         "Execution requested" if is_first else "Queued again",
     )
+    if execution.deferred_since is not None:
+        detail = "Its engine could not start it, and it waits until one can"
+        yield _running(Step.DEFERRED, execution, execution.deferred_since, "service", detail)
     if execution.claimed_at is not None and execution.claimed_by is not None:
         yield _running(Step.CLAIMED, execution, execution.claimed_at, holder_of(execution), "Taken up")
     if execution.building_at is not None:

@@ -121,6 +121,7 @@ class Execution:
         ended_at: When it ended, with `result` or as lost.
         building_at: When its compiler was started, if it has one.
         notes: Remarks that were recorded before its end.
+        deferred_since: Since when its engine has not been able to start it; kept once it has.
     """
 
     id: ExecutionId
@@ -136,6 +137,7 @@ class Execution:
     result: ExecutionResult | None = None
     building_at: datetime | None = None
     notes: tuple[Note, ...] = ()
+    deferred_since: datetime | None = None
 
     @property
     def all_notes(self) -> tuple[Note, ...]:

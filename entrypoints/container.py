@@ -52,9 +52,11 @@ from application.use_cases.check_log_store import CheckLogStore
 from application.use_cases.claim_execution import ClaimExecution
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.create_project import CreateProject
+from application.use_cases.defer_execution import DeferExecution
 from application.use_cases.describe_engine import DescribeEngine
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
+from application.use_cases.follow_outages import FollowOutages
 from application.use_cases.forget_receipts import ForgetReceipts
 from application.use_cases.get_job import GetJob
 from application.use_cases.get_job_status import GetJobStatus
@@ -351,6 +353,9 @@ class Container(containers.DeclarativeContainer):
         finish_execution,
         result_spool,
         providers.ThreadSafeSingleton(ReplaceExecution, unit_of_work, outgoing, clock, ids),
+        providers.ThreadSafeSingleton(
+            DeferExecution, unit_of_work, worker_name, settings.provided.engine_wait_s
+        ),
         stop_execution,
         until_heard_of,
         worker_name,
@@ -371,8 +376,12 @@ class Container(containers.DeclarativeContainer):
         output_feed,
         worker_name,
         settings.provided.inline_output_bytes,
+        engine,
         settings.provided.announce_after_s,
         settings.provided.renew_every_s,
+    )
+    follow_outages = providers.ThreadSafeSingleton(
+        FollowOutages, unit_of_work, engine, outgoing, clock, settings.provided.engine_wait_s
     )
     forget_receipts = providers.ThreadSafeSingleton(
         ForgetReceipts, unit_of_work, clock, settings.provided.receipts_kept_days

@@ -156,6 +156,10 @@ class HttpEngine(ExecutionEngine):
         """Return the languages that there is a runner for. Runners do not tell their versions."""
         return self._languages
 
+    def unreachable_languages(self) -> frozenset[str]:
+        """Return the languages whose runner has not been reached since its circuit opened."""
+        return frozenset(language for language, runner in self._runners.items() if runner.is_away)
+
     def paused_languages(self) -> frozenset[str]:
         """Return the languages whose runner is being given a rest."""
         return frozenset(language for language, runner in self._runners.items() if runner.is_resting)

@@ -50,7 +50,6 @@ class Runner:
 
     Attributes:
         address: Where it is.
-        is_resting: Whether nothing is to be sent to it now, not even on trial.
     """
 
     def __init__(
@@ -71,6 +70,11 @@ class Runner:
         self._spool = spool
         self._control_timeout_s = control_timeout_s
         self._cannot_cancel = False
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it has not been reached since its circuit opened."""
+        return not self._breaker.is_closed
 
     @property
     def is_resting(self) -> bool:

@@ -29,10 +29,16 @@ class MemoryExecutionRepository(ExecutionRepository):
         return None if row is None else row.execution
 
     def claim_next(
-        self, worker: str, lease_s: float, *, limit: int = 1, starts: bool = False
+        self,
+        worker: str,
+        lease_s: float,
+        *,
+        limit: int = 1,
+        starts: bool = False,
+        languages: Collection[str] | None = None,
     ) -> Sequence[Execution]:
         """Claim the most urgent of the executions that wait, and of those the oldest."""
-        waiting = [row for row in self._rows.values() if row.is_waiting]
+        waiting = list(self._waiting(languages))
         waiting.sort(key=lambda row: (-row.execution.priority, *_age(row.execution)))
         return [self._claim(row, worker, lease_s, starts) for row in waiting[:limit]]
 
@@ -121,12 +127,66 @@ class MemoryExecutionRepository(ExecutionRepository):
         """Return claimed executions whose lease has run out, the oldest first."""
         return _oldest(limit, (row for row in self._rows.values() if self._is_overdue(row)))
 
-    def waiting(self, longer_than_s: float, limit: int) -> Mapping[ExecutionId, JobId]:
+    def waiting(
+        self, longer_than_s: float, limit: int, languages: Collection[str] | None = None
+    ) -> Mapping[ExecutionId, JobId]:
         """Return executions that have waited longer than that, the oldest first, and their jobs."""
         now = self._now()
-        rows = [row for row in self._rows.values() if row.is_waiting]
+        rows = self._waiting(languages)
         found = _oldest(limit, (row for row in rows if is_older(row.waiting_since, longer_than_s, now)))
         return {execution.id: execution.job_id for execution in found}
+
+    def defer(self, claimed: Execution, worker: str, within_s: float) -> bool:
+        """Put a claimed execution back in the queue, unless it was put back first longer ago than that."""
+        row, now = self._held(claimed.id, worker), self._now()
+        if row is None or row.execution.claimed_at != claimed.claimed_at:
+            return False
+        known = row.execution.deferred_since
+        since = known or max(now, row.execution.requested_at)
+        if known is not None and known <= now - timedelta(seconds=within_s):
+            return False
+        waiting = replace(
+            row.execution,
+            claimed_by=None,
+            claimed_at=None,
+            building_at=None,
+            started_at=None,
+            deferred_since=since,
+        )
+        self._store(replace(row, execution=waiting, leased_at=None, lease_expires_at=None, waiting_since=now))
+        return True
+
+    def mark_deferred(self, languages: Collection[str], limit: int) -> int:
+        """Record that the engine of these languages cannot start what waits; return how many were new."""
+        new = [row for row in self._waiting(languages) if row.execution.deferred_since is None][:limit]
+        for row in new:
+            since = max(self._now(), row.execution.requested_at)
+            self._store(replace(row, execution=replace(row.execution, deferred_since=since)))
+        return len(new)
+
+    def deferred(
+        self, languages: Collection[str], longer_than_s: float, limit: int
+    ) -> Mapping[ExecutionId, JobId]:
+        """Return waiting executions in these languages that were deferred longer ago, and their jobs."""
+        latest = self._now() - timedelta(seconds=longer_than_s)
+        waiting = [row.execution for row in self._waiting(languages)]
+        found = [one for one in waiting if one.deferred_since is not None and one.deferred_since <= latest]
+        return {execution.id: execution.job_id for execution in found[:limit]}
+
+    def give_up(self, execution_id: ExecutionId, now: datetime) -> bool:
+        """End a waiting execution; return whether it was one."""
+        row = self._rows.get(execution_id)
+        if row is None or not row.is_waiting:
+            return False
+        self._store(replace(row, execution=replace(row.execution, ended_at=now)))
+        return True
+
+    def _waiting(self, languages: Collection[str] | None) -> Iterable[QueuedExecution]:
+        waiting = [row for row in self._rows.values() if row.is_waiting]
+        if languages is None:
+            return waiting
+        jobs = self._tables.jobs
+        return [row for row in waiting if jobs[row.execution.job_id].spec.language.name in languages]
 
     def _claim(self, row: QueuedExecution, worker: str, lease_s: float, starts: bool) -> Execution:  # noqa: FBT001
         now = row.execution.not_before(self._now())

@@ -22,7 +22,9 @@ class SqlExecutionRepository(ExecutionRepository):
     def add(self, execution: Execution) -> None:
         """Store a new execution, waiting to be claimed; one that is stored already stays as it is."""
         try:
-            self._connection.execute(statements.ADD, execution_values(execution))
+            self._connection.execute(
+                statements.ADD, {**execution_values(execution), "of_job": execution.job_id}
+            )
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
@@ -33,16 +35,27 @@ class SqlExecutionRepository(ExecutionRepository):
         return None if row is None else to_execution(row)
 
     def claim_next(
-        self, worker: str, lease_s: float, *, limit: int = 1, starts: bool = False
+        self,
+        worker: str,
+        lease_s: float,
+        *,
+        limit: int = 1,
+        starts: bool = False,
+        languages: Collection[str] | None = None,
     ) -> Sequence[Execution]:
         """Claim the most urgent of the executions that wait, and of those the oldest."""
-        return self._claim(statements.NEXT, {"limit": limit}, worker, lease_s, starts)
+        if languages is None:
+            rows = self._connection.execute(statements.NEXT, {"limit": limit}).all()
+        else:
+            rows = self._next_in(languages, limit)
+        return self._claim(rows, worker, lease_s, starts)
 
     def claim(
         self, execution_id: ExecutionId, worker: str, lease_s: float, *, starts: bool = False
     ) -> Execution | None:
         """Claim this execution, if it waits."""
-        return next(iter(self._claim(statements.THIS, {"id": execution_id}, worker, lease_s, starts)), None)
+        rows = self._connection.execute(statements.THIS, {"id": execution_id}).all()
+        return next(iter(self._claim(rows, worker, lease_s, starts)), None)
 
     def committed(self, claims: Collection[Execution]) -> Sequence[Execution]:
         """Return those of these claims that are stored just so, as soon as no other transaction has them."""
@@ -113,23 +126,72 @@ class SqlExecutionRepository(ExecutionRepository):
         """Return claimed executions whose lease has run out, the oldest first."""
         return [to_execution(row) for row in self._connection.execute(statements.LOST, {"limit": limit})]
 
-    def waiting(self, longer_than_s: float, limit: int) -> Mapping[ExecutionId, JobId]:
+    def waiting(
+        self, longer_than_s: float, limit: int, languages: Collection[str] | None = None
+    ) -> Mapping[ExecutionId, JobId]:
         """Return executions that have waited longer than that, the oldest first, and their jobs."""
-        wanted = {"offset_us": -microseconds(longer_than_s), "limit": limit}
-        return {row.execution_id: row.job_id for row in self._connection.execute(statements.WAITING, wanted)}
+        wanted: dict[str, object] = {"offset_us": -microseconds(longer_than_s), "limit": limit}
+        if languages is None:
+            return self._jobs_of(statements.WAITING, wanted)
+        return self._jobs_of(statements.WAITING_IN, {**wanted, "languages": sorted(languages)})
+
+    def defer(self, claimed: Execution, worker: str, within_s: float) -> bool:
+        """Put a claimed execution back in the queue, unless it was put back first longer ago than that."""
+        return self._change(
+            statements.DEFER,
+            id=claimed.id,
+            worker=worker,
+            since=claimed.claimed_at,
+            offset_us=-microseconds(within_s),
+        )
+
+    def mark_deferred(self, languages: Collection[str], limit: int) -> int:
+        """Record that the engine of these languages cannot start what waits; return how many were new."""
+        wanted = {"languages": sorted(languages), "limit": limit}
+        ids = self._connection.execute(statements.NOT_DEFERRED, wanted).scalars().all()
+        if not ids:
+            return 0
+        return self._connection.execute(statements.MARK_DEFERRED, {"ids": sorted(ids)}).rowcount
+
+    def deferred(
+        self, languages: Collection[str], longer_than_s: float, limit: int
+    ) -> Mapping[ExecutionId, JobId]:
+        """Return waiting executions in these languages that were deferred longer ago, and their jobs."""
+        offset_us = -microseconds(longer_than_s)
+        wanted = {"languages": sorted(languages), "offset_us": offset_us, "limit": limit}
+        return self._jobs_of(statements.DEFERRED, wanted)
+
+    def give_up(self, execution_id: ExecutionId, now: datetime) -> bool:
+        """End a waiting execution; return whether it was one."""
+        return self._change(statements.GIVE_UP, id=execution_id, now=now)
+
+    def _jobs_of(
+        self, statement: sa.Select[Any], wanted: Mapping[str, object]
+    ) -> Mapping[ExecutionId, JobId]:
+        return {row.execution_id: row.job_id for row in self._connection.execute(statement, wanted)}
+
+    def _next_in(self, languages: Collection[str], limit: int) -> Sequence[Any]:
+        """Find the next of each language in its own range of an index, and of those the next."""
+        rows = [
+            row
+            for language in (*sorted(languages), None)
+            for row in self._connection.execute(
+                statements.NEXT_IN, {"language": language, "limit": limit}
+            ).all()
+        ]
+        rows.sort(key=lambda row: (row.precedence, row.requested_at, row.execution_id))
+        return rows[:limit]
 
     def _change(self, statement: sa.Update, **parameters: object) -> bool:
         return self._connection.execute(statement, parameters).rowcount == 1
 
     def _claim(
         self,
-        wanted: sa.Select[Any],
-        which: Mapping[str, object],
+        rows: Sequence[Any],
         worker: str,
         lease_s: float,
         starts: bool,  # noqa: FBT001 - the methods above name it
     ) -> Sequence[Execution]:
-        rows = self._connection.execute(wanted, which).all()
         if not rows:
             return []
         now: datetime = rows[0][-1]

@@ -56,7 +56,9 @@ def _latest(time: sa.ColumnElement[Any], earlier: sa.ColumnElement[Any]) -> sa.C
     return sa.case((earlier > time, earlier), else_=time)
 
 
-ADD = sa.insert(executions)
+ADD = sa.insert(executions).values(
+    language=sa.select(jobs.c.language).where(jobs.c.job_id == sa.bindparam("of_job")).scalar_subquery()
+)
 GET = Read(EXECUTION_COLUMNS, [executions.c.stdin], lambda select: select.where(_has_id))
 _lost = (
     sa.select(executions.c.execution_id)
@@ -83,11 +85,18 @@ WAITING = (
     .order_by(*_by_age)
     .limit(sa.bindparam("limit"))
 )
+WAITING_IN = WAITING.where(executions.c.language.in_(sa.bindparam("languages", expanding=True)))
 HELD = sa.select(executions.c.execution_id).where(_of_these_held)
 
 # Rows that others are about to claim are stepped over, not waited for. SQLite has one writer at a time.
 _waiting = sa.select(*REQUEST_COLUMNS, database_time()).where(_waits).with_for_update(skip_locked=True)
+# Rows of a version that did not know their languages are among those of every language.
+_is_in = executions.c.language.is_not_distinct_from(
+    sa.bindparam("language", type_=executions.c.language.type)
+)
+_are_in = executions.c.language.in_(sa.bindparam("languages", expanding=True))
 NEXT = _waiting.order_by(executions.c.precedence, *_by_age).limit(sa.bindparam("limit"))
+NEXT_IN = NEXT.where(_is_in)
 THIS = _waiting.where(_has_id)
 # All at once, and in one order, so that nobody has some of them and waits for others.
 LOCK = (
@@ -142,6 +151,37 @@ AWAITING_STORAGE = (
     .select_from(executions)
     .where(_is_claimed, executions.c.claimed_by.startswith(STORAGE_CLAIM, autoescape=True))
 )
+_wait_began = database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
+_deferred_now = _latest(database_time(), executions.c.requested_at)
+DEFER = (
+    sa.update(executions)
+    .where(
+        _is_held,
+        # A worker may claim an execution anew that it has put back.
+        executions.c.claimed_at == sa.bindparam("since", type_=UtcDateTime()),
+        sa.or_(executions.c.deferred_since.is_(None), executions.c.deferred_since > _wait_began),
+    )
+    .values(
+        state=ExecutionState.WAITING.value,
+        claimed_by=None,
+        claimed_at=None,
+        leased_at=None,
+        lease_expires_at=None,
+        building_at=None,
+        started_at=None,
+        waiting_since=database_time(),
+        deferred_since=sa.func.coalesce(executions.c.deferred_since, _deferred_now),
+    )
+)
+_not_deferred = sa.and_(_waits, executions.c.deferred_since.is_(None))
+NOT_DEFERRED = sa.select(executions.c.execution_id).where(_not_deferred, _are_in).limit(sa.bindparam("limit"))
+MARK_DEFERRED = sa.update(executions).where(_are_these, _not_deferred).values(deferred_since=_deferred_now)
+DEFERRED = (
+    sa.select(executions.c.execution_id, executions.c.job_id)
+    .where(_waits, _are_in, executions.c.deferred_since <= _wait_began)
+    .limit(sa.bindparam("limit"))
+)
+GIVE_UP = sa.update(executions).where(_has_id, _waits).values(state=ExecutionState.ENDED.value, ended_at=_now)
 END = (
     sa.update(executions)
     .where(_has_id, executions.c.state != ExecutionState.ENDED.value)

@@ -76,6 +76,7 @@ REQUEST_COLUMNS = (
     executions.c.number,
     executions.c.precedence,
     executions.c.requested_at,
+    executions.c.deferred_since,
     executions.c.stdin,
 )
 
@@ -91,6 +92,7 @@ EXECUTION_COLUMNS = (
     executions.c.ended_at,
     executions.c.building_at,
     executions.c.notes,
+    executions.c.deferred_since,
     executions.c.status,
     executions.c.reason,
     executions.c.exit_code,
@@ -180,7 +182,7 @@ def _to_limits(values: Mapping[str, int]) -> Limits:
 
 def to_claimed(row: Sequence[Any], worker: str, now: datetime, started_at: datetime | None) -> Execution:
     """Read REQUEST_COLUMNS of an execution that a worker claims now."""
-    execution_id, job_id, number, precedence, requested_at, stdin = row
+    execution_id, job_id, number, precedence, requested_at, deferred_since, stdin = row
     now = max(now, requested_at)
     return Execution(
         id=execution_id,
@@ -192,6 +194,7 @@ def to_claimed(row: Sequence[Any], worker: str, now: datetime, started_at: datet
         claimed_at=now,
         claimed_by=worker,
         started_at=None if started_at is None else now,
+        deferred_since=deferred_since,
     )
 
 
@@ -200,7 +203,7 @@ def to_execution(row: Sequence[Any]) -> Execution:
     (execution_id, job_id, number, precedence, requested_at, claimed_at, claimed_by, started_at, ended_at) = (
         row[:9]
     )
-    building_at, notes, status = row[9:12]
+    building_at, notes, deferred_since, status = row[9:13]
     return Execution(
         id=execution_id,
         job_id=job_id,
@@ -212,9 +215,10 @@ def to_execution(row: Sequence[Any]) -> Execution:
         claimed_by=claimed_by,
         started_at=started_at,
         ended_at=ended_at,
-        result=None if status is None else _to_result(row[11:-1]),
+        result=None if status is None else _to_result(row[12:-1]),
         building_at=building_at,
         notes=_to_notes(notes),
+        deferred_since=deferred_since,
     )
 
 

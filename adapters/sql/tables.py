@@ -97,8 +97,12 @@ executions = sa.Table(
     # The highest priority less this one's: ascending, for an index that yields claims in order.
     sa.Column("precedence", sa.SmallInteger, nullable=False),
     sa.Column("state", symbol(16), nullable=False),
+    # The job's; NULL in rows of a version that did not have it.
+    sa.Column("language", symbol(32)),
     sa.Column("requested_at", UtcDateTime, nullable=False),
     sa.Column("waiting_since", UtcDateTime, server_default=database_time(), nullable=False),
+    # When its engine could not start it first.
+    sa.Column("deferred_since", UtcDateTime),
     sa.Column("claimed_at", UtcDateTime),
     sa.Column("claimed_by", sa.String(WORKER_MAX_CHARS)),
     sa.Column("leased_at", UtcDateTime),
@@ -135,6 +139,11 @@ executions = sa.Table(
     sa.Index("ix_executions_job", "job_id", "number"),
     # In the order of claims; the last column is there for the sweep to read from the index alone.
     sa.Index("ix_executions_queue", "state", "precedence", "requested_at", "execution_id", "waiting_since"),
+    # The same of one language alone, while another's engine is away.
+    sa.Index(
+        "ix_executions_language",
+        *("state", "language", "precedence", "requested_at", "execution_id", "deferred_since"),
+    ),
     sa.Index("ix_executions_leased", "state", "lease_expires_at", "leased_at"),
     sa.Index("ix_executions_ended", "ended_at"),
     **_OPTIONS,

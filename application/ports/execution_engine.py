@@ -162,6 +162,10 @@ class ExecutionEngine(ABC):
     def languages(self) -> Sequence[LanguageSupport]:
         """Return the languages that the engine knows. Cheap enough to be asked for every upload."""
 
+    def unreachable_languages(self) -> frozenset[str]:
+        """Return the languages whose programs could not be started of late, also if one may be tried now."""
+        return frozenset()
+
     def paused_languages(self) -> frozenset[str]:
         """Return the languages whose programs cannot be started now: nothing of theirs is to be claimed.
 

@@ -26,11 +26,18 @@ class ExecutionRepository(ABC):
 
     @abstractmethod
     def claim_next(
-        self, worker: str, lease_s: float, *, limit: int = 1, starts: bool = False
+        self,
+        worker: str,
+        lease_s: float,
+        *,
+        limit: int = 1,
+        starts: bool = False,
+        languages: Collection[str] | None = None,
     ) -> Sequence[Execution]:
         """Claim the waiting executions of the highest priority, the oldest first, for one worker only.
 
-        With `starts`, their programs start at once: the time of the claim is that of the start.
+        With `starts`, their programs start at once: the time of the claim is that of the start. With
+        `languages`, those in other languages go on waiting.
         """
 
     @abstractmethod
@@ -102,5 +109,32 @@ class ExecutionRepository(ABC):
         """Return claimed executions that have not ended and whose lease has, the oldest first."""
 
     @abstractmethod
-    def waiting(self, longer_than_s: float, limit: int) -> Mapping[ExecutionId, JobId]:
-        """Return executions that have been waiting longer than that, the oldest first, and their jobs."""
+    def waiting(
+        self, longer_than_s: float, limit: int, languages: Collection[str] | None = None
+    ) -> Mapping[ExecutionId, JobId]:
+        """Return executions that have been waiting longer than that, the oldest first, and their jobs.
+
+        With `languages`, none in other languages.
+        """
+
+    @abstractmethod
+    def defer(self, claimed: Execution, worker: str, within_s: float) -> bool:
+        """Put an execution back in the queue that its engine could not start.
+
+        Return False if the worker does not hold this claim any more, or the execution was deferred first
+        longer ago than that.
+        """
+
+    @abstractmethod
+    def mark_deferred(self, languages: Collection[str], limit: int) -> int:
+        """Record that the engine of these languages cannot start what waits; return how many were new."""
+
+    @abstractmethod
+    def deferred(
+        self, languages: Collection[str], longer_than_s: float, limit: int
+    ) -> Mapping[ExecutionId, JobId]:
+        """Return waiting executions in these languages that were deferred longer ago, and their jobs."""
+
+    @abstractmethod
+    def give_up(self, execution_id: ExecutionId, now: datetime) -> bool:
+        """End a waiting execution; return whether it was one."""

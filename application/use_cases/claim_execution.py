@@ -2,6 +2,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from application.engine_outages import startable_languages
 from application.errors import OutcomeUnknown, Unreadable
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
@@ -67,10 +68,10 @@ class ClaimExecution:
         return next(iter(self._claim(lambda transaction: self._claim_this(transaction, only))), None)
 
     def _claim_next(self, limit: int) -> Sequence[Claim]:
-        starts = self._engine.starts_at_once
+        starts, languages = self._engine.starts_at_once, startable_languages(self._engine)
         return self._claim(
             lambda transaction: transaction.executions.claim_next(
-                self._worker, self._lease_s, limit=limit, starts=starts
+                self._worker, self._lease_s, limit=limit, starts=starts, languages=languages
             )
         )
 

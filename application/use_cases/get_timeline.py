@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from application.errors import NotFound
@@ -7,6 +8,7 @@ from application.ports.execution_engine import EngineDescription, ExecutionEngin
 from application.ports.job_queries import JobQueries
 from application.timeline import Entry, entries_of
 from application.views import JobDetails
+from domain.execution import Execution
 from domain.job_lifecycle import JobStatus, Phase, phase_of
 from domain.values import JobId
 
@@ -28,11 +30,13 @@ class Waiting:
     Attributes:
         place: Its place in the queue, if it is in it: 1 is next. None also if it is too far back to count.
         behind_more_than: So many are counted ahead of it, and there are more.
+        since: Since when its engine has not been able to start it.
     """
 
     awaited: Awaited
     place: int | None = None
     behind_more_than: int | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +88,15 @@ class GetTimeline:
             return None
         execution = details.executions[-1]
         if execution.claimed_at is None:
-            ahead = self._dashboard_queries.executions_ahead(execution)
-            if ahead > COUNTED_UP_TO:
-                return Waiting(awaited=Awaited.WORKER, behind_more_than=COUNTED_UP_TO)
-            return Waiting(awaited=Awaited.WORKER, place=ahead + 1)
+            return self._in_queue(execution)
         if execution.is_entrusted:
             return Waiting(awaited=Awaited.REPORT)
         return _BY_PHASE.get(phase_of(details.job.status, execution.building_at, execution.started_at))
+
+    def _in_queue(self, execution: Execution) -> Waiting:
+        if execution.deferred_since is not None:
+            return Waiting(awaited=Awaited.ENGINE, since=execution.deferred_since)
+        ahead = self._dashboard_queries.executions_ahead(execution)
+        if ahead > COUNTED_UP_TO:
+            return Waiting(awaited=Awaited.WORKER, behind_more_than=COUNTED_UP_TO)
+        return Waiting(awaited=Awaited.WORKER, place=ahead + 1)

@@ -2,9 +2,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from application.engine_outages import startable_languages
 from application.errors import DependencyUnavailable, Unreadable
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
+from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
 from application.ports.message_publisher import MessagePublisher
 from application.ports.output_feed import OutputFeed, Stream
@@ -62,6 +64,7 @@ class RescueExecutions:
         output_feed: OutputFeed,
         worker: str,
         inline_bytes: int,
+        engine: ExecutionEngine,
         announce_after_s: float,
         renew_every_s: float,
         lost_batch: int = 50,
@@ -77,6 +80,7 @@ class RescueExecutions:
         self._output_feed = output_feed
         self._worker = worker
         self._inline_bytes = inline_bytes
+        self._engine = engine
         self._announce_after_s = announce_after_s
         self._window = StabilityWindow(clock, 2 * renew_every_s)
         self._lost_batch = lost_batch
@@ -156,11 +160,12 @@ class RescueExecutions:
 
     def _announce_waiting(self) -> int:
         """Fill the queue up with hints, and no further: a hint makes a worker claim whatever waits."""
+        languages = startable_languages(self._engine)
         room = self._max_hints - self._publisher.backlog(ExecutionRequested.__name__)
         if room <= 0:
             return 0
         waiting = self._unit_of_work.read(
-            lambda transaction: transaction.executions.waiting(self._announce_after_s, room)
+            lambda transaction: transaction.executions.waiting(self._announce_after_s, room, languages)
         )
         now = self._clock.now()
         hints = [

@@ -1,4 +1,5 @@
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -18,6 +19,7 @@ from application.ports.unit_of_work import UnitOfWork
 from application.retrying import Retrying
 from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.claim_execution import Claim, ClaimExecution
+from application.use_cases.defer_execution import DeferExecution
 from application.use_cases.finish_execution import Finish, FinishExecution
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.stop_execution import StopExecution
@@ -30,6 +32,8 @@ logger = logging.getLogger("service_server.executions")
 
 # How long after the program's own time an engine may take to report its end, in seconds.
 REPORT_GRACE_S = 30.0
+# How long a standalone runner waits for an engine that is away, before it tries again.
+_AGAIN_AFTER_S = 1.0
 
 
 class RunExecution:
@@ -51,9 +55,11 @@ class RunExecution:
         finish_execution: FinishExecution,
         spool: ResultSpool,
         replace_execution: ReplaceExecution,
+        defer_execution: DeferExecution,
         stop_execution: StopExecution,
         retrying: Retrying,
         worker: str,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._engine = engine
@@ -64,9 +70,11 @@ class RunExecution:
         self._finish_execution = finish_execution
         self._spool = spool
         self._replace_execution = replace_execution
+        self._defer_execution = defer_execution
         self._stop_execution = stop_execution
         self._retrying = retrying
         self._worker = worker
+        self._sleep = sleep
 
     def __call__(self, only: ExecutionId | None = None) -> bool:
         """Run one execution to its end, any that waits or this one only; return False if there is none."""
@@ -84,6 +92,15 @@ class RunExecution:
                 with report:
                     self._finish(job, execution, report)
         return True
+
+    def run_own(self, execution_id: ExecutionId) -> None:
+        """Run one execution, and again as long as its engine cannot start it: nobody else tells of it."""
+        while self(execution_id) and self._waits(execution_id):
+            self._sleep(_AGAIN_AFTER_S)
+
+    def _waits(self, execution_id: ExecutionId) -> bool:
+        execution = self._unit_of_work.read(lambda transaction: transaction.executions.get(execution_id))
+        return execution is not None and execution.claimed_at is None and execution.ended_at is None
 
     def _execute(self, claim: Claim) -> tuple[EngineReport | None, Execution]:
         """Return what came of the program, and the execution with the start that was recorded for it."""
@@ -151,6 +168,8 @@ class RunExecution:
         if report.is_lost and self._retrying(
             lambda: self._replace_execution(execution_id, job.id, report.result)
         ):
+            return
+        if report.is_startable and self._retrying(lambda: self._defer_execution(execution)):
             return
         finish = self._finish_execution(job, execution, report)
         if report.result.status is JobStatus.TIMEOUT:

@@ -55,6 +55,7 @@ _MESSAGES: Mapping[JobStatus | Reason, str] = {
 }
 # A job that is RUNNING waits and is built before its program runs.
 _PHASES: Mapping[Phase, str] = {Phase.WAITING: "Queued", Phase.BUILDING: "Building"}
+_DEFERRED = "Queued: its engine is away, or has no room"
 # Where the engine hides the exit code.
 _WITHOUT_EXIT_CODE: Mapping[JobStatus | Reason, str] = {
     JobStatus.SUCCESS: "The program ended; its engine does not tell the exit code",
@@ -87,6 +88,8 @@ class Presenter:
         result = None if execution is None else self._result(view.job_id, view.code_key, execution)
         ended = None if execution is None else execution.result
         status = explain(view.status, view.reason, view.phase, ended)
+        if view.phase is Phase.WAITING and execution is not None and execution.deferred_since is not None:
+            status = _DEFERRED
         return JobResponse(
             job_id=str(view.job_id),
             project=view.project,

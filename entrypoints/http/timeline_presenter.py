@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from msgspec import UNSET
+
 from application.ports.dashboard_queries import COUNTED_UP_TO, QueueState
 from application.ports.execution_engine import LanguageSupport
 from application.timeline import Entry, Step, holder_of
@@ -110,7 +112,10 @@ def _queue(queue: QueueState) -> QueueResponse:
 
 def _waiting(waiting: Waiting) -> WaitingResponse:
     return WaitingResponse(
-        awaited=waiting.awaited, place=waiting.place, behind_more_than=waiting.behind_more_than
+        awaited=waiting.awaited,
+        place=waiting.place,
+        behind_more_than=waiting.behind_more_than,
+        since=waiting.since or UNSET,
     )
 
 

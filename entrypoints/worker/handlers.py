@@ -29,4 +29,8 @@ def worker_handlers(
 
 def guest_handlers(run_execution: RunExecution) -> Mapping[str, Handler]:
     """Return what a guest does: it runs what this process asked for, and nothing of others."""
-    return {"ExecutionRequested": lambda hint: run_execution(parse_execution_id(hint.body["execution_id"]))}
+
+    def run(hint: Message) -> None:
+        run_execution.run_own(parse_execution_id(hint.body["execution_id"]))
+
+    return {"ExecutionRequested": run}

@@ -134,6 +134,7 @@ class Runtime:
         if self._work is not Work.NONE:
             yield "lease-renewal", self._renew_leases, settings.renew_every_s
         if self._work is Work.ALL:
+            yield "engine-outages", container.follow_outages(), settings.rescue_every_s
             # Not less often than leases are renewed: a longer pause would count as an outage.
             every_s = min(settings.rescue_every_s, settings.renew_every_s)
             yield "rescue", container.rescue_executions(), every_s

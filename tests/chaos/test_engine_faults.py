@@ -1,8 +1,10 @@
+from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.jobs import Outcome, attempts, outcomes, submit
+from tests.chaos.jobs import Outcome, ask, attempts, outcomes, soon, submit
 from tests.chaos.reports import report
 from tests.support.processes import memory_kb
 from tests.support.runner import Behaviour, Exchange, drip, hang, pours, replies, runs
@@ -12,6 +14,7 @@ TIMED_OUT = ("TIMEOUT", "wall_time_limit")
 BROKEN = ("FAILED", "engine_error")
 TOO_LARGE = ("FAILED", "output_limit")
 TWO_GB_IN_MIB = 2_048
+WAITING = 60
 # As many at once as the two workers have threads.
 AT_ONCE = 16
 # What a worker reads of a single answer at most.
@@ -58,6 +61,64 @@ def test_whatever_an_engine_does_its_jobs_end_by_the_contract_and_late_reports_c
     assert outcomes(cluster, jobs, within_s=0) == ended
     assert {job_id: attempts(cluster, job_id) for job_id in jobs} == executions
     assert witness.violations(jobs) == []
+
+
+@contextmanager
+def refused(cluster):
+    """Nothing listens where the runners were."""
+    with cluster.servers.runner.away():
+        yield
+
+
+@contextmanager
+def full(cluster):
+    """The runner of Python has no room, and asks to be left alone for a second."""
+    runner, ran = cluster.servers.runner, cluster.servers.runner.behaviour
+    busy = replies(429, "busy", Retry_After="1")
+
+    async def behave(exchange: Exchange) -> None:
+        await (busy if exchange.language == "python" else ran)(exchange)
+
+    runner.behaviour = behave
+    yield
+    runner.behaviour = ran
+
+
+@pytest.mark.parametrize("outage", [refused, full])
+def test_an_engine_that_is_away_for_a_while_costs_no_job_and_no_attempt(cluster, witness, outage):
+    # Given a runner that counts what it runs
+    runner, runs_of = cluster.servers.runner, Counter()
+    answer = runs()
+
+    async def count(exchange: Exchange) -> None:
+        runs_of[exchange.params["job_id"]] += 1
+        await answer(exchange)
+
+    runner.behaviour = count
+    # When it cannot start anything, and jobs come that allow one attempt
+    with outage(cluster):
+        jobs = [submit(cluster.urls[number % 2], max_attempts=1) for number in range(WAITING)]
+        # Then all of them say that they wait for it, and none has ended
+        soon(lambda: len(deferred(cluster, jobs)) == WAITING, within_s=30)
+        assert {state for state, _reason in outcomes(cluster, jobs, within_s=0).values()} == {"RUNNING"}
+        told = ask("GET", f"{cluster.urls[0]}/api/jobs/{jobs[-1]}/timeline").json()
+        assert told["waiting"]["awaited"] == "engine"
+        if outage is full:  # And another language's runner is not waited for
+            other = submit(cluster.urls[0], language="node")
+            assert outcomes(cluster, [other], within_s=20) == {other: ("SUCCESS", None)}
+    # And when it is back, each of them runs once, in its first attempt
+    assert set(outcomes(cluster, jobs, within_s=60).values()) == {("SUCCESS", None)}
+    assert {runs_of[job_id] for job_id in jobs} == {1}
+    assert {len(attempts(cluster, job_id)) for job_id in jobs} == {1}
+    assert witness.violations(jobs) == []
+
+
+def deferred(cluster, job_ids):
+    """Return the jobs that wait for an engine which could not start them."""
+    found = cluster.rows(
+        "SELECT job_id FROM executions WHERE deferred_since IS NOT NULL AND state = 'WAITING'"
+    )
+    return {row[0] for row in found} & set(job_ids)
 
 
 @pytest.fixture

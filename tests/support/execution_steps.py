@@ -8,10 +8,32 @@ def get(store, execution_id):
     return store.run(lambda transaction: transaction.executions.get(execution_id))
 
 
-def claim(store, worker="worker", lease_s=30.0, *, starts=False):
+def claim(store, worker="worker", lease_s=30.0, **options):
     """Claim the next execution that waits."""
-    claimed = store.run(lambda transaction: transaction.executions.claim_next(worker, lease_s, starts=starts))
+    claimed = store.run(lambda transaction: transaction.executions.claim_next(worker, lease_s, **options))
     return next(iter(claimed), None)
+
+
+def defer(store, claimed, worker="worker", within_s=3_600.0):
+    """Put a claimed execution back that its engine could not start."""
+    return store.run(lambda transaction: transaction.executions.defer(claimed, worker, within_s))
+
+
+def mark_deferred(store, *languages, limit=10):
+    """Record that the engine of these languages is away."""
+    return store.run(lambda transaction: transaction.executions.mark_deferred(languages, limit))
+
+
+def deferred(store, *languages, longer_than_s=0.0, limit=10):
+    """Return the ids of the executions that wait for an engine that is away."""
+    return list(
+        store.run(lambda transaction: transaction.executions.deferred(languages, longer_than_s, limit))
+    )
+
+
+def give_up(store, execution, now=LATER):
+    """End the execution if it waits."""
+    return store.run(lambda transaction: transaction.executions.give_up(execution.id, now))
 
 
 def acknowledge(store, execution, worker="worker"):
@@ -72,6 +94,8 @@ def lost(store, limit=10):
     return [execution.id for execution in store.run(lambda transaction: transaction.executions.lost(limit))]
 
 
-def waiting(store, longer_than_s=0.0, limit=10):
+def waiting(store, longer_than_s=0.0, limit=10, languages=None):
     """Return the ids of the executions that wait."""
-    return list(store.run(lambda transaction: transaction.executions.waiting(longer_than_s, limit)))
+    return list(
+        store.run(lambda transaction: transaction.executions.waiting(longer_than_s, limit, languages))
+    )

@@ -16,8 +16,8 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -301,6 +301,15 @@ class FakeRunner:
     def asked(self, path_part: str) -> list[Exchange]:
         """Return the requests whose path has that part."""
         return [request for request in self.requests if path_part in request.path]
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Refuse connections until the context ends, as if the machine's process had been killed."""
+        self._loop.run(self.close())
+        try:
+            yield
+        finally:
+            self._loop.run(self.listen())
 
     async def listen(self) -> None:
         """Accept connections from now on."""

@@ -41,6 +41,7 @@ class ScriptedEngine(ExecutionEngine):
         cancelled: What was asked to be stopped, in order.
         let_gone: What was to be stopped here and nowhere else, in order.
         is_quick: Whether it starts programs at once.
+        paused: The languages that it cannot start programs in.
         unavailable: Why a language is unavailable, by its name.
     """
 
@@ -50,6 +51,7 @@ class ScriptedEngine(ExecutionEngine):
         self.cancelled: list[ExecutionId] = []
         self.let_gone: list[ExecutionId] = []
         self.is_quick = False
+        self.paused: frozenset[str] = frozenset()
         self.unavailable: dict[str, str] = {}
 
     @property
@@ -75,6 +77,12 @@ class ScriptedEngine(ExecutionEngine):
             LanguageSupport(language, version="1.0", unavailable_because=self.unavailable.get(language.name))
             for language in LANGUAGES.values()
         ]
+
+    def paused_languages(self) -> frozenset[str]:
+        return self.paused
+
+    def unreachable_languages(self) -> frozenset[str]:
+        return self.paused
 
     def check(self) -> None:
         """Functions can always be called."""

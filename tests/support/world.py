@@ -25,8 +25,10 @@ from application.use_cases.change_project import ChangeProject
 from application.use_cases.claim_execution import ClaimExecution
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.create_project import CreateProject
+from application.use_cases.defer_execution import DeferExecution
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
+from application.use_cases.follow_outages import FollowOutages
 from application.use_cases.get_job import GetJob
 from application.use_cases.get_job_status import GetJobStatus
 from application.use_cases.list_jobs import ListJobs
@@ -52,6 +54,7 @@ LEASE_S = 30.0
 KEPT_S = 600.0
 INLINE_BYTES = 64
 RENEW_EVERY_S = 10.0
+WAIT_S = 120.0
 
 
 class World:
@@ -106,6 +109,9 @@ class World:
         self.release_executions = ReleaseExecutions(self.renew_leases, self.engine, self.held)
         # Another process, which runs nothing itself.
         self.rescue_executions = self.rescuer("worker-0", HeldExecutions())
+        self.follow_outages = FollowOutages(
+            self.unit_of_work, self.engine, outgoing, self.clock, wait_s=WAIT_S
+        )
         self.relay_outbox = RelayOutbox(
             self.unit_of_work, self.publisher, left_behind_after_s=5.0, forget_every=1
         )
@@ -130,9 +136,11 @@ class World:
             self._finish_execution(name),
             self.spool,
             ReplaceExecution(self.unit_of_work, self.outgoing, self.clock, self.ids),
+            DeferExecution(self.unit_of_work, name, WAIT_S),
             self.stop_execution,
             Retrying([1.0, 2.0], self.slept.append),
             name,
+            self.clock.advance,
         )
 
     def _finish_execution(self, worker: str) -> FinishExecution:
@@ -162,6 +170,7 @@ class World:
             self.output_feed,
             worker,
             INLINE_BYTES,
+            self.engine,
             announce_after_s=2.0,
             renew_every_s=RENEW_EVERY_S,
         )

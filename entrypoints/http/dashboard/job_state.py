@@ -70,6 +70,8 @@ def state_context(timeline: Timeline) -> dict[str, object]:
 
 
 def _awaits(waiting: Waiting) -> str:
+    if waiting.since is not None:
+        return f"Queued. Its engine is away, or has no room, since {wording.clock_time(waiting.since)} UTC."
     sentence = _WAITS[waiting.awaited]
     if waiting.behind_more_than is not None:
         return f"{sentence} More than {waiting.behind_more_than:,} are ahead of it in the queue."

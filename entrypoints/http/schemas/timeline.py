@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from application.timeline import Step
 from application.use_cases.get_timeline import Awaited
@@ -59,6 +59,10 @@ class WaitingResponse(Struct, kw_only=True):
     behind_more_than: Annotated[
         int | None, Meta(description="If it is too far back: as many are ahead of it, and more.")
     ]
+    since: Annotated[
+        datetime | UnsetType,
+        Meta(description="Since when its engine, being away or full, could not start it; absent else."),
+    ] = UNSET
 
 
 class CancellationResponse(Struct, kw_only=True):

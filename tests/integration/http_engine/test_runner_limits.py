@@ -22,19 +22,19 @@ RUNS_ON = "The runner cannot stop programs: this one runs on to its end."
 
 
 @pytest.mark.parametrize(
-    ("source", "expected", "says"),
+    ("source", "limit_s", "expected", "says"),
     [
-        ("import time; time.sleep(60)", TIMEOUT, "after a time limit of its own, 0.5 s."),
-        (r"import sys; sys.stdout.buffer.write(b'\xff')", ENGINE_ERROR, "which is not UTF-8."),
+        ("import time; time.sleep(60)", 0.5, TIMEOUT, "after a time limit of its own, 0.5 s."),
+        (r"import sys; sys.stdout.buffer.write(b'\xff')", 30, ENGINE_ERROR, "which is not UTF-8."),
     ],
 )
 def test_what_the_python_runner_reports_as_500_is_the_outcome_of_the_only_run(
-    runner, engine, source, expected, says
+    runner, engine, source, limit_s, expected, says
 ):
     runner.fetch_code = lambda _: source.encode()
-    runner.behaviour = python_runner(limit_s=0.5)
+    runner.behaviour = python_runner(limit_s)
 
-    report = engine.execute(a_request(max_attempts=3), RememberingObserver())
+    report = engine.execute(a_request(max_attempts=3, timeout_ms=60_000), RememberingObserver())
 
     assert (outcome(report), report.is_lost) == (expected, False)
     assert says in report.result.error_message

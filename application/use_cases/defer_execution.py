@@ -1,0 +1,38 @@
+import logging
+
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.execution import Execution
+
+logger = logging.getLogger("service_server.executions")
+
+
+class DeferExecution:
+    """Put an execution back in the queue that its engine could not start, for it was away or had no room.
+
+    * It is the same execution, and no attempt of its job's: its program has not run.
+    * It waits for a bounded time from when it was deferred first; then it has to fail.
+    """
+
+    def __init__(self, unit_of_work: UnitOfWork, worker: str, wait_s: float) -> None:
+        self._unit_of_work = unit_of_work
+        self._worker = worker
+        self._wait_s = wait_s
+
+    def __call__(self, claimed: Execution) -> bool:
+        """Defer the execution; return False if it has waited too long, or its job has ended.
+
+        Args:
+            claimed: The execution as this worker claimed it.
+        """
+
+        def work(transaction: Transaction) -> bool:
+            if transaction.executions.defer(claimed, self._worker, self._wait_s):
+                return True
+            now = transaction.executions.get(claimed.id)
+            # It is somebody else's, or waits, if the first run's commit was not heard of.
+            return now is not None and now.ended_at is None and now.claimed_at != claimed.claimed_at
+
+        is_deferred = self._wait_s > 0 and self._unit_of_work.run(work)
+        if is_deferred:
+            logger.info("execution %s waits for its engine", claimed.id)
+        return is_deferred

@@ -1,0 +1,74 @@
+import logging
+
+from application.errors import Unreadable
+from application.outgoing import Outgoing
+from application.ports.clock import Clock
+from application.ports.execution_engine import ExecutionEngine
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.execution import ExecutionResult
+from domain.job_lifecycle import Reason
+from domain.values import ExecutionId, JobId
+
+logger = logging.getLogger("service_server.executions")
+
+_GIVEN_UP = ExecutionResult.failed(
+    Reason.ENGINE_UNAVAILABLE, "The engine was away, or had no room, for as long as a job may wait for it."
+)
+
+
+class FollowOutages:
+    """Look after what waits for an engine that cannot start it.
+
+    * An execution that waits in a language whose engine is away says so, since when.
+    * One that has said so for longer than it may wait has FAILED with the reason engine_unavailable.
+    * Nothing is given up in a language whose engine this process reaches.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        engine: ExecutionEngine,
+        outgoing: Outgoing,
+        clock: Clock,
+        wait_s: float,
+        batch: int = 500,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._engine = engine
+        self._outgoing = outgoing
+        self._clock = clock
+        self._wait_s = wait_s
+        self._batch = batch
+
+    def __call__(self) -> int:
+        """Look once; return how many executions were given up."""
+        away = self._engine.unreachable_languages()
+        if not away:
+            return 0
+        self._unit_of_work.run(lambda transaction: transaction.executions.mark_deferred(away, self._batch))
+        overdue = self._unit_of_work.read(
+            lambda transaction: transaction.executions.deferred(away, self._wait_s, self._batch)
+        )
+        return sum(self._give_up(execution_id, job_id) for execution_id, job_id in overdue.items())
+
+    def _give_up(self, execution_id: ExecutionId, job_id: JobId) -> bool:
+        now = self._clock.now()
+
+        def work(transaction: Transaction) -> bool:
+            try:
+                before = transaction.jobs.get(job_id)
+            except Unreadable:  # it is ended when it is claimed
+                return False
+            if before is None or not transaction.executions.give_up(execution_id, now):
+                return False
+            after, events = before.complete(execution_id, _GIVEN_UP, now)
+            if events:
+                transaction.jobs.replace(before, after)
+                transaction.executions.end(execution_id, _GIVEN_UP, now)
+                self._outgoing.add(transaction, events)
+            return True
+
+        is_given_up = self._unit_of_work.run(work)
+        if is_given_up:
+            logger.warning("execution %s is given up: its engine was away for too long", execution_id)
+        return is_given_up

@@ -1,0 +1,120 @@
+"""Executions whose engine is away: they wait, and keep no other language from running."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from domain.language import LANGUAGES
+from tests.support.execution_steps import (
+    acknowledge,
+    claim,
+    defer,
+    deferred,
+    end_execution,
+    get,
+    give_up,
+    lost,
+    mark_building,
+    mark_deferred,
+    renew,
+    waiting,
+)
+from tests.support.samples import LATER, NOW, a_claimed_job, a_running_job, cancel
+
+EARLIER = NOW - timedelta(days=1)
+NODE = LANGUAGES["node"]
+
+
+def test_only_the_languages_that_are_wanted_are_claimed_in_their_usual_order(store):
+    def ids(priority, *seconds, **spec):
+        return [
+            a_running_job(store, priority=priority, now=NOW + timedelta(seconds=second), **spec)[1].id
+            for second in seconds
+        ]
+
+    python = ids(9, 1, 2)
+    node = ids(5, 4, 3, language=NODE)
+    java = ids(7, 5, language=LANGUAGES["java"])
+
+    claimed = store.run(lambda t: t.executions.claim_next("worker", 30, limit=9, languages=["node", "java"]))
+
+    assert [execution.id for execution in claimed] == [java[0], node[1], node[0]]
+    assert [get(store, execution.id) for execution in claimed] == claimed
+    assert claim(store, languages=["node", "java"]) is None
+    assert claim(store, languages=[]) is None
+    assert waiting(store, languages=["node"]) == []
+    assert waiting(store, languages=["python"]) == waiting(store) == python
+
+
+def test_what_its_engine_cannot_start_waits_again_as_if_it_had_not_been_claimed(store):
+    _job, execution = a_running_job(store, now=EARLIER)
+    claimed = claim(store, starts=True)
+    mark_building(store, claimed)
+
+    assert defer(store, claimed)
+
+    waits = get(store, execution.id)
+    assert waits == replace(execution, deferred_since=waits.deferred_since)
+    assert waits.deferred_since >= claimed.claimed_at
+    assert waiting(store) == [execution.id]
+    assert renew(store, execution) == set()
+    assert lost(store) == []
+    again = claim(store, "another")
+    assert (again.id, again.deferred_since) == (execution.id, waits.deferred_since)
+    assert get(store, execution.id) == again
+    assert defer(store, again, "another")
+    assert get(store, execution.id).deferred_since == waits.deferred_since
+
+
+def test_only_the_claim_that_stands_is_put_back(store):
+    job, _execution = a_running_job(store, now=EARLIER)
+    first = claim(store)
+    assert not defer(store, first, worker="another")
+    assert defer(store, first)
+    assert not defer(store, first)
+    second = claim(store)
+
+    assert not defer(store, first)
+
+    assert get(store, first.id) == second
+    cancel(store, job)
+    assert not defer(store, second)
+
+
+def test_an_execution_is_put_back_for_so_long_and_no_longer(store):
+    a_running_job(store, now=EARLIER)
+    first = claim(store)
+    assert defer(store, first, within_s=0.0)
+    second = claim(store)
+
+    assert not defer(store, second, within_s=0.0)
+
+    assert get(store, first.id) == second
+
+
+def test_what_waits_for_an_engine_that_is_away_says_so(store):
+    _job, python = a_running_job(store, now=EARLIER)
+    _job, node = a_running_job(store, now=EARLIER, language=NODE)
+    _job, taken = a_running_job(store, now=EARLIER, priority=9)
+    claim(store)
+
+    assert [mark_deferred(store, "python", "java", limit=1) for _ in range(2)] == [1, 0]
+
+    since = get(store, python.id).deferred_since
+    assert since is not None
+    assert get(store, node.id).deferred_since is get(store, taken.id).deferred_since is None
+    assert deferred(store, "python") == [python.id]
+    assert deferred(store, "node") == deferred(store, "python", longer_than_s=3_600) == []
+
+
+def test_only_what_waits_is_given_up(store):
+    _job, execution = a_running_job(store)
+    assert give_up(store, execution)
+    assert get(store, execution.id).ended_at == LATER
+    assert not give_up(store, execution)
+    assert claim(store) is None
+
+    _job, taken = a_claimed_job(store)
+    assert not give_up(store, taken)
+    assert acknowledge(store, taken)
+    end_execution(store, taken, None)
+    assert not give_up(store, taken)

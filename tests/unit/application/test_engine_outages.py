@@ -1,0 +1,173 @@
+"""What cannot be started waits: it burns neither the job nor its attempts."""
+
+import pytest
+
+from application.ports.execution_engine import EngineReport
+from domain.execution import ExecutionResult
+from domain.job_lifecycle import JobStatus, Phase, Reason
+from tests.support.scripted_engine import echo
+from tests.support.world import WAIT_S
+
+AWAY = "The engine could not be reached."
+
+
+def away(_request, observer):
+    observer.not_started()
+    return EngineReport(ExecutionResult.failed(Reason.ENGINE_UNAVAILABLE, AWAY), is_startable=True)
+
+
+def full(_request, observer):
+    observer.started()
+    return EngineReport(ExecutionResult.failed(Reason.ENGINE_UNAVAILABLE, AWAY), is_startable=True)
+
+
+@pytest.fixture(params=[away, full])
+def outage(request, world):
+    world.engine.program = request.param
+    world.engine.is_quick = True
+    return world
+
+
+def test_what_could_not_be_started_waits_and_runs_later_as_the_same_attempt(outage):
+    job = outage.start(stdin="hello", max_attempts=1)
+
+    for _ in range(5):
+        assert outage.run_execution() is True
+        outage.clock.advance(1)
+
+    waits = outage.job(job.job_id)
+    assert (waits.status, waits.phase, waits.execution.started_at) == (JobStatus.RUNNING, Phase.WAITING, None)
+    assert waits.execution.deferred_since is not None
+
+    outage.engine.program = echo
+    outage.run_execution()
+
+    details = outage.get_job(job.job_id)
+    assert details.job.status is JobStatus.SUCCESS
+    assert [execution.number for execution in details.executions] == [1]
+
+
+def test_what_waits_for_its_engine_for_too_long_has_failed(outage):
+    job = outage.start()
+    outage.run_execution()
+    outage.clock.advance(WAIT_S - 1)
+    outage.run_execution()
+    assert outage.job(job.job_id).status is JobStatus.RUNNING
+
+    outage.clock.advance(2)
+    outage.run_execution()
+
+    ended = outage.job(job.job_id)
+    assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.ENGINE_UNAVAILABLE)
+    assert ended.execution.result.error_message == AWAY
+
+
+def test_a_commit_that_was_not_heard_of_defers_once(outage):
+    job = outage.start()
+    outage.engine.program = _losing_the_next_commit(outage)
+
+    outage.run_execution()
+
+    waits = outage.job(job.job_id)
+    assert (waits.status, waits.phase) == (JobStatus.RUNNING, Phase.WAITING)
+
+
+def _losing_the_next_commit(world):
+    program = world.engine.program
+
+    def lose(request, observer):
+        report = program(request, observer)
+        world.lose_commit()
+        return report
+
+    return lose
+
+
+def test_a_job_that_is_cancelled_while_its_engine_is_asked_stays_cancelled(outage):
+    program = outage.engine.program
+
+    def cancelled(request, observer):
+        outage.cancel_job(request.job_id)
+        return program(request, observer)
+
+    outage.engine.program = cancelled
+    job = outage.start()
+    outage.run_execution()
+
+    assert outage.job(job.job_id).status is JobStatus.CANCELLED
+    assert outage.run_execution() is False
+
+
+def test_only_the_language_whose_engine_is_away_waits(world):
+    python, node = world.start(language="python"), world.start(language="node")
+    world.engine.paused = frozenset({"python"})
+
+    assert [world.run_execution() for _ in range(2)] == [True, False]
+
+    assert world.job(node.job_id).status is JobStatus.SUCCESS
+    assert world.job(python.job_id).phase is Phase.WAITING
+    world.engine.paused = frozenset()
+    assert world.run_execution()
+    assert world.job(python.job_id).status is JobStatus.SUCCESS
+
+
+def test_nothing_is_announced_that_could_not_be_started(world):
+    world.start(language="python")
+    node = world.start(language="node")
+    world.engine.paused = frozenset({"python"})
+    world.clock.advance(10)
+    world.publisher.published.clear()
+
+    world.rescue_executions()
+
+    told = [message.body["job_id"] for message in world.publisher.published]
+    assert told == [str(node.job_id)]
+
+
+def test_what_was_never_claimed_says_since_when_its_engine_is_away_and_is_given_up_in_time(world):
+    job, other = world.start(language="python"), world.start(language="node")
+    world.engine.paused = frozenset({"python"})
+
+    assert world.follow_outages() == 0
+    began = world.clock.now()
+    world.clock.advance(WAIT_S - 1)
+    assert world.follow_outages() == 0
+    assert world.job(job.job_id).execution.deferred_since == began
+
+    world.clock.advance(1)
+    assert world.follow_outages() == 1
+
+    ended = world.job(job.job_id)
+    assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.ENGINE_UNAVAILABLE)
+    assert world.announced()[-1] == "JobCompleted"
+    assert world.run_execution()
+    assert world.job(other.job_id).status is JobStatus.SUCCESS
+
+
+def test_nothing_is_given_up_whose_engine_is_reached(world):
+    job = world.start()
+    world.engine.paused = frozenset({"python"})
+    world.follow_outages()
+    world.clock.advance(2 * WAIT_S)
+    world.engine.paused = frozenset()
+
+    assert world.follow_outages() == 0
+
+    assert world.run_execution()
+    assert world.job(job.job_id).status is JobStatus.SUCCESS
+
+
+def test_a_standalone_runner_tries_until_its_engine_is_back(world):
+    tries = []
+
+    def twice(request, observer):
+        tries.append(request)
+        return away(request, observer) if len(tries) < 3 else echo(request, observer)
+
+    world.engine.program = twice
+    job = world.start()
+
+    world.run_execution.run_own(world.job(job.job_id).execution.id)
+
+    assert world.job(job.job_id).status is JobStatus.SUCCESS
+    assert len(tries) == 3
