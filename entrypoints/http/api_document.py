@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import msgspec
 from litestar import Litestar
 
-from domain.language import ALIASES, LANGUAGES
+from domain.language import LANGUAGES
 from domain.limits import LimitPolicy
 from domain.submission import MAX_ATTEMPTS, MAX_PRIORITY, SubmissionLimits
 from domain.values import PROJECT_NAME_MAX_CHARS
@@ -102,6 +102,8 @@ _IF_NONE_MATCH: Json = {
 
 _UUID: Json = {"format": "uuid"}
 _COUNT: Json = {"minimum": 0}
+# Each has other names too, in upper and lower case.
+_LANGUAGE: Json = {"anyOf": [{"type": "string", "enum": list(LANGUAGES)}, {"type": "string", "minLength": 1}]}
 # Of fields wherever they stand.
 _FACETS: Mapping[str, Json] = MappingProxyType(
     {
@@ -219,6 +221,8 @@ class ApiDocument:
         upload = components["schemas"]["UploadRequest"]["properties"]
         for name, facets in self._upload_facets().items():
             _add(upload[name], facets)
+        del upload["language"]["type"]
+        upload["language"] |= _LANGUAGE
         # In words: of a `default`, generators make a field that clients always send.
         for name, bounds in self._policy.bounds.items():
             upload[name]["description"] += f" {bounds.default} by default."
@@ -250,7 +254,6 @@ class ApiDocument:
         return {
             "project": _PARAMETER_FACETS["project"],
             "code": {"maxLength": limits.code_bytes},
-            "language": {"enum": [*LANGUAGES, *ALIASES]},
             "function_name": text,
             "description": text,
             "stdin": self._stdin_facets(),
@@ -288,7 +291,7 @@ def _complete_parameter(parameter: Json) -> None:
         schema |= one
     schema |= _PARAMETER_FACETS.get(parameter["name"], {})
     if parameter["name"] == "language":
-        schema["enum"] = [*LANGUAGES, *ALIASES]
+        parameter["schema"] = _LANGUAGE
 
 
 def _complete_responses(path: str, method: str, operation: Json) -> None:

@@ -1,0 +1,61 @@
+"""What generated clients call: a service, its document, and an execution that waits for a report."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from tests.http.support import Service, poll, serving
+from tests.support.scripted_engine import echo, take_over
+from tests.unit.entrypoints.test_webhook_signature import OLD, signed
+
+
+@dataclass(frozen=True)
+class Delegated:
+    """An execution that its engine has taken over, and the engine's signed report of its end."""
+
+    execution_id: str
+    report: dict[str, object]
+    signature: dict[str, str]
+
+
+@pytest.fixture(scope="package")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with serving(tmp_path_factory.mktemp("called"), webhook_secrets=(SecretStr(OLD),)) as service:
+        service.engine.program = echo
+        yield service
+
+
+@pytest.fixture(scope="package")
+def document(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("document") / "openapi.json"
+    path.write_text(service.http.get("/openapi.json").text)
+    return path
+
+
+@pytest.fixture(scope="package")
+def operation_ids(document: Path) -> set[str]:
+    paths = json.loads(document.read_text())["paths"].values()
+    return {operation["operationId"] for operations in paths for operation in operations.values()}
+
+
+@pytest.fixture
+def delegated(service: Service) -> Delegated:
+    service.engine.program = take_over
+    job_id = service.upload(execute=True)["job_id"]
+    execution = poll(lambda: _started(service, job_id))
+    service.engine.program = echo
+    report = {"execution_id": execution["execution_id"], "stdout": "done\n", "exit_code": 0}
+    body = json.dumps(report, separators=(",", ":")).encode()  # as both clients write it
+    return Delegated(
+        execution["execution_id"], report, signed(body, timestamp=int(time.time()), message_id=job_id)
+    )
+
+
+def _started(service: Service, job_id: str) -> dict | None:
+    (execution,) = service.http.get(f"/api/jobs/{job_id}").json()["executions"]
+    return execution if execution["started_at"] else None
