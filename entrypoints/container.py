@@ -26,6 +26,7 @@ from adapters.sql import migrate
 from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import create_engine
 from adapters.sql.job_queries import SqlJobQueries
+from adapters.sql.legacy.importing import LegacyImport
 from adapters.sql.options import DatabaseOptions
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
@@ -233,6 +234,9 @@ class Container(containers.DeclarativeContainer):
     schema_revision = providers.Callable(migrate.current, database)
     schema_differences = providers.Callable(migrate.check, database)
     schema_is_newer = providers.Callable(migrate.is_newer)
+    foreign_tables = providers.Callable(migrate.foreign_tables, database)
+    # Given what it imports when it is called.
+    legacy_import = providers.Factory(LegacyImport, database, limit_policy, clock.provided.now.call())
     message_relay = providers.ThreadSafeSingleton(InProcessMessageRelay)
     unit_of_work = providers.ThreadSafeSingleton(SqlUnitOfWork, database, message_relay)
     job_queries = providers.ThreadSafeSingleton(SqlJobQueries, database)

@@ -29,7 +29,9 @@ _NOT_MIGRATED = (
 )
 _NO_RIGHT = "this user lacks a right; 'GRANT ALL ON <schema>.*' gives it"
 _NO_PASSWORD = "this user does not sign in with a password; give the service a user that does"  # noqa: S105 - a sentence
-_NAMES_TAKEN = "it has tables of others that have the names of the service's"
+NAMES_TAKEN = (
+    "it has tables of another service by the names of this one's; 'service-server import' takes them over"
+)
 
 # MySQL 8.4 Reference Manual, "Server Error Message Reference", and MariaDB's list of the same name.
 _MYSQL: dict[int, tuple[Failure, str]] = {
@@ -67,7 +69,7 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     2002: (Failure.GONE, _NO_CONNECTION),
     2003: (Failure.GONE, _NO_CONNECTION),
     2026: (Failure.UNAVAILABLE, "no encrypted connection to it could be made"),
-    1050: (Failure.UNAVAILABLE, _NAMES_TAKEN),
+    1050: (Failure.UNAVAILABLE, NAMES_TAKEN),
     1054: (Failure.UNAVAILABLE, _NOT_MIGRATED),
     1146: (Failure.UNAVAILABLE, _NOT_MIGRATED),
     1062: (Failure.DUPLICATE, "a row of that key exists"),
@@ -88,7 +90,7 @@ _SQLITE: dict[int, tuple[Failure, str]] = {
 _SQLITE_WORDS = {
     "no such": (Failure.UNAVAILABLE, _NOT_MIGRATED),
     "has no column": (Failure.UNAVAILABLE, _NOT_MIGRATED),
-    "already exists": (Failure.UNAVAILABLE, _NAMES_TAKEN),
+    "already exists": (Failure.UNAVAILABLE, NAMES_TAKEN),
 }
 _SQLITE_DUPLICATES = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE}
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from adapters.sql.errors import NAMES_TAKEN, unavailable
 from adapters.sql.retrying import run_again
-from adapters.sql.tables import VERSION_TABLE
+from adapters.sql.tables import VERSION_TABLE, metadata
 
 _STEPS = Path(__file__).parent / "migrations" / "versions"
 _CURRENT = sa.select(sa.column("version_num", sa.String)).select_from(sa.table(VERSION_TABLE))
@@ -37,6 +38,26 @@ def current(engine: sa.Engine) -> str | None:
     return run_again(ask)
 
 
+def foreign_tables(engine: sa.Engine) -> list[str]:
+    """Return the tables of others that have the names of the service's: it has none yet then.
+
+    Raises:
+        DependencyUnavailable: The database is out of reach.
+    """
+
+    def ask() -> list[str]:
+        with engine.connect() as connection:
+            return names_taken(connection)
+
+    return run_again(ask)
+
+
+def names_taken(connection: sa.Connection) -> list[str]:
+    """Return the same for one connection."""
+    present = set(sa.inspect(connection).get_table_names())
+    return [] if VERSION_TABLE in present else sorted(present & set(metadata.tables))
+
+
 def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     """Bring the tables up to a revision. Of several processes at once, one does it and the others wait.
 
@@ -45,6 +66,8 @@ def upgrade(engine: sa.Engine, revision: str = "head") -> None:
     """
     if revision == "head" and (current(engine) or "") >= newest():  # an older program serves newer tables too
         return
+    if foreign_tables(engine):
+        raise unavailable(NAMES_TAKEN)
     from adapters.sql import steps  # noqa: PLC0415 - as said above
 
     steps.upgrade(engine, revision)

@@ -29,7 +29,7 @@ def create_engine(url: sa.URL, options: DatabaseOptions) -> sa.Engine:
     engine = sa.create_engine(
         url,
         isolation_level="READ COMMITTED",
-        connect_args=_arguments(options),
+        connect_args=arguments(options),
         pool_recycle=options.recycle_s,
         pool_reset_on_return=None,  # `_reset` does it
         **options.for_engine(),
@@ -41,7 +41,8 @@ def create_engine(url: sa.URL, options: DatabaseOptions) -> sa.Engine:
     return engine
 
 
-def _arguments(options: DatabaseOptions) -> dict[str, Any]:
+def arguments(options: DatabaseOptions) -> dict[str, Any]:
+    """Return what PyMySQL is told of a connection, apart from the server and the user."""
     session = {
         "time_zone": "'+00:00'",
         "sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",

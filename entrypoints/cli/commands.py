@@ -14,6 +14,7 @@ COMMANDS = (
     ("migrate", "migrate", "Bring the database's schema up to date."),
     ("backup", "backup", "Write all data of an embedded service to one file."),
     ("restore", "restore", "Unpack such a file into a new data directory."),
+    ("import", "import_", "Import the database of the service that this one replaces."),
     ("dead-letters", "dead_letters", "Look at messages that nobody could handle."),
     ("jobs", "jobs", "List jobs, newest first."),
     ("status", "status", "Say where a job stands."),

@@ -3,6 +3,7 @@ from typing import NoReturn
 import rich_click as click
 
 from entrypoints.cli.failure import ExitCode, Failure
+from entrypoints.cli.running import refuse_foreign_tables
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import Container, build_container
 
@@ -47,6 +48,7 @@ def current(container: Container) -> None:
 @click.pass_obj
 def check(container: Container) -> None:
     """Compare the schema with what this version works with; exit with 1 if they differ."""
+    refuse_foreign_tables(container)
     differences = container.schema_differences()
     for difference in differences:
         click.echo(difference)

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from application.errors import DependencyUnavailable
-from entrypoints.cli.failure import Failure
+from entrypoints.cli.failure import ExitCode, Failure
 from entrypoints.cli.open_files import ensure_open_files
 from entrypoints.container import Container
 from entrypoints.worker.runtime import Runtime, Work
@@ -32,6 +32,7 @@ def running(container: Container, work: Work) -> Iterator[None]:
 
 def _check_schema(container: Container) -> None:
     try:
+        refuse_foreign_tables(container)
         revision = container.schema_revision()
         differences = () if revision is None else container.schema_differences()
     except DependencyUnavailable as error:  # it may be back before anybody asks
@@ -46,3 +47,18 @@ def _check_schema(container: Container) -> None:
         return
     for difference in differences:
         logger.warning("the schema differs, `service-server migrate up` may help: %s", difference)
+
+
+def refuse_foreign_tables(container: Container) -> None:
+    """Refuse a database that is another service's.
+
+    Raises:
+        Failure: Tables of others have the names of this service's.
+        DependencyUnavailable: The database is out of reach.
+    """
+    if names := container.foreign_tables():
+        raise Failure(
+            f"the database has tables of another service by the names of this one's ({', '.join(names)}); "
+            "`service-server import` takes them over",
+            ExitCode.FAILED,
+        )

@@ -1,0 +1,364 @@
+"""The import: a batch of jobs in a transaction, each as often as needed.
+
+What is imported already is found by its id, so an import that was interrupted goes on where it was, and one
+that is run again brings what has come since. The source is only read.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from datetime import datetime, tzinfo
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.sql import migrate
+from adapters.sql.engine import patient
+from adapters.sql.errors import Failure, diagnose, unavailable
+from adapters.sql.legacy.rows import (
+    IMPORTED,
+    ImportedJob,
+    LegacyProject,
+    RowReader,
+    Skipped,
+    suitable_name,
+)
+from adapters.sql.legacy.schema import LegacySchema, LegacyTable, Row, set_aside
+from adapters.sql.legacy.source import open_source
+from adapters.sql.mapping import ExecutionState, execution_values, job_values, result_values
+from adapters.sql.tables import executions, job_tags, jobs, projects
+from application.errors import Conflict
+from domain.errors import InvalidValue
+from domain.execution import Execution
+from domain.job_lifecycle import JobStatus, Reason
+from domain.limits import LimitPolicy
+from domain.project import ProjectStatus
+from domain.values import JobId, ProjectId, ProjectName
+
+_BATCH = 200
+_LOCK = "service_server_import"
+# Each line: what it is about, and what is said of it.
+Tell = Callable[[str, str], None]
+
+_PRESENT = (
+    sa.select(jobs.c.job_id, jobs.c.status, jobs.c.reason, executions.c.claimed_by)
+    .select_from(jobs)
+    .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
+    .where(jobs.c.job_id.in_(sa.bindparam("ids", expanding=True)))
+)
+_PROJECTS = sa.select(projects.c.project_id, projects.c.name, projects.c.live_name)
+
+
+@dataclass(slots=True)
+class ImportCounts:
+    """How many rows became of what."""
+
+    projects: int = 0
+    jobs: int = 0
+    executions: int = 0
+    jobs_present: int = 0
+    jobs_updated: int = 0
+    skipped: int = 0
+
+    def items(self) -> Iterator[tuple[str, int]]:
+        """Return each count by its name."""
+        return ((one.name, getattr(self, one.name)) for one in fields(self))
+
+
+@dataclass(slots=True)
+class LegacyImport:
+    """Imports the replaced service's database into this one's.
+
+    Attributes:
+        source: The replaced service's database: a URL, or the name of a schema on the same server; None for
+            tables that were set aside in this database.
+        zone: The zone of the times there that do not say theirs.
+        dry_run: Whether everything is read and nothing is written.
+        tell: Is told each row that is skipped or changed, and how far the import is.
+    """
+
+    target: sa.Engine
+    limits: LimitPolicy
+    now: datetime
+    source: str | None
+    zone: tzinfo
+    dry_run: bool
+    tell: Tell
+    counts: ImportCounts = field(default_factory=ImportCounts)
+    _ids: dict[str, ProjectId] = field(default_factory=dict)
+    # What a dry run would have added.
+    _planned: dict[ProjectId, str] = field(default_factory=dict)
+    _has_tables: bool = True
+
+    def set_aside(self) -> list[str]:
+        """Make room for this service's tables where the replaced service's have their names."""
+        return set_aside(self.target)
+
+    def run(self) -> ImportCounts:
+        """Import all there is.
+
+        Raises:
+            Conflict: There is nothing to import, or another import runs.
+            DependencyUnavailable: A database is out of reach.
+        """
+        own, source = patient(self.target), open_source(self.target, self.source)
+        try:
+            self._check_target()
+            with source.connect() as reading:
+                schema = LegacySchema.find(reading)
+                if self.dry_run:
+                    self._has_tables = migrate.current(self.target) is not None
+                else:
+                    migrate.upgrade(self.target)
+                with _alone(own):
+                    self._run(schema, reading, own)
+        except sa.exc.DBAPIError as error:
+            failure, words = diagnose(error)
+            if failure is Failure.BUG:
+                raise
+            raise unavailable(words) from error
+        finally:
+            own.dispose()
+            source.dispose()
+        return self.counts
+
+    def _check_target(self) -> None:
+        taken = migrate.foreign_tables(self.target)
+        if taken and not self.dry_run:
+            raise Conflict(
+                f"this database has other tables by the names of this service's ({', '.join(taken)}). Either "
+                "name an empty one with AWS_RDS_DBNAME and this one with --from, or have them renamed with "
+                "--set-aside"
+            )
+
+    def _run(self, schema: LegacySchema, reading: sa.Connection, own: sa.Engine) -> None:
+        for table in schema.tables:
+            if table.unread:
+                self.tell(table.name, f"these columns are not imported: {', '.join(table.unread)}")
+        reader = RowReader(zone=self.zone, limits=self.limits, now=self.now)
+        for rows in schema.projects.pages(reading, _BATCH):
+            with own.begin() as connection:
+                for row in rows:
+                    self._import_project(row, schema.projects, reader, connection)
+        total, seen = schema.jobs.count(reading), 0
+        for rows in schema.jobs.pages(reading, _BATCH):
+            found = list(self._read_jobs(rows, schema, reading, reader, own))
+            with own.begin() as connection:
+                self._write(found, connection)
+            seen += len(rows)
+            self.tell("jobs", f"{seen} of {total}")
+        self._tell_the_rest(schema, reading, total - seen)
+
+    def _tell_the_rest(self, schema: LegacySchema, reading: sa.Connection, without_id: int) -> None:
+        if without_id > 0:
+            self.counts.skipped += without_id
+            self.tell(schema.jobs.name, f"skipped: {without_id} rows have no id, or one that another has")
+        for table in (schema.executions, schema.results):
+            orphans = 0 if table is None else table.count_orphans(reading, schema.jobs)
+            if table is not None and orphans:
+                self.counts.skipped += orphans
+                self.tell(table.name, f"skipped: {orphans} rows belong to no job")
+
+    def _import_project(
+        self, row: Row, table: LegacyTable, reader: RowReader, connection: sa.Connection
+    ) -> None:
+        try:
+            project = reader.project(row, table)
+        except Skipped as skipped:
+            self._skip(f"project {row['id']}", skipped)
+            return
+        name = suitable_name(project)
+        if name.value != project.name:
+            self.tell(f"project {project.id}", f"its name {project.name!r} became {name.value!r}")
+        project_id = self._place(project, name, connection)
+        self._ids[str(project.id)] = project_id
+        self._ids.setdefault(f"name:{project.name}", project_id)
+
+    def _place(self, project: LegacyProject, name: ProjectName, connection: sa.Connection) -> ProjectId:
+        """Return the id of the project here, which is added if it is not there yet."""
+        names, by_name = self._present_projects(connection)
+        here = ProjectId(project.id)
+        numbered = ProjectName(f"{name.value[:240]} ({project.id})")
+        if names.get(here) in {name.value, numbered.value}:
+            return here
+        if here in names:
+            taken = by_name.get(name.value)
+            self.tell(
+                f"project {project.id}",
+                f"this id is another project's here, named {names[here]!r}; its jobs are in "
+                f"a project of its own, with another id",
+            )
+            return taken if taken is not None else self._add(None, project, name, connection)
+        if name.value in by_name:
+            self.tell(
+                f"project {project.id}",
+                f"its name {name.value!r} is another project's here; it became {numbered.value!r}",
+            )
+            name = numbered
+        return self._add(here, project, name, connection)
+
+    def _present_projects(
+        self, connection: sa.Connection
+    ) -> tuple[Mapping[ProjectId, str], Mapping[str, ProjectId]]:
+        rows = connection.execute(_PROJECTS).all() if self._has_tables else []
+        names = {row.project_id: row.name for row in rows} | self._planned
+        return names, {row.live_name: row.project_id for row in rows if row.live_name} | {
+            name: project_id for project_id, name in self._planned.items()
+        }
+
+    def _add(
+        self,
+        project_id: ProjectId | None,
+        project: LegacyProject,
+        name: ProjectName,
+        connection: sa.Connection,
+    ) -> ProjectId:
+        self.counts.projects += 1
+        if self.dry_run:
+            planned = project_id if project_id is not None else ProjectId(-len(self._planned) - 1)
+            self._planned[planned] = name.value
+            return planned
+        values = {
+            **({} if project_id is None else {"project_id": project_id}),
+            "name": name.value,
+            "live_name": name.value,
+            "description": project.description,
+            "status": ProjectStatus.ACTIVE.value,
+            "created_at": project.created_at or self.now,
+        }
+        key = connection.execute(sa.insert(projects).values(values)).inserted_primary_key
+        return ProjectId(key[0]) if key is not None else ProjectId(0)
+
+    def _read_jobs(
+        self,
+        rows: Sequence[Row],
+        schema: LegacySchema,
+        reading: sa.Connection,
+        reader: RowReader,
+        own: sa.Engine,
+    ) -> Iterator[ImportedJob]:
+        attempts = _attempts(schema, reading, [row["id"] for row in rows])
+        for row in rows:
+            about = f"job {row['id']}"
+            try:
+                project_id = self._project_of(row["project"], own)
+                of_job = attempts.get(row["id"], [])
+                yield reader.job(row, schema.jobs, project_id, of_job, partial(self.tell, about))
+            except Skipped as skipped:
+                self._skip(about, skipped)
+
+    def _project_of(self, value: object, own: sa.Engine) -> ProjectId:
+        text = "" if value is None else str(value)
+        found = self._ids.get(text) or self._ids.get(f"name:{text}")
+        if found is not None:
+            return found
+        try:
+            name = ProjectName(text)
+        except InvalidValue:
+            raise Skipped(f"its project {text!r} does not exist") from None
+        with own.begin() as connection:
+            _names, by_name = self._present_projects(connection)
+            project = LegacyProject(0, text, None, None)
+            found = by_name.get(name.value) or self._add(None, project, name, connection)
+        self._ids[f"name:{text}"] = found
+        return found
+
+    def _write(self, found: Sequence[ImportedJob], connection: sa.Connection) -> None:
+        present = self._present(found, connection)
+        seen: set[JobId] = set()
+        new = []
+        for one in found:
+            if one.job.id in seen:
+                self._skip(f"job {one.job.id}", Skipped("another row has its id"))
+            elif one.job.id not in present:
+                new.append(one)
+            elif _has_moved_on(present[one.job.id], one):
+                self.counts.jobs_updated += 1
+                new.append(one)
+            else:
+                self.counts.jobs_present += 1
+            seen.add(one.job.id)
+        self.counts.jobs += len(new)
+        self.counts.executions += sum(len(one.executions) for one in new)
+        if self.dry_run or not new:
+            return
+        again = [one.job.id for one in new if one.job.id in present]
+        for table in (executions, job_tags, jobs):
+            if again:
+                connection.execute(sa.delete(table).where(table.c.job_id.in_(again)))
+        connection.execute(sa.insert(jobs), [job_values(one.job) for one in new])
+        if rows := [_execution_row(execution) for one in new for execution in one.executions]:
+            connection.execute(sa.insert(executions), rows)
+
+    def _present(self, found: Sequence[ImportedJob], connection: sa.Connection) -> Mapping[JobId, Any]:
+        if not found or not self._has_tables:
+            return {}
+        ids = sorted({one.job.id for one in found})
+        return {row.job_id: row for row in connection.execute(_PRESENT, {"ids": ids})}
+
+    def _skip(self, about: str, reason: Skipped) -> None:
+        self.counts.skipped += 1
+        self.tell(about, f"skipped: {reason}")
+
+
+def _has_moved_on(here: Any, there: ImportedJob) -> bool:  # noqa: ANN401 - a row
+    """Whether a job that was imported unfinished, and not executed here, has gone on over there."""
+    if here.status == JobStatus.PENDING.value:
+        return there.job.status is not JobStatus.PENDING
+    was_running = here.claimed_by == IMPORTED and here.reason == Reason.WORKER_LOST.value
+    return was_running and there.job.reason is not Reason.WORKER_LOST
+
+
+def _attempts(
+    schema: LegacySchema, reading: sa.Connection, ids: Sequence[object]
+) -> Mapping[object, list[tuple[Row, LegacyTable]]]:
+    """Return the attempts of jobs; what a table of results has is put into the attempt that it is of."""
+    found: dict[object, list[tuple[Row, LegacyTable]]] = {}
+    if schema.executions is not None:
+        for row in schema.executions.of_jobs(reading, ids):
+            found.setdefault(row["job"], []).append(({"id": None, **row}, schema.executions))
+    if schema.results is None:
+        return found
+    for row in schema.results.of_jobs(reading, ids):
+        row = {"id": None, **row}  # noqa: PLW2901 - as it is meant
+        of_job = found.setdefault(row["job"], [])
+        if schema.executions is None or not of_job:
+            of_job.append((row, schema.results))
+            continue
+        number = next(
+            (n for n, (one, _table) in enumerate(of_job) if one["id"] == row["id"]), len(of_job) - 1
+        )
+        attempt, table = of_job[number]
+        given = {name: value for name, value in row.items() if attempt.get(name) is None}
+        of_job[number] = ({**attempt, **given}, table)
+    return found
+
+
+def _execution_row(execution: Execution) -> Mapping[str, Any]:
+    ended = {} if execution.result is None else result_values(execution.result)
+    return {
+        **execution_values(execution),
+        **ended,
+        "state": ExecutionState.ENDED.value,
+        "claimed_at": execution.claimed_at,
+        "claimed_by": execution.claimed_by,
+        "started_at": execution.started_at,
+        "ended_at": execution.ended_at,
+    }
+
+
+@contextmanager
+def _alone(own: sa.Engine) -> Iterator[None]:
+    """Keep a second import out; on SQLite, every transaction keeps out the others."""
+    if own.dialect.name == "sqlite":
+        yield
+        return
+    holding = patient(own)
+    try:
+        with holding.connect() as connection:
+            if connection.execute(sa.select(sa.func.get_lock(_LOCK, 0))).scalar() != 1:
+                raise Conflict("another import into this database is running")
+            yield
+    finally:
+        holding.dispose()

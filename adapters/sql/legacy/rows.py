@@ -1,0 +1,370 @@
+"""Rows of the replaced service, as this service's projects, jobs and executions."""
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, tzinfo
+from typing import Any
+from uuid import UUID, uuid5
+
+from adapters.sql.legacy.schema import LegacyTable, Row
+from domain.errors import DomainError, InvalidValue
+from domain.execution import Execution, ExecutionResult, Note, Output, ResourceUsage
+from domain.job import Job
+from domain.job_lifecycle import JobStatus, Reason
+from domain.language import Language, parse_language
+from domain.limits import LimitPolicy, Limits
+from domain.submission import DEFAULT_PRIORITY, JobSpec
+from domain.values import PROJECT_NAME_MAX_CHARS, ExecutionId, JobId, ObjectKey, ProjectId, ProjectName
+
+# Who had the executions that were imported.
+IMPORTED = "import"
+MAX_PROJECT_ID = 2**31 - 1
+_INTERRUPTED = "the job was running in the replaced service when it was imported"
+_EXECUTIONS = UUID("5e7f5c2e-3a53-4b0c-9a51-0c6a3a1c9b11")
+_LANGUAGE = re.compile(r"[a-z0-9][a-z0-9.+#_-]{0,31}")
+_STATUSES: Mapping[str, JobStatus] = {
+    **{status.value: status for status in JobStatus},
+    **dict.fromkeys(("CREATED", "UPLOADED", "QUEUED", "SUBMITTED", "READY"), JobStatus.PENDING),
+    **dict.fromkeys(("STARTED", "PROCESSING", "EXECUTING", "IN_PROGRESS"), JobStatus.RUNNING),
+    **dict.fromkeys(("SUCCEEDED", "COMPLETED", "COMPLETE", "DONE", "FINISHED"), JobStatus.SUCCESS),
+    **dict.fromkeys(("FAILURE", "FAIL", "ERROR"), JobStatus.FAILED),
+    **dict.fromkeys(("TIMED_OUT", "TIMEDOUT"), JobStatus.TIMEOUT),
+    **dict.fromkeys(("CANCELED", "ABORTED", "KILLED", "STOPPED"), JobStatus.CANCELLED),
+}
+_MILLISECONDS_FROM = 100_000_000_000  # a number of seconds that is not reached before the year 5138
+
+Tell = Callable[[str], None]
+
+
+class Skipped(Exception):
+    """A row cannot be imported; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedJob:
+    """A job with its executions, the latest last."""
+
+    job: Job
+    executions: Sequence[Execution]
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyProject:
+    """A project as the replaced service had it."""
+
+    id: int
+    name: str
+    description: str | None
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowReader:
+    """Reads rows.
+
+    Attributes:
+        zone: The zone of times that do not say theirs.
+        limits: What jobs are allowed whose limits are not known.
+        now: For what has no time at all.
+    """
+
+    zone: tzinfo
+    limits: LimitPolicy
+    now: datetime
+
+    def project(self, row: Row, table: LegacyTable) -> LegacyProject:
+        """Read a row of projects.
+
+        Raises:
+            Skipped: Its id is none.
+        """
+        project_id = _integer(row["id"])
+        if project_id is None or not 0 < project_id <= MAX_PROJECT_ID:
+            raise Skipped("its id is not a number that a project can have")
+        return LegacyProject(
+            project_id,
+            _text(row["name"]) or "",
+            _text(row.get("description")),
+            self._time(row, table, "created_at"),
+        )
+
+    def job(
+        self,
+        row: Row,
+        table: LegacyTable,
+        project_id: ProjectId,
+        attempts: Sequence[tuple[Row, LegacyTable]],
+        tell: Tell,
+    ) -> ImportedJob:
+        """Read a row of jobs and those of its attempts; what is changed is told.
+
+        Raises:
+            Skipped: It cannot be a job of this service.
+        """
+        job_id = JobId(_uuid(row["id"]))
+        was = _status(row["status"])
+        never_ran = was is JobStatus.PENDING or (
+            was is JobStatus.CANCELLED and not attempts and row.get("started_at") is None
+        )
+        # A result that stands with the job is one of an attempt as well.
+        ran = [] if never_ran else attempts or [(row, table)]
+        created_at = self._earliest((row, table), *attempts)
+        status, reason = was, Reason.CANCELLED if was is JobStatus.CANCELLED else None
+        executions = self._executions(job_id, was, created_at, ran, tell)
+        if executions:
+            last = executions[-1].result
+            status, reason = (last.status, last.reason) if last else (status, reason)
+        started_at = self._time(row, table, "started_at") or (
+            executions[0].requested_at if executions else None
+        )
+        completed_at = None
+        if status.is_terminal:
+            ended_at = executions[-1].ended_at if executions else None
+            completed_at = (
+                self._time(row, table, "completed_at") or ended_at or self._time(row, table, "updated_at")
+            )
+        started_at = _not_before(started_at, created_at)
+        if status.is_terminal:
+            completed_at = _not_before(completed_at or started_at or created_at, started_at or created_at)
+        updated_at = _not_before(self._time(row, table, "updated_at"), created_at)
+        job = Job(
+            id=job_id,
+            project_id=project_id,
+            spec=self._spec(row, tell),
+            status=status,
+            created_at=created_at,
+            updated_at=max(filter(None, (updated_at, completed_at, started_at, created_at))),
+            reason=reason,
+            started_at=started_at,
+            completed_at=completed_at,
+            current_execution_id=executions[-1].id if executions else None,
+        )
+        return ImportedJob(job, executions)
+
+    def _spec(self, row: Row, tell: Tell) -> JobSpec:
+        try:
+            return JobSpec(
+                code_key=ObjectKey(_text(row["code_key"]) or ""),
+                language=_language(_text(row["language"]) or ""),
+                limits=self._limits(row.get("timeout_ms"), tell),
+                function_name=_text(row.get("function_name")),
+                description=_text(row.get("description")),
+                stdin=_text(row.get("stdin")) or "",
+            )
+        except DomainError as error:
+            raise Skipped(str(error)) from error
+
+    def _limits(self, timeout: object, tell: Tell) -> Limits:
+        standard = self.limits.resolve({})
+        timeout_ms = _integer(timeout)
+        if timeout_ms is None:
+            return standard
+        try:
+            return self.limits.resolve({"timeout_ms": timeout_ms})
+        except InvalidValue as error:
+            tell(f"its timeout of {timeout_ms} ms {error.args[-1]}; it has {standard.timeout_ms} ms now")
+            return standard
+
+    def _executions(
+        self,
+        job_id: JobId,
+        was: JobStatus,
+        created_at: datetime,
+        ran: Sequence[tuple[Row, LegacyTable]],
+        tell: Tell,
+    ) -> list[Execution]:
+        ordered = sorted(ran, key=lambda one: (self._begin(*one) or created_at, str(one[0]["id"])))
+        found = []
+        for number, (row, table) in enumerate(ordered, start=1):
+            is_last = number == len(ordered)
+            begin = _not_before(self._begin(row, table), created_at) or created_at
+            started_at = _not_before(self._time(row, table, "started_at"), begin)
+            end = self._time(row, table, "completed_at") or started_at or begin
+            result = self._result(row, was if is_last else None, tell)
+            found.append(
+                Execution(
+                    id=_execution_id(row["id"], job_id, number),
+                    job_id=job_id,
+                    number=number,
+                    priority=DEFAULT_PRIORITY,
+                    stdin=_text(row.get("stdin")),
+                    requested_at=begin,
+                    claimed_at=started_at,
+                    claimed_by=IMPORTED,
+                    started_at=started_at,
+                    ended_at=_not_before(end, started_at or begin),
+                    result=result,
+                )
+            )
+        return found
+
+    def _begin(self, row: Row, table: LegacyTable) -> datetime | None:
+        return self._time(row, table, "started_at") or self._time(row, table, "created_at")
+
+    def _result(self, row: Row, status_of_job: JobStatus | None, tell: Tell) -> ExecutionResult:
+        exit_code = _integer(row.get("exit_code"))
+        status = status_of_job or _status_of_attempt(row, exit_code)
+        resource = ResourceUsage(
+            execution_time_ms=_whole(_number(row.get("execution_time_ms"))),
+            cpu_percent=_number(row.get("cpu_percent")),
+            memory_mb=_number(row.get("memory_mb")),
+        )
+        result = ExecutionResult(
+            status=JobStatus.SUCCESS,
+            stdout=Output.of(_text(row.get("stdout")) or ""),
+            stderr=Output.of(_text(row.get("stderr")) or ""),
+            exit_code=exit_code,
+            resource=None if resource == ResourceUsage() else resource,
+            error_message=_text(row.get("error_message")) or None,
+            log_key=_log_key(row.get("log_key"), tell),
+            notes=(Note.EXIT_CODE_UNKNOWN,) if exit_code is None and status.is_terminal else (),
+        )
+        if status is JobStatus.SUCCESS:
+            return result
+        if not status.is_terminal:
+            message = result.error_message or _INTERRUPTED
+            return replace(result, status=JobStatus.FAILED, reason=Reason.WORKER_LOST, error_message=message)
+        return replace(result, status=status, reason=_reason(status, result))
+
+    def _earliest(self, *rows: tuple[Row, LegacyTable]) -> datetime:
+        (row, table), *attempts = rows
+        for field in ("created_at", "started_at", "updated_at", "completed_at"):
+            if (time := self._time(row, table, field)) is not None:
+                return time
+        times = [time for attempt in attempts if (time := self._begin(*attempt)) is not None]
+        if not times:
+            raise Skipped("it has no time at all")
+        return min(times)
+
+    def _time(self, row: Row, table: LegacyTable, field: str) -> datetime | None:
+        value = row.get(field)
+        zone = UTC if field in table.instants else self.zone
+        try:
+            return _to_time(value, zone)
+        except (ValueError, OverflowError, OSError):
+            raise Skipped(f"its {field} is no time: {value!r}") from None
+
+
+def suitable_name(project: LegacyProject) -> ProjectName:
+    """Return a project's name, or the nearest that is allowed."""
+    cleaned = "".join(
+        "-" if character in "/\\" else character
+        for character in unicodedata.normalize("NFC", project.name)
+        if character.isprintable()
+    ).strip()[:PROJECT_NAME_MAX_CHARS]
+    for name in (project.name, cleaned, f"project-{cleaned}", f"project-{project.id}"):
+        try:
+            return ProjectName(name)
+        except InvalidValue:
+            continue
+    raise AssertionError(project)  # the last is a name whatever the id
+
+
+def _to_time(value: Any, zone: tzinfo) -> datetime | None:  # noqa: ANN401 - what a driver gives
+    if isinstance(value, bytes):
+        value = value.decode()
+    if isinstance(value, str):
+        if not value.strip() or value.startswith("0000"):  # MySQL's zero date
+            return None
+        value = datetime.fromisoformat(value.strip())
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - its zone is added below
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+    if (number := _number(value)) is None:
+        return None
+    return datetime.fromtimestamp(number / 1_000 if number > _MILLISECONDS_FROM else number, UTC)
+
+
+def _not_before(time: datetime | None, earliest: datetime | None) -> datetime | None:
+    return time if time is None or earliest is None else max(time, earliest)
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401 - what a driver gives
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _whole(number: float | None) -> int | None:
+    return None if number is None else round(number)
+
+
+def _integer(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number == int(number) and abs(number) < 1 << 53 else None
+
+
+def _uuid(value: object) -> UUID:
+    try:
+        return UUID((_text(value) or "").strip())
+    except ValueError:
+        raise Skipped("its id is not a UUID") from None
+
+
+def _execution_id(value: object, job_id: JobId, number: int) -> ExecutionId:
+    """Return an attempt's own id, or one that is always the same for it."""
+    try:
+        own = UUID(_text(value) or "")
+    except ValueError:
+        own = job_id
+    return ExecutionId(own if own != job_id else uuid5(_EXECUTIONS, f"{job_id}/{number}"))
+
+
+def _status(value: object) -> JobStatus:
+    text = (_text(value) or "").strip()
+    try:
+        return _STATUSES[text.upper().replace(" ", "_").replace("-", "_")]
+    except KeyError:
+        raise Skipped(f"its status is unknown: {text!r}") from None
+
+
+def _status_of_attempt(row: Row, exit_code: int | None) -> JobStatus:
+    """Return how an earlier attempt of a job ended, as far as it says so."""
+    text = (_text(row.get("status")) or "").strip().upper()
+    known = _STATUSES.get(text)
+    if known is not None and known.is_terminal:
+        return known
+    return JobStatus.SUCCESS if exit_code == 0 else JobStatus.FAILED
+
+
+def _reason(status: JobStatus, result: ExecutionResult) -> Reason:
+    if status is JobStatus.TIMEOUT:
+        return Reason.WALL_TIME_LIMIT
+    if status is JobStatus.CANCELLED:
+        return Reason.CANCELLED
+    has_said_why = result.exit_code is not None or result.stderr.text
+    return Reason.NONZERO_EXIT if has_said_why else Reason.ENGINE_ERROR
+
+
+def _language(name: str) -> Language:
+    """Return a language, also one that this service has no programs for."""
+    plain = name.strip().lower()
+    try:
+        return parse_language(plain)
+    except InvalidValue:
+        if _LANGUAGE.fullmatch(plain) is None:
+            raise
+        return Language(plain, extension="")
+
+
+def _log_key(value: object, tell: Tell) -> ObjectKey | None:
+    text = _text(value)
+    if not text:
+        return None
+    try:
+        return ObjectKey(text)
+    except InvalidValue as error:
+        tell(f"its log's key is left out, for {error}")
+        return None

@@ -1,0 +1,60 @@
+"""The connection to the replaced service's database, which is only read."""
+
+import pymysql
+import sqlalchemy as sa
+from pymysql.constants.FIELD_TYPE import DATETIME, NEWDATE, TIMESTAMP
+from pymysql.converters import conversions
+
+from adapters.sql.mysql import arguments
+from adapters.sql.options import OPTIONS, DatabaseOptions
+from application.errors import Conflict
+
+_READ_TIMEOUT_S = 3_600
+# Times come as text: those that are none ("0000-00-00") are told of, and end nothing.
+_CONVERSIONS = {**conversions, DATETIME: str, TIMESTAMP: str, NEWDATE: str}
+
+
+def open_source(target: sa.Engine, source: str | None) -> sa.Engine:
+    """Return an engine for a database: a URL's, a schema's on the target's server, or the target itself.
+
+    A URL without a user is of the target's.
+
+    Raises:
+        Conflict: The URL is of no database that can be read.
+    """
+    url = _url(target.url, source)
+    if url.get_backend_name() == "sqlite":
+        return sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+    options: DatabaseOptions = target.get_execution_options()[OPTIONS]
+    # No transaction of an hour: the server would keep for it what others change meanwhile.
+    engine = sa.create_engine(
+        url,
+        poolclass=sa.NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args={**arguments(options), "conv": _CONVERSIONS, "read_timeout": _READ_TIMEOUT_S},
+    )
+    sa.event.listen(engine, "connect", _read_only)
+    return engine
+
+
+def _read_only(connection: "pymysql.Connection[pymysql.cursors.Cursor]", _record: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION TRANSACTION READ ONLY")
+
+
+def _url(target: sa.URL, source: str | None) -> sa.URL:
+    if source is None:
+        return target
+    if "://" not in source:
+        return target.set(database=source)
+    try:
+        url = sa.make_url(source)
+    except sa.exc.ArgumentError:
+        raise Conflict("--from is not the URL of a database: mysql://HOST:PORT/NAME") from None
+    if url.get_backend_name() == "sqlite":
+        return url
+    if url.get_backend_name() not in {"mysql", "mariadb"} or not url.database:
+        raise Conflict("--from names a MySQL database: mysql://HOST:PORT/NAME, or NAME on the same server")
+    if not url.username:
+        url = url.set(username=target.username, password=target.password)
+    return url.set(drivername="mysql+pymysql")

@@ -1,0 +1,67 @@
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import rich_click as click
+
+from entrypoints.cli.failure import ExitCode, Failure
+from entrypoints.cli.plain_text import one_line
+from entrypoints.cli.settings_report import load_limits, load_settings
+from entrypoints.cli.tables import print_fields
+from entrypoints.container import build_container
+
+
+@click.command("import")
+@click.option(
+    "--from",
+    "source",
+    metavar="DATABASE",
+    help="The replaced service's database: its name, if it is on the same server, or mysql://HOST:PORT/NAME, "
+    "where AWS_RDS_USERNAME and AWS_RDS_PASSWORD are used as well. Left out, it is the database in force.",
+)
+@click.option(
+    "--zone",
+    default="UTC",
+    show_default=True,
+    help="The zone of times that do not say theirs, such as Asia/Seoul or +09:00.",
+)
+@click.option("--dry-run", is_flag=True, help="Read everything, write nothing, and say what would be done.")
+@click.option(
+    "--set-aside",
+    is_flag=True,
+    help="Rename tables that are in this service's way to legacy_..., then import from them. The replaced "
+    "service must have been stopped.",
+)
+def command(*, source: str | None, zone: str, dry_run: bool, set_aside: bool) -> None:
+    """Import projects, jobs and results of the service that this one replaces.
+
+    It only reads that database, may be interrupted, and may be run again: what is imported already stays as
+    it is, and what has come or ended there since is brought here. Rows that cannot be imported are named with
+    the reason.
+    """
+    if set_aside and (dry_run or source is not None):
+        raise Failure("--set-aside goes with neither --dry-run nor --from", ExitCode.USAGE)
+    container = build_container(load_settings(), load_limits())
+    importing = container.legacy_import(source=source, zone=_zone(zone), dry_run=dry_run, tell=_tell)
+    if set_aside:
+        for name in importing.set_aside():
+            _tell("renamed to", name)
+    counts = importing.run()
+    click.echo("\nNothing was written. It would be:" if dry_run else "\nImported:")
+    print_fields((name.replace("_", " "), str(number)) for name, number in counts.items())
+
+
+def _tell(about: str, text: str) -> None:
+    click.echo(one_line(f"{about}: {text}"))
+
+
+def _zone(text: str) -> tzinfo:
+    if text.upper() == "UTC":
+        return UTC
+    try:
+        zone = datetime.fromisoformat(f"2000-01-01T00:00:00{text}").tzinfo
+    except ValueError:
+        zone = None
+    try:
+        return zone or ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Failure(f"--zone {text}: there is no such zone on this machine", ExitCode.USAGE) from None

@@ -1,0 +1,251 @@
+"""The import of the replaced service's database: its rows, the rows that are refused, and a kill."""
+
+import re
+from datetime import UTC, datetime
+from uuid import UUID
+
+import httpx
+import pymysql
+import pytest
+import sqlalchemy as sa
+
+from adapters.sql.engine import create_engine
+from adapters.sql.job_queries import SqlJobQueries
+from adapters.sql.legacy.importing import LegacyImport
+from adapters.sql.mapping import job_values
+from adapters.sql.migrate import upgrade
+from adapters.sql.tables import jobs
+from domain.job import Job
+from domain.limits import STANDARD_LIMITS
+from domain.values import JobId, ProjectId
+from tests.support import legacy_database, service
+from tests.support.database_server import PASSWORD, USER
+from tests.support.legacy_database import ODD, PROJECTS, SKIPPED, USUAL, job_id
+from tests.support.samples import a_spec
+
+KEPT = len(ODD) - len(SKIPPED)
+SEOUL = ["--from", "legacy", "--zone", "+09:00"]
+
+
+@pytest.fixture
+def legacy(mariadb):
+    """The replaced service's database on a server, beside an empty one."""
+    mariadb.create_schema("replacing")
+    engine = sa.create_engine(mariadb.create_schema("legacy"))
+    legacy_database.fill(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def env(mariadb, tmp_path):
+    """Settings of the service that replaces it."""
+    return service.environment(
+        tmp_path,
+        AWS_RDS_HOST="127.0.0.1",
+        AWS_RDS_PORT=mariadb.port,
+        AWS_RDS_DBNAME="replacing",
+        AWS_RDS_USERNAME=USER,
+        AWS_RDS_PASSWORD=PASSWORD,
+    )
+
+
+def run(env, *arguments):
+    ran = service.run("import", *arguments, env=env)
+    assert ran.returncode == 0, ran.stderr.decode()
+    said = ran.stdout.decode()
+    counts = {
+        name.strip(): int(number) for name, number in re.findall(r"^([a-z ]+)  (\d+)$", said, re.MULTILINE)
+    }
+    return said, counts
+
+
+def scalar(mariadb, statement):
+    with mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchone()[0]
+
+
+def test_an_import_that_is_killed_goes_on_and_its_jobs_are_listed(legacy, env, mariadb):
+    # Given a dry run, which says what an import would do, and writes nothing
+    _said, planned = run(env, *SEOUL, "--dry-run")
+    assert planned["jobs"] == KEPT + USUAL
+    with pytest.raises(pymysql.err.ProgrammingError):
+        scalar(mariadb, "SELECT count(*) FROM replacing.jobs")
+    # And an import that is killed while another transaction keeps it from its last batch
+    target = create_engine(legacy.url.set(database="replacing"))
+    upgrade(target)
+    with target.connect() as connection:
+        connection.exec_driver_sql("SET foreign_key_checks = 0")
+        last = JobId(UUID(job_id(1_000 + USUAL - 1)))
+        job, _events = Job.submit(last, ProjectId(1), a_spec(), datetime.now(UTC))
+        connection.execute(sa.insert(jobs), job_values(job))
+        killed = service.start("import", *SEOUL, env=env)
+        while not killed.stdout.readline().startswith(b"jobs: 400 of"):
+            assert killed.poll() is None
+        killed.kill()
+        killed.communicate()
+        connection.rollback()
+    target.dispose()
+    before = scalar(mariadb, "SELECT count(*) FROM replacing.jobs")
+    assert 0 < before <= 400
+    # When it is run again
+    said, counts = run(env, *SEOUL)
+    assert (counts["jobs present"], counts["jobs"]) == (before, KEPT + USUAL - before)
+    # Then everything is there once, and every row that is not is told with its reason
+    assert scalar(mariadb, "SELECT count(*) FROM replacing.jobs") == KEPT + USUAL
+    assert scalar(mariadb, "SELECT count(*) FROM replacing.executions") == KEPT + USUAL - 2
+    for word in SKIPPED:
+        assert re.search(rf"^job .*: skipped: .*{word}", said, re.MULTILINE), (word, said)
+    assert "executions: skipped: 1 rows belong to no job" in said
+    assert "projects: these columns are not imported: owner" in said
+    # And the service shows it
+    with service.served(env) as server, server.http as http:
+        assert_shown(http)
+
+
+def assert_shown(http: httpx.Client):
+    projects = {one["project_id"]: one["project"] for one in http.get("/api/projects").json()}
+    assert projects == {1: "demo", 2: "결제", 3: "project-2024", 4: "a-b", 7: "demo (7)"}
+    listed = {
+        job["job_id"]: job
+        for job in http.get("/api/jobs?limit=1000&created_before=2024-05-01T00:05:00Z").json()
+    }
+    odd = [listed.get(job_id(number)) for number in range(len(ODD))]
+    assert [job and job["status"] for job in odd] == [
+        *("PENDING", "FAILED", "SUCCESS", "FAILED", "CANCELLED", "TIMEOUT"),
+        *("SUCCESS", "SUCCESS", "SUCCESS", None, None, None, None, None, None),
+    ]
+    assert odd[1]["data"]["reason"] == "worker_lost"
+    assert odd[2]["data"]["language"] == "node"
+    assert odd[3]["data"]["language"] == "cobol"
+    assert [job["project"] for job in odd[5:8]] == ["결제", "project-2024", "demo (7)"]
+    assert odd[8]["data"]["started_at"] <= odd[8]["data"]["completed_at"]
+    usual = http.get("/api/projects/1/jobs?limit=1").json()[0]
+    number = 1_000 + USUAL - 1
+    assert usual["job_id"] == job_id(number)
+    assert usual["code_key"] == f"demo/{job_id(number)}.py"
+    assert usual["log_key"] == f"logs/{number}.json"
+    assert usual["data"]["result"]["stdout"] == f"안녕 {number}\n"
+    assert usual["data"]["result"]["resource"] == {
+        "cpu_percent": 1.5,
+        "memory_mb": 20.25,
+        "execution_time_ms": 12.0,
+        "cpu_time_ms": None,
+    }
+    # 09:00 in Seoul and its seconds
+    created_at = datetime.fromisoformat(usual["data"]["created_at"])
+    assert created_at.isoformat() == f"2024-05-01T00:{number // 60:02}:{number % 60:02}+00:00"
+
+
+def import_here(target, legacy, tell=lambda *_said: None, **what):
+    """Import in this process."""
+    what = {"source": str(legacy.url), "zone": UTC, "dry_run": False, "tell": tell, **what}
+    return LegacyImport(target, STANDARD_LIMITS, datetime.now(UTC), **what).run()
+
+
+# What other deployments call the same: results with the jobs, or results of several attempts apart.
+OTHER_SCHEMAS = {
+    "results with the jobs": """
+        CREATE TABLE project (id INTEGER, name TEXT);
+        INSERT INTO project VALUES (5, 'demo');
+        CREATE TABLE job (
+            id TEXT, project_name TEXT, s3_key TEXT, lang TEXT, state TEXT, createdAt TEXT, finishedAt TEXT,
+            stdout BLOB, exit_code TEXT, memory_usage TEXT, logKey TEXT
+        );
+        INSERT INTO job VALUES (
+            '00000000000040008000000000000001', 'demo', 'demo/1.py', 'Python3', 'error',
+            '2024-05-01T09:00:00Z', '0000-00-00 00:00:00', x'ff68', '3', '12.5', 'logs/1.json'
+        )""",
+    "results of several attempts": """
+        CREATE TABLE projects (project_id INTEGER, project_name TEXT);
+        INSERT INTO projects VALUES (5, 'demo');
+        CREATE TABLE jobs (
+            job_id TEXT, project_id TEXT, code_key TEXT, language TEXT, status TEXT, created TEXT
+        );
+        INSERT INTO jobs VALUES (
+            '00000000-0000-4000-8000-000000000001', '5', 'demo/1.py', 'py', 'FAILED', '2024-05-01 09:00:00'
+        );
+        CREATE TABLE executions (execution_id INTEGER, job_id TEXT, started_at TEXT);
+        INSERT INTO executions VALUES
+            (2, '00000000-0000-4000-8000-000000000001', '2024-05-01 09:00:02'),
+            (1, '00000000-0000-4000-8000-000000000001', '2024-05-01 09:00:01');
+        CREATE TABLE results (
+            execution_id INTEGER, job_id TEXT, output TEXT, return_code INTEGER, memory_mb REAL, log_key TEXT
+        );
+        INSERT INTO results VALUES
+            (2, '00000000-0000-4000-8000-000000000001', '\ufffdh', 3, 12.5, 'logs/1.json')""",
+}
+
+
+@pytest.mark.parametrize("script", OTHER_SCHEMAS.values(), ids=OTHER_SCHEMAS)
+def test_tables_and_columns_are_found_by_several_names(tmp_path, script):
+    target = create_engine(f"sqlite:///{tmp_path / 'replacing.db'}")
+    legacy = sa.create_engine(f"sqlite:///{tmp_path / 'legacy.db'}")
+    with legacy.begin() as connection:
+        for statement in script.split(";"):
+            connection.exec_driver_sql(statement)
+
+    counts = import_here(target, legacy)
+
+    details = SqlJobQueries(target).details(JobId(UUID(job_id(1))))
+    result = details.executions[-1].result
+    assert (counts.jobs, counts.skipped) == (1, 0)
+    assert (details.project.value, details.job.project_id) == ("demo", 5)
+    assert details.job.spec.language.name == "python"
+    assert details.job.created_at == datetime(2024, 5, 1, 9, tzinfo=UTC)
+    assert (result.status, result.reason, result.exit_code) == ("FAILED", "nonzero_exit", 3)
+    assert (result.stdout.text, result.resource.memory_mb, result.log_key.value) == (
+        "\ufffdh",
+        12.5,
+        "logs/1.json",
+    )
+    assert details.job.current_execution_id == details.executions[-1].id
+    target.dispose()
+    legacy.dispose()
+
+
+def test_what_has_gone_on_in_the_replaced_service_is_brought_by_another_import(tmp_path):
+    # Given an import of a job that is running over there
+    target = create_engine(f"sqlite:///{tmp_path / 'replacing.db'}")
+    legacy = sa.create_engine(f"sqlite:///{tmp_path / 'legacy.db'}")
+    legacy_database.fill(legacy, usual=1)
+
+    assert import_here(target, legacy).jobs == KEPT + 1
+    # When it has ended, and the database is imported once more
+    with legacy.begin() as connection:
+        ended = "UPDATE jobs SET status = 'SUCCESS', completed_at = '2024-05-02' WHERE status = 'RUNNING'"
+        connection.exec_driver_sql(ended)
+    counts = import_here(target, legacy)
+    # Then this one is brought anew, and nothing else
+    assert (counts.jobs_updated, counts.jobs_present) == (1, KEPT)
+    with target.connect() as connection:
+        row = connection.execute(sa.select(jobs.c.status).where(jobs.c.job_id == UUID(job_id(1)))).one()
+    assert row == ("SUCCESS",)
+    target.dispose()
+    legacy.dispose()
+
+
+@pytest.mark.usefixtures("legacy")
+def test_tables_in_the_way_are_refused_with_the_way_out_and_can_be_set_aside(env):
+    # Given the settings of the existing deployment: its own database
+    env = {**env, "AWS_RDS_DBNAME": "legacy"}
+    for command in (["migrate", "check"], ["serve", "--port", "0"], ["import"]):
+        refused = service.run(*command, env=env)
+        assert refused.returncode == 1
+        assert re.search(rb"service-server import|--set-aside", refused.stderr), refused
+    # When they are set aside
+    said, counts = run(env, "--set-aside")
+    # Then they are renamed, and imported from there
+    assert "renamed to: legacy_jobs" in said
+    assert (counts["jobs"], counts["projects"]) == (KEPT + USUAL, len(PROJECTS))
+
+
+def test_without_tables_of_the_replaced_service_there_is_nothing_to_import(env, mariadb):
+    mariadb.create_schema("replacing")
+    mariadb.create_schema("nothing")
+
+    refused = service.run("import", "--from", "nothing", env=env)
+
+    assert refused.returncode == 1
+    assert b"no tables of the replaced service" in refused.stderr
