@@ -1,6 +1,6 @@
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Lock
@@ -35,6 +35,7 @@ from application.ports.output_feed import OutputChunk, Stream
 from application.retrying import Retrying
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import Reason
+from domain.language import Language
 from domain.limits import STANDARD_LIMITS, Limits
 from domain.values import ExecutionId, JobId
 
@@ -108,20 +109,12 @@ class LocalEngine(ExecutionEngine):
             usual_limits,
             is_busy=lambda: len(self._running) >= len(processors),
         )
-        self._compilers = {
-            toolchain.language: ReadyCompiler(
-                toolchain,
-                executables,
-                self._launcher,
-                work_directory,
-                is_kept_ready=isolated and warm_starts > 0,
-                build_timeout_ms=build_timeout_ms,
-                inline_output_bytes=inline_output_bytes,
-            )
-            for toolchain, executables in self._toolchains.available()
-            if toolchain.compiler
-        }
+        self._keeps_compilers = isolated and warm_starts > 0
+        self._compilers: dict[Language, ReadyCompiler] = {}
         self._lock = Lock()
+        for toolchain, executables in self._toolchains.available():
+            if toolchain.compiler:
+                self._compiler(toolchain, executables)
         # What is the matter with it; None once it is ready.
         self._trouble: str | None = "it has not been started"
 
@@ -239,7 +232,7 @@ class LocalEngine(ExecutionEngine):
         if toolchain.build:
             observer.building()
         executables = self._toolchains.executables(toolchain.language)
-        compiler = self._compilers.get(toolchain.language)
+        compiler = self._compiler(toolchain, executables) if toolchain.compiler else None
         if compiler is None:
             program = compose(toolchain, executables, request, code)
             return self._run(program, request.stdin, running, observer, toolchain.out_of_memory)
@@ -250,6 +243,21 @@ class LocalEngine(ExecutionEngine):
                     _tell_of_stderr(built, observer)
                     return built
                 return self._run(built, request.stdin, running, observer, toolchain.out_of_memory)
+
+    def _compiler(self, toolchain: Toolchain, executables: Mapping[str, str]) -> ReadyCompiler:
+        """Return what compiles programs of a language ahead, which may have been installed a moment ago."""
+        with self._lock:
+            if toolchain.language not in self._compilers:
+                self._compilers[toolchain.language] = ReadyCompiler(
+                    toolchain,
+                    executables,
+                    self._launcher,
+                    self._work_directory,
+                    is_kept_ready=self._keeps_compilers,
+                    build_timeout_ms=self._build_timeout_ms,
+                    inline_output_bytes=self._inline_output_bytes,
+                )
+            return self._compilers[toolchain.language]
 
     @contextmanager
     def _registered(self, execution_id: ExecutionId) -> Iterator[Running]:

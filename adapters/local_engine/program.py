@@ -1,5 +1,6 @@
 """From a request and a row of the table to command lines."""
 
+import codecs
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -106,7 +107,7 @@ def compose(
     names = _names(toolchain, executables, spec.limits, code)
     return Program(
         source=names["source"],
-        code=code,
+        code=_stripped(code, toolchain.strips),
         build=fill(toolchain.build if archive is None else toolchain.build_with_archive("use"), names),
         run=fill(toolchain.run, names),
         arguments=spec.args,
@@ -117,6 +118,13 @@ def compose(
         rlimits=_rlimits(spec.limits, toolchain.memory),
         descriptors={} if archive is None else {ARCHIVE_DESCRIPTOR: archive},
     )
+
+
+def _stripped(code: bytes, parts: Sequence[str]) -> bytes:
+    """Leave out what editors of other systems put into a source, and its language has no use for."""
+    if "bom" in parts:
+        code = code.removeprefix(codecs.BOM_UTF8)
+    return code.replace(b"\r\n", b"\n") if "crlf" in parts else code
 
 
 def compose_without_job(toolchain: Toolchain, executables: Mapping[str, str], limits: Limits) -> Program:

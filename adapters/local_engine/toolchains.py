@@ -5,11 +5,12 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 from adapters.local_engine.processors import spread
@@ -23,6 +24,8 @@ HOOKS = str(Path(__file__).with_name("etc") / "hooks")
 _TABLE = Path(__file__).with_name("languages.toml")
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 _VERSION_TIMEOUT_S = 20
+_LOOK_EVERY_S = 2.0
+_NEVER = float("inf")
 
 _log = logging.getLogger("service_server.local_engine")
 
@@ -53,6 +56,7 @@ class Toolchain:
     version: Sequence[str]
     memory: str
     needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    strips: Sequence[str] = ()
     uses: Mapping[str, Sequence[str]] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     build: Sequence[str] = ()
@@ -90,6 +94,18 @@ class Toolchain:
         )
 
 
+def _state(paths: Mapping[str, str | None]) -> Sequence[tuple[str, str | None, int]]:
+    """Tell executables from those that replace them."""
+    return [(name, path, _modified(path)) for name, path in paths.items()]
+
+
+def _modified(path: str | None) -> int:
+    try:
+        return 0 if path is None else Path(path).stat().st_mtime_ns
+    except FileNotFoundError:  # it is being replaced at this moment
+        return 0
+
+
 def _first_of(places: Sequence[str]) -> str | None:
     return next((place for place in places if Path(place).exists()), None)
 
@@ -124,7 +140,7 @@ def _toolchain(name: str, row: dict[str, Any]) -> Toolchain:
 
 
 class Toolchains:
-    """What is installed, found out at the start; versions follow from a thread of their own.
+    """What is installed, and what has been installed since; versions follow from threads of their own.
 
     Args:
         table: The languages.
@@ -135,13 +151,17 @@ class Toolchains:
         self._hooks = hooks
         self._table = {toolchain.language: toolchain for toolchain in table or read_table()}
         self._paths = {language: toolchain.paths() for language, toolchain in self._table.items()}
+        self._states = {language: _state(paths) for language, paths in self._paths.items()}
         self._support = {language: self._first_look(language) for language in self._table}
         self._processors = os.sched_getaffinity(0)
         self._versions_known = Event()
+        self._looking = Lock()
+        self._look_at = _NEVER
 
     def start(self) -> None:
-        """Begin to ask for versions."""
-        Thread(target=self._ask_versions, name="toolchain-versions", daemon=True).start()
+        """Begin to ask for versions, and to notice what is installed."""
+        self._look_at = time.monotonic() + _LOOK_EVERY_S
+        self._begin_to_ask(list(self._table))
 
     def wait_for_versions(self, timeout_s: float) -> bool:
         """Wait until every version is known; return whether they are."""
@@ -149,10 +169,12 @@ class Toolchains:
 
     def support(self) -> Sequence[LanguageSupport]:
         """Return what is known of every language."""
+        self._look_again()
         return list(self._support.values())
 
     def find(self, language: Language) -> tuple[Toolchain, LanguageSupport]:
         """Return a language's row and whether it is available."""
+        self._look_again()
         return self._table[language], self._support[language]
 
     def executables(self, language: Language) -> Mapping[str, str]:
@@ -168,6 +190,30 @@ class Toolchains:
             if self._support[language].is_available
         ]
 
+    def _look_again(self) -> None:
+        """Find out what has been installed or removed, from time to time."""
+        if time.monotonic() < self._look_at or not self._looking.acquire(blocking=False):
+            return
+        try:
+            changed = [language for language in self._table if self._has_changed(language)]
+            if changed:
+                self._begin_to_ask(changed)
+            self._look_at = time.monotonic() + _LOOK_EVERY_S
+        finally:
+            self._looking.release()
+
+    def _has_changed(self, language: Language) -> bool:
+        paths = self._table[language].paths()
+        state = _state(paths)
+        if state == self._states[language]:
+            return False
+        self._paths[language], self._states[language] = paths, state
+        self._support[language] = support = self._first_look(language)
+        _log.info(
+            "%s: %s", self._table[language].title, support.unavailable_because or "found on this machine"
+        )
+        return True
+
     def _first_look(self, language: Language) -> LanguageSupport:
         toolchain = self._table[language]
         missing = [name for name, path in self._paths[language].items() if path is None]
@@ -175,9 +221,13 @@ class Toolchains:
             return LanguageSupport(language, version=None)
         return LanguageSupport(language, version=None, unavailable_because=toolchain.advise(missing))
 
-    def _ask_versions(self) -> None:
-        for language, support in list(self._support.items()):
-            if support.is_available:
+    def _begin_to_ask(self, languages: Sequence[Language]) -> None:
+        thread = Thread(target=self._ask_versions, args=(languages,), name="toolchain-versions", daemon=True)
+        thread.start()
+
+    def _ask_versions(self, languages: Sequence[Language]) -> None:
+        for language in languages:
+            if self._support[language].is_available:
                 self._support[language] = self._ask_version(language)
         self._versions_known.set()
 

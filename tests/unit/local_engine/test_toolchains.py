@@ -10,6 +10,7 @@ from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS
 from domain.submission import JobSpec
 from domain.values import ExecutionId, JobId, ObjectKey
+from tests.support.processes import eventually
 
 _TABLE = {toolchain.language.name: toolchain for toolchain in read_table()}
 
@@ -113,6 +114,23 @@ def test_an_executable_may_have_a_dot_in_its_name(tmp_path, monkeypatch):
     assert program.command == [str(tmp_path / "ruby3.1"), "main.rb"]
     assert known.wait_for_versions(20)
     assert known.support()[0].version == "3.1.2"
+
+
+def test_what_is_installed_or_removed_meanwhile_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.setattr("adapters.local_engine.toolchains.SYSTEM_PATH", str(tmp_path))
+    monkeypatch.setattr("adapters.local_engine.toolchains._LOOK_EVERY_S", 0.0)
+    toolchain = _toolchain(executables=["ruby3"], run=["{ruby3}"], version=["{ruby3}", "3.1.2"])
+    known = Toolchains([toolchain])
+    known.start()
+    assert not known.find(toolchain.language)[1].is_available
+
+    (tmp_path / "ruby3").symlink_to("/bin/echo")
+    assert known.find(toolchain.language)[1].is_available
+    assert eventually(lambda: known.support()[0].version == "3.1.2")
+    assert known.executables(toolchain.language)["ruby3"] == str(tmp_path / "ruby3")
+
+    (tmp_path / "ruby3").unlink()
+    assert not known.find(toolchain.language)[1].is_available
 
 
 def test_a_version_is_read_from_what_is_said():
