@@ -227,6 +227,7 @@ class Settings(BaseSettings):
     max_streams: int = Field(1_000, ge=1)
     max_large_bodies: int = Field(16, ge=1)
     min_upload_bytes_per_s: int = Field(16 << 10, ge=1)
+    max_spooled_mb: int = Field(1_024, ge=1)
     address_share_percent: int = Field(50, ge=1, le=100)
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "::1")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()

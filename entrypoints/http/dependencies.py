@@ -12,6 +12,7 @@ from entrypoints.http.live.archive import Archive
 from entrypoints.http.live.event_stream import EventStreams
 from entrypoints.http.live.job_signals import JobSignals
 from entrypoints.http.live.job_waiter import JobWaiter
+from entrypoints.http.live.kept import SpoolSpace
 from entrypoints.http.live.output_stream import OutputStreams
 from entrypoints.http.live.places import StoragePlaces
 from entrypoints.http.live.storage_threads import StorageThreads
@@ -82,7 +83,9 @@ def dependencies(
     log_places = StoragePlaces(storage_threads, _LOGS_AT_ONCE, "other logs are being read")
     reports_at_once = max(settings.storage_threads // 2, 1)
     report_places = StoragePlaces(storage_threads, reports_at_once, "other reports are being taken")
-    archive = Archive(container.read_output, log_places)
+    spooled_bytes = settings.max_spooled_mb << 20
+    spool_space = SpoolSpace(spooled_bytes, settings.share_of_address(spooled_bytes))
+    archive = Archive(container.read_output, log_places, spool_space)
 
     def waiter(request: AnyRequest) -> JobWaiter:
         status, job = container.get_job_status(), container.get_job()
@@ -102,6 +105,7 @@ def dependencies(
         "pages": provide(lambda: pages),
         "event_streams": provide(event_streams),
         "log_places": provide(lambda: log_places),
+        "spool_space": provide(lambda: spool_space),
         "report_places": provide(lambda: report_places),
         "storage_threads": provide(lambda: storage_threads),
         "webhook_verifier": provide(lambda: verifier),

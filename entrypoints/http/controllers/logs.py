@@ -6,7 +6,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
 from application.use_cases.read_log import ReadLog
-from entrypoints.http.kept import Kept
+from entrypoints.http.live.kept import Kept, SpoolSpace
 from entrypoints.http.live.places import StoragePlaces
 from entrypoints.http.operations import described
 
@@ -34,7 +34,12 @@ class LogsController(Controller):
         log_key: Annotated[str, QueryParameter(description="The log_key of a job.")],
         read_log: NamedDependency[SkipValidation[ReadLog]],
         log_places: NamedDependency[SkipValidation[StoragePlaces]],
+        spool_space: NamedDependency[SkipValidation[SpoolSpace]],
     ) -> Response[Any]:
         """Read a log. It may be large, so it is encoded here, on a thread of its own."""
-        log = await log_places.run(lambda: Kept(msgspec.json.encode(read_log(log_key)), is_tagged=True))
+
+        def read() -> Kept:
+            return Kept(msgspec.json.encode(read_log(log_key)), spool_space, is_tagged=True)
+
+        log = await log_places.run(read)
         return log.response(MediaType.JSON, {"ETag": log.tag, "Cache-Control": "private, no-cache"})

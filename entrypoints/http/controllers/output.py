@@ -12,7 +12,7 @@ from application.ports.output_feed import Stream
 from application.use_cases.get_job import GetJob
 from application.use_cases.read_output import ReadOutput
 from domain.errors import InvalidValue
-from entrypoints.http.kept import Kept
+from entrypoints.http.live.kept import Kept, SpoolSpace
 from entrypoints.http.live.output_stream import OutputStreams
 from entrypoints.http.live.places import StoragePlaces
 from entrypoints.http.live.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
@@ -104,6 +104,7 @@ class OutputController(Controller):
         stream: _StreamInPath,
         read_output: NamedDependency[SkipValidation[ReadOutput]],
         log_places: NamedDependency[SkipValidation[StoragePlaces]],
+        spool_space: NamedDependency[SkipValidation[SpoolSpace]],
         range_header: _Range = None,
         if_range: _IfRange = None,
     ) -> Response[Any]:
@@ -116,9 +117,10 @@ class OutputController(Controller):
             size = len(output.data)
             part = select_range(range_header if if_range in {None, tag} else None, size)
             if part is None:
-                return _answer(output.data, tag, {})
+                return _answer(Kept(output.data, spool_space), tag, {})
             content_range = {"Content-Range": part.content_range(size)}
-            return _answer(output.data[part.begin : part.end], tag, content_range, _PARTIAL)
+            kept = Kept(output.data[part.begin : part.end], spool_space)
+            return _answer(kept, tag, content_range, _PARTIAL)
 
         return await log_places.run(take)
 
@@ -130,6 +132,6 @@ def _stream(name: str) -> Stream:
         raise InvalidValue("stream", f"must be one of {', '.join(Stream)}") from None
 
 
-def _answer(data: bytes, tag: str, headers: Mapping[str, str], status_code: int = 200) -> Response[Any]:
+def _answer(kept: Kept, tag: str, headers: Mapping[str, str], status_code: int = 200) -> Response[Any]:
     shared = {"Accept-Ranges": "bytes", "ETag": tag, "Cache-Control": "private, no-cache"}
-    return Kept(data).response(_PLAIN, {**shared, **headers}, status_code)
+    return kept.response(_PLAIN, {**shared, **headers}, status_code)

@@ -4,16 +4,19 @@ from application.errors import ApplicationError
 from application.ports.output_feed import OutputChunk, Stream
 from application.use_cases.read_output import ReadOutput
 from domain.values import JobId
-from entrypoints.http.kept import Kept
+from entrypoints.http.live.kept import Kept, SpoolSpace
 from entrypoints.http.live.places import StoragePlaces
 
 
 class Archive:
     """Brings readers who have a part of an output the rest of it, from the log."""
 
-    def __init__(self, read_output: Callable[[], ReadOutput], log_places: StoragePlaces) -> None:
+    def __init__(
+        self, read_output: Callable[[], ReadOutput], log_places: StoragePlaces, spool_space: SpoolSpace
+    ) -> None:
         self._read_output = read_output
         self._log_places = log_places
+        self._spool_space = spool_space
 
     async def rest(self, job_id: JobId, stream: Stream, begin: int) -> AsyncIterator[OutputChunk]:
         """Yield what a program wrote from an offset on; nothing, where the log is out of reach.
@@ -21,8 +24,12 @@ class Archive:
         Raises:
             NoPlace: Other logs are being read.
         """
+
+        def read() -> Kept:
+            return Kept(self._read_output()(job_id, stream).data[begin:], self._spool_space)
+
         try:
-            rest = await self._log_places.run(lambda: Kept(self._read_output()(job_id, stream).data[begin:]))
+            rest = await self._log_places.run(read)
         except (ApplicationError, OSError):
             return
         offset = begin
