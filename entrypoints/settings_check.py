@@ -29,6 +29,10 @@ _COMBINATIONS: tuple[tuple[Callable[[Settings], bool], str], ...] = (
         lambda settings: settings.log_bucket is not None and settings.code_bucket is None,
         "AWS_LOG_BUCKET is set and AWS_CODE_BUCKET is not: code is kept in a directory of this machine.",
     ),
+    (
+        lambda settings: settings.uses_runners and settings.code_bucket is None,
+        "EXECUTION_ENGINE_BASE_URL is set without AWS_CODE_BUCKET: runners fetch code from S3 alone.",
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from entrypoints.cli.connection import connect
 from entrypoints.cli.failure import ExitCode, Failure
 from entrypoints.cli.languages import known_languages
 from entrypoints.cli.options import json_option, print_json, server_option
-from entrypoints.cli.parts import parts
+from entrypoints.cli.parts import admitted, parts
 from entrypoints.cli.plain_text import one_line
 from entrypoints.cli.settings_report import in_force, load_limits, load_settings
 from entrypoints.cli.tables import print_fields, print_table
@@ -35,6 +35,7 @@ def command(*, as_json: bool, server: str | None) -> None:
     if server is None:
         settings = load_settings()
         report["parts"] = dict(parts(settings))
+        report["admitted"] = dict(admitted(settings))
         report["settings"] = _settings(settings)
         report["warnings"] = list(warnings(settings, os.environ))
     try:
@@ -78,7 +79,7 @@ def _print(report: dict[str, Any]) -> None:
     print_fields([("service-server", report["service_server"]), ("Python", report["python"])])
     if "settings" in report:
         click.echo()
-        print_fields(report["parts"].items())
+        print_fields([*report["parts"].items(), *report["admitted"].items()])
         click.echo("\nSettings")
         print_table(
             ("NAME", "VALUE", "FROM"),

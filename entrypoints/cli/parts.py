@@ -18,6 +18,16 @@ def parts(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "metrics", "this machine" if cluster is None else f"CloudWatch, ECS cluster {cluster}"
 
 
+def admitted(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Say for which hosts requests are answered and which origins' pages may call, and what sets it."""
+    hosts = settings.served_hosts
+    named = "any" if hosts is None else ", ".join(sorted(hosts))
+    yield "hosts", f"{named} (SERVICE_SERVER_ALLOWED_HOSTS; others are refused with 421)"
+    of_development = "any on localhost" if settings.cors_origin_pattern else "none"
+    origins = ", ".join(settings.cors_origins) or of_development
+    yield "origins", f"{origins} (SERVICE_SERVER_CORS_ORIGINS; pages of others are not let in)"
+
+
 def _store(bucket: str | None, settings: Settings) -> str:
     return f"directory in {settings.data_dir}" if bucket is None else f"S3 bucket {bucket}"
 

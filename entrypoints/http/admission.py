@@ -87,7 +87,7 @@ class Admission:
             return False
         if site is not None:
             return site not in _OWN_SITES
-        return origin is not None and not _is_origin_of(origin, host)
+        return origin is not None and not is_origin_of(origin, host)
 
 
 def header(scope: HTTPScope, wanted: bytes) -> str | None:
@@ -106,7 +106,8 @@ def _name(host: str) -> str:
     return found[1].lower() if found else ""
 
 
-def _is_origin_of(origin: str, host: str) -> bool:
+def is_origin_of(origin: str, host: str) -> bool:
+    """Whether an origin is the service itself, by the host that a request is for."""
     try:
         return urlsplit(origin).netloc.lower() == host.lower()
     except ValueError:

@@ -19,10 +19,11 @@ from litestar.types import (
 )
 
 from entrypoints.http import request_id
-from entrypoints.http.admission import Admission, header
+from entrypoints.http.admission import Admission, CrossSiteRequest, HostRefused, header, is_origin_of
 from entrypoints.http.bare_problem import encode_problem
 from entrypoints.http.caller import caller_address
 from entrypoints.http.errors import KINDS
+from entrypoints.http.refusals import RefusalLog
 from entrypoints.http.schemas.problem import PROBLEM_JSON
 
 logger = logging.getLogger("service_server.http.access")
@@ -55,6 +56,7 @@ class Edge:
         self._app = app
         self._cors = cors
         self._admission = admission
+        self._refusals = RefusalLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and its answer back."""
@@ -67,6 +69,7 @@ class Edge:
         answer = _Answer(send, receive, is_expecting=header(scope, b"expect") is not None)
         try:
             if (refusal := self._admission.refusal(scope)) is not None:
+                self._note(refusal, scope)
                 await answer.refuse(scope, refusal)
                 return
             self._forget_foreign_origin(scope)
@@ -76,10 +79,18 @@ class Edge:
             request_id.request_id.reset(token)
             caller_address.reset(address_token)
 
+    def _note(self, refusal: Exception, scope: HTTPScope) -> None:
+        if isinstance(refusal, HostRefused):
+            self._refusals.host(header(scope, b"host") or "")
+        elif isinstance(refusal, CrossSiteRequest) and (origin := header(scope, b"origin")) is not None:
+            self._refusals.origin(origin)
+
     def _forget_foreign_origin(self, scope: HTTPScope) -> None:
         """Answer an origin that is not allowed as if it had not said so: without leave for its scripts."""
         origin = header(scope, b"origin")
         if origin is not None and not self._cors.is_origin_allowed(origin):
+            if not is_origin_of(origin, header(scope, b"host") or ""):
+                self._refusals.origin(origin)
             scope["headers"] = [header for header in scope["headers"] if header[0] != b"origin"]
 
 

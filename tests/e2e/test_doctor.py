@@ -32,6 +32,8 @@ def test_a_machine_on_which_all_is_well_has_nothing_missing(tmp_path):
         "is_set": True,
     }
     assert settings["SERVICE_SERVER_DATA_DIR"]["value"] == str(tmp_path)
+    assert "SERVICE_SERVER_ALLOWED_HOSTS" in report["admitted"]["hosts"]
+    assert "SERVICE_SERVER_CORS_ORIGINS" in report["admitted"]["origins"]
 
 
 def test_a_language_that_is_missing_says_how_to_get_it(tmp_path):

@@ -2,9 +2,12 @@
 
 from contextlib import closing
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 
+from entrypoints.http import refusals
+from entrypoints.http.refusals import MAX_NAMES
 from tests.http.support import UNKNOWN_ID, Service, assert_problem, serving
 from tests.support.settings import settings_of
 
@@ -106,3 +109,24 @@ def test_another_sites_page_changes_nothing(service: Service, headers: dict[str,
 )
 def test_who_may_call_is_let_in(service: Service, headers: dict[str, str]):
     assert_problem(service.http.post(CANCEL, headers=headers), 404)
+
+
+def test_a_host_and_an_origin_that_are_refused_are_logged_once_with_their_setting(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    with serving(tmp_path) as service:
+        for _ in range(3):
+            service.http.get("/api/jobs", headers={"host": "known.example:8000"})
+            service.http.get("/api/jobs", headers={"origin": "https://web.example"})
+            service.http.post(CANCEL, headers={"origin": "https://web.example"})
+            service.http.post(CANCEL, headers={"origin": str(service.http.base_url).rstrip("/")})
+        for number in range(2 * MAX_NAMES):
+            service.http.get("/api/jobs", headers={"host": f"n{number}.example"})
+
+    said = [one.getMessage() for one in caplog.records if one.name == refusals.logger.name]
+    of_hosts = [line for line in said if "SERVICE_SERVER_ALLOWED_HOSTS" in line]
+    of_origins = [line for line in said if "SERVICE_SERVER_CORS_ORIGINS" in line]
+    assert len([line for line in of_hosts if "'known.example:8000'" in line]) == 1
+    assert len(of_hosts) == MAX_NAMES
+    assert len(of_origins) == 1
+    assert "'https://web.example'" in of_origins[0]

@@ -143,3 +143,10 @@ def test_one_bucket_without_the_other_is_named(monkeypatch, given, missing):
     monkeypatch.setenv(f"AWS_{given}_BUCKET", "bucket")
     (sentence,) = warnings(load_settings(), os.environ)
     assert sentence.startswith(f"AWS_{given}_BUCKET is set and AWS_{missing}_BUCKET is not")
+
+
+@pytest.mark.parametrize("name", ["EXECUTION_ENGINE_BASE_URL", "EXECUTION_ENGINE_NODE_RUN_URL"])
+def test_runners_without_a_bucket_are_named(monkeypatch, name):
+    monkeypatch.setenv(name, "http://127.0.0.1:3000/run")
+    (sentence,) = warnings(load_settings(), os.environ)
+    assert "AWS_CODE_BUCKET" in sentence

@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from pydantic import ValidationError
 from domain.limits import STANDARD_BOUNDS
 from entrypoints.cli.failure import Failure
 from entrypoints.cli.settings_report import load_settings
-from entrypoints.settings import LimitSettings, Settings
+from entrypoints.settings import LimitSettings, Settings, variable
 
 
 @pytest.fixture(autouse=True)
@@ -219,3 +220,15 @@ def test_the_address_that_clients_are_told_is_one_that_they_reach(monkeypatch, h
     monkeypatch.setenv("SERVER_HOST", host)
 
     assert Settings().base_url == url
+
+
+def test_the_readme_names_the_defaults_that_differ_from_the_existing_deployment():
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    section = readme.partition("## Coming from the existing service")[2].partition("\n## ")[0]
+    rows = [row.split(" | ") for row in section.splitlines() if row.startswith("| `")]
+    fields = {variable(Settings, name): field for name, field in Settings.model_fields.items()}
+    for names, _there, here in rows:
+        for name in re.findall(r"[A-Z][A-Z_]+", names):
+            default = fields[name].default
+            assert (f"`{default}`" if default else "unset") in here or default == (), (name, here)
+    assert {"AWS_CODE_REGION", "SERVER_HOST", "AWS_LOG_BUCKET"} <= set(re.findall(r"[A-Z][A-Z_]+", section))
