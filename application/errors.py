@@ -11,6 +11,8 @@ Unreadable                    not for callers: a job is to be ended without bein
 Aborted                       not for callers: a transaction is to be run again
 """
 
+OBJECT_STORE = "object store"
+
 
 class ApplicationError(Exception):
     """A use case could not do what was asked."""
@@ -64,7 +66,7 @@ class StorageUnavailable(DependencyUnavailable):
     """The object store is out of reach, full, or refuses."""
 
     def __init__(self, detail: str) -> None:
-        super().__init__("object store", detail)
+        super().__init__(OBJECT_STORE, detail)
 
 
 class OutcomeUnknown(DependencyUnavailable):

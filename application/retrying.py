@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from application.errors import DependencyUnavailable
+from application.log_context import outage_of
 
 logger = logging.getLogger("service_server.retrying")
 T = TypeVar("T")
@@ -26,6 +27,6 @@ class Retrying:
             try:
                 return action()
             except DependencyUnavailable as error:
-                logger.warning("%s; trying again in %.1f s", error, delay_s)
+                logger.warning("%s; trying again in %.1f s", error, delay_s, extra=outage_of(error))
                 self._sleep(delay_s)
         return action()

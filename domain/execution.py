@@ -122,6 +122,7 @@ class Execution:
         building_at: When its compiler was started, if it has one.
         notes: Remarks that were recorded before its end.
         deferred_since: Since when its engine has not been able to start it; kept once it has.
+        request_id: By which the request is known that asked for it.
     """
 
     id: ExecutionId
@@ -138,6 +139,7 @@ class Execution:
     building_at: datetime | None = None
     notes: tuple[Note, ...] = ()
     deferred_since: datetime | None = None
+    request_id: str | None = None
 
     @property
     def all_notes(self) -> tuple[Note, ...]:

@@ -62,7 +62,7 @@ class Job:
         return job, (JobSubmitted(job_id=job_id, project_id=project_id, occurred_at=now),)
 
     def start(
-        self, execution_id: ExecutionId, stdin: str | None, now: datetime
+        self, execution_id: ExecutionId, stdin: str | None, now: datetime, request_id: str | None = None
     ) -> tuple[Self, Execution, tuple[Event, ...]]:
         """Ask for the job to be run.
 
@@ -85,6 +85,7 @@ class Job:
             priority=self.spec.priority,
             stdin=stdin,
             requested_at=now,
+            request_id=request_id,
         )
         return (
             job,
@@ -170,6 +171,7 @@ class Job:
             priority=lost.priority,
             stdin=lost.stdin,
             requested_at=now,
+            request_id=lost.request_id,
         )
         return (
             replace(self, updated_at=now, current_execution_id=execution_id),

@@ -11,6 +11,7 @@ from botocore.parsers import ResponseParserError
 
 from adapters.cloudwatch.cache import SingleFlightCache
 from application.errors import DependencyUnavailable
+from application.log_context import outage
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics, MetricPoint
 
@@ -116,5 +117,5 @@ def _metrics_errors() -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError, ResponseParserError, ValueError) as error:
-        _log.error("reading metrics failed: %s", error)
+        _log.error("reading metrics failed: %s", error, extra=outage("metrics", type(error).__name__))
         raise DependencyUnavailable("metrics", "CloudWatch cannot be reached or refuses") from error

@@ -10,6 +10,7 @@ from dramatiq.broker import MessageProxy
 from adapters.dramatiq_queue.broker import InterruptibleConsumer
 from adapters.dramatiq_queue.decoding import decode
 from adapters.dramatiq_queue.redis_queue import RedisQueue
+from application.log_context import outage
 
 logger = logging.getLogger("service_server.queue")
 
@@ -129,7 +130,12 @@ class RedisConsumer(InterruptibleConsumer):
 
     def _back_off(self, error: redis.RedisError) -> None:
         if not self._failures:
-            logger.warning("%s: Redis is not usable: %s", self._queue.name, type(error).__name__)
+            logger.warning(
+                "%s: Redis is not usable: %s",
+                self._queue.name,
+                type(error).__name__,
+                extra=outage("queue", "Redis is not usable"),
+            )
         delay_s = min(_MIN_BACKOFF_S * 2**self._failures, _MAX_BACKOFF_S)
         self._failures = min(self._failures + 1, 16)
         with self._changed:

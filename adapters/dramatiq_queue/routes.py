@@ -13,6 +13,7 @@ import dramatiq
 from dramatiq.errors import Retry
 
 from application.errors import DependencyUnavailable
+from application.log_context import outage_of
 from application.messages import Message
 from domain.values import MessageId
 
@@ -62,9 +63,9 @@ def _consumer(handler: Handler, *, is_hint: bool) -> Callable[..., None]:
             handler(message)
         except DependencyUnavailable as error:
             if is_hint:
-                logger.warning("%s will be announced again: %s", name, error)
+                logger.warning("%s will be announced again: %s", name, error, extra=outage_of(error))
                 return
-            logger.warning("%s is to be tried again: %s", name, error)
+            logger.warning("%s is to be tried again: %s", name, error, extra=outage_of(error))
             raise Retry(str(error)) from error
 
     return consume

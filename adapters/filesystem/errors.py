@@ -3,7 +3,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from application.errors import StorageUnavailable
+from application.errors import OBJECT_STORE, StorageUnavailable
+from application.log_context import outage
 
 _log = logging.getLogger("service_server.object_store")
 
@@ -34,5 +35,5 @@ def storage_errors(action: str) -> Iterator[None]:
         yield
     except OSError as error:
         sentence = _SENTENCES.get(error.errno, "the operating system refuses")
-        _log.error("%s failed, %s: %s", action, sentence, error)
+        _log.error("%s failed, %s: %s", action, sentence, error, extra=outage(OBJECT_STORE, sentence))
         raise StorageUnavailable(sentence) from error

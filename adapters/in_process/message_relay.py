@@ -4,6 +4,7 @@ from queue import Empty, Full, Queue
 from threading import Thread
 
 from application.errors import DependencyUnavailable
+from application.log_context import outage_of
 from application.messages import Message
 from application.ports.message_relay import MessageRelay
 
@@ -51,7 +52,9 @@ class InProcessMessageRelay(MessageRelay):
             try:
                 relay(batch)
             except DependencyUnavailable as error:
-                logger.warning("%d messages stay in the outbox: %s", len(batch), error)
+                logger.warning(
+                    "%d messages stay in the outbox: %s", len(batch), error, extra=outage_of(error)
+                )
             except Exception:  # the thread must outlive a bug: without it every job waits for a sweep
                 logger.exception("%d messages stay in the outbox", len(batch))
             if is_last:

@@ -11,6 +11,7 @@ from redis.client import PubSub
 
 from adapters.redis_feed.client import ANSWER_WITHIN_S, MAX_BACKOFF_S, MIN_BACKOFF_S, connect
 from application.errors import DependencyUnavailable
+from application.log_context import outage
 from application.messages import Message
 from application.ports.event_feed import EventFeed, Listener
 from domain.values import MessageId
@@ -81,7 +82,12 @@ class RedisEventFeed(EventFeed):
             except Exception as error:  # whatever it is: without this thread, no event is heard any more
                 if self._is_listening.is_set() or backoff_s == MIN_BACKOFF_S:
                     is_unforeseen = not isinstance(error, redis.RedisError)
-                    logger.warning("events are missed: %s", type(error).__name__, exc_info=is_unforeseen)
+                    logger.warning(
+                        "events are missed: %s",
+                        type(error).__name__,
+                        exc_info=is_unforeseen,
+                        extra=outage("event feed", type(error).__name__),
+                    )
                     backoff_s = MIN_BACKOFF_S
                 self._is_listening.clear()
                 self._is_stopping.wait(backoff_s)

@@ -10,6 +10,7 @@ import redis
 
 from adapters.redis_feed.client import MAX_BACKOFF_S, MIN_BACKOFF_S, connect
 from adapters.redis_feed.output_stream import Position, stream_key
+from application.log_context import outage
 from application.ports.output_feed import OutputChunk, OutputFeed, OutputListener
 from domain.values import ExecutionId
 
@@ -121,7 +122,11 @@ class OutputReader:
                 self._read(cursors)
             except redis.RedisError as error:
                 if backoff_s == MIN_BACKOFF_S:
-                    logger.warning("live output waits: Redis is not usable: %s", type(error).__name__)
+                    logger.warning(
+                        "live output waits: Redis is not usable: %s",
+                        type(error).__name__,
+                        extra=outage("output feed", "Redis is not usable"),
+                    )
                 self._pause(backoff_s)
                 backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
             else:

@@ -9,6 +9,7 @@ import redis
 
 from adapters.redis_feed.client import MAX_BACKOFF_S, MIN_BACKOFF_S, connect
 from adapters.redis_feed.output_stream import Run, join, stream_key
+from application.log_context import outage
 from application.ports.output_feed import OutputChunk
 from domain.values import ExecutionId
 
@@ -142,7 +143,11 @@ class OutputWriter:
                 return self._execute(commands)
             except redis.RedisError as error:
                 if backoff_s == MIN_BACKOFF_S:
-                    logger.warning("live output waits: Redis is not usable: %s", type(error).__name__)
+                    logger.warning(
+                        "live output waits: Redis is not usable: %s",
+                        type(error).__name__,
+                        extra=outage("output feed", "Redis is not usable"),
+                    )
             with self._changed:
                 if self._changed.wait_for(lambda: self._is_stopping, backoff_s):
                     return None

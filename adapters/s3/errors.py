@@ -19,7 +19,8 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from application.circuit import Circuit
-from application.errors import NotFound, StorageUnavailable
+from application.errors import OBJECT_STORE, NotFound, StorageUnavailable
+from application.log_context import outage
 from domain.values import ObjectKey
 
 _log = logging.getLogger("service_server.object_store")
@@ -88,7 +89,7 @@ def storage_errors(action: str, key: ObjectKey | None = None) -> Iterator[None]:
             raise NotFound("object", key) from error
         absence = _first(_ABSENCES, error)
         sentence = absence or _sentence(error)
-        _log.error("%s failed, %s: %s", action, sentence, error)
+        _log.error("%s failed, %s: %s", action, sentence, error, extra=outage(OBJECT_STORE, sentence))
         raise (StorageGone if absence else StorageUnavailable)(sentence) from error
 
 

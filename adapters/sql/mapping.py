@@ -77,6 +77,7 @@ REQUEST_COLUMNS = (
     executions.c.precedence,
     executions.c.requested_at,
     executions.c.deferred_since,
+    executions.c.request_id,
     executions.c.stdin,
 )
 
@@ -93,6 +94,7 @@ EXECUTION_COLUMNS = (
     executions.c.building_at,
     executions.c.notes,
     executions.c.deferred_since,
+    executions.c.request_id,
     executions.c.status,
     executions.c.reason,
     executions.c.exit_code,
@@ -182,7 +184,7 @@ def _to_limits(values: Mapping[str, int]) -> Limits:
 
 def to_claimed(row: Sequence[Any], worker: str, now: datetime, started_at: datetime | None) -> Execution:
     """Read REQUEST_COLUMNS of an execution that a worker claims now."""
-    execution_id, job_id, number, precedence, requested_at, deferred_since, stdin = row
+    execution_id, job_id, number, precedence, requested_at, deferred_since, request_id, stdin = row
     now = max(now, requested_at)
     return Execution(
         id=execution_id,
@@ -195,6 +197,7 @@ def to_claimed(row: Sequence[Any], worker: str, now: datetime, started_at: datet
         claimed_by=worker,
         started_at=None if started_at is None else now,
         deferred_since=deferred_since,
+        request_id=request_id,
     )
 
 
@@ -203,7 +206,7 @@ def to_execution(row: Sequence[Any]) -> Execution:
     (execution_id, job_id, number, precedence, requested_at, claimed_at, claimed_by, started_at, ended_at) = (
         row[:9]
     )
-    building_at, notes, deferred_since, status = row[9:13]
+    building_at, notes, deferred_since, request_id, status = row[9:14]
     return Execution(
         id=execution_id,
         job_id=job_id,
@@ -215,10 +218,11 @@ def to_execution(row: Sequence[Any]) -> Execution:
         claimed_by=claimed_by,
         started_at=started_at,
         ended_at=ended_at,
-        result=None if status is None else _to_result(row[12:-1]),
+        result=None if status is None else _to_result(row[13:-1]),
         building_at=building_at,
         notes=_to_notes(notes),
         deferred_since=deferred_since,
+        request_id=request_id,
     )
 
 
@@ -327,6 +331,7 @@ def execution_values(execution: Execution) -> Values:
         "precedence": MAX_PRIORITY - execution.priority,
         "state": ExecutionState.WAITING.value,
         "requested_at": execution.requested_at,
+        "request_id": execution.request_id,
         "stdin": execution.stdin,
     }
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from adapters.sql.errors import DATABASE, DatabaseGone, Failure, diagnose, unavailable
 from application.circuit import Circuit
 from application.errors import Aborted, DependencyUnavailable
+from application.log_context import outage
 
 T = TypeVar("T")
 
@@ -59,7 +60,13 @@ def run_again(run: Callable[[], T]) -> T:
                 raise
             took_s = time.monotonic() - begin
             if runs >= _MAX_RUNS.get(failure, 0) or took_s > _MAX_S.get(failure, 0):
-                logger.warning("the database is unavailable: %s (%d runs, %.1f s)", detail, runs, took_s)
+                logger.warning(
+                    "the database is unavailable: %s (%d runs, %.1f s)",
+                    detail,
+                    runs,
+                    took_s,
+                    extra=outage(DATABASE, detail),
+                )
                 raise _final(failure, detail) from error
             logger.debug("transaction is run again: %s", detail)
         time.sleep(_pause_s(runs))

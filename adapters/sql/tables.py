@@ -11,6 +11,7 @@ from domain.values import OBJECT_KEY_MAX_BYTES, PROJECT_NAME_MAX_CHARS
 
 TAG_NAME_MAX_CHARS = 64
 WORKER_MAX_CHARS = 255
+REQUEST_ID_MAX_CHARS = 128
 # Where the steps that were taken are written down.
 VERSION_TABLE = "service_server_version"
 
@@ -112,6 +113,7 @@ executions = sa.Table(
     sa.Column("building_at", UtcDateTime),
     # Remarks from before the end; result_notes has the others.
     sa.Column("notes", Json),
+    sa.Column("request_id", sa.String(REQUEST_ID_MAX_CHARS)),
     sa.Column("status", symbol(16)),
     sa.Column("reason", symbol(32)),
     sa.Column("exit_code", sa.BigInteger),

@@ -71,7 +71,7 @@ class SqlUnitOfWork(UnitOfWork):
             result, messages = self._attempts(lambda: self._run_once(work, commits))
         except DependencyUnavailable as error:
             if commits.may_be_done:
-                raise OutcomeUnknown(error.dependency, str(error), error.retry_after_s) from error
+                raise OutcomeUnknown(error.dependency, error.detail, error.retry_after_s) from error
             raise
         if messages:
             self._relay.offer(messages)

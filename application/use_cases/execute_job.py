@@ -1,4 +1,5 @@
 from application.loading import job_with_project
+from application.log_context import current_request_id
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
@@ -48,7 +49,7 @@ class ExecuteJob:
             if before.current_execution_id == execution_id:  # the first run's commit was not heard of
                 return JobView.of(before, project.name, transaction.executions.get(execution_id))
             project.ensure_takes_work()
-            after, execution, events = before.start(execution_id, stdin, now)
+            after, execution, events = before.start(execution_id, stdin, now, current_request_id())
             transaction.jobs.replace(before, after)
             transaction.executions.add(execution)
             self._outgoing.add(transaction, events)

@@ -7,7 +7,9 @@ from enum import Enum, auto
 from itertools import takewhile
 
 from application.errors import NotFound, StorageUnavailable
+from application.loading import awaiting_job
 from application.log_archive import LogArchive, without_log
+from application.log_context import logging_about, outage
 from application.ports.clock import Clock
 from application.ports.execution_engine import EngineReport
 from application.ports.result_spool import KeptResult, ResultSpool
@@ -85,7 +87,10 @@ class FinishExecution:
                 if report.result.status is JobStatus.CANCELLED or self._clock.monotonic() > give_up:
                     break
                 logger.warning(
-                    "execution %s waits on its thread for room for its log: %s", execution.id, error
+                    "execution %s waits on its thread for room for its log: %s",
+                    execution.id,
+                    error,
+                    extra=outage("log of an execution", str(execution.id)),
                 )
                 self._sleep(_AGAIN_AFTER_S)
         logger.error("the log of execution %s is lost", execution.id)
@@ -190,7 +195,11 @@ class FinishExecution:
 
     def _end_kept(self, name: str, execution_id: ExecutionId, result: ExecutionResult) -> None:
         try:
-            self._complete_execution(execution_id, result)
+            awaiting = self._unit_of_work.read(lambda transaction: awaiting_job(transaction, execution_id))
         except NotFound:  # its job was deleted meanwhile
             logger.warning("a result is kept for execution %s, which does not exist", execution_id)
+            awaiting = None
+        if awaiting is not None:
+            with logging_about(*awaiting):
+                self._complete_execution(execution_id, result)
         self._spool.remove(name)

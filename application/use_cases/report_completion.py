@@ -1,9 +1,9 @@
 from application.loading import awaiting_job
+from application.log_context import logging_about
 from application.ports.engine_report_reader import EngineReportReader
-from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.ports.unit_of_work import UnitOfWork
 from application.use_cases.complete_execution import Receipt
 from application.use_cases.finish_execution import Finish, FinishExecution
-from domain.job import Job
 from domain.values import ExecutionId
 
 
@@ -32,17 +32,11 @@ class ReportCompletion:
             NotFound: There is no such execution.
             StorageUnavailable: The log can be neither stored nor kept; the report is to come again.
         """
-        job = self._unit_of_work.read(lambda transaction: _reportable_job(transaction, execution_id))
-        if job is None:
+        awaiting = self._unit_of_work.read(lambda transaction: awaiting_job(transaction, execution_id))
+        if awaiting is None:
             return False  # a late one needs no log
-        with self._reader.read(report, job) as read:
+        job, execution = awaiting
+        if execution.awaits_storage:
+            return False  # an earlier one is kept
+        with logging_about(job, execution), self._reader.read(report, job) as read:
             return self._finish_execution.reported(job, execution_id, read, receipt) is not Finish.LATE
-
-
-def _reportable_job(transaction: Transaction, execution_id: ExecutionId) -> Job | None:
-    """Return the job of an execution that has neither a result nor one that is kept for it."""
-    awaiting = awaiting_job(transaction, execution_id)
-    if awaiting is None:
-        return None
-    job, execution = awaiting
-    return None if execution.awaits_storage else job

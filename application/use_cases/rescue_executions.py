@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from application.engine_outages import startable_languages
 from application.errors import DependencyUnavailable, Unreadable
+from application.log_context import logging_about
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
@@ -17,6 +18,7 @@ from application.unreadable_jobs import UnreadableJobs
 from application.use_cases.renew_leases import RenewLeases
 from domain.events import Event, ExecutionRequested
 from domain.execution import Execution, ExecutionResult, Output
+from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId
 
@@ -121,6 +123,8 @@ class RescueExecutions:
         next_id = ExecutionId(self._ids.new())
         output = streamed_output(self._output_feed.recall(overdue.id), self._inline_bytes)
 
+        jobs: list[Job] = []
+
         def work(transaction: Transaction) -> bool:
             try:
                 before = transaction.jobs.get(overdue.job_id)
@@ -130,6 +134,7 @@ class RescueExecutions:
                 return is_lost
             if before is None:
                 return False
+            jobs.append(before)
             if not transaction.executions.abandon(overdue.id, now):
                 return before.current_execution_id == next_id  # the first run's commit was not heard of
             # As it is now that it has ended: its start may have been recorded since it was found.
@@ -155,7 +160,8 @@ class RescueExecutions:
         is_lost = self._unit_of_work.run(work)
         if is_lost:
             self._output_feed.close(overdue.id)
-            logger.warning("execution %s lost its worker %s", overdue.id, overdue.claimed_by)
+            with logging_about(next(iter(jobs), None), overdue):
+                logger.warning("execution %s lost its worker %s", overdue.id, overdue.claimed_by)
         return is_lost
 
     def _announce_waiting(self) -> int:

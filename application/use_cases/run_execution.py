@@ -6,6 +6,7 @@ from datetime import datetime
 
 from application.errors import DependencyUnavailable
 from application.held_executions import HeldExecutions
+from application.log_context import logging_about
 from application.ports.execution_engine import (
     EngineReport,
     ExecutionEngine,
@@ -84,7 +85,7 @@ class RunExecution:
         if claim is None:
             return False
         job, execution = claim.job, claim.execution
-        with self._held.hold(execution.id, job.id):
+        with self._held.hold(execution.id, job.id), logging_about(job, execution):
             report, execution = self._execute(claim)
             if report is None:
                 self._entrust(job, execution.id)

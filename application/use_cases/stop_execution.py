@@ -1,6 +1,7 @@
 import logging
 
 from application.held_executions import HeldExecutions
+from application.log_context import logging_about
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.execution import Execution
@@ -29,12 +30,13 @@ class StopExecution:
         execution, job = self._unit_of_work.read(lambda transaction: _find(transaction, execution_id, job_id))
         if execution is None or job is None:
             return
-        if job.current_execution_id != execution_id:
-            logger.info("execution %s has lost its lease, and another took its place", execution_id)
-            self._engine.let_go(execution_id, job_id)
-        elif job.status.is_terminal and (execution.is_entrusted or self._held.holds(execution_id)):
-            logger.info("the job of execution %s has ended; stopping it", execution_id)
-            self._engine.cancel(execution_id, job_id)
+        with logging_about(job, execution):
+            if job.current_execution_id != execution_id:
+                logger.info("execution %s has lost its lease, and another took its place", execution_id)
+                self._engine.let_go(execution_id, job_id)
+            elif job.status.is_terminal and (execution.is_entrusted or self._held.holds(execution_id)):
+                logger.info("the job of execution %s has ended; stopping it", execution_id)
+                self._engine.cancel(execution_id, job_id)
 
 
 def _find(

@@ -10,6 +10,7 @@ from application.errors import (
     Unprocessable,
 )
 from application.loading import job_with_project
+from application.log_context import current_request_id
 from application.outgoing import Outgoing
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
@@ -94,7 +95,7 @@ class UploadCode:
             execution = None
             more: tuple[Event, ...] = ()
             if command.execute:
-                job, execution, more = job.start(execution_id, None, now)
+                job, execution, more = job.start(execution_id, None, now, current_request_id())
             transaction.jobs.add(job)
             if execution is not None:
                 transaction.executions.add(execution)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 from application.errors import DependencyUnavailable
+from application.log_context import outage_of
 
 logger = logging.getLogger("service_server.housekeeping")
 
@@ -50,7 +51,7 @@ class Periodic:
         try:
             self._action()
         except DependencyUnavailable as error:
-            logger.warning("%s: %s", self._thread.name, error)
+            logger.warning("%s: %s", self._thread.name, error, extra=outage_of(error))
             return False
         except Exception:  # housekeeping must outlive a bug in one round of it
             logger.exception("%s failed", self._thread.name)

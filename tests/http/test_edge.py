@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from entrypoints.http.request_id import RequestIdFilter
+from entrypoints.cli.logging_setup import LogFieldsFilter
 from tests.http.support import Service, assert_problem, poll, serving
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -26,11 +26,11 @@ def test_a_request_id_that_is_not_sane_is_replaced(service: Service, request_id:
 
 
 def test_each_request_has_a_line_in_the_log(service: Service, caplog: pytest.LogCaptureFixture):
-    with caplog.at_level(logging.INFO, "service_server.http.access"), caplog.filtering(RequestIdFilter()):
+    with caplog.at_level(logging.INFO, "service_server.http.access"), caplog.filtering(LogFieldsFilter()):
         service.http.post("/api/projects/줄%0A바꿈/archive?token=secret", headers={"x-request-id": "call-18"})
 
         # The line is written once the answer has been sent.
-        (line,) = poll(lambda: [record.getMessage() + record.of_request for record in caplog.records])
+        (line,) = poll(lambda: [record.getMessage() + record.fields for record in caplog.records])
 
     assert re.fullmatch(
         r"method=POST path=/api/projects/%EC%A4%84%0A%EB%B0%94%EA%BF%88/archive status=422 "

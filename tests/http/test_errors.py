@@ -5,7 +5,7 @@ import httpx
 import pytest
 
 from application.errors import DependencyUnavailable
-from entrypoints.http.request_id import RequestIdFilter
+from entrypoints.cli.logging_setup import LogFieldsFilter
 from tests.http.support import Service, assert_problem, serving
 from tests.support.failing import Failing
 
@@ -80,7 +80,7 @@ def test_what_is_unavailable_says_when_to_try_again(service: Service):
 def test_a_failure_is_logged_and_not_told(tmp_path, caplog: pytest.LogCaptureFixture, debug: str):
     with serving(tmp_path, debug=debug) as service:
         service.container.list_projects.override(_fail)
-        with caplog.at_level(logging.ERROR, "service_server.http"), caplog.filtering(RequestIdFilter()):
+        with caplog.at_level(logging.ERROR, "service_server.http"), caplog.filtering(LogFieldsFilter()):
             response = service.http.get("/api/projects", headers={"x-request-id": "call-17"})
 
     problem = assert_problem(response, 500)
@@ -89,7 +89,7 @@ def test_a_failure_is_logged_and_not_told(tmp_path, caplog: pytest.LogCaptureFix
     assert "Traceback" not in response.text
     (record,) = [record for record in caplog.records if record.name == "service_server.http"]
     assert record.getMessage() == "GET /api/projects failed"
-    assert record.of_request == " request_id=call-17"
+    assert record.fields == " request_id=call-17"
     assert record.exc_info is not None
 
 

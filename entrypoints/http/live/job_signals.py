@@ -8,6 +8,7 @@ from threading import Lock
 from uuid import UUID
 
 from application.errors import DependencyUnavailable
+from application.log_context import outage_of
 from application.messages import Message
 from application.ports.event_feed import EventFeed
 from application.views import JobVersion
@@ -181,7 +182,7 @@ class JobSignals:
         try:
             self._compare(await asyncio.to_thread(self._read_versions, self._listened()))
         except DependencyUnavailable as error:
-            logger.warning("who waits hears of it later: %s", error)
+            logger.warning("who waits hears of it later: %s", error, extra=outage_of(error))
         except Exception:  # everybody's waiting must outlive a bug in one round of it
             logger.exception("looking for what has changed failed")
 

@@ -1,0 +1,21 @@
+"""By which request an execution was asked for."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from adapters.sql.tables import REQUEST_ID_MAX_CHARS
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add a column. Processes of the version before go on."""
+    op.add_column("executions", sa.Column("request_id", sa.String(REQUEST_ID_MAX_CHARS)))
+
+
+def downgrade() -> None:
+    """Remove it."""
+    op.drop_column("executions", "request_id")
