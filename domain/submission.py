@@ -16,8 +16,8 @@ MAX_ATTEMPTS = 3
 TAG_MAX_CHARS = 255
 
 # POSIX.1-2017, 8.1: names of environment variables in the portable character set.
-_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_TAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+TAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class JobSpec:
         for argument in self.args:
             _check_text("args", argument)
         for name, value in self.env.items():
-            if not _ENVIRONMENT_NAME.fullmatch(name):
+            if not ENVIRONMENT_NAME.fullmatch(name):
                 raise InvalidValue("env", "a variable's name has letters, digits and '_', and no digit first")
             _check_text("env", value)
         for name, value in self.tags.items():
@@ -127,7 +127,7 @@ class SubmissionLimits:
 
 def is_tag_name(text: str) -> bool:
     """Whether a tag can have this name."""
-    return _TAG_NAME.fullmatch(text) is not None
+    return TAG_NAME.fullmatch(text) is not None
 
 
 def _check_encodable(name: str, text: str) -> None:

@@ -4,6 +4,7 @@ The framework knows routes, parameters and schemas. Bounds that settings decide,
 request may meet, and signatures are added here.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -11,9 +12,10 @@ from typing import Any, TypeAlias
 import msgspec
 from litestar import Litestar
 
+from application.use_cases.read_cluster_metrics import CLUSTER_NAME_MAX_CHARS
 from domain.language import LANGUAGES
 from domain.limits import LimitPolicy
-from domain.submission import MAX_ATTEMPTS, MAX_PRIORITY, SubmissionLimits
+from domain.submission import ENVIRONMENT_NAME, MAX_ATTEMPTS, MAX_PRIORITY, TAG_NAME, SubmissionLimits
 from domain.values import PROJECT_NAME_MAX_CHARS
 from entrypoints.http import webhook_signature
 from entrypoints.http.edge import SAFETY_HEADERS
@@ -133,7 +135,8 @@ _PARAMETER_FACETS: Mapping[str, Json] = MappingProxyType(
         "execution_id": _UUID,
         "project": {"minLength": 1, "maxLength": PROJECT_NAME_MAX_CHARS},
         "project_name": {"minLength": 1, "maxLength": PROJECT_NAME_MAX_CHARS},
-        "clusterName": {"minLength": 1},
+        "clusterName": {"minLength": 1, "maxLength": CLUSTER_NAME_MAX_CHARS},
+        "cursor": {"pattern": "^[A-Za-z0-9_-]{32}$"},
         "stream": {"enum": ["stdout", "stderr"]},
         "log_key": {"minLength": 1, "maxLength": 1_024},
         "period": {"minimum": 10, "maximum": 3_600},
@@ -258,8 +261,8 @@ class ApiDocument:
             "description": text,
             "stdin": self._stdin_facets(),
             "args": {"maxItems": limits.arguments},
-            "env": {"maxProperties": limits.arguments},
-            "tags": {"maxProperties": limits.tags},
+            "env": {"maxProperties": limits.arguments, "propertyNames": _whole(ENVIRONMENT_NAME)},
+            "tags": {"maxProperties": limits.tags, "propertyNames": _whole(TAG_NAME)},
             "priority": {"minimum": 0, "maximum": MAX_PRIORITY},
             "max_attempts": {"minimum": 1, "maximum": MAX_ATTEMPTS},
             **{
@@ -270,6 +273,10 @@ class ApiDocument:
 
     def _stdin_facets(self) -> Json:
         return {"maxLength": self._limits.stdin_bytes}
+
+
+def _whole(pattern: re.Pattern[str]) -> Json:
+    return {"pattern": f"^{pattern.pattern}$"}
 
 
 def _complete_operation(path: str, method: str, operation: Json) -> None:

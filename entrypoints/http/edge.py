@@ -147,6 +147,12 @@ class _Answer:
         )
 
 
+def _with_head(allow: bytes) -> bytes:
+    """Name HEAD among the methods of what can be read, and all in order."""
+    methods = {method.strip() for method in allow.split(b",")}
+    return b", ".join(sorted(methods | {b"HEAD"} if b"GET" in methods else methods))
+
+
 def _completed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """Return an answer's headers with those that every answer has.
 
@@ -155,6 +161,7 @@ def _completed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
     kept = [header for header in headers if header[0].lower() != b"vary"]
     named = b",".join(value for name, value in headers if name.lower() == b"vary").split(b",")
     varies = [name.strip() for name in named if name.strip().lower() not in {b"", b"origin"}] + [b"Origin"]
+    kept = [(name, _with_head(value) if name.lower() == b"allow" else value) for name, value in kept]
     present = {name.lower() for name, _value in kept}
     own = (*_SAFETY, (_REQUEST_ID, request_id.request_id.get().encode()), (b"vary", b", ".join(varies)))
     return [*kept, *(header for header in own if header[0] not in present)]

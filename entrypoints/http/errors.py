@@ -137,8 +137,8 @@ _FRAMEWORK_DETAILS: Mapping[type[Exception], Callable[[AnyRequest, HTTPException
     NoSuchRoute: lambda request, _error: (
         f"there is nothing at {quote(request.scope['path'])}; GET /docs shows what there is"
     ),
-    MethodNotAllowedException: lambda request, error: (
-        f"{request.method} is not allowed here; {(error.headers or {})['allow']} are"
+    MethodNotAllowedException: lambda request, _error: (
+        f"{request.method} is not allowed here; the header Allow names the methods that are"
     ),
     RequestEntityTooLarge: lambda request, _error: (
         f"the body has more than {request.route_handler.resolve_request_max_body_size()} bytes"

@@ -24,8 +24,18 @@ def test_a_method_that_is_not_allowed_is_a_problem(service: Service):
     response = service.http.put("/api/jobs")
 
     problem = assert_problem(response, 405)
-    assert "GET" in response.headers["allow"]
+    assert response.headers["allow"] == "GET, HEAD, OPTIONS"
     assert problem["detail"].startswith("PUT is not allowed here; ")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/api/jobs", "GET, HEAD, OPTIONS"), ("/api/upload", "OPTIONS, POST")]
+)
+def test_options_names_the_methods(service: Service, path: str, allowed: str):
+    response = service.http.options(path)
+
+    assert (response.status_code, response.content) == (204, b"")
+    assert response.headers["allow"] == allowed
 
 
 def test_a_host_that_is_none_is_a_problem(service: Service):
