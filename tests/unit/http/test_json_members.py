@@ -15,6 +15,7 @@ from entrypoints.http.json_members import MAX_DEPTH, MAX_TOKENS, UnwantedMember,
         (b'{"a": 1, "b": {"c": 2, "a": 3}}', ("a", "b")),
         (b'{"a": "x\\", \\"b\\": {", "\\u00e9": [","]}', ("a", "é")),
         (b'{"a" \n: [{"k": 1}, {"k": 2}], "k": "a:"}', ("a", "k")),
+        (b'{"a\\\\": "\\\\", "a": 2, "a\\"": "\\\\\\"", "\\\\\\"": 4}', ("a\\", "a", 'a"', '\\"')),
         ("{'안': 1}".replace("'", '"').encode(), ("안",)),
     ],
 )
