@@ -8,10 +8,15 @@ from domain.errors import InvalidValue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one execution may use. Times are milliseconds, sizes are mebibytes (2**20 bytes)."""
+    """What one execution may use. Times are milliseconds, sizes are mebibytes (2**20 bytes).
+
+    A build, where a language has one, has times of its own, and all others are the program's.
+    """
 
     timeout_ms: int
     cpu_time_ms: int
+    build_timeout_ms: int
+    build_cpu_time_ms: int
     memory_mb: int
     processes: int
     open_files: int
@@ -37,6 +42,8 @@ class Bounds:
 STANDARD_BOUNDS: Mapping[str, Bounds] = {
     "timeout_ms": Bounds(default=30_000, minimum=100, maximum=600_000),
     "cpu_time_ms": Bounds(default=30_000, minimum=100, maximum=600_000),
+    "build_timeout_ms": Bounds(default=30_000, minimum=100, maximum=600_000),
+    "build_cpu_time_ms": Bounds(default=60_000, minimum=100, maximum=600_000),
     "memory_mb": Bounds(default=256, minimum=16, maximum=2_048),
     "processes": Bounds(default=64, minimum=1, maximum=512),
     "open_files": Bounds(default=256, minimum=16, maximum=4_096),

@@ -10,7 +10,7 @@ from adapters.local_engine import reaper, seccomp
 from adapters.local_engine.cgroup_discovery import clear, discover, remove
 from adapters.local_engine.confinement import Confinement, Launch
 from adapters.local_engine.files import sealed_file
-from adapters.local_engine.program import BUILD_RLIMITS, Program
+from adapters.local_engine.program import BUILD_MEMORY_MB, BUILD_PROCESSES, Program
 from adapters.local_engine.stages import Rlimits, attainable, parked, staged
 from adapters.local_engine.supervisor.cgroups import CgroupPlan
 from adapters.local_engine.supervisor.protocol import Allowance, Order, Scratch, View
@@ -22,9 +22,6 @@ from application.errors import DependencyUnavailable
 # User ids that systemd's list of assignments (UIDS-GIDS.md) leaves to nobody; one for each slot.
 _FIRST_USER = 60_578
 _USERS = 606
-_BUILD_MEMORY_MB = 1024
-# A virtual machine starts several for each processor.
-_BUILD_PROCESSES = 256
 # What bubblewrap reads and closes.
 _ARGUMENTS, _FILTER, _SOURCE = range(10, 13)
 
@@ -82,6 +79,8 @@ class Bubblewrap(Confinement):
         return {
             "timeout_ms": "supervisor: all processes are killed",
             "cpu_time_ms": "supervisor: measured, of all processes; RLIMIT_CPU a second later",
+            "build_timeout_ms": "supervisor: all processes are killed",
+            "build_cpu_time_ms": "supervisor: measured, of all processes; RLIMIT_CPU a second later",
             "memory_mb": f"{version}: of all processes and the files in memory"
             if version
             else "supervisor: measured 20 times a second, of all processes; RLIMIT_AS or the runtime's own "
@@ -136,7 +135,7 @@ class Bubblewrap(Confinement):
             self._cgroups = None
 
     @contextmanager
-    def prepare(self, program: Program, build_timeout_ms: int) -> Iterator[Launch]:
+    def prepare(self, program: Program) -> Iterator[Launch]:
         """Write down what the box is made of. The supervisor and bubblewrap make it."""
         limits = program.limits
         with ExitStack() as stack:
@@ -154,9 +153,10 @@ class Bubblewrap(Confinement):
                     env={},
                     directory="/",
                     allowance=self._allowance(program),
-                    build_timeout_ms=build_timeout_ms if program.build else None,
-                    build_memory_mb=_BUILD_MEMORY_MB if program.build else 0,
-                    build_processes=_BUILD_PROCESSES if program.build else 0,
+                    build_timeout_ms=program.build_timeout_ms if program.build else None,
+                    build_cpu_time_ms=program.limits.build_cpu_time_ms,
+                    build_memory_mb=BUILD_MEMORY_MB if program.build else 0,
+                    build_processes=BUILD_PROCESSES if program.build else 0,
                     descriptors=[*contents, *program.descriptors],
                     user=_FIRST_USER + slot if self._is_root else None,
                     cgroup=self._cgroups,
@@ -219,7 +219,7 @@ class Bubblewrap(Confinement):
             program.build,
             program.command,
             self._rlimits(program),
-            build_rlimits=self._without_address_space(BUILD_RLIMITS),
+            build_rlimits=self._without_address_space(program.build_rlimits),
             variables=program.settings,
             groups=groups,
             stays=True,

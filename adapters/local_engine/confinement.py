@@ -38,7 +38,7 @@ class Confinement(ABC):
         """Say for each limit how it is enforced, or that it is not."""
 
     @abstractmethod
-    def prepare(self, program: Program, build_timeout_ms: int) -> AbstractContextManager[Launch]:
+    def prepare(self, program: Program) -> AbstractContextManager[Launch]:
         """Make a program's place ready, for as long as the context lasts."""
 
     @abstractmethod

@@ -65,7 +65,6 @@ class LocalEngine(ExecutionEngine):
         code_store: Where the code is.
         work_directory: Where programs have their private directories.
         inline_output_bytes: How much of each stream a result holds.
-        build_timeout_ms: How long a compiler may take.
         max_code_bytes: How large the code may be.
         isolated: Whether programs are kept in boxes; if not, they are ordinary child processes.
         retrying: How often the store is asked for the code.
@@ -80,7 +79,6 @@ class LocalEngine(ExecutionEngine):
         work_directory: Path,
         *,
         inline_output_bytes: int = 65_536,
-        build_timeout_ms: int = 30_000,
         max_code_bytes: int = 16 * _MIB,
         isolated: bool = False,
         retrying: Retrying = _ONCE,
@@ -91,7 +89,6 @@ class LocalEngine(ExecutionEngine):
         self._code_store = code_store
         self._work_directory = work_directory
         self._inline_output_bytes = inline_output_bytes
-        self._build_timeout_ms = build_timeout_ms
         self._max_code_bytes = max_code_bytes
         self._retrying = retrying
         processors = os.sched_getaffinity(0)
@@ -99,7 +96,7 @@ class LocalEngine(ExecutionEngine):
         bubblewrap = Bubblewrap(work_directory, hidden=(_ROOT, work_directory, *hidden)) if isolated else None
         self._confinement: Confinement = bubblewrap or PlainChild(WorkArea(work_directory))
         self._supervisor = SupervisorProcess(processors, self._confinement.clear)
-        self._launcher = Launcher(self._supervisor, self._confinement, build_timeout_ms)
+        self._launcher = Launcher(self._supervisor, self._confinement)
         self._running: dict[ExecutionId, Running] = {}
         self._warm_starts = WarmStarts(
             self._launcher,
@@ -109,6 +106,7 @@ class LocalEngine(ExecutionEngine):
             usual_limits,
             is_busy=lambda: len(self._running) >= len(processors),
         )
+        self._usual_limits = usual_limits
         self._keeps_compilers = isolated and warm_starts > 0
         self._compilers: dict[Language, ReadyCompiler] = {}
         self._lock = Lock()
@@ -254,7 +252,7 @@ class LocalEngine(ExecutionEngine):
                     self._launcher,
                     self._work_directory,
                     is_kept_ready=self._keeps_compilers,
-                    build_timeout_ms=self._build_timeout_ms,
+                    usual_limits=self._usual_limits,
                     inline_output_bytes=self._inline_output_bytes,
                 )
             return self._compilers[toolchain.language]
@@ -304,7 +302,7 @@ class LocalEngine(ExecutionEngine):
                     stdout=output.stdout.output(),
                     stderr=output.stderr.output(),
                     output_bytes=output.used,
-                    build_timeout_ms=self._build_timeout_ms,
+                    build_spent_ms=program.build_spent_ms,
                     compile_output=_compile_output(program, output),
                     cancelled_after_ms=running.milliseconds_since_cancel(),
                     out_of_memory=out_of_memory,

@@ -32,12 +32,9 @@ class Connection:
 class Launcher:
     """Has programs started, confined, by the supervisor."""
 
-    def __init__(
-        self, supervisor: SupervisorProcess, confinement: Confinement, build_timeout_ms: int
-    ) -> None:
+    def __init__(self, supervisor: SupervisorProcess, confinement: Confinement) -> None:
         self._supervisor = supervisor
         self._confinement = confinement
-        self._build_timeout_ms = build_timeout_ms
 
     @contextmanager
     def launched(self, program: Program, stdin: int) -> Iterator[Connection]:
@@ -51,8 +48,7 @@ class Launcher:
             OSError: It cannot be started.
         """
         with ExitStack() as ours, ExitStack() as theirs:
-            build_timeout_ms = program.build_timeout_ms or self._build_timeout_ms
-            launch = ours.enter_context(self._confinement.prepare(program, build_timeout_ms))
+            launch = ours.enter_context(self._confinement.prepare(program))
             (stdout, stdout_writer), (stderr, stderr_writer) = (_pipe(ours, theirs) for _ in range(2))
             order, descriptors = launch.order, [stdin, stdout_writer, stderr_writer, *launch.descriptors]
             build_output = None

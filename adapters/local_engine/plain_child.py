@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adapters.local_engine import reaper
 from adapters.local_engine.confinement import Confinement, Launch
-from adapters.local_engine.program import BUILD_RLIMITS, Program
+from adapters.local_engine.program import Program
 from adapters.local_engine.stages import staged
 from adapters.local_engine.supervisor.protocol import Allowance, Order
 from adapters.local_engine.toolchains import SYSTEM_PATH
@@ -45,6 +45,8 @@ class PlainChild(Confinement):
         return {
             "timeout_ms": "supervisor: the process group is killed",
             "cpu_time_ms": "supervisor: measured, of the whole tree; RLIMIT_CPU a second later",
+            "build_timeout_ms": "supervisor: the process group is killed",
+            "build_cpu_time_ms": "supervisor: measured, of the whole tree; RLIMIT_CPU a second later",
             "memory_mb": "supervisor: measured 20 times a second, of the whole tree; RLIMIT_AS or the "
             "runtime's own option, of each process",
             "processes": "not enforced",
@@ -56,7 +58,7 @@ class PlainChild(Confinement):
         }
 
     @contextmanager
-    def prepare(self, program: Program, build_timeout_ms: int) -> Iterator[Launch]:
+    def prepare(self, program: Program) -> Iterator[Launch]:
         """Make a private directory with the source in it."""
         with self._area.directory() as directory:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -73,7 +75,8 @@ class PlainChild(Confinement):
                         memory_mb=program.limits.memory_mb,
                         processes=program.limits.processes,
                     ),
-                    build_timeout_ms=build_timeout_ms if program.build else None,
+                    build_timeout_ms=program.build_timeout_ms if program.build else None,
+                    build_cpu_time_ms=program.limits.build_cpu_time_ms,
                     samples_memory=True,
                     descriptors=list(program.descriptors),
                 ),
@@ -102,7 +105,7 @@ class PlainChild(Confinement):
             program.build,
             program.command,
             program.rlimits,
-            build_rlimits=BUILD_RLIMITS,
+            build_rlimits=program.build_rlimits,
             variables=program.settings,
             reaper=self._reaper,
         )

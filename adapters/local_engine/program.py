@@ -16,9 +16,11 @@ _MIB = 1 << 20
 _HEAP_SHARE = 0.75
 _ENV = "/usr/bin/env"
 _ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
-# What a compiler may use, whatever the program's own limits are.
-BUILD_RLIMITS = {
-    "CPU": (60, 61),
+# What a compiler may use beside its times, whatever the program's own limits are. A virtual machine starts
+# several processes for each processor.
+BUILD_MEMORY_MB = 1024
+BUILD_PROCESSES = 256
+_BUILD_RLIMITS = {
     "AS": (4096 * _MIB,) * 2,
     "FSIZE": (256 * _MIB,) * 2,
     "NOFILE": (1024,) * 2,
@@ -43,7 +45,7 @@ class Program:
         rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
         descriptors: What it inherits: descriptors of ours, by the numbers that they have there.
         parks: Whether it is an interpreter that waits for a job.
-        build_timeout_ms: What is left of the time for its build; None if that is all of it.
+        build_spent_ms: The part of the time for its build that is over already.
         compile_output: What its compiler has said, if that has done its work elsewhere.
     """
 
@@ -59,8 +61,18 @@ class Program:
     rlimits: Rlimits
     descriptors: Mapping[int, int] = field(default_factory=dict)
     parks: bool = False
-    build_timeout_ms: int | None = None
+    build_spent_ms: int = 0
     compile_output: Output | None = None
+
+    @property
+    def build_rlimits(self) -> Rlimits:
+        """The limits of each of the build's processes."""
+        return build_rlimits(self.limits.build_cpu_time_ms)
+
+    @property
+    def build_timeout_ms(self) -> int:
+        """The time that is left for its build."""
+        return max(1, self.limits.build_timeout_ms - self.build_spent_ms)
 
     @property
     def command(self) -> Sequence[str]:
@@ -69,12 +81,23 @@ class Program:
         return [*([_ENV, *given] if given else []), *self.run, *self.arguments]
 
 
+def build_rlimits(cpu_time_ms: int) -> Rlimits:
+    """Return the limits of each process of a build that may have some processor time."""
+    return {"CPU": _seconds(cpu_time_ms), **_BUILD_RLIMITS}
+
+
+def _seconds(cpu_time_ms: int) -> tuple[int, int]:
+    """Return a limit that ends each process a second late.
+
+    It is for when measuring fails, which is of the whole tree, and exact to the hundredth of a second.
+    """
+    seconds = -(-cpu_time_ms // 1000) + 1
+    return seconds, seconds + 1
+
+
 def _rlimits(limits: Limits, memory: str) -> Rlimits:
-    # Processor time is measured, to the hundredth of a second and of the whole tree; should that fail, this
-    # ends each process a second later.
-    seconds = -(-limits.cpu_time_ms // 1000) + 1
     values = {
-        "CPU": (seconds, seconds + 1),
+        "CPU": _seconds(limits.cpu_time_ms),
         "FSIZE": (limits.file_size_mb * _MIB,) * 2,
         "NOFILE": (limits.open_files,) * 2,
         "CORE": (0, 0),

@@ -17,7 +17,7 @@ from adapters.local_engine.build_archive import BuildArchive
 from adapters.local_engine.capture import CapturedOutput
 from adapters.local_engine.files import sealed_copy
 from adapters.local_engine.launcher import Connection, Launcher
-from adapters.local_engine.program import BUILD_RLIMITS, Program
+from adapters.local_engine.program import Program, build_rlimits
 from adapters.local_engine.running import Nobody, Running
 from adapters.local_engine.stages import ARCHIVE_DESCRIPTOR, ARCHIVE_PATH
 from adapters.local_engine.supervisor.protocol import GO, Event
@@ -25,7 +25,7 @@ from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain, fill
 from adapters.local_engine.verdict import Observed, judge
 from application.ports.execution_engine import EngineReport
 from domain.execution import Output
-from domain.limits import STANDARD_LIMITS
+from domain.limits import STANDARD_LIMITS, Limits
 
 _log = logging.getLogger("service_server.local_engine")
 
@@ -38,9 +38,7 @@ _REFUSED = 64
 _SIGNALLED = 128
 _UNPACK = ("/bin/tar", "--extract", "--touch", "--file", ARCHIVE_PATH)
 # A compiler that nobody needs for five minutes is not kept.
-_LIMITS = STANDARD_LIMITS.resolve(
-    {"timeout_ms": 300_000, "cpu_time_ms": 60_000, "memory_mb": 1024, "disk_mb": 256, "output_mb": 64}
-)
+_LIMITS = STANDARD_LIMITS.resolve({"timeout_ms": 300_000, "memory_mb": 1024, "disk_mb": 256, "output_mb": 64})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class ReadyCompiler:
         launcher: What starts it, as confined as the programs are.
         directory: Where its output may be kept for a moment, and the archive of its classes for good.
         is_kept_ready: Whether a compiler waits at all.
-        build_timeout_ms: How long it may take for a program.
+        usual_limits: Those that most jobs have. One whose build may use less processor time is built apart.
         inline_output_bytes: How much of its words a result holds.
     """
 
@@ -82,15 +80,15 @@ class ReadyCompiler:
         directory: Path,
         *,
         is_kept_ready: bool,
-        build_timeout_ms: int,
+        usual_limits: Limits,
         inline_output_bytes: int,
     ) -> None:
         self.archive = BuildArchive(toolchain, executables, directory)
         self._launcher = launcher
         self._directory = directory
-        self._build_timeout_ms = build_timeout_ms
+        self._cpu_time_ms = usual_limits.build_cpu_time_ms
         self._inline_output_bytes = inline_output_bytes
-        self._program = _program(toolchain, executables)
+        self._program = _program(toolchain, executables, self._cpu_time_ms)
         self._lock = Lock()
         self._parked: _Parked | None = None
         self._is_kept_ready = is_kept_ready
@@ -103,7 +101,8 @@ class ReadyCompiler:
             The program, which has less to build if a compiler was ready for it; or why it cannot be built.
         """
         request = program.source.encode() + b"\n" + program.code
-        parked = self._take() if len(request) <= _LARGEST_REQUEST else None
+        serves = len(request) <= _LARGEST_REQUEST and program.limits.build_cpu_time_ms >= self._cpu_time_ms
+        parked = self._take() if serves else None
         try:
             with ExitStack() as resources:
                 if parked is None:
@@ -162,14 +161,14 @@ class ReadyCompiler:
         began = time.monotonic()
         output = CapturedOutput(_LIMITS.output_mb * _MIB, self._inline_output_bytes, self._directory)
         streams = {ours.stdout: output.stdout, ours.stderr: output.stderr}
-        with _Deadline(ours.lifeline, self._build_timeout_ms) as deadline:
+        with _Deadline(ours.lifeline, program.limits.build_timeout_ms) as deadline:
             event = running.follow(ours.lifeline, streams, output, Nobody())
         if event is not None and (deadline.is_over or _REFUSED < (event.exit_code or 0) < _SIGNALLED):
-            return self._refusal(event, output, deadline, running)
+            event = replace(event, wall_ms=_milliseconds_since(began))
+            return self._refusal(event, output, program.limits, deadline, running)
         with closing(output):
             if event is None or event.exit_code != 0:
-                spent_ms = math.ceil(1000 * (time.monotonic() - began))
-                return replace(program, build_timeout_ms=max(1, self._build_timeout_ms - spent_ms))
+                return replace(program, build_spent_ms=_milliseconds_since(began))
             built = sealed_copy(output.stdout.rewound())
             resources.callback(os.close, built)
             return replace(
@@ -180,22 +179,26 @@ class ReadyCompiler:
             )
 
     def _refusal(
-        self, event: Event, output: CapturedOutput, deadline: "_Deadline", running: Running
+        self,
+        event: Event,
+        output: CapturedOutput,
+        limits: Limits,
+        deadline: "_Deadline",
+        running: Running,
     ) -> EngineReport:
         """Say what the compiler said, as if it had run in the program's box."""
         output.stdout.file.close()
         output.build.file.close()
-        limit = "timeout_ms" if deadline.is_over else None
+        limit = "build_timeout_ms" if deadline.is_over else None
         exit_code = None if deadline.is_over else (event.exit_code or 0) - _REFUSED
         result = judge(
             Observed(
                 event=replace(event, announced=False, in_build=True, exit_code=exit_code, limit=limit),
-                limits=_LIMITS,
+                limits=limits,
                 stdout=Output(),
                 stderr=Output(),
                 compile_output=output.stderr.output(),
                 output_bytes=0,
-                build_timeout_ms=self._build_timeout_ms,
                 cancelled_after_ms=running.milliseconds_since_cancel(),
             )
         )
@@ -224,7 +227,11 @@ class _Deadline:
             self._lifeline.send(b"\0")
 
 
-def _program(toolchain: Toolchain, executables: Mapping[str, str]) -> Program:
+def _milliseconds_since(began: float) -> int:
+    return math.ceil(1000 * (time.monotonic() - began))
+
+
+def _program(toolchain: Toolchain, executables: Mapping[str, str], cpu_time_ms: int) -> Program:
     name = toolchain.compiler["ready"]
     names = {**executables, "archive": ARCHIVE_PATH, "compiler": name, "source": "-"}
     return Program(
@@ -233,6 +240,6 @@ def _program(toolchain: Toolchain, executables: Mapping[str, str]) -> Program:
         build=(),
         run=fill(toolchain.build_with_archive("use"), names),
         env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"},
-        limits=_LIMITS,
-        rlimits=BUILD_RLIMITS,
+        limits=replace(_LIMITS, cpu_time_ms=cpu_time_ms),
+        rlimits=build_rlimits(cpu_time_ms),
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adapters.local_engine.phrases import says
+from adapters.local_engine.program import BUILD_MEMORY_MB
 from adapters.local_engine.supervisor.protocol import Event
 from adapters.local_engine.toolchains import Toolchain
 from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
@@ -12,6 +13,8 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
 
 _MIB = 1 << 20
+# A build that was cut had less of its time on a processor than this: others had the machine.
+_BUSY_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +23,7 @@ class Observed:
 
     Attributes:
         output_bytes: What it wrote to both streams.
+        build_spent_ms: The time that a build took before this one went on with it.
         cancelled_after_ms: From the wish to cancel it to the end of its last process; None if there was none.
         compile_output: The messages of the build; None if there was none.
         out_of_memory: What its runtime writes to stderr when it has no more memory, as phrases.
@@ -30,7 +34,7 @@ class Observed:
     stdout: Output
     stderr: Output
     output_bytes: int
-    build_timeout_ms: int
+    build_spent_ms: int = 0
     compile_output: Output | None = None
     cancelled_after_ms: int | None = None
     out_of_memory: Sequence[str] = ()
@@ -127,11 +131,37 @@ def _not_announced(seen: Observed) -> Cause | None:
     if not seen.is_build_at_fault:
         words = seen.stderr.text.strip().splitlines()[-1:]
         return _failed(Reason.ENGINE_ERROR, " ".join(["The program's box could not be made.", *words]))
-    if seen.event.limit == "timeout_ms":
-        message = f"The code could not be built within {seen.build_timeout_ms} ms."
-    else:
-        message = "The code could not be built; stderr has the compiler's words."
-    return _failed(Reason.COMPILE_ERROR, message)
+    return _failed(Reason.COMPILE_ERROR, "The code could not be built; stderr has the compiler's words.")
+
+
+def _build_time(seen: Observed) -> Cause | None:
+    if seen.event.limit != "build_timeout_ms":
+        return None
+    allowed, used_ms = seen.limits.build_timeout_ms, seen.event.cpu_ms
+    measured = seen.event.wall_ms + seen.build_spent_ms
+    message = f"The build did not end within the {allowed} ms allowed by build_timeout_ms."
+    if used_ms < _BUSY_SHARE * measured:
+        message += (
+            f" It had only {used_ms} ms of processor time, so the machine was busy and the code need not be "
+            "at fault: execute it again, or raise build_timeout_ms."
+        )
+    return _failed(Reason.BUILD_LIMIT, message, LimitHit("build_timeout_ms", measured, allowed))
+
+
+def _build_cpu_time(seen: Observed) -> Cause | None:
+    if seen.event.limit != "build_cpu_time_ms":
+        return None
+    allowed = seen.limits.build_cpu_time_ms
+    message = f"The build used more than the {allowed} ms of processor time allowed by build_cpu_time_ms."
+    return _failed(Reason.BUILD_LIMIT, message, LimitHit("build_cpu_time_ms", seen.event.cpu_ms, allowed))
+
+
+def _build_memory(seen: Observed) -> Cause | None:
+    if seen.event.limit != "build_memory_mb":
+        return None
+    measured = -(-seen.event.tree_memory_kb // 1024)
+    message = f"The build needed more than the {BUILD_MEMORY_MB} MiB of memory that builds may have."
+    return _failed(Reason.BUILD_LIMIT, message, LimitHit("build_memory_mb", measured, BUILD_MEMORY_MB))
 
 
 def _output(seen: Observed) -> Cause | None:
@@ -208,6 +238,9 @@ def _exit(seen: Observed) -> Cause | None:
 _RULES: tuple[Callable[[Observed], Cause | None], ...] = (
     _cancelled,
     _not_supervised,
+    _build_time,
+    _build_cpu_time,
+    _build_memory,
     _not_announced,
     _output,
     _wall_time,

@@ -32,6 +32,11 @@ from entrypoints.cli.progress import Progress
     help="What it reads; without it, what is piped or redirected to this command.",
 )
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Its wall time, in seconds.")
+@click.option(
+    "--build-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    help="The wall time of its build, in seconds, where it has one.",
+)
 @click.option("--project", default="cli", show_default=True, help="The project to keep the job in.")
 @server_option
 def command(
@@ -41,6 +46,7 @@ def command(
     language: str | None,
     stdin: str | None,
     timeout: float | None,
+    build_timeout: float | None,
     project: str,
     server: str | None,
 ) -> None:
@@ -51,11 +57,16 @@ def command(
         "code": read_text(file),
         "stdin": program_input(stdin),
         "args": args,
-        "timeout_ms": None if timeout is None else max(round(timeout * 1000), 1),
+        "timeout_ms": _milliseconds(timeout),
+        "build_timeout_ms": _milliseconds(build_timeout),
     }
     with interruptible(), Progress(f"Running {one_line(file.name)}") as progress:
         code = _run(upload, server, progress)
     sys.exit(code)
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else max(round(seconds * 1000), 1)
 
 
 def _run(upload: Json, server: str | None, progress: Progress) -> int:

@@ -8,6 +8,7 @@ from tests.contract.engine_kit.harness import Program
 
 _HERE = Path(__file__).parent
 _LIMITS = {
+    "build_timeout_ms": 2_000,
     "timeout_ms": 1_500,
     "cpu_time_ms": 20_000,
     "memory_mb": 128,

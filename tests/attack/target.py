@@ -57,7 +57,6 @@ class Target:
             store,
             directory / "work",
             isolated=True,
-            build_timeout_ms=_BUILD_TIMEOUT_MS,
             warm_starts=_WARM_STARTS if is_warm else 0,
         )
         self._engine.start()
@@ -100,7 +99,7 @@ class Target:
         reason = result.reason.value if result.reason else "success"
         if reason not in attack.ends:
             yield f"it ended with {reason}: {result.error_message} {result.stderr.text[-500:]}"
-        building = _BUILD_TIMEOUT_MS if reason == "compile_error" else 0
+        building = _BUILD_TIMEOUT_MS if reason in {"compile_error", "build_limit"} else 0
         if took > max(building, attack.timeout_ms) / 1000 + _GRACE_S:
             yield f"it took {took:.1f} s"
         if attack.contained and "CONTAINED" not in result.stdout.text:

@@ -97,6 +97,7 @@ class Order:
         directory: Where it starts.
         allowance: What it may use.
         build_timeout_ms: Wall time of the build that `argv` begins with; None if there is none.
+        build_cpu_time_ms: Processor time of the whole tree during the build.
         build_memory_mb: Memory of the whole tree during the build.
         build_processes: How many processes there may be at once during the build, if there is a cgroup.
         descriptors: The numbers at which the program inherits the further descriptors that were sent.
@@ -116,6 +117,7 @@ class Order:
     directory: str
     allowance: Allowance
     build_timeout_ms: int | None = None
+    build_cpu_time_ms: int = 0
     build_memory_mb: int = 0
     build_processes: int = 0
     descriptors: Sequence[int] = ()
@@ -163,9 +165,11 @@ class Event:
     Attributes:
         announced: Whether the program was ready to start: else the build failed, or the box.
         in_build: Whether the build had begun, and had not ended well.
-        limit: The limit that was hit, by its name in `Limits`, as far as the supervisor can tell.
-        wall_ms: How long the program ran, from its start to the end of its first process.
-        cpu_ms: Processor time of all its processes, the build excluded.
+        limit: The limit that was hit, by its name in `Limits`, as far as the supervisor can tell; during a
+            build with `build_` before it.
+        wall_ms: How long the program ran, from its start to the end of its first process; or the build, if it
+            came no further.
+        cpu_ms: Processor time of all its processes, or of the build's.
         memory_kb: The largest resident set of the program, or of a process that it waited for.
         tree_memory_kb: The largest memory of all of them together; 0 if that is not known.
         error: Why it could not be started, or followed to its end.

@@ -68,6 +68,7 @@ class Run:
         self._usage = processes.Usage()
         self._awaited: Callable[[], None] | None = self._parked if order.parks else self._preparations_ended
         self._announced = False
+        self._is_building = order.build_timeout_ms is not None
         self._may_start = False
         self._limit: str | None = None
         self._error = ""
@@ -93,6 +94,8 @@ class Run:
             self._tree_cpu_s = self.cgroup.cpu_s if self.cgroup and self._counts_cpu else TreeCpu(self.pid)
             self._follow(spawned, on_failure)
             on_failure.pop_all()
+        if self._is_building:
+            self._next_measurement = self._measure(order.build_cpu_time_ms)
         for descriptor in inherited:
             os.close(descriptor)
 
@@ -166,7 +169,7 @@ class Run:
             kind=EventKind.ENDED,
             announced=self._announced,
             in_build=self._stage.in_build,
-            limit=self._limit or self._limit_of_cgroup(),
+            limit=self._limit or self._named(self._limit_of_cgroup()),
             exit_code=exit_code,
             signal=signal,
             wall_ms=round(self._wall_s * 1000),
@@ -260,7 +263,9 @@ class Run:
         self._tell(Event(kind=EventKind.PARKED))
 
     def _preparations_ended(self) -> None:
-        if self._order.build_timeout_ms is not None:
+        if self._is_building:
+            self._is_building = False
+            self._meter, self._next_measurement = None, _NEVER
             self._cpu_before_s = self._tree_cpu_s()
             self._end_limits_of_build()
         self._ready()
@@ -325,12 +330,15 @@ class Run:
         except OSError:  # it has ended
             self.kill()
         memory_kb = self._allowance.memory_mb << 10 if self._order.samples_memory else None
-        self._meter = Meter(
-            self.pid, self._tree_cpu_s, self._allowance.cpu_time_ms / 1000, memory_kb, self._cpu_before_s
-        )
+        next_measurement = self._measure(self._allowance.cpu_time_ms, memory_kb)
         if self.is_live and self._limit is None:
             self._deadline = self._started + self._allowance.timeout_ms / 1000
-            self._next_measurement = self._started + self._meter.seconds_to_next_look()
+            self._next_measurement = next_measurement
+
+    def _measure(self, cpu_time_ms: int, memory_kb: int | None = None) -> float:
+        """Begin to measure the build or the program; return when to look at it for the first time."""
+        self._meter = Meter(self.pid, self._tree_cpu_s, cpu_time_ms / 1000, memory_kb, self._cpu_before_s)
+        return self._started + self._meter.seconds_to_next_look()
 
     def _ran_out_of_memory(self) -> None:
         if self._memory_notice is not None:
@@ -338,7 +346,7 @@ class Run:
         self._exceed("memory_mb")
 
     def _exceed(self, limit: str) -> None:
-        self._limit = self._limit or limit
+        self._limit = self._limit or self._named(limit)
         self.kill()
 
     def _first_process_ended(self, descriptor: int) -> None:
@@ -361,6 +369,9 @@ class Run:
         with contextlib.suppress(OSError):  # nobody listens any more: the run is being killed anyway
             os.write(self._lifeline, event.encode())
 
+    def _named(self, limit: str | None) -> str | None:
+        return f"build_{limit}" if limit and self._is_building else limit
+
     def _limit_of_cgroup(self) -> str | None:
         if self.cgroup is None:
             return None
@@ -378,5 +389,6 @@ class Run:
 
     def _tree_memory_kb(self) -> int:
         if self.cgroup is not None:  # a build before may have had more than the program ever may
-            return min(self.cgroup.peak_kb(), self._allowance.memory_mb << 10)
+            allowed_mb = self._order.build_memory_mb if self._is_building else self._allowance.memory_mb
+            return min(self.cgroup.peak_kb(), allowed_mb << 10)
         return self._meter.peak_kb if self._meter else 0

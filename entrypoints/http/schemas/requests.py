@@ -14,6 +14,12 @@ class RequestedLimits(Struct, kw_only=True):
 
     timeout_ms: Annotated[int | None, Meta(description="Wall time, in milliseconds.", examples=[5000])] = None
     cpu_time_ms: Annotated[int | None, Meta(description="CPU time of all processes, in milliseconds.")] = None
+    build_timeout_ms: Annotated[int | None, Meta(description="Wall time of the build, in milliseconds.")] = (
+        None
+    )
+    build_cpu_time_ms: Annotated[int | None, Meta(description="CPU time of the build, in milliseconds.")] = (
+        None
+    )
     memory_mb: Annotated[int | None, Meta(description="Memory of all processes, in MiB.")] = None
     processes: Annotated[int | None, Meta(description="Processes and threads at once.")] = None
     open_files: Annotated[int | None, Meta(description="Open files of one process.")] = None

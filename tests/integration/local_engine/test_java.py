@@ -207,12 +207,14 @@ def test_a_program_is_cancelled_while_it_is_built(work):
 def test_a_build_has_its_time_with_a_compiler_that_was_ready_too(work):
     with _engine(work) as kit:
         _make_ready(kit, work)
-        _compiler(kit)._build_timeout_ms = 1
+        for pid in with_word("Compiler.java"):
+            os.kill(pid, signal.SIGSTOP)
 
-        result = _run(kit, _HELLO).result
+        result = kit.run(Program(language="java", code=_HELLO, limits={"build_timeout_ms": 200})).result
 
-    assert result.reason is Reason.COMPILE_ERROR
-    assert result.error_message == "The code could not be built within 1 ms."
+    assert result.reason is Reason.BUILD_LIMIT
+    assert (result.limit.name, result.limit.allowed) == ("build_timeout_ms", 200)
+    assert 200 <= result.limit.measured < 5_000
 
 
 def test_what_a_compiler_that_was_ready_did_not_finish_has_only_the_rest_of_the_time(work):
@@ -220,8 +222,8 @@ def test_what_a_compiler_that_was_ready_did_not_finish_has_only_the_rest_of_the_
     with _engine(work) as kit:
         _make_ready(kit, work)
         with _compiler(kit).build(cannot_be_written, Running()) as built:
-            assert 0 < built.build_timeout_ms < _compiler(kit)._build_timeout_ms
-            assert replace(built, build_timeout_ms=None) == cannot_be_written
+            assert 0 < built.build_timeout_ms < cannot_be_written.limits.build_timeout_ms
+            assert replace(built, build_spent_ms=0) == cannot_be_written
 
 
 def test_an_archive_is_kept_for_later_starts(work):

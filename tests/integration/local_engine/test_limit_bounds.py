@@ -1,10 +1,12 @@
-"""Every limit at both ends of its range, for a program that is compiled and for one that is interpreted."""
+"""Every limit at both ends of its range, for compiled and interpreted programs; and limits of builds."""
 
+import psutil
 import pytest
 
-from domain.job_lifecycle import Reason
+from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_BOUNDS
 from tests.contract.engine_kit.harness import Program
+from tests.support.processes import eventually
 from tests.support.sandbox import running_engine
 
 _PROGRAMS = {
@@ -13,6 +15,8 @@ _PROGRAMS = {
 }
 # The reasons for which a program may end that has the least of something.
 _TOO_LITTLE = {
+    "build_timeout_ms": Reason.BUILD_LIMIT,
+    "build_cpu_time_ms": Reason.BUILD_LIMIT,
     "timeout_ms": Reason.WALL_TIME_LIMIT,
     "cpu_time_ms": Reason.CPU_TIME_LIMIT,
     "memory_mb": Reason.MEMORY_LIMIT,
@@ -61,3 +65,42 @@ def test_a_compiled_program_has_its_own_limits_and_not_those_of_its_build(kit):
     ended = kit.run(Program(language="c", code=code, limits=limits))
 
     assert ended.stdout.split() == [b"4096", str(1_024 << 20).encode(), b"601"], ended.result
+
+
+# Takes seconds to compile, in the compiler itself, and nothing else.
+_SLOW = """
+template <int N, int M> struct Sum {
+    static const int value = Sum<N - 1, 2 * M>::value + Sum<N - 1, 2 * M + 1>::value;
+};
+template <int M> struct Sum<0, M> { static const int value = M; };
+int main() { return Sum<17, 0>::value; }
+"""
+
+
+@pytest.mark.parametrize(("name", "allowed"), [("build_timeout_ms", 700), ("build_cpu_time_ms", 500)])
+def test_a_build_that_reaches_its_limit_ends_with_that_and_says_how_much_it_had(kit, name, allowed):
+    result = kit.run(Program(language="cpp", code=_SLOW, limits={name: allowed})).result
+
+    assert (result.status, result.reason) == (JobStatus.FAILED, Reason.BUILD_LIMIT), result
+    assert (result.limit.name, result.limit.allowed) == (name, allowed)
+    assert allowed <= result.limit.measured < allowed + 2_000
+    assert name in result.error_message
+    assert result.resource is None
+
+
+def test_a_build_that_had_no_processor_is_no_mistake_of_its_author(kit):
+    """A compiler that is stopped at once stands for a machine that has no time for it."""
+    running = kit.start(Program(language="cpp", code=_SLOW, limits={"build_timeout_ms": 3_000}))
+    assert eventually(lambda: _stopped("cc1plus"))
+
+    result = running.end.result(timeout=20).result
+
+    assert result.reason is Reason.BUILD_LIMIT
+    assert "the machine was busy" in result.error_message
+
+
+def _stopped(name):
+    found = [process for process in psutil.process_iter(["name"]) if process.info["name"] == name]
+    for process in found:
+        process.suspend()
+    return bool(found)

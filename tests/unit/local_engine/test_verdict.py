@@ -17,7 +17,6 @@ _SEEN = Observed(
     stdout=Output(),
     stderr=Output(),
     output_bytes=0,
-    build_timeout_ms=5_000,
     out_of_memory=["^MemoryError"],
 )
 
@@ -27,6 +26,7 @@ def _seen(event=None, **changes):
 
 
 _KILLED = {"exit_code": None, "signal": signal.SIGKILL}
+_BUILDING = _KILLED | {"announced": False, "in_build": True}
 
 _ROWS = [
     (_seen(), JobStatus.SUCCESS, None, None),
@@ -90,10 +90,28 @@ _ROWS = [
         None,
     ),
     (
-        _seen(_KILLED | {"announced": False, "in_build": True, "limit": "timeout_ms"}),
+        _seen(_BUILDING | {"limit": "build_timeout_ms", "wall_ms": 20_004}, build_spent_ms=10_000),
         JobStatus.FAILED,
-        Reason.COMPILE_ERROR,
-        None,
+        Reason.BUILD_LIMIT,
+        LimitHit("build_timeout_ms", 30_004, 30_000),
+    ),
+    (
+        _seen(_BUILDING | {"limit": "build_cpu_time_ms", "cpu_ms": 60_010}),
+        JobStatus.FAILED,
+        Reason.BUILD_LIMIT,
+        LimitHit("build_cpu_time_ms", 60_010, 60_000),
+    ),
+    (
+        _seen(_BUILDING | {"limit": "build_memory_mb", "tree_memory_kb": 1_048_575}),
+        JobStatus.FAILED,
+        Reason.BUILD_LIMIT,
+        LimitHit("build_memory_mb", 1_024, 1_024),
+    ),
+    (
+        _seen(_BUILDING | {"in_build": False, "limit": "build_timeout_ms", "wall_ms": 30_004}),
+        JobStatus.FAILED,
+        Reason.BUILD_LIMIT,
+        LimitHit("build_timeout_ms", 30_004, 30_000),
     ),
     (
         _seen({"exit_code": 1, "announced": False}, stderr=Output.of("bwrap: No permissions\n")),
