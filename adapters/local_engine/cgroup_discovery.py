@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from adapters.local_engine import unified_cgroups
@@ -31,22 +31,36 @@ def discover(process: Path = Path("/proc/self"), name: str | None = None) -> Cgr
         CgroupsUnavailable: That cannot be; the message has cause and remedy.
     """
     name = name or f"{PREFIX}{_namespace()}-{os.getpid()}-{secrets.token_hex(4)}"
+    version = None
     try:
         own = _own_directories(process)
-        if all(controller in own for controller in CONTROLLERS):
-            return _prepare_separate(own, name)
-        return _prepare_unified(own, name)
+        version = _version(own)
+        return _prepare_unified(own[""], name) if version == UNIFIED else _prepare_separate(own, name)
     except CgroupsUnavailable as error:
-        raise CgroupsUnavailable(f"{error}; {_remedy()}") from error
+        raise CgroupsUnavailable(f"{error}; {_remedy(version)}") from error
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        raise CgroupsUnavailable(f"{where}{error.strerror}; {_remedy(error.errno)}") from error
+        raise CgroupsUnavailable(f"{where}{error.strerror}; {_remedy(version, error.errno)}") from error
 
 
-def _remedy(code: int | None = None) -> str:
+def _version(own: Mapping[str, Path]) -> int:
+    if all(controller in own for controller in CONTROLLERS):
+        return 1
+    if "" in own:
+        return UNIFIED
+    raise CgroupsUnavailable("no control groups of processes and memory are mounted on this machine")
+
+
+def _remedy(version: int | None, code: int | None = None) -> str:
     """Return what to do about control groups that cannot be used."""
     if code == errno.EROFS:
         return "mount /sys/fs/cgroup read-write in the service's container"
+    if version is None:
+        return "mount them at /sys/fs/cgroup"
+    if version != UNIFIED:
+        return (
+            "run the service as root, or start the machine with cgroup version 2, which it can be delegated"
+        )
     user = "" if os.geteuid() == 0 else "--user "
     return (
         f"start the service with 'systemd-run {user}--scope -p Delegate=yes service-server ...', "
@@ -57,9 +71,12 @@ def _remedy(code: int | None = None) -> str:
 def _prepare_separate(own: Mapping[str, Path], name: str) -> CgroupPlan:
     """Make the directories of version 1, where each controller has a hierarchy of its own."""
     memory, pids = (own[controller] / name for controller in CONTROLLERS)
-    for directory in {memory, pids}:
-        _sweep(directory.parent)
-        directory.mkdir(exist_ok=True)
+    with ExitStack() as on_failure:
+        for directory in {memory, pids}:
+            _sweep(directory.parent)
+            directory.mkdir(exist_ok=True)
+            on_failure.callback(directory.rmdir)
+        on_failure.pop_all()
     cpu = _make_if_possible(own[_CPU_CONTROLLER] / name) if _CPU_CONTROLLER in own else None
     return CgroupPlan(version=1, memory=str(memory), pids=str(pids), cpu=cpu)
 
@@ -84,10 +101,8 @@ def remove(plan: CgroupPlan) -> None:
             _log.warning("left the cgroup %s: %s", directory, error)
 
 
-def _prepare_unified(own: Mapping[str, Path], name: str) -> CgroupPlan:
-    if "" not in own:
-        raise CgroupsUnavailable("no control groups of processes and memory are mounted on this machine")
-    base = unified_cgroups.base_of(own[""])
+def _prepare_unified(own: Path, name: str) -> CgroupPlan:
+    base = unified_cgroups.base_of(own)
     _sweep(base)
     runs = str(unified_cgroups.set_up(base, name))
     return CgroupPlan(version=UNIFIED, memory=runs, pids=runs, cpu=runs)

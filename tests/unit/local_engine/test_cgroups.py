@@ -134,7 +134,9 @@ def test_the_group_of_the_first_process_is_left_alone(tmp_path):
 
 
 def test_a_machine_without_cgroups_is_told_so(tmp_path):
-    with pytest.raises(CgroupsUnavailable, match="no control groups"):
+    with pytest.raises(
+        CgroupsUnavailable, match=r"no control groups .* are mounted on this machine; mount them"
+    ):
         discover(_process(tmp_path, "", []), "ours")
 
 
@@ -145,8 +147,23 @@ def test_a_directory_that_we_may_not_write_to_is_named(tmp_path):
         [("/", Path("/proc"), "cgroup", "memory"), ("/", Path("/proc"), "cgroup", "pids")],
     )
 
-    with pytest.raises(CgroupsUnavailable, match=r"^/proc/ours: .*Delegate=yes"):
+    with pytest.raises(CgroupsUnavailable, match=r"^/proc/ours: .*; run the service as root"):
         discover(process, "ours")
+
+
+def test_version_1_leaves_nothing_where_one_controller_refuses(tmp_path):
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    process = _process(
+        tmp_path,
+        "5:pids:/\n4:memory:/\n",
+        [("/", memory, "cgroup", "memory"), ("/", Path("/proc"), "cgroup", "pids")],
+    )
+
+    with pytest.raises(CgroupsUnavailable):
+        discover(process, "ours")
+
+    assert list(memory.iterdir()) == []
 
 
 def test_what_a_killed_engine_left_is_removed_and_what_another_one_uses_is_not(tmp_path):
