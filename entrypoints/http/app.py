@@ -28,6 +28,7 @@ from entrypoints.http.lifespan import lifespan
 from entrypoints.http.live.job_signals import JobSignals
 from entrypoints.http.live.places import Places
 from entrypoints.http.parameters import check_url
+from entrypoints.http.server import max_streams
 from entrypoints.http.webhook_signature import WebhookVerifier
 from entrypoints.settings import Settings, webhook_key
 from entrypoints.worker.runtime import Background
@@ -51,11 +52,12 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
         runtime: What runs behind the API and is to start and stop with it.
     """
     settings = container.settings()
+    streams = max_streams(settings.max_streams)
     signals = JobSignals(
         container.event_feed,
         lambda job_ids: container.job_queries().versions(job_ids),
-        settings.max_streams,
-        settings.share_of_address(settings.max_streams),
+        streams,
+        settings.share_of_address(streams),
     )
     pages = Pages(secure=settings.base_url.startswith("https:"), environment_name=settings.environment)
     verifier = WebhookVerifier([webhook_key(secret) for secret in settings.webhook_secrets])

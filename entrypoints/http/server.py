@@ -50,6 +50,11 @@ class HttpServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def max_streams(wanted: int) -> int:
+    """Return how many of the streams that are wanted leave connections to those who ask for anything else."""
+    return min(wanted, _max_connections() * 3 // 4)
+
+
 def _max_connections() -> int:
     """Return how many connections leave files to open for what they ask for."""
     files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,6 +1,7 @@
 """Callers who send too much or too slowly cost little, and are told why they are sent away."""
 
 import json
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -286,6 +287,17 @@ def test_streams_and_waits_over_the_limit_are_told_to_come_back(tmp_path):
             started = service.http.post(f"/api/execute/{job_id}", params={"wait": 9})
             assert started.status_code == 200
         assert eventually(lambda: service.http.get(f"{base}/status?wait=1").status_code == 200)
+
+
+def test_streams_leave_connections_for_others(tmp_path):
+    files, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (656, hard))
+    try:
+        with serving(tmp_path, max_streams=1_000) as service:
+            assert service.server.config.limit_concurrency == 400
+            assert service.server._signals._max_listeners == 300
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
 
 def test_one_address_has_not_all_streams(tmp_path):
