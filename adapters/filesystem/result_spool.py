@@ -3,11 +3,12 @@ import io
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import IO
+from uuid import UUID
 
 import msgspec
 
@@ -16,6 +17,7 @@ from adapters.filesystem.names import RESULT_DRAFTS
 from adapters.filesystem.tree import Tree
 from application.errors import StorageUnavailable
 from application.ports.result_spool import KeptResult, ResultSpool
+from domain.values import ExecutionId
 
 _log = logging.getLogger("service_server.object_store")
 
@@ -81,6 +83,10 @@ class FilesystemResultSpool(ResultSpool):
         """Return the names of the files: each begins with its time."""
         with storage_errors("listing the results that are kept"):
             return sorted(file.name for file in self._directory.glob(f"*{_KEPT}"))
+
+    def executions(self) -> Collection[ExecutionId]:
+        """Return the executions whose results are kept, by the names of their files."""
+        return [ExecutionId(UUID(name.removesuffix(_KEPT).partition("-")[2])) for name in self.names()]
 
     @contextmanager
     def opened(self, name: str) -> Iterator[tuple[KeptResult, IO[bytes]] | None]:

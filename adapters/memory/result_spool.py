@@ -1,10 +1,11 @@
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
 from application.errors import StorageUnavailable
 from application.ports.result_spool import KeptResult, ResultSpool
+from domain.values import ExecutionId
 
 
 class MemoryResultSpool(ResultSpool):
@@ -32,6 +33,10 @@ class MemoryResultSpool(ResultSpool):
     def names(self) -> Sequence[str]:
         """Return the executions' ids."""
         return list(self._kept)
+
+    def executions(self) -> Collection[ExecutionId]:
+        """Return the executions whose results are kept."""
+        return [kept.execution_id for kept, _log in self._kept.values()]
 
     @contextmanager
     def opened(self, name: str) -> Iterator[tuple[KeptResult, IO[bytes]] | None]:

@@ -1,5 +1,5 @@
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,6 +41,10 @@ class ResultSpool(ABC):
     @abstractmethod
     def names(self) -> Sequence[str]:
         """Return the names of what is kept, the oldest first."""
+
+    @abstractmethod
+    def executions(self) -> Collection[ExecutionId]:
+        """Return the executions whose results are kept."""
 
     @abstractmethod
     def opened(self, name: str) -> AbstractContextManager[tuple[KeptResult, IO[bytes]] | None]:

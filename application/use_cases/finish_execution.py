@@ -1,7 +1,7 @@
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from itertools import takewhile
@@ -13,7 +13,7 @@ from application.log_context import logging_about, outage
 from application.ports.clock import Clock
 from application.ports.execution_engine import EngineReport
 from application.ports.result_spool import KeptResult, ResultSpool
-from application.ports.unit_of_work import UnitOfWork
+from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retrying import Retrying
 from application.use_cases.complete_execution import CompleteExecution, Receipt
 from domain.execution import STORAGE_CLAIM, Execution, ExecutionResult
@@ -27,6 +27,8 @@ logger = logging.getLogger("service_server.executions")
 _AGAIN_AFTER_S = 2.0
 # So much longer than a result is kept its execution is claimed: its keeper says first that it is given up.
 _LEASE_GRACE_S = 60.0
+# How often claims on what is kept are renewed while the log store is away.
+_RENEW_EVERY_S = 10.0
 
 
 class Finish(Enum):
@@ -69,6 +71,7 @@ class FinishExecution:
         self._holder = f"{STORAGE_CLAIM}{worker}"
         self._kept_s = kept_s
         self._sleep = sleep
+        self._renew_at = 0.0
 
     def __call__(self, job: Job, execution: Execution, report: EngineReport) -> Finish:
         """Finish an execution that this process has run, however long that takes.
@@ -118,8 +121,12 @@ class FinishExecution:
         expired = list(takewhile(self._expire, names))
         rest = list(names[len(expired) :])
         random.shuffle(rest)  # or one that the store never takes would be in the way of all others
-        for name in rest:
-            self._store_one(name)
+        try:
+            for name in rest:
+                self._store_one(name)
+        except StorageUnavailable:
+            self._renew_claims()
+            raise
         return len(names)
 
     def _finish(
@@ -144,18 +151,25 @@ class FinishExecution:
                     )
                     self._spool.keep(kept, log)
                     logger.warning("the result of execution %s is kept here: %s", execution_id, error)
-                    self._await_storage(execution_id)
+                    self._retrying(lambda: self._await_storage([execution_id]))
                     return Finish.KEPT
         return self._complete(execution_id, result, receipt, claimed, ended_at)
 
-    def _await_storage(self, execution_id: ExecutionId) -> None:
+    def _renew_claims(self) -> None:
+        """Claim what is kept anew, now and then: when the database's clock is set, older leases are void."""
+        if self._clock.monotonic() >= self._renew_at:
+            self._await_storage(self._spool.executions())
+            self._renew_at = self._clock.monotonic() + _RENEW_EVERY_S
+
+    def _await_storage(self, execution_ids: Collection[ExecutionId]) -> None:
         lease_s = self._kept_s + _LEASE_GRACE_S
-        # If it is nobody's any more, that is found out when it is completed.
-        self._retrying(
-            lambda: self._unit_of_work.run(
-                lambda transaction: transaction.executions.await_storage(execution_id, self._holder, lease_s)
-            )
-        )
+
+        def work(transaction: Transaction) -> None:
+            for execution_id in sorted(execution_ids):
+                # If it is nobody's any more, that is found out when it is completed.
+                transaction.executions.await_storage(execution_id, self._holder, lease_s)
+
+        self._unit_of_work.run(work)
 
     def _complete(
         self,

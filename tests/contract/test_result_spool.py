@@ -74,6 +74,7 @@ def test_the_oldest_comes_first(spool):
     for kept in results:
         spool.keep(kept, io.BytesIO(b"{}"))
 
+    assert list(spool.executions()) == [kept.execution_id for kept in results]
     assert [str(kept.execution_id) in name for kept, name in zip(results, spool.names(), strict=True)] == [
         True
     ] * 3

@@ -2,6 +2,7 @@ import base64
 import io
 import json
 from contextlib import suppress
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -131,6 +132,24 @@ def test_a_result_waits_for_its_log_to_be_stored_and_its_program_is_not_run_agai
     assert log_of(world, job.job_id)["stdout"] == "hello"
     assert len(world.engine.requests) == 1
     assert world.spool.names() == []
+
+
+def test_the_claims_of_results_that_wait_are_renewed(world, full_store):
+    job = world.start()
+    world.run_execution()
+    for _ in range(2):  # together longer than the lease that it was kept with
+        world.pass_time(KEPT_S / 2 + 50)
+        world.spool._kept = {
+            name: (replace(kept, ended_at=world.clock.now()), log)
+            for name, (kept, log) in world.spool._kept.items()
+        }
+        with pytest.raises(StorageUnavailable):
+            world.finish_execution.store_kept()
+
+    assert world.job(job.job_id).status is JobStatus.RUNNING
+    full_store.empty()
+    world.finish_execution.store_kept()
+    assert world.job(job.job_id).status is JobStatus.SUCCESS
 
 
 @pytest.mark.usefixtures("full_store")
