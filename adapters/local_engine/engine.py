@@ -329,11 +329,14 @@ class LocalEngine(ExecutionEngine):
         if box is not None:
             output = self._capture(program, on_failure)
             with closing(box):
+                observer.started()  # its job starts when it has it
+                running.start(box.connection.lifeline)
                 if box.hand_over(program, stdin):
                     event = _follow(box.connection, running, output, FromTheStart(observer))
                     if event is None or event.announced:
                         return event, output
             on_failure.close()  # what an interpreter says that never came to its job is not the job's
+            observer = FromTheStart(observer)
         output = self._capture(program, on_failure)
         with (
             sealed_file("stdin", stdin.encode()) as source,

@@ -79,7 +79,8 @@ class ParkedBox:
     def hand_over(self, program: Program, stdin: str) -> bool:
         """Give it its job; return whether that was possible.
 
-        It takes the job when it is told to start, which is after it has said that it is ready.
+        It takes the job once it is told to start. Whether it came to that is in the events then: it did not
+        if the box broke down at this moment.
         """
         words = [str(len(program.arguments)), *program.arguments]
         fill(self._job, b"".join(word.encode() + b"\0" for word in words) + program.code)

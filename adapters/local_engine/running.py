@@ -84,7 +84,8 @@ class Running:
         while (event := _next_event(lifeline)) is not None and event.kind is EventKind.READY:
             continue
 
-    def _start(self, lifeline: socket.socket) -> None:
+    def start(self, lifeline: socket.socket) -> None:
+        """Let a program start, now or as soon as it is ready, unless it has been cancelled."""
         with self._lock, contextlib.suppress(OSError):  # it has ended, and so has its supervisor
             if self._cancelled_at is None:
                 lifeline.send(GO)
@@ -124,7 +125,7 @@ class Running:
             event = _next_event(lifeline)
             if event is not None and event.kind is EventKind.READY:
                 observer.started()
-                self._start(lifeline)
+                self.start(lifeline)
                 continue
             for descriptor, capture in streams.items():
                 _drain(descriptor, capture, observers[descriptor])
@@ -142,7 +143,7 @@ class Nobody(ExecutionObserver):
 
 
 class FromTheStart(ExecutionObserver):
-    """Tells another one of no output before the program has started: a warm start may fail."""
+    """Tells another one, who knows of the start, of no output before it: a warm start may fail."""
 
     def __init__(self, observer: ExecutionObserver) -> None:
         self._observer = observer
@@ -150,9 +151,8 @@ class FromTheStart(ExecutionObserver):
         self._has_started = False
 
     def started(self) -> None:
-        """Tell of the start, and of what was written already."""
+        """Tell of what was written already."""
         self._has_started = True
-        self._observer.started()
         for chunk in self._early:
             self._observer.output(chunk)
         self._early.clear()

@@ -17,7 +17,7 @@ def hold(ready: int, go: int, job: int, program: str) -> None:
     Args:
         ready: The descriptor that is told: first that it waits, then that it has limits and can take the job.
         go: The descriptor that brings the limits of a job once that is there, a line for each, and then a
-            line when the job is to start.
+            line when the job is to start, which may come with them.
         job: The descriptor of a file with the job: the number of its arguments, the arguments, each ended by
             a NUL, and its code. It is not read before that.
         program: The file that the code is written to.
@@ -29,7 +29,7 @@ def hold(ready: int, go: int, job: int, program: str) -> None:
     try:
         _limit_itself(limits)
         os.write(ready, b"\n")
-        if not os.read(go, 1):
+        if not limits.endswith(b"\n\n") and not os.read(go, 1):
             os._exit(0)
         _take(job, program)
         os.close(ready)
@@ -43,7 +43,9 @@ def hold(ready: int, go: int, job: int, program: str) -> None:
 
 def _limit_itself(limits: bytes) -> None:
     """Put limits in force, for all above too: what a program may reach must have no higher ones."""
-    for line in limits.splitlines():
+    for line in limits.split(b"\n"):
+        if not line:
+            continue
         which, soft, hard = map(int, line.split())
         for process in (1, os.getppid(), 0):
             resource.prlimit(process, which, (soft, hard))

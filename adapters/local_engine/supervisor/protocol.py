@@ -149,7 +149,7 @@ class EventKind(StrEnum):
     """What a supervisor tells about a run. `FAILED` and `ENDED` are the last.
 
     After `READY` nothing happens before the engine says `GO`: not one instruction of the program. Where the
-    engine has said so before, the program starts at once and there is no `READY`.
+    engine has said so before, the program starts at once.
     """
 
     PARKED = "parked"

@@ -69,7 +69,7 @@ class Run:
         self._awaited: Callable[[], None] | None = self._parked if order.parks else self._preparations_ended
         self._announced = False
         self._is_building = order.build_timeout_ms is not None
-        self._may_start = False
+        self._may_start = self._is_told_to_start = False
         self._limit: str | None = None
         self._error = ""
         self._wall_s = 0.0
@@ -292,7 +292,11 @@ class Run:
             self._watch.remove(self._lifeline)
 
     def _hand_over(self, allowance: Allowance) -> None:
-        """Put the limits of a job in force for a parked program. It says when it has them."""
+        """Put the limits of a job in force for a parked program. It says when it has them.
+
+        Where the job may start at once, that follows the limits: nobody has to be woken for it.
+        """
+        self._is_told_to_start = self._may_start
         limits = [
             f"{getattr(resource, f'RLIMIT_{name}')} {soft} {hard}\n"
             for name, (soft, hard) in allowance.rlimits.items()
@@ -302,7 +306,7 @@ class Run:
         self._awaited = self._ready
         try:
             self._limit_group(allowance)
-            os.write(self._go, "".join(limits).encode())
+            os.write(self._go, "".join([*limits, "\n" * self._may_start]).encode())
         except OSError:  # it has ended, or is itself too large already
             self.kill()
 
@@ -318,17 +322,18 @@ class Run:
         self._announced = True
         self._started = time.monotonic()
         self._deadline = _NEVER
+        if self._limit is None:
+            self._tell(Event(kind=EventKind.READY))
         if self._may_start:
             self._start()
-        elif self._limit is None:
-            self._tell(Event(kind=EventKind.READY))
 
     def _start(self) -> None:
         self._started = time.monotonic()
-        try:
-            os.write(self._go, b"\n")
-        except OSError:  # it has ended
-            self.kill()
+        if not self._is_told_to_start:
+            try:
+                os.write(self._go, b"\n")
+            except OSError:  # it has ended
+                self.kill()
         memory_kb = self._allowance.memory_mb << 10 if self._order.samples_memory else None
         next_measurement = self._measure(self._allowance.cpu_time_ms, memory_kb)
         if self.is_live and self._limit is None:

@@ -2,9 +2,11 @@
 
 import errno
 import os
+import resource
 import socket
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -73,8 +75,8 @@ def lifeline():
         yield ours, theirs.detach()
 
 
-def _run(lifeline, supervision, watch, spawner, discarded, cgroup=None):
-    order = Order(argv=["sleep"], env={}, directory="/", allowance=_ALLOWANCE, cgroup=cgroup)
+def _run(lifeline, supervision, watch, spawner, discarded, cgroup=None, *, parks=False):
+    order = Order(argv=["sleep"], env={}, directory="/", allowance=_ALLOWANCE, cgroup=cgroup, parks=parks)
     nothing = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
     return Run("run", order, [lifeline, *nothing], spawner, watch, supervision.on_quiet, discarded.append)
 
@@ -153,7 +155,34 @@ def test_a_program_gets_the_word_to_start_when_it_is_ready_and_the_engine_has_gi
     _serve(run, supervision, watch)
 
     assert told == [b"", b"", b"\n", b""]
-    assert [event.kind for event in _events(ours)] == [EventKind.READY, EventKind.ENDED][comes_early:]
+    assert [event.kind for event in _events(ours)] == [EventKind.READY, EventKind.ENDED]
+    spawner.close()
+
+
+@pytest.mark.parametrize("comes_early", [False, True])
+def test_a_parked_program_gets_the_word_to_start_with_its_limits_or_after_them(lifeline, comes_early):
+    ours, theirs = lifeline
+    supervision, watch, spawner = _Supervision([]), Watch(), _Sleeps()
+    run = _run(theirs, supervision, watch, spawner, [], parks=True)
+    allowance = replace(_ALLOWANCE, rlimits={"CORE": (0, 0)})
+    steps = [
+        lambda: os.write(spawner.stage, b"\n"),
+        lambda: ours.send(allowance.encode()),
+        lambda: os.write(spawner.stage, b"\n"),
+    ]
+    steps.insert(1 if comes_early else 3, lambda: ours.send(GO))
+    told = []
+    for step in steps:
+        step()
+        watch.wait(5)
+        told.append(spawner.words())
+    run.kill()
+    _serve(run, supervision, watch)
+
+    limits = f"{resource.RLIMIT_CORE} 0 0\n".encode()
+    assert told == ([b"", b"", limits + b"\n", b""] if comes_early else [b"", limits, b"", b"\n"])
+    kinds = [event.kind for event in _events(ours)]
+    assert kinds == [EventKind.PARKED, EventKind.READY, EventKind.ENDED]
     spawner.close()
 
 
