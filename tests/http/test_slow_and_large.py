@@ -173,6 +173,7 @@ def test_slow_uploads_refuse_no_other(service: Service, framing: bytes):
 
 def test_one_address_has_not_all_places_for_large_bodies(tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(places, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(json_request, "_GRACE_S", 60)
     with serving(tmp_path, max_large_bodies=4) as service, ExitStack() as stack:
         for _ in range(4):
             stack.enter_context(begin_upload(service, 70_000))
@@ -186,6 +187,7 @@ def test_one_address_has_not_all_places_for_large_bodies(tmp_path, monkeypatch: 
 
 def test_only_so_many_large_bodies_are_received_at_once(tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(places, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(json_request, "_GRACE_S", 60)
     with serving(tmp_path, address_share_percent=100) as service, ExitStack() as stack:
         # Given callers who begin to send much and do not go on
         for _ in range(16):
