@@ -134,11 +134,8 @@ def test_a_job_without_a_log_says_so(where, server):
 
 
 @pytest.mark.parametrize("command", ["status", "logs", "cancel"])
-@pytest.mark.parametrize(
-    ("typed", "exit_code"),
-    [("../../etc/passwd", 1), ("abc", 2), ("01890a5d-ac96-774b-bcce-b302099a8057", 1)],
-)
-def test_an_id_of_no_job_is_one_sentence_and_no_failure_of_the_service(where, command, typed, exit_code):
+@pytest.mark.parametrize("typed", ["../../etc/passwd", "abc", "01890a5d-ac96-774b-bcce-b302099a8057"])
+def test_an_id_of_no_job_is_one_sentence_and_no_failure_of_the_service(where, command, typed):
     refused = service.run(command, typed, env=where)
-    assert refused.returncode == exit_code
+    assert refused.returncode == 1
     assert refused.stderr.count(b"\n") == 1
