@@ -178,6 +178,7 @@ class Runner:
         if known is not None:
             return EngineReport(known)
         if answer.status in _GATEWAY_ERRORS:
+            self._breaker.failed()
             self._suspect()
         trouble = MayHaveStarted if answer.status >= _SERVER_ERROR else EngineRefused
         raise trouble(_refusal(answer))
@@ -221,12 +222,9 @@ class Runner:
         is_trial = not self._breaker.is_closed
         if not self._breaker.admits():
             raise NothingStarted("The engine has been out of reach and is being given a rest.")
-        if is_trial:
-            try:
-                self.check()
-            except NothingStarted as error:
-                self._breaker.trip()
-                raise NothingStarted(f"The engine {error}.") from error
+        if is_trial and not self._is_reachable():
+            self._breaker.trip()
+            raise NothingStarted("The engine is still out of reach.")
 
     def _suspect(self) -> None:
         """Keep other programs from a runner that broke off, if it is away."""
@@ -235,11 +233,20 @@ class Runner:
         except NothingStarted:
             self._breaker.trip()
 
+    def _is_reachable(self) -> bool:
+        """Ask the runner on the way that programs take; without a key it runs nothing, and answers 400."""
+        try:
+            return self._control("GET", self.address.run_url, {}) not in _GATEWAY_ERRORS
+        except (EngineTrouble, DeadlinePassed):
+            return False
+
     def _out_of_time(self, request: ExecutionRequest, call: Call) -> EngineReport:
         waits = bool(request.stdin) or request.spec.language.name in _WAIT_FOR_STDIN
         report = outcome.out_of_time(call.elapsed_s, request.spec.limits, _NO_STDIN if waits else None)
+        notes: tuple[Note, ...] = (Note.STDIN_NOT_PASSED,) if waits else ()
         if self._cannot_cancel:
-            report.result = replace(report.result, notes=CancelReply.NOT_SUPPORTED.notes)
+            notes += CancelReply.NOT_SUPPORTED.notes
+        report.result = replace(report.result, notes=notes)
         return report
 
     def _control(self, method: str, url: str, params: Mapping[str, str]) -> int:

@@ -135,8 +135,7 @@ class RunExecution:
             self._engine.let_go(claim.execution.id, claim.job.id)
         return started_at
 
-    def _take_back_start(self, claim: Claim) -> None:
-        execution_id = claim.execution.id
+    def _take_back_start(self, execution_id: ExecutionId) -> None:
         try:
             self._unit_of_work.run(
                 lambda transaction: transaction.executions.take_back_start(execution_id, self._worker)
@@ -170,8 +169,10 @@ class RunExecution:
             lambda: self._replace_execution(execution_id, job.id, report.result)
         ):
             return
-        if report.is_startable and self._retrying(lambda: self._defer_execution(execution)):
-            return
+        if report.is_startable:
+            if self._retrying(lambda: self._defer_execution(execution)):
+                return
+            self._take_back_start(execution_id)
         finish = self._finish_execution(job, execution, report)
         if report.result.status is JobStatus.TIMEOUT:
             if finish is Finish.KEPT:  # the execution is still its job's, so nothing else of the job runs
@@ -209,7 +210,7 @@ class _Observer(ExecutionObserver):
         claim: Claim,
         output_feed: OutputFeed,
         acknowledge: Callable[[Claim], datetime | None],
-        take_back_start: Callable[[Claim], None],
+        take_back_start: Callable[[ExecutionId], None],
         record_building: Callable[[Claim], None],
         record_notes: Callable[[Claim, Sequence[Note]], None],
     ) -> None:
@@ -239,7 +240,7 @@ class _Observer(ExecutionObserver):
     def not_started(self) -> None:
         if self._claim.execution.started_at is not None:
             self._set_start(None)
-            self._take_back_start(self._claim)
+            self._take_back_start(self._claim.execution.id)
 
     def _set_start(self, started_at: datetime | None) -> None:
         self._claim = replace(self._claim, execution=replace(self._claim.execution, started_at=started_at))

@@ -264,6 +264,7 @@ class FakeRunner:
         keep_log: Takes log objects by key; None means that the runner writes none.
         only: The language that it runs at an address of its own, `/run`; empty where the path names it.
         health: The status that its `/health` answers with.
+        gateway: The status that a gateway before it answers everything with; 0 while it is reached.
         can_cancel: Whether it knows `POST /cancel/{job_id}`.
         tls: What it proves who it is with; None means plain HTTP.
         requests: What it was asked of late, in order.
@@ -275,6 +276,7 @@ class FakeRunner:
     keep_log: WriteLog | None = None
     only: str = ""
     health: int = 200
+    gateway: int = 0
     can_cancel: bool = False
     tls: ssl.SSLContext | None = None
     port: int = 0
@@ -385,7 +387,9 @@ class FakeRunner:
         parts = urlsplit(target)
         exchange = Exchange(self, writer, method, parts.path, dict(parse_qsl(parts.query)))
         self.requests.append(exchange)
-        if exchange.path == "/health":
+        if self.gateway:
+            await exchange.reply(self.gateway, "<html>", "text/html")
+        elif exchange.path == "/health":
             await exchange.reply(self.health, json.dumps({"status": self.health}))
         elif "/cancel/" in exchange.path and self.can_cancel:
             await self._cancel(exchange)

@@ -132,12 +132,23 @@ def test_behind_path_routing_the_runner_itself_is_asked_without_running_anything
 
 
 def test_a_runner_that_broke_off_and_is_away_is_sent_nothing_else(runner, make_engine):
-    runner.behaviour = replies(502, "<html>", "text/html")
-    runner.health = 502
+    runner.gateway = 502
     engine = make_engine(runner.url, breaker_reset_s=0)
 
     assert engine.execute(a_request(), RememberingObserver()).is_lost
     reports = [engine.execute(a_request(), RememberingObserver()) for _ in range(3)]
 
     assert [(report.is_startable, report.is_lost) for report in reports] == [(True, False)] * 3
-    assert len(runner.asked("/run")) == 1
+    assert len([asked for asked in runner.asked("/run") if asked.params]) == 1
+    # And it is found when it is back, whatever a gateway says of its health.
+    runner.gateway, runner.health = 0, 503
+    assert executed(engine, "python") == SUCCESS
+
+
+def test_a_gateway_that_is_well_itself_does_not_burn_what_its_runner_cannot_take(runner, make_engine):
+    runner.behaviour = replies(502, "<html>", "text/html")
+    engine = make_engine(runner.url, breaker_threshold=3, breaker_reset_s=600)
+
+    reports = [engine.execute(a_request(), RememberingObserver()) for _ in range(6)]
+
+    assert [report.is_startable for report in reports] == [False] * 3 + [True] * 3

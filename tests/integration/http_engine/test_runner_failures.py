@@ -4,6 +4,7 @@ import json
 import threading
 import time
 import tracemalloc
+from email.utils import formatdate
 
 import pytest
 
@@ -98,6 +99,28 @@ def test_an_engine_without_room_is_asked_again_because_nothing_has_started(runne
 
     assert outcome(engine.execute(a_request(), RememberingObserver())) == SUCCESS
     assert len(runner.asked("/run")) == 3
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("after", [lambda: "60", lambda: formatdate(time.time() + 60, usegmt=True)])
+def test_an_engine_that_wants_to_be_left_alone_is_left_alone(runner, engine, status, after):
+    runner.behaviour = replies(status, "busy", Retry_After=after())
+
+    report = engine.execute(a_request(max_attempts=1), RememberingObserver())
+
+    assert (outcome(report), report.is_startable, report.is_lost) == (UNAVAILABLE, True, False)
+    assert engine.paused_languages() == {"python"}
+    assert engine.execute(a_request(), RememberingObserver()).is_startable
+    assert len(runner.asked("/run")) == 1
+
+
+@pytest.mark.parametrize("after", ["0", "soon", "-1", "9" * 4_000, "Mon, 99 Foo 2026 99:99:99 GMT", "1.5"])
+def test_a_rest_that_cannot_be_read_or_is_too_long_is_none_or_bounded(runner, engine, after):
+    runner.behaviour = in_turn(replies(503, "busy", Retry_After=after), runs())
+
+    report = engine.execute(a_request(), RememberingObserver())
+
+    assert report.is_startable or outcome(report) == SUCCESS
 
 
 def test_an_engine_that_never_has_room_is_unavailable(runner, engine):

@@ -84,6 +84,7 @@ def test_a_timeout_says_that_a_program_may_have_waited_for_stdin(runner, engine,
 
     assert outcome(report) == TIMEOUT
     assert (NO_STDIN in report.result.error_message) == is_told
+    assert (Note.STDIN_NOT_PASSED in report.result.notes) == is_told
 
 
 def cancelled(runner, engine):

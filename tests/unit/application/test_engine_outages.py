@@ -60,6 +60,7 @@ def test_what_waits_for_its_engine_for_too_long_has_failed(outage):
     ended = outage.job(job.job_id)
     assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.ENGINE_UNAVAILABLE)
     assert ended.execution.result.error_message == AWAY
+    assert ended.execution.started_at is None  # so nothing is said of what it used
 
 
 def test_a_commit_that_was_not_heard_of_defers_once(outage):
