@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from adapters.sql.engine import create_engine
 from adapters.sql.job_queries import SqlJobQueries
 from application.views import Cursor, JobFilter
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Phase
 from domain.values import ProjectId
 from tests.support import mariadb
 from tests.support.filled_database import BEGIN, fill, job_id
@@ -80,6 +80,15 @@ def _reads(smallest: int) -> dict[str, Read]:
         "list of a project and a language": JobFilter(limit=LIMIT, project_id=project, language="python"),
         "list of a tag": JobFilter(limit=LIMIT, tags={"env": "prod"}),
         "list of a project and a tag (10)": JobFilter(limit=10, project_id=project, tags={"env": "prod"}),
+        "list of a status and a language (10)": JobFilter(limit=10, statuses=success, language="rust"),
+        "list of nothing that is rust and failed": JobFilter(
+            limit=LIMIT, statuses=frozenset({JobStatus.FAILED}), language="rust"
+        ),
+        "list of nothing with a tag and cancelled": JobFilter(
+            limit=LIMIT, tags={"env": "prod"}, statuses=frozenset({JobStatus.CANCELLED})
+        ),
+        "list of two tags": JobFilter(limit=LIMIT, tags={"env": "prod", "team": "a"}),
+        "list of what runs": JobFilter(limit=LIMIT, phases=frozenset({Phase.RUNNING})),
         "list of nothing": JobFilter(limit=LIMIT, statuses=absent),
     }
     reads: dict[str, Read] = {name: _page(wanted) for name, wanted in filters.items()}
@@ -92,7 +101,7 @@ def _page(wanted: JobFilter) -> Read:
 
 def _print_head(sizes: Sequence[int]) -> None:
     head = "".join(f"{size:>22,}" for size in sizes)
-    print(f"{'milliseconds: median (p99)':<34}{head}{'ratio':>8}")
+    print(f"{'milliseconds: median (p99)':<42}{head}{'ratio':>8}")
 
 
 def _print_row(name: str, samples: Sequence[Sequence[float]]) -> None:
@@ -101,7 +110,7 @@ def _print_row(name: str, samples: Sequence[Sequence[float]]) -> None:
         f"{median:.2f} ({times[int(len(times) * 0.99)]:.2f})"
         for median, times in zip(medians, samples, strict=True)
     ]
-    print(f"{name:<34}{''.join(f'{cell:>22}' for cell in cells)}{medians[-1] / medians[0]:>8.2f}")
+    print(f"{name:<42}{''.join(f'{cell:>22}' for cell in cells)}{medians[-1] / medians[0]:>8.2f}")
 
 
 @contextmanager

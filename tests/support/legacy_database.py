@@ -14,7 +14,7 @@ _TABLES = (
         project_id INTEGER PRIMARY KEY, project VARCHAR(255), description TEXT, owner VARCHAR(20)
     )""",
     """CREATE TABLE jobs (
-        job_id VARCHAR(64), project_id INTEGER, code_key VARCHAR(512), language VARCHAR(50),
+        job_id VARCHAR(64) PRIMARY KEY, project_id INTEGER, code_key VARCHAR(512), language VARCHAR(50),
         status VARCHAR(20), timeout_ms INTEGER, created_at {time}, updated_at {time}, started_at {time},
         completed_at {time}
     )""",

@@ -80,6 +80,8 @@ _NEEDED = {
     "results": ("job",),
 }
 
+_LOOKED_FOR_BY = {"jobs": "id", "executions": "job", "results": "job"}
+
 Row = Mapping[str, Any]
 
 
@@ -93,6 +95,7 @@ class LegacyTable:
         columns: The column of each field that it has.
         instants: The fields whose times are points in time whatever the zone (MySQL's TIMESTAMP).
         unread: The names of the columns that no field is known by.
+        unindexed: The name of the column that rows are looked for by, if no index has it.
     """
 
     name: str
@@ -100,6 +103,7 @@ class LegacyTable:
     columns: Mapping[str, sa.ColumnClause[Any]]
     instants: frozenset[str]
     unread: Sequence[str]
+    unindexed: str | None
 
     def count(self, connection: sa.Connection) -> int:
         """Return how many rows there are."""
@@ -224,7 +228,14 @@ def _read_table(inspector: sa.Inspector, kind: str, name: str) -> LegacyTable:
         {field: table.c[column["name"]] for field, column in chosen.items()},
         frozenset(field for field, column in chosen.items() if isinstance(column["type"], sa.TIMESTAMP)),
         [column["name"] for column in present.values() if column["name"] not in taken],
+        None if kind == "projects" else _unindexed(inspector, name, chosen[_LOOKED_FOR_BY[kind]]["name"]),
     )
+
+
+def _unindexed(inspector: sa.Inspector, table: str, column: str) -> str | None:
+    first: set[str | None] = {*inspector.get_pk_constraint(table)["constrained_columns"][:1]}
+    first |= {index["column_names"][0] for index in inspector.get_indexes(table)}
+    return None if column in first else column
 
 
 def _read_if_any(inspector: sa.Inspector, kind: str, name: str | None) -> LegacyTable | None:
