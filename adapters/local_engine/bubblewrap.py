@@ -7,12 +7,12 @@ from pathlib import Path
 from threading import Lock
 
 from adapters.local_engine import reaper, seccomp
-from adapters.local_engine.cgroup_discovery import clear, discover, remove
+from adapters.local_engine.cgroup_discovery import clear, discover, remedy, remove
 from adapters.local_engine.confinement import Confinement, Launch
 from adapters.local_engine.files import sealed_file
 from adapters.local_engine.program import BUILD_MEMORY_MB, BUILD_PROCESSES, Program
 from adapters.local_engine.stages import Rlimits, attainable, parked, staged
-from adapters.local_engine.supervisor.cgroups import CgroupPlan
+from adapters.local_engine.supervisor.cgroups import UNIFIED, CgroupPlan
 from adapters.local_engine.supervisor.protocol import Allowance, Order, Scratch, View
 from adapters.local_engine.toolchains import SYSTEM_PATH
 from adapters.local_engine.unified_cgroups import CgroupsUnavailable
@@ -72,6 +72,15 @@ class Bubblewrap(Confinement):
     def control_groups(self) -> str:
         """Where they are, or why there are none and what to do about it."""
         return self._control_groups
+
+    def drop_control_groups(self, trouble: str) -> bool:
+        """Go on without: a kernel may let them be made and not entered."""
+        if self._cgroups is None:
+            return False
+        self.close()
+        self._control_groups = f"not used: no program starts in one: {trouble.rstrip('.')}; {remedy(UNIFIED)}"
+        _log.warning("control groups are %s", self._control_groups)
+        return True
 
     def limits(self) -> Mapping[str, str]:
         """Say how each limit is enforced on this machine."""

@@ -37,10 +37,10 @@ def discover(process: Path = Path("/proc/self"), name: str | None = None) -> Cgr
         version = _version(own)
         return _prepare_unified(own[""], name) if version == UNIFIED else _prepare_separate(own, name)
     except CgroupsUnavailable as error:
-        raise CgroupsUnavailable(f"{error}; {_remedy(version)}") from error
+        raise CgroupsUnavailable(f"{error}; {remedy(version)}") from error
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        raise CgroupsUnavailable(f"{where}{error.strerror}; {_remedy(version, error.errno)}") from error
+        raise CgroupsUnavailable(f"{where}{error.strerror}; {remedy(version, error.errno)}") from error
 
 
 def _version(own: Mapping[str, Path]) -> int:
@@ -51,7 +51,7 @@ def _version(own: Mapping[str, Path]) -> int:
     raise CgroupsUnavailable("no control groups of processes and memory are mounted on this machine")
 
 
-def _remedy(version: int | None, code: int | None = None) -> str:
+def remedy(version: int | None, code: int | None = None) -> str:
     """Return what to do about control groups that cannot be used."""
     if code == errno.EROFS:
         return "mount /sys/fs/cgroup read-write in the service's container"

@@ -34,6 +34,10 @@ class Confinement(ABC):
         """Say where control groups are, or why there are none and what to do about it."""
 
     @abstractmethod
+    def drop_control_groups(self, trouble: str) -> bool:
+        """Go on without control groups, where no program starts in one; return whether there were some."""
+
+    @abstractmethod
     def limits(self) -> Mapping[str, str]:
         """Say for each limit how it is enforced, or that it is not."""
 

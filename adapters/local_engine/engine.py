@@ -274,7 +274,10 @@ class LocalEngine(ExecutionEngine):
         Raises:
             DependencyUnavailable: This machine does not let programs be isolated.
         """
-        if trouble := self._trouble_of(NOTHING):
+        trouble = self._trouble_of(NOTHING)
+        if trouble and self._confinement.drop_control_groups(trouble):
+            trouble = self._trouble_of(NOTHING)
+        if trouble:
             self.stop()
             raise DependencyUnavailable("engine", f"{_CANNOT_ISOLATE} {trouble}")
 

@@ -40,6 +40,10 @@ class PlainChild(Confinement):
         """There are none."""
         return "not used: programs are not isolated; set SERVICE_SERVER_SANDBOX=bubblewrap"
 
+    def drop_control_groups(self, trouble: str) -> bool:  # noqa: ARG002 - there are none
+        """There were none."""
+        return False
+
     def limits(self) -> Mapping[str, str]:
         """Say which limits an ordinary child process can have."""
         return {

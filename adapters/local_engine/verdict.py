@@ -68,14 +68,15 @@ def judge(seen: Observed) -> ExecutionResult:
     """Say how an execution ended: the first rule that applies says why."""
     cause = next(cause for rule in _RULES if (cause := rule(seen)) is not None)
     event = seen.event
+    is_cut = cause.reason is Reason.BUILD_LIMIT  # there was no program to have an exit code
     return ExecutionResult(
         status=cause.status,
         reason=cause.reason,
         stdout=seen.stdout,
         stderr=seen.compile_output if seen.is_build_at_fault and seen.compile_output else seen.stderr,
         compile_output=seen.compile_output,
-        exit_code=event.exit_code,
-        signal=event.signal,
+        exit_code=None if is_cut else event.exit_code,
+        signal=None if is_cut else event.signal,
         resource=_resource(event) if event.announced else None,
         limit=cause.limit,
         error_message=cause.message,

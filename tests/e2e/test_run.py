@@ -74,6 +74,16 @@ def test_a_program_that_takes_too_long_is_a_timeout_that_says_so(at_server, prog
     assert ran.stderr.count(b"\n") == 1
 
 
+def test_a_build_that_takes_too_long_says_so(at_server, program):
+    path = program('#include "/dev/zero"\n', "endless.c")
+
+    ran = service.run("run", "--build-timeout", "0.3", path, env=at_server)
+
+    assert ran.returncode == 1
+    assert b"build_limit" in ran.stderr
+    assert b"build_timeout_ms" in ran.stderr
+
+
 def test_a_program_that_a_signal_ends_has_the_shell_s_exit_code(at_server, program):
     ran = service.run("run", program("import os; os.kill(os.getpid(), 11)"), env=at_server)
     assert ran.returncode == 128 + signal.SIGSEGV

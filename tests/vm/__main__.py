@@ -91,7 +91,13 @@ def _built() -> tuple[Path, Path]:
         unfinished = disk.with_suffix(".unfinished")
         subprocess.run(["mkfs.ext4", "-q", "-F", "-d", tree, unfinished, "4G"], check=True)
         unfinished.rename(disk)
+        _remove_others({tree, disk})
     return tree, disk
+
+
+def _remove_others(present: set[Path]) -> None:
+    for path in {*_CACHE.glob("*.tree"), *_CACHE.glob("*.disk")} - present:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _build(tree: Path) -> None:

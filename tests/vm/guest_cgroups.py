@@ -22,10 +22,11 @@ with tempfile.TemporaryDirectory() as work, running_engine(Path(work)) as kit:
     print(kit.engine.describe().control_groups, flush=True)
     for line in sys.stdin:
         result = kit.run(Program(code=line, limits={"memory_mb": 64})).result
-        print(result.reason or "ended well", flush=True)
+        print(result.reason or result.stdout.text.strip(), result.resource.memory_mb, flush=True)
 """
 # A neighbour that starts others all the time, and one that only waits.
 _RESTLESS = "while :; do /bin/true; done"
+_PEAK = "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])\n"
 _GREEDY = "x = bytearray(500_000_000)\n"
 
 
@@ -45,9 +46,18 @@ class Engine:
         return self._process.stdout.readline().strip()
 
     def run(self, program: str) -> str:
+        """Run a program of one line; return its reason, or if it has none what it wrote."""
+        return self._run(program)[0]
+
+    def memory_of(self, program: str) -> tuple[float, float]:
+        """Run a program that tells its peak in kB; return that and the engine's figure, in MiB."""
+        told, measured = self._run(program)
+        return int(told) / 1024, float(measured)
+
+    def _run(self, program: str) -> list[str]:
         self._process.stdin.write(program)
         self._process.stdin.flush()
-        return self.says()
+        return self.says().split()
 
     def stop(self) -> None:
         self._process.communicate(timeout=60)
@@ -115,7 +125,8 @@ def test_an_engine_that_shares_its_group_moves_all_and_moves_them_back(group, ne
     assert _present(group) == set()
     assert waits in _present(group / "service_server-main")
     assert engine.run(_GREEDY) == "memory_limit"
-    assert engine.run("print(1)\n") == "ended well"
+    told, measured = engine.memory_of(_PEAK)
+    assert measured == pytest.approx(told, rel=0.2)
     engine.stop()
     assert (_below(group), _present(group)) == ([], {waits})
 
@@ -126,7 +137,7 @@ def test_several_that_start_at_once_share_a_group_whose_processes_start_others(g
     engines = [Engine(group) for _ in range(3)]
 
     assert all(engine.says().startswith("version 2") for engine in engines)
-    assert [engine.run("print(1)\n") for engine in engines] == ["ended well"] * 3
+    assert [engine.run("print(1)\n") for engine in engines] == ["1"] * 3
     engines[0].stop()
     assert engines[1].run(_GREEDY) == "memory_limit"
     for engine in engines[1:]:
@@ -174,7 +185,7 @@ def test_a_process_that_cannot_be_moved_leaves_all_as_it_was(group, neighbour):
     engine = Engine(group, "unshare", "--pid", "--fork", "--mount-proc")
 
     assert engine.says().startswith("not used: a process of another process namespace shares")
-    assert engine.run("print(1)\n") == "ended well"
+    assert engine.run("print(1)\n") == "1"
     engine.stop()
     assert (_below(group), _present(group)) == ([], {waits})
 
@@ -192,5 +203,5 @@ def test_a_service_of_systemd_has_them_and_leaves_nothing():
     ).stdout.splitlines()
 
     assert said[0].startswith("version 2")
-    assert said[1] == "ended well"
+    assert said[1].split()[0] == "1"
     assert "service_server" not in said[2]

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from adapters.local_engine import stages
+from adapters.local_engine.supervisor.cgroups import CgroupPlan
 from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
@@ -62,6 +63,19 @@ def test_signals_to_its_process_group_are_the_programs(kit):
     ended = kit.run(Program(code=code, language="bash"))
 
     assert (ended.result.status, ended.stdout) == (JobStatus.SUCCESS, b"caught\non\n"), ended.result
+
+
+def test_an_engine_whose_control_groups_cannot_be_entered_runs_programs_without_and_says_so(
+    tmp_path, monkeypatch
+):
+    groups = tmp_path / "groups"  # in which no kernel makes the files
+    groups.mkdir()
+    plan = CgroupPlan(version=1, memory=str(groups), pids=str(groups))
+    monkeypatch.setattr("adapters.local_engine.bubblewrap.discover", lambda: plan)
+
+    with boxes(tmp_path) as kit:
+        assert kit.engine.describe().control_groups.startswith("not used: no program starts in one: ")
+        assert kit.run(Program(code="print(1)")).stdout == b"1\n"
 
 
 def test_as_many_processes_as_are_allowed_can_run(kit):
