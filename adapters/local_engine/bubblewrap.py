@@ -22,6 +22,8 @@ from application.errors import DependencyUnavailable
 # User ids that systemd's list of assignments (UIDS-GIDS.md) leaves to nobody; one for each slot.
 _FIRST_USER = 60_578
 _USERS = 606
+# The program's reaper, or the shell that stands in for it.
+_OUR_PROCESSES = 1
 # What bubblewrap reads and closes.
 _ARGUMENTS, _FILTER, _SOURCE = range(10, 13)
 
@@ -187,7 +189,7 @@ class Bubblewrap(Confinement):
             timeout_ms=program.limits.timeout_ms,
             cpu_time_ms=program.limits.cpu_time_ms,
             memory_mb=program.limits.memory_mb,
-            processes=program.limits.processes + self._our_processes,
+            processes=program.limits.processes + _OUR_PROCESSES,
             rlimits=rlimits or {},
         )
 
@@ -196,13 +198,8 @@ class Bubblewrap(Confinement):
 
         A control group counts how often there were too many processes, so its limit comes first.
         """
-        processes = program.limits.processes + self._our_processes + (self._cgroups is not None)
+        processes = program.limits.processes + _OUR_PROCESSES + (self._cgroups is not None)
         return self._without_address_space({**program.rlimits, "NPROC": (processes, processes)})
-
-    @property
-    def _our_processes(self) -> int:
-        """The shell that stands in for the program, and the program's reaper."""
-        return 1 if self._reaper is None else 2
 
     def _without_address_space(self, rlimits: Rlimits) -> Rlimits:
         return rlimits if self._cgroups is None else {name: rlimits[name] for name in rlimits.keys() - {"AS"}}

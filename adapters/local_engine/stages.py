@@ -6,7 +6,7 @@ no shell reads as its own.
 
 import resource
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -71,11 +71,12 @@ def staged(
             program's may be higher.
         variables: What the program's environment has beside that of its build and of the shell.
         groups: How many control groups there are to join.
-        stays: Whether the shell stays, as the first process of a process namespace has to, and says 128 + n
-            if the program is ended by signal n. An exit code may be the same, so what tells them apart is
-            that it names the signal at the stage. Of SIGINT and SIGPIPE no shell says anything: a program
-            that they end is one with the exit code 130 or 141.
-        reaper: The path of the program's parent, which reports its end, the signal included.
+        stays: Whether the shell stays where there is no reaper, as the first process of a process namespace
+            has to, and says 128 + n if the program is ended by signal n. An exit code may be the same: what
+            tells them apart is that it names the signal at the stage. Of SIGINT and SIGPIPE no shell says
+            anything: a program that they end is one with the exit code 130 or 141.
+        reaper: The path of the reaper, if there is one: the program's parent, and the first process of a
+            process namespace.
     """
     lines = list(_joined(groups))
     if build:
@@ -91,19 +92,21 @@ def staged(
         ]
     lines += [*_limited(rlimits), _announced(ANNOUNCEMENT)]
     lines += [f"read word <&{GO_DESCRIPTOR} || exit", f"exec {GO_DESCRIPTOR}<&-"]
-    handed_on = [*_reports(reaper), f"{STAGE_DESCRIPTOR}>&-"]
+    closed = f"{STAGE_DESCRIPTOR}>&-"
     exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    if stays:
-        lines += _staying(handed_on, exports)
+    if reaper is not None:
+        lines += _reaped(closed, exports)
+    elif stays:
+        lines += _staying(closed, exports)
     else:
-        lines += [" ".join(["exec", *handed_on]), *exports, 'exec "$@"']
-    return [_SHELL, "-c", "\n".join(lines), "sh", *([reaper] if reaper else []), *run]
+        lines += [f"exec {closed}", *exports, 'exec "$@"']
+    return [_SHELL, "-c", "\n".join(lines), "sh", *_below(reaper, run)]
 
 
 def parked(run: Sequence[str], rlimits: Rlimits, *, groups: int = 0, reaper: str | None = None) -> list[str]:
     """Write the command line of a program that limits and announces itself, and waits, when it has a job."""
-    lines = [*_joined(groups), *_limited(rlimits), *_staying(_reports(reaper))]
-    return [_SHELL, "-c", "\n".join(lines), "sh", *([reaper] if reaper else []), *run]
+    lines = [*_joined(groups), *_limited(rlimits), *(_staying() if reaper is None else _reaped())]
+    return [_SHELL, "-c", "\n".join(lines), "sh", *_below(reaper, run)]
 
 
 def attainable(rlimits: Rlimits) -> Rlimits:
@@ -136,15 +139,19 @@ def _limited(rlimits: Rlimits) -> Iterator[str]:
         yield f"ulimit -S{option} {soft // unit} && ulimit -H{option} {hard // unit} || exit"
 
 
-def _reports(reaper: str | None) -> Iterator[str]:
-    if reaper is not None:
-        yield f"{REPORT_DESCRIPTOR}>&{STAGE_DESCRIPTOR}"
+def _below(reaper: str | None, run: Sequence[str]) -> Sequence[str]:
+    return run if reaper is None else [reaper, *run]
 
 
-def _staying(redirections: Iterable[str], exports: Sequence[str] = ()) -> list[str]:
+def _reaped(closed: str = "", exports: Sequence[str] = ()) -> list[str]:
+    """Become the reaper, which has the stage at a descriptor that it keeps from the program."""
+    return [f"exec {REPORT_DESCRIPTOR}>&{STAGE_DESCRIPTOR} {closed}".rstrip(), *exports, 'exec "$@"']
+
+
+def _staying(closed: str = "", exports: Sequence[str] = ()) -> list[str]:
     """Have the shell say at the stage what it has to say of a signal: it is no output of the program.
 
     What redirects a simple command redirects that word as well, so the program has a subshell of its own.
     """
-    own = "; ".join([" ".join(["exec 2>&4 4>&-", *redirections]), *exports, 'exec "$@"'])
+    own = "; ".join([f"exec 2>&4 4>&- {closed}".rstrip(), *exports, 'exec "$@"'])
     return [f"exec 4>&2 2>&{STAGE_DESCRIPTOR}", f"({own})", "exit"]

@@ -42,12 +42,12 @@ def hold(ready: int, go: int, job: int, program: str) -> None:
 
 
 def _limit_itself(limits: bytes) -> None:
-    """Put limits in force, for all above too: what a program may reach must have no higher ones."""
+    """Put limits in force, for the parent too: what a program may reach must have no higher ones."""
     for line in limits.split(b"\n"):
         if not line:
             continue
         which, soft, hard = map(int, line.split())
-        for process in (1, os.getppid(), 0):
+        for process in (os.getppid(), 0):
             resource.prlimit(process, which, (soft, hard))
 
 

@@ -15,13 +15,19 @@ _start:
     test    %eax, %eax
     jz      child
     js      failed
+    mov     %eax, %r12d
 
-    mov     %eax, %edi              # wait4(child, status, 0, rusage)
+next:
+    mov     $-1, %edi               # wait4(any, status, 0, rusage), until it is the program
     lea     12(%rsp), %rsi
     xor     %edx, %edx
     lea     16(%rsp), %r10
     mov     $61, %eax
     syscall
+    test    %eax, %eax
+    js      failed
+    cmp     %eax, %r12d
+    jne     next
     mov     mark(%rip), %eax
     mov     %eax, 8(%rsp)
     mov     $5, %edi                # write(5, record, 152)
