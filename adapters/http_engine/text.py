@@ -12,15 +12,12 @@ def encode(text: str) -> bytes:
 
 
 def inline(data: bytes, max_bytes: int) -> Output:
-    """Build the inline output of a stream in UTF-8: all of it, or its head and its tail.
-
-    NUL, which not every client can take, becomes U+FFFD.
-    """
+    """Build the inline output of a stream in UTF-8: all of it, or its head and its tail."""
     if len(data) <= max_bytes:
-        return Output(data.decode().replace("\0", "\N{REPLACEMENT CHARACTER}"), len(data))
+        return Output(data.decode(), len(data))
     half = max_bytes // 2
     # "ignore" drops the character that a cut went through, and nothing else: the data is UTF-8.
     head, tail = (part.decode("utf-8", "ignore") for part in (data[:half], data[-half:]))
     omitted = len(data) - len(head.encode()) - len(tail.encode())
     text = f"{head}\n[... {omitted} bytes omitted ...]\n{tail}"
-    return Output(text.replace("\0", "\N{REPLACEMENT CHARACTER}"), len(data), truncated=True)
+    return Output(text, len(data), truncated=True)

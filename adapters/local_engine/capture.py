@@ -111,7 +111,7 @@ class CapturedOutput:
 
 
 def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace").replace("\0", "\ufffd")
+    return data.decode("utf-8", "replace")
 
 
 def _without_broken_end(data: bytes) -> bytes:

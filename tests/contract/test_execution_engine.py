@@ -190,7 +190,7 @@ def test_bytes_that_are_no_text_are_replaced_in_the_result_and_kept_in_the_strea
     ended = engine.run(Program(code=r"import os; os.write(1, b'a\xff\xfe\x00b\xed\x95')"))
 
     assert ended.stdout == b"a\xff\xfe\x00b\xed\x95"
-    assert ended.result.stdout.text == "a\ufffd\ufffd\ufffdb\ufffd"
+    assert ended.result.stdout.text == "a\ufffd\ufffd\0b\ufffd"
     assert ended.result.stdout.total_bytes == 7
 
 

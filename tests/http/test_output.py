@@ -205,6 +205,18 @@ def test_a_job_that_has_ended_is_told_from_its_result(service: Service):
     assert (end["event"], end["status"], end["reason"]) == ("end", "SUCCESS", None)
 
 
+def test_nul_is_kept_in_every_form_of_output(service: Service, program: Program):
+    program.end(stdout=Output.of("a\0b\n"), status=JobStatus.SUCCESS, exit_code=0)
+    job_id = service.run()["job_id"]
+
+    with following(service, job_id) as events:
+        _execution, stdout, _end = events
+
+    assert stdout["text"] == "a\0b\n"
+    job = service.http.get(f"/api/jobs/{job_id}").json()
+    assert job["data"]["result"]["stdout"] == "a\0b\n"
+
+
 def test_what_a_result_has_only_in_part_is_told_as_such(service: Service, program: Program):
     program.end(
         stdout=Output("head … tail", 100_000, truncated=True),
