@@ -113,12 +113,6 @@ class Bubblewrap(Confinement):
                 "SERVICE_SERVER_SANDBOX=off runs them without isolation, for development",
             )
         try:
-            self._filter = seccomp.build()
-        except KeyError as error:
-            raise DependencyUnavailable(
-                "engine", f"programs cannot be isolated: there is no seccomp filter for {error}"
-            ) from error
-        try:
             self._reaper = reaper.install(self._directory)
         except OSError as error:
             raise DependencyUnavailable(
@@ -133,6 +127,12 @@ class Bubblewrap(Confinement):
         else:
             self._control_groups = f"version {self._cgroups.version}, in {self._cgroups.memory}"
             _log.info("control groups: %s", self._control_groups)
+        try:
+            self._filter = seccomp.build(counts_memory=self._cgroups is not None)
+        except KeyError as error:
+            raise DependencyUnavailable(
+                "engine", f"programs cannot be isolated: there is no seccomp filter for {error}"
+            ) from error
 
     def clear(self) -> None:
         """End what is in the cgroups of programs."""

@@ -15,7 +15,7 @@ from typing import Any
 _TABLE = Path(__file__).with_name("syscalls.toml")
 
 # Offsets into struct seccomp_data.
-_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT = 0, 4, 16, 24
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT, _SECOND_ARGUMENT, _THIRD_ARGUMENT = 0, 4, 16, 24, 32
 
 # linux/bpf_common.h
 _LOAD_WORD = 0x20  # BPF_LD | BPF_W | BPF_ABS
@@ -41,6 +41,10 @@ _FILE_REQUESTS = (1024, 1026)
 # PR_SET_PDEATHSIG, with which the first process of a box would undo that it dies with the supervisor. Nothing
 # of a caller's runs in that one; this is a second line.
 _PROCESS_REQUESTS = (1,)
+# IN_ACCESS, IN_CLOSE_NOWRITE and IN_OPEN tell what others do with the files that all see. The rest is about
+# changes, which only a program's own files have. Watches are bounded by fs.inotify's limits of a box's user,
+# and are counted by its memory cgroup.
+_FORBIDDEN_WATCHES = 0x31
 
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
@@ -78,14 +82,19 @@ def architectures() -> Mapping[str, Any]:
         return tomllib.load(file)
 
 
-def build(machine: str = platform.machine()) -> bytes:
+def build(machine: str = platform.machine(), *, counts_memory: bool) -> bytes:
     """Write the filter for an architecture.
+
+    Args:
+        machine: The architecture.
+        counts_memory: Whether programs have memory cgroups, which count memory that is no process's.
 
     Raises:
         KeyError: The table does not know the architecture.
     """
     table = architectures()[machine]
     not_permitted, not_there = _refuse(errno.EPERM), _refuse(errno.ENOSYS)
+    denied = table["denied"] if counts_memory else {**table["denied"], **table["uncounted"]}
     steps = [
         _step(_LOAD_WORD, _ARCHITECTURE),
         _step(_IF_EQUAL, table["audit"], 1),
@@ -94,10 +103,15 @@ def build(machine: str = platform.machine()) -> bytes:
         _when(_IF_AT_LEAST, table["other_abi"], _step(_RETURN, _KILL)) if "other_abi" in table else b"",
         _when(_IF_GREATER, table["newest"], not_there),
         *(_when(_IF_EQUAL, number, not_there) for number in table["absent"].values()),
-        *(_when(_IF_EQUAL, number, not_permitted) for number in table["denied"].values()),
+        *(_when(_IF_EQUAL, number, not_permitted) for number in denied.values()),
         _looked_at(table["clone"], _FIRST_ARGUMENT, _when(_IF_ANY_BIT, _NEW_NAMESPACES, not_permitted)),
         _looked_at(
             table["socket"], _FIRST_ARGUMENT, _unless_equal_to(_FAMILIES, _refuse(errno.EAFNOSUPPORT))
+        ),
+        _looked_at(
+            table["inotify_add_watch"],
+            _THIRD_ARGUMENT,
+            _when(_IF_ANY_BIT, _FORBIDDEN_WATCHES, not_permitted),
         ),
         _refused_by(table["ioctl"], _SECOND_ARGUMENT, _TERMINAL_REQUESTS),
         _refused_by(table["fcntl"], _SECOND_ARGUMENT, _FILE_REQUESTS),

@@ -11,10 +11,10 @@ _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _MACHINES = ("x86_64", "aarch64")
 
 
-def _decide(machine, number, *arguments, audit=None):
+def _decide(machine, number, *arguments, audit=None, counts_memory=True):
     audit = architectures()[machine]["audit"] if audit is None else audit
     data = struct.pack("=IIQ6Q", number, audit, 0, *(*arguments, *[0] * (6 - len(arguments))))
-    steps = list(struct.iter_unpack("=HBBI", build(machine)))
+    steps = list(struct.iter_unpack("=HBBI", build(machine, counts_memory=counts_memory)))
     place = accumulator = 0
     jumps = {0x15: int.__eq__, 0x25: int.__gt__, 0x35: int.__ge__, 0x45: int.__and__}
     while True:
@@ -30,8 +30,9 @@ def _decide(machine, number, *arguments, audit=None):
 
 @pytest.mark.parametrize("machine", _MACHINES)
 def test_the_filter_is_no_longer_than_the_kernel_takes(machine):
-    assert len(build(machine)) % 8 == 0
-    assert len(build(machine)) // 8 <= 4096
+    for counts_memory in (False, True):
+        assert len(build(machine, counts_memory=counts_memory)) % 8 == 0
+        assert len(build(machine, counts_memory=counts_memory)) // 8 <= 4096
 
 
 @pytest.mark.parametrize("machine", _MACHINES)
@@ -113,3 +114,19 @@ def test_nobody_lets_go_of_its_parent(machine):
     assert _decide(machine, prctl, 1, 0) == _ERRNO | errno.EPERM
     assert _decide(machine, prctl, 1 << 32 | 1, 0) == _ERRNO | errno.EPERM  # the kernel reads an int
     assert _decide(machine, prctl, 15, 1) == _ALLOW  # PR_SET_NAME
+
+
+@pytest.mark.parametrize("machine", _MACHINES)
+def test_memory_that_is_no_process_s_is_for_programs_whose_memory_is_counted(machine):
+    for name, number in architectures()[machine]["uncounted"].items():
+        assert _decide(machine, number, counts_memory=True) == _ALLOW, name
+        assert _decide(machine, number, counts_memory=False) == _ERRNO | errno.EPERM, name
+
+
+@pytest.mark.parametrize("machine", _MACHINES)
+@pytest.mark.parametrize("mask", [0x1, 0x10, 0x20, 0xFFF])
+def test_changes_are_watched_and_not_what_others_read(machine, mask):
+    add_watch = architectures()[machine]["inotify_add_watch"]
+
+    assert _decide(machine, add_watch, 3, 0, mask) == _ERRNO | errno.EPERM
+    assert _decide(machine, add_watch, 3, 0, 0xFC6) == _ALLOW

@@ -1,0 +1,1 @@
+head -c 4 /dev/zero | od -An -tx1; echo lost > /dev/null; echo err > /dev/stderr; echo out > /dev/stdout; echo x > /dev/full; echo $?; id -u > /dev/null; hostname > /dev/null && getent hosts localhost | wc -l

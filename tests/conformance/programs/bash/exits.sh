@@ -1,0 +1,1 @@
+trap "echo leaving" EXIT; echo before; exit 9

@@ -1,0 +1,1 @@
+set -euo pipefail; echo start; false | true; echo unreachable

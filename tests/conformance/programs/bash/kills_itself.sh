@@ -1,0 +1,1 @@
+echo now; kill -9 $$

@@ -1,0 +1,1 @@
+while read -r line; do printf "[%s]\n" "$line"; done; echo "${PIPESTATUS[@]}"

@@ -1,0 +1,1 @@
+sort | tr " " "\n" | sort | uniq -c | sort -rn | head -3; echo "$#: $*"

@@ -1,0 +1,1 @@
+public class Main { public static void main(String[] args) { System.out.println("before"); try { Object o = null; o.toString(); } catch (NullPointerException e) { System.out.println("caught"); } throw new IllegalStateException("no"); } }

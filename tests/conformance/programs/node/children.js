@@ -1,0 +1,1 @@
+const {execSync, spawnSync, spawn} = require("child_process"); console.log(String(execSync("echo child")), spawnSync("sh", ["-c", "exit 3"]).status); spawn("cat").on("close", code => console.log("closed", code)).stdin.end();

@@ -1,0 +1,1 @@
+class A { #x = 1; static s = 2; get x() { return this.#x; } *[Symbol.iterator]() { yield* [1, 2]; } } console.log(new A().x, A.s, [...new A()], structuredClone(new Map([[1, {a: 2n}]])), [3, 1, 2].toSorted?.() ?? [1, 2, 3], 2n ** 80n, 0.1 + 0.2);

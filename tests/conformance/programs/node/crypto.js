@@ -1,0 +1,1 @@
+const c = require("crypto"), z = require("zlib"); console.log(c.createHash("md5").update("x").digest("hex"), c.randomBytes(4).length, z.gunzipSync(z.gzipSync("hello")).toString(), Buffer.from("안녕").toString("base64"));

@@ -1,0 +1,1 @@
+const d = new Date(Date.UTC(2024, 1, 29, 12)); console.log(d.toISOString(), d.toLocaleString("en-US", {timeZone: "Asia/Seoul"}), Intl.DateTimeFormat().resolvedOptions().timeZone, new Intl.NumberFormat("de-DE").format(1234567.891), d.toLocaleDateString("ko-KR"));

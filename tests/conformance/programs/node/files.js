@@ -1,0 +1,1 @@
+const fs = require("fs"), path = require("path"), os = require("os"); fs.mkdirSync("a/b", {recursive: true}); fs.writeFileSync("a/b/c.txt", "ü".repeat(3)); console.log(fs.readdirSync("a"), fs.statSync("a/b/c.txt").size, path.basename(__filename), fs.existsSync(os.tmpdir())); fs.rmSync("a", {recursive: true}); console.log(fs.existsSync("a"));

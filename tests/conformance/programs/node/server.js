@@ -1,0 +1,1 @@
+const http = require("http"); const server = http.createServer((request, answer) => answer.end("hello " + request.url)).listen(0, "localhost", () => http.get({port: server.address().port, host: "localhost", path: "/x"}, answer => answer.on("data", data => console.log(String(data))).on("end", () => server.close())));

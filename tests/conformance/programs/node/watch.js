@@ -1,0 +1,1 @@
+const fs = require("fs"); const w = fs.watch(".", (kind, name) => { console.log(kind, name); w.close(); }); setTimeout(() => fs.writeFileSync("new.txt", ""), 50); setTimeout(() => process.exit(0), 3000).unref();

@@ -1,0 +1,1 @@
+const text = require("fs").readFileSync(0, "utf8"); const count = {}; for (const word of text.split(/\s+/).filter(Boolean)) count[word] = (count[word] || 0) + 1; console.log(Object.entries(count).sort(), process.argv.slice(2));

@@ -1,0 +1,1 @@
+const {Worker, isMainThread, parentPort} = require("worker_threads"); if (isMainThread) new Worker(__filename).on("message", said => console.log("main", said)); else parentPort.postMessage("from a worker");

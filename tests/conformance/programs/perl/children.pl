@@ -1,0 +1,1 @@
+$| = 1; print `echo child`; system("exit 3"); print $? >> 8, "\n"; my $pid = fork; if (!$pid) { exit 4 } waitpid $pid, 0; print $? >> 8, "\n"; open my $p, "-|", "echo piped" or die; print <$p>; print "done\n"; kill "TERM", $$;

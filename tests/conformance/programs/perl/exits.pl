@@ -1,0 +1,1 @@
+END { print "leaving\n" } print "before\n"; exit 5;

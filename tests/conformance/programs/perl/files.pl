@@ -1,0 +1,1 @@
+mkdir "d"; open my $f, ">", "d/a" or die; print $f "one\ntwo\n"; close $f; open $f, "<", "d/a"; my @l = <$f>; print scalar(@l), -s "d/a", join(",", map { s/d.//r } glob "d/*"), "\n"; unlink "d/a"; rmdir "d"; use File::Temp; print -e File::Temp->new->filename ? "t\n" : "f\n";

@@ -1,0 +1,1 @@
+use List::Util qw(sum max reduce); use POSIX qw(floor strftime); use Data::Dumper; use JSON::PP; use Time::Local; $Data::Dumper::Sortkeys = 1; print sum(1..4), max(3, 9), floor(-1.5), strftime("%F", gmtime 0), JSON::PP->new->canonical->encode({a => [1, undef]}), "\n", Dumper({b => 1});

@@ -1,0 +1,1 @@
+my $s = "The year 1999 and 2024"; my @y = $s =~ /(\d{4})/g; (my $t = $s) =~ tr/a-z/A-Z/; print "@y $t\n"; printf "%05.2f|%-5s|%x\n", 3.14159, "ab", 255; print join(",", sort { $a <=> $b } (10, 9, 2)), " ", scalar reverse("abc"), "\n"; local $, = "-"; print 1, 2, 3; print "\n";

@@ -1,0 +1,1 @@
+use utf8; binmode STDOUT, ":utf8"; print length("안녕"), uc("é"), "\n"; use IO::Socket::INET; my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => "localhost") or die; print $s->sockport > 0 ? "bound\n" : "no\n";

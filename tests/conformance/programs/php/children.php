@@ -1,0 +1,1 @@
+<?php echo shell_exec("echo child"); exec("exit 3", $out, $code); echo $code, PHP_EOL; $p = proc_open(["cat"], [["pipe", "r"], ["pipe", "w"]], $pipes); fwrite($pipes[0], "x"); fclose($pipes[0]); echo stream_get_contents($pipes[1]), proc_close($p), PHP_EOL;

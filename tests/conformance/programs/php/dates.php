@@ -1,0 +1,1 @@
+<?php echo date("D, d M Y", 0), (new DateTime("2024-02-29", new DateTimeZone("Asia/Seoul")))->modify("+1 year")->format(DATE_ATOM), date_default_timezone_get(), PHP_EOL; mt_srand(3); echo mt_rand(1, 100), md5("x"), PHP_EOL;

@@ -1,0 +1,1 @@
+<?php mkdir("d"); file_put_contents("d/a", "ü\n"); echo filesize("d/a"), implode(scandir("d")), file_exists(sys_get_temp_dir()) ? "t" : "f", basename(__FILE__), PHP_EOL; $f = tmpfile(); fwrite($f, "x"); fseek($f, 0); echo fread($f, 9), PHP_EOL; unlink("d/a"); rmdir("d");

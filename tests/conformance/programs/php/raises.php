@@ -1,0 +1,1 @@
+<?php echo "before\n"; throw new RuntimeException("no");

@@ -1,0 +1,1 @@
+puts `echo child`, $?.exitstatus; system("exit 4"); puts $?.exitstatus; pid = fork { exit 5 }; Process.wait(pid); puts $?.exitstatus; puts IO.popen("cat", "r+") { |io| io.write("x"); io.close_write; io.read }

@@ -1,0 +1,1 @@
+require "set"; require "json"; P = Struct.new(:x, :y); p [1, 2, 3].each_slice(2).to_a, (1..10).lazy.select(&:even?).map { _1 ** 2 }.first(2), Set[1, 2] & Set[2], P.new(1, 2); puts JSON.generate({"a" => [1, nil]}), "%05.2f" % 3.14159, 2 ** 100

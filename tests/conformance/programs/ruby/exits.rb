@@ -1,0 +1,1 @@
+at_exit { puts "leaving" }; puts "before"; exit 3

@@ -1,0 +1,1 @@
+require "tempfile"; require "fileutils"; Dir.mkdir("d"); File.write("d/a", "ü\n" * 2); puts File.size("d/a"), Dir.children("d"), File.foreach("d/a").count, Tempfile.create("x") { |f| File.exist?(f.path) }

@@ -1,0 +1,1 @@
+puts "before"; def f = raise(ArgumentError, "no"); f

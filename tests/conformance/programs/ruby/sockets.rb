@@ -1,0 +1,1 @@
+require "socket"; s = TCPServer.new("localhost", 0); Thread.new { c = s.accept; c.puts "hello"; c.close }; puts TCPSocket.new("localhost", s.addr[1]).read; puts Time.at(0).utc, Encoding.default_external, "안녕".bytesize

@@ -1,0 +1,1 @@
+q = Queue.new; 3.times.map { |n| Thread.new { q << n } }.each(&:join); p q.size, Thread.new { 6 * 7 }.value; m = Mutex.new; m.synchronize { puts "locked" }; f = Fiber.new { Fiber.yield 1; 2 }; p f.resume, f.resume

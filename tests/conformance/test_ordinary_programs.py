@@ -1,0 +1,101 @@
+"""Ordinary programs print and end here as they do when they are started plainly on this machine."""
+
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from adapters.local_engine.toolchains import SYSTEM_PATH
+from domain.language import LANGUAGES
+from tests.contract.engine_kit.harness import Program
+from tests.support.sandbox import running_engine
+
+_PROGRAMS = Path(__file__).with_name("programs")
+_STDIN = "the quick brown fox\n3 1 2\n안녕 the end\n"
+_ARGUMENTS = ("one", "two words")
+_LIMITS = {"timeout_ms": 30_000, "memory_mb": 512}
+_TIMEOUT_S = 60
+
+_TYPES_OF_NODE = ("--skipLibCheck", "--types", "node", "--typeRoots", "/usr/lib/node_modules/@types")
+# How people start such programs: the name of the source, what compiles it, and what runs it.
+_PLAINLY: dict[str, tuple[str, Sequence[str], Sequence[str]]] = {
+    "python": ("main.py", (), ("python3", "main.py")),
+    "node": ("main.js", (), ("node", "main.js")),
+    "bash": ("main.sh", (), ("bash", "main.sh")),
+    "ruby": ("main.rb", (), ("ruby", "main.rb")),
+    "php": ("main.php", (), ("php", "main.php")),
+    "perl": ("main.pl", (), ("perl", "main.pl")),
+    "c": ("main.c", ("gcc", "-O2", "-o", "main", "main.c", "-lm", "-pthread"), ("./main",)),
+    "cpp": ("main.cpp", ("g++", "-std=c++20", "-O2", "-o", "main", "main.cpp", "-pthread"), ("./main",)),
+    "go": ("main.go", ("go", "build", "-o", "main", "main.go"), ("./main",)),
+    "rust": ("main.rs", ("rustc", "-O", "-o", "main", "main.rs"), ("./main",)),
+    "java": ("Main.java", ("javac", "Main.java"), ("java", "Main")),
+    "typescript": (
+        "main.mts",
+        ("tsc", "--target", "es2022", "--module", "nodenext", *_TYPES_OF_NODE, "main.mts"),
+        ("node", "main.mjs"),
+    ),
+}
+
+
+def _plainly(language, code):
+    """Run a program as a person would; return what it prints and its exit code, or its signal's."""
+    name, build, run = _PLAINLY[language]
+    with tempfile.TemporaryDirectory() as directory:
+        environment = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": directory, "TMPDIR": directory}
+        (Path(directory) / name).write_bytes(code)
+        if build:
+            cache = {"GOCACHE": str(Path(tempfile.gettempdir()) / "conformance-go-cache")}
+            subprocess.run(
+                build,
+                cwd=directory,
+                env=environment | cache,
+                check=True,
+                timeout=_TIMEOUT_S,
+                stderr=subprocess.DEVNULL,
+            )
+        done = subprocess.run(
+            [*run, *_ARGUMENTS],
+            cwd=directory,
+            env=environment,
+            input=_STDIN.encode(),
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    return done.stdout, done.returncode
+
+
+def _differences(kit, language, path):
+    """Run a program both ways; return what is not the same."""
+    code = path.read_bytes()
+    printed, ended = _plainly(language, code)
+    program = Program(language=language, code=code.decode(), stdin=_STDIN, args=_ARGUMENTS, limits=_LIMITS)
+    here = kit.run(program)
+    exit_code = here.result.exit_code if here.result.signal is None else -here.result.signal
+    if (here.stdout, exit_code) == (printed, ended):
+        return None
+    return (
+        f"{language}/{path.name}: {exit_code} {here.stdout!r} instead of {ended} {printed!r}; {here.result}"
+    )
+
+
+@pytest.mark.timeout(300)  # a hundred programs are built and run twice
+def test_programs_print_and_end_as_they_do_plainly(tmp_path):
+    with running_engine(tmp_path / "work", warm_starts=1) as kit:
+        available = [each.language.name for each in kit.engine.languages() if each.is_available]
+        programs = [(each, path) for each in available for path in sorted((_PROGRAMS / each).iterdir())]
+        with ThreadPoolExecutor(4) as threads:
+            found = list(threads.map(lambda each: _differences(kit, *each), programs))
+
+    differences = [each for each in found if each is not None]
+    assert not differences, "\n".join(differences)
+
+
+def test_there_are_programs_in_every_language():
+    assert set(_PLAINLY) == set(LANGUAGES)
+    assert all(list((_PROGRAMS / language).iterdir()) for language in LANGUAGES)
+    assert len(list(_PROGRAMS.glob("*/*"))) >= 100
