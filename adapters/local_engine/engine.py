@@ -308,6 +308,7 @@ class LocalEngine(ExecutionEngine):
                     build_spent_ms=program.build_spent_ms,
                     compile_output=_compile_output(program, output),
                     cancelled_after_ms=running.milliseconds_since_cancel(),
+                    is_offline=self._confinement.is_isolated,
                     out_of_memory=out_of_memory,
                 )
             )

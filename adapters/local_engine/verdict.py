@@ -8,11 +8,24 @@ from adapters.local_engine.phrases import says
 from adapters.local_engine.program import BUILD_MEMORY_MB
 from adapters.local_engine.supervisor.protocol import Event
 from adapters.local_engine.toolchains import Toolchain
-from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
+from domain.execution import ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
 
 _MIB = 1 << 20
+# What C libraries, runtimes and common tools say of a network that they do not reach.
+_NO_NETWORK = (
+    "Network is unreachable",
+    "Temporary failure in name resolution",
+    "Name or service not known",
+    "Could not resolve host",
+    "failed to lookup address information",
+    "UnknownHostException",
+    "ENETUNREACH",
+    "EAI_AGAIN",
+    "dial tcp: lookup",
+    "php_network_getaddresses",
+)
 # A build that was cut had less of its time on a processor than this: others had the machine.
 _BUSY_SHARE = 0.5
 
@@ -26,6 +39,7 @@ class Observed:
         build_spent_ms: The time that a build took before this one went on with it.
         cancelled_after_ms: From the wish to cancel it to the end of its last process; None if there was none.
         compile_output: The messages of the build; None if there was none.
+        is_offline: Whether it was kept from the network.
         out_of_memory: What its runtime writes to stderr when it has no more memory, as phrases.
     """
 
@@ -37,6 +51,7 @@ class Observed:
     build_spent_ms: int = 0
     compile_output: Output | None = None
     cancelled_after_ms: int | None = None
+    is_offline: bool = False
     out_of_memory: Sequence[str] = ()
 
     @property
@@ -80,7 +95,14 @@ def judge(seen: Observed) -> ExecutionResult:
         resource=_resource(event) if event.announced else None,
         limit=cause.limit,
         error_message=cause.message,
+        notes=_notes(seen),
     )
+
+
+def _notes(seen: Observed) -> tuple[Note, ...]:
+    """Remark on a network that a program was kept from, if it says that it did not reach one."""
+    missed = seen.is_offline and any(says(each.text, _NO_NETWORK) for each in (seen.stderr, seen.stdout))
+    return (Note.NO_NETWORK,) if missed else ()
 
 
 def refuse(code: bytes, toolchain: Toolchain, limits: Limits) -> ExecutionResult | None:

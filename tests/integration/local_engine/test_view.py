@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from adapters.local_engine import view
+from domain.execution import Note
 from tests.contract.engine_kit.harness import Program
 from tests.support.sandbox import boxes
 
@@ -161,3 +162,19 @@ def test_the_table_names_no_place_of_secrets():
     patterns = tomllib.loads(view._TABLE.read_text())["shown"]
 
     assert not any(pattern.startswith(("*", "/", ".")) or ".." in pattern for pattern in patterns)
+
+
+_CONNECTS = {
+    "python": "import urllib.request\nurllib.request.urlopen('http://example.com')",
+    "node": "require('net').connect(80, '192.0.2.1')",
+    "ruby": "require 'socket'; TCPSocket.new('example.com', 80)",
+}
+
+
+@pytest.mark.parametrize("language", _CONNECTS)
+def test_a_program_that_looks_for_a_network_is_told_that_there_is_none(kit, language):
+    support = next(each for each in kit.engine.languages() if each.language.name == language)
+    if not support.is_available:
+        pytest.skip(support.unavailable_because)
+
+    assert kit.run(Program(language=language, code=_CONNECTS[language])).result.notes == (Note.NO_NETWORK,)

@@ -53,6 +53,15 @@ def test_every_row_can_be_filled_in(name):
     assert program.source.endswith(LANGUAGES[name].extension)
 
 
+@pytest.mark.parametrize("name", sorted(set(LANGUAGES) - {"java"}))
+def test_nothing_but_java_is_read_for_its_classes(name, monkeypatch):
+    monkeypatch.delattr("adapters.local_engine.java_source.inspect")
+    toolchain = _TABLE[name]
+    named = (*toolchain.executables, *toolchain.needs, *toolchain.uses, "hooks")
+
+    assert compose(toolchain, dict.fromkeys(named, "x"), _request(name), b"class X {}").code == b"class X {}"
+
+
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_every_row_is_consistent(name):
     toolchain = _TABLE[name]

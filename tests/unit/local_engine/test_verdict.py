@@ -5,7 +5,7 @@ import pytest
 
 from adapters.local_engine.supervisor.protocol import Event, EventKind
 from adapters.local_engine.verdict import Observed, judge
-from domain.execution import LimitHit, Output
+from domain.execution import LimitHit, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS
 
@@ -171,3 +171,19 @@ def test_a_signal_is_named(number, name):
         judge(_seen({"exit_code": None, "signal": number})).error_message
         == f"The program was ended by {name}."
     )
+
+
+@pytest.mark.parametrize(
+    ("seen", "notes"),
+    [
+        (
+            _seen(is_offline=True, stderr=Output.of("OSError: [Errno 101] Network is unreachable\n")),
+            (Note.NO_NETWORK,),
+        ),
+        (_seen(is_offline=True, stdout=Output.of("getaddrinfo EAI_AGAIN example.com\n")), (Note.NO_NETWORK,)),
+        (_seen(is_offline=True, stderr=Output.of("Connection refused\n")), ()),
+        (_seen(stderr=Output.of("Network is unreachable\n")), ()),
+    ],
+)
+def test_a_network_that_is_missed_is_remarked_where_there_is_none(seen, notes):
+    assert judge(seen).notes == notes
