@@ -6,7 +6,7 @@ from tests.support import service
 from tests.support.processes import eventually
 from tests.support.small_disk import fill, small_disk
 
-PROGRAM = "import time; print('x' * int(input()), flush=True); time.sleep(2)"
+PROGRAM = "import time; print('begun', 'x' * int(input()), flush=True); time.sleep(2)"
 # One whose output stays in memory, and one whose output is on the disk while it runs.
 SIZES = (10, 300_000)
 
@@ -24,10 +24,11 @@ def test_a_full_disk_costs_no_result_and_runs_no_program_twice(disk):
         jobs = [
             server.upload(PROGRAM, execute=True, stdin=str(size))["job_id"] for size in SIZES for _ in "1234"
         ]
-        assert eventually(lambda: any(server.job(job_id)["phase"] == "running" for job_id in jobs))
-        # When the disk is full until one of them has ended
+        with http.stream("GET", f"/api/jobs/{jobs[0]}/output") as output:
+            assert any("begun" in line for line in output.iter_lines())
+        # When the disk is full until that is met
         filler = fill(disk)
-        assert eventually(lambda: any("waits on its thread" in line for line in server.said))
+        assert eventually(lambda: any("its disk is full" in line for line in server.said))
         ready = http.get("/health/ready")
         filler.unlink()
         # Then all of them end well, at their first attempt, with their logs
