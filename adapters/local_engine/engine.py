@@ -205,8 +205,10 @@ class LocalEngine(ExecutionEngine):
             return _failure(Reason.ENGINE_UNAVAILABLE, support.unavailable_because)
         try:
             code = self._retrying(lambda: self._code_store.get(request.spec.code_key, self._max_code_bytes))
+        except DependencyUnavailable as error:
+            return EngineReport(_without_code(error), is_startable=True)
         except ApplicationError as error:
-            return _failure(Reason.STORAGE_ERROR, f"The code could not be fetched: {error}.")
+            return EngineReport(_without_code(error))
         try:
             with self._registered(request.execution_id) as running:
                 return self._build_and_run(toolchain, request, code, running, observer)
@@ -381,6 +383,10 @@ def _tell_of_stderr(report: EngineReport, observer: ExecutionObserver) -> None:
         observer.output(OutputChunk(Stream.STDERR, offset, data))
         offset += len(data)
     report.stderr.seek(0)
+
+
+def _without_code(error: ApplicationError) -> ExecutionResult:
+    return ExecutionResult.failed(Reason.STORAGE_ERROR, f"The code could not be fetched: {error}.")
 
 
 def _failure(reason: Reason, message: str) -> EngineReport:

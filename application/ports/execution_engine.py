@@ -46,8 +46,8 @@ class EngineReport:
         stderr: The same for the other stream.
         is_lost: Whether the engine failed the program, which may have run or was not started: the job may
             allow another attempt.
-        is_startable: Whether the engine was away or had no room and the program has not run: it may be
-            started later.
+        is_startable: Whether the program has not run, for its engine was away or had no room, or the store
+            of its code was away: it may be started later.
     """
 
     result: ExecutionResult

@@ -7,7 +7,9 @@ logger = logging.getLogger("service_server.executions")
 
 
 class DeferExecution:
-    """Put an execution back in the queue that its engine could not start, for it was away or had no room.
+    """Put an execution back in the queue whose program could not be started.
+
+    Its engine was away or had no room, or the store of its code was away.
 
     * It is the same execution, and no attempt of its job's: its program has not run.
     * It waits for a bounded time from when it was deferred first; then it has to fail.
@@ -34,5 +36,5 @@ class DeferExecution:
 
         is_deferred = self._wait_s > 0 and self._unit_of_work.run(work)
         if is_deferred:
-            logger.info("execution %s waits for its engine", claimed.id)
+            logger.info("execution %s is back in the queue, for its program could not be started", claimed.id)
         return is_deferred

@@ -155,6 +155,18 @@ def test_code_is_fetched_again_when_its_store_was_away_for_a_moment(kit):
     assert slept == [0.1, 0.2]
 
 
+def test_a_program_whose_code_store_stays_away_is_to_be_started_later(kit):
+    def refuse(_key, _max_bytes):
+        raise StorageUnavailable("it does not answer")
+
+    request = kit.request(Program(code="print(1)"))
+    kit._store.get, kit.engine._retrying = refuse, Retrying([])
+
+    with kit.engine.execute(request, _Silent()) as report:
+        assert (report.is_startable, report.result.reason) == (True, Reason.STORAGE_ERROR)
+        assert "it does not answer" in report.result.error_message
+
+
 def test_the_next_engine_removes_what_a_killed_one_left(tmp_path, kit):
     left = tmp_path / "work" / "engine-of-a-killed-worker"
     (left / "deep" / "deeper").mkdir(parents=True)
