@@ -13,6 +13,8 @@ MessageId = NewType("MessageId", UUID)
 ProjectId = NewType("ProjectId", int)
 
 PROJECT_NAME_MAX_CHARS = 255
+# NFC makes one character of four at most, and takes a time that grows with the square of the marks in a row.
+_LONGEST_UNNORMALIZED = 4 * PROJECT_NAME_MAX_CHARS
 # An S3 key holds at most 1,024 bytes of UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects").
 OBJECT_KEY_MAX_BYTES = 1024
 # An emoji's wish to be shown in colour, which keyboards add. It is no character of its own.
@@ -49,7 +51,7 @@ class ProjectName:
     value: str
 
     def __post_init__(self) -> None:
-        name = unicodedata.normalize("NFC", self.value.replace(_EMOJI_PRESENTATION, "").strip())
+        name = normalized_name(self.value)
         if not 1 <= len(name) <= PROJECT_NAME_MAX_CHARS:
             raise InvalidValue("project", f"a project's name has 1 to {PROJECT_NAME_MAX_CHARS} characters")
         if not name.isprintable() or not _INVISIBLE.isdisjoint(name) or _has_marks_only(name):
@@ -66,6 +68,12 @@ class ProjectName:
 
     def __str__(self) -> str:
         return self.value
+
+
+def normalized_name(text: str) -> str:
+    """Return a text trimmed and in NFC; one that is too long for a name all the same is left as it is."""
+    name = text.replace(_EMOJI_PRESENTATION, "").strip()
+    return unicodedata.normalize("NFC", name) if len(name) <= _LONGEST_UNNORMALIZED else name
 
 
 def _has_marks_only(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, tzinfo
@@ -17,7 +16,15 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.language import Language, parse_language
 from domain.limits import LimitPolicy, Limits
 from domain.submission import DEFAULT_PRIORITY, JobSpec
-from domain.values import PROJECT_NAME_MAX_CHARS, ExecutionId, JobId, ObjectKey, ProjectId, ProjectName
+from domain.values import (
+    PROJECT_NAME_MAX_CHARS,
+    ExecutionId,
+    JobId,
+    ObjectKey,
+    ProjectId,
+    ProjectName,
+    normalized_name,
+)
 
 # Who had the executions that were imported.
 IMPORTED = "import"
@@ -252,7 +259,7 @@ def suitable_name(project: LegacyProject) -> ProjectName:
     """Return a project's name, or the nearest that is allowed."""
     cleaned = "".join(
         "-" if character in "/\\" else character
-        for character in unicodedata.normalize("NFC", project.name)
+        for character in normalized_name(project.name)
         if character.isprintable()
     ).strip()[:PROJECT_NAME_MAX_CHARS]
     for name in (project.name, cleaned, f"project-{cleaned}", f"project-{project.id}"):

@@ -1,4 +1,5 @@
 import os
+import time
 import unicodedata
 from pathlib import PurePosixPath
 from uuid import UUID
@@ -118,6 +119,23 @@ def test_a_project_may_not_be_called(name, rule):
     with pytest.raises(InvalidValue, match=rule) as refused:
         ProjectName(name)
     assert refused.value.field == "project"
+
+
+def test_the_longest_name_may_have_come_decomposed():
+    name = "\N{GREEK SMALL LETTER ALPHA WITH PSILI AND VARIA AND YPOGEGRAMMENI}" * PROJECT_NAME_MAX_CHARS
+
+    assert ProjectName(unicodedata.normalize("NFD", name)).value == name
+
+
+def test_a_name_that_is_far_too_long_is_refused_in_little_time():
+    # Unicode has runs of marks sorted, which takes ten seconds here.
+    marks = "\N{COMBINING ACUTE ACCENT}\N{COMBINING GRAVE ACCENT BELOW}" * 30_000
+    began = time.process_time()
+
+    with pytest.raises(InvalidValue, match="1 to 255"):
+        ProjectName("a" + marks)
+
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(
