@@ -66,7 +66,7 @@ class Edge:
         offered = header(scope, _REQUEST_ID)
         token = request_id.request_id.set(request_id.choose_request_id(offered))
         address_token = caller_address.set(scope["client"][0] if scope["client"] else "")
-        answer = _Answer(send, receive, is_expecting=header(scope, b"expect") is not None)
+        answer = _Answer(scope, send, receive)
         try:
             if (refusal := self._admission.refusal(scope)) is not None:
                 self._note(refusal, scope)
@@ -95,7 +95,7 @@ class Edge:
 
 
 def _as_get(scope: HTTPScope) -> HTTPScope:
-    """Have HEAD answered as GET is (RFC 9110, 9.3.2); the server leaves out the content."""
+    """Have HEAD answered as GET is (RFC 9110, 9.3.2), but for the content."""
     if scope["method"] != HttpMethod.HEAD:
         return scope
     answered = scope.copy()
@@ -108,12 +108,15 @@ class _Answer:
 
     A caller that waits to be told to send its body, and is answered first, may send the body or its next
     request: the connection ends, for nothing tells them apart (RFC 9110, 10.1.1).
+
+    An answer to HEAD ends with its head: the end of a stream would hold up the connection's next request.
     """
 
-    def __init__(self, send: Send, receive: Receive, *, is_expecting: bool) -> None:
+    def __init__(self, scope: HTTPScope, send: Send, receive: Receive) -> None:
         self._send = send
         self._receive = receive
-        self._is_expecting = is_expecting
+        self._is_expecting = header(scope, b"expect") is not None
+        self._is_head = scope["method"] == HttpMethod.HEAD
         self._begin = time.perf_counter()
         self._status: int | None = None
 
@@ -126,7 +129,11 @@ class _Answer:
             self._status = message["status"]
             closing = [(b"connection", b"close")] if self._is_expecting else []
             message["headers"] = [*_completed(message["headers"]), *closing]
+        elif self._is_head:
+            return
         await self._send(message)
+        if self._is_head:
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def refuse(self, scope: HTTPScope, refusal: Exception) -> None:
         kind = KINDS[type(refusal)]

@@ -7,6 +7,7 @@ import pytest
 
 from entrypoints.cli.logging_setup import LogFieldsFilter
 from tests.http.support import Service, assert_problem, poll, serving
+from tests.support.raw_http import answers, connect
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DEVELOPMENT = "http://localhost:5173"
@@ -46,6 +47,21 @@ def test_head_is_get_without_the_content(service: Service, path: str):
     assert headed.status_code == got.status_code
     assert headed.content == b""
     assert headed.headers["content-type"] == got.headers["content-type"]
+
+
+@pytest.mark.parametrize("stream", ["events", "output"])
+def test_head_of_a_stream_holds_up_no_request_after_it(service: Service, stream: str):
+    path = f"/api/jobs/{service.upload()['job_id']}/{stream}"
+    head_of_stream = f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    last = "GET /api/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+    with connect(service.http.base_url) as connection:
+        connection.sendall((head_of_stream + last).encode())
+        head, health = answers(connection)
+
+    assert head.headers["content-type"].startswith("text/event-stream")
+    assert health.json()["status"] == "healthy"
+    poll(lambda: service.server._signals._listeners == 0)
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/api/nothing", "/docs", "/docs/static/page.js"])
