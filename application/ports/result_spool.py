@@ -11,23 +11,26 @@ from domain.values import ExecutionId, JobId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptResult:
-    """The result of an execution whose log is not stored yet.
+    """The result of an execution that is not recorded yet, as the log store or the database is away.
 
     Attributes:
         result: It has the key that the log will have.
         ended_at: When the program's end was known here.
+        has_log: Whether its log is kept with it, to be stored before the result is recorded.
     """
 
     execution_id: ExecutionId
     job_id: JobId
     result: ExecutionResult
     ended_at: datetime
+    has_log: bool = True
 
 
 class ResultSpool(ABC):
-    """Results and logs that wait for the log store, on this machine's disk. They survive the process.
+    """Results and logs that wait for the log store or the database, on this machine's disk.
 
-    What is kept has a name here. Every method raises StorageUnavailable when the disk is full, or refuses.
+    They survive the process. Each has a name here. Every method raises StorageUnavailable when the disk is
+    full, or refuses.
     """
 
     @abstractmethod

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from io import BytesIO
 from itertools import takewhile
+from typing import IO
 
-from application.errors import NotFound, StorageUnavailable
+from application.errors import DependencyUnavailable, NotFound, StorageUnavailable
 from application.loading import awaiting_job
 from application.log_archive import LogArchive, without_log
 from application.log_context import logging_about, outage
@@ -37,6 +39,7 @@ class Finish(Enum):
     COUNTED = auto()  # the job has ended with it
     LATE = auto()  # the job had ended, or has another execution
     KEPT = auto()  # it is on the disk, and the job ends when its log is stored
+    UNRECORDED = auto()  # it is on the disk, and whether it counts is seen when the database takes it
 
 
 class FinishExecution:
@@ -45,6 +48,7 @@ class FinishExecution:
     * The log is stored before the job ends: a job that succeeded has its log.
     * While the log store is away, result and log are kept on this machine's disk. The execution stays claimed
       for as long as they may be kept, so that nobody runs its program again, and `store_kept` ends it.
+    * While the database takes no writes the result is kept likewise, and recorded by `store_kept`.
     * A result for which the disk has no room either waits here, on the thread that ran its program.
     * A result that has waited for longer than it may has FAILED with the reason storage_error.
     * A cancelled execution waits for nothing.
@@ -56,6 +60,7 @@ class FinishExecution:
         log_archive: LogArchive,
         spool: ResultSpool,
         complete_execution: CompleteExecution,
+        retrying_briefly: Retrying,
         retrying: Retrying,
         clock: Clock,
         worker: str,
@@ -66,6 +71,7 @@ class FinishExecution:
         self._log_archive = log_archive
         self._spool = spool
         self._complete_execution = complete_execution
+        self._retrying_briefly = retrying_briefly
         self._retrying = retrying
         self._clock = clock
         self._holder = f"{STORAGE_CLAIM}{worker}"
@@ -85,7 +91,10 @@ class FinishExecution:
         give_up = self._clock.monotonic() + self._kept_s
         while True:
             try:
-                return self._finish(job, execution.id, report, ended_at, claimed=job)
+                with self._log_archive.compose(job, execution.id, report) as (result, log):
+                    if log is not None and not self._store_or_keep(job, execution.id, result, log, ended_at):
+                        return self._await(execution.id)
+                return self._complete(job, execution.id, result, ended_at)
             except (StorageUnavailable, OSError) as error:
                 if report.result.status is JobStatus.CANCELLED or self._clock.monotonic() > give_up:
                     break
@@ -97,19 +106,24 @@ class FinishExecution:
                 )
                 self._sleep(_AGAIN_AFTER_S)
         logger.error("the log of execution %s is lost", execution.id)
-        result = without_log(report.result)
-        return self._complete(execution.id, result, claimed=job, ended_at=ended_at)
+        return self._complete(job, execution.id, without_log(report.result), ended_at)
 
     def reported(self, job: Job, execution_id: ExecutionId, report: EngineReport, receipt: Receipt) -> Finish:
         """Finish an execution of which an engine has reported.
 
         Raises:
             StorageUnavailable: Its log can be neither stored nor kept; the report is to come again.
+            DependencyUnavailable: The database takes no writes; the report is to come again.
         """
+        ended_at = self._clock.now()
         try:
-            return self._finish(job, execution_id, report, self._clock.now(), receipt=receipt)
+            with self._log_archive.compose(job, execution_id, report) as (result, log):
+                if log is not None and not self._store_or_keep(job, execution_id, result, log, ended_at):
+                    return self._await(execution_id)
         except OSError as error:
             raise StorageUnavailable("this machine's disk is full, or refuses") from error
+        counted = self._complete_execution(execution_id, result, receipt, None, ended_at)
+        return Finish.COUNTED if counted else Finish.LATE
 
     def store_kept(self) -> int:
         """Store the logs that are kept, and end their executions; return how many have ended.
@@ -129,31 +143,34 @@ class FinishExecution:
             raise
         return len(names)
 
-    def _finish(
-        self,
-        job: Job,
-        execution_id: ExecutionId,
-        report: EngineReport,
-        ended_at: datetime,
-        receipt: Receipt | None = None,
-        claimed: Job | None = None,
-    ) -> Finish:
-        with self._log_archive.compose(job, execution_id, report) as (result, log):
-            if log is not None and result.log_key is not None:
-                try:
-                    self._log_archive.store(result.log_key, log)
-                except StorageUnavailable as error:
-                    if result.status is JobStatus.CANCELLED:
-                        raise
-                    log.seek(0)
-                    kept = KeptResult(
-                        execution_id=execution_id, job_id=job.id, result=result, ended_at=ended_at
-                    )
-                    self._spool.keep(kept, log)
-                    logger.warning("the result of execution %s is kept here: %s", execution_id, error)
-                    self._retrying(lambda: self._await_storage([execution_id]))
-                    return Finish.KEPT
-        return self._complete(execution_id, result, receipt, claimed, ended_at)
+    def _store_or_keep(
+        self, job: Job, execution_id: ExecutionId, result: ExecutionResult, log: IO[bytes], ended_at: datetime
+    ) -> bool:
+        """Store a log; return False if it is kept with its result instead, as the log store is away."""
+        if result.log_key is None:
+            return True
+        try:
+            self._log_archive.store(result.log_key, log)
+        except StorageUnavailable as error:
+            if result.status is JobStatus.CANCELLED:
+                raise
+            log.seek(0)
+            self._spool.keep(
+                KeptResult(execution_id=execution_id, job_id=job.id, result=result, ended_at=ended_at), log
+            )
+            logger.warning("the result of execution %s is kept here: %s", execution_id, error)
+            return False
+        return True
+
+    def _await(self, execution_id: ExecutionId) -> Finish:
+        """Claim an execution for as long as its result may be kept."""
+        try:
+            self._retrying_briefly(lambda: self._await_storage([execution_id]))
+        except DependencyUnavailable as error:
+            logger.warning("execution %s is claimed for its kept result later: %s", execution_id, error)
+            self._renew_at = 0.0
+            return Finish.UNRECORDED
+        return Finish.KEPT
 
     def _renew_claims(self) -> None:
         """Claim what is kept anew, now and then: when the database's clock is set, older leases are void."""
@@ -172,17 +189,35 @@ class FinishExecution:
         self._unit_of_work.run(work)
 
     def _complete(
-        self,
-        execution_id: ExecutionId,
-        result: ExecutionResult,
-        receipt: Receipt | None = None,
-        claimed: Job | None = None,
-        ended_at: datetime | None = None,
+        self, job: Job, execution_id: ExecutionId, result: ExecutionResult, ended_at: datetime
     ) -> Finish:
-        counted = self._retrying(
-            lambda: self._complete_execution(execution_id, result, receipt, claimed, ended_at)
+        """Complete an execution that ran here; its result waits on the disk while the database is away."""
+
+        def complete() -> Finish:
+            counted = self._complete_execution(execution_id, result, None, job, ended_at)
+            return Finish.COUNTED if counted else Finish.LATE
+
+        try:
+            return self._retrying_briefly(complete)
+        except DependencyUnavailable as error:
+            if not self._keep_unrecorded(job, execution_id, result, ended_at):
+                return self._retrying(complete)
+            logger.warning("the result of execution %s is kept here: %s", execution_id, error)
+            return Finish.UNRECORDED
+
+    def _keep_unrecorded(
+        self, job: Job, execution_id: ExecutionId, result: ExecutionResult, ended_at: datetime
+    ) -> bool:
+        """Keep a result without a log, for its log is stored or lost; return False if the disk is full."""
+        kept = KeptResult(
+            execution_id=execution_id, job_id=job.id, result=result, ended_at=ended_at, has_log=False
         )
-        return Finish.COUNTED if counted else Finish.LATE
+        try:
+            self._spool.keep(kept, BytesIO())
+        except StorageUnavailable as error:
+            logger.warning("the result of execution %s waits on its thread: %s", execution_id, error)
+            return False
+        return True
 
     def _is_expired(self, ended_at: datetime) -> bool:
         return self._clock.now() - ended_at > timedelta(seconds=self._kept_s)
@@ -193,7 +228,7 @@ class FinishExecution:
             if opened is None:
                 return False
             kept, _log = opened
-            if not self._is_expired(kept.ended_at):
+            if not kept.has_log or not self._is_expired(kept.ended_at):
                 return False
             logger.error("the log of execution %s is lost: it waited for too long", kept.execution_id)
             self._end_kept(name, kept.execution_id, without_log(kept.result))
@@ -203,7 +238,7 @@ class FinishExecution:
         with self._spool.opened(name) as opened:
             if opened is not None:
                 kept, log = opened
-                if kept.result.log_key is not None:
+                if kept.has_log and kept.result.log_key is not None:
                     self._log_archive.store(kept.result.log_key, log)
                 self._end_kept(name, kept.execution_id, kept.result)
 

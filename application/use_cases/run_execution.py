@@ -177,7 +177,7 @@ class RunExecution:
         if report.result.status is JobStatus.TIMEOUT:
             if finish is Finish.KEPT:  # the execution is still its job's, so nothing else of the job runs
                 self._engine.cancel(execution_id, job.id)
-            else:
+            elif finish is not Finish.UNRECORDED:
                 self._stop(job, execution_id)
 
     def _give_back(self, job: Job, execution_id: ExecutionId) -> bool:

@@ -98,6 +98,29 @@ def test_a_database_that_is_away_for_longer_than_a_lease_costs_no_program_that_r
     assert witness.violations(jobs) == []
 
 
+def test_results_that_a_database_does_not_take_outlive_their_workers(cluster, witness):
+    # Given programs that may be started once
+    end = Event()
+    runner = cluster.servers.runner
+    runner.requests.clear()
+    runner.behaviour = after(end, runs())
+    jobs = [submit(cluster.urls[0], max_attempts=1) for _ in range(8)]
+    soon(lambda: len(runner.asked("/run")) == len(jobs))
+    # When they end while the database only reads, and their workers are told to end as well
+    with cluster.servers.database.read_only():
+        end.set()
+        soon(lambda: sum(worker.output.count("is kept here") for worker in cluster.workers) == len(jobs))
+        for worker in cluster.workers:
+            worker.terminate()
+        for worker in cluster.workers:
+            worker.wait()
+            worker.start()
+    # Then their results count once it takes writes
+    assert set(outcomes(cluster, jobs, within_s=15).values()) == {("SUCCESS", None)}
+    assert len(runner.asked("/run")) == len(jobs)
+    assert witness.violations(jobs) == []
+
+
 def _ask(url: str, job_id: str, number: int) -> tuple[int, str, float]:
     method, path, body = (
         ("GET", f"/api/status/{job_id}", None),

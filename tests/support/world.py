@@ -151,6 +151,7 @@ class World:
             self.spool,
             self.complete_execution,
             retrying,
+            retrying,
             self.clock,
             worker,
             KEPT_S,

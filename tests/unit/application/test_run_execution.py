@@ -13,6 +13,7 @@ from application.ports.execution_engine import EngineReport
 from application.ports.output_feed import OutputChunk, Stream
 from application.retrying import Retrying
 from application.use_cases.check_log_store import CheckLogStore
+from application.use_cases.complete_execution import Receipt
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from tests.support.failing import Failing
@@ -288,6 +289,53 @@ def test_a_database_that_is_away_for_a_while_costs_no_result(world):
 
     assert world.job(job.job_id).status is JobStatus.SUCCESS
     assert world.slept == [1.0]
+
+
+@pytest.mark.parametrize("status", [JobStatus.SUCCESS, JobStatus.TIMEOUT])
+def test_a_result_that_the_database_does_not_take_is_kept_until_it_does(world, status):
+    reason = None if status is JobStatus.SUCCESS else Reason.WALL_TIME_LIMIT
+    world.engine.program = lambda _request, _observer: EngineReport(
+        ExecutionResult(status=status, reason=reason, stdout=Output.of("hello"))
+    )
+    job = world.start()
+    complete = world.finish_execution._complete_execution
+    finishing = (world.finish_execution, world.run_execution._finish_execution)
+
+    def refuse(*_arguments, **_options):
+        raise DependencyUnavailable("database", "it is read-only")
+
+    for each in finishing:
+        each._complete_execution = refuse
+    world.run_execution()
+    assert world.slept == [1.0, 2.0]
+    world.clock.advance(KEPT_S + 1)  # it has its log, so nothing about it is lost
+    with pytest.raises(DependencyUnavailable):
+        world.finish_execution.store_kept()
+    for each in finishing:
+        each._complete_execution = complete
+    world.finish_execution.store_kept()
+
+    ended = world.job(job.job_id)
+    assert (ended.status, ended.reason) == (status, reason)
+    assert log_of(world, job.job_id)["stdout"] == "hello"
+    assert world.spool.names() == []
+
+
+def test_a_report_is_refused_while_the_database_takes_no_writes_and_holds_no_thread(world):
+    world.engine.program = take_over
+    execution = world.start().execution
+    world.run_execution()
+
+    def refuse(*_arguments, **_options):
+        raise DependencyUnavailable("database", "it is read-only")
+
+    world.finish_execution._complete_execution = refuse
+    report = json.dumps({"execution_id": str(execution.id), "stdout": "hello", "exit_code": 0}).encode()
+
+    with pytest.raises(DependencyUnavailable):
+        world.report_completion(execution.id, report, Receipt("engine", "1"))
+    assert world.slept == []
+    assert world.spool.names() == []
 
 
 def test_output_is_fed_while_the_program_runs_and_forgotten_after(world):
