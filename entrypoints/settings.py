@@ -10,6 +10,7 @@ to CloudWatch.
 import base64
 import binascii
 import os
+import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -64,6 +65,12 @@ _DAY_S = 86_400
 # The specification's range begins here; an empty key would let anybody sign.
 _WEBHOOK_KEY_MIN_BYTES = 24
 _WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins is none
+# As a browser writes it (Fetch standard, "byte-serializing a request origin"), but for a wildcard.
+_ORIGIN = re.compile(
+    r"\*|null|(?!http:.*:80\Z|https:.*:443\Z)[a-z][a-z0-9+.-]*://"
+    r"(?:\*?[a-z0-9._-]+|\*|\[[0-9a-f:.]+\])(?::(?:\d{1,5}|\*))?"
+)
+_HOST = re.compile(r"\*|[a-z0-9._-]+|\[[0-9a-f:.]+\]", re.IGNORECASE | re.ASCII)
 _DEVELOPMENT_ORIGINS = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 
@@ -137,6 +144,25 @@ def _is_address(address: str, schemes: set[str]) -> bool:
     return url.scheme in schemes and bool(url.hostname) and " " not in address
 
 
+def _check_origin(origin: str) -> str:
+    """Refuse an origin that no browser sends, and that would never be found."""
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError(
+            f"{origin}: must be an origin as browsers send it, such as https://app.example.com: in lower "
+            "case, with its scheme, and without a path, a slash at the end, or the scheme's own port"
+        )
+    return origin
+
+
+def _check_host(host: str) -> str:
+    if not _HOST.fullmatch(host):
+        raise ValueError(
+            f"{host}: must be a host's name or address without scheme and port, such as api.example.com or "
+            "[::1], or * for any"
+        )
+    return host
+
+
 def _check_readable(file: Path) -> Path:
     try:
         file.open("rb").close()
@@ -150,6 +176,8 @@ EngineAddress = Annotated[str, AfterValidator(_check_engine_address)]
 RunnerAddress = Annotated[str, AfterValidator(_check_runner_address)]
 RedisAddress = Annotated[SecretStr, AfterValidator(_check_redis_address)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
+Origin = Annotated[str, AfterValidator(_check_origin)]
+HostName = Annotated[str, AfterValidator(_check_host)]
 ReadableFile = Annotated[Path, AfterValidator(_check_readable)]
 
 
@@ -212,14 +240,14 @@ class Settings(BaseSettings):
 
     environment: str = Field("development", validation_alias="ENVIRONMENT")
     debug: bool = Field(default=False, validation_alias="DEBUG")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     one_processor: bool = True
 
     # HTTP
     host: str = Field("127.0.0.1", validation_alias="SERVER_HOST")
     port: int = Field(8000, validation_alias="SERVER_PORT", ge=0, le=65_535)
     public_url: HttpUrl | None = None
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode] = ()
     http_threads: int = Field(32, ge=1, le=512)
     storage_threads: int = Field(16, ge=1, le=512)
     max_body_bytes: int = Field(4 << 20, ge=1_024)
@@ -230,7 +258,7 @@ class Settings(BaseSettings):
     max_spooled_mb: int = Field(1_024, ge=1)
     address_share_percent: int = Field(50, ge=1, le=100)
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "::1")
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()
 
     # What may be submitted
     max_code_bytes: int = Field(1 << 20, ge=1)

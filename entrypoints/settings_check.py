@@ -51,14 +51,15 @@ class UnknownSetting:
 def unknown_settings(environment: Collection[str]) -> Iterator[UnknownSetting]:
     """Find the unknown settings among the names of the environment's variables, and in the `.env` file."""
     known = {variable(kind, name) for kind in (Settings, LimitSettings) for name in kind.model_fields}
-    known |= _OTHERS_OF_OURS
     names = {name.upper() for name in chain(environment, dotenv_values(ENV_FILE))}
-    for name in sorted(names - known - _OF_AWS):
+    for name in sorted(names - known - _OTHERS_OF_OURS - _OF_AWS):
         if name.startswith(_AWS_ENDPOINTS) or _is_of_kubernetes(name):
             continue
         is_ours = name.startswith(_FAMILIES)
         cutoff = _SIMILAR if is_ours else _ALMOST_THE_SAME
-        nearest = next(iter(get_close_matches(name, known, n=1, cutoff=cutoff)), None)
+        nearest = _without_prefix(name, known) or next(
+            iter(get_close_matches(name, known, n=1, cutoff=cutoff)), None
+        )
         if is_ours or nearest:
             yield UnknownSetting(name, nearest)
 
@@ -69,6 +70,12 @@ def warnings(settings: Settings, environment: Collection[str]) -> Iterator[str]:
     for is_wrong, sentence in _COMBINATIONS:
         if is_wrong(settings):
             yield sentence
+
+
+def _without_prefix(name: str, known: Collection[str]) -> str | None:
+    """Return the setting whose name has no such prefix, if that is all that is wrong with a name."""
+    rest = name.removeprefix(PREFIX)
+    return next((kept for kept in (rest, f"SERVER_{rest}") if rest != name and kept in known), None)
 
 
 def _is_of_kubernetes(name: str) -> bool:

@@ -35,6 +35,17 @@ def test_what_the_command_line_says_comes_before_the_environment(monkeypatch):
         ("SERVICE_SERVER_WEBHOOK_SECRETS", "c2hvcnQ=", load_settings),
         ("SERVICE_SERVER_RDS_CA_FILE", "/there/is/none", load_settings),
         ("SERVICE_SERVER_ENGINE_LANGUAGES", "python,pyton", load_settings),
+        ("SERVICE_SERVER_CORS_ORIGINS", "https://a.example,b.example", load_settings),
+        ("SERVICE_SERVER_CORS_ORIGINS", "https://a.example/", load_settings),
+        ("SERVICE_SERVER_CORS_ORIGINS", "https://a.example/app", load_settings),
+        ("SERVICE_SERVER_CORS_ORIGINS", "https://A.example", load_settings),
+        ("SERVICE_SERVER_CORS_ORIGINS", "https://a.example:443", load_settings),
+        ("SERVICE_SERVER_CORS_ORIGINS", "http://a.example:80", load_settings),
+        ("SERVICE_SERVER_ALLOWED_HOSTS", "https://a.example", load_settings),
+        ("SERVICE_SERVER_ALLOWED_HOSTS", "a.example:8000", load_settings),
+        ("SERVICE_SERVER_ALLOWED_HOSTS", "*.example", load_settings),
+        ("SERVICE_SERVER_ALLOWED_HOSTS", "::1", load_settings),
+        ("SERVICE_SERVER_LOG_LEVEL", "loud", load_settings),
         ("SERVICE_SERVER_DRAIN_S", "inf", load_settings),
         ("SERVICE_SERVER_LEASE_S", "nan", load_settings),
         ("SERVICE_SERVER_MAX_WAIT_S", "1e300", load_settings),
@@ -47,6 +58,23 @@ def test_a_setting_that_breaks_its_rule_is_named_as_its_variable(monkeypatch, va
     with pytest.raises(Failure, match=f"^{variable}: ") as refused:
         load()
     assert refused.value.exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        *(
+            ("SERVICE_SERVER_CORS_ORIGINS", origin)
+            for origin in ("*", "null", "http://[::1]:5173", "app://x")
+        ),
+        ("SERVICE_SERVER_CORS_ORIGINS", "https://*.example.com, http://localhost:*, https://a.example:8443"),
+        *(("SERVICE_SERVER_ALLOWED_HOSTS", host) for host in ("*", "API.example.com", "10.0.0.1", "[::1]")),
+    ],
+)
+def test_hosts_and_origins_that_can_be_found_are_taken(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    settings = load_settings()
+    assert ", ".join(settings.cors_origins + settings.allowed_hosts) == value
 
 
 def test_secrets_are_masked_and_the_rest_is_shown(monkeypatch):
@@ -102,6 +130,9 @@ def test_a_refused_value_may_be_a_secret_and_does_not_show(monkeypatch):
         ("SERVICE_SEVER_REDIS_URL", "SERVICE_SERVER_REDIS_URL"),
         ("EXECUTION_ENGINE_BASEURL", "EXECUTION_ENGINE_BASE_URL"),
         ("ENVIROMENT", "ENVIRONMENT"),
+        ("SERVICE_SERVER_HOST", "SERVER_HOST"),
+        ("SERVICE_SERVER_ENVIRONMENT", "ENVIRONMENT"),
+        ("SERVICE_SERVER_AWS_RDS_HOST", "AWS_RDS_HOST"),
     ],
 )
 def test_a_name_that_is_no_setting_is_refused_but_in_development(monkeypatch, name, nearest):
