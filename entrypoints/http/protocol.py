@@ -79,6 +79,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._giving_up: asyncio.TimerHandle | None = None
         self._is_receiving = False
         self._is_in_head = True
+        self._is_last = False
         self._refusal: HeadRefused | None = None
         self._head_without_offers = b""
         self._head_bytes = 0
@@ -147,6 +148,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what has come, and bound what is to come."""
+        if self._is_last:
+            return
         self._is_receiving = True
         self._unread_bytes += len(data)
         self._unset_keepalive_if_required()
@@ -290,13 +293,18 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(MALFORMED, detail)
 
     def _refuse(self, kind: Kind, detail: str) -> None:
-        """Say why, unless an answer is on its way already, and hang up."""
+        """Say why, unless an answer is on its way already, and hang up once earlier requests are answered."""
         chosen = choose_request_id(None)
         token = request_id.set(chosen)
         logger.info("method=- path=- status=%d: %s", kind.status, detail)
         if self._may_answer:
             self._write(kind, encode_problem(kind, detail, "/"))
         request_id.reset(token)
+        if self._is_in_head and self._is_answering:
+            self._is_last = True
+            self._set_deadline(wanted=False)
+            self.cycle.keep_alive = False
+            return
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()

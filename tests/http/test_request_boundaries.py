@@ -238,6 +238,14 @@ def test_nothing_is_read_after_the_last_request(connection: socket.socket):
     assert answer(connection).status_code == 200
 
 
+@pytest.mark.parametrize("rest", [b"\xed\x95\x9c", b"X" * 70_000, b"GET / HTTP/3.0\r\n\r\n"])
+def test_a_request_is_answered_though_what_follows_is_none(connection: socket.socket, rest: bytes):
+    # As of a client that counts the characters of its body, and not the bytes
+    connection.sendall(POST + b"Content-Length: 2\r\n\r\n{}" + rest + HIDDEN)
+
+    assert answer(connection).status_code == 422
+
+
 @pytest.mark.parametrize(
     "path",
     [
