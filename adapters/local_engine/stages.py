@@ -27,6 +27,8 @@ ARCHIVE_PATH = f"/proc/self/fd/{ARCHIVE_DESCRIPTOR}"
 BUILD_OUTPUT_DESCRIPTOR = 9
 
 _SHELL = "/bin/sh"
+# Programs make files as they do elsewhere; the service's own are nobody else's.
+_USUAL_MODES = "umask 022"
 
 
 def option_of_processes(shell: Path) -> str:
@@ -78,7 +80,7 @@ def staged(
         reaper: The path of the reaper, if there is one: the program's parent, and the first process of a
             process namespace.
     """
-    lines = list(_joined(groups))
+    lines = [*_joined(groups), _USUAL_MODES]
     if build:
         lines += [
             "(",
@@ -105,7 +107,8 @@ def staged(
 
 def parked(run: Sequence[str], rlimits: Rlimits, *, groups: int = 0, reaper: str | None = None) -> list[str]:
     """Write the command line of a program that limits and announces itself, and waits, when it has a job."""
-    lines = [*_joined(groups), *_limited(rlimits), *(_staying() if reaper is None else _reaped())]
+    lines = [*_joined(groups), _USUAL_MODES, *_limited(rlimits)]
+    lines += _staying() if reaper is None else _reaped()
     return [_SHELL, "-c", "\n".join(lines), "sh", *_below(reaper, run)]
 
 

@@ -62,6 +62,7 @@ def _plainly(language, code):
             cwd=directory,
             env=environment,
             input=_STDIN.encode(),
+            umask=0o022,
             capture_output=True,
             timeout=_TIMEOUT_S,
             check=False,

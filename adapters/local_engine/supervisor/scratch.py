@@ -5,7 +5,8 @@ import os
 from adapters.local_engine.supervisor.kernel import MS_NODEV, MS_NOSUID, mount_tmpfs
 from adapters.local_engine.supervisor.protocol import Scratch
 
-DIRECTORIES = ("box", "shm")
+# With their modes, which are those of a home directory and of /dev/shm elsewhere.
+DIRECTORIES = {"box": 0o755, "shm": 0o1777}
 
 
 def mount_scratch(scratch: Scratch, user: int | None) -> None:
@@ -16,11 +17,12 @@ def mount_scratch(scratch: Scratch, user: int | None) -> None:
     """
     owner, group = (os.getuid(), os.getgid()) if user is None else (user, user)
     options = (
-        f"size={scratch.size_mb}m,nr_inodes={scratch.files + len(DIRECTORIES) + 1},mode=0700,"
+        f"size={scratch.size_mb}m,nr_inodes={scratch.files + len(DIRECTORIES) + 1},mode=1777,"
         f"uid={owner},gid={group}"
     )
     mount_tmpfs(scratch.directory, MS_NOSUID | MS_NODEV, options)
-    for name in DIRECTORIES:
+    for name, mode in DIRECTORIES.items():
         directory = f"{scratch.directory}/{name}"
         os.mkdir(directory)
+        os.chmod(directory, mode)
         os.chown(directory, owner, group)

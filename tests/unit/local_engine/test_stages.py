@@ -15,6 +15,7 @@ _LIMITED = [
     "ulimit -Sv 65536 && ulimit -Hv 65536 || exit",
     "ulimit -Sc 0 && ulimit -Hc 0 || exit",
 ]
+_MODES = "umask 022"
 _ANNOUNCED = ["echo >&3 || exit", "read word <&7 || exit", "exec 7<&-"]
 
 
@@ -27,7 +28,7 @@ def _no_ceilings(monkeypatch):
 def test_a_program_without_a_build_is_limited_and_waits_for_the_word_to_start():
     _, _, script, *rest = staged([], ["/bin/program", "$(id)"], _LIMITS)
 
-    assert script.splitlines() == [*_LIMITED, *_ANNOUNCED, "exec 3>&-", 'exec "$@"']
+    assert script.splitlines() == [_MODES, *_LIMITED, *_ANNOUNCED, "exec 3>&-", 'exec "$@"']
     assert rest == ["sh", "/bin/program", "$(id)"]
 
 
@@ -37,6 +38,7 @@ def test_a_build_comes_first_with_limits_of_its_own():
     _, _, script, *_ = staged(["cc", "a file.c"], ["./program"], _LIMITS, build_rlimits=build)
 
     assert script.splitlines() == [
+        _MODES,
         "(",
         "ulimit -St 60 && ulimit -Ht 61 || exit",
         "echo build >&3 || exit",
@@ -55,11 +57,12 @@ def test_a_build_comes_first_with_limits_of_its_own():
 def test_control_groups_are_joined_before_anything_else():
     _, _, script, *_ = staged([], ["./program"], _LIMITS, groups=2)
 
-    assert script.splitlines()[:5] == [
+    assert script.splitlines()[:6] == [
         "echo 0 >&4 || exit",
         "exec 4>&-",
         "echo 0 >&5 || exit",
         "exec 5>&-",
+        _MODES,
         _LIMITED[0],
     ]
 
@@ -68,6 +71,7 @@ def test_a_shell_that_stays_keeps_quiet_and_hands_nothing_on():
     _, _, script, *_ = staged([], ["./program"], {}, stays=True)
 
     assert script.splitlines() == [
+        _MODES,
         *_ANNOUNCED,
         "exec 4>&2 2>&3",
         '(exec 2>&4 4>&- 3>&-; exec "$@")',
@@ -81,6 +85,7 @@ def test_a_parked_program_keeps_the_stage_to_announce_itself():
     assert script.splitlines() == [
         "echo 0 >&4 || exit",
         "exec 4>&-",
+        _MODES,
         _LIMITED[-1],
         "exec 4>&2 2>&3",
         '(exec 2>&4 4>&-; exec "$@")',
