@@ -100,6 +100,11 @@ class CapturedOutput:
         return self._budget.used
 
     @property
+    def build_used(self) -> int:
+        """How many bytes the build wrote, those that are over its limit included."""
+        return self._build_budget.used
+
+    @property
     def is_exceeded(self) -> bool:
         """Whether the program, or its build, wrote more than is allowed."""
         return self._budget.is_exceeded or self._build_budget.is_exceeded

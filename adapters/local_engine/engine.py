@@ -307,6 +307,7 @@ class LocalEngine(ExecutionEngine):
                     stdout=output.stdout.output(),
                     stderr=output.stderr.output(),
                     output_bytes=output.used,
+                    build_output_bytes=output.build_used,
                     build_spent_ms=program.build_spent_ms,
                     compile_output=_compile_output(program, output),
                     cancelled_after_ms=running.milliseconds_since_cancel(),

@@ -36,6 +36,7 @@ class Observed:
 
     Attributes:
         output_bytes: What it wrote to both streams.
+        build_output_bytes: What its build wrote.
         build_spent_ms: The time that a build took before this one went on with it.
         cancelled_after_ms: From the wish to cancel it to the end of its last process; None if there was none.
         compile_output: The messages of the build; None if there was none.
@@ -48,6 +49,7 @@ class Observed:
     stdout: Output
     stderr: Output
     output_bytes: int
+    build_output_bytes: int = 0
     build_spent_ms: int = 0
     compile_output: Output | None = None
     cancelled_after_ms: int | None = None
@@ -187,6 +189,15 @@ def _build_memory(seen: Observed) -> Cause | None:
     return _failed(Reason.BUILD_LIMIT, message, LimitHit("build_memory_mb", measured, BUILD_MEMORY_MB))
 
 
+def _build_output(seen: Observed) -> Cause | None:
+    allowed = seen.limits.output_mb
+    if not seen.is_build_at_fault or seen.build_output_bytes <= allowed * _MIB:
+        return None
+    message = f"The build wrote more than the {allowed} MiB of messages allowed by output_mb."
+    hit = LimitHit("output_mb", -(-seen.build_output_bytes // _MIB), allowed)
+    return _failed(Reason.BUILD_LIMIT, message, hit)
+
+
 def _output(seen: Observed) -> Cause | None:
     allowed = seen.limits.output_mb
     if seen.output_bytes <= allowed * _MIB:
@@ -264,6 +275,7 @@ _RULES: tuple[Callable[[Observed], Cause | None], ...] = (
     _build_time,
     _build_cpu_time,
     _build_memory,
+    _build_output,
     _not_announced,
     _output,
     _wall_time,

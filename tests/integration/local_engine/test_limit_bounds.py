@@ -88,6 +88,18 @@ def test_a_build_that_reaches_its_limit_ends_with_that_and_says_how_much_it_had(
     assert result.resource is None
 
 
+def test_a_build_that_writes_too_much_is_ended_at_its_limit(kit):
+    code = f"#include __FILE__\n#include __FILE__\n#warning {'x' * 1_000}"
+
+    ended = kit.run(Program(language="c", code=code, limits={"output_mb": 1}))
+
+    result = ended.result
+    assert (result.status, result.reason) == (JobStatus.FAILED, Reason.BUILD_LIMIT), result
+    assert (result.limit.name, result.limit.allowed) == ("output_mb", 1)
+    assert (result.exit_code, result.signal) == (None, None)
+    assert b"#warning" in ended.stderr
+
+
 def test_a_build_that_had_no_processor_is_no_mistake_of_its_author(kit):
     """A compiler that is stopped at once stands for a machine that has no time for it."""
     running = kit.start(Program(language="cpp", code=_SLOW, limits={"build_timeout_ms": 3_000}))

@@ -102,6 +102,12 @@ _ROWS = [
         LimitHit("build_cpu_time_ms", 60_010, 60_000),
     ),
     (
+        _seen(_BUILDING, build_output_bytes=_MIB + 1),
+        JobStatus.FAILED,
+        Reason.BUILD_LIMIT,
+        LimitHit("output_mb", 2, 1),
+    ),
+    (
         _seen(_BUILDING | {"limit": "build_memory_mb", "tree_memory_kb": 1_048_575}),
         JobStatus.FAILED,
         Reason.BUILD_LIMIT,
