@@ -90,8 +90,6 @@ from entrypoints.settings import LimitSettings, Settings
 _STORE_AGAIN_S = (0.2, 1.0, 3.0)
 # A log that is not stored then is kept on this machine's disk, so its worker goes on soon.
 _LOG_STORE_AGAIN_S = (0.2,)
-# A result that the database does not take then is kept on this machine's disk likewise.
-_RECORD_AGAIN_S = (0.2, 0.5, 1.0)
 # What was claimed or started is worth waiting for the database: five minutes, for a failover or a restart.
 _UNTIL_HEARD_OF_S = (0.2, 0.5, 1.0, *[2.0] * 149)
 # Without these nothing can be uploaded; without the others work is taken, and waits or fails with a reason.
@@ -322,7 +320,6 @@ class Container(containers.DeclarativeContainer):
         log_archive,
         result_spool,
         complete_execution,
-        providers.ThreadSafeSingleton(Retrying, _RECORD_AGAIN_S),
         until_heard_of,
         clock,
         worker_name,

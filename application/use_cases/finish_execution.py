@@ -60,7 +60,6 @@ class FinishExecution:
         log_archive: LogArchive,
         spool: ResultSpool,
         complete_execution: CompleteExecution,
-        retrying_briefly: Retrying,
         retrying: Retrying,
         clock: Clock,
         worker: str,
@@ -71,7 +70,6 @@ class FinishExecution:
         self._log_archive = log_archive
         self._spool = spool
         self._complete_execution = complete_execution
-        self._retrying_briefly = retrying_briefly
         self._retrying = retrying
         self._clock = clock
         self._holder = f"{STORAGE_CLAIM}{worker}"
@@ -165,7 +163,7 @@ class FinishExecution:
     def _await(self, execution_id: ExecutionId) -> Finish:
         """Claim an execution for as long as its result may be kept."""
         try:
-            self._retrying_briefly(lambda: self._await_storage([execution_id]))
+            self._await_storage([execution_id])
         except DependencyUnavailable as error:
             logger.warning("execution %s is claimed for its kept result later: %s", execution_id, error)
             self._renew_at = 0.0
@@ -198,7 +196,7 @@ class FinishExecution:
             return Finish.COUNTED if counted else Finish.LATE
 
         try:
-            return self._retrying_briefly(complete)
+            return complete()
         except DependencyUnavailable as error:
             if not self._keep_unrecorded(job, execution_id, result, ended_at):
                 return self._retrying(complete)

@@ -151,7 +151,6 @@ class World:
             self.spool,
             self.complete_execution,
             retrying,
-            retrying,
             self.clock,
             worker,
             KEPT_S,
