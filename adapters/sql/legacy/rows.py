@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, tzinfo
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -153,9 +154,10 @@ class RowReader:
 
     def _spec(self, row: Row, tell: Tell) -> JobSpec:
         try:
+            code_key = ObjectKey(_text(row["code_key"]) or "")
             return JobSpec(
-                code_key=ObjectKey(_text(row["code_key"]) or ""),
-                language=_language(_text(row["language"]) or ""),
+                code_key=code_key,
+                language=_language(_text(row.get("language")) or _extension(code_key)),
                 limits=self._limits(row.get("timeout_ms"), tell),
                 function_name=_text(row.get("function_name")),
                 description=_text(row.get("description")),
@@ -172,7 +174,7 @@ class RowReader:
         try:
             return self.limits.resolve({"timeout_ms": timeout_ms})
         except InvalidValue as error:
-            tell(f"its timeout of {timeout_ms} ms {error.args[-1]}; it has {standard.timeout_ms} ms now")
+            tell(f"its timeout of {timeout_ms} ms {error.detail}; it has {standard.timeout_ms} ms now")
             return standard
 
     def _executions(
@@ -366,6 +368,11 @@ def _language(name: str) -> Language:
         return Language(plain, extension="")
 
 
+def _extension(key: ObjectKey) -> str:
+    """Return the extension of a source file without its dot, which names most languages."""
+    return PurePosixPath(key.value).suffix.removeprefix(".")
+
+
 def _log_key(value: object, tell: Tell) -> ObjectKey | None:
     text = _text(value)
     if not text:
@@ -373,5 +380,5 @@ def _log_key(value: object, tell: Tell) -> ObjectKey | None:
     try:
         return ObjectKey(text)
     except InvalidValue as error:
-        tell(f"its log's key is left out, for {error}")
+        tell(f"its log's key is left out, for {error.detail}")
         return None

@@ -75,7 +75,7 @@ _FIELDS: Mapping[str, Mapping[str, Sequence[str]]] = {
 }
 _NEEDED = {
     "projects": ("id", "name"),
-    "jobs": ("id", "project", "code_key", "language", "status"),
+    "jobs": ("id", "project", "code_key", "status"),
     "executions": ("job",),
     "results": ("job",),
 }

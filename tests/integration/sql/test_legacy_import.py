@@ -159,14 +159,14 @@ OTHER_SCHEMAS = {
             '00000000000040008000000000000001', 'demo', 'demo/1.py', 'Python3', 'error',
             '2024-05-01T09:00:00Z', '0000-00-00 00:00:00', x'ff68', '3', '12.5', 'logs/1.json'
         )""",
-    "results of several attempts": """
+    "results of several attempts, and languages by the files' extensions": """
         CREATE TABLE projects (project_id INTEGER, project_name TEXT);
         INSERT INTO projects VALUES (5, 'demo');
         CREATE TABLE jobs (
-            job_id TEXT, project_id TEXT, code_key TEXT, language TEXT, status TEXT, created TEXT
+            job_id TEXT, project_id TEXT, code_key TEXT, status TEXT, created TEXT
         );
         INSERT INTO jobs VALUES (
-            '00000000-0000-4000-8000-000000000001', '5', 'demo/1.py', 'py', 'FAILED', '2024-05-01 09:00:00'
+            '00000000-0000-4000-8000-000000000001', '5', 'demo/1.py', 'FAILED', '2024-05-01 09:00:00'
         );
         CREATE TABLE executions (execution_id INTEGER, job_id TEXT, started_at TEXT);
         INSERT INTO executions VALUES
