@@ -1,5 +1,7 @@
 """The connection to the replaced service's database, which is only read."""
 
+from urllib.parse import quote
+
 import pymysql
 import sqlalchemy as sa
 from pymysql.constants.FIELD_TYPE import DATETIME, NEWDATE, TIMESTAMP
@@ -24,6 +26,8 @@ def open_source(target: sa.Engine, source: str | None) -> sa.Engine:
     """
     url = _url(target.url, source)
     if url.get_backend_name() == "sqlite":
+        if source is not None:  # as it is, SQLite makes a file where there is none
+            url = url.set(database=f"file:{quote(url.database or '')}", query={"mode": "ro", "uri": "true"})
         return sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
     options: DatabaseOptions = target.get_execution_options()[OPTIONS]
     # No transaction of an hour: the server would keep for it what others change meanwhile.

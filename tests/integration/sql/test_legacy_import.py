@@ -251,3 +251,13 @@ def test_without_tables_of_the_replaced_service_there_is_nothing_to_import(env, 
 
     assert refused.returncode == 1
     assert b"no tables of the replaced service" in refused.stderr
+
+
+def test_a_file_that_does_not_exist_is_not_made(tmp_path):
+    missing = tmp_path / "missing.db"
+
+    refused = service.run("import", "--from", f"sqlite:///{missing}", env=service.environment(tmp_path))
+
+    assert refused.returncode == 3
+    assert b"cannot be opened" in refused.stderr
+    assert not missing.exists()
