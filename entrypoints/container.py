@@ -234,7 +234,7 @@ class Container(containers.DeclarativeContainer):
     schema_revision = providers.Callable(migrate.current, database)
     schema_differences = providers.Callable(migrate.check, database)
     schema_is_newer = providers.Callable(migrate.is_newer)
-    foreign_tables = providers.Callable(migrate.foreign_tables, database)
+    schema_foreign_tables = providers.Callable(migrate.foreign_tables, database)
     # Given what it imports when it is called.
     legacy_import = providers.Factory(LegacyImport, database, limit_policy, clock.provided.now.call())
     message_relay = providers.ThreadSafeSingleton(InProcessMessageRelay)

@@ -56,7 +56,7 @@ def refuse_foreign_tables(container: Container) -> None:
         Failure: Tables of others have the names of this service's.
         DependencyUnavailable: The database is out of reach.
     """
-    if names := container.foreign_tables():
+    if names := container.schema_foreign_tables():
         raise Failure(
             f"the database has tables of another service by the names of this one's ({', '.join(names)}); "
             "`service-server import` takes them over",
