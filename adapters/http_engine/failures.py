@@ -35,6 +35,7 @@ class _Failure:
 _NO_CODE = "The runner did not find the program's code in its object store."
 _NO_ACCESS = "The runner's object store refused it."
 _NOT_UTF8 = "The runner could not pass the program's output on, which is not UTF-8."
+_NOT_JSON = "The runner could not put the program's outcome into JSON."
 _RAN_TOO_LONG = "The runner ended the program after a time limit of its own."
 _WROTE_TOO_MUCH = "The program wrote more than the runner takes, which ended it."
 _CODE_DOES_NOT_COMPILE = "The runner reports that the code does not compile."
@@ -46,6 +47,11 @@ _FAILURES = (
         Reason.WALL_TIME_LIMIT,
         "The runner ended the program after a time limit of its own, {} s.",
     ),
+    _Failure(("timeoutexpired",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
+    _Failure(("process timed out",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
+    _Failure(("program timed out",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
+    _Failure(("execution timeout",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
+    _Failure(("exceeded the time limit",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
     _Failure(("spawn", "etimedout"), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
     _Failure(("execution timed out",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
     _Failure(("time limit exceeded",), Reason.WALL_TIME_LIMIT, _RAN_TOO_LONG),
@@ -53,11 +59,10 @@ _FAILURES = (
     _Failure(("spawn", "enobufs"), Reason.OUTPUT_LIMIT, _WROTE_TOO_MUCH),
     _Failure(("codec can't decode",), Reason.ENGINE_ERROR, _NOT_UTF8),
     _Failure(("codec can't encode",), Reason.ENGINE_ERROR, _NOT_UTF8),
-    _Failure(
-        ("is not json serializable",),
-        Reason.ENGINE_ERROR,
-        "The runner could not put the program's outcome into JSON.",
-    ),
+    _Failure(("malformedinputexception",), Reason.ENGINE_ERROR, _NOT_UTF8),
+    _Failure(("surrogates not allowed",), Reason.ENGINE_ERROR, _NOT_UTF8),
+    _Failure(("is not json serializable",), Reason.ENGINE_ERROR, _NOT_JSON),
+    _Failure(("float values are not json compliant",), Reason.ENGINE_ERROR, _NOT_JSON),
     _Failure(
         ("command ", " returned non-zero exit status "),
         Reason.NONZERO_EXIT,

@@ -23,6 +23,11 @@ TRACE = 'Traceback (most recent call last):\n  File "/app/app.py", line 12, in r
         ),
         ("spawnSync node ETIMEDOUT", Reason.WALL_TIME_LIMIT, "a time limit of its own"),
         ("Execution timed out", Reason.WALL_TIME_LIMIT, "a time limit of its own"),
+        ("Process timed out after 10 seconds", Reason.WALL_TIME_LIMIT, "a time limit of its own"),
+        ("Execution timeout", Reason.WALL_TIME_LIMIT, "a time limit of its own"),
+        ("Program exceeded the time limit", Reason.WALL_TIME_LIMIT, "a time limit of its own"),
+        ("java.nio.charset.MalformedInputException: Input length = 1", Reason.ENGINE_ERROR, "not UTF-8"),
+        ("Out of range float values are not JSON compliant", Reason.ENGINE_ERROR, "into JSON"),
         ("stdout maxBuffer length exceeded", Reason.OUTPUT_LIMIT, "more than the runner takes"),
         ("spawnSync node ENOBUFS", Reason.OUTPUT_LIMIT, "more than the runner takes"),
         (
