@@ -26,21 +26,21 @@ class Circuit:
         self._dependency = dependency
         self._open_s = open_s
         self._failure = failure
-        self._is_broken = False
+        self._broken_by: str | None = None
         self._refuse_until = 0.0
         self._answered_at = 0.0
         self._call = local()
         self._lock = Lock()
 
     def refusal(self, detail: str) -> DependencyUnavailable:
-        """Build the error that a refused caller gets."""
+        """Build the error that a refused caller gets; the detail tells of the last failure."""
         return DependencyUnavailable(self._dependency, detail)
 
     def __enter__(self) -> None:
         with self._lock:
             now = monotonic()
-            if self._is_broken and now < self._refuse_until:
-                raise self.refusal("it did not answer a moment ago")
+            if self._broken_by is not None and now < self._refuse_until:
+                raise self.refusal(f"{self._broken_by}, as of a moment ago")
             self._refuse_until = now + self._open_s
         self._call.began_at = now
 
@@ -49,8 +49,8 @@ class Circuit:
     ) -> None:
         with self._lock:
             if not isinstance(error, self._failure):
-                self._is_broken = False
+                self._broken_by = None
                 self._answered_at = monotonic()
             elif self._call.began_at >= self._answered_at:  # or it tells of an outage that is over
-                self._is_broken = True
+                self._broken_by = error.detail
                 self._refuse_until = monotonic() + self._open_s

@@ -67,9 +67,9 @@ class StorageCircuit(Circuit):
     def __init__(self) -> None:
         super().__init__("object store", failure=StorageGone)
 
-    def refusal(self, detail: str) -> StorageUnavailable:
+    def refusal(self, detail: str) -> StorageUnavailable:  # noqa: ARG002 - the base's signature
         """Build the error that a refused caller gets."""
-        return StorageUnavailable(detail)
+        return StorageUnavailable("it did not answer a moment ago")
 
 
 @contextmanager

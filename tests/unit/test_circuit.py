@@ -30,3 +30,12 @@ def test_a_call_that_began_before_an_outage_was_over_does_not_prolong_it():
     # Then calls are let through
     with circuit:
         pass
+
+
+def test_a_refusal_names_the_cause_of_the_last_failure():
+    circuit = Circuit("queue")
+    with pytest.raises(DependencyUnavailable), circuit:
+        raise DependencyUnavailable("queue", "its memory is used up")
+
+    with pytest.raises(DependencyUnavailable, match="its memory is used up, as of a moment ago"), circuit:
+        pytest.fail("it was let through")
