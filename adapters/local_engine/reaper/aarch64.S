@@ -47,6 +47,15 @@ child:
     mov     x1, #9
     mov     x8, #167
     svc     #0
+    mov     x8, #173                // getppid(): the first process's group has no name, -1 is all processes
+    svc     #0
+    cmp     x0, #1
+    b.ne    grouped
+    mov     x0, #0                  // setpgid(0, 0)
+    mov     x1, #0
+    mov     x8, #154
+    svc     #0
+grouped:
     mov     x0, #2                  // rt_sigprocmask(SIG_SETMASK, old, 0, 8)
     mov     x1, sp
     mov     x2, #0

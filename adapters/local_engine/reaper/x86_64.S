@@ -44,6 +44,15 @@ child:
     mov     $9, %esi
     mov     $157, %eax
     syscall
+    mov     $110, %eax              # getppid(): the first process's group has no name, -1 is all processes
+    syscall
+    cmp     $1, %eax
+    jne     grouped
+    xor     %edi, %edi              # setpgid(0, 0)
+    xor     %esi, %esi
+    mov     $109, %eax
+    syscall
+grouped:
     mov     $2, %edi                # rt_sigprocmask(SIG_SETMASK, old, 0, 8)
     mov     %rsp, %rsi
     xor     %edx, %edx

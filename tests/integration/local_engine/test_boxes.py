@@ -16,7 +16,7 @@ from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
 from tests.support.processes import eventually
-from tests.support.sandbox import boxes, has_cgroups
+from tests.support.sandbox import boxes, has_cgroups, running_engine
 
 
 @pytest.fixture(scope="module")
@@ -255,3 +255,17 @@ def test_a_machine_whose_processors_have_changed_still_runs_programs(tmp_path, m
 
     with boxes(tmp_path) as kit:
         assert kit.run(Program(code="print(1)")).stdout == b"1\n"
+
+
+@pytest.mark.parametrize("warm_starts", [0, 1])
+def test_a_program_leads_its_process_group_and_ends_it(tmp_path, warm_starts):
+    code = (
+        "import os, signal\n"
+        "print(os.getpgrp() == os.getpid(), flush=True)\n"
+        "child = os.fork() or signal.pause()\n"
+        "os.killpg(os.getpgrp(), signal.SIGTERM)\n"
+    )
+    with running_engine(tmp_path / "work", warm_starts=warm_starts) as kit:
+        ended = kit.run(Program(code=code))
+
+    assert (ended.stdout, ended.result.signal) == (b"True\n", signal.SIGTERM), ended.result
