@@ -105,7 +105,7 @@ class LogArchive:
 
 
 def without_log(result: ExecutionResult) -> ExecutionResult:
-    """Return what becomes of a result whose log cannot be stored: FAILED, whatever its program did."""
+    """Return the result in place of one whose log cannot be stored: FAILED, whatever its program did."""
     if result.status is JobStatus.CANCELLED:
         return replace(result, log_key=None)
     return replace(

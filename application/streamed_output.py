@@ -1,4 +1,4 @@
-"""What is known of a program's output from the pieces that were streamed."""
+"""Puts the output of a lost program together from the pieces that were streamed."""
 
 from collections.abc import Iterable, Mapping
 

@@ -26,7 +26,7 @@ _ATTEMPTS = 3
 
 
 class Readable(Protocol):
-    """What gives its bytes piece by piece, and none at its end."""
+    """A stream of bytes, read piece by piece; empty at its end."""
 
     def read(self, size: int, /) -> bytes:
         """Return the next bytes, at most so many."""

@@ -1,4 +1,4 @@
-"""The replies of runners to the request to stop a program, and what they tell of it."""
+"""The replies of runners to the request to stop a program, and the notes that they are worth."""
 
 from enum import Enum
 
@@ -9,7 +9,7 @@ _UNKNOWN_TO_IT = frozenset({404, 405, 501})
 
 
 class CancelReply(Enum):
-    """What a runner said to the request to stop a program, as a sentence."""
+    """A runner's reply to the request to stop a program, as a sentence."""
 
     NOT_SENT = "The program had not been sent to its runner."
     NOT_ASKED = "The service no longer waits for the runner, which was not asked to stop the program."

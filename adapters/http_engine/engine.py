@@ -254,7 +254,7 @@ class HttpEngine(ExecutionEngine):
                 del self._running[execution_id]
 
     def _reply(self, running: _Running) -> CancelReply:
-        """Return what is known of a program that is not waited for any more."""
+        """Return the runner's reply about a program that is not waited for any more."""
         if not running.call.has_begun:
             return CancelReply.NOT_SENT
         if not running.is_being_cancelled:

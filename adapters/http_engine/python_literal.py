@@ -1,4 +1,4 @@
-"""Reads what older runners answer with: the literal of a Python dictionary, as `str(answer)` writes it.
+"""Reads the answers of older runners: the literal of a Python dictionary, as `str(answer)` writes it.
 
 Python's own reader builds a syntax tree first, which takes hundreds of times the memory of its text and as
 much stack as the text is deep. This one goes over the text once, as deep as answers are.

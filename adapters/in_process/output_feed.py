@@ -116,7 +116,7 @@ class InProcessOutputFeed(OutputFeed):
         self._unwritten[execution_id] = channel
 
     def _write_journal(self) -> None:
-        """Write what came in the last moment, again and again: what ends sooner costs no file."""
+        """Write the output of the last moment, again and again: a program that ends sooner costs no file."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._is_stopping or self._unwritten)

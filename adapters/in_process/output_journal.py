@@ -20,7 +20,7 @@ _ABANDONED_AFTER_S = 86_400
 
 
 class OutputJournal:
-    """What running programs have written, in a file for each, for the time after this process was killed.
+    """The output of running programs, in a file for each, to be read after this process was killed.
 
     The files are not synced: they survive the process, and not the machine. One that cannot be written is
     done without.

@@ -86,7 +86,7 @@ _VERSIONS = (
 
 
 class SqlJobQueries(JobQueries):
-    """What callers read of jobs, each answer in one statement, and so of one moment.
+    """The reads of jobs, each in one statement, and so of one moment.
 
     Lists whose filters have no index together take several statements.
 

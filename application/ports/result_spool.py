@@ -51,7 +51,7 @@ class ResultSpool(ABC):
 
     @abstractmethod
     def opened(self, name: str) -> AbstractContextManager[tuple[KeptResult, IO[bytes]] | None]:
-        """Give a result and its log, which nobody else is given meanwhile; None if they are not to be had."""
+        """Give a result and its log, locked for this caller; None if another has them, or they are gone."""
 
     @abstractmethod
     def remove(self, name: str) -> None:

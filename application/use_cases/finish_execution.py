@@ -34,7 +34,7 @@ _RENEW_EVERY_S = 10.0
 
 
 class Finish(Enum):
-    """What came of a result."""
+    """The fate of a result."""
 
     COUNTED = auto()  # the job has ended with it
     LATE = auto()  # the job had ended, or has another execution

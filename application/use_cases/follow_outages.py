@@ -17,7 +17,7 @@ _GIVEN_UP = ExecutionResult.failed(
 
 
 class FollowOutages:
-    """Look after what waits for an engine that cannot start it.
+    """Marks executions that wait for an engine which is away, and fails them after a time.
 
     * An execution that waits in a language whose engine is away says so, since when.
     * One that has said so for longer than it may wait has FAILED with the reason engine_unavailable.

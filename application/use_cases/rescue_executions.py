@@ -38,7 +38,7 @@ _UNREPORTED = ExecutionResult(
 
 
 class RescueExecutions:
-    """See to executions that nobody sees to.
+    """Recovers executions whose lease has run out, and announces again executions that have waited for long.
 
     One whose lease has run out lost its worker: its job gets a new execution if it may have one, and has
     FAILED with the reason worker_lost if not; one that was entrusted to an engine has run out of time. One
