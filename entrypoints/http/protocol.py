@@ -23,6 +23,8 @@ _BYTES_PER_PERIOD = 1 << 10
 # So long a caller may take for what fills the buffers on the way to it, and so long once the server stops.
 _TAKE_WITHIN_S = 30.0
 _LAST_TAKE_WITHIN_S = 1.0
+# So many requests of a connection may wait for the answers to those before them.
+_MAX_PIPELINED = 64
 _HEAD_DETAIL = f"The URL and the headers have at most {_MAX_HEAD_BYTES} bytes, in {_MAX_HEADERS} headers."
 
 
@@ -80,6 +82,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_receiving = False
         self._is_in_head = True
         self._is_last = False
+        self._answering: RequestResponseCycle | None = None
         self._refusal: HeadRefused | None = None
         self._head_without_offers = b""
         self._head_bytes = 0
@@ -107,6 +110,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._callers_turn.end(self)
         self._set_deadline(wanted=False)
         self._stop_giving_up()
+        self.pipeline.clear()
+        if self._answering is not None:  # the base class tells the latest request alone
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -167,6 +174,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
+        if len(self.pipeline) >= _MAX_PIPELINED:
+            self._refusal = HeadRefused(BUSY, f"More than {_MAX_PIPELINED} requests wait on this connection.")
+            raise self._refusal
         super().on_message_begin()
         if not self._is_answering:
             self._callers_turn.begin(self)
@@ -212,6 +222,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_receiving = False
         self._unread_bytes = 0
         super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401 - its own type
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _parse(self, data: memoryview) -> None:
         """Parse what has come, and each request that offers to upgrade once more without the offer."""
@@ -276,6 +290,13 @@ class GuardedProtocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
+    def _earlier(self) -> RequestResponseCycle | None:
+        """Return the latest request before the one that is being received, if it is still to be answered."""
+        of_body = None if self._is_in_head else self.cycle
+        latest_first = (*(cycle for cycle, _app in self.pipeline), self._answering)
+        unanswered = (cycle for cycle in latest_first if cycle is not None and not cycle.response_complete)
+        return next((cycle for cycle in unanswered if cycle is not of_body), None)
+
     @property
     def _may_answer(self) -> bool:
         """Whether what is written now would be read as the answer to what is being received."""
@@ -297,13 +318,17 @@ class GuardedProtocol(HttpToolsProtocol):
         chosen = choose_request_id(None)
         token = request_id.set(chosen)
         logger.info("method=- path=- status=%d: %s", kind.status, detail)
-        if self._may_answer:
+        earlier = self._earlier()
+        if earlier is None and self._may_answer:
             self._write(kind, encode_problem(kind, detail, "/"))
         request_id.reset(token)
-        if self._is_in_head and self._is_answering:
+        if earlier is not None:
+            if not self._is_in_head:
+                self.pipeline.popleft()
             self._is_last = True
             self._set_deadline(wanted=False)
-            self.cycle.keep_alive = False
+            earlier.keep_alive = False
+            self.cycle = earlier
             return
         if self.cycle is not None:
             self.cycle.disconnected = True

@@ -1,5 +1,6 @@
 """Where one request ends and the next begins is read as everybody else reads it, or not at all."""
 
+import logging
 import socket
 from collections.abc import Callable
 
@@ -236,6 +237,42 @@ def test_nothing_is_read_after_the_last_request(connection: socket.socket):
     connection.sendall(LAST + HIDDEN)
 
     assert answer(connection).status_code == 200
+
+
+def test_a_chunk_that_is_none_is_no_answer_to_the_request_before(service: Service, connection: socket.socket):
+    job_id = service.upload()["job_id"]
+    waiting = f"GET /api/status/{job_id}?wait=1 HTTP/1.1\r\n".encode() + HOST + b"\r\n"
+
+    connection.sendall(waiting + POST + CHUNKED + b"\r\nnone\r\n" + HIDDEN)
+
+    assert answer(connection).json()["status"] == "PENDING"
+
+
+def test_so_many_requests_wait_on_a_connection_and_the_rest_is_not_read(
+    connection: socket.socket, caplog: pytest.LogCaptureFixture
+):
+    request = LAST.replace(b"Connection: close\r\n", b"")
+    with caplog.at_level(logging.INFO, "service_server.http.access"):
+        connection.sendall(request * 1_000)
+        found = answers(connection)
+
+    assert set(statuses(found)) == {200}
+    assert len(found) < 1_000
+    assert found[-1].headers["connection"] == "close"
+    assert "requests wait on this connection" in caplog.text
+
+
+def test_who_leaves_with_requests_waiting_leaves_no_fault_in_the_log(
+    service: Service, caplog: pytest.LogCaptureFixture
+):
+    job_id = service.upload()["job_id"]
+    stream = f"GET /api/jobs/{job_id}/events HTTP/1.1\r\n".encode() + HOST + b"\r\n"
+    with connect(service.http.base_url) as connection:
+        connection.sendall(stream + HIDDEN * 3)
+        poll(lambda: service.server._signals._listeners == 1)
+    poll(lambda: service.server._signals._listeners == 0)
+
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 @pytest.mark.parametrize("rest", [b"\xed\x95\x9c", b"X" * 70_000, b"GET / HTTP/3.0\r\n\r\n"])
