@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 _BEGINNING = "^"
 _ANYTHING = " * "
+_END = "\n"
 
 
 def says(text: str, phrases: Iterable[str]) -> bool:
@@ -17,23 +18,30 @@ def says(text: str, phrases: Iterable[str]) -> bool:
         phrases: Words that stand in a line as they are. Between some there may be ` * `, which stands for
             anything; a `^` before the first says that the line begins with them.
     """
-    wanted = [phrase.split(_ANYTHING) for phrase in phrases]
-    return any(_has(line, parts) for line in text.splitlines() for parts in wanted)
+    return bool(text) and any(_is_in(text, phrase.split(_ANYTHING)) for phrase in phrases)
 
 
-def _has(line: str, parts: list[str]) -> bool:
+def _is_in(text: str, parts: list[str]) -> bool:
+    """Look only at lines that have the first part: there may be a million others."""
     first, *rest = parts
-    if first.startswith(_BEGINNING):
-        place = len(first) - 1 if line.startswith(first[1:]) else -1
-    else:
-        place = _behind(line, first, 0)
-    for part in rest:
+    begins = first.startswith(_BEGINNING)
+    first = first.removeprefix(_BEGINNING)
+    place = text.find(first)
+    while place >= 0:
+        end = text.find(_END, place)
+        end = len(text) if end < 0 else end
+        is_there = not begins or place == 0 or text[place - 1] == _END
+        if is_there and _follow(text, rest, place + len(first), end):
+            return True
+        place = text.find(first, end + 1)
+    return False
+
+
+def _follow(text: str, parts: list[str], place: int, end: int) -> bool:
+    """Whether the parts of a phrase follow each other between two places of a text."""
+    for part in parts:
+        place = text.find(part, place, end)
         if place < 0:
             return False
-        place = _behind(line, part, place)
-    return place >= 0
-
-
-def _behind(line: str, part: str, place: int) -> int:
-    found = line.find(part, place)
-    return -1 if found < 0 else found + len(part)
+        place += len(part)
+    return True

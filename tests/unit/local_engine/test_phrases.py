@@ -16,6 +16,8 @@ from adapters.local_engine.phrases import says
         ("cannot allocate * bytes", "bytes that it cannot allocate", False),
         ("^fatal error: * out of memory", "fatal error: runtime: out of memory", True),
         ("^fatal error: * out of memory", "a fatal error: out of memory", False),
+        ("^fatal error: * out of memory", "warning\nfatal error: out of memory\n", True),
+        ("cannot allocate * bytes", "cannot allocate\ncannot allocate 18 bytes", True),
         ("", "", False),
     ],
 )
@@ -39,3 +41,10 @@ def test_the_time_is_linear_in_the_text(hostile):
     short, long = (min(seconds(length) for _ in range(3)) for length in (1 << 18, 1 << 21))
 
     assert long < 0.01 or long < 30 * short  # eight times as long; sixty-four times if it were quadratic
+
+
+def test_empty_lines_cost_nothing_however_many_phrases_are_looked_for():
+    began = time.thread_time()
+
+    assert not says("\n" * (1 << 20), [f"phrase {number}" for number in range(20)])
+    assert time.thread_time() - began < 1
