@@ -1,4 +1,4 @@
-"""Who makes the current request, as far as an address tells."""
+"""The address of the current request's caller."""
 
 from contextvars import ContextVar
 from ipaddress import IPv6Address, ip_address

@@ -17,7 +17,7 @@ logger = logging.getLogger("service_server.http.access")
 
 _MAX_HEAD_BYTES = 64 << 10
 _MAX_HEADERS = 128
-# A head has to be there after this time, and of a body so much each time: who is slower only holds a place.
+# The time for a head to arrive, and for each part of a body of the size below it.
 _PERIOD_S = 15.0
 _BYTES_PER_PERIOD = 1 << 10
 # So long a caller may take for what fills the buffers on the way to it, and so long once the server stops.
@@ -29,7 +29,7 @@ _HEAD_DETAIL = f"The URL and the headers have at most {_MAX_HEAD_BYTES} bytes, i
 
 
 class CallersTurn:
-    """The connections of a server whose callers are to go on: those with no request, or with part of one.
+    """The connections of a server that are idle or have received a part of a request.
 
     When there are as many connections as there may be, the one that has waited longest gives way to a new
     one. So idle connections and unfinished requests keep no caller out.

@@ -1,4 +1,4 @@
-"""The log of who is not let in: each host and each origin once, with the setting that lets it in."""
+"""Logs each refused host and origin once, with the setting that allows it."""
 
 import logging
 
@@ -6,13 +6,13 @@ from entrypoints.settings import PREFIX
 
 logger = logging.getLogger("service_server.http.refused")
 
-# Whoever asks chooses the names: no more of them are kept, nor longer ones.
+# Callers choose the names, so the number and the length of those that are kept are bounded.
 MAX_NAMES = 100
 _MAX_CHARS = 255
 
 
 class RefusalLog:
-    """Logs what is refused, by its name and once."""
+    """Logs each refused name once."""
 
     def __init__(self) -> None:
         self._hosts: set[str] = set()

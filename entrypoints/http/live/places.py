@@ -26,7 +26,7 @@ class Places:
 
     Args:
         number: How many.
-        what: What those do who have a place, for those who get none.
+        what: Why there is no place, for the error message.
         per_address: How many of them one address has at most; None for all. What it wants beyond those waits
             for its own, and holds up no other address.
     """
@@ -63,7 +63,7 @@ class StoragePlaces(Places):
     Args:
         storage_threads: Whose threads they are.
         number: How many of them.
-        what: What those do who have them, for those who get none.
+        what: Why there is none, for the error message.
     """
 
     def __init__(self, storage_threads: StorageThreads, number: int, what: str) -> None:
