@@ -59,7 +59,7 @@ class Running:
                 is raised then.
 
         Returns:
-            How it ended; None if the supervisor is gone and nobody knows.
+            How it ended; None if the supervisor ended first.
         """
         with lifeline:
             self._hold(lifeline)
@@ -133,7 +133,7 @@ class Running:
 
 
 class Nobody(ExecutionObserver):
-    """Is not interested."""
+    """An observer that ignores everything it is told."""
 
     def started(self) -> None:
         """Do nothing."""
@@ -143,7 +143,7 @@ class Nobody(ExecutionObserver):
 
 
 class FromTheStart(ExecutionObserver):
-    """Tells another one, who knows of the start, of no output before it: a warm start may fail."""
+    """Holds output back until the program has started: the output of a failed warm start is dropped."""
 
     def __init__(self, observer: ExecutionObserver) -> None:
         self._observer = observer

@@ -27,7 +27,7 @@ ARCHIVE_PATH = f"/proc/self/fd/{ARCHIVE_DESCRIPTOR}"
 BUILD_OUTPUT_DESCRIPTOR = 9
 
 _SHELL = "/bin/sh"
-# Programs make files as they do elsewhere; the service's own are nobody else's.
+# The usual mode of files, for programs: the supervisor's own umask keeps its files from other users.
 _USUAL_MODES = "umask 022"
 
 

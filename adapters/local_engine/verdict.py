@@ -32,7 +32,7 @@ _BUSY_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """All that is known of a program that has ended.
+    """Everything that was measured of a program that has ended.
 
     Attributes:
         output_bytes: What it wrote to both streams.
