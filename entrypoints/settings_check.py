@@ -1,9 +1,8 @@
 """Settings that are probably not meant: names that are none, and parts that do not fit together."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import chain
 
 from dotenv import dotenv_values
 
@@ -20,6 +19,7 @@ _OF_AWS = frozenset({"AWS_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SECURITY_TOKEN"})
 _AWS_ENDPOINTS = "AWS_ENDPOINT_URL_"
 # Kubernetes sets these for a Service whose name is service-server (kubernetes.io, "Accessing the Service").
 _KUBERNETES = tuple(f"{PREFIX}{name}" for name in ("SERVICE_HOST", "SERVICE_PORT", "PORT"))
+_KUBERNETES_PORT = f"{PREFIX}PORT"
 _COMBINATIONS: tuple[tuple[Callable[[Settings], bool], str], ...] = (
     (
         lambda settings: settings.code_bucket is not None and settings.log_bucket is None,
@@ -48,12 +48,12 @@ class UnknownSetting:
         return f"{self.name} is not a setting{hint}"
 
 
-def unknown_settings(environment: Collection[str]) -> Iterator[UnknownSetting]:
-    """Find the unknown settings among the names of the environment's variables, and in the `.env` file."""
+def unknown_settings(environment: Mapping[str, str]) -> Iterator[UnknownSetting]:
+    """Find the unknown settings among the environment's variables, and in the `.env` file."""
     known = {variable(kind, name) for kind in (Settings, LimitSettings) for name in kind.model_fields}
-    names = {name.upper() for name in chain(environment, dotenv_values(ENV_FILE))}
-    for name in sorted(names - known - _OTHERS_OF_OURS - _OF_AWS):
-        if name.startswith(_AWS_ENDPOINTS) or _is_of_kubernetes(name):
+    given = {name.upper(): value for name, value in {**dotenv_values(ENV_FILE), **environment}.items()}
+    for name in sorted(given.keys() - known - _OTHERS_OF_OURS - _OF_AWS):
+        if name.startswith(_AWS_ENDPOINTS) or _is_of_kubernetes(name, given[name]):
             continue
         is_ours = name.startswith(_FAMILIES)
         cutoff = _SIMILAR if is_ours else _ALMOST_THE_SAME
@@ -64,7 +64,7 @@ def unknown_settings(environment: Collection[str]) -> Iterator[UnknownSetting]:
             yield UnknownSetting(name, nearest)
 
 
-def warnings(settings: Settings, environment: Collection[str]) -> Iterator[str]:
+def warnings(settings: Settings, environment: Mapping[str, str]) -> Iterator[str]:
     """List what is probably not meant by the settings, as sentences that name them."""
     yield from map(str, unknown_settings(environment))
     for is_wrong, sentence in _COMBINATIONS:
@@ -78,5 +78,7 @@ def _without_prefix(name: str, known: Collection[str]) -> str | None:
     return next((kept for kept in (rest, f"SERVER_{rest}") if rest != name and kept in known), None)
 
 
-def _is_of_kubernetes(name: str) -> bool:
+def _is_of_kubernetes(name: str, value: str | None) -> bool:
+    if name == _KUBERNETES_PORT:
+        return "://" in (value or "")
     return any(name == own or name.startswith(f"{own}_") for own in _KUBERNETES)

@@ -130,6 +130,7 @@ def test_a_refused_value_may_be_a_secret_and_does_not_show(monkeypatch):
         ("SERVICE_SEVER_REDIS_URL", "SERVICE_SERVER_REDIS_URL"),
         ("EXECUTION_ENGINE_BASEURL", "EXECUTION_ENGINE_BASE_URL"),
         ("ENVIROMENT", "ENVIRONMENT"),
+        ("SERVICE_SERVER_PORT", "SERVER_PORT"),
         ("SERVICE_SERVER_HOST", "SERVER_HOST"),
         ("SERVICE_SERVER_ENVIRONMENT", "ENVIRONMENT"),
         ("SERVICE_SERVER_AWS_RDS_HOST", "AWS_RDS_HOST"),
