@@ -46,7 +46,7 @@ def outcomes(cluster: Cluster, job_ids: Collection[str], within_s: float) -> dic
         time.sleep(0.1)
 
 
-def soon(question: Callable[[], T], within_s: float = 15) -> T:
+def soon(question: Callable[[], T], within_s: float = 60) -> T:
     """Return the first answer that is not empty, and fail if there is none in time."""
     deadline = time.monotonic() + within_s
     while not (answer := question()):

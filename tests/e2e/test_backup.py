@@ -8,12 +8,19 @@ import pytest
 
 from tests.support import service
 
+# A program that ran while the backup was made has lost its worker in what is restored, soon.
+QUICK = {
+    "SERVICE_SERVER_LEASE_S": 2,
+    "SERVICE_SERVER_RENEW_EVERY_S": 0.5,
+    "SERVICE_SERVER_RESCUE_EVERY_S": 0.5,
+}
+
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
     """A backup of a service that ran programs before, while, and after it was made; and the jobs before."""
     directory = tmp_path_factory.mktemp("backup")
-    env = service.environment(directory / "data")
+    env = service.environment(directory / "data", **QUICK)
     file = directory / "backups" / "latest.tar.gz"
     file.parent.mkdir()
     file.write_bytes(b"an older one")
@@ -42,7 +49,7 @@ def archive(tmp_path_factory):
 
 def test_what_is_restored_has_every_job_its_result_its_code_and_its_log(archive, tmp_path):
     file, jobs = archive
-    env = service.environment(tmp_path / "restored")
+    env = service.environment(tmp_path / "restored", **QUICK)
 
     restored = service.run("restore", str(file), env=env)
 
@@ -55,7 +62,8 @@ def test_what_is_restored_has_every_job_its_result_its_code_and_its_log(archive,
             assert f"{number} é" in log.json()
         listed = http.get("/api/jobs", params={"limit": 1000}).json()
         for job in listed:
-            assert server.job(job["job_id"], wait_s=60)["status"] in {"SUCCESS", "FAILED", "PENDING"}
+            if job["status"] == "RUNNING":
+                assert server.job(job["job_id"], wait_s=60)["status"] in {"SUCCESS", "FAILED"}
             if job["log_key"]:
                 assert http.get("/api/log", params={"log_key": job["log_key"]}).is_success
         again = server.upload("print('after')", execute=True)

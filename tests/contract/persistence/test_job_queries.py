@@ -301,7 +301,7 @@ def test_phases_narrow_a_list_whatever_else_does(store):
     found = populate_phases(store)
     newest_first = sorted(found.values(), key=lambda one: (one[0].created_at, one[0].id), reverse=True)
     short = SqlJobQueries(store.engine, scanned_keys=2) if isinstance(store, SqlStore) else store.queries
-    sets = [frozenset(chosen) for size in range(5) for chosen in combinations(Phase, size)]
+    sets = [frozenset(chosen) for size in (0, 1, 2) for chosen in combinations(Phase, size)]
     statuses = (frozenset(), frozenset({JobStatus.RUNNING}), frozenset({JobStatus.PENDING, JobStatus.FAILED}))
     for chosen, status, language, tags in product(sets, statuses, (None, "rust"), ({}, {"env": "prod"})):
         wanted = JobFilter(limit=1_000, phases=chosen, statuses=status, language=language, tags=tags)
