@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 BIN := .venv/bin
+# Every start of a test's process would compile the service anew otherwise.
+export PYTHONDONTWRITEBYTECODE :=
 COMPILE := uv pip compile --universal --generate-hashes --no-header --quiet
 
 .PHONY: help

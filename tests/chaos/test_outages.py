@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.gates import after
 from tests.chaos.jobs import ask, attempts, outcomes, soon, submit
-from tests.support.cluster import CODE_BUCKET, LOG_BUCKET
+from tests.support.cluster import CODE_BUCKET, LOG_BUCKET, Cluster
 from tests.support.processes import eventually
 from tests.support.runner import runs
 
@@ -104,12 +104,13 @@ def test_results_that_a_database_does_not_take_outlive_their_workers(cluster, wi
     runner = cluster.servers.runner
     runner.requests.clear()
     runner.behaviour = after(end, runs())
+    before = _results_kept(cluster)
     jobs = [submit(cluster.urls[0], max_attempts=1) for _ in range(8)]
     soon(lambda: len(runner.asked("/run")) == len(jobs))
     # When they end while the database only reads, and their workers are told to end as well
     with cluster.servers.database.read_only():
         end.set()
-        soon(lambda: sum(worker.output.count("is kept here") for worker in cluster.workers) == len(jobs))
+        soon(lambda: _results_kept(cluster) == before + len(jobs))
         for worker in cluster.workers:
             worker.terminate()
         for worker in cluster.workers:
@@ -119,6 +120,10 @@ def test_results_that_a_database_does_not_take_outlive_their_workers(cluster, wi
     assert set(outcomes(cluster, jobs, within_s=60).values()) == {("SUCCESS", None)}
     assert len(runner.asked("/run")) == len(jobs)
     assert witness.violations(jobs) == []
+
+
+def _results_kept(cluster: Cluster) -> int:
+    return sum(worker.output.count("is kept here") for worker in cluster.workers)
 
 
 def _ask(url: str, job_id: str, number: int) -> tuple[int, str, float]:
