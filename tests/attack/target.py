@@ -16,9 +16,9 @@ from uuid import uuid4
 
 from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.supervisor.meter import tree
-from adapters.memory.object_store import MemoryObjectStore
 from tests.attack.attacks import Attack, corpus
 from tests.contract.engine_kit.harness import Ended, EngineUnderTest, Program
+from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.processes import eventually
 from tests.support.warm_engine import WarmEngine
 

@@ -16,8 +16,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from adapters.local_engine.engine import LocalEngine
-from adapters.memory.object_store import MemoryObjectStore
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
+from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.processes import memory_kb
 
 _CODE = "print('hello')"

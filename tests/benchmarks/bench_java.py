@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from adapters.local_engine.engine import LocalEngine
-from adapters.memory.object_store import MemoryObjectStore
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
+from tests.support.memory.object_store import MemoryObjectStore
 
 _CODE = 'public class Hello { public static void main(String[] a) { System.out.println("hello"); } }'
 _TARGET = 0.55

@@ -11,10 +11,10 @@ from adapters.cloudwatch.client import build_client
 from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics
 from adapters.host_metrics.cluster_metrics import HostClusterMetrics
 from adapters.host_metrics.samples import Sample
-from adapters.memory.clock import MemoryClock
-from adapters.memory.cluster_metrics import MemoryClusterMetrics
 from adapters.system.clock import SystemClock
 from application.ports.cluster_metrics import MetricPoint
+from tests.support.memory.clock import MemoryClock
+from tests.support.memory.cluster_metrics import MemoryClusterMetrics
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NOW = NOON + timedelta(seconds=50)

@@ -9,8 +9,6 @@ import pytest
 
 from adapters.http_engine.engine import HttpEngine
 from adapters.local_engine.engine import LocalEngine
-from adapters.memory.execution_engine import MemoryExecutionEngine, MemoryRun
-from adapters.memory.object_store import MemoryObjectStore
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.output_feed import Stream
 from domain.execution import ExecutionResult
@@ -19,6 +17,8 @@ from domain.language import LANGUAGES
 from domain.values import ExecutionId, JobId, ObjectKey
 from tests.contract.engine_kit.cases import CASES, Case
 from tests.contract.engine_kit.harness import EVERYTHING, EngineUnderTest, Feature, Program, Recorder
+from tests.support.memory.execution_engine import MemoryExecutionEngine, MemoryRun
+from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.runner import FakeRunner, modern_form, runs
 from tests.support.sandbox import require_bubblewrap
 from tests.support.warm_engine import WarmEngine

@@ -12,8 +12,8 @@ from adapters.dramatiq_queue.embedded import EmbeddedBroker
 from adapters.dramatiq_queue.publisher import DramatiqPublisher
 from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
 from adapters.in_process.event_feed import InProcessEventFeed
-from adapters.memory.message_publisher import MemoryMessagePublisher
 from application.errors import DependencyUnavailable
+from tests.support.memory.message_publisher import MemoryMessagePublisher
 from tests.support.redis_server import redis_server
 from tests.support.work_messages import WITHIN_S, Handler, fact, hint, working
 

@@ -9,12 +9,12 @@ from uuid import uuid4
 import pytest
 
 from adapters.filesystem.object_store import FilesystemObjectStore
-from adapters.memory.object_store import MemoryObjectStore
 from adapters.s3.buckets import open_bucket
 from adapters.s3.client import build_client, open_session
 from application.errors import NotFound, Unprocessable
 from domain.values import ObjectKey
 from tests.support import moto_server, swift
+from tests.support.memory.object_store import MemoryObjectStore
 
 TEXT = "text/plain; charset=utf-8"
 KEY = ObjectKey("a-project/01890a5d-ac96-774b-bcce-b302099a8057.py")

@@ -13,12 +13,12 @@ from uuid import uuid4
 import pytest
 
 from adapters.filesystem.result_spool import FilesystemResultSpool
-from adapters.memory.result_spool import MemoryResultSpool
 from application.errors import StorageUnavailable
 from application.ports.result_spool import KeptResult
 from domain.execution import ExecutionResult, LimitHit, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId, JobId, ObjectKey
+from tests.support.memory.result_spool import MemoryResultSpool
 
 MAX_BYTES = 64 << 10
 RESULT = ExecutionResult(

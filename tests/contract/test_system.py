@@ -7,10 +7,10 @@ from uuid import RFC_4122
 
 import pytest
 
-from adapters.memory.clock import MemoryClock
-from adapters.memory.id_generator import MemoryIdGenerator
 from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator
+from tests.support.memory.clock import MemoryClock
+from tests.support.memory.id_generator import MemoryIdGenerator
 
 
 @pytest.fixture(params=[SystemClock, MemoryClock])

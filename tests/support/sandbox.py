@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from adapters.local_engine.engine import LocalEngine
-from adapters.memory.object_store import MemoryObjectStore
 from tests.contract.engine_kit.harness import EngineUnderTest
+from tests.support.memory.object_store import MemoryObjectStore
 
 
 @contextmanager

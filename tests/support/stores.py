@@ -5,10 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from adapters.memory.dashboard_queries import MemoryDashboardQueries
-from adapters.memory.database import MemoryDatabase
-from adapters.memory.job_queries import MemoryJobQueries
-from adapters.memory.unit_of_work import MemoryUnitOfWork
 from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.job_queries import SqlJobQueries
@@ -17,6 +13,10 @@ from adapters.sql.unit_of_work import SqlUnitOfWork
 from application.ports.dashboard_queries import DashboardQueries
 from application.ports.job_queries import JobQueries
 from application.ports.unit_of_work import UnitOfWork
+from tests.support.memory.dashboard_queries import MemoryDashboardQueries
+from tests.support.memory.database import MemoryDatabase
+from tests.support.memory.job_queries import MemoryJobQueries
+from tests.support.memory.unit_of_work import MemoryUnitOfWork
 from tests.support.recording_relay import RecordingRelay
 
 # All that the database's time is written to.

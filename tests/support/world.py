@@ -4,15 +4,6 @@ from functools import partial
 
 from adapters.http_engine.report_reader import RunnerReportReader
 from adapters.in_process.output_feed import InProcessOutputFeed
-from adapters.memory.clock import MemoryClock
-from adapters.memory.database import MemoryDatabase
-from adapters.memory.id_generator import MemoryIdGenerator
-from adapters.memory.job_queries import MemoryJobQueries
-from adapters.memory.message_publisher import MemoryMessagePublisher
-from adapters.memory.message_relay import MemoryMessageRelay
-from adapters.memory.object_store import MemoryObjectStore
-from adapters.memory.result_spool import MemoryResultSpool
-from adapters.memory.unit_of_work import MemoryUnitOfWork
 from application.commands import UploadCodeCommand
 from application.held_executions import HeldExecutions
 from application.log_archive import LogArchive
@@ -48,6 +39,15 @@ from domain.execution import Execution
 from domain.limits import STANDARD_LIMITS
 from domain.submission import SubmissionLimits
 from domain.values import JobId
+from tests.support.memory.clock import MemoryClock
+from tests.support.memory.database import MemoryDatabase
+from tests.support.memory.id_generator import MemoryIdGenerator
+from tests.support.memory.job_queries import MemoryJobQueries
+from tests.support.memory.message_publisher import MemoryMessagePublisher
+from tests.support.memory.message_relay import MemoryMessageRelay
+from tests.support.memory.object_store import MemoryObjectStore
+from tests.support.memory.result_spool import MemoryResultSpool
+from tests.support.memory.unit_of_work import MemoryUnitOfWork
 from tests.support.scripted_engine import ScriptedEngine
 
 LEASE_S = 30.0

@@ -14,7 +14,7 @@ _ROOT = Path("/sys/fs/cgroup")
 _ENGINE = """
 import sys, tempfile
 from pathlib import Path
-from adapters.memory.object_store import MemoryObjectStore
+from tests.support.memory.object_store import MemoryObjectStore
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
 from tests.support.sandbox import running_engine
 

@@ -9,9 +9,9 @@ import pytest
 
 from adapters.cloudwatch.client import build_client
 from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics
-from adapters.memory.clock import MemoryClock
 from application.errors import DependencyUnavailable
 from application.ports.cluster_metrics import MetricPoint
+from tests.support.memory.clock import MemoryClock
 from tests.support.scripted_http import Answer, scripted_server
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -21,7 +21,7 @@ import subprocess, sys
 from contextlib import closing
 from pathlib import Path
 from adapters.local_engine.engine import LocalEngine
-from adapters.memory.object_store import MemoryObjectStore
+from tests.support.memory.object_store import MemoryObjectStore
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
 place, work = sys.argv[1:]
 store = MemoryObjectStore()

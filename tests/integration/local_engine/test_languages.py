@@ -9,10 +9,10 @@ import pytest
 
 from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.toolchains import Toolchains
-from adapters.memory.object_store import MemoryObjectStore
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
+from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.sandbox import running_engine
 
 _PROGRAMS = tomllib.loads(Path(__file__).with_name("programs.toml").read_text())

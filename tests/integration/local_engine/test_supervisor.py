@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import pytest
 
-from adapters.memory.object_store import MemoryObjectStore
 from application.errors import DependencyUnavailable, StorageUnavailable
 from application.ports.execution_engine import ExecutionObserver
 from application.retrying import Retrying
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
+from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.processes import eventually, memory_kb, with_word
 
 _ROOT = Path(__file__).parents[3]
@@ -26,7 +26,7 @@ _WORKER = """
 import sys, pathlib
 sys.path.insert(0, sys.argv[1])
 from adapters.local_engine.engine import LocalEngine
-from adapters.memory.object_store import MemoryObjectStore
+from tests.support.memory.object_store import MemoryObjectStore
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
 store = MemoryObjectStore()
 engine = LocalEngine(store, pathlib.Path(sys.argv[2]))
@@ -46,7 +46,7 @@ import signal, sys, pathlib
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 sys.path.insert(0, sys.argv[1])
 from adapters.local_engine.engine import LocalEngine
-from adapters.memory.object_store import MemoryObjectStore
+from tests.support.memory.object_store import MemoryObjectStore
 from tests.contract.engine_kit.harness import EngineUnderTest, Program
 store = MemoryObjectStore()
 engine = LocalEngine(store, pathlib.Path(sys.argv[2]), isolated=sys.argv[3] == "isolated")

@@ -13,10 +13,10 @@ import pytest
 from adapters.local_engine import parked_box
 from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.supervisor.meter import live_cpu_s, tree
-from adapters.memory.object_store import MemoryObjectStore
 from application.ports.output_feed import Stream
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import EngineUnderTest, Program, Recorder
+from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.processes import eventually
 from tests.support.sandbox import has_cgroups, require_bubblewrap
 from tests.support.warm_engine import WarmEngine
@@ -297,7 +297,7 @@ import sys, pathlib
 sys.path.insert(0, sys.argv[1])
 from adapters.local_engine import parked_box
 from adapters.local_engine.engine import LocalEngine
-from adapters.memory.object_store import MemoryObjectStore
+from tests.support.memory.object_store import MemoryObjectStore
 engine = LocalEngine(MemoryObjectStore(), pathlib.Path(sys.argv[2]), isolated=True, warm_starts=2)
 engine.start()
 engine.wait_until_warm(30)

@@ -2,11 +2,11 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.memory.cluster_metrics import MemoryClusterMetrics
 from application.errors import NotFound
 from application.use_cases.list_metric_names import ListMetricNames
 from application.use_cases.read_cluster_metrics import ReadClusterMetrics
 from domain.errors import InvalidValue
+from tests.support.memory.cluster_metrics import MemoryClusterMetrics
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.memory.dashboard_queries import MemoryDashboardQueries
 from application.errors import Conflict, NotFound
 from application.ports.dashboard_queries import COUNTED_UP_TO
 from application.ports.output_feed import Stream
@@ -19,6 +18,7 @@ from application.use_cases.summarize_projects import RECENT_HOURS, SummarizeProj
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId
+from tests.support.memory.dashboard_queries import MemoryDashboardQueries
 from tests.support.world import LEASE_S, World
 
 

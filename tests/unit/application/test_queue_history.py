@@ -2,9 +2,9 @@
 
 import pytest
 
-from adapters.memory.dashboard_queries import MemoryDashboardQueries
 from application.queue_history import QueueHistory
 from domain.errors import InvalidValue
+from tests.support.memory.dashboard_queries import MemoryDashboardQueries
 from tests.support.world import World
 
 

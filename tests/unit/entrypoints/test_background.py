@@ -5,11 +5,11 @@ from threading import Event
 import pytest
 
 from adapters.in_process.message_relay import InProcessMessageRelay
-from adapters.memory.id_generator import MemoryIdGenerator
 from application.errors import DependencyUnavailable
 from application.messages import Message
 from domain.values import MessageId
 from entrypoints.worker.periodic import Periodic
+from tests.support.memory.id_generator import MemoryIdGenerator
 
 PATIENCE_S = 10
 

@@ -2,17 +2,17 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from adapters.memory.database import MemoryDatabase, Tables
-from adapters.memory.execution_repository import MemoryExecutionRepository
-from adapters.memory.heartbeats import MemoryHeartbeats
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.job_repository import MemoryJobRepository
-from adapters.memory.outbox import MemoryOutbox
-from adapters.memory.project_repository import MemoryProjectRepository
 from application.errors import Aborted, DependencyUnavailable
 from application.messages import Message
 from application.ports.message_relay import MessageRelay
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from tests.support.memory.database import MemoryDatabase, Tables
+from tests.support.memory.execution_repository import MemoryExecutionRepository
+from tests.support.memory.heartbeats import MemoryHeartbeats
+from tests.support.memory.inbox import MemoryInbox
+from tests.support.memory.job_repository import MemoryJobRepository
+from tests.support.memory.outbox import MemoryOutbox
+from tests.support.memory.project_repository import MemoryProjectRepository
 
 T = TypeVar("T")
 

@@ -1,8 +1,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from adapters.memory.database import Tables
 from application.ports.heartbeats import Heartbeats
+from tests.support.memory.database import Tables
 
 
 class MemoryHeartbeats(Heartbeats):

@@ -2,11 +2,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from adapters.memory.database import QueuedExecution, Tables, is_from_the_future, is_older
 from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult, Note
 from domain.job_lifecycle import JobStatus
 from domain.values import ExecutionId, JobId
+from tests.support.memory.database import QueuedExecution, Tables, is_from_the_future, is_older
 
 
 class MemoryExecutionRepository(ExecutionRepository):

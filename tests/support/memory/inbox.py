@@ -1,7 +1,7 @@
 from datetime import datetime
 
-from adapters.memory.database import Tables
 from application.ports.inbox import Inbox
+from tests.support.memory.database import Tables
 
 
 class MemoryInbox(Inbox):

@@ -1,12 +1,12 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from adapters.memory.database import MemoryDatabase, Tables
 from application.ports.job_queries import JobQueries
 from application.views import FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, JobView
 from domain.execution import Execution
 from domain.job import Job
 from domain.values import JobId
+from tests.support.memory.database import MemoryDatabase, Tables
 
 
 class MemoryJobQueries(JobQueries):

@@ -1,12 +1,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from adapters.memory.database import Tables
 from application.errors import Aborted
 from application.ports.project_repository import ProjectRepository
 from domain.job_lifecycle import JobStatus
 from domain.project import Project, ProjectStatus
 from domain.values import ProjectId, ProjectName
+from tests.support.memory.database import Tables
 
 
 class MemoryProjectRepository(ProjectRepository):

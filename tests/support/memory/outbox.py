@@ -2,10 +2,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from adapters.memory.database import StoredMessage, Tables, is_older
 from application.messages import Message
 from application.ports.outbox import Outbox
 from domain.values import MessageId
+from tests.support.memory.database import StoredMessage, Tables, is_older
 
 
 class MemoryOutbox(Outbox):

@@ -2,7 +2,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice, pairwise
 
-from adapters.memory.database import MemoryDatabase
 from application.ports.dashboard_queries import (
     COUNTED_UP_TO,
     DashboardQueries,
@@ -13,6 +12,7 @@ from application.ports.dashboard_queries import (
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus
 from domain.values import ExecutionId, ProjectId
+from tests.support.memory.database import MemoryDatabase
 
 
 class MemoryDashboardQueries(DashboardQueries):

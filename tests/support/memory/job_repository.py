@@ -2,13 +2,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from adapters.memory.database import Tables
 from application.errors import Aborted
 from application.ports.job_repository import JobRepository
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.project import Project
 from domain.values import ExecutionId, JobId
+from tests.support.memory.database import Tables
 
 
 class MemoryJobRepository(JobRepository):
