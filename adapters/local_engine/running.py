@@ -1,9 +1,10 @@
 import contextlib
+import fcntl
 import os
 import select
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from threading import Lock
 
 from adapters.local_engine.capture import Capture, CapturedOutput
@@ -14,10 +15,11 @@ from domain.execution import Note
 
 _PIECE = 65_536
 # A program that writes a little again and again is left alone for a moment between two looks: to be woken for
-# every line takes longer than to write it.
+# every line takes longer than to write it. Its pipe has room for a moment's lines, so that it need not wait.
 _LITTLE = 4_096
 _BURST_S = 0.002
 _PAUSE_S = 0.001
+_PIPE_BYTES = 262_144
 _READY = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
@@ -119,6 +121,7 @@ class Running:
                 self._kill()
             if lifeline.fileno() not in ready:
                 if taken < _LITTLE and time.monotonic() - looked_at < _BURST_S:
+                    _enlarge(streams.keys() & ready.keys())
                     time.sleep(_PAUSE_S)
                 looked_at = time.monotonic()
                 continue
@@ -183,6 +186,12 @@ def _read(descriptor: int, capture: Capture, observer: ExecutionObserver) -> int
     if chunk := capture.write(data):
         observer.output(chunk)
     return len(data)
+
+
+def _enlarge(pipes: Iterable[int]) -> None:
+    for pipe in pipes:
+        with contextlib.suppress(OSError):  # the user's share of memory for pipes is used up (pipe(7))
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _drain(descriptor: int, capture: Capture, observer: ExecutionObserver) -> None:
