@@ -30,7 +30,7 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Example:
-    """A program, what it reads, and what it should print first."""
+    """A program, its input, and its expected first line of output."""
 
     language: str
     program: str
@@ -47,7 +47,7 @@ _EXAMPLES = (
 
 
 def main() -> int:
-    """Run the examples, print a table, and return 0 if every program printed what it should."""
+    """Run the examples, print a table, and return 0 if every program printed the expected text."""
     try:
         with _apart(), connect(None, runs=True) as client:
             outcomes = [(example, _outcome(client, example)) for example in _EXAMPLES]

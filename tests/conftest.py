@@ -23,7 +23,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Say loudly what a line among other skipped tests would not: that a whole database was left out."""
+    """Print a section, and not just a line among other skipped tests, when a whole database was left out."""
     skipped = terminalreporter.stats.get("skipped", ())
     left_out = [report for report in skipped if mysql_support.MISSING in str(report.longrepr)]
     if left_out:

@@ -1,4 +1,4 @@
-"""The tree is what the architecture says it is."""
+"""The tree follows the architecture."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""Files of other projects are those that `vendored.toml` lists, byte for byte."""
+"""Files of other projects are as `vendored.toml` lists them, byte for byte."""
 
 import hashlib
 import subprocess

@@ -42,7 +42,7 @@ class Attack:
         return (_LIMITS | dict(self.limits))["timeout_ms"]
 
     def program(self, words: Mapping[str, Sequence[str]]) -> Program:
-        """Fill in what the runner has prepared."""
+        """Fill in the values that the runner has prepared."""
         return self._program(self.file, words, {})
 
     def neighbour(self, words: Mapping[str, Sequence[str]]) -> Program | None:

@@ -1,4 +1,4 @@
-"""The engine that is attacked, in a process of its own: reads the names of attacks, answers what went wrong.
+"""The engine that is attacked, in a process of its own: reads the names of attacks, answers the failures.
 
 It needs the standard library only, so that any user can run it with the system's Python.
 """
@@ -31,7 +31,7 @@ _WARM_STARTS = 2
 
 
 class Target:
-    """An engine, and what there is on its machine that no program may find, reach or change."""
+    """An engine, and the files and processes of its machine that no program may find, reach or change."""
 
     def __init__(self, directory: Path, stack: ExitStack, *, is_warm: bool) -> None:
         self._canary = f"canary-{uuid4().hex}"
@@ -69,7 +69,7 @@ class Target:
         self._before = self._machine()
 
     def suffer(self, attack: Attack) -> list[str]:
-        """Run an attack; return in sentences what went wrong."""
+        """Run an attack; return its failures as sentences."""
         support = {each.language.name: each for each in self._engine.languages()}[attack.language]
         if support.unavailable_because:
             return [f"skip: {support.unavailable_because}"]
@@ -118,7 +118,7 @@ class Target:
             yield f"the machine is not as it was: {self._machine()} was {self._before}"
 
     def _processes(self) -> list[int]:
-        """Every process of the engine's programs, but for those that wait for their first job."""
+        """Every process of the engine's programs, except ones that wait for their first job."""
         supervisor = self._engine._supervisor.pid
         children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
         boxes = [list(tree(int(child))) for child in children]

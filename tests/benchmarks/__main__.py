@@ -1,7 +1,7 @@
 """Runs the benchmarks, `python -m tests.benchmarks`, or some, `python -m tests.benchmarks jobs lists`.
 
-What follows a name and is none is given to that benchmark: `... jobs --seconds 5 lists --mariadb 1000`.
-Ends with 1 if one of them missed what it is to reach.
+Arguments after a name are those of that benchmark: `... jobs --seconds 5 lists --mariadb 1000`.
+Ends with 1 if one of them missed its target.
 """
 
 import runpy

@@ -187,7 +187,7 @@ def _bare(directory: Path) -> Litestar:
 
 
 class _Silent:
-    """What the server closes when it stops, of an application that has nothing open."""
+    """The shutdown hooks of an application that has nothing open."""
 
     def close(self) -> None:
         """Do nothing."""

@@ -2,7 +2,7 @@
 
 `python -m tests.benchmarks.bench_engine [ROUNDS]`; the default is 100 rounds. Each round runs every form
 once, so that all of them meet the same machine, and none before the interpreters that are started ahead are
-ready again. Ends with 1 if a figure misses what it is to reach.
+ready again. Ends with 1 if a figure misses its target.
 """
 
 import statistics

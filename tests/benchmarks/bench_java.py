@@ -2,7 +2,7 @@
 
 `python -m tests.benchmarks.bench_java [ROUNDS]`; the default is 15 rounds. Ends with 1 if the engine takes
 more than its share. Each form is run in rounds of its own: the engine makes the next compiler ready in the
-meantime, and what runs then would pay for it.
+meantime, at the cost of the programs that run then.
 """
 
 import statistics

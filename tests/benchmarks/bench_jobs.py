@@ -1,4 +1,4 @@
-"""What a job costs from its upload to its end, embedded, beside the bare child process that it is about.
+"""The cost of a job from its upload to its end, embedded, beside that of the bare child process.
 
 `python -m tests.benchmarks.bench_jobs [--seconds SECONDS]`: for so long 16 callers keep the server busy,
 twice: with programs in boxes, and with programs outside them, which can leave a trace of every start. Ends
@@ -56,7 +56,7 @@ def main(seconds: float = SECONDS) -> None:
 
 
 def report_starts(directory: Path, seconds: float) -> int:
-    """Print whether every program starts once, where programs can tell; return how many do not."""
+    """Print whether every program starts once, where programs can record it; return how many do not."""
     starts = directory / "starts"
     starts.touch()
     env = service.environment(
@@ -67,7 +67,7 @@ def report_starts(directory: Path, seconds: float) -> int:
 
 
 def report_one_caller(server: service.Server, child: Sequence[float]) -> None:
-    """Print what one job after the other takes, and how much of that the program itself."""
+    """Print the times of one job after the other, and the program's own share."""
     own: list[float] = []
     with server.http as http:
         whole = _times(lambda: own.append(_run_job(http)["data"]["result"]["resource"]["execution_time_ms"]))
@@ -79,7 +79,7 @@ def report_one_caller(server: service.Server, child: Sequence[float]) -> None:
 
 
 def report_many_callers(server: service.Server, seconds: float, starts: Path | None = None) -> int:
-    """Print what callers at once get, and whether every job ran once and ended well; return how many did not.
+    """Print the rate of concurrent callers, and whether each job ran once and well; return how many did not.
 
     Args:
         server: Runs the programs.
@@ -111,7 +111,7 @@ def report_many_callers(server: service.Server, seconds: float, starts: Path | N
 
 
 def _outcome(http: httpx.Client, token: str, starts: Path | None) -> str:
-    """Run a program that says its token, and return how that went in a word or two."""
+    """Run a program that prints its token, and return the outcome in a word or two."""
     try:
         job = _run_job(http, f"print('{token}')" if starts is None else WITNESS.format(str(starts), token))
     except (httpx.HTTPError, ValueError) as error:

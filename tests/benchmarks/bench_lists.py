@@ -1,7 +1,7 @@
 """How the cost of lists and status reads grows with the number of jobs.
 
 `python -m tests.benchmarks.bench_lists [--mariadb] [SIZE ...]`; the default is SQLite with 1,000 and 100,000.
-Each read is timed on all the databases in turn, so that whatever else the machine does slows all of them.
+Each read is timed on all the databases in turn, so that other load on the machine slows all of them.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""What open streams cost uploads, and how soon output and ends reach those who wait for them.
+"""The cost of open streams to uploads, and the delay of output and ends to their readers.
 
 `python -m tests.benchmarks.bench_live [STREAMS]`; the default is 500. The first figures alternate between a
 server with that many readers of a running program and without, so that both meet the same machine. The

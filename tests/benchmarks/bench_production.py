@@ -2,7 +2,7 @@
 
 `python -m tests.benchmarks.bench_production [SECONDS]`; the default is 3 seconds for each figure. All of it
 shares this machine: database, Redis, object store, runners, the service's processes and the callers. Ends
-with 1 if a figure misses what it is to reach.
+with 1 if a figure misses its target.
 """
 
 import statistics
@@ -46,11 +46,11 @@ class Rate:
 
 @dataclass(frozen=True)
 class Report:
-    """Measures rates beside the yardstick, and prints figures beside what they are to reach.
+    """Measures rates beside the yardstick, and prints figures beside their targets.
 
     Attributes:
         bare: The port of the yardstick. It is measured before and after each rate, for machines vary.
-        missed: The names of the figures that are not what they are to be.
+        missed: The names of the figures that missed their targets.
     """
 
     bare: int
@@ -91,7 +91,7 @@ class Report:
 
 
 def main(seconds: float = SECONDS) -> Sequence[str]:
-    """Measure everything once and print it; return the names of what missed its figure."""
+    """Measure everything once and print it; return the names of the figures that missed their targets."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         (directory / "mariadb").mkdir()
@@ -159,7 +159,7 @@ def _run_slowly(port: int, body: object) -> None:
 
 
 def _idle(report: Report, servers: Servers, directory: Path) -> None:
-    """Measure how soon an engine hears of an execution, and what a worker takes that has nothing to do."""
+    """Measure the delay until an engine gets an execution, and the processor time of an idle worker."""
     heard: dict[str, float] = {}
     answer = runs()
 

@@ -37,7 +37,7 @@ STOCK = "Dramatiq's Redis broker"
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured of one queue."""
+    """The measurements of one queue."""
 
     latencies_ms: list[float]
     rates: list[float]
@@ -54,7 +54,7 @@ class Figures:
 
 
 class Handler:
-    """Does nothing but tell that a message has come, as long as the gate is open."""
+    """Does nothing but signal each message, as long as the gate is open."""
 
     def __init__(self) -> None:
         self.started: Queue[float] = Queue()

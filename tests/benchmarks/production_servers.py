@@ -1,6 +1,6 @@
 """An object store and runners in one process: `python -m tests.benchmarks.production_servers PORT PORT`.
 
-The runners keep the log themselves, as those in use do, and answer at once; but a job whose timeout is 2,001
+The runners keep the log themselves, as real runners do, and answer at once; but a job whose timeout is 2,001
 ms is answered after two seconds, and so on.
 """
 
@@ -16,7 +16,7 @@ from tests.support.s3_stub import S3Stub
 
 
 async def serve(s3_port: int, runner_port: int) -> None:
-    """Serve until the process is told to end."""
+    """Serve until the process gets a signal."""
     store = S3Stub(s3_port)
     await store.listen()
 

@@ -47,5 +47,5 @@ def visitor(page: Page, server: Server) -> Visitor:
 
 
 def _is_complaint(said: ConsoleMessage) -> bool:
-    """Return whether this is an error; an answer that the browser notes as one may be what a test wants."""
+    """Return whether this is an error: an answer that browsers count as one may be a test's purpose."""
     return said.type == "error" and not said.text.startswith("Failed to load resource: the server responded")

@@ -1,4 +1,4 @@
-"""What was run in a project."""
+"""The executions of a project on its page."""
 
 import re
 

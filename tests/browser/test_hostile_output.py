@@ -1,4 +1,4 @@
-"""Whatever a program prints is text, and nothing else."""
+"""A program's output is text, and nothing else."""
 
 from playwright.sync_api import expect
 

@@ -21,7 +21,7 @@ class Visitor:
 
     @property
     def live(self) -> Locator:
-        """The panel that shows what a program writes."""
+        """The panel of a program's output."""
         return self.page.locator("[data-follow]")
 
     @property

@@ -7,7 +7,7 @@ from tests.support.runner import Behaviour, Exchange
 
 
 def after(gate: Event, behaviour: Behaviour) -> Behaviour:
-    """Behave like that when the test says so, and no sooner."""
+    """Behave like that at the test's command, and no sooner."""
 
     async def behave(exchange: Exchange) -> None:
         while not gate.is_set():  # noqa: ASYNC110 - it is set on the test's thread

@@ -1,4 +1,4 @@
-"""Submitting jobs, and waiting for what becomes of them."""
+"""Submitting jobs, and waiting for their ends."""
 
 import ssl
 import time

@@ -32,7 +32,7 @@ FAULTS: dict[str, tuple[Behaviour, Outcome]] = {
 
 
 async def by_project(exchange: Exchange) -> None:
-    """Behave as the project of the job says."""
+    """Behave as the job's project is named."""
     behave, _outcome = FAULTS[exchange.params["code_key"].split("/")[0]]
     await behave(exchange)
 

@@ -36,7 +36,7 @@ UNLUCKY = 2
 class Callers:
     """Submit jobs at whichever API answers, as clients do that try again.
 
-    They submit so many at least, and more until they are told that it is enough.
+    They submit so many at least, and more until they are stopped.
 
     Attributes:
         accepted: How often the program of each job that was answered with 200 may start.
@@ -95,7 +95,7 @@ class Callers:
 
 
 class Disasters:
-    """What may happen to a service.
+    """The faults of a service.
 
     Attributes:
         killed: The ids of the workers that were killed.

@@ -37,7 +37,7 @@ def test_jobs_are_taken_without_redis_and_run_when_it_is_back(cluster, witness, 
 
 
 def _submit_to_all(urls: list[str]) -> list[str]:
-    """Submit jobs to every API, each of which says what it lacks and that it takes work all the same."""
+    """Submit jobs to every API, each of which reports a missing dependency and accepts work nevertheless."""
     jobs = [submit(url) for url in urls for _ in range(10)]
     for url in urls:
         soon(lambda url=url: ask("GET", f"{url}/health/ready").json()["status"] == "degraded", within_s=5)

@@ -1,4 +1,4 @@
-"""What really happened to jobs, written down by the database in the very transactions that did it."""
+"""The history of jobs, recorded by database triggers in the transactions that made it."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -49,7 +49,7 @@ class Witness:
         return len([1 for kind, was, became in self.record(job_id) if (kind, was, became) == _CLAIM])
 
     def record(self, job_id: str) -> list[tuple[str, str, str]]:
-        """Return what happened to a job, in order."""
+        """Return the history of a job, in order."""
         return rows(
             self._database,
             "SELECT kind, was, became FROM witness WHERE job_id = :job_id ORDER BY number",
@@ -57,7 +57,7 @@ class Witness:
         )
 
     def violations(self, job_ids: Collection[str]) -> list[str]:
-        """Say which jobs changed after their end, and which of these did not end once and tell it once."""
+        """Return the jobs that changed after their end, or did not end once, or did not publish it once."""
         ends: Counter[str] = Counter()
         told: Counter[str] = Counter()
         changed = []

@@ -42,7 +42,7 @@ _PLAINLY: dict[str, tuple[str, Sequence[str], Sequence[str]]] = {
 
 
 def _plainly(language, code):
-    """Run a program as a person would; return what it prints and its exit code, or its signal's."""
+    """Run a program as a person would; return its output and its exit code, or its signal's."""
     name, build, run = _PLAINLY[language]
     with tempfile.TemporaryDirectory() as directory:
         environment = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": directory, "TMPDIR": directory}
@@ -71,7 +71,7 @@ def _plainly(language, code):
 
 
 def _differences(kit, language, path):
-    """Run a program both ways; return what is not the same."""
+    """Run a program both ways; return the differences."""
     code = path.read_bytes()
     printed, ended = _plainly(language, code)
     program = Program(language=language, code=code.decode(), stdin=_STDIN, args=_ARGUMENTS, limits=_LIMITS)

@@ -1,4 +1,4 @@
-"""What every source of cluster metrics does: in memory, this machine, and CloudWatch in moto's imitation."""
+"""The contract of all sources of cluster metrics: in memory, this machine, and moto's CloudWatch."""
 
 import threading
 import time

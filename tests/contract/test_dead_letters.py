@@ -1,4 +1,4 @@
-"""What becomes of messages whose handling fails, in this process and on Redis."""
+"""Messages whose handling fails, in this process and on Redis."""
 
 import pytest
 

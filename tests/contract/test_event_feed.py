@@ -1,4 +1,4 @@
-"""What every event feed does, among the threads of a process and between processes."""
+"""The contract of every event feed, among the threads of a process and between processes."""
 
 import threading
 import time

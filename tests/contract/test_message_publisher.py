@@ -1,4 +1,4 @@
-"""What every message publisher does, in memory and on a Dramatiq broker."""
+"""The contract of every message publisher, in memory and on a Dramatiq broker."""
 
 from contextlib import ExitStack
 from itertools import chain
@@ -32,7 +32,7 @@ class MemoryPublishing:
 
 
 class DramatiqPublishing:
-    """A publisher, a worker that handles what asks for work, and one who listens to the rest."""
+    """A publisher, a worker that handles wake-ups, and a listener for other messages."""
 
     def __init__(self, broker, handler, fail):
         feed = InProcessEventFeed()

@@ -1,4 +1,4 @@
-"""What every object store does: in memory, in a directory, in moto's S3 and in OpenStack Swift's."""
+"""The contract of every object store: in memory, in a directory, in moto's S3 and in OpenStack Swift's."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""What every output feed does, among the threads of a process and between processes."""
+"""The contract of every output feed, among the threads of a process and between processes."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ KEPT_BYTES = 256 << 10
 
 
 class Follower:
-    """Follows an execution, and puts together what it is given, stream by stream."""
+    """Follows an execution, and joins its chunks, stream by stream."""
 
     def __init__(self, feed, execution_id):
         self._chunks = Queue()

@@ -1,4 +1,4 @@
-"""What every place does that keeps results until their logs are stored."""
+"""The contract of every place that keeps results until their logs are stored."""
 
 import io
 import json

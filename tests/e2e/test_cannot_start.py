@@ -1,4 +1,4 @@
-"""A machine that does not let the service start is told in a sentence."""
+"""A machine that does not let the service start is reported in a sentence."""
 
 import resource
 import subprocess

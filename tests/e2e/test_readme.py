@@ -1,4 +1,4 @@
-"""What the README tells readers to type, typed."""
+"""The commands of the README, typed."""
 
 import os
 import re
@@ -72,7 +72,7 @@ def test_production_s_shape_comes_up_line_by_line(tmp_path):
 
 
 def all_processes_of(block, env, directory):
-    """Type a block, end what it has left running, and return what was said."""
+    """Type a block, end the processes that it has left, and return its output."""
     with (directory / "said").open("wb") as said:
         typed = subprocess.Popen(
             ["bash", "-euo", "pipefail", "-c", block],

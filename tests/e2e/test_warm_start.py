@@ -1,4 +1,4 @@
-"""What operators are told of interpreters that are started ahead, and of control groups."""
+"""The operator's view of interpreters that are started ahead, and of control groups."""
 
 import pytest
 

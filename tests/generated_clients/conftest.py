@@ -1,4 +1,4 @@
-"""What generated clients call: a service, its document, and an execution that waits for a report."""
+"""The counterpart of generated clients: a service, its document, and an execution that waits for a report."""
 
 import json
 import time

@@ -20,7 +20,7 @@ _PACKAGE = "service_server_client"
 
 @pytest.fixture(scope="module")
 def package(document: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Generate the client; a warning says that something of the document is missing from it."""
+    """Generate the client; a warning means that something of the document is missing from it."""
     directory = tmp_path_factory.mktemp("client")
     tools = Path(sys.executable).parent
     command = [tools / "openapi-python-client", "generate", "--path", document, "--meta", "none"]

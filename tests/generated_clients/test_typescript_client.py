@@ -20,7 +20,7 @@ _TOOLS = Path(__file__).parents[2] / ".tools" / "typescript-client"
 
 @pytest.fixture(scope="module")
 def tools() -> Path:
-    """Install what the lock file names, unless it is there."""
+    """Install the packages of the lock file, unless they are there."""
     _TOOLS.mkdir(parents=True, exist_ok=True)
     lock, installed = _SOURCES / "package-lock.json", _TOOLS / "installed.json"
     with (_TOOLS / "lock").open("w") as held:
@@ -39,7 +39,7 @@ def tools() -> Path:
 
 @pytest.fixture
 def built(tools: Path, document: Path) -> Iterator[Path]:
-    """A directory with the program, compiled against what was generated of the document."""
+    """A directory with the program, compiled against the types generated from the document."""
     with TemporaryDirectory(dir=tools) as directory:
         for name in ("calls.ts", "tsconfig.json", "package.json"):
             shutil.copy(_SOURCES / name, directory)

@@ -47,7 +47,7 @@ class Service:
     server: HttpServer
 
     def upload(self, **changed: object) -> dict:
-        """Upload a program, of which a test says only what matters to it."""
+        """Upload a program, with defaults for all that a test leaves out."""
         body = {"project": "demo", "code": "print(1)", "language": "python", **changed}
         response = self.http.post("/api/upload", json=body)
         assert response.status_code == 200, response.text

@@ -1,4 +1,4 @@
-"""What browsers can be made to send in their users' name is not let in."""
+"""Requests that browsers can be made to send in their users' name are refused."""
 
 from contextlib import closing
 from http.client import HTTPConnection

@@ -1,4 +1,4 @@
-"""Reading what a program wrote, after it has ended."""
+"""Reading a program's output after its end."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""What cannot be taken is answered with a sentence that helps, and nothing is stored."""
+"""Invalid input is answered with a sentence that helps, and nothing is stored."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What a real proxy refuses does not reach the service in another request's body, or under another path."""
+"""Requests that a real proxy refuses do not get through in another request's body, or under another path."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a caller has already is not sent again (RFC 9110, 13)."""
+"""Conditional requests: a caller's current copy is not sent again (RFC 9110, 13)."""
 
 import pytest
 

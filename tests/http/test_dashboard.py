@@ -1,4 +1,4 @@
-"""The pages, without a browser: what is served, to whom, and what is refused."""
+"""The pages, without a browser: files, permissions and refusals."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What every answer has, whatever was asked for."""
+"""The headers of every answer to any request."""
 
 import logging
 import re

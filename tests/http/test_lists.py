@@ -9,7 +9,7 @@ from tests.http.support import Service, assert_problem
 
 @pytest.fixture(scope="module")
 def listed(whole_service: Service) -> dict[str, str]:
-    """Five jobs in a project of their own: what they are called, and their ids."""
+    """Five jobs in a project of their own: their names and ids."""
     programs: dict[str, dict] = {
         "old": {"tags": {"team": "blue"}},
         "node": {"language": "node", "tags": {"team": "red", "run": "7:1"}},

@@ -1,4 +1,4 @@
-"""Following what a program writes, from the program to the reader."""
+"""Following a program's output, from the program to the reader."""
 
 import base64
 import io
@@ -22,7 +22,7 @@ from tests.support.processes import eventually
 
 
 class Program:
-    """A program that writes what a test tells it to, when it tells it to."""
+    """A program that writes a test's text at a test's command."""
 
     def __init__(self) -> None:
         self.started = Event()

@@ -33,7 +33,7 @@ def connection(service: Service):
 
 
 def heard_of(service: Service, connection: socket.socket) -> GuardedProtocol:
-    """Return what serves a connection, once it has the head of a request."""
+    """Return the protocol of a connection, once it has the head of a request."""
     address = connection.getsockname()
 
     def find() -> GuardedProtocol | None:

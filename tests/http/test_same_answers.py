@@ -1,4 +1,4 @@
-"""Every database gives the same answers, whatever is asked."""
+"""Every database gives the same answers to every question."""
 
 # ruff: noqa: RUF001 - characters that look alike are the point of these tests
 
@@ -123,7 +123,7 @@ def services(
 
 
 class Asker:
-    """Asks one service, and tells its answers in words that all services have in common."""
+    """Asks one service, and puts its answers in words that all services have in common."""
 
     def __init__(self, service: Service) -> None:
         self._http = service.http
@@ -154,7 +154,7 @@ class Asker:
 
 
 def asked(services: list[Service]) -> Iterator[tuple[object, list[object]]]:
-    """Ask every service the same; yield what, and the answers."""
+    """Ask every service the same; yield the question and the answers."""
     askers = [Asker(service) for service in services]
     upload = {"project": "texts", "code": "1", "language": "python"}
     bodies = [

@@ -1,4 +1,4 @@
-"""Callers who send too much or too slowly cost little, and are told why they are sent away."""
+"""Callers who send too much or too slowly cost little, and are refused with a reason."""
 
 import json
 import resource

@@ -1,4 +1,4 @@
-"""What waits for an object store holds up nothing else."""
+"""A request that waits for an object store holds up no other."""
 
 import asyncio
 import time

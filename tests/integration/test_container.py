@@ -1,4 +1,4 @@
-"""Every part of the service can be built, whatever the settings choose."""
+"""Every part of the service can be built, for every choice of settings."""
 
 import pytest
 from pydantic import SecretStr

@@ -32,7 +32,7 @@ def places(pid: int) -> set[frozenset[int]]:
 
 
 def in_a_process(work, *arguments):
-    """Do something in a process of its own, and return what it sends."""
+    """Call a function in a process of its own, and return its answer."""
     context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
     process = context.Process(target=work, args=(writer, *arguments))
@@ -62,12 +62,12 @@ def test_every_thread_is_where_others_leave_room():
 
 
 def refuse():
-    """Stand in for a system that does not tell."""
+    """Stand in for a system without this information."""
     raise PermissionError(1, "Operation not permitted")
 
 
 def settle_without_leave_and_tell(writer):
-    """Settle where the system does not tell how its processors are used."""
+    """Settle on a system without figures of its processors' use."""
     one = OneProcessor(refuse)
     for _ in range(3):
         one.settle()
@@ -123,7 +123,7 @@ def are_on_one():
 
 
 def start_a_thread_and_tell(writer):
-    """Tell whether all threads are on one processor, also those that begin later, and where they end."""
+    """Return whether all threads, also later ones, are on one processor, and where they end."""
     with on_one_processor(wanted=True):
         at_first = eventually(are_on_one)
         waiting = threading.Event()
@@ -140,7 +140,7 @@ def test_threads_that_begin_later_are_there_too_until_all_are_let_go():
 
 
 def ask_for_a_version_and_tell(writer):
-    """Tell how many processors a toolchain had that was asked for its version by a thread on one."""
+    """Return how many processors a toolchain had that was asked for its version by a thread on one."""
     row = next(row for row in read_table() if row.language.name == "bash")
     known = Toolchains([replace(row, version=["{bash}", "-c", "echo 0.$(nproc)"])])
     os.sched_setaffinity(0, {max(ALL)})

@@ -25,7 +25,7 @@ _MISSING = "MariaDB is not installed: apt-get install mariadb-server-core"
 
 @dataclass(frozen=True)
 class Servers:
-    """What the service depends on: processes to kill and freeze, a store and runners that fail as told."""
+    """The service's dependencies: processes to kill and freeze, a store and runners that fail on demand."""
 
     database: DatabaseServer
     redis: RedisServer
@@ -54,7 +54,7 @@ class Cluster:
     Args:
         directory: Holds the processes' logs. Its name is that of the schema.
         redis_database: The number of Redis's own database; each cluster needs another.
-        settings: Environment variables beside those that say where the servers are.
+        settings: Environment variables beside the servers' addresses.
     """
 
     def __init__(self, directory: Path, servers: Servers, redis_database: int = 0, **settings: str) -> None:
@@ -86,7 +86,7 @@ class Cluster:
         _start_all([self._new_api() for _ in range(apis)] + [self._new_worker() for _ in range(workers)])
 
     def heal(self) -> None:
-        """Start again whatever does not run."""
+        """Start every process that does not run."""
         self.servers.database.revive()
         self.servers.redis.revive()
         for process in self._processes:
@@ -99,7 +99,7 @@ class Cluster:
             assert eventually(lambda url=url: is_ready(url), 20), f"{url} is not ready"
 
     def run(self, *arguments: str) -> str:
-        """Run a command of the service to its end; return what it wrote."""
+        """Run a command of the service to its end; return its output."""
         process = self.command(*arguments)
         process.launch()
         assert process.wait() == 0, process.output
@@ -153,7 +153,7 @@ class Cluster:
 
 
 def rows(database: sa.Engine, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
-    """Return what a database answers to a statement."""
+    """Return a database's answer to a statement."""
     with database.connect() as connection:
         return [tuple(row) for row in connection.execute(sa.text(statement), parameters)]
 

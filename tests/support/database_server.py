@@ -30,9 +30,9 @@ class DatabaseServer:
     """Runs a server program on a data directory that is made already.
 
     Args:
-        command: The server's program and what only it understands.
-        directory: Holds `data`, and whatever else the server leaves.
-        options: What it is told beside the usual, and in place of it.
+        command: The server's program and its own options.
+        directory: Holds `data` and the server's other files.
+        options: Options beside the usual, and in place of them.
     """
 
     def __init__(self, command: Sequence[str], directory: Path, options: Sequence[str] = ()) -> None:
@@ -143,7 +143,7 @@ def directories(directory: Path) -> list[str]:
 
 
 def run_as() -> list[str]:
-    """Return what lets a server run as root: it has to be told."""
+    """Return the options that let a server run as root."""
     return ["--user=root"] if os.geteuid() == 0 else []
 
 

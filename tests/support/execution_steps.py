@@ -57,7 +57,7 @@ def take_back_start(store, execution, worker="worker"):
 
 
 def renew(store, *executions, worker="worker", lease_s=30.0):
-    """Extend leases; return the ids of those that are still held."""
+    """Extend leases; return the ids of the executions that are still held."""
     ids = [execution.id for execution in executions]
     return store.run(lambda transaction: transaction.executions.renew(worker, ids, lease_s))
 

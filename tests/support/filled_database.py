@@ -56,7 +56,7 @@ def _fill(engine: sa.Engine, size: int, ended_job: Callable[[int], Ended]) -> No
 
 
 def job_id(number: int) -> JobId:
-    """Return the id of a job, of which others follow in no order, as those of many processes do."""
+    """Return the id of a job; ids follow in no order, as they do with many processes."""
     return JobId(UUID(int=number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % (1 << 128)))
 
 

@@ -1,4 +1,4 @@
-"""The database of the replaced service, as far as its contract tells, with odd rows among the usual ones."""
+"""The database of the replaced service, as far as its contract goes, with odd rows among the usual ones."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

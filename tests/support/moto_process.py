@@ -1,4 +1,4 @@
-"""moto's server, in this process, with one request at a time: its threads spoil what others work on."""
+"""moto's server, in this process, with one request at a time: its threads spoil each other's data."""
 
 import sys
 

@@ -107,7 +107,7 @@ def _archive() -> str:
 
 
 def main() -> None:
-    """Fetch what is not there. A suite without it is still worth running, so that fails nobody."""
+    """Fetch the missing files. A suite without them is still worth running, so a failure is no error."""
     if find_server() is not None:
         return
     try:

@@ -51,5 +51,5 @@ class Bucket:
 
 
 def objects_at(place: str) -> Directory | Bucket:
-    """Return what keeps the objects of a place."""
+    """Return the object store of a place."""
     return Bucket(place) if place.startswith("http") else Directory(place)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 by the byte, where a client library would not say what a test has to say."""
+"""HTTP/1.1 by the byte, for requests that a client library would not send."""
 
 import socket
 

@@ -5,7 +5,7 @@ from application.ports.message_relay import MessageRelay
 
 
 class RecordingRelay(MessageRelay):
-    """Remembers what it was offered."""
+    """Records the messages that it was offered."""
 
     def __init__(self) -> None:
         self.offered: list[Message] = []

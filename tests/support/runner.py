@@ -2,7 +2,7 @@
 
 As a program it is the runner fleet of a try-out:
 `python -m tests.support.runner --port 9000 --code PLACE --logs PLACE`,
-where a place is a directory or the URL of a bucket, whose credentials are those that boto3 finds.
+where a place is a directory or the URL of a bucket, whose credentials boto3 finds.
 """
 
 import argparse
@@ -40,7 +40,7 @@ WriteLog = Callable[[str, bytes], None]
 
 @dataclass(frozen=True)
 class Ran:
-    """What came of a program."""
+    """The result of a program."""
 
     stdout: str = ""
     stderr: str = ""
@@ -259,15 +259,15 @@ class FakeRunner:
     """Runners behind one address, on a thread of their own.
 
     Attributes:
-        behaviour: What becomes of a request to run; may be switched at any time.
+        behaviour: The answer to a request to run; may be switched at any time.
         fetch_code: Returns the source of a key, or raises LookupError; None means that nothing is really run.
         keep_log: Takes log objects by key; None means that the runner writes none.
         only: The language that it runs at an address of its own, `/run`; empty where the path names it.
         health: The status that its `/health` answers with.
         gateway: The status that a gateway before it answers everything with; 0 while it is reached.
         can_cancel: Whether it knows `POST /cancel/{job_id}`.
-        tls: What it proves who it is with; None means plain HTTP.
-        requests: What it was asked of late, in order.
+        tls: Its certificate; None means plain HTTP.
+        requests: The latest requests, in order.
         connections: How many connections were made to it.
     """
 

@@ -22,7 +22,7 @@ class S3Stub:
     """Keeps objects by their path, which is `/bucket/key`. As a context it has a thread of its own.
 
     Attributes:
-        objects: What was stored, by bucket and key.
+        objects: The stored objects, by bucket and key.
         failing: Paths that begin like one of these are answered with 500.
         failures: How many requests were answered with 500.
     """

@@ -16,7 +16,7 @@ Program = Callable[[ExecutionRequest, ExecutionObserver], EngineReport | None]
 
 
 def echo(request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
-    """Start, write what was read from stdin, and succeed."""
+    """Start, copy stdin to stdout, and succeed."""
     observer.started()
     result = ExecutionResult(status=JobStatus.SUCCESS, stdout=Output.of(request.stdin), exit_code=0)
     return EngineReport(result)
@@ -28,18 +28,18 @@ def take_over(_request: ExecutionRequest, observer: ExecutionObserver) -> None:
 
 
 def cancelled_report() -> EngineReport:
-    """Return what an engine reports of a program that it was told to stop."""
+    """Return an engine's report of a program that it stopped on request."""
     return EngineReport(ExecutionResult(status=JobStatus.CANCELLED, reason=Reason.CANCELLED))
 
 
 class ScriptedEngine(ExecutionEngine):
-    """Does what a test says, right or wrong, and remembers what it was told.
+    """Follows a test's script, right or wrong, and records its calls.
 
     Attributes:
-        program: What an execution does.
-        requests: What was asked to be run, in order.
-        cancelled: What was asked to be stopped, in order.
-        let_gone: What was to be stopped here and nowhere else, in order.
+        program: The script of an execution.
+        requests: The requests to run, in order.
+        cancelled: The executions to be stopped, in order.
+        let_gone: The executions to be stopped here and nowhere else, in order.
         is_quick: Whether it starts programs at once.
         paused: The languages that it cannot start programs in.
         unavailable: Why a language is unavailable, by its name.

@@ -1,4 +1,4 @@
-"""An HTTP server that answers what it was told to, for the faults that a real one does not show on demand."""
+"""An HTTP server with scripted answers, for the faults that a real one does not show on demand."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,4 +78,4 @@ class _Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def log_message(self, format, *args):  # noqa: A002  (the name is the base class's)
-        """Say nothing."""
+        """Send nothing."""

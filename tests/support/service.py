@@ -46,7 +46,7 @@ def run(
 
 
 def start(*arguments: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the program, with pipes to what it writes."""
+    """Start the program, with pipes from its output."""
     return subprocess.Popen(
         [PROGRAM, *arguments],
         env=env,
@@ -91,14 +91,14 @@ class Server:
         return response.json()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send the server a signal and return what it ended with."""
+        """Send the server a signal and return its exit code."""
         self.process.send_signal(number)
         return self.process.wait(STOP_TIMEOUT_S)
 
 
 @contextmanager
 def served(env: Mapping[str, str], port: int = 0) -> Iterator[Server]:
-    """Serve on a port, a free one if none is given; whatever is left of the server in the end is killed."""
+    """Serve on a port, a free one if none is given; kill all of the server's processes in the end."""
     process = subprocess.Popen(
         [PROGRAM, "serve", "--port", str(port)],
         env=env,

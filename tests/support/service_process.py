@@ -18,7 +18,7 @@ class ServiceProcess:
     """One process of the service, by its command line and environment alone, started again at will.
 
     Args:
-        arguments: What follows `service-server`.
+        arguments: The arguments of `service-server`.
         is_ready: Whether the process does its work by now.
     """
 
@@ -47,7 +47,7 @@ class ServiceProcess:
 
     @property
     def output(self) -> str:
-        """What it has written since it was started last."""
+        """Its output since its last start."""
         return self._log.read_bytes()[self._log_begin :].decode(errors="replace")
 
     def launch(self) -> None:

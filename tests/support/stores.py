@@ -1,4 +1,4 @@
-"""Each adapter that keeps things, with what a test needs to look at it and to move its time."""
+"""Each adapter that keeps things, with a test's means to inspect it and to move its time."""
 
 from abc import ABC, abstractmethod
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ class Store(ABC):
     """A unit of work and queries on the same data.
 
     Attributes:
-        relay: What was offered to it after commits.
+        relay: The messages offered to it after commits.
     """
 
     unit_of_work: UnitOfWork

@@ -1,4 +1,4 @@
-"""An S3 server that checks what moto's does not: signatures, and the expiry of presigned addresses."""
+"""An S3 server that checks signatures and the expiry of presigned addresses, as moto's does not."""
 
 import tempfile
 from collections.abc import Iterator

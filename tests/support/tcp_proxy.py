@@ -15,7 +15,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Traffic(Enum):
-    """What becomes of bytes."""
+    """The treatment of bytes."""
 
     PASSES = auto()
     STALLS = auto()  # a black hole: connections are made and stay, and nothing goes through until it passes
@@ -25,7 +25,7 @@ class Traffic(Enum):
 class TcpProxy:
     """Forwards connections to 127.0.0.1:`target_port`, on a thread of its own.
 
-    What it does to them is switched at run time with `traffic`, `latency_s`, `reset`, `close_port` and
+    Its treatment of them is switched at run time with `traffic`, `latency_s`, `reset`, `close_port` and
     `open_port`, from any thread.
 
     Attributes:
@@ -58,7 +58,7 @@ class TcpProxy:
 
     @property
     def traffic(self) -> Traffic:
-        """What becomes of bytes now."""
+        """The present treatment of bytes."""
         return self._traffic
 
     @traffic.setter

@@ -5,7 +5,7 @@ _READY_WITHIN_S = 30
 
 
 class WarmEngine(LocalEngine):
-    """Starts no program cold only because the last one has taken what was ready."""
+    """Waits for a ready interpreter: no program starts cold only because the last one has taken it."""
 
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
         assert self.wait_until_warm(_READY_WITHIN_S)

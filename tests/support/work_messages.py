@@ -1,4 +1,4 @@
-"""Messages that ask for work, and what a test hears of their handling."""
+"""Wake-ups, and a test's record of their handling."""
 
 from contextlib import contextmanager
 from queue import Queue
@@ -18,7 +18,7 @@ def hint(**body):
 
 
 def report(**body):
-    """Return a message that tells of an execution's end."""
+    """Return a message about an execution's end."""
     return Message(id=MessageId(uuid4()), name="ExecutionReported", body={"version": 1, **body})
 
 
@@ -52,7 +52,7 @@ class Handler:
 
 @contextmanager
 def working(broker, handler, threads=2):
-    """Let a handler consume what asks for work."""
+    """Let a handler consume wake-ups."""
     worker = QueueWorker(broker, {"ExecutionRequested": handler, "ExecutionReported": handler}, threads)
     worker.start()
     try:

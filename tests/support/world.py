@@ -117,7 +117,7 @@ class World:
         )
 
     def worker(self, name: str) -> RunExecution:
-        """Build what a worker of that name does."""
+        """Build the work of a worker of that name."""
         return RunExecution(
             self.unit_of_work,
             self.engine,
@@ -158,7 +158,7 @@ class World:
         )
 
     def rescuer(self, worker: str, held: HeldExecutions) -> RescueExecutions:
-        """Build what a process of that name, which has these executions, does about lost ones."""
+        """Build the recovery of a process of that name, which has these executions."""
         return RescueExecutions(
             self.unit_of_work,
             self.publisher,
@@ -176,7 +176,7 @@ class World:
         )
 
     def upload(self, **changed: object) -> JobView:
-        """Upload a program, of which a test says only what matters to it."""
+        """Upload a program, with defaults for all that a test leaves out."""
         fields = {"project": "demo", "code": "print(1)", "language": "python", **changed}
         return self.upload_code(UploadCodeCommand(**fields))
 
@@ -202,7 +202,7 @@ class World:
         self.unit_of_work.run = run_twice
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass, and a sweep look for what is lost again and again, as one does in a service."""
+        """Let time pass, with sweeps for lost executions again and again, as in a service."""
         for _ in range(round(seconds)):
             self.clock.advance(1)
             self.rescue_executions()

@@ -54,7 +54,7 @@ exec chroot $1 /usr/bin/env -i HOME=/tmp TMPDIR=/tmp PATH=/usr/bin /usr/bin/linu
 
 
 def main(arguments: list[str]) -> int:
-    """Build the machine if there is none yet, boot it, and return what the tests inside ended with."""
+    """Build the machine if there is none yet, boot it, and return the exit code of the tests inside."""
     if trouble := _trouble():
         print(f"The virtual machine cannot run here: {trouble}.", file=sys.stderr)
         return 2
@@ -121,7 +121,7 @@ def _build(tree: Path) -> None:
 
 
 def _boot(tree: Path, run: Path) -> str:
-    """Start the machine, wait until it has switched itself off, and return what its console said."""
+    """Start the machine, wait until it has switched itself off, and return its console's output."""
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", _BOOT, "sh", tree, run, _PROJECT],
         stdin=subprocess.DEVNULL,

@@ -46,11 +46,11 @@ class Engine:
         return self._process.stdout.readline().strip()
 
     def run(self, program: str) -> str:
-        """Run a program of one line; return its reason, or if it has none what it wrote."""
+        """Run a program of one line; return its reason, or its output if it has none."""
         return self._run(program)[0]
 
     def memory_of(self, program: str) -> tuple[float, float]:
-        """Run a program that tells its peak in kB; return that and the engine's figure, in MiB."""
+        """Run a program that prints its peak in kB; return that and the engine's figure, in MiB."""
         told, measured = self._run(program)
         return int(told) / 1024, float(measured)
 
@@ -78,7 +78,7 @@ def _below(group: Path) -> list[str]:
 
 @pytest.fixture
 def group():
-    """A group of this machine's, as systemd makes them, that is nobody else's."""
+    """A group of this machine's, as systemd makes them, for this test alone."""
     group = _ROOT / f"test-{os.getpid()}-{time.monotonic_ns()}"
     group.mkdir()
     yield group

@@ -1,4 +1,4 @@
-"""Spends its time in children whose ends it ignores, so that nobody is told what they have used."""
+"""Spends its time in children whose ends it ignores, so that their usage is added to no parent's."""
 
 import os
 import signal

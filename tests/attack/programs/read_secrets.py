@@ -1,4 +1,4 @@
-"""Tries to open what it is told of, and to find it by its name."""
+"""Tries to open the paths that it is given, and to find the file by its name."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Leaves behind whatever a careless reader or sweeper would fall over."""
+"""Leaves traps for a careless reader or sweeper."""
 
 import contextlib
 import os

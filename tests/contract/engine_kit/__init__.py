@@ -1,4 +1,4 @@
-"""What every execution engine is put through.
+"""The contract of every execution engine.
 
-An engine joins by a row of the table in test_execution_engine.py: what builds it, and what it can do.
+An engine joins by a row of the table in test_execution_engine.py: its constructor and its abilities.
 """

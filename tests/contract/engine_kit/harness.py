@@ -21,7 +21,7 @@ from domain.values import ExecutionId, JobId, ObjectKey
 
 
 class Feature(Enum):
-    """What an engine may or may not be able to do."""
+    """The optional abilities of an engine."""
 
     RUNS_CODE = auto()
     STDIN = auto()
@@ -52,7 +52,7 @@ class Program:
 
 
 class Recorder(ExecutionObserver):
-    """Remembers what it is told, and lets a test wait for it."""
+    """Records reports, and lets a test wait for them."""
 
     def __init__(self) -> None:
         self.starts = 0

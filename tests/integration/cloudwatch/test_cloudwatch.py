@@ -24,7 +24,7 @@ def answer(body, status=200):
 
 
 def result(query_id, values, status="Complete"):
-    """What CloudWatch says of one metric: its values at minutes from noon."""
+    """CloudWatch's data points of one metric: its values at minutes from noon."""
     timestamps = [(NOON + minute * MINUTE).timestamp() for minute in values]
     return {"Id": query_id, "Timestamps": timestamps, "Values": list(values.values()), "StatusCode": status}
 

@@ -1,4 +1,4 @@
-"""What a data directory that cannot be used is told to be."""
+"""The error messages about a data directory that cannot be used."""
 
 import os
 

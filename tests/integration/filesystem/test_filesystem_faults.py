@@ -1,4 +1,4 @@
-"""What the filesystem store does when the disk, the permissions or its own process let it down."""
+"""The filesystem store when the disk, the permissions or its own process fail."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""What the filesystem store does when somebody has planted something in its directory, or forged a key."""
+"""The filesystem store with foreign files in its directory, or a forged key."""
 
 import os
 import socket
@@ -29,7 +29,7 @@ def store(root):
 
 @pytest.fixture
 def outside(tmp_path):
-    """A directory beside the store's, with a file that nobody may read or change through the store."""
+    """A directory beside the store's, with a file that must not be read or changed through the store."""
     directory = tmp_path / "outside"
     (directory / "job").mkdir(parents=True)
     (directory / "code.py").write_text(SECRET)

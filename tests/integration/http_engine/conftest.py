@@ -37,7 +37,7 @@ def engine(runner, make_engine):
 
 @pytest.fixture
 def nowhere():
-    """The address of a port that nobody listens on."""
+    """The address of a port without a listener."""
     gone = FakeRunner()
     with gone:
         pass

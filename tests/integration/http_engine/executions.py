@@ -15,7 +15,7 @@ from domain.values import ExecutionId, JobId, ObjectKey
 
 
 class RememberingObserver(ExecutionObserver):
-    """Remembers what it was told; does something at the start, if it is given something to do."""
+    """Records reports; calls a function at the start, if it has one."""
 
     def __init__(self, at_start: Callable[[], None] = lambda: None) -> None:
         self.starts = 0

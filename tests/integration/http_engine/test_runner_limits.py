@@ -1,4 +1,4 @@
-"""What is known of a program that its runner ended, cut, or cannot stop."""
+"""Results of programs that their runner ended, cut, or cannot stop."""
 
 import threading
 

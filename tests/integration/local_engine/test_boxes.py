@@ -1,4 +1,4 @@
-"""What holds for programs in boxes, and what of the machine the boxes show."""
+"""The guarantees of sandboxes, and the machine as it looks from inside."""
 
 import os
 import resource

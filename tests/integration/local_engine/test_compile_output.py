@@ -1,4 +1,4 @@
-"""The messages of compilers are apart from what programs write, where they fail and where they do not."""
+"""The messages of compilers are apart from programs' output, for failed and successful builds."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What boxes keep to when programs attack what holds them, or the machine around them changes."""
+"""Containment when programs attack their sandbox, or the machine around it changes."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What programs print arrives while they run, and survives that they are ended, in every language."""
+"""Programs' output arrives while they run, and survives their being ended, in every language."""
 
 import pytest
 

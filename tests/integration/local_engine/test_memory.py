@@ -1,4 +1,4 @@
-"""The memory that a result tells, beside VmHWM: what the kernel tells a program itself at its end."""
+"""The memory figure of a result, beside VmHWM, the kernel's figure for the program at its end."""
 
 import re
 

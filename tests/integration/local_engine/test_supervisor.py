@@ -1,4 +1,4 @@
-"""The supervisor process: what it owns, what it knows, and what happens when it or its engine dies."""
+"""The supervisor process: its children, its knowledge, and the death of it or its engine."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What programs see of this machine: names, time zone and settings of runtimes, and no secret."""
+"""The machine as programs see it: names, time zone and settings of runtimes, and no secret."""
 
 import os
 import pwd

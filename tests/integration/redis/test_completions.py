@@ -27,7 +27,7 @@ def world():
 
 @pytest.fixture(autouse=True)
 def worker(world, broker):
-    """A worker on Redis that does what workers do."""
+    """A worker on Redis with the tasks of every worker."""
     worker = QueueWorker(broker, worker_handlers(world.run_execution, world.report_completion), threads=2)
     worker.start()
     yield worker
@@ -54,7 +54,7 @@ def documented(job, report_id=None, **report):
 
 
 def send(server, message):
-    """Enqueue a message the way the document says, without Dramatiq."""
+    """Enqueue a message as documented, without Dramatiq."""
     sent = message | {"options": {"redis_message_id": (redis_id := str(uuid4()))}}
     with server.client() as redis:
         redis.hset(f"{QUEUE_KEY}.msgs", redis_id, json.dumps(sent))

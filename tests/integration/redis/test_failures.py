@@ -143,7 +143,7 @@ def test_a_queue_that_is_full_refuses_and_takes_again_when_there_is_room(server)
 
 
 def a_message(body=None, **changed):
-    """Return what lies in the queue for a message, but for what is changed."""
+    """Return a message as it lies in the queue, with some fields changed."""
     fields = to_dramatiq(hint(**(body or {})), EXECUTIONS).asdict()
     return json.dumps({**fields, "options": {"redis_message_id": "an-id"}, **changed}).encode()
 

@@ -1,4 +1,4 @@
-"""What becomes of an S3 store's faults: an error that says what is wrong, soon, and no more than that."""
+"""Faults of an S3 store: an error that names the cause, soon, and no more than that."""
 
 import io
 import socket
@@ -68,7 +68,7 @@ def unused_port():
 
 
 def fails(operation, address):
-    """Run an operation that is to fail; return what it says, and how long that took in seconds."""
+    """Run an operation that is to fail; return its message, and its duration in seconds."""
     store = store_at(address)
     begin = time.monotonic()
     with pytest.raises(StorageUnavailable) as refused:

@@ -1,4 +1,4 @@
-"""What S3 does that other stores do not: addresses that expire, uploads in parts, types of content."""
+"""S3's own features: addresses that expire, uploads in parts, types of content."""
 
 import io
 import time

@@ -1,4 +1,4 @@
-"""Lists read what they show and little more, however many jobs there are."""
+"""Lists read their own rows and little more, however many jobs there are."""
 
 from datetime import timedelta
 from itertools import product
@@ -66,7 +66,7 @@ def filled(request):
 
 @pytest.fixture(scope="module")
 def halves(request, tmp_path_factory):
-    """Databases with two halves of jobs that have nothing in common, and a way to count what is read."""
+    """Databases with two halves of jobs that have nothing in common, and a counter of rows read."""
 
     def halves(kind):
         if kind in stores:
@@ -86,7 +86,7 @@ def halves(request, tmp_path_factory):
 
 
 class Instructions:
-    """Counts what SQLite's virtual machine does: a row that is read takes some ten instructions."""
+    """Counts instructions of SQLite's virtual machine: a row that is read takes some ten."""
 
     def __init__(self, engine):
         self.count = 0

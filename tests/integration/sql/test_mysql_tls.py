@@ -19,7 +19,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def url(mariadb, certificate, tmp_path_factory):  # noqa: ARG001 - says so where no MariaDB is installed
-    """A schema on a server that proves who it is, and listens to nobody without TLS."""
+    """A schema on a server with a certificate, which refuses connections without TLS."""
     options = (f"--ssl-cert={certificate}", f"--ssl-key={certificate}", "--require-secure-transport=ON")
     directory = tmp_path_factory.mktemp("tls")
     server = mariadb_support.start_server(mariadb_support.find_server(), directory, *options)

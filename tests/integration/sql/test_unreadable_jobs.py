@@ -1,4 +1,4 @@
-"""A row that this version of the service cannot read stands in nobody's way."""
+"""A row that this version of the service cannot read holds up no other."""
 
 import pytest
 import sqlalchemy as sa

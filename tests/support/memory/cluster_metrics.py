@@ -17,7 +17,7 @@ class MemoryClusterMetrics(ClusterMetrics):
         self._values: list[tuple[str, str, datetime, float]] = []
 
     def record(self, cluster: str, timestamp: datetime, cpu: float | None, memory: float | None) -> None:
-        """Add what was measured at a time, in percent; None for what was not."""
+        """Add the figures of a time, in percent; None for a missing one."""
         measured = ((_CPU, cpu), (_MEMORY, memory))
         self._values += [(cluster, name, timestamp, value) for name, value in measured if value is not None]
 
@@ -35,7 +35,7 @@ class MemoryClusterMetrics(ClusterMetrics):
         return [MetricPoint(period, average(_CPU, period), average(_MEMORY, period)) for period in periods]
 
     def metric_names(self, cluster: str) -> Sequence[str]:
-        """Return the names of what was recorded, sorted."""
+        """Return the names of the recorded clusters, sorted."""
         return sorted({name for recorded, name, _, _ in self._values if recorded == cluster})
 
 

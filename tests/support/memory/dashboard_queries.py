@@ -16,13 +16,13 @@ from tests.support.memory.database import MemoryDatabase
 
 
 class MemoryDashboardQueries(DashboardQueries):
-    """Counts what is committed."""
+    """Counts committed jobs and executions."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
 
     def activity(self, project_id: ProjectId, times: Sequence[datetime]) -> ProjectActivity:
-        """Return what is in a project."""
+        """Return the counts of a project."""
         found = [job for job in self._database.tables.jobs.values() if job.project_id == project_id]
         return ProjectActivity(
             counts={status: _count(job for job in found if job.status is status) for status in JobStatus},

@@ -76,7 +76,7 @@ def is_from_the_future(time: datetime, now: datetime) -> bool:
 
 
 def is_older(time: datetime, seconds: float, now: datetime) -> bool:
-    """Return whether a time is so long ago, as far as clocks tell."""
+    """Return whether a time is so long ago."""
     return time <= now - timedelta(seconds=seconds) or is_from_the_future(time, now)
 
 
@@ -85,7 +85,7 @@ def _utc_now() -> datetime:
 
 
 class MemoryDatabase:
-    """What is committed.
+    """The committed tables.
 
     Attributes:
         now: The database's time, by which leases begin and end.

@@ -23,7 +23,7 @@ class MemoryRun:
     """A program that only a script plays.
 
     Attributes:
-        request: What was asked for.
+        request: The request of the run.
     """
 
     def __init__(self, request: ExecutionRequest, observer: ExecutionObserver) -> None:
@@ -78,7 +78,7 @@ class MemoryExecutionEngine(ExecutionEngine):
     """Plays every program by a script. One that returns None reports its end by itself.
 
     Attributes:
-        requests: What was asked for, in order.
+        requests: All requests, in order.
     """
 
     def __init__(self, script: Script = echo) -> None:
@@ -89,7 +89,7 @@ class MemoryExecutionEngine(ExecutionEngine):
 
     @property
     def name(self) -> str:
-        """What the engine is called."""
+        """The name of the engine."""
         return "memory"
 
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport | None:

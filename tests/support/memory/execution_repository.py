@@ -37,7 +37,7 @@ class MemoryExecutionRepository(ExecutionRepository):
         starts: bool = False,
         languages: Collection[str] | None = None,
     ) -> Sequence[Execution]:
-        """Claim the most urgent of the executions that wait, and of those the oldest."""
+        """Claim the oldest of the most urgent waiting executions."""
         waiting = list(self._waiting(languages))
         waiting.sort(key=lambda row: (-row.execution.priority, *_age(row.execution)))
         return [self._claim(row, worker, lease_s, starts) for row in waiting[:limit]]
@@ -50,11 +50,11 @@ class MemoryExecutionRepository(ExecutionRepository):
         return self._claim(row, worker, lease_s, starts) if row is not None and row.is_waiting else None
 
     def committed(self, claims: Collection[Execution]) -> Sequence[Execution]:
-        """Return those of these claims that are stored just so."""
+        """Return the claims that are stored exactly so."""
         return [claim for claim in claims if self.get(claim.id) == claim]
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
-        """Extend the leases of a worker's executions; return those that it still holds."""
+        """Extend the leases of a worker's executions; return the ones that it still holds."""
         kept = [row for row in map(self._rows.get, held) if row is not None and self._holds(worker, row)]
         for row in kept:
             self._lease(row, row.execution, lease_s)
@@ -157,7 +157,7 @@ class MemoryExecutionRepository(ExecutionRepository):
         return True
 
     def mark_deferred(self, languages: Collection[str], limit: int) -> int:
-        """Record that the engine of these languages cannot start what waits; return how many were new."""
+        """Record that these languages' engine cannot start waiting executions; return how many were new."""
         new = [row for row in self._waiting(languages) if row.execution.deferred_since is None][:limit]
         for row in new:
             since = max(self._now(), row.execution.requested_at)

@@ -10,7 +10,7 @@ from tests.support.memory.database import MemoryDatabase, Tables
 
 
 class MemoryJobQueries(JobQueries):
-    """Reads what is committed."""
+    """Reads committed rows."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
@@ -52,7 +52,7 @@ class MemoryJobQueries(JobQueries):
         )
 
     def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:
-        """Return what tells the present states of some jobs from others."""
+        """Return a token of the present states of some jobs."""
         found = {job_id: self.details(job_id) for job_id in job_ids}
         return {job_id: details.version for job_id, details in found.items() if details is not None}
 

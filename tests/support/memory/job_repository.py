@@ -46,7 +46,7 @@ class MemoryJobRepository(JobRepository):
         return True
 
     def replace(self, before: Job, after: Job) -> None:
-        """Store what became of a job, if its status and its current execution still are as before."""
+        """Store a job's changes, if its status and its current execution still are as before."""
         stored = self._tables.jobs.get(before.id)
         if stored is None or _fence(stored) != _fence(before):
             raise Aborted(f"job {before.id} is no longer as it was")

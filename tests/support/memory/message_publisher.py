@@ -6,7 +6,7 @@ from application.ports.message_publisher import MessagePublisher
 
 
 class MemoryMessagePublisher(MessagePublisher):
-    """Keeps what is published.
+    """Keeps published messages.
 
     Attributes:
         published: The messages, in the order they came.
@@ -23,7 +23,7 @@ class MemoryMessagePublisher(MessagePublisher):
         self.published.extend(messages)
 
     def backlog(self, name: str) -> int:
-        """Return how many messages of a name were published: nobody takes them from here."""
+        """Return how many messages of a name were published: none is consumed here."""
         self.check()
         return sum(message.name == name for message in self.published)
 

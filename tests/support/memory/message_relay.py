@@ -5,7 +5,7 @@ from application.ports.message_relay import MessageRelay
 
 
 class MemoryMessageRelay(MessageRelay):
-    """Keeps what it is offered.
+    """Keeps the messages that it is offered.
 
     Attributes:
         offered: The messages, in the order they came.

@@ -27,7 +27,7 @@ class MemoryOutbox(Outbox):
         self.added.extend(messages)
 
     def take_left_behind(self, longer_than_s: float, limit: int) -> Sequence[Message]:
-        """Take messages that nobody has had in hand for longer than that, the oldest first."""
+        """Take messages that have been untouched for longer than that, the oldest first."""
         now = self._now()
         outbox = self._tables.outbox.values()
         found = [stored for stored in outbox if is_older(stored.in_hand_since, longer_than_s, now)]

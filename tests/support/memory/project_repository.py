@@ -36,7 +36,7 @@ class MemoryProjectRepository(ProjectRepository):
         return project
 
     def replace(self, before: Project, after: Project) -> None:
-        """Store what became of a project, if its status still is as before."""
+        """Store a project's changes, if its status still is as before."""
         stored = self._tables.projects.get(before.id)
         if stored is None or stored.status is not before.status:
             raise Aborted(f"project {before.id} is no longer {before.status}")

@@ -20,7 +20,7 @@ class MemoryResultSpool(ResultSpool):
         self._kept: dict[str, tuple[KeptResult, bytes]] = {}
 
     def is_full(self) -> bool:
-        """Whether the logs take what they may."""
+        """Whether the logs have reached their limit."""
         return self._used() >= self._max_bytes
 
     def keep(self, kept: KeptResult, log: IO[bytes]) -> None:

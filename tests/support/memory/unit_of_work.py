@@ -51,7 +51,7 @@ class MemoryUnitOfWork(UnitOfWork):
         raise DependencyUnavailable("database", "transactions keep changing the same row")
 
     def read(self, work: Callable[[Transaction], T]) -> T:
-        """Run work on a copy of the tables that nobody keeps."""
+        """Run work on a copy of the tables that is thrown away."""
         return work(MemoryTransaction(self._database.tables.copy(), self._database.now))
 
     def check(self) -> None:

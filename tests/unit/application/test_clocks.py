@@ -1,4 +1,4 @@
-"""Times of a job and its executions are in order whatever clocks say: hosts' differ, and any may be set."""
+"""Times of a job and its executions are in order with any clocks: hosts' differ, and any may be set."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What cannot be started waits: it burns neither the job nor its attempts."""
+"""Executions that cannot be started wait: neither the job nor its attempts are used up."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is seen at a glance: summaries, outcomes, timelines, and running a job again."""
+"""The dashboard's queries: summaries, outcomes, timelines, and running a job again."""
 
 from datetime import timedelta
 

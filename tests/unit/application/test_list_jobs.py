@@ -49,7 +49,7 @@ def test_a_page_ends_where_its_jobs_show_much(world, monkeypatch, most_bytes, si
 
 
 class EndsEarly:
-    """Finds one job at a time, and says where to go on."""
+    """Finds one job at a time, with a cursor to the next."""
 
     def __init__(self, queries):
         self._queries = queries

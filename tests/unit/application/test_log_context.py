@@ -9,7 +9,7 @@ from entrypoints.cli.logging_setup import Handler, Lines
 
 @pytest.fixture
 def lines():
-    """What the service's log has of its executions, as it is written."""
+    """The lines of the service's log about executions, as they are written."""
     stream = StringIO()
     handler = Handler(stream)
     handler.setFormatter(Lines())

@@ -157,7 +157,7 @@ def test_a_renewal_leaves_alone_what_the_engine_has_taken_over(world):
 
 
 def break_down(world, seconds: float) -> None:
-    """Have nobody write to the database for so long."""
+    """Block writes to the database for so long."""
     run = world.unit_of_work.run
     world.unit_of_work.run = Failing(DependencyUnavailable("database", "it is read-only")).run
     for _ in range(round(seconds)):
@@ -168,7 +168,7 @@ def break_down(world, seconds: float) -> None:
 
 
 def renew_elsewhere(world, execution) -> bool:
-    """Renew the lease of what another process runs; return whether that still has it."""
+    """Renew the lease of another process's execution; return whether that still has it."""
 
     def work(transaction):
         return transaction.executions.renew("worker-2", [execution.id], LEASE_S)

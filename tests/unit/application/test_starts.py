@@ -1,4 +1,4 @@
-"""When a program has started: with its claim, when its engine says so, or not at all."""
+"""The start of a program: with its claim, at its engine's report, or never."""
 
 import pytest
 

@@ -27,7 +27,7 @@ class Act:
 
 
 class Callers:
-    """Ask one after the other, of what is busy with the first of them."""
+    """Ask one after the other, while the first is in work."""
 
     def __init__(self, act):
         self._act = act

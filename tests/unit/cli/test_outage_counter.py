@@ -10,7 +10,7 @@ FULL = outage("database", "its disk is full")
 
 
 class Log:
-    """What is written of lines that are logged at times of a test's choosing."""
+    """The output for lines that are logged at times of a test's choosing."""
 
     def __init__(self):
         self.now = 1_000.0

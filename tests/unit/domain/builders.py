@@ -1,4 +1,4 @@
-"""Valid things to start from, so that a test says only what it is about."""
+"""Valid objects with defaults, so that a test names only its own values."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID

@@ -19,7 +19,7 @@ RESULTS = st.sampled_from([SUCCESS, FAILURE, TIMEOUT, CANCELLED])
 
 
 class JobHistory(RuleBasedStateMachine):
-    """What a job, its executions and its events look like after any commands in any order."""
+    """A job, its executions and its events after any commands in any order."""
 
     @initialize()
     def submit(self):

@@ -1,4 +1,4 @@
-"""The threads behind the API outlive what goes wrong on them."""
+"""The threads behind the API outlive the errors on them."""
 
 from threading import Event
 

@@ -1,4 +1,4 @@
-"""Places are shared between addresses, and wait for nobody else's."""
+"""Places are shared between addresses, and no address waits for another's."""
 
 import asyncio
 from contextlib import AsyncExitStack

@@ -1,4 +1,4 @@
-"""The reaper: the instructions as they are assembled, and what the kernel makes of them."""
+"""The reaper: the instructions as they are assembled, and their effect in the kernel."""
 
 import os
 import platform
@@ -37,7 +37,7 @@ def test_an_architecture_that_it_is_not_written_for_has_none(tmp_path):
 
 
 def _reaped(tmp_path, *command, **options):
-    """Run a command below the reaper; return what that reported."""
+    """Run a command below the reaper; return the reaper's report."""
     path = reaper.install(tmp_path)
     if path is None:
         pytest.skip(f"there is no reaper for {platform.machine()}")

@@ -43,7 +43,7 @@ class _Sleeps:
         return Spawned(pid, os.pidfd_open(pid), stage, go)
 
     def words(self):
-        """Return what has come through the start pipe."""
+        """Return the bytes from the start pipe."""
         with suppress(BlockingIOError):
             return os.read(self.go, 64)
         return b""
@@ -54,7 +54,7 @@ class _Sleeps:
 
 
 class _Supervision:
-    """What a supervisor does with a run, with as many failures as there are."""
+    """A supervisor's handling of a run, with any number of failures."""
 
     def __init__(self, failures):
         self.failures = failures

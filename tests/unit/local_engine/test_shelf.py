@@ -1,4 +1,4 @@
-"""Keeping interpreters ready, whatever goes wrong with one."""
+"""Keeping interpreters ready, with any failure of one."""
 
 import logging
 from collections import deque

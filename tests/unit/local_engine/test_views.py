@@ -1,4 +1,4 @@
-"""What makes a view is ended as soon as it has said that the view is there."""
+"""The process that makes a view is ended as soon as it has reported the view."""
 
 import os
 import time
