@@ -1,11 +1,8 @@
-"""What callers ask for, before it is known to be valid."""
+"""Commands of callers, before they are known to be valid."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
-from application.views import Cursor
-from domain.job_lifecycle import JobStatus, Phase
 from domain.submission import DEFAULT_PRIORITY
 
 
@@ -31,22 +28,3 @@ class UploadCodeCommand:
     priority: int = DEFAULT_PRIORITY
     max_attempts: int = 1
     execute: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListJobsQuery:
-    """Which jobs to list, newest first. What is not given does not narrow.
-
-    Attributes:
-        project: The project's name, or its id written as text.
-    """
-
-    limit: int
-    project: str | None = None
-    statuses: frozenset[JobStatus] = frozenset()
-    phases: frozenset[Phase] = frozenset()
-    language: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    cursor: Cursor | None = None

@@ -119,7 +119,12 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs to list. What is not given does not narrow."""
+    """The jobs of a list: those that meet every condition that is given.
+
+    Attributes:
+        limit: How many jobs at most.
+        cursor: The last job of the page before.
+    """
 
     limit: int
     project_id: ProjectId | None = None

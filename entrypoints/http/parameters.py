@@ -1,7 +1,6 @@
 """What callers say in the URL: the parameters that several operations share, and how they are read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
@@ -9,10 +8,9 @@ from urllib.parse import quote, unquote_to_bytes, urlencode
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, PathParameter, QueryParameter, SkipValidation
 
-from application.commands import ListJobsQuery
 from application.errors import NotFound
 from application.use_cases.list_jobs import DEFAULT_LIMIT, MAX_LIMIT
-from application.views import Cursor
+from application.views import Cursor, JobFilter
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
 from domain.language import parse_language
@@ -84,41 +82,7 @@ _MAX_CHOICES = 16
 _Choice = TypeVar("_Choice", JobStatus, Phase)
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What a caller wants to see of a list of jobs, before it is known to be valid."""
-
-    limit: int
-    statuses: Sequence[str]
-    phases: Sequence[str]
-    language: str | None
-    tags: Sequence[str]
-    created_after: str | None
-    created_before: str | None
-    cursor: str | None
-    max_tags: int
-
-    def query(self, project: str | None = None) -> ListJobsQuery:
-        """Say it in the application's words.
-
-        Raises:
-            InvalidValue: Something in it cannot be read.
-        """
-        _check_number("tag", self.tags, self.max_tags)
-        return ListJobsQuery(
-            limit=self.limit,
-            project=project,
-            statuses=_choices("status", self.statuses, JobStatus),
-            phases=_choices("phase", self.phases, Phase),
-            language=None if self.language is None else parse_language(self.language).name,
-            tags=_tags(self.tags),
-            created_after=_time("created_after", self.created_after),
-            created_before=_time("created_before", self.created_before),
-            cursor=None if self.cursor is None else read_cursor(self.cursor),
-        )
-
-
-def listing(
+def job_filter(
     settings: NamedDependency[SkipValidation[Settings]],
     limit: _Limit = DEFAULT_LIMIT,
     status: _Statuses = (),
@@ -128,10 +92,22 @@ def listing(
     created_after: _CreatedAfter = None,
     created_before: _CreatedBefore = None,
     cursor: _CursorText = None,
-) -> Listing:
-    """Gather the parameters that every list of jobs has."""
-    return Listing(
-        limit, status, phase, language, tag, created_after, created_before, cursor, settings.max_tags
+) -> JobFilter:
+    """Read the parameters that every list of jobs has.
+
+    Raises:
+        InvalidValue: One of them cannot be read.
+    """
+    _check_number("tag", tag, settings.max_tags)
+    return JobFilter(
+        limit=limit,
+        statuses=_choices("status", status, JobStatus),
+        phases=_choices("phase", phase, Phase),
+        language=None if language is None else parse_language(language).name,
+        tags=_tags(tag),
+        created_after=_time("created_after", created_after),
+        created_before=_time("created_before", created_before),
+        cursor=None if cursor is None else read_cursor(cursor),
     )
 
 

@@ -3,10 +3,11 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import SkipValidation
 
 from application.use_cases.get_job import GetJob
-from application.use_cases.list_jobs import ListJobs
+from application.use_cases.list_jobs import JobPage, ListJobs
+from application.views import JobFilter
 from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.operations import described
-from entrypoints.http.parameters import JobIdInPath, Listing, ProjectInPath, existing_job, listing, next_page
+from entrypoints.http.parameters import JobIdInPath, ProjectInPath, existing_job, job_filter, next_page
 from entrypoints.http.presenter import Presenter, tagged
 from entrypoints.http.schemas.jobs import JobDetailsResponse, JobResponse
 
@@ -22,7 +23,7 @@ class JobsController(Controller):
     """Reading jobs."""
 
     tags = ("Jobs",)
-    dependencies = {"listing": Provide(listing, sync_to_thread=False)}  # noqa: RUF012 - as the framework has it
+    dependencies = {"job_filter": Provide(job_filter, sync_to_thread=False)}  # noqa: RUF012 - as the framework has it
 
     @get(
         "/jobs",
@@ -32,12 +33,12 @@ class JobsController(Controller):
     def list_all(
         self,
         request: JsonRequest,
-        listing: NamedDependency[Listing],
+        job_filter: NamedDependency[SkipValidation[JobFilter]],
         list_jobs: NamedDependency[SkipValidation[ListJobs]],
         presenter: NamedDependency[SkipValidation[Presenter]],
     ) -> _Jobs:
         """List jobs."""
-        return _page(request, listing, None, list_jobs, presenter)
+        return _page(request, list_jobs(job_filter), presenter)
 
     @get(
         "/projects/{project:str}/jobs",
@@ -53,12 +54,12 @@ class JobsController(Controller):
         self,
         request: JsonRequest,
         project: ProjectInPath,
-        listing: NamedDependency[Listing],
+        job_filter: NamedDependency[SkipValidation[JobFilter]],
         list_jobs: NamedDependency[SkipValidation[ListJobs]],
         presenter: NamedDependency[SkipValidation[Presenter]],
     ) -> _Jobs:
         """List a project's jobs."""
-        return _page(request, listing, project, list_jobs, presenter)
+        return _page(request, list_jobs(job_filter, project), presenter)
 
     @get(
         "/jobs/{jobId:str}",
@@ -81,8 +82,5 @@ class JobsController(Controller):
         return tagged(presenter.details(get_job(existing_job(job_id))))
 
 
-def _page(
-    request: JsonRequest, listing: Listing, project: str | None, list_jobs: ListJobs, presenter: Presenter
-) -> _Jobs:
-    page = list_jobs(listing.query(project))
+def _page(request: JsonRequest, page: JobPage, presenter: Presenter) -> _Jobs:
     return Response([presenter.job(job) for job in page.jobs], headers=next_page(request, page.next))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from application.commands import ListJobsQuery
 from application.use_cases.list_jobs import JobPage
+from application.views import JobFilter
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
 from domain.language import LANGUAGES
@@ -23,8 +23,8 @@ PERIODS: Mapping[str, timedelta] = {
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryFilter:
-    """What a visitor chose. What no list offers narrows nothing."""
+class HistoryForm:
+    """The choices of a visitor. Those that no list offers narrow nothing."""
 
     status: str = ""
     phase: str = ""
@@ -34,7 +34,7 @@ class HistoryFilter:
     cursor: str = ""
 
     @classmethod
-    def of(cls, request: AnyRequest) -> "HistoryFilter":
+    def of(cls, request: AnyRequest) -> "HistoryForm":
         """Read the choice from the URL."""
         return cls(**{name: request.query_params.get(name, "") for name in cls.__slots__})
 
@@ -43,16 +43,15 @@ class HistoryFilter:
         """Whether anything is chosen."""
         return any((self.status, self.phase, self.language, self.tag, self.period))
 
-    def query(self, project_id: int, now: datetime) -> ListJobsQuery:
-        """Say it in the application's words.
+    def job_filter(self, now: datetime) -> JobFilter:
+        """Read the choices.
 
         Raises:
             InvalidValue: The tag is not written as one.
         """
         period = PERIODS.get(self.period)
-        return ListJobsQuery(
+        return JobFilter(
             limit=_PAGE_SIZE,
-            project=str(project_id),
             statuses=frozenset({JobStatus(self.status)} if self.status in set(JobStatus) else ()),
             phases=frozenset({Phase(self.phase)} if self.phase in set(Phase) else ()),
             language=self.language if self.language in LANGUAGES else None,
@@ -78,7 +77,7 @@ class HistoryFilter:
         return f"/dashboard/projects/{project_id}{'/jobs' if part else ''}" + (f"?{query}" if query else "")
 
 
-def history_context(chosen: HistoryFilter, project_id: int, page: JobPage) -> dict[str, object]:
+def history_context(chosen: HistoryForm, project_id: int, page: JobPage) -> dict[str, object]:
     """Return what the template of a history shows."""
     older = None if page.next is None else write_cursor(page.next)
     return {

@@ -14,7 +14,7 @@ from application.use_cases.upload_code import UploadCode
 from domain.errors import InvalidValue
 from domain.limits import LimitPolicy
 from entrypoints.http.csrf import read_form
-from entrypoints.http.dashboard.history import PERIODS, HistoryFilter, history_context
+from entrypoints.http.dashboard.history import PERIODS, HistoryForm, history_context
 from entrypoints.http.dashboard.pages import Pages, go_to, is_partial
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.live.storage_threads import StorageThreads
@@ -38,7 +38,7 @@ class ProjectPages(Controller):
         clock: NamedDependency[SkipValidation[Clock]],
     ) -> Response[bytes]:
         """Show the project."""
-        chosen = HistoryFilter.of(request)
+        chosen = HistoryForm.of(request)
         found = get_project(str(project))
         return pages.page(
             request,
@@ -49,7 +49,7 @@ class ProjectPages(Controller):
                 "bounds": limit_policy.bounds,
                 "periods": tuple(PERIODS),
                 "version": "",
-                **history_context(chosen, found.id, list_jobs(chosen.query(found.id, clock.now()))),
+                **history_context(chosen, found.id, list_jobs(chosen.job_filter(clock.now()), str(found.id))),
             },
         )
 
@@ -63,8 +63,8 @@ class ProjectPages(Controller):
         clock: NamedDependency[SkipValidation[Clock]],
     ) -> Response[bytes]:
         """Show the history alone; its filters become part of the page's URL."""
-        chosen = HistoryFilter.of(request)
-        page = list_jobs(chosen.query(project, clock.now()))
+        chosen = HistoryForm.of(request)
+        page = list_jobs(chosen.job_filter(clock.now()), str(project))
         headers = {"HX-Push-Url": chosen.url(project)} if "seen" not in request.query_params else {}
         return pages.part(request, "_history.html", history_context(chosen, project, page), headers)
 

@@ -2,10 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from application.commands import ListJobsQuery
 from application.use_cases import list_jobs
 from application.use_cases.list_jobs import ListJobs
-from application.views import Cursor, FoundJobs
+from application.views import Cursor, FoundJobs, JobFilter
 from domain.errors import InvalidValue
 
 
@@ -14,7 +13,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(world):
 
     seen, cursor = [], None
     for size in (3, 3, 1):
-        page = world.list_jobs(ListJobsQuery(limit=3, cursor=cursor))
+        page = world.list_jobs(JobFilter(limit=3, cursor=cursor))
         assert len(page.jobs) == size
         seen += [job.job_id for job in page.jobs]
         cursor = page.next
@@ -26,7 +25,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(world):
 def test_a_page_that_is_just_full_and_the_last_has_no_next(world):
     world.upload()
 
-    assert world.list_jobs(ListJobsQuery(limit=1)).next is None
+    assert world.list_jobs(JobFilter(limit=1)).next is None
 
 
 @pytest.mark.parametrize(("most_bytes", "sizes"), [(1 << 20, [5, 2]), (1, [2, 2, 2, 1]), (10, [4, 3])])
@@ -40,7 +39,7 @@ def test_a_page_ends_where_its_jobs_show_much(world, monkeypatch, most_bytes, si
 
     pages, cursor = [], None
     while not pages or cursor:
-        page = world.list_jobs(ListJobsQuery(limit=5, cursor=cursor))
+        page = world.list_jobs(JobFilter(limit=5, cursor=cursor))
         pages.append([job.job_id for job in page.jobs])
         cursor = page.next
 
@@ -66,7 +65,7 @@ def test_a_page_ends_where_the_search_for_its_jobs_does(world):
 
     pages, cursor = [], None
     while not pages or cursor:
-        page = list_some(ListJobsQuery(limit=2, cursor=cursor))
+        page = list_some(JobFilter(limit=2, cursor=cursor))
         pages.append([job.job_id for job in page.jobs])
         cursor = page.next
 
@@ -76,4 +75,4 @@ def test_a_page_ends_where_the_search_for_its_jobs_does(world):
 @pytest.mark.parametrize("limit", [-1, 1_001])
 def test_a_limit_out_of_range_is_refused(world, limit):
     with pytest.raises(InvalidValue):
-        world.list_jobs(ListJobsQuery(limit=limit))
+        world.list_jobs(JobFilter(limit=limit))

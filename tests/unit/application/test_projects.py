@@ -1,7 +1,7 @@
 import pytest
 
-from application.commands import ListJobsQuery
 from application.errors import Conflict, NotFound
+from application.views import JobFilter
 from domain.errors import InvalidValue, ProjectTransitionRefused
 from domain.project import ProjectStatus, ProjectTrigger
 
@@ -26,7 +26,7 @@ def test_an_archived_project_keeps_its_history_and_can_be_restored(world):
     job = world.upload(project="demo")
 
     world.change_project("demo", ProjectTrigger.ARCHIVE)
-    page = world.list_jobs(ListJobsQuery(project="demo", limit=10))
+    page = world.list_jobs(JobFilter(limit=10), "demo")
     assert [listed.job_id for listed in page.jobs] == [job.job_id]
 
     restored = world.change_project("demo", ProjectTrigger.RESTORE)
@@ -41,7 +41,7 @@ def test_a_deleted_project_is_gone_and_its_name_is_free(world):
     world.change_project(str(first.id), ProjectTrigger.DELETE)
 
     assert world.list_projects() == []
-    assert world.list_jobs(ListJobsQuery(project="demo", limit=10)).jobs == ()
+    assert world.list_jobs(JobFilter(limit=10), "demo").jobs == ()
     assert world.get_job(job.job_id).job.id == job.job_id
     with pytest.raises(ProjectTransitionRefused):
         world.execute_job(job.job_id)
@@ -64,5 +64,5 @@ def test_an_unknown_project_cannot_be_changed(world):
 
 
 def test_the_jobs_of_an_unknown_project_are_none(world):
-    assert world.list_jobs(ListJobsQuery(project="nowhere", limit=10)).jobs == ()
-    assert world.list_jobs(ListJobsQuery(project="99", limit=10)).jobs == ()
+    assert world.list_jobs(JobFilter(limit=10), "nowhere").jobs == ()
+    assert world.list_jobs(JobFilter(limit=10), "99").jobs == ()
