@@ -2,7 +2,7 @@ import logging
 from datetime import datetime
 
 from application.errors import Unreadable
-from application.outgoing import Outgoing
+from application.outbox_writer import OutboxWriter
 from application.ports.unit_of_work import Transaction
 from domain.events import JobCompleted
 from domain.execution import Execution, ExecutionResult
@@ -18,8 +18,8 @@ _UNREADABLE = ExecutionResult.failed(
 class UnreadableJobs:
     """Ends jobs that cannot be read, so that none stands in the way of those behind it for ever."""
 
-    def __init__(self, outgoing: Outgoing) -> None:
-        self._outgoing = outgoing
+    def __init__(self, outbox_writer: OutboxWriter) -> None:
+        self._outbox_writer = outbox_writer
 
     def end(self, transaction: Transaction, execution: Execution, now: datetime, error: Unreadable) -> None:
         """End a job by its running execution, which nobody else may hold, unless it is another's by now."""
@@ -33,5 +33,5 @@ class UnreadableJobs:
             reason=Reason.INTERNAL,
             occurred_at=now,
         )
-        self._outgoing.add(transaction, (ended,))
+        self._outbox_writer.add(transaction, (ended,))
         logger.error("execution %s ended as internal: %s", execution.id, error)

@@ -34,7 +34,7 @@ from adapters.system.id_generator import Uuid7Generator
 from adapters.system.worker_name import worker_name
 from application.held_executions import HeldExecutions
 from application.log_archive import LogArchive
-from application.outgoing import Outgoing
+from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
 from application.ports.event_feed import EventFeed
@@ -58,7 +58,7 @@ from application.use_cases.describe_engine import DescribeEngine
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.follow_outages import FollowOutages
-from application.use_cases.forget_receipts import ForgetReceipts
+from application.use_cases.forget_processed_messages import ForgetProcessedMessages
 from application.use_cases.get_job import GetJob
 from application.use_cases.get_job_status import GetJobStatus
 from application.use_cases.get_project import GetProject
@@ -252,8 +252,8 @@ class Container(containers.DeclarativeContainer):
     dead_letters = providers.ThreadSafeSingleton(DramatiqDeadLetters, broker)
 
     held = providers.ThreadSafeSingleton(HeldExecutions)
-    outgoing = providers.ThreadSafeSingleton(Outgoing, ids)
-    unreadable_jobs = providers.ThreadSafeSingleton(UnreadableJobs, outgoing)
+    outbox_writer = providers.ThreadSafeSingleton(OutboxWriter, ids)
+    unreadable_jobs = providers.ThreadSafeSingleton(UnreadableJobs, outbox_writer)
     data_directory = providers.Callable(_data_dir, settings)
     log_archive = providers.ThreadSafeSingleton(
         LogArchive,
@@ -264,12 +264,20 @@ class Container(containers.DeclarativeContainer):
     result_spool = providers.ThreadSafeSingleton(_result_spool, settings)
 
     upload_code = providers.ThreadSafeSingleton(
-        UploadCode, unit_of_work, code_store, engine, outgoing, clock, ids, limit_policy, submission_limits
+        UploadCode,
+        unit_of_work,
+        code_store,
+        engine,
+        outbox_writer,
+        clock,
+        ids,
+        limit_policy,
+        submission_limits,
     )
     execute_job = providers.ThreadSafeSingleton(
-        ExecuteJob, unit_of_work, outgoing, clock, ids, submission_limits
+        ExecuteJob, unit_of_work, outbox_writer, clock, ids, submission_limits
     )
-    cancel_job = providers.ThreadSafeSingleton(CancelJob, unit_of_work, outgoing, clock)
+    cancel_job = providers.ThreadSafeSingleton(CancelJob, unit_of_work, outbox_writer, clock)
     get_job = providers.ThreadSafeSingleton(GetJob, job_queries)
     get_job_status = providers.ThreadSafeSingleton(GetJobStatus, job_queries)
     get_project = providers.ThreadSafeSingleton(GetProject, unit_of_work)
@@ -312,7 +320,7 @@ class Container(containers.DeclarativeContainer):
         _HEALTH_KEPT_S,
     )
 
-    complete_execution = providers.ThreadSafeSingleton(CompleteExecution, unit_of_work, outgoing, clock)
+    complete_execution = providers.ThreadSafeSingleton(CompleteExecution, unit_of_work, outbox_writer, clock)
     until_heard_of = providers.ThreadSafeSingleton(Retrying, _UNTIL_HEARD_OF_S)
     finish_execution = providers.ThreadSafeSingleton(
         FinishExecution,
@@ -352,11 +360,11 @@ class Container(containers.DeclarativeContainer):
         held,
         claim_execution,
         providers.ThreadSafeSingleton(
-            AcknowledgeStart, unit_of_work, outgoing, message_relay, clock, worker_name
+            AcknowledgeStart, unit_of_work, outbox_writer, message_relay, clock, worker_name
         ),
         finish_execution,
         result_spool,
-        providers.ThreadSafeSingleton(ReplaceExecution, unit_of_work, outgoing, clock, ids),
+        providers.ThreadSafeSingleton(ReplaceExecution, unit_of_work, outbox_writer, clock, ids),
         providers.ThreadSafeSingleton(
             DeferExecution, unit_of_work, worker_name, settings.provided.engine_wait_s
         ),
@@ -372,7 +380,7 @@ class Container(containers.DeclarativeContainer):
         RescueExecutions,
         unit_of_work,
         publisher,
-        outgoing,
+        outbox_writer,
         clock,
         ids,
         unreadable_jobs,
@@ -385,10 +393,10 @@ class Container(containers.DeclarativeContainer):
         settings.provided.renew_every_s,
     )
     follow_outages = providers.ThreadSafeSingleton(
-        FollowOutages, unit_of_work, engine, outgoing, clock, settings.provided.engine_wait_s
+        FollowOutages, unit_of_work, engine, outbox_writer, clock, settings.provided.engine_wait_s
     )
-    forget_receipts = providers.ThreadSafeSingleton(
-        ForgetReceipts, unit_of_work, clock, settings.provided.receipts_kept_days
+    forget_processed_messages = providers.ThreadSafeSingleton(
+        ForgetProcessedMessages, unit_of_work, clock, settings.provided.receipts_kept_days
     )
     relay_outbox = providers.ThreadSafeSingleton(
         RelayOutbox, unit_of_work, publisher, settings.provided.relay_left_behind_after_s

@@ -1,6 +1,6 @@
 from datetime import datetime
 
-from application.outgoing import Outgoing
+from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.message_relay import MessageRelay
 from application.ports.unit_of_work import UnitOfWork
@@ -19,10 +19,15 @@ class AcknowledgeStart:
     """
 
     def __init__(
-        self, unit_of_work: UnitOfWork, outgoing: Outgoing, relay: MessageRelay, clock: Clock, worker: str
+        self,
+        unit_of_work: UnitOfWork,
+        outbox_writer: OutboxWriter,
+        relay: MessageRelay,
+        clock: Clock,
+        worker: str,
     ) -> None:
         self._unit_of_work = unit_of_work
-        self._outgoing = outgoing
+        self._outbox_writer = outbox_writer
         self._relay = relay
         self._clock = clock
         self._worker = worker
@@ -41,7 +46,7 @@ class AcknowledgeStart:
             started = ExecutionStarted(
                 job_id=execution.job_id, execution_id=execution.id, occurred_at=started_at
             )
-            self._relay.offer(self._outgoing.messages([started]))
+            self._relay.offer(self._outbox_writer.messages([started]))
         return started_at
 
     def _recorded(self, claim: Claim) -> datetime | None:

@@ -1,5 +1,5 @@
 from application.loading import job_with_project
-from application.outgoing import Outgoing
+from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import JobView
@@ -14,9 +14,9 @@ class CancelJob:
     of it from the event, or from its next renewal of the lease.
     """
 
-    def __init__(self, unit_of_work: UnitOfWork, outgoing: Outgoing, clock: Clock) -> None:
+    def __init__(self, unit_of_work: UnitOfWork, outbox_writer: OutboxWriter, clock: Clock) -> None:
         self._unit_of_work = unit_of_work
-        self._outgoing = outgoing
+        self._outbox_writer = outbox_writer
         self._clock = clock
 
     def __call__(self, job_id: JobId) -> JobView:
@@ -41,7 +41,7 @@ class CancelJob:
             transaction.jobs.replace(before, after)
             if execution is not None:
                 transaction.executions.end(execution.id, None, after.updated_at)
-            self._outgoing.add(transaction, events)
+            self._outbox_writer.add(transaction, events)
             return JobView.of(after, project.name)
 
         return self._unit_of_work.run(work)

@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import count
 
 from application.loading import awaiting_job
-from application.outgoing import Outgoing
+from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.execution import ExecutionResult
@@ -32,9 +32,9 @@ class CompleteExecution:
     program had written by then is kept with the execution.
     """
 
-    def __init__(self, unit_of_work: UnitOfWork, outgoing: Outgoing, clock: Clock) -> None:
+    def __init__(self, unit_of_work: UnitOfWork, outbox_writer: OutboxWriter, clock: Clock) -> None:
         self._unit_of_work = unit_of_work
-        self._outgoing = outgoing
+        self._outbox_writer = outbox_writer
         self._clock = clock
 
     def __call__(
@@ -83,7 +83,7 @@ class CompleteExecution:
                 ends.append(after.updated_at)
                 transaction.jobs.replace(before, after)
                 transaction.executions.end(execution_id, result, after.updated_at)
-                self._outgoing.add(transaction, events)
+                self._outbox_writer.add(transaction, events)
             elif before.status is JobStatus.CANCELLED:
                 kept = replace(result, status=JobStatus.CANCELLED, reason=Reason.CANCELLED)
                 transaction.executions.end(execution_id, kept, time)

@@ -1,6 +1,6 @@
 from application.loading import job_with_project
 from application.log_context import current_request_id
-from application.outgoing import Outgoing
+from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -19,13 +19,13 @@ class ExecuteJob:
     def __init__(
         self,
         unit_of_work: UnitOfWork,
-        outgoing: Outgoing,
+        outbox_writer: OutboxWriter,
         clock: Clock,
         ids: IdGenerator,
         submission_limits: SubmissionLimits,
     ) -> None:
         self._unit_of_work = unit_of_work
-        self._outgoing = outgoing
+        self._outbox_writer = outbox_writer
         self._clock = clock
         self._ids = ids
         self._submission_limits = submission_limits
@@ -52,7 +52,7 @@ class ExecuteJob:
             after, execution, events = before.start(execution_id, stdin, now, current_request_id())
             transaction.jobs.replace(before, after)
             transaction.executions.add(execution)
-            self._outgoing.add(transaction, events)
+            self._outbox_writer.add(transaction, events)
             return JobView.of(after, project.name, execution)
 
         return self._unit_of_work.run(work)

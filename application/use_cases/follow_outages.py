@@ -1,7 +1,7 @@
 import logging
 
 from application.errors import Unreadable
-from application.outgoing import Outgoing
+from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -28,14 +28,14 @@ class FollowOutages:
         self,
         unit_of_work: UnitOfWork,
         engine: ExecutionEngine,
-        outgoing: Outgoing,
+        outbox_writer: OutboxWriter,
         clock: Clock,
         wait_s: float,
         batch: int = 500,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._engine = engine
-        self._outgoing = outgoing
+        self._outbox_writer = outbox_writer
         self._clock = clock
         self._wait_s = wait_s
         self._batch = batch
@@ -65,7 +65,7 @@ class FollowOutages:
             if events:
                 transaction.jobs.replace(before, after)
                 transaction.executions.end(execution_id, _GIVEN_UP, now)
-                self._outgoing.add(transaction, events)
+                self._outbox_writer.add(transaction, events)
             return True
 
         is_given_up = self._unit_of_work.run(work)

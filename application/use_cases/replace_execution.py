@@ -1,7 +1,7 @@
 import logging
 from datetime import datetime
 
-from application.outgoing import Outgoing
+from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -20,9 +20,11 @@ class ReplaceExecution:
     worker stopped in order to end itself has had none, for neither the program nor its job is to blame.
     """
 
-    def __init__(self, unit_of_work: UnitOfWork, outgoing: Outgoing, clock: Clock, ids: IdGenerator) -> None:
+    def __init__(
+        self, unit_of_work: UnitOfWork, outbox_writer: OutboxWriter, clock: Clock, ids: IdGenerator
+    ) -> None:
         self._unit_of_work = unit_of_work
-        self._outgoing = outgoing
+        self._outbox_writer = outbox_writer
         self._clock = clock
         self._ids = ids
 
@@ -52,7 +54,7 @@ class ReplaceExecution:
             transaction.jobs.replace(before, after)
             transaction.executions.end(execution_id, failure, after.updated_at)
             transaction.executions.add(execution)
-            self._outgoing.add(transaction, events)
+            self._outbox_writer.add(transaction, events)
             return True
 
         was_replaced = self._unit_of_work.run(work)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from application.engine_outages import startable_languages
 from application.errors import DependencyUnavailable, Unreadable
 from application.log_context import logging_about
-from application.outgoing import Outgoing
+from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
@@ -58,7 +58,7 @@ class RescueExecutions:
         self,
         unit_of_work: UnitOfWork,
         publisher: MessagePublisher,
-        outgoing: Outgoing,
+        outbox_writer: OutboxWriter,
         clock: Clock,
         ids: IdGenerator,
         unreadable_jobs: UnreadableJobs,
@@ -74,7 +74,7 @@ class RescueExecutions:
     ) -> None:
         self._unit_of_work = unit_of_work
         self._publisher = publisher
-        self._outgoing = outgoing
+        self._outbox_writer = outbox_writer
         self._clock = clock
         self._ids = ids
         self._unreadable_jobs = unreadable_jobs
@@ -154,7 +154,7 @@ class RescueExecutions:
             else:
                 transaction.executions.add(execution)
                 transaction.executions.end(overdue.id, _of_replaced(output), now)
-            self._outgoing.add(transaction, events)
+            self._outbox_writer.add(transaction, events)
             return True
 
         is_lost = self._unit_of_work.run(work)
@@ -179,7 +179,7 @@ class RescueExecutions:
             for execution_id, job_id in waiting.items()
         ]
         if hints:
-            self._publisher.publish(self._outgoing.messages(hints))
+            self._publisher.publish(self._outbox_writer.messages(hints))
         return len(hints)
 
 

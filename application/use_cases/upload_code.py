@@ -11,7 +11,7 @@ from application.errors import (
 )
 from application.loading import job_with_project
 from application.log_context import current_request_id
-from application.outgoing import Outgoing
+from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
@@ -45,7 +45,7 @@ class UploadCode:
         unit_of_work: UnitOfWork,
         code_store: ObjectStore,
         engine: ExecutionEngine,
-        outgoing: Outgoing,
+        outbox_writer: OutboxWriter,
         clock: Clock,
         ids: IdGenerator,
         limit_policy: LimitPolicy,
@@ -54,7 +54,7 @@ class UploadCode:
         self._unit_of_work = unit_of_work
         self._code_store = code_store
         self._engine = engine
-        self._outgoing = outgoing
+        self._outbox_writer = outbox_writer
         self._clock = clock
         self._ids = ids
         self._limit_policy = limit_policy
@@ -99,7 +99,7 @@ class UploadCode:
             transaction.jobs.add(job)
             if execution is not None:
                 transaction.executions.add(execution)
-            self._outgoing.add(transaction, (*events, *more))
+            self._outbox_writer.add(transaction, (*events, *more))
             return JobView.of(job, project.name, execution)
 
         self._code_store.put(spec.code_key, code, CODE_CONTENT_TYPE)

@@ -22,8 +22,8 @@ _STOPPING_THREADS = 16
 
 # How often results that wait for the log store are tried: that is how soon they end when it is back.
 _STORE_KEPT_EVERY_S = 1.0
-# A day's receipts are forgotten in small portions.
-_FORGET_RECEIPTS_EVERY_S = 3_600.0
+# The processed messages of a day are forgotten in small portions.
+_FORGET_PROCESSED_EVERY_S = 3_600.0
 
 
 class QueueWorker(Protocol):
@@ -138,7 +138,7 @@ class Runtime:
             # Not less often than leases are renewed: a longer pause would count as an outage.
             every_s = min(settings.rescue_every_s, settings.renew_every_s)
             yield "rescue", container.rescue_executions(), every_s
-            yield "retention", container.forget_receipts(), _FORGET_RECEIPTS_EVERY_S
+            yield "retention", container.forget_processed_messages(), _FORGET_PROCESSED_EVERY_S
 
     def _drain(self, queue_worker: QueueWorker) -> None:
         drain_s = self._container.settings().drain_s

@@ -7,7 +7,7 @@ from adapters.in_process.output_feed import InProcessOutputFeed
 from application.commands import UploadCodeCommand
 from application.held_executions import HeldExecutions
 from application.log_archive import LogArchive
-from application.outgoing import Outgoing
+from application.outbox_writer import OutboxWriter
 from application.retrying import Retrying
 from application.unreadable_jobs import UnreadableJobs
 from application.use_cases.acknowledge_start import AcknowledgeStart
@@ -75,21 +75,21 @@ class World:
         self.held = HeldExecutions()
         self.slept: list[float] = []
         limits = SubmissionLimits(code_bytes=1_000, stdin_bytes=100)
-        self.outgoing = outgoing = Outgoing(self.ids)
-        self.unreadable_jobs = UnreadableJobs(outgoing)
+        self.outbox_writer = outbox_writer = OutboxWriter(self.ids)
+        self.unreadable_jobs = UnreadableJobs(outbox_writer)
 
         self.upload_code = UploadCode(
             self.unit_of_work,
             self.code_store,
             self.engine,
-            outgoing,
+            outbox_writer,
             self.clock,
             self.ids,
             STANDARD_LIMITS,
             limits,
         )
-        self.execute_job = ExecuteJob(self.unit_of_work, outgoing, self.clock, self.ids, limits)
-        self.cancel_job = CancelJob(self.unit_of_work, outgoing, self.clock)
+        self.execute_job = ExecuteJob(self.unit_of_work, outbox_writer, self.clock, self.ids, limits)
+        self.cancel_job = CancelJob(self.unit_of_work, outbox_writer, self.clock)
         self.get_job = GetJob(self.queries)
         self.get_job_status = GetJobStatus(self.queries)
         self.list_jobs = ListJobs(self.unit_of_work, self.queries)
@@ -97,7 +97,7 @@ class World:
         self.list_projects = ListProjects(self.unit_of_work)
         self.change_project = ChangeProject(self.unit_of_work)
         self.read_log = ReadLog(self.log_store, max_bytes=1_000)
-        self.complete_execution = CompleteExecution(self.unit_of_work, outgoing, self.clock)
+        self.complete_execution = CompleteExecution(self.unit_of_work, outbox_writer, self.clock)
         self.spool = MemoryResultSpool()
         self.finish_execution = self._finish_execution("worker-1")
         self.report_completion = ReportCompletion(
@@ -110,7 +110,7 @@ class World:
         # Another process, which runs nothing itself.
         self.rescue_executions = self.rescuer("worker-0", HeldExecutions())
         self.follow_outages = FollowOutages(
-            self.unit_of_work, self.engine, outgoing, self.clock, wait_s=WAIT_S
+            self.unit_of_work, self.engine, outbox_writer, self.clock, wait_s=WAIT_S
         )
         self.relay_outbox = RelayOutbox(
             self.unit_of_work, self.publisher, left_behind_after_s=5.0, forget_every=1
@@ -132,10 +132,10 @@ class World:
                 name,
                 LEASE_S,
             ),
-            AcknowledgeStart(self.unit_of_work, self.outgoing, self.relay, self.clock, name),
+            AcknowledgeStart(self.unit_of_work, self.outbox_writer, self.relay, self.clock, name),
             self._finish_execution(name),
             self.spool,
-            ReplaceExecution(self.unit_of_work, self.outgoing, self.clock, self.ids),
+            ReplaceExecution(self.unit_of_work, self.outbox_writer, self.clock, self.ids),
             DeferExecution(self.unit_of_work, name, WAIT_S),
             self.stop_execution,
             Retrying([1.0, 2.0], self.slept.append),
@@ -162,7 +162,7 @@ class World:
         return RescueExecutions(
             self.unit_of_work,
             self.publisher,
-            self.outgoing,
+            self.outbox_writer,
             self.clock,
             self.ids,
             self.unreadable_jobs,

@@ -7,16 +7,16 @@ from domain.events import Event
 from domain.values import MessageId
 
 
-class Outgoing:
-    """Puts domain events into a transaction's outbox, in their form outside the process."""
+class OutboxWriter:
+    """Writes domain events to the outbox of a transaction, as messages."""
 
     def __init__(self, ids: IdGenerator) -> None:
         self._ids = ids
 
     def messages(self, events: Iterable[Event]) -> list[Message]:
-        """Give each event its form and an id."""
+        """Turn events into messages, each with a new id."""
         return [Message.of(MessageId(self._ids.new()), event) for event in events]
 
     def add(self, transaction: Transaction, events: Iterable[Event]) -> None:
-        """Publish the events if the transaction commits."""
+        """Add events, to be published once the transaction has committed."""
         transaction.outbox.add(self.messages(events))

@@ -1,4 +1,4 @@
-from application.use_cases.forget_receipts import ForgetReceipts
+from application.use_cases.forget_processed_messages import ForgetProcessedMessages
 
 DAY_S = 86_400
 
@@ -10,15 +10,15 @@ def receive(world, message_id):
 
 def test_messages_are_remembered_for_so_many_days_and_then_forgotten(world):
     # Given messages of a week ago, more than one transaction forgets, and of today
-    forget_receipts = ForgetReceipts(world.unit_of_work, world.clock, kept_days=7, batch=2)
+    forget_processed_messages = ForgetProcessedMessages(world.unit_of_work, world.clock, kept_days=7, batch=2)
     for number in range(5):
         receive(world, str(number))
     world.clock.advance(6 * DAY_S)
     receive(world, "late")
     # When they are swept before and after the week is over
-    assert forget_receipts() == 0
+    assert forget_processed_messages() == 0
     world.clock.advance(1.5 * DAY_S)
-    assert forget_receipts() == 5
+    assert forget_processed_messages() == 5
     # Then those of today are still known
     assert not receive(world, "late")
     assert receive(world, "0")

@@ -4,14 +4,14 @@ from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
 
 
-class ForgetReceipts:
-    """Forget which messages of others were acted on, once they are too old to be delivered again.
+class ForgetProcessedMessages:
+    """Removes the records of processed messages that are too old to be delivered again.
 
-    A report that comes after that is late, for its execution has ended, and changes nothing either.
+    A duplicate that is delivered even later changes nothing either: its execution has ended.
 
     Args:
-        kept_days: How long a message is remembered.
-        batch: How many are forgotten in one transaction.
+        kept_days: How long a record is kept.
+        batch: How many are removed in one transaction.
     """
 
     def __init__(self, unit_of_work: UnitOfWork, clock: Clock, kept_days: float, batch: int = 500) -> None:
@@ -21,7 +21,7 @@ class ForgetReceipts:
         self._batch = batch
 
     def __call__(self) -> int:
-        """Forget all that is old enough; return how many messages that were."""
+        """Remove every record that is old enough; return how many."""
         before = self._clock.now() - self._kept
         total = 0
         while forgotten := self._unit_of_work.run(
