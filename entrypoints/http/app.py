@@ -5,42 +5,42 @@ from litestar.config.cors import CORSConfig
 
 from entrypoints.container import Container
 from entrypoints.http import ignored_fields, request_id
-from entrypoints.http.admission import Admission
-from entrypoints.http.api_document import ApiDocument
-from entrypoints.http.api_page import files_router, openapi_config, read_document, reference_page
+from entrypoints.http.access import AccessMiddleware
+from entrypoints.http.concurrency import ConcurrencyLimiter
 from entrypoints.http.conditional import ConditionalRequests
+from entrypoints.http.controllers.cluster import ClusterController
 from entrypoints.http.controllers.completions import CompletionsController
+from entrypoints.http.controllers.executions import ExecutionsController
 from entrypoints.http.controllers.health import HealthController
-from entrypoints.http.controllers.history import HistoryController
 from entrypoints.http.controllers.jobs import JobsController
 from entrypoints.http.controllers.logs import LogsController
-from entrypoints.http.controllers.machines import MachinesController
 from entrypoints.http.controllers.output import OutputController
 from entrypoints.http.controllers.projects import ProjectsController
-from entrypoints.http.controllers.running import RunningController
+from entrypoints.http.controllers.timeline import TimelineController
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dashboard.router import dashboard_router, first_page
 from entrypoints.http.dependencies import dependencies, resolve_in_turn
-from entrypoints.http.edge import Edge
-from entrypoints.http.errors import to_problem
+from entrypoints.http.docs_pages import files_router, openapi_config, read_document, reference_page
+from entrypoints.http.errors import problem_response
 from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.lifespan import lifespan
-from entrypoints.http.live.job_signals import JobSignals
-from entrypoints.http.live.places import Places
+from entrypoints.http.openapi_document import OpenApiDocument
+from entrypoints.http.origin_guard import OriginGuard
 from entrypoints.http.parameters import check_url
 from entrypoints.http.server import max_streams
+from entrypoints.http.streaming.job_notifier import JobNotifier
 from entrypoints.http.webhook_signature import WebhookVerifier
 from entrypoints.settings import Settings, webhook_key
 from entrypoints.worker.runtime import Background
 
 _CONTROLLERS = (
-    RunningController,
+    ExecutionsController,
     JobsController,
     OutputController,
-    HistoryController,
+    TimelineController,
     ProjectsController,
     LogsController,
-    MachinesController,
+    ClusterController,
 )
 
 
@@ -53,7 +53,7 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
     """
     settings = container.settings()
     streams = max_streams(settings.max_streams)
-    signals = JobSignals(
+    notifier = JobNotifier(
         container.event_feed,
         lambda job_ids: container.job_queries().versions(job_ids),
         streams,
@@ -80,25 +80,25 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
         before_request=check_url,
         cors_config=cors,
         debug=False,  # whatever the setting: a page with a stack trace is for nobody who calls
-        dependencies=dependencies(container, signals, pages, verifier),
-        exception_handlers={Exception: to_problem},
-        lifespan=[lifespan(settings.http_threads, signals, runtime)],
+        dependencies=dependencies(container, notifier, pages, verifier),
+        exception_handlers={Exception: problem_response},
+        lifespan=[lifespan(settings.http_threads, notifier, runtime)],
         logging_config=None,
         openapi_config=openapi_config(version("service-server")),
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
     )
     resolve_in_turn(app)
-    app.asgi_handler = Edge(
-        ConditionalRequests(app.asgi_handler), cors, Admission(settings.served_hosts, cors)
+    app.asgi_handler = AccessMiddleware(
+        ConditionalRequests(app.asgi_handler), cors, OriginGuard(settings.served_hosts, cors)
     )
     large_bodies = settings.max_large_bodies
-    app.state.body_places = Places(
+    app.state.body_limiter = ConcurrencyLimiter(
         large_bodies, "other large bodies are being received", settings.share_of_address(large_bodies)
     )
     app.state.min_upload_bytes_per_s = settings.min_upload_bytes_per_s
-    app.state.api_document = ApiDocument(settings.submission_limits, container.limit_policy())
-    app.state.signals = signals
+    app.state.openapi_document = OpenApiDocument(settings.submission_limits, container.limit_policy())
+    app.state.notifier = notifier
     app.state.pages = pages
     app.state.webhook_verifier = verifier
     return app

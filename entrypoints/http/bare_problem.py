@@ -2,12 +2,12 @@
 
 import msgspec
 
-from entrypoints.http.errors import Kind
+from entrypoints.http.errors import ProblemType
 from entrypoints.http.request_id import request_id
 from entrypoints.http.schemas.problem import Problem
 
 
-def encode_problem(kind: Kind, detail: str, instance: str) -> bytes:
+def encode_problem(kind: ProblemType, detail: str, instance: str) -> bytes:
     """Return the body of an answer to the current request, in the form that every error has."""
     problem = Problem(
         type=kind.type,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from entrypoints.http.admission import headers
+from entrypoints.http.origin_guard import headers
 
 _DIGEST_BYTES = 16
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*+")')

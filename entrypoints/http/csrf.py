@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl
 
 from litestar.datastructures import Cookie
 
-from entrypoints.http.admission import headers
 from entrypoints.http.json_request import AnyRequest, UnreadableBody
+from entrypoints.http.origin_guard import headers
 
 FIELD = "csrf"
 _COOKIE = "service_server_csrf"

@@ -6,17 +6,17 @@ from litestar.di import Provide
 from litestar.routes import HTTPRoute
 
 from entrypoints.container import Container
+from entrypoints.http.concurrency import StorageLimiter
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.json_request import AnyRequest
-from entrypoints.http.live.archive import Archive
-from entrypoints.http.live.event_stream import EventStreams
-from entrypoints.http.live.job_signals import JobSignals
-from entrypoints.http.live.job_waiter import JobWaiter
-from entrypoints.http.live.kept import SpoolSpace
-from entrypoints.http.live.output_stream import OutputStreams
-from entrypoints.http.live.places import StoragePlaces
-from entrypoints.http.live.storage_threads import StorageThreads
 from entrypoints.http.presenter import Presenter
+from entrypoints.http.storage_threads import StorageThreads
+from entrypoints.http.streaming.archive import Archive
+from entrypoints.http.streaming.event_stream import EventStreams
+from entrypoints.http.streaming.job_notifier import JobNotifier
+from entrypoints.http.streaming.job_waiter import JobWaiter
+from entrypoints.http.streaming.output_stream import OutputStreams
+from entrypoints.http.streaming.spooled_body import SpoolSpace
 from entrypoints.http.webhook_signature import WebhookVerifier
 
 # A log is read whole, and takes several times its size while it is: so many at once bound the memory.
@@ -74,28 +74,28 @@ def resolve_in_turn(app: Litestar) -> None:
 
 
 def dependencies(
-    container: Container, signals: JobSignals, pages: Pages, verifier: WebhookVerifier
+    container: Container, notifier: JobNotifier, pages: Pages, verifier: WebhookVerifier
 ) -> Mapping[str, Provide]:
     """Return what handlers may ask for, by name."""
     settings = container.settings()
 
     storage_threads = StorageThreads(settings.storage_threads)
-    log_places = StoragePlaces(storage_threads, _LOGS_AT_ONCE, "other logs are being read")
+    log_limiter = StorageLimiter(storage_threads, _LOGS_AT_ONCE, "other logs are being read")
     reports_at_once = max(settings.storage_threads // 2, 1)
-    report_places = StoragePlaces(storage_threads, reports_at_once, "other reports are being taken")
+    report_limiter = StorageLimiter(storage_threads, reports_at_once, "other reports are being taken")
     spooled_bytes = settings.max_spooled_mb << 20
     spool_space = SpoolSpace(spooled_bytes, settings.share_of_address(spooled_bytes))
-    archive = Archive(container.read_output, log_places, spool_space)
+    archive = Archive(container.read_output, log_limiter, spool_space)
 
     def waiter(request: AnyRequest) -> JobWaiter:
         status, job = container.get_job_status(), container.get_job()
-        return JobWaiter(signals, status, job, request.receive, settings.max_wait_s)
+        return JobWaiter(notifier, status, job, request.receive, settings.max_wait_s)
 
     def streams() -> OutputStreams:
-        return OutputStreams(signals, container.get_job(), container.output_feed(), archive)
+        return OutputStreams(notifier, container.get_job(), container.output_feed(), archive)
 
     def event_streams() -> EventStreams:
-        return EventStreams(signals, container.get_job())
+        return EventStreams(notifier, container.get_job())
 
     return {
         **{name: provide(getattr(container, name)) for name in _PROVIDED},
@@ -104,9 +104,9 @@ def dependencies(
         "streams": provide(streams),
         "pages": provide(lambda: pages),
         "event_streams": provide(event_streams),
-        "log_places": provide(lambda: log_places),
+        "log_limiter": provide(lambda: log_limiter),
         "spool_space": provide(lambda: spool_space),
-        "report_places": provide(lambda: report_places),
+        "report_limiter": provide(lambda: report_limiter),
         "storage_threads": provide(lambda: storage_threads),
         "webhook_verifier": provide(lambda: verifier),
     }

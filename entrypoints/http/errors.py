@@ -14,11 +14,11 @@ from msgspec import UNSET
 
 from application.errors import Conflict, DependencyUnavailable, NotFound, Unprocessable
 from domain.errors import InvalidValue, TooLarge, TransitionRefused
-from entrypoints.http import faults
-from entrypoints.http.admission import CrossSiteRequest, HostRefused, PathNotCanonical
+from entrypoints.http import validation_errors
+from entrypoints.http.concurrency import Overloaded
 from entrypoints.http.csrf import ForgedRequest
 from entrypoints.http.json_request import AnyRequest, UnreadableBody, UnsupportedMediaType
-from entrypoints.http.live.places import NoPlace
+from entrypoints.http.origin_guard import CrossSiteRequest, HostRefused, PathNotCanonical
 from entrypoints.http.ranges import RangeNotSatisfiable
 from entrypoints.http.request_id import request_id
 from entrypoints.http.schemas.problem import PROBLEM_JSON, Fault, Problem
@@ -30,7 +30,7 @@ _TYPE_PREFIX = "urn:service-server:problem:"
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProblemType:
     """What an error is to HTTP."""
 
     status: int
@@ -43,45 +43,45 @@ class Kind:
         return _TYPE_PREFIX + self.name
 
 
-_INVALID = Kind(422, "invalid-input", "The input is invalid")
-_TOO_LARGE = Kind(413, "too-large", "The input is too large")
-_INTERNAL = Kind(500, "internal", "The service failed")
-_NO_ROUTE = Kind(404, "no-such-resource", "There is no such resource")
-MALFORMED = Kind(400, "bad-request", "The request is malformed")
-TOO_SLOW = Kind(408, "too-slow", "The request did not come in time")
-HEAD_TOO_LARGE = Kind(431, "head-too-large", "The request's head is too large")
-BUSY = Kind(503, "busy", "The service has all that it can do at once")
+_INVALID = ProblemType(422, "invalid-input", "The input is invalid")
+_TOO_LARGE = ProblemType(413, "too-large", "The input is too large")
+_INTERNAL = ProblemType(500, "internal", "The service failed")
+_NO_ROUTE = ProblemType(404, "no-such-resource", "There is no such resource")
+MALFORMED = ProblemType(400, "bad-request", "The request is malformed")
+TOO_SLOW = ProblemType(408, "too-slow", "The request did not come in time")
+HEAD_TOO_LARGE = ProblemType(431, "head-too-large", "The request's head is too large")
+BUSY = ProblemType(503, "busy", "The service has all that it can do at once")
 
 # The first that an error is an instance of counts, its own class before its bases.
-KINDS: Mapping[type[Exception], Kind] = {
-    UnsupportedMediaType: Kind(415, "unsupported-media-type", "The body's form is not supported"),
+PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
+    UnsupportedMediaType: ProblemType(415, "unsupported-media-type", "The body's form is not supported"),
     UnreadableBody: _INVALID,
     ValidationException: _INVALID,
     InvalidValue: _INVALID,
     TooLarge: _TOO_LARGE,
     RequestEntityTooLarge: _TOO_LARGE,
-    Unprocessable: Kind(422, "unprocessable", "The request cannot be met here"),
-    NotFound: Kind(404, "not-found", "What was named does not exist"),
+    Unprocessable: ProblemType(422, "unprocessable", "The request cannot be met here"),
+    NotFound: ProblemType(404, "not-found", "What was named does not exist"),
     NoSuchRoute: _NO_ROUTE,
     PathNotCanonical: _NO_ROUTE,
-    MethodNotAllowedException: Kind(405, "method-not-allowed", "The method is not allowed here"),
-    Conflict: Kind(409, "conflict", "The state forbids this"),
-    TransitionRefused: Kind(409, "transition-refused", "The state forbids this"),
-    ForgedRequest: Kind(403, "forged-request", "The form is not from here"),
-    CrossSiteRequest: Kind(403, "cross-site-request", "The request comes from another site"),
-    HostRefused: Kind(421, "misdirected-request", "The request is for another host"),
-    RangeNotSatisfiable: Kind(416, "range-not-satisfiable", "The range is not in the content"),
-    SignatureRefused: Kind(401, "signature-refused", "The message is not signed as it must be"),
-    DependencyUnavailable: Kind(503, "unavailable", "A part of the service is unavailable"),
-    NoPlace: BUSY,
+    MethodNotAllowedException: ProblemType(405, "method-not-allowed", "The method is not allowed here"),
+    Conflict: ProblemType(409, "conflict", "The state forbids this"),
+    TransitionRefused: ProblemType(409, "transition-refused", "The state forbids this"),
+    ForgedRequest: ProblemType(403, "forged-request", "The form is not from here"),
+    CrossSiteRequest: ProblemType(403, "cross-site-request", "The request comes from another site"),
+    HostRefused: ProblemType(421, "misdirected-request", "The request is for another host"),
+    RangeNotSatisfiable: ProblemType(416, "range-not-satisfiable", "The range is not in the content"),
+    SignatureRefused: ProblemType(401, "signature-refused", "The message is not signed as it must be"),
+    DependencyUnavailable: ProblemType(503, "unavailable", "A part of the service is unavailable"),
+    Overloaded: BUSY,
     Exception: _INTERNAL,
 }
-KINDS_BY_STATUS = {
-    kind.status: kind for kind in (HEAD_TOO_LARGE, TOO_SLOW, MALFORMED, *reversed([*KINDS.values()]))
+PROBLEM_TYPES_BY_STATUS = {
+    kind.status: kind for kind in (HEAD_TOO_LARGE, TOO_SLOW, MALFORMED, *reversed([*PROBLEM_TYPES.values()]))
 }
 
 
-def to_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
+def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]:
     """Answer with what went wrong, and nothing of how the service works inside."""
     kind = _kind(error)
     if kind is _INTERNAL:
@@ -100,28 +100,28 @@ def to_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     return Response(problem, status_code=kind.status, media_type=PROBLEM_JSON, headers=_headers(error, kind))
 
 
-def _kind(error: Exception) -> Kind:
-    known = next((KINDS[cls] for cls in type(error).__mro__ if cls in KINDS), _INTERNAL)
+def _kind(error: Exception) -> ProblemType:
+    known = next((PROBLEM_TYPES[cls] for cls in type(error).__mro__ if cls in PROBLEM_TYPES), _INTERNAL)
     if known is _INTERNAL and isinstance(error, HTTPException) and error.status_code < _INTERNAL.status:
-        return KINDS_BY_STATUS.get(error.status_code) or replace(MALFORMED, status=error.status_code)
+        return PROBLEM_TYPES_BY_STATUS.get(error.status_code) or replace(MALFORMED, status=error.status_code)
     return known
 
 
 def _faults(request: AnyRequest, error: Exception) -> Sequence[Fault]:
     match error:
         case UnreadableBody():
-            return [faults.of_body(error)]
+            return [validation_errors.of_body(error)]
         case ValidationException():
-            return faults.of_parameters(error)
+            return validation_errors.of_parameters(error)
         case InvalidValue():
-            return [faults.of_value(request, error.field, error.detail)]
+            return [validation_errors.of_value(request, error.field, error.detail)]
         case Unprocessable():
-            return [faults.of_value(request, error.field, str(error))]
+            return [validation_errors.of_value(request, error.field, str(error))]
         case _:
             return ()
 
 
-def _detail(request: AnyRequest, error: Exception, kind: Kind, errors: Sequence[Fault]) -> str:
+def _detail(request: AnyRequest, error: Exception, kind: ProblemType, errors: Sequence[Fault]) -> str:
     if errors:
         return "; ".join(map(_sentence, errors))
     if kind is _INTERNAL:
@@ -151,7 +151,7 @@ def _sentence(fault: Fault) -> str:
     return f"{name}: {fault.detail}" if name else fault.detail
 
 
-def _headers(error: Exception, kind: Kind) -> dict[str, Any]:
+def _headers(error: Exception, kind: ProblemType) -> dict[str, Any]:
     if kind is _INTERNAL:  # what an unexpected error carries is not for callers
         return {}
     if isinstance(error, DependencyUnavailable):

@@ -101,7 +101,7 @@ class JsonRequest(Request[Any, Any, Any]):
         Raises:
             ClientException: It did not come in full.
             HTTPException: It came too slowly.
-            NoPlace: Others took too long.
+            Overloaded: Others took too long.
         """
         if self._connection_state.body is Empty:
             try:
@@ -120,7 +120,7 @@ class JsonRequest(Request[Any, Any, Any]):
                 break
         else:
             return bytes(body)
-        async with self.app.state.body_places.held():
+        async with self.app.state.body_limiter.slot():
             await self._receive_in_time(body, pieces)
         return bytes(body)
 

@@ -6,14 +6,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from litestar import Litestar
 
-from entrypoints.http.live.job_signals import JobSignals
+from entrypoints.http.streaming.job_notifier import JobNotifier
 from entrypoints.worker.runtime import Background
 
 
 def lifespan(
-    threads: int, signals: JobSignals, runtime: Background | None
+    threads: int, notifier: JobNotifier, runtime: Background | None
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    """Return what starts and stops with the application: its threads, what runs behind it, its signals."""
+    """Return what starts and stops with the application: its threads, what runs behind it, its notifier."""
 
     @asynccontextmanager
     async def run(_app: Litestar) -> AsyncIterator[None]:
@@ -21,7 +21,7 @@ def lifespan(
         asyncio.get_running_loop().set_default_executor(executor)
         if runtime is not None:
             await asyncio.to_thread(runtime.start)
-        await signals.start()
+        await notifier.start()
         # What has been loaded by now stays: sparing the collector from going through it takes the slowest
         # answers from 50 ms to 3 ms.
         gc.collect()
@@ -29,7 +29,7 @@ def lifespan(
         try:
             yield
         finally:
-            await signals.stop()
+            await notifier.stop()
             if runtime is not None:
                 await asyncio.to_thread(runtime.stop)
 

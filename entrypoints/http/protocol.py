@@ -8,7 +8,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from entrypoints.http.bare_problem import encode_problem
-from entrypoints.http.errors import BUSY, HEAD_TOO_LARGE, MALFORMED, TOO_SLOW, Kind
+from entrypoints.http.errors import BUSY, HEAD_TOO_LARGE, MALFORMED, TOO_SLOW, ProblemType
 from entrypoints.http.request_head import HeadRefused, check_head, without_offers
 from entrypoints.http.request_id import HEADER, choose_request_id, request_id
 from entrypoints.http.schemas.problem import PROBLEM_JSON
@@ -313,7 +313,7 @@ class GuardedProtocol(HttpToolsProtocol):
             detail = "The request is not well-formed HTTP/1.1. In a URL, all but ASCII is percent-encoded."
             self._refuse(MALFORMED, detail)
 
-    def _refuse(self, kind: Kind, detail: str) -> None:
+    def _refuse(self, kind: ProblemType, detail: str) -> None:
         """Say why, unless an answer is on its way already, and hang up once earlier requests are answered."""
         chosen = choose_request_id(None)
         token = request_id.set(chosen)
@@ -341,7 +341,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.get_write_buffer_size():
             self._give_up_in(seconds)
 
-    def _write(self, kind: Kind, body: bytes) -> None:
+    def _write(self, kind: ProblemType, body: bytes) -> None:
         head = (
             f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}\r\n"
             f"Content-Type: {PROBLEM_JSON}\r\n"

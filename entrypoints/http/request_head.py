@@ -7,12 +7,12 @@ or whom it is for, the request is refused and its connection closed: nothing aft
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from entrypoints.http.errors import MALFORMED, Kind
+from entrypoints.http.errors import MALFORMED, ProblemType
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
-_VERSION = Kind(505, "version-not-supported", "The version of HTTP is not supported")
-_CODING = Kind(501, "transfer-coding-not-supported", "The transfer coding is not supported")
+_VERSION = ProblemType(505, "version-not-supported", "The version of HTTP is not supported")
+_CODING = ProblemType(501, "transfer-coding-not-supported", "The transfer coding is not supported")
 _HOPS = ("1.0", "1.1")
 _SCHEMES = (b"http", b"https")
 # Fields of HTTP/1.1 connections that are offers (RFC 9110, 7.8); this service takes none of them up.
@@ -27,7 +27,7 @@ class HeadRefused(Exception):
         detail: What is wrong.
     """
 
-    def __init__(self, kind: Kind, detail: str) -> None:
+    def __init__(self, kind: ProblemType, detail: str) -> None:
         super().__init__(detail)
         self.kind = kind
         self.detail = detail

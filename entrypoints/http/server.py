@@ -42,11 +42,11 @@ class HttpServer(uvicorn.Server):
                 **options,
             )
         )
-        self._signals = app.state.signals
+        self._notifier = app.state.notifier
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End what is open, and stop."""
-        self._signals.close()
+        self._notifier.close()
         await super().shutdown(sockets)
 
 

@@ -182,7 +182,7 @@ def _service(directory: Path) -> Litestar:
 def _bare(directory: Path) -> Litestar:
     url = sa.URL.create("sqlite", database=str(directory / "bare.sqlite3"))
     app = bare_handler.build(create_engine(url))
-    app.state.signals = _Silent()
+    app.state.notifier = _Silent()
     return app
 
 

@@ -11,9 +11,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from entrypoints.http import json_request, protocol
-from entrypoints.http.live import places
-from entrypoints.http.live.storage_threads import StorageThreads
+from entrypoints.http import concurrency, json_request, protocol
+from entrypoints.http.storage_threads import StorageThreads
 from tests.http.support import Service, assert_problem, poll, serving
 from tests.support.processes import eventually
 from tests.support.raw_http import answer, connect
@@ -172,12 +171,12 @@ def test_slow_uploads_refuse_no_other(service: Service, framing: bytes):
 
 
 def test_one_address_has_not_all_places_for_large_bodies(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(places, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(concurrency, "_PATIENCE_S", 0.05)
     monkeypatch.setattr(json_request, "_GRACE_S", 60)
     with serving(tmp_path, max_large_bodies=4) as service, ExitStack() as stack:
         for _ in range(4):
             stack.enter_context(begin_upload(service, 70_000))
-        share = service.server.config.app.state.body_places._shares
+        share = service.server.config.app.state.body_limiter._shares
         assert eventually(lambda: [one for one in share.values() if one.locked()])
 
         assert_problem(service.http.post("/api/upload", json=LARGE), 503)
@@ -186,13 +185,13 @@ def test_one_address_has_not_all_places_for_large_bodies(tmp_path, monkeypatch: 
 
 
 def test_only_so_many_large_bodies_are_received_at_once(tmp_path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(places, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(concurrency, "_PATIENCE_S", 0.05)
     monkeypatch.setattr(json_request, "_GRACE_S", 60)
     with serving(tmp_path, address_share_percent=100) as service, ExitStack() as stack:
         # Given callers who begin to send much and do not go on
         for _ in range(16):
             stack.enter_context(begin_upload(service, 70_000))
-        held = service.server.config.app.state.body_places._places
+        held = service.server.config.app.state.body_limiter._slots
         assert eventually(held.locked)
 
         # When others come with much and with little
@@ -223,7 +222,7 @@ def test_connections_over_the_limit_are_told_to_come_back(tmp_path):
         service.server.config.limit_concurrency = 1
         with connect(service.http.base_url) as first:
             first.sendall(b"GET /api/jobs/%s/status?wait=9 HTTP/1.1\r\n%s" % (job_id.encode(), HOST))
-            poll(lambda: service.server._signals._listeners)
+            poll(lambda: service.server._notifier._listeners)
 
             # When one more comes
             with connect(service.http.base_url) as second:
@@ -280,7 +279,7 @@ def test_streams_and_waits_over_the_limit_are_told_to_come_back(tmp_path):
         job_id = service.upload()["job_id"]
         base = f"/api/jobs/{job_id}"
         with open_streams(str(service.http.base_url), [f"{base}/output", f"{base}/events"]):
-            poll(lambda: service.server._signals._listeners == 2)
+            poll(lambda: service.server._notifier._listeners == 2)
             for path in (f"{base}/output", f"{base}/events", f"{base}/status?wait=9"):
                 response = service.http.get(path)
                 assert_problem(response, 503)
@@ -297,7 +296,7 @@ def test_streams_leave_connections_for_others(tmp_path):
     try:
         with serving(tmp_path, max_streams=1_000) as service:
             assert service.server.config.limit_concurrency == 400
-            assert service.server._signals._max_listeners == 300
+            assert service.server._notifier._max_listeners == 300
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
@@ -306,7 +305,7 @@ def test_one_address_has_not_all_streams(tmp_path):
     with serving(tmp_path, max_streams=4, trusted_proxies=("127.0.0.2",)) as service:
         path = f"/api/jobs/{service.upload()['job_id']}/output"
         with open_streams(str(service.http.base_url), [path] * 2), client_at("127.0.0.2", service) as proxy:
-            poll(lambda: service.server._signals._listeners == 2)
+            poll(lambda: service.server._notifier._listeners == 2)
 
             # Then that address is refused, whatever it says of itself, and others are not
             assert_problem(service.http.get(path, headers={"x-forwarded-for": "10.0.0.1"}), 503)
@@ -317,8 +316,8 @@ def test_one_address_has_not_all_streams(tmp_path):
 
 
 def test_only_so_many_logs_are_read_at_once(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(places, "_PATIENCE_S", 0.05)
-    none = places.StoragePlaces(StorageThreads(1), 0, "other logs are being read")
+    monkeypatch.setattr(concurrency, "_PATIENCE_S", 0.05)
+    none = concurrency.StorageLimiter(StorageThreads(1), 0, "other logs are being read")
 
-    with pytest.raises(places.NoPlace, match="other logs are being read; try again in 5 s"):
+    with pytest.raises(concurrency.Overloaded, match="other logs are being read; try again in 5 s"):
         run_apart(none.run(time.time))

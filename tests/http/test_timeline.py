@@ -12,7 +12,7 @@ import pytest
 from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult, LimitHit, Note
 from domain.job_lifecycle import JobStatus, Reason
-from entrypoints.http.live import job_signals
+from entrypoints.http.streaming import job_notifier
 from tests.http.support import UNKNOWN_ID, Service, assert_problem, poll, serving
 
 RAN = ["submitted", "queued", "claimed", "started", "ended"]
@@ -209,7 +209,7 @@ def test_what_happens_is_told_while_it_happens(service: Service):
 
 def test_a_start_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     # Given a service that does not look for changes by itself
-    monkeypatch.setattr(job_signals, "_RECHECK_S", 3_600)
+    monkeypatch.setattr(job_notifier, "_RECHECK_S", 3_600)
     with serving(tmp_path) as service:
         program = Stoppable(ExecutionResult(status=JobStatus.SUCCESS, exit_code=0))
         service.engine.program = program

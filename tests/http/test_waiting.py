@@ -12,7 +12,7 @@ from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId, MessageId
-from entrypoints.http.live.job_signals import ENDS, JobSignals, RecentJobs
+from entrypoints.http.streaming.job_notifier import ENDS, JobNotifier, RecentJobs
 from tests.http.support import UNKNOWN_ID, Service, serving
 from tests.support.processes import eventually
 from tests.support.run_apart import run_apart
@@ -64,7 +64,7 @@ def test_a_wait_ends_the_moment_the_job_does(service: Service, may_end: Event):
     job_id = service.upload(execute=True)["job_id"]
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(service.http.get, f"/api/jobs/{job_id}/status", params={"wait": 20})
-        while job_id not in service.server._signals._wakeups:
+        while job_id not in service.server._notifier._subscriptions:
             time.sleep(0.005)
         ended_at = time.monotonic()
         may_end.set()
@@ -104,7 +104,7 @@ def test_a_cancel_ends_a_wait(service: Service, may_end: Event):
 
 
 def test_a_lost_event_only_delays(service: Service, may_end: Event, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(service.server._signals, "_wake", lambda *_: None)
+    monkeypatch.setattr(service.server._notifier, "_wake", lambda *_: None)
     job_id = service.upload(execute=True)["job_id"]
     may_end.set()
     begin = time.monotonic()
@@ -129,7 +129,7 @@ def test_those_who_wait_hold_no_thread(tmp_path):
         with ThreadPoolExecutor(20) as pool:
             url = f"{service.http.base_url}/api/jobs/{job_id}/status"
             waiting = [pool.submit(service.http.get, url, params={"wait": 30}) for _ in range(20)]
-            while len(service.server._signals._wakeups.get(job_id, ())) < 20:
+            while len(service.server._notifier._subscriptions.get(job_id, ())) < 20:
                 time.sleep(0.005)
 
             service.http.post(f"/api/execute/{job_id}").raise_for_status()
@@ -139,21 +139,21 @@ def test_those_who_wait_hold_no_thread(tmp_path):
 
 def test_nobody_waits_for_a_caller_who_has_hung_up(service: Service):
     job_id = service.upload()["job_id"]
-    wakeups = service.server._signals._wakeups
+    subscriptions = service.server._notifier._subscriptions
     url = service.http.base_url
     for request in (f"GET /api/status/{job_id}?wait=30", f"GET /api/jobs/{job_id}/status?wait=30"):
         with socket.create_connection((url.host, url.port)) as caller:
             caller.sendall(f"{request} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-            assert eventually(lambda: job_id in wakeups)
+            assert eventually(lambda: job_id in subscriptions)
 
-        assert eventually(lambda: job_id not in wakeups, within_s=5)
+        assert eventually(lambda: job_id not in subscriptions, within_s=5)
 
 
 def test_a_server_that_stops_answers_those_who_wait(tmp_path):
     with serving(tmp_path) as service, ThreadPoolExecutor(1) as pool:
         job_id = service.upload()["job_id"]
         waiting = pool.submit(service.http.get, f"/api/jobs/{job_id}/status", params={"wait": 30})
-        while job_id not in service.server._signals._wakeups:
+        while job_id not in service.server._notifier._subscriptions:
             time.sleep(0.005)
 
         service.server.should_exit = True
@@ -169,10 +169,10 @@ def test_waiting_outlives_a_bug_in_looking_for_changes():
         raise RuntimeError("a bug")
 
     async def look_twice() -> None:
-        signals = JobSignals(InProcessEventFeed, fail, 9)
-        with signals.listen(JobId(UUID(UNKNOWN_ID))):
-            await signals._recheck_once()
-            await signals._recheck_once()
+        notifier = JobNotifier(InProcessEventFeed, fail, 9)
+        with notifier.listen(JobId(UUID(UNKNOWN_ID))):
+            await notifier._recheck_once()
+            await notifier._recheck_once()
 
     run_apart(look_twice())
 
@@ -183,14 +183,14 @@ def test_who_begins_to_wait_when_the_job_has_just_ended_does_not_wait():
     feed = InProcessEventFeed()
 
     async def listen_late() -> list[bool]:
-        signals = JobSignals(lambda: feed, lambda _ids: {}, 9)
-        await signals.start()
+        notifier = JobNotifier(lambda: feed, lambda _ids: {}, 9)
+        await notifier.start()
         feed.publish([told("JobCompleted", UNKNOWN_ID), told("JobStarted", OTHER_ID)])
         woken = []
         for job_id in (UNKNOWN_ID, OTHER_ID):
-            with signals.listen(JobId(UUID(job_id)), ENDS) as wakeup:
-                woken.append(await wakeup.wait(0.05))
-        await signals.stop()
+            with notifier.listen(JobId(UUID(job_id)), ENDS) as subscription:
+                woken.append(await subscription.wait(0.05))
+        await notifier.stop()
         return woken
 
     assert run_apart(listen_late()) == [True, False]

@@ -9,9 +9,9 @@ from litestar.params import PathParameter, RawBody, SkipValidation
 from application.use_cases.complete_execution import Receipt
 from application.use_cases.report_completion import ReportCompletion
 from domain.values import parse_execution_id
+from entrypoints.http.concurrency import StorageLimiter
 from entrypoints.http.json_request import AnyRequest
-from entrypoints.http.live.places import StoragePlaces
-from entrypoints.http.operations import described
+from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.schemas.others import ReportResponse
 from entrypoints.http.webhook_signature import WebhookVerifier
 
@@ -33,7 +33,7 @@ class CompletionsController(Controller):
         "/executions/{execution_id:str}/completion",
         status_code=200,
         guards=[_claims_to_be_signed],
-        **described(
+        **openapi_docs(
             "reportCompletion",
             "Report how an execution ended",
             "For engines that answered 202. The body is a runner's answer, signed after the Standard "
@@ -50,7 +50,7 @@ class CompletionsController(Controller):
         request: AnyRequest,
         webhook_verifier: NamedDependency[SkipValidation[WebhookVerifier]],
         report_completion: NamedDependency[SkipValidation[ReportCompletion]],
-        report_places: NamedDependency[SkipValidation[StoragePlaces]],
+        report_limiter: NamedDependency[SkipValidation[StorageLimiter]],
     ) -> ReportResponse:
         """Report how an execution ended. A report that comes late or twice changes nothing."""
 
@@ -59,5 +59,5 @@ class CompletionsController(Controller):
             receipt = Receipt("webhook", message_id)
             return report_completion(parse_execution_id(execution_id), body, receipt)
 
-        counted = await report_places.run(complete)
+        counted = await report_limiter.run(complete)
         return ReportResponse(execution_id=execution_id, counted=counted)

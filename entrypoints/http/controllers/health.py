@@ -4,7 +4,7 @@ from litestar.params import SkipValidation
 
 from application.errors import DependencyUnavailable
 from application.use_cases.check_health import CheckHealth, DependencyHealth
-from entrypoints.http.operations import described
+from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.schemas.others import Dependency, HealthResponse, LiveResponse, ReadyResponse
 from entrypoints.settings import Settings
 
@@ -30,13 +30,15 @@ class HealthController(Controller):
     @get(
         "/api/health",
         sync_to_thread=False,
-        **described("getHealth", "Get the service's health", "Asks no other part."),
+        **openapi_docs("getHealth", "Get the service's health", "Asks no other part."),
     )
     def health(self, settings: NamedDependency[SkipValidation[Settings]]) -> HealthResponse:
         """Say that the service answers."""
         return HealthResponse(status="healthy", environment=settings.environment)
 
-    @get("/health/live", sync_to_thread=False, **described("getLiveness", "Get whether the process answers"))
+    @get(
+        "/health/live", sync_to_thread=False, **openapi_docs("getLiveness", "Get whether the process answers")
+    )
     def live(self) -> LiveResponse:
         """Say that the process answers."""
         return LiveResponse(status="live")
@@ -44,7 +46,7 @@ class HealthController(Controller):
     @get(
         "/health/ready",
         sync_to_thread=True,
-        **described(
+        **openapi_docs(
             "getReadiness",
             "Get whether the service can take work",
             "It can while the required parts answer. Without another it is degraded: work is taken, and "

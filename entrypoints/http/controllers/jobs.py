@@ -6,7 +6,7 @@ from application.use_cases.get_job import GetJob
 from application.use_cases.list_jobs import JobPage, ListJobs
 from application.views import JobFilter
 from entrypoints.http.json_request import JsonRequest
-from entrypoints.http.operations import described
+from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, ProjectInPath, existing_job, job_filter, next_page
 from entrypoints.http.presenter import Presenter, tagged
 from entrypoints.http.schemas.jobs import JobDetailsResponse, JobResponse
@@ -28,7 +28,7 @@ class JobsController(Controller):
     @get(
         "/jobs",
         sync_to_thread=True,
-        **described("listJobs", "List jobs", _PAGES, headers=("Link",)),
+        **openapi_docs("listJobs", "List jobs", _PAGES, headers=("Link",)),
     )
     def list_all(
         self,
@@ -43,7 +43,7 @@ class JobsController(Controller):
     @get(
         "/projects/{project:str}/jobs",
         sync_to_thread=True,
-        **described(
+        **openapi_docs(
             "listProjectJobs",
             "List a project's jobs",
             f"A project that does not exist has none. {_PAGES}",
@@ -64,7 +64,7 @@ class JobsController(Controller):
     @get(
         "/jobs/{jobId:str}",
         sync_to_thread=True,
-        **described(
+        **openapi_docs(
             "getJob",
             "Get a job",
             "What it was uploaded with, and every attempt.",

@@ -6,9 +6,9 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter, SkipValidation
 
 from application.use_cases.read_log import ReadLog
-from entrypoints.http.live.kept import Kept, SpoolSpace
-from entrypoints.http.live.places import StoragePlaces
-from entrypoints.http.operations import described
+from entrypoints.http.concurrency import StorageLimiter
+from entrypoints.http.openapi_docs import openapi_docs
+from entrypoints.http.streaming.spooled_body import SpooledBody, SpoolSpace
 
 
 class LogsController(Controller):
@@ -20,7 +20,7 @@ class LogsController(Controller):
         "/log",
         media_type=MediaType.JSON,
         opt={"names": {"key": "log_key"}},
-        **described(
+        **openapi_docs(
             "readLog",
             "Read a log",
             "The text of a log object, which is itself a JSON document: the figures of an execution and all "
@@ -33,13 +33,13 @@ class LogsController(Controller):
         self,
         log_key: Annotated[str, QueryParameter(description="The log_key of a job.")],
         read_log: NamedDependency[SkipValidation[ReadLog]],
-        log_places: NamedDependency[SkipValidation[StoragePlaces]],
+        log_limiter: NamedDependency[SkipValidation[StorageLimiter]],
         spool_space: NamedDependency[SkipValidation[SpoolSpace]],
     ) -> Response[Any]:
         """Read a log. It may be large, so it is encoded here, on a thread of its own."""
 
-        def read() -> Kept:
-            return Kept(msgspec.json.encode(read_log(log_key)), spool_space, is_tagged=True)
+        def read() -> SpooledBody:
+            return SpooledBody(msgspec.json.encode(read_log(log_key)), spool_space, is_tagged=True)
 
-        log = await log_places.run(read)
+        log = await log_limiter.run(read)
         return log.response(MediaType.JSON, {"ETag": log.tag, "Cache-Control": "private, no-cache"})

@@ -12,14 +12,14 @@ from application.ports.output_feed import Stream
 from application.use_cases.get_job import GetJob
 from application.use_cases.read_output import ReadOutput
 from domain.errors import InvalidValue
-from entrypoints.http.live.kept import Kept, SpoolSpace
-from entrypoints.http.live.output_stream import OutputStreams
-from entrypoints.http.live.places import StoragePlaces
-from entrypoints.http.live.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
-from entrypoints.http.operations import described
+from entrypoints.http.concurrency import StorageLimiter
+from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, LastEventId, existing_job
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.ranges import select_range
+from entrypoints.http.streaming.output_stream import OutputStreams
+from entrypoints.http.streaming.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
+from entrypoints.http.streaming.spooled_body import SpooledBody, SpoolSpace
 
 _DESCRIPTION = """
 Server-sent events while the program runs; of one that has ended, what its result has inline, or all
@@ -64,7 +64,7 @@ class OutputController(Controller):
     @get(
         "/jobs/{jobId:str}/output",
         media_type=MEDIA_TYPE,
-        **described(
+        **openapi_docs(
             "followOutput",
             "Follow a job's output",
             _DESCRIPTION,
@@ -89,7 +89,7 @@ class OutputController(Controller):
     @get(
         "/jobs/{jobId:str}/output/{stream:str}",
         media_type=_PLAIN,
-        **described(
+        **openapi_docs(
             "readOutput",
             "Read a job's output",
             _ARCHIVED,
@@ -103,7 +103,7 @@ class OutputController(Controller):
         job_id: JobIdInPath,
         stream: _StreamInPath,
         read_output: NamedDependency[SkipValidation[ReadOutput]],
-        log_places: NamedDependency[SkipValidation[StoragePlaces]],
+        log_limiter: NamedDependency[SkipValidation[StorageLimiter]],
         spool_space: NamedDependency[SkipValidation[SpoolSpace]],
         range_header: _Range = None,
         if_range: _IfRange = None,
@@ -117,12 +117,12 @@ class OutputController(Controller):
             size = len(output.data)
             part = select_range(range_header if if_range in {None, tag} else None, size)
             if part is None:
-                return _answer(Kept(output.data, spool_space), tag, {})
+                return _answer(SpooledBody(output.data, spool_space), tag, {})
             content_range = {"Content-Range": part.content_range(size)}
-            kept = Kept(output.data[part.begin : part.end], spool_space)
+            kept = SpooledBody(output.data[part.begin : part.end], spool_space)
             return _answer(kept, tag, content_range, _PARTIAL)
 
-        return await log_places.run(take)
+        return await log_limiter.run(take)
 
 
 def _stream(name: str) -> Stream:
@@ -132,6 +132,6 @@ def _stream(name: str) -> Stream:
         raise InvalidValue("stream", f"must be one of {', '.join(Stream)}") from None
 
 
-def _answer(kept: Kept, tag: str, headers: Mapping[str, str], status_code: int = 200) -> Response[Any]:
+def _answer(kept: SpooledBody, tag: str, headers: Mapping[str, str], status_code: int = 200) -> Response[Any]:
     shared = {"Accept-Ranges": "bytes", "ETag": tag, "Cache-Control": "private, no-cache"}
     return kept.response(_PLAIN, {**shared, **headers}, status_code)

@@ -10,7 +10,7 @@ from application.use_cases.create_project import CreateProject
 from application.use_cases.list_projects import ListProjects
 from domain.errors import InvalidValue
 from domain.project import Project, ProjectTrigger
-from entrypoints.http.operations import described
+from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import ProjectInPath, only_one
 from entrypoints.http.schemas.others import ProjectResponse
 from entrypoints.http.schemas.requests import ProjectRequest
@@ -32,7 +32,7 @@ class ProjectsController(Controller):
 
     tags = ("Projects",)
 
-    @get("/projects", sync_to_thread=True, **described("listProjects", "List projects"))
+    @get("/projects", sync_to_thread=True, **openapi_docs("listProjects", "List projects"))
     def list_all(self, list_projects: NamedDependency[SkipValidation[ListProjects]]) -> list[ProjectResponse]:
         """List projects."""
         return [_shown(project) for project in list_projects()]
@@ -42,7 +42,7 @@ class ProjectsController(Controller):
         status_code=200,
         sync_to_thread=True,
         opt={"names": {"project": "project_name"}},
-        **described(
+        **openapi_docs(
             "createProject",
             "Get or make a project",
             "The same name twice is one project, and keeps the description that it was made with.",
@@ -66,7 +66,7 @@ class ProjectsController(Controller):
         "/projects/{project:str}/archive",
         status_code=200,
         sync_to_thread=True,
-        **described(
+        **openapi_docs(
             "archiveProject",
             "Archive a project",
             "It keeps its history and takes no new work; what runs in it runs to its end.",
@@ -83,7 +83,7 @@ class ProjectsController(Controller):
         "/projects/{project:str}/restore",
         status_code=200,
         sync_to_thread=True,
-        **described(
+        **openapi_docs(
             "restoreProject", "Restore an archived project", "It takes work again.", problems=(404, 409)
         ),
     )
@@ -97,7 +97,7 @@ class ProjectsController(Controller):
         "/projects/{project:str}",
         status_code=200,
         sync_to_thread=True,
-        **described(
+        **openapi_docs(
             "deleteProject",
             "Delete a project",
             "It is gone from every list and its name is free again; its jobs can still be read by their ids.",

@@ -11,7 +11,7 @@ from application.use_cases.check_health import CheckHealth
 from application.use_cases.describe_engine import DescribeEngine
 from application.use_cases.list_metric_names import ListMetricNames
 from application.use_cases.measure_outcomes import MAX_JOBS, MeasureOutcomes, OutcomeSlice
-from entrypoints.http.dashboard import wording
+from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.settings import Settings
@@ -93,7 +93,7 @@ def _context(describe_engine: DescribeEngine, check_health: CheckHealth, clock: 
 
 
 def _age(since: datetime | None, now: datetime) -> str:
-    return wording.NOTHING if since is None else wording.between(since, now)
+    return formatting.NOTHING if since is None else formatting.between(since, now)
 
 
 def _metric_names(list_metric_names: ListMetricNames, cluster: str) -> list[str]:

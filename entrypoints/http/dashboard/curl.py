@@ -2,7 +2,7 @@ import shlex
 from dataclasses import asdict
 
 from application.commands import UploadCodeCommand
-from entrypoints.http.dashboard.wording import inert_json
+from entrypoints.http.dashboard.formatting import inert_json
 
 _DEFAULTS = asdict(UploadCodeCommand(project="", code="", language=""))
 _WAIT_S = 30

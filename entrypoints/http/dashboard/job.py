@@ -19,8 +19,8 @@ from entrypoints.http.dashboard.curl import curl
 from entrypoints.http.dashboard.job_state import state_context
 from entrypoints.http.dashboard.pages import Pages, go_to
 from entrypoints.http.json_request import AnyRequest
-from entrypoints.http.live.storage_threads import StorageThreads
 from entrypoints.http.parameters import existing_job
+from entrypoints.http.storage_threads import StorageThreads
 
 
 class JobPages(Controller):

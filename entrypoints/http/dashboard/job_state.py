@@ -9,7 +9,7 @@ from domain.execution import Execution, ExecutionResult, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.limits import Limits
-from entrypoints.http.dashboard import wording
+from entrypoints.http.dashboard import formatting
 from entrypoints.http.presenter import explain, latest, notes_of
 from entrypoints.http.timeline_presenter import present_timeline
 
@@ -71,7 +71,9 @@ def state_context(timeline: Timeline) -> dict[str, object]:
 
 def _awaits(waiting: Waiting) -> str:
     if waiting.since is not None:
-        return f"Queued. Its engine is away, or has no room, since {wording.clock_time(waiting.since)} UTC."
+        return (
+            f"Queued. Its engine is away, or has no room, since {formatting.clock_time(waiting.since)} UTC."
+        )
     sentence = _WAITS[waiting.awaited]
     if waiting.behind_more_than is not None:
         return f"{sentence} More than {waiting.behind_more_than:,} are ahead of it in the queue."
@@ -90,7 +92,7 @@ def _stages(job: Job, last: Execution | None) -> Sequence[Stage]:
             name=name,
             state=_stage_state(job, place, reached, at),
             at=at,
-            took=wording.between(at, end) if at is not None and end is not None else "",
+            took=formatting.between(at, end) if at is not None and end is not None else "",
         )
         for place, (name, at, end) in enumerate(zip(names, times, ends, strict=True))
     ]
@@ -131,4 +133,4 @@ def _meters(result: ExecutionResult | None, limits: Limits) -> Sequence[Meter]:
 def _say(limit: str, value: float | None) -> str:
     if value is None:
         return "not measured"
-    return wording.milliseconds(value) if limit.endswith("_ms") else wording.size(value * _MIB)
+    return formatting.milliseconds(value) if limit.endswith("_ms") else formatting.size(value * _MIB)

@@ -13,7 +13,7 @@ from litestar.response import Redirect
 
 from domain.job_lifecycle import JobStatus, Phase
 from entrypoints.http import csrf
-from entrypoints.http.dashboard import wording
+from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.assets import accepts_gzip, asset_url, assets
 from entrypoints.http.dashboard.sparkline import sparkline
 from entrypoints.http.json_request import AnyRequest
@@ -41,12 +41,21 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    named = (wording.inert, wording.count, wording.milliseconds, wording.size, wording.clock_time)
+    named = (
+        formatting.inert,
+        formatting.count,
+        formatting.milliseconds,
+        formatting.size,
+        formatting.clock_time,
+    )
     environment.filters |= {function.__name__: function for function in named}
-    environment.filters |= {"machine_time": wording.machine_time, "calendar_time": wording.calendar_time}
+    environment.filters |= {
+        "machine_time": formatting.machine_time,
+        "calendar_time": formatting.calendar_time,
+    }
     environment.globals |= {
         "asset": asset_url,
-        "between": wording.between,
+        "between": formatting.between,
         "sparkline": sparkline,
         "statuses": tuple(JobStatus),
         "phases": tuple(Phase),

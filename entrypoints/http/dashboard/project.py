@@ -17,7 +17,7 @@ from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.history import PERIODS, HistoryForm, history_context
 from entrypoints.http.dashboard.pages import Pages, go_to, is_partial
 from entrypoints.http.json_request import AnyRequest
-from entrypoints.http.live.storage_threads import StorageThreads
+from entrypoints.http.storage_threads import StorageThreads
 
 
 class ProjectPages(Controller):

@@ -3,7 +3,7 @@ from litestar.response import Redirect
 
 from entrypoints.http.dashboard.assets import read_asset
 from entrypoints.http.dashboard.cluster import ClusterPages
-from entrypoints.http.dashboard.faults import to_page
+from entrypoints.http.dashboard.error_page import to_page
 from entrypoints.http.dashboard.job import JobPages
 from entrypoints.http.dashboard.project import ProjectPages
 from entrypoints.http.dashboard.projects import ProjectsPages

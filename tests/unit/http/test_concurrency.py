@@ -1,24 +1,24 @@
-"""Places are shared between addresses, and no address waits for another's."""
+"""Limits on concurrency are shared between addresses, and no address waits for another's."""
 
 import asyncio
 from contextlib import AsyncExitStack
 
 import pytest
 
-from entrypoints.http.caller import caller_address
-from entrypoints.http.live import places
-from entrypoints.http.live.places import NoPlace, Places
+from entrypoints.http import concurrency
+from entrypoints.http.concurrency import ConcurrencyLimiter, Overloaded
+from entrypoints.http.request_context import caller_address
 
 
-async def held_by(address: str, wanted: Places, held: AsyncExitStack) -> None:
+async def held_by(address: str, wanted: ConcurrencyLimiter, held: AsyncExitStack) -> None:
     token = caller_address.set(address)
-    await held.enter_async_context(wanted.held())
+    await held.enter_async_context(wanted.slot())
     caller_address.reset(token)
 
 
 def test_what_one_address_wants_too_much_of_waits_for_its_own(monkeypatch: pytest.MonkeyPatch):
     async def share() -> None:
-        few = Places(4, "others do it", per_address=2)
+        few = ConcurrencyLimiter(4, "others do it", per_address=2)
         async with AsyncExitStack() as held, AsyncExitStack() as others:
             for address in ("a", "a", "b"):
                 await held_by(address, few, held)
@@ -28,8 +28,8 @@ def test_what_one_address_wants_too_much_of_waits_for_its_own(monkeypatch: pytes
             # Another address has the last place, and then there is none for a third.
             await held_by("b", few, others)
             assert not waiting.done()
-            monkeypatch.setattr(places, "_PATIENCE_S", 0)
-            with pytest.raises(NoPlace):
+            monkeypatch.setattr(concurrency, "_PATIENCE_S", 0)
+            with pytest.raises(Overloaded):
                 await held_by("c", few, held)
             waiting.cancel()
 
@@ -38,7 +38,7 @@ def test_what_one_address_wants_too_much_of_waits_for_its_own(monkeypatch: pytes
 
 def test_addresses_that_have_left_are_forgotten():
     async def come_and_go() -> int:
-        many = Places(4, "others do it", per_address=2)
+        many = ConcurrencyLimiter(4, "others do it", per_address=2)
         for number in range(100):
             async with AsyncExitStack() as held:
                 await held_by(str(number), many, held)

@@ -48,7 +48,7 @@ class PathNotCanonical(Exception):
         )
 
 
-class Admission:
+class OriginGuard:
     """Refuses what browsers can be made to send in their users' name, and paths that are not canonical.
 
     A proxy that guards `/api/keys` knows that path alone, so neither `//api/keys` nor `/api%2fkeys` leads

@@ -16,13 +16,13 @@ from domain.job_lifecycle import JobStatus
 from entrypoints.http.ignored_fields import HEADER as IGNORED_FIELDS
 from entrypoints.http.ignored_fields import ignored_fields
 from entrypoints.http.json_request import JsonRequest
-from entrypoints.http.live.job_waiter import JobWaiter
-from entrypoints.http.live.storage_threads import StorageThreads
-from entrypoints.http.operations import described
+from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, Wait, existing_job, only_one
 from entrypoints.http.presenter import Presenter, tagged
 from entrypoints.http.schemas.jobs import JobResponse, JobStatusResponse
 from entrypoints.http.schemas.requests import ExecuteRequest, UploadRequest
+from entrypoints.http.storage_threads import StorageThreads
+from entrypoints.http.streaming.job_waiter import JobWaiter
 
 _UploadBody = Annotated[
     UploadRequest,
@@ -70,7 +70,7 @@ def _status_id(_handler: HTTPRouteHandler, _method: object, path: Sequence[objec
     return "getJobStatus" if "jobs" in path else "getStatus"
 
 
-class RunningController(Controller):
+class ExecutionsController(Controller):
     """Uploading, executing and cancelling jobs, and asking where they stand."""
 
     tags = ("Running",)
@@ -78,7 +78,7 @@ class RunningController(Controller):
     @post(
         "/upload",
         status_code=200,
-        **described(
+        **openapi_docs(
             "uploadCode",
             "Upload code",
             "Keeps source code as a job of a project. With `execute`, runs it at once; with `wait` too, "
@@ -107,7 +107,7 @@ class RunningController(Controller):
         "/execute/{jobId:str}",
         status_code=200,
         opt={"names": {"stdin": "input_data"}},
-        **described(
+        **openapi_docs(
             "executeJob",
             "Execute a job",
             "Has a PENDING job run and answers at once, or with `wait` when it has ended.",
@@ -134,7 +134,7 @@ class RunningController(Controller):
         "/cancel/{jobId:str}",
         status_code=200,
         sync_to_thread=True,
-        **described(
+        **openapi_docs(
             "cancelJob",
             "Cancel a job",
             "Ends a job that has not ended; a program that runs is stopped.",
@@ -152,7 +152,7 @@ class RunningController(Controller):
 
     @get(
         ["/jobs/{jobId:str}/status", "/status/{jobId:str}"],
-        **described(
+        **openapi_docs(
             _status_id,
             "Get a job's status",
             "With `wait`, answers when the job has ended.",

@@ -1,4 +1,4 @@
-"""How operations are described in the OpenAPI document, which `api_document` completes."""
+"""How operations are described in the OpenAPI document, which `openapi_document` completes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
-from entrypoints.http.errors import KINDS_BY_STATUS
+from entrypoints.http.errors import PROBLEM_TYPES_BY_STATUS
 from entrypoints.http.schemas.problem import PROBLEM_JSON, Problem
 
 
@@ -29,7 +29,7 @@ def _is_nullable(content: OpenAPIMediaType) -> bool:
     return any(isinstance(one, Schema) and one.type is OpenAPIType.NULL for one in alternatives or ())
 
 
-def described(
+def openapi_docs(
     operation_id: str | Callable[..., str],
     summary: str,
     description: str | None = None,
@@ -61,5 +61,5 @@ def described(
 
 
 def _response(status: int) -> ResponseSpec:
-    title = KINDS_BY_STATUS[status].title
+    title = PROBLEM_TYPES_BY_STATUS[status].title
     return ResponseSpec(Problem, generate_examples=False, description=title, media_type=PROBLEM_JSON)

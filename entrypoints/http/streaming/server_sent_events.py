@@ -12,7 +12,7 @@ STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 HEARTBEAT = b": alive\n\n"
 HEARTBEAT_S = 10.0
 # What is sent at once: the copying of it holds up everybody else.
-_TURN_BYTES = 64 << 10
+_CHUNK_BYTES = 64 << 10
 
 
 def event(name: str, data: object, event_id: str | None = None) -> bytes:
@@ -21,9 +21,9 @@ def event(name: str, data: object, event_id: str | None = None) -> bytes:
     return b"%sevent: %s\ndata: %s\n\n" % (id_line.encode(), name.encode(), msgspec.json.encode(data))
 
 
-async def in_turns(events: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+async def chunked(events: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
     """Yield the same bytes in pieces that are small enough for many readers to be served side by side."""
     async with aclosing(events):
-        async for told in events:
-            for begin in range(0, len(told), _TURN_BYTES):
-                yield told[begin : begin + _TURN_BYTES]
+        async for piece in events:
+            for begin in range(0, len(piece), _CHUNK_BYTES):
+                yield piece[begin : begin + _CHUNK_BYTES]

@@ -2,8 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from entrypoints.http.dashboard.sparkline import sparkline
-from entrypoints.http.dashboard.wording import (
+from entrypoints.http.dashboard.formatting import (
     NOTHING,
     between,
     clock_time,
@@ -13,6 +12,7 @@ from entrypoints.http.dashboard.wording import (
     milliseconds,
     size,
 )
+from entrypoints.http.dashboard.sparkline import sparkline
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 

@@ -3,30 +3,30 @@ import tracemalloc
 import pytest
 from litestar.response import Stream
 
-from entrypoints.http.caller import caller_address
-from entrypoints.http.live.kept import Kept, SpoolSpace
-from entrypoints.http.live.places import NoPlace
+from entrypoints.http.concurrency import Overloaded
+from entrypoints.http.request_context import caller_address
+from entrypoints.http.streaming.spooled_body import SpooledBody, SpoolSpace
 from tests.support.run_apart import run_apart
 
 LARGE = b"x" * (10 << 20)
 
 
-def kept_for(address: str, content: bytes, space: SpoolSpace) -> Kept:
+def kept_for(address: str, content: bytes, space: SpoolSpace) -> SpooledBody:
     token = caller_address.set(address)
     try:
-        return Kept(content, space)
+        return SpooledBody(content, space)
     finally:
         caller_address.reset(token)
 
 
-async def read(kept: Kept) -> bytes:
+async def read(kept: SpooledBody) -> bytes:
     return b"".join([piece async for piece in kept.pieces()])
 
 
 @pytest.mark.parametrize("size", [0, 1, 256 << 10, (256 << 10) + 1, 3 << 20])
 def test_what_is_kept_is_what_is_read(size: int):
     content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
-    kept = Kept(content, SpoolSpace(1 << 30, 1 << 30))
+    kept = SpooledBody(content, SpoolSpace(1 << 30, 1 << 30))
 
     assert kept.size == size
     assert run_apart(read(kept)) == content
@@ -35,7 +35,7 @@ def test_what_is_kept_is_what_is_read(size: int):
 def test_much_that_nobody_takes_is_not_in_memory():
     space = SpoolSpace(1 << 30, 1 << 30)
     tracemalloc.start()
-    waiting = [Kept(b"x" * (4 << 20), space) for _ in range(8)]
+    waiting = [SpooledBody(b"x" * (4 << 20), space) for _ in range(8)]
     in_use, _peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -51,10 +51,10 @@ def test_answers_that_are_not_taken_have_so_much_space():
     space = SpoolSpace(50 << 20, 25 << 20)
     waiting = [kept_for(address, LARGE, space) for address in ("a", "a", "b", "b")]
 
-    with pytest.raises(NoPlace, match="one address"):
+    with pytest.raises(Overloaded, match="one address"):
         kept_for("a", LARGE, space)
     last = kept_for("c", LARGE, space)
-    with pytest.raises(NoPlace, match="other callers"):
+    with pytest.raises(Overloaded, match="other callers"):
         kept_for("d", LARGE, space)
     assert kept_for("d", b"small", space).size == 5
 
@@ -66,9 +66,9 @@ def test_answers_that_are_not_taken_have_so_much_space():
 
 def test_an_answer_larger_than_the_space_is_kept_when_it_is_alone():
     space = SpoolSpace(1, 1)
-    alone = Kept(LARGE, space)
+    alone = SpooledBody(LARGE, space)
 
-    with pytest.raises(NoPlace):
-        Kept(LARGE, space)
+    with pytest.raises(Overloaded):
+        SpooledBody(LARGE, space)
     assert run_apart(read(alone)) == LARGE
-    assert Kept(LARGE, space).size == len(LARGE)
+    assert SpooledBody(LARGE, space).size == len(LARGE)

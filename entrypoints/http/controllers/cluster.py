@@ -8,7 +8,7 @@ from application.use_cases.describe_engine import DescribeEngine
 from application.use_cases.list_languages import ListLanguages
 from application.use_cases.list_metric_names import ListMetricNames
 from application.use_cases.read_cluster_metrics import MAX_MINUTES, ReadClusterMetrics
-from entrypoints.http.operations import described
+from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import ClusterInPath
 from entrypoints.http.schemas.others import (
     ClusterMetricsResponse,
@@ -28,12 +28,12 @@ _Period = Annotated[
 ]
 
 
-class MachinesController(Controller):
+class ClusterController(Controller):
     """What programs run on."""
 
     tags = ("Machines",)
 
-    @get("/languages", sync_to_thread=True, **described("listLanguages", "List languages"))
+    @get("/languages", sync_to_thread=True, **openapi_docs("listLanguages", "List languages"))
     def languages(
         self, list_languages: NamedDependency[SkipValidation[ListLanguages]]
     ) -> list[LanguageResponse]:
@@ -43,7 +43,7 @@ class MachinesController(Controller):
     @get(
         "/engine",
         sync_to_thread=True,
-        **described(
+        **openapi_docs(
             "getEngine", "Get the engine", "What runs programs, how limits are enforced, and what waits."
         ),
     )
@@ -54,7 +54,7 @@ class MachinesController(Controller):
     @get(
         "/cloudwatch/{clusterName:str}",
         sync_to_thread=True,
-        **described(
+        **openapi_docs(
             "getClusterMetrics", "Get how busy a cluster was", "CPU and memory, in percent.", problems=(404,)
         ),
     )
@@ -79,7 +79,7 @@ class MachinesController(Controller):
     @get(
         "/cloudwatch/{clusterName:str}/metrics",
         sync_to_thread=True,
-        **described("listMetricNames", "List what is measured of a cluster", problems=(404,)),
+        **openapi_docs("listMetricNames", "List what is measured of a cluster", problems=(404,)),
     )
     def metric_names(
         self,

@@ -19,11 +19,11 @@ from litestar.types import (
 )
 
 from entrypoints.http import request_id
-from entrypoints.http.admission import Admission, CrossSiteRequest, HostRefused, header, is_origin_of
 from entrypoints.http.bare_problem import encode_problem
-from entrypoints.http.caller import caller_address
-from entrypoints.http.errors import KINDS
+from entrypoints.http.errors import PROBLEM_TYPES
+from entrypoints.http.origin_guard import CrossSiteRequest, HostRefused, OriginGuard, header, is_origin_of
 from entrypoints.http.refusals import RefusalLog
+from entrypoints.http.request_context import caller_address
 from entrypoints.http.schemas.problem import PROBLEM_JSON
 
 logger = logging.getLogger("service_server.http.access")
@@ -44,7 +44,7 @@ _SAFETY = (
 SAFETY_HEADERS = tuple(name.decode().title() for name, _value in _SAFETY)
 
 
-class Edge:
+class AccessMiddleware:
     """Gives each request its id, each answer its safe headers, and both a line in the access log.
 
     Requests that are not to be let in go no further.
@@ -52,7 +52,7 @@ class Edge:
     The line has the path and no query, for that may hold what a program is to read.
     """
 
-    def __init__(self, app: ASGIApp, cors: CORSConfig, admission: Admission) -> None:
+    def __init__(self, app: ASGIApp, cors: CORSConfig, admission: OriginGuard) -> None:
         self._app = app
         self._cors = cors
         self._admission = admission
@@ -136,7 +136,7 @@ class _Answer:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def refuse(self, scope: HTTPScope, refusal: Exception) -> None:
-        kind = KINDS[type(refusal)]
+        kind = PROBLEM_TYPES[type(refusal)]
         body = encode_problem(kind, str(refusal), quote(scope["path"]))
         headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", str(len(body)).encode())]
         await self.send({"type": "http.response.start", "status": kind.status, "headers": headers})

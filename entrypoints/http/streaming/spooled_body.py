@@ -12,9 +12,9 @@ from weakref import finalize
 from litestar import Response
 from litestar.response import Stream
 
-from entrypoints.http.caller import caller_network
+from entrypoints.http.concurrency import Overloaded
 from entrypoints.http.conditional import entity_tag
-from entrypoints.http.live.places import NoPlace
+from entrypoints.http.request_context import caller_network
 
 _SMALL_BYTES = 256 << 10
 # As much an answer counts at least, for it has a file of its own, of which there are only so many.
@@ -41,16 +41,16 @@ class SpoolSpace:
         """Take space for an answer; return what gives it back. An answer that is alone always has space.
 
         Raises:
-            NoPlace: Other answers have it.
+            Overloaded: Other answers have it.
         """
         size = max(size, _COUNTED_BYTES)
         network = caller_network()
         with self._lock:
             own = self._used_by[network]
             if self._used and self._used + size > self._max_bytes:
-                raise NoPlace("other callers are still taking large answers")
+                raise Overloaded("other callers are still taking large answers")
             if own and own + size > self._max_bytes_per_address:
-                raise NoPlace("one address takes only so much of large answers at once")
+                raise Overloaded("one address takes only so much of large answers at once")
             self._used += size
             self._used_by[network] += size
         return partial(self._give_back, network, size)
@@ -63,7 +63,7 @@ class SpoolSpace:
                 del self._used_by[network]
 
 
-class Kept:
+class SpooledBody:
     """Content on its way to a caller: in memory as long as it is small.
 
     Args:
@@ -75,7 +75,7 @@ class Kept:
         tag: The content's entity tag, if it is to have one.
 
     Raises:
-        NoPlace: There is no space for it.
+        Overloaded: There is no space for it.
     """
 
     def __init__(self, content: bytes, space: SpoolSpace, *, is_tagged: bool = False) -> None:

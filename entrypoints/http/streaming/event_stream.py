@@ -5,10 +5,10 @@ from application.timeline import Entry, entries_of
 from application.use_cases.get_job import GetJob
 from application.views import JobDetails
 from domain.job_lifecycle import JobStatus
-from entrypoints.http.live.job_signals import JobSignals, Wakeup
-from entrypoints.http.live.reading import read_anew
-from entrypoints.http.live.server_sent_events import HEARTBEAT, HEARTBEAT_S, event
 from entrypoints.http.presenter import Presenter, status_of
+from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription
+from entrypoints.http.streaming.reading import read_anew
+from entrypoints.http.streaming.server_sent_events import HEARTBEAT, HEARTBEAT_S, event
 from entrypoints.http.timeline_presenter import present_entry
 
 # A cancelled program's worker says that it has stopped it: how long that is waited for, and asked how often.
@@ -20,8 +20,8 @@ _NOTHING = (-1, -1)
 class EventStreams:
     """Tells what happens to jobs, each step once and in order, from events and from the database."""
 
-    def __init__(self, signals: JobSignals, get_job: GetJob) -> None:
-        self._signals = signals
+    def __init__(self, notifier: JobNotifier, get_job: GetJob) -> None:
+        self._notifier = notifier
         self._get_job = get_job
 
     def follow(
@@ -30,41 +30,41 @@ class EventStreams:
         """Return server-sent events about a job that stands as `details` say, or further by now.
 
         Raises:
-            NoPlace: As many streams are open as may be.
+            Overloaded: As many streams are open as may be.
         """
-        self._signals.check_place()
+        self._notifier.check_capacity()
         return self._follow(details, presenter, last_event_id)
 
     async def _follow(
         self, details: JobDetails, presenter: Presenter, last_event_id: str | None
     ) -> AsyncIterator[bytes]:
-        told = read_position(last_event_id)
-        with self._signals.listen(details.job.id) as wakeup:
+        sent = read_position(last_event_id)
+        with self._notifier.listen(details.job.id) as subscription:
             while True:
-                if wakeup.changed:
-                    details = await read_anew(self._get_job, details, wakeup)
-                news = [entry for entry in entries_of(details) if entry.position > told]
+                if subscription.changed:
+                    details = await read_anew(self._get_job, details, subscription)
+                news = [entry for entry in entries_of(details) if entry.position > sent]
                 if news:
-                    told = news[-1].position
+                    sent = news[-1].position
                     yield b"".join(map(_state, news))
                 if details.job.status.is_terminal:
                     break
-                if self._signals.is_closed:
+                if self._notifier.is_closed:
                     return
-                if not await wakeup.wait(HEARTBEAT_S):
+                if not await subscription.wait(HEARTBEAT_S):
                     yield HEARTBEAT
-            details = await self._proven(details, wakeup)
-            news = [entry for entry in entries_of(details) if entry.position > told]
+            details = await self._proven(details, subscription)
+            news = [entry for entry in entries_of(details) if entry.position > sent]
             end = await asyncio.to_thread(presenter.status, status_of(details))
             yield b"".join(map(_state, news)) + event("end", end)
 
-    async def _proven(self, details: JobDetails, wakeup: Wakeup) -> JobDetails:
+    async def _proven(self, details: JobDetails, subscription: Subscription) -> JobDetails:
         """Wait a moment for word that a cancelled program has been stopped."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PROOF_S
-        while _is_being_stopped(details) and loop.time() < deadline and not self._signals.is_closed:
-            await wakeup.wait(_PROOF_EVERY_S)
-            details = await read_anew(self._get_job, details, wakeup)
+        while _is_being_stopped(details) and loop.time() < deadline and not self._notifier.is_closed:
+            await subscription.wait(_PROOF_EVERY_S)
+            details = await read_anew(self._get_job, details, subscription)
         return details
 
 

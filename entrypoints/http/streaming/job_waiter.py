@@ -11,9 +11,9 @@ from application.use_cases.get_job_status import GetJobStatus
 from application.views import JobStatusView, JobView
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId
-from entrypoints.http.live.job_signals import ENDS, JobSignals, Wakeup
-from entrypoints.http.live.places import NoPlace
+from entrypoints.http.concurrency import Overloaded
 from entrypoints.http.presenter import latest
+from entrypoints.http.streaming.job_notifier import ENDS, JobNotifier, Subscription
 
 T = TypeVar("T")
 Shown = TypeVar("Shown")
@@ -31,13 +31,13 @@ class JobWaiter:
 
     def __init__(
         self,
-        signals: JobSignals,
+        notifier: JobNotifier,
         get_job_status: GetJobStatus,
         get_job: GetJob,
         receive: Receive,
         max_wait_s: float,
     ) -> None:
-        self._signals = signals
+        self._notifier = notifier
         self._get_job_status = get_job_status
         self._get_job = get_job
         self._receive = receive
@@ -51,7 +51,7 @@ class JobWaiter:
         Raises:
             NotFound: There is no such job.
             DependencyUnavailable: The database is out of reach.
-            NoPlace: As many wait as may.
+            Overloaded: As many wait as may.
         """
 
         def look() -> tuple[bool, Shown]:
@@ -80,7 +80,7 @@ class JobWaiter:
 
         try:
             return await self._look_until(started.job_id, seconds, look, is_known=True)
-        except (DependencyUnavailable, NoPlace):
+        except (DependencyUnavailable, Overloaded):
             return None
 
     async def _look_until(
@@ -89,27 +89,27 @@ class JobWaiter:
         """Look whenever there may be something new: at once too, unless it is known where the job stands."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(seconds, self._max_wait_s)
-        self._signals.check_place()
-        with self._signals.listen(job_id, ENDS) as wakeup, self._departure(wakeup) as has_left:
-            if is_known and not self._signals.is_closed:
-                await wakeup.wait(deadline - loop.time())
+        self._notifier.check_capacity()
+        with self._notifier.listen(job_id, ENDS) as subscription, self._departure(subscription) as has_left:
+            if is_known and not self._notifier.is_closed:
+                await subscription.wait(deadline - loop.time())
             while True:
                 has_ended, seen = await asyncio.to_thread(look)
                 left = deadline - loop.time()
-                if has_ended or left <= 0 or self._signals.is_closed or has_left():
+                if has_ended or left <= 0 or self._notifier.is_closed or has_left():
                     return seen
-                await wakeup.wait(left)
+                await subscription.wait(left)
 
     @contextmanager
-    def _departure(self, wakeup: Wakeup) -> Iterator[Callable[[], bool]]:
+    def _departure(self, subscription: Subscription) -> Iterator[Callable[[], bool]]:
         """Be woken when the caller hangs up; give what tells whether that has happened."""
-        leaving = asyncio.create_task(self._until_left(wakeup))
+        leaving = asyncio.create_task(self._until_left(subscription))
         try:
             yield leaving.done
         finally:
             leaving.cancel()
 
-    async def _until_left(self, wakeup: Wakeup) -> None:
+    async def _until_left(self, subscription: Subscription) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        wakeup.woken.set()
+        subscription.woken.set()

@@ -12,8 +12,8 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Tag
 from litestar.static_files import create_static_files_router
 
-from entrypoints.http.api_document import ApiDocument
 from entrypoints.http.conditional import entity_tag
+from entrypoints.http.openapi_document import OpenApiDocument
 
 _FILES = Path(__file__).parent / "static" / "docs"
 # Nothing from elsewhere, and nothing inline. Swagger UI draws its icons from data URLs.
@@ -58,7 +58,7 @@ class _Document(JsonRenderPlugin):
 
 
 def _document(request: Request[Any, Any, Any]) -> bytes:
-    document: ApiDocument = request.app.state.api_document
+    document: OpenApiDocument = request.app.state.openapi_document
     return document.content(request.app)
 
 

@@ -4,8 +4,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from entrypoints.http.caller import caller_network
-from entrypoints.http.live.storage_threads import StorageThreads
+from entrypoints.http.request_context import caller_network
+from entrypoints.http.storage_threads import StorageThreads
 
 T = TypeVar("T")
 
@@ -13,7 +13,7 @@ _PATIENCE_S = 5.0
 _RETRY_AFTER_S = 5
 
 
-class NoPlace(Exception):
+class Overloaded(Exception):
     """As much is being done at once as the service is to do."""
 
     def __init__(self, what: str) -> None:
@@ -21,7 +21,7 @@ class NoPlace(Exception):
         self.headers = {"Retry-After": str(_RETRY_AFTER_S)}
 
 
-class Places:
+class ConcurrencyLimiter:
     """Lets so many at once do what takes memory or time, and others wait a moment for their turn.
 
     Args:
@@ -33,31 +33,31 @@ class Places:
 
     def __init__(self, number: int, what: str, per_address: int | None = None) -> None:
         self._what = what
-        self._places = asyncio.Semaphore(number)
+        self._slots = asyncio.Semaphore(number)
         self._per_address = number if per_address is None else per_address
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         """Have a place.
 
         Raises:
-            NoPlace: Others took too long.
+            Overloaded: Others took too long.
         """
         async with AsyncExitStack() as held:
             try:
                 async with asyncio.timeout(_PATIENCE_S):
                     await held.enter_async_context(self._share())
-                    await held.enter_async_context(self._places)
+                    await held.enter_async_context(self._slots)
             except TimeoutError:
-                raise NoPlace(self._what) from None
+                raise Overloaded(self._what) from None
             yield
 
     def _share(self) -> asyncio.Semaphore:
         return self._shares.setdefault(caller_network(), asyncio.Semaphore(self._per_address))
 
 
-class StoragePlaces(Places):
+class StorageLimiter(ConcurrencyLimiter):
     """Lets so many at once have threads that wait for an object store.
 
     Args:
@@ -74,7 +74,7 @@ class StoragePlaces(Places):
         """Do work on a thread, when it is its turn.
 
         Raises:
-            NoPlace: Others took too long.
+            Overloaded: Others took too long.
         """
-        async with self.held():
+        async with self.slot():
             return await self._storage_threads.run(work)

@@ -7,14 +7,14 @@ from application.use_cases.get_job import GetJob
 from application.views import JobDetails
 from domain.execution import Execution
 from domain.values import ExecutionId
-from entrypoints.http.live.archive import Archive
-from entrypoints.http.live.job_signals import JobSignals, Wakeup
-from entrypoints.http.live.mailbox import Mailbox
-from entrypoints.http.live.output_events import OutputTeller
-from entrypoints.http.live.places import NoPlace
-from entrypoints.http.live.reading import read_anew
-from entrypoints.http.live.server_sent_events import HEARTBEAT, HEARTBEAT_S, event, in_turns
+from entrypoints.http.concurrency import Overloaded
 from entrypoints.http.presenter import Presenter, status_of
+from entrypoints.http.streaming.archive import Archive
+from entrypoints.http.streaming.chunk_buffer import ChunkBuffer
+from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription
+from entrypoints.http.streaming.output_events import OutputEventEncoder
+from entrypoints.http.streaming.reading import read_anew
+from entrypoints.http.streaming.server_sent_events import HEARTBEAT, HEARTBEAT_S, chunked, event
 
 # Output and events may come by different ways: how long the last output may be later than the end.
 _LAST_OUTPUT_S = 0.5
@@ -27,9 +27,9 @@ class OutputStreams:
     """
 
     def __init__(
-        self, signals: JobSignals, get_job: GetJob, output_feed: OutputFeed, archive: Archive
+        self, notifier: JobNotifier, get_job: GetJob, output_feed: OutputFeed, archive: Archive
     ) -> None:
-        self._signals = signals
+        self._notifier = notifier
         self._get_job = get_job
         self._output_feed = output_feed
         self._archive = archive
@@ -40,51 +40,54 @@ class OutputStreams:
         """Return server-sent events about a job that stands as `details` say, or further by now.
 
         Raises:
-            NoPlace: As many streams are open as may be.
+            Overloaded: As many streams are open as may be.
         """
-        self._signals.check_place()
-        return in_turns(self._follow(details, presenter, OutputTeller(last_event_id, offset)))
+        self._notifier.check_capacity()
+        return chunked(self._follow(details, presenter, OutputEventEncoder(last_event_id, offset)))
 
     async def _follow(
-        self, details: JobDetails, presenter: Presenter, teller: OutputTeller
+        self, details: JobDetails, presenter: Presenter, encoder: OutputEventEncoder
     ) -> AsyncGenerator[bytes, None]:
-        with self._signals.listen(details.job.id) as wakeup, _Followed(self._output_feed, wakeup) as followed:
+        with (
+            self._notifier.listen(details.job.id) as subscription,
+            _Followed(self._output_feed, subscription) as followed,
+        ):
             while True:
-                if wakeup.changed:
-                    details = await read_anew(self._get_job, details, wakeup)
-                    yield await _turn_to_latest(details, teller, followed)
-                for told in followed.news(teller):
-                    yield told
+                if subscription.changed:
+                    details = await read_anew(self._get_job, details, subscription)
+                    yield await _turn_to_latest(details, encoder, followed)
+                for encoded in followed.news(encoder):
+                    yield encoded
                 if details.job.status.is_terminal:
                     break
-                if self._signals.is_closed:
+                if self._notifier.is_closed:
                     return
-                if not await wakeup.wait(HEARTBEAT_S):
+                if not await subscription.wait(HEARTBEAT_S):
                     yield HEARTBEAT
-            async for last in _last_output(details, teller, followed, wakeup):
+            async for last in _last_output(details, encoder, followed, subscription):
                 yield last
             try:
-                async for missed in self._missed(details, teller):
+                async for missed in self._missed(details, encoder):
                     yield missed
-            except NoPlace:
+            except Overloaded:
                 return  # without the end, a reader comes back for the rest
             yield event("end", await asyncio.to_thread(presenter.status, status_of(details)))
 
-    async def _missed(self, details: JobDetails, teller: OutputTeller) -> AsyncIterator[bytes]:
+    async def _missed(self, details: JobDetails, encoder: OutputEventEncoder) -> AsyncIterator[bytes]:
         execution = _latest(details)
         if execution is None or execution.result is None:
             return
-        for stream, begin in teller.untold(execution.result):
+        for stream, begin in encoder.missing(execution.result):
             async for chunk in self._archive.rest(details.job.id, stream, begin):
-                yield teller.tell([chunk])
+                yield encoder.encode([chunk])
 
 
 class _Followed:
     """The execution whose output is followed: one at a time."""
 
-    def __init__(self, output_feed: OutputFeed, wakeup: Wakeup) -> None:
+    def __init__(self, output_feed: OutputFeed, subscription: Subscription) -> None:
         self._output_feed = output_feed
-        self.mailbox = Mailbox(asyncio.get_running_loop(), wakeup)
+        self.buffer = ChunkBuffer(asyncio.get_running_loop(), subscription)
         self._following: asyncio.Task[Callable[[], None]] | None = None
 
     def __enter__(self) -> Self:
@@ -98,18 +101,18 @@ class _Followed:
         """Whether output may still come."""
         return self._following is not None
 
-    def news(self, teller: OutputTeller) -> Iterator[bytes]:
+    def news(self, encoder: OutputEventEncoder) -> Iterator[bytes]:
         """Tell all that has come; what the reader has already is passed over."""
-        for chunks in iter(self.mailbox.take, []):
-            if told := teller.tell(chunks):
-                yield told
+        for chunks in iter(self.buffer.take, []):
+            if encoded := encoder.encode(chunks):
+                yield encoded
 
     async def turn_to(self, execution_id: ExecutionId) -> None:
         """Follow this execution, and no other."""
         self.leave()
-        self.mailbox.clear()
+        self.buffer.clear()
         self._following = asyncio.create_task(
-            asyncio.to_thread(self._output_feed.follow, execution_id, self.mailbox.put)
+            asyncio.to_thread(self._output_feed.follow, execution_id, self.buffer.put)
         )
         await asyncio.shield(self._following)
 
@@ -125,18 +128,18 @@ def _unfollow(following: asyncio.Task[Callable[[], None]]) -> None:
         following.get_loop().run_in_executor(None, following.result())
 
 
-async def _turn_to_latest(details: JobDetails, teller: OutputTeller, followed: _Followed) -> bytes:
+async def _turn_to_latest(details: JobDetails, encoder: OutputEventEncoder, followed: _Followed) -> bytes:
     execution = _latest(details)
-    if execution is None or execution.id == teller.execution_id:
+    if execution is None or execution.id == encoder.execution_id:
         return b""
-    turned = teller.turn_to(execution)
+    begun = encoder.begin(execution)
     if not details.job.status.is_terminal:
         await followed.turn_to(execution.id)
-    return turned
+    return begun
 
 
 async def _last_output(
-    details: JobDetails, teller: OutputTeller, followed: _Followed, wakeup: Wakeup
+    details: JobDetails, encoder: OutputEventEncoder, followed: _Followed, subscription: Subscription
 ) -> AsyncIterator[bytes]:
     """Wait a moment for output that is on its way; the result fills in what did not come."""
     execution = _latest(details)
@@ -144,11 +147,11 @@ async def _last_output(
         return
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _LAST_OUTPUT_S
-    while followed.is_live and not teller.has_told(execution.result) and loop.time() < deadline:
-        await wakeup.wait(deadline - loop.time())
-        for told in followed.news(teller):
-            yield told
-    yield teller.tell_rest(execution.result)
+    while followed.is_live and not encoder.is_complete(execution.result) and loop.time() < deadline:
+        await subscription.wait(deadline - loop.time())
+        for encoded in followed.news(encoder):
+            yield encoded
+    yield encoder.encode_rest(execution.result)
 
 
 def _latest(details: JobDetails) -> Execution | None:

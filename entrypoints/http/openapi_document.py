@@ -18,8 +18,8 @@ from domain.limits import LimitPolicy
 from domain.submission import ENVIRONMENT_NAME, MAX_ATTEMPTS, MAX_PRIORITY, TAG_NAME, SubmissionLimits
 from domain.values import PROJECT_NAME_MAX_CHARS
 from entrypoints.http import webhook_signature
-from entrypoints.http.edge import SAFETY_HEADERS
-from entrypoints.http.errors import KINDS_BY_STATUS
+from entrypoints.http.access import SAFETY_HEADERS
+from entrypoints.http.errors import PROBLEM_TYPES_BY_STATUS
 from entrypoints.http.ignored_fields import HEADER as IGNORED_FIELDS
 from entrypoints.http.request_id import HEADER as REQUEST_ID
 from entrypoints.http.schemas.problem import PROBLEM_JSON
@@ -194,7 +194,7 @@ _REPORT: Json = {
 }
 
 
-class ApiDocument:
+class OpenApiDocument:
     """The document of an application, made when it is first asked for.
 
     Args:
@@ -339,7 +339,7 @@ def _header_refs(names: Iterable[str]) -> Json:
 
 
 def _problem(status: int) -> Json:
-    kind = KINDS_BY_STATUS[status]
+    kind = PROBLEM_TYPES_BY_STATUS[status]
     example = {
         "type": kind.type,
         "title": kind.title,

@@ -1,7 +1,7 @@
 from litestar import Response
 
 from entrypoints.http.dashboard.pages import Pages, is_partial
-from entrypoints.http.errors import to_problem
+from entrypoints.http.errors import problem_response
 from entrypoints.http.json_request import AnyRequest
 
 _NOT_FOUND = 404
@@ -11,7 +11,7 @@ _UNAVAILABLE = 503
 
 def to_page(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Say on a page, or where a script on a page asked, what went wrong and what to do."""
-    problem = to_problem(request, error).content
+    problem = problem_response(request, error).content
     pages: Pages = request.app.state.pages
     template = "_fault.html" if is_partial(request) else "fault.html"
     return pages.page(

@@ -7,12 +7,12 @@ from litestar.response import Stream
 
 from application.use_cases.get_job import GetJob
 from application.use_cases.get_timeline import GetTimeline
-from entrypoints.http.live.event_stream import EventStreams
-from entrypoints.http.live.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
-from entrypoints.http.operations import described
+from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, LastEventId, existing_job
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.schemas.timeline import TimelineResponse
+from entrypoints.http.streaming.event_stream import EventStreams
+from entrypoints.http.streaming.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
 from entrypoints.http.timeline_presenter import present_timeline
 
 _EVENTS = """
@@ -25,7 +25,7 @@ To go on where a stream broke off, send the id of the last event as `Last-Event-
 """
 
 
-class HistoryController(Controller):
+class TimelineController(Controller):
     """What happened to a job, and why it stands where it stands."""
 
     tags = ("Jobs",)
@@ -33,7 +33,7 @@ class HistoryController(Controller):
     @get(
         "/jobs/{jobId:str}/timeline",
         sync_to_thread=True,
-        **described(
+        **openapi_docs(
             "getTimeline",
             "Get a job's timeline",
             "Every step, who caused it and when; the limits in force and the one that was reached; what the "
@@ -50,7 +50,7 @@ class HistoryController(Controller):
     @get(
         "/jobs/{jobId:str}/events",
         media_type=MEDIA_TYPE,
-        **described(
+        **openapi_docs(
             "followEvents", "Follow a job's state", _EVENTS, problems=(404,), headers=("X-Accel-Buffering",)
         ),
     )

@@ -1,6 +1,6 @@
 import pytest
 
-from entrypoints.http.caller import caller_address, caller_network
+from entrypoints.http.request_context import caller_address, caller_network
 
 
 @pytest.mark.parametrize(

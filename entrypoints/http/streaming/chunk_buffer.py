@@ -4,7 +4,7 @@ from contextlib import suppress
 from threading import Lock
 
 from application.ports.output_feed import OutputChunk
-from entrypoints.http.live.job_signals import Wakeup
+from entrypoints.http.streaming.job_notifier import Subscription
 
 _MAX_BYTES = 2 << 20
 # What is taken at once is encoded at once, which holds up everybody else.
@@ -13,15 +13,15 @@ _TAKEN_BYTES = 64 << 10
 _CHUNK_BYTES = 256
 
 
-class Mailbox:
+class ChunkBuffer:
     """Takes chunks from the feed's thread to one reader on the loop.
 
     It holds a bounded amount: what comes while it is full is dropped, and the offsets show that.
     """
 
-    def __init__(self, loop: AbstractEventLoop, wakeup: Wakeup) -> None:
+    def __init__(self, loop: AbstractEventLoop, subscription: Subscription) -> None:
         self._loop = loop
-        self._wakeup = wakeup
+        self._wakeup = subscription
         self._lock = Lock()
         self._chunks: deque[OutputChunk] = deque()
         self._bytes = 0

@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct, UnsetType
 from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import Execution, ExecutionResult, Output
 from domain.values import ExecutionId
-from entrypoints.http.live.server_sent_events import event
+from entrypoints.http.streaming.server_sent_events import event
 
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 
@@ -35,7 +35,7 @@ class OutputEvent(Struct, kw_only=True, omit_defaults=True):
     exact: bool = True
 
 
-class OutputTeller:
+class OutputEventEncoder:
     """Turns output into events that tell each byte once, and remembers how far it is.
 
     Args:
@@ -47,66 +47,66 @@ class OutputTeller:
         self.execution_id: ExecutionId | None = None
         self._offset = offset or 0
         self._wants_all = offset is not None
-        self._told = dict.fromkeys(Stream, 0)
+        self._sent = dict.fromkeys(Stream, 0)
         self._resumed_id, self._resumed = _read_position(last_event_id)
 
-    def turn_to(self, execution: Execution) -> bytes:
+    def begin(self, execution: Execution) -> bytes:
         """Tell of another execution from here on."""
         self.execution_id = execution.id
-        self._told = dict.fromkeys(Stream, self._offset)
+        self._sent = dict.fromkeys(Stream, self._offset)
         self._offset = 0  # of another attempt, the caller has nothing yet
         if str(execution.id) == self._resumed_id:
-            self._told |= self._resumed
+            self._sent |= self._resumed
             self._wants_all = True
             return b""
         started = ExecutionEvent(execution_id=str(execution.id), number=execution.number)
         return event("execution", started, self._position())
 
-    def tell(self, chunks: Iterable[OutputChunk]) -> bytes:
+    def encode(self, chunks: Iterable[OutputChunk]) -> bytes:
         """Tell what is new in some chunks."""
-        return b"".join(map(self._tell, chunks))
+        return b"".join(map(self._encode, chunks))
 
-    def tell_rest(self, result: ExecutionResult) -> bytes:
+    def encode_rest(self, result: ExecutionResult) -> bytes:
         """Tell what has not been told of a result, as far as the result has it inline."""
-        return b"".join(self._tell_rest(stream, output) for stream, output in _outputs(result))
+        return b"".join(self._encode_rest(stream, output) for stream, output in _outputs(result))
 
-    def untold(self, result: ExecutionResult) -> list[tuple[Stream, int]]:
+    def missing(self, result: ExecutionResult) -> list[tuple[Stream, int]]:
         """Return the streams that have not been told to their end, and how far they have."""
         return [
-            (stream, self._told[stream])
+            (stream, self._sent[stream])
             for stream, output in _outputs(result)
-            if self._told[stream] < output.total_bytes
+            if self._sent[stream] < output.total_bytes
         ]
 
-    def has_told(self, result: ExecutionResult) -> bool:
+    def is_complete(self, result: ExecutionResult) -> bool:
         """Whether every stream has been told to its end."""
-        return all(self._told[stream] >= output.total_bytes for stream, output in _outputs(result))
+        return all(self._sent[stream] >= output.total_bytes for stream, output in _outputs(result))
 
-    def _tell(self, chunk: OutputChunk) -> bytes:
-        begin = max(self._told[chunk.stream], chunk.offset)
+    def _encode(self, chunk: OutputChunk) -> bytes:
+        begin = max(self._sent[chunk.stream], chunk.offset)
         data = chunk.data[begin - chunk.offset :]
         if not data:
             return b""
-        self._told[chunk.stream] = begin + len(data)
-        told = OutputEvent(stream=chunk.stream, offset=begin)
+        self._sent[chunk.stream] = begin + len(data)
+        encoded = OutputEvent(stream=chunk.stream, offset=begin)
         try:
-            told.text = data.decode()
+            encoded.text = data.decode()
         except UnicodeDecodeError:
-            told.base64 = base64.b64encode(data).decode()
-        return event("output", told, self._position())
+            encoded.base64 = base64.b64encode(data).decode()
+        return event("output", encoded, self._position())
 
-    def _tell_rest(self, stream: Stream, output: Output) -> bytes:
+    def _encode_rest(self, stream: Stream, output: Output) -> bytes:
         data = output.text.encode()
         if not output.truncated and len(data) == output.total_bytes and _REPLACED not in output.text:
-            return self._tell(OutputChunk(stream, 0, data))
-        if self._told[stream] or self._wants_all or not data:
+            return self._encode(OutputChunk(stream, 0, data))
+        if self._sent[stream] or self._wants_all or not data:
             return b""
-        self._told[stream] = output.total_bytes
-        told = OutputEvent(stream=stream, offset=0, text=output.text, exact=False)
-        return event("output", told, self._position())
+        self._sent[stream] = output.total_bytes
+        encoded = OutputEvent(stream=stream, offset=0, text=output.text, exact=False)
+        return event("output", encoded, self._position())
 
     def _position(self) -> str:
-        return ":".join((str(self.execution_id), *(str(self._told[stream]) for stream in Stream)))
+        return ":".join((str(self.execution_id), *(str(self._sent[stream]) for stream in Stream)))
 
 
 def _outputs(result: ExecutionResult) -> tuple[tuple[Stream, Output], ...]:

@@ -13,8 +13,8 @@ from application.messages import Message
 from application.ports.event_feed import EventFeed
 from application.views import JobVersion
 from domain.values import JobId
-from entrypoints.http.caller import caller_network
-from entrypoints.http.live.places import NoPlace
+from entrypoints.http.concurrency import Overloaded
+from entrypoints.http.request_context import caller_network
 
 logger = logging.getLogger("service_server.http")
 
@@ -27,7 +27,7 @@ ReadVersions = Callable[[Collection[JobId]], Mapping[JobId, JobVersion]]
 
 
 @dataclass(slots=True, eq=False)
-class Wakeup:
+class Subscription:
     """What wakes a handler that waits for a job.
 
     Attributes:
@@ -71,7 +71,7 @@ class RecentJobs:
         return job_id in self._ids
 
 
-class JobSignals:
+class JobNotifier:
     """Wakes those who wait for jobs when something happens to them, from one subscription for all.
 
     What the subscription misses, one query finds, however many wait.
@@ -96,7 +96,7 @@ class JobSignals:
         self._recheck_s = _RECHECK_S
         self._listeners = 0
         self._rechecking: asyncio.Task[None] | None = None
-        self._wakeups: dict[str, list[Wakeup]] = {}
+        self._subscriptions: dict[str, list[Subscription]] = {}
         self._ended = RecentJobs(_ENDED_KEPT)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -118,64 +118,64 @@ class JobSignals:
     def close(self) -> None:
         """Send everybody home: who waits answers with what there is, and streams end."""
         self.is_closed = True
-        for job_id in tuple(self._wakeups):
+        for job_id in tuple(self._subscriptions):
             self._wake(job_id)
 
-    def check_place(self) -> None:
+    def check_capacity(self) -> None:
         """Make sure that one more may wait. A stream does so before its answer begins.
 
         Raises:
-            NoPlace: As many wait as may.
+            Overloaded: As many wait as may.
         """
         if self._listeners >= self._max_listeners:
-            raise NoPlace("as many callers wait for jobs as may at once")
+            raise Overloaded("as many callers wait for jobs as may at once")
         if self._listeners_of[caller_network()] >= self._max_per_address:
-            raise NoPlace(f"one address waits for jobs at most {self._max_per_address} times at once")
+            raise Overloaded(f"one address waits for jobs at most {self._max_per_address} times at once")
 
     @contextmanager
-    def listen(self, job_id: JobId, events: Collection[str] | None = None) -> Iterator[Wakeup]:
+    def listen(self, job_id: JobId, events: Collection[str] | None = None) -> Iterator[Subscription]:
         """Be woken by what happens to a job, or by these events alone, for as long as the context lasts.
 
         One that was heard to end a moment ago wakes at once.
         """
-        wakeup = Wakeup(events)
-        listeners = self._wakeups.setdefault(str(job_id), [])
-        listeners.append(wakeup)
+        subscription = Subscription(events)
+        listeners = self._subscriptions.setdefault(str(job_id), [])
+        listeners.append(subscription)
         self._listeners += 1
         network = caller_network()
         self._listeners_of[network] += 1
         if str(job_id) in self._ended:  # looked at now that what comes is heard
-            wakeup.woken.set()
+            subscription.woken.set()
         try:
-            yield wakeup
+            yield subscription
         finally:
             self._listeners -= 1
             self._listeners_of[network] -= 1
             if not self._listeners_of[network]:
                 del self._listeners_of[network]
-            listeners.remove(wakeup)
+            listeners.remove(subscription)
             if not listeners:
-                del self._wakeups[str(job_id)]
+                del self._subscriptions[str(job_id)]
 
     def _hear(self, message: Message) -> None:
         """Note, on the feed's thread, what happened; most of it concerns nobody who waits."""
         job_id = message.body.get("job_id")
         if message.name in ENDS and isinstance(job_id, str):
             self._ended.add(job_id)
-        if job_id in self._wakeups and self._loop is not None:
+        if job_id in self._subscriptions and self._loop is not None:
             with suppress(RuntimeError):  # the loop has ended, and with it all who waited
                 self._loop.call_soon_threadsafe(self._wake, job_id, message.name)
 
     def _wake(self, job_id: str, event: str | None = None) -> None:
-        for wakeup in self._wakeups.get(job_id, ()):
-            if event is None or wakeup.events is None or event in wakeup.events:
-                wakeup.changed = True
-                wakeup.woken.set()
+        for subscription in self._subscriptions.get(job_id, ()):
+            if event is None or subscription.events is None or event in subscription.events:
+                subscription.changed = True
+                subscription.woken.set()
 
     async def _recheck(self) -> None:
         while True:
             await asyncio.sleep(self._recheck_s)
-            if self._wakeups:
+            if self._subscriptions:
                 await self._recheck_once()
 
     async def _recheck_once(self) -> None:
@@ -187,12 +187,12 @@ class JobSignals:
             logger.exception("looking for what has changed failed")
 
     def _listened(self) -> list[JobId]:
-        return [JobId(UUID(job_id)) for job_id in self._wakeups]
+        return [JobId(UUID(job_id)) for job_id in self._subscriptions]
 
     def _compare(self, versions: Mapping[JobId, JobVersion]) -> None:
         for job_id, version in versions.items():
-            for wakeup in self._wakeups.get(str(job_id), ()):
-                if wakeup.seen != version:
-                    wakeup.seen = version
-                    wakeup.changed = True
-                    wakeup.woken.set()
+            for subscription in self._subscriptions.get(str(job_id), ()):
+                if subscription.seen != version:
+                    subscription.seen = version
+                    subscription.changed = True
+                    subscription.woken.set()
