@@ -5,22 +5,22 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Lock
 
-from adapters.local_engine.bubblewrap import Bubblewrap
-from adapters.local_engine.capture import CapturedOutput
-from adapters.local_engine.confinement import Confinement
-from adapters.local_engine.files import sealed_file
-from adapters.local_engine.launcher import Connection, Launcher
-from adapters.local_engine.plain_child import PlainChild
-from adapters.local_engine.program import NOTHING, Program, compose
-from adapters.local_engine.ready_compiler import ReadyCompiler
-from adapters.local_engine.running import FromTheStart, Nobody, Running
-from adapters.local_engine.supervisor.protocol import Event
-from adapters.local_engine.supervisor_process import SupervisorProcess
+from adapters.local_engine.sandbox.bubblewrap import Bubblewrap
+from adapters.local_engine.sandbox.capture import CapturedOutput
+from adapters.local_engine.sandbox.compiler_pool import CompilerPool
+from adapters.local_engine.sandbox.files import sealed_file
+from adapters.local_engine.sandbox.isolation import Isolation
+from adapters.local_engine.sandbox.launcher import Connection, Launcher
+from adapters.local_engine.sandbox.outcome import Observation, classify, refuse
+from adapters.local_engine.sandbox.program import NOTHING, Program, compose
+from adapters.local_engine.sandbox.rootfs import HOOKS as HOOKS_IN_BOX
+from adapters.local_engine.sandbox.run_monitor import BufferUntilStarted, NullObserver, RunMonitor
+from adapters.local_engine.sandbox.supervisor.protocol import RunEvent
+from adapters.local_engine.sandbox.supervisor_process import SupervisorProcess
+from adapters.local_engine.sandbox.unsandboxed_process import UnsandboxedProcess
+from adapters.local_engine.sandbox.warm_pool_manager import WarmPoolManager
+from adapters.local_engine.sandbox.work_area import WorkArea
 from adapters.local_engine.toolchains import Toolchain, Toolchains
-from adapters.local_engine.verdict import Observed, judge, refuse
-from adapters.local_engine.view import HOOKS as HOOKS_IN_BOX
-from adapters.local_engine.warm_starts import WarmStarts
-from adapters.local_engine.work_area import WorkArea
 from application.errors import ApplicationError, DependencyUnavailable
 from application.ports.execution_engine import (
     EngineDescription,
@@ -94,11 +94,11 @@ class LocalEngine(ExecutionEngine):
         processors = os.sched_getaffinity(0)
         self._toolchains = Toolchains(hooks=HOOKS_IN_BOX) if isolated else Toolchains()
         bubblewrap = Bubblewrap(work_directory, hidden=(_ROOT, work_directory, *hidden)) if isolated else None
-        self._confinement: Confinement = bubblewrap or PlainChild(WorkArea(work_directory))
-        self._supervisor = SupervisorProcess(processors, self._confinement.clear)
-        self._launcher = Launcher(self._supervisor, self._confinement)
-        self._running: dict[ExecutionId, Running] = {}
-        self._warm_starts = WarmStarts(
+        self._isolation: Isolation = bubblewrap or UnsandboxedProcess(WorkArea(work_directory))
+        self._supervisor = SupervisorProcess(processors, self._isolation.clear)
+        self._launcher = Launcher(self._supervisor, self._isolation)
+        self._running: dict[ExecutionId, RunMonitor] = {}
+        self._warm_pools = WarmPoolManager(
             self._launcher,
             bubblewrap,
             self._toolchains,
@@ -108,7 +108,7 @@ class LocalEngine(ExecutionEngine):
         )
         self._usual_limits = usual_limits
         self._keeps_compilers = isolated and warm_starts > 0
-        self._compilers: dict[Language, ReadyCompiler] = {}
+        self._compilers: dict[Language, CompilerPool] = {}
         self._lock = Lock()
         for toolchain, executables in self._toolchains.available():
             if toolchain.compiler:
@@ -119,7 +119,7 @@ class LocalEngine(ExecutionEngine):
     @property
     def name(self) -> str:
         """What the engine is called, and what confines its programs."""
-        return f"local engine, {self._confinement.name}"
+        return f"local engine, {self._isolation.name}"
 
     def start(self) -> None:
         """Make the engine ready, and say what stands between programs and this machine.
@@ -145,37 +145,37 @@ class LocalEngine(ExecutionEngine):
             self._work_directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DependencyUnavailable("engine", f"no work directory: {error.strerror}") from error
-        self._confinement.open()
+        self._isolation.open()
         self._trouble = None
         self.check()
-        if self._confinement.is_isolated:
+        if self._isolation.is_isolated:
             self._try_out()
-            self._warm_starts.start()
+            self._warm_pools.start()
 
     def stop(self) -> None:
         """Kill every program and let go of everything. An engine that was not started is no error."""
         self._trouble = "it has been stopped"
-        self._warm_starts.stop()
+        self._warm_pools.stop()
         for compiler in self._compilers.values():
             compiler.close()
         self._supervisor.close()
-        self._confinement.close()
+        self._isolation.close()
 
     def describe(self) -> EngineDescription:
         """Say what confines programs, and how each limit is enforced."""
-        isolated = self._confinement.is_isolated
+        isolated = self._isolation.is_isolated
         return EngineDescription(
             name=self.name,
             is_isolated=isolated,
-            limits=self._confinement.limits(),
+            limits=self._isolation.limits(),
             warning=None if isolated else _NOT_ISOLATED,
-            warm_start=self._warm_starts.describe(),
-            control_groups=self._confinement.control_groups,
+            warm_start=self._warm_pools.describe(),
+            control_groups=self._isolation.control_groups,
         )
 
     def wait_until_warm(self, timeout_s: float) -> bool:
         """Wait until every interpreter that is started ahead is ready; return whether that is so."""
-        return self._warm_starts.wait_until_ready(timeout_s)
+        return self._warm_pools.wait_until_ready(timeout_s)
 
     def languages(self) -> Sequence[LanguageSupport]:
         """Return the languages of the table, as this machine has them."""
@@ -224,7 +224,7 @@ class LocalEngine(ExecutionEngine):
         toolchain: Toolchain,
         request: ExecutionRequest,
         code: bytes,
-        running: Running,
+        running: RunMonitor,
         observer: ExecutionObserver,
     ) -> EngineReport:
         if (refusal := refuse(code, toolchain, request.spec.limits)) is not None:
@@ -244,11 +244,11 @@ class LocalEngine(ExecutionEngine):
                     return built
                 return self._run(built, request.stdin, running, observer, toolchain.out_of_memory)
 
-    def _compiler(self, toolchain: Toolchain, executables: Mapping[str, str]) -> ReadyCompiler:
+    def _compiler(self, toolchain: Toolchain, executables: Mapping[str, str]) -> CompilerPool:
         """Return what compiles programs of a language ahead, which may have been installed a moment ago."""
         with self._lock:
             if toolchain.language not in self._compilers:
-                self._compilers[toolchain.language] = ReadyCompiler(
+                self._compilers[toolchain.language] = CompilerPool(
                     toolchain,
                     executables,
                     self._launcher,
@@ -260,8 +260,8 @@ class LocalEngine(ExecutionEngine):
             return self._compilers[toolchain.language]
 
     @contextmanager
-    def _registered(self, execution_id: ExecutionId) -> Iterator[Running]:
-        running = Running()
+    def _registered(self, execution_id: ExecutionId) -> Iterator[RunMonitor]:
+        running = RunMonitor()
         with self._lock:
             self._running[execution_id] = running
         try:
@@ -277,7 +277,7 @@ class LocalEngine(ExecutionEngine):
             DependencyUnavailable: This machine does not let programs be isolated.
         """
         trouble = self._trouble_of(NOTHING)
-        if trouble and self._confinement.drop_control_groups(trouble):
+        if trouble and self._isolation.drop_control_groups(trouble):
             trouble = self._trouble_of(NOTHING)
         if trouble:
             self.stop()
@@ -285,14 +285,14 @@ class LocalEngine(ExecutionEngine):
 
     def _trouble_of(self, program: Program) -> str | None:
         """Run a program for nobody; return what went wrong."""
-        with self._run(program, "", Running(), Nobody()) as report:
+        with self._run(program, "", RunMonitor(), NullObserver()) as report:
             return report.result.error_message
 
     def _run(
         self,
         program: Program,
         stdin: str,
-        running: Running,
+        running: RunMonitor,
         observer: ExecutionObserver,
         out_of_memory: Sequence[str] = (),
     ) -> EngineReport:
@@ -300,8 +300,8 @@ class LocalEngine(ExecutionEngine):
             event, output = self._run_to_its_end(program, stdin, running, observer, on_failure)
             if event is None:
                 return _failure(Reason.ENGINE_ERROR, "The engine's supervisor ended; the program was killed.")
-            result = judge(
-                Observed(
+            result = classify(
+                Observation(
                     event=event,
                     limits=program.limits,
                     stdout=output.stdout.output(),
@@ -311,7 +311,7 @@ class LocalEngine(ExecutionEngine):
                     build_spent_ms=program.build_spent_ms,
                     compile_output=_compile_output(program, output),
                     cancelled_after_ms=running.milliseconds_since_cancel(),
-                    is_offline=self._confinement.is_isolated,
+                    is_offline=self._isolation.is_isolated,
                     out_of_memory=out_of_memory,
                 )
             )
@@ -328,22 +328,22 @@ class LocalEngine(ExecutionEngine):
         self,
         program: Program,
         stdin: str,
-        running: Running,
+        running: RunMonitor,
         observer: ExecutionObserver,
         on_failure: ExitStack,
-    ) -> tuple[Event | None, CapturedOutput]:
-        box = self._warm_starts.take(program)
+    ) -> tuple[RunEvent | None, CapturedOutput]:
+        box = self._warm_pools.take(program)
         if box is not None:
             output = self._capture(program, on_failure)
             with closing(box):
                 observer.started()  # its job starts when it has it
-                running.start(box.connection.lifeline)
+                running.start(box.connection.control_socket)
                 if box.hand_over(program, stdin):
-                    event = _follow(box.connection, running, output, FromTheStart(observer))
+                    event = _follow(box.connection, running, output, BufferUntilStarted(observer))
                     if event is None or event.announced:
                         return event, output
             on_failure.close()  # what an interpreter says that never came to its job is not the job's
-            observer = FromTheStart(observer)
+            observer = BufferUntilStarted(observer)
         output = self._capture(program, on_failure)
         with (
             sealed_file("stdin", stdin.encode()) as source,
@@ -359,12 +359,12 @@ class LocalEngine(ExecutionEngine):
 
 
 def _follow(
-    connection: Connection, running: Running, output: CapturedOutput, observer: ExecutionObserver
-) -> Event | None:
+    connection: Connection, running: RunMonitor, output: CapturedOutput, observer: ExecutionObserver
+) -> RunEvent | None:
     streams = {connection.stdout: output.stdout, connection.stderr: output.stderr}
     if connection.build_output is not None:
         streams[connection.build_output] = output.build
-    return running.follow(connection.lifeline, streams, output, observer)
+    return running.follow(connection.control_socket, streams, output, observer)
 
 
 def _compile_output(program: Program, output: CapturedOutput) -> Output | None:

@@ -13,14 +13,14 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
-from adapters.local_engine.processors import spread
+from adapters.local_engine.cpu_affinity import allow_cpus
 from application.ports.execution_engine import LanguageSupport
 from domain.language import LANGUAGES, Language
 
 # What belongs to the system: an interpreter in someone's home is out of a sandbox's sight.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What interpreters load at their start, on this machine; a box has it elsewhere.
-HOOKS = str(Path(__file__).with_name("etc") / "hooks")
+HOOKS = str(Path(__file__).with_name("sandbox") / "etc" / "hooks")
 _TABLE = Path(__file__).with_name("languages.toml")
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 _VERSION_TIMEOUT_S = 20
@@ -31,11 +31,11 @@ _log = logging.getLogger("service_server.local_engine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Warmth:
+class PreloadHook:
     """How an interpreter is made to wait for its program.
 
     Attributes:
-        file: In holds/. The interpreter runs it at its start, before it looks for the program.
+        file: In sandbox/preload/. The interpreter runs it at its start, before it looks for the program.
         found_by: The variable that leads the interpreter there.
     """
 
@@ -61,7 +61,7 @@ class Toolchain:
     env: Mapping[str, str] = field(default_factory=dict)
     build: Sequence[str] = ()
     out_of_memory: Sequence[str] = ()
-    warm: Warmth | None = None
+    warm: PreloadHook | None = None
     archive: Mapping[str, str] = field(default_factory=dict)
     compiler: Mapping[str, str] = field(default_factory=dict)
 
@@ -136,7 +136,7 @@ def read_table(path: Path = _TABLE) -> Sequence[Toolchain]:
 
 def _toolchain(name: str, row: dict[str, Any]) -> Toolchain:
     warm = row.pop("warm", None)
-    return Toolchain(language=LANGUAGES[name], warm=Warmth(**warm) if warm else None, **row)
+    return Toolchain(language=LANGUAGES[name], warm=PreloadHook(**warm) if warm else None, **row)
 
 
 class Toolchains:
@@ -234,7 +234,7 @@ class Toolchains:
     def _ask_version(self, language: Language) -> LanguageSupport:
         toolchain = self._table[language]
         argv = fill(toolchain.version, self.executables(language))
-        spread(self._processors)
+        allow_cpus(self._processors)
         try:
             done = subprocess.run(  # noqa: S603 - command lines of our own table
                 argv,

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from adapters.local_engine.engine import LocalEngine
-from adapters.local_engine.supervisor.meter import tree
+from adapters.local_engine.sandbox.supervisor.usage_sampler import tree
 from tests.attack.attacks import Attack, corpus
 from tests.contract.engine_kit.harness import Ended, EngineUnderTest, Program
 from tests.support.memory.object_store import MemoryObjectStore
@@ -126,7 +126,7 @@ class Target:
 
     def _groups(self) -> int:
         """How many control groups there are, if there are any at all."""
-        cgroups = self._engine._confinement._cgroups
+        cgroups = self._engine._isolation._cgroups
         return len([path for path in Path(cgroups.memory).iterdir() if path.is_dir()]) if cgroups else 0
 
     def _machine(self) -> tuple[object, ...]:

@@ -86,7 +86,7 @@ def test_a_file_of_the_system_that_is_replaced_is_seen_by_the_next_program(tmp_p
         cache.write_text("old")
         table = tmp_path / "etc.toml"
         table.write_text(f'shown = ["ld.so.*", "alternatives", "{cache.name}"]')
-        monkeypatch.setattr("adapters.local_engine.view._TABLE", table)
+        monkeypatch.setattr("adapters.local_engine.sandbox.rootfs._TABLE", table)
         program = Program(code=f"cat {cache}", language="bash")
 
         with boxes(tmp_path) as kit:

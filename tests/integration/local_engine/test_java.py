@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.local_engine.program import NOTHING
-from adapters.local_engine.running import Running
+from adapters.local_engine.sandbox.program import NOTHING
+from adapters.local_engine.sandbox.run_monitor import RunMonitor
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from tests.contract.engine_kit.harness import Program
@@ -221,7 +221,7 @@ def test_what_a_compiler_that_was_ready_did_not_finish_has_only_the_rest_of_the_
     cannot_be_written = replace(NOTHING, source="no directory/A.java")
     with _engine(work) as kit:
         _make_ready(kit, work)
-        with _compiler(kit).build(cannot_be_written, Running()) as built:
+        with _compiler(kit).build(cannot_be_written, RunMonitor()) as built:
             assert 0 < built.build_timeout_ms < cannot_be_written.limits.build_timeout_ms
             assert replace(built, build_spent_ms=0) == cannot_be_written
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from adapters.local_engine.toolchains import Toolchains
-from adapters.local_engine.unified_cgroups import CgroupsUnavailable
 from domain.job_lifecycle import Reason
 from tests.contract.engine_kit.harness import Program
 from tests.support.sandbox import running_engine
@@ -59,7 +59,7 @@ def kit(request, tmp_path_factory):
     options = dict(_KITS[request.param])
     with pytest.MonkeyPatch.context() as patch:
         if options.pop("without_control_groups", False):
-            patch.setattr("adapters.local_engine.bubblewrap.discover", _no_cgroups)
+            patch.setattr("adapters.local_engine.sandbox.bubblewrap.discover", _no_cgroups)
         with running_engine(tmp_path_factory.mktemp("work"), **options) as kit:
             assert kit.engine.wait_until_warm(20)
             yield kit

@@ -108,10 +108,10 @@ def test_a_killed_worker_leaves_nothing_running(tmp_path):
 
 
 def test_a_service_that_ignores_the_ends_of_processes_runs_programs(tmp_path, kit):
-    confinement = "isolated" if kit.engine.describe().is_isolated else "plain"
+    isolation = "isolated" if kit.engine.describe().is_isolated else "plain"
 
     said = subprocess.run(
-        [sys.executable, "-c", _CARELESS, str(_ROOT), str(tmp_path), confinement],
+        [sys.executable, "-c", _CARELESS, str(_ROOT), str(tmp_path), isolation],
         stdout=subprocess.PIPE,
         timeout=30,
         check=True,

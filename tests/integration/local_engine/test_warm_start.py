@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.local_engine import parked_box
 from adapters.local_engine.engine import LocalEngine
-from adapters.local_engine.supervisor.meter import live_cpu_s, tree
+from adapters.local_engine.sandbox import prewarmed_sandbox
+from adapters.local_engine.sandbox.supervisor.usage_sampler import live_cpu_s, tree
 from application.ports.output_feed import Stream
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import EngineUnderTest, Program, Recorder
@@ -247,7 +247,7 @@ def test_what_died_waiting_fails_no_job(warm):
 
 
 def test_what_dies_as_it_is_given_its_job_fails_no_job(warm):
-    shelf = next(iter(warm.engine._warm_starts._shelves.values()))
+    pool = next(iter(warm.engine._warm_pools._pools.values()))
 
     class Dying:
         """Ends a box between the last look at it and its job."""
@@ -263,9 +263,9 @@ def test_what_dies_as_it_is_given_its_job_fails_no_job(warm):
                 os.kill(pid, signal.SIGKILL)
             return self._box.hand_over(program, stdin)
 
-    with shelf._changed:
-        shelf._boxes.append(Dying(shelf._boxes.pop()))
-        shelf._boxes.rotate(1)
+    with pool._changed:
+        pool._boxes.append(Dying(pool._boxes.pop()))
+        pool._boxes.rotate(1)
     recorder = Recorder()
 
     result = warm.run(Program(code=f"print({_IS_WARM})"), recorder).result
@@ -295,7 +295,7 @@ def test_closing_the_engine_leaves_none_waiting(warm):
 _WORKER = """
 import sys, pathlib
 sys.path.insert(0, sys.argv[1])
-from adapters.local_engine import parked_box
+from adapters.local_engine.sandbox import prewarmed_sandbox
 from adapters.local_engine.engine import LocalEngine
 from tests.support.memory.object_store import MemoryObjectStore
 engine = LocalEngine(MemoryObjectStore(), pathlib.Path(sys.argv[2]), isolated=True, warm_starts=2)
@@ -321,8 +321,8 @@ def test_a_killed_worker_leaves_none_waiting_and_the_next_one_removes_its_contro
     assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes))
     with ExitStack() as stack:
         kit = _engine(stack, tmp_path)
-        if kit.engine._confinement._cgroups is not None:
-            ours = Path(kit.engine._confinement._cgroups.memory)
+        if kit.engine._isolation._cgroups is not None:
+            ours = Path(kit.engine._isolation._cgroups.memory)
             assert list(ours.parent.glob(f"service_server-*-{worker.pid}-*")) == []
 
 
@@ -348,7 +348,7 @@ def test_what_an_interpreter_says_that_does_not_take_its_job_is_not_the_jobs(tmp
         "    os.write(2, b'it is broken')\n"
         "    os._exit(1)\n"
     )
-    monkeypatch.setattr(parked_box, "_HOLDS", tmp_path)
+    monkeypatch.setattr(prewarmed_sandbox, "_PRELOAD", tmp_path)
 
     with ExitStack() as stack:
         kit = _engine(stack, tmp_path / "work", warm_starts=1)
@@ -363,7 +363,7 @@ def test_what_an_interpreter_says_that_does_not_take_its_job_is_not_the_jobs(tmp
 def test_an_interpreter_that_cannot_wait_is_no_obstacle_and_says_why(tmp_path, monkeypatch):
     hold = tmp_path / "sitecustomize.py"
     hold.write_text("def hold(*_): raise SystemExit('it would rather not')")
-    monkeypatch.setattr(parked_box, "_HOLDS", tmp_path)
+    monkeypatch.setattr(prewarmed_sandbox, "_PRELOAD", tmp_path)
 
     with ExitStack() as stack:
         kit = _engine(stack, tmp_path / "work", warm_starts=1)

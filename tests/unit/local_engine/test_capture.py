@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.local_engine.capture import CapturedOutput
+from adapters.local_engine.sandbox.capture import CapturedOutput
 from domain.execution import Output
 
 

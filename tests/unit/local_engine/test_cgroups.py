@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.local_engine import unified_cgroups
-from adapters.local_engine.cgroup_discovery import discover, remove
-from adapters.local_engine.supervisor.cgroups import Cgroup, CgroupPlan
-from adapters.local_engine.unified_cgroups import CgroupsUnavailable
+from adapters.local_engine.sandbox import unified_cgroups
+from adapters.local_engine.sandbox.cgroup_discovery import discover, remove
+from adapters.local_engine.sandbox.supervisor.cgroups import Cgroup, CgroupPlan
+from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 
 
 def _process(tmp_path, cgroup, mounts):

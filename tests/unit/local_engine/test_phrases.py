@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from adapters.local_engine.phrases import says
+from adapters.local_engine.sandbox.phrases import says
 
 
 @pytest.mark.parametrize(

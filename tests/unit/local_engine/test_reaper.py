@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.local_engine import reaper
-from adapters.local_engine.supervisor.stage import Stage
+from adapters.local_engine.sandbox import reaper
+from adapters.local_engine.sandbox.supervisor.status_pipe import StatusPipe
 
 _SOURCES = Path(reaper.__file__).parent
 _TOOLS = {"x86_64": "x86_64-linux-gnu-", "aarch64": "aarch64-linux-gnu-"}
@@ -48,7 +48,7 @@ def _reaped(tmp_path, *command, **options):
             [sys.executable, "-c", at_report, path, *command], pass_fds=[writer], check=False, **options
         )
         os.close(writer)
-        stage = Stage(reader)
+        stage = StatusPipe(reader)
         stage.hear(awaits=False)
         return stage
     finally:

@@ -10,21 +10,21 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.local_engine.supervisor.cgroups import CgroupPlan
-from adapters.local_engine.supervisor.protocol import (
+from adapters.local_engine.sandbox.supervisor.cgroups import CgroupPlan
+from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
+from adapters.local_engine.sandbox.supervisor.protocol import (
     GO,
     MAX_MESSAGE_BYTES,
-    Allowance,
-    Event,
-    EventKind,
-    Order,
+    ResourceLimits,
+    RunEvent,
+    RunEventKind,
+    SpawnRequest,
 )
-from adapters.local_engine.supervisor.run import Run
-from adapters.local_engine.supervisor.spawning import Spawned
-from adapters.local_engine.supervisor.watch import Watch
+from adapters.local_engine.sandbox.supervisor.run import Run
+from adapters.local_engine.sandbox.supervisor.spawner import Spawned
 
 _NONE_LEFT = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-_ALLOWANCE = Allowance(timeout_ms=60_000, cpu_time_ms=60_000, memory_mb=64, processes=8)
+_ALLOWANCE = ResourceLimits(timeout_ms=60_000, cpu_time_ms=60_000, memory_mb=64, processes=8)
 
 
 class _Sleeps:
@@ -63,22 +63,26 @@ class _Supervision:
     def on_quiet(self, run):
         if self.failures:
             raise self.failures.pop()
-        self.has_ended = run.bury(set())
+        self.has_ended = run.reap_orphans(set())
         if self.has_ended:
             run.finish()
 
 
 @pytest.fixture
-def lifeline():
+def control_socket():
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         yield ours, theirs.detach()
 
 
-def _run(lifeline, supervision, watch, spawner, discarded, cgroup=None, *, parks=False):
-    order = Order(argv=["sleep"], env={}, directory="/", allowance=_ALLOWANCE, cgroup=cgroup, parks=parks)
+def _run(control_socket, supervision, watch, spawner, discarded, cgroup=None, *, parks=False):
+    order = SpawnRequest(
+        argv=["sleep"], env={}, directory="/", allowance=_ALLOWANCE, cgroup=cgroup, parks=parks
+    )
     nothing = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
-    return Run("run", order, [lifeline, *nothing], spawner, watch, supervision.on_quiet, discarded.append)
+    return Run(
+        "run", order, [control_socket, *nothing], spawner, watch, supervision.on_quiet, discarded.append
+    )
 
 
 def _serve(run, supervision, watch):
@@ -91,12 +95,12 @@ def _serve(run, supervision, watch):
 def _events(ours):
     with suppress(ConnectionResetError):
         while data := ours.recv(MAX_MESSAGE_BYTES):
-            yield Event.decode(data)
+            yield RunEvent.decode(data)
 
 
-def test_an_end_that_cannot_be_seen_to_is_seen_to_later(lifeline):
-    ours, theirs = lifeline
-    supervision, watch, spawner = _Supervision([_NONE_LEFT] * 3), Watch(), _Sleeps()
+def test_an_end_that_cannot_be_seen_to_is_seen_to_later(control_socket):
+    ours, theirs = control_socket
+    supervision, watch, spawner = _Supervision([_NONE_LEFT] * 3), EventLoop(), _Sleeps()
     run = _run(theirs, supervision, watch, spawner, [])
     os.write(spawner.stage, b"\n")
     watch.wait(5)
@@ -105,8 +109,8 @@ def test_an_end_that_cannot_be_seen_to_is_seen_to_later(lifeline):
     _serve(run, supervision, watch)
 
     ready, last = _events(ours)
-    assert ready.kind is EventKind.READY
-    assert (last.kind, last.announced, last.error) == (EventKind.ENDED, True, "")
+    assert ready.kind is RunEventKind.READY
+    assert (last.kind, last.announced, last.error) == (RunEventKind.ENDED, True, "")
     spawner.close()
 
 
@@ -120,9 +124,9 @@ def test_an_end_that_cannot_be_seen_to_is_seen_to_later(lifeline):
         ([b"built\n\n"], False, True),  # the compiler has read the first one
     ],
 )
-def test_the_stage_tells_how_far_a_program_has_come(lifeline, words, in_build, announced):
-    ours, theirs = lifeline
-    supervision, watch, spawner = _Supervision([]), Watch(), _Sleeps()
+def test_the_stage_tells_how_far_a_program_has_come(control_socket, words, in_build, announced):
+    ours, theirs = control_socket
+    supervision, watch, spawner = _Supervision([]), EventLoop(), _Sleeps()
     run = _run(theirs, supervision, watch, spawner, [])
     for word in words:
         os.write(spawner.stage, word)
@@ -137,9 +141,9 @@ def test_the_stage_tells_how_far_a_program_has_come(lifeline, words, in_build, a
 
 
 @pytest.mark.parametrize("comes_early", [False, True])
-def test_a_program_gets_the_word_to_start_when_it_is_ready_and_the_engine_has_given_it(lifeline, comes_early):
-    ours, theirs = lifeline
-    supervision, watch, spawner = _Supervision([]), Watch(), _Sleeps()
+def test_a_program_starts_once_it_is_ready_and_the_engine_says_so(control_socket, comes_early):
+    ours, theirs = control_socket
+    supervision, watch, spawner = _Supervision([]), EventLoop(), _Sleeps()
     run = _run(theirs, supervision, watch, spawner, [])
     steps = [lambda: os.write(spawner.stage, b"\n"), lambda: ours.send(GO)]
     told = []
@@ -155,14 +159,14 @@ def test_a_program_gets_the_word_to_start_when_it_is_ready_and_the_engine_has_gi
     _serve(run, supervision, watch)
 
     assert told == [b"", b"", b"\n", b""]
-    assert [event.kind for event in _events(ours)] == [EventKind.READY, EventKind.ENDED]
+    assert [event.kind for event in _events(ours)] == [RunEventKind.READY, RunEventKind.ENDED]
     spawner.close()
 
 
 @pytest.mark.parametrize("comes_early", [False, True])
-def test_a_parked_program_gets_the_word_to_start_with_its_limits_or_after_them(lifeline, comes_early):
-    ours, theirs = lifeline
-    supervision, watch, spawner = _Supervision([]), Watch(), _Sleeps()
+def test_a_parked_program_gets_the_word_to_start_with_its_limits_or_after_them(control_socket, comes_early):
+    ours, theirs = control_socket
+    supervision, watch, spawner = _Supervision([]), EventLoop(), _Sleeps()
     run = _run(theirs, supervision, watch, spawner, [], parks=True)
     allowance = replace(_ALLOWANCE, rlimits={"CORE": (0, 0)})
     steps = [
@@ -182,13 +186,13 @@ def test_a_parked_program_gets_the_word_to_start_with_its_limits_or_after_them(l
     limits = f"{resource.RLIMIT_CORE} 0 0\n".encode()
     assert told == ([b"", b"", limits + b"\n", b""] if comes_early else [b"", limits, b"", b"\n"])
     kinds = [event.kind for event in _events(ours)]
-    assert kinds == [EventKind.PARKED, EventKind.READY, EventKind.ENDED]
+    assert kinds == [RunEventKind.PARKED, RunEventKind.READY, RunEventKind.ENDED]
     spawner.close()
 
 
-def test_what_a_program_says_ends_it_if_nobody_can_take_notice(lifeline, monkeypatch):
-    ours, theirs = lifeline
-    supervision, watch, spawner = _Supervision([]), Watch(), _Sleeps()
+def test_what_a_program_says_ends_it_if_nobody_can_take_notice(control_socket, monkeypatch):
+    ours, theirs = control_socket
+    supervision, watch, spawner = _Supervision([]), EventLoop(), _Sleeps()
     run = _run(theirs, supervision, watch, spawner, [])
 
     def fail():
@@ -200,16 +204,16 @@ def test_what_a_program_says_ends_it_if_nobody_can_take_notice(lifeline, monkeyp
     _serve(run, supervision, watch)
 
     (last,) = _events(ours)
-    assert (last.kind, last.error) == (EventKind.FAILED, "Too many open files")
+    assert (last.kind, last.error) == (RunEventKind.FAILED, "Too many open files")
     spawner.close()
 
 
-def test_the_group_of_a_run_that_cannot_be_followed_is_removed_later(lifeline, tmp_path):
-    _, theirs = lifeline
+def test_the_group_of_a_run_that_cannot_be_followed_is_removed_later(control_socket, tmp_path):
+    _, theirs = control_socket
     plan = CgroupPlan(version=2, memory=str(tmp_path), pids=str(tmp_path))
     spawner, discarded = _Sleeps(), []
 
-    class Full(Watch):
+    class Full(EventLoop):
         def add(self, _descriptor, _action):
             raise _NONE_LEFT
 

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from adapters.local_engine.seccomp import architectures, build
+from adapters.local_engine.sandbox.seccomp import architectures, build
 
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _MACHINES = ("x86_64", "aarch64")

@@ -1,0 +1,1 @@
+"""A sandbox for programs of strangers: one run, confined, limited and measured."""

@@ -1,0 +1,261 @@
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Lock
+
+from adapters.local_engine.sandbox import reaper, seccomp
+from adapters.local_engine.sandbox.cgroup_discovery import clear, discover, remedy, remove
+from adapters.local_engine.sandbox.files import sealed_file
+from adapters.local_engine.sandbox.isolation import Isolation, Launch
+from adapters.local_engine.sandbox.launch_script import Rlimits, attainable, launch_script, prewarm_script
+from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, BUILD_PROCESSES, Program
+from adapters.local_engine.sandbox.rootfs import (
+    HOME,
+    REAPER,
+    ROOTFS,
+    SHELL,
+    TEMPORARY,
+    TMPFS,
+    USER,
+    fingerprint,
+    view,
+)
+from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan
+from adapters.local_engine.sandbox.supervisor.protocol import ResourceLimits, Rootfs, SpawnRequest, Tmpfs
+from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
+from adapters.local_engine.toolchains import SYSTEM_PATH
+from application.errors import DependencyUnavailable
+
+# User ids that systemd's list of assignments (UIDS-GIDS.md) leaves to nobody; one for each slot.
+_FIRST_USER = 60_578
+_USERS = 606
+# The program's reaper, or the shell that stands in for it.
+_OUR_PROCESSES = 1
+# What bubblewrap reads and closes.
+_ARGUMENTS, _FILTER, _SOURCE = range(10, 13)
+
+_log = logging.getLogger("service_server.local_engine")
+
+_NAMESPACES = (
+    *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
+    *("--unshare-cgroup", "--new-session", "--die-with-parent", "--as-pid-1", "--clearenv"),
+    *("--cap-drop", "ALL", "--hostname", "box"),
+    *("--uid", str(USER), "--gid", str(USER)),
+)
+
+
+class Bubblewrap(Isolation):
+    """A box of namespaces made by bubblewrap, with a seccomp filter and, where there are cgroups, one each.
+
+    The program sees the system's libraries read-only, a directory in memory of its own, and nothing else.
+
+    Args:
+        directory: Where files may be kept that boxes are made of.
+        hidden: Directories that no program may see even if they are among the system's.
+    """
+
+    def __init__(self, directory: Path, hidden: Sequence[Path]) -> None:
+        self._directory = directory
+        self._reaper: Path | None = None
+        self._cgroups: CgroupPlan | None = None
+        self._control_groups = "not used: the engine has not been started"
+        self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
+        self._hidden = hidden
+        self._view: Rootfs | None = None
+        self._is_root = os.geteuid() == 0
+        self._lock = Lock()
+        self._slots: set[int] = set()
+        self._filter = b""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return "bubblewrap"
+
+    @property
+    def is_isolated(self) -> bool:
+        """It is."""
+        return True
+
+    @property
+    def control_groups(self) -> str:
+        """Where they are, or why there are none and what to do about it."""
+        return self._control_groups
+
+    def drop_control_groups(self, trouble: str) -> bool:
+        """Go on without: a kernel may let them be made and not entered."""
+        if self._cgroups is None:
+            return False
+        self.close()
+        self._control_groups = f"not used: no program starts in one: {trouble.rstrip('.')}; {remedy(UNIFIED)}"
+        _log.warning("control groups are %s", self._control_groups)
+        return True
+
+    def limits(self) -> Mapping[str, str]:
+        """Say how each limit is enforced on this machine."""
+        version = f"cgroup v{self._cgroups.version}" if self._cgroups else ""
+        return {
+            "timeout_ms": "supervisor: all processes are killed",
+            "cpu_time_ms": "supervisor: measured, of all processes; RLIMIT_CPU a second later",
+            "build_timeout_ms": "supervisor: all processes are killed",
+            "build_cpu_time_ms": "supervisor: measured, of all processes; RLIMIT_CPU a second later",
+            "memory_mb": f"{version}: of all processes and the files in memory"
+            if version
+            else "supervisor: measured 20 times a second, of all processes; RLIMIT_AS or the runtime's own "
+            "option, of each process; what the kernel keeps for them is not counted",
+            "processes": f"{version} and RLIMIT_NPROC" if version else "RLIMIT_NPROC in a user namespace",
+            "open_files": "RLIMIT_NOFILE: of each process",
+            "file_size_mb": "RLIMIT_FSIZE",
+            "disk_mb": "size of a tmpfs that all writable directories share",
+            "files": "inodes of that tmpfs",
+            "output_mb": "engine: all processes are killed",
+        }
+
+    def open(self) -> None:
+        """Build the filter, and find out what this machine has."""
+        if self._bwrap is None:
+            raise DependencyUnavailable(
+                "engine",
+                "programs cannot be isolated: bubblewrap is not installed ('apt-get install bubblewrap'); "
+                "SERVICE_SERVER_SANDBOX=off runs them without isolation, for development",
+            )
+        try:
+            self._reaper = reaper.install(self._directory)
+        except OSError as error:
+            raise DependencyUnavailable(
+                "engine", f"its work directory cannot be used: {error.strerror}"
+            ) from error
+        self._view = view(self._bwrap, self._hidden, self._reaper)
+        try:
+            self._cgroups = discover()
+        except CgroupsUnavailable as error:
+            self._control_groups = f"not used: {error}"
+            _log.warning("control groups are %s", self._control_groups)
+        else:
+            self._control_groups = f"version {self._cgroups.version}, in {self._cgroups.memory}"
+            _log.info("control groups: %s", self._control_groups)
+        try:
+            self._filter = seccomp.build(counts_memory=self._cgroups is not None)
+        except KeyError as error:
+            raise DependencyUnavailable(
+                "engine", f"programs cannot be isolated: there is no seccomp filter for {error}"
+            ) from error
+
+    def clear(self) -> None:
+        """End what is in the cgroups of programs."""
+        if self._cgroups is not None:
+            clear(self._cgroups)
+
+    def close(self) -> None:
+        """Remove the cgroups' directory."""
+        if self._cgroups is not None:
+            remove(self._cgroups)
+            self._cgroups = None
+
+    @contextmanager
+    def prepare(self, program: Program) -> Iterator[Launch]:
+        """Write down what the box is made of. The supervisor and bubblewrap make it."""
+        limits = program.limits
+        with ExitStack() as stack:
+            slot = stack.enter_context(self._slot())
+            _, *script = self._command_line(program)
+            contents = {
+                _ARGUMENTS: b"\0".join(part.encode() for part in self._arguments(program)) + b"\0",
+                _FILTER: self._filter,
+                _SOURCE: program.code,
+            }
+            descriptors = [stack.enter_context(sealed_file("box", content)) for content in contents.values()]
+            yield Launch(
+                SpawnRequest(
+                    argv=[str(self._bwrap), "--args", str(_ARGUMENTS), "--", SHELL, *script],
+                    env={},
+                    directory="/",
+                    allowance=self._allowance(program),
+                    build_timeout_ms=program.build_timeout_ms if program.build else None,
+                    build_cpu_time_ms=program.limits.build_cpu_time_ms,
+                    build_memory_mb=BUILD_MEMORY_MB if program.build else 0,
+                    build_processes=BUILD_PROCESSES if program.build else 0,
+                    descriptors=[*contents, *program.descriptors],
+                    user=_FIRST_USER + slot if self._is_root else None,
+                    cgroup=self._cgroups,
+                    samples_memory=self._cgroups is None,
+                    view=self._current_view(),
+                    scratch=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
+                    exits_for_signals=True,
+                    parks=program.parks,
+                ),
+                [*descriptors, *program.descriptors.values()],
+            )
+
+    def allowance(self, program: Program) -> ResourceLimits:
+        """Say what a program may use that is handed to a parked interpreter."""
+        return self._allowance(program, attainable(self._rlimits(program)))
+
+    def _allowance(self, program: Program, rlimits: Rlimits | None = None) -> ResourceLimits:
+        return ResourceLimits(
+            timeout_ms=program.limits.timeout_ms,
+            cpu_time_ms=program.limits.cpu_time_ms,
+            memory_mb=program.limits.memory_mb,
+            processes=program.limits.processes + _OUR_PROCESSES,
+            rlimits=rlimits or {},
+        )
+
+    def _rlimits(self, program: Program) -> Rlimits:
+        """Return the limits of each of a program's processes; with a cgroup, that limits their memory.
+
+        A control group counts how often there were too many processes, so its limit comes first.
+        """
+        processes = program.limits.processes + _OUR_PROCESSES + (self._cgroups is not None)
+        return self._without_address_space({**program.rlimits, "NPROC": (processes, processes)})
+
+    def _without_address_space(self, rlimits: Rlimits) -> Rlimits:
+        return rlimits if self._cgroups is None else {name: rlimits[name] for name in rlimits.keys() - {"AS"}}
+
+    def _current_view(self) -> Rootfs:
+        if self._view is None or self._view.fingerprint != fingerprint():
+            self._view = view(str(self._bwrap), self._hidden, self._reaper)
+        return self._view
+
+    def _arguments(self, program: Program) -> Iterator[str]:
+        yield from (*_NAMESPACES, "--dev-bind", ROOTFS, "/", "--proc", "/proc")
+        yield from ("--perms", "0644", "--file", str(_SOURCE), f"{HOME}/{program.source}")
+        yield from ("--seccomp", str(_FILTER), "--chdir", HOME)
+        for name, value in {"HOME": HOME, "TMPDIR": TEMPORARY, **program.env}.items():
+            yield from ("--setenv", name, value)
+
+    def _command_line(self, program: Program) -> list[str]:
+        groups = 0 if self._cgroups is None else len(self._cgroups.directories)
+        reaper_path = None if self._reaper is None else REAPER
+        if program.parks:
+            return prewarm_script(program.command, program.rlimits, groups=groups, reaper=reaper_path)
+        return launch_script(
+            program.build,
+            program.command,
+            self._rlimits(program),
+            build_rlimits=self._without_address_space(program.build_rlimits),
+            variables=program.settings,
+            groups=groups,
+            stays=True,
+            reaper=reaper_path,
+        )
+
+    @contextmanager
+    def _slot(self) -> Iterator[int]:
+        """Take the smallest number that no other run has.
+
+        Raises:
+            OSError: There are no more.
+        """
+        with self._lock:
+            slot = next(number for number in range(_USERS + 1) if number not in self._slots)
+            if slot == _USERS:
+                raise OSError(0, "every slot is taken")
+            self._slots.add(slot)
+        try:
+            yield slot
+        finally:
+            with self._lock:
+                self._slots.remove(slot)

@@ -1,0 +1,181 @@
+"""Archives of a compiler's own classes, which it then need not load and verify in each build (JEP 350)."""
+
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Lock, Thread
+
+from adapters.local_engine.cpu_affinity import allow_cpus
+from adapters.local_engine.sandbox.files import sealed_copy
+from adapters.local_engine.sandbox.work_area import WorkArea
+from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain, fill
+
+_FILE = "archive"
+_TIMEOUT_S = 120
+_LEAST_URGENT = 19
+_AGAIN_AFTER_S = 300
+_NEVER = float("inf")
+
+_log = logging.getLogger("service_server.local_engine")
+
+
+class CdsArchive:
+    """The archive of one compiler: made in the background when first asked for, and kept for later starts.
+
+    What a build reads is a sealed copy in memory, so that no program changes what the next one's compiler
+    is. The file's name says what it was made from and what it has to contain: it is not used with another
+    compiler, nor if it is damaged, which would crash the compiler.
+
+    Args:
+        toolchain: A row of the table that has an archive.
+        executables: The paths of its executables.
+        directory: Where the file is kept. Only this service may write there.
+    """
+
+    def __init__(self, toolchain: Toolchain, executables: Mapping[str, str], directory: Path) -> None:
+        self._toolchain = toolchain
+        self._directory = directory
+        self._sample = Path(__file__).with_name(toolchain.archive["sample"])
+        self._command = fill(
+            toolchain.build_with_archive("make"),
+            {
+                **executables,
+                "source": self._sample.name,
+                "archive": _FILE,
+                "compiler": toolchain.compiler["cold"],
+            },
+        )
+        self._processors = os.sched_getaffinity(0)
+        self._lock = Lock()
+        self._identity = ""
+        self._again_at = _NEVER
+        self._copy: int | None = None
+        self._maker: subprocess.Popen[bytes] | None = None
+        self._is_closed = False
+
+    @contextmanager
+    def opened(self) -> Iterator[int | None]:
+        """Open the archive for one build; None if there is none yet. Never waits for one to be made."""
+        with self._lock:
+            self._look()
+            descriptor = None if self._copy is None else os.dup(self._copy)
+        try:
+            yield descriptor
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+    def close(self) -> None:
+        """Let go of the archive, and stop making one."""
+        with self._lock:
+            self._is_closed = True
+            self._hold(None)
+            if self._maker is not None:
+                self._maker.kill()
+
+    def _look(self) -> None:
+        """Find the archive of the compiler as it is now, or begin to make it."""
+        identity = self._identify()
+        is_due = identity != self._identity or time.monotonic() >= self._again_at
+        if self._is_closed or not is_due:
+            return
+        self._identity, self._again_at = identity, _NEVER
+        self._hold(self._find(identity))
+        if self._copy is None:
+            Thread(target=self._make, args=(identity,), name="build-archive", daemon=True).start()
+
+    def _identify(self) -> str:
+        """Digest what an archive depends on: the compiler's files, how it is called, and the sample."""
+        program = Path(self._command[0]).resolve()
+        files = [program, *program.parents[1].glob("lib/modules"), self._sample]
+        parts = [*self._command, *map(_state, files)]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    def _name(self, identity: str, digest: str) -> str:
+        return f"{self._toolchain.language}-{identity}-{digest}.archive"
+
+    def _find(self, identity: str) -> int | None:
+        for path in self._directory.glob(self._name(identity, "*")):
+            with path.open("rb") as file:
+                copy = sealed_copy(file)
+            if path.name == self._name(identity, _digest(copy)):
+                return copy
+            os.close(copy)
+            _log.warning("%s is damaged and will be made anew", path)
+        return None
+
+    def _make(self, identity: str) -> None:
+        area = WorkArea(self._directory)
+        try:
+            area.open()
+            with area.directory() as directory:
+                made = self._run_compiler(directory)
+                copy = self._keep(made, identity)
+        except (OSError, subprocess.SubprocessError) as error:
+            if not self._is_closed:
+                _log.warning("builds of %s stay as slow as they are: %s", self._toolchain.title, error)
+            self._again_at = time.monotonic() + _AGAIN_AFTER_S
+            return
+        finally:
+            area.close()
+        with self._lock:
+            self._hold(copy)
+            if self._is_closed or identity != self._identity:
+                self._hold(None)
+
+    def _run_compiler(self, directory: Path) -> Path:
+        """Have the compiler write its archive. That the sample has a mistake is no failure."""
+        shutil.copy(self._sample, directory)
+        allow_cpus(self._processors)
+        with self._lock:
+            if self._is_closed:
+                raise InterruptedError
+            maker = self._maker = subprocess.Popen(  # noqa: S603 - a command line of our own table
+                self._command,
+                cwd=directory,
+                env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": str(directory)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        try:
+            os.setpriority(os.PRIO_PROCESS, maker.pid, _LEAST_URGENT)
+            maker.wait(_TIMEOUT_S)
+        finally:
+            maker.kill()
+            maker.wait()
+        return directory / _FILE
+
+    def _keep(self, made: Path, identity: str) -> int:
+        """Put an archive in the place of those before; return a copy of it."""
+        with ExitStack() as on_failure:
+            with made.open("rb") as file:
+                copy = sealed_copy(file)
+            on_failure.callback(os.close, copy)
+            for other in self._directory.glob(self._name("*", "*")):
+                other.unlink(missing_ok=True)
+            made.rename(self._directory / self._name(identity, _digest(copy)))
+            on_failure.pop_all()
+        return copy
+
+    def _hold(self, copy: int | None) -> None:
+        """Replace the copy that is held."""
+        if self._copy is not None:
+            os.close(self._copy)
+        self._copy = copy
+
+
+def _state(path: Path) -> str:
+    status = path.stat()
+    return f"{path} {status.st_size} {status.st_mtime_ns}"
+
+
+def _digest(descriptor: int) -> str:
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,287 @@
+"""From what was observed of a program to how its execution ended: pure."""
+
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from adapters.local_engine.sandbox.phrases import says
+from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB
+from adapters.local_engine.sandbox.supervisor.protocol import RunEvent
+from adapters.local_engine.toolchains import Toolchain
+from domain.execution import ExecutionResult, LimitHit, Note, Output, ResourceUsage
+from domain.job_lifecycle import JobStatus, Reason
+from domain.limits import Limits
+
+_MIB = 1 << 20
+# What C libraries, runtimes and common tools say of a network that they do not reach.
+_NO_NETWORK = (
+    "Network is unreachable",
+    "Temporary failure in name resolution",
+    "Name or service not known",
+    "Could not resolve host",
+    "failed to lookup address information",
+    "UnknownHostException",
+    "ENETUNREACH",
+    "EAI_AGAIN",
+    "dial tcp: lookup",
+    "php_network_getaddresses",
+)
+# A build that was cut had less of its time on a processor than this: others had the machine.
+_BUSY_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Everything that was measured of a program that has ended.
+
+    Attributes:
+        output_bytes: What it wrote to both streams.
+        build_output_bytes: What its build wrote.
+        build_spent_ms: The time that a build took before this one went on with it.
+        cancelled_after_ms: From the wish to cancel it to the end of its last process; None if there was none.
+        compile_output: The messages of the build; None if there was none.
+        is_offline: Whether it was kept from the network.
+        out_of_memory: What its runtime writes to stderr when it has no more memory, as phrases.
+    """
+
+    event: RunEvent
+    limits: Limits
+    stdout: Output
+    stderr: Output
+    output_bytes: int
+    build_output_bytes: int = 0
+    build_spent_ms: int = 0
+    compile_output: Output | None = None
+    cancelled_after_ms: int | None = None
+    is_offline: bool = False
+    out_of_memory: Sequence[str] = ()
+
+    @property
+    def is_build_at_fault(self) -> bool:
+        """Whether there is no program to run, and its compiler says why."""
+        return self.event.in_build and not self.event.announced
+
+    @property
+    def memory_mb(self) -> int:
+        """The peak that was judged, rounded up: of all processes, or of one that was refused more."""
+        event = self.event
+        judged_kb = (
+            max(event.memory_kb, event.tree_memory_kb) if event.limit == "memory_mb" else event.memory_kb
+        )
+        return -(-judged_kb // 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a program ended, and in words for people."""
+
+    status: JobStatus
+    reason: Reason | None
+    message: str | None
+    limit: LimitHit | None = None
+
+
+def classify(seen: Observation) -> ExecutionResult:
+    """Say how an execution ended: the first rule that applies says why."""
+    cause = next(cause for rule in _RULES if (cause := rule(seen)) is not None)
+    event = seen.event
+    is_cut = cause.reason is Reason.BUILD_LIMIT  # there was no program to have an exit code
+    return ExecutionResult(
+        status=cause.status,
+        reason=cause.reason,
+        stdout=seen.stdout,
+        stderr=seen.compile_output if seen.is_build_at_fault and seen.compile_output else seen.stderr,
+        compile_output=seen.compile_output,
+        exit_code=None if is_cut else event.exit_code,
+        signal=None if is_cut else event.signal,
+        resource=_resource(event) if event.announced else None,
+        limit=cause.limit,
+        error_message=cause.message,
+        notes=_notes(seen),
+    )
+
+
+def _notes(seen: Observation) -> tuple[Note, ...]:
+    """Remark on a network that a program was kept from, if it says that it did not reach one."""
+    missed = seen.is_offline and any(says(each.text, _NO_NETWORK) for each in (seen.stderr, seen.stdout))
+    return (Note.NO_NETWORK,) if missed else ()
+
+
+def refuse(code: bytes, toolchain: Toolchain, limits: Limits) -> ExecutionResult | None:
+    """Say how a program ends that is itself larger than its files may be; None if it may start.
+
+    A compiler's files have a limit of their own.
+    """
+    allowed = limits.file_size_mb
+    if toolchain.build or len(code) <= allowed * _MIB:
+        return None
+    return ExecutionResult(
+        status=JobStatus.FAILED,
+        reason=Reason.SIGNAL,
+        limit=LimitHit("file_size_mb", -(-len(code) // _MIB), allowed),
+        error_message=f"The code is larger than the {allowed} MiB that file_size_mb allows for a file.",
+    )
+
+
+def _resource(event: RunEvent) -> ResourceUsage:
+    return ResourceUsage(
+        execution_time_ms=event.wall_ms,
+        cpu_time_ms=event.cpu_ms,
+        cpu_percent=round(100 * event.cpu_ms / max(event.wall_ms, 1), 1),
+        memory_mb=round(event.memory_kb / 1024, 1),
+    )
+
+
+def _failed(reason: Reason, message: str, limit: LimitHit | None = None) -> Cause:
+    return Cause(JobStatus.FAILED, reason, message, limit)
+
+
+def _cancelled(seen: Observation) -> Cause | None:
+    if seen.cancelled_after_ms is None:
+        return None
+    message = f"The job was cancelled; its last process was gone {seen.cancelled_after_ms} ms later."
+    return Cause(JobStatus.CANCELLED, Reason.CANCELLED, message)
+
+
+def _not_supervised(seen: Observation) -> Cause | None:
+    if not seen.event.error:
+        return None
+    done = "followed to its end" if seen.event.announced else "started"
+    return _failed(Reason.ENGINE_ERROR, f"The program could not be {done}: {seen.event.error}.")
+
+
+def _not_announced(seen: Observation) -> Cause | None:
+    if seen.event.announced:
+        return None
+    if not seen.is_build_at_fault:
+        words = seen.stderr.text.strip().splitlines()[-1:]
+        return _failed(Reason.ENGINE_ERROR, " ".join(["The program's box could not be made.", *words]))
+    return _failed(Reason.COMPILE_ERROR, "The code could not be built; stderr has the compiler's words.")
+
+
+def _build_time(seen: Observation) -> Cause | None:
+    if seen.event.limit != "build_timeout_ms":
+        return None
+    allowed, used_ms = seen.limits.build_timeout_ms, seen.event.cpu_ms
+    measured = seen.event.wall_ms + seen.build_spent_ms
+    message = f"The build did not end within the {allowed} ms allowed by build_timeout_ms."
+    if used_ms < _BUSY_SHARE * measured:
+        message += (
+            f" It had only {used_ms} ms of processor time, so the machine was busy and the code need not be "
+            "at fault: execute it again, or raise build_timeout_ms."
+        )
+    return _failed(Reason.BUILD_LIMIT, message, LimitHit("build_timeout_ms", measured, allowed))
+
+
+def _build_cpu_time(seen: Observation) -> Cause | None:
+    if seen.event.limit != "build_cpu_time_ms":
+        return None
+    allowed = seen.limits.build_cpu_time_ms
+    message = f"The build used more than the {allowed} ms of processor time allowed by build_cpu_time_ms."
+    return _failed(Reason.BUILD_LIMIT, message, LimitHit("build_cpu_time_ms", seen.event.cpu_ms, allowed))
+
+
+def _build_memory(seen: Observation) -> Cause | None:
+    if seen.event.limit != "build_memory_mb":
+        return None
+    measured = -(-seen.event.tree_memory_kb // 1024)
+    message = f"The build needed more than the {BUILD_MEMORY_MB} MiB of memory that builds may have."
+    return _failed(Reason.BUILD_LIMIT, message, LimitHit("build_memory_mb", measured, BUILD_MEMORY_MB))
+
+
+def _build_output(seen: Observation) -> Cause | None:
+    allowed = seen.limits.output_mb
+    if not seen.is_build_at_fault or seen.build_output_bytes <= allowed * _MIB:
+        return None
+    message = f"The build wrote more than the {allowed} MiB of messages allowed by output_mb."
+    hit = LimitHit("output_mb", -(-seen.build_output_bytes // _MIB), allowed)
+    return _failed(Reason.BUILD_LIMIT, message, hit)
+
+
+def _output(seen: Observation) -> Cause | None:
+    allowed = seen.limits.output_mb
+    if seen.output_bytes <= allowed * _MIB:
+        return None
+    hit = LimitHit("output_mb", -(-seen.output_bytes // _MIB), allowed)
+    return _failed(
+        Reason.OUTPUT_LIMIT, f"The program wrote more than the {allowed} MiB of output allowed.", hit
+    )
+
+
+def _wall_time(seen: Observation) -> Cause | None:
+    if seen.event.limit != "timeout_ms":
+        return None
+    allowed = seen.limits.timeout_ms
+    hit = LimitHit("timeout_ms", seen.event.wall_ms, allowed)
+    message = f"The program was still running after the {allowed} ms allowed."
+    return Cause(JobStatus.TIMEOUT, Reason.WALL_TIME_LIMIT, message, hit)
+
+
+def _cpu_time(seen: Observation) -> Cause | None:
+    allowed = seen.limits.cpu_time_ms
+    if seen.event.limit != "cpu_time_ms" and seen.event.signal != signal.SIGXCPU:
+        return None
+    hit = LimitHit("cpu_time_ms", seen.event.cpu_ms, allowed)
+    return _failed(
+        Reason.CPU_TIME_LIMIT, f"The program used more than the {allowed} ms of processor time allowed.", hit
+    )
+
+
+def _memory(seen: Observation) -> Cause | None:
+    refused = seen.event.exit_code != 0 and says(seen.stderr.text, seen.out_of_memory)
+    if not refused and seen.event.limit != "memory_mb":
+        return None
+    allowed = seen.limits.memory_mb
+    hit = LimitHit("memory_mb", seen.memory_mb, allowed)
+    return _failed(Reason.MEMORY_LIMIT, f"The program needed more than the {allowed} MiB allowed.", hit)
+
+
+def _processes(seen: Observation) -> Cause | None:
+    if seen.event.limit != "processes" or seen.event.exit_code == 0:
+        return None
+    allowed = seen.limits.processes
+    message = f"The program had the {allowed} processes and threads allowed, and wanted more."
+    return _failed(Reason.PROCESS_LIMIT, message, LimitHit("processes", allowed, allowed))
+
+
+def _signal(seen: Observation) -> Cause | None:
+    number = seen.event.signal
+    if number is None:
+        return None
+    allowed = seen.limits.file_size_mb
+    if number == signal.SIGXFSZ:
+        message = f"The program tried to write a file larger than the {allowed} MiB allowed."
+        return _failed(Reason.SIGNAL, message, LimitHit("file_size_mb", allowed, allowed))
+    return _failed(Reason.SIGNAL, f"The program was ended by {_signal_name(number)}.")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # real-time signals have numbers only
+        return f"signal {number}"
+
+
+def _exit(seen: Observation) -> Cause | None:
+    code = seen.event.exit_code
+    if code == 0:
+        return Cause(JobStatus.SUCCESS, None, None)
+    return _failed(Reason.NONZERO_EXIT, f"The program ended with exit code {code}.")
+
+
+_RULES: tuple[Callable[[Observation], Cause | None], ...] = (
+    _cancelled,
+    _not_supervised,
+    _build_time,
+    _build_cpu_time,
+    _build_memory,
+    _build_output,
+    _not_announced,
+    _output,
+    _wall_time,
+    _cpu_time,
+    _memory,
+    _processes,
+    _signal,
+    _exit,
+)

@@ -1,0 +1,154 @@
+"""What programs see of this machine, as the command line by which bubblewrap puts that together.
+
+It stands in a directory of its own. What is around that is what bubblewrap needs to make boxes there.
+"""
+
+import os
+import stat
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from adapters.local_engine.sandbox.supervisor.protocol import Rootfs
+from application.errors import DependencyUnavailable
+
+ROOTFS = "/view"
+# The box's own directory for everything that can be written to, and where that is mounted.
+TEMPORARY = "/tmp"  # noqa: S108
+TMPFS = f"{ROOTFS}{TEMPORARY}"
+HOME = f"{TEMPORARY}/box"
+USER = 1000
+HOOKS = "/etc/hooks"
+# Of the first process of each box. It is a copy that can be run and not read, which keeps programs from that
+# process's memory: what writes to it has the box outlive its supervisor. By its name, bash is a plain shell.
+SHELL = "/etc/sh"
+# The same of the parent of each program.
+REAPER = "/etc/reaper"
+
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_ETC = Path("/etc")
+_TABLE = Path(__file__).with_name("etc.toml")
+_MADE = Path(__file__).with_name("etc")
+_DEVICES = ("null", "zero", "full", "random", "urandom")  # and no terminals
+_LINKS = {
+    "/dev/fd": "/proc/self/fd",
+    "/dev/stdin": "/proc/self/fd/0",
+    "/dev/stdout": "/proc/self/fd/1",
+    "/dev/stderr": "/proc/self/fd/2",
+    "/dev/shm": f"{TEMPORARY}/shm",  # noqa: S108 - the box's own
+}
+_SOURCE_OF_SHELL = "/bin/sh"
+_FIRST_FILE = 3
+_WAITS = ("/bin/sh", "-c", "echo $$; exec sleep 60")
+
+
+def view(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) -> Rootfs:
+    """Write down a view.
+
+    Args:
+        bubblewrap: Its path.
+        hidden: Directories that are covered where they would be seen.
+        reaper: The file that is seen as REAPER.
+
+    Raises:
+        DependencyUnavailable: A hidden directory is what the view is made of.
+    """
+    user = () if os.geteuid() == 0 else ("--unshare-user",)
+    around = (*_system(""), "--dev-bind", "/proc", "/proc", "--dir", "/tmp")  # noqa: S108 - in the view
+    shown = _shown()
+    files = [path for path in shown if path.is_file() and not path.is_symlink()]
+    mounted = [path for path in shown if path not in files]
+    made = [path for path in sorted(_MADE.rglob("*")) if path.is_file() and path.parent.name != "__pycache__"]
+    copies = {_ETC / path.relative_to(_MADE): path for path in made} | {path: path for path in files}
+    etc = (*_parents([*copies, *mounted]), *_mounted(mounted), *_copied(copies))
+    seen = (*_system(ROOTFS), *_devices(), *etc, *_hide(hidden, shown))
+    run = {SHELL: _SOURCE_OF_SHELL} | ({} if reaper is None else {REAPER: str(reaper)})
+    runnable = _runnable(run, _FIRST_FILE + len(copies))
+    closed = ("--remount-ro", "/", "--die-with-parent", "--", *_WAITS)
+    argv = (bubblewrap, *user, *around, *_made(), *seen, *runnable, *closed)
+    return Rootfs(argv=argv, files=(*map(str, copies.values()), *run.values()), fingerprint=fingerprint())
+
+
+def fingerprint() -> str:
+    """Tell the files that a view shows from those that replace them: it would go on with the old ones.
+
+    What is put into a directory, or takes the place of something in it, changes the directory's own time.
+    """
+    return " ".join(map(_state, (str(_ETC), _SOURCE_OF_SHELL)))
+
+
+def _state(path: str) -> str:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - asked for every program
+    except FileNotFoundError:
+        return "none"
+    return f"{status.st_ino}:{status.st_mtime_ns}"
+
+
+def _runnable(paths: Iterable[str], first_file: int) -> Iterator[str]:
+    for number, path in enumerate(paths, first_file):
+        yield from ("--perms", "0111", "--file", str(number), f"{ROOTFS}{path}")
+
+
+def _made() -> Iterator[str]:
+    for path in ("", "/dev", "/etc", "/proc", TEMPORARY):
+        yield from ("--dir", f"{ROOTFS}{path}")
+
+
+def _system(place: str) -> Iterator[str]:
+    for path in map(Path, _SYSTEM):
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), f"{place}{path}")
+        elif path.exists():
+            yield from ("--ro-bind", str(path), f"{place}{path}")
+
+
+def _shown() -> Sequence[Path]:
+    """Return what this machine has of the table, as far as everybody may read it."""
+    with _TABLE.open("rb") as file:
+        patterns = tomllib.load(file)["shown"]
+    paths = sorted({path for pattern in patterns for path in _ETC.glob(pattern)})
+    return [path for path in paths if path.exists() and path.stat().st_mode & stat.S_IROTH]
+
+
+def _parents(paths: Iterable[Path]) -> Iterator[str]:
+    """Make the directories of paths, which bubblewrap would make for their owner only."""
+    for parent in sorted({parent for path in paths for parent in path.parents if _ETC in parent.parents}):
+        yield from ("--perms", "0755", "--dir", f"{ROOTFS}{parent}")
+
+
+def _mounted(paths: Iterable[Path]) -> Iterator[str]:
+    """Show directories as they are, and links as links: where they lead says the time zone, for one."""
+    for path in paths:
+        if path.is_symlink():
+            yield from ("--symlink", str(path.readlink()), f"{ROOTFS}{path}")
+        else:
+            yield from ("--ro-bind", str(path), f"{ROOTFS}{path}")
+
+
+def _copied(copies: Iterable[Path]) -> Iterator[str]:
+    """Show files as copies: a mount for each would slow down every box."""
+    for descriptor, place in enumerate(copies, start=_FIRST_FILE):
+        yield from ("--perms", "0644", "--file", str(descriptor), f"{ROOTFS}{place}")
+
+
+def _devices() -> Iterator[str]:
+    for name in _DEVICES:
+        yield from ("--dev-bind", f"/dev/{name}", f"{ROOTFS}/dev/{name}")
+    for link, target in _LINKS.items():
+        yield from ("--symlink", target, f"{ROOTFS}{link}")
+
+
+def _hide(directories: Sequence[Path], others: Sequence[Path]) -> Iterator[str]:
+    shown = {path.resolve() for path in (*map(Path, _SYSTEM), *others)}
+    hidden = {directory.resolve() for directory in directories}
+    for directory in hidden:
+        if directory in shown:
+            raise DependencyUnavailable(
+                "engine",
+                f"programs have to see {directory}, so this service, its data (SERVICE_SERVER_DATA_DIR) and "
+                "its .env must be elsewhere",
+            )
+        if not shown.isdisjoint(directory.parents) and hidden.isdisjoint(directory.parents):
+            yield from ("--perms", "0000", "--size", "4096", "--tmpfs", f"{ROOTFS}{directory}")
+            yield from ("--remount-ro", f"{ROOTFS}{directory}")

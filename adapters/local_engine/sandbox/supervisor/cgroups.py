@@ -1,0 +1,213 @@
+"""A control group for each run: memory and processes of the whole tree, counted by the kernel."""
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from adapters.local_engine.sandbox.supervisor import processes
+from adapters.local_engine.sandbox.supervisor.kernel_files import read, write
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What one version of cgroups calls its files.
+
+    Attributes:
+        no_swap: The limit of memory and swap, or of swap, and what to write there; not every kernel has it.
+        entrance: Where a process writes 0 to move there. With `tasks`, which moves one thread, the kernel
+            does not wait until no processor is forking, which takes it 10 ms.
+        cpu_usage: The processor time of all processes that ever were in the group.
+        cpu_per_s: How many of its units are a second.
+    """
+
+    memory_limit: str
+    memory_peak: str
+    memory_events: str
+    no_swap: str
+    swap_includes_memory: bool
+    entrance: str
+    cpu_usage: str
+    cpu_per_s: int
+
+
+UNIFIED = 2
+_EMPTY_WITHIN_S = 2.0
+_RETRY_S = 0.002
+
+# Documentation/admin-guide/cgroup-v1/memory.rst and .../cgroup-v2.rst
+NAMES = {
+    1: Names(
+        "memory.limit_in_bytes",
+        "memory.max_usage_in_bytes",
+        "memory.oom_control",
+        "memory.memsw.limit_in_bytes",
+        swap_includes_memory=True,
+        entrance="tasks",
+        cpu_usage="cpuacct.usage",
+        cpu_per_s=1_000_000_000,
+    ),
+    UNIFIED: Names(
+        "memory.max",
+        "memory.peak",
+        "memory.events",
+        "memory.swap.max",
+        swap_includes_memory=False,
+        entrance="cgroup.procs",
+        cpu_usage="cpu.stat",
+        cpu_per_s=1_000_000,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CgroupPlan:
+    """Where the cgroups of runs are made.
+
+    Attributes:
+        version: 1 or 2.
+        memory: The directory of the memory controller that is ours.
+        pids: The same of the pids controller: with version 2 the same directory.
+        cpu: The same of where processor time is counted; None if it is not.
+    """
+
+    version: int
+    memory: str
+    pids: str
+    cpu: str | None = None
+
+    @property
+    def directories(self) -> frozenset[str]:
+        """Each of them once."""
+        return frozenset({self.memory, self.pids} | ({self.cpu} if self.cpu else set()))
+
+
+def end(group: str) -> None:
+    """Kill every process in a group, as often as they start others meanwhile, and remove the group.
+
+    Raises:
+        OSError: It cannot be removed; so it is if processes are left after all.
+    """
+    until = time.monotonic() + _EMPTY_WITHIN_S
+    while (present := _present(group)) and time.monotonic() < until:
+        for pid in present:
+            processes.kill(pid)
+        time.sleep(_RETRY_S)
+    os.rmdir(group)
+
+
+def _present(group: str) -> list[int]:
+    """Return the processes of a group that we can see; the kernel lists the others as 0."""
+    try:
+        return [pid for pid in map(int, read(f"{group}/cgroup.procs").split()) if pid > 0]
+    except FileNotFoundError:
+        return []  # the group is gone
+
+
+class Cgroup:
+    """The control group of one run."""
+
+    def __init__(self, plan: CgroupPlan, name: str, memory_bytes: int, processes: int) -> None:
+        self._version = plan.version
+        self._names = NAMES[plan.version]
+        self._memory = f"{plan.memory}/{name}"
+        self._pids = f"{plan.pids}/{name}"
+        self._cpu = None if plan.cpu is None else f"{plan.cpu}/{name}"
+        self._directories = [f"{directory}/{name}" for directory in plan.directories]
+        try:
+            for directory in self._directories:
+                os.mkdir(directory)
+            self.limit_memory(memory_bytes)
+            self.limit_processes(processes)
+        except OSError:
+            self.remove()
+            raise
+
+    @property
+    def entrances(self) -> list[str]:
+        """The files that a process with one thread has to write 0 to."""
+        return [f"{directory}/{self._names.entrance}" for directory in self._directories]
+
+    @property
+    def counts_cpu(self) -> bool:
+        """Whether the kernel counts processor time for the group."""
+        return self._cpu is not None
+
+    def cpu_s(self) -> float:
+        """Return the processor time of all processes so far, those that have ended included, in seconds."""
+        if self._cpu is None:
+            return 0.0
+        # With version 2 a line of several: "usage_usec 123".
+        used = int(read(f"{self._cpu}/{self._names.cpu_usage}").removeprefix("usage_usec").split()[0])
+        return used / self._names.cpu_per_s
+
+    def watch_memory(self) -> int | None:
+        """Have the whole group end when it runs out of memory, and not only its largest process.
+
+        Version 2 does that by itself. Version 1 returns a descriptor that is ready when it happens.
+        """
+        if self._version == UNIFIED:
+            write(f"{self._memory}/memory.oom.group", "1")
+            return None
+        with ExitStack() as on_failure:
+            notice = os.eventfd(0, os.EFD_CLOEXEC)
+            on_failure.callback(os.close, notice)
+            subject = os.open(f"{self._memory}/{self._names.memory_events}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                write(f"{self._memory}/cgroup.event_control", f"{notice} {subject}")
+            finally:
+                os.close(subject)
+            on_failure.pop_all()
+        return notice
+
+    def limit_memory(self, size: int) -> None:
+        """Set the limit of memory, and allow no swap beside it.
+
+        Raises:
+            OSError: More is in use.
+        """
+        self._limit_swap(size)  # never the smaller one: first if both rise, last if both fall
+        write(f"{self._memory}/{self._names.memory_limit}", str(size))
+        self._limit_swap(size)
+
+    def limit_processes(self, number: int) -> None:
+        """Set the limit of processes."""
+        write(f"{self._pids}/pids.max", str(number))
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel had to kill one of the processes for memory."""
+        return self._count(f"{self._memory}/{self._names.memory_events}", "oom_kill") > 0
+
+    def ran_out_of_processes(self) -> bool:
+        """Whether a process could not start another because of the limit."""
+        return self._count(f"{self._pids}/pids.events", "max") > 0
+
+    def peak_kb(self) -> int:
+        """Return the largest memory of all processes together, files in memory included."""
+        try:
+            return int(read(f"{self._memory}/{self._names.memory_peak}")) >> 10
+        except OSError:  # version 2 has it from Linux 5.19 on
+            return 0
+
+    def remove(self) -> bool:
+        """Remove the group; return whether that worked, which it does once its processes are reaped."""
+        for directory in self._directories:
+            try:
+                os.rmdir(directory)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return False
+        return True
+
+    def _limit_swap(self, memory: int) -> None:
+        with contextlib.suppress(OSError):  # kernels that do not account for swap have no such file
+            swap = memory if self._names.swap_includes_memory else 0
+            write(f"{self._memory}/{self._names.no_swap}", str(swap))
+
+    @staticmethod
+    def _count(path: str, key: str) -> int:
+        rows: Mapping[str, str] = dict(line.split() for line in read(path).splitlines())
+        return int(rows.get(key, 0))

@@ -1,0 +1,146 @@
+"""The supervisor's main loop. It is started with `python -I -S`, one descriptor and an empty environment."""
+
+import array
+import contextlib
+import errno
+import gc
+import os
+import signal
+import socket
+import sys
+import time
+
+from adapters.local_engine.sandbox.supervisor import processes
+from adapters.local_engine.sandbox.supervisor.cgroups import Cgroup
+from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
+from adapters.local_engine.sandbox.supervisor.protocol import (
+    MAX_DESCRIPTORS,
+    RunEvent,
+    RunEventKind,
+    SpawnRequest,
+    reason_of,
+)
+from adapters.local_engine.sandbox.supervisor.run import Run
+from adapters.local_engine.sandbox.supervisor.spawner import Spawner
+
+# The kernel lets go of a cgroup a moment after its last process was reaped.
+_CGROUP_RETRY_S = 0.02
+
+
+class Supervisor:
+    """Starts a run for every order and ends with all of them when its engine does."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._watch = EventLoop()
+        self._spawner = Spawner()
+        self._runs: list[Run] = []
+        self._is_open = True
+        self._old_cgroups: list[Cgroup] = []
+        self._watch.add(control.fileno(), self._take_order)
+
+    def serve(self) -> None:
+        """Work until the engine is gone and every run has ended."""
+        processes.adopt_orphans()
+        os.umask(0o077)
+        if os.geteuid() == 0:
+            os.setgroups([])
+        while self._is_open or self._runs or self._old_cgroups:
+            self._watch.wait(self._seconds_to_next_look())
+            self._old_cgroups[:] = [cgroup for cgroup in self._old_cgroups if not cgroup.remove()]
+            for run in sorted(self._runs, key=lambda run: run.next_look):
+                run.look(time.monotonic())
+
+    def _seconds_to_next_look(self) -> float | None:
+        earliest = min((run.next_look for run in self._runs), default=float("inf"))
+        if self._old_cgroups:
+            earliest = min(earliest, time.monotonic() + _CGROUP_RETRY_S)
+        return None if earliest == float("inf") else max(0.0, earliest - time.monotonic())
+
+    def _take_order(self) -> None:
+        try:
+            descriptors = _receive_descriptors(self._control)
+        except EOFError:
+            self._engine_is_gone()
+            return
+        except OSError:  # there is no descriptor left: the life line is closed, and tells the engine so
+            return
+        with os.fdopen(descriptors[0], "rb") as text:
+            order = SpawnRequest.decode(text.read())
+        try:
+            name = f"run-{os.urandom(8).hex()}"  # the program may see it: it tells nothing
+            run = Run(
+                name,
+                order,
+                descriptors[1:],
+                self._spawner,
+                self._watch,
+                self._on_quiet,
+                self._old_cgroups.append,
+            )
+            self._runs.append(run)
+        except OSError as error:  # there is no process, descriptor or memory left
+            _refuse(descriptors[1:], error)
+
+    def _engine_is_gone(self) -> None:
+        self._is_open = False
+        self._watch.remove(self._control.fileno())
+        for run in self._runs:
+            run.kill()
+
+    def _on_quiet(self, run: Run) -> None:
+        """End a run whose processes are gone, once no process is left that could be one of its own.
+
+        A process that left both its parent and its session may belong to any run; it ends with the first
+        run that does, so that none outlives its own.
+        """
+        if run.reap_orphans(self._orphans()):
+            self._runs.remove(run)
+            run.finish()
+            if run.cgroup is not None:
+                self._old_cgroups.append(run.cgroup)
+
+    def _orphans(self) -> set[int]:
+        sessions = {run.pid for run in self._runs if run.is_live}
+        known = sessions.union(*(run.orphans for run in self._runs))
+        return {pid for pid in processes.children() - known if processes.session_of(pid) not in sessions}
+
+
+def _refuse(descriptors: list[int], error: OSError) -> None:
+    """Tell the engine at the life line, the first descriptor, why its order was not carried out."""
+    event = RunEvent(kind=RunEventKind.FAILED, announced=False, error=reason_of(error))
+    with contextlib.suppress(OSError):  # it does not listen any more
+        os.write(descriptors[0], event.encode())
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _receive_descriptors(control: socket.socket) -> list[int]:
+    """Take the descriptors of one message, closed at exec from the start.
+
+    Raises:
+        EOFError: There are no more messages.
+        OSError: There is no room for as many descriptors.
+    """
+    descriptors = array.array("i")
+    space = socket.CMSG_SPACE(MAX_DESCRIPTORS * descriptors.itemsize)
+    # socket.recv_fds would drop the flag (CPython 3.11).
+    message, ancillary, flags, _ = control.recvmsg(1, space, socket.MSG_CMSG_CLOEXEC)
+    for _, _, data in ancillary:
+        descriptors.frombytes(data)
+    if not message:
+        raise EOFError
+    if flags & socket.MSG_CTRUNC:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    return list(descriptors)
+
+
+def main() -> None:
+    """Serve the socket whose descriptor is the last argument."""
+    control = socket.socket(fileno=int(sys.argv[-1]))
+    control.set_inheritable(False)  # a program that held it could give orders
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nobody can wait for a process
+    gc.freeze()  # what is here for good is shared with every new process, until it is looked at
+    Supervisor(control).serve()

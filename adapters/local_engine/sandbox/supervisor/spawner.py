@@ -1,0 +1,107 @@
+"""From an order to a first process, or to nothing at all."""
+
+import fcntl
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from adapters.local_engine.sandbox.supervisor import processes
+from adapters.local_engine.sandbox.supervisor.privileges import PrivilegeSwitch
+from adapters.local_engine.sandbox.supervisor.protocol import (
+    ENTRANCE_DESCRIPTORS,
+    START_DESCRIPTOR,
+    STATUS_DESCRIPTOR,
+    SpawnRequest,
+)
+
+# Above those that programs inherit.
+_ASIDE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """A first process, and the descriptors by which it is followed.
+
+    Attributes:
+        process: Ready when the process has ended.
+        stage: Says that the program is ready, or is parked; then what the shell has to say. Does not block.
+        go: Takes the limits of a parked program's job, and the word to start.
+    """
+
+    pid: int
+    process: int
+    stage: int
+    go: int
+
+    def abandon(self) -> None:
+        """End the process and close everything."""
+        processes.end(self.pid)
+        for descriptor in (self.process, self.stage, self.go):
+            os.close(descriptor)
+
+
+class Spawner:
+    """Starts first processes. Each of them has to join the groups whose entrances it finds open."""
+
+    def __init__(self) -> None:
+        self._privileges = PrivilegeSwitch()
+
+    def spawn(self, order: SpawnRequest, inherited: Mapping[int, int], entrances: Sequence[str]) -> Spawned:
+        """Start the first process of an order.
+
+        Args:
+            order: The program.
+            inherited: What it inherits beside our own: the present descriptor by the number it is to have.
+            entrances: The entrances of its control groups.
+
+        Raises:
+            OSError: It cannot be done, and nothing is left of it.
+        """
+        with ExitStack() as on_failure, ExitStack() as theirs:
+
+            def pipe(ours: int) -> tuple[int, int]:
+                ends = os.pipe()
+                on_failure.callback(os.close, ends[ours])
+                theirs.callback(os.close, ends[1 - ours])
+                return ends[ours], ends[1 - ours]
+
+            descriptors = dict(inherited)
+            stage, descriptors[STATUS_DESCRIPTOR] = pipe(0)
+            os.set_blocking(stage, False)
+            go, descriptors[START_DESCRIPTOR] = pipe(1)
+            for number, entrance in zip(ENTRANCE_DESCRIPTORS, entrances, strict=False):
+                descriptors[number] = os.open(entrance, os.O_WRONLY | os.O_CLOEXEC)
+                theirs.callback(os.close, descriptors[number])
+            if order.user is not None:
+                _give(order.user, (inherited[1], inherited[2]))
+            with self._privileges.of(order):
+                pid = _start(order, descriptors, theirs)
+            on_failure.callback(processes.end, pid)
+            process = os.pidfd_open(pid)
+            on_failure.pop_all()
+            return Spawned(pid, process, stage, go)
+
+
+def _give(user: int, pipes: Sequence[int]) -> None:
+    """Let a user open pipes anew, as /dev/stdout and /dev/stderr do; those of root only root could."""
+    for pipe in pipes:
+        os.fchown(pipe, user, user)
+
+
+def _start(order: SpawnRequest, descriptors: Mapping[int, int], theirs: ExitStack) -> int:
+    actions = []
+    for number, present in descriptors.items():
+        aside = fcntl.fcntl(present, fcntl.F_DUPFD_CLOEXEC, _ASIDE)
+        theirs.callback(os.close, aside)
+        actions.append((os.POSIX_SPAWN_DUP2, aside, number))
+    return os.posix_spawn(
+        order.argv[0],
+        list(order.argv),
+        order.env,
+        file_actions=actions,
+        resetids=True,
+        setsid=True,
+        setsigmask=(),
+        setsigdef=processes.IGNORED_SIGNALS,
+    )

@@ -1,0 +1,177 @@
+"""What a tree of processes is using right now, from /proc."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+
+from adapters.local_engine.sandbox.supervisor.kernel_files import read
+
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+# The lowest bits of a process's clock, whose higher ones are its id, inverted: linux/posix-timers.h.
+_CPU_CLOCK = 2
+_PROCESSORS = os.cpu_count() or 1
+# A tree that is larger is not looked at any further: what ends it is its other limits.
+_MOST_PROCESSES = 1024
+_SHORTEST_S = 0.01
+_MEMORY_INTERVAL_S = 0.05
+# The supervisor has other programs, and their deadlines, to look after.
+_LONGEST_LOOK_S = 0.005
+
+
+def tree(root: int) -> Iterator[int]:
+    """Return the ids of a process and its descendants."""
+    pending, seen = [root], 0
+    while pending and seen < _MOST_PROCESSES:
+        pid = pending.pop()
+        seen += 1
+        yield pid
+        try:
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                pending.extend(map(int, read(f"/proc/{pid}/task/{thread}/children").split()))
+        except OSError:
+            continue  # it has ended meanwhile
+
+
+class TreeCpu:
+    """The processor time of a tree.
+
+    Of a process that has ended, the one that waited for it has the time. One that nobody waited for, because
+    its parent ignores the ends of its children, keeps what it had when it was last seen.
+    """
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._alive: dict[tuple[int, int], int] = {}
+        self._gone_ticks = 0
+        self._most_ticks = 0
+
+    def __call__(self) -> float:
+        """Return the processor time so far, in seconds; it never falls."""
+        alive: dict[tuple[int, int], int] = {}
+        waited_ticks = 0
+        for pid in tree(self._root):
+            began, own, waited = _cpu_ticks(pid)
+            alive[pid, began] = own
+            waited_ticks += waited
+        self._gone_ticks += sum(ticks for key, ticks in self._alive.items() if key not in alive)
+        self._alive = alive
+        now = sum(alive.values())
+        self._most_ticks = max(self._most_ticks, now + waited_ticks, now + self._gone_ticks)
+        return self._most_ticks * _TICK_S
+
+
+def live_cpu_s(root: int) -> float:
+    """Return the processor time of the processes of a tree to the nanosecond, without those waited for."""
+    return sum(map(_clock_s, tree(root)))
+
+
+def _clock_s(pid: int) -> float:
+    try:
+        return time.clock_gettime(~pid << 3 | _CPU_CLOCK)
+    except OSError:
+        return 0.0  # it has ended meanwhile
+
+
+def _cpu_ticks(pid: int) -> tuple[int, int, int]:
+    """Return when a process began, its own processor time, and that of those it waited for."""
+    try:
+        # proc(5): fields 14 to 17 and 22, counted behind the name, which may have spaces and brackets in it.
+        fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    except OSError:
+        return 0, 0, 0
+    user, system, waited_user, waited_system = map(int, fields[11:15])
+    return int(fields[19]), user + system, waited_user + waited_system
+
+
+def memory_kb(root: int) -> Iterator[tuple[int, int]]:
+    """Return the processes of a tree, each with its memory; what they share is counted once in the sum."""
+    return ((pid, _figure_kb(pid, "smaps_rollup", "Pss:")) for pid in tree(root))
+
+
+def largest_kb(root: int) -> int:
+    """Return the largest memory that a process of a tree has had so far.
+
+    The kernel has that figure ready, however much the process has mapped, and whatever holds its memory up.
+    """
+    return max(_figure_kb(pid, "status", "VmHWM:") for pid in tree(root))
+
+
+def _figure_kb(pid: int, file: str, name: str) -> int:
+    try:
+        for line in read(f"/proc/{pid}/{file}").splitlines():
+            if line.startswith(name):
+                return int(line.split()[1])
+    except OSError:
+        pass  # it has ended meanwhile, or was never ours to look at
+    return 0
+
+
+class UsageSampler:
+    """Says which limit a tree of processes exceeds, and when to look again.
+
+    Args:
+        root: The first process.
+        cpu_s: Tells the processor time of the tree.
+        allowed_cpu_s: The processor time that it may use from now on.
+        allowed_memory_kb: The memory that it may use; None if something better than this sees to that.
+        cpu_at_start_s: The processor time that it has used before, and that does not count.
+    """
+
+    def __init__(
+        self,
+        root: int,
+        cpu_s: Callable[[], float],
+        allowed_cpu_s: float,
+        allowed_memory_kb: int | None,
+        cpu_at_start_s: float,
+    ) -> None:
+        self._root = root
+        self._cpu_s = cpu_s
+        self._allowed_cpu_s = allowed_cpu_s
+        self._allowed_memory_kb = allowed_memory_kb
+        self.cpu_at_start_s = cpu_at_start_s
+        self.last_cpu_s = 0.0
+        self.largest_kb = 0
+        self.peak_kb = 0
+        self._figures: Iterator[tuple[int, int]] | None = None
+        self._seen_kb: dict[int, int] = {}
+
+    def read(self) -> None:
+        """Take what processes that nobody waits for take along, as quickly as they have to end."""
+        self.read_cpu()
+        self.largest_kb = largest_kb(self._root)
+
+    def exceeded(self) -> str | None:
+        """Return the name of the limit that is exceeded, if one is."""
+        if self._allowed_memory_kb is not None:
+            self._read_memory()
+            if self.peak_kb > self._allowed_memory_kb:
+                return "memory_mb"
+        self.read_cpu()
+        return "cpu_time_ms" if self.last_cpu_s >= self._allowed_cpu_s else None
+
+    def seconds_to_next_look(self) -> float:
+        """Return how long no limit of processor time can be exceeded, even with every processor."""
+        seconds = max(_SHORTEST_S, (self._allowed_cpu_s - self.last_cpu_s) / _PROCESSORS)
+        return seconds if self._allowed_memory_kb is None else min(seconds, _MEMORY_INTERVAL_S)
+
+    def read_cpu(self) -> None:
+        """Take the figure of processor time."""
+        self.last_cpu_s = self._cpu_s() - self.cpu_at_start_s
+
+    def _read_memory(self) -> None:
+        """Go on adding up for a moment, which is enough for most trees; a larger one takes several looks."""
+        until = time.monotonic() + _LONGEST_LOOK_S
+        if self._figures is None:
+            self._figures, self._seen_kb = memory_kb(self._root), {}
+        for pid, size_kb in self._figures:
+            self._seen_kb[pid] = size_kb
+            if time.monotonic() >= until:
+                break
+        else:
+            self._figures = None
+        self.peak_kb = max(self.peak_kb, sum(map(self._present_kb, self._seen_kb)))
+
+    def _present_kb(self, pid: int) -> int:
+        """Return what a process was seen with: it may have ended since, and another one have its memory."""
+        return self._seen_kb[pid] if os.path.exists(f"/proc/{pid}") else 0

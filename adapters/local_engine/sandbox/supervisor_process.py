@@ -1,0 +1,115 @@
+"""The engine's side of the supervisor process."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from threading import Lock
+
+from adapters.local_engine.sandbox.files import sealed_file
+from adapters.local_engine.sandbox.supervisor.protocol import SpawnRequest
+
+_ROOT = Path(__file__).parents[3]
+_BOOT = """
+import contextlib, os, sys
+sys.path.insert(0, sys.argv[1])
+with contextlib.suppress(OSError):
+    os.sched_setaffinity(0, map(int, sys.argv[2].split(",")))
+from adapters.local_engine.sandbox.supervisor.main import main
+main()
+"""
+_STOP_TIMEOUT_S = 5
+
+
+class SupervisorProcess:
+    """The process that owns every program. Started when first needed, and again if it dies.
+
+    It knows nothing of this process: no environment, no descriptor but its socket. Closing that socket,
+    as a crash of this process does, ends it and every program. PR_SET_PDEATHSIG would not do instead: it
+    goes by the thread that started a process, and threads come and go.
+
+    Args:
+        processors: Those that it and every program may use, whichever this process keeps to itself.
+            If the machine takes all of them away, they use those that it gives instead.
+        clear: Ends what a supervisor that was killed may have left.
+    """
+
+    def __init__(self, processors: Iterable[int], clear: Callable[[], None]) -> None:
+        self._clear = clear
+        self._processors = ",".join(map(str, sorted(processors)))
+        self._lock = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id while it is running."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def start(self) -> None:
+        """Start the process if it is not running.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        with self._lock:
+            self._start()
+
+    def run(self, order: SpawnRequest, descriptors: Sequence[int]) -> socket.socket:
+        """Have a program started, and return the run's life line.
+
+        Args:
+            order: The program.
+            descriptors: Its stdin, stdout and stderr, then those that the order numbers. The caller keeps
+                and closes its own copies.
+
+        Raises:
+            OSError: There is no supervisor to be had.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with sealed_file("order", order.encode()) as text, theirs, self._lock:
+            message = [text, theirs.fileno(), *descriptors]
+            try:
+                socket.send_fds(self._start(), [b"\0"], message)
+            except (BrokenPipeError, ConnectionResetError):
+                self._stop()
+                socket.send_fds(self._start(), [b"\0"], message)
+        return ours
+
+    def close(self) -> None:
+        """End the process and, with it, every program. It may be started again."""
+        with self._lock:
+            self._stop()
+
+    def _start(self) -> socket.socket:
+        if self._control is not None and self.pid is not None:
+            return self._control
+        self._stop()
+        self._clear()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-I", "-S", "-c", _BOOT, str(_ROOT), self._processors, str(theirs.fileno())],
+                env={},
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                cwd=os.sep,
+                start_new_session=True,
+            )
+        return self._control
+
+    def _stop(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._process is not None:
+            try:
+                self._process.wait(_STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None

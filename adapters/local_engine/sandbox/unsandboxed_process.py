@@ -1,0 +1,124 @@
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from adapters.local_engine.sandbox import reaper
+from adapters.local_engine.sandbox.isolation import Isolation, Launch
+from adapters.local_engine.sandbox.launch_script import launch_script
+from adapters.local_engine.sandbox.program import Program
+from adapters.local_engine.sandbox.supervisor.protocol import ResourceLimits, SpawnRequest
+from adapters.local_engine.sandbox.work_area import WorkArea
+from adapters.local_engine.toolchains import SYSTEM_PATH
+from application.errors import DependencyUnavailable
+
+
+class UnsandboxedProcess(Isolation):
+    """An ordinary child process in a directory of its own: limited, and not isolated.
+
+    It sees what the service's user sees: files, network and processes. For development only.
+    """
+
+    def __init__(self, area: WorkArea) -> None:
+        self._area = area
+        self._reaper: str | None = None
+        self._setpriv = shutil.which("setpriv", path=SYSTEM_PATH)
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return "plain child process"
+
+    @property
+    def is_isolated(self) -> bool:
+        """It is not."""
+        return False
+
+    @property
+    def control_groups(self) -> str:
+        """There are none."""
+        return "not used: programs are not isolated; set SERVICE_SERVER_SANDBOX=bubblewrap"
+
+    def drop_control_groups(self, trouble: str) -> bool:  # noqa: ARG002 - there are none
+        """There were none."""
+        return False
+
+    def limits(self) -> Mapping[str, str]:
+        """Say which limits an ordinary child process can have."""
+        return {
+            "timeout_ms": "supervisor: the process group is killed",
+            "cpu_time_ms": "supervisor: measured, of the whole tree; RLIMIT_CPU a second later",
+            "build_timeout_ms": "supervisor: the process group is killed",
+            "build_cpu_time_ms": "supervisor: measured, of the whole tree; RLIMIT_CPU a second later",
+            "memory_mb": "supervisor: measured 20 times a second, of the whole tree; RLIMIT_AS or the "
+            "runtime's own option, of each process",
+            "processes": "not enforced",
+            "open_files": "RLIMIT_NOFILE: of each process",
+            "file_size_mb": "RLIMIT_FSIZE",
+            "disk_mb": "not enforced",
+            "files": "not enforced",
+            "output_mb": "engine: the process group is killed",
+        }
+
+    @contextmanager
+    def prepare(self, program: Program) -> Iterator[Launch]:
+        """Make a private directory with the source in it."""
+        with self._area.directory() as directory:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            with os.fdopen(os.open(directory / program.source, flags, 0o600), "wb") as source:
+                source.write(program.code)
+            yield Launch(
+                SpawnRequest(
+                    argv=[str(self._setpriv), "--pdeathsig", "KILL", "--", *self._command_line(program)],
+                    env={"HOME": str(directory), "TMPDIR": str(directory), **program.env},
+                    directory=str(directory),
+                    allowance=ResourceLimits(
+                        timeout_ms=program.limits.timeout_ms,
+                        cpu_time_ms=program.limits.cpu_time_ms,
+                        memory_mb=program.limits.memory_mb,
+                        processes=program.limits.processes,
+                    ),
+                    build_timeout_ms=program.build_timeout_ms if program.build else None,
+                    build_cpu_time_ms=program.limits.build_cpu_time_ms,
+                    samples_memory=True,
+                    descriptors=list(program.descriptors),
+                ),
+                list(program.descriptors.values()),
+            )
+
+    def open(self) -> None:
+        """Make the directory of private directories."""
+        if self._setpriv is None:
+            raise DependencyUnavailable(
+                "engine", "programs could outlive it: setpriv is not installed ('apt-get install util-linux')"
+            )
+        try:
+            self._area.open()
+            self._reaper = _runnable(reaper.install(self._area.path.parent))
+        except OSError as error:
+            raise DependencyUnavailable(
+                "engine", f"its work directory cannot be used: {error.strerror}"
+            ) from error
+
+    def clear(self) -> None:
+        """Do nothing: whatever left its parent looks like any other process of this user."""
+
+    def _command_line(self, program: Program) -> list[str]:
+        return launch_script(
+            program.build,
+            program.command,
+            program.rlimits,
+            build_rlimits=program.build_rlimits,
+            variables=program.settings,
+            reaper=self._reaper,
+        )
+
+    def close(self) -> None:
+        """Remove it."""
+        self._area.close()
+
+
+def _runnable(file: Path | None) -> str | None:
+    """Return the path of a file unless its file system lets nothing be run (noexec)."""
+    return str(file) if file is not None and os.access(file, os.X_OK) else None

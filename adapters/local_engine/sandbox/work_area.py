@@ -1,0 +1,83 @@
+import fcntl
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from adapters.local_engine.sandbox.files import remove_tree
+
+_log = logging.getLogger("service_server.local_engine")
+_PREFIX = "engine-"
+
+
+class WorkArea:
+    """Where programs have their private directories: one directory of this engine's own in a shared one.
+
+    The lock on an engine's own directory lasts as long as its process. What a killed one left behind is
+    removed by the next one to open.
+    """
+
+    def __init__(self, shared: Path) -> None:
+        self._shared = shared
+        self._name = _PREFIX + secrets.token_hex(8)
+        self._parent = -1
+        self._own = -1
+
+    @property
+    def path(self) -> Path:
+        """The engine's own directory."""
+        return self._shared / self._name
+
+    def open(self) -> None:
+        """Make the engine's own directory and remove those of engines that are gone.
+
+        Raises:
+            OSError: The shared directory cannot be written to.
+        """
+        self._shared.mkdir(parents=True, exist_ok=True)
+        self._parent = os.open(self._shared, os.O_RDONLY | os.O_DIRECTORY)
+        os.mkdir(self._name, mode=0o700, dir_fd=self._parent)
+        self._own = self._lock(self._name)
+        for name in os.listdir(self._parent):  # noqa: PTH208 - a path has no listing by descriptor
+            if name.startswith(_PREFIX) and name != self._name:
+                self._sweep(name)
+
+    def close(self) -> None:
+        """Remove the engine's own directory."""
+        if self._own < 0:
+            return
+        remove_tree(self._parent, self._name)
+        os.close(self._own)
+        os.close(self._parent)
+        self._own = self._parent = -1
+
+    @contextmanager
+    def directory(self) -> Iterator[Path]:
+        """Make a fresh directory that nobody else may look into, for as long as the context lasts."""
+        name = secrets.token_hex(16)
+        os.mkdir(name, mode=0o700, dir_fd=self._own)
+        try:
+            yield self.path / name
+        finally:
+            remove_tree(self._own, name)
+
+    def _lock(self, name: str) -> int:
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._parent)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _sweep(self, name: str) -> None:
+        try:
+            lock = self._lock(name)
+            try:
+                remove_tree(self._parent, name)
+            finally:
+                os.close(lock)
+        except OSError as error:
+            _log.debug("left %s as it is: %s", name, error.strerror)

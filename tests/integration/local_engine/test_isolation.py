@@ -1,0 +1,271 @@
+"""The guarantees of sandboxes, and the machine as it looks from inside."""
+
+import os
+import resource
+import signal
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from adapters.local_engine.sandbox import launch_script
+from adapters.local_engine.sandbox.supervisor.cgroups import CgroupPlan
+from application.errors import DependencyUnavailable
+from domain.job_lifecycle import JobStatus, Reason
+from tests.contract.engine_kit.harness import Program
+from tests.support.processes import eventually
+from tests.support.sandbox import boxes, has_cgroups, running_engine
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory):
+    with boxes(tmp_path_factory.mktemp("boxes")) as kit:
+        yield kit
+
+
+@pytest.mark.parametrize("code", [1, 126, 127, 128, 129, 130, 137, 139, 141, 192, 255])
+def test_an_exit_code_is_never_taken_for_a_signal(kit, code):
+    ended = kit.run(Program(code=f"exit {code}", language="bash"))
+
+    assert (ended.result.exit_code, ended.result.signal, ended.stderr) == (code, None, b"")
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGHUP, signal.SIGABRT, signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM, 34, 64]
+)
+def test_a_signal_is_told_and_nobody_else_writes_of_it(kit, number):
+    ended = kit.run(Program(code=f"kill -{int(number)} $$", language="bash"))
+
+    assert (ended.result.exit_code, ended.result.signal, ended.stderr) == (None, number, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGPIPE])
+def test_the_two_signals_that_no_shell_speaks_of_are_told_too(kit, number):
+    result = kit.run(Program(code=f"trap - {int(number)}; kill -{int(number)} $$", language="bash")).result
+
+    assert (result.exit_code, result.signal) == (None, number)
+
+
+def test_no_program_can_end_its_reaper(kit):
+    ended = kit.run(Program(code="kill -KILL $PPID; kill -KILL -1; echo $PPID; exit 7", language="bash"))
+
+    assert (ended.result.exit_code, ended.stdout) == (7, b"1\n")
+
+
+def test_orphans_are_reaped_and_are_not_taken_for_the_program(kit):
+    code = """
+        for number in $(seq 20); do (sleep 0.01 & exit 3); done
+        while grep -q sleep /proc/[0-9]*/comm 2>&-; do sleep 0.05; done
+        exit 5"""
+
+    ended = kit.run(Program(code=code, language="bash", limits={"timeout_ms": 10_000}))
+
+    assert ended.result.exit_code == 5
+
+
+def test_signals_to_its_process_group_are_the_programs(kit):
+    code = "trap 'echo caught' TERM; trap '' INT; kill -TERM 0; kill -INT 0; echo on"
+
+    ended = kit.run(Program(code=code, language="bash"))
+
+    assert (ended.result.status, ended.stdout) == (JobStatus.SUCCESS, b"caught\non\n"), ended.result
+
+
+def test_an_engine_whose_control_groups_cannot_be_entered_runs_programs_without_and_says_so(
+    tmp_path, monkeypatch
+):
+    groups = tmp_path / "groups"  # in which no kernel makes the files
+    groups.mkdir()
+    plan = CgroupPlan(version=1, memory=str(groups), pids=str(groups))
+    monkeypatch.setattr("adapters.local_engine.sandbox.bubblewrap.discover", lambda: plan)
+
+    with boxes(tmp_path) as kit:
+        assert kit.engine.describe().control_groups.startswith("not used: no program starts in one: ")
+        assert kit.run(Program(code="print(1)")).stdout == b"1\n"
+
+
+def test_as_many_processes_as_are_allowed_can_run(kit):
+    code = "import os, time\nfor _ in range({0} - 1): os.fork() or time.sleep(9)\nprint({0}, flush=True)"
+
+    allowed = kit.run(Program(code=code.format(6), limits={"processes": 6, "timeout_ms": 2_000})).result
+    refused = kit.run(Program(code=code.format(7), limits={"processes": 6, "timeout_ms": 2_000})).result
+
+    assert allowed.stdout.text == "6\n"
+    assert refused.stdout.text == ""
+    if has_cgroups(kit.engine):
+        assert refused.reason is Reason.PROCESS_LIMIT
+        assert (refused.limit.measured, refused.limit.allowed) == (6, 6)
+    else:
+        assert "BlockingIOError" in refused.stderr.text
+
+
+@pytest.mark.skipif(not os.access("/usr", os.W_OK), reason="only root may put data below /usr")
+def test_data_below_what_programs_see_is_hidden_from_them(tmp_path):
+    with TemporaryDirectory(dir="/usr/local", prefix="service-server-data-") as directory:
+        data = Path(directory)
+        data.chmod(0o755)
+        (data / "secret").write_text("canary")
+        code = f"import os\nprint(os.path.isdir({directory!r}), os.path.exists('{directory}/secret'))"
+
+        with boxes(tmp_path) as kit:
+            assert kit.run(Program(code=code)).stdout == b"True True\n"
+        with boxes(data, hidden=[data]) as kit:
+            assert kit.run(Program(code=code)).stdout == b"True False\n"
+
+
+@pytest.mark.parametrize("directory", ["/usr", "/lib", "/usr/bin", "/etc/alternatives"])
+def test_data_where_programs_have_to_look_is_refused(tmp_path, directory):
+    with pytest.raises(DependencyUnavailable, match="must be elsewhere"), boxes(tmp_path, [Path(directory)]):
+        pass
+
+
+def test_the_view_is_made_before_the_first_job(tmp_path):
+    with boxes(tmp_path) as kit:
+        links = [link.readlink().name for link in Path(f"/proc/{kit.engine._supervisor.pid}/fd").iterdir()]
+
+        assert len([link for link in links if link.startswith("mnt:")]) == 2
+
+
+@pytest.mark.parametrize("spare", [0, 4, 9, 11, 13])
+def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
+    with boxes(tmp_path) as kit:
+        kit.run(Program(code="pass"))
+        supervisor = kit.engine._supervisor.pid
+        descriptors = Path(f"/proc/{supervisor}/fd")
+        # Three that every process has, its socket, its own mount namespace and that of the programs' view.
+        idle = 6
+        assert eventually(lambda: len(list(descriptors.iterdir())) == idle)
+        limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (idle + spare, limits[1]))
+
+        result = kit.run(Program(code="pass")).result
+
+        assert (result.status, result.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
+        resource.prlimit(supervisor, resource.RLIMIT_NOFILE, limits)
+        assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS
+        assert kit.engine._supervisor.pid == supervisor
+        assert eventually(lambda: len(list(descriptors.iterdir())) == idle)
+        cgroups = kit.engine._isolation._cgroups
+        assert cgroups is None or eventually(lambda: not list(Path(cgroups.memory).glob("run-*")))
+
+
+@contextmanager
+def _outliving(cgroups):
+    """Start a process as if a program had made itself independent of its supervisor."""
+    groups = [Path(directory, "run-left") for directory in cgroups.directories]
+    with subprocess.Popen(["sleep", "60"]) as process:
+        for group in groups:
+            group.mkdir()
+            (group / "cgroup.procs").write_text(str(process.pid))
+        try:
+            yield process, groups
+        finally:
+            process.kill()
+
+
+def _kill_supervisor(kit):
+    os.kill(kit.engine._supervisor.pid, signal.SIGKILL)
+    assert eventually(lambda: kit.engine._supervisor.pid is None)
+
+
+def _ended(process, groups):
+    return process.poll() == -signal.SIGKILL and not any(group.exists() for group in groups)
+
+
+def test_what_outlives_its_supervisor_ends_before_there_is_another(tmp_path):
+    with boxes(tmp_path) as kit:
+        if not has_cgroups(kit.engine):
+            pytest.skip("there are no control groups by which it could be found")
+        with _outliving(kit.engine._isolation._cgroups) as left:
+            _kill_supervisor(kit)
+
+            assert kit.run(Program(code="print('next')")).stdout == b"next\n"
+            assert _ended(*left)
+
+
+def test_what_outlives_its_supervisor_ends_with_the_engine(tmp_path):
+    with boxes(tmp_path) as kit:
+        if not has_cgroups(kit.engine):
+            pytest.skip("there are no control groups by which it could be found")
+        with _outliving(kit.engine._isolation._cgroups) as left:
+            _kill_supervisor(kit)
+
+            kit.engine.stop()
+
+            assert _ended(*left)
+
+
+def test_an_engine_leaves_the_programs_of_another_one_alone(tmp_path):
+    with boxes(tmp_path / "one") as one, boxes(tmp_path / "other") as other:
+        running = one.start(Program(code="import time; print(1, flush=True); time.sleep(60)"))
+        assert running.recorder.has_output.wait(10)
+
+        _kill_supervisor(other)
+        assert other.run(Program(code="print('next')")).stdout == b"next\n"
+
+        assert not running.end.done()
+        one.engine.cancel(running.request.execution_id, running.request.job_id)
+        assert running.end.result(5).result.status is JobStatus.CANCELLED
+
+
+def _run_if_installed(kit, program):
+    support = next(each for each in kit.engine.languages() if each.language.name == program.language)
+    if support.unavailable_because:
+        pytest.skip(support.unavailable_because)
+    return kit.run(program).result
+
+
+_REFUSED = {"NOFILE": ("n", 1e-12)}
+
+
+def test_a_machine_whose_shell_cannot_limit_programs_is_refused_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch_script, "_ULIMITS", launch_script._ULIMITS | _REFUSED)
+
+    with pytest.raises(DependencyUnavailable, match="does not let programs be isolated"), boxes(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("language", ["python", "c"])
+def test_a_box_that_cannot_be_made_is_no_fault_of_the_code(kit, monkeypatch, language):
+    monkeypatch.setattr(launch_script, "_ULIMITS", launch_script._ULIMITS | _REFUSED)
+
+    assert _run_if_installed(kit, Program(code="", language=language)).reason is Reason.ENGINE_ERROR
+
+
+def test_limits_that_cannot_be_set_after_a_build_are_no_fault_of_the_code(kit, monkeypatch):
+    monkeypatch.setattr(launch_script, "_ULIMITS", launch_script._ULIMITS | {"NPROC": ("p", 1e-12)})
+
+    result = _run_if_installed(kit, Program(code="int main() {}", language="c"))
+
+    assert result.reason is Reason.ENGINE_ERROR
+
+
+def test_a_program_that_may_have_one_process_is_built_with_more(kit):
+    program = Program(code="int main() { return 0; }", language="c", limits={"processes": 1})
+
+    result = _run_if_installed(kit, program)
+
+    assert result.status is JobStatus.SUCCESS, result
+
+
+def test_a_machine_whose_processors_have_changed_still_runs_programs(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1023})
+
+    with boxes(tmp_path) as kit:
+        assert kit.run(Program(code="print(1)")).stdout == b"1\n"
+
+
+@pytest.mark.parametrize("warm_starts", [0, 1])
+def test_a_program_leads_its_process_group_and_ends_it(tmp_path, warm_starts):
+    code = (
+        "import os, signal\n"
+        "print(os.getpgrp() == os.getpid(), flush=True)\n"
+        "child = os.fork() or signal.pause()\n"
+        "os.killpg(os.getpgrp(), signal.SIGTERM)\n"
+    )
+    with running_engine(tmp_path / "work", warm_starts=warm_starts) as kit:
+        ended = kit.run(Program(code=code))
+
+    assert (ended.stdout, ended.result.signal) == (b"True\n", signal.SIGTERM), ended.result

@@ -1,0 +1,90 @@
+"""Making the archive of a compiler's classes, with a compiler that fails at first."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from adapters.local_engine.sandbox import cds_archive
+from adapters.local_engine.sandbox.cds_archive import CdsArchive
+from adapters.local_engine.toolchains import Toolchains
+from domain.language import LANGUAGES
+from tests.support.processes import eventually
+
+_COMPILER = """#!/bin/sh
+[ -e {mark} ] && echo classes > archive
+echo once more >> {mark}
+"""
+
+
+@pytest.fixture
+def mark(tmp_path):
+    return tmp_path / "mark"
+
+
+@pytest.fixture
+def archive(tmp_path, mark):
+    compiler = tmp_path / "bin" / "java"
+    compiler.parent.mkdir()
+    compiler.write_text(_COMPILER.format(mark=mark))
+    compiler.chmod(0o755)
+    work = tmp_path / "work"
+    work.mkdir()
+    toolchain, _ = Toolchains().find(LANGUAGES["java"])
+    archive = CdsArchive(toolchain, {"java": str(compiler), "javac": str(compiler)}, work)
+    yield archive
+    archive.close()
+
+
+def _is_there(archive):
+    with archive.opened() as descriptor:
+        return descriptor is not None
+
+
+def _copies():
+    targets = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            targets.append(str(link.readlink()))
+    return sum("copy" in target for target in targets)
+
+
+def test_a_compiler_makes_its_archive_on_every_processor(archive, mark, tmp_path):
+    allowed = os.sched_getaffinity(0)
+    (tmp_path / "bin" / "java").write_text(f"#!/bin/sh\nnproc > {mark}\n")
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        assert not _is_there(archive)
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+    assert eventually(lambda: mark.exists() and mark.read_text() == f"{len(allowed)}\n")
+
+
+def test_an_archive_that_could_not_be_made_is_made_later(archive, monkeypatch):
+    monkeypatch.setattr(cds_archive, "_AGAIN_AFTER_S", 0)
+
+    assert eventually(lambda: _is_there(archive))
+
+
+def test_an_archive_that_could_not_be_made_is_not_tried_again_at_once(archive, mark, caplog):
+    assert not _is_there(archive)
+    assert eventually(lambda: "stay as slow as they are" in caplog.text)
+    assert not _is_there(archive)
+
+    assert mark.read_text() == "once more\n"
+
+
+def test_an_archive_that_cannot_be_kept_leaves_no_copy_open(archive, mark, monkeypatch, caplog):
+    def fail(*_):
+        raise PermissionError(13, "read only")
+
+    mark.touch()
+    monkeypatch.setattr(Path, "rename", fail)
+    before = _copies()
+
+    assert not _is_there(archive)
+
+    assert eventually(lambda: "read only" in caplog.text)
+    assert eventually(lambda: _copies() == before)
