@@ -31,7 +31,7 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """Return an execution, or None if there is none of that id."""
-        row = statements.GET.first(self._connection, {"id": execution_id})
+        row = self._connection.execute(statements.GET, {"id": execution_id}).first()
         return None if row is None else to_execution(row)
 
     def claim_next(
@@ -179,7 +179,7 @@ class SqlExecutionRepository(ExecutionRepository):
                 statements.NEXT_IN, {"language": language, "limit": limit}
             ).all()
         ]
-        rows.sort(key=lambda row: (row.precedence, row.requested_at, row.execution_id))
+        rows.sort(key=lambda row: (row.execution_precedence, row.execution_requested_at, row.execution_id))
         return rows[:limit]
 
     def _change(self, statement: sa.Update, **parameters: object) -> bool:
@@ -194,9 +194,9 @@ class SqlExecutionRepository(ExecutionRepository):
     ) -> Sequence[Execution]:
         if not rows:
             return []
-        now: datetime = rows[0][-1]
+        now: datetime = rows[0].now
         started_at = now if starts else None
-        claimed = [to_claimed(row[:-1], worker, now, started_at) for row in rows]
+        claimed = [to_claimed(row, worker, now, started_at) for row in rows]
         self._connection.execute(
             statements.CLAIM,
             {

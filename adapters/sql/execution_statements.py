@@ -6,7 +6,6 @@ import sqlalchemy as sa
 
 from adapters.sql.database_time import database_time, is_from_the_future
 from adapters.sql.mapping import EXECUTION_COLUMNS, REQUEST_COLUMNS, ExecutionState
-from adapters.sql.packing import Read
 from adapters.sql.tables import executions, jobs
 from adapters.sql.types import Json, UtcDateTime
 from domain.execution import STORAGE_CLAIM
@@ -59,7 +58,7 @@ def _latest(time: sa.ColumnElement[Any], earlier: sa.ColumnElement[Any]) -> sa.C
 ADD = sa.insert(executions).values(
     language=sa.select(jobs.c.language).where(jobs.c.job_id == sa.bindparam("of_job")).scalar_subquery()
 )
-GET = Read(EXECUTION_COLUMNS, [executions.c.stdin], lambda select: select.where(_has_id))
+GET = sa.select(*EXECUTION_COLUMNS).where(_has_id)
 _lost = (
     sa.select(executions.c.execution_id)
     .where(_is_overdue)
@@ -89,7 +88,9 @@ WAITING_IN = WAITING.where(executions.c.language.in_(sa.bindparam("languages", e
 HELD = sa.select(executions.c.execution_id).where(_of_these_held)
 
 # Rows that others are about to claim are stepped over, not waited for. SQLite has one writer at a time.
-_waiting = sa.select(*REQUEST_COLUMNS, database_time()).where(_waits).with_for_update(skip_locked=True)
+_waiting = (
+    sa.select(*REQUEST_COLUMNS, database_time().label("now")).where(_waits).with_for_update(skip_locked=True)
+)
 # Rows of a version that did not know their languages are among those of every language.
 _is_in = executions.c.language.is_not_distinct_from(
     sa.bindparam("language", type_=executions.c.language.type)

@@ -17,25 +17,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.mapping import EXECUTION_COLUMNS, ExecutionState
-from adapters.sql.packing import packed
+from adapters.sql.mapping import LISTED_EXECUTION_COLUMNS, VIEW_COLUMNS, ExecutionState
 from adapters.sql.tables import executions, job_tags, jobs, projects
 from application.views import JobFilter
 from domain.job_lifecycle import JobStatus, Phase
 
-VIEW_COLUMNS = (
-    jobs.c.job_id,
-    projects.c.name,
-    jobs.c.code_key,
-    jobs.c.language,
-    jobs.c.status,
-    jobs.c.reason,
-    jobs.c.created_at,
-    jobs.c.updated_at,
-    jobs.c.started_at,
-    jobs.c.completed_at,
-    jobs.c.tags,
-)
 # Which index has the jobs of a project, of a status, of a language in the order of a list. The databases are
 # told, for what they guess is another one now and then. Those with a language have the status as well.
 _INDEXES = {
@@ -48,8 +34,6 @@ _INDEXES = {
     (True, True, False): "ix_jobs_project_status",
     (True, True, True): "ix_jobs_project_language",
 }
-# What a program reads can be a megabyte, and no list shows it.
-_LISTED_EXECUTION = (*EXECUTION_COLUMNS[:-1], sa.null().label("stdin"))
 _ONE: sa.ColumnElement[int] = sa.literal_column("1")
 _CLAIMED_INDEX = "ix_executions_lease"
 _is_claimed = executions.c.state == ExecutionState.CLAIMED.value
@@ -185,15 +169,14 @@ def page_parameters(wanted: JobFilter) -> dict[str, object]:
 
 
 @lru_cache(maxsize=512)
-def page_statement(shape: PageShape, walk: Walk, *, is_packed: bool) -> Select:
+def page_statement(shape: PageShape, walk: Walk) -> Select:
     """Build the statement for all filters of a shape; it is kept, for building costs more than running.
 
     Its rows come in any order: to sort them, the database would write them with all their output first.
     """
     keys = (_way(shape, walk, "limit") if walk.is_exact else _checked(shape, walk)).subquery("page")
-    columns = (*VIEW_COLUMNS, *_LISTED_EXECUTION)
     return (
-        sa.select(*([packed(columns)] if is_packed else columns))
+        sa.select(*VIEW_COLUMNS, *LISTED_EXECUTION_COLUMNS)
         .select_from(keys)
         .join(jobs, jobs.c.job_id == keys.c.job_id)
         .join(projects, projects.c.project_id == jobs.c.project_id)

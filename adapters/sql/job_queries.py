@@ -1,12 +1,11 @@
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sa
 
 from adapters.sql.engine import read_only
 from adapters.sql.job_pages import (
-    VIEW_COLUMNS,
     PageShape,
     Walk,
     by_statuses,
@@ -23,8 +22,8 @@ from adapters.sql.mapping import (
     to_job,
     to_object_key,
     to_reason,
+    to_view,
 )
-from adapters.sql.packing import Read, are_whole
 from adapters.sql.project_repository import MAX_ID
 from adapters.sql.retrying import Attempts
 from adapters.sql.tables import executions, jobs, projects
@@ -34,8 +33,6 @@ from domain.job_lifecycle import JobStatus, phase_of
 from domain.submission import is_tag_name
 from domain.values import JobId, ProjectName
 
-T = TypeVar("T")
-
 # How many keys a page walks through at most where its filters have no index together. Walking through so many
 # takes some ten milliseconds.
 SCANNED_KEYS = 5_000
@@ -44,7 +41,7 @@ _FIRST_SCAN = 4
 
 _STATUS = (
     sa.select(
-        projects.c.name,
+        projects.c.name.label("project"),
         jobs.c.status,
         jobs.c.reason,
         jobs.c.created_at,
@@ -60,15 +57,12 @@ _STATUS = (
     .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
     .where(jobs.c.job_id == sa.bindparam("id"))
 )
-_DETAILS = Read(
-    (projects.c.name, *JOB_COLUMNS, *EXECUTION_COLUMNS),
-    [jobs.c.stdin, executions.c.stdin],
-    lambda select: (
-        select.select_from(jobs)
-        .join(projects, projects.c.project_id == jobs.c.project_id)
-        .outerjoin(executions, executions.c.job_id == jobs.c.job_id)
-        .where(jobs.c.job_id == sa.bindparam("id"))
-    ),
+_DETAILS = (
+    sa.select(projects.c.name.label("project_name"), *JOB_COLUMNS, *EXECUTION_COLUMNS)
+    .select_from(jobs)
+    .join(projects, projects.c.project_id == jobs.c.project_id)
+    .outerjoin(executions, executions.c.job_id == jobs.c.job_id)
+    .where(jobs.c.job_id == sa.bindparam("id"))
 )
 _VERSIONS = (
     sa.select(
@@ -99,58 +93,53 @@ class SqlJobQueries(JobQueries):
         self._engine = read_only(engine)
         self._scanned_keys = scanned_keys
         self._attempts = Attempts()
-        self._packs = engine.dialect.name != "sqlite"  # whose driver reads fields in C
 
     def status(self, job_id: JobId) -> JobStatusView | None:
         """Return where a job stands, or None if there is none of that id."""
         rows = self._rows(_STATUS, {"id": job_id})
         if not rows:
             return None
-        project, status, reason, created_at, started_at, completed_at, limits = rows[0][:7]
-        log_key, building_at, run_started_at = rows[0][7:]
+        row = rows[0]
+        status = JobStatus(row.status)
         return JobStatusView(
             job_id=job_id,
-            project=project,
-            status=JobStatus(status),
-            reason=to_reason(reason),
-            created_at=created_at,
-            started_at=started_at,
-            completed_at=completed_at,
-            timeout_ms=limits["timeout_ms"],
-            log_key=to_object_key(log_key),
-            phase=phase_of(JobStatus(status), building_at, run_started_at),
-            run_started_at=run_started_at,
+            project=row.project,
+            status=status,
+            reason=to_reason(row.reason),
+            created_at=row.created_at,
+            started_at=row.started_at,
+            completed_at=row.completed_at,
+            timeout_ms=row.limits["timeout_ms"],
+            log_key=to_object_key(row.log_key),
+            phase=phase_of(status, row.building_at, row.run_started_at),
+            run_started_at=row.run_started_at,
         )
 
     def details(self, job_id: JobId) -> JobDetails | None:
         """Return all about a job, or None if there is none of that id."""
-        rows = self._read(lambda connection: _DETAILS.rows(connection, {"id": job_id}))
+        rows = self._rows(_DETAILS, {"id": job_id})
         if not rows:
             return None
-        end_of_job = 1 + len(JOB_COLUMNS)
-        attempts = (row[end_of_job:] for row in rows)
-        found = [to_execution(attempt) for attempt in attempts if attempt[0] is not None]
+        found = [to_execution(row) for row in rows if row.execution_id is not None]
         # Sorted here: the database would write the few rows, with all their output, to a table first.
         found.sort(key=lambda execution: (execution.requested_at, execution.id))
         return JobDetails(
-            job=to_job(rows[0][1:end_of_job]),
-            project=ProjectName(rows[0][0]),
+            job=to_job(rows[0]),
+            project=ProjectName(rows[0].project_name),
             executions=tuple(found),
         )
 
     def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:
         """Return what tells the present states of some jobs from others."""
         return {
-            job_id: JobVersion(
-                updated_at=updated_at,
-                claimed_at=claimed_at,
-                building_at=building_at,
-                started_at=started_at,
-                ended_at=ended_at,
+            row.job_id: JobVersion(
+                updated_at=row.updated_at,
+                claimed_at=row.claimed_at,
+                building_at=row.building_at,
+                started_at=row.started_at,
+                ended_at=row.ended_at,
             )
-            for job_id, updated_at, claimed_at, building_at, started_at, ended_at in self._rows(
-                _VERSIONS, {"ids": sorted(job_ids)}
-            )
+            for row in self._rows(_VERSIONS, {"ids": sorted(job_ids)})
         }
 
     def page(self, wanted: JobFilter) -> FoundJobs:
@@ -192,52 +181,19 @@ class SqlJobQueries(JobQueries):
         self, wanted: JobFilter, walk: Walk, more: Mapping[str, object] | None = None
     ) -> list[JobView]:
         parameters = {**page_parameters(wanted), **(more or {})}
-        views = [_to_view(row) for row in self._page(PageShape.of(wanted), walk, parameters)]
+        views = [to_view(row) for row in self._rows(page_statement(PageShape.of(wanted), walk), parameters)]
         views.sort(key=lambda view: (view.created_at, view.job_id), reverse=True)
         return views
 
-    def _page(
-        self, shape: PageShape, walk: Walk, parameters: Mapping[str, object]
-    ) -> Sequence[Sequence[Any]]:
-        if self._packs:
-            rows = self._rows(page_statement(shape, walk, is_packed=True), parameters)
-            if are_whole(rows):
-                return [values for (values,) in rows]
-        return self._rows(page_statement(shape, walk, is_packed=False), parameters)
-
     def _rows(self, statement: sa.Executable, parameters: Mapping[str, object]) -> Sequence[Any]:
-        return self._read(lambda connection: connection.execute(statement, parameters).all())
-
-    def _read(self, read: Callable[[sa.Connection], T]) -> T:
-        def run() -> T:
+        def read() -> Sequence[Any]:
             with self._engine.connect() as connection:
-                return read(connection)
+                return connection.execute(statement, parameters).all()
 
-        return self._attempts(run)
+        return self._attempts(read)
 
 
 def _may_match(wanted: JobFilter) -> bool:
     """Whether there can be such jobs. What no job can have, each database would compare in its own way."""
     is_id = wanted.project_id is None or wanted.project_id <= MAX_ID
     return is_id and all(map(is_tag_name, wanted.tags))
-
-
-def _to_view(row: Sequence[Any]) -> JobView:
-    end_of_job = len(VIEW_COLUMNS)
-    job_id, project, code_key, language, status, reason, created_at, updated_at, started_at = row[:9]
-    completed_at, tags = row[9:end_of_job]
-    attempt = row[end_of_job:]
-    return JobView(
-        job_id=job_id,
-        project=project,
-        code_key=code_key,
-        language=language,
-        status=JobStatus(status),
-        reason=to_reason(reason),
-        created_at=created_at,
-        updated_at=updated_at,
-        started_at=started_at,
-        completed_at=completed_at,
-        tags=tags,
-        execution=None if attempt[0] is None else to_execution(attempt),
-    )

@@ -14,7 +14,6 @@ from adapters.sql.mapping import (
     to_job,
     to_project,
 )
-from adapters.sql.packing import Read
 from adapters.sql.tables import job_tags, jobs, projects
 from application.errors import Aborted, Unreadable
 from application.ports.job_repository import JobRepository
@@ -24,18 +23,12 @@ from domain.project import Project
 from domain.values import ExecutionId, JobId
 
 _has_id = jobs.c.job_id == sa.bindparam("id")
-_GET = Read(JOB_COLUMNS, [jobs.c.stdin], lambda select: select.where(_has_id))
-_GET_ALL = Read(
-    JOB_COLUMNS,
-    [jobs.c.stdin],
-    lambda select: select.where(jobs.c.job_id.in_(sa.bindparam("ids", expanding=True))),
-)
-_GET_WITH_PROJECT = Read(
-    (*PROJECT_COLUMNS, *JOB_COLUMNS),
-    [jobs.c.stdin],
-    lambda select: select.join_from(jobs, projects, projects.c.project_id == jobs.c.project_id).where(
-        _has_id
-    ),
+_GET = sa.select(*JOB_COLUMNS).where(_has_id)
+_GET_ALL = sa.select(*JOB_COLUMNS).where(jobs.c.job_id.in_(sa.bindparam("ids", expanding=True)))
+_GET_WITH_PROJECT = (
+    sa.select(*PROJECT_COLUMNS, *JOB_COLUMNS)
+    .join_from(jobs, projects, projects.c.project_id == jobs.c.project_id)
+    .where(_has_id)
 )
 _ADD = sa.insert(jobs)
 _ADD_TAGS = sa.insert(job_tags)
@@ -87,7 +80,7 @@ class SqlJobRepository(JobRepository):
     def get(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id."""
         try:
-            row = _GET.first(self._connection, {"id": job_id})
+            row = self._connection.execute(_GET, {"id": job_id}).first()
             return None if row is None else to_job(row)
         except UNREADABLE as error:
             raise Unreadable(job_id, error) from error
@@ -95,7 +88,7 @@ class SqlJobRepository(JobRepository):
     def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | Unreadable]:
         """Return the jobs that there are by their ids, an error in the place of one that cannot be read."""
         try:
-            found = [to_job(row) for row in _GET_ALL.rows(self._connection, {"ids": sorted(job_ids)})]
+            found = [to_job(row) for row in self._connection.execute(_GET_ALL, {"ids": sorted(job_ids)})]
         except UNREADABLE:  # one of them is enough
             return {job_id: job for job_id in job_ids if (job := self._get_or_error(job_id)) is not None}
         return {job.id: job for job in found}
@@ -103,9 +96,8 @@ class SqlJobRepository(JobRepository):
     def get_with_project(self, job_id: JobId) -> tuple[Job, Project] | None:
         """Return a job and its project, or None if there is none of that id."""
         try:
-            row = _GET_WITH_PROJECT.first(self._connection, {"id": job_id})
-            end = len(PROJECT_COLUMNS)
-            return None if row is None else (to_job(row[end:]), to_project(row[:end]))
+            row = self._connection.execute(_GET_WITH_PROJECT, {"id": job_id}).first()
+            return None if row is None else (to_job(row), to_project(row))
         except UNREADABLE as error:
             raise Unreadable(job_id, error) from error
 

@@ -1,6 +1,7 @@
-"""Rows become aggregates and aggregates become rows, here and explicitly.
+"""The mapping between rows and aggregates.
 
-Rows are read by position, in the order of the columns that stand beside each function.
+Rows are read by name. A column is named after its table as well (`job_status`, `execution_status`), so that
+rows of joined tables can be read by the same functions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import sqlalchemy as sa
+
 from adapters.sql.tables import executions, jobs, outbox, projects
 from application.messages import Message
+from application.views import JobView
 from domain.errors import DomainError
 from domain.execution import Execution, ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.job import Job
@@ -28,6 +32,7 @@ UNREADABLE = (DomainError, LookupError, TypeError, ValueError, AttributeError)
 _LIMITS = tuple(field.name for field in fields(Limits))
 _USAGE = tuple(field.name for field in fields(ResourceUsage))
 _NOTES = {note.value: note for note in Note}
+_NO_USAGE = ResourceUsage()
 
 
 class ExecutionState(StrEnum):
@@ -38,7 +43,17 @@ class ExecutionState(StrEnum):
     ENDED = "ENDED"
 
 
-PROJECT_COLUMNS = (
+def _named(*columns: sa.Column[Any]) -> tuple[sa.Label[Any], ...]:
+    """Return columns under names that say of which table they are; an id does so already."""
+    return tuple(column.label(_name(column)) for column in columns)
+
+
+def _name(column: sa.Column[Any]) -> str:
+    owner = column.table.name.removesuffix("s")
+    return column.name if column.name.startswith(f"{owner}_") else f"{owner}_{column.name}"
+
+
+PROJECT_COLUMNS = _named(
     projects.c.project_id,
     projects.c.name,
     projects.c.description,
@@ -46,7 +61,7 @@ PROJECT_COLUMNS = (
     projects.c.created_at,
 )
 
-JOB_COLUMNS = (
+JOB_COLUMNS = _named(
     jobs.c.job_id,
     jobs.c.project_id,
     jobs.c.status,
@@ -69,8 +84,23 @@ JOB_COLUMNS = (
     jobs.c.stdin,
 )
 
-# What there is of an execution as long as it waits.
-REQUEST_COLUMNS = (
+# The columns that a list shows of a job.
+VIEW_COLUMNS = _named(
+    projects.c.name,
+    jobs.c.job_id,
+    jobs.c.code_key,
+    jobs.c.language,
+    jobs.c.status,
+    jobs.c.reason,
+    jobs.c.created_at,
+    jobs.c.updated_at,
+    jobs.c.started_at,
+    jobs.c.completed_at,
+    jobs.c.tags,
+)
+
+# An execution that waits has no more than these.
+REQUEST_COLUMNS = _named(
     executions.c.execution_id,
     executions.c.job_id,
     executions.c.number,
@@ -81,7 +111,8 @@ REQUEST_COLUMNS = (
     executions.c.stdin,
 )
 
-EXECUTION_COLUMNS = (
+# What a program reads can be a megabyte, and no list shows it.
+_LISTED = _named(
     executions.c.execution_id,
     executions.c.job_id,
     executions.c.number,
@@ -118,57 +149,55 @@ EXECUTION_COLUMNS = (
     executions.c.compile_output,
     executions.c.compile_output_bytes,
     executions.c.compile_output_truncated,
-    executions.c.stdin,
 )
+LISTED_EXECUTION_COLUMNS = (*_LISTED, sa.null().label("execution_stdin"))
+EXECUTION_COLUMNS = (*_LISTED, *_named(executions.c.stdin))
 
 MESSAGE_COLUMNS = (outbox.c.message_id, outbox.c.name, outbox.c.body)
 
+Row = sa.Row[*tuple[Any, ...]]
 
-def to_project(row: Sequence[Any]) -> Project:
+
+def to_project(row: Row) -> Project:
     """Read PROJECT_COLUMNS."""
-    project_id, name, description, status, created_at = row
     return Project(
-        id=project_id,
-        name=ProjectName(name),
-        description=description,
-        status=ProjectStatus(status),
-        created_at=created_at,
+        id=row.project_id,
+        name=ProjectName(row.project_name),
+        description=row.project_description,
+        status=ProjectStatus(row.project_status),
+        created_at=row.project_created_at,
     )
 
 
-def to_job(row: Sequence[Any]) -> Job:
+def to_job(row: Row) -> Job:
     """Read JOB_COLUMNS."""
-    (job_id, project_id, status, reason, created_at, updated_at, started_at, completed_at, current) = row[:9]
     return Job(
-        id=job_id,
-        project_id=project_id,
-        spec=_to_spec(row[9:]),
-        status=JobStatus(status),
-        created_at=created_at,
-        updated_at=updated_at,
-        reason=to_reason(reason),
-        started_at=started_at,
-        completed_at=completed_at,
-        current_execution_id=current,
+        id=row.job_id,
+        project_id=row.job_project_id,
+        spec=_to_spec(row),
+        status=JobStatus(row.job_status),
+        created_at=row.job_created_at,
+        updated_at=row.job_updated_at,
+        reason=to_reason(row.job_reason),
+        started_at=row.job_started_at,
+        completed_at=row.job_completed_at,
+        current_execution_id=row.job_current_execution_id,
     )
 
 
-def _to_spec(row: Sequence[Any]) -> JobSpec:
-    language, code_key, priority, max_attempts, limits, tags, function_name, description, args, env, stdin = (
-        row
-    )
+def _to_spec(row: Row) -> JobSpec:
     return JobSpec(
-        code_key=ObjectKey(code_key),
-        language=_to_language(language),
-        limits=_to_limits(limits),
-        function_name=function_name,
-        description=description,
-        stdin=stdin,
-        args=tuple(args),
-        env=env,
-        tags=tags,
-        priority=priority,
-        max_attempts=max_attempts,
+        code_key=ObjectKey(row.job_code_key),
+        language=_to_language(row.job_language),
+        limits=_to_limits(row.job_limits),
+        function_name=row.job_function_name,
+        description=row.job_description,
+        stdin=row.job_stdin,
+        args=tuple(row.job_args),
+        env=row.job_env,
+        tags=row.job_tags,
+        priority=row.job_priority,
+        max_attempts=row.job_max_attempts,
     )
 
 
@@ -182,70 +211,77 @@ def _to_limits(values: Mapping[str, int]) -> Limits:
     return Limits(**{name: values.get(name, bounds.default) for name, bounds in STANDARD_BOUNDS.items()})
 
 
-def to_claimed(row: Sequence[Any], worker: str, now: datetime, started_at: datetime | None) -> Execution:
+def to_view(row: Row) -> JobView:
+    """Read VIEW_COLUMNS and LISTED_EXECUTION_COLUMNS, which are NULL for a job without an execution."""
+    return JobView(
+        job_id=row.job_id,
+        project=row.project_name,
+        code_key=row.job_code_key,
+        language=row.job_language,
+        status=JobStatus(row.job_status),
+        reason=to_reason(row.job_reason),
+        created_at=row.job_created_at,
+        updated_at=row.job_updated_at,
+        started_at=row.job_started_at,
+        completed_at=row.job_completed_at,
+        tags=row.job_tags,
+        execution=None if row.execution_id is None else to_execution(row),
+    )
+
+
+def to_claimed(row: Row, worker: str, now: datetime, started_at: datetime | None) -> Execution:
     """Read REQUEST_COLUMNS of an execution that a worker claims now."""
-    execution_id, job_id, number, precedence, requested_at, deferred_since, request_id, stdin = row
-    now = max(now, requested_at)
+    now = max(now, row.execution_requested_at)
     return Execution(
-        id=execution_id,
-        job_id=job_id,
-        number=number,
-        priority=MAX_PRIORITY - precedence,
-        stdin=stdin,
-        requested_at=requested_at,
+        id=row.execution_id,
+        job_id=row.execution_job_id,
+        number=row.execution_number,
+        priority=MAX_PRIORITY - row.execution_precedence,
+        stdin=row.execution_stdin,
+        requested_at=row.execution_requested_at,
         claimed_at=now,
         claimed_by=worker,
         started_at=None if started_at is None else now,
-        deferred_since=deferred_since,
-        request_id=request_id,
+        deferred_since=row.execution_deferred_since,
+        request_id=row.execution_request_id,
     )
 
 
-def to_execution(row: Sequence[Any]) -> Execution:
+def to_execution(row: Row) -> Execution:
     """Read EXECUTION_COLUMNS."""
-    (execution_id, job_id, number, precedence, requested_at, claimed_at, claimed_by, started_at, ended_at) = (
-        row[:9]
-    )
-    building_at, notes, deferred_since, request_id, status = row[9:14]
     return Execution(
-        id=execution_id,
-        job_id=job_id,
-        number=number,
-        priority=MAX_PRIORITY - precedence,
-        stdin=row[-1],
-        requested_at=requested_at,
-        claimed_at=claimed_at,
-        claimed_by=claimed_by,
-        started_at=started_at,
-        ended_at=ended_at,
-        result=None if status is None else _to_result(row[13:-1]),
-        building_at=building_at,
-        notes=_to_notes(notes),
-        deferred_since=deferred_since,
-        request_id=request_id,
+        id=row.execution_id,
+        job_id=row.execution_job_id,
+        number=row.execution_number,
+        priority=MAX_PRIORITY - row.execution_precedence,
+        stdin=row.execution_stdin,
+        requested_at=row.execution_requested_at,
+        claimed_at=row.execution_claimed_at,
+        claimed_by=row.execution_claimed_by,
+        started_at=row.execution_started_at,
+        ended_at=row.execution_ended_at,
+        result=None if row.execution_status is None else _to_result(row),
+        building_at=row.execution_building_at,
+        notes=_to_notes(row.execution_notes),
+        deferred_since=row.execution_deferred_since,
+        request_id=row.execution_request_id,
     )
 
 
-def _to_result(row: Sequence[Any]) -> ExecutionResult:
-    status, reason, exit_code, signal = row[:4]
-    limit_name, limit_measured, limit_allowed, log_key = row[8:12]
-    stdout_bytes, stdout_truncated, stderr_bytes, stderr_truncated, error_message = row[12:17]
-    stdout, stderr, notes, compile_output, compile_output_bytes, compile_output_truncated = row[17:]
+def _to_result(row: Row) -> ExecutionResult:
     return ExecutionResult(
-        status=JobStatus(status),
-        reason=to_reason(reason),
-        stdout=Output(stdout, stdout_bytes, stdout_truncated),
-        stderr=Output(stderr, stderr_bytes, stderr_truncated),
-        exit_code=exit_code,
-        signal=signal,
-        resource=_to_resource(row[4:8]),
-        limit=None if limit_name is None else LimitHit(limit_name, limit_measured, limit_allowed),
-        error_message=error_message,
-        log_key=to_object_key(log_key),
-        compile_output=None
-        if compile_output is None
-        else Output(compile_output, compile_output_bytes, compile_output_truncated),
-        notes=_to_notes(notes),
+        status=JobStatus(row.execution_status),
+        reason=to_reason(row.execution_reason),
+        stdout=Output(row.execution_stdout, row.execution_stdout_bytes, row.execution_stdout_truncated),
+        stderr=Output(row.execution_stderr, row.execution_stderr_bytes, row.execution_stderr_truncated),
+        exit_code=row.execution_exit_code,
+        signal=row.execution_signal,
+        resource=_to_resource(row),
+        limit=_to_limit(row),
+        error_message=row.execution_error_message,
+        log_key=to_object_key(row.execution_log_key),
+        compile_output=_to_compile_output(row),
+        notes=_to_notes(row.execution_result_notes),
     )
 
 
@@ -254,22 +290,35 @@ def _to_notes(values: Sequence[str] | None) -> tuple[Note, ...]:
     return tuple(_NOTES[value] for value in values or () if value in _NOTES)
 
 
-def _to_resource(row: Sequence[Any]) -> ResourceUsage | None:
-    execution_time_ms, cpu_time_ms, cpu_percent, memory_mb = row
-    if execution_time_ms is cpu_time_ms is cpu_percent is memory_mb is None:
+def _to_resource(row: Row) -> ResourceUsage | None:
+    usage = ResourceUsage(
+        execution_time_ms=row.execution_time_ms,
+        cpu_time_ms=row.execution_cpu_time_ms,
+        cpu_percent=row.execution_cpu_percent,
+        memory_mb=row.execution_memory_mb,
+    )
+    return None if usage == _NO_USAGE else usage
+
+
+def _to_limit(row: Row) -> LimitHit | None:
+    if row.execution_limit_name is None:
         return None
-    return ResourceUsage(
-        execution_time_ms=execution_time_ms,
-        cpu_time_ms=cpu_time_ms,
-        cpu_percent=cpu_percent,
-        memory_mb=memory_mb,
+    return LimitHit(row.execution_limit_name, row.execution_limit_measured, row.execution_limit_allowed)
+
+
+def _to_compile_output(row: Row) -> Output | None:
+    if row.execution_compile_output is None:
+        return None
+    return Output(
+        row.execution_compile_output,
+        row.execution_compile_output_bytes,
+        row.execution_compile_output_truncated,
     )
 
 
-def to_message(row: Sequence[Any]) -> Message:
+def to_message(row: Row) -> Message:
     """Read MESSAGE_COLUMNS."""
-    message_id, name, body = row
-    return Message(id=message_id, name=name, body=body)
+    return Message(id=row.message_id, name=row.name, body=row.body)
 
 
 def to_reason(value: str | None) -> Reason | None:

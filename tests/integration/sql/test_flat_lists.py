@@ -240,7 +240,7 @@ def test_sqlite_finds_every_list_in_an_index(sqlite_url, open_store):
     for wanted in FILTERS:
         shape = PageShape.of(wanted)
         for walk in walks(shape):
-            assert_uses_indexes(store, page_statement(shape, walk, is_packed=False), wanted)
+            assert_uses_indexes(store, page_statement(shape, walk), wanted)
             assert_uses_indexes(store, last_key_statement(shape, walk), wanted)
         assert_uses_indexes(store, count_statement(shape), wanted)
 
