@@ -14,7 +14,7 @@ from uuid import uuid5
 from application.errors import NotFound, StorageUnavailable, Unprocessable
 from application.ports.execution_engine import EngineReport
 from application.ports.object_store import ObjectStore
-from application.retrying import Retrying
+from application.retry_policy import RetryPolicy
 from domain.execution import ExecutionResult, Output
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -49,7 +49,7 @@ class LogArchive:
     """
 
     def __init__(
-        self, log_store: ObjectStore, retrying: Retrying, spool_directory: Path | None = None
+        self, log_store: ObjectStore, retrying: RetryPolicy, spool_directory: Path | None = None
     ) -> None:
         self._log_store = log_store
         self._retrying = retrying

@@ -43,7 +43,7 @@ from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
 from application.ports.result_spool import ResultSpool
 from application.queue_history import QueueHistory
-from application.retrying import Retrying
+from application.retry_policy import RetryPolicy
 from application.unreadable_jobs import UnreadableJobs
 from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.cancel_job import CancelJob
@@ -87,11 +87,11 @@ from domain.limits import LimitPolicy
 from entrypoints.settings import LimitSettings, Settings
 
 # An object store that is away is asked again after these delays: then an execution that needs it has failed.
-_STORE_AGAIN_S = (0.2, 1.0, 3.0)
+_STORAGE_RETRY_DELAYS_S = (0.2, 1.0, 3.0)
 # A log that is not stored then is kept on this machine's disk, so its worker goes on soon.
-_LOG_STORE_AGAIN_S = (0.2,)
+_LOG_STORAGE_RETRY_DELAYS_S = (0.2,)
 # What was claimed or started is worth waiting for the database: five minutes, for a failover or a restart.
-_UNTIL_HEARD_OF_S = (0.2, 0.5, 1.0, *[2.0] * 149)
+_DATABASE_RECOVERY_DELAYS_S = (0.2, 0.5, 1.0, *[2.0] * 149)
 # Without these nothing can be uploaded; without the others work is taken, and waits or fails with a reason.
 _REQUIRED_PARTS = ("database", "code store")
 _HEALTH_TIMEOUT_S = 2.0
@@ -187,7 +187,7 @@ def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPoli
         warm_starts=settings.warm_starts,
         usual_limits=limit_policy.resolve({}),
         hidden=[_data_dir(settings), *(file.resolve().parent for file in [Path(".env")] if file.exists())],
-        retrying=Retrying(_STORE_AGAIN_S),
+        retrying=RetryPolicy(_STORAGE_RETRY_DELAYS_S),
     )
 
 
@@ -258,7 +258,7 @@ class Container(containers.DeclarativeContainer):
     log_archive = providers.ThreadSafeSingleton(
         LogArchive,
         log_store,
-        providers.ThreadSafeSingleton(Retrying, _LOG_STORE_AGAIN_S),
+        providers.ThreadSafeSingleton(RetryPolicy, _LOG_STORAGE_RETRY_DELAYS_S),
         data_directory,
     )
     result_spool = providers.ThreadSafeSingleton(_result_spool, settings)
@@ -321,7 +321,7 @@ class Container(containers.DeclarativeContainer):
     )
 
     complete_execution = providers.ThreadSafeSingleton(CompleteExecution, unit_of_work, outbox_writer, clock)
-    until_heard_of = providers.ThreadSafeSingleton(Retrying, _UNTIL_HEARD_OF_S)
+    until_heard_of = providers.ThreadSafeSingleton(RetryPolicy, _DATABASE_RECOVERY_DELAYS_S)
     finish_execution = providers.ThreadSafeSingleton(
         FinishExecution,
         unit_of_work,

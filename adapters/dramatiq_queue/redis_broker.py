@@ -11,6 +11,7 @@ from typing import Any
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
+from adapters.common.redis_client import connect, redis_errors
 from adapters.dramatiq_queue.broker import (
     MAX_DEAD,
     MAX_WAITING,
@@ -19,7 +20,6 @@ from adapters.dramatiq_queue.broker import (
     is_new,
     retries,
 )
-from adapters.dramatiq_queue.redis_client import connect, redis_as_queue
 from adapters.dramatiq_queue.redis_consumer import RedisConsumer
 from adapters.dramatiq_queue.redis_queue import RedisQueue
 from application.errors import DependencyUnavailable
@@ -70,7 +70,7 @@ class RedisQueueBroker(RedisBroker, QueueBroker):
         Raises:
             DependencyUnavailable: Redis is out of reach, or the queue is full.
         """
-        with redis_as_queue():
+        with redis_errors("queue"):
             if is_new(message):
                 self._reserve(message.queue_name)
             return super().enqueue(message, delay=delay)
@@ -86,27 +86,27 @@ class RedisQueueBroker(RedisBroker, QueueBroker):
 
     def ping(self) -> None:
         """Find out whether Redis takes writes; a full one and a replica answer all the same."""
-        with redis_as_queue():
+        with redis_errors("queue"):
             self.client.set(f"{self.namespace}:health", 1, px=_HEALTH_KEPT_MS)
 
     def waiting(self, queue: str) -> int:
         """Return how many messages wait in a queue."""
-        with redis_as_queue():
+        with redis_errors("queue"):
             return len(self._queue(queue))
 
     def dead(self, queue: str, limit: int) -> Sequence[DeadMessage]:
         """Return the messages that died on a queue, the latest first."""
-        with redis_as_queue():
+        with redis_errors("queue"):
             return self._queue(queue).dead(limit)
 
     def find_dead(self, queue: str, dead_id: str) -> DeadMessage | None:
         """Return a message that died on a queue, or None if it is not among the dead."""
-        with redis_as_queue():
+        with redis_errors("queue"):
             return self._queue(queue).find_dead(dead_id)
 
     def revive(self, queue: str, dead_id: str) -> bool:
         """Put a dead message back on its queue as if it were new; return whether it was among the dead."""
-        with redis_as_queue():
+        with redis_errors("queue"):
             return self._queue(queue).revive(dead_id)
 
     def _reserve(self, queue: str) -> None:

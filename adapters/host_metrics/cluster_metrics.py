@@ -1,11 +1,12 @@
 import logging
-import threading
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Self
 
 import psutil
 
+from adapters.common.background import PeriodicTask
 from adapters.host_metrics.samples import Sample, Samples
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics, MetricPoint
@@ -32,24 +33,22 @@ class HostClusterMetrics(ClusterMetrics):
         self._cluster = cluster
         self._interval_s = interval_s
         self._samples = Samples(interval_s)
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._is_first_round = True
+        self._task: PeriodicTask | None = None
 
     def start(self) -> None:
         """Take a first sample, of memory, and keep sampling. Started twice is started once."""
-        if self._thread is not None:
-            return
-        self._stopped.clear()
-        self._sample(with_cpu=False)
-        self._thread = threading.Thread(target=self._run, name="service_server.host_metrics", daemon=True)
-        self._thread.start()
+        if self._task is None:
+            self._sample(with_cpu=False)
+            self._is_first_round = True
+            self._task = PeriodicTask("host-metrics", self._measure, self._interval_s)
+            self._task.start()
 
     def stop(self) -> None:
         """Stop sampling and wait for the thread. What was sampled can still be read."""
-        self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        if self._task is not None:
+            self._task.stop()
+            self._task = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -72,12 +71,12 @@ class HostClusterMetrics(ClusterMetrics):
     def _is_known(self, cluster: str) -> bool:
         return self._cluster in {None, cluster}
 
-    def _run(self) -> None:
-        psutil.cpu_percent()  # the first look only begins the interval
-        wait_s = _FIRST_INTERVAL_S
-        while not self._stopped.wait(wait_s):
-            self._sample(with_cpu=True)
-            wait_s = self._interval_s
+    def _measure(self) -> None:
+        if self._is_first_round:
+            psutil.cpu_percent()  # the first look only begins the interval, of the thread that looks
+            time.sleep(_FIRST_INTERVAL_S)
+            self._is_first_round = False
+        self._sample(with_cpu=True)
 
     def _sample(self, *, with_cpu: bool) -> None:
         try:

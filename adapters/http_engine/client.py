@@ -9,11 +9,11 @@ from urllib.parse import quote, urlencode
 
 import httpcore
 
+from adapters.common.overflow_file import OverflowFile
 from adapters.http_engine.call import Call, DeadlinePassed
 from adapters.http_engine.network import CallBackend, serving
 from adapters.http_engine.spool import Spool
 from adapters.http_engine.troubles import MayHaveStarted, NothingStarted
-from application.overflow_file import OverflowFile
 
 # Idle connections are given up before the runners' servers do it (Node.js: 5 s, gunicorn: 2 s), so that no
 # request leaves on a connection that is being closed: it could not be told whether it had arrived.

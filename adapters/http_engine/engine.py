@@ -9,13 +9,12 @@ from threading import Event, Lock
 
 import httpcore
 
+from adapters.common.circuit_breaker import CircuitBreaker
 from adapters.http_engine import outcome
 from adapters.http_engine.addresses import RunnerAddress
-from adapters.http_engine.breaker import CircuitBreaker
 from adapters.http_engine.call import Call, CallStopped
 from adapters.http_engine.cancellation import CancelReply
 from adapters.http_engine.client import EngineClient
-from adapters.http_engine.retries import Retries
 from adapters.http_engine.runner import Runner
 from adapters.http_engine.spool import Spool
 from adapters.http_engine.troubles import NothingStarted
@@ -28,6 +27,7 @@ from application.ports.execution_engine import (
     ExecutionRequest,
     LanguageSupport,
 )
+from application.retry_policy import RetryPolicy
 from domain.job_lifecycle import Reason
 from domain.language import parse_language
 from domain.limits import Limits
@@ -42,7 +42,7 @@ CONTROL_TIMEOUT_S = 2.0
 MAX_ANSWER_BYTES = 32 << 20
 INLINE_BYTES = 64 << 10
 MAX_IDLE_CONNECTIONS = 64
-STANDARD_RETRIES = Retries()
+RETRIES = RetryPolicy.exponential(0.2, 2.0, retries=4, jitter=0.5)
 BREAKER_THRESHOLD = 10
 BREAKER_RESET_S = 5.0
 
@@ -114,7 +114,7 @@ class HttpEngine(ExecutionEngine):
         max_answer_bytes: int = MAX_ANSWER_BYTES,
         inline_bytes: int = INLINE_BYTES,
         max_idle_connections: int = MAX_IDLE_CONNECTIONS,
-        retries: Retries = STANDARD_RETRIES,
+        retries: RetryPolicy = RETRIES,
         breaker_threshold: int = BREAKER_THRESHOLD,
         breaker_reset_s: float = BREAKER_RESET_S,
         spool_directory: Path | None = None,
@@ -129,7 +129,7 @@ class HttpEngine(ExecutionEngine):
                 address,
                 EngineClient(connect_timeout_s, max_answer_bytes, max_idle_connections, spool, tls),
                 retries,
-                CircuitBreaker(breaker_threshold, breaker_reset_s),
+                CircuitBreaker("engine", breaker_threshold, breaker_reset_s),
                 inline_bytes,
                 spool,
                 control_timeout_s,

@@ -2,15 +2,14 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
+from adapters.common.circuit_breaker import CircuitBreaker
 from adapters.http_engine import outcome
 from adapters.http_engine.addresses import RunnerAddress
 from adapters.http_engine.answer import RunnerAnswer, believe, error_in, parse
-from adapters.http_engine.breaker import CircuitBreaker
 from adapters.http_engine.call import Call, DeadlinePassed
 from adapters.http_engine.cancellation import CancelReply
 from adapters.http_engine.client import Answer, EngineClient
 from adapters.http_engine.failures import recognise
-from adapters.http_engine.retries import Retries
 from adapters.http_engine.spool import Spool, in_memory
 from adapters.http_engine.troubles import (
     EngineRefused,
@@ -23,6 +22,7 @@ from adapters.http_engine.wording import error_of, what_it_says
 from application.errors import DependencyUnavailable
 from application.ports.execution_engine import EngineReport, ExecutionObserver, ExecutionRequest
 from application.ports.output_feed import OutputChunk, Stream
+from application.retry_policy import RetryPolicy
 from domain.execution import Note
 from domain.values import ExecutionId, JobId
 
@@ -56,7 +56,7 @@ class Runner:
         self,
         address: RunnerAddress,
         client: EngineClient,
-        retries: Retries,
+        retries: RetryPolicy,
         breaker: CircuitBreaker,
         inline_bytes: int,
         spool: Spool,

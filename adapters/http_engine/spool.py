@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
-from application.overflow_file import OverflowFile
+from adapters.common.overflow_file import OverflowFile
 
 # What is smaller than this stays in memory, and waits for nobody.
 SMALL_BYTES = 256 << 10

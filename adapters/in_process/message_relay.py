@@ -1,8 +1,8 @@
 import logging
 from collections.abc import Callable, Sequence
 from queue import Empty, Full, Queue
-from threading import Thread
 
+from adapters.common.background import BackgroundThread
 from application.errors import DependencyUnavailable
 from application.log_context import outage_of
 from application.messages import Message
@@ -22,7 +22,8 @@ class InProcessMessageRelay(MessageRelay):
 
     def __init__(self) -> None:
         self._backlog: Queue[Message | None] = Queue(_BACKLOG)
-        self._thread: Thread | None = None
+        self._thread: BackgroundThread | None = None
+        self._relay: Callable[[Sequence[Message]], None]
 
     def offer(self, messages: Sequence[Message]) -> None:
         """Take messages; before `start` and after `stop` they are left to the sweep."""
@@ -36,38 +37,39 @@ class InProcessMessageRelay(MessageRelay):
 
     def start(self, relay: Callable[[Sequence[Message]], None]) -> None:
         """Begin to pass messages to `relay`, several at a time when several have come."""
-        self._thread = Thread(target=self._run, args=(relay,), name="outbox-relay", daemon=True)
+        self._relay = relay
+        self._thread = BackgroundThread("outbox-relay", self._step, wake=lambda: self._backlog.put(None))
         self._thread.start()
 
     def stop(self) -> None:
         """Pass on what has come by now, and end."""
         if self._thread is not None:
-            self._backlog.put(None)
-            self._thread.join()
+            self._thread.stop()
             self._thread = None
+            while batch := self._more():
+                self._pass_on(batch)
 
-    def _run(self, relay: Callable[[Sequence[Message]], None]) -> None:
-        while (first := self._backlog.get()) is not None:
-            batch, is_last = self._more(first)
-            try:
-                relay(batch)
-            except DependencyUnavailable as error:
-                logger.warning(
-                    "%d messages stay in the outbox: %s", len(batch), error, extra=outage_of(error)
-                )
-            except Exception:  # the thread must outlive a bug: without it every job waits for a sweep
-                logger.exception("%d messages stay in the outbox", len(batch))
-            if is_last:
-                return
+    def _step(self) -> None:
+        first = self._backlog.get()
+        if first is not None:
+            self._pass_on([first, *self._more()])
 
-    def _more(self, first: Message) -> tuple[list[Message], bool]:
-        batch = [first]
-        while len(batch) < _BATCH:
+    def _more(self) -> list[Message]:
+        """Take the messages that have come, as far as they are passed on together."""
+        batch: list[Message] = []
+        while len(batch) < _BATCH - 1:
             try:
                 message = self._backlog.get_nowait()
             except Empty:
                 break
-            if message is None:
-                return batch, True
-            batch.append(message)
-        return batch, False
+            if message is not None:
+                batch.append(message)
+        return batch
+
+    def _pass_on(self, batch: Sequence[Message]) -> None:
+        try:
+            self._relay(batch)
+        except DependencyUnavailable as error:
+            logger.warning("%d messages stay in the outbox: %s", len(batch), error, extra=outage_of(error))
+        except Exception:  # they are looked for in the outbox
+            logger.exception("%d messages stay in the outbox", len(batch))

@@ -1,9 +1,9 @@
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from threading import Condition, RLock, Thread
+from threading import Condition, RLock
 
+from adapters.common.background import BackgroundThread
+from adapters.common.bounded_buffer import BoundedBuffer
 from adapters.in_process.output_journal import OutputJournal
 from application.ports.output_feed import OutputChunk, OutputFeed, OutputListener
 from domain.values import ExecutionId
@@ -11,28 +11,21 @@ from domain.values import ExecutionId
 logger = logging.getLogger("service_server.output_feed")
 
 KEPT_BYTES = 1 << 20
-# What a chunk weighs in memory beside its data, so that a flood of single bytes is bounded too.
-CHUNK_OVERHEAD_BYTES = 256
 # How long output may be lost with this process before it is in the journal.
 _GATHER_S = 0.2
 
 
-@dataclass(slots=True)
 class _Channel:
-    """The latest output of one execution, and who follows it."""
+    """The latest output of one execution, and its followers.
 
-    chunks: deque[OutputChunk] = field(default_factory=deque)
-    weight: int = 0
-    listeners: dict[object, OutputListener] = field(default_factory=dict)
-    unwritten: list[OutputChunk] = field(default_factory=list)
-    unwritten_weight: int = 0
-    is_in_journal: bool = False
+    Attributes:
+        journaled: The number of chunks that were written to the journal, or dropped before.
+    """
 
-    def add(self, chunk: OutputChunk, kept_bytes: int) -> None:
-        self.chunks.append(chunk)
-        self.weight += _weight(chunk)
-        while self.weight > kept_bytes:
-            self.weight -= _weight(self.chunks.popleft())
+    def __init__(self, kept_bytes: int) -> None:
+        self.chunks: BoundedBuffer[OutputChunk] = BoundedBuffer(kept_bytes)
+        self.listeners: dict[object, OutputListener] = {}
+        self.journaled = 0
 
 
 class InProcessOutputFeed(OutputFeed):
@@ -47,8 +40,7 @@ class InProcessOutputFeed(OutputFeed):
     def __init__(self, kept_bytes: int = KEPT_BYTES, journal: OutputJournal | None = None) -> None:
         self._journal = journal
         self._unwritten: dict[ExecutionId, _Channel] = {}
-        self._is_stopping = False
-        self._thread = Thread(target=self._write_journal, name="output-journal", daemon=True)
+        self._thread = BackgroundThread("output-journal", self._write_journal, self._wake)
         self._kept_bytes = kept_bytes
         self._channels: dict[ExecutionId, _Channel] = {}
         # Held while followers are called, so that none misses a chunk or gets one twice; re-entrant, so that
@@ -64,19 +56,17 @@ class InProcessOutputFeed(OutputFeed):
 
     def stop(self) -> None:
         """End writing the journal."""
-        with self._changed:
-            self._is_stopping = True
-            self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop()
 
     def append(self, execution_id: ExecutionId, chunk: OutputChunk) -> None:
         """Keep a chunk and pass it to the followers of its execution."""
         with self._lock:
-            channel = self._channels.setdefault(execution_id, _Channel())
-            channel.add(chunk, self._kept_bytes)
+            channel = self._channel(execution_id)
+            channel.chunks.append(chunk, len(chunk.data))
             if self._journal is not None:
-                self._note_unwritten(execution_id, channel, chunk)
+                if not self._unwritten:
+                    self._changed.notify_all()
+                self._unwritten[execution_id] = channel
             for listener in tuple(channel.listeners.values()):
                 _tell(listener, chunk)
 
@@ -85,7 +75,7 @@ class InProcessOutputFeed(OutputFeed):
         with self._lock:
             channel = self._channels.pop(execution_id, None)
             self._unwritten.pop(execution_id, None)
-        if self._journal is not None and (channel is None or channel.is_in_journal):
+        if self._journal is not None and (channel is None or channel.journaled):
             self._journal.forget(execution_id)
 
     def recall(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
@@ -99,41 +89,42 @@ class InProcessOutputFeed(OutputFeed):
         """Call `listener` with what is kept, at once, and with what comes; return what ends that."""
         key = object()
         with self._lock:
-            channel = self._channels.setdefault(execution_id, _Channel())
+            channel = self._channel(execution_id)
             for chunk in tuple(channel.chunks):
                 _tell(listener, chunk)
             channel.listeners[key] = listener
         return lambda: self._leave(execution_id, channel, key)
 
-    def _note_unwritten(self, execution_id: ExecutionId, channel: _Channel, chunk: OutputChunk) -> None:
-        channel.unwritten_weight += _weight(chunk)
-        if channel.unwritten_weight <= self._kept_bytes:
-            channel.unwritten.append(chunk)
-        else:  # all that is kept is to be written then
-            channel.unwritten.clear()
-        if not self._unwritten:
+    def _channel(self, execution_id: ExecutionId) -> _Channel:
+        if execution_id not in self._channels:
+            self._channels[execution_id] = _Channel(self._kept_bytes)
+        return self._channels[execution_id]
+
+    def _wake(self) -> None:
+        with self._changed:
             self._changed.notify_all()
-        self._unwritten[execution_id] = channel
 
     def _write_journal(self) -> None:
-        """Write the output of the last moment, again and again: a program that ends sooner costs no file."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._is_stopping or self._unwritten)
-                self._changed.wait_for(lambda: self._is_stopping, _GATHER_S)
-                if self._is_stopping:
-                    return
-                due, self._unwritten = self._unwritten, {}
-            for execution_id, channel in due.items():
-                self._write(execution_id, channel)
+        """Write the output of the last moment: a program that ends sooner costs no file."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._thread.is_stopping or self._unwritten)
+        self._thread.pause(_GATHER_S)
+        if self._thread.is_stopping:
+            return
+        with self._lock:
+            due, self._unwritten = self._unwritten, {}
+        for execution_id, channel in due.items():
+            self._write(execution_id, channel)
 
     def _write(self, execution_id: ExecutionId, channel: _Channel) -> None:
         with self._lock:
             if self._journal is None or self._channels.get(execution_id) is not channel:
                 return  # it has ended
-            new, kept = channel.unwritten, tuple(channel.chunks)
-            channel.unwritten, channel.unwritten_weight = [], 0
-            channel.is_in_journal = True
+            kept = list(channel.chunks)
+            number = channel.chunks.appended - channel.journaled
+            channel.journaled = channel.chunks.appended
+        # Of more than is kept, all that is kept is to be written.
+        new = kept[-number:] if number <= len(kept) else []
         self._journal.append(execution_id, new, kept)
         with self._lock:
             has_ended = self._channels.get(execution_id) is not channel
@@ -146,10 +137,6 @@ class InProcessOutputFeed(OutputFeed):
             is_unused = not (channel.listeners or channel.chunks)
             if is_unused and self._channels.get(execution_id) is channel:
                 del self._channels[execution_id]
-
-
-def _weight(chunk: OutputChunk) -> int:
-    return len(chunk.data) + CHUNK_OVERHEAD_BYTES
 
 
 def _tell(listener: OutputListener, chunk: OutputChunk) -> None:

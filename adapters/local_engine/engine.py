@@ -32,7 +32,7 @@ from application.ports.execution_engine import (
 )
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputChunk, Stream
-from application.retrying import Retrying
+from application.retry_policy import RetryPolicy
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import Reason
 from domain.language import Language
@@ -40,7 +40,7 @@ from domain.limits import STANDARD_LIMITS, Limits
 from domain.values import ExecutionId, JobId
 
 _MIB = 1 << 20
-_ONCE = Retrying(())
+_ONCE = RetryPolicy()
 _USUAL_LIMITS = STANDARD_LIMITS.resolve({})
 _ROOT = Path(__file__).parents[2]
 _NOT_ISOLATED = (
@@ -81,7 +81,7 @@ class LocalEngine(ExecutionEngine):
         inline_output_bytes: int = 65_536,
         max_code_bytes: int = 16 * _MIB,
         isolated: bool = False,
-        retrying: Retrying = _ONCE,
+        retrying: RetryPolicy = _ONCE,
         warm_starts: int = 0,
         usual_limits: Limits = _USUAL_LIMITS,
         hidden: Sequence[Path] = (),

@@ -1,16 +1,16 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Condition, Thread
+from threading import Condition
 from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 import redis
 
-from adapters.redis_feed.client import MAX_BACKOFF_S, MIN_BACKOFF_S, connect
-from adapters.redis_feed.output_stream import Position, stream_key
-from application.log_context import outage
+from adapters.common.background import BackgroundThread
+from adapters.common.redis_client import connect, redis_errors
+from adapters.redis_feed.output_stream import DEPENDENCY, Position, stream_key
 from application.ports.output_feed import OutputChunk, OutputFeed, OutputListener
 from domain.values import ExecutionId
 
@@ -20,7 +20,9 @@ logger = logging.getLogger("service_server.output_feed")
 _BLOCK_S = 0.5
 _ENTRIES_AT_ONCE = 64
 _START = "0"
-_BELL_S = 60
+_WAKE_UP_S = 60
+# Seconds for which a stream is left out that cannot be read.
+_AVOIDED_S = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +39,7 @@ class _Cursor:
         """Leave the stream out for a while."""
         if not self.avoided_until:
             logger.warning("the live output of execution %s cannot be read", self.execution_id)
-        self.avoided_until = monotonic() + MAX_BACKOFF_S
+        self.avoided_until = monotonic() + _AVOIDED_S
 
 
 class OutputReader:
@@ -46,7 +48,7 @@ class OutputReader:
     Args:
         url: Of Redis, with credentials if it wants any.
         local: Passes what is read to the followers in this process.
-        send: Has Redis do commands soon; it rings the bell that ends the thread's wait.
+        send: Has Redis do commands soon; a command that adds to a stream of its own ends the thread's wait.
     """
 
     def __init__(self, url: str, local: OutputFeed, send: Callable[..., None]) -> None:
@@ -55,11 +57,10 @@ class OutputReader:
         self._local = local
         self._send = send
         self._cursors: dict[bytes, _Cursor] = {}
-        self._hang_bell()
-        self._is_stopping = False
+        self._recreate_wake_up_stream()
         # Held while followers are called, so that one who has left is not called again.
         self._changed = Condition()
-        self._thread = Thread(target=self._run, name="output-reader", daemon=True)
+        self._thread = BackgroundThread("output-reader", self._read, self._wake)
 
     def start(self) -> None:
         """Begin to read."""
@@ -67,12 +68,7 @@ class OutputReader:
 
     def stop(self) -> None:
         """End reading."""
-        with self._changed:
-            self._is_stopping = True
-            self._changed.notify_all()
-        self._ring()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop()
         self._client.close()
 
     def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:
@@ -83,8 +79,7 @@ class OutputReader:
             cursor = self._cursors.setdefault(key, _Cursor(execution_id))
             cursor.followers.add(follower)
             end = self._local.follow(execution_id, listener)
-            self._changed.notify_all()
-        self._ring()
+        self._wake()
         return lambda: self._leave(key, cursor, follower, end)
 
     def recall(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
@@ -100,12 +95,16 @@ class OutputReader:
             return ()
         return [chunk for chunk in chunks if chunk is not None]
 
-    def _hang_bell(self) -> None:
-        self._bell = f"service_server.output.bell.{uuid4()}".encode()
-        self._bell_id: bytes | str = _START
+    def _recreate_wake_up_stream(self) -> None:
+        self._wake_up_key = f"service_server.output.wake_up.{uuid4()}".encode()
+        self._wake_up_id: bytes | str = _START
 
-    def _ring(self) -> None:
-        self._send(("XADD", self._bell, "MAXLEN", 1, "*", "rung", 1), ("EXPIRE", self._bell, _BELL_S))
+    def _wake(self) -> None:
+        """End the thread's wait, for followers or in Redis."""
+        with self._changed:
+            self._changed.notify_all()
+        key = self._wake_up_key
+        self._send(("XADD", key, "MAXLEN", 1, "*", "wake", 1), ("EXPIRE", key, _WAKE_UP_S))
 
     def _leave(self, key: bytes, cursor: _Cursor, follower: object, end: Callable[[], None]) -> None:
         with self._changed:
@@ -115,44 +114,25 @@ class OutputReader:
                 del self._cursors[key]
                 self._local.close(cursor.execution_id)
 
-    def _run(self) -> None:
-        backoff_s = MIN_BACKOFF_S
-        while (cursors := self._wait_for_cursors()) is not None:
-            try:
-                self._read(cursors)
-            except redis.RedisError as error:
-                if backoff_s == MIN_BACKOFF_S:
-                    logger.warning(
-                        "live output waits: Redis is not usable: %s",
-                        type(error).__name__,
-                        extra=outage("output feed", "Redis is not usable"),
-                    )
-                self._pause(backoff_s)
-                backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
-            else:
-                backoff_s = MIN_BACKOFF_S
-
-    def _wait_for_cursors(self) -> Mapping[bytes, _Cursor] | None:
+    def _read(self) -> None:
+        """Wait for followers, and then in Redis for output that they follow."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_stopping or self._cursors)
-            return None if self._is_stopping else dict(self._cursors)
-
-    def _pause(self, seconds: float) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._is_stopping, seconds)
-
-    def _read(self, cursors: Mapping[bytes, _Cursor]) -> None:
+            self._changed.wait_for(lambda: self._thread.is_stopping or self._cursors)
+            cursors = dict(self._cursors)
+        if self._thread.is_stopping:
+            return
         now = monotonic()
         last_ids = {key: cursor.last_id for key, cursor in cursors.items() if cursor.avoided_until <= now}
-        last_ids[self._bell] = self._bell_id
-        try:
-            replies = self._client.xread(last_ids, count=_ENTRIES_AT_ONCE, block=int(_BLOCK_S * 1_000))
-        except redis.ResponseError:
-            replies = self._read_singly(last_ids, cursors)
+        last_ids[self._wake_up_key] = self._wake_up_id
+        with redis_errors(DEPENDENCY):
+            try:
+                replies = self._client.xread(last_ids, count=_ENTRIES_AT_ONCE, block=int(_BLOCK_S * 1_000))
+            except redis.ResponseError:
+                replies = list(self._read_singly(last_ids, cursors))
         for key, entries in replies:
             for entry_id, fields in entries:
-                if key == self._bell:
-                    self._bell_id = entry_id
+                if key == self._wake_up_key:
+                    self._wake_up_id = entry_id
                 else:
                     self._pass_on(key, cursors[key], entry_id, fields)
 
@@ -167,7 +147,7 @@ class OutputReader:
                 if key in cursors:
                     cursors[key].avoid()
                 else:
-                    self._hang_bell()
+                    self._recreate_wake_up_stream()
 
     def _pass_on(self, key: bytes, cursor: _Cursor, entry_id: bytes, fields: Mapping[bytes, bytes]) -> None:
         with self._changed:

@@ -8,6 +8,7 @@ from uuid import uuid4
 from application.ports.output_feed import OutputChunk, Stream
 from domain.values import ExecutionId
 
+DEPENDENCY = "output feed"
 MAX_ENTRY_BYTES = 64 << 10
 # What an entry weighs in Redis beside its data, so that a flood of single bytes is bounded too.
 ENTRY_OVERHEAD_BYTES = 256

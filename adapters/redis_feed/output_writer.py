@@ -1,49 +1,32 @@
 import logging
-from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from threading import Condition, Thread
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from threading import Condition
 from typing import Any
 
 import redis
 
-from adapters.redis_feed.client import MAX_BACKOFF_S, MIN_BACKOFF_S, connect
-from adapters.redis_feed.output_stream import Run, join, stream_key
-from application.log_context import outage
+from adapters.common.background import BackgroundThread
+from adapters.common.bounded_buffer import BoundedBuffer
+from adapters.common.redis_client import connect, redis_errors
+from adapters.redis_feed.output_stream import DEPENDENCY, Run, join, stream_key
+from application.errors import DependencyUnavailable
 from application.ports.output_feed import OutputChunk
 from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.output_feed")
 
 Command = tuple[bytes | str | int, ...]
+# A piece of output, or None where an execution ends.
+Output = tuple[ExecutionId, OutputChunk | None]
 
 # How much may wait for Redis; beyond that the oldest output is dropped.
 _MAX_PENDING_BYTES = 4 << 20
-_CHUNK_OVERHEAD_BYTES = 256
 # What comes within this time of a writing is written together, unless it becomes as much as this.
 _GATHER_S = 0.02
 _GATHER_BYTES = 64 << 10
 # The stream of an execution whose worker died goes away by itself.
 _ABANDONED_S = 3_600
-
-
-@dataclass(slots=True)
-class _Pending:
-    """What waits to be written: output, None where an execution ends, and other commands, each once."""
-
-    output: deque[tuple[ExecutionId, OutputChunk | None]] = field(default_factory=deque)
-    commands: dict[Command, None] = field(default_factory=dict)
-    weight: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.output or self.commands)
-
-    def add(self, execution_id: ExecutionId, chunk: OutputChunk | None) -> None:
-        self.output.append((execution_id, chunk))
-        self.weight += _weight(chunk)
-        while self.weight > _MAX_PENDING_BYTES:
-            _, dropped = self.output.popleft()
-            self.weight -= _weight(dropped)
 
 
 class OutputWriter:
@@ -61,10 +44,11 @@ class OutputWriter:
         self._kept_bytes = kept_bytes
         self._linger_ms = int(linger_s * 1_000)
         self._runs: dict[ExecutionId, Run] = {}
-        self._pending = _Pending()
-        self._is_stopping = False
+        self._output: BoundedBuffer[Output] = BoundedBuffer(_MAX_PENDING_BYTES)
+        self._requests: dict[Command, None] = {}  # of other parts, each once
+        self._unwritten: list[Command] = []
         self._changed = Condition()
-        self._thread = Thread(target=self._run, name="output-writer", daemon=True)
+        self._thread = BackgroundThread("output-writer", self._step, self._wake)
 
     def start(self) -> None:
         """Begin to write."""
@@ -72,11 +56,12 @@ class OutputWriter:
 
     def stop(self) -> None:
         """Write what is pending, if Redis lets it, and end."""
-        with self._changed:
-            self._is_stopping = True
-            self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop()
+        try:
+            while self._unwritten or self._output or self._requests:
+                self._write()
+        except DependencyUnavailable as error:
+            logger.warning("live output is lost: %s", error)
         self._client.close()
 
     def append(self, execution_id: ExecutionId, chunk: OutputChunk) -> None:
@@ -90,35 +75,52 @@ class OutputWriter:
     def send(self, *commands: Command) -> None:
         """Have Redis do something soon."""
         with self._changed:
-            self._pending.commands |= dict.fromkeys(commands)
+            self._requests |= dict.fromkeys(commands)
             self._changed.notify_all()
 
     def _add(self, execution_id: ExecutionId, chunk: OutputChunk | None) -> None:
         with self._changed:
-            is_first = not self._pending
-            self._pending.add(execution_id, chunk)
+            is_first = not self._output
+            self._output.append((execution_id, chunk), len(chunk.data) if chunk is not None else 0)
             if is_first or self._is_due():
                 self._changed.notify_all()
 
-    def _run(self) -> None:
-        while (pending := self._take()) is not None:
-            self._write(list(self._commands(pending)))
-            with self._changed:
-                self._changed.wait_for(self._is_due, _GATHER_S)
-
-    def _take(self) -> _Pending | None:
+    def _wake(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._is_stopping or self._pending)
-            taken, self._pending = self._pending, _Pending()
-        return taken or None
+            self._changed.notify_all()
+
+    def _step(self) -> None:
+        """Wait for output or commands, write them, and wait for more to be written together."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._thread.is_stopping or self._unwritten or self._output or self._requests
+            )
+        self._write()
+        with self._changed:
+            self._changed.wait_for(self._is_due, _GATHER_S)
 
     def _is_due(self) -> bool:
-        return self._is_stopping or self._pending.weight >= _GATHER_BYTES
+        return self._thread.is_stopping or self._output.weight >= _GATHER_BYTES
 
-    def _commands(self, pending: _Pending) -> Iterator[Command]:
-        yield from pending.commands
+    def _write(self) -> None:
+        """Write what has not been written; what Redis does not take is written at the next call.
+
+        Raises:
+            DependencyUnavailable: Redis does not take it.
+        """
+        if not self._unwritten:
+            with self._changed:
+                output = self._output.take(_MAX_PENDING_BYTES)
+                requests, self._requests = self._requests, {}
+            self._unwritten = [*requests, *self._commands(output)]
+        if self._unwritten:
+            with redis_errors(DEPENDENCY):
+                self._execute(self._unwritten)
+            self._unwritten = []
+
+    def _commands(self, output: Iterable[Output]) -> Iterator[Command]:
         chunks: defaultdict[ExecutionId, list[OutputChunk]] = defaultdict(list)
-        for execution_id, chunk in pending.output:
+        for execution_id, chunk in output:
             if chunk is not None:
                 chunks[execution_id].append(chunk)
                 continue
@@ -135,24 +137,6 @@ class OutputWriter:
         yield ("XTRIM", key, "MAXLEN", run.keep(self._kept_bytes))
         yield ("EXPIRE", key, _ABANDONED_S)
 
-    def _write(self, commands: Sequence[Command]) -> None:
-        """Have Redis do it, and try again until it has or there is no more time."""
-        backoff_s = MIN_BACKOFF_S
-        while True:
-            try:
-                return self._execute(commands)
-            except redis.RedisError as error:
-                if backoff_s == MIN_BACKOFF_S:
-                    logger.warning(
-                        "live output waits: Redis is not usable: %s",
-                        type(error).__name__,
-                        extra=outage("output feed", "Redis is not usable"),
-                    )
-            with self._changed:
-                if self._changed.wait_for(lambda: self._is_stopping, backoff_s):
-                    return None
-            backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
-
     def _execute(self, commands: Sequence[Command]) -> None:
         with self._client.pipeline(transaction=True) as pipeline:
             for command in commands:
@@ -163,7 +147,3 @@ class OutputWriter:
         failures = [reply for reply in replies if isinstance(reply, redis.RedisError)]
         if failures:
             logger.warning("live output is lost: %s", type(failures[0]).__name__)
-
-
-def _weight(chunk: OutputChunk | None) -> int:
-    return _CHUNK_OVERHEAD_BYTES + (len(chunk.data) if chunk is not None else 0)

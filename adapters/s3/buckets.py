@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, TypedDict
 
 from boto3.session import Session
 
+from adapters.common.circuit_breaker import CircuitBreaker
 from adapters.s3.client import build_client, open_session
-from adapters.s3.errors import StorageCircuit
+from adapters.s3.errors import storage_circuit
 from adapters.s3.object_store import S3ObjectStore
 from adapters.s3.shortcut import Shortcut
 from adapters.s3.urls import PlainUrls, PresignedUrls, Urls
@@ -34,7 +35,7 @@ def code_bucket(
     client = build_client(
         session, endpoint_url=endpoint_url, read_timeout_s=_CODE_TIMEOUT_S, attempts=_CODE_ATTEMPTS
     )
-    return open_bucket(session, client, bucket, PlainUrls(bucket, region), StorageCircuit())
+    return open_bucket(session, client, bucket, PlainUrls(bucket, region), storage_circuit())
 
 
 def log_bucket(
@@ -54,7 +55,7 @@ def log_bucket(
         session, endpoint_url=endpoint_url, read_timeout_s=_LOG_TIMEOUT_S, attempts=_LOG_ATTEMPTS
     )
     urls = PlainUrls(bucket, region) if expiry_s is None else expiry_s
-    return open_bucket(session, client, bucket, urls, StorageCircuit())
+    return open_bucket(session, client, bucket, urls, storage_circuit())
 
 
 def open_bucket(
@@ -62,7 +63,7 @@ def open_bucket(
     client: "S3Client",
     bucket: str,
     urls: Urls | int,
-    circuit: StorageCircuit | None = None,
+    circuit: CircuitBreaker | None = None,
 ) -> S3ObjectStore:
     """Open a bucket; `urls` may be how long addresses are good for that are signed, in seconds."""
     shortcut = Shortcut(session, client, bucket)

@@ -18,7 +18,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from application.circuit import Circuit
+from adapters.common.circuit_breaker import CircuitBreaker
 from application.errors import OBJECT_STORE, NotFound, StorageUnavailable
 from application.log_context import outage
 from domain.values import ObjectKey
@@ -61,15 +61,13 @@ class StorageGone(StorageUnavailable):
     """The object store does not answer at all."""
 
 
-class StorageCircuit(Circuit):
-    """Refuses calls for a while after the store did not answer. One that answers with an error does."""
-
-    def __init__(self) -> None:
-        super().__init__("object store", failure=StorageGone)
-
-    def refusal(self, detail: str) -> StorageUnavailable:  # noqa: ARG002 - the base's signature
-        """Build the error that a refused caller gets."""
-        return StorageUnavailable("it did not answer a moment ago")
+def storage_circuit() -> CircuitBreaker:
+    """Build the circuit of a store, which is open after it did not answer. An error is an answer."""
+    return CircuitBreaker(
+        OBJECT_STORE,
+        failure=StorageGone,
+        refusal=lambda _cause: StorageUnavailable("it did not answer a moment ago"),
+    )
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from typing import IO, TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from adapters.s3.errors import StorageCircuit, says_taken, storage_errors
+from adapters.common.circuit_breaker import CircuitBreaker
+from adapters.s3.errors import says_taken, storage_errors
 from adapters.s3.multipart import Condition, upload_in_parts
 from adapters.s3.shortcut import Shortcut
 from adapters.s3.streams import in_parts
@@ -43,13 +44,13 @@ class S3ObjectStore(ObjectStore):
         shortcut: Shortcut,
         bucket: str,
         urls: Urls,
-        circuit: StorageCircuit | None = None,
+        circuit: CircuitBreaker | None = None,
     ) -> None:
         self._client = client
         self._shortcut = shortcut
         self._bucket = bucket
         self._urls = urls
-        self._circuit = circuit or nullcontext()
+        self._circuit = circuit
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:
         """Store an object. S3 shows it when it is complete; a large stream is sent in parts until then."""
@@ -115,5 +116,5 @@ class S3ObjectStore(ObjectStore):
 
     @contextmanager
     def _calling(self, action: str, key: ObjectKey | None = None) -> Iterator[None]:
-        with self._circuit, storage_errors(action, key):
+        with self._circuit.call() if self._circuit else nullcontext(), storage_errors(action, key):
             yield

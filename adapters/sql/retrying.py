@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from adapters.common.circuit_breaker import CircuitBreaker
 from adapters.sql.errors import DATABASE, DatabaseGone, Failure, diagnose, unavailable
-from application.circuit import Circuit
 from application.errors import Aborted, DependencyUnavailable
 from application.log_context import outage
 
@@ -29,7 +29,7 @@ class Attempts:
     """Runs transactions, again if need be, and refuses them for a moment after the database was gone."""
 
     def __init__(self) -> None:
-        self._circuit = Circuit(DATABASE, failure=DatabaseGone)
+        self._circuit = CircuitBreaker(DATABASE, failure=DatabaseGone)
 
     def __call__(self, run: Callable[[], T]) -> T:
         """Run a whole transaction until it is not in conflict with others.
@@ -38,7 +38,7 @@ class Attempts:
             DependencyUnavailable: The database is out of reach, or was a moment ago, or the conflict does
                 not end.
         """
-        with self._circuit:
+        with self._circuit.call():
             return run_again(run)
 
 

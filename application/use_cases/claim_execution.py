@@ -7,7 +7,7 @@ from application.errors import OutcomeUnknown, Unreadable
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from application.retrying import Retrying
+from application.retry_policy import RetryPolicy
 from application.together import Together
 from application.unreadable_jobs import UnreadableJobs
 from domain.execution import Execution
@@ -43,7 +43,7 @@ class ClaimExecution:
         unit_of_work: UnitOfWork,
         engine: ExecutionEngine,
         unreadable_jobs: UnreadableJobs,
-        retrying: Retrying,
+        retrying: RetryPolicy,
         clock: Clock,
         worker: str,
         lease_s: float,

@@ -16,7 +16,7 @@ from application.ports.clock import Clock
 from application.ports.execution_engine import EngineReport
 from application.ports.result_spool import KeptResult, ResultSpool
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from application.retrying import Retrying
+from application.retry_policy import RetryPolicy
 from application.use_cases.complete_execution import CompleteExecution, Receipt
 from domain.execution import STORAGE_CLAIM, Execution, ExecutionResult
 from domain.job import Job
@@ -60,7 +60,7 @@ class FinishExecution:
         log_archive: LogArchive,
         spool: ResultSpool,
         complete_execution: CompleteExecution,
-        retrying: Retrying,
+        retrying: RetryPolicy,
         clock: Clock,
         worker: str,
         kept_s: float,

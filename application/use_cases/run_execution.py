@@ -17,7 +17,7 @@ from application.ports.execution_repository import ExecutionRepository
 from application.ports.output_feed import OutputChunk, OutputFeed
 from application.ports.result_spool import ResultSpool
 from application.ports.unit_of_work import UnitOfWork
-from application.retrying import Retrying
+from application.retry_policy import RetryPolicy
 from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.claim_execution import Claim, ClaimExecution
 from application.use_cases.defer_execution import DeferExecution
@@ -58,7 +58,7 @@ class RunExecution:
         replace_execution: ReplaceExecution,
         defer_execution: DeferExecution,
         stop_execution: StopExecution,
-        retrying: Retrying,
+        retrying: RetryPolicy,
         worker: str,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import rich_click as click
 from litestar import Litestar
 
+from adapters.common.background import PeriodicTask
 from application.queue_history import SAMPLE_EVERY_S, QueueHistory
 from entrypoints.cli.banner import banner
 from entrypoints.cli.failure import Failure
@@ -21,7 +22,6 @@ from entrypoints.http.dashboard.pages import prepare
 from entrypoints.http.server import HttpServer
 from entrypoints.settings_check import warnings
 from entrypoints.worker.one_processor import on_one_processor
-from entrypoints.worker.periodic import Periodic
 from entrypoints.worker.runtime import Work
 
 _BACKLOG = 2_048
@@ -76,7 +76,7 @@ class _Server(HttpServer):
 @contextmanager
 def _sampling(history: QueueHistory) -> Iterator[None]:
     """Have the dashboard know how long the queue was."""
-    loop = Periodic("queue-history", history.sample, SAMPLE_EVERY_S)
+    loop = PeriodicTask("queue-history", history.sample, SAMPLE_EVERY_S)
     loop.start()
     try:
         yield

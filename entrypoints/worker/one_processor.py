@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from entrypoints.worker.periodic import Periodic
+from adapters.common.background import PeriodicTask
 from entrypoints.worker.processor_use import ProcessorUse, Use, kept_to_one
 
 logger = logging.getLogger("service_server.processor")
@@ -113,7 +113,7 @@ def on_one_processor(*, wanted: bool) -> Iterator[None]:
         yield
         return
     one = OneProcessor(ProcessorUse())
-    loop = Periodic("processor", one.settle, _LOOK_EVERY_S)
+    loop = PeriodicTask("processor", one.settle, _LOOK_EVERY_S)
     loop.start()
     try:
         yield

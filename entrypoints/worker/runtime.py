@@ -6,12 +6,12 @@ from enum import Enum, auto
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
+from adapters.common.background import PeriodicTask
 from application.errors import DependencyUnavailable
 from application.messages import Message
 from domain.values import ExecutionId, JobId
 from entrypoints.container import Container
 from entrypoints.worker.handlers import Handler, guest_handlers, worker_handlers
-from entrypoints.worker.periodic import Periodic
 
 logger = logging.getLogger("service_server.worker")
 
@@ -70,7 +70,7 @@ class Runtime:
         )
         self._background = [part for part in parts if isinstance(part, Background)]
         self._queue_worker = None if work is Work.NONE else container.queue_worker(handlers=self._handlers())
-        self._loops = [Periodic(name, action, every_s) for name, action, every_s in self._chores()]
+        self._loops = [PeriodicTask(name, action, every_s) for name, action, every_s in self._chores()]
 
     def start(self) -> None:
         """Start it all; what waits from before is taken up at once. An embedded database is migrated."""

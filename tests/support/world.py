@@ -8,7 +8,7 @@ from application.commands import UploadCodeCommand
 from application.held_executions import HeldExecutions
 from application.log_archive import LogArchive
 from application.outbox_writer import OutboxWriter
-from application.retrying import Retrying
+from application.retry_policy import RetryPolicy
 from application.unreadable_jobs import UnreadableJobs
 from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.cancel_job import CancelJob
@@ -127,7 +127,7 @@ class World:
                 self.unit_of_work,
                 self.engine,
                 self.unreadable_jobs,
-                Retrying([1.0, 2.0], self.slept.append),
+                RetryPolicy((1.0, 2.0), sleep=self.slept.append),
                 self.clock,
                 name,
                 LEASE_S,
@@ -138,13 +138,13 @@ class World:
             ReplaceExecution(self.unit_of_work, self.outbox_writer, self.clock, self.ids),
             DeferExecution(self.unit_of_work, name, WAIT_S),
             self.stop_execution,
-            Retrying([1.0, 2.0], self.slept.append),
+            RetryPolicy((1.0, 2.0), sleep=self.slept.append),
             name,
             self.clock.advance,
         )
 
     def _finish_execution(self, worker: str) -> FinishExecution:
-        retrying = Retrying([1.0, 2.0], self.slept.append)
+        retrying = RetryPolicy((1.0, 2.0), sleep=self.slept.append)
         return FinishExecution(
             self.unit_of_work,
             LogArchive(self.log_store, retrying),

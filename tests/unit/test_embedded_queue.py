@@ -7,7 +7,6 @@ import pytest
 from adapters.dramatiq_queue.embedded import EmbeddedBroker
 from adapters.dramatiq_queue.routes import EXECUTIONS, to_dramatiq
 from adapters.dramatiq_queue.worker import QueueWorker
-from application.circuit import Circuit
 from application.errors import DependencyUnavailable
 from tests.support.work_messages import WITHIN_S, Handler, hint, working
 
@@ -73,31 +72,3 @@ def test_a_queue_that_is_full_refuses_and_takes_again_when_there_is_room():
 def test_a_handler_for_a_message_that_asks_nobody_for_work_is_a_mistake():
     with pytest.raises(KeyError):
         QueueWorker(EmbeddedBroker(), {"JobCompleted": Handler()}, threads=1)
-
-
-def test_a_circuit_refuses_for_a_while_after_a_failure_and_then_lets_one_try():
-    # Given a dependency that has just failed
-    circuit = Circuit("queue", open_s=0.05)
-    fail(circuit)
-    # Then calls are refused, until a single one may try
-    with pytest.raises(DependencyUnavailable, match="a moment ago"), circuit:
-        pytest.fail("it was let through")
-    time.sleep(0.06)
-    with circuit, pytest.raises(DependencyUnavailable, match="a moment ago"), circuit:
-        pytest.fail("a second one was let through")
-    # And once it has succeeded, all are let through
-    with circuit, circuit:
-        pass
-
-
-def test_a_circuit_minds_no_other_errors():
-    circuit = Circuit("queue")
-    with pytest.raises(ZeroDivisionError), circuit:
-        raise ZeroDivisionError
-    with circuit:
-        pass
-
-
-def fail(circuit):
-    with pytest.raises(DependencyUnavailable), circuit:
-        raise DependencyUnavailable("queue", "it is away")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from application.overflow_file import OverflowFile
+from adapters.common.overflow_file import OverflowFile
 from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import Output
 

@@ -4,10 +4,10 @@ from functools import partial
 import pytest
 
 from adapters.http_engine.engine import HttpEngine
-from adapters.http_engine.retries import Retries
+from application.retry_policy import RetryPolicy
 from tests.support.runner import FakeRunner
 
-QUICK = Retries(tries=3, first_delay_s=0.01, max_delay_s=0.02)
+QUICK = RetryPolicy((0.01, 0.02))
 
 
 @pytest.fixture

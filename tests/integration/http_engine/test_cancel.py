@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from adapters.http_engine.retries import Retries
+from application.retry_policy import RetryPolicy
 from tests.integration.http_engine.executions import (
     CANCELLED,
     SUCCESS,
@@ -99,7 +99,7 @@ def test_a_runner_that_understands_it_stops_the_program(runner, engine, tmp_path
 
 def test_a_wait_between_two_tries_ends_promptly(runner, make_engine):
     runner.behaviour = replies(503, "busy")
-    engine = make_engine(runner.url, retries=Retries(tries=3, first_delay_s=50, max_delay_s=50))
+    engine = make_engine(runner.url, retries=RetryPolicy((50, 50)))
     request = a_request(timeout_ms=60_000)
     running = Running(engine, request, RememberingObserver())
     wait_until(lambda: runner.requests)
@@ -110,7 +110,7 @@ def test_a_wait_between_two_tries_ends_promptly(runner, make_engine):
 
 
 def test_an_execution_that_is_cancelled_while_its_engine_cannot_be_reached_has_not_started(engine_nowhere):
-    engine = engine_nowhere(retries=Retries(tries=3, first_delay_s=50, max_delay_s=50))
+    engine = engine_nowhere(retries=RetryPolicy((50, 50)))
     request, observer = a_request(timeout_ms=60_000), RememberingObserver()
     running = Running(engine, request, observer)
     wait_until(lambda: observer.delays)

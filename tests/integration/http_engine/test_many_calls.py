@@ -5,7 +5,7 @@ from threading import Barrier
 
 import pytest
 
-from adapters.http_engine.retries import Retries
+from application.retry_policy import RetryPolicy
 from tests.integration.http_engine.executions import (
     SUCCESS,
     UNAVAILABLE,
@@ -18,7 +18,7 @@ from tests.support.runner import replies, runs
 from tests.support.tcp_proxy import TcpProxy
 
 CALLERS = 64
-ONE_TRY = Retries(tries=1)
+ONE_TRY = RetryPolicy()
 THRESHOLD = 3
 
 

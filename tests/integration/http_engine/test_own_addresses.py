@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from adapters.http_engine.retries import Retries
 from application.errors import DependencyUnavailable
+from application.retry_policy import RetryPolicy
 from tests.integration.http_engine.executions import (
     CANCELLED,
     SUCCESS,
@@ -16,7 +16,7 @@ from tests.integration.http_engine.executions import (
 )
 from tests.support.runner import FakeRunner, hang, replies
 
-NO_WAIT = {"retries": Retries(tries=1), "breaker_threshold": 1, "breaker_reset_s": 600}
+NO_WAIT = {"retries": RetryPolicy(), "breaker_threshold": 1, "breaker_reset_s": 600}
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from email.utils import formatdate
 
 import pytest
 
-from adapters.http_engine.retries import Retries
 from application.errors import DependencyUnavailable
+from application.retry_policy import RetryPolicy
 from tests.integration.http_engine.executions import (
     ENGINE_ERROR,
     INTERNAL,
@@ -36,7 +36,7 @@ from tests.support.tcp_proxy import TcpProxy, Traffic
 
 ANSWER = json.dumps({"stdout": "x" * 1_000, "exit_code": 0}).encode()
 SHORT_MS = 300
-PATIENT = Retries(tries=1_000, first_delay_s=0.05, max_delay_s=0.05)
+PATIENT = RetryPolicy((0.05,), is_endless=True)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from application.errors import DependencyUnavailable, StorageUnavailable
 from application.ports.execution_engine import ExecutionObserver
-from application.retrying import Retrying
+from application.retry_policy import RetryPolicy
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
 from tests.support.memory.object_store import MemoryObjectStore
@@ -149,7 +149,7 @@ def test_code_is_fetched_again_when_its_store_was_away_for_a_moment(kit):
             return super().get(key, max_bytes)
 
     kit.engine._code_store = kit._store = Recovering()
-    kit.engine._retrying = Retrying([0.1, 0.2], slept.append)
+    kit.engine._retrying = RetryPolicy((0.1, 0.2), sleep=slept.append)
 
     assert kit.run(Program(code="print(1)")).result.stdout.text == "1\n"
     assert slept == [0.1, 0.2]
@@ -160,7 +160,7 @@ def test_a_program_whose_code_store_stays_away_is_to_be_started_later(kit):
         raise StorageUnavailable("it does not answer")
 
     request = kit.request(Program(code="print(1)"))
-    kit._store.get, kit.engine._retrying = refuse, Retrying([])
+    kit._store.get, kit.engine._retrying = refuse, RetryPolicy()
 
     with kit.engine.execute(request, _Silent()) as report:
         assert (report.is_startable, report.result.reason) == (True, Reason.STORAGE_ERROR)

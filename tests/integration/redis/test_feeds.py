@@ -90,7 +90,7 @@ def test_a_connection_that_went_dead_without_a_word_is_replaced(server, caplog):
             # When nothing goes through any more
             proxy.traffic = Traffic.STALLS
             # Then that is noticed
-            assert eventually(lambda: "events are missed" in caplog.text)
+            assert eventually(lambda: "gives no sign of life" in caplog.text)
             proxy.traffic = Traffic.PASSES
             # And events are heard again when it does
             assert hears_again(feed, heard)
@@ -219,13 +219,13 @@ def test_a_key_of_another_type_keeps_no_other_output_away(server, output_feed):
     assert poisoned_chunks.get(timeout=WITHIN_S) == line(1)
 
 
-def test_a_bell_of_another_type_is_replaced(server, output_feed):
-    # Given a reader whose bell is something else
+def test_a_wake_up_stream_of_another_type_is_replaced(server, output_feed):
+    # Given a reader whose wake-up stream is something else
     output_feed.follow(ExecutionId(uuid4()), Queue().put)
     with server.client() as client:
-        assert eventually(lambda: client.keys("service_server.output.bell.*"))
-        (bell,) = client.keys("service_server.output.bell.*")
-        client.set(bell, "x")
+        assert eventually(lambda: client.keys("service_server.output.wake_up.*"))
+        (wake_up,) = client.keys("service_server.output.wake_up.*")
+        client.set(wake_up, "x")
         # Then it has another, and output is followed
         execution_id = ExecutionId(uuid4())
         chunks = Queue()

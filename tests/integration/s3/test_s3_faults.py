@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import pytest
 
+from adapters.common.circuit_breaker import RESET_S
 from adapters.s3.buckets import open_bucket
 from adapters.s3.client import build_client, open_session
-from adapters.s3.errors import StorageCircuit
+from adapters.s3.errors import storage_circuit
 from adapters.s3.shortcut import FIRST_REST_S, SMALL_BYTES
-from application.circuit import OPEN_S
 from application.errors import NotFound, StorageUnavailable, Unprocessable
 from domain.values import ObjectKey
 from tests.support.processes import eventually
@@ -113,7 +113,7 @@ def test_a_store_that_never_answers_is_given_up_within_its_timeouts(operation):
 
 def test_after_a_store_did_not_answer_calls_are_refused_for_a_moment_and_then_it_is_used_again():
     with scripted_server(Answer(is_withheld=True), Answer(is_withheld=True), Answer(200, b"12")) as server:
-        store = store_at(server.address, attempts=2, circuit=StorageCircuit())
+        store = store_at(server.address, attempts=2, circuit=storage_circuit())
         # Given a store that has not answered
         with pytest.raises(StorageUnavailable):
             store.check()
@@ -125,13 +125,13 @@ def test_after_a_store_did_not_answer_calls_are_refused_for_a_moment_and_then_it
         assert time.monotonic() - begin < 0.1
         assert len(server.requests) == 2
         # And a moment later it is asked again
-        time.sleep(OPEN_S)
+        time.sleep(RESET_S)
         assert store.get(KEY, 1_000) == b"12"
 
 
 def test_a_store_that_answers_with_errors_is_asked_every_time():
     with scripted_server(error(403, "AccessDenied")) as server:
-        store = store_at(server.address, circuit=StorageCircuit())
+        store = store_at(server.address, circuit=storage_circuit())
         for _ in range(3):
             with pytest.raises(StorageUnavailable, match="do not permit"):
                 store.get(KEY, 1_000)

@@ -11,7 +11,7 @@ from application.errors import DependencyUnavailable, OutcomeUnknown, StorageUna
 from application.log_archive import LogArchive
 from application.ports.execution_engine import EngineReport
 from application.ports.output_feed import OutputChunk, Stream
-from application.retrying import Retrying
+from application.retry_policy import RetryPolicy
 from application.use_cases.check_log_store import CheckLogStore
 from application.use_cases.complete_execution import Receipt
 from domain.execution import ExecutionResult, Note, Output
@@ -259,7 +259,7 @@ def test_what_waits_for_the_log_store_is_told(world, full_store):
 
 
 def test_a_full_disk_is_a_log_that_could_not_be_stored_and_no_lost_worker(world, tmp_path):
-    archive = LogArchive(world.log_store, Retrying(()), tmp_path / "missing")
+    archive = LogArchive(world.log_store, RetryPolicy(), tmp_path / "missing")
     world.run_execution._finish_execution._log_archive = archive
     too_large_for_memory = io.BytesIO(b"x" * (1 << 20))
     world.engine.program = lambda _request, _observer: EngineReport(

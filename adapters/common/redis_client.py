@@ -1,4 +1,4 @@
-"""How this adapter speaks to Redis (6.2 or later, or Valkey)."""
+"""The one way to Redis (6.2 or later, or Valkey): its time-outs, and its errors as sentences."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -39,12 +39,12 @@ def connect(url: str, block_s: float = 0.0) -> redis.Redis:
 
 
 @contextmanager
-def redis_as_queue() -> Iterator[None]:
-    """Turn every error of Redis into DependencyUnavailable, with what is the matter."""
+def redis_errors(dependency: str) -> Iterator[None]:
+    """Turn every error of Redis into DependencyUnavailable of the part that uses it, with the cause."""
     try:
         yield
     except redis.RedisError as error:
-        raise DependencyUnavailable("queue", _sentence(error)) from error
+        raise DependencyUnavailable(dependency, _sentence(error)) from error
 
 
 def _sentence(error: redis.RedisError) -> str:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.overflow_file import OverflowFile
+from adapters.common.overflow_file import OverflowFile
 
 PIECES = [b"a" * 40, b"b" * 40, b"c" * 40, b"d" * 40]
 
@@ -52,7 +52,7 @@ def test_all_that_was_written_is_read(pieces, max_in_memory):
 def test_a_disk_that_is_full_or_becomes_it_costs_no_byte(monkeypatch, caplog, room):
     make = OverflowFile.write.__globals__["tempfile"].TemporaryFile
     monkeypatch.setattr(
-        "application.overflow_file.tempfile.TemporaryFile",
+        "adapters.common.overflow_file.tempfile.TemporaryFile",
         lambda **options: FullDisk(make(**options), room),
     )
     file = OverflowFile(50)

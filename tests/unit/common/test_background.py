@@ -4,11 +4,12 @@ from threading import Event
 
 import pytest
 
+from adapters.common.background import BackgroundThread, PeriodicTask
 from adapters.in_process.message_relay import InProcessMessageRelay
 from application.errors import DependencyUnavailable
 from application.messages import Message
+from application.retry_policy import RetryPolicy
 from domain.values import MessageId
-from entrypoints.worker.periodic import Periodic
 from tests.support.memory.id_generator import MemoryIdGenerator
 
 PATIENCE_S = 10
@@ -68,7 +69,7 @@ def test_a_loop_begins_at_once_and_goes_on_after_an_error(error):
             raise error
         second.set()
 
-    loop = Periodic("test", action, every_s=0.001)
+    loop = PeriodicTask("test", action, every_s=0.001)
     loop.start()
 
     assert second.wait(PATIENCE_S)
@@ -77,8 +78,54 @@ def test_a_loop_begins_at_once_and_goes_on_after_an_error(error):
 
 def test_a_loop_that_waits_stops_at_once():
     begun = Event()
-    loop = Periodic("test", begun.set, every_s=3_600)
+    loop = PeriodicTask("test", begun.set, every_s=3_600)
     loop.start()
     assert begun.wait(PATIENCE_S)
 
     loop.stop()
+
+
+def test_a_thread_goes_on_after_failures_and_logs_the_first_in_a_row_of_an_outage(caplog):
+    steps, recovered = [], Event()
+
+    def step():
+        steps.append(1)
+        if len(steps) <= 3:
+            raise DependencyUnavailable("queue", "it is away")
+        recovered.set()
+        thread.pause(PATIENCE_S)
+
+    thread = BackgroundThread("test", step, backoff=RetryPolicy((0.001,), is_endless=True))
+    thread.start()
+
+    assert recovered.wait(PATIENCE_S)
+    thread.stop()
+    assert caplog.text.count("it is away; retrying in 0.0 s") == 1
+
+
+def test_a_thread_that_backs_off_stops_at_once():
+    failed = Event()
+
+    def step():
+        failed.set()
+        raise RuntimeError("a bug")
+
+    thread = BackgroundThread("test", step, backoff=RetryPolicy((3_600,), is_endless=True))
+    thread.start()
+    assert failed.wait(PATIENCE_S)
+
+    thread.stop()
+
+
+def test_a_step_that_waits_is_woken_when_its_thread_is_to_stop():
+    begun, woken = Event(), Event()
+
+    def step():
+        begun.set()
+        woken.wait()
+
+    thread = BackgroundThread("test", step, wake=woken.set)
+    thread.start()
+    assert begun.wait(PATIENCE_S)
+
+    thread.stop()

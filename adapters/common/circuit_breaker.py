@@ -1,0 +1,137 @@
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+from time import monotonic
+
+from application.errors import DependencyUnavailable
+
+logger = logging.getLogger("service_server.circuits")
+
+# Short, so that a dependency that is back is noticed soon: a failed call takes about as long.
+RESET_S = 1.0
+
+
+class CircuitBreaker:
+    """Keeps calls from a dependency that is out of reach. Safe to use from several threads.
+
+    After `threshold` failures in a row the circuit is open; then one call in every `reset_s` seconds is let
+    through on trial, and its answer closes the circuit. A trial that only reaches the dependency lets the
+    others follow, on probation: the next failure opens the circuit again, the next answer closes it. So a
+    trial that runs for minutes holds no other call up.
+
+    Args:
+        dependency: The name of the dependency to an operator.
+        threshold: How many failures in a row open the circuit.
+        reset_s: Seconds between trials.
+        failure: The error of a call that failed; any other outcome shows that the dependency answers.
+        refusal: Builds the error that `call` raises instead of calling, from the cause of the last failure.
+    """
+
+    def __init__(
+        self,
+        dependency: str,
+        threshold: int = 1,
+        reset_s: float = RESET_S,
+        failure: type[DependencyUnavailable] = DependencyUnavailable,
+        refusal: Callable[[str], DependencyUnavailable] | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._dependency = dependency
+        self._threshold = threshold
+        self._reset_s = reset_s
+        self._failure = failure
+        self._refusal = refusal or (lambda cause: DependencyUnavailable(dependency, cause))
+        self._clock = clock
+        self._lock = Lock()
+        self._failures = 0
+        self._next_trial_at = 0.0
+        self._answered_at = 0.0
+        self._cause = "it is out of reach"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether calls pass freely; if not, the next one that is admitted is a trial."""
+        with self._lock:
+            return self._failures < self._threshold
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no call may be made now, not even a trial."""
+        with self._lock:
+            return self._failures >= self._threshold and self._clock() < self._next_trial_at
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """Make a call within the context, and note its outcome.
+
+        Raises:
+            DependencyUnavailable: The circuit is open.
+        """
+        if not self.admits():
+            raise self._refusal(f"{self._cause}, as of a moment ago")
+        began_at = self._clock()
+        try:
+            yield
+        except self._failure as error:
+            with self._lock:
+                is_outdated = began_at < self._answered_at  # it is about an outage that is over
+            if not is_outdated:
+                self.failed(cause=error.detail)
+            raise
+        except Exception:
+            self.answered()
+            raise
+        else:
+            self.answered()
+
+    def admits(self) -> bool:
+        """Whether a call may be made now."""
+        with self._lock:
+            if self._failures < self._threshold:
+                return True
+            now = self._clock()
+            if now < self._next_trial_at:
+                return False
+            self._next_trial_at = now + self._reset_s
+            return True
+
+    def reached(self) -> None:
+        """Note that a call has a connection to the dependency."""
+        with self._lock:
+            self._lower_to(min(self._failures, self._threshold - 1))
+
+    def answered(self) -> None:
+        """Note that the dependency has answered."""
+        with self._lock:
+            self._lower_to(0)
+            self._answered_at = self._clock()
+
+    def failed(self, rest_s: float | None = None, cause: str | None = None) -> None:
+        """Note that the dependency could not be reached, or had no room.
+
+        Args:
+            rest_s: Seconds for which the dependency wants to be left alone: the circuit opens at once, for
+                that long.
+            cause: The cause, for the callers that are refused.
+        """
+        with self._lock:
+            was_closed = self._failures < self._threshold
+            self._cause = cause or self._cause
+            self._failures += 1
+            if rest_s is not None:
+                self._failures = max(self._failures, self._threshold)
+                self._next_trial_at = max(self._next_trial_at, self._clock() + rest_s)
+            elif self._failures == self._threshold:
+                self._next_trial_at = self._clock() + self._reset_s
+            if was_closed and self._failures >= self._threshold:
+                logger.info("circuit open: the %s is given a rest", self._dependency)
+
+    def trip(self) -> None:
+        """Open the circuit: the dependency is known to be out of reach."""
+        self.failed(self._reset_s)
+
+    def _lower_to(self, failures: int) -> None:
+        if self._failures >= self._threshold:
+            logger.info("circuit closed: the %s can be reached", self._dependency)
+        self._failures = failures

@@ -1,0 +1,61 @@
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from typing import Self, TypeVar
+
+from application.errors import DependencyUnavailable
+from application.log_context import outage_of
+
+logger = logging.getLogger("service_server.retries")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """The delays between the attempts at an action that fails for a reason that passes.
+
+    The one policy of the service. Use cases wait for the database and the object store by it, and adapters,
+    which may import the application and not the reverse, for Redis, runners and locks.
+
+    Attributes:
+        delays_s: Seconds before each further attempt.
+        is_endless: Whether the last delay is repeated for ever.
+        jitter: The random part of each delay, from 0 to 1, so that many callers do not retry in step.
+        sleep: Waits for a number of seconds between the attempts of a call.
+    """
+
+    delays_s: tuple[float, ...] = ()
+    is_endless: bool = False
+    jitter: float = 0.0
+    sleep: Callable[[float], None] = field(default=time.sleep, compare=False)
+
+    @classmethod
+    def exponential(cls, first_s: float, max_s: float, retries: int | None = None, jitter: float = 0) -> Self:
+        """Build a policy whose delays double from the first to the longest; endless without a number."""
+        delays_s = [first_s]
+        while delays_s[-1] < max_s if retries is None else len(delays_s) < retries:
+            delays_s.append(min(2 * delays_s[-1], max_s))
+        return cls(tuple(delays_s[:retries]), is_endless=retries is None, jitter=jitter)
+
+    def delays(self) -> Iterator[float]:
+        """Yield the seconds to wait before each further attempt."""
+        endless = repeat(self.delays_s[-1]) if self.is_endless else ()
+        for delay_s in chain(self.delays_s, endless):
+            yield delay_s * random.uniform(1 - self.jitter, 1)  # noqa: S311 - jitter keeps no secret
+
+    def __call__(self, action: Callable[[], T]) -> T:
+        """Return the result of the first attempt for which no dependency was out of reach.
+
+        Raises:
+            DependencyUnavailable: The last attempt failed too.
+        """
+        for delay_s in self.delays():
+            try:
+                return action()
+            except DependencyUnavailable as error:
+                logger.warning("%s; retrying in %.1f s", error, delay_s, extra=outage_of(error))
+                self.sleep(delay_s)
+        return action()

@@ -1,0 +1,158 @@
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+
+from adapters.common.circuit_breaker import CircuitBreaker
+from application.errors import DependencyUnavailable
+
+THRESHOLD = 3
+RESET_S = 5.0
+
+
+class HandClock:
+    def __init__(self):
+        self.now = 1_000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return HandClock()
+
+
+@pytest.fixture
+def breaker(clock):
+    return CircuitBreaker("engine", THRESHOLD, RESET_S, clock=clock)
+
+
+@pytest.fixture
+def open_breaker(breaker):
+    for _ in range(THRESHOLD):
+        breaker.failed()
+    return breaker
+
+
+def test_a_few_failures_do_not_open_the_circuit(breaker):
+    for _ in range(THRESHOLD - 1):
+        breaker.failed()
+    assert breaker.admits()
+
+
+def test_failures_count_only_in_a_row(breaker):
+    for _ in range(THRESHOLD * 2):
+        breaker.failed()
+        breaker.answered()
+    assert breaker.admits()
+
+
+def test_an_open_circuit_admits_nobody_until_its_time(open_breaker, clock):
+    assert not open_breaker.admits()
+    clock.now += RESET_S - 0.1
+    assert not open_breaker.admits()
+
+
+def test_one_call_at_a_time_is_let_through_on_trial(open_breaker, clock):
+    for _ in range(3):
+        clock.now += RESET_S
+        assert open_breaker.admits()
+        assert not open_breaker.admits()
+
+
+def test_a_trial_that_is_answered_closes_the_circuit(open_breaker, clock):
+    clock.now += RESET_S
+    assert open_breaker.admits()
+    open_breaker.answered()
+    for _ in range(THRESHOLD - 1):
+        open_breaker.failed()
+    assert open_breaker.admits()
+
+
+def test_a_trial_that_reaches_the_engine_lets_the_others_follow_on_probation(open_breaker, clock):
+    clock.now += RESET_S
+    assert open_breaker.admits()
+    open_breaker.reached()
+    assert open_breaker.admits()
+    open_breaker.failed()
+    assert not open_breaker.admits()
+
+
+def test_to_reach_the_engine_is_not_yet_an_answer(breaker):
+    for _ in range(THRESHOLD):
+        breaker.reached()
+        breaker.failed()
+    assert not breaker.admits()
+
+
+def test_a_failure_of_a_call_that_began_before_does_not_put_the_trial_off(open_breaker, clock):
+    clock.now += RESET_S - 0.1
+    open_breaker.failed()
+    clock.now += 0.1
+    assert open_breaker.admits()
+
+
+def test_a_call_that_began_before_an_outage_was_over_does_not_prolong_it():
+    # Given a call that waits for what has been lost
+    circuit = CircuitBreaker("queue")
+    began, give_up = Event(), Event()
+
+    def wait_in_vain():
+        with circuit.call():
+            began.set()
+            give_up.wait(10)
+            raise DependencyUnavailable("queue", "it is gone")
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(wait_in_vain)
+        began.wait(10)
+        # When another is answered before the first one gives up
+        with circuit.call():
+            pass
+        give_up.set()
+        with pytest.raises(DependencyUnavailable, match="it is gone"):
+            waiting.result(10)
+    # Then calls are let through
+    with circuit.call():
+        pass
+
+
+def test_a_refusal_names_the_cause_of_the_last_failure():
+    circuit = CircuitBreaker("queue")
+    with pytest.raises(DependencyUnavailable), circuit.call():
+        raise DependencyUnavailable("queue", "its memory is used up")
+
+    with (
+        pytest.raises(DependencyUnavailable, match="is used up, as of a moment ago"),
+        circuit.call(),
+    ):
+        pytest.fail("it was let through")
+
+
+def test_a_circuit_refuses_for_a_while_after_a_failure_and_then_lets_one_try(clock):
+    # Given a dependency that has just failed
+    circuit = CircuitBreaker("queue", reset_s=RESET_S, clock=clock)
+    fail(circuit)
+    # Then calls are refused, until a single one may try
+    with pytest.raises(DependencyUnavailable, match="a moment ago"), circuit.call():
+        pytest.fail("it was let through")
+    clock.now += RESET_S
+    with circuit.call(), pytest.raises(DependencyUnavailable, match="a moment ago"), circuit.call():
+        pytest.fail("a second one was let through")
+    # And once it has succeeded, all are let through
+    with circuit.call(), circuit.call():
+        pass
+
+
+def test_a_circuit_minds_no_other_errors():
+    circuit = CircuitBreaker("queue")
+    with pytest.raises(ZeroDivisionError), circuit.call():
+        raise ZeroDivisionError
+    with circuit.call():
+        pass
+
+
+def fail(circuit):
+    with pytest.raises(DependencyUnavailable), circuit.call():
+        raise DependencyUnavailable("queue", "it is away")
