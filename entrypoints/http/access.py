@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from litestar.config.cors import CORSConfig
 from litestar.enums import HttpMethod, ScopeType
 from litestar.types import (
     ASGIApp,
@@ -18,18 +17,15 @@ from litestar.types import (
     WebSocketReceiveMessage,
 )
 
-from entrypoints.http import request_id
-from entrypoints.http.bare_problem import encode_problem
-from entrypoints.http.errors import PROBLEM_TYPES
-from entrypoints.http.origin_guard import CrossSiteRequest, HostRefused, OriginGuard, header, is_origin_of
-from entrypoints.http.refusals import RefusalLog
-from entrypoints.http.request_context import caller_address
+from entrypoints.http.errors import PROBLEM_TYPES, encode_problem
+from entrypoints.http.origin_guard import OriginGuard, RequestRefused, header
+from entrypoints.http.request_context import REQUEST_ID_HEADER, caller_address, choose_request_id, request_id
 from entrypoints.http.schemas.problem import PROBLEM_JSON
 
 logger = logging.getLogger("service_server.http.access")
 
 _LOGGED_PATH_CHARS = 1_000
-_REQUEST_ID = request_id.HEADER.lower().encode()
+_REQUEST_ID = REQUEST_ID_HEADER.lower().encode()
 # For answers that are data. A page says for itself what it may load.
 DATA_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 _SAFETY = (
@@ -52,11 +48,9 @@ class AccessMiddleware:
     The line has the path and no query, for that may hold what a program is to read.
     """
 
-    def __init__(self, app: ASGIApp, cors: CORSConfig, admission: OriginGuard) -> None:
+    def __init__(self, app: ASGIApp, origin_guard: OriginGuard) -> None:
         self._app = app
-        self._cors = cors
-        self._admission = admission
-        self._refusals = RefusalLog()
+        self._origin_guard = origin_guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and its answer back."""
@@ -64,34 +58,18 @@ class AccessMiddleware:
             await self._app(scope, receive, send)
             return
         offered = header(scope, _REQUEST_ID)
-        token = request_id.request_id.set(request_id.choose_request_id(offered))
+        token = request_id.set(choose_request_id(offered))
         address_token = caller_address.set(scope["client"][0] if scope["client"] else "")
         answer = _Answer(scope, send, receive)
         try:
-            if (refusal := self._admission.refusal(scope)) is not None:
-                self._note(refusal, scope)
-                await answer.refuse(scope, refusal)
-                return
-            self._forget_foreign_origin(scope)
+            self._origin_guard.check(scope)
             await self._app(_as_get(scope), answer.receive, answer.send)
+        except RequestRefused as refusal:
+            await answer.refuse(scope, refusal)
         finally:
             answer.log(scope)
-            request_id.request_id.reset(token)
+            request_id.reset(token)
             caller_address.reset(address_token)
-
-    def _note(self, refusal: Exception, scope: HTTPScope) -> None:
-        if isinstance(refusal, HostRefused):
-            self._refusals.host(header(scope, b"host") or "")
-        elif isinstance(refusal, CrossSiteRequest) and (origin := header(scope, b"origin")) is not None:
-            self._refusals.origin(origin)
-
-    def _forget_foreign_origin(self, scope: HTTPScope) -> None:
-        """Answer an origin that is not allowed as if it had not said so: without leave for its scripts."""
-        origin = header(scope, b"origin")
-        if origin is not None and not self._cors.is_origin_allowed(origin):
-            if not is_origin_of(origin, header(scope, b"host") or ""):
-                self._refusals.origin(origin)
-            scope["headers"] = [header for header in scope["headers"] if header[0] != b"origin"]
 
 
 def _as_get(scope: HTTPScope) -> HTTPScope:
@@ -135,7 +113,7 @@ class _Answer:
         if self._is_head:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def refuse(self, scope: HTTPScope, refusal: Exception) -> None:
+    async def refuse(self, scope: HTTPScope, refusal: RequestRefused) -> None:
         kind = PROBLEM_TYPES[type(refusal)]
         body = encode_problem(kind, str(refusal), quote(scope["path"]))
         headers = [(b"content-type", PROBLEM_JSON.encode()), (b"content-length", str(len(body)).encode())]
@@ -170,5 +148,5 @@ def _completed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
     varies = [name.strip() for name in named if name.strip().lower() not in {b"", b"origin"}] + [b"Origin"]
     kept = [(name, _with_head(value) if name.lower() == b"allow" else value) for name, value in kept]
     present = {name.lower() for name, _value in kept}
-    own = (*_SAFETY, (_REQUEST_ID, request_id.request_id.get().encode()), (b"vary", b", ".join(varies)))
+    own = (*_SAFETY, (_REQUEST_ID, request_id.get().encode()), (b"vary", b", ".join(varies)))
     return [*kept, *(header for header in own if header[0] not in present)]

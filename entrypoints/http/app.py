@@ -4,7 +4,6 @@ from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 
 from entrypoints.container import Container
-from entrypoints.http import ignored_fields, request_id
 from entrypoints.http.access import AccessMiddleware
 from entrypoints.http.concurrency import ConcurrencyLimiter
 from entrypoints.http.conditional import ConditionalRequests
@@ -22,11 +21,12 @@ from entrypoints.http.dashboard.router import dashboard_router, first_page
 from entrypoints.http.dependencies import dependencies, resolve_in_turn
 from entrypoints.http.docs_pages import files_router, openapi_config, read_document, reference_page
 from entrypoints.http.errors import problem_response
-from entrypoints.http.json_request import JsonRequest
+from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, JsonRequest
 from entrypoints.http.lifespan import lifespan
 from entrypoints.http.openapi_document import OpenApiDocument
 from entrypoints.http.origin_guard import OriginGuard
 from entrypoints.http.parameters import check_url
+from entrypoints.http.request_context import REQUEST_ID_HEADER
 from entrypoints.http.server import max_streams
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from entrypoints.http.webhook_signature import WebhookVerifier
@@ -90,7 +90,7 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
     )
     resolve_in_turn(app)
     app.asgi_handler = AccessMiddleware(
-        ConditionalRequests(app.asgi_handler), cors, OriginGuard(settings.served_hosts, cors)
+        ConditionalRequests(app.asgi_handler), OriginGuard(settings.served_hosts, cors)
     )
     large_bodies = settings.max_large_bodies
     app.state.body_limiter = ConcurrencyLimiter(
@@ -113,7 +113,7 @@ def _cors(settings: Settings) -> CORSConfig:
             "ETag",
             "Link",
             "Retry-After",
-            ignored_fields.HEADER,
-            request_id.HEADER,
+            IGNORED_FIELDS_HEADER,
+            REQUEST_ID_HEADER,
         ],
     )

@@ -1,11 +1,14 @@
+"""How much is done at once, in all and for one address."""
+
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import copy_context
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from entrypoints.http.request_context import caller_network
-from entrypoints.http.storage_threads import StorageThreads
 
 T = TypeVar("T")
 
@@ -55,6 +58,22 @@ class ConcurrencyLimiter:
 
     def _share(self) -> asyncio.Semaphore:
         return self._shares.setdefault(caller_network(), asyncio.Semaphore(self._per_address))
+
+
+class StorageThreads:
+    """Threads of their own for what waits for an object store: one that is silent holds up nothing else.
+
+    Args:
+        number: How many wait at once; the others wait for their turn, and hold no thread meanwhile.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._executor = ThreadPoolExecutor(number, thread_name_prefix="storage")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return what work returns that reads or writes objects."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, copy_context().run, work)
 
 
 class StorageLimiter(ConcurrencyLimiter):

@@ -6,16 +6,14 @@ from litestar.di import Provide
 from litestar.routes import HTTPRoute
 
 from entrypoints.container import Container
-from entrypoints.http.concurrency import StorageLimiter
+from entrypoints.http.concurrency import StorageLimiter, StorageThreads
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.presenter import Presenter
-from entrypoints.http.storage_threads import StorageThreads
-from entrypoints.http.streaming.archive import Archive
 from entrypoints.http.streaming.event_stream import EventStreams
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from entrypoints.http.streaming.job_waiter import JobWaiter
-from entrypoints.http.streaming.output_stream import OutputStreams
+from entrypoints.http.streaming.output_stream import Archive, OutputStreams
 from entrypoints.http.streaming.spooled_body import SpoolSpace
 from entrypoints.http.webhook_signature import WebhookVerifier
 

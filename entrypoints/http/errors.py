@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 from litestar import Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.exceptions import NotFoundException as NoSuchRoute
@@ -20,7 +21,7 @@ from entrypoints.http.csrf import ForgedRequest
 from entrypoints.http.json_request import AnyRequest, UnreadableBody, UnsupportedMediaType
 from entrypoints.http.origin_guard import CrossSiteRequest, HostRefused, PathNotCanonical
 from entrypoints.http.ranges import RangeNotSatisfiable
-from entrypoints.http.request_id import request_id
+from entrypoints.http.request_context import request_id
 from entrypoints.http.schemas.problem import PROBLEM_JSON, Fault, Problem
 from entrypoints.http.webhook_signature import SignatureRefused
 
@@ -39,7 +40,7 @@ class ProblemType:
 
     @property
     def type(self) -> str:
-        """The kind's name, for programs."""
+        """The type's name, for programs."""
         return _TYPE_PREFIX + self.name
 
 
@@ -77,30 +78,47 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     Exception: _INTERNAL,
 }
 PROBLEM_TYPES_BY_STATUS = {
-    kind.status: kind for kind in (HEAD_TOO_LARGE, TOO_SLOW, MALFORMED, *reversed([*PROBLEM_TYPES.values()]))
+    problem_type.status: problem_type
+    for problem_type in (HEAD_TOO_LARGE, TOO_SLOW, MALFORMED, *reversed([*PROBLEM_TYPES.values()]))
 }
 
 
 def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]:
     """Answer with what went wrong, and nothing of how the service works inside."""
-    kind = _kind(error)
-    if kind is _INTERNAL:
+    problem_type = _type_of(error)
+    if problem_type is _INTERNAL:
         logger.error("%s %s failed", request.method, quote(request.scope["path"]), exc_info=error)
     errors = _faults(request, error)
-    problem = Problem(
-        type=kind.type,
-        title=kind.title,
-        status=kind.status,
-        detail=_detail(request, error, kind, errors),
-        instance=quote(request.scope["path"]),
-        request_id=request_id.get(),
-        errors=list(errors) or UNSET,
-        dependencies=getattr(error, "dependencies", UNSET),
+    problem = _problem(
+        problem_type, _detail(request, error, problem_type, errors), quote(request.scope["path"])
     )
-    return Response(problem, status_code=kind.status, media_type=PROBLEM_JSON, headers=_headers(error, kind))
+    problem.errors = list(errors) or UNSET
+    problem.dependencies = getattr(error, "dependencies", UNSET)
+    return Response(
+        problem,
+        status_code=problem_type.status,
+        media_type=PROBLEM_JSON,
+        headers=_headers(error, problem_type),
+    )
 
 
-def _kind(error: Exception) -> ProblemType:
+def encode_problem(problem_type: ProblemType, detail: str, instance: str) -> bytes:
+    """Return the body of an error that is answered before the framework has seen the request."""
+    return msgspec.json.encode(_problem(problem_type, detail, instance))
+
+
+def _problem(problem_type: ProblemType, detail: str, instance: str) -> Problem:
+    return Problem(
+        type=problem_type.type,
+        title=problem_type.title,
+        status=problem_type.status,
+        detail=detail,
+        instance=instance,
+        request_id=request_id.get(),
+    )
+
+
+def _type_of(error: Exception) -> ProblemType:
     known = next((PROBLEM_TYPES[cls] for cls in type(error).__mro__ if cls in PROBLEM_TYPES), _INTERNAL)
     if known is _INTERNAL and isinstance(error, HTTPException) and error.status_code < _INTERNAL.status:
         return PROBLEM_TYPES_BY_STATUS.get(error.status_code) or replace(MALFORMED, status=error.status_code)
@@ -121,10 +139,10 @@ def _faults(request: AnyRequest, error: Exception) -> Sequence[Fault]:
             return ()
 
 
-def _detail(request: AnyRequest, error: Exception, kind: ProblemType, errors: Sequence[Fault]) -> str:
+def _detail(request: AnyRequest, error: Exception, problem_type: ProblemType, errors: Sequence[Fault]) -> str:
     if errors:
         return "; ".join(map(_sentence, errors))
-    if kind is _INTERNAL:
+    if problem_type is _INTERNAL:
         return "the service failed to answer; its log has the details under this request_id"
     if isinstance(error, HTTPException):
         say = _FRAMEWORK_DETAILS.get(type(error))
@@ -151,8 +169,8 @@ def _sentence(fault: Fault) -> str:
     return f"{name}: {fault.detail}" if name else fault.detail
 
 
-def _headers(error: Exception, kind: ProblemType) -> dict[str, Any]:
-    if kind is _INTERNAL:  # what an unexpected error carries is not for callers
+def _headers(error: Exception, problem_type: ProblemType) -> dict[str, Any]:
+    if problem_type is _INTERNAL:  # what an unexpected error carries is not for callers
         return {}
     if isinstance(error, DependencyUnavailable):
         return {"Retry-After": str(error.retry_after_s)}

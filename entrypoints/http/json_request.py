@@ -3,6 +3,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 import msgspec
 from litestar import Request
@@ -18,6 +19,12 @@ _SMALL_BYTES = 64 << 10
 _GRACE_S = 3.0
 JSON = "application/json"
 _JSON = re.compile(r"application/([a-z0-9._-]+\+)?json")
+IGNORED_FIELDS_HEADER = "X-Ignored-Fields"
+_MAX_IGNORED_NAMES = 16
+_MAX_IGNORED_NAME_CHARS = 64
+# What a token may have beside letters, digits and quote's own safe characters, but "%" (RFC 9110, 5.6.2).
+_UNQUOTED = "!#$&'*+^`|"
+_MORE = "\N{HORIZONTAL ELLIPSIS}"
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
@@ -155,3 +162,22 @@ def _unknown(taken: type, names: Sequence[str]) -> Sequence[str]:
     if unknown and not known.intersection(names) <= legacy:
         raise UnreadableBody("is not a known field", unknown[:1])
     return unknown
+
+
+def ignored_fields_header(names: Sequence[str]) -> dict[str, str]:
+    """Return the header, or none for no names.
+
+    Names are separated by commas and percent-encoded as UTF-8. An ellipsis (`%E2%80%A6`) ends a name that is
+    cut short, and stands for the names after the sixteenth; an empty name is a pair of quotes.
+    """
+    if not names:
+        return {}
+    shown = [_encoded_name(name) for name in names[:_MAX_IGNORED_NAMES]]
+    if len(names) > _MAX_IGNORED_NAMES:
+        shown.append(quote(_MORE))
+    return {IGNORED_FIELDS_HEADER: ", ".join(shown)}
+
+
+def _encoded_name(name: str) -> str:
+    cut = name if len(name) <= _MAX_IGNORED_NAME_CHARS else name[:_MAX_IGNORED_NAME_CHARS] + _MORE
+    return quote(cut, safe=_UNQUOTED) or '""'

@@ -20,8 +20,8 @@ from domain.values import PROJECT_NAME_MAX_CHARS
 from entrypoints.http import webhook_signature
 from entrypoints.http.access import SAFETY_HEADERS
 from entrypoints.http.errors import PROBLEM_TYPES_BY_STATUS
-from entrypoints.http.ignored_fields import HEADER as IGNORED_FIELDS
-from entrypoints.http.request_id import HEADER as REQUEST_ID
+from entrypoints.http.json_request import IGNORED_FIELDS_HEADER
+from entrypoints.http.request_context import REQUEST_ID_HEADER
 from entrypoints.http.schemas.problem import PROBLEM_JSON
 
 Json: TypeAlias = dict[str, Any]
@@ -57,7 +57,7 @@ _UNSAFE_METHODS = frozenset({"post", "put", "patch", "delete"})
 
 _HEADERS: Mapping[str, tuple[str, Json]] = MappingProxyType(
     {
-        REQUEST_ID: (
+        REQUEST_ID_HEADER: (
             "The request's id: the caller's own, if it sent one that is 1 to 128 of `A-Za-z0-9._:+/=@-`.",
             {"type": "string", "minLength": 1, "maxLength": 128},
         ),
@@ -71,7 +71,7 @@ _HEADERS: Mapping[str, tuple[str, Json]] = MappingProxyType(
         "WWW-Authenticate": ("How a message is to be signed.", {"type": "string"}),
         "Accept": ("The media type that is taken.", {"type": "string"}),
         "Accept-Encoding": ("The codings of a body that are taken.", {"type": "string"}),
-        IGNORED_FIELDS: (
+        IGNORED_FIELDS_HEADER: (
             (
                 "The body's fields that are not known and were ignored: percent-encoded, at "
                 "most sixteen; `%E2%80%A6` stands for what was left out."
@@ -81,7 +81,7 @@ _HEADERS: Mapping[str, tuple[str, Json]] = MappingProxyType(
         **{name: ("The same on every answer.", {"type": "string"}) for name in SAFETY_HEADERS},
     }
 )
-_ON_EVERY_ANSWER = (REQUEST_ID, "Vary", *SAFETY_HEADERS)
+_ON_EVERY_ANSWER = (REQUEST_ID_HEADER, "Vary", *SAFETY_HEADERS)
 _OF_PROBLEMS: Mapping[int, tuple[str, ...]] = MappingProxyType(
     {
         401: ("WWW-Authenticate",),

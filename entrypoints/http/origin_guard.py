@@ -1,10 +1,15 @@
 """Which requests are let in: those that a page of another site may have made are not."""
 
+import logging
 import re
 from urllib.parse import urlsplit
 
 from litestar.config.cors import CORSConfig
 from litestar.types import HTTPScope
+
+from entrypoints.settings import PREFIX
+
+logger = logging.getLogger("service_server.http.refused")
 
 # Load balancers ask by address, and what is answered is no secret.
 _OPEN_TO_ANY_HOST = "/health/"
@@ -20,9 +25,16 @@ _OTHER_FORM = re.compile(
 )
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})
+# Callers choose the names that are logged, so the number and the length of those that are kept are bounded.
+MAX_REFUSED_NAMES = 100
+_MAX_REFUSED_CHARS = 255
 
 
-class HostRefused(Exception):
+class RequestRefused(Exception):
+    """A request that the guard does not let in."""
+
+
+class HostRefused(RequestRefused):
     """The request is for a host that this service is not known by."""
 
     def __init__(self) -> None:
@@ -31,14 +43,14 @@ class HostRefused(Exception):
         )
 
 
-class CrossSiteRequest(Exception):
+class CrossSiteRequest(RequestRefused):
     """A page of another site made a request that would change something."""
 
     def __init__(self) -> None:
         super().__init__("pages of other sites may not do this; SERVICE_SERVER_CORS_ORIGINS allows origins")
 
 
-class PathNotCanonical(Exception):
+class PathNotCanonical(RequestRefused):
     """The path is written in another form than its canonical one."""
 
     def __init__(self) -> None:
@@ -66,19 +78,31 @@ class OriginGuard:
     def __init__(self, hosts: frozenset[str] | None, cors: CORSConfig) -> None:
         self._hosts = hosts
         self._cors = cors
+        self._log = RefusalLog()
 
-    def refusal(self, scope: HTTPScope) -> HostRefused | CrossSiteRequest | PathNotCanonical | None:
-        """Return why a request is not let in, if it is not."""
+    def check(self, scope: HTTPScope) -> None:
+        """Refuse a request, or take from it an Origin that is not allowed: its scripts may read no answer.
+
+        Raises:
+            RequestRefused: Its path, its host or its origin is not accepted.
+        """
         if _OTHER_FORM.search(scope["raw_path"]):
-            return PathNotCanonical()
+            raise PathNotCanonical
         hosts = headers(scope, b"host")
         host = hosts[0] if len(hosts) == 1 else ""
         is_known = self._hosts is None or _name(host) in self._hosts
         if not is_known and not scope["path"].startswith(_OPEN_TO_ANY_HOST):
-            return HostRefused()
+            self._log.host(header(scope, b"host") or "")
+            raise HostRefused
+        origin = header(scope, b"origin")
         if scope["method"] not in _SAFE_METHODS and self._is_cross_site(scope, host):
-            return CrossSiteRequest()
-        return None
+            if origin is not None:
+                self._log.origin(origin)
+            raise CrossSiteRequest
+        if origin is not None and not self._cors.is_origin_allowed(origin):
+            if not _is_origin_of(origin, header(scope, b"host") or ""):
+                self._log.origin(origin)
+            scope["headers"] = [field for field in scope["headers"] if field[0] != b"origin"]
 
     def _is_cross_site(self, scope: HTTPScope, host: str) -> bool:
         site, origin = header(scope, b"sec-fetch-site"), header(scope, b"origin")
@@ -87,7 +111,33 @@ class OriginGuard:
             return False
         if site is not None:
             return site not in _OWN_SITES
-        return origin is not None and not is_origin_of(origin, host)
+        return origin is not None and not _is_origin_of(origin, host)
+
+
+class RefusalLog:
+    """Logs each refused name once."""
+
+    def __init__(self) -> None:
+        self._hosts: set[str] = set()
+        self._origins: set[str] = set()
+
+    def host(self, name: str) -> None:
+        """Log that requests for a host are refused."""
+        self._log(self._hosts, name, "requests for the host", "ALLOWED_HOSTS")
+
+    def origin(self, name: str) -> None:
+        """Log that pages of an origin are not let in."""
+        self._log(self._origins, name, "pages of the origin", "CORS_ORIGINS")
+
+    @staticmethod
+    def _log(known: set[str], name: str, kind: str, setting: str) -> None:
+        name = name[:_MAX_REFUSED_CHARS]
+        if name in known or len(known) >= MAX_REFUSED_NAMES:
+            return
+        known.add(name)
+        logger.warning("%s %r are refused; %s lets them in. This is said once.", kind, name, PREFIX + setting)
+        if len(known) == MAX_REFUSED_NAMES:
+            logger.warning("no more than these %d are named", MAX_REFUSED_NAMES)
 
 
 def header(scope: HTTPScope, wanted: bytes) -> str | None:
@@ -106,7 +156,7 @@ def _name(host: str) -> str:
     return found[1].lower() if found else ""
 
 
-def is_origin_of(origin: str, host: str) -> bool:
+def _is_origin_of(origin: str, host: str) -> bool:
     """Whether an origin is the service itself, by the host that a request is for."""
     try:
         return urlsplit(origin).netloc.lower() == host.lower()

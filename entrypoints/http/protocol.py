@@ -7,10 +7,9 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from entrypoints.http.bare_problem import encode_problem
-from entrypoints.http.errors import BUSY, HEAD_TOO_LARGE, MALFORMED, TOO_SLOW, ProblemType
+from entrypoints.http.errors import BUSY, HEAD_TOO_LARGE, MALFORMED, TOO_SLOW, ProblemType, encode_problem
+from entrypoints.http.request_context import REQUEST_ID_HEADER, choose_request_id, request_id
 from entrypoints.http.request_head import HeadRefused, check_head, without_offers
-from entrypoints.http.request_id import HEADER, choose_request_id, request_id
 from entrypoints.http.schemas.problem import PROBLEM_JSON
 
 logger = logging.getLogger("service_server.http.access")
@@ -346,7 +345,7 @@ class GuardedProtocol(HttpToolsProtocol):
             f"HTTP/1.1 {kind.status} {HTTPStatus(kind.status).phrase}\r\n"
             f"Content-Type: {PROBLEM_JSON}\r\n"
             f"Content-Length: {len(body)}\r\n"
-            f"{HEADER}: {request_id.get()}\r\n"
+            f"{REQUEST_ID_HEADER}: {request_id.get()}\r\n"
             "Vary: Origin\r\n" + ("Retry-After: 5\r\n" if kind is BUSY else "") + "Connection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)

@@ -1,8 +1,16 @@
-"""The address of the current request's caller."""
+"""The current request's id, and its caller's address and network."""
 
+import re
 from contextvars import ContextVar
 from ipaddress import IPv6Address, ip_address
+from uuid import uuid4
 
+from application.log_context import request_id
+
+__all__ = ["REQUEST_ID_HEADER", "caller_address", "caller_network", "choose_request_id", "request_id"]
+
+REQUEST_ID_HEADER = "X-Request-ID"
+_SANE = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
 # What one subscriber of IPv6 is given at least (RFC 6177).
 _IPV6_PREFIX_BITS = 64
 
@@ -21,3 +29,8 @@ def caller_network() -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(int(parsed) >> _IPV6_PREFIX_BITS)
+
+
+def choose_request_id(offered: str | None) -> str:
+    """Return the id that a caller offers, if it can stand in a header and in a log, or a new one."""
+    return offered if offered and _SANE.fullmatch(offered) else str(uuid4())

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.http import refusals
-from entrypoints.http.refusals import MAX_NAMES
+from entrypoints.http import origin_guard
+from entrypoints.http.origin_guard import MAX_REFUSED_NAMES
 from tests.http.support import UNKNOWN_ID, Service, assert_problem, serving
 from tests.support.settings import settings_of
 
@@ -120,13 +120,13 @@ def test_a_host_and_an_origin_that_are_refused_are_logged_once_with_their_settin
             service.http.get("/api/jobs", headers={"origin": "https://web.example"})
             service.http.post(CANCEL, headers={"origin": "https://web.example"})
             service.http.post(CANCEL, headers={"origin": str(service.http.base_url).rstrip("/")})
-        for number in range(2 * MAX_NAMES):
+        for number in range(2 * MAX_REFUSED_NAMES):
             service.http.get("/api/jobs", headers={"host": f"n{number}.example"})
 
-    said = [one.getMessage() for one in caplog.records if one.name == refusals.logger.name]
+    said = [one.getMessage() for one in caplog.records if one.name == origin_guard.logger.name]
     of_hosts = [line for line in said if "SERVICE_SERVER_ALLOWED_HOSTS" in line]
     of_origins = [line for line in said if "SERVICE_SERVER_CORS_ORIGINS" in line]
     assert len([line for line in of_hosts if "'known.example:8000'" in line]) == 1
-    assert len(of_hosts) == MAX_NAMES
+    assert len(of_hosts) == MAX_REFUSED_NAMES
     assert len(of_origins) == 1
     assert "'https://web.example'" in of_origins[0]

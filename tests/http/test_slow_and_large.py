@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from entrypoints.http import concurrency, json_request, protocol
-from entrypoints.http.storage_threads import StorageThreads
+from entrypoints.http.concurrency import StorageThreads
 from tests.http.support import Service, assert_problem, poll, serving
 from tests.support.processes import eventually
 from tests.support.raw_http import answer, connect

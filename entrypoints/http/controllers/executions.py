@@ -13,15 +13,13 @@ from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.upload_code import UploadCode
 from application.views import JobView
 from domain.job_lifecycle import JobStatus
-from entrypoints.http.ignored_fields import HEADER as IGNORED_FIELDS
-from entrypoints.http.ignored_fields import ignored_fields
-from entrypoints.http.json_request import JsonRequest
+from entrypoints.http.concurrency import StorageThreads
+from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, JsonRequest, ignored_fields_header
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, Wait, existing_job, only_one
 from entrypoints.http.presenter import Presenter, tagged
 from entrypoints.http.schemas.jobs import JobResponse, JobStatusResponse
 from entrypoints.http.schemas.requests import ExecuteRequest, UploadRequest
-from entrypoints.http.storage_threads import StorageThreads
 from entrypoints.http.streaming.job_waiter import JobWaiter
 
 _UploadBody = Annotated[
@@ -83,7 +81,7 @@ class ExecutionsController(Controller):
             "Upload code",
             "Keeps source code as a job of a project. With `execute`, runs it at once; with `wait` too, "
             "answers when it has ended.",
-            headers=(IGNORED_FIELDS,),
+            headers=(IGNORED_FIELDS_HEADER,),
             problems=(404, 409),
         ),
     )
@@ -101,7 +99,7 @@ class ExecutionsController(Controller):
         show = _showing(presenter)
         job, shown = await storage_threads.run(lambda: _with(show, upload_code(data.command())))
         settled = await waiter.settled(job, wait, show)
-        return Response(settled or shown, headers=ignored_fields(request.ignored_fields))
+        return Response(settled or shown, headers=ignored_fields_header(request.ignored_fields))
 
     @post(
         "/execute/{jobId:str}",

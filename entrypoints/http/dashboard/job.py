@@ -1,5 +1,6 @@
 import asyncio
-from dataclasses import replace
+import shlex
+from dataclasses import asdict, replace
 
 from litestar import Controller, MediaType, Response, get, post
 from litestar.di import NamedDependency
@@ -14,13 +15,16 @@ from application.use_cases.get_job import GetJob
 from application.use_cases.get_timeline import GetTimeline, Timeline
 from application.use_cases.read_code import ReadCode
 from application.use_cases.run_again import RunAgain, given
+from entrypoints.http.concurrency import StorageThreads
 from entrypoints.http.csrf import read_form
-from entrypoints.http.dashboard.curl import curl
+from entrypoints.http.dashboard.formatting import inert_json
 from entrypoints.http.dashboard.job_state import state_context
 from entrypoints.http.dashboard.pages import Pages, go_to
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.parameters import existing_job
-from entrypoints.http.storage_threads import StorageThreads
+
+_DEFAULTS = asdict(UploadCodeCommand(project="", code="", language=""))
+_WAIT_S = 30
 
 
 class JobPages(Controller):
@@ -75,7 +79,7 @@ class JobPages(Controller):
             same = given(details, read_code(details.job.spec.code_key))
             return replace(same, project=details.project.value)
 
-        return curl(f"{request.url.scheme}://{request.url.netloc}", await storage_threads.run(command))
+        return _curl(f"{request.url.scheme}://{request.url.netloc}", await storage_threads.run(command))
 
     @post("/cancel")
     async def cancel(
@@ -122,3 +126,16 @@ def _code(read_code: ReadCode, timeline: Timeline) -> str | None:
         return read_code(timeline.details.job.spec.code_key)
     except NotFound:
         return None
+
+
+def _curl(service_url: str, command: UploadCodeCommand) -> str:
+    """Write the call that submits a job, for a POSIX shell.
+
+    The body is a here-document, for an argument has a bound (Linux: 128 KiB) and code may have more. It is
+    one line that begins with a brace, and so never the line that ends the document.
+    """
+    given = {name: value for name, value in asdict(command).items() if value != _DEFAULTS[name]}
+    body = given | given.pop("limits", {})
+    url = shlex.quote(f"{service_url}/api/upload?wait={_WAIT_S}")
+    head = f"curl {url} -H 'Content-Type: application/json' --data-binary @- <<'EOF'"
+    return "\n".join((head, inert_json(body), "EOF", ""))

@@ -13,11 +13,11 @@ from application.use_cases.list_languages import ListLanguages
 from application.use_cases.upload_code import UploadCode
 from domain.errors import InvalidValue
 from domain.limits import LimitPolicy
+from entrypoints.http.concurrency import StorageThreads
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.history import PERIODS, HistoryForm, history_context
 from entrypoints.http.dashboard.pages import Pages, go_to, is_partial
 from entrypoints.http.json_request import AnyRequest
-from entrypoints.http.storage_threads import StorageThreads
 
 
 class ProjectPages(Controller):

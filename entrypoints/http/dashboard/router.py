@@ -1,14 +1,19 @@
-from litestar import Router, get
+from litestar import Response, Router, get
 from litestar.response import Redirect
 
 from entrypoints.http.dashboard.assets import read_asset
 from entrypoints.http.dashboard.cluster import ClusterPages
-from entrypoints.http.dashboard.error_page import to_page
 from entrypoints.http.dashboard.job import JobPages
+from entrypoints.http.dashboard.pages import Pages, is_partial
 from entrypoints.http.dashboard.project import ProjectPages
 from entrypoints.http.dashboard.projects import ProjectsPages
+from entrypoints.http.errors import problem_response
+from entrypoints.http.json_request import AnyRequest
 
 _PAGES = (ProjectsPages, ProjectPages, JobPages, ClusterPages, read_asset)
+_NOT_FOUND = 404
+_INTERNAL = 500
+_UNAVAILABLE = 503
 
 
 @get("/", sync_to_thread=False, include_in_schema=False)
@@ -23,5 +28,28 @@ def dashboard_router() -> Router:
         "/dashboard",
         route_handlers=_PAGES,
         include_in_schema=False,
-        exception_handlers={Exception: to_page},
+        exception_handlers={Exception: _error_page},
     )
+
+
+def _error_page(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Say on a page, or where a script on a page asked, what went wrong and what to do."""
+    problem = problem_response(request, error).content
+    pages: Pages = request.app.state.pages
+    template = "_fault.html" if is_partial(request) else "fault.html"
+    return pages.page(
+        request,
+        template,
+        {"problem": problem, "advice": _advice(problem.status)},
+        status_code=problem.status,
+    )
+
+
+def _advice(status: int) -> str:
+    if status == _NOT_FOUND:
+        return "It may have been deleted, or the link may be incomplete."
+    if status == _UNAVAILABLE:
+        return "Nothing is lost. Try again in a few seconds."
+    if status >= _INTERNAL:
+        return "Tell whoever runs this service the request's id: its log says what went wrong."
+    return "Go back, change what is said above, and try again."

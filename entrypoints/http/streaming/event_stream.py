@@ -6,8 +6,7 @@ from application.use_cases.get_job import GetJob
 from application.views import JobDetails
 from domain.job_lifecycle import JobStatus
 from entrypoints.http.presenter import Presenter, status_of
-from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription
-from entrypoints.http.streaming.reading import read_anew
+from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription, read_anew
 from entrypoints.http.streaming.server_sent_events import HEARTBEAT, HEARTBEAT_S, event
 from entrypoints.http.timeline_presenter import present_entry
 

@@ -11,7 +11,8 @@ from application.errors import DependencyUnavailable
 from application.log_context import outage_of
 from application.messages import Message
 from application.ports.event_feed import EventFeed
-from application.views import JobVersion
+from application.use_cases.get_job import GetJob
+from application.views import JobDetails, JobVersion
 from domain.values import JobId
 from entrypoints.http.concurrency import Overloaded
 from entrypoints.http.request_context import caller_network
@@ -196,3 +197,15 @@ class JobNotifier:
                     subscription.seen = version
                     subscription.changed = True
                     subscription.woken.set()
+
+
+async def read_anew(get_job: GetJob, known: JobDetails, subscription: Subscription) -> JobDetails:
+    """Return a job as it is now, or as it was while the database is out of reach; note what was seen."""
+    subscription.changed = False
+    try:
+        details = await asyncio.to_thread(get_job, known.job.id)
+    except DependencyUnavailable:
+        subscription.seen = None
+        return known
+    subscription.seen = details.version
+    return details

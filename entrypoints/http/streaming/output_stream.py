@@ -2,22 +2,53 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Self
 
-from application.ports.output_feed import OutputFeed
+from application.errors import ApplicationError
+from application.ports.output_feed import OutputChunk, OutputFeed, Stream
 from application.use_cases.get_job import GetJob
+from application.use_cases.read_output import ReadOutput
 from application.views import JobDetails
 from domain.execution import Execution
-from domain.values import ExecutionId
-from entrypoints.http.concurrency import Overloaded
+from domain.values import ExecutionId, JobId
+from entrypoints.http.concurrency import Overloaded, StorageLimiter
 from entrypoints.http.presenter import Presenter, status_of
-from entrypoints.http.streaming.archive import Archive
 from entrypoints.http.streaming.chunk_buffer import ChunkBuffer
-from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription
+from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription, read_anew
 from entrypoints.http.streaming.output_events import OutputEventEncoder
-from entrypoints.http.streaming.reading import read_anew
 from entrypoints.http.streaming.server_sent_events import HEARTBEAT, HEARTBEAT_S, chunked, event
+from entrypoints.http.streaming.spooled_body import SpooledBody, SpoolSpace
 
 # Output and events may come by different ways: how long the last output may be later than the end.
 _LAST_OUTPUT_S = 0.5
+
+
+class Archive:
+    """Brings readers who have a part of an output the rest of it, from the log."""
+
+    def __init__(
+        self, read_output: Callable[[], ReadOutput], log_limiter: StorageLimiter, spool_space: SpoolSpace
+    ) -> None:
+        self._read_output = read_output
+        self._log_limiter = log_limiter
+        self._spool_space = spool_space
+
+    async def rest(self, job_id: JobId, stream: Stream, begin: int) -> AsyncIterator[OutputChunk]:
+        """Yield what a program wrote from an offset on; nothing, where the log is out of reach.
+
+        Raises:
+            Overloaded: Other logs are being read.
+        """
+
+        def read() -> SpooledBody:
+            return SpooledBody(self._read_output()(job_id, stream).data[begin:], self._spool_space)
+
+        try:
+            rest = await self._log_limiter.run(read)
+        except (ApplicationError, OSError):
+            return
+        offset = begin
+        async for piece in rest.pieces():
+            yield OutputChunk(stream, offset, piece)
+            offset += len(piece)
 
 
 class OutputStreams:
