@@ -6,9 +6,9 @@ ApplicationError
 ├── Unprocessable             the request is understood and cannot be met here
 └── DependencyUnavailable     a part of the service is out of reach for now
     ├── StorageUnavailable    ... the object store
-    └── OutcomeUnknown        ... the database, and a commit's answer was lost with it
-Unreadable                    not for callers: a job is to be ended without being read
-Aborted                       not for callers: a transaction is to be run again
+    └── CommitOutcomeUnknown        ... the database, and a commit's answer was lost with it
+CorruptRow                    not for callers: a job is to be ended without being read
+ConcurrencyConflict                       not for callers: a transaction is to be run again
 """
 
 OBJECT_STORE = "object store"
@@ -69,16 +69,16 @@ class StorageUnavailable(DependencyUnavailable):
         super().__init__(OBJECT_STORE, detail)
 
 
-class OutcomeUnknown(DependencyUnavailable):
+class CommitOutcomeUnknown(DependencyUnavailable):
     """The database went away while it committed: what was asked for may be done, and may be not."""
 
 
-class Unreadable(Exception):
+class CorruptRow(Exception):
     """What is stored of a job cannot be read by this version of the service."""
 
     def __init__(self, job_id: object, cause: Exception) -> None:
         super().__init__(f"what is stored of job {job_id} cannot be read: {cause!r}")
 
 
-class Aborted(Exception):
+class ConcurrencyConflict(Exception):
     """Somebody else changed what this transaction decided on: it is to be run again, whole."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from application.views import JobDetails
-from domain.execution import ENGINE_CLAIM, Execution
+from domain.execution import DELEGATE_PREFIX, Execution
 from domain.job_lifecycle import JobStatus, Reason
 
 
@@ -159,6 +159,6 @@ def holder_of(execution: Execution) -> str:
     claimed_by = execution.claimed_by
     if claimed_by is None:
         return "service"
-    if execution.is_entrusted:
-        return f"engine {claimed_by.removeprefix(ENGINE_CLAIM)}"
+    if execution.is_delegated:
+        return f"engine {claimed_by.removeprefix(DELEGATE_PREFIX)}"
     return f"worker {claimed_by}"

@@ -12,9 +12,9 @@ from domain.values import ExecutionId, JobId, ObjectKey
 # A claim that its worker did not survive is followed by another at most this often.
 MAX_CLAIMS = 3
 # How the holder of a claim begins that an engine, and not a worker, has: it reports the end itself.
-ENGINE_CLAIM = "engine:"
+DELEGATE_PREFIX = "engine:"
 # How the holder of a claim begins whose program has ended and whose log waits for the log store.
-STORAGE_CLAIM = "log-spool:"
+SPOOL_PREFIX = "log-spool:"
 
 
 class Note(StrEnum):
@@ -152,14 +152,14 @@ class Execution:
         return max(now, *(time for time in known if time is not None))
 
     @property
-    def is_entrusted(self) -> bool:
+    def is_delegated(self) -> bool:
         """Whether an engine has taken the execution over and will report its end itself."""
-        return self.claimed_by is not None and self.claimed_by.startswith(ENGINE_CLAIM)
+        return self.claimed_by is not None and self.claimed_by.startswith(DELEGATE_PREFIX)
 
     @property
     def awaits_storage(self) -> bool:
         """Whether its program has ended, and its result is kept until the log store takes the log."""
-        return self.claimed_by is not None and self.claimed_by.startswith(STORAGE_CLAIM)
+        return self.claimed_by is not None and self.claimed_by.startswith(SPOOL_PREFIX)
 
     def may_run_again(self, max_attempts: int) -> bool:
         """Whether the job may have another attempt after its worker, or its engine, lost this one.
@@ -168,4 +168,4 @@ class Execution:
         started is tried MAX_CLAIMS times, so that what kills its worker cannot loop for ever. One that an
         engine took over and did not report of has run out of time: that is an outcome.
         """
-        return not self.is_entrusted and self.number < (max_attempts if self.started_at else MAX_CLAIMS)
+        return not self.is_delegated and self.number < (max_attempts if self.started_at else MAX_CLAIMS)

@@ -106,7 +106,7 @@ class Job:
         """
         return self._replace_execution(lost, execution_id, lost.number + 1, now)
 
-    def give_back(
+    def requeue(
         self, stopped: Execution, execution_id: ExecutionId, now: datetime
     ) -> tuple[Self, Execution | None, tuple[Event, ...]]:
         """Replace an execution that its worker stopped in order to end itself: it is no attempt of the job's.

@@ -32,9 +32,10 @@ from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator
 from adapters.system.worker_name import worker_name
-from application.held_executions import HeldExecutions
+from application.in_flight_executions import InFlightExecutions
 from application.log_archive import LogArchive
 from application.outbox_writer import OutboxWriter
+from application.poison_jobs import PoisonJobHandler
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
 from application.ports.event_feed import EventFeed
@@ -44,8 +45,6 @@ from application.ports.output_feed import OutputFeed
 from application.ports.result_spool import ResultSpool
 from application.queue_history import QueueHistory
 from application.retry_policy import RetryPolicy
-from application.unreadable_jobs import UnreadableJobs
-from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
 from application.use_cases.check_health import CheckHealth
@@ -55,6 +54,7 @@ from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.create_project import CreateProject
 from application.use_cases.defer_execution import DeferExecution
 from application.use_cases.describe_engine import DescribeEngine
+from application.use_cases.drain_executions import DrainExecutions
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.follow_outages import FollowOutages
@@ -67,17 +67,17 @@ from application.use_cases.list_jobs import ListJobs
 from application.use_cases.list_languages import ListLanguages
 from application.use_cases.list_metric_names import ListMetricNames
 from application.use_cases.list_projects import ListProjects
+from application.use_cases.mark_started import MarkStarted
 from application.use_cases.measure_outcomes import MeasureOutcomes
 from application.use_cases.read_cluster_metrics import ReadClusterMetrics
 from application.use_cases.read_code import ReadCode
 from application.use_cases.read_log import ReadLog
 from application.use_cases.read_output import ReadOutput
+from application.use_cases.recover_orphans import RecoverOrphans
 from application.use_cases.relay_outbox import RelayOutbox
-from application.use_cases.release_executions import ReleaseExecutions
 from application.use_cases.renew_leases import RenewLeases
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.report_completion import ReportCompletion
-from application.use_cases.rescue_executions import RescueExecutions
 from application.use_cases.run_again import RunAgain
 from application.use_cases.run_execution import RunExecution
 from application.use_cases.stop_execution import StopExecution
@@ -251,9 +251,9 @@ class Container(containers.DeclarativeContainer):
     publisher = providers.ThreadSafeSingleton(DramatiqPublisher, broker, event_feed)
     dead_letters = providers.ThreadSafeSingleton(DramatiqDeadLetters, broker)
 
-    held = providers.ThreadSafeSingleton(HeldExecutions)
+    in_flight = providers.ThreadSafeSingleton(InFlightExecutions)
     outbox_writer = providers.ThreadSafeSingleton(OutboxWriter, ids)
-    unreadable_jobs = providers.ThreadSafeSingleton(UnreadableJobs, outbox_writer)
+    poison_jobs = providers.ThreadSafeSingleton(PoisonJobHandler, outbox_writer)
     data_directory = providers.Callable(_data_dir, settings)
     log_archive = providers.ThreadSafeSingleton(
         LogArchive,
@@ -341,12 +341,12 @@ class Container(containers.DeclarativeContainer):
         ),
         finish_execution,
     )
-    stop_execution = providers.ThreadSafeSingleton(StopExecution, unit_of_work, engine, held)
+    stop_execution = providers.ThreadSafeSingleton(StopExecution, unit_of_work, engine, in_flight)
     claim_execution = providers.ThreadSafeSingleton(
         ClaimExecution,
         unit_of_work,
         engine,
-        unreadable_jobs,
+        poison_jobs,
         until_heard_of,
         clock,
         worker_name,
@@ -357,10 +357,10 @@ class Container(containers.DeclarativeContainer):
         unit_of_work,
         engine,
         output_feed,
-        held,
+        in_flight,
         claim_execution,
         providers.ThreadSafeSingleton(
-            AcknowledgeStart, unit_of_work, outbox_writer, message_relay, clock, worker_name
+            MarkStarted, unit_of_work, outbox_writer, message_relay, clock, worker_name
         ),
         finish_execution,
         result_spool,
@@ -373,17 +373,17 @@ class Container(containers.DeclarativeContainer):
         worker_name,
     )
     renew_leases = providers.ThreadSafeSingleton(
-        RenewLeases, unit_of_work, held, worker_name, settings.provided.lease_s
+        RenewLeases, unit_of_work, in_flight, worker_name, settings.provided.lease_s
     )
-    release_executions = providers.ThreadSafeSingleton(ReleaseExecutions, renew_leases, engine, held)
-    rescue_executions = providers.ThreadSafeSingleton(
-        RescueExecutions,
+    drain_executions = providers.ThreadSafeSingleton(DrainExecutions, renew_leases, engine, in_flight)
+    recover_orphans = providers.ThreadSafeSingleton(
+        RecoverOrphans,
         unit_of_work,
         publisher,
         outbox_writer,
         clock,
         ids,
-        unreadable_jobs,
+        poison_jobs,
         renew_leases,
         output_feed,
         worker_name,

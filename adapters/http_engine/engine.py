@@ -148,7 +148,7 @@ class HttpEngine(ExecutionEngine):
         return "http"
 
     @property
-    def starts_at_once(self) -> bool:
+    def claim_implies_start(self) -> bool:
         """Whether a claim is a start: there is nothing to do before a request is sent."""
         return True
 
@@ -173,10 +173,10 @@ class HttpEngine(ExecutionEngine):
         """Have a program run; None if the engine has taken it with a 202 and will report its end."""
         runner = self._runners.get(request.spec.language.name)
         if runner is None:
-            observer.not_started()
+            observer.start_failed()
             return outcome.failed(Reason.ENGINE_ERROR, "This engine does not run the job's language.")
         if request.spec.args or request.spec.env:
-            observer.not_started()
+            observer.start_failed()
             message = "This engine passes programs neither arguments nor environment variables."
             return outcome.failed(Reason.ENGINE_ERROR, message)
         running = _Running(runner, runner.call(request, observer))
@@ -185,7 +185,7 @@ class HttpEngine(ExecutionEngine):
                 return runner.run(request, observer, running.call)
         except CallStopped:
             if not running.call.has_begun:
-                observer.not_started()
+                observer.start_failed()
             return outcome.stopped(self._reply(running))
 
     def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:
@@ -206,7 +206,7 @@ class HttpEngine(ExecutionEngine):
         finally:
             running.has_reply.set()
 
-    def let_go(self, execution_id: ExecutionId, job_id: JobId) -> None:  # noqa: ARG002 - the port's signature
+    def detach(self, execution_id: ExecutionId, job_id: JobId) -> None:  # noqa: ARG002 - the port's signature
         """Give up waiting for an execution."""
         with self._lock:
             running = self._running.get(execution_id)

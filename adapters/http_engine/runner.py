@@ -115,13 +115,13 @@ class Runner:
                 return self._out_of_time(request, call)
             except NothingStarted as trouble:
                 if not call.has_begun:
-                    observer.not_started()
+                    observer.start_failed()
                 delay = None if self._breaker.is_open else next(delays, None)
                 if delay is None or not call.pause(delay):
                     return outcome.not_started(_told(trouble, tries))
             except EngineTrouble as trouble:
                 if not call.has_begun:
-                    observer.not_started()
+                    observer.start_failed()
                 is_lost = isinstance(trouble, MayHaveStarted)
                 return outcome.failed(trouble.reason, _told(trouble, tries), is_lost=is_lost)
 

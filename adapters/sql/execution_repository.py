@@ -71,9 +71,9 @@ class SqlExecutionRepository(ExecutionRepository):
         self._connection.execute(statements.RENEW, {**whose, "lease_us": microseconds(lease_s)})
         return set(self._connection.execute(statements.HELD, whose).scalars())
 
-    def acknowledge(self, execution_id: ExecutionId, worker: str) -> datetime | None:
+    def mark_started(self, execution_id: ExecutionId, worker: str) -> datetime | None:
         """Record the start of the program; return its time, None if the worker does not hold it any more."""
-        if not self._change(statements.ACKNOWLEDGE, id=execution_id, worker=worker):
+        if not self._change(statements.MARK_STARTED, id=execution_id, worker=worker):
             return None
         started_at: datetime = self._connection.execute(statements.START, {"id": execution_id}).scalar_one()
         return started_at
@@ -86,14 +86,14 @@ class SqlExecutionRepository(ExecutionRepository):
         """Record the remarks from before the end, if the worker still holds the execution."""
         self._change(statements.SET_NOTES, id=execution_id, worker=worker, new_notes=list(notes))
 
-    def take_back_start(self, execution_id: ExecutionId, worker: str) -> None:
+    def unmark_started(self, execution_id: ExecutionId, worker: str) -> None:
         """Record that the program has not started after all, if the worker still holds the execution."""
-        self._change(statements.TAKE_BACK_START, id=execution_id, worker=worker)
+        self._change(statements.UNMARK_STARTED, id=execution_id, worker=worker)
 
-    def entrust(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
+    def delegate(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
         """Make the claim the engine's; return whether the worker still held it."""
         return self._change(
-            statements.ENTRUST,
+            statements.DELEGATE,
             id=execution_id,
             worker=worker,
             engine=engine,
@@ -118,13 +118,13 @@ class SqlExecutionRepository(ExecutionRepository):
             new = {f"new_{name}": value for name, value in result_values(result).items()}
             self._change(statements.END_WITH_RESULT, id=execution_id, now=now, **new)
 
-    def abandon(self, execution_id: ExecutionId, now: datetime) -> bool:
+    def expire_lease(self, execution_id: ExecutionId, now: datetime) -> bool:
         """End a claimed execution whose lease has run out; return whether it was so."""
-        return self._change(statements.ABANDON, id=execution_id, now=now)
+        return self._change(statements.EXPIRE_LEASE, id=execution_id, now=now)
 
-    def lost(self, limit: int) -> Sequence[Execution]:
+    def orphaned(self, limit: int) -> Sequence[Execution]:
         """Return claimed executions whose lease has run out, the oldest first."""
-        return [to_execution(row) for row in self._connection.execute(statements.LOST, {"limit": limit})]
+        return [to_execution(row) for row in self._connection.execute(statements.ORPHANED, {"limit": limit})]
 
     def waiting(
         self, longer_than_s: float, limit: int, languages: Collection[str] | None = None

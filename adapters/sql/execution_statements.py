@@ -8,7 +8,7 @@ from adapters.sql.database_time import database_time, is_from_the_future
 from adapters.sql.mapping import EXECUTION_COLUMNS, REQUEST_COLUMNS, ExecutionState
 from adapters.sql.tables import executions, jobs
 from adapters.sql.types import Json, UtcDateTime
-from domain.execution import STORAGE_CLAIM
+from domain.execution import SPOOL_PREFIX
 from domain.job_lifecycle import JobStatus
 
 _RESULT_COLUMNS = (
@@ -59,17 +59,17 @@ ADD = sa.insert(executions).values(
     language=sa.select(jobs.c.language).where(jobs.c.job_id == sa.bindparam("of_job")).scalar_subquery()
 )
 GET = sa.select(*EXECUTION_COLUMNS).where(_has_id)
-_lost = (
+_orphaned = (
     sa.select(executions.c.execution_id)
     .where(_is_overdue)
     .order_by(*_by_age)
     .limit(sa.bindparam("limit"))
-    .subquery("lost")
+    .subquery("orphaned")
 )
 # By their ids first, so that only what is returned is read whole.
-LOST = (
+ORPHANED = (
     sa.select(*EXECUTION_COLUMNS)
-    .join_from(_lost, executions, executions.c.execution_id == _lost.c.execution_id)
+    .join_from(_orphaned, executions, executions.c.execution_id == _orphaned.c.execution_id)
     .order_by(*_by_age)
 )
 WAITING = (
@@ -118,7 +118,7 @@ CLAIM = (
     )
 )
 RENEW = sa.update(executions).where(_of_these_held).values(**_lease)
-ACKNOWLEDGE = (
+MARK_STARTED = (
     sa.update(executions)
     .where(_is_held)
     .values(
@@ -135,9 +135,9 @@ MARK_BUILDING = (
     .values(building_at=_latest(database_time(), executions.c.claimed_at))
 )
 SET_NOTES = sa.update(executions).where(_is_held).values(notes=sa.bindparam("new_notes", type_=Json()))
-TAKE_BACK_START = sa.update(executions).where(_is_held).values(started_at=None)
+UNMARK_STARTED = sa.update(executions).where(_is_held).values(started_at=None)
 # By the engine as well, whose it is if this is done a second time.
-ENTRUST = (
+DELEGATE = (
     sa.update(executions)
     .where(
         _has_id, executions.c.claimed_by.in_((sa.bindparam("worker"), sa.bindparam("engine"))), _is_current
@@ -150,7 +150,7 @@ AWAIT_STORAGE = (
 AWAITING_STORAGE = (
     sa.select(sa.func.count())
     .select_from(executions)
-    .where(_is_claimed, executions.c.claimed_by.startswith(STORAGE_CLAIM, autoescape=True))
+    .where(_is_claimed, executions.c.claimed_by.startswith(SPOOL_PREFIX, autoescape=True))
 )
 _wait_began = database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
 _deferred_now = _latest(database_time(), executions.c.requested_at)
@@ -197,6 +197,6 @@ END_WITH_RESULT = (
         **{name: sa.bindparam(f"new_{name}") for name in _RESULT_COLUMNS},
     )
 )
-ABANDON = (
+EXPIRE_LEASE = (
     sa.update(executions).where(_has_id, _is_overdue).values(state=ExecutionState.ENDED.value, **_first_end)
 )

@@ -15,7 +15,7 @@ from adapters.sql.mapping import (
     to_project,
 )
 from adapters.sql.tables import job_tags, jobs, projects
-from application.errors import Aborted, Unreadable
+from application.errors import ConcurrencyConflict, CorruptRow
 from application.ports.job_repository import JobRepository
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -83,9 +83,9 @@ class SqlJobRepository(JobRepository):
             row = self._connection.execute(_GET, {"id": job_id}).first()
             return None if row is None else to_job(row)
         except UNREADABLE as error:
-            raise Unreadable(job_id, error) from error
+            raise CorruptRow(job_id, error) from error
 
-    def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | Unreadable]:
+    def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | CorruptRow]:
         """Return the jobs that there are by their ids, an error in the place of one that cannot be read."""
         try:
             found = [to_job(row) for row in self._connection.execute(_GET_ALL, {"ids": sorted(job_ids)})]
@@ -99,12 +99,12 @@ class SqlJobRepository(JobRepository):
             row = self._connection.execute(_GET_WITH_PROJECT, {"id": job_id}).first()
             return None if row is None else (to_job(row), to_project(row))
         except UNREADABLE as error:
-            raise Unreadable(job_id, error) from error
+            raise CorruptRow(job_id, error) from error
 
-    def _get_or_error(self, job_id: JobId) -> Job | Unreadable | None:
+    def _get_or_error(self, job_id: JobId) -> Job | CorruptRow | None:
         try:
             return self.get(job_id)
-        except Unreadable as error:
+        except CorruptRow as error:
             return error
 
     def fail(self, job_id: JobId, execution_id: ExecutionId, reason: Reason, now: datetime) -> bool:
@@ -125,4 +125,4 @@ class SqlJobRepository(JobRepository):
             },
         ).rowcount
         if found != 1:
-            raise Aborted(f"job {before.id} is no longer as it was")
+            raise ConcurrencyConflict(f"job {before.id} is no longer as it was")

@@ -46,7 +46,7 @@ class SqlOutbox(Outbox):
             self._connection.execute(_ADD, [message_values(message) for message in messages])
             self.added.extend(messages)
 
-    def take_left_behind(self, longer_than_s: float, limit: int) -> Sequence[Message]:
+    def fetch_stale(self, longer_than_s: float, limit: int) -> Sequence[Message]:
         """Take messages that nobody has had in hand for longer than that, the oldest first."""
         wanted = {"offset_us": -microseconds(longer_than_s), "limit": limit}
         found = [to_message(row) for row in self._connection.execute(_LEFT_BEHIND, wanted)]

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from adapters.sql.errors import is_duplicate
 from adapters.sql.mapping import PROJECT_COLUMNS, to_project
 from adapters.sql.tables import jobs, projects
-from application.errors import Aborted
+from application.errors import ConcurrencyConflict
 from application.ports.project_repository import ProjectRepository
 from domain.job_lifecycle import JobStatus
 from domain.project import Project, ProjectStatus
@@ -53,7 +53,7 @@ class SqlProjectRepository(ProjectRepository):
             self._add(name, description, now)
             project = self.get(name)
         if project is None:
-            raise Aborted(f"project '{name}' was deleted while it was added")
+            raise ConcurrencyConflict(f"project '{name}' was deleted while it was added")
         return project
 
     def replace(self, before: Project, after: Project) -> None:
@@ -70,7 +70,7 @@ class SqlProjectRepository(ProjectRepository):
             },
         ).rowcount
         if found != 1:
-            raise Aborted(f"project {before.id} is no longer {before.status}")
+            raise ConcurrencyConflict(f"project {before.id} is no longer {before.status}")
 
     def has_running_jobs(self, project_id: ProjectId) -> bool:
         """Return whether a job of the project is RUNNING."""

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from adapters.common.circuit_breaker import CircuitBreaker
 from adapters.sql.errors import DATABASE, DatabaseGone, Failure, diagnose, unavailable
-from application.errors import Aborted, DependencyUnavailable
+from application.errors import ConcurrencyConflict, DependencyUnavailable
 from application.log_context import outage
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ def run_again(run: Callable[[], T]) -> T:
         runs += 1
         try:
             return run()
-        except (Aborted, sa.exc.SQLAlchemyError) as error:
+        except (ConcurrencyConflict, sa.exc.SQLAlchemyError) as error:
             failure, detail = _diagnose(error)
             if failure in {Failure.BUG, Failure.DUPLICATE}:
                 raise

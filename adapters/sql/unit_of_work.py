@@ -19,7 +19,7 @@ from adapters.sql.outbox import SqlOutbox
 from adapters.sql.project_repository import SqlProjectRepository
 from adapters.sql.retrying import Attempts
 from adapters.sql.tables import inbox, projects
-from application.errors import DependencyUnavailable, OutcomeUnknown
+from application.errors import CommitOutcomeUnknown, DependencyUnavailable
 from application.messages import Message
 from application.ports.message_relay import MessageRelay
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -71,7 +71,7 @@ class SqlUnitOfWork(UnitOfWork):
             result, messages = self._attempts(lambda: self._run_once(work, commits))
         except DependencyUnavailable as error:
             if commits.may_be_done:
-                raise OutcomeUnknown(error.dependency, error.detail, error.retry_after_s) from error
+                raise CommitOutcomeUnknown(error.dependency, error.detail, error.retry_after_s) from error
             raise
         if messages:
             self._relay.offer(messages)

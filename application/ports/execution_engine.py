@@ -110,7 +110,7 @@ class ExecutionObserver(ABC):
     def note(self, note: Note) -> None:  # noqa: B027 - most observers only follow the program
         """A remark on the execution, for its reader to see before it ends."""
 
-    def not_started(self) -> None:  # noqa: B027 - for most engines there is nothing to do
+    def start_failed(self) -> None:  # noqa: B027 - for most engines there is nothing to do
         """The program has not started, although its engine starts at once; `started` may come yet."""
 
     @abstractmethod
@@ -127,7 +127,7 @@ class ExecutionEngine(ABC):
         """What the engine is called, for people."""
 
     @property
-    def starts_at_once(self) -> bool:
+    def claim_implies_start(self) -> bool:
         """Whether a program starts as soon as it is claimed, so that its claim is its start as well.
 
         Such an engine tells the observer of a program that it could not begin to start.
@@ -151,7 +151,7 @@ class ExecutionEngine(ABC):
         be running or begin. An execution that is not, or no longer, running here is no error.
         """
 
-    def let_go(self, execution_id: ExecutionId, job_id: JobId) -> None:
+    def detach(self, execution_id: ExecutionId, job_id: JobId) -> None:
         """Stop an execution as far as that reaches nothing else of its job. Asks nobody, and never waits.
 
         By default it is cancelled: most engines tell the executions of a job apart.

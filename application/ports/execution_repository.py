@@ -58,7 +58,7 @@ class ExecutionRepository(ABC):
         """Extend the leases of a worker's executions; return those that it still holds."""
 
     @abstractmethod
-    def acknowledge(self, execution_id: ExecutionId, worker: str) -> datetime | None:
+    def mark_started(self, execution_id: ExecutionId, worker: str) -> datetime | None:
         """Record the start of the program; return its time, None if the worker does not hold it any more."""
 
     @abstractmethod
@@ -70,11 +70,11 @@ class ExecutionRepository(ABC):
         """Record the remarks from before the end, if the worker still holds the execution."""
 
     @abstractmethod
-    def take_back_start(self, execution_id: ExecutionId, worker: str) -> None:
+    def unmark_started(self, execution_id: ExecutionId, worker: str) -> None:
         """Record that the program has not started after all, if the worker still holds the execution."""
 
     @abstractmethod
-    def entrust(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
+    def delegate(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
         """Hand a held execution over to an engine that will report its end itself.
 
         The claim becomes the engine's, with a lease of its own; return whether the worker still held it. If
@@ -101,11 +101,11 @@ class ExecutionRepository(ABC):
         """
 
     @abstractmethod
-    def abandon(self, execution_id: ExecutionId, now: datetime) -> bool:
+    def expire_lease(self, execution_id: ExecutionId, now: datetime) -> bool:
         """End a claimed execution whose lease has run out; return whether it was so."""
 
     @abstractmethod
-    def lost(self, limit: int) -> Sequence[Execution]:
+    def orphaned(self, limit: int) -> Sequence[Execution]:
         """Return claimed executions that have not ended and whose lease has, the oldest first."""
 
     @abstractmethod

@@ -2,7 +2,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from application.errors import Unreadable
+from application.errors import CorruptRow
 from domain.job import Job
 from domain.job_lifecycle import Reason
 from domain.project import Project
@@ -21,11 +21,11 @@ class JobRepository(ABC):
         """Return a job, or None if there is none of that id.
 
         Raises:
-            Unreadable: It is there, in a form that cannot be read.
+            CorruptRow: It is there, in a form that cannot be read.
         """
 
     @abstractmethod
-    def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | Unreadable]:
+    def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | CorruptRow]:
         """Return the jobs that there are by their ids, an error in the place of one that cannot be read."""
 
     @abstractmethod
@@ -33,7 +33,7 @@ class JobRepository(ABC):
         """Return a job and its project, or None if there is no job of that id.
 
         Raises:
-            Unreadable: It is there, in a form that cannot be read.
+            CorruptRow: It is there, in a form that cannot be read.
         """
 
     @abstractmethod
@@ -45,5 +45,5 @@ class JobRepository(ABC):
         """Store what became of a job, if it still is as it was.
 
         Raises:
-            Aborted: Its status or its current execution is no longer that of `before`.
+            ConcurrencyConflict: Its status or its current execution is no longer that of `before`.
         """

@@ -13,7 +13,7 @@ class Outbox(ABC):
         """Store messages; the unit of work hands them to the relay after its commit."""
 
     @abstractmethod
-    def take_left_behind(self, longer_than_s: float, limit: int) -> Sequence[Message]:
+    def fetch_stale(self, longer_than_s: float, limit: int) -> Sequence[Message]:
         """Take messages that were added, and taken last, longer ago than that, the oldest first.
 
         Nobody else is given them for as long, nor waits for the transaction that takes them.

@@ -25,7 +25,7 @@ class ProjectRepository(ABC):
         """Store what became of a project, if it still is as it was.
 
         Raises:
-            Aborted: Its status is no longer that of `before`.
+            ConcurrencyConflict: Its status is no longer that of `before`.
         """
 
     @abstractmethod

@@ -55,7 +55,7 @@ class UnitOfWork(ABC):
         Raises:
             DependencyUnavailable: The database is out of reach, full, or the conflict does not end; nothing
                 was done.
-            OutcomeUnknown: The database went away during the commit.
+            CommitOutcomeUnknown: The database went away during the commit.
         """
 
     @abstractmethod

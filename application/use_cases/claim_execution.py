@@ -3,13 +3,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from application.engine_outages import startable_languages
-from application.errors import OutcomeUnknown, Unreadable
+from application.errors import CommitOutcomeUnknown, CorruptRow
+from application.poison_jobs import PoisonJobHandler
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
 from application.together import Together
-from application.unreadable_jobs import UnreadableJobs
 from domain.execution import Execution
 from domain.job import Job
 from domain.values import ExecutionId
@@ -42,7 +42,7 @@ class ClaimExecution:
         self,
         unit_of_work: UnitOfWork,
         engine: ExecutionEngine,
-        unreadable_jobs: UnreadableJobs,
+        poison_jobs: PoisonJobHandler,
         retrying: RetryPolicy,
         clock: Clock,
         worker: str,
@@ -50,7 +50,7 @@ class ClaimExecution:
     ) -> None:
         self._unit_of_work = unit_of_work
         self._engine = engine
-        self._unreadable_jobs = unreadable_jobs
+        self._poison_jobs = poison_jobs
         self._retrying = retrying
         self._clock = clock
         self._worker = worker
@@ -68,7 +68,7 @@ class ClaimExecution:
         return next(iter(self._claim(lambda transaction: self._claim_this(transaction, only))), None)
 
     def _claim_next(self, limit: int) -> Sequence[Claim]:
-        starts, languages = self._engine.starts_at_once, startable_languages(self._engine)
+        starts, languages = self._engine.claim_implies_start, startable_languages(self._engine)
         return self._claim(
             lambda transaction: transaction.executions.claim_next(
                 self._worker, self._lease_s, limit=limit, starts=starts, languages=languages
@@ -76,7 +76,7 @@ class ClaimExecution:
         )
 
     def _claim_this(self, transaction: Transaction, execution_id: ExecutionId) -> Sequence[Execution]:
-        starts = self._engine.starts_at_once
+        starts = self._engine.claim_implies_start
         found = transaction.executions.claim(execution_id, self._worker, self._lease_s, starts=starts)
         return [] if found is None else [found]
 
@@ -92,7 +92,7 @@ class ClaimExecution:
 
         try:
             return self._unit_of_work.run(work)
-        except OutcomeUnknown:
+        except CommitOutcomeUnknown:
             return self._retrying(lambda: self._unit_of_work.run(work))
 
     def _with_jobs(
@@ -105,7 +105,7 @@ class ClaimExecution:
             if job is None:
                 transaction.executions.end(execution.id, None, now)
                 logger.error("execution %s ended, for its job is gone", execution.id)
-            elif isinstance(job, Unreadable):
-                self._unreadable_jobs.end(transaction, execution, now, job)
+            elif isinstance(job, CorruptRow):
+                self._poison_jobs.end(transaction, execution, now, job)
             else:
                 yield Claim(job, execution, asked)

@@ -18,7 +18,7 @@ from application.ports.result_spool import KeptResult, ResultSpool
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
 from application.use_cases.complete_execution import CompleteExecution, Receipt
-from domain.execution import STORAGE_CLAIM, Execution, ExecutionResult
+from domain.execution import SPOOL_PREFIX, Execution, ExecutionResult
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.values import ExecutionId
@@ -72,7 +72,7 @@ class FinishExecution:
         self._complete_execution = complete_execution
         self._retrying = retrying
         self._clock = clock
-        self._holder = f"{STORAGE_CLAIM}{worker}"
+        self._holder = f"{SPOOL_PREFIX}{worker}"
         self._kept_s = kept_s
         self._sleep = sleep
         self._renew_at = 0.0

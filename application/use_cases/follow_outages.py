@@ -1,6 +1,6 @@
 import logging
 
-from application.errors import Unreadable
+from application.errors import CorruptRow
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
@@ -57,7 +57,7 @@ class FollowOutages:
         def work(transaction: Transaction) -> bool:
             try:
                 before = transaction.jobs.get(job_id)
-            except Unreadable:  # it is ended when it is claimed
+            except CorruptRow:  # it is ended when it is claimed
                 return False
             if before is None or not transaction.executions.give_up(execution_id, now):
                 return False

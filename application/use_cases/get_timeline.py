@@ -89,7 +89,7 @@ class GetTimeline:
         execution = details.executions[-1]
         if execution.claimed_at is None:
             return self._in_queue(execution)
-        if execution.is_entrusted:
+        if execution.is_delegated:
             return Waiting(awaited=Awaited.REPORT)
         return _BY_PHASE.get(phase_of(details.job.status, execution.building_at, execution.started_at))
 

@@ -71,7 +71,7 @@ class RelayOutbox:
         self.forget()
         total = 0
         while messages := self._unit_of_work.run(
-            lambda transaction: transaction.outbox.take_left_behind(self._left_behind_after_s, self._batch)
+            lambda transaction: transaction.outbox.fetch_stale(self._left_behind_after_s, self._batch)
         ):
             self(messages)
             self.forget()

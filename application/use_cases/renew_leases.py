@@ -1,6 +1,6 @@
 from collections.abc import Mapping
 
-from application.held_executions import HeldExecutions
+from application.in_flight_executions import InFlightExecutions
 from application.ports.unit_of_work import UnitOfWork
 from domain.values import ExecutionId, JobId
 
@@ -8,15 +8,17 @@ from domain.values import ExecutionId, JobId
 class RenewLeases:
     """Extend this process's claims on what it runs."""
 
-    def __init__(self, unit_of_work: UnitOfWork, held: HeldExecutions, worker: str, lease_s: float) -> None:
+    def __init__(
+        self, unit_of_work: UnitOfWork, in_flight: InFlightExecutions, worker: str, lease_s: float
+    ) -> None:
         self._unit_of_work = unit_of_work
-        self._held = held
+        self._in_flight = in_flight
         self._worker = worker
         self._lease_s = lease_s
 
     def __call__(self) -> Mapping[ExecutionId, JobId]:
         """Renew all the leases in one transaction; return what is lost, and is to be stopped."""
-        held = self._held.snapshot()
+        held = self._in_flight.snapshot()
         if not held:
             return {}
         kept = self._unit_of_work.run(

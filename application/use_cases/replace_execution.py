@@ -67,7 +67,7 @@ def _run_again(
     job: Job, ended: Execution, failure: ExecutionResult | None, next_id: ExecutionId, now: datetime
 ) -> tuple[Job, Execution | None, tuple[Event, ...]]:
     if failure is None:
-        return job.give_back(ended, next_id, now)
+        return job.requeue(ended, next_id, now)
     if ended.may_run_again(job.spec.max_attempts):
         return job.retry(ended, next_id, now)
     return job, None, ()

@@ -8,7 +8,7 @@ from domain.values import ExecutionId
 
 
 class ReportCompletion:
-    """Take the report of an engine that was entrusted with an execution.
+    """Take the report of an engine that was delegated with an execution.
 
     The report is recorded in the inbox in the transaction that acts on it, so a report that is delivered
     twice is acted on once. Where the engine wrote no log, the log is written here, before the job ends.

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from application.errors import DependencyUnavailable
-from application.held_executions import HeldExecutions
+from application.in_flight_executions import InFlightExecutions
 from application.log_context import logging_about
 from application.ports.execution_engine import (
     EngineReport,
@@ -18,13 +18,13 @@ from application.ports.output_feed import OutputChunk, OutputFeed
 from application.ports.result_spool import ResultSpool
 from application.ports.unit_of_work import UnitOfWork
 from application.retry_policy import RetryPolicy
-from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.claim_execution import Claim, ClaimExecution
 from application.use_cases.defer_execution import DeferExecution
 from application.use_cases.finish_execution import Finish, FinishExecution
+from application.use_cases.mark_started import MarkStarted
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.stop_execution import StopExecution
-from domain.execution import ENGINE_CLAIM, Execution, ExecutionResult, Note
+from domain.execution import DELEGATE_PREFIX, Execution, ExecutionResult, Note
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId
@@ -50,9 +50,9 @@ class RunExecution:
         unit_of_work: UnitOfWork,
         engine: ExecutionEngine,
         output_feed: OutputFeed,
-        held: HeldExecutions,
+        in_flight: InFlightExecutions,
         claim_execution: ClaimExecution,
-        acknowledge_start: AcknowledgeStart,
+        mark_started: MarkStarted,
         finish_execution: FinishExecution,
         spool: ResultSpool,
         replace_execution: ReplaceExecution,
@@ -65,9 +65,9 @@ class RunExecution:
         self._unit_of_work = unit_of_work
         self._engine = engine
         self._output_feed = output_feed
-        self._held = held
+        self._in_flight = in_flight
         self._claim_execution = claim_execution
-        self._acknowledge_start = acknowledge_start
+        self._mark_started = mark_started
         self._finish_execution = finish_execution
         self._spool = spool
         self._replace_execution = replace_execution
@@ -85,16 +85,16 @@ class RunExecution:
         if claim is None:
             return False
         job, execution = claim.job, claim.execution
-        with self._held.hold(execution.id, job.id), logging_about(job, execution):
+        with self._in_flight.track(execution.id, job.id), logging_about(job, execution):
             report, execution = self._execute(claim)
             if report is None:
-                self._entrust(job, execution.id)
+                self._delegate(job, execution.id)
             else:
                 with report:
                     self._finish(job, execution, report)
         return True
 
-    def run_own(self, execution_id: ExecutionId) -> None:
+    def run_standalone(self, execution_id: ExecutionId) -> None:
         """Run one execution, and again as long as its engine cannot start it: nobody else tells of it."""
         while self(execution_id) and self._waits(execution_id):
             self._sleep(_AGAIN_AFTER_S)
@@ -115,8 +115,8 @@ class RunExecution:
         observer = _Observer(
             claim,
             self._output_feed,
-            self._acknowledge,
-            self._take_back_start,
+            self._record_start,
+            self._unmark_started,
             self._record_building,
             self._record_notes,
         )
@@ -129,16 +129,16 @@ class RunExecution:
             self._output_feed.close(execution.id)
         return report, observer.execution
 
-    def _acknowledge(self, claim: Claim) -> datetime | None:
-        started_at = self._retrying(lambda: self._acknowledge_start(claim))
-        if started_at is None:  # cancelled, or rescued, between the claim and the start
-            self._engine.let_go(claim.execution.id, claim.job.id)
+    def _record_start(self, claim: Claim) -> datetime | None:
+        started_at = self._retrying(lambda: self._mark_started(claim))
+        if started_at is None:  # cancelled, or recovered as an orphan, between the claim and the start
+            self._engine.detach(claim.execution.id, claim.job.id)
         return started_at
 
-    def _take_back_start(self, execution_id: ExecutionId) -> None:
+    def _unmark_started(self, execution_id: ExecutionId) -> None:
         try:
             self._unit_of_work.run(
-                lambda transaction: transaction.executions.take_back_start(execution_id, self._worker)
+                lambda transaction: transaction.executions.unmark_started(execution_id, self._worker)
             )
         except DependencyUnavailable as error:
             logger.warning("execution %s passes for started: %s", execution_id, error)
@@ -163,7 +163,11 @@ class RunExecution:
     def _finish(self, job: Job, execution: Execution, report: EngineReport) -> None:
         execution_id = execution.id
         was_stopped = report.result.status is JobStatus.CANCELLED
-        if was_stopped and self._held.is_released(execution_id) and self._give_back(job, execution_id):
+        if (
+            was_stopped
+            and self._in_flight.is_marked_for_requeue(execution_id)
+            and self._requeue(job, execution_id)
+        ):
             return
         if report.is_lost and self._retrying(
             lambda: self._replace_execution(execution_id, job.id, report.result)
@@ -172,7 +176,7 @@ class RunExecution:
         if report.is_startable:
             if self._retrying(lambda: self._defer_execution(execution)):
                 return
-            self._take_back_start(execution_id)
+            self._unmark_started(execution_id)
         finish = self._finish_execution(job, execution, report)
         if report.result.status is JobStatus.TIMEOUT:
             if finish is Finish.KEPT:  # the execution is still its job's, so nothing else of the job runs
@@ -180,7 +184,7 @@ class RunExecution:
             elif finish is not Finish.UNRECORDED:
                 self._stop(job, execution_id)
 
-    def _give_back(self, job: Job, execution_id: ExecutionId) -> bool:
+    def _requeue(self, job: Job, execution_id: ExecutionId) -> bool:
         # The engine is told before: after, it might stop the one that took this one's place.
         self._engine.cancel(execution_id, job.id)
         return self._replace_execution(execution_id, job.id)
@@ -188,17 +192,17 @@ class RunExecution:
     def _stop(self, job: Job, execution_id: ExecutionId) -> None:
         self._retrying(lambda: self._stop_execution(execution_id, job.id))
 
-    def _entrust(self, job: Job, execution_id: ExecutionId) -> None:
+    def _delegate(self, job: Job, execution_id: ExecutionId) -> None:
         lease_s = job.spec.limits.timeout_ms / 1000 + REPORT_GRACE_S
-        holder = f"{ENGINE_CLAIM}{self._engine.name}"
+        holder = f"{DELEGATE_PREFIX}{self._engine.name}"
         is_held = self._retrying(
             lambda: self._unit_of_work.run(
-                lambda transaction: transaction.executions.entrust(
+                lambda transaction: transaction.executions.delegate(
                     execution_id, self._worker, holder, lease_s
                 )
             )
         )
-        if not is_held:  # cancelled, or rescued, while the engine took it
+        if not is_held:  # cancelled, or recovered, while the engine took it
             self._stop(job, execution_id)
 
 
@@ -209,15 +213,15 @@ class _Observer(ExecutionObserver):
         self,
         claim: Claim,
         output_feed: OutputFeed,
-        acknowledge: Callable[[Claim], datetime | None],
-        take_back_start: Callable[[ExecutionId], None],
+        mark_started: Callable[[Claim], datetime | None],
+        unmark_started: Callable[[ExecutionId], None],
         record_building: Callable[[Claim], None],
         record_notes: Callable[[Claim, Sequence[Note]], None],
     ) -> None:
         self._claim = claim
         self._output_feed = output_feed
-        self._acknowledge = acknowledge
-        self._take_back_start = take_back_start
+        self._mark_started = mark_started
+        self._unmark_started = unmark_started
         self._record_building = record_building
         self._record_notes = record_notes
         self._notes: list[Note] = []
@@ -235,12 +239,12 @@ class _Observer(ExecutionObserver):
             self._record_notes(self._claim, self._notes)
 
     def started(self) -> None:
-        self._set_start(self._acknowledge(self._claim))
+        self._set_start(self._mark_started(self._claim))
 
-    def not_started(self) -> None:
+    def start_failed(self) -> None:
         if self._claim.execution.started_at is not None:
             self._set_start(None)
-            self._take_back_start(self._claim.execution.id)
+            self._unmark_started(self._claim.execution.id)
 
     def _set_start(self, started_at: datetime | None) -> None:
         self._claim = replace(self._claim, execution=replace(self._claim.execution, started_at=started_at))

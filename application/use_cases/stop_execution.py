@@ -1,6 +1,6 @@
 import logging
 
-from application.held_executions import HeldExecutions
+from application.in_flight_executions import InFlightExecutions
 from application.log_context import logging_about
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -16,14 +16,16 @@ class StopExecution:
 
     An engine may know jobs only, and stops whatever it runs of one. So it is told when the job has ended and
     nothing of it is to run any more: by the process that holds the execution, or by all of them if the engine
-    was entrusted with it, for it may be told twice. Of an execution that was replaced nothing is said to the
+    was delegated with it, for it may be told twice. Of an execution that was replaced nothing is said to the
     engine, which may be running the one that took its place.
     """
 
-    def __init__(self, unit_of_work: UnitOfWork, engine: ExecutionEngine, held: HeldExecutions) -> None:
+    def __init__(
+        self, unit_of_work: UnitOfWork, engine: ExecutionEngine, in_flight: InFlightExecutions
+    ) -> None:
         self._unit_of_work = unit_of_work
         self._engine = engine
-        self._held = held
+        self._in_flight = in_flight
 
     def __call__(self, execution_id: ExecutionId, job_id: JobId) -> None:
         """Stop the execution; one that runs elsewhere, or not at all, is no error."""
@@ -33,8 +35,8 @@ class StopExecution:
         with logging_about(job, execution):
             if job.current_execution_id != execution_id:
                 logger.info("execution %s has lost its lease, and another took its place", execution_id)
-                self._engine.let_go(execution_id, job_id)
-            elif job.status.is_terminal and (execution.is_entrusted or self._held.holds(execution_id)):
+                self._engine.detach(execution_id, job_id)
+            elif job.status.is_terminal and (execution.is_delegated or self._in_flight.tracks(execution_id)):
                 logger.info("the job of execution %s has ended; stopping it", execution_id)
                 self._engine.cancel(execution_id, job_id)
 

@@ -4,9 +4,9 @@ from itertools import count
 from application.commands import UploadCodeCommand
 from application.errors import (
     ApplicationError,
+    CommitOutcomeUnknown,
     DependencyUnavailable,
     NotFound,
-    OutcomeUnknown,
     Unprocessable,
 )
 from application.loading import job_with_project
@@ -69,7 +69,7 @@ class UploadCode:
             NotFound: There is no project of the id.
             ProjectTransitionRefused: The project takes no new work.
             DependencyUnavailable: A part of the service is out of reach; there is no job.
-            OutcomeUnknown: The database went away during the commit; there may be a job.
+            CommitOutcomeUnknown: The database went away during the commit; there may be a job.
         """
         language = self._available_language(command.language)
         code = self._submission_limits.check_code(command.code)
@@ -105,7 +105,7 @@ class UploadCode:
         self._code_store.put(spec.code_key, code, CODE_CONTENT_TYPE)
         try:
             return self._unit_of_work.run(work)
-        except OutcomeUnknown:
+        except CommitOutcomeUnknown:
             raise  # the job may be there, and must not be without its code
         except (DomainError, ApplicationError):
             self._discard(spec.code_key)

@@ -165,4 +165,4 @@ def _unproven(last: Execution) -> str:
     """Say what is known of a cancelled program that was not seen to end."""
     if last.result is not None and last.result.error_message:
         return last.result.error_message
-    return _ENGINE_ASKED if last.is_entrusted else _WORKER_TOLD
+    return _ENGINE_ASKED if last.is_delegated else _WORKER_TOLD

@@ -31,6 +31,6 @@ def guest_handlers(run_execution: RunExecution) -> Mapping[str, Handler]:
     """Return what a guest does: it runs what this process asked for, and nothing of others."""
 
     def run(hint: Message) -> None:
-        run_execution.run_own(parse_execution_id(hint.body["execution_id"]))
+        run_execution.run_standalone(parse_execution_id(hint.body["execution_id"]))
 
     return {"ExecutionRequested": run}

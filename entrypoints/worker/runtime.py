@@ -137,24 +137,24 @@ class Runtime:
             yield "engine-outages", container.follow_outages(), settings.rescue_every_s
             # Not less often than leases are renewed: a longer pause would count as an outage.
             every_s = min(settings.rescue_every_s, settings.renew_every_s)
-            yield "rescue", container.rescue_executions(), every_s
+            yield "rescue", container.recover_orphans(), every_s
             yield "retention", container.forget_processed_messages(), _FORGET_PROCESSED_EVERY_S
 
     def _drain(self, queue_worker: QueueWorker) -> None:
         drain_s = self._container.settings().drain_s
         deadline = time.monotonic() + drain_s
         queue_worker.stop(timeout_s=drain_s)
-        self._container.held().wait_until_empty(max(deadline - time.monotonic(), 0))
+        self._container.in_flight().wait_until_empty(max(deadline - time.monotonic(), 0))
 
     def _release(self) -> None:
-        held = self._container.held()
+        in_flight = self._container.in_flight()
         try:
-            self._stop_soon(self._container.release_executions()())
+            self._stop_soon(self._container.drain_executions()())
         except DependencyUnavailable as error:
             logger.warning("executions cannot be given back: %s", error)
             return
-        if not held.wait_until_empty(_RELEASE_S):
-            logger.warning("%d executions could not be given back", len(held.snapshot()))
+        if not in_flight.wait_until_empty(_RELEASE_S):
+            logger.warning("%d executions could not be given back", len(in_flight.snapshot()))
 
     def _renew_leases(self) -> None:
         self._stop_soon(self._container.renew_leases()())

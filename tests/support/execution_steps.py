@@ -36,9 +36,9 @@ def give_up(store, execution, now=LATER):
     return store.run(lambda transaction: transaction.executions.give_up(execution.id, now))
 
 
-def acknowledge(store, execution, worker="worker"):
+def mark_started(store, execution, worker="worker"):
     """Report that the program has started."""
-    return store.run(lambda transaction: transaction.executions.acknowledge(execution.id, worker))
+    return store.run(lambda transaction: transaction.executions.mark_started(execution.id, worker))
 
 
 def mark_building(store, execution, worker="worker"):
@@ -51,9 +51,9 @@ def set_notes(store, execution, notes, worker="worker"):
     store.run(lambda transaction: transaction.executions.set_notes(execution.id, worker, notes))
 
 
-def take_back_start(store, execution, worker="worker"):
+def unmark_started(store, execution, worker="worker"):
     """Report that the program has not started after all."""
-    store.run(lambda transaction: transaction.executions.take_back_start(execution.id, worker))
+    store.run(lambda transaction: transaction.executions.unmark_started(execution.id, worker))
 
 
 def renew(store, *executions, worker="worker", lease_s=30.0):
@@ -62,10 +62,10 @@ def renew(store, *executions, worker="worker", lease_s=30.0):
     return store.run(lambda transaction: transaction.executions.renew(worker, ids, lease_s))
 
 
-def entrust(store, execution, worker="worker", lease_s=30.0):
+def delegate(store, execution, worker="worker", lease_s=30.0):
     """Hand the execution over to an engine."""
     return store.run(
-        lambda transaction: transaction.executions.entrust(execution.id, worker, "engine:x", lease_s)
+        lambda transaction: transaction.executions.delegate(execution.id, worker, "engine:x", lease_s)
     )
 
 
@@ -84,14 +84,16 @@ def end_execution(store, execution, result, now=LATER):
     store.run(lambda transaction: transaction.executions.end(execution.id, result, now))
 
 
-def abandon(store, execution, now=LATER):
+def expire_lease(store, execution, now=LATER):
     """End the execution if its lease has run out."""
-    return store.run(lambda transaction: transaction.executions.abandon(execution.id, now))
+    return store.run(lambda transaction: transaction.executions.expire_lease(execution.id, now))
 
 
-def lost(store, limit=10):
+def orphaned(store, limit=10):
     """Return the ids of the executions whose lease has run out."""
-    return [execution.id for execution in store.run(lambda transaction: transaction.executions.lost(limit))]
+    return [
+        execution.id for execution in store.run(lambda transaction: transaction.executions.orphaned(limit))
+    ]
 
 
 def waiting(store, longer_than_s=0.0, limit=10, languages=None):

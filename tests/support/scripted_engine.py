@@ -39,7 +39,7 @@ class ScriptedEngine(ExecutionEngine):
         program: The script of an execution.
         requests: The requests to run, in order.
         cancelled: The executions to be stopped, in order.
-        let_gone: The executions to be stopped here and nowhere else, in order.
+        detached: The executions to be stopped here and nowhere else, in order.
         is_quick: Whether it starts programs at once.
         paused: The languages that it cannot start programs in.
         unavailable: Why a language is unavailable, by its name.
@@ -49,7 +49,7 @@ class ScriptedEngine(ExecutionEngine):
         self.program = program
         self.requests: list[ExecutionRequest] = []
         self.cancelled: list[ExecutionId] = []
-        self.let_gone: list[ExecutionId] = []
+        self.detached: list[ExecutionId] = []
         self.is_quick = False
         self.paused: frozenset[str] = frozenset()
         self.unavailable: dict[str, str] = {}
@@ -59,7 +59,7 @@ class ScriptedEngine(ExecutionEngine):
         return "scripted"
 
     @property
-    def starts_at_once(self) -> bool:
+    def claim_implies_start(self) -> bool:
         return self.is_quick
 
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport | None:
@@ -69,8 +69,8 @@ class ScriptedEngine(ExecutionEngine):
     def cancel(self, execution_id: ExecutionId, _job_id: JobId) -> None:
         self.cancelled.append(execution_id)
 
-    def let_go(self, execution_id: ExecutionId, _job_id: JobId) -> None:
-        self.let_gone.append(execution_id)
+    def detach(self, execution_id: ExecutionId, _job_id: JobId) -> None:
+        self.detached.append(execution_id)
 
     def languages(self) -> Sequence[LanguageSupport]:
         return [

@@ -37,12 +37,12 @@ class Handler:
     def __init__(self):
         self.handled = Queue()
         self.raises = True
-        self.let_go = Event()
+        self.detach = Event()
 
     def __call__(self, message):
         self.handled.put(message)
         if message.body.get("hold"):
-            self.let_go.wait(WITHIN_S)
+            self.detach.wait(WITHIN_S)
         if self.raises and "error" in message.body:
             raise RuntimeError(message.body["error"])
 

@@ -5,18 +5,18 @@ from functools import partial
 from adapters.http_engine.report_reader import RunnerReportReader
 from adapters.in_process.output_feed import InProcessOutputFeed
 from application.commands import UploadCodeCommand
-from application.held_executions import HeldExecutions
+from application.in_flight_executions import InFlightExecutions
 from application.log_archive import LogArchive
 from application.outbox_writer import OutboxWriter
+from application.poison_jobs import PoisonJobHandler
 from application.retry_policy import RetryPolicy
-from application.unreadable_jobs import UnreadableJobs
-from application.use_cases.acknowledge_start import AcknowledgeStart
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
 from application.use_cases.claim_execution import ClaimExecution
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.create_project import CreateProject
 from application.use_cases.defer_execution import DeferExecution
+from application.use_cases.drain_executions import DrainExecutions
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.follow_outages import FollowOutages
@@ -24,13 +24,13 @@ from application.use_cases.get_job import GetJob
 from application.use_cases.get_job_status import GetJobStatus
 from application.use_cases.list_jobs import ListJobs
 from application.use_cases.list_projects import ListProjects
+from application.use_cases.mark_started import MarkStarted
 from application.use_cases.read_log import ReadLog
+from application.use_cases.recover_orphans import RecoverOrphans
 from application.use_cases.relay_outbox import RelayOutbox
-from application.use_cases.release_executions import ReleaseExecutions
 from application.use_cases.renew_leases import RenewLeases
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.report_completion import ReportCompletion
-from application.use_cases.rescue_executions import RescueExecutions
 from application.use_cases.run_execution import RunExecution
 from application.use_cases.stop_execution import StopExecution
 from application.use_cases.upload_code import UploadCode
@@ -72,11 +72,11 @@ class World:
         self.log_store = MemoryObjectStore()
         self.engine = ScriptedEngine()
         self.output_feed = InProcessOutputFeed()
-        self.held = HeldExecutions()
+        self.in_flight = InFlightExecutions()
         self.slept: list[float] = []
         limits = SubmissionLimits(code_bytes=1_000, stdin_bytes=100)
         self.outbox_writer = outbox_writer = OutboxWriter(self.ids)
-        self.unreadable_jobs = UnreadableJobs(outbox_writer)
+        self.poison_jobs = PoisonJobHandler(outbox_writer)
 
         self.upload_code = UploadCode(
             self.unit_of_work,
@@ -103,12 +103,12 @@ class World:
         self.report_completion = ReportCompletion(
             self.unit_of_work, RunnerReportReader(65_536), self.finish_execution
         )
-        self.stop_execution = StopExecution(self.unit_of_work, self.engine, self.held)
+        self.stop_execution = StopExecution(self.unit_of_work, self.engine, self.in_flight)
         self.run_execution = self.worker("worker-1")
-        self.renew_leases = RenewLeases(self.unit_of_work, self.held, "worker-1", LEASE_S)
-        self.release_executions = ReleaseExecutions(self.renew_leases, self.engine, self.held)
+        self.renew_leases = RenewLeases(self.unit_of_work, self.in_flight, "worker-1", LEASE_S)
+        self.drain_executions = DrainExecutions(self.renew_leases, self.engine, self.in_flight)
         # Another process, which runs nothing itself.
-        self.rescue_executions = self.rescuer("worker-0", HeldExecutions())
+        self.recover_orphans = self.reaper("worker-0", InFlightExecutions())
         self.follow_outages = FollowOutages(
             self.unit_of_work, self.engine, outbox_writer, self.clock, wait_s=WAIT_S
         )
@@ -122,17 +122,17 @@ class World:
             self.unit_of_work,
             self.engine,
             self.output_feed,
-            self.held,
+            self.in_flight,
             ClaimExecution(
                 self.unit_of_work,
                 self.engine,
-                self.unreadable_jobs,
+                self.poison_jobs,
                 RetryPolicy((1.0, 2.0), sleep=self.slept.append),
                 self.clock,
                 name,
                 LEASE_S,
             ),
-            AcknowledgeStart(self.unit_of_work, self.outbox_writer, self.relay, self.clock, name),
+            MarkStarted(self.unit_of_work, self.outbox_writer, self.relay, self.clock, name),
             self._finish_execution(name),
             self.spool,
             ReplaceExecution(self.unit_of_work, self.outbox_writer, self.clock, self.ids),
@@ -157,21 +157,21 @@ class World:
             self.clock.advance,
         )
 
-    def rescuer(self, worker: str, held: HeldExecutions) -> RescueExecutions:
+    def reaper(self, worker: str, in_flight: InFlightExecutions) -> RecoverOrphans:
         """Build the recovery of a process of that name, which has these executions."""
-        return RescueExecutions(
+        return RecoverOrphans(
             self.unit_of_work,
             self.publisher,
             self.outbox_writer,
             self.clock,
             self.ids,
-            self.unreadable_jobs,
-            RenewLeases(self.unit_of_work, held, worker, LEASE_S),
+            self.poison_jobs,
+            RenewLeases(self.unit_of_work, in_flight, worker, LEASE_S),
             self.output_feed,
             worker,
             INLINE_BYTES,
             self.engine,
-            announce_after_s=2.0,
+            renotify_after_s=2.0,
             renew_every_s=RENEW_EVERY_S,
         )
 
@@ -205,7 +205,7 @@ class World:
         """Let time pass, with sweeps for lost executions again and again, as in a service."""
         for _ in range(round(seconds)):
             self.clock.advance(1)
-            self.rescue_executions()
+            self.recover_orphans()
 
     def job(self, job_id: JobId) -> JobView:
         """Read a job as lists show it."""

@@ -41,7 +41,7 @@ def test_a_worker_that_stops_waits_for_what_runs_and_leaves_the_rest():
         enqueue(broker, waiting := hint())
         # When it stops before that message is done
         assert not worker.stop(timeout_s=0.1)
-        handler.let_go.set()
+        handler.detach.set()
     # Then the other is still there for the next worker
     assert handler.handled.empty()
     consumer = broker.consume(EXECUTIONS, timeout=0)

@@ -138,7 +138,7 @@ def test_an_attempt_that_was_followed_by_another_ended_no_job(store):
     store.pass_time(1)
 
     def work(transaction):
-        assert transaction.executions.abandon(execution.id, NOW)
+        assert transaction.executions.expire_lease(execution.id, NOW)
         lost = transaction.executions.get(execution.id)
         after, another, _events = job.retry(lost, new_execution_id(), NOW)
         transaction.jobs.replace(job, after)

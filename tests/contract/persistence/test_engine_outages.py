@@ -5,16 +5,16 @@ from datetime import timedelta
 
 from domain.language import LANGUAGES
 from tests.support.execution_steps import (
-    acknowledge,
     claim,
     defer,
     deferred,
     end_execution,
     get,
     give_up,
-    lost,
     mark_building,
     mark_deferred,
+    mark_started,
+    orphaned,
     renew,
     waiting,
 )
@@ -57,7 +57,7 @@ def test_what_its_engine_cannot_start_waits_again_as_if_it_had_not_been_claimed(
     assert waits.deferred_since >= claimed.claimed_at
     assert waiting(store) == [execution.id]
     assert renew(store, execution) == set()
-    assert lost(store) == []
+    assert orphaned(store) == []
     again = claim(store, "another")
     assert (again.id, again.deferred_since) == (execution.id, waits.deferred_since)
     assert get(store, execution.id) == again
@@ -115,6 +115,6 @@ def test_only_what_waits_is_given_up(store):
 
     _job, taken = a_claimed_job(store)
     assert not give_up(store, taken)
-    assert acknowledge(store, taken)
+    assert mark_started(store, taken)
     end_execution(store, taken, None)
     assert not give_up(store, taken)

@@ -7,19 +7,19 @@ from datetime import timedelta
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus
 from tests.support.execution_steps import (
-    abandon,
-    acknowledge,
     await_storage,
     awaiting_storage,
     claim,
+    delegate,
     end_execution,
-    entrust,
+    expire_lease,
     get,
-    lost,
     mark_building,
+    mark_started,
+    orphaned,
     renew,
     set_notes,
-    take_back_start,
+    unmark_started,
     waiting,
 )
 from tests.support.samples import (
@@ -151,14 +151,14 @@ def test_claims_of_a_transaction_that_has_not_ended_are_waited_for(store):
 def test_a_lease_runs_out_unless_it_is_renewed(store):
     _job, execution = a_claimed_job(store, lease_s=30)
     store.pass_time(20)
-    assert lost(store) == []
+    assert orphaned(store) == []
     assert renew(store, execution) == {execution.id}
     store.pass_time(20)
-    assert lost(store) == []
+    assert orphaned(store) == []
 
     store.pass_time(20)
 
-    assert lost(store) == [execution.id]
+    assert orphaned(store) == [execution.id]
 
 
 def test_a_worker_renews_what_it_holds_and_nothing_else(store):
@@ -176,7 +176,7 @@ def test_a_worker_renews_what_it_holds_and_nothing_else(store):
     assert renew(store) == set()
     store.pass_time(31)
     assert renew(store, mine, lease_s=60) == {mine.id}  # late, but before anybody saw to it
-    assert set(lost(store)) == {theirs.id, cancelled.id, replaced.id}
+    assert set(orphaned(store)) == {theirs.id, cancelled.id, replaced.id}
 
 
 def replace_execution(store, job, lost_execution):
@@ -193,13 +193,13 @@ def replace_execution(store, job, lost_execution):
 def test_a_start_is_recorded_once_and_for_the_worker_that_holds_the_execution(store):
     _job, execution = a_claimed_job(store)
 
-    assert not acknowledge(store, execution, "another worker")
-    assert acknowledge(store, execution)
+    assert not mark_started(store, execution, "another worker")
+    assert mark_started(store, execution)
 
     started = get(store, execution.id)
     assert started.started_at is not None
     store.pass_time(5)
-    assert acknowledge(store, execution)
+    assert mark_started(store, execution)
     assert get(store, execution.id) == started
 
 
@@ -235,7 +235,7 @@ def test_a_claim_may_be_the_start_as_well(store):
     assert claimed.started_at == claimed.claimed_at
     assert get(store, execution.id) == claimed
     store.pass_time(5)
-    assert acknowledge(store, claimed)
+    assert mark_started(store, claimed)
     assert get(store, execution.id) == claimed
 
 
@@ -243,11 +243,11 @@ def test_a_start_is_taken_back_by_the_worker_that_holds_the_execution_and_comes_
     a_running_job(store)
     claimed = claim(store, starts=True)
 
-    take_back_start(store, claimed, "another worker")
+    unmark_started(store, claimed, "another worker")
     assert get(store, claimed.id).started_at == claimed.started_at
-    take_back_start(store, claimed)
+    unmark_started(store, claimed)
     assert get(store, claimed.id).started_at is None
-    assert acknowledge(store, claimed)
+    assert mark_started(store, claimed)
     assert get(store, claimed.id).started_at is not None
 
 
@@ -256,7 +256,7 @@ def test_the_start_of_what_has_ended_is_not_taken_back(store):
     claimed = claim(store, starts=True)
     end_execution(store, claimed, SUCCESS)
 
-    take_back_start(store, claimed)
+    unmark_started(store, claimed)
 
     assert get(store, claimed.id).started_at == claimed.started_at
 
@@ -265,7 +265,7 @@ def test_a_cancelled_job_is_not_started(store):
     job, execution = a_claimed_job(store)
     cancel(store, job)
 
-    assert not acknowledge(store, execution)
+    assert not mark_started(store, execution)
     assert get(store, execution.id).started_at is None
 
 
@@ -277,7 +277,7 @@ def test_of_a_cancel_and_a_start_at_once_neither_is_lost(store):
 
         def start(execution=execution, barrier=barrier):
             barrier.wait()
-            return acknowledge(store, execution)
+            return mark_started(store, execution)
 
         def stop(job=job, execution=execution, barrier=barrier, other=other):
             barrier.wait()
@@ -310,31 +310,31 @@ def test_one_execution_can_be_claimed_by_its_id_while_it_waits(store):
     assert get(store, wanted.id).claimed_by == "worker"
 
 
-def test_an_entrusted_execution_is_the_engines_with_a_lease_of_its_own(store):
+def test_an_delegated_execution_is_the_engines_with_a_lease_of_its_own(store):
     _job, execution = a_claimed_job(store, lease_s=30)
-    assert not entrust(store, execution, "another worker")
+    assert not delegate(store, execution, "another worker")
 
-    assert entrust(store, execution, lease_s=600)
+    assert delegate(store, execution, lease_s=600)
 
     assert get(store, execution.id).claimed_by == "engine:x"
-    assert not acknowledge(store, execution)
+    assert not mark_started(store, execution)
     store.pass_time(500)
-    assert lost(store) == []
+    assert orphaned(store) == []
     store.pass_time(200)
-    assert lost(store) == [execution.id]
+    assert orphaned(store) == [execution.id]
 
 
-def test_an_execution_is_entrusted_a_second_time_when_the_first_commit_was_not_heard_of(store):
+def test_an_execution_is_delegated_a_second_time_when_the_first_commit_was_not_heard_of(store):
     job, execution = a_claimed_job(store, lease_s=30)
-    entrust(store, execution, lease_s=600)
+    delegate(store, execution, lease_s=600)
 
-    assert entrust(store, execution, lease_s=600)
+    assert delegate(store, execution, lease_s=600)
     assert not store.run(
-        lambda transaction: transaction.executions.entrust(execution.id, "worker", "engine:y", 600)
+        lambda transaction: transaction.executions.delegate(execution.id, "worker", "engine:y", 600)
     )
 
     cancel(store, job)
-    assert not entrust(store, execution, lease_s=600)
+    assert not delegate(store, execution, lease_s=600)
 
 
 def test_an_execution_whose_result_is_kept_is_its_keeper_s_with_a_lease_of_its_own(store):
@@ -349,10 +349,10 @@ def test_an_execution_whose_result_is_kept_is_its_keeper_s_with_a_lease_of_its_o
     assert awaiting_storage(store) == 1
     assert renew(store, execution) == set()
     store.pass_time(500)
-    assert lost(store) == []
+    assert orphaned(store) == []
     assert await_storage(store, execution, "log-spool:of another process", lease_s=600)
     store.pass_time(500)
-    assert lost(store) == []
+    assert orphaned(store) == []
     cancel(store, job)
     assert not await_storage(store, execution)
     end_execution(store, execution, SUCCESS)
@@ -368,22 +368,22 @@ def test_an_ended_execution_neither_waits_nor_is_claimed_nor_lost(store):
 
     assert claim(store) is None
     assert waiting(store) == []
-    assert lost(store) == []
+    assert orphaned(store) == []
 
 
 def test_only_an_execution_whose_lease_has_run_out_is_abandoned_and_only_once(store):
     _job, execution = a_claimed_job(store, lease_s=30)
     _job, waits = a_running_job(store)
-    assert not abandon(store, execution)
+    assert not expire_lease(store, execution)
     store.pass_time(31)
 
-    assert not abandon(store, waits)
-    assert abandon(store, execution)
-    assert not abandon(store, execution, LATER + timedelta(seconds=1))
+    assert not expire_lease(store, waits)
+    assert expire_lease(store, execution)
+    assert not expire_lease(store, execution, LATER + timedelta(seconds=1))
 
     assert get(store, execution.id) == replace(execution, ended_at=LATER)
-    assert not acknowledge(store, execution)
-    assert lost(store) == []
+    assert not mark_started(store, execution)
+    assert orphaned(store) == []
 
 
 def test_of_many_sweeps_at_once_one_abandons(store):
@@ -394,7 +394,7 @@ def test_of_many_sweeps_at_once_one_abandons(store):
 
     def sweep(number):
         barrier.wait()
-        return units_of_work[number % 2].run(lambda t: t.executions.abandon(execution.id, LATER))
+        return units_of_work[number % 2].run(lambda t: t.executions.expire_lease(execution.id, LATER))
 
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(sweep, range(6))) == 1
@@ -407,7 +407,7 @@ def test_the_oldest_lost_come_first_and_no_more_than_the_limit(store):
         claim(store, lease_s=1)
     store.pass_time(2)
 
-    assert lost(store, limit=2) == [ids[3], ids[2]]
+    assert orphaned(store, limit=2) == [ids[3], ids[2]]
 
 
 def test_the_oldest_waiting_come_first_and_no_more_than_the_limit(store):
@@ -426,20 +426,20 @@ def test_an_execution_of_an_ended_job_is_not_held(store):
     end(store, job, JobStatus.FAILED)
 
     assert renew(store, execution) == set()
-    assert not acknowledge(store, execution)
-    assert not entrust(store, execution)
+    assert not mark_started(store, execution)
+    assert not delegate(store, execution)
 
 
 def test_a_lease_from_before_the_clock_was_set_back_is_over(store):
     _job, execution = a_claimed_job(store)
     store.pass_time(-30)
-    assert lost(store) == []
-    assert not abandon(store, execution)
+    assert orphaned(store) == []
+    assert not expire_lease(store, execution)
 
     store.pass_time(-600)
 
-    assert lost(store) == [execution.id]
-    assert abandon(store, execution)
+    assert orphaned(store) == [execution.id]
+    assert expire_lease(store, execution)
 
 
 def test_a_renewal_after_the_clock_was_set_back_stands(store):
@@ -448,7 +448,7 @@ def test_a_renewal_after_the_clock_was_set_back_stands(store):
 
     assert renew(store, execution) == {execution.id}
 
-    assert lost(store) == []
+    assert orphaned(store) == []
 
 
 def test_what_has_waited_since_before_the_clock_was_set_back_has_waited_for_long(store):
@@ -471,7 +471,7 @@ def test_no_time_is_before_the_one_before_it(store):
     assert store.run(lambda transaction: transaction.executions.committed([claimed])) == [claimed]
 
     mark_building(store, execution)
-    assert acknowledge(store, execution) == ahead
+    assert mark_started(store, execution) == ahead
     assert get(store, execution.id).building_at == get(store, execution.id).started_at == ahead
 
 

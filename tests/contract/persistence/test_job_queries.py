@@ -13,7 +13,7 @@ from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.language import LANGUAGES
 from domain.project import ProjectTrigger
 from domain.values import JobId, ObjectKey, ProjectId
-from tests.support.execution_steps import acknowledge, claim, get, mark_building
+from tests.support.execution_steps import claim, get, mark_building, mark_started
 from tests.support.samples import (
     LATER,
     NOW,
@@ -88,7 +88,7 @@ def test_the_phase_of_a_job_follows_its_latest_execution(store):
     seen.append(phases(store, job))
     mark_building(store, execution)
     seen.append(phases(store, job))
-    acknowledge(store, execution)
+    mark_started(store, execution)
     seen.append(phases(store, job))
     complete(store, job, execution)
     seen.append(phases(store, job))
@@ -291,7 +291,7 @@ def populate_phases(store):
             if phase is not Phase.RUNNING:
                 mark_building(store, execution)
             if phase is not Phase.BUILDING:
-                acknowledge(store, execution)
+                mark_started(store, execution)
             if phase is Phase.ENDED:
                 found[job.id] = complete(store, job, execution)[0], phase
     return found
@@ -376,7 +376,7 @@ def test_a_version_changes_with_whatever_happens_to_a_job(store):
     for step in (
         start,
         lambda transaction: transaction.executions.claim_next("worker", 30),
-        lambda transaction: transaction.executions.acknowledge(execution.id, "worker"),
+        lambda transaction: transaction.executions.mark_started(execution.id, "worker"),
         lambda transaction: transaction.executions.end(execution.id, RESULT, LATER),
     ):
         store.run(step)

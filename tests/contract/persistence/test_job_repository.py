@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from application.errors import Aborted
+from application.errors import ConcurrencyConflict
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
@@ -157,7 +157,7 @@ def is_void(store, before, after):
     def work(transaction):
         try:
             transaction.jobs.replace(before, after)
-        except Aborted:
+        except ConcurrencyConflict:
             return True
         return False
 

@@ -18,7 +18,7 @@ def add(store, added):
 
 
 def left_behind(store, longer_than_s=0.0, limit=100):
-    return store.run(lambda transaction: transaction.outbox.take_left_behind(longer_than_s, limit))
+    return store.run(lambda transaction: transaction.outbox.fetch_stale(longer_than_s, limit))
 
 
 def test_messages_come_back_as_they_were(store):
@@ -87,7 +87,7 @@ def test_of_many_who_take_at_once_each_message_falls_to_one(store):
     def take_all(unit_of_work):
         together.wait()
         taken = []
-        while some := unit_of_work.run(lambda transaction: transaction.outbox.take_left_behind(30, 7)):
+        while some := unit_of_work.run(lambda transaction: transaction.outbox.fetch_stale(30, 7)):
             taken += some
         return taken
 

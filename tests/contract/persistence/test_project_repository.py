@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from application.errors import Aborted
+from application.errors import ConcurrencyConflict
 from domain.job_lifecycle import JobStatus
 from domain.project import ProjectStatus, ProjectTrigger
 from domain.values import ProjectId, ProjectName
@@ -102,7 +102,7 @@ def test_a_decision_on_a_status_that_has_changed_is_void(store):
     change(store, project, ProjectTrigger.ARCHIVE)
 
     def work(transaction):
-        with pytest.raises(Aborted):
+        with pytest.raises(ConcurrencyConflict):
             transaction.projects.replace(project, project.apply(ProjectTrigger.DELETE))
 
     store.run(work)

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from application.errors import Aborted, DependencyUnavailable
+from application.errors import ConcurrencyConflict, DependencyUnavailable
 from application.messages import Message
 from domain.values import MessageId, ProjectName
 from tests.support.samples import NOW, a_job, a_project, a_running_job, new_execution_id
@@ -40,7 +40,7 @@ def test_an_error_leaves_nothing_behind(store):
 
     assert store.run(lambda transaction: transaction.jobs.get(other.id)) is None
     assert [project.name.value for project in store.run(lambda t: t.projects.all())] == ["demo"]
-    assert store.run(lambda transaction: transaction.outbox.take_left_behind(0, 10)) == []
+    assert store.run(lambda transaction: transaction.outbox.fetch_stale(0, 10)) == []
     assert store.run(lambda transaction: transaction.inbox.add("engine", "1", NOW))
     assert store.relay.offered == []
 
@@ -99,17 +99,17 @@ def test_work_that_was_made_void_runs_again_from_its_start(store):
         runs.append(1)
         transaction.outbox.add([a_message()])
         if len(runs) < 3:
-            raise Aborted
+            raise ConcurrencyConflict
         return len(runs)
 
     assert store.run(work) == 3
     assert len(store.relay.offered) == 1
-    assert len(store.run(lambda transaction: transaction.outbox.take_left_behind(0, 10))) == 1
+    assert len(store.run(lambda transaction: transaction.outbox.fetch_stale(0, 10))) == 1
 
 
 def test_a_conflict_that_does_not_end_is_unavailability(store):
     def work(_transaction):
-        raise Aborted
+        raise ConcurrencyConflict
 
     with pytest.raises(DependencyUnavailable) as caught:
         store.run(work)

@@ -28,7 +28,7 @@ class RememberingObserver(ExecutionObserver):
         self.starts += 1
         self._at_start()
 
-    def not_started(self) -> None:
+    def start_failed(self) -> None:
         self.delays += 1
 
     def note(self, note: Note) -> None:

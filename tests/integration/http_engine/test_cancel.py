@@ -71,13 +71,13 @@ def test_a_call_in_flight_ends_promptly_and_the_engine_is_told(runner, engine, b
     assert told.params == {"execution_id": str(request.execution_id)}
 
 
-def test_to_let_go_of_a_call_ends_it_promptly_and_the_engine_hears_nothing(runner, engine):
+def test_to_detach_a_call_ends_it_promptly_and_the_engine_hears_nothing(runner, engine):
     runner.behaviour = hang
     request = a_request(timeout_ms=60_000)
     running = Running(engine, request, RememberingObserver())
     wait_until(lambda: runner.asked("/run"))
 
-    engine.let_go(request.execution_id, request.job_id)
+    engine.detach(request.execution_id, request.job_id)
 
     assert outcome(running.join()) == CANCELLED
     assert runner.asked("/cancel/") == []

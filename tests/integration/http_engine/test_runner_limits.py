@@ -133,7 +133,7 @@ def test_a_program_that_was_given_up_and_not_cancelled_is_not_said_to_be_told(ru
     thread.start()
     wait_until(lambda: runner.asked("/run"))
 
-    engine.let_go(request.execution_id, request.job_id)
+    engine.detach(request.execution_id, request.job_id)
 
     thread.join(10)
     assert "was not asked to stop the program" in reports[0].result.error_message

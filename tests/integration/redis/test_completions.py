@@ -35,7 +35,7 @@ def worker(world, broker):
 
 
 @pytest.fixture
-def entrusted(world):
+def delegated(world):
     """A job that an engine has taken over."""
     world.engine.program = take_over
     job = world.start()
@@ -70,29 +70,29 @@ def is_drained(server):
         return eventually(lambda: redis.hlen(f"{QUEUE_KEY}.msgs") == 0)
 
 
-def test_a_report_ends_its_job_and_leaves_a_log(server, world, entrusted):
-    send(server, documented(entrusted, stdout="42\n", exit_code=0))
+def test_a_report_ends_its_job_and_leaves_a_log(server, world, delegated):
+    send(server, documented(delegated, stdout="42\n", exit_code=0))
 
-    assert has_ended(world, entrusted)
-    result = world.job(entrusted.job_id).execution.result
+    assert has_ended(world, delegated)
+    result = world.job(delegated.job_id).execution.result
     assert (result.status, result.stdout.text) == (JobStatus.SUCCESS, "42\n")
     assert json.loads(world.read_log(result.log_key.value))["stdout"] == "42\n"
 
 
-def test_a_report_that_is_delivered_twice_or_late_changes_nothing(server, world, entrusted):
+def test_a_report_that_is_delivered_twice_or_late_changes_nothing(server, world, delegated):
     report_id = uuid4()
-    send(server, documented(entrusted, report_id, stdout="first", exit_code=0))
-    assert has_ended(world, entrusted)
+    send(server, documented(delegated, report_id, stdout="first", exit_code=0))
+    assert has_ended(world, delegated)
 
-    send(server, documented(entrusted, report_id, stdout="second", exit_code=1))
-    send(server, documented(entrusted, stdout="third", exit_code=1))
+    send(server, documented(delegated, report_id, stdout="second", exit_code=1))
+    send(server, documented(delegated, stdout="third", exit_code=1))
 
     assert is_drained(server)
-    assert world.job(entrusted.job_id).execution.result.stdout.text == "first"
+    assert world.job(delegated.job_id).execution.result.stdout.text == "first"
     assert world.announced().count("JobCompleted") == 1
 
 
-def test_a_report_outlives_an_outage_of_the_database(server, world, entrusted, broker):
+def test_a_report_outlives_an_outage_of_the_database(server, world, delegated, broker):
     # Given a database that is away
     read = world.unit_of_work.read
 
@@ -102,10 +102,10 @@ def test_a_report_outlives_an_outage_of_the_database(server, world, entrusted, b
 
     world.unit_of_work.read = away
     # When a report comes
-    send(server, documented(entrusted, stdout="", exit_code=3))
+    send(server, documented(delegated, stdout="", exit_code=3))
     # Then it counts once the database is back
-    assert has_ended(world, entrusted)
-    assert world.job(entrusted.job_id).reason is Reason.NONZERO_EXIT
+    assert has_ended(world, delegated)
+    assert world.job(delegated.job_id).reason is Reason.NONZERO_EXIT
     assert DramatiqDeadLetters(broker).latest(10) == []
 
 
@@ -120,10 +120,10 @@ def test_a_report_outlives_an_outage_of_the_database(server, world, entrusted, b
     ],
     ids=["says not whose it is", "of another job", "none", "of no execution", "of no id"],
 )
-def test_what_is_no_report_of_the_execution_is_set_aside(server, world, entrusted, broker, change):
-    message = documented(entrusted, stdout="", exit_code=0)
+def test_what_is_no_report_of_the_execution_is_set_aside(server, world, delegated, broker, change):
+    message = documented(delegated, stdout="", exit_code=0)
     message["kwargs"]["body"] |= change
     send(server, message)
 
     assert eventually(lambda: DramatiqDeadLetters(broker).latest(10))
-    assert world.job(entrusted.job_id).status is JobStatus.RUNNING
+    assert world.job(delegated.job_id).status is JobStatus.RUNNING

@@ -100,7 +100,7 @@ def test_each_step_keeps_what_the_one_before_kept(engine, empty_url, open_store)
     upgrade(engine)
     # Then both are there, and can be swept
     store = open_store(empty_url)
-    (message,) = store.run(lambda transaction: transaction.outbox.take_left_behind(0, 10))
+    (message,) = store.run(lambda transaction: transaction.outbox.fetch_stale(0, 10))
     assert message.name == "A"
     assert store.run(lambda transaction: transaction.inbox.forget(LATER, 10)) == 1
     # And the version before can be gone back to

@@ -49,7 +49,7 @@ def test_the_victim_of_a_deadlock_runs_again_and_succeeds(server_url, open_store
 
     assert len(runs) == 3
     assert len(store.relay.offered) == 2
-    assert len(store.run(lambda transaction: transaction.outbox.take_left_behind(0, 10))) == 2
+    assert len(store.run(lambda transaction: transaction.outbox.fetch_stale(0, 10))) == 2
 
 
 def test_a_row_that_is_held_for_a_while_is_waited_for(server, server_url, open_store):

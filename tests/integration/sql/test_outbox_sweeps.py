@@ -50,4 +50,4 @@ def test_processes_that_sweep_at_once_publish_each_message_once(server_url, open
     # Then each message was published once, and none is left
     assert swept == MESSAGES
     assert publisher.times == Counter(message.id for message in left)
-    assert store.run(lambda transaction: transaction.outbox.take_left_behind(0, 10)) == []
+    assert store.run(lambda transaction: transaction.outbox.fetch_stale(0, 10)) == []

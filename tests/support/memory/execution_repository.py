@@ -60,7 +60,7 @@ class MemoryExecutionRepository(ExecutionRepository):
             self._lease(row, row.execution, lease_s)
         return {row.execution.id for row in kept}
 
-    def acknowledge(self, execution_id: ExecutionId, worker: str) -> datetime | None:
+    def mark_started(self, execution_id: ExecutionId, worker: str) -> datetime | None:
         """Record the start of the program; return its time, None if the worker does not hold it any more."""
         row = self._held(execution_id, worker)
         if row is None:
@@ -82,13 +82,13 @@ class MemoryExecutionRepository(ExecutionRepository):
         if row is not None:
             self._store(replace(row, execution=replace(row.execution, notes=tuple(notes))))
 
-    def take_back_start(self, execution_id: ExecutionId, worker: str) -> None:
+    def unmark_started(self, execution_id: ExecutionId, worker: str) -> None:
         """Record that the program has not started after all, if the worker still holds the execution."""
         row = self._held(execution_id, worker)
         if row is not None:
             self._store(replace(row, execution=replace(row.execution, started_at=None)))
 
-    def entrust(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
+    def delegate(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
         """Make the claim the engine's; return whether the worker still held it."""
         row = self._held(execution_id, worker) or self._held(execution_id, engine)
         if row is not None:
@@ -115,7 +115,7 @@ class MemoryExecutionRepository(ExecutionRepository):
             ended = replace(execution, ended_at=execution.ended_at or now, result=execution.result or result)
             self._store(replace(row, execution=ended))
 
-    def abandon(self, execution_id: ExecutionId, now: datetime) -> bool:
+    def expire_lease(self, execution_id: ExecutionId, now: datetime) -> bool:
         """End a claimed execution whose lease has run out; return whether it was so."""
         row = self._rows.get(execution_id)
         if row is None or not self._is_overdue(row):
@@ -123,7 +123,7 @@ class MemoryExecutionRepository(ExecutionRepository):
         self._store(replace(row, execution=replace(row.execution, ended_at=now)))
         return True
 
-    def lost(self, limit: int) -> Sequence[Execution]:
+    def orphaned(self, limit: int) -> Sequence[Execution]:
         """Return claimed executions whose lease has run out, the oldest first."""
         return _oldest(limit, (row for row in self._rows.values() if self._is_overdue(row)))
 

@@ -2,7 +2,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from application.errors import Aborted
+from application.errors import ConcurrencyConflict
 from application.ports.job_repository import JobRepository
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -49,7 +49,7 @@ class MemoryJobRepository(JobRepository):
         """Store a job's changes, if its status and its current execution still are as before."""
         stored = self._tables.jobs.get(before.id)
         if stored is None or _fence(stored) != _fence(before):
-            raise Aborted(f"job {before.id} is no longer as it was")
+            raise ConcurrencyConflict(f"job {before.id} is no longer as it was")
         self._tables.jobs[before.id] = after
 
 

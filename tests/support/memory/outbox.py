@@ -26,7 +26,7 @@ class MemoryOutbox(Outbox):
             self._tables.outbox[message.id] = StoredMessage(message, self._now())
         self.added.extend(messages)
 
-    def take_left_behind(self, longer_than_s: float, limit: int) -> Sequence[Message]:
+    def fetch_stale(self, longer_than_s: float, limit: int) -> Sequence[Message]:
         """Take messages that have been untouched for longer than that, the oldest first."""
         now = self._now()
         outbox = self._tables.outbox.values()

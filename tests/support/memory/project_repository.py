@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from application.errors import Aborted
+from application.errors import ConcurrencyConflict
 from application.ports.project_repository import ProjectRepository
 from domain.job_lifecycle import JobStatus
 from domain.project import Project, ProjectStatus
@@ -39,7 +39,7 @@ class MemoryProjectRepository(ProjectRepository):
         """Store a project's changes, if its status still is as before."""
         stored = self._tables.projects.get(before.id)
         if stored is None or stored.status is not before.status:
-            raise Aborted(f"project {before.id} is no longer {before.status}")
+            raise ConcurrencyConflict(f"project {before.id} is no longer {before.status}")
         self._tables.projects[before.id] = after
 
     def has_running_jobs(self, project_id: ProjectId) -> bool:

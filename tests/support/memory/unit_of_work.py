@@ -2,7 +2,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from application.errors import Aborted, DependencyUnavailable
+from application.errors import ConcurrencyConflict, DependencyUnavailable
 from application.messages import Message
 from application.ports.message_relay import MessageRelay
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -43,7 +43,7 @@ class MemoryUnitOfWork(UnitOfWork):
         for _ in range(_MAX_RUNS):
             try:
                 result, messages = self._run_once(work)
-            except Aborted:
+            except ConcurrencyConflict:
                 continue
             if messages:
                 self._relay.offer(messages)

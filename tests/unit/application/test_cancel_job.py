@@ -49,7 +49,7 @@ def test_only_the_process_that_runs_the_program_stops_it(world):
     world.stop_execution(execution.id, job.job_id)
     assert world.engine.cancelled == []
 
-    with world.held.hold(execution.id, job.job_id):
+    with world.in_flight.track(execution.id, job.job_id):
         world.stop_execution(execution.id, job.job_id)
     assert world.engine.cancelled == [execution.id]
 
@@ -59,14 +59,14 @@ def test_a_cancel_that_no_message_told_of_is_noticed_at_the_next_renewal(world):
     execution = world.claim()
     world.cancel_job(job.job_id)
 
-    with world.held.hold(execution.id, job.job_id):
+    with world.in_flight.track(execution.id, job.job_id):
         assert world.renew_leases() == {execution.id: job.job_id}
         world.stop_execution(execution.id, job.job_id)
 
     assert world.engine.cancelled == [execution.id]
 
 
-def test_an_engine_that_was_entrusted_with_a_program_is_told_to_stop_it(world):
+def test_an_engine_that_was_delegated_with_a_program_is_told_to_stop_it(world):
     world.engine.program = take_over
     job = world.start()
     world.run_execution()

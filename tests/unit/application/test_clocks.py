@@ -109,7 +109,7 @@ def test_a_rescue_is_no_sooner_than_the_start_of_what_was_lost(world):
     job_id = world.start().job_id
     execution = world.claim()
     world.clock.set(30)
-    world.unit_of_work.run(lambda transaction: transaction.executions.acknowledge(execution.id, "worker-1"))
+    world.unit_of_work.run(lambda transaction: transaction.executions.mark_started(execution.id, "worker-1"))
     world.clock.set(-630)
 
     world.pass_time(60)

@@ -41,7 +41,7 @@ def test_a_result_of_a_replaced_execution_is_ignored(world):
 def test_a_result_after_the_job_failed_for_the_loss_of_its_worker_is_ignored(world):
     job = world.start()
     lost = world.claim()
-    world.unit_of_work.run(lambda transaction: transaction.executions.acknowledge(lost.id, "worker-1"))
+    world.unit_of_work.run(lambda transaction: transaction.executions.mark_started(lost.id, "worker-1"))
     world.pass_time(31)
 
     assert world.complete_execution(lost.id, SUCCESS) is False
@@ -74,7 +74,7 @@ def report_of(job, **fields) -> bytes:
 
 
 @pytest.fixture
-def entrusted(world):
+def delegated(world):
     """An execution that the engine has taken over, and its job."""
     world.engine.program = take_over
     job = world.start()
@@ -82,28 +82,28 @@ def entrusted(world):
     return world.job(job.job_id)
 
 
-def test_a_report_delivered_twice_is_acted_on_once(world, entrusted):
+def test_a_report_delivered_twice_is_acted_on_once(world, delegated):
     receipt = Receipt("runner", "message-1")
 
     assert world.report_completion(
-        entrusted.execution.id, report_of(entrusted, stdout="hi", exit_code=0), receipt
+        delegated.execution.id, report_of(delegated, stdout="hi", exit_code=0), receipt
     )
     assert not world.report_completion(
-        entrusted.execution.id, report_of(entrusted, stdout="", exit_code=1), receipt
+        delegated.execution.id, report_of(delegated, stdout="", exit_code=1), receipt
     )
 
-    ended = world.job(entrusted.job_id)
+    ended = world.job(delegated.job_id)
     assert ended.status is JobStatus.SUCCESS
     assert ended.execution.result.stdout.text == "hi"
     assert ended.execution.result.log_key is not None
 
 
-def test_an_error_that_the_engine_reports_ends_the_job(world, entrusted):
+def test_an_error_that_the_engine_reports_ends_the_job(world, delegated):
     world.report_completion(
-        entrusted.execution.id, report_of(entrusted, error="no room"), Receipt("runner", "1")
+        delegated.execution.id, report_of(delegated, error="no room"), Receipt("runner", "1")
     )
 
-    ended = world.job(entrusted.job_id)
+    ended = world.job(delegated.job_id)
     assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
     assert "no room" in ended.execution.result.error_message
 
@@ -111,47 +111,47 @@ def test_an_error_that_the_engine_reports_ends_the_job(world, entrusted):
 @pytest.mark.parametrize(
     "report", [b"", b"[]", b"{}", b'{"stdout": ""}', b'{"stdout": "", "code_key": "other/job.py"}']
 )
-def test_what_is_no_report_of_this_job_changes_nothing(world, entrusted, report):
+def test_what_is_no_report_of_this_job_changes_nothing(world, delegated, report):
     with pytest.raises(InvalidValue):
-        world.report_completion(entrusted.execution.id, report, Receipt("runner", "1"))
+        world.report_completion(delegated.execution.id, report, Receipt("runner", "1"))
 
-    assert world.job(entrusted.job_id).status is JobStatus.RUNNING
+    assert world.job(delegated.job_id).status is JobStatus.RUNNING
     assert world.report_completion(
-        entrusted.execution.id, report_of(entrusted, stdout=""), Receipt("runner", "1")
+        delegated.execution.id, report_of(delegated, stdout=""), Receipt("runner", "1")
     )
 
 
-def test_a_late_report_leaves_the_log_as_it_is(world, entrusted):
+def test_a_late_report_leaves_the_log_as_it_is(world, delegated):
     world.report_completion(
-        entrusted.execution.id, report_of(entrusted, stdout="good"), Receipt("runner", "1")
+        delegated.execution.id, report_of(delegated, stdout="good"), Receipt("runner", "1")
     )
-    log_key = world.get_job_status(entrusted.job_id).log_key.value
+    log_key = world.get_job_status(delegated.job_id).log_key.value
     log = world.read_log(log_key)
 
     world.report_completion(
-        entrusted.execution.id, report_of(entrusted, stdout="evil"), Receipt("runner", "2")
+        delegated.execution.id, report_of(delegated, stdout="evil"), Receipt("runner", "2")
     )
 
     assert world.read_log(log_key) == log
 
 
-def test_an_engine_may_count_its_messages_for_each_execution(world, entrusted):
+def test_an_engine_may_count_its_messages_for_each_execution(world, delegated):
     other = world.start()
     world.run_execution()
     other_execution = world.job(other.job_id).execution.id
 
     assert world.report_completion(
-        entrusted.execution.id, report_of(entrusted, stdout=""), Receipt("runner", "1")
+        delegated.execution.id, report_of(delegated, stdout=""), Receipt("runner", "1")
     )
     assert world.report_completion(other_execution, report_of(other, stdout=""), Receipt("runner", "1"))
 
 
-def test_a_report_that_counted_is_said_to_when_its_commit_was_not_heard_of(world, entrusted):
+def test_a_report_that_counted_is_said_to_when_its_commit_was_not_heard_of(world, delegated):
     world.lose_commit()
 
     assert world.report_completion(
-        entrusted.execution.id, report_of(entrusted, stdout="hi", exit_code=0), Receipt("runner", "1")
+        delegated.execution.id, report_of(delegated, stdout="hi", exit_code=0), Receipt("runner", "1")
     )
 
-    assert world.job(entrusted.job_id).status is JobStatus.SUCCESS
+    assert world.job(delegated.job_id).status is JobStatus.SUCCESS
     assert world.announced().count("JobCompleted") == 1

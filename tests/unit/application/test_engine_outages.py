@@ -12,7 +12,7 @@ AWAY = "The engine could not be reached."
 
 
 def away(_request, observer):
-    observer.not_started()
+    observer.start_failed()
     return EngineReport(ExecutionResult.failed(Reason.ENGINE_UNAVAILABLE, AWAY), is_startable=True)
 
 
@@ -119,7 +119,7 @@ def test_nothing_is_announced_that_could_not_be_started(world):
     world.clock.advance(10)
     world.publisher.published.clear()
 
-    world.rescue_executions()
+    world.recover_orphans()
 
     told = [message.body["job_id"] for message in world.publisher.published]
     assert told == [str(node.job_id)]
@@ -168,7 +168,7 @@ def test_a_standalone_runner_tries_until_its_engine_is_back(world):
     world.engine.program = twice
     job = world.start()
 
-    world.run_execution.run_own(world.job(job.job_id).execution.id)
+    world.run_execution.run_standalone(world.job(job.job_id).execution.id)
 
     assert world.job(job.job_id).status is JobStatus.SUCCESS
     assert len(tries) == 3

@@ -8,7 +8,7 @@ from tests.support.scripted_engine import take_over
 
 
 @pytest.fixture
-def entrusted(world):
+def delegated(world):
     """An execution that an engine has taken over, and its job."""
     world.engine.program = take_over
     job = world.start()
@@ -38,23 +38,23 @@ def overtake(world, job, *, before, message_id):
 @pytest.mark.parametrize("message_id", ["1", "2"], ids=["of the same message", "of another message"])
 @pytest.mark.parametrize("before", [True, False], ids=["before its log", "after its log"])
 def test_of_reports_that_overtake_each_other_the_job_has_the_log_of_the_one_that_counts(
-    world, entrusted, before, message_id
+    world, delegated, before, message_id
 ):
     # Given a report that comes while another one's log is being stored
-    overtake(world, entrusted, before=before, message_id=message_id)
+    overtake(world, delegated, before=before, message_id=message_id)
     # When that other one is completed too
-    assert not report(world, entrusted, "loser", "1")
+    assert not report(world, delegated, "loser", "1")
     # Then the job has the result and the log of the one that was first
-    ended = world.job(entrusted.job_id).execution.result
+    ended = world.job(delegated.job_id).execution.result
     assert ended.stdout.text == "winner"
     assert json.loads(world.read_log(ended.log_key.value))["stdout"] == "winner"
 
 
-def test_the_same_report_twice_makes_one_log(world, entrusted):
-    assert report(world, entrusted, "once", "1")
+def test_the_same_report_twice_makes_one_log(world, delegated):
+    assert report(world, delegated, "once", "1")
     kept = dict(world.log_store._objects)
 
-    report(world, entrusted, "once", "1")
+    report(world, delegated, "once", "1")
 
     assert world.log_store._objects == kept
     assert len(kept) == 1

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from application.errors import DependencyUnavailable, OutcomeUnknown, StorageUnavailable
+from application.errors import CommitOutcomeUnknown, DependencyUnavailable, StorageUnavailable
 from application.log_archive import LogArchive
 from application.ports.execution_engine import EngineReport
 from application.ports.output_feed import OutputChunk, Stream
@@ -159,7 +159,7 @@ def test_a_result_that_has_waited_for_too_long_has_failed(world):
     world.run_execution()
 
     world.clock.advance(KEPT_S + 1)
-    world.rescue_executions()
+    world.recover_orphans()
     world.finish_execution.store_kept()
 
     ended = world.job(job.job_id)
@@ -396,7 +396,7 @@ def test_a_program_that_ends_as_its_job_is_cancelled_leaves_it_cancelled(world):
 def test_an_execution_that_is_given_back_is_replaced_and_counts_as_no_attempt(world):
     def program(_request, observer):
         observer.started()
-        world.release_executions()
+        world.drain_executions()
         return cancelled_report()
 
     world.engine.program = program
@@ -417,7 +417,7 @@ def test_an_execution_that_is_given_back_is_replaced_and_counts_as_no_attempt(wo
 def test_what_is_cancelled_while_it_is_given_back_stays_cancelled(world):
     def program(request, observer):
         observer.started()
-        world.release_executions()
+        world.drain_executions()
         world.cancel_job(request.job_id)
         return cancelled_report()
 
@@ -447,8 +447,8 @@ def test_an_engine_that_takes_the_work_reports_its_end_by_itself(world):
 
     running = world.job(job.job_id)
     assert running.status is JobStatus.RUNNING
-    assert running.execution.is_entrusted
-    assert world.held.snapshot() == {}
+    assert running.execution.is_delegated
+    assert world.in_flight.snapshot() == {}
 
 
 @pytest.mark.parametrize(
@@ -510,7 +510,7 @@ def test_an_engine_is_not_told_to_stop_what_another_execution_may_be_running(wor
 
     # Then it lets go of the program, and the other one goes on
     assert world.engine.cancelled == []
-    assert world.engine.let_gone == [world.engine.requests[0].execution_id]
+    assert world.engine.detached == [world.engine.requests[0].execution_id]
     assert world.job(job.job_id).status is JobStatus.RUNNING
 
 
@@ -533,7 +533,7 @@ def test_an_engine_is_told_before_its_program_is_given_back(world):
 
     def program(_request, observer):
         observer.started()
-        world.release_executions()
+        world.drain_executions()
         return cancelled_report()
 
     world.engine.program = program
@@ -549,7 +549,7 @@ def test_what_was_lost_before_it_is_released_is_not_given_back(world):
         observer.started()
         world.pass_time(31)
         world.claim("worker-2")
-        world.release_executions()
+        world.drain_executions()
         return cancelled_report()
 
     world.engine.program = program
@@ -591,7 +591,7 @@ def test_starts_that_an_engine_and_a_worker_lost_are_counted_together(world):
 
     # When the worker of its second start is lost
     again = world.claim()
-    world.unit_of_work.run(lambda transaction: transaction.executions.acknowledge(again.id, "worker-1"))
+    world.unit_of_work.run(lambda transaction: transaction.executions.mark_started(again.id, "worker-1"))
     world.pass_time(31)
 
     # Then there is no third
@@ -616,7 +616,7 @@ def test_a_claim_that_may_have_been_done_is_looked_for_when_the_database_is_back
     def run_and_break(work):
         world.unit_of_work.run = run
         run(work)
-        raise OutcomeUnknown("database", "it went away")
+        raise CommitOutcomeUnknown("database", "it went away")
 
     world.unit_of_work.run = run_and_break
     world.run_execution()
@@ -625,7 +625,7 @@ def test_a_claim_that_may_have_been_done_is_looked_for_when_the_database_is_back
     assert world.job(jobs[1].job_id).execution.claimed_at is None
 
 
-def test_what_was_entrusted_in_a_commit_that_was_not_heard_of_goes_on(world):
+def test_what_was_delegated_in_a_commit_that_was_not_heard_of_goes_on(world):
     def program(_request, observer):
         observer.started()
         world.lose_commit()
@@ -634,5 +634,5 @@ def test_what_was_entrusted_in_a_commit_that_was_not_heard_of_goes_on(world):
     job = world.start()
     world.run_execution()
 
-    assert world.engine.cancelled == world.engine.let_gone == []
-    assert world.job(job.job_id).execution.is_entrusted
+    assert world.engine.cancelled == world.engine.detached == []
+    assert world.job(job.job_id).execution.is_delegated

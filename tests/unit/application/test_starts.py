@@ -20,7 +20,7 @@ def test_a_job_cancelled_between_claim_and_start_is_stopped(world):
     job = world.start()
     world.run_execution()
 
-    assert world.engine.let_gone == [world.engine.requests[0].execution_id]
+    assert world.engine.detached == [world.engine.requests[0].execution_id]
     assert world.job(job.job_id).status is JobStatus.CANCELLED
 
 
@@ -56,7 +56,7 @@ def test_a_worker_that_slept_since_its_claim_asks_whether_it_still_stands(world,
     job = world.start()
     world.run_execution()
 
-    assert bool(world.engine.let_gone) is is_let_go
+    assert bool(world.engine.detached) is is_let_go
     assert world.announced().count("ExecutionStarted") == (not is_let_go)
     assert world.job(job.job_id).status is JobStatus.CANCELLED
 
@@ -66,7 +66,7 @@ def test_a_program_that_does_not_start_at_once_after_all_has_its_own_time(world)
     seen = []
 
     def program(request, observer):
-        for tell in (observer.not_started, observer.not_started, observer.started):
+        for tell in (observer.start_failed, observer.start_failed, observer.started):
             world.clock.advance(1)
             tell()
             seen.append(world.job(request.job_id).execution.started_at)
@@ -86,7 +86,7 @@ def test_a_program_that_passes_for_started_because_the_database_was_away_runs_al
 
     def program(_request, observer):
         world.run_execution._unit_of_work = Failing(DependencyUnavailable("database", "restarting"))
-        observer.not_started()
+        observer.start_failed()
         observer.started()
         return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
 

@@ -1,6 +1,6 @@
 import pytest
 
-from application.errors import DependencyUnavailable, NotFound, OutcomeUnknown, Unprocessable
+from application.errors import CommitOutcomeUnknown, DependencyUnavailable, NotFound, Unprocessable
 from domain.errors import InvalidValue, ProjectTransitionRefused, TooLarge
 from domain.job_lifecycle import JobStatus
 from domain.project import ProjectTrigger
@@ -118,9 +118,9 @@ def test_a_database_that_is_away_leaves_no_code_behind(world):
 
 
 def test_the_code_stays_when_its_job_may_be_there(world):
-    world.upload_code._unit_of_work = Failing(OutcomeUnknown("database", "gone"))
+    world.upload_code._unit_of_work = Failing(CommitOutcomeUnknown("database", "gone"))
 
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(CommitOutcomeUnknown):
         world.upload()
 
     assert world.code_store._objects

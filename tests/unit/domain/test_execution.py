@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import InvalidValue
-from domain.execution import ENGINE_CLAIM, MAX_CLAIMS, ExecutionResult, Output
+from domain.execution import DELEGATE_PREFIX, MAX_CLAIMS, ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
 from tests.unit.domain.builders import NOON, a_running_job
 
@@ -60,8 +60,8 @@ def test_a_program_runs_again_as_often_as_its_job_allows_and_a_claim_as_often_as
 
 
 @pytest.mark.parametrize(
-    ("claimed_by", "entrusted"), [(None, False), ("worker-1", False), (f"{ENGINE_CLAIM}http", True)]
+    ("claimed_by", "delegated"), [(None, False), ("worker-1", False), (f"{DELEGATE_PREFIX}http", True)]
 )
-def test_an_execution_that_an_engine_claims_is_entrusted_to_it(claimed_by, entrusted):
+def test_an_execution_that_an_engine_claims_is_delegated_to_it(claimed_by, delegated):
     _, execution = a_running_job()
-    assert replace(execution, claimed_by=claimed_by).is_entrusted is entrusted
+    assert replace(execution, claimed_by=claimed_by).is_delegated is delegated

@@ -7,7 +7,7 @@ from tests.support.runner import replies
 
 
 @pytest.fixture
-def entrusted(cluster):
+def delegated(cluster):
     """A job whose execution an engine has taken over, and that execution's id."""
     cluster.servers.runner.behaviour = replies(202, "")
     job_id = submit(cluster.urls[0])
@@ -15,9 +15,9 @@ def entrusted(cluster):
     return job_id, attempts(cluster, job_id)[0]["execution_id"]
 
 
-def test_an_engine_that_took_the_work_reports_its_end_and_may_say_so_twice(cluster, witness, entrusted):
+def test_an_engine_that_took_the_work_reports_its_end_and_may_say_so_twice(cluster, witness, delegated):
     # Given an execution that an engine has taken over
-    job_id, execution_id = entrusted
+    job_id, execution_id = delegated
     # When it reports the end to both APIs, with one message, and then with another
     answers = [
         report(url, execution_id, message_id, stdout="done\n", exit_code=0)
@@ -31,9 +31,9 @@ def test_an_engine_that_took_the_work_reports_its_end_and_may_say_so_twice(clust
     assert b"done" in cluster.servers.store.objects[f"/{LOG_BUCKET}/{log_key}"]
 
 
-def test_a_report_that_comes_after_the_job_was_cancelled_changes_nothing(cluster, witness, entrusted):
+def test_a_report_that_comes_after_the_job_was_cancelled_changes_nothing(cluster, witness, delegated):
     # Given an execution whose job was cancelled
-    job_id, execution_id = entrusted
+    job_id, execution_id = delegated
     assert ask("POST", f"{cluster.urls[0]}/api/cancel/{job_id}").status_code == 200
     # When its engine reports success
     answer = report(cluster.urls[1], execution_id, "late", stdout="done\n", exit_code=0)
@@ -43,9 +43,9 @@ def test_a_report_that_comes_after_the_job_was_cancelled_changes_nothing(cluster
     assert witness.violations([job_id]) == []
 
 
-def test_an_engine_may_be_slower_than_a_workers_lease(cluster, witness, entrusted):
+def test_an_engine_may_be_slower_than_a_workers_lease(cluster, witness, delegated):
     # Given an execution that an engine has taken over, and its worker dead
-    job_id, execution_id = entrusted
+    job_id, execution_id = delegated
     for worker in cluster.workers:
         worker.kill()
     cluster.heal()

@@ -13,7 +13,7 @@ def lose_worker(world, *, after_the_start: bool) -> None:
     execution = world.claim()
     if after_the_start:
         world.unit_of_work.run(
-            lambda transaction: transaction.executions.acknowledge(execution.id, "worker-1")
+            lambda transaction: transaction.executions.mark_started(execution.id, "worker-1")
         )
     world.pass_time(31)
 
@@ -56,7 +56,7 @@ def test_a_lease_that_is_renewed_is_not_rescued(world):
 
     for _ in range(5):
         world.pass_time(20)
-        with world.held.hold(execution.id, job.job_id):
+        with world.in_flight.track(execution.id, job.job_id):
             assert world.renew_leases() == {}
 
     assert world.job(job.job_id).execution.id == execution.id
@@ -89,11 +89,11 @@ def test_what_has_waited_for_long_is_announced_again(world):
     job = world.start()
     world.publisher.published.clear()
 
-    world.rescue_executions()
+    world.recover_orphans()
     assert world.publisher.published == []
 
     world.clock.advance(3)
-    world.rescue_executions()
+    world.recover_orphans()
     (hint,) = world.publisher.published
     assert (hint.name, hint.body["job_id"]) == ("ExecutionRequested", str(job.job_id))
 
@@ -102,10 +102,10 @@ def test_the_queue_is_filled_with_hints_and_not_beyond(world):
     for _ in range(3):
         world.start()
     world.clock.advance(3)
-    world.rescue_executions._max_hints = 2
+    world.recover_orphans._max_wake_ups = 2
 
-    world.rescue_executions()
-    world.rescue_executions()
+    world.recover_orphans()
+    world.recover_orphans()
 
     assert [hint.name for hint in world.publisher.published] == ["ExecutionRequested"] * 2
 
@@ -132,11 +132,11 @@ def test_a_start_that_is_recorded_while_the_rescue_is_under_way_counts(world):
     def run_and_be_overtaken(work):
         found = run(work)
         world.unit_of_work.run = run
-        run(lambda transaction: transaction.executions.acknowledge(execution.id, "worker-1"))
+        run(lambda transaction: transaction.executions.mark_started(execution.id, "worker-1"))
         return found
 
     world.unit_of_work.run = run_and_be_overtaken
-    world.rescue_executions()
+    world.recover_orphans()
 
     assert world.job(job.job_id).reason is Reason.WORKER_LOST
     assert len(world.get_job(job.job_id).executions) == 1
@@ -146,14 +146,14 @@ def test_a_renewal_leaves_alone_what_the_engine_has_taken_over(world):
     job = world.start()
     execution = world.claim()
 
-    with world.held.hold(execution.id, job.job_id):
+    with world.in_flight.track(execution.id, job.job_id):
         world.unit_of_work.run(
-            lambda transaction: transaction.executions.entrust(execution.id, "worker-1", "engine:far", 60)
+            lambda transaction: transaction.executions.delegate(execution.id, "worker-1", "engine:far", 60)
         )
         for lost in world.renew_leases().items():
             world.stop_execution(*lost)
 
-    assert world.engine.cancelled == world.engine.let_gone == []
+    assert world.engine.cancelled == world.engine.detached == []
 
 
 def break_down(world, seconds: float) -> None:
@@ -163,7 +163,7 @@ def break_down(world, seconds: float) -> None:
     for _ in range(round(seconds)):
         world.clock.advance(1)
         with pytest.raises(DependencyUnavailable):
-            world.rescue_executions()
+            world.recover_orphans()
     world.unit_of_work.run = run
 
 
@@ -195,10 +195,10 @@ def test_what_no_worker_could_renew_while_the_database_took_no_writes_is_not_los
 
 def test_what_this_process_runs_is_alive_whatever_has_kept_it_from_renewing_its_lease(world, caplog):
     # Given a process whose renewals are stuck, and whose sweeps are not
-    world.rescue_executions = world.rescuer("worker-1", world.held)
+    world.recover_orphans = world.reaper("worker-1", world.in_flight)
     job = world.start()
     execution = world.claim("worker-1")
-    with world.held.hold(execution.id, job.job_id):
+    with world.in_flight.track(execution.id, job.job_id):
         world.pass_time(20)
         world.clock.advance(3_600)
         world.pass_time(120)
@@ -222,7 +222,7 @@ def test_a_worker_that_renews_at_the_last_moment_has_not_been_lost_and_nobody_sa
 
     world.unit_of_work.run = run_and_be_overtaken
 
-    assert world.rescue_executions() == 0
+    assert world.recover_orphans() == 0
     assert world.job(job.job_id).execution.id == execution.id
     assert "lost its worker" not in caplog.text
 
@@ -270,7 +270,7 @@ def test_what_waits_is_announced_again_when_the_clock_has_been_set_back(world):
     world.publisher.published.clear()
     world.clock.set(-600)
 
-    world.rescue_executions()
+    world.recover_orphans()
 
     assert [hint.name for hint in world.publisher.published] == ["ExecutionRequested"]
 
@@ -334,7 +334,7 @@ def test_one_execution_that_cannot_be_rescued_does_not_keep_the_others_from_it(w
 def test_what_a_lost_program_had_streamed_is_its_output(world):
     job = world.start()
     execution = world.claim()
-    world.unit_of_work.run(lambda transaction: transaction.executions.acknowledge(execution.id, "worker-1"))
+    world.unit_of_work.run(lambda transaction: transaction.executions.mark_started(execution.id, "worker-1"))
     world.output_feed.append(execution.id, OutputChunk(Stream.STDOUT, 0, b"so far"))
     world.output_feed.append(execution.id, OutputChunk(Stream.STDERR, 0, b"so good"))
 

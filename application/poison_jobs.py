@@ -1,7 +1,7 @@
 import logging
 from datetime import datetime
 
-from application.errors import Unreadable
+from application.errors import CorruptRow
 from application.outbox_writer import OutboxWriter
 from application.ports.unit_of_work import Transaction
 from domain.events import JobCompleted
@@ -15,13 +15,13 @@ _UNREADABLE = ExecutionResult.failed(
 )
 
 
-class UnreadableJobs:
+class PoisonJobHandler:
     """Ends jobs that cannot be read, so that none stands in the way of those behind it for ever."""
 
     def __init__(self, outbox_writer: OutboxWriter) -> None:
         self._outbox_writer = outbox_writer
 
-    def end(self, transaction: Transaction, execution: Execution, now: datetime, error: Unreadable) -> None:
+    def end(self, transaction: Transaction, execution: Execution, now: datetime, error: CorruptRow) -> None:
         """End a job by its running execution, which nobody else may hold, unless it is another's by now."""
         if not transaction.jobs.fail(execution.job_id, execution.id, Reason.INTERNAL, now):
             return

@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from application.commands import UploadCodeCommand
-from application.errors import Unreadable
+from application.errors import CorruptRow
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
@@ -56,7 +56,7 @@ def test_a_job_that_cannot_be_read_ends_as_internal_and_the_next_one_runs(contai
     # Given a job that cannot be read, and another behind it
     first, second = start(container), start(container)
     change(container, first, values)
-    with pytest.raises(Unreadable):
+    with pytest.raises(CorruptRow):
         container.unit_of_work().read(lambda transaction: transaction.jobs.get(first))
     # When a worker has claimed twice
     container.run_execution()()
@@ -65,7 +65,7 @@ def test_a_job_that_cannot_be_read_ends_as_internal_and_the_next_one_runs(contai
     change(container, first, {"limits": '{"timeout_ms": 1000}'})
     assert stands(container, first) == (JobStatus.FAILED, Reason.INTERNAL)
     assert stands(container, second) == (JobStatus.SUCCESS, None)
-    events = container.unit_of_work().run(lambda transaction: transaction.outbox.take_left_behind(0, 100))
+    events = container.unit_of_work().run(lambda transaction: transaction.outbox.fetch_stale(0, 100))
     assert [message.body["job_id"] for message in events if message.name == "JobCompleted"] == [
         str(first),
         str(second),
@@ -90,7 +90,7 @@ def test_a_lost_job_that_cannot_be_read_ends_as_internal_and_the_next_one_is_res
     for _ in range(2):
         container.unit_of_work().run(lambda transaction: transaction.executions.claim_next("gone", 0.001))
     change(container, first, {"max_attempts": 9})
-    rescue = container.rescue_executions()
+    rescue = container.recover_orphans()
     monkeypatch.setattr(rescue._window, "succeeded", lambda _asked, _time: True)
     # When a sweep finds them
     rescue()

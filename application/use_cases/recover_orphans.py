@@ -3,9 +3,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from application.engine_outages import startable_languages
-from application.errors import DependencyUnavailable, Unreadable
+from application.errors import CorruptRow, DependencyUnavailable
 from application.log_context import logging_about
 from application.outbox_writer import OutboxWriter
+from application.poison_jobs import PoisonJobHandler
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
@@ -14,7 +15,6 @@ from application.ports.output_feed import OutputFeed, Stream
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.stability_window import StabilityWindow
 from application.streamed_output import streamed_output
-from application.unreadable_jobs import UnreadableJobs
 from application.use_cases.renew_leases import RenewLeases
 from domain.events import Event, ExecutionRequested
 from domain.execution import Execution, ExecutionResult, Output
@@ -37,11 +37,11 @@ _UNREPORTED = ExecutionResult(
 )
 
 
-class RescueExecutions:
+class RecoverOrphans:
     """Recovers executions whose lease has run out, and announces again executions that have waited for long.
 
     One whose lease has run out lost its worker: its job gets a new execution if it may have one, and has
-    FAILED with the reason worker_lost if not; one that was entrusted to an engine has run out of time. One
+    FAILED with the reason worker_lost if not; one that was delegated to an engine has run out of time. One
     that has waited unclaimed for long is announced again, for the message that announced it may be lost.
     Any number of processes may sweep at once: the first write counts.
 
@@ -61,41 +61,41 @@ class RescueExecutions:
         outbox_writer: OutboxWriter,
         clock: Clock,
         ids: IdGenerator,
-        unreadable_jobs: UnreadableJobs,
+        poison_jobs: PoisonJobHandler,
         renew_leases: RenewLeases,
         output_feed: OutputFeed,
         worker: str,
         inline_bytes: int,
         engine: ExecutionEngine,
-        announce_after_s: float,
+        renotify_after_s: float,
         renew_every_s: float,
-        lost_batch: int = 50,
-        max_hints: int = 500,
+        batch: int = 50,
+        max_wake_ups: int = 500,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._publisher = publisher
         self._outbox_writer = outbox_writer
         self._clock = clock
         self._ids = ids
-        self._unreadable_jobs = unreadable_jobs
+        self._poison_jobs = poison_jobs
         self._renew_leases = renew_leases
         self._output_feed = output_feed
         self._worker = worker
         self._inline_bytes = inline_bytes
         self._engine = engine
-        self._announce_after_s = announce_after_s
+        self._renotify_after_s = renotify_after_s
         self._window = StabilityWindow(clock, 2 * renew_every_s)
-        self._lost_batch = lost_batch
-        self._max_hints = max_hints
+        self._batch = batch
+        self._max_wake_ups = max_wake_ups
 
     def __call__(self) -> int:
-        """Sweep once; return how many executions were rescued or announced again."""
+        """Sweep once; return how many executions were recovered or announced again."""
         try:
-            rescued = sum(self._try_to_rescue(execution) for execution in self._overdue())
+            recovered = sum(self._try_to_recover(execution) for execution in self._overdue())
         except DependencyUnavailable:
             self._window.failed()
             raise
-        return rescued + self._announce_waiting()
+        return recovered + self._renotify()
 
     def _overdue(self) -> Sequence[Execution]:
         self._renew_leases()
@@ -103,22 +103,22 @@ class RescueExecutions:
         database_time, overdue = self._unit_of_work.run(
             lambda transaction: (
                 transaction.heartbeats.beat(self._worker),
-                transaction.executions.lost(self._lost_batch),
+                transaction.executions.orphaned(self._batch),
             )
         )
         return overdue if self._window.succeeded(asked, database_time) else ()
 
-    def _try_to_rescue(self, overdue: Execution) -> bool:
+    def _try_to_recover(self, overdue: Execution) -> bool:
         try:
-            return self._rescue(overdue)
+            return self._recover(overdue)
         except DependencyUnavailable:
             raise
-        except Exception:  # one that cannot be rescued must not keep the others from it
-            logger.exception("execution %s could not be rescued", overdue.id)
+        except Exception:  # one that cannot be recovered must not keep the others from it
+            logger.exception("execution %s could not be recovered", overdue.id)
             return False
 
-    def _rescue(self, overdue: Execution) -> bool:
-        """Rescue an execution; return False if somebody has renewed its lease or ended it meanwhile."""
+    def _recover(self, overdue: Execution) -> bool:
+        """Recover an execution; return False if somebody has renewed its lease or ended it meanwhile."""
         now = overdue.not_before(self._clock.now())
         next_id = ExecutionId(self._ids.new())
         output = streamed_output(self._output_feed.recall(overdue.id), self._inline_bytes)
@@ -128,22 +128,22 @@ class RescueExecutions:
         def work(transaction: Transaction) -> bool:
             try:
                 before = transaction.jobs.get(overdue.job_id)
-            except Unreadable as error:
-                if is_lost := transaction.executions.abandon(overdue.id, now):
-                    self._unreadable_jobs.end(transaction, overdue, now, error)
-                return is_lost
+            except CorruptRow as error:
+                if is_orphan := transaction.executions.expire_lease(overdue.id, now):
+                    self._poison_jobs.end(transaction, overdue, now, error)
+                return is_orphan
             if before is None:
                 return False
             jobs.append(before)
-            if not transaction.executions.abandon(overdue.id, now):
+            if not transaction.executions.expire_lease(overdue.id, now):
                 return before.current_execution_id == next_id  # the first run's commit was not heard of
             # As it is now that it has ended: its start may have been recorded since it was found.
-            abandoned = transaction.executions.get(overdue.id) or overdue
+            expired = transaction.executions.get(overdue.id) or overdue
             execution: Execution | None = None
             events: tuple[Event, ...]
-            result = _UNREPORTED if abandoned.is_entrusted else _LOST
-            if abandoned.may_run_again(before.spec.max_attempts):
-                after, execution, events = before.retry(abandoned, next_id, now)
+            result = _UNREPORTED if expired.is_delegated else _LOST
+            if expired.may_run_again(before.spec.max_attempts):
+                after, execution, events = before.retry(expired, next_id, now)
             else:
                 after, events = before.complete(overdue.id, result, now)
             if not events:
@@ -157,30 +157,30 @@ class RescueExecutions:
             self._outbox_writer.add(transaction, events)
             return True
 
-        is_lost = self._unit_of_work.run(work)
-        if is_lost:
+        is_orphan = self._unit_of_work.run(work)
+        if is_orphan:
             self._output_feed.close(overdue.id)
             with logging_about(next(iter(jobs), None), overdue):
                 logger.warning("execution %s lost its worker %s", overdue.id, overdue.claimed_by)
-        return is_lost
+        return is_orphan
 
-    def _announce_waiting(self) -> int:
-        """Fill the queue up with hints, and no further: a hint makes a worker claim whatever waits."""
+    def _renotify(self) -> int:
+        """Fill the queue up with wake_ups, and no further: a hint makes a worker claim whatever waits."""
         languages = startable_languages(self._engine)
-        room = self._max_hints - self._publisher.backlog(ExecutionRequested.__name__)
+        room = self._max_wake_ups - self._publisher.backlog(ExecutionRequested.__name__)
         if room <= 0:
             return 0
         waiting = self._unit_of_work.read(
-            lambda transaction: transaction.executions.waiting(self._announce_after_s, room, languages)
+            lambda transaction: transaction.executions.waiting(self._renotify_after_s, room, languages)
         )
         now = self._clock.now()
-        hints = [
+        wake_ups = [
             ExecutionRequested(job_id=job_id, execution_id=execution_id, occurred_at=now)
             for execution_id, job_id in waiting.items()
         ]
-        if hints:
-            self._publisher.publish(self._outbox_writer.messages(hints))
-        return len(hints)
+        if wake_ups:
+            self._publisher.publish(self._outbox_writer.messages(wake_ups))
+        return len(wake_ups)
 
 
 def _of_replaced(output: Mapping[Stream, Output]) -> ExecutionResult | None:

@@ -12,7 +12,7 @@ from domain.events import ExecutionStarted
 _FRESH_S = 1.0
 
 
-class AcknowledgeStart:
+class MarkStarted:
     """Record that an engine is about to start a program, and tell the job's watchers.
 
     The news does not pass through the outbox: watchers who miss it see the start a moment later.
@@ -40,7 +40,7 @@ class AcknowledgeStart:
         """
         execution = claim.execution
         started_at = self._recorded(claim) or self._unit_of_work.run(
-            lambda transaction: transaction.executions.acknowledge(execution.id, self._worker)
+            lambda transaction: transaction.executions.mark_started(execution.id, self._worker)
         )
         if started_at is not None:
             started = ExecutionStarted(

@@ -5,16 +5,16 @@ from threading import Condition
 from domain.values import ExecutionId, JobId
 
 
-class HeldExecutions:
+class InFlightExecutions:
     """The executions that this process has claimed and not finished. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._jobs: dict[ExecutionId, JobId] = {}
-        self._released: frozenset[ExecutionId] = frozenset()
+        self._to_requeue: frozenset[ExecutionId] = frozenset()
         self._changed = Condition()
 
     @contextmanager
-    def hold(self, execution_id: ExecutionId, job_id: JobId) -> Iterator[None]:
+    def track(self, execution_id: ExecutionId, job_id: JobId) -> Iterator[None]:
         """Count an execution among the held ones for as long as the context lasts."""
         with self._changed:
             self._jobs[execution_id] = job_id
@@ -30,18 +30,18 @@ class HeldExecutions:
         with self._changed:
             return dict(self._jobs)
 
-    def holds(self, execution_id: ExecutionId) -> bool:
+    def tracks(self, execution_id: ExecutionId) -> bool:
         """Whether this process holds the execution."""
         with self._changed:
             return execution_id in self._jobs
 
-    def release(self, execution_ids: Collection[ExecutionId]) -> None:
+    def mark_for_requeue(self, execution_ids: Collection[ExecutionId]) -> None:
         """Have executions given back once they are stopped, rather than completed as cancelled."""
-        self._released = frozenset(execution_ids)
+        self._to_requeue = frozenset(execution_ids)
 
-    def is_released(self, execution_id: ExecutionId) -> bool:
+    def is_marked_for_requeue(self, execution_id: ExecutionId) -> bool:
         """Whether the execution is to be given back."""
-        return execution_id in self._released
+        return execution_id in self._to_requeue
 
     def wait_until_empty(self, timeout_s: float) -> bool:
         """Wait until nothing is held; return False if that takes longer than the timeout."""
