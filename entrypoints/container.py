@@ -1,4 +1,4 @@
-"""The one place that knows every adapter: which one a setting chooses, and what each use case is given."""
+"""The one place that imports adapters: chooses them by settings, and gives them to the application."""
 
 from pathlib import Path
 
@@ -22,20 +22,16 @@ from adapters.in_process.message_relay import InProcessMessageRelay
 from adapters.in_process.output_feed import KEPT_BYTES, InProcessOutputFeed
 from adapters.in_process.output_journal import OutputJournal
 from adapters.local_engine.engine import LocalEngine
-from adapters.sql import migrate
 from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import create_engine
 from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.legacy.importing import LegacyImport
+from adapters.sql.migrate import SqlSchema
 from adapters.sql.options import DatabaseOptions
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator
 from adapters.system.worker_name import worker_name
-from application.in_flight_executions import InFlightExecutions
-from application.log_archive import LogArchive
-from application.outbox_writer import OutboxWriter
-from application.poison_jobs import PoisonJobHandler
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
 from application.ports.event_feed import EventFeed
@@ -43,62 +39,19 @@ from application.ports.execution_engine import ExecutionEngine
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
 from application.ports.result_spool import ResultSpool
-from application.queue_history import QueueHistory
 from application.retry_policy import RetryPolicy
-from application.use_cases.cancel_job import CancelJob
-from application.use_cases.change_project import ChangeProject
-from application.use_cases.check_health import CheckHealth
-from application.use_cases.check_log_store import CheckLogStore
-from application.use_cases.claim_execution import ClaimExecution
-from application.use_cases.complete_execution import CompleteExecution
-from application.use_cases.create_project import CreateProject
-from application.use_cases.defer_execution import DeferExecution
-from application.use_cases.describe_engine import DescribeEngine
-from application.use_cases.drain_executions import DrainExecutions
-from application.use_cases.execute_job import ExecuteJob
-from application.use_cases.finish_execution import FinishExecution
-from application.use_cases.follow_outages import FollowOutages
-from application.use_cases.forget_processed_messages import ForgetProcessedMessages
-from application.use_cases.get_job import GetJob
-from application.use_cases.get_job_status import GetJobStatus
-from application.use_cases.get_project import GetProject
-from application.use_cases.get_timeline import GetTimeline
-from application.use_cases.list_jobs import ListJobs
-from application.use_cases.list_languages import ListLanguages
-from application.use_cases.list_metric_names import ListMetricNames
-from application.use_cases.list_projects import ListProjects
-from application.use_cases.mark_started import MarkStarted
-from application.use_cases.measure_outcomes import MeasureOutcomes
-from application.use_cases.read_cluster_metrics import ReadClusterMetrics
-from application.use_cases.read_code import ReadCode
-from application.use_cases.read_log import ReadLog
-from application.use_cases.read_output import ReadOutput
-from application.use_cases.recover_orphans import RecoverOrphans
-from application.use_cases.relay_outbox import RelayOutbox
-from application.use_cases.renew_leases import RenewLeases
-from application.use_cases.replace_execution import ReplaceExecution
-from application.use_cases.report_completion import ReportCompletion
-from application.use_cases.run_again import RunAgain
-from application.use_cases.run_execution import RunExecution
-from application.use_cases.stop_execution import StopExecution
-from application.use_cases.summarize_projects import SummarizeProjects
-from application.use_cases.upload_code import UploadCode
+from application.services import Ports, ServiceOptions, Services, build_services
 from domain.limits import LimitPolicy
 from entrypoints.settings import LimitSettings, Settings
+from entrypoints.topology import Topology, WorkerMode
+from entrypoints.worker.background_services import BackgroundServices
+from entrypoints.worker.handlers import standalone_handlers, worker_handlers
 
-# An object store that is away is asked again after these delays: then an execution that needs it has failed.
-_STORAGE_RETRY_DELAYS_S = (0.2, 1.0, 3.0)
-# A log that is not stored then is kept on this machine's disk, so its worker goes on soon.
-_LOG_STORAGE_RETRY_DELAYS_S = (0.2,)
-# What was claimed or started is worth waiting for the database: five minutes, for a failover or a restart.
-_DATABASE_RECOVERY_DELAYS_S = (0.2, 0.5, 1.0, *[2.0] * 149)
-# Without these nothing can be uploaded; without the others work is taken, and waits or fails with a reason.
-_REQUIRED_PARTS = ("database", "code store")
-_HEALTH_TIMEOUT_S = 2.0
-_HEALTH_KEPT_S = 1.0
+# An execution whose code cannot be read after these delays has failed.
+_CODE_STORE_RETRY_DELAYS_S = (0.2, 1.0, 3.0)
 
 
-# What is in the data directory.
+# Entries of the data directory.
 _DATABASE, _CODE, _LOG = "service-server.sqlite3", "code", "log"
 _PENDING, _OUTPUT = "pending-logs", "output"
 
@@ -187,7 +140,7 @@ def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPoli
         warm_starts=settings.warm_starts,
         usual_limits=limit_policy.resolve({}),
         hidden=[_data_dir(settings), *(file.resolve().parent for file in [Path(".env")] if file.exists())],
-        retrying=RetryPolicy(_STORAGE_RETRY_DELAYS_S),
+        retrying=RetryPolicy(_CODE_STORE_RETRY_DELAYS_S),
     )
 
 
@@ -216,195 +169,129 @@ def _output_feed(settings: Settings) -> OutputFeed:
     return RedisOutputFeed(settings.redis_url.get_secret_value(), InProcessOutputFeed())
 
 
-class Container(containers.DeclarativeContainer):
-    """Every part of the service, each made once, when it is first asked for."""
+def _ports(container: "Container") -> Ports:
+    settings = container.settings()
+    return Ports(
+        clock=container.clock(),
+        ids=container.ids(),
+        unit_of_work=container.unit_of_work(),
+        job_queries=container.job_queries(),
+        dashboard_queries=container.dashboard_queries(),
+        code_store=container.code_store(),
+        log_store=container.log_store(),
+        result_spool=container.result_spool(),
+        cluster_metrics=container.cluster_metrics(),
+        engine=container.engine(),
+        report_reader=RunnerReportReader(settings.inline_output_bytes, _data_dir(settings)),
+        event_feed=container.event_feed(),
+        output_feed=container.output_feed(),
+        message_relay=container.message_relay(),
+        publisher=container.publisher(),
+    )
 
+
+def _services(container: "Container") -> Services:
+    settings = container.settings()
+    options = ServiceOptions(
+        worker=worker_name(),
+        checks_engine=container.topology().checks_engine,
+        spool_directory=_data_dir(settings),
+        limit_policy=container.limit_policy(),
+        submission_limits=settings.submission_limits,
+        worker_threads=settings.worker_threads,
+        max_code_bytes=settings.max_code_bytes,
+        max_log_read_bytes=settings.max_log_read_bytes,
+        inline_output_bytes=settings.inline_output_bytes,
+        lease_s=settings.lease_s,
+        renew_every_s=settings.renew_every_s,
+        renotify_after_s=settings.announce_after_s,
+        engine_wait_s=settings.engine_wait_s,
+        pending_results_s=settings.pending_results_s,
+        receipts_kept_days=settings.receipts_kept_days,
+        relay_left_behind_after_s=settings.relay_left_behind_after_s,
+    )
+    return build_services(ports=container.ports(), options=options)
+
+
+def _queue_worker(container: "Container") -> QueueWorker | None:
+    services, threads = container.services(), container.settings().worker_threads
+    match container.topology().mode:
+        case WorkerMode.NONE:
+            return None
+        case WorkerMode.OWN:
+            handlers = standalone_handlers(services.run_execution)
+        case WorkerMode.ALL:
+            handlers = worker_handlers(services.run_execution, services.report_completion)
+    return QueueWorker(container.broker(), handlers, threads=threads)
+
+
+def _background_services(container: "Container") -> BackgroundServices:
+    return BackgroundServices(
+        settings=container.settings(),
+        topology=container.topology(),
+        ports=container.ports(),
+        services=container.services(),
+        queue_worker=_queue_worker(container),
+        relay=container.message_relay(),
+        schema=container.schema(),
+        close=(container.broker().close, container.database().dispose),
+    )
+
+
+class Container(containers.DeclarativeContainer):
+    """Adapters as the settings choose them, and the application built on them, each made once when asked for.
+
+    Typed functions wire the application, for a type checker does not see the arguments of a provider.
+    Tests override adapters before they ask for `ports`.
+    """
+
+    __self__ = providers.Self()
     settings = providers.Dependency(instance_of=Settings)
     limit_policy = providers.Dependency(instance_of=LimitPolicy)
-    submission_limits = settings.provided.submission_limits
+    topology = providers.Dependency(instance_of=Topology)
 
     clock = providers.ThreadSafeSingleton(SystemClock)
     ids = providers.ThreadSafeSingleton(Uuid7Generator)
-    worker_name = providers.ThreadSafeSingleton(worker_name)
-
     database = providers.ThreadSafeSingleton(_database, settings)
-    backup_archive = providers.Factory(_backup_archive, settings)
-    migrate_up = providers.Callable(migrate.upgrade, database)
-    migrate_down = providers.Callable(migrate.downgrade, database)
-    schema_revision = providers.Callable(migrate.current, database)
-    schema_differences = providers.Callable(migrate.check, database)
-    schema_is_newer = providers.Callable(migrate.is_newer)
-    schema_foreign_tables = providers.Callable(migrate.foreign_tables, database)
-    # Given what it imports when it is called.
-    legacy_import = providers.Factory(LegacyImport, database, limit_policy, clock.provided.now.call())
+    schema = providers.ThreadSafeSingleton(SqlSchema, database)
     message_relay = providers.ThreadSafeSingleton(InProcessMessageRelay)
-    unit_of_work = providers.ThreadSafeSingleton(SqlUnitOfWork, database, message_relay)
+    unit_of_work = providers.ThreadSafeSingleton(SqlUnitOfWork, engine=database, relay=message_relay)
     job_queries = providers.ThreadSafeSingleton(SqlJobQueries, database)
     dashboard_queries = providers.ThreadSafeSingleton(SqlDashboardQueries, database)
     code_store = providers.ThreadSafeSingleton(_code_store, settings)
     log_store = providers.ThreadSafeSingleton(_log_store, settings)
-    cluster_metrics = providers.ThreadSafeSingleton(_cluster_metrics, settings, clock)
-    engine = providers.ThreadSafeSingleton(_engine, settings, code_store, limit_policy)
+    result_spool = providers.ThreadSafeSingleton(_result_spool, settings)
+    cluster_metrics = providers.ThreadSafeSingleton(_cluster_metrics, settings=settings, clock=clock)
+    engine = providers.ThreadSafeSingleton(
+        _engine, settings=settings, code_store=code_store, limit_policy=limit_policy
+    )
     event_feed = providers.ThreadSafeSingleton(_event_feed, settings)
     output_feed = providers.ThreadSafeSingleton(_output_feed, settings)
     broker = providers.ThreadSafeSingleton(_broker, settings)
-    publisher = providers.ThreadSafeSingleton(DramatiqPublisher, broker, event_feed)
+    publisher = providers.ThreadSafeSingleton(DramatiqPublisher, broker=broker, event_feed=event_feed)
+
+    ports = providers.ThreadSafeSingleton(_ports, __self__)
+    services = providers.ThreadSafeSingleton(_services, __self__)
+    background_services = providers.ThreadSafeSingleton(_background_services, __self__)
+
+    # For commands about the service's data.
     dead_letters = providers.ThreadSafeSingleton(DramatiqDeadLetters, broker)
-
-    in_flight = providers.ThreadSafeSingleton(InFlightExecutions)
-    outbox_writer = providers.ThreadSafeSingleton(OutboxWriter, ids)
-    poison_jobs = providers.ThreadSafeSingleton(PoisonJobHandler, outbox_writer)
-    data_directory = providers.Callable(_data_dir, settings)
-    log_archive = providers.ThreadSafeSingleton(
-        LogArchive,
-        log_store,
-        providers.ThreadSafeSingleton(RetryPolicy, _LOG_STORAGE_RETRY_DELAYS_S),
-        data_directory,
-    )
-    result_spool = providers.ThreadSafeSingleton(_result_spool, settings)
-
-    upload_code = providers.ThreadSafeSingleton(
-        UploadCode,
-        unit_of_work,
-        code_store,
-        engine,
-        outbox_writer,
-        clock,
-        ids,
-        limit_policy,
-        submission_limits,
-    )
-    execute_job = providers.ThreadSafeSingleton(
-        ExecuteJob, unit_of_work, outbox_writer, clock, ids, submission_limits
-    )
-    cancel_job = providers.ThreadSafeSingleton(CancelJob, unit_of_work, outbox_writer, clock)
-    get_job = providers.ThreadSafeSingleton(GetJob, job_queries)
-    get_job_status = providers.ThreadSafeSingleton(GetJobStatus, job_queries)
-    get_project = providers.ThreadSafeSingleton(GetProject, unit_of_work)
-    get_timeline = providers.ThreadSafeSingleton(GetTimeline, job_queries, dashboard_queries, engine)
-    list_jobs = providers.ThreadSafeSingleton(ListJobs, unit_of_work, job_queries)
-    create_project = providers.ThreadSafeSingleton(CreateProject, unit_of_work, clock, submission_limits)
-    list_projects = providers.ThreadSafeSingleton(ListProjects, unit_of_work)
-    change_project = providers.ThreadSafeSingleton(ChangeProject, unit_of_work)
-    read_log = providers.ThreadSafeSingleton(ReadLog, log_store, settings.provided.max_log_read_bytes)
-    read_code = providers.ThreadSafeSingleton(ReadCode, code_store, settings.provided.max_code_bytes)
-    run_again = providers.ThreadSafeSingleton(RunAgain, get_job, read_code, upload_code)
-    read_output = providers.ThreadSafeSingleton(
-        ReadOutput, job_queries, log_store, settings.provided.max_log_read_bytes
-    )
-    summarize_projects = providers.ThreadSafeSingleton(
-        SummarizeProjects, unit_of_work, dashboard_queries, clock
-    )
-    queue_history = providers.ThreadSafeSingleton(QueueHistory, dashboard_queries, clock)
-    measure_outcomes = providers.ThreadSafeSingleton(MeasureOutcomes, dashboard_queries, clock)
-    describe_engine = providers.ThreadSafeSingleton(
-        DescribeEngine, engine, dashboard_queries, settings.provided.worker_threads
-    )
-    read_cluster_metrics = providers.ThreadSafeSingleton(ReadClusterMetrics, cluster_metrics)
-    list_metric_names = providers.ThreadSafeSingleton(ListMetricNames, cluster_metrics)
-    list_languages = providers.ThreadSafeSingleton(ListLanguages, engine)
-    health_checks = providers.Dict(
-        {
-            "code store": code_store.provided.check,
-            "log store": providers.Factory(CheckLogStore, log_store, unit_of_work),
-        },
-        database=unit_of_work.provided.check,
-        queue=publisher.provided.check,
-        engine=engine.provided.check,
-    )
-    check_health = providers.ThreadSafeSingleton(
-        CheckHealth,
-        health_checks,
-        _REQUIRED_PARTS,
-        _HEALTH_TIMEOUT_S,
-        _HEALTH_KEPT_S,
+    backup_archive = providers.Factory(_backup_archive, settings)
+    # Called with the source of the import.
+    legacy_import = providers.Factory(
+        LegacyImport, target=database, limits=limit_policy, now=clock.provided.now.call()
     )
 
-    complete_execution = providers.ThreadSafeSingleton(CompleteExecution, unit_of_work, outbox_writer, clock)
-    until_heard_of = providers.ThreadSafeSingleton(RetryPolicy, _DATABASE_RECOVERY_DELAYS_S)
-    finish_execution = providers.ThreadSafeSingleton(
-        FinishExecution,
-        unit_of_work,
-        log_archive,
-        result_spool,
-        complete_execution,
-        until_heard_of,
-        clock,
-        worker_name,
-        settings.provided.pending_results_s,
-    )
-    report_completion = providers.ThreadSafeSingleton(
-        ReportCompletion,
-        unit_of_work,
-        providers.ThreadSafeSingleton(
-            RunnerReportReader, settings.provided.inline_output_bytes, data_directory
-        ),
-        finish_execution,
-    )
-    stop_execution = providers.ThreadSafeSingleton(StopExecution, unit_of_work, engine, in_flight)
-    claim_execution = providers.ThreadSafeSingleton(
-        ClaimExecution,
-        unit_of_work,
-        engine,
-        poison_jobs,
-        until_heard_of,
-        clock,
-        worker_name,
-        settings.provided.lease_s,
-    )
-    run_execution = providers.ThreadSafeSingleton(
-        RunExecution,
-        unit_of_work,
-        engine,
-        output_feed,
-        in_flight,
-        claim_execution,
-        providers.ThreadSafeSingleton(
-            MarkStarted, unit_of_work, outbox_writer, message_relay, clock, worker_name
-        ),
-        finish_execution,
-        result_spool,
-        providers.ThreadSafeSingleton(ReplaceExecution, unit_of_work, outbox_writer, clock, ids),
-        providers.ThreadSafeSingleton(
-            DeferExecution, unit_of_work, worker_name, settings.provided.engine_wait_s
-        ),
-        stop_execution,
-        until_heard_of,
-        worker_name,
-    )
-    renew_leases = providers.ThreadSafeSingleton(
-        RenewLeases, unit_of_work, in_flight, worker_name, settings.provided.lease_s
-    )
-    drain_executions = providers.ThreadSafeSingleton(DrainExecutions, renew_leases, engine, in_flight)
-    recover_orphans = providers.ThreadSafeSingleton(
-        RecoverOrphans,
-        unit_of_work,
-        publisher,
-        outbox_writer,
-        clock,
-        ids,
-        poison_jobs,
-        renew_leases,
-        output_feed,
-        worker_name,
-        settings.provided.inline_output_bytes,
-        engine,
-        settings.provided.announce_after_s,
-        settings.provided.renew_every_s,
-    )
-    follow_outages = providers.ThreadSafeSingleton(
-        FollowOutages, unit_of_work, engine, outbox_writer, clock, settings.provided.engine_wait_s
-    )
-    forget_processed_messages = providers.ThreadSafeSingleton(
-        ForgetProcessedMessages, unit_of_work, clock, settings.provided.receipts_kept_days
-    )
-    relay_outbox = providers.ThreadSafeSingleton(
-        RelayOutbox, unit_of_work, publisher, settings.provided.relay_left_behind_after_s
-    )
-    # Given the handlers of messages when it is called.
-    queue_worker = providers.Factory(QueueWorker, broker, threads=settings.provided.worker_threads)
 
-
-def build_container(settings: Settings | None = None, limit_policy: LimitPolicy | None = None) -> Container:
-    """Wire the service for some settings: those of the environment if none are given."""
-    return Container(settings=settings or Settings(), limit_policy=limit_policy or LimitSettings().policy())
+def build_container(
+    settings: Settings | None = None,
+    limit_policy: LimitPolicy | None = None,
+    topology: Topology | None = None,
+) -> Container:
+    """Builds the container for some settings; for those of the environment and a worker, unless given."""
+    settings = settings or Settings()
+    return Container(
+        settings=settings,
+        limit_policy=limit_policy or LimitSettings().policy(),
+        topology=topology or Topology.of_worker(settings),
+    )

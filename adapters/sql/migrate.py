@@ -1,6 +1,6 @@
-"""How far the tables are, and what brings them further.
+"""The database's schema: its revision, and the migrations to another.
 
-Alembic is imported where there is something to do: to load it takes longer than to see that there is not.
+Alembic is imported only when there is something to migrate, since loading it takes longer than the check.
 """
 
 from pathlib import Path
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from adapters.sql.errors import NAMES_TAKEN, unavailable
 from adapters.sql.retrying import run_again
 from adapters.sql.tables import VERSION_TABLE, metadata
+from application.ports.database_schema import DatabaseSchema
 
 _STEPS = Path(__file__).parent / "migrations" / "versions"
 _CURRENT = sa.select(sa.column("version_num", sa.String)).select_from(sa.table(VERSION_TABLE))
@@ -21,83 +22,64 @@ def newest() -> str:
     return last.removeprefix("v").partition("_")[0]
 
 
-def current(engine: sa.Engine) -> str | None:
-    """Return the revision of the tables, or None if there are none.
+class SqlSchema(DatabaseSchema):
+    """Tables of a SQL database, migrated with Alembic."""
 
-    Raises:
-        DependencyUnavailable: The database is out of reach.
-    """
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
 
-    def ask() -> str | None:
-        with engine.connect() as connection:
-            if not sa.inspect(connection).has_table(VERSION_TABLE):
-                return None
-            revision: str | None = connection.execute(_CURRENT).scalar()
-            return revision
+    def revision(self) -> str | None:
+        """Reads the revision that is stored beside the tables."""
 
-    return run_again(ask)
+        def ask() -> str | None:
+            with self._engine.connect() as connection:
+                if not sa.inspect(connection).has_table(VERSION_TABLE):
+                    return None
+                revision: str | None = connection.execute(_CURRENT).scalar()
+                return revision
 
+        return run_again(ask)
 
-def foreign_tables(engine: sa.Engine) -> list[str]:
-    """Return the tables of others that have the names of the service's: it has none yet then.
+    def is_newer(self) -> bool:
+        """Compares revisions, which sort by age.
 
-    Raises:
-        DependencyUnavailable: The database is out of reach.
-    """
+        Steps add and never take away, so processes of an older version go on with newer tables.
+        """
+        return (self.revision() or "") > newest()
 
-    def ask() -> list[str]:
-        with engine.connect() as connection:
-            return names_taken(connection)
+    def differences(self) -> list[str]:
+        """Compares the tables with their definitions."""
+        from adapters.sql import steps  # noqa: PLC0415 - as said above
 
-    return run_again(ask)
+        return steps.differences(self._engine, newest())
+
+    def foreign_tables(self) -> list[str]:
+        """Looks for tables by the service's names where there is no revision."""
+
+        def ask() -> list[str]:
+            with self._engine.connect() as connection:
+                return names_taken(connection)
+
+        return run_again(ask)
+
+    def upgrade(self, revision: str = "head") -> None:
+        """Takes the steps up; newer tables stay as they are."""
+        if revision == "head" and (self.revision() or "") >= newest():
+            return
+        if self.foreign_tables():
+            raise unavailable(NAMES_TAKEN)
+        from adapters.sql import steps  # noqa: PLC0415 - likewise
+
+        steps.upgrade(self._engine, revision)
+
+    def downgrade(self, revision: str) -> None:
+        """Takes the steps back."""
+        from adapters.sql import steps  # noqa: PLC0415 - likewise
+
+        steps.downgrade(self._engine, revision)
 
 
 def names_taken(connection: sa.Connection) -> list[str]:
-    """Return the same for one connection."""
+    """Returns the tables by the service's names that another service made."""
     present = set(sa.inspect(connection).get_table_names())
     return [] if VERSION_TABLE in present else sorted(present & set(metadata.tables))
-
-
-def upgrade(engine: sa.Engine, revision: str = "head") -> None:
-    """Bring the tables up to a revision. Of several processes at once, one does it and the others wait.
-
-    Raises:
-        DependencyUnavailable: The database is out of reach, or another process migrates for too long.
-    """
-    if revision == "head" and (current(engine) or "") >= newest():  # an older program serves newer tables too
-        return
-    if foreign_tables(engine):
-        raise unavailable(NAMES_TAKEN)
-    from adapters.sql import steps  # noqa: PLC0415 - as said above
-
-    steps.upgrade(engine, revision)
-
-
-def downgrade(engine: sa.Engine, revision: str) -> None:
-    """Take the tables down to an earlier revision, or to "base": what only the later ones keep is lost.
-
-    Raises:
-        DependencyUnavailable: The database is out of reach, or another process migrates for too long.
-    """
-    from adapters.sql import steps  # noqa: PLC0415 - likewise
-
-    steps.downgrade(engine, revision)
-
-
-def is_newer(revision: str) -> bool:
-    """Whether tables of this revision were made by a newer version of the service.
-
-    Revisions sort by age. Steps add and never take away, so processes of this version go on with such tables.
-    """
-    return revision > newest()
-
-
-def check(engine: sa.Engine) -> list[str]:
-    """Return how the tables differ from what this version of the service works with; nothing if they do not.
-
-    Raises:
-        DependencyUnavailable: The database is out of reach.
-    """
-    from adapters.sql import steps  # noqa: PLC0415 - likewise
-
-    return steps.differences(engine, newest())

@@ -2,13 +2,13 @@ from typing import Any
 
 import rich_click as click
 
-from application.ports.dead_letters import DeadLetter
+from application.ports.dead_letters import DeadLetter, DeadLetters
 from entrypoints.cli.failure import ExitCode, Failure
 from entrypoints.cli.options import json_option, print_json
 from entrypoints.cli.plain_text import printable
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.cli.tables import print_fields, print_table
-from entrypoints.container import Container, build_container
+from entrypoints.container import build_container
 
 
 @click.group("dead-letters")
@@ -18,16 +18,16 @@ def command(context: click.Context) -> None:
 
     Without Redis, messages end with the process that they are in.
     """
-    context.obj = build_container(load_settings(), load_limits())
+    context.obj = build_container(load_settings(), load_limits()).dead_letters()
 
 
 @command.command("list")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @json_option
 @click.pass_obj
-def list_letters(container: Container, *, limit: int, as_json: bool) -> None:
+def list_letters(dead_letters: DeadLetters, *, limit: int, as_json: bool) -> None:
     """List them, those that died last first."""
-    letters = [_fields(letter) for letter in container.dead_letters().latest(limit)]
+    letters = [_fields(letter) for letter in dead_letters.latest(limit)]
     if as_json:
         print_json(letters)
         return
@@ -41,9 +41,9 @@ def list_letters(container: Container, *, limit: int, as_json: bool) -> None:
 @click.argument("letter_id", metavar="ID")
 @json_option
 @click.pass_obj
-def show(container: Container, *, letter_id: str, as_json: bool) -> None:
+def show(dead_letters: DeadLetters, *, letter_id: str, as_json: bool) -> None:
     """Show one with the error that it died of."""
-    letter = container.dead_letters().get(letter_id)
+    letter = dead_letters.get(letter_id)
     if letter is None:
         raise _unknown(letter_id)
     fields = _fields(letter)
@@ -58,9 +58,9 @@ def show(container: Container, *, letter_id: str, as_json: bool) -> None:
 @command.command("requeue")
 @click.argument("letter_id", metavar="ID")
 @click.pass_obj
-def requeue(container: Container, *, letter_id: str) -> None:
+def requeue(dead_letters: DeadLetters, *, letter_id: str) -> None:
     """Have one handled once more."""
-    if not container.dead_letters().requeue(letter_id):
+    if not dead_letters.requeue(letter_id):
         raise _unknown(letter_id)
     click.echo(f"requeued {letter_id}")
 

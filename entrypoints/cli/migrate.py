@@ -2,10 +2,11 @@ from typing import NoReturn
 
 import rich_click as click
 
+from application.ports.database_schema import DatabaseSchema
 from entrypoints.cli.failure import ExitCode, Failure
 from entrypoints.cli.running import refuse_foreign_tables
 from entrypoints.cli.settings_report import load_limits, load_settings
-from entrypoints.container import Container, build_container
+from entrypoints.container import build_container
 
 
 @click.group("migrate")
@@ -15,44 +16,43 @@ def command(context: click.Context) -> None:
 
     The embedded database migrates by itself when the service starts; MySQL waits for `migrate up`.
     """
-    context.obj = build_container(load_settings(), load_limits())
+    context.obj = build_container(load_settings(), load_limits()).schema()
 
 
 @command.command("up")
 @click.pass_obj
-def up(container: Container) -> None:
+def up(schema: DatabaseSchema) -> None:
     """Bring the schema to the newest revision."""
-    container.migrate_up()
-    revision = container.schema_revision()
-    is_newer = container.schema_is_newer(revision or "")
-    click.echo(f"the schema is at {revision}{', which is newer than this version' if is_newer else ''}")
+    schema.upgrade()
+    newer = ", which is newer than this version" if schema.is_newer() else ""
+    click.echo(f"the schema is at {schema.revision()}{newer}")
 
 
 @command.command("down")
 @click.argument("revision")
 @click.pass_obj
-def down(container: Container, revision: str) -> None:
+def down(schema: DatabaseSchema, revision: str) -> None:
     """Take the schema back to REVISION, or to `base`: what only later ones keep is lost."""
-    container.migrate_down(revision)
-    click.echo(f"the schema is at {container.schema_revision() or 'base'}")
+    schema.downgrade(revision)
+    click.echo(f"the schema is at {schema.revision() or 'base'}")
 
 
 @command.command("current")
 @click.pass_obj
-def current(container: Container) -> None:
+def current(schema: DatabaseSchema) -> None:
     """Print the revision that the schema is at."""
-    click.echo(container.schema_revision() or "base")
+    click.echo(schema.revision() or "base")
 
 
 @command.command("check")
 @click.pass_obj
-def check(container: Container) -> None:
+def check(schema: DatabaseSchema) -> None:
     """Compare the schema with what this version works with; exit with 1 if they differ."""
-    refuse_foreign_tables(container)
-    differences = container.schema_differences()
+    refuse_foreign_tables(schema)
+    differences = schema.differences()
     for difference in differences:
         click.echo(difference)
-    if container.schema_is_newer(container.schema_revision() or ""):
+    if schema.is_newer():
         raise Failure("the schema is newer than this version; use the newest version here", ExitCode.FAILED)
     if differences:
         _differs()

@@ -3,60 +3,61 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from application.errors import DependencyUnavailable
+from application.ports.database_schema import DatabaseSchema
 from entrypoints.cli.failure import ExitCode, Failure
 from entrypoints.cli.open_files import ensure_open_files
-from entrypoints.container import Container
-from entrypoints.worker.runtime import Runtime, Work
+from entrypoints.topology import Topology
+from entrypoints.worker.background_services import BackgroundServices
 
 logger = logging.getLogger("service_server.schema")
 
 
 @contextmanager
-def running(container: Container, work: Work) -> Iterator[None]:
-    """Have what runs behind the API run, for as long as the context lasts.
+def running(
+    background_services: BackgroundServices, topology: Topology, schema: DatabaseSchema
+) -> Iterator[None]:
+    """Runs the background services for as long as the context lasts.
 
     Raises:
         Failure: The database has no tables, and does not get them by itself; or too few files may be open.
         DependencyUnavailable: A part cannot start.
     """
     ensure_open_files()
-    if container.settings().rds_host is not None:
-        _check_schema(container)
-    runtime = Runtime(container, work)
-    runtime.start()
+    if not topology.migrates_at_start:
+        _check(schema)
+    background_services.start()
     try:
         yield
     finally:
-        runtime.stop()
+        background_services.stop()
 
 
-def _check_schema(container: Container) -> None:
+def _check(schema: DatabaseSchema) -> None:
     try:
-        refuse_foreign_tables(container)
-        revision = container.schema_revision()
-        differences = () if revision is None else container.schema_differences()
+        refuse_foreign_tables(schema)
+        revision, is_newer = schema.revision(), schema.is_newer()
+        differences = () if revision is None or is_newer else schema.differences()
     except DependencyUnavailable as error:  # it may be back before anybody asks
         logger.warning("%s", error)
         return
     if revision is None:
         raise Failure("the database has no tables yet; `service-server migrate up` makes them")
-    if container.schema_is_newer(revision):
+    if is_newer:
         logger.warning(
             "the tables are of a newer version of the service, revision %s; they are used", revision
         )
-        return
     for difference in differences:
         logger.warning("the schema differs, `service-server migrate up` may help: %s", difference)
 
 
-def refuse_foreign_tables(container: Container) -> None:
-    """Refuse a database that is another service's.
+def refuse_foreign_tables(schema: DatabaseSchema) -> None:
+    """Refuses a database that is another service's.
 
     Raises:
         Failure: Tables of others have the names of this service's.
         DependencyUnavailable: The database is out of reach.
     """
-    if names := container.schema_foreign_tables():
+    if names := schema.foreign_tables():
         raise Failure(
             f"the database has tables of another service by the names of this one's ({', '.join(names)}); "
             "`service-server import` takes them over",

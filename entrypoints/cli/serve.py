@@ -10,19 +10,21 @@ import rich_click as click
 from litestar import Litestar
 
 from adapters.common.background import PeriodicTask
+from application.ports.execution_engine import ExecutionEngine
 from application.queue_history import SAMPLE_EVERY_S, QueueHistory
 from entrypoints.cli.banner import banner
 from entrypoints.cli.failure import Failure
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
-from entrypoints.container import Container, build_container
+from entrypoints.container import build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.dashboard.pages import prepare
 from entrypoints.http.server import HttpServer
+from entrypoints.settings import Settings
 from entrypoints.settings_check import warnings
-from entrypoints.worker.one_processor import on_one_processor
-from entrypoints.worker.runtime import Work
+from entrypoints.topology import Topology
+from entrypoints.worker.cpu_affinity import pinned_to_one_cpu
 
 _BACKLOG = 2_048
 _log = logging.getLogger("service_server.settings")
@@ -37,45 +39,41 @@ def command(host: str | None, port: int | None) -> None:
     configure_logging(settings.log_level)
     with _listen(settings.host, settings.port) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        container = build_container(settings, load_limits())
+        topology = Topology.of_server(settings)
+        container = build_container(settings, load_limits(), topology)
         # The server ends by itself on these, and raises them again when it has ended.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: sys.exit(0))
         for warning in warnings(settings, os.environ):
             _log.warning("%s", warning)
-        work = Work.ALL if settings.redis_url is None else Work.NONE
-        if work is Work.NONE and not settings.uses_runners:
-            # The local engine of this process runs nothing: those of the workers do.
-            checks = container.health_checks()
-            container.health_checks.override(
-                {name: check for name, check in checks.items() if name != "engine"}
-            )
+        services = container.services()
         with (
-            running(container, work),
-            on_one_processor(wanted=settings.one_processor),
-            _sampling(container.queue_history()),
+            pinned_to_one_cpu(wanted=settings.one_processor),
+            running(container.background_services(), topology, container.schema()),
+            _sampling(services.queue_history),
         ):
-            _Server(create_app(container), container).run(sockets=[listener])
+            app = create_app(settings, container.limit_policy(), container.ports(), services)
+            _Server(app, settings, container.engine()).run(sockets=[listener])
 
 
 class _Server(HttpServer):
-    """Says that it has started once it has."""
+    """HTTP server that prints a banner once it listens."""
 
-    def __init__(self, app: Litestar, container: Container) -> None:
-        super().__init__(app, container.settings().trusted_proxies)
-        self._container = container
+    def __init__(self, app: Litestar, settings: Settings, engine: ExecutionEngine) -> None:
+        super().__init__(app, settings.trusted_proxies)
+        self._settings = settings
+        self._engine = engine
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         prepare()
         await super().startup(sockets)
         if self.started:
-            warning = self._container.engine().describe().warning
-            click.echo("\n".join(banner(self._container.settings(), warning)))
+            click.echo("\n".join(banner(self._settings, self._engine.describe().warning)))
 
 
 @contextmanager
 def _sampling(history: QueueHistory) -> Iterator[None]:
-    """Have the dashboard know how long the queue was."""
+    """Samples the length of the queue, for the dashboard."""
     loop = PeriodicTask("queue-history", history.sample, SAMPLE_EVERY_S)
     loop.start()
     try:

@@ -14,9 +14,9 @@ from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import build_container
 from entrypoints.settings import Settings
 from entrypoints.settings_check import warnings
-from entrypoints.worker.one_processor import on_one_processor
+from entrypoints.topology import Topology
+from entrypoints.worker.cpu_affinity import pinned_to_one_cpu
 from entrypoints.worker.processes import Processes
-from entrypoints.worker.runtime import Work
 
 _log = logging.getLogger("service_server.settings")
 
@@ -47,9 +47,13 @@ def _work_alone(settings: Settings) -> None:
 
 
 def _work(settings: Settings) -> None:
-    container = build_container(settings, load_limits())
+    topology = Topology.of_worker(settings)
+    container = build_container(settings, load_limits(), topology)
     told_to_stop = _listen_for_signals()
-    with running(container, Work.ALL), on_one_processor(wanted=settings.one_processor):
+    with (
+        pinned_to_one_cpu(wanted=settings.one_processor),
+        running(container.background_services(), topology, container.schema()),
+    ):
         click.echo(f"Working on {settings.worker_threads} threads")
         for name, what in parts(settings):
             click.echo(f"  {name:<9} {what}")

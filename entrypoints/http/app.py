@@ -2,8 +2,10 @@ from importlib.metadata import version
 
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
+from litestar.di import Provide
 
-from entrypoints.container import Container
+from application.services import Ports, Services
+from domain.limits import LimitPolicy
 from entrypoints.http.access import AccessMiddleware
 from entrypoints.http.concurrency import ConcurrencyLimiter
 from entrypoints.http.conditional import ConditionalRequests
@@ -18,7 +20,7 @@ from entrypoints.http.controllers.projects import ProjectsController
 from entrypoints.http.controllers.timeline import TimelineController
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dashboard.router import dashboard_router, first_page
-from entrypoints.http.dependencies import dependencies, resolve_in_turn
+from entrypoints.http.dependencies import build_api
 from entrypoints.http.docs_pages import files_router, openapi_config, read_document, reference_page
 from entrypoints.http.errors import problem_response
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, JsonRequest
@@ -27,11 +29,8 @@ from entrypoints.http.openapi_document import OpenApiDocument
 from entrypoints.http.origin_guard import OriginGuard
 from entrypoints.http.parameters import check_url
 from entrypoints.http.request_context import REQUEST_ID_HEADER
-from entrypoints.http.server import max_streams
-from entrypoints.http.streaming.job_notifier import JobNotifier
-from entrypoints.http.webhook_signature import WebhookVerifier
-from entrypoints.settings import Settings, webhook_key
-from entrypoints.worker.runtime import Background
+from entrypoints.settings import Settings
+from entrypoints.worker.background_services import Background
 
 _CONTROLLERS = (
     ExecutionsController,
@@ -44,23 +43,17 @@ _CONTROLLERS = (
 )
 
 
-def create_app(container: Container, *, runtime: Background | None = None) -> Litestar:
-    """Build the HTTP API.
-
-    Args:
-        container: Gives the use cases.
-        runtime: What runs behind the API and is to start and stop with it.
-    """
-    settings = container.settings()
-    streams = max_streams(settings.max_streams)
-    notifier = JobNotifier(
-        container.event_feed,
-        lambda job_ids: container.job_queries().versions(job_ids),
-        streams,
-        settings.share_of_address(streams),
-    )
+def create_app(
+    settings: Settings,
+    limit_policy: LimitPolicy,
+    ports: Ports,
+    services: Services,
+    *,
+    background: Background | None = None,
+) -> Litestar:
+    """Builds the HTTP API; `background` starts and stops with it."""
+    api = build_api(settings=settings, limit_policy=limit_policy, ports=ports, services=services)
     pages = Pages(secure=settings.base_url.startswith("https:"), environment_name=settings.environment)
-    verifier = WebhookVerifier([webhook_key(secret) for secret in settings.webhook_secrets])
     cors = _cors(settings)
     app = Litestar(
         [
@@ -75,20 +68,22 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
             read_document,
             reference_page,
             first_page,
-            dashboard_router(),
+            dashboard_router(pages),
         ],
         before_request=check_url,
         cors_config=cors,
         debug=False,  # whatever the setting: a page with a stack trace is for nobody who calls
-        dependencies=dependencies(container, notifier, pages, verifier),
+        dependencies={
+            "api": Provide(lambda: api, sync_to_thread=False),
+            "settings": Provide(lambda: settings, sync_to_thread=False),
+        },
         exception_handlers={Exception: problem_response},
-        lifespan=[lifespan(settings.http_threads, notifier, runtime)],
+        lifespan=[lifespan(settings.http_threads, api.notifier, background)],
         logging_config=None,
         openapi_config=openapi_config(version("service-server")),
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
     )
-    resolve_in_turn(app)
     app.asgi_handler = AccessMiddleware(
         ConditionalRequests(app.asgi_handler), OriginGuard(settings.served_hosts, cors)
     )
@@ -97,10 +92,10 @@ def create_app(container: Container, *, runtime: Background | None = None) -> Li
         large_bodies, "other large bodies are being received", settings.share_of_address(large_bodies)
     )
     app.state.min_upload_bytes_per_s = settings.min_upload_bytes_per_s
-    app.state.openapi_document = OpenApiDocument(settings.submission_limits, container.limit_policy())
-    app.state.notifier = notifier
+    app.state.openapi_document = OpenApiDocument(settings.submission_limits, limit_policy)
+    app.state.notifier = api.notifier
     app.state.pages = pages
-    app.state.webhook_verifier = verifier
+    app.state.webhook_verifier = api.webhook_verifier
     return app
 
 

@@ -7,20 +7,20 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from litestar import Litestar
 
 from entrypoints.http.streaming.job_notifier import JobNotifier
-from entrypoints.worker.runtime import Background
+from entrypoints.worker.background_services import Background
 
 
 def lifespan(
-    threads: int, notifier: JobNotifier, runtime: Background | None
+    threads: int, notifier: JobNotifier, background: Background | None
 ) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    """Return what starts and stops with the application: its threads, what runs behind it, its notifier."""
+    """Returns the lifespan of the application's threads, background services and notifier."""
 
     @asynccontextmanager
     async def run(_app: Litestar) -> AsyncIterator[None]:
         executor = ThreadPoolExecutor(threads, thread_name_prefix="http")
         asyncio.get_running_loop().set_default_executor(executor)
-        if runtime is not None:
-            await asyncio.to_thread(runtime.start)
+        if background is not None:
+            await asyncio.to_thread(background.start)
         await notifier.start()
         # What has been loaded by now stays: sparing the collector from going through it takes the slowest
         # answers from 50 ms to 3 ms.
@@ -30,7 +30,7 @@ def lifespan(
             yield
         finally:
             await notifier.stop()
-            if runtime is not None:
-                await asyncio.to_thread(runtime.stop)
+            if background is not None:
+                await asyncio.to_thread(background.stop)
 
     return run

@@ -6,7 +6,7 @@ from typing import Annotated, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
 from litestar.di import NamedDependency
-from litestar.params import HeaderParameter, PathParameter, QueryParameter, SkipValidation
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from application.errors import NotFound
 from application.use_cases.list_jobs import DEFAULT_LIMIT, MAX_LIMIT
@@ -83,7 +83,7 @@ _Choice = TypeVar("_Choice", JobStatus, Phase)
 
 
 def job_filter(
-    settings: NamedDependency[SkipValidation[Settings]],
+    settings: NamedDependency[Settings],
     limit: _Limit = DEFAULT_LIMIT,
     status: _Statuses = (),
     phase: _Phases = (),

@@ -1,4 +1,4 @@
-"""What is done about the messages that ask for work."""
+"""Handlers of the queue's messages."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ Handler = Callable[[Message], object]
 def worker_handlers(
     run_execution: RunExecution, report_completion: ReportCompletion
 ) -> Mapping[str, Handler]:
-    """Return what a worker does: a hint has it run whatever waits, a report ends what it reports of."""
+    """Returns a worker's handlers: a wake-up runs the next execution, a report ends the one that it names."""
 
     def report(message: Message) -> None:
         report_completion(
@@ -27,8 +27,8 @@ def worker_handlers(
     return {"ExecutionRequested": lambda _hint: run_execution(), "ExecutionReported": report}
 
 
-def guest_handlers(run_execution: RunExecution) -> Mapping[str, Handler]:
-    """Return what a guest does: it runs what this process asked for, and nothing of others."""
+def standalone_handlers(run_execution: RunExecution) -> Mapping[str, Handler]:
+    """Returns a standalone runner's handlers: it runs the executions of this process alone."""
 
     def run(hint: Message) -> None:
         run_execution.run_standalone(parse_execution_id(hint.body["execution_id"]))

@@ -25,7 +25,6 @@ from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
-from entrypoints.worker.runtime import Runtime, Work
 from tests.benchmarks import bare_handler
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
@@ -174,9 +173,16 @@ def _serve(build: Callable[[Path], Litestar], directory: Path, listener: socket.
 
 
 def _service(directory: Path) -> Litestar:
-    container = build_container(settings_of(data_dir=directory), STANDARD_LIMITS)
+    settings = settings_of(data_dir=directory)
+    container = build_container(settings, STANDARD_LIMITS)
     container.engine.override(ScriptedEngine())
-    return create_app(container, runtime=Runtime(container, Work.ALL))
+    return create_app(
+        settings,
+        STANDARD_LIMITS,
+        container.ports(),
+        container.services(),
+        background=container.background_services(),
+    )
 
 
 def _bare(directory: Path) -> Litestar:

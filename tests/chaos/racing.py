@@ -113,7 +113,7 @@ def cancel(container: Container, contested: Contested) -> None:
 
 def rescue(container: Container, contested: Contested) -> None:
     """Rescue the execution, as every sweep does that finds it overdue."""
-    container.recover_orphans()._recover(contested.execution)
+    container.services().recover_orphans._recover(contested.execution)
 
 
 ACTS: tuple[Callable[[Container, Contested], None], ...] = (finish, deliver, cancel, rescue)

@@ -32,7 +32,7 @@ def test_a_job_ends_once_and_says_so_once_whoever_races_for_its_end(arena, soak,
     for name, value in cluster.environment.items():
         monkeypatch.setenv(name, value)
     container = build_container(Settings())
-    container.create_project()("races", None)
+    container.services().create_project("races", None)
     witness = Witness(cluster.database)
     witness.install()
     contested = [Contested.number(number) for number in range(races)]
@@ -43,7 +43,7 @@ def test_a_job_ends_once_and_says_so_once_whoever_races_for_its_end(arena, soak,
     # And those that were given a second attempt are cancelled
     left = cluster.rows("SELECT job_id FROM jobs WHERE status = 'RUNNING'")
     for (job_id,) in left:
-        container.cancel_job()(JobId(job_id))
+        container.services().cancel_job(JobId(job_id))
     # Then each has ended once, never changed after it, and told it once
     assert witness.violations([str(one.job.id) for one in contested]) == []
     ended = Counter(status for (status,) in cluster.rows("SELECT status FROM jobs"))

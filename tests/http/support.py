@@ -16,7 +16,6 @@ from domain.limits import STANDARD_LIMITS
 from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
-from entrypoints.worker.runtime import Runtime, Work
 from tests.http.api_document import ApiDocument
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
@@ -70,15 +69,25 @@ class Service:
 
 
 @contextmanager
-def serving(data_dir: Path, **settings: object) -> Iterator[Service]:
-    """Serve a fresh service until the context ends."""
+def serving(
+    data_dir: Path, prepare: Callable[[Container], object] = lambda _container: None, **settings: object
+) -> Iterator[Service]:
+    """Serve a fresh service until the context ends; `prepare` may override its parts before."""
     environment = settings_of(data_dir=data_dir, **settings)
     container = build_container(environment, STANDARD_LIMITS)
     engine = ScriptedEngine()
     container.engine.override(engine)
     container.cluster_metrics.override(FixedMetrics())
+    prepare(container)
     server = HttpServer(
-        create_app(container, runtime=Runtime(container, Work.ALL)), environment.trusted_proxies
+        create_app(
+            environment,
+            container.limit_policy(),
+            container.ports(),
+            container.services(),
+            background=container.background_services(),
+        ),
+        environment.trusted_proxies,
     )
     listener = socket.create_server(("127.0.0.1", 0))
     thread = Thread(target=server.run, args=([listener],), name="server")

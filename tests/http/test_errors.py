@@ -73,13 +73,10 @@ def test_a_missing_parameter_is_named_without_naming_the_host(service: Service):
     assert "127.0.0.1" not in str(problem)
 
 
-def test_what_is_unavailable_says_when_to_try_again(service: Service):
-    container = service.container
-    container.list_jobs.override(Failing(DependencyUnavailable("database", "no answer", 7)).__call__)
-    try:
+def test_what_is_unavailable_says_when_to_try_again(tmp_path):
+    away = Failing(DependencyUnavailable("database", "no answer", 7))
+    with serving(tmp_path, lambda container: container.job_queries.override(away)) as service:
         response = service.http.get("/api/jobs")
-    finally:
-        container.list_jobs.reset_override()
 
     problem = assert_problem(response, 503)
     assert response.headers["retry-after"] == "7"
@@ -88,17 +85,20 @@ def test_what_is_unavailable_says_when_to_try_again(service: Service):
 
 @pytest.mark.parametrize("debug", ["false", "true"])
 def test_a_failure_is_logged_and_not_told(tmp_path, caplog: pytest.LogCaptureFixture, debug: str):
-    with serving(tmp_path, debug=debug) as service:
-        service.container.list_projects.override(_fail)
-        with caplog.at_level(logging.ERROR, "service_server.http"), caplog.filtering(LogFieldsFilter()):
-            response = service.http.get("/api/projects", headers={"x-request-id": "call-17"})
+    broken = Failing(RuntimeError("secret"))
+    with (
+        serving(tmp_path, lambda container: container.job_queries.override(broken), debug=debug) as service,
+        caplog.at_level(logging.ERROR, "service_server.http"),
+        caplog.filtering(LogFieldsFilter()),
+    ):
+        response = service.http.get("/api/jobs", headers={"x-request-id": "call-17"})
 
     problem = assert_problem(response, 500)
     assert problem["type"] == "urn:service-server:problem:internal"
     assert "secret" not in response.text
     assert "Traceback" not in response.text
     (record,) = [record for record in caplog.records if record.name == "service_server.http"]
-    assert record.getMessage() == "GET /api/projects failed"
+    assert record.getMessage() == "GET /api/jobs failed"
     assert record.fields == " request_id=call-17"
     assert record.exc_info is not None
 
@@ -124,7 +124,3 @@ def test_a_caller_who_leaves_before_the_body_has_come_is_no_failure(
 def _broken_off():
     yield b"{"
     raise httpx.RemoteProtocolError("the caller is gone")
-
-
-def _fail() -> None:
-    raise RuntimeError("secret")

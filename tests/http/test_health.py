@@ -1,10 +1,36 @@
+from collections.abc import Callable
+
 import pytest
 
 from application.errors import DependencyUnavailable
+from entrypoints.container import Container
 from tests.http.support import Service, assert_problem, serving
 from tests.support.failing import Failing
 
 SILENT = Failing(DependencyUnavailable("part", "connection refused"))
+
+
+class Breakable:
+    """A part that stops to answer while it is broken."""
+
+    def __init__(self, part: object) -> None:
+        self._part = part
+        self.is_broken = False
+
+    def __getattr__(self, name: str) -> Callable[..., object]:
+        method = getattr(self._part, name)
+
+        def call(*args: object, **kwargs: object) -> object:
+            return (getattr(SILENT, name) if self.is_broken else method)(*args, **kwargs)
+
+        return call
+
+
+def breakable(provider: str) -> Callable[[Container], object]:
+    def override(container: Container) -> None:
+        container.providers[provider].override(Breakable(container.providers[provider]()))
+
+    return override
 
 
 def healthy_parts(document: dict) -> dict[str, bool]:
@@ -24,10 +50,10 @@ def test_a_service_is_ready_when_every_part_answers(service: Service):
     ("provider", "part"), [("log_store", "log store"), ("publisher", "queue"), ("engine", "engine")]
 )
 def test_a_service_that_takes_work_without_a_part_is_ready_and_degraded(tmp_path, provider: str, part: str):
-    with serving(tmp_path) as service:
-        getattr(service.container, provider).override(SILENT)
+    with serving(tmp_path, breakable(provider)) as service:
+        service.container.providers[provider]().is_broken = True
         response = service.http.get("/health/ready")
-        getattr(service.container, provider).reset_last_overriding()
+        service.container.providers[provider]().is_broken = False
 
     assert response.status_code == 200
     assert response.json()["status"] == "degraded"
@@ -36,11 +62,11 @@ def test_a_service_that_takes_work_without_a_part_is_ready_and_degraded(tmp_path
 
 @pytest.mark.parametrize(("provider", "part"), [("unit_of_work", "database"), ("code_store", "code store")])
 def test_a_service_that_can_take_no_work_is_not_ready_but_alive(tmp_path, provider: str, part: str):
-    with serving(tmp_path) as service:
-        getattr(service.container, provider).override(SILENT)
+    with serving(tmp_path, breakable(provider)) as service:
+        service.container.providers[provider]().is_broken = True
         response = service.http.get("/health/ready")
         alive = service.http.get("/health/live")
-        getattr(service.container, provider).reset_last_overriding()
+        service.container.providers[provider]().is_broken = False
 
     problem = assert_problem(response, 503)
     assert response.headers["retry-after"].isdecimal()

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
-import pytest
 
 from adapters.filesystem.object_store import FilesystemObjectStore
 from adapters.s3 import buckets
-from tests.http.support import Service, poll, serving
+from tests.http.support import poll, serving
 from tests.support.s3_stub import S3Stub
+from tests.support.scripted_engine import echo
 from tests.support.tcp_proxy import TcpProxy, Traffic
 
 PROGRAM = {"project": "demo", "code": "print(1)", "language": "python"}
@@ -34,12 +34,6 @@ class SigningStore(FilesystemObjectStore):
         return super().url(key)
 
 
-@pytest.fixture
-def signing_store(service: Service, tmp_path):
-    with service.container.log_store.override(store := SigningStore(tmp_path)):
-        yield store
-
-
 def answers(service):
     """Ask every way for a job that has ended."""
     job_id = service.run(stdin="x")["job_id"]
@@ -50,8 +44,11 @@ def answers(service):
     yield service.http.get("/api/jobs", params={"limit": 1})
 
 
-def test_no_address_is_signed_on_the_event_loop(service: Service, signing_store: SigningStore):
-    assert all("logs_url" in answer.text for answer in answers(service))
+def test_no_address_is_signed_on_the_event_loop(tmp_path):
+    signing_store = SigningStore(tmp_path / "logs")
+    with serving(tmp_path, lambda container: container.log_store.override(signing_store)) as service:
+        service.engine.program = echo
+        assert all("logs_url" in answer.text for answer in answers(service))
     assert len(signing_store.signed_on_loop) >= 7
     assert not any(signing_store.signed_on_loop)
 

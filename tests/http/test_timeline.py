@@ -160,7 +160,7 @@ def all_at_rest(service: Service) -> None:
     while service.http.get("/api/engine").json()["queue"]["waiting"]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert service.container.in_flight().wait_until_empty(20)
+    assert service.container.services().in_flight.wait_until_empty(20)
 
 
 def test_a_job_that_waits_for_a_worker_has_a_place_in_the_queue(service: Service):

@@ -169,7 +169,7 @@ def test_waiting_outlives_a_bug_in_looking_for_changes():
         raise RuntimeError("a bug")
 
     async def look_twice() -> None:
-        notifier = JobNotifier(InProcessEventFeed, fail, 9)
+        notifier = JobNotifier(InProcessEventFeed(), fail, 9)
         with notifier.listen(JobId(UUID(UNKNOWN_ID))):
             await notifier._recheck_once()
             await notifier._recheck_once()
@@ -183,7 +183,7 @@ def test_who_begins_to_wait_when_the_job_has_just_ended_does_not_wait():
     feed = InProcessEventFeed()
 
     async def listen_late() -> list[bool]:
-        notifier = JobNotifier(lambda: feed, lambda _ids: {}, 9)
+        notifier = JobNotifier(feed, lambda _ids: {}, 9)
         await notifier.start()
         feed.publish([told("JobCompleted", UNKNOWN_ID), told("JobStarted", OTHER_ID)])
         woken = []

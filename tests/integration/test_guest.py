@@ -6,7 +6,7 @@ from application.commands import UploadCodeCommand
 from domain.job_lifecycle import JobStatus
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
-from entrypoints.worker.runtime import Runtime, Work
+from entrypoints.topology import Topology
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
 
@@ -18,24 +18,24 @@ def test_a_guest_runs_its_own_program_and_none_that_waited_before(tmp_path):
     settings = settings_of(data_dir=tmp_path, announce_after_s=0.01, relay_left_behind_after_s=0.01)
     service = build_container(settings, STANDARD_LIMITS)
     service.engine.override(ScriptedEngine())
-    service.migrate_up()
+    service.schema().upgrade()
     command = UploadCodeCommand(project="demo", code="1", language="python", execute=True)
-    of_others = service.upload_code()(command)
+    of_others = service.services().upload_code(command)
 
     # When a guest runs a program of its own
-    guest = build_container(settings, STANDARD_LIMITS)
+    guest = build_container(settings, STANDARD_LIMITS, Topology.of_command(settings, runs_programs=True))
     guest.engine.override(ScriptedEngine())
-    runtime = Runtime(guest, Work.OWN)
+    runtime = guest.background_services()
     runtime.start()
-    own = guest.upload_code()(command)
+    own = guest.services().upload_code(command)
     deadline = time.monotonic() + PATIENCE_S
-    while not guest.get_job_status()(own.job_id).status.is_terminal:
+    while not guest.services().get_job_status(own.job_id).status.is_terminal:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     runtime.stop()
 
     # Then the other one is as it was
-    assert service.get_job_status()(own.job_id).status is JobStatus.SUCCESS
-    assert service.get_job_status()(of_others.job_id).status is JobStatus.RUNNING
-    assert service.get_job()(of_others.job_id).executions[0].claimed_at is None
+    assert service.services().get_job_status(own.job_id).status is JobStatus.SUCCESS
+    assert service.services().get_job_status(of_others.job_id).status is JobStatus.RUNNING
+    assert service.services().get_job(of_others.job_id).executions[0].claimed_at is None
     service.database().dispose()

@@ -3,7 +3,7 @@
 import pytest
 
 from adapters.sql.engine import create_engine
-from adapters.sql.migrate import upgrade
+from adapters.sql.migrate import SqlSchema
 
 
 def database_settings(request: pytest.FixtureRequest, kind: str, schema: str) -> dict[str, object]:
@@ -12,7 +12,7 @@ def database_settings(request: pytest.FixtureRequest, kind: str, schema: str) ->
         return {}
     url = request.getfixturevalue(kind).create_schema(schema)
     engine = create_engine(url)
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
     engine.dispose()
     return {
         "rds_host": url.host,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from adapters.sql.engine import patient
 from adapters.sql.mapping import ExecutionState, execution_values, job_values, result_values, tag_values
-from adapters.sql.migrate import upgrade
+from adapters.sql.migrate import SqlSchema
 from adapters.sql.tables import executions, job_tags, jobs, projects
 from domain.execution import Execution, ExecutionResult, Output, ResourceUsage
 from domain.job import Job
@@ -33,7 +33,7 @@ Ended: TypeAlias = tuple[Job, Execution]
 
 def fill(engine: sa.Engine, size: int, ended_job: Callable[[int], Ended] | None = None) -> None:
     """Store jobs that have ended, one a second."""
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
     filling = patient(engine)
     _fill(filling, size, ended_job or _usual_job)
     filling.dispose()

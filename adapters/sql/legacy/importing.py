@@ -13,7 +13,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql import migrate
 from adapters.sql.engine import patient
 from adapters.sql.errors import Failure, diagnose, unavailable
 from adapters.sql.legacy.rows import (
@@ -27,6 +26,7 @@ from adapters.sql.legacy.rows import (
 from adapters.sql.legacy.schema import LegacySchema, LegacyTable, Row, set_aside
 from adapters.sql.legacy.source import open_source
 from adapters.sql.mapping import ExecutionState, execution_values, job_values, result_values
+from adapters.sql.migrate import SqlSchema
 from adapters.sql.tables import executions, job_tags, jobs, projects
 from application.errors import Conflict
 from domain.errors import InvalidValue
@@ -108,9 +108,9 @@ class LegacyImport:
             with source.connect() as reading:
                 schema = LegacySchema.find(reading)
                 if self.dry_run:
-                    self._has_tables = migrate.current(self.target) is not None
+                    self._has_tables = SqlSchema(self.target).revision() is not None
                 else:
-                    migrate.upgrade(self.target)
+                    SqlSchema(self.target).upgrade()
                 with _alone(own):
                     self._run(schema, reading, own)
         except sa.exc.DBAPIError as error:
@@ -124,7 +124,7 @@ class LegacyImport:
         return self.counts
 
     def _check_target(self) -> None:
-        taken = migrate.foreign_tables(self.target)
+        taken = SqlSchema(self.target).foreign_tables()
         if taken and not self.dry_run:
             raise Conflict(
                 f"this database has other tables by the names of this service's ({', '.join(taken)}). Either "

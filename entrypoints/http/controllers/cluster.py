@@ -2,12 +2,10 @@ from typing import Annotated
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
-from application.use_cases.describe_engine import DescribeEngine
-from application.use_cases.list_languages import ListLanguages
-from application.use_cases.list_metric_names import ListMetricNames
-from application.use_cases.read_cluster_metrics import MAX_MINUTES, ReadClusterMetrics
+from application.use_cases.read_cluster_metrics import MAX_MINUTES
+from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import ClusterInPath
 from entrypoints.http.schemas.others import (
@@ -34,11 +32,9 @@ class ClusterController(Controller):
     tags = ("Machines",)
 
     @get("/languages", sync_to_thread=True, **openapi_docs("listLanguages", "List languages"))
-    def languages(
-        self, list_languages: NamedDependency[SkipValidation[ListLanguages]]
-    ) -> list[LanguageResponse]:
+    def languages(self, api: NamedDependency[Api]) -> list[LanguageResponse]:
         """List languages, and whether they run here."""
-        return [present_language(support) for support in list_languages()]
+        return [present_language(support) for support in api.services.list_languages()]
 
     @get(
         "/engine",
@@ -47,9 +43,9 @@ class ClusterController(Controller):
             "getEngine", "Get the engine", "What runs programs, how limits are enforced, and what waits."
         ),
     )
-    def engine(self, describe_engine: NamedDependency[SkipValidation[DescribeEngine]]) -> EngineResponse:
+    def engine(self, api: NamedDependency[Api]) -> EngineResponse:
         """Get the engine."""
-        return present_engine(describe_engine())
+        return present_engine(api.services.describe_engine())
 
     @get(
         "/cloudwatch/{clusterName:str}",
@@ -61,7 +57,7 @@ class ClusterController(Controller):
     def metrics(
         self,
         cluster: ClusterInPath,
-        read_cluster_metrics: NamedDependency[SkipValidation[ReadClusterMetrics]],
+        api: NamedDependency[Api],
         minutes: _Minutes = 10,
         period: _Period = 60,
     ) -> ClusterMetricsResponse:
@@ -72,7 +68,7 @@ class ClusterController(Controller):
                 cpu_utilization=point.cpu_utilization,
                 memory_utilization=point.memory_utilization,
             )
-            for point in read_cluster_metrics(cluster, minutes, period)
+            for point in api.services.read_cluster_metrics(cluster, minutes, period)
         ]
         return ClusterMetricsResponse(cluster_name=cluster, metrics=points)
 
@@ -84,7 +80,9 @@ class ClusterController(Controller):
     def metric_names(
         self,
         cluster: ClusterInPath,
-        list_metric_names: NamedDependency[SkipValidation[ListMetricNames]],
+        api: NamedDependency[Api],
     ) -> MetricNamesResponse:
         """List what is measured of a cluster."""
-        return MetricNamesResponse(cluster_name=cluster, metric_names=list(list_metric_names(cluster)))
+        return MetricNamesResponse(
+            cluster_name=cluster, metric_names=list(api.services.list_metric_names(cluster))
+        )

@@ -4,12 +4,11 @@ from litestar import Controller, post
 from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
-from litestar.params import PathParameter, RawBody, SkipValidation
+from litestar.params import PathParameter, RawBody
 
 from application.use_cases.complete_execution import Receipt
-from application.use_cases.report_completion import ReportCompletion
 from domain.values import parse_execution_id
-from entrypoints.http.concurrency import StorageLimiter
+from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.schemas.others import ReportResponse
@@ -48,16 +47,14 @@ class CompletionsController(Controller):
         ],
         body: RawBody,
         request: AnyRequest,
-        webhook_verifier: NamedDependency[SkipValidation[WebhookVerifier]],
-        report_completion: NamedDependency[SkipValidation[ReportCompletion]],
-        report_limiter: NamedDependency[SkipValidation[StorageLimiter]],
+        api: NamedDependency[Api],
     ) -> ReportResponse:
         """Report how an execution ended. A report that comes late or twice changes nothing."""
 
         def complete() -> bool:
-            message_id = webhook_verifier.verify(request.headers, body)
+            message_id = api.webhook_verifier.verify(request.headers, body)
             receipt = Receipt("webhook", message_id)
-            return report_completion(parse_execution_id(execution_id), body, receipt)
+            return api.services.report_completion(parse_execution_id(execution_id), body, receipt)
 
-        counted = await report_limiter.run(complete)
+        counted = await api.report_limiter.run(complete)
         return ReportResponse(execution_id=execution_id, counted=counted)

@@ -6,21 +6,17 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Example
-from litestar.params import BodyKwarg, QueryParameter, SkipValidation
+from litestar.params import BodyKwarg, QueryParameter
 
-from application.use_cases.cancel_job import CancelJob
-from application.use_cases.execute_job import ExecuteJob
-from application.use_cases.upload_code import UploadCode
 from application.views import JobView
 from domain.job_lifecycle import JobStatus
-from entrypoints.http.concurrency import StorageThreads
+from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, JsonRequest, ignored_fields_header
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, Wait, existing_job, only_one
 from entrypoints.http.presenter import Presenter, tagged
 from entrypoints.http.schemas.jobs import JobResponse, JobStatusResponse
 from entrypoints.http.schemas.requests import ExecuteRequest, UploadRequest
-from entrypoints.http.streaming.job_waiter import JobWaiter
 
 _UploadBody = Annotated[
     UploadRequest,
@@ -89,16 +85,15 @@ class ExecutionsController(Controller):
         self,
         request: JsonRequest,
         data: _UploadBody,
-        upload_code: NamedDependency[SkipValidation[UploadCode]],
-        waiter: NamedDependency[SkipValidation[JobWaiter]],
-        presenter: NamedDependency[SkipValidation[Presenter]],
-        storage_threads: NamedDependency[SkipValidation[StorageThreads]],
+        api: NamedDependency[Api],
         wait: Wait = 0,
     ) -> Response[JobResponse]:
         """Upload code, and execute it if the caller says so."""
-        show = _showing(presenter)
-        job, shown = await storage_threads.run(lambda: _with(show, upload_code(data.command())))
-        settled = await waiter.settled(job, wait, show)
+        show = _showing(api.presenter)
+        job, shown = await api.storage_threads.run(
+            lambda: _with(show, api.services.upload_code(data.command()))
+        )
+        settled = await api.waiter(request).settled(job, wait, show)
         return Response(settled or shown, headers=ignored_fields_header(request.ignored_fields))
 
     @post(
@@ -114,19 +109,20 @@ class ExecutionsController(Controller):
     )
     async def execute(
         self,
+        request: JsonRequest,
         job_id: JobIdInPath,
-        execute_job: NamedDependency[SkipValidation[ExecuteJob]],
-        waiter: NamedDependency[SkipValidation[JobWaiter]],
-        presenter: NamedDependency[SkipValidation[Presenter]],
+        api: NamedDependency[Api],
         data: _ExecuteBody = None,
         input_data: _InputData = None,
         wait: Wait = 0,
     ) -> JobResponse:
         """Execute a job."""
         stdin = only_one("stdin", input_data, None if data is None else data.stdin)
-        show = _showing(presenter)
-        job, shown = await asyncio.to_thread(lambda: _with(show, execute_job(existing_job(job_id), stdin)))
-        return await waiter.settled(job, wait, show) or shown
+        show = _showing(api.presenter)
+        job, shown = await asyncio.to_thread(
+            lambda: _with(show, api.services.execute_job(existing_job(job_id), stdin))
+        )
+        return await api.waiter(request).settled(job, wait, show) or shown
 
     @post(
         "/cancel/{jobId:str}",
@@ -142,11 +138,10 @@ class ExecutionsController(Controller):
     def cancel(
         self,
         job_id: JobIdInPath,
-        cancel_job: NamedDependency[SkipValidation[CancelJob]],
-        presenter: NamedDependency[SkipValidation[Presenter]],
+        api: NamedDependency[Api],
     ) -> JobResponse:
         """Cancel a job."""
-        return presenter.job(cancel_job(existing_job(job_id)), _CANCELLED)
+        return api.presenter.job(api.services.cancel_job(existing_job(job_id)), _CANCELLED)
 
     @get(
         ["/jobs/{jobId:str}/status", "/status/{jobId:str}"],
@@ -160,13 +155,13 @@ class ExecutionsController(Controller):
     )
     async def status(
         self,
+        request: JsonRequest,
         job_id: JobIdInPath,
-        waiter: NamedDependency[SkipValidation[JobWaiter]],
-        presenter: NamedDependency[SkipValidation[Presenter]],
+        api: NamedDependency[Api],
         wait: Wait = 0,
     ) -> Response[JobStatusResponse]:
         """Get a job's status."""
-        return tagged(await waiter.until_ended(existing_job(job_id), wait, presenter.status))
+        return tagged(await api.waiter(request).until_ended(existing_job(job_id), wait, api.presenter.status))
 
 
 def _showing(presenter: Presenter) -> Callable[[JobView], JobResponse]:

@@ -1,12 +1,11 @@
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 
 from application.errors import DependencyUnavailable
-from application.use_cases.check_health import CheckHealth, DependencyHealth
+from application.use_cases.check_health import DependencyHealth
+from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.schemas.others import Dependency, HealthResponse, LiveResponse, ReadyResponse
-from entrypoints.settings import Settings
 
 
 class NotReady(DependencyUnavailable):
@@ -32,9 +31,9 @@ class HealthController(Controller):
         sync_to_thread=False,
         **openapi_docs("getHealth", "Get the service's health", "Asks no other part."),
     )
-    def health(self, settings: NamedDependency[SkipValidation[Settings]]) -> HealthResponse:
+    def health(self, api: NamedDependency[Api]) -> HealthResponse:
         """Say that the service answers."""
-        return HealthResponse(status="healthy", environment=settings.environment)
+        return HealthResponse(status="healthy", environment=api.settings.environment)
 
     @get(
         "/health/live", sync_to_thread=False, **openapi_docs("getLiveness", "Get whether the process answers")
@@ -53,9 +52,9 @@ class HealthController(Controller):
             "waits or fails with a reason. Each part has two seconds to answer.",
         ),
     )
-    def ready(self, check_health: NamedDependency[SkipValidation[CheckHealth]]) -> ReadyResponse:
+    def ready(self, api: NamedDependency[Api]) -> ReadyResponse:
         """Say that the service can take work, and which parts of it answer."""
-        dependencies = [_dependency(part) for part in check_health()]
+        dependencies = [_dependency(part) for part in api.services.check_health()]
         failing = [part for part in dependencies if not part.healthy]
         if any(part.required for part in failing):
             raise NotReady(dependencies)

@@ -1,10 +1,9 @@
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency, Provide
-from litestar.params import SkipValidation
 
-from application.use_cases.get_job import GetJob
-from application.use_cases.list_jobs import JobPage, ListJobs
+from application.use_cases.list_jobs import JobPage
 from application.views import JobFilter
+from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, ProjectInPath, existing_job, job_filter, next_page
@@ -33,12 +32,11 @@ class JobsController(Controller):
     def list_all(
         self,
         request: JsonRequest,
-        job_filter: NamedDependency[SkipValidation[JobFilter]],
-        list_jobs: NamedDependency[SkipValidation[ListJobs]],
-        presenter: NamedDependency[SkipValidation[Presenter]],
+        job_filter: NamedDependency[JobFilter],
+        api: NamedDependency[Api],
     ) -> _Jobs:
         """List jobs."""
-        return _page(request, list_jobs(job_filter), presenter)
+        return _page(request, api.services.list_jobs(job_filter), api.presenter)
 
     @get(
         "/projects/{project:str}/jobs",
@@ -54,12 +52,11 @@ class JobsController(Controller):
         self,
         request: JsonRequest,
         project: ProjectInPath,
-        job_filter: NamedDependency[SkipValidation[JobFilter]],
-        list_jobs: NamedDependency[SkipValidation[ListJobs]],
-        presenter: NamedDependency[SkipValidation[Presenter]],
+        job_filter: NamedDependency[JobFilter],
+        api: NamedDependency[Api],
     ) -> _Jobs:
         """List a project's jobs."""
-        return _page(request, list_jobs(job_filter, project), presenter)
+        return _page(request, api.services.list_jobs(job_filter, project), api.presenter)
 
     @get(
         "/jobs/{jobId:str}",
@@ -75,11 +72,10 @@ class JobsController(Controller):
     def get(
         self,
         job_id: JobIdInPath,
-        get_job: NamedDependency[SkipValidation[GetJob]],
-        presenter: NamedDependency[SkipValidation[Presenter]],
+        api: NamedDependency[Api],
     ) -> Response[JobDetailsResponse]:
         """Get a job."""
-        return tagged(presenter.details(get_job(existing_job(job_id))))
+        return tagged(api.presenter.details(api.services.get_job(existing_job(job_id))))
 
 
 def _page(request: JsonRequest, page: JobPage, presenter: Presenter) -> _Jobs:

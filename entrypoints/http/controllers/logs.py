@@ -3,12 +3,11 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Controller, MediaType, Response, get
 from litestar.di import NamedDependency
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 
-from application.use_cases.read_log import ReadLog
-from entrypoints.http.concurrency import StorageLimiter
+from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
-from entrypoints.http.streaming.spooled_body import SpooledBody, SpoolSpace
+from entrypoints.http.streaming.spooled_body import SpooledBody
 
 
 class LogsController(Controller):
@@ -32,14 +31,14 @@ class LogsController(Controller):
     async def read(
         self,
         log_key: Annotated[str, QueryParameter(description="The log_key of a job.")],
-        read_log: NamedDependency[SkipValidation[ReadLog]],
-        log_limiter: NamedDependency[SkipValidation[StorageLimiter]],
-        spool_space: NamedDependency[SkipValidation[SpoolSpace]],
+        api: NamedDependency[Api],
     ) -> Response[Any]:
         """Read a log. It may be large, so it is encoded here, on a thread of its own."""
 
         def read() -> SpooledBody:
-            return SpooledBody(msgspec.json.encode(read_log(log_key)), spool_space, is_tagged=True)
+            return SpooledBody(
+                msgspec.json.encode(api.services.read_log(log_key)), api.spool_space, is_tagged=True
+            )
 
-        log = await log_limiter.run(read)
+        log = await api.log_limiter.run(read)
         return log.response(MediaType.JSON, {"ETag": log.tag, "Cache-Control": "private, no-cache"})

@@ -5,21 +5,17 @@ from typing import Annotated, Any
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import HeaderParameter, PathParameter, QueryParameter, SkipValidation
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.response import Stream as StreamResponse
 
 from application.ports.output_feed import Stream
-from application.use_cases.get_job import GetJob
-from application.use_cases.read_output import ReadOutput
 from domain.errors import InvalidValue
-from entrypoints.http.concurrency import StorageLimiter
+from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, LastEventId, existing_job
-from entrypoints.http.presenter import Presenter
 from entrypoints.http.ranges import select_range
-from entrypoints.http.streaming.output_stream import OutputStreams
 from entrypoints.http.streaming.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
-from entrypoints.http.streaming.spooled_body import SpooledBody, SpoolSpace
+from entrypoints.http.streaming.spooled_body import SpooledBody
 
 _DESCRIPTION = """
 Server-sent events while the program runs; of one that has ended, what its result has inline, or all
@@ -75,15 +71,13 @@ class OutputController(Controller):
     async def follow(
         self,
         job_id: JobIdInPath,
-        get_job: NamedDependency[SkipValidation[GetJob]],
-        streams: NamedDependency[SkipValidation[OutputStreams]],
-        presenter: NamedDependency[SkipValidation[Presenter]],
+        api: NamedDependency[Api],
         last_event_id: LastEventId = None,
         offset: _Offset = None,
     ) -> StreamResponse:
         """Follow a job's output."""
-        details = await asyncio.to_thread(get_job, existing_job(job_id))
-        events = streams.follow(details, presenter, last_event_id, offset)
+        details = await asyncio.to_thread(api.services.get_job, existing_job(job_id))
+        events = api.output_streams.follow(details, api.presenter, last_event_id, offset)
         return StreamResponse(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)
 
     @get(
@@ -102,9 +96,7 @@ class OutputController(Controller):
         self,
         job_id: JobIdInPath,
         stream: _StreamInPath,
-        read_output: NamedDependency[SkipValidation[ReadOutput]],
-        log_limiter: NamedDependency[SkipValidation[StorageLimiter]],
-        spool_space: NamedDependency[SkipValidation[SpoolSpace]],
+        api: NamedDependency[Api],
         range_header: _Range = None,
         if_range: _IfRange = None,
     ) -> Response[Any]:
@@ -112,17 +104,17 @@ class OutputController(Controller):
         wanted = existing_job(job_id), _stream(stream)
 
         def take() -> Response[Any]:
-            output = read_output(*wanted)
+            output = api.services.read_output(*wanted)
             tag = f'"{output.execution_id}-{stream}"'
             size = len(output.data)
             part = select_range(range_header if if_range in {None, tag} else None, size)
             if part is None:
-                return _answer(SpooledBody(output.data, spool_space), tag, {})
+                return _answer(SpooledBody(output.data, api.spool_space), tag, {})
             content_range = {"Content-Range": part.content_range(size)}
-            kept = SpooledBody(output.data[part.begin : part.end], spool_space)
+            kept = SpooledBody(output.data[part.begin : part.end], api.spool_space)
             return _answer(kept, tag, content_range, _PARTIAL)
 
-        return await log_limiter.run(take)
+        return await api.log_limiter.run(take)
 
 
 def _stream(name: str) -> Stream:

@@ -3,13 +3,11 @@ from typing import Annotated
 from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.spec import Example
-from litestar.params import BodyKwarg, QueryParameter, SkipValidation
+from litestar.params import BodyKwarg, QueryParameter
 
-from application.use_cases.change_project import ChangeProject
-from application.use_cases.create_project import CreateProject
-from application.use_cases.list_projects import ListProjects
 from domain.errors import InvalidValue
 from domain.project import Project, ProjectTrigger
+from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import ProjectInPath, only_one
 from entrypoints.http.schemas.others import ProjectResponse
@@ -33,9 +31,9 @@ class ProjectsController(Controller):
     tags = ("Projects",)
 
     @get("/projects", sync_to_thread=True, **openapi_docs("listProjects", "List projects"))
-    def list_all(self, list_projects: NamedDependency[SkipValidation[ListProjects]]) -> list[ProjectResponse]:
+    def list_all(self, api: NamedDependency[Api]) -> list[ProjectResponse]:
         """List projects."""
-        return [_shown(project) for project in list_projects()]
+        return [_shown(project) for project in api.services.list_projects()]
 
     @post(
         "/project",
@@ -50,7 +48,7 @@ class ProjectsController(Controller):
     )
     def create(
         self,
-        create_project: NamedDependency[SkipValidation[CreateProject]],
+        api: NamedDependency[Api],
         data: _Body = None,
         project_name: _Name = None,
         description: _Description = None,
@@ -60,7 +58,7 @@ class ProjectsController(Controller):
         if name is None:
             raise InvalidValue("project", "is required, in the query or in a JSON body")
         about = only_one("description", description, None if data is None else data.description)
-        return _shown(create_project(name, about))
+        return _shown(api.services.create_project(name, about))
 
     @post(
         "/projects/{project:str}/archive",
@@ -73,11 +71,9 @@ class ProjectsController(Controller):
             problems=(404, 409),
         ),
     )
-    def archive(
-        self, project: ProjectInPath, change_project: NamedDependency[SkipValidation[ChangeProject]]
-    ) -> ProjectResponse:
+    def archive(self, project: ProjectInPath, api: NamedDependency[Api]) -> ProjectResponse:
         """Archive a project."""
-        return _shown(change_project(project, ProjectTrigger.ARCHIVE))
+        return _shown(api.services.change_project(project, ProjectTrigger.ARCHIVE))
 
     @post(
         "/projects/{project:str}/restore",
@@ -87,11 +83,9 @@ class ProjectsController(Controller):
             "restoreProject", "Restore an archived project", "It takes work again.", problems=(404, 409)
         ),
     )
-    def restore(
-        self, project: ProjectInPath, change_project: NamedDependency[SkipValidation[ChangeProject]]
-    ) -> ProjectResponse:
+    def restore(self, project: ProjectInPath, api: NamedDependency[Api]) -> ProjectResponse:
         """Restore an archived project."""
-        return _shown(change_project(project, ProjectTrigger.RESTORE))
+        return _shown(api.services.change_project(project, ProjectTrigger.RESTORE))
 
     @delete(
         "/projects/{project:str}",
@@ -104,11 +98,9 @@ class ProjectsController(Controller):
             problems=(404, 409),
         ),
     )
-    def delete(
-        self, project: ProjectInPath, change_project: NamedDependency[SkipValidation[ChangeProject]]
-    ) -> ProjectResponse:
+    def delete(self, project: ProjectInPath, api: NamedDependency[Api]) -> ProjectResponse:
         """Delete a project."""
-        return _shown(change_project(project, ProjectTrigger.DELETE))
+        return _shown(api.services.change_project(project, ProjectTrigger.DELETE))
 
 
 def _shown(project: Project) -> ProjectResponse:

@@ -2,16 +2,12 @@ import asyncio
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
-from litestar.params import SkipValidation
 from litestar.response import Stream
 
-from application.use_cases.get_job import GetJob
-from application.use_cases.get_timeline import GetTimeline
+from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, LastEventId, existing_job
-from entrypoints.http.presenter import Presenter
 from entrypoints.http.schemas.timeline import TimelineResponse
-from entrypoints.http.streaming.event_stream import EventStreams
 from entrypoints.http.streaming.server_sent_events import MEDIA_TYPE, STREAM_HEADERS
 from entrypoints.http.timeline_presenter import present_timeline
 
@@ -41,11 +37,9 @@ class TimelineController(Controller):
             problems=(404,),
         ),
     )
-    def timeline(
-        self, job_id: JobIdInPath, get_timeline: NamedDependency[SkipValidation[GetTimeline]]
-    ) -> TimelineResponse:
+    def timeline(self, job_id: JobIdInPath, api: NamedDependency[Api]) -> TimelineResponse:
         """Get a job's timeline."""
-        return present_timeline(get_timeline(existing_job(job_id)))
+        return present_timeline(api.services.get_timeline(existing_job(job_id)))
 
     @get(
         "/jobs/{jobId:str}/events",
@@ -57,12 +51,10 @@ class TimelineController(Controller):
     async def events(
         self,
         job_id: JobIdInPath,
-        get_job: NamedDependency[SkipValidation[GetJob]],
-        event_streams: NamedDependency[SkipValidation[EventStreams]],
-        presenter: NamedDependency[SkipValidation[Presenter]],
+        api: NamedDependency[Api],
         last_event_id: LastEventId = None,
     ) -> Stream:
         """Follow a job's state."""
-        details = await asyncio.to_thread(get_job, existing_job(job_id))
-        events = event_streams.follow(details, presenter, last_event_id)
+        details = await asyncio.to_thread(api.services.get_job, existing_job(job_id))
+        events = api.event_streams.follow(details, api.presenter, last_event_id)
         return Stream(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)

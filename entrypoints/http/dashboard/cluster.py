@@ -2,19 +2,16 @@ from datetime import datetime
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, SkipValidation
+from litestar.params import FromQuery
 
 from application.errors import DependencyUnavailable, NotFound
-from application.ports.clock import Clock
-from application.queue_history import SAMPLE_EVERY_S, QueueHistory, QueueSlice
-from application.use_cases.check_health import CheckHealth
-from application.use_cases.describe_engine import DescribeEngine
+from application.queue_history import SAMPLE_EVERY_S, QueueSlice
 from application.use_cases.list_metric_names import ListMetricNames
-from application.use_cases.measure_outcomes import MAX_JOBS, MeasureOutcomes, OutcomeSlice
+from application.use_cases.measure_outcomes import MAX_JOBS, OutcomeSlice
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.pages import Pages
+from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
-from entrypoints.settings import Settings
 
 _LOCAL = "local"
 
@@ -28,27 +25,22 @@ class ClusterPages(Controller):
     def show(
         self,
         request: AnyRequest,
-        pages: NamedDependency[SkipValidation[Pages]],
-        settings: NamedDependency[SkipValidation[Settings]],
-        list_metric_names: NamedDependency[SkipValidation[ListMetricNames]],
-        describe_engine: NamedDependency[SkipValidation[DescribeEngine]],
-        check_health: NamedDependency[SkipValidation[CheckHealth]],
-        queue_history: NamedDependency[SkipValidation[QueueHistory]],
-        clock: NamedDependency[SkipValidation[Clock]],
+        pages: NamedDependency[Pages],
+        api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the cluster."""
-        cluster = settings.ecs_cluster_name or _LOCAL
+        cluster = api.settings.ecs_cluster_name or _LOCAL
         return pages.page(
             request,
             "cluster.html",
             {
                 "cluster": cluster,
-                "metric_names": _metric_names(list_metric_names, cluster),
+                "metric_names": _metric_names(api.services.list_metric_names, cluster),
                 "version": "",
                 "measured_jobs": MAX_JOBS,
                 "sample_s": round(SAMPLE_EVERY_S),
-                "queue_since": queue_history.since,
-                **_context(describe_engine, check_health, clock),
+                "queue_since": api.services.queue_history.since,
+                **_context(api),
             },
         )
 
@@ -56,39 +48,35 @@ class ClusterPages(Controller):
     def state(
         self,
         request: AnyRequest,
-        pages: NamedDependency[SkipValidation[Pages]],
-        describe_engine: NamedDependency[SkipValidation[DescribeEngine]],
-        check_health: NamedDependency[SkipValidation[CheckHealth]],
-        clock: NamedDependency[SkipValidation[Clock]],
+        pages: NamedDependency[Pages],
+        api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the engine and the queue, alone."""
-        return pages.part(request, "_cluster.html", _context(describe_engine, check_health, clock))
+        return pages.part(request, "_cluster.html", _context(api))
 
     @get("/outcomes", sync_to_thread=True)
     def outcomes(
         self,
-        measure_outcomes: NamedDependency[SkipValidation[MeasureOutcomes]],
+        api: NamedDependency[Api],
         minutes: FromQuery[int] = 10,
     ) -> list[dict[str, float | int | None]]:
         """Return what the charts of outcomes show."""
-        return list(map(_point, measure_outcomes(minutes)))
+        return list(map(_point, api.services.measure_outcomes(minutes)))
 
     @get("/queue", sync_to_thread=False)
-    def queue(
-        self, queue_history: NamedDependency[SkipValidation[QueueHistory]], minutes: FromQuery[int] = 10
-    ) -> dict[str, object]:
+    def queue(self, api: NamedDependency[Api], minutes: FromQuery[int] = 10) -> dict[str, object]:
         """Return what the charts of the queue show."""
-        slices = list(map(_queue_point, queue_history(minutes)))
-        since = queue_history.since
+        slices = list(map(_queue_point, api.services.queue_history(minutes)))
+        since = api.services.queue_history.since
         return {"since": None if since is None else since.timestamp(), "slices": slices}
 
 
-def _context(describe_engine: DescribeEngine, check_health: CheckHealth, clock: Clock) -> dict[str, object]:
-    state = describe_engine()
+def _context(api: Api) -> dict[str, object]:
+    state = api.services.describe_engine()
     return {
         "engine": state,
-        "dependencies": check_health(),
-        "oldest": _age(state.queue.oldest_waits_since, clock.now()),
+        "dependencies": api.services.check_health(),
+        "oldest": _age(state.queue.oldest_waits_since, api.clock.now()),
     }
 
 

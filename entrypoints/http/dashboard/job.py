@@ -4,22 +4,19 @@ from dataclasses import asdict, replace
 
 from litestar import Controller, MediaType, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, SkipValidation
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from application.commands import UploadCodeCommand
 from application.errors import NotFound
-from application.use_cases.cancel_job import CancelJob
-from application.use_cases.execute_job import ExecuteJob
-from application.use_cases.get_job import GetJob
-from application.use_cases.get_timeline import GetTimeline, Timeline
+from application.use_cases.get_timeline import Timeline
 from application.use_cases.read_code import ReadCode
-from application.use_cases.run_again import RunAgain, given
-from entrypoints.http.concurrency import StorageThreads
+from application.use_cases.run_again import given
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.formatting import inert_json
 from entrypoints.http.dashboard.job_state import state_context
 from entrypoints.http.dashboard.pages import Pages, go_to
+from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.parameters import existing_job
 
@@ -37,60 +34,56 @@ class JobPages(Controller):
         self,
         request: AnyRequest,
         job: FromPath[str],
-        pages: NamedDependency[SkipValidation[Pages]],
-        get_timeline: NamedDependency[SkipValidation[GetTimeline]],
-        read_code: NamedDependency[SkipValidation[ReadCode]],
-        storage_threads: NamedDependency[SkipValidation[StorageThreads]],
+        pages: NamedDependency[Pages],
+        api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the job."""
 
         def show() -> Response[bytes]:
-            timeline = get_timeline(existing_job(job))
-            code = _code(read_code, timeline)
+            timeline = api.services.get_timeline(existing_job(job))
+            code = _code(api.services.read_code, timeline)
             context = {"code": code, "version": "", **state_context(timeline)}
             return pages.page(request, "job.html", context)
 
-        return await storage_threads.run(show)
+        return await api.storage_threads.run(show)
 
     @get("/state", sync_to_thread=True)
     def state(
         self,
         request: AnyRequest,
         job: FromPath[str],
-        pages: NamedDependency[SkipValidation[Pages]],
-        get_timeline: NamedDependency[SkipValidation[GetTimeline]],
+        pages: NamedDependency[Pages],
+        api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show where the job stands, alone."""
-        return pages.part(request, "_state.html", state_context(get_timeline(existing_job(job))))
+        return pages.part(request, "_state.html", state_context(api.services.get_timeline(existing_job(job))))
 
     @get("/curl", media_type=MediaType.TEXT)
     async def show_curl(
         self,
         request: AnyRequest,
         job: FromPath[str],
-        get_job: NamedDependency[SkipValidation[GetJob]],
-        read_code: NamedDependency[SkipValidation[ReadCode]],
-        storage_threads: NamedDependency[SkipValidation[StorageThreads]],
+        api: NamedDependency[Api],
     ) -> str:
         """Show the call that submits the same job, to copy it."""
 
         def command() -> UploadCodeCommand:
-            details = get_job(existing_job(job))
-            same = given(details, read_code(details.job.spec.code_key))
+            details = api.services.get_job(existing_job(job))
+            same = given(details, api.services.read_code(details.job.spec.code_key))
             return replace(same, project=details.project.value)
 
-        return _curl(f"{request.url.scheme}://{request.url.netloc}", await storage_threads.run(command))
+        return _curl(f"{request.url.scheme}://{request.url.netloc}", await api.storage_threads.run(command))
 
     @post("/cancel")
     async def cancel(
         self,
         request: AnyRequest,
         job: FromPath[str],
-        cancel_job: NamedDependency[SkipValidation[CancelJob]],
+        api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Cancel the job. A page that follows it sees that by itself."""
         form = await read_form(request)
-        await asyncio.to_thread(cancel_job, existing_job(job))
+        await asyncio.to_thread(api.services.cancel_job, existing_job(job))
         if form.get("stay"):
             return Response(b"", status_code=204)
         return go_to(request, f"/dashboard/jobs/{job}")
@@ -100,11 +93,11 @@ class JobPages(Controller):
         self,
         request: AnyRequest,
         job: FromPath[str],
-        execute_job: NamedDependency[SkipValidation[ExecuteJob]],
+        api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Have the job run."""
         await read_form(request)
-        await asyncio.to_thread(execute_job, existing_job(job))
+        await asyncio.to_thread(api.services.execute_job, existing_job(job))
         return go_to(request, f"/dashboard/jobs/{job}")
 
     @post("/again")
@@ -112,12 +105,11 @@ class JobPages(Controller):
         self,
         request: AnyRequest,
         job: FromPath[str],
-        run_again: NamedDependency[SkipValidation[RunAgain]],
-        storage_threads: NamedDependency[SkipValidation[StorageThreads]],
+        api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Run the job's program once more."""
         await read_form(request)
-        new = await storage_threads.run(lambda: run_again(existing_job(job)))
+        new = await api.storage_threads.run(lambda: api.services.run_again(existing_job(job)))
         return go_to(request, f"/dashboard/jobs/{new.job_id}")
 
 

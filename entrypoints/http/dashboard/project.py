@@ -2,21 +2,15 @@ from collections.abc import Mapping
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, SkipValidation
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from application.commands import UploadCodeCommand
-from application.ports.clock import Clock
-from application.use_cases.get_project import GetProject
-from application.use_cases.list_jobs import ListJobs
-from application.use_cases.list_languages import ListLanguages
-from application.use_cases.upload_code import UploadCode
 from domain.errors import InvalidValue
-from domain.limits import LimitPolicy
-from entrypoints.http.concurrency import StorageThreads
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.history import PERIODS, HistoryForm, history_context
 from entrypoints.http.dashboard.pages import Pages, go_to, is_partial
+from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 
 
@@ -30,26 +24,23 @@ class ProjectPages(Controller):
         self,
         request: AnyRequest,
         project: FromPath[int],
-        pages: NamedDependency[SkipValidation[Pages]],
-        get_project: NamedDependency[SkipValidation[GetProject]],
-        list_jobs: NamedDependency[SkipValidation[ListJobs]],
-        list_languages: NamedDependency[SkipValidation[ListLanguages]],
-        limit_policy: NamedDependency[SkipValidation[LimitPolicy]],
-        clock: NamedDependency[SkipValidation[Clock]],
+        pages: NamedDependency[Pages],
+        api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the project."""
         chosen = HistoryForm.of(request)
-        found = get_project(str(project))
+        found = api.services.get_project(str(project))
+        page = api.services.list_jobs(chosen.job_filter(api.clock.now()), str(found.id))
         return pages.page(
             request,
             "project.html",
             {
                 "project": found,
-                "languages": list_languages(),
-                "bounds": limit_policy.bounds,
+                "languages": api.services.list_languages(),
+                "bounds": api.limit_policy.bounds,
                 "periods": tuple(PERIODS),
                 "version": "",
-                **history_context(chosen, found.id, list_jobs(chosen.job_filter(clock.now()), str(found.id))),
+                **history_context(chosen, found.id, page),
             },
         )
 
@@ -58,13 +49,12 @@ class ProjectPages(Controller):
         self,
         request: AnyRequest,
         project: FromPath[int],
-        pages: NamedDependency[SkipValidation[Pages]],
-        list_jobs: NamedDependency[SkipValidation[ListJobs]],
-        clock: NamedDependency[SkipValidation[Clock]],
+        pages: NamedDependency[Pages],
+        api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the history alone; its filters become part of the page's URL."""
         chosen = HistoryForm.of(request)
-        page = list_jobs(chosen.job_filter(clock.now()), str(project))
+        page = api.services.list_jobs(chosen.job_filter(api.clock.now()), str(project))
         headers = {"HX-Push-Url": chosen.url(project)} if "seen" not in request.query_params else {}
         return pages.part(request, "_history.html", history_context(chosen, project, page), headers)
 
@@ -73,13 +63,12 @@ class ProjectPages(Controller):
         self,
         request: AnyRequest,
         project: FromPath[int],
-        pages: NamedDependency[SkipValidation[Pages]],
-        upload_code: NamedDependency[SkipValidation[UploadCode]],
-        storage_threads: NamedDependency[SkipValidation[StorageThreads]],
+        pages: NamedDependency[Pages],
+        api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Run what is in the editor, and show what it writes while it writes it."""
         command = _command(project, await read_form(request))
-        job = await storage_threads.run(lambda: upload_code(command))
+        job = await api.storage_threads.run(lambda: api.services.upload_code(command))
         if not is_partial(request):
             return go_to(request, f"/dashboard/jobs/{job.job_id}")
         return pages.page(request, "_live.html", {"job_id": str(job.job_id), "status": job.status})

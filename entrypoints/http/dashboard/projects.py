@@ -2,15 +2,15 @@ import asyncio
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, SkipValidation
+from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
 from application.use_cases.change_project import ChangeProject
-from application.use_cases.create_project import CreateProject
 from application.use_cases.summarize_projects import RECENT_HOURS, SummarizeProjects
 from domain.project import ProjectTrigger
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.pages import Pages, go_to
+from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 
 _PAGE_SIZE = 20
@@ -25,32 +25,30 @@ class ProjectsPages(Controller):
     def show(
         self,
         request: AnyRequest,
-        pages: NamedDependency[SkipValidation[Pages]],
-        summarize_projects: NamedDependency[SkipValidation[SummarizeProjects]],
+        api: NamedDependency[Api],
+        pages: NamedDependency[Pages],
         page: FromQuery[int] = 1,
     ) -> Response[bytes]:
         """Show the projects."""
-        return pages.page(request, "projects.html", _context(summarize_projects, page))
+        return pages.page(request, "projects.html", _context(api.services.summarize_projects, page))
 
     @get("/projects", sync_to_thread=True)
     def refresh(
         self,
         request: AnyRequest,
-        pages: NamedDependency[SkipValidation[Pages]],
-        summarize_projects: NamedDependency[SkipValidation[SummarizeProjects]],
+        api: NamedDependency[Api],
+        pages: NamedDependency[Pages],
         page: FromQuery[int] = 1,
     ) -> Response[bytes]:
         """Show the list alone."""
-        return pages.part(request, "_projects.html", _context(summarize_projects, page))
+        return pages.part(request, "_projects.html", _context(api.services.summarize_projects, page))
 
     @post("/projects")
-    async def create(
-        self, request: AnyRequest, create_project: NamedDependency[SkipValidation[CreateProject]]
-    ) -> Response[bytes] | Redirect:
+    async def create(self, request: AnyRequest, api: NamedDependency[Api]) -> Response[bytes] | Redirect:
         """Create a project, and show it."""
         form = await read_form(request)
         description = form.get("description", "").strip() or None
-        project = await asyncio.to_thread(create_project, form.get("name", ""), description)
+        project = await asyncio.to_thread(api.services.create_project, form.get("name", ""), description)
         return go_to(request, f"/dashboard/projects/{project.id}")
 
     @post("/projects/{project:int}/archive")
@@ -58,20 +56,20 @@ class ProjectsPages(Controller):
         self,
         request: AnyRequest,
         project: FromPath[int],
-        change_project: NamedDependency[SkipValidation[ChangeProject]],
+        api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Have the project take no new work."""
-        return await _change(request, project, change_project, ProjectTrigger.ARCHIVE)
+        return await _change(request, project, api.services.change_project, ProjectTrigger.ARCHIVE)
 
     @post("/projects/{project:int}/restore")
     async def restore(
         self,
         request: AnyRequest,
         project: FromPath[int],
-        change_project: NamedDependency[SkipValidation[ChangeProject]],
+        api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Have an archived project take work again."""
-        return await _change(request, project, change_project, ProjectTrigger.RESTORE)
+        return await _change(request, project, api.services.change_project, ProjectTrigger.RESTORE)
 
 
 async def _change(

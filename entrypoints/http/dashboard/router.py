@@ -1,4 +1,5 @@
 from litestar import Response, Router, get
+from litestar.di import Provide
 from litestar.response import Redirect
 
 from entrypoints.http.dashboard.assets import read_asset
@@ -22,11 +23,12 @@ def first_page() -> Redirect:
     return Redirect("/dashboard")
 
 
-def dashboard_router() -> Router:
-    """Return the pages."""
+def dashboard_router(pages: Pages) -> Router:
+    """Returns the router of the dashboard's pages."""
     return Router(
         "/dashboard",
         route_handlers=_PAGES,
+        dependencies={"pages": Provide(lambda: pages, sync_to_thread=False)},
         include_in_schema=False,
         exception_handlers={Exception: _error_page},
     )

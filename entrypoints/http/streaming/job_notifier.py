@@ -84,7 +84,7 @@ class JobNotifier:
 
     def __init__(
         self,
-        event_feed: Callable[[], EventFeed],
+        event_feed: EventFeed,
         read_versions: ReadVersions,
         max_listeners: int,
         max_per_address: int | None = None,
@@ -106,7 +106,7 @@ class JobNotifier:
     async def start(self) -> None:
         """Begin to listen to what happens."""
         self._loop = asyncio.get_running_loop()
-        self._unsubscribe = await asyncio.to_thread(self._event_feed().subscribe, self._hear)
+        self._unsubscribe = await asyncio.to_thread(self._event_feed.subscribe, self._hear)
         self._rechecking = asyncio.create_task(self._recheck())
 
     async def stop(self) -> None:

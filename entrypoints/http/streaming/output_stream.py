@@ -24,9 +24,7 @@ _LAST_OUTPUT_S = 0.5
 class Archive:
     """Brings readers who have a part of an output the rest of it, from the log."""
 
-    def __init__(
-        self, read_output: Callable[[], ReadOutput], log_limiter: StorageLimiter, spool_space: SpoolSpace
-    ) -> None:
+    def __init__(self, read_output: ReadOutput, log_limiter: StorageLimiter, spool_space: SpoolSpace) -> None:
         self._read_output = read_output
         self._log_limiter = log_limiter
         self._spool_space = spool_space
@@ -39,7 +37,7 @@ class Archive:
         """
 
         def read() -> SpooledBody:
-            return SpooledBody(self._read_output()(job_id, stream).data[begin:], self._spool_space)
+            return SpooledBody(self._read_output(job_id, stream).data[begin:], self._spool_space)
 
         try:
             rest = await self._log_limiter.run(read)

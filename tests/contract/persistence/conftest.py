@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 from adapters.sql.engine import create_engine
-from adapters.sql.migrate import upgrade
+from adapters.sql.migrate import SqlSchema
 from tests.support.stores import MemoryStore, SqlStore
 
 ADAPTERS = ("memory", "sqlite", "mariadb", "mysql")
@@ -14,7 +14,7 @@ def migrated_sqlite(tmp_path_factory):
     """A file with all the tables, to be copied."""
     path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
     engine = create_engine(f"sqlite:///{path}")
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
     engine.dispose()
     return path
 
@@ -28,7 +28,7 @@ def migrated_url(request):
         if name not in urls:
             urls[name] = request.getfixturevalue(name).create_schema("contract")
             engine = create_engine(urls[name])
-            upgrade(engine)
+            SqlSchema(engine).upgrade()
             engine.dispose()
         return urls[name]
 

@@ -1,7 +1,7 @@
 import pytest
 
 from adapters.sql.engine import create_engine
-from adapters.sql.migrate import upgrade
+from adapters.sql.migrate import SqlSchema
 from tests.support.stores import SqlStore
 
 
@@ -47,6 +47,6 @@ def open_store():
 
 def migrated(url):
     engine = create_engine(url)
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
     engine.dispose()
     return url

@@ -90,7 +90,7 @@ def test_a_lost_job_that_cannot_be_read_ends_as_internal_and_the_next_one_is_res
     for _ in range(2):
         container.unit_of_work().run(lambda transaction: transaction.executions.claim_next("gone", 0.001))
     change(container, first, {"max_attempts": 9})
-    rescue = container.recover_orphans()
+    rescue = container.services().recover_orphans
     monkeypatch.setattr(rescue._window, "succeeded", lambda _asked, _time: True)
     # When a sweep finds them
     rescue()

@@ -13,7 +13,7 @@ from adapters.sql.engine import create_engine
 from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.legacy.importing import LegacyImport
 from adapters.sql.mapping import job_values
-from adapters.sql.migrate import upgrade
+from adapters.sql.migrate import SqlSchema
 from adapters.sql.tables import jobs
 from domain.job import Job
 from domain.limits import STANDARD_LIMITS
@@ -74,7 +74,7 @@ def test_an_import_that_is_killed_goes_on_and_its_jobs_are_listed(legacy, env, m
         scalar(mariadb, "SELECT count(*) FROM replacing.jobs")
     # And an import that is killed while another transaction keeps it from its last batch
     target = create_engine(legacy.url.set(database="replacing"))
-    upgrade(target)
+    SqlSchema(target).upgrade()
     with target.connect() as connection:
         connection.exec_driver_sql("SET foreign_key_checks = 0")
         last = JobId(UUID(job_id(1_000 + USUAL - 1)))

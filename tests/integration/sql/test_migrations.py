@@ -7,13 +7,13 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.sql.engine import create_engine
-from adapters.sql.migrate import check, current, downgrade, is_newer, newest, upgrade
+from adapters.sql.migrate import SqlSchema, newest
 from application.errors import DependencyUnavailable
 from tests.support.samples import LATER, a_job
 
 UPGRADE = (
-    "import sys; from adapters.sql.engine import create_engine; from adapters.sql.migrate import upgrade;"
-    "sys.stdin.read(1); upgrade(create_engine(sys.argv[1]))"
+    "import sys; from adapters.sql.engine import create_engine; from adapters.sql.migrate import SqlSchema;"
+    "sys.stdin.read(1); SqlSchema(create_engine(sys.argv[1])).upgrade()"
 )
 
 
@@ -35,23 +35,23 @@ def execute(engine, *statements):
 
 
 def test_an_empty_database_has_no_revision_and_lacks_everything(engine):
-    assert current(engine) is None
-    assert "add table jobs" in check(engine)
+    assert SqlSchema(engine).revision() is None
+    assert "add table jobs" in SqlSchema(engine).differences()
 
 
 def test_the_steps_make_what_the_service_works_with(engine):
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
 
-    assert check(engine) == []
-    assert current(engine) == newest()
+    assert SqlSchema(engine).differences() == []
+    assert SqlSchema(engine).revision() == newest()
 
 
 def test_an_upgrade_of_what_is_up_to_date_changes_nothing(engine, empty_url, open_store):
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
     store = open_store(empty_url)
     job = a_job(store)
 
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
 
     assert store.queries.details(job.id).job == job
 
@@ -59,7 +59,7 @@ def test_an_upgrade_of_what_is_up_to_date_changes_nothing(engine, empty_url, ope
 def test_ends_in_another_form_are_brought_to_the_one_that_sorts_by_time(tmp_path):
     path = tmp_path / "old.db"
     engine = create_engine(f"sqlite:///{path}")
-    upgrade(engine, "0002")
+    SqlSchema(engine).upgrade("0002")
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany(
             "INSERT INTO executions"
@@ -68,7 +68,7 @@ def test_ends_in_another_form_are_brought_to_the_one_that_sorts_by_time(tmp_path
             [("1", "2026-01-01 12:00:00.123456+00:00"), ("2", "2026-01-01 12:00:00+00:00"), ("3", None)],
         )
 
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
 
     engine.dispose()
     with closing(sqlite3.connect(path)) as connection:
@@ -77,19 +77,19 @@ def test_ends_in_another_form_are_brought_to_the_one_that_sorts_by_time(tmp_path
 
 
 def test_the_steps_can_be_taken_back(engine):
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
 
-    downgrade(engine, "base")
+    SqlSchema(engine).downgrade("base")
 
-    assert current(engine) is None
+    assert SqlSchema(engine).revision() is None
     assert tables(engine) <= {"service_server_version"}
-    upgrade(engine)
-    assert check(engine) == []
+    SqlSchema(engine).upgrade()
+    assert SqlSchema(engine).differences() == []
 
 
 def test_each_step_keeps_what_the_one_before_kept(engine, empty_url, open_store):
     # Given tables as the first version made them, with a message in each box
-    upgrade(engine, "0001")
+    SqlSchema(engine).upgrade("0001")
     execute(
         engine,
         "INSERT INTO outbox (message_id, name, body) VALUES "
@@ -97,32 +97,32 @@ def test_each_step_keeps_what_the_one_before_kept(engine, empty_url, open_store)
         "INSERT INTO inbox VALUES ('d', 'engine', '1', '2026-01-01 00:00:00')",
     )
     # When they are brought up to date
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
     # Then both are there, and can be swept
     store = open_store(empty_url)
     (message,) = store.run(lambda transaction: transaction.outbox.fetch_stale(0, 10))
     assert message.name == "A"
     assert store.run(lambda transaction: transaction.inbox.forget(LATER, 10)) == 1
     # And the version before can be gone back to
-    downgrade(engine, "0001")
-    upgrade(engine)
-    assert check(engine) == []
+    SqlSchema(engine).downgrade("0001")
+    SqlSchema(engine).upgrade()
+    assert SqlSchema(engine).differences() == []
 
 
 def test_what_was_changed_by_hand_is_told(engine):
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
     on = "" if engine.dialect.name == "sqlite" else " ON outbox"
     execute(engine, f"DROP INDEX ix_outbox_added{on}", "ALTER TABLE inbox DROP COLUMN source")
 
-    assert set(check(engine)) == {"add index ix_outbox_added", "add column inbox source"}
+    assert set(SqlSchema(engine).differences()) == {"add index ix_outbox_added", "add column inbox source"}
 
 
 def test_tables_of_others_in_the_same_schema_are_let_alone(engine):
     execute(engine, "CREATE TABLE others (id INTEGER)")
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
 
-    assert check(engine) == []
-    downgrade(engine, "base")
+    assert SqlSchema(engine).differences() == []
+    SqlSchema(engine).downgrade("base")
     assert "others" in tables(engine)
 
 
@@ -130,7 +130,7 @@ def test_a_table_of_others_by_the_name_of_ours_is_told(engine):
     execute(engine, "CREATE TABLE jobs (id INTEGER)")
 
     with pytest.raises(DependencyUnavailable, match="names"):
-        upgrade(engine)
+        SqlSchema(engine).upgrade()
 
 
 def test_a_database_without_tables_is_told_to_be_migrated(empty_url, open_store):
@@ -141,14 +141,16 @@ def test_a_database_without_tables_is_told_to_be_migrated(empty_url, open_store)
 
 
 def test_tables_of_a_newer_version_are_let_be_and_told(engine):
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
     execute(engine, "UPDATE service_server_version SET version_num = '9999'")
 
-    upgrade(engine)
+    SqlSchema(engine).upgrade()
 
-    assert current(engine) == "9999"
-    assert is_newer(current(engine))
-    assert check(engine) == [f"revision is 9999, of a newer version of the service than this one, {newest()}"]
+    assert SqlSchema(engine).revision() == "9999"
+    assert SqlSchema(engine).is_newer()
+    assert SqlSchema(engine).differences() == [
+        f"revision is 9999, of a newer version of the service than this one, {newest()}"
+    ]
 
 
 def test_processes_that_upgrade_at_once_do_not_fight(engine, empty_url):
@@ -164,4 +166,4 @@ def test_processes_that_upgrade_at_once_do_not_fight(engine, empty_url):
     complaints = [process.communicate(timeout=60)[1] for process in processes]
 
     assert [process.returncode for process in processes] == [0, 0], complaints
-    assert check(engine) == []
+    assert SqlSchema(engine).differences() == []

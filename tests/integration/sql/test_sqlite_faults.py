@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from adapters.sql.engine import create_engine
-from adapters.sql.migrate import upgrade
+from adapters.sql.migrate import SqlSchema
 from adapters.sql.options import DatabaseOptions
 from application.errors import DependencyUnavailable
 from application.views import JobFilter
@@ -88,7 +88,7 @@ def test_an_unwritable_file_is_told(sqlite_url, open_store):
 def test_a_disk_that_has_become_full_is_noticed_though_it_can_be_read(tmp_path, open_store):
     with small_disk(tmp_path / "disk", "size=4m") as disk:
         url = f"sqlite:///{disk / 'store.db'}"
-        upgrade(create_engine(url))
+        SqlSchema(create_engine(url)).upgrade()
         store = open_store(url)
         job = a_job(store)
         filler = fill(disk)

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +13,7 @@ import psutil
 import pytest
 
 from adapters.local_engine.toolchains import Toolchains, read_table
-from entrypoints.worker.one_processor import OneProcessor, on_one_processor
-from entrypoints.worker.processor_use import ProcessorUse, Use, kept_to_one
+from entrypoints.worker.cpu_affinity import pinned_to_one_cpu
 from tests.support import service
 from tests.support.processes import eventually
 from tests.support.sandbox import require_bubblewrap
@@ -32,7 +31,7 @@ def places(pid: int) -> set[frozenset[int]]:
 
 
 def in_a_process(work, *arguments):
-    """Call a function in a process of its own, and return its answer."""
+    """Do something in a process of its own, and return what it sends."""
     context = multiprocessing.get_context("spawn")
     reader, writer = context.Pipe(duplex=False)
     process = context.Process(target=work, args=(writer, *arguments))
@@ -44,77 +43,38 @@ def in_a_process(work, *arguments):
         process.join()
 
 
-def settle_and_tell(writer, crowded):
-    """Settle until this process is not on a processor that others crowd."""
-    waiting = threading.Event()
-    threads = [threading.Thread(target=waiting.wait, daemon=True) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    one = OneProcessor(lambda: Use({number: 100.0 * (number in crowded) for number in ALL}, own=10.0))
-    for _ in range(100):  # a coin is tossed before each move
-        one.settle()
-    writer.send(places(os.getpid()))
+def pin_and_tell(writer):
+    """Pin this process, and send its CPU."""
+    with pinned_to_one_cpu(wanted=True):
+        writer.send(places(os.getpid()))
 
 
-def test_every_thread_is_where_others_leave_room():
-    free = max(ALL)
-    assert in_a_process(settle_and_tell, ALL - {free}) == {frozenset({free})}
+def test_a_process_is_pinned_where_the_fewest_others_are():
+    pin = "import os, sys; os.sched_setaffinity(0, {%d}); print(flush=True); sys.stdin.read()"
+    crowded = ALL - {free := max(ALL)}
+    # Given processes on every CPU but one, more than anybody else may have pinned there
+    with ExitStack() as stack:
+        for cpu in [*crowded] * 3:
+            command = [sys.executable, "-S", "-c", pin % cpu]
+            other = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            stack.enter_context(other)
+            other.stdout.readline()
+        assert in_a_process(pin_and_tell) == {frozenset({free})}
 
 
-def refuse():
-    """Stand in for a system without this information."""
-    raise PermissionError(1, "Operation not permitted")
+def pin_where_refused_and_tell(writer):
+    """Pin this process where the system forbids it."""
+
+    def refuse(*_arguments):
+        raise PermissionError(1, "Operation not permitted")
+
+    os.sched_setaffinity = refuse
+    with pinned_to_one_cpu(wanted=True):
+        writer.send(places(os.getpid()))
 
 
-def settle_without_leave_and_tell(writer):
-    """Settle on a system without figures of its processors' use."""
-    one = OneProcessor(refuse)
-    for _ in range(3):
-        one.settle()
-    writer.send(places(os.getpid()))
-
-
-def test_where_the_system_does_not_tell_threads_stay_where_it_puts_them():
-    assert in_a_process(settle_without_leave_and_tell) == {frozenset(ALL)}
-
-
-def settle_twice_and_tell(writer):
-    """Settle, have another place assigned, and settle again."""
-    one = OneProcessor(ProcessorUse())
-    one.settle()
-    [first] = [min(place) for place in places(os.getpid())]
-    other = min(ALL - {first})
-    os.sched_setaffinity(0, {other})
-    one.settle()
-    writer.send(places(os.getpid()) == {frozenset({other})})
-
-
-def test_a_place_that_was_taken_away_is_given_up():
-    assert in_a_process(settle_twice_and_tell)
-
-
-def test_the_use_of_every_processor_is_told_and_this_process_s_own():
-    look = ProcessorUse()
-    assert look() == Use({}, 0.0)
-    deadline = time.process_time() + 0.3
-    while time.process_time() < deadline:
-        pass
-    use = look()
-    assert use.of_all.keys() >= ALL
-    assert all(0 <= percent <= 100 for percent in use.of_all.values())
-    assert use.own > 10
-
-
-def test_those_that_are_kept_to_one_processor_are_seen():
-    keep, place = (
-        "import os, sys; os.sched_setaffinity(0, {%d}); print(flush=True); sys.stdin.read()",
-        max(ALL),
-    )
-    command = [sys.executable, "-c", keep % place]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        process.stdout.readline()
-        assert kept_to_one()[process.pid] == place
-        process.stdin.close()
+def test_where_the_system_refuses_threads_stay_where_it_puts_them():
+    assert in_a_process(pin_where_refused_and_tell) == {frozenset(ALL)}
 
 
 def are_on_one():
@@ -123,8 +83,8 @@ def are_on_one():
 
 
 def start_a_thread_and_tell(writer):
-    """Return whether all threads, also later ones, are on one processor, and where they end."""
-    with on_one_processor(wanted=True):
+    """Send whether all threads, also later ones, are on one CPU, and their CPUs afterwards."""
+    with pinned_to_one_cpu(wanted=True):
         at_first = eventually(are_on_one)
         waiting = threading.Event()
         threading.Thread(target=waiting.wait, daemon=True).start()
@@ -140,7 +100,7 @@ def test_threads_that_begin_later_are_there_too_until_all_are_let_go():
 
 
 def ask_for_a_version_and_tell(writer):
-    """Return how many processors a toolchain had that was asked for its version by a thread on one."""
+    """Send the number of CPUs that a toolchain had for its version, asked by a pinned thread."""
     row = next(row for row in read_table() if row.language.name == "bash")
     known = Toolchains([replace(row, version=["{bash}", "-c", "echo 0.$(nproc)"])])
     os.sched_setaffinity(0, {max(ALL)})

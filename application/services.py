@@ -1,0 +1,344 @@
+"""The application put together: its ports, its options, and every use case made of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from application.in_flight_executions import InFlightExecutions
+from application.log_archive import LogArchive
+from application.outbox_writer import OutboxWriter
+from application.poison_jobs import PoisonJobHandler
+from application.ports.clock import Clock
+from application.ports.cluster_metrics import ClusterMetrics
+from application.ports.dashboard_queries import DashboardQueries
+from application.ports.engine_report_reader import EngineReportReader
+from application.ports.event_feed import EventFeed
+from application.ports.execution_engine import ExecutionEngine
+from application.ports.id_generator import IdGenerator
+from application.ports.job_queries import JobQueries
+from application.ports.message_publisher import MessagePublisher
+from application.ports.message_relay import MessageRelay
+from application.ports.object_store import ObjectStore
+from application.ports.output_feed import OutputFeed
+from application.ports.result_spool import ResultSpool
+from application.ports.unit_of_work import UnitOfWork
+from application.queue_history import QueueHistory
+from application.retry_policy import RetryPolicy
+from application.use_cases.cancel_job import CancelJob
+from application.use_cases.change_project import ChangeProject
+from application.use_cases.check_health import CheckHealth
+from application.use_cases.check_log_store import CheckLogStore
+from application.use_cases.claim_execution import ClaimExecution
+from application.use_cases.complete_execution import CompleteExecution
+from application.use_cases.create_project import CreateProject
+from application.use_cases.defer_execution import DeferExecution
+from application.use_cases.describe_engine import DescribeEngine
+from application.use_cases.drain_executions import DrainExecutions
+from application.use_cases.execute_job import ExecuteJob
+from application.use_cases.finish_execution import FinishExecution
+from application.use_cases.follow_outages import FollowOutages
+from application.use_cases.forget_processed_messages import ForgetProcessedMessages
+from application.use_cases.get_job import GetJob
+from application.use_cases.get_job_status import GetJobStatus
+from application.use_cases.get_project import GetProject
+from application.use_cases.get_timeline import GetTimeline
+from application.use_cases.list_jobs import ListJobs
+from application.use_cases.list_languages import ListLanguages
+from application.use_cases.list_metric_names import ListMetricNames
+from application.use_cases.list_projects import ListProjects
+from application.use_cases.mark_started import MarkStarted
+from application.use_cases.measure_outcomes import MeasureOutcomes
+from application.use_cases.read_cluster_metrics import ReadClusterMetrics
+from application.use_cases.read_code import ReadCode
+from application.use_cases.read_log import ReadLog
+from application.use_cases.read_output import ReadOutput
+from application.use_cases.recover_orphans import RecoverOrphans
+from application.use_cases.relay_outbox import RelayOutbox
+from application.use_cases.renew_leases import RenewLeases
+from application.use_cases.replace_execution import ReplaceExecution
+from application.use_cases.report_completion import ReportCompletion
+from application.use_cases.run_again import RunAgain
+from application.use_cases.run_execution import RunExecution
+from application.use_cases.stop_execution import StopExecution
+from application.use_cases.summarize_projects import SummarizeProjects
+from application.use_cases.upload_code import UploadCode
+from domain.limits import LimitPolicy
+from domain.submission import SubmissionLimits
+
+# A log that is not stored after this delay is kept on this machine's disk, so that its worker goes on soon.
+_LOG_STORAGE_RETRY_DELAYS_S = (0.2,)
+# A claim or a start is worth five minutes of waiting for the database, for a failover or a restart.
+_DATABASE_RECOVERY_DELAYS_S = (0.2, 0.5, 1.0, *[2.0] * 149)
+# Uploads need these; without the others work is accepted, and waits or fails with a reason.
+_REQUIRED_PARTS = ("database", "code store")
+_HEALTH_TIMEOUT_S = 2.0
+_HEALTH_KEPT_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Adapters behind the application's ports, as the settings choose them."""
+
+    clock: Clock
+    ids: IdGenerator
+    unit_of_work: UnitOfWork
+    job_queries: JobQueries
+    dashboard_queries: DashboardQueries
+    code_store: ObjectStore
+    log_store: ObjectStore
+    result_spool: ResultSpool
+    cluster_metrics: ClusterMetrics
+    engine: ExecutionEngine
+    report_reader: EngineReportReader
+    event_feed: EventFeed
+    output_feed: OutputFeed
+    message_relay: MessageRelay
+    publisher: MessagePublisher
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceOptions:
+    """Values of the settings that use cases go by, as `docs/settings.md` explains them.
+
+    Attributes:
+        worker: Name of this process among those that claim executions.
+        checks_engine: Whether this process's own engine counts as a part of the service's health.
+        spool_directory: Directory for logs that are too large for memory.
+    """
+
+    worker: str
+    checks_engine: bool
+    spool_directory: Path
+    limit_policy: LimitPolicy
+    submission_limits: SubmissionLimits
+    worker_threads: int
+    max_code_bytes: int
+    max_log_read_bytes: int
+    inline_output_bytes: int
+    lease_s: float
+    renew_every_s: float
+    renotify_after_s: float
+    engine_wait_s: float
+    pending_results_s: float
+    receipts_kept_days: float
+    relay_left_behind_after_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Every use case that entrypoints call."""
+
+    upload_code: UploadCode
+    execute_job: ExecuteJob
+    cancel_job: CancelJob
+    run_again: RunAgain
+    create_project: CreateProject
+    change_project: ChangeProject
+
+    get_job: GetJob
+    get_job_status: GetJobStatus
+    get_project: GetProject
+    get_timeline: GetTimeline
+    list_jobs: ListJobs
+    list_projects: ListProjects
+    read_code: ReadCode
+    read_log: ReadLog
+    read_output: ReadOutput
+    summarize_projects: SummarizeProjects
+    measure_outcomes: MeasureOutcomes
+    queue_history: QueueHistory
+    describe_engine: DescribeEngine
+    list_languages: ListLanguages
+    read_cluster_metrics: ReadClusterMetrics
+    list_metric_names: ListMetricNames
+    check_health: CheckHealth
+
+    claim_execution: ClaimExecution
+    run_execution: RunExecution
+    complete_execution: CompleteExecution
+    finish_execution: FinishExecution
+    report_completion: ReportCompletion
+    stop_execution: StopExecution
+    renew_leases: RenewLeases
+    drain_executions: DrainExecutions
+    recover_orphans: RecoverOrphans
+    follow_outages: FollowOutages
+    relay_outbox: RelayOutbox
+    forget_processed_messages: ForgetProcessedMessages
+    in_flight: InFlightExecutions
+
+
+def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
+    """Builds every use case on the given adapters.
+
+    Constructors are called here and with keywords, so that a type checker sees each wire.
+    """
+    in_flight = InFlightExecutions()
+    outbox_writer = OutboxWriter(ids=ports.ids)
+    poison_jobs = PoisonJobHandler(outbox_writer=outbox_writer)
+    until_database_recovers = RetryPolicy(_DATABASE_RECOVERY_DELAYS_S)
+
+    upload_code = UploadCode(
+        unit_of_work=ports.unit_of_work,
+        code_store=ports.code_store,
+        engine=ports.engine,
+        outbox_writer=outbox_writer,
+        clock=ports.clock,
+        ids=ports.ids,
+        limit_policy=options.limit_policy,
+        submission_limits=options.submission_limits,
+    )
+    get_job = GetJob(queries=ports.job_queries)
+    read_code = ReadCode(code_store=ports.code_store, max_bytes=options.max_code_bytes)
+    complete_execution = CompleteExecution(
+        unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock
+    )
+    finish_execution = FinishExecution(
+        unit_of_work=ports.unit_of_work,
+        log_archive=LogArchive(
+            log_store=ports.log_store,
+            retrying=RetryPolicy(_LOG_STORAGE_RETRY_DELAYS_S),
+            spool_directory=options.spool_directory,
+        ),
+        spool=ports.result_spool,
+        complete_execution=complete_execution,
+        retrying=until_database_recovers,
+        clock=ports.clock,
+        worker=options.worker,
+        kept_s=options.pending_results_s,
+    )
+    stop_execution = StopExecution(unit_of_work=ports.unit_of_work, engine=ports.engine, in_flight=in_flight)
+    claim_execution = ClaimExecution(
+        unit_of_work=ports.unit_of_work,
+        engine=ports.engine,
+        poison_jobs=poison_jobs,
+        retrying=until_database_recovers,
+        clock=ports.clock,
+        worker=options.worker,
+        lease_s=options.lease_s,
+    )
+    renew_leases = RenewLeases(
+        unit_of_work=ports.unit_of_work, in_flight=in_flight, worker=options.worker, lease_s=options.lease_s
+    )
+    return Services(
+        upload_code=upload_code,
+        execute_job=ExecuteJob(
+            unit_of_work=ports.unit_of_work,
+            outbox_writer=outbox_writer,
+            clock=ports.clock,
+            ids=ports.ids,
+            submission_limits=options.submission_limits,
+        ),
+        cancel_job=CancelJob(unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock),
+        run_again=RunAgain(get_job=get_job, read_code=read_code, upload_code=upload_code),
+        create_project=CreateProject(
+            unit_of_work=ports.unit_of_work,
+            clock=ports.clock,
+            submission_limits=options.submission_limits,
+        ),
+        change_project=ChangeProject(unit_of_work=ports.unit_of_work),
+        get_job=get_job,
+        get_job_status=GetJobStatus(queries=ports.job_queries),
+        get_project=GetProject(unit_of_work=ports.unit_of_work),
+        get_timeline=GetTimeline(
+            queries=ports.job_queries, dashboard_queries=ports.dashboard_queries, engine=ports.engine
+        ),
+        list_jobs=ListJobs(unit_of_work=ports.unit_of_work, queries=ports.job_queries),
+        list_projects=ListProjects(unit_of_work=ports.unit_of_work),
+        read_code=read_code,
+        read_log=ReadLog(log_store=ports.log_store, max_bytes=options.max_log_read_bytes),
+        read_output=ReadOutput(
+            queries=ports.job_queries, log_store=ports.log_store, max_bytes=options.max_log_read_bytes
+        ),
+        summarize_projects=SummarizeProjects(
+            unit_of_work=ports.unit_of_work, dashboard_queries=ports.dashboard_queries, clock=ports.clock
+        ),
+        measure_outcomes=MeasureOutcomes(dashboard_queries=ports.dashboard_queries, clock=ports.clock),
+        queue_history=QueueHistory(dashboard_queries=ports.dashboard_queries, clock=ports.clock),
+        describe_engine=DescribeEngine(
+            engine=ports.engine, dashboard_queries=ports.dashboard_queries, slots=options.worker_threads
+        ),
+        list_languages=ListLanguages(engine=ports.engine),
+        read_cluster_metrics=ReadClusterMetrics(metrics=ports.cluster_metrics),
+        list_metric_names=ListMetricNames(metrics=ports.cluster_metrics),
+        check_health=_health_check(ports, options),
+        claim_execution=claim_execution,
+        run_execution=RunExecution(
+            unit_of_work=ports.unit_of_work,
+            engine=ports.engine,
+            output_feed=ports.output_feed,
+            in_flight=in_flight,
+            claim_execution=claim_execution,
+            mark_started=MarkStarted(
+                unit_of_work=ports.unit_of_work,
+                outbox_writer=outbox_writer,
+                relay=ports.message_relay,
+                clock=ports.clock,
+                worker=options.worker,
+            ),
+            finish_execution=finish_execution,
+            spool=ports.result_spool,
+            replace_execution=ReplaceExecution(
+                unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock, ids=ports.ids
+            ),
+            defer_execution=DeferExecution(
+                unit_of_work=ports.unit_of_work, worker=options.worker, wait_s=options.engine_wait_s
+            ),
+            stop_execution=stop_execution,
+            retrying=until_database_recovers,
+            worker=options.worker,
+        ),
+        complete_execution=complete_execution,
+        finish_execution=finish_execution,
+        report_completion=ReportCompletion(
+            unit_of_work=ports.unit_of_work, reader=ports.report_reader, finish_execution=finish_execution
+        ),
+        stop_execution=stop_execution,
+        renew_leases=renew_leases,
+        drain_executions=DrainExecutions(renew_leases=renew_leases, engine=ports.engine, in_flight=in_flight),
+        recover_orphans=RecoverOrphans(
+            unit_of_work=ports.unit_of_work,
+            publisher=ports.publisher,
+            outbox_writer=outbox_writer,
+            clock=ports.clock,
+            ids=ports.ids,
+            poison_jobs=poison_jobs,
+            renew_leases=renew_leases,
+            output_feed=ports.output_feed,
+            worker=options.worker,
+            inline_bytes=options.inline_output_bytes,
+            engine=ports.engine,
+            renotify_after_s=options.renotify_after_s,
+            renew_every_s=options.renew_every_s,
+        ),
+        follow_outages=FollowOutages(
+            unit_of_work=ports.unit_of_work,
+            engine=ports.engine,
+            outbox_writer=outbox_writer,
+            clock=ports.clock,
+            wait_s=options.engine_wait_s,
+        ),
+        relay_outbox=RelayOutbox(
+            unit_of_work=ports.unit_of_work,
+            publisher=ports.publisher,
+            left_behind_after_s=options.relay_left_behind_after_s,
+        ),
+        forget_processed_messages=ForgetProcessedMessages(
+            unit_of_work=ports.unit_of_work, clock=ports.clock, kept_days=options.receipts_kept_days
+        ),
+        in_flight=in_flight,
+    )
+
+
+def _health_check(ports: Ports, options: ServiceOptions) -> CheckHealth:
+    checks: dict[str, Callable[[], None]] = {
+        "code store": ports.code_store.check,
+        "log store": CheckLogStore(log_store=ports.log_store, unit_of_work=ports.unit_of_work),
+        "database": ports.unit_of_work.check,
+        "queue": ports.publisher.check,
+    }
+    if options.checks_engine:
+        checks["engine"] = ports.engine.check
+    return CheckHealth(
+        checks=checks, required=_REQUIRED_PARTS, timeout_s=_HEALTH_TIMEOUT_S, kept_s=_HEALTH_KEPT_S
+    )

@@ -1,0 +1,74 @@
+"""Placement of the service's parts and of its work, decided once from the settings and the command."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from entrypoints.settings import Settings
+
+
+class WorkerMode(Enum):
+    """Share of the waiting executions that a process runs."""
+
+    NONE = auto()  # none: others run them
+    OWN = auto()  # a standalone runner's: only those that this process asked for
+    ALL = auto()  # all that wait, and recovery of those that others lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topology:
+    """Parts that a process shares with others, and the work that it does.
+
+    Attributes:
+        shares_database: The database is a server's, rather than a file of this process's.
+        shares_queue: Messages reach other processes.
+        uses_runners: Programs run on HTTP runners, rather than in this process's sandbox.
+        mode: Executions that this process runs.
+    """
+
+    shares_database: bool
+    shares_queue: bool
+    uses_runners: bool
+    mode: WorkerMode
+
+    @classmethod
+    def of_server(cls, settings: Settings) -> "Topology":
+        """Topology of a process that serves the API: with a shared queue, workers run the programs."""
+        return cls._of(settings, WorkerMode.ALL if settings.redis_url is None else WorkerMode.NONE)
+
+    @classmethod
+    def of_worker(cls, settings: Settings) -> "Topology":
+        """Topology of a worker process."""
+        return cls._of(settings, WorkerMode.ALL)
+
+    @classmethod
+    def of_command(cls, settings: Settings, *, runs_programs: bool) -> "Topology":
+        """Topology of a single command, which leaves other processes' work alone."""
+        is_standalone = runs_programs and settings.redis_url is None
+        return cls._of(settings, WorkerMode.OWN if is_standalone else WorkerMode.NONE)
+
+    @classmethod
+    def _of(cls, settings: Settings, mode: WorkerMode) -> "Topology":
+        return cls(
+            shares_database=settings.rds_host is not None,
+            shares_queue=settings.redis_url is not None,
+            uses_runners=settings.uses_runners,
+            mode=mode,
+        )
+
+    @property
+    def migrates_at_start(self) -> bool:
+        """Whether the process migrates the database itself: a shared one waits for `migrate up`."""
+        return not self.shares_database
+
+    @property
+    def checks_engine(self) -> bool:
+        """Whether this process's engine runs programs, so that its health counts."""
+        return self.uses_runners or self.mode is not WorkerMode.NONE
+
+    @property
+    def relays_stale_messages(self) -> bool:
+        """Whether the process publishes messages that others left in the outbox.
+
+        The publications of a standalone runner reach itself alone.
+        """
+        return self.shares_queue or self.mode is WorkerMode.ALL

@@ -1,0 +1,187 @@
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, runtime_checkable
+from uuid import UUID
+
+from adapters.common.background import PeriodicTask
+from application.errors import DependencyUnavailable
+from application.messages import Message
+from application.ports.database_schema import DatabaseSchema
+from application.services import Ports, Services
+from domain.values import ExecutionId, JobId
+from entrypoints.settings import Settings
+from entrypoints.topology import Topology, WorkerMode
+
+logger = logging.getLogger("service_server.worker")
+
+# Longest wait for requeued executions to stop. An engine that is asked answers in two seconds.
+_REQUEUE_S = 4.5
+_STOPPING_THREADS = 16
+# Interval at which results that wait for the log store are tried: so soon do they end when it is back.
+_PENDING_RESULTS_EVERY_S = 1.0
+# Each round deletes a small batch of the expired rows.
+_RETENTION_EVERY_S = 3_600.0
+
+
+@runtime_checkable
+class Background(Protocol):
+    """A part that works between its start and its stop."""
+
+    def start(self) -> None:
+        """Starts the part."""
+
+    def stop(self) -> None:
+        """Stops the part and frees its resources."""
+
+
+class QueueWorker(Protocol):
+    """A consumer of the queue's messages."""
+
+    def start(self) -> None:
+        """Starts to consume messages."""
+
+    def stop(self, timeout_s: float) -> bool:
+        """Stops consuming, and waits for messages in hand; returns whether all were done in time."""
+
+
+class Relay(Protocol):
+    """A publisher of this process's committed messages."""
+
+    def start(self, relay: Callable[[Sequence[Message]], None]) -> None:
+        """Starts to pass messages to `relay`."""
+
+    def stop(self) -> None:
+        """Passes the last messages on, and stops."""
+
+
+class BackgroundServices:
+    """Everything that runs behind the API in one process, started and stopped together.
+
+    Args:
+        queue_worker: None in a process that runs no programs.
+        close: Called last, in turn, to close connections.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        topology: Topology,
+        ports: Ports,
+        services: Services,
+        queue_worker: QueueWorker | None,
+        relay: Relay,
+        schema: DatabaseSchema,
+        close: Sequence[Callable[[], None]],
+    ) -> None:
+        self._settings = settings
+        self._topology = topology
+        self._ports = ports
+        self._services = services
+        self._queue_worker = queue_worker
+        self._relay = relay
+        self._schema = schema
+        self._close = close
+        self._stopping = ThreadPoolExecutor(_STOPPING_THREADS, thread_name_prefix="stop-execution")
+        parts = (ports.event_feed, ports.output_feed, ports.cluster_metrics, ports.engine)
+        self._parts = [part for part in parts if isinstance(part, Background)]
+        self._tasks = [
+            PeriodicTask(name, action, every_s) for name, action, every_s in self._periodic_tasks()
+        ]
+
+    def start(self) -> None:
+        """Starts every part; executions that already wait are run."""
+        if self._topology.migrates_at_start:
+            self._schema.upgrade()
+        self._relay.start(self._services.relay_outbox)
+        for part in self._parts:
+            self._start(part)
+        self._unsubscribe = self._ports.event_feed.subscribe(self._stop_cancelled)
+        if self._queue_worker is not None:
+            self._queue_worker.start()
+        for task in self._tasks:
+            task.start()
+
+    def stop(self) -> None:
+        """Drains this process: waits for its executions, requeues the rest, and closes everything."""
+        if self._queue_worker is not None:
+            self._drain(self._queue_worker)
+        self._unsubscribe()
+        for task in self._tasks:
+            task.interrupt()
+        for task in self._tasks:
+            task.stop()
+        self._requeue()
+        self._stopping.shutdown(wait=False, cancel_futures=True)
+        self._relay.stop()
+        self._forget_published()
+        for part in reversed(self._parts):
+            part.stop()
+        for close in self._close:
+            close()
+
+    def _forget_published(self) -> None:
+        try:
+            self._services.relay_outbox.forget()
+        except DependencyUnavailable as error:
+            logger.warning("messages will be published a second time: %s", error)
+
+    def _start(self, part: Background) -> None:
+        try:
+            part.start()
+        except DependencyUnavailable as error:
+            if self._topology.mode is not WorkerMode.NONE:
+                raise
+            logger.warning("%s; programs may run in other processes", error)
+
+    def _periodic_tasks(self) -> Iterator[tuple[str, Callable[[], object], float]]:
+        settings, services, mode = self._settings, self._services, self._topology.mode
+        if self._topology.relays_stale_messages:
+            yield "outbox-sweep", services.relay_outbox.sweep, settings.relay_sweep_every_s
+        yield "pending-results", services.finish_execution.store_kept, _PENDING_RESULTS_EVERY_S
+        if mode is not WorkerMode.NONE:
+            yield "lease-renewal", self._renew_leases, settings.renew_every_s
+        if mode is WorkerMode.ALL:
+            yield "engine-outages", services.follow_outages, settings.rescue_every_s
+            # At least as often as leases are renewed: a longer pause would count as an outage.
+            every_s = min(settings.rescue_every_s, settings.renew_every_s)
+            yield "rescue", services.recover_orphans, every_s
+            yield "retention", services.forget_processed_messages, _RETENTION_EVERY_S
+
+    def _drain(self, queue_worker: QueueWorker) -> None:
+        deadline = time.monotonic() + self._settings.drain_s
+        queue_worker.stop(timeout_s=self._settings.drain_s)
+        self._services.in_flight.wait_until_empty(max(deadline - time.monotonic(), 0))
+
+    def _requeue(self) -> None:
+        in_flight = self._services.in_flight
+        try:
+            self._stop_soon(self._services.drain_executions())
+        except DependencyUnavailable as error:
+            logger.warning("executions cannot be requeued: %s", error)
+            return
+        if not in_flight.wait_until_empty(_REQUEUE_S):
+            logger.warning("%d executions could not be requeued", len(in_flight.snapshot()))
+
+    def _renew_leases(self) -> None:
+        self._stop_soon(self._services.renew_leases())
+
+    def _stop_cancelled(self, message: Message) -> None:
+        execution_id = message.body.get("execution_id")
+        if message.name == "JobCancelled" and execution_id is not None:
+            self._stop_soon({ExecutionId(UUID(execution_id)): JobId(UUID(message.body["job_id"]))})
+
+    def _stop_soon(self, executions: Mapping[ExecutionId, JobId]) -> None:
+        """Stops executions on other threads than the caller's, since an engine may take its time."""
+        for execution_id, job_id in executions.items():
+            self._stopping.submit(self._stop, execution_id, job_id)
+
+    def _stop(self, execution_id: ExecutionId, job_id: JobId) -> None:
+        try:
+            self._services.stop_execution(execution_id, job_id)
+        except DependencyUnavailable as error:
+            logger.warning("execution %s is stopped at its next renewal: %s", execution_id, error)
+        except Exception:  # the result of this thread is read by no one
+            logger.exception("execution %s is stopped at its next renewal", execution_id)
