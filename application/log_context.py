@@ -1,4 +1,4 @@
-"""The job, the project and the request that log lines are about, and which of them tell of an outage."""
+"""The job, the project and the request that log lines are about, and the mark of lines about an outage."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ def logging_about(job: Job | None, execution: Execution | None = None) -> Iterat
 
 
 def log_fields() -> Mapping[str, str]:
-    """Return what a line that is logged now is about."""
+    """Return the ids of the subjects of a line that is logged now."""
     fields = dict(_job.get() or {})
     current = current_request_id()
     if current is not None:
@@ -49,10 +49,10 @@ def log_fields() -> Mapping[str, str]:
 
 
 def outage(dependency: str, detail: str) -> Mapping[str, Any]:
-    """Return the `extra` of a log line that tells of an outage, whose lines are counted, not repeated."""
+    """Return the `extra` of a log line about an outage, whose lines are counted, not repeated."""
     return {"outage": (dependency, detail)}
 
 
 def outage_of(error: DependencyUnavailable) -> Mapping[str, Any]:
-    """Return the `extra` of a log line that tells of this error."""
+    """Return the `extra` of a log line about this error."""
     return outage(error.dependency, error.detail)

@@ -6,19 +6,21 @@ from typing import IO
 
 logger = logging.getLogger("service_server.disk")
 
+IN_MEMORY_BYTES = 256 << 10
+
 
 class OverflowFile:
     """Bytes in memory, or in a file without a name once there are many; closing it forgets them.
 
-    Where the disk has no room for them they are in memory all the same: a full disk costs memory, which the
-    limits of what is written here bound, and nobody's output.
+    Where the disk has no room for them they stay in memory: a full disk costs memory, which the limits of
+    output bound, and no output.
 
     Args:
-        max_in_memory: How many bytes are in memory at most, as long as the disk has room.
-        directory: Where the file is; None for the system's own place.
+        max_in_memory: The most bytes in memory, as long as the disk has room.
+        directory: The directory of the file; None for the system's own.
     """
 
-    def __init__(self, max_in_memory: int, directory: Path | None = None) -> None:
+    def __init__(self, max_in_memory: int = IN_MEMORY_BYTES, directory: Path | None = None) -> None:
         self._max_in_memory = max_in_memory
         self._directory = directory
         self._stream: IO[bytes] = BytesIO()
@@ -51,7 +53,7 @@ class OverflowFile:
 
     def _move_to_disk(self) -> None:
         try:
-            # Without a buffer, so that what has been written is known to be there.
+            # Without a buffer, so that bytes that were written are known to be there.
             file: IO[bytes] = tempfile.TemporaryFile(buffering=0, dir=self._directory)  # noqa: SIM115 - kept
         except OSError as error:
             self._stay_in_memory(error)
@@ -66,7 +68,7 @@ class OverflowFile:
             self._stream, self._is_in_memory = file, False
 
     def _move_to_memory(self, error: OSError) -> None:
-        """Take back what the disk has, without what was written last."""
+        """Take the bytes back from the disk, without the last ones."""
         with self._stream as file:
             file.seek(0)
             self._stream = BytesIO(file.read()[: self._size])

@@ -19,10 +19,10 @@ _log = logging.getLogger("service_server.host_metrics")
 
 
 class HostClusterMetrics(ClusterMetrics):
-    """How busy this machine is, sampled on a thread of its own between `start` and `stop`.
+    """The utilization of this machine, sampled on a thread of its own between `start` and `stop`.
 
     Args:
-        clock: What the samples' times are read from.
+        clock: The clock of the samples' times.
         cluster: The name that this machine answers to; None for every name, since where there is one machine
             there is no other cluster.
         interval_s: The time between two samples, in seconds. The shortest period is 10 s.
@@ -45,7 +45,7 @@ class HostClusterMetrics(ClusterMetrics):
             self._task.start()
 
     def stop(self) -> None:
-        """Stop sampling and wait for the thread. What was sampled can still be read."""
+        """Stop sampling and wait for the thread. The samples can still be read."""
         if self._task is not None:
             self._task.stop()
             self._task = None
@@ -65,7 +65,7 @@ class HostClusterMetrics(ClusterMetrics):
         return self._samples.averages(now - timedelta(minutes=minutes), now, period_s)
 
     def metric_names(self, cluster: str) -> Sequence[str]:
-        """Return the names of what is measured, sorted; none for another cluster."""
+        """Return the names of the measurements, sorted; none for another cluster."""
         return _METRIC_NAMES if self._is_known(cluster) else ()
 
     def _is_known(self, cluster: str) -> bool:

@@ -12,7 +12,7 @@ _KEPT_S = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was measured at one moment, in percent; None where it could not be."""
+    """The measurements of one moment, in percent; None where there is none."""
 
     taken_at: datetime
     cpu: float | None

@@ -2,35 +2,39 @@
 
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
+from adapters.common.overflow_file import IN_MEMORY_BYTES
+from adapters.http_engine.encoding import encode
+from adapters.http_engine.engine_errors import MayHaveStarted
+from adapters.http_engine.messages import error_line, shown
 from adapters.http_engine.python_literal import read_literal
-from adapters.http_engine.text import encode
-from adapters.http_engine.troubles import MayHaveStarted
-from adapters.http_engine.wording import error_line, shown
 from domain.errors import InvalidValue
 from domain.execution import ResourceUsage
 from domain.values import ObjectKey
 
 # Python's literals are read character by character, and only as far as older runners answer.
 LITERAL_MAX_BYTES = 64 << 10
-# What a runner's figures may be at most: whatever is larger is no measurement, and fits no column.
+# The largest figure of a runner: a larger one is no measurement, and fits no column.
 MAX_FIGURE = 2**31 - 1
 # Signed on POSIX; on Windows unsigned, as in 0xC0000005 for an access violation.
 _EXIT_CODES = range(-(2**31), 2**32)
 LOG_PREFIX = "logs/"
 
+_large_answer = Lock()
 _OUTCOME_FIELDS = {"stdout", "stderr", "exit_code"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerAnswer:
-    """What a runner says of a program that has ended. None is what it did not say, or not credibly.
+    """A runner's answer about a program that has ended. A field that it did not give credibly is None.
 
     Attributes:
-        is_exit_code_readable: Whether the exit code is a number that one may be, or was not said.
+        is_exit_code_readable: Whether the exit code is missing or a number that is in range.
     """
 
     stdout: bytes
@@ -54,8 +58,21 @@ def read_answer(body: bytes, expected: Mapping[str, str]) -> RunnerAnswer:
     return believe(parse(body), expected)
 
 
+@contextmanager
+def reading(size: int) -> Iterator[None]:
+    """Have something of this size in memory, when no other thread has anything that is large.
+
+    An answer takes up to ten times its bytes while it is read.
+    """
+    if size <= IN_MEMORY_BYTES:
+        yield
+        return
+    with _large_answer:
+        yield
+
+
 def believe(fields: Mapping[str, Any], expected: Mapping[str, str]) -> RunnerAnswer:
-    """Return what is believed of an answer's fields.
+    """Return the credible part of an answer's fields.
 
     Raises:
         MayHaveStarted: They are no outcome of a program, or that of another one.
@@ -80,7 +97,7 @@ def believe(fields: Mapping[str, Any], expected: Mapping[str, str]) -> RunnerAns
 
 
 def names_one_of(fields: Mapping[str, Any], names: Collection[str]) -> bool:
-    """Whether an answer has one of these fields: those that say whose answer it is."""
+    """Whether an answer has one of these fields, by which it is known to be about a job."""
     return any(fields.get(name) is not None for name in names)
 
 

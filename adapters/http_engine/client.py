@@ -4,41 +4,41 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from io import BytesIO
+from pathlib import Path
 from typing import IO, Self
 from urllib.parse import quote, urlencode
 
 import httpcore
 
 from adapters.common.overflow_file import OverflowFile
-from adapters.http_engine.call import Call, DeadlinePassed
-from adapters.http_engine.network import CallBackend, serving
-from adapters.http_engine.spool import Spool
-from adapters.http_engine.troubles import MayHaveStarted, NothingStarted
+from adapters.http_engine.engine_errors import MayHaveStarted, NothingStarted
+from adapters.http_engine.network import DeadlineBackend, bound_to
+from adapters.http_engine.request_deadline import DeadlineExceeded, RequestDeadline
 
 # Idle connections are given up before the runners' servers do it (Node.js: 5 s, gunicorn: 2 s), so that no
-# request leaves on a connection that is being closed: it could not be told whether it had arrived.
+# request leaves on a connection that is being closed: it would be unknown whether it had arrived.
 IDLE_CONNECTION_S = 1.0
-# Of an answer that tells of a failure, no more is read than a runner may need to name its cause.
+# Of an answer about a failure, no more is read than a runner may need to name its cause.
 FAILURE_BYTES = 64 << 10
 
 # More are no number of seconds that anybody waits for.
 _DIGITS = 9
 _HEADERS = (
     ("Accept", "application/json"),
-    ("Accept-Encoding", "identity"),  # the cap on what is read holds for what it unpacks to
+    ("Accept-Encoding", "identity"),  # so that the cap holds for the unpacked bytes too
     ("User-Agent", "service-server"),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the engine answered, to be closed.
+    """The answer of an engine, to be closed.
 
     Attributes:
-        body: What was read of its content, from the start.
-        size: How much that is.
+        body: The part of its content that was read, from the start.
+        size: The bytes of it.
         is_whole: False where more came than was read.
-        retry_after_s: How long the engine asks to be left alone; None if it does not say.
+        retry_after_s: Seconds for which the engine asks to be left alone; None if it does not.
     """
 
     status: int
@@ -74,11 +74,11 @@ class EngineClient:
     """One pool of connections to a runner. Safe to use from several threads. Follows no redirect.
 
     Args:
-        connect_timeout_s: How long one connection may take to be made.
-        max_answer_bytes: How much is read of an outcome.
-        max_idle_connections: How many connections wait for the next request.
-        spool: Where an answer waits while it comes.
-        tls: What servers are trusted by; None where none is spoken to in TLS.
+        connect_timeout_s: Seconds that a connection may take to be made.
+        max_answer_bytes: The most that is read of an outcome.
+        max_idle_connections: The most connections that wait for the next request.
+        spool_directory: The directory of answers that are too large for memory.
+        tls: The authorities of servers; None where no address is of TLS.
     """
 
     def __init__(
@@ -86,41 +86,41 @@ class EngineClient:
         connect_timeout_s: float,
         max_answer_bytes: int,
         max_idle_connections: int,
-        spool: Spool,
+        spool_directory: Path | None,
         tls: ssl.SSLContext | None,
     ) -> None:
         self._connect_timeout_s = connect_timeout_s
         self._max_answer_bytes = max_answer_bytes
-        self._spool = spool
+        self._spool_directory = spool_directory
         self._pool = httpcore.ConnectionPool(
             ssl_context=tls,
             max_connections=None,  # callers are bounded already; waiting here could not be stopped
             max_keepalive_connections=max_idle_connections,
             keepalive_expiry=IDLE_CONNECTION_S,
-            network_backend=CallBackend(),
+            network_backend=DeadlineBackend(),
         )
 
-    def send(self, method: str, url: str, params: Mapping[str, str], call: Call) -> Answer:
+    def send(self, method: str, url: str, params: Mapping[str, str], deadline: RequestDeadline) -> Answer:
         """Send one request and read its answer.
 
         Raises:
             NothingStarted: The request never left.
             MayHaveStarted: It did, and no whole answer came back.
-            DeadlinePassed: It did, and the call's time is up.
-            CallStopped: The call was stopped.
+            DeadlineExceeded: It did, and the time is up.
+            RequestStopped: The request was stopped.
         """
         # Spaces as %20: a runner may decode the query as a URI's and not as a form's.
         query = urlencode(params, safe="/", quote_via=quote)
-        call.begin_request()
+        deadline.begin_request()
         try:
-            with serving(call):
+            with bound_to(deadline):
                 return self._exchange(method, f"{url}?{query}" if query else url)
-        except DeadlinePassed as error:
-            if call.has_sent:
+        except DeadlineExceeded as error:
+            if deadline.has_sent:
                 raise
             raise NothingStarted("The engine could not be reached in the job's time.") from error
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
-            if call.has_sent:
+            if deadline.has_sent:
                 raise MayHaveStarted("The engine broke off before its answer was complete.") from error
             raise NothingStarted("The engine could not be reached.") from error
 
@@ -139,7 +139,7 @@ class EngineClient:
                 retry_after_s=_retry_after(headers.get(b"retry-after")),
             )
             max_bytes = self._max_answer_bytes if answer.is_success else FAILURE_BYTES
-            place = self._spool.open()
+            place = OverflowFile(directory=self._spool_directory)
             try:
                 return answer.with_body(response.iter_stream(), max_bytes, place)
             except BaseException:
@@ -148,7 +148,7 @@ class EngineClient:
 
 
 def _retry_after(value: str | None) -> float | None:
-    """Read the header (RFC 9110, 10.2.3): a number of seconds, or a date; what is neither says nothing."""
+    """Read the header (RFC 9110, 10.2.3): a number of seconds, or a date; None if it is neither."""
     if value is None:
         return None
     if value.isascii() and value.strip().isdigit():

@@ -12,12 +12,11 @@ import httpcore
 from adapters.common.circuit_breaker import CircuitBreaker
 from adapters.http_engine import outcome
 from adapters.http_engine.addresses import RunnerAddress
-from adapters.http_engine.call import Call, CallStopped
-from adapters.http_engine.cancellation import CancelReply
 from adapters.http_engine.client import EngineClient
+from adapters.http_engine.engine_errors import NothingStarted
+from adapters.http_engine.outcome import CancelReply
+from adapters.http_engine.request_deadline import RequestDeadline, RequestStopped
 from adapters.http_engine.runner import Runner
-from adapters.http_engine.spool import Spool
-from adapters.http_engine.troubles import NothingStarted
 from application.errors import DependencyUnavailable
 from application.ports.execution_engine import (
     EngineDescription,
@@ -54,10 +53,10 @@ _WATCHED = {
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    """An execution that this process waits for, and how its cancellation comes along."""
+    """An execution that this process waits for, and the state of its cancellation."""
 
     runner: Runner
-    call: Call
+    deadline: RequestDeadline
     is_being_cancelled: bool = False
     reply: CancelReply = CancelReply.NO_ANSWER
     has_reply: Event = field(default_factory=Event)
@@ -67,36 +66,36 @@ class HttpEngine(ExecutionEngine):
     """Runs programs on HTTP runners, which fetch the code by its key and answer when it has ended.
 
     A request is sent again only where the program cannot have started: when no byte of it left (refused,
-    unreachable, unresolved, an open circuit) or the engine said that it has no room (429, 503). What could
+    unreachable, unresolved, an open circuit) or the engine has no room (429, 503). A program that could
     not be started in a few tries is reported as that, and may wait. Any other 5xx, a connection that breaks
-    and an answer that cannot be read leave it open whether the program ran: the report says that the engine
-    lost it. So one execution starts its program once, and a job's attempts can be counted.
-    `observer.started()` is called before the first byte leaves, for what happens after that nobody can know
-    but the engine.
+    and an answer that cannot be read leave it open whether the program ran: it is reported as lost by the
+    engine. So one execution starts its program once, and a job's attempts can be counted.
+    `observer.started()` is called before the first byte leaves, for only the engine
+    knows the events after that.
 
     Each address of a runner has its own connections, circuit, health and cancellation: a runner that is away
     keeps no other language from running.
 
-    Runners know jobs and not executions: told to stop a job, they stop whatever they run of it. So nobody is
-    told but by `cancel`, not even when the time is up: the job may be somebody else's by then.
+    Runners know jobs and not executions: asked to stop a job, they stop all that they run of it. So they are
+    asked by `cancel` alone, and not when the time is up: the job may have another execution by then.
 
     All tries together have the job's wall time. A runner takes nothing but the code: a job with arguments or
     environment variables is refused, for without them it would be another program; one with stdin, which
-    existing clients send, runs without it, and a note on it says so.
+    existing clients send, runs without it, with a note on it.
 
     Args:
         base_url: The address that runners share which have none of their own; None if all have.
         languages: The languages that there is a runner for at the shared address.
         run_urls: The full addresses of `/run` of runners with an address of their own, by language.
-        connect_timeout_s: How long one connection may take to be made.
-        control_timeout_s: How long a request may take that runs no program: health and cancellation.
-        max_answer_bytes: How much is read of one answer.
-        inline_bytes: How much of each stream a result carries.
-        max_idle_connections: How many connections to a runner are kept open for the next request.
-        retries: How often and when a request is sent again.
-        breaker_threshold: After how many failures in a row a runner is given a rest.
-        breaker_reset_s: How long it is between trials then.
-        spool_directory: Where answers wait that are too large for memory; None for the system's own place.
+        connect_timeout_s: Seconds that a connection may take to be made.
+        control_timeout_s: Seconds that a request may take that runs no program: health and cancellation.
+        max_answer_bytes: The most that is read of one answer.
+        inline_bytes: The most that a result carries of each stream.
+        max_idle_connections: The most connections to a runner that are kept open for the next request.
+        retries: The delays before a request is sent again.
+        breaker_threshold: The failures in a row after which a runner is given a rest.
+        breaker_reset_s: Seconds between trials then.
+        spool_directory: The directory of answers that are too large for memory; None for the system's own.
 
     Raises:
         ValueError: An address is not one, or there is none.
@@ -120,18 +119,17 @@ class HttpEngine(ExecutionEngine):
         spool_directory: Path | None = None,
     ) -> None:
         addresses = _addresses(base_url, languages, run_urls or {})
-        spool = Spool(spool_directory)
         # One for all connections: reading the certificates takes longer than a handshake.
         tls = _tls(addresses.values())
 
         def runner(address: RunnerAddress) -> Runner:
             return Runner(
                 address,
-                EngineClient(connect_timeout_s, max_answer_bytes, max_idle_connections, spool, tls),
+                EngineClient(connect_timeout_s, max_answer_bytes, max_idle_connections, spool_directory, tls),
                 retries,
                 CircuitBreaker("engine", breaker_threshold, breaker_reset_s),
                 inline_bytes,
-                spool,
+                spool_directory,
                 control_timeout_s,
             )
 
@@ -144,7 +142,7 @@ class HttpEngine(ExecutionEngine):
 
     @property
     def name(self) -> str:
-        """What the engine is called, for people."""
+        """The engine's name, for people."""
         return "http"
 
     @property
@@ -153,7 +151,7 @@ class HttpEngine(ExecutionEngine):
         return True
 
     def languages(self) -> Sequence[LanguageSupport]:
-        """Return the languages that there is a runner for. Runners do not tell their versions."""
+        """Return the languages that there is a runner for. Runners do not give their versions."""
         return self._languages
 
     def unreachable_languages(self) -> frozenset[str]:
@@ -165,7 +163,7 @@ class HttpEngine(ExecutionEngine):
         return frozenset(language for language, runner in self._runners.items() if runner.is_resting)
 
     def describe(self) -> EngineDescription:
-        """Say which limits are watched from here; what confines programs, the runners do not say."""
+        """Describe which limits are watched from here; the confinement of programs is the runners' own."""
         limits = {field.name: "left to the runner" for field in fields(Limits)} | _WATCHED
         return EngineDescription(name=self.name, limits=limits)
 
@@ -179,12 +177,12 @@ class HttpEngine(ExecutionEngine):
             observer.start_failed()
             message = "This engine passes programs neither arguments nor environment variables."
             return outcome.failed(Reason.ENGINE_ERROR, message)
-        running = _Running(runner, runner.call(request, observer))
+        running = _Running(runner, runner.deadline(request, observer))
         try:
             with self._stoppable(request.execution_id, running):
-                return runner.run(request, observer, running.call)
-        except CallStopped:
-            if not running.call.has_begun:
+                return runner.run(request, observer, running.deadline)
+        except RequestStopped:
+            if not running.deadline.has_begun:
                 observer.start_failed()
             return outcome.stopped(self._reply(running))
 
@@ -200,7 +198,7 @@ class HttpEngine(ExecutionEngine):
         if running is None:
             self._ask_all_to_stop(execution_id, job_id)
             return
-        running.call.stop()
+        running.deadline.stop()
         try:
             running.reply = running.runner.cancel(execution_id, job_id)
         finally:
@@ -211,7 +209,7 @@ class HttpEngine(ExecutionEngine):
         with self._lock:
             running = self._running.get(execution_id)
         if running is not None:
-            running.call.stop()
+            running.deadline.stop()
 
     def check(self) -> None:
         """Ask every runner for its health, all at once.
@@ -234,7 +232,7 @@ class HttpEngine(ExecutionEngine):
             raise DependencyUnavailable("engine", ", ".join(away))
 
     def start(self) -> None:
-        """Say in the log which limits are watched and which are not."""
+        """Log which limits are watched and which are not."""
         for limit, how in self.describe().limits.items():
             logger.info("limit %s: %s", limit, how)
 
@@ -255,7 +253,7 @@ class HttpEngine(ExecutionEngine):
 
     def _reply(self, running: _Running) -> CancelReply:
         """Return the runner's reply about a program that is not waited for any more."""
-        if not running.call.has_begun:
+        if not running.deadline.has_begun:
             return CancelReply.NOT_SENT
         if not running.is_being_cancelled:
             return CancelReply.NOT_ASKED

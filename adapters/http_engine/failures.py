@@ -5,8 +5,8 @@ Runners answer 500 for them. They are outcomes: to run the program again would e
 
 from dataclasses import dataclass
 
-from adapters.http_engine.text import encode, inline
-from adapters.http_engine.wording import error_line, shown
+from adapters.http_engine.encoding import encode, inline
+from adapters.http_engine.messages import error_line, shown
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 
@@ -16,7 +16,7 @@ _COMPILE_OUTPUT_BYTES = 16 << 10
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """How one kind of failure is recognised, and what it means for the job.
+    """A kind of failure: its marks in an error, and its meaning for the job.
 
     Attributes:
         marks: Texts, in lower case, that all stand in the error, in this order.
@@ -127,7 +127,7 @@ def _number_at(text: str, begin: int) -> str:
 
 
 def _result(failure: _Failure, error: str, number: str) -> ExecutionResult:
-    says = shown(error_line(error))
+    line = shown(error_line(error))
     message = failure.message.format(number or "unknown")
     whole = _whole(number)
     return ExecutionResult(
@@ -135,7 +135,7 @@ def _result(failure: _Failure, error: str, number: str) -> ExecutionResult:
         reason=failure.reason,
         exit_code=whole if failure.reason is Reason.NONZERO_EXIT else None,
         signal=whole if failure.reason is Reason.SIGNAL else None,
-        error_message=f"{message} It said: {says}.",
+        error_message=f"{message} It said: {line}.",
         compile_output=_compile_output(error) if failure.reason is Reason.COMPILE_ERROR else None,
         notes=(Note.EXIT_CODE_UNKNOWN,) if failure.reason is Reason.NONZERO_EXIT and whole is None else (),
     )

@@ -1,7 +1,7 @@
-"""Network streams that keep to the deadline of the call they serve.
+"""Network streams that keep to the deadline of the request they serve.
 
 The time-outs of an HTTP client are for one read each: a peer that sends a byte now and then is never late.
-Here each wait gets what is left of the whole call, and ends at once when the call is stopped.
+Here each wait gets the time that is left of the deadline, and ends at once when the request is stopped.
 """
 
 import ssl
@@ -12,39 +12,39 @@ from typing import Any
 
 import httpcore
 
-from adapters.http_engine.call import Call, DeadlinePassed
+from adapters.http_engine.request_deadline import DeadlineExceeded, RequestDeadline
 
-_current_call: ContextVar[Call] = ContextVar("service_server_engine_call")
+_current: ContextVar[RequestDeadline] = ContextVar("service_server_request_deadline")
 
 
 @contextmanager
-def serving(call: Call) -> Iterator[None]:
-    """Bind the network streams that this thread uses to a call."""
-    token = _current_call.set(call)
+def bound_to(deadline: RequestDeadline) -> Iterator[None]:
+    """Bind the network streams that this thread uses to a deadline."""
+    token = _current.set(deadline)
     try:
         yield
     finally:
-        _current_call.reset(token)
+        _current.reset(token)
 
 
-class CallStream(httpcore.NetworkStream):
-    """A connection, lent by the pool to one call after another."""
+class DeadlineStream(httpcore.NetworkStream):
+    """A connection, lent by the pool to one request after another."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the call's rules
-        """Read what has come, or wait for it while the call has time."""
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+        """Read the bytes that have come, or wait for some until the deadline."""
         with self._waiting() as left_s:
             data = self._stream.read(max_bytes, left_s)
         if not data:
-            _current_call.get().left_s()  # a stopped call reads the end of the stream
+            _current.get().left_s()  # a stopped request reads the end of the stream
         return data
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - the call's rules
-        """Send bytes while the call has time."""
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
+        """Send bytes until the deadline."""
         if buffer:
-            _current_call.get().begin_sending()
+            _current.get().begin_sending()
             with self._waiting() as left_s:
                 self._stream.write(buffer, left_s)
 
@@ -56,30 +56,30 @@ class CallStream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         """Go on in TLS."""
-        left_s = _current_call.get().left_s()
-        return CallStream(
+        left_s = _current.get().left_s()
+        return DeadlineStream(
             self._stream.start_tls(ssl_context, server_hostname, min(timeout or left_s, left_s))
         )
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - the interface's own type
-        """Return what the connection knows of itself."""
+        """Return a property of the connection."""
         return self._stream.get_extra_info(info)
 
     @contextmanager
     def _waiting(self) -> Iterator[float]:
-        call = _current_call.get()
+        deadline = _current.get()
         try:
-            with call.waiting_on(self._stream.get_extra_info("socket")) as left_s:
+            with deadline.waiting_on(self._stream.get_extra_info("socket")) as left_s:
                 yield left_s
         except httpcore.TimeoutException as error:
-            raise DeadlinePassed from error
+            raise DeadlineExceeded from error
         except httpcore.NetworkError:
-            call.left_s()  # a stopped call may see its connection fail
+            deadline.left_s()  # a stopped request may see its connection fail
             raise
 
 
-class CallBackend(httpcore.SyncBackend):
-    """Opens connections for calls.
+class DeadlineBackend(httpcore.SyncBackend):
+    """Opens connections within the deadlines of the requests that need them.
 
     Names are resolved by the system, whose resolver has time-outs of its own and cannot be interrupted.
     """
@@ -92,7 +92,7 @@ class CallBackend(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Connect within the shorter of `timeout` and what is left of the call."""
-        left_s = _current_call.get().left_s()
+        """Connect within the shorter of `timeout` and the time that is left."""
+        left_s = _current.get().left_s()
         within_s = min(timeout or left_s, left_s)
-        return CallStream(super().connect_tcp(host, port, within_s, local_address, socket_options))
+        return DeadlineStream(super().connect_tcp(host, port, within_s, local_address, socket_options))

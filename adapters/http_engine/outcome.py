@@ -1,11 +1,13 @@
-"""How an execution ended: from a runner's answer, or from its silence."""
+"""The outcomes of executions, from a runner's answer, its silence, or its reply to a cancellation."""
 
 from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import IO
 
+from adapters.common.overflow_file import OverflowFile
 from adapters.http_engine.answer import RunnerAnswer
-from adapters.http_engine.cancellation import CancelReply
-from adapters.http_engine.spool import Spool
-from adapters.http_engine.text import inline
+from adapters.http_engine.encoding import inline
 from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult, LimitHit, Note
 from domain.job_lifecycle import JobStatus, Reason
@@ -16,16 +18,43 @@ _MIB = 1 << 20
 CUT_BYTES = 1 << 20
 _CUT_CHARACTER = "\N{REPLACEMENT CHARACTER}".encode()
 _MAX_CUT_BYTES = 3
+# Of a server that knows no such address, or no such method.
+_UNKNOWN_TO_IT = frozenset({404, 405, 501})
 
 
-def report(answer: RunnerAnswer, limits: Limits, inline_bytes: int, spool: Spool) -> EngineReport:
+class CancelReply(Enum):
+    """A runner's reply to the request to stop a program, as a sentence."""
+
+    NOT_SENT = "The program had not been sent to its runner."
+    NOT_ASKED = "The service no longer waits for the runner, which was not asked to stop the program."
+    ACCEPTED = "The runner accepted the request to stop the program."
+    NOT_SUPPORTED = "The runner cannot stop programs: this one runs on to its end."
+    REFUSED = "The runner refused the request to stop the program, which may run on."
+    NO_ANSWER = "The runner did not answer the request to stop the program, which may run on."
+
+    @classmethod
+    def of_status(cls, status: int) -> "CancelReply":
+        """Read the status of a runner's answer."""
+        if status in _UNKNOWN_TO_IT:
+            return cls.NOT_SUPPORTED
+        return cls.ACCEPTED if status // 100 == 2 else cls.REFUSED  # noqa: PLR2004 - RFC 9110, 15: the class
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """The remarks on the execution that follow from the reply."""
+        if self is CancelReply.NOT_SUPPORTED:
+            return (Note.CANCEL_NOT_SUPPORTED,)
+        return () if self in {CancelReply.NOT_SENT, CancelReply.ACCEPTED} else (Note.MAY_RUN_ON,)
+
+
+def report(answer: RunnerAnswer, limits: Limits, inline_bytes: int, directory: Path | None) -> EngineReport:
     """Build the report of a program that has ended.
 
     Args:
-        answer: What the runner says.
+        answer: The runner's answer.
         limits: The job's limits.
-        inline_bytes: How much of each stream the result carries.
-        spool: Where the streams wait to be written to the log.
+        inline_bytes: The most that the result carries of each stream.
+        directory: The directory of streams that are too large for memory, until they are in the log.
     """
     status, reason, message, limit = _verdict(answer, limits)
     result = ExecutionResult(
@@ -42,7 +71,13 @@ def report(answer: RunnerAnswer, limits: Limits, inline_bytes: int, spool: Spool
     )
     stdout = answer.stdout[: limits.output_mb * _MIB]
     stderr = answer.stderr[: limits.output_mb * _MIB - len(stdout)]
-    return EngineReport(result, spool.keep(stdout), spool.keep(stderr))
+    return EngineReport(result, _stored(stdout, directory), _stored(stderr, directory))
+
+
+def _stored(data: bytes, directory: Path | None) -> IO[bytes]:
+    file = OverflowFile(directory=directory)
+    file.write(data)
+    return file.rewound()
 
 
 def _notes(answer: RunnerAnswer) -> Iterator[Note]:
@@ -102,7 +137,7 @@ def out_of_time(elapsed_s: float, limits: Limits, remark: str | None = None) -> 
 
 
 def stopped(reply: CancelReply) -> EngineReport:
-    """Build the report of an execution that is not waited for any more."""
+    """Build the report of an execution whose request was stopped."""
     cause = "" if reply is CancelReply.NOT_ASKED else "The job was cancelled. "
     return EngineReport(
         ExecutionResult(

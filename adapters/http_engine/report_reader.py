@@ -3,11 +3,10 @@ from pathlib import Path
 from typing import Any
 
 from adapters.http_engine import outcome
-from adapters.http_engine.answer import believe, error_in, names_one_of, parse
+from adapters.http_engine.answer import believe, error_in, names_one_of, parse, reading
+from adapters.http_engine.engine_errors import MayHaveStarted
 from adapters.http_engine.failures import recognise
-from adapters.http_engine.spool import Spool, in_memory
-from adapters.http_engine.troubles import MayHaveStarted
-from adapters.http_engine.wording import error_line, shown
+from adapters.http_engine.messages import error_line, shown
 from application.ports.engine_report_reader import EngineReportReader
 from application.ports.execution_engine import EngineReport
 from domain.errors import InvalidValue
@@ -22,13 +21,13 @@ class RunnerReportReader(EngineReportReader):
     A report must name its job, by its id, the execution's, or the key of its code.
 
     Args:
-        inline_bytes: How much of each stream a result carries.
-        spool_directory: Where streams wait that are too large for memory; None for the system's own place.
+        inline_bytes: The most that a result carries of each stream.
+        spool_directory: The directory of streams that are too large for memory; None for the system's own.
     """
 
     def __init__(self, inline_bytes: int, spool_directory: Path | None = None) -> None:
         self._inline_bytes = inline_bytes
-        self._spool = Spool(spool_directory)
+        self._spool_directory = spool_directory
 
     def read(self, report: bytes, job: Job) -> EngineReport:
         """Read a report."""
@@ -38,14 +37,14 @@ class RunnerReportReader(EngineReportReader):
             "execution_id": str(job.current_execution_id),
         }
         try:
-            with in_memory(len(report)):
+            with reading(len(report)):
                 return self._read(parse(report), expected, job.spec.limits)
         except MayHaveStarted as error:
             raise InvalidValue("report", str(error)) from error
 
     def _read(self, fields: Mapping[str, Any], expected: Mapping[str, str], limits: Limits) -> EngineReport:
         if not names_one_of(fields, expected):
-            # What is signed does not say where it was sent to: without this, it could be sent elsewhere.
+            # The signature does not cover the address: without this, a report could be sent to another job's.
             raise InvalidValue("report", f"must say whose it is: {' or '.join(expected)}")
         error = error_in(fields)
         if error is not None:
@@ -54,4 +53,4 @@ class RunnerReportReader(EngineReportReader):
                 return EngineReport(known)
             said = shown(error_line(error))
             return outcome.failed(Reason.ENGINE_ERROR, f"The engine reported an error: {said}.")
-        return outcome.report(believe(fields, expected), limits, self._inline_bytes, self._spool)
+        return outcome.report(believe(fields, expected), limits, self._inline_bytes, self._spool_directory)

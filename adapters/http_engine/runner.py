@@ -1,24 +1,24 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from adapters.common.circuit_breaker import CircuitBreaker
 from adapters.http_engine import outcome
 from adapters.http_engine.addresses import RunnerAddress
-from adapters.http_engine.answer import RunnerAnswer, believe, error_in, parse
-from adapters.http_engine.call import Call, DeadlinePassed
-from adapters.http_engine.cancellation import CancelReply
+from adapters.http_engine.answer import RunnerAnswer, believe, error_in, parse, reading
 from adapters.http_engine.client import Answer, EngineClient
-from adapters.http_engine.failures import recognise
-from adapters.http_engine.spool import Spool, in_memory
-from adapters.http_engine.troubles import (
+from adapters.http_engine.engine_errors import (
+    EngineError,
     EngineRefused,
-    EngineTrouble,
     MayHaveStarted,
     NothingStarted,
     NotRecorded,
 )
-from adapters.http_engine.wording import error_of, what_it_says
+from adapters.http_engine.failures import recognise
+from adapters.http_engine.messages import error_message, error_of
+from adapters.http_engine.outcome import CancelReply
+from adapters.http_engine.request_deadline import DeadlineExceeded, RequestDeadline
 from application.errors import DependencyUnavailable
 from application.ports.execution_engine import EngineReport, ExecutionObserver, ExecutionRequest
 from application.ports.output_feed import OutputChunk, Stream
@@ -49,7 +49,7 @@ class Runner:
     """One runner: asks it to run a program, again where that is safe, and reads the answer.
 
     Attributes:
-        address: Where it is.
+        address: The addresses of its requests.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Runner:
         retries: RetryPolicy,
         breaker: CircuitBreaker,
         inline_bytes: int,
-        spool: Spool,
+        spool_directory: Path | None,
         control_timeout_s: float,
     ) -> None:
         self.address = address
@@ -67,7 +67,7 @@ class Runner:
         self._retries = retries
         self._breaker = breaker
         self._inline_bytes = inline_bytes
-        self._spool = spool
+        self._spool_directory = spool_directory
         self._control_timeout_s = control_timeout_s
         self._cannot_cancel = False
 
@@ -81,13 +81,13 @@ class Runner:
         """Whether nothing is to be sent to it now, not even on trial."""
         return self._breaker.is_open
 
-    def call(self, request: ExecutionRequest, observer: ExecutionObserver) -> Call:
-        """Begin the time of a program; its observer hears of the start before the first byte leaves.
+    def deadline(self, request: ExecutionRequest, observer: ExecutionObserver) -> RequestDeadline:
+        """Begin the time of a program, whose observer is called before the first byte leaves.
 
         A start that the observer cannot record is none: nothing is sent then, and `run` reports it.
         """
 
-        def before_sending(is_first: bool) -> None:  # noqa: FBT001 - a call passes nothing else
+        def before_sending(is_first: bool) -> None:  # noqa: FBT001 - never passed by name
             self._breaker.reached()
             if is_first:
                 try:
@@ -97,40 +97,42 @@ class Runner:
                 if request.stdin:
                     observer.note(Note.STDIN_NOT_PASSED)
 
-        return Call(request.spec.limits.timeout_ms / 1000, before_sending)
+        return RequestDeadline(request.spec.limits.timeout_ms / 1000, before_sending)
 
-    def run(self, request: ExecutionRequest, observer: ExecutionObserver, call: Call) -> EngineReport | None:
-        """Have a program run, or say why it was not; None if the engine will report its end.
+    def run(
+        self, request: ExecutionRequest, observer: ExecutionObserver, deadline: RequestDeadline
+    ) -> EngineReport | None:
+        """Have a program run; return None if the engine will report its end.
 
         Raises:
-            CallStopped: The call was stopped.
+            RequestStopped: The request was stopped.
         """
         delays = self._retries.delays()
         tries = 0
         while True:
             tries += 1
             try:
-                return self._try(request, observer, call)
-            except DeadlinePassed:
-                return self._out_of_time(request, call)
-            except NothingStarted as trouble:
-                if not call.has_begun:
+                return self._try(request, observer, deadline)
+            except DeadlineExceeded:
+                return self._out_of_time(request, deadline)
+            except NothingStarted as error:
+                if not deadline.has_begun:
                     observer.start_failed()
                 delay = None if self._breaker.is_open else next(delays, None)
-                if delay is None or not call.pause(delay):
-                    return outcome.not_started(_told(trouble, tries))
-            except EngineTrouble as trouble:
-                if not call.has_begun:
+                if delay is None or not deadline.pause(delay):
+                    return outcome.not_started(_message(error, tries))
+            except EngineError as error:
+                if not deadline.has_begun:
                     observer.start_failed()
-                is_lost = isinstance(trouble, MayHaveStarted)
-                return outcome.failed(trouble.reason, _told(trouble, tries), is_lost=is_lost)
+                is_lost = isinstance(error, MayHaveStarted)
+                return outcome.failed(error.reason, _message(error, tries), is_lost=is_lost)
 
     def cancel(self, execution_id: ExecutionId, job_id: JobId) -> CancelReply:
-        """Ask the runner to stop whatever it runs of a job, and return its reply."""
+        """Ask the runner to stop all that it runs of a job, and return its reply."""
         url = f"{self.address.cancel_url}/{job_id}"
         try:
             status = self._control("POST", url, {"execution_id": str(execution_id)})
-        except (EngineTrouble, DeadlinePassed) as error:
+        except (EngineError, DeadlineExceeded) as error:
             logger.warning("the runner did not answer the request to stop job %s: %r", job_id, error)
             return CancelReply.NO_ANSWER
         logger.info("the runner answered %s to the request to stop job %s", status, job_id)
@@ -151,9 +153,9 @@ class Runner:
             status = self._control("GET", self.address.health_url, {})
             if status == _NOT_FOUND:
                 status = self._control("GET", self.address.run_url, {})
-        except EngineTrouble as error:
+        except EngineError as error:
             raise NothingStarted("is out of reach") from error
-        except DeadlinePassed as error:
+        except DeadlineExceeded as error:
             raise NothingStarted("does not answer in time") from error
         if status >= _SERVER_ERROR and status != _NOT_IMPLEMENTED:
             raise NothingStarted(f"answers {status}")
@@ -162,15 +164,17 @@ class Runner:
         """Close the connections that are kept open."""
         self._client.close()
 
-    def _try(self, request: ExecutionRequest, observer: ExecutionObserver, call: Call) -> EngineReport | None:
-        with self._ask(request, call) as answer:
+    def _try(
+        self, request: ExecutionRequest, observer: ExecutionObserver, deadline: RequestDeadline
+    ) -> EngineReport | None:
+        with self._ask(request, deadline) as answer:
             if answer.status == _ACCEPTED:
                 return None
             if not answer.is_success:
                 return self._failure(answer)
             if not answer.is_whole:
                 return outcome.too_large(answer.size)
-            with in_memory(answer.size):
+            with reading(answer.size):
                 return self._read(answer, request, observer)
 
     def _failure(self, answer: Answer) -> EngineReport:
@@ -180,8 +184,8 @@ class Runner:
         if answer.status in _GATEWAY_ERRORS:
             self._breaker.failed()
             self._suspect()
-        trouble = MayHaveStarted if answer.status >= _SERVER_ERROR else EngineRefused
-        raise trouble(_refusal(answer))
+        kind = MayHaveStarted if answer.status >= _SERVER_ERROR else EngineRefused
+        raise kind(_refusal(answer))
 
     def _read(self, answer: Answer, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
         fields = parse(answer.body.read())
@@ -191,13 +195,13 @@ class Runner:
             return EngineReport(known)
         believed = believe(fields, _identity(request))
         _show(believed, observer)
-        return outcome.report(believed, request.spec.limits, self._inline_bytes, self._spool)
+        return outcome.report(believed, request.spec.limits, self._inline_bytes, self._spool_directory)
 
-    def _ask(self, request: ExecutionRequest, call: Call) -> Answer:
+    def _ask(self, request: ExecutionRequest, deadline: RequestDeadline) -> Answer:
         self._admit()
         params = {**_identity(request), "timeout_ms": str(request.spec.limits.timeout_ms)}
         try:
-            answer = self._client.send("GET", self.address.run_url, params, call)
+            answer = self._client.send("GET", self.address.run_url, params, deadline)
         except NothingStarted:
             self._breaker.failed()
             raise
@@ -216,8 +220,8 @@ class Runner:
     def _admit(self) -> None:
         """Pass where the circuit is closed, and on trial where the runner is known to be back.
 
-        A program is not sent into an outage: of what a gateway, or a connection that breaks, says of it then,
-        nobody could tell whether it had been run.
+        A program is not sent into an outage: neither a gateway's error nor a connection that breaks shows
+        whether it was run.
         """
         is_trial = not self._breaker.is_closed
         if not self._breaker.admits():
@@ -237,12 +241,12 @@ class Runner:
         """Ask the runner on the way that programs take; without a key it runs nothing, and answers 400."""
         try:
             return self._control("GET", self.address.run_url, {}) not in _GATEWAY_ERRORS
-        except (EngineTrouble, DeadlinePassed):
+        except (EngineError, DeadlineExceeded):
             return False
 
-    def _out_of_time(self, request: ExecutionRequest, call: Call) -> EngineReport:
+    def _out_of_time(self, request: ExecutionRequest, deadline: RequestDeadline) -> EngineReport:
         waits = bool(request.stdin) or request.spec.language.name in _WAIT_FOR_STDIN
-        report = outcome.out_of_time(call.elapsed_s, request.spec.limits, _NO_STDIN if waits else None)
+        report = outcome.out_of_time(deadline.elapsed_s, request.spec.limits, _NO_STDIN if waits else None)
         notes: tuple[Note, ...] = (Note.STDIN_NOT_PASSED,) if waits else ()
         if self._cannot_cancel:
             notes += CancelReply.NOT_SUPPORTED.notes
@@ -251,7 +255,7 @@ class Runner:
 
     def _control(self, method: str, url: str, params: Mapping[str, str]) -> int:
         """Send a request that runs no program; return the answer's status."""
-        with self._client.send(method, url, params, Call(self._control_timeout_s)) as answer:
+        with self._client.send(method, url, params, RequestDeadline(self._control_timeout_s)) as answer:
             return answer.status
 
 
@@ -264,16 +268,16 @@ def _identity(request: ExecutionRequest) -> dict[str, str]:
 
 
 def _refusal(answer: Answer) -> str:
-    said = what_it_says(answer)
+    said = error_message(answer)
     return f"The engine answered {answer.status}" + (f": {said}." if said else ".")
 
 
-def _told(trouble: EngineTrouble, tries: int) -> str:
-    return str(trouble) if tries == 1 else f"{trouble} It was asked {tries} times."
+def _message(error: EngineError, tries: int) -> str:
+    return str(error) if tries == 1 else f"{error} It was asked {tries} times."
 
 
 def _show(answer: RunnerAnswer, observer: ExecutionObserver) -> None:
-    """Pass on all that a program wrote, to those who follow it."""
+    """Pass on all output of a program to its followers."""
     for stream, data in ((Stream.STDOUT, answer.stdout), (Stream.STDERR, answer.stderr)):
         for offset in range(0, len(data), PIECE_BYTES):
             observer.output(OutputChunk(stream, offset, data[offset : offset + PIECE_BYTES]))

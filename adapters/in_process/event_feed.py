@@ -23,13 +23,13 @@ class InProcessEventFeed(EventFeed):
         """Do nothing; the feed between processes has something to stop."""
 
     def publish(self, messages: Sequence[Message]) -> None:
-        """Tell the listeners of this process."""
+        """Call the listeners of this process."""
         for listener in self._listeners:
             for message in messages:
-                _tell(listener, message)
+                _call(listener, message)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every message from now on; return what ends that."""
+        """Call `listener` with every message from now on; return a function that ends that."""
 
         def once(message: Message) -> None:
             listener(message)
@@ -43,7 +43,7 @@ class InProcessEventFeed(EventFeed):
             self._listeners = tuple(listener for listener in self._listeners if listener is not removed)
 
 
-def _tell(listener: Listener, message: Message) -> None:
+def _call(listener: Listener, message: Message) -> None:
     try:
         listener(message)
     except Exception:  # one listener's bug is not another's

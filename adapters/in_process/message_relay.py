@@ -17,7 +17,7 @@ _BATCH = 200
 class InProcessMessageRelay(MessageRelay):
     """Publishes the messages of this process's commits on a thread of its own, the moment they come.
 
-    What cannot be published, or comes while the backlog is full, stays in the outbox for the sweep.
+    A message that cannot be published, or comes while the backlog is full, stays in the outbox for the sweep.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class InProcessMessageRelay(MessageRelay):
         self._thread.start()
 
     def stop(self) -> None:
-        """Pass on what has come by now, and end."""
+        """Pass on the messages that have come, and end."""
         if self._thread is not None:
             self._thread.stop()
             self._thread = None

@@ -32,9 +32,9 @@ class InProcessOutputFeed(OutputFeed):
     """Calls followers on the thread that appends.
 
     Args:
-        kept_bytes: How much of each execution's latest output is kept for those who follow it later.
+        kept_bytes: The latest output of each execution that is kept for later followers.
         journal: Keeps output for the time after this process was killed, of programs that run for longer than
-            a moment; None for no such thing.
+            a moment; None for no journal.
     """
 
     def __init__(self, kept_bytes: int = KEPT_BYTES, journal: OutputJournal | None = None) -> None:
@@ -68,10 +68,10 @@ class InProcessOutputFeed(OutputFeed):
                     self._changed.notify_all()
                 self._unwritten[execution_id] = channel
             for listener in tuple(channel.listeners.values()):
-                _tell(listener, chunk)
+                _call(listener, chunk)
 
     def close(self, execution_id: ExecutionId) -> None:
-        """Forget what was kept of an execution, and its followers."""
+        """Forget the output of an execution, and its followers."""
         with self._lock:
             channel = self._channels.pop(execution_id, None)
             self._unwritten.pop(execution_id, None)
@@ -79,19 +79,19 @@ class InProcessOutputFeed(OutputFeed):
             self._journal.forget(execution_id)
 
     def recall(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
-        """Return what is kept of an execution, here or in the journal."""
+        """Return the output of an execution that is kept, here or in the journal."""
         with self._lock:
             channel = self._channels.get(execution_id)
             kept = () if channel is None else tuple(channel.chunks)
         return kept if kept or self._journal is None else self._journal.read(execution_id)
 
     def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:
-        """Call `listener` with what is kept, at once, and with what comes; return what ends that."""
+        """Call `listener` with the output that is kept and that comes; return a function that ends that."""
         key = object()
         with self._lock:
             channel = self._channel(execution_id)
             for chunk in tuple(channel.chunks):
-                _tell(listener, chunk)
+                _call(listener, chunk)
             channel.listeners[key] = listener
         return lambda: self._leave(execution_id, channel, key)
 
@@ -139,7 +139,7 @@ class InProcessOutputFeed(OutputFeed):
                 del self._channels[execution_id]
 
 
-def _tell(listener: OutputListener, chunk: OutputChunk) -> None:
+def _call(listener: OutputListener, chunk: OutputChunk) -> None:
     try:
         listener(chunk)
     except Exception:  # one follower's bug is not another's

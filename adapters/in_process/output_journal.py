@@ -15,19 +15,19 @@ logger = logging.getLogger("service_server.output_feed")
 _HEAD = struct.Struct("<BQI")
 _STREAMS = tuple(Stream)
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-# A file of an execution that nobody has asked for, its job deleted or its database gone.
+# The age of a file that was not read after its execution: its job was deleted, or its database is gone.
 _ABANDONED_AFTER_S = 86_400
 
 
 class OutputJournal:
     """The output of running programs, in a file for each, to be read after this process was killed.
 
-    The files are not synced: they survive the process, and not the machine. One that cannot be written is
-    done without.
+    The files are not synced: they survive the process, and not the machine. A file that cannot
+    be written is left out.
 
     Args:
-        directory: Where the files are. It is made when there is something to write.
-        kept_bytes: A file that has grown to twice as much begins anew with what is kept.
+        directory: The directory of the files, made when there is something to write.
+        kept_bytes: The output that is kept; a file of twice as much begins anew with it.
     """
 
     def __init__(self, directory: Path, kept_bytes: int) -> None:

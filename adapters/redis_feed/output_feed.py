@@ -12,14 +12,14 @@ LINGER_S = 10.0
 class RedisOutputFeed(OutputFeed):
     """Carries live output between processes by a Redis stream for each execution.
 
-    Nobody waits for Redis here: one that is slow or gone costs followers their view, and programs nothing.
-    Who reads more slowly than a program writes misses what is no longer kept; the offsets tell.
+    A Redis that is slow or gone costs followers their view, and programs nothing. A follower that reads more
+    slowly than a program writes misses output that is no longer kept; the offsets show that.
 
     Args:
-        url: Of Redis, with credentials if it wants any.
-        local: Passes output to the followers in this process, and keeps of it what later ones are told.
-        kept_bytes: How much of each execution's latest output is kept in Redis.
-        linger_s: How long it is kept once the execution is closed, for its followers to read the end.
+        url: The address of Redis, with credentials if it wants any.
+        local: The feed of the followers in this process, which keeps output for later ones.
+        kept_bytes: The latest output of each execution that is kept in Redis.
+        linger_s: Seconds that it is kept once the execution is closed, for its followers to read the end.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class RedisOutputFeed(OutputFeed):
         self._reader.start()
 
     def stop(self) -> None:
-        """Write what is pending, if Redis lets it, and end."""
+        """Write all that is pending, if Redis takes it, and end."""
         self._reader.stop()
         self._writer.stop()
 
@@ -43,13 +43,13 @@ class RedisOutputFeed(OutputFeed):
         self._writer.append(execution_id, chunk)
 
     def close(self, execution_id: ExecutionId) -> None:
-        """Let what is kept of an execution expire."""
+        """Let the output of an execution expire."""
         self._writer.close(execution_id)
 
     def recall(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
-        """Return what Redis has of an execution."""
+        """Return the output of an execution that Redis has."""
         return self._reader.recall(execution_id)
 
     def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:
-        """Call `listener` with what is kept and with what comes, in order; return what ends that."""
+        """Call `listener` with the output that is kept and that comes; return a function that ends that."""
         return self._reader.follow(execution_id, listener)

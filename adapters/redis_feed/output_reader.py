@@ -27,7 +27,7 @@ _AVOIDED_S = 1.0
 
 @dataclass(slots=True, eq=False)
 class _Cursor:
-    """How far one execution's stream was read, for all who follow it in this process."""
+    """The position in one execution's stream, for all its followers in this process."""
 
     execution_id: ExecutionId
     followers: set[object] = field(default_factory=set)
@@ -46,8 +46,8 @@ class OutputReader:
     """Reads the streams that are followed in this process, all of them on one thread and connection.
 
     Args:
-        url: Of Redis, with credentials if it wants any.
-        local: Passes what is read to the followers in this process.
+        url: The address of Redis, with credentials if it wants any.
+        local: The feed of the followers in this process.
         send: Has Redis do commands soon; a command that adds to a stream of its own ends the thread's wait.
     """
 
@@ -72,7 +72,7 @@ class OutputReader:
         self._client.close()
 
     def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:
-        """Call `listener` with what is kept and with what comes; return what ends that."""
+        """Call `listener` with the output that is kept and that comes; return a function that ends that."""
         key = stream_key(execution_id).encode()
         follower = object()
         with self._changed:
@@ -83,7 +83,7 @@ class OutputReader:
         return lambda: self._leave(key, cursor, follower, end)
 
     def recall(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
-        """Return what the stream of an execution has; nothing if Redis does not say."""
+        """Return the content of the stream of an execution; nothing if Redis does not answer."""
         position = Position()
         try:
             entries = self._client.xrange(stream_key(execution_id))
@@ -139,7 +139,7 @@ class OutputReader:
     def _read_singly(
         self, last_ids: Mapping[bytes, bytes | str], cursors: Mapping[bytes, _Cursor]
     ) -> Iterator[tuple[bytes, Sequence[tuple[bytes, Mapping[bytes, bytes]]]]]:
-        """Read what can be read, and avoid what cannot: a key that something else lies under."""
+        """Read each stream by itself, and avoid a key that something else lies under."""
         for key, last_id in last_ids.items():
             try:
                 yield from self._client.xread({key: last_id}, count=_ENTRIES_AT_ONCE)

@@ -10,7 +10,7 @@ from domain.values import ExecutionId
 
 DEPENDENCY = "output feed"
 MAX_ENTRY_BYTES = 64 << 10
-# What an entry weighs in Redis beside its data, so that a flood of single bytes is bounded too.
+# Memory that an entry takes in Redis beside its data, so that a flood of single bytes is bounded too.
 ENTRY_OVERHEAD_BYTES = 256
 
 
@@ -29,7 +29,7 @@ class Entry:
 
     @property
     def weight(self) -> int:
-        """What it takes in Redis, in bytes, roughly."""
+        """The memory that it takes in Redis, in bytes, roughly."""
         return len(self.data) + ENTRY_OVERHEAD_BYTES
 
     def takes(self, chunk: OutputChunk) -> bool:
@@ -55,8 +55,8 @@ def join(chunks: Iterable[OutputChunk]) -> Sequence[Entry]:
 class Run:
     """One run of a program, as its writer sees it: numbers the entries, and counts which are to be kept.
 
-    The numbers let a reader tell an entry that was written twice, because its writer did not hear that it
-    was written; the id tells them from those of a run before.
+    A reader knows by the numbers an entry that was written twice, because its writer did not hear that it
+    was written, and by the id the entries of an earlier run.
     """
 
     id: str = field(default_factory=lambda: uuid4().hex)
@@ -91,7 +91,7 @@ class Position:
 
         Raises:
             KeyError: A field is missing.
-            ValueError: A field is not what it should be.
+            ValueError: A field cannot be read.
         """
         run, number = fields[b"run"], int(fields[b"number"])
         if run == self.run and number <= self.number:

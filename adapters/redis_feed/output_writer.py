@@ -22,7 +22,7 @@ Output = tuple[ExecutionId, OutputChunk | None]
 
 # How much may wait for Redis; beyond that the oldest output is dropped.
 _MAX_PENDING_BYTES = 4 << 20
-# What comes within this time of a writing is written together, unless it becomes as much as this.
+# Output within this time of a writing is written together, unless it becomes as much as this.
 _GATHER_S = 0.02
 _GATHER_BYTES = 64 << 10
 # The stream of an execution whose worker died goes away by itself.
@@ -33,9 +33,9 @@ class OutputWriter:
     """Writes output to Redis on a thread of its own, in few and large commands.
 
     Args:
-        url: Of Redis, with credentials if it wants any.
-        kept_bytes: How much of each execution's latest output is kept in Redis.
-        linger_s: How long it is kept once the execution is closed, for its followers to read the end.
+        url: The address of Redis, with credentials if it wants any.
+        kept_bytes: The latest output of each execution that is kept in Redis.
+        linger_s: Seconds that it is kept once the execution is closed, for its followers to read the end.
     """
 
     def __init__(self, url: str, kept_bytes: int, linger_s: float) -> None:
@@ -55,7 +55,7 @@ class OutputWriter:
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what is pending, if Redis lets it, and end."""
+        """Write all that is pending, if Redis takes it, and end."""
         self._thread.stop()
         try:
             while self._unwritten or self._output or self._requests:
@@ -103,7 +103,7 @@ class OutputWriter:
         return self._thread.is_stopping or self._output.weight >= _GATHER_BYTES
 
     def _write(self) -> None:
-        """Write what has not been written; what Redis does not take is written at the next call.
+        """Write all that is pending; commands that Redis does not take are written at the next call.
 
         Raises:
             DependencyUnavailable: Redis does not take it.
@@ -142,8 +142,8 @@ class OutputWriter:
             for command in commands:
                 pipeline.execute_command(*command)
             replies = pipeline.execute(raise_on_error=False)
-        # What Redis refuses before it begins is raised, and done again. What fails here would fail again: its
-        # key holds something else. The other commands are done.
+        # An error before Redis begins is raised, and the commands are repeated. A command that fails here
+        # would fail again: its key holds something else. The other commands are done.
         failures = [reply for reply in replies if isinstance(reply, redis.RedisError)]
         if failures:
             logger.warning("live output is lost: %s", type(failures[0]).__name__)

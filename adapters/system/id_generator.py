@@ -27,7 +27,7 @@ class Uuid7Generator(IdGenerator):
         self._lock = threading.Lock()
 
     def new(self) -> UUID:
-        """Return a UUID that was never returned before, and sorts after those that were."""
+        """Return a UUID that was never returned before, and sorts after all before it."""
         milliseconds, fraction = divmod(self._next_tick(), 1 << 12)
         most = milliseconds << 16 | _VERSION << 12 | fraction
         least = _VARIANT << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adapters.http_engine.answer import LITERAL_MAX_BYTES, MAX_FIGURE, read_answer
-from adapters.http_engine.troubles import MayHaveStarted
+from adapters.http_engine.engine_errors import MayHaveStarted
 from domain.execution import ResourceUsage
 
 FIELDS = ["stdout", "stderr", "exit_code", "execution_time_ms", "cpu_percent", "memory_mb", "log_key"]

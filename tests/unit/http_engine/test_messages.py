@@ -4,12 +4,12 @@ from io import BytesIO
 import pytest
 
 from adapters.http_engine.client import Answer
-from adapters.http_engine.wording import MAX_CHARS, what_it_says
+from adapters.http_engine.messages import MAX_CHARS, error_message
 
 
 def said(body, content_type="text/plain"):
     data = body if isinstance(body, bytes) else body.encode()
-    return what_it_says(Answer(status=500, content_type=content_type, body=BytesIO(data)))
+    return error_message(Answer(status=500, content_type=content_type, body=BytesIO(data)))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One exchange with the engine: how long it may take in all, and how another thread ends it."""
+"""The time that all requests about one execution have together, and their end by another thread."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -7,27 +7,27 @@ from threading import Event, Lock
 from time import monotonic
 
 
-class CallStopped(Exception):
-    """Another thread has ended the call."""
+class RequestStopped(Exception):
+    """Another thread has stopped the requests."""
 
 
-class DeadlinePassed(Exception):
-    """The call has used up its time."""
+class DeadlineExceeded(Exception):
+    """The requests have used up their time."""
 
 
-def _nothing(_is_first: bool) -> None:  # noqa: FBT001 - nobody passes it
+def _nothing(_is_first: bool) -> None:  # noqa: FBT001 - never passed by name
     pass
 
 
-class Call:
-    """A deadline over everything that a call does, and the handle to stop it from another thread.
+class RequestDeadline:
+    """A deadline over one or more requests in a row, and the handle to stop them from another thread.
 
-    One thread makes the call; any thread may stop it. The call may take several requests.
+    One thread sends the requests; any thread may stop them.
 
     Args:
-        timeout_s: How long the call may take in all, from now.
-        before_sending: Called on the calling thread before the first byte of each request leaves, and told
-            whether it is the first one of the call.
+        timeout_s: Seconds that the requests may take together, from now.
+        before_sending: Called on the sending thread before the first byte of each request leaves, with True
+            for the first request.
 
     Attributes:
         has_sent: Whether a byte of the present request may have left.
@@ -46,21 +46,21 @@ class Call:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the call began."""
+        """Seconds since the deadline was set."""
         return monotonic() - self._began
 
     def left_s(self) -> float:
         """Return the seconds that are left, always more than zero.
 
         Raises:
-            CallStopped: The call was stopped.
-            DeadlinePassed: There are none.
+            RequestStopped: The requests were stopped.
+            DeadlineExceeded: There are none.
         """
         if self._stopped.is_set():
-            raise CallStopped
+            raise RequestStopped
         left = self._timeout_s - self.elapsed_s
         if left <= 0:
-            raise DeadlinePassed
+            raise DeadlineExceeded
         return left
 
     def begin_request(self) -> None:
@@ -76,19 +76,19 @@ class Call:
             self.has_sent = True
 
     def pause(self, seconds: float) -> bool:
-        """Wait; return False at once if the call would not live to the end of it.
+        """Wait; return False at once if the time would be up before the end of it.
 
         Raises:
-            CallStopped: The call was stopped.
+            RequestStopped: The requests were stopped.
         """
         if self._timeout_s - self.elapsed_s <= seconds:
             return False
         if self._stopped.wait(seconds):
-            raise CallStopped
+            raise RequestStopped
         return True
 
     def stop(self) -> None:
-        """End the call: what it waits for ends at once, and what it does next raises CallStopped."""
+        """End the present request at once, and have every later step raise RequestStopped."""
         self._stopped.set()
         with self._lock:
             if self._socket is not None:
@@ -96,7 +96,7 @@ class Call:
 
     @contextmanager
     def waiting_on(self, sock: socket.socket) -> Iterator[float]:
-        """Let `stop` reach the socket that the calling thread is about to wait on; give the seconds left.
+        """Let `stop` reach the socket that the sending thread is about to wait on; give the seconds left.
 
         The socket is given up before its thread goes on, so `stop` never meets one that was closed, whose
         number another connection may bear by then.

@@ -1,4 +1,4 @@
-"""The texts of an answer, as bytes and as the database keeps them."""
+"""The texts of an answer, as bytes and as the inline output of a result."""
 
 from domain.execution import Output
 

@@ -1,6 +1,6 @@
-"""What keeps an engine from giving an outcome, told apart by whether the program may have had effects.
+"""The failures of engines to give an outcome, by whether the program may have had effects.
 
-EngineTrouble
+EngineError
 ├── NothingStarted    the program was not started: the engine may be asked again
 ├── MayHaveStarted    it may have run: asking again may run it a second time
 ├── EngineRefused     the engine does not want the request: asking again is of no use
@@ -10,27 +10,27 @@ EngineTrouble
 from domain.job_lifecycle import Reason
 
 
-class EngineTrouble(Exception):
+class EngineError(Exception):
     """The engine gave no outcome. The message is a sentence for the job's owner."""
 
     reason = Reason.ENGINE_ERROR
 
 
-class NothingStarted(EngineTrouble):
+class NothingStarted(EngineError):
     """The program was not started."""
 
     reason = Reason.ENGINE_UNAVAILABLE
 
 
-class MayHaveStarted(EngineTrouble):
+class MayHaveStarted(EngineError):
     """The program may have run."""
 
 
-class EngineRefused(EngineTrouble):
+class EngineRefused(EngineError):
     """The engine does not want the request."""
 
 
-class NotRecorded(EngineTrouble):
+class NotRecorded(EngineError):
     """The start of the program could not be recorded, so it was not sent."""
 
     reason = Reason.INTERNAL

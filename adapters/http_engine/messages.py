@@ -1,4 +1,4 @@
-"""What an engine says about its failure, made fit to be shown."""
+"""The error messages of engines, made fit to be shown."""
 
 import json
 import re
@@ -19,19 +19,19 @@ _WHERE = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_SAYING = ("error", "detail", "message")
+_MEMBERS = ("error", "detail", "message")
 
 
 def error_of(answer: Answer) -> str:
-    """Return the whole text of an engine's error; empty if it says nothing to people."""
+    """Return the whole text of an engine's error; empty if it is not meant for people."""
     if "html" in answer.content_type:  # the page of some proxy
         return ""
     answer.body.seek(0)
-    return _said(answer.body.read().decode("utf-8", "replace"))
+    return _text_of(answer.body.read().decode("utf-8", "replace"))
 
 
-def what_it_says(answer: Answer) -> str:
-    """Return one line of what the engine says, with no address in it; empty if it says nothing to people."""
+def error_message(answer: Answer) -> str:
+    """Return an engine's error in one line without addresses; empty if it is not meant for people."""
     return shown(error_line(error_of(answer)))
 
 
@@ -50,11 +50,11 @@ def shown(line: str) -> str:
     return printable if len(printable) <= MAX_CHARS else printable[: MAX_CHARS - 1] + "…"
 
 
-def _said(text: str) -> str:
+def _text_of(text: str) -> str:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
         return text
     if isinstance(document, dict):
-        return next((document[key] for key in _SAYING if isinstance(document.get(key), str)), "")
+        return next((document[key] for key in _MEMBERS if isinstance(document.get(key), str)), "")
     return document if isinstance(document, str) else ""

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.http_engine.text import encode, inline
+from adapters.http_engine.encoding import encode, inline
 
 CAP = 16
 
