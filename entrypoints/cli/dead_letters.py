@@ -3,11 +3,9 @@ from typing import Any
 import rich_click as click
 
 from application.ports.dead_letters import DeadLetter, DeadLetters
-from entrypoints.cli.failure import ExitCode, Failure
-from entrypoints.cli.options import json_option, print_json
-from entrypoints.cli.plain_text import printable
+from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.settings_report import load_limits, load_settings
-from entrypoints.cli.tables import print_fields, print_table
+from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table, printable
 from entrypoints.container import build_container
 
 

@@ -7,15 +7,12 @@ from typing import Any
 import rich_click as click
 
 from application.errors import ApplicationError
-from entrypoints.cli.client import Json
-from entrypoints.cli.connection import connect
-from entrypoints.cli.failure import ExitCode, Failure
-from entrypoints.cli.languages import known_languages
-from entrypoints.cli.options import json_option, print_json, server_option
+from entrypoints.cli.client import Json, connect, server_option
+from entrypoints.cli.client_commands import known_languages
+from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.parts import admitted, parts
-from entrypoints.cli.plain_text import one_line
 from entrypoints.cli.settings_report import in_force, load_limits, load_settings
-from entrypoints.cli.tables import print_fields, print_table
+from entrypoints.cli.terminal import json_option, one_line, print_fields, print_json, print_table
 from entrypoints.settings import LimitSettings, Settings
 from entrypoints.settings_check import warnings
 

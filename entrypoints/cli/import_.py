@@ -3,10 +3,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import rich_click as click
 
-from entrypoints.cli.failure import ExitCode, Failure
-from entrypoints.cli.plain_text import one_line
+from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.settings_report import load_limits, load_settings
-from entrypoints.cli.tables import print_fields
+from entrypoints.cli.terminal import one_line, print_fields
 from entrypoints.container import build_container
 
 

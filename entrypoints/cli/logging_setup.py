@@ -8,7 +8,7 @@ from typing import TextIO
 
 from application.log_context import log_fields
 from entrypoints.cli.outage_counter import OutageCounter
-from entrypoints.cli.plain_text import one_line, printable
+from entrypoints.cli.terminal import one_line, printable
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 

@@ -2,13 +2,10 @@ import json
 
 import rich_click as click
 
-from entrypoints.cli.client import Json, ServiceClient, segment
-from entrypoints.cli.connection import connect
-from entrypoints.cli.failure import ExitCode, Failure
-from entrypoints.cli.following import follow
-from entrypoints.cli.options import json_option, print_json, server_option
-from entrypoints.cli.program_output import ProgramOutput
-from entrypoints.cli.progress import Progress
+from entrypoints.cli.client import Json, ServiceClient, connect, segment, server_option
+from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.program_output import ProgramOutput, follow
+from entrypoints.cli.terminal import Progress, json_option, print_json
 
 _NOT_LIVE = (
     "service-server: what another process runs is only seen here once it has ended; --server URL shows it "

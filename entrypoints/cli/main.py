@@ -1,14 +1,77 @@
-"""The program `service-server`."""
+"""The program `service-server` and its commands.
+
+A command's module is loaded when it is called, so that help comes at once.
+"""
 
 import sys
+from importlib import import_module
 
 import rich_click as click
 
 from application.errors import ApplicationError, Conflict, NotFound, Unprocessable
 from domain.errors import DomainError
-from entrypoints.cli.commands import service_server
-from entrypoints.cli.failure import ExitCode, Failure
-from entrypoints.cli.plain_text import one_line
+from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.terminal import one_line
+
+# Each: the command, where it is in this package, and its summary.
+COMMANDS = (
+    ("run", "run.command", "Run a program and end with its exit code."),
+    ("serve", "serve.command", "Serve the HTTP API."),
+    ("worker", "worker.command", "Run what the API accepts, in processes of their own."),
+    ("migrate", "migrate.command", "Bring the database's schema up to date."),
+    ("backup", "backup.backup", "Write all data of an embedded service to one file."),
+    ("restore", "backup.restore", "Unpack such a file into a new data directory."),
+    ("import", "import_.command", "Import the database of the service that this one replaces."),
+    ("dead-letters", "dead_letters.command", "Look at messages that nobody could handle."),
+    ("jobs", "client_commands.jobs", "List jobs, newest first."),
+    ("status", "client_commands.status", "Say where a job stands."),
+    ("logs", "logs.command", "Print what a job's program wrote."),
+    ("cancel", "client_commands.cancel", "Cancel a job and stop its program."),
+    ("projects", "client_commands.projects", "List projects."),
+    ("languages", "client_commands.languages", "List the languages that programs may be written in."),
+    ("doctor", "doctor.command", "Say what is installed, what is set, and what is missing."),
+)
+_LOCATIONS = {name: location for name, location, _summary in COMMANDS}
+_SUMMARIES = {name: summary for name, _location, summary in COMMANDS}
+
+
+class _Commands(click.RichGroup):
+    """Lists commands by their summaries alone, and loads the one that is called."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(_SUMMARIES)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        summary = _SUMMARIES.get(name)
+        return None if summary is None else click.RichCommand(name=name, help=summary)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, listed if name is None else _load(_LOCATIONS[name]), rest
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Failure("interrupted", ExitCode.INTERRUPTED) from None
+
+
+def _load(location: str) -> click.Command:
+    module, _dot, command = location.partition(".")
+    loaded: click.Command = getattr(import_module(f"entrypoints.cli.{module}"), command)
+    return loaded
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Without --server a command works on this machine, with the settings in force.",
+)
+@click.version_option(package_name="service-server")
+def service_server() -> None:
+    """Upload code, run it, read its result and its log."""
 
 
 def main() -> None:

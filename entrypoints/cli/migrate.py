@@ -3,7 +3,7 @@ from typing import NoReturn
 import rich_click as click
 
 from application.ports.database_schema import DatabaseSchema
-from entrypoints.cli.failure import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.running import refuse_foreign_tables
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import build_container

@@ -1,6 +1,6 @@
 import resource
 
-from entrypoints.cli.failure import Failure
+from entrypoints.cli.errors import Failure
 
 # The database, its pool, the stores, the engine's descriptors for each program, and some connections.
 MIN_OPEN_FILES = 256

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-from entrypoints.cli.failure import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure
 
 
 def program_input(option: str | None) -> str:

@@ -1,21 +1,55 @@
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import rich_click as click
 
 from domain.language import LANGUAGES
-from entrypoints.cli.client import Json, ServiceClient
-from entrypoints.cli.connection import connect
-from entrypoints.cli.failure import ExitCode, Failure
-from entrypoints.cli.following import follow
-from entrypoints.cli.interruption import Interrupted, interruptible
-from entrypoints.cli.options import server_option
-from entrypoints.cli.outcome import exit_code, explanation, summary
-from entrypoints.cli.plain_text import one_line
+from entrypoints.cli.client import Json, ServiceClient, connect, server_option
+from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.program_input import program_input, read_text
-from entrypoints.cli.program_output import ProgramOutput, forget_stdout
-from entrypoints.cli.progress import Progress
+from entrypoints.cli.program_output import ProgramOutput, follow, forget_stdout
+from entrypoints.cli.terminal import Progress, one_line
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_BY_STATUS = {"SUCCESS": ExitCode.OK, "TIMEOUT": ExitCode.TIMEOUT, "CANCELLED": ExitCode.INTERRUPTED}
+# Reasons that are the service's and not the program's.
+_SERVICE = {"engine_unavailable", "engine_error", "worker_lost", "storage_error", "internal"}
+
+
+class Interrupted(KeyboardInterrupt):
+    """Whoever started this command wants it to end.
+
+    Attributes:
+        signal: The signal that said so.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = number
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise Interrupted on the signals that ask a command to end, once: the next one ends it as ever."""
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as it is under nohup(1)
+            signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    for other in _SIGNALS:
+        signal.signal(other, signal.SIG_DFL)
+    raise Interrupted(number)
 
 
 @click.command(
@@ -109,3 +143,38 @@ def _language_of(file: Path) -> str:
         if language.extension == file.suffix:
             return language.name
     raise Failure(f"{file}: its name does not tell its language; --language does", ExitCode.USAGE)
+
+
+def exit_code(job: Json) -> int:
+    """Return what the command ends with: the program's own exit code, where it has one to give."""
+    result, reason = job["data"].get("result") or {}, job["data"]["reason"]
+    if job["status"] in _BY_STATUS:
+        return _BY_STATUS[job["status"]]
+    if reason in _SERVICE:
+        return ExitCode.SERVICE
+    if result.get("signal"):
+        return ExitCode.SIGNAL + int(result["signal"])
+    return int(result.get("exit_code") or ExitCode.FAILED)
+
+
+def explanation(job: Json) -> str | None:
+    """Say why a program did not end by itself; None if it did, for then it has spoken for itself."""
+    result, reason = job["data"].get("result") or {}, job["data"]["reason"]
+    if reason in {None, "nonzero_exit"}:
+        return None
+    sentence = result.get("error_message") or job["message"]
+    if limit := result.get("limit"):
+        sentence += f" ({limit['name']}: {limit['allowed']} allowed, {limit['measured']} measured)"
+    return f"{sentence} [{reason}]"
+
+
+def summary(job: Json) -> str:
+    """Say in a line how a job ended and what it used."""
+    resource = (job["data"].get("result") or {}).get("resource") or {}
+    unknown = resource.get("unknown") or ()
+    parts = [job["status"]]
+    if resource.get("execution_time_ms") is not None and "execution_time_ms" not in unknown:
+        parts.append(f"{resource['execution_time_ms']} ms")
+    if resource.get("memory_mb") is not None and "memory_mb" not in unknown:
+        parts.append(f"{resource['memory_mb']:.1f} MiB")
+    return ", ".join((*parts, f"job {job['job_id']}"))

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 from application.errors import DependencyUnavailable
 from application.ports.database_schema import DatabaseSchema
-from entrypoints.cli.failure import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.open_files import ensure_open_files
 from entrypoints.topology import Topology
 from entrypoints.worker.background_services import BackgroundServices

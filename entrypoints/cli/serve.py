@@ -13,7 +13,7 @@ from adapters.common.background import PeriodicTask
 from application.ports.execution_engine import ExecutionEngine
 from application.queue_history import SAMPLE_EVERY_S, QueueHistory
 from entrypoints.cli.banner import banner
-from entrypoints.cli.failure import Failure
+from entrypoints.cli.errors import Failure
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings
 
 from domain.errors import DomainError
 from domain.limits import LimitPolicy
-from entrypoints.cli.failure import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.settings import LimitSettings, Settings, variable
 from entrypoints.settings_check import unknown_settings
 

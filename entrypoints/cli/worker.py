@@ -6,7 +6,7 @@ import sys
 import rich_click as click
 
 from application.errors import ApplicationError
-from entrypoints.cli.failure import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.parts import parts
 from entrypoints.cli.running import running

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-ABOUT_JOBS = ["run", "jobs", "status", "logs", "cancel", "projects", "languages"]
+ABOUT_JOBS = ["run", "logs", "client_commands"]
 OF_THE_SERVICE = (
     "application.use_cases",
     "adapters",
@@ -22,7 +22,7 @@ def test_a_command_about_jobs_knows_nothing_of_the_service_but_its_api(name):
 
 def test_help_loads_no_command():
     program = (
-        "import sys; from entrypoints.cli.commands import service_server;"
+        "import sys; from entrypoints.cli.main import service_server;"
         "service_server.main(['--help'], standalone_mode=False); print(*sys.modules, file=sys.stderr)"
     )
     loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)

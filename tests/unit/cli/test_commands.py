@@ -3,7 +3,7 @@ from collections import Counter
 import click
 import pytest
 
-from entrypoints.cli.commands import COMMANDS, service_server
+from entrypoints.cli.main import COMMANDS, service_server
 
 
 def test_every_command_is_listed_once():

@@ -1,6 +1,6 @@
 import pytest
 
-from entrypoints.cli.outcome import exit_code, explanation, summary
+from entrypoints.cli.run import exit_code, explanation, summary
 
 
 def job(status, reason=None, **result):

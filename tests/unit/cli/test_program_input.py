@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.cli.failure import Failure
+from entrypoints.cli.errors import Failure
 from entrypoints.cli.program_input import program_input, read_text
 
 

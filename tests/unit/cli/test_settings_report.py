@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.cli.failure import ExitCode, Failure
+from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.settings_report import in_force, load_limits, load_settings
 from entrypoints.settings import Settings
 from entrypoints.settings_check import warnings

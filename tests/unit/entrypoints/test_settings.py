@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from domain.limits import STANDARD_BOUNDS
-from entrypoints.cli.failure import Failure
+from entrypoints.cli.errors import Failure
 from entrypoints.cli.settings_report import load_settings
 from entrypoints.settings import LimitSettings, Settings, variable
 

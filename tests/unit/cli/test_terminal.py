@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from entrypoints.cli.plain_text import one_line, printable, printable_json
+from entrypoints.cli.terminal import one_line, printable, printable_json
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,144 @@
+"""The commands that are one call of the API: jobs, status, cancel, projects, languages."""
+
+import time
+
+import rich_click as click
+
+from domain.job_lifecycle import Phase
+from entrypoints.cli.client import Json, ServiceClient, connect, segment, server_option
+from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
+
+# A service that has just started asks the languages' compilers for their versions for a moment.
+_ASKING_S = 5
+_ASK_AGAIN_S = 0.1
+_COLUMNS = ("JOB", "STATUS", "PROJECT", "LANGUAGE", "CREATED", "PHASE")
+
+
+@click.command("jobs")
+@click.option("--project", help="Only jobs of this project.")
+@click.option("--status", help="Only jobs of this status, such as RUNNING.")
+@click.option(
+    "--phase",
+    "phases",
+    type=click.Choice([phase.value for phase in Phase]),
+    multiple=True,
+    help="Only jobs in this phase; may be repeated.",
+)
+@click.option("--language", help="Only jobs in this language.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@json_option
+@server_option
+def jobs(
+    *,
+    project: str | None,
+    status: str | None,
+    phases: tuple[str, ...],
+    language: str | None,
+    limit: int,
+    as_json: bool,
+    server: str | None,
+) -> None:
+    """List jobs, newest first."""
+    path = "/api/jobs" if project is None else f"/api/projects/{segment(project)}/jobs"
+    with connect(server) as client:
+        listed = client.listed(
+            path, limit, language=language, status=status and status.upper(), phase=list(phases)
+        )
+    if as_json:
+        print_json(listed)
+        return
+    print_table(
+        _COLUMNS,
+        (
+            (
+                job["job_id"],
+                job["status"],
+                job["project"],
+                job["data"]["language"],
+                job["data"]["created_at"],
+                job["phase"],
+            )
+            for job in listed
+        ),
+    )
+
+
+@click.command("status")
+@click.argument("job_id", metavar="JOB")
+@click.option("--wait", type=click.FloatRange(0, 20), help="Wait up to this many seconds for its end.")
+@json_option
+@server_option
+def status(*, job_id: str, wait: float | None, as_json: bool, server: str | None) -> None:
+    """Say where a job stands."""
+    with connect(server) as client:
+        found = client.get(f"/api/jobs/{segment(job_id)}/status", wait=wait)
+    if as_json:
+        print_json(found)
+    else:
+        print_fields(found.items())
+
+
+@click.command("cancel")
+@click.argument("job_id", metavar="JOB")
+@json_option
+@server_option
+def cancel(*, job_id: str, as_json: bool, server: str | None) -> None:
+    """Cancel a job and stop its program."""
+    with connect(server) as client:
+        job = client.post(f"/api/cancel/{segment(job_id)}")
+    if as_json:
+        print_json(job)
+    else:
+        click.echo(f"cancelled {job['job_id']}")
+
+
+@click.command("projects")
+@json_option
+@server_option
+def projects(*, as_json: bool, server: str | None) -> None:
+    """List projects."""
+    with connect(server) as client:
+        listed = client.get("/api/projects")
+    if as_json:
+        print_json(listed)
+        return
+    print_table(
+        ("ID", "PROJECT", "DESCRIPTION"),
+        ((project["project_id"], project["project"], project["description"]) for project in listed),
+    )
+
+
+@click.command("languages")
+@json_option
+@server_option
+def languages(*, as_json: bool, server: str | None) -> None:
+    """List the languages that programs may be written in."""
+    with connect(server) as client:
+        listed = known_languages(client)
+    if as_json:
+        print_json(listed)
+        return
+    print_table(
+        ("LANGUAGE", "FILES", "AVAILABLE", "VERSION", "WHY NOT"),
+        (
+            (
+                language["name"],
+                "*" + language["extension"],
+                "yes" if language["available"] else "no",
+                language["version"],
+                language["unavailable_because"],
+            )
+            for language in listed
+        ),
+    )
+
+
+def known_languages(client: ServiceClient) -> Json:
+    """Return the languages, with the versions of those that are there."""
+    deadline = time.monotonic() + _ASKING_S
+    while True:
+        found = client.get("/api/languages")
+        is_known = all(language["version"] for language in found if language["available"])
+        if is_known or time.monotonic() > deadline:
+            return found
+        time.sleep(_ASK_AGAIN_S)
