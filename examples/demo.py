@@ -19,7 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from application.errors import ApplicationError
-from entrypoints.cli.client import ServiceClient, connect
+from entrypoints.cli.client import ServiceClient
+from entrypoints.cli.connection import connect
 from entrypoints.cli.errors import Failure
 from entrypoints.cli.settings_report import variables
 from entrypoints.settings import LimitSettings, Settings

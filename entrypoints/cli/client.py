@@ -1,19 +1,14 @@
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Self, TypeAlias, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, Self, TypeAlias
 from urllib.parse import quote
 
 import httpx
-import rich_click as click
 
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.server_sent_events import ServerSentEvent, read_events
 
 # What an answer holds is known where it is read.
 Json: TypeAlias = Any
-F = TypeVar("F", bound=Callable[..., Any])
-
-SERVER_VARIABLE = "SERVICE_SERVER_SERVER_URL"
 
 # Streams send a heartbeat more often than this.
 _TIMEOUT = httpx.Timeout(30, connect=5, read=60)
@@ -115,35 +110,3 @@ def segment(text: str) -> str:
 
 def _given(query: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in query.items() if value is not None}
-
-
-def server_option(function: F) -> F:
-    """Add --server."""
-    return click.option(
-        "--server",
-        envvar=SERVER_VARIABLE,
-        show_envvar=True,
-        metavar="URL",
-        help="The server to speak to, rather than work on this machine.",
-    )(function)
-
-
-@contextmanager
-def connect(server: str | None, *, runs: bool = False) -> Iterator[ServiceClient]:
-    """Speak to a server, or, with none named, to the same service inside this process.
-
-    Args:
-        server: The URL of a server.
-        runs: Whether the service inside this process runs the programs that this process uploads.
-    """
-    if server is not None:
-        client = ServiceClient.at(server)
-        try:
-            yield client
-        finally:
-            client.close()
-        return
-    from entrypoints.cli.embedded import serve_embedded  # noqa: PLC0415 - loads the service, whole
-
-    with serve_embedded(runs=runs) as client:
-        yield client

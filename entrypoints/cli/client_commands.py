@@ -5,7 +5,8 @@ import time
 import rich_click as click
 
 from domain.job_lifecycle import Phase
-from entrypoints.cli.client import Json, ServiceClient, connect, segment, server_option
+from entrypoints.cli.client import Json, ServiceClient, segment
+from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
 
 # A service that has just started asks the languages' compilers for their versions for a moment.

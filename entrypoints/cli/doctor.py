@@ -7,8 +7,9 @@ from typing import Any
 import rich_click as click
 
 from application.errors import ApplicationError
-from entrypoints.cli.client import Json, connect, server_option
+from entrypoints.cli.client import Json
 from entrypoints.cli.client_commands import known_languages
+from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.parts import admitted, parts
 from entrypoints.cli.settings_report import in_force, load_limits, load_settings

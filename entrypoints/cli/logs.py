@@ -2,7 +2,8 @@ import json
 
 import rich_click as click
 
-from entrypoints.cli.client import Json, ServiceClient, connect, segment, server_option
+from entrypoints.cli.client import Json, ServiceClient, segment
+from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.program_output import ProgramOutput, follow
 from entrypoints.cli.terminal import Progress, json_option, print_json

@@ -8,7 +8,8 @@ from types import FrameType
 import rich_click as click
 
 from domain.language import LANGUAGES
-from entrypoints.cli.client import Json, ServiceClient, connect, server_option
+from entrypoints.cli.client import Json, ServiceClient
+from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.program_input import program_input, read_text
 from entrypoints.cli.program_output import ProgramOutput, follow, forget_stdout

@@ -1,15 +1,20 @@
+"""Start and stop of the background services, after checks of the schema and of the limit on open files."""
+
 import logging
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from application.errors import DependencyUnavailable
 from application.ports.database_schema import DatabaseSchema
 from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.open_files import ensure_open_files
 from entrypoints.topology import Topology
 from entrypoints.worker.background_services import BackgroundServices
 
 logger = logging.getLogger("service_server.schema")
+
+# The database, its pool, the stores, the engine's descriptors for each program, and some connections.
+MIN_OPEN_FILES = 256
 
 
 @contextmanager
@@ -22,7 +27,7 @@ def running(
         Failure: The database has no tables, and does not get them by itself; or too few files may be open.
         DependencyUnavailable: A part cannot start.
     """
-    ensure_open_files()
+    _ensure_open_files()
     if not topology.migrates_at_start:
         _check(schema)
     background_services.start()
@@ -63,3 +68,20 @@ def refuse_foreign_tables(schema: DatabaseSchema) -> None:
             "`service-server import` takes them over",
             ExitCode.FAILED,
         )
+
+
+def _ensure_open_files() -> None:
+    """Let this process open as many files as it needs.
+
+    Raises:
+        Failure: The system does not.
+    """
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed >= MIN_OPEN_FILES:
+        return
+    if most < MIN_OPEN_FILES:
+        raise Failure(
+            f"this process may have {most} files open, and needs {MIN_OPEN_FILES} or more; raise the limit: "
+            "ulimit -n 4096, LimitNOFILE=4096 of a systemd unit, or --ulimit nofile=4096 of a container"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (MIN_OPEN_FILES, most))
