@@ -22,7 +22,7 @@ from tests.benchmarks.bench_api import CASES, Caller, Case, _measure
 from tests.support.cluster import Cluster, Servers, running_servers
 from tests.support.processes import eventually
 from tests.support.runner import Exchange, runs
-from tests.support.service_process import ServiceProcess, free_port
+from tests.support.service import ServiceProcess, free_port
 
 SECONDS = 3.0
 CALLERS = 12

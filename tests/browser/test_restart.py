@@ -2,8 +2,7 @@
 
 from playwright.sync_api import Browser, expect
 
-from tests.support.service import environment, served
-from tests.support.service_process import free_port
+from tests.support.service import environment, free_port, served
 
 CODE = "print('still here')"
 

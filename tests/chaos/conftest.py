@@ -2,8 +2,8 @@ import os
 
 import pytest
 
+from tests.chaos.audit_log import AuditLog
 from tests.chaos.reports import WEBHOOK_SECRET
-from tests.chaos.witness import Witness
 from tests.support.cluster import Cluster, running_servers
 from tests.support.runner import runs
 
@@ -36,7 +36,7 @@ def running_cluster(servers, tmp_path_factory):
     directory = tmp_path_factory.mktemp("quick")
     servers.database.create_ordinary_user(ORDINARY_USER, directory.name)
     with Cluster(directory, servers, **QUICK, AWS_RDS_USERNAME=ORDINARY_USER) as cluster:
-        Witness(cluster.database).install()
+        AuditLog(cluster.database).install()
         cluster.start(apis=2, workers=2)
         yield cluster
 
@@ -58,5 +58,5 @@ def cluster(running_cluster):
 
 
 @pytest.fixture
-def witness(cluster):
-    return Witness(cluster.database)
+def audit_log(cluster):
+    return AuditLog(cluster.database)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from tests.chaos.witness import TERMINAL
+from tests.chaos.audit_log import TERMINAL
 from tests.support.cluster import Cluster
 
 # For clients that need none: making the usual one takes each of them 20 ms.

@@ -15,7 +15,7 @@ def delegated(cluster):
     return job_id, attempts(cluster, job_id)[0]["execution_id"]
 
 
-def test_an_engine_that_took_the_work_reports_its_end_and_may_say_so_twice(cluster, witness, delegated):
+def test_an_engine_that_took_the_work_reports_its_end_and_may_say_so_twice(cluster, audit_log, delegated):
     # Given an execution that an engine has taken over
     job_id, execution_id = delegated
     # When it reports the end to both APIs, with one message, and then with another
@@ -26,12 +26,12 @@ def test_an_engine_that_took_the_work_reports_its_end_and_may_say_so_twice(clust
     # Then the first report counts, and the others change nothing
     assert [answer.json()["counted"] for answer in answers] == [True, False, False]
     assert outcomes(cluster, [job_id], within_s=5)[job_id] == ("SUCCESS", None)
-    assert witness.violations([job_id]) == []
+    assert audit_log.violations([job_id]) == []
     log_key = attempts(cluster, job_id)[-1]["log_key"]
     assert b"done" in cluster.servers.store.objects[f"/{LOG_BUCKET}/{log_key}"]
 
 
-def test_a_report_that_comes_after_the_job_was_cancelled_changes_nothing(cluster, witness, delegated):
+def test_a_report_that_comes_after_the_job_was_cancelled_changes_nothing(cluster, audit_log, delegated):
     # Given an execution whose job was cancelled
     job_id, execution_id = delegated
     assert ask("POST", f"{cluster.urls[0]}/api/cancel/{job_id}").status_code == 200
@@ -40,10 +40,10 @@ def test_a_report_that_comes_after_the_job_was_cancelled_changes_nothing(cluster
     # Then the job stays as it is
     assert answer.json()["counted"] is False
     assert status(cluster, job_id) == "CANCELLED"
-    assert witness.violations([job_id]) == []
+    assert audit_log.violations([job_id]) == []
 
 
-def test_an_engine_may_be_slower_than_a_workers_lease(cluster, witness, delegated):
+def test_an_engine_may_be_slower_than_a_workers_lease(cluster, audit_log, delegated):
     # Given an execution that an engine has taken over, and its worker dead
     job_id, execution_id = delegated
     for worker in cluster.workers:
@@ -57,4 +57,4 @@ def test_an_engine_may_be_slower_than_a_workers_lease(cluster, witness, delegate
     assert report(cluster.urls[0], execution_id, "slow", exit_code=3).json()["counted"] is True
     assert outcomes(cluster, [job_id], within_s=5)[job_id] == ("FAILED", "nonzero_exit")
     assert ask("POST", f"{cluster.urls[0]}/api/cancel/{later}").status_code == 200
-    assert witness.violations([job_id]) == []
+    assert audit_log.violations([job_id]) == []

@@ -2,8 +2,8 @@ import time
 
 import pytest
 
+from tests.chaos.audit_log import AuditLog
 from tests.chaos.jobs import attempts, soon, submit, worker_pid
-from tests.chaos.witness import Witness
 from tests.support.cluster import Cluster
 from tests.support.runner import FakeRunner, hang
 
@@ -33,7 +33,7 @@ def busy_cluster(servers, deaf_runner, tmp_path):
         "SERVICE_SERVER_DRAIN_S": str(DRAIN_S),
     }
     with Cluster(tmp_path / "drain", servers, redis_database=4, **settings) as cluster:
-        Witness(cluster.database).install()
+        AuditLog(cluster.database).install()
         cluster.start(apis=1, workers=1)
         yield cluster
 

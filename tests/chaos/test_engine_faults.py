@@ -38,7 +38,7 @@ async def by_project(exchange: Exchange) -> None:
 
 
 def test_whatever_an_engine_does_its_jobs_end_by_the_contract_and_late_reports_change_nothing(
-    cluster, witness
+    cluster, audit_log
 ):
     # Given an engine that fails in every way
     cluster.servers.runner.behaviour = by_project
@@ -60,7 +60,7 @@ def test_whatever_an_engine_does_its_jobs_end_by_the_contract_and_late_reports_c
     assert [answer.json()["counted"] for answer in answers] == [False] * len(jobs)
     assert outcomes(cluster, jobs, within_s=0) == ended
     assert {job_id: attempts(cluster, job_id) for job_id in jobs} == executions
-    assert witness.violations(jobs) == []
+    assert audit_log.violations(jobs) == []
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def full(cluster):
 
 
 @pytest.mark.parametrize("outage", [refused, full])
-def test_an_engine_that_is_away_for_a_while_costs_no_job_and_no_attempt(cluster, witness, outage):
+def test_an_engine_that_is_away_for_a_while_costs_no_job_and_no_attempt(cluster, audit_log, outage):
     # Given a runner that counts what it runs
     runner, runs_of = cluster.servers.runner, Counter()
     answer = runs()
@@ -110,7 +110,7 @@ def test_an_engine_that_is_away_for_a_while_costs_no_job_and_no_attempt(cluster,
     assert set(outcomes(cluster, jobs, within_s=60).values()) == {("SUCCESS", None)}
     assert {runs_of[job_id] for job_id in jobs} == {1}
     assert {len(attempts(cluster, job_id)) for job_id in jobs} == {1}
-    assert witness.violations(jobs) == []
+    assert audit_log.violations(jobs) == []
 
 
 def deferred(cluster, job_ids):
@@ -132,7 +132,7 @@ def warm_workers(cluster):
 
 
 def test_answers_of_2_gb_end_as_too_large_and_leave_a_worker_as_small_as_it_was(
-    cluster, witness, warm_workers
+    cluster, audit_log, warm_workers
 ):
     # Given an engine that answers with 2 GB
     runner = cluster.servers.runner
@@ -142,7 +142,7 @@ def test_answers_of_2_gb_end_as_too_large_and_leave_a_worker_as_small_as_it_was(
     ended = outcomes(cluster, jobs, within_s=30)
     # Then each of the jobs is told what was the matter
     assert set(ended.values()) == {TOO_LARGE}
-    assert witness.violations(jobs) == []
+    assert audit_log.violations(jobs) == []
     # And little of it was read, and still less kept
     assert runner.poured_mib < AT_ONCE * 64
     grown = {pid: memory_kb(pid, "VmHWM") - before for pid, before in warm_workers.items()}

@@ -138,7 +138,7 @@ SHORT_ONES = (
 
 
 @pytest.mark.timeout(1_800)
-def test_no_accepted_job_is_lost_whatever_dies(cluster, witness, soak):
+def test_no_accepted_job_is_lost_whatever_dies(cluster, audit_log, soak):
     # Given callers at work
     starts: Counter[str] = Counter()
     cluster.servers.runner.behaviour = counted(starts, runs())
@@ -159,7 +159,7 @@ def test_no_accepted_job_is_lost_whatever_dies(cluster, witness, soak):
     assert callers.refused == []
     assert len(callers.accepted) >= JOBS * soak
     assert set(ended.values()) <= {("SUCCESS", None), ("FAILED", "worker_lost")}
-    assert witness.violations(callers.accepted) == []
+    assert audit_log.violations(callers.accepted) == []
     # And only what a killed worker had has lost its worker, and seldom for good if it may run again
     assert holders_of_lost(cluster, callers.accepted) <= disasters.killed
     lost = Counter(callers.accepted[job_id] for job_id, outcome in ended.items() if outcome[0] == "FAILED")

@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from tests.chaos.gates import after
+from tests.chaos.delayed_runners import after
 from tests.chaos.jobs import ask, attempts, outcomes, soon, submit
 from tests.support.cluster import CODE_BUCKET, LOG_BUCKET, Cluster
 from tests.support.processes import eventually
@@ -21,7 +21,7 @@ UPLOAD = {"project": "chaos", "language": "python", "code": "print(1)"}
 
 
 @pytest.mark.parametrize("way", ["killed", "frozen"])
-def test_jobs_are_taken_without_redis_and_run_when_it_is_back(cluster, witness, way):
+def test_jobs_are_taken_without_redis_and_run_when_it_is_back(cluster, audit_log, way):
     # Given no Redis, or one that answers nothing
     redis = cluster.servers.redis
     if way == "killed":
@@ -33,7 +33,7 @@ def test_jobs_are_taken_without_redis_and_run_when_it_is_back(cluster, witness, 
             jobs = _submit_to_all(cluster.urls)
     # Then all that was submitted meanwhile was taken, and runs
     assert set(outcomes(cluster, jobs, within_s=60).values()) == {("SUCCESS", None)}
-    assert witness.violations(jobs) == []
+    assert audit_log.violations(jobs) == []
 
 
 def _submit_to_all(urls: list[str]) -> list[str]:
@@ -73,7 +73,7 @@ def test_without_the_database_the_answer_is_503_and_it_recovers_by_itself(cluste
 
 
 @pytest.mark.parametrize("way", ["frozen", "read-only"])
-def test_a_database_that_is_away_for_longer_than_a_lease_costs_no_program_that_runs(cluster, witness, way):
+def test_a_database_that_is_away_for_longer_than_a_lease_costs_no_program_that_runs(cluster, audit_log, way):
     # Given programs that may be started once
     end = Event()
     runner = cluster.servers.runner
@@ -95,10 +95,10 @@ def test_a_database_that_is_away_for_longer_than_a_lease_costs_no_program_that_r
     end.set()
     assert set(outcomes(cluster, jobs, within_s=15).values()) == {("SUCCESS", None)}
     assert len(runner.asked("/run")) == len(jobs)
-    assert witness.violations(jobs) == []
+    assert audit_log.violations(jobs) == []
 
 
-def test_results_that_a_database_does_not_take_outlive_their_workers(cluster, witness):
+def test_results_that_a_database_does_not_take_outlive_their_workers(cluster, audit_log):
     # Given programs that may be started once
     end = Event()
     runner = cluster.servers.runner
@@ -119,7 +119,7 @@ def test_results_that_a_database_does_not_take_outlive_their_workers(cluster, wi
     # Then their results count once it takes writes
     assert set(outcomes(cluster, jobs, within_s=60).values()) == {("SUCCESS", None)}
     assert len(runner.asked("/run")) == len(jobs)
-    assert witness.violations(jobs) == []
+    assert audit_log.violations(jobs) == []
 
 
 def _results_kept(cluster: Cluster) -> int:
@@ -138,7 +138,7 @@ def _ask(url: str, job_id: str, number: int) -> tuple[int, str, float]:
     return answer.status_code, answer.headers.get("Retry-After", ""), time.monotonic() - begin
 
 
-def test_results_whose_logs_cannot_be_stored_outlive_the_outage_and_their_workers(cluster, witness):
+def test_results_whose_logs_cannot_be_stored_outlive_the_outage_and_their_workers(cluster, audit_log):
     # Given a store that answers, and takes no logs
     store, runner = cluster.servers.store, cluster.servers.runner
     store.failing = (f"/{LOG_BUCKET}/",)
@@ -159,7 +159,7 @@ def test_results_whose_logs_cannot_be_stored_outlive_the_outage_and_their_worker
     logs = [attempts(cluster, job_id)[-1]["log_key"] for job_id in jobs]
     assert {f"/{LOG_BUCKET}/{key}" for key in logs} <= store.objects.keys()
     assert len(runner.asked("/run")) == len(jobs)
-    assert witness.violations(jobs) == []
+    assert audit_log.violations(jobs) == []
     soon(lambda: _unhealthy_parts(cluster.urls[0]) == [])
 
 

@@ -7,8 +7,8 @@ import pytest
 from domain.values import JobId
 from entrypoints.container import build_container
 from entrypoints.settings import Settings
-from tests.chaos.racing import Contested, fill, race
-from tests.chaos.witness import Witness
+from tests.chaos.audit_log import AuditLog
+from tests.chaos.race_processes import Contested, fill, race
 from tests.support.cluster import Cluster
 
 # On MySQL as many as show that it decides races as MariaDB does.
@@ -33,8 +33,8 @@ def test_a_job_ends_once_and_says_so_once_whoever_races_for_its_end(arena, soak,
         monkeypatch.setenv(name, value)
     container = build_container(Settings())
     container.services().create_project("races", None)
-    witness = Witness(cluster.database)
-    witness.install()
+    audit_log = AuditLog(cluster.database)
+    audit_log.install()
     contested = [Contested.number(number) for number in range(races)]
     for begin in range(0, races, CHUNK):
         fill(container, contested[begin : begin + CHUNK])
@@ -45,7 +45,7 @@ def test_a_job_ends_once_and_says_so_once_whoever_races_for_its_end(arena, soak,
     for (job_id,) in left:
         container.services().cancel_job(JobId(job_id))
     # Then each has ended once, never changed after it, and told it once
-    assert witness.violations([str(one.job.id) for one in contested]) == []
+    assert audit_log.violations([str(one.job.id) for one in contested]) == []
     ended = Counter(status for (status,) in cluster.rows("SELECT status FROM jobs"))
     assert ended.keys() == {"SUCCESS", "FAILED", "CANCELLED"}
     assert sum(ended.values()) == races

@@ -2,8 +2,8 @@ import time
 
 import pytest
 
+from tests.chaos.audit_log import AuditLog
 from tests.chaos.jobs import attempts, outcomes, running_at, soon, submit, worker_pid
-from tests.chaos.witness import Witness
 from tests.support.cluster import Cluster
 from tests.support.runner import hang, in_turn, runs
 
@@ -13,7 +13,7 @@ def standard_cluster(servers, tmp_path):
     """One API and two workers with the times that production has, each worker with one program at once."""
     one_thread = {"SERVICE_SERVER_WORKER_THREADS": "1"}
     with Cluster(tmp_path / "standard", servers, redis_database=2, **one_thread) as cluster:
-        Witness(cluster.database).install()
+        AuditLog(cluster.database).install()
         cluster.start(apis=1, workers=2)
         yield cluster
 
@@ -40,4 +40,4 @@ def test_what_a_killed_and_a_stopped_worker_had_is_run_by_others(standard_cluste
     assert set(ended.values()) == {("SUCCESS", None)}
     assert [attempt["number"] for attempt in attempts(cluster, first)] == [1, 2]
     assert {attempt["number"] for attempt in attempts(cluster, second)} == {1}
-    assert Witness(cluster.database).violations(jobs) == []
+    assert AuditLog(cluster.database).violations(jobs) == []

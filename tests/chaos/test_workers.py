@@ -3,12 +3,12 @@ import signal
 import time
 from threading import Event
 
-from tests.chaos.gates import after, takes
+from tests.chaos.delayed_runners import after, takes
 from tests.chaos.jobs import ask, attempts, outcomes, running_at, soon, status, submit, worker_pid
 from tests.support.runner import hang, in_turn, runs
 
 
-def test_a_worker_frozen_past_its_lease_cannot_write(cluster, witness):
+def test_a_worker_frozen_past_its_lease_cannot_write(cluster, audit_log):
     # Given a program that a worker waits for, and that worker frozen
     answer = Event()
     cluster.servers.runner.behaviour = in_turn(after(answer, runs(stdout="first")), runs(stdout="second"))
@@ -25,10 +25,10 @@ def test_a_worker_frozen_past_its_lease_cannot_write(cluster, witness):
     # Then nothing that it wrote was accepted
     assert attempts(cluster, job_id) == before
     assert [attempt["stdout"] for attempt in before] == [None, "second"]
-    assert witness.violations([job_id]) == []
+    assert audit_log.violations([job_id]) == []
 
 
-def test_a_worker_that_lost_its_lease_leaves_its_successor_s_program_alone(cluster, witness):
+def test_a_worker_that_lost_its_lease_leaves_its_successor_s_program_alone(cluster, audit_log):
     # Given a program that a frozen worker has lost to another, whose runner knows jobs and not executions
     answer = Event()
     runner = cluster.servers.runner
@@ -47,10 +47,10 @@ def test_a_worker_that_lost_its_lease_leaves_its_successor_s_program_alone(clust
     assert outcomes(cluster, [job_id], within_s=10)[job_id] == ("SUCCESS", None)
     assert [attempt["stdout"] for attempt in attempts(cluster, job_id)] == [None, "second"]
     assert runner.asked(f"/cancel/{job_id}") == []
-    assert witness.violations([job_id]) == []
+    assert audit_log.violations([job_id]) == []
 
 
-def test_a_program_that_kills_its_worker_is_claimed_three_times_at_most(cluster, witness):
+def test_a_program_that_kills_its_worker_is_claimed_three_times_at_most(cluster, audit_log):
     # Given workers that are started again when they die, and a program that kills the one that runs it
     for worker in cluster.workers:
         worker.terminate()
@@ -70,7 +70,7 @@ def test_a_program_that_kills_its_worker_is_claimed_three_times_at_most(cluster,
     outcome = outcomes(cluster, [job_id], within_s=40)[job_id]
     # Then it is given up, and the workers are well
     assert outcome == ("FAILED", "worker_lost")
-    assert witness.claims(job_id) == len(killed) == 3
+    assert audit_log.claims(job_id) == len(killed) == 3
     cluster.servers.runner.behaviour = runs()
     assert outcomes(cluster, [job := submit(cluster.urls[0])], within_s=15)[job] == ("SUCCESS", None)
     # And those who started the workers can end them all
@@ -78,7 +78,7 @@ def test_a_program_that_kills_its_worker_is_claimed_three_times_at_most(cluster,
     assert supervisor.wait(25) == 0
 
 
-def test_nothing_is_lost_and_no_attempt_burned_when_processes_are_told_to_stop_under_load(cluster, witness):
+def test_nothing_is_lost_and_no_attempt_burned_when_processes_are_told_to_stop_under_load(cluster, audit_log):
     # Given programs that take a moment, and two that take longer than a worker may
     release = Event()
     cluster.servers.runner.behaviour = after(release, runs())
@@ -97,7 +97,7 @@ def test_nothing_is_lost_and_no_attempt_burned_when_processes_are_told_to_stop_u
     release.set()
     assert set(outcomes(cluster, [*long, *short], within_s=20).values()) == {("SUCCESS", None)}
     assert all({attempt["number"] for attempt in attempts(cluster, job_id)} == {1} for job_id in long)
-    assert witness.violations([*long, *short]) == []
+    assert audit_log.violations([*long, *short]) == []
     assert codes == [0, 0]
     assert took_s < 10
 

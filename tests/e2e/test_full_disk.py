@@ -28,7 +28,7 @@ def test_a_full_disk_costs_no_result_and_runs_no_program_twice(disk):
             assert any("begun" in line for line in output.iter_lines())
         # When the disk is full until that is met
         filler = fill(disk)
-        assert eventually(lambda: any("its disk is full" in line for line in server.said))
+        assert eventually(lambda: "its disk is full" in server.output)
         ready = http.get("/health/ready")
         filler.unlink()
         # Then all of them end well, at their first attempt, with their logs

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import service
 from tests.support.s3_stub import S3Stub
-from tests.support.service_process import free_port
+from tests.support.service import free_port
 
 PAGE = service.ROOT / "docs" / "runner.md"
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)

@@ -36,7 +36,7 @@ def test_a_program_that_reads_its_stdin_gives_its_answer(server, language):
 
 
 def test_the_start_says_where_and_what_and_how(server):
-    said = "".join(server.said)
+    said = server.output
     assert f"listens on {server.url}" in said
     assert "SQLite in" in said
     assert f"curl -s {server.url}/api/upload" in said

@@ -39,7 +39,7 @@ def test_a_program_that_may_start_once_never_starts_twice(tmp_path):
                 jobs.append((job["job_id"], name))
             enough, deadline = before + random.randint(1, JOBS), time.monotonic() + START_S
             while starts(marks).total() < enough:
-                assert time.monotonic() < deadline, "".join(server.said)
+                assert time.monotonic() < deadline, server.output
             server.stop(signal.SIGKILL)
     # Then each has started once at most
     with service.served(env) as server:

@@ -25,7 +25,7 @@ def test_the_api_the_doctor_and_the_log_say_whether_there_is_a_warm_start(tmp_pa
 
         assert said in examined.stdout.decode()
         assert described == said
-        assert eventually(lambda: f"warm start: {said}" in "".join(server.said))
+        assert eventually(lambda: f"warm start: {said}" in server.output)
 
 
 def test_the_api_the_doctor_and_the_log_say_whether_there_are_control_groups(tmp_path):
@@ -40,7 +40,7 @@ def test_the_api_the_doctor_and_the_log_say_whether_there_are_control_groups(tmp
 
         assert used or "; " in described  # cause and remedy
         assert described.partition(",")[0] in examined
-        assert eventually(lambda: logged in "".join(server.said))
+        assert eventually(lambda: logged in server.output)
 
 
 def test_a_program_runs_warm_with_the_standard_settings(tmp_path):

@@ -16,7 +16,7 @@ from tests.support.processes import eventually
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.runner import FakeRunner
 from tests.support.s3_stub import S3Stub
-from tests.support.service_process import ServiceProcess, answers_at, free_port, is_ready, says
+from tests.support.service import ServiceProcess, answers_at, free_port, is_ready, says
 
 CODE_BUCKET = "service-code"
 LOG_BUCKET = "service-logs"

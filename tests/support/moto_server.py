@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support.server_process import server_process
+from tests.support.processes import server_process
 
 ACCESS_KEY_ID = "test"
 SECRET_ACCESS_KEY = "test"

@@ -1,9 +1,13 @@
-"""Looking at processes that a test did not start itself."""
+"""Processes of tests: servers, and a look at ones that a test did not start itself."""
 
 import os
 import signal
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -51,3 +55,20 @@ def freeze(pid: int) -> None:
 def _state(thread: Path) -> str:
     # proc(5): the state follows the name, which stands in brackets and may have some in it.
     return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+
+
+@contextmanager
+def server_process(module: str, *arguments: str) -> Iterator[str]:
+    """Run a module that prints the port on which it listens, in a process of its own; give its address."""
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        with process:
+            try:
+                port = process.stdout.readline().strip()
+                errors.seek(0)
+                assert port, errors.read()
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                process.kill()

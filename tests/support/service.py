@@ -3,13 +3,15 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -57,13 +59,137 @@ def start(*arguments: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     )
 
 
-@dataclass
+class ServiceProcess:
+    """One process of the service, by its command line and environment alone, started again at will.
+
+    Args:
+        arguments: The arguments of `service-server`.
+        is_ready: Whether the process does its work by now.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        is_ready: Callable[["ServiceProcess"], bool],
+    ) -> None:
+        self._arguments = arguments
+        self._environment = environment
+        self._log = log
+        self._log_begin = 0
+        self._is_ready = is_ready
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def output(self) -> str:
+        """Its output since its last start."""
+        return self._log.read_bytes()[self._log_begin :].decode(errors="replace")
+
+    def launch(self) -> None:
+        """Start it without waiting for it."""
+        with self._log.open("ab") as log:
+            self._log_begin = log.tell()
+            self._process = subprocess.Popen(
+                [PROGRAM, *self._arguments],
+                env=dict(self._environment),
+                cwd=self._log.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._is_ready(self):
+            if not self.is_alive or time.monotonic() > deadline:
+                raise AssertionError(f"{self._arguments} did not start:\n{self.output[-4_000:]}")
+            time.sleep(0.02)
+
+    def start(self) -> None:
+        self.launch()
+        self.wait_until_ready()
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def terminate(self) -> None:
+        """Ask it to end, as every process manager does."""
+        self.send(signal.SIGTERM)
+
+    def freeze(self) -> None:
+        self.send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.send(signal.SIGCONT)
+
+    def wait(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
+        """Return its exit code when it has ended."""
+        assert self._process is not None
+        return self._process.wait(timeout_s)
+
+    def stop(self) -> None:
+        """End it in good order if it goes, and anyhow."""
+        if not self.is_alive:
+            return
+        self.thaw()
+        self.terminate()
+        try:
+            self.wait()
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def send(self, number: int) -> None:
+        """Send it a signal, if it is alive."""
+        if self.is_alive:
+            os.kill(self.pid, number)
+
+
+def answers_at(url: str) -> Callable[[ServiceProcess], bool]:
+    """Return whether an API answers at an address."""
+
+    def ask(_process: ServiceProcess) -> bool:
+        try:
+            return httpx.get(f"{url}/api/health", timeout=2).is_success
+        except httpx.TransportError:
+            return False
+
+    return ask
+
+
+def is_ready(url: str) -> bool:
+    """Return whether an API at an address reaches all that it depends on."""
+    return httpx.get(f"{url}/health/ready", timeout=10).json()["status"] == "ready"
+
+
+def says(text: str) -> Callable[[ServiceProcess], bool]:
+    """Return whether a process has written a text."""
+    return lambda process: text in process.output
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@dataclass(frozen=True)
 class Server:
     """A running `service-server serve`."""
 
-    process: subprocess.Popen[bytes]
+    process: ServiceProcess
     url: str
-    said: list[str] = field(default_factory=list)
 
     @property
     def http(self) -> httpx.Client:
@@ -90,46 +216,28 @@ class Server:
         assert response.is_success, response.text
         return response.json()
 
+    @property
+    def output(self) -> str:
+        """Its log and its other output."""
+        return self.process.output
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send the server a signal and return its exit code."""
-        self.process.send_signal(number)
-        return self.process.wait(STOP_TIMEOUT_S)
+        self.process.send(number)
+        return self.process.wait()
 
 
 @contextmanager
 def served(env: Mapping[str, str], port: int = 0) -> Iterator[Server]:
-    """Serve on a port, a free one if none is given; kill all of the server's processes in the end."""
-    process = subprocess.Popen(
-        [PROGRAM, "serve", "--port", str(port)],
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=ROOT,
-    )
-    said: list[str] = []
-    listens = threading.Event()
-    reader = threading.Thread(target=_read, args=(process, said, listens))
-    reader.start()
-    try:
-        assert listens.wait(START_TIMEOUT_S), "".join(said)
-        urls = [match[0] for line in said if (match := re.search(r"http://127\.0\.0\.1:\d+", line))]
-        assert urls, "".join(said)
-        yield Server(process, urls[0], said)
-    finally:
-        if process.poll() is None:
+    """Serve on a port, a free one if none is given; kill the server in the end."""
+    with TemporaryDirectory(prefix="service-server-log-") as directory:
+        log = Path(directory, "serve.log")
+        process = ServiceProcess(["serve", "--port", str(port)], env, log, says("listens on"))
+        try:
+            process.start()
+            yield Server(process, re.search(r"http://127\.0\.0\.1:\d+", process.output)[0])
+        finally:
             process.kill()
-        process.wait()
-        reader.join()
-        process.stdout.close()
-
-
-def _read(process: subprocess.Popen[bytes], said: list[str], listens: threading.Event) -> None:
-    for line in process.stdout:
-        said.append(line.decode())
-        if "listens on" in said[-1]:
-            listens.set()
-    listens.set()  # it ended instead
 
 
 def children(pid: int) -> list[psutil.Process]:

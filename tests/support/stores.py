@@ -16,8 +16,8 @@ from application.ports.unit_of_work import UnitOfWork
 from tests.support.memory.dashboard_queries import MemoryDashboardQueries
 from tests.support.memory.database import MemoryDatabase
 from tests.support.memory.job_queries import MemoryJobQueries
+from tests.support.memory.message_relay import MemoryMessageRelay
 from tests.support.memory.unit_of_work import MemoryUnitOfWork
-from tests.support.recording_relay import RecordingRelay
 
 # All that the database's time is written to.
 _TIMES = (
@@ -41,7 +41,7 @@ class Store(ABC):
     dashboard: DashboardQueries
 
     def __init__(self) -> None:
-        self.relay = RecordingRelay()
+        self.relay = MemoryMessageRelay()
 
     def run(self, work):
         """Run work in a transaction."""

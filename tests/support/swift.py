@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support.server_process import server_process
+from tests.support.processes import server_process
 
 ACCESS_KEY_ID = "test:tester"
 SECRET_ACCESS_KEY = "testing"

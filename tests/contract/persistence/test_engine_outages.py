@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from domain.language import LANGUAGES
-from tests.support.execution_steps import (
+from tests.support.repository_steps import (
     claim,
     defer,
     deferred,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus
-from tests.support.execution_steps import (
+from tests.support.repository_steps import (
     await_storage,
     awaiting_storage,
     claim,

@@ -7,7 +7,7 @@ from application.views import JobFilter
 from domain.execution import ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ObjectKey
-from tests.support.execution_steps import (
+from tests.support.repository_steps import (
     end_execution,
     get,
 )

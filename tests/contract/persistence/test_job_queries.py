@@ -13,7 +13,7 @@ from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.language import LANGUAGES
 from domain.project import ProjectTrigger
 from domain.values import JobId, ObjectKey, ProjectId
-from tests.support.execution_steps import claim, get, mark_building, mark_started
+from tests.support.repository_steps import claim, get, mark_building, mark_started
 from tests.support.samples import (
     LATER,
     NOW,

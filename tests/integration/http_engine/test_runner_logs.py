@@ -8,15 +8,15 @@ from application.errors import StorageUnavailable
 from application.log_archive import LOG_PREFIX
 from domain.job_lifecycle import JobStatus
 from domain.values import ObjectKey
+from tests.support.in_memory_service import InMemoryService
 from tests.support.runner import python_form, runs
-from tests.support.world import World
 
 OUTPUT = "x" * 100_000
 
 
 @pytest.fixture
 def world(engine):
-    world = World()
+    world = InMemoryService()
     world.engine.program = engine.execute
     return world
 

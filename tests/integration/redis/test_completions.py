@@ -12,9 +12,9 @@ from adapters.dramatiq_queue.worker import QueueWorker
 from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
 from entrypoints.worker.handlers import worker_handlers
+from tests.support.in_memory_service import InMemoryService
 from tests.support.processes import eventually
 from tests.support.scripted_engine import take_over
-from tests.support.world import World
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "production.md"
 QUEUE_KEY = "service_server:service_server.completions"
@@ -22,7 +22,7 @@ QUEUE_KEY = "service_server:service_server.completions"
 
 @pytest.fixture
 def world():
-    return World()
+    return InMemoryService()
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ HEARTBEATS_KEY = "service_server:__heartbeats__"
 @contextmanager
 def worker_process(server):
     """Run a worker of one thread in a process of its own; its first line is awaited."""
-    command = [sys.executable, "-m", "tests.support.queue_worker_process", server.url]
+    command = [sys.executable, "-m", "tests.integration.redis.queue_worker_process", server.url]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout.readline() == "ready\n"

@@ -1,8 +1,8 @@
 import pytest
 
-from tests.support.world import World
+from tests.support.in_memory_service import InMemoryService
 
 
 @pytest.fixture
 def world():
-    return World()
+    return InMemoryService()

@@ -5,8 +5,8 @@ import pytest
 from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Phase, Reason
+from tests.support.in_memory_service import WAIT_S
 from tests.support.scripted_engine import echo
-from tests.support.world import WAIT_S
 
 AWAY = "The engine could not be reached."
 

@@ -4,16 +4,18 @@ import pytest
 
 from application.queue_history import QueueHistory
 from domain.errors import InvalidValue
+from tests.support.in_memory_service import InMemoryService
 from tests.support.memory.dashboard_queries import MemoryDashboardQueries
-from tests.support.world import World
 
 
 @pytest.fixture
-def history(world: World) -> QueueHistory:
+def history(world: InMemoryService) -> QueueHistory:
     return QueueHistory(MemoryDashboardQueries(world.database), world.clock)
 
 
-def test_the_queue_is_told_at_its_longest_and_its_oldest_in_each_slice(world: World, history: QueueHistory):
+def test_the_queue_is_told_at_its_longest_and_its_oldest_in_each_slice(
+    world: InMemoryService, history: QueueHistory
+):
     begin = world.clock.now()
     history.sample()
     world.start()

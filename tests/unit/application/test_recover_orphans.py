@@ -5,8 +5,8 @@ from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import MAX_CLAIMS
 from domain.job_lifecycle import JobStatus, Reason
 from tests.support.failing import Failing
+from tests.support.in_memory_service import LEASE_S, RENEW_EVERY_S
 from tests.support.scripted_engine import take_over
-from tests.support.world import LEASE_S, RENEW_EVERY_S
 
 
 def lose_worker(world, *, after_the_start: bool) -> None:

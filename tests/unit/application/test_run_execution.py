@@ -17,8 +17,8 @@ from application.use_cases.complete_execution import Receipt
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from tests.support.failing import Failing
+from tests.support.in_memory_service import KEPT_S, LEASE_S
 from tests.support.scripted_engine import cancelled_report, echo, take_over
-from tests.support.world import KEPT_S, LEASE_S
 
 
 def log_of(world, job_id):

@@ -12,7 +12,7 @@ TERMINAL = frozenset(status for status in JobStatus if status.is_terminal)
 ENDINGS = frozenset({"JobCompleted", "JobCancelled"})
 
 _STATEMENTS = (
-    """CREATE TABLE witness (
+    """CREATE TABLE audit_log (
         number BIGINT AUTO_INCREMENT PRIMARY KEY,
         job_id CHAR(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
         kind CHAR(9) NOT NULL,
@@ -20,19 +20,19 @@ _STATEMENTS = (
         became VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
         KEY (job_id)
     )""",
-    """CREATE TRIGGER witness_jobs AFTER UPDATE ON jobs FOR EACH ROW
-        INSERT INTO witness (job_id, kind, was, became)
+    """CREATE TRIGGER audit_log_jobs AFTER UPDATE ON jobs FOR EACH ROW
+        INSERT INTO audit_log (job_id, kind, was, became)
         VALUES (NEW.job_id, 'job', OLD.status, NEW.status)""",
-    """CREATE TRIGGER witness_executions AFTER UPDATE ON executions FOR EACH ROW
-        INSERT INTO witness (job_id, kind, was, became)
+    """CREATE TRIGGER audit_log_executions AFTER UPDATE ON executions FOR EACH ROW
+        INSERT INTO audit_log (job_id, kind, was, became)
         SELECT NEW.job_id, 'execution', OLD.state, NEW.state WHERE OLD.state <> NEW.state""",
-    """CREATE TRIGGER witness_events AFTER INSERT ON outbox FOR EACH ROW
-        INSERT INTO witness (job_id, kind, was, became)
+    """CREATE TRIGGER audit_log_events AFTER INSERT ON outbox FOR EACH ROW
+        INSERT INTO audit_log (job_id, kind, was, became)
         VALUES (JSON_UNQUOTE(JSON_EXTRACT(NEW.body, '$.job_id')), 'event', '', NEW.name)""",
 )
 
 
-class Witness:
+class AuditLog:
     """Reads the record."""
 
     def __init__(self, database: sa.Engine) -> None:
@@ -52,7 +52,7 @@ class Witness:
         """Return the history of a job, in order."""
         return rows(
             self._database,
-            "SELECT kind, was, became FROM witness WHERE job_id = :job_id ORDER BY number",
+            "SELECT kind, was, became FROM audit_log WHERE job_id = :job_id ORDER BY number",
             job_id=job_id,
         )
 
@@ -61,7 +61,7 @@ class Witness:
         ends: Counter[str] = Counter()
         told: Counter[str] = Counter()
         changed = []
-        happened = rows(self._database, "SELECT job_id, kind, was, became FROM witness")
+        happened = rows(self._database, "SELECT job_id, kind, was, became FROM audit_log")
         for job_id, kind, was, became in happened:
             if kind == "job" and was in TERMINAL:
                 changed.append(f"{job_id} was {was} and became {became}")

@@ -18,26 +18,26 @@ from application.use_cases.summarize_projects import RECENT_HOURS, SummarizeProj
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId
+from tests.support.in_memory_service import LEASE_S, InMemoryService
 from tests.support.memory.dashboard_queries import MemoryDashboardQueries
-from tests.support.world import LEASE_S, World
 
 
 @pytest.fixture
-def queries(world: World) -> MemoryDashboardQueries:
+def queries(world: InMemoryService) -> MemoryDashboardQueries:
     return MemoryDashboardQueries(world.database)
 
 
 @pytest.fixture
-def get_timeline(world: World, queries: MemoryDashboardQueries) -> GetTimeline:
+def get_timeline(world: InMemoryService, queries: MemoryDashboardQueries) -> GetTimeline:
     return GetTimeline(world.queries, queries, world.engine)
 
 
 @pytest.fixture
-def run_again(world: World) -> RunAgain:
+def run_again(world: InMemoryService) -> RunAgain:
     return RunAgain(world.get_job, ReadCode(world.code_store, 1_000), world.upload_code)
 
 
-def test_projects_are_summarized_the_newest_first(world: World, queries: MemoryDashboardQueries):
+def test_projects_are_summarized_the_newest_first(world: InMemoryService, queries: MemoryDashboardQueries):
     for name in ("first", "second", "third"):
         world.upload(project=name)
     summarize = SummarizeProjects(world.unit_of_work, queries, world.clock)
@@ -54,7 +54,7 @@ def test_projects_are_summarized_the_newest_first(world: World, queries: MemoryD
 
 @pytest.mark.parametrize(("asked", "shown"), [(99, 2), (0, 1), (-1, 1)])
 def test_of_pages_that_there_are_not_the_nearest_is_shown(
-    world: World, queries: MemoryDashboardQueries, asked: int, shown: int
+    world: InMemoryService, queries: MemoryDashboardQueries, asked: int, shown: int
 ):
     for name in ("first", "second"):
         world.upload(project=name)
@@ -65,7 +65,9 @@ def test_of_pages_that_there_are_not_the_nearest_is_shown(
     assert len(page.summaries) == 1
 
 
-def test_jobs_that_waited_long_are_measured_when_they_end(world: World, queries: MemoryDashboardQueries):
+def test_jobs_that_waited_long_are_measured_when_they_end(
+    world: InMemoryService, queries: MemoryDashboardQueries
+):
     job = world.upload()
     world.clock.advance(3_600)
     world.execute_job(job.job_id, None)
@@ -74,7 +76,9 @@ def test_jobs_that_waited_long_are_measured_when_they_end(world: World, queries:
     assert MeasureOutcomes(queries, world.clock)(1)[-1].jobs == 1
 
 
-def test_many_jobs_of_late_leave_room_for_those_before(world: World, queries: MemoryDashboardQueries):
+def test_many_jobs_of_late_leave_room_for_those_before(
+    world: InMemoryService, queries: MemoryDashboardQueries
+):
     for number in (1, MAX_JOBS + 1):
         for _ in range(number):
             world.start()
@@ -86,7 +90,7 @@ def test_many_jobs_of_late_leave_room_for_those_before(world: World, queries: Me
     assert [part.jobs for part in slices][-3:] == [1, MAX_JOBS, 0]
 
 
-def test_percentiles_are_the_nearest_rank(world: World, queries: MemoryDashboardQueries):
+def test_percentiles_are_the_nearest_rank(world: InMemoryService, queries: MemoryDashboardQueries):
     for milliseconds in range(1, 21):
         world.start()
         world.clock.advance(milliseconds / 1_000)
@@ -97,7 +101,7 @@ def test_percentiles_are_the_nearest_rank(world: World, queries: MemoryDashboard
     assert (last.median_ms, last.high_ms) == (10.0, 19.0)
 
 
-def test_outcomes_are_measured_slice_by_slice(world: World, queries: MemoryDashboardQueries):
+def test_outcomes_are_measured_slice_by_slice(world: InMemoryService, queries: MemoryDashboardQueries):
     measure = MeasureOutcomes(queries, world.clock)
     world.start()
     world.run_execution()
@@ -114,12 +118,16 @@ def test_outcomes_are_measured_slice_by_slice(world: World, queries: MemoryDashb
 
 
 @pytest.mark.parametrize("minutes", [0, 61])
-def test_outcomes_are_of_the_last_hour_at_most(world: World, queries: MemoryDashboardQueries, minutes: int):
+def test_outcomes_are_of_the_last_hour_at_most(
+    world: InMemoryService, queries: MemoryDashboardQueries, minutes: int
+):
     with pytest.raises(InvalidValue):
         MeasureOutcomes(queries, world.clock)(minutes)
 
 
-def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(world: World, get_timeline: GetTimeline):
+def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(
+    world: InMemoryService, get_timeline: GetTimeline
+):
     job = world.start()
     world.claim()
     world.pass_time(LEASE_S + 1)
@@ -138,7 +146,9 @@ def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(world: World, get_
     assert (timeline.waiting.awaited, timeline.waiting.place) == (Awaited.WORKER, 1)
 
 
-def test_a_place_that_is_too_far_back_to_count_is_not_told_as_one(world: World, get_timeline: GetTimeline):
+def test_a_place_that_is_too_far_back_to_count_is_not_told_as_one(
+    world: InMemoryService, get_timeline: GetTimeline
+):
     for _ in range(COUNTED_UP_TO):
         world.start()
     last_counted, next_one = world.start(), world.start()
@@ -151,7 +161,7 @@ def test_a_place_that_is_too_far_back_to_count_is_not_told_as_one(world: World, 
     ]
 
 
-def test_a_claimed_job_waits_for_the_engine(world: World, get_timeline: GetTimeline):
+def test_a_claimed_job_waits_for_the_engine(world: InMemoryService, get_timeline: GetTimeline):
     job = world.start()
     world.claim()
 
@@ -161,7 +171,7 @@ def test_a_claimed_job_waits_for_the_engine(world: World, get_timeline: GetTimel
     assert waiting.awaited is Awaited.ENGINE
 
 
-def test_steps_only_ever_follow_those_that_were_told(world: World):
+def test_steps_only_ever_follow_those_that_were_told(world: InMemoryService):
     job = world.start()
     before = entries_of(world.get_job(job.job_id))
     world.run_execution()
@@ -169,7 +179,7 @@ def test_steps_only_ever_follow_those_that_were_told(world: World):
     assert entries_of(world.get_job(job.job_id))[: len(before)] == before
 
 
-def test_a_job_is_run_again_with_all_that_it_was_given(world: World, run_again: RunAgain):
+def test_a_job_is_run_again_with_all_that_it_was_given(world: InMemoryService, run_again: RunAgain):
     first = world.start(
         stdin="in", args=("a",), env={"B": "c"}, tags={"team": "blue"}, limits={"memory_mb": 64}
     )
@@ -188,14 +198,14 @@ def test_a_job_is_run_again_with_all_that_it_was_given(world: World, run_again: 
     )
 
 
-def test_a_job_is_run_again_with_the_input_of_its_execution(world: World, run_again: RunAgain):
+def test_a_job_is_run_again_with_the_input_of_its_execution(world: InMemoryService, run_again: RunAgain):
     job = world.upload(stdin="its own")
     world.execute_job(job.job_id, "given")
 
     assert world.get_job(run_again(job.job_id).job_id).job.spec.stdin == "given"
 
 
-def test_a_job_whose_code_is_gone_cannot_be_run_again(world: World, run_again: RunAgain):
+def test_a_job_whose_code_is_gone_cannot_be_run_again(world: InMemoryService, run_again: RunAgain):
     job = world.upload()
     world.code_store.delete(world.get_job(job.job_id).job.spec.code_key)
 
@@ -203,7 +213,7 @@ def test_a_job_whose_code_is_gone_cannot_be_run_again(world: World, run_again: R
         run_again(job.job_id)
 
 
-def test_output_is_read_once_the_job_has_ended(world: World):
+def test_output_is_read_once_the_job_has_ended(world: InMemoryService):
     read = ReadOutput(world.queries, world.log_store, 10_000)
     job = world.start(stdin="written")
     with pytest.raises(Conflict):
@@ -214,7 +224,7 @@ def test_output_is_read_once_the_job_has_ended(world: World):
     assert read(job.job_id, Stream.STDERR).data == b""
 
 
-def test_an_unknown_job_has_neither_output_nor_timeline(world: World, get_timeline: GetTimeline):
+def test_an_unknown_job_has_neither_output_nor_timeline(world: InMemoryService, get_timeline: GetTimeline):
     unknown = JobId(world.ids.new())
     with pytest.raises(NotFound):
         ReadOutput(world.queries, world.log_store, 10_000)(unknown, Stream.STDOUT)
@@ -222,7 +232,7 @@ def test_an_unknown_job_has_neither_output_nor_timeline(world: World, get_timeli
         get_timeline(unknown)
 
 
-def test_a_project_is_found_by_its_name_and_by_its_id(world: World):
+def test_a_project_is_found_by_its_name_and_by_its_id(world: InMemoryService):
     get_project = GetProject(world.unit_of_work)
     made = world.create_project("demo", None)
 

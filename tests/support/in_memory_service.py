@@ -57,7 +57,7 @@ RENEW_EVERY_S = 10.0
 WAIT_S = 120.0
 
 
-class World:
+class InMemoryService:
     """A service that lives as long as a test."""
 
     def __init__(self) -> None:
