@@ -1,4 +1,4 @@
-"""Pinning of a process to one CPU: `docs/adr/0011-one-processor-for-a-process.md` and its successor."""
+"""Pinning of a process to one CPU: `docs/adr/0011-one-processor-for-a-process.md` and 0017."""
 
 import logging
 import os
