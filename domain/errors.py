@@ -3,7 +3,7 @@
 DomainError
 ├── InvalidValue              a value breaks its own rule
 │   └── TooLarge              a value is larger than this service takes
-└── TransitionRefused         the state forbids what was asked
+└── TransitionRefused         the state forbids the transition
     ├── JobTransitionRefused
     └── ProjectTransitionRefused
 """
@@ -18,7 +18,7 @@ class InvalidValue(DomainError):
 
     Attributes:
         field: The name of the value, as callers know it.
-        detail: A sentence that says what the rule is.
+        detail: The rule, as a sentence.
     """
 
     def __init__(self, field: str, detail: str) -> None:
@@ -32,12 +32,12 @@ class TooLarge(InvalidValue):
 
 
 class TransitionRefused(DomainError):
-    """The state forbids what was asked."""
+    """The state forbids the transition."""
 
 
 class JobTransitionRefused(TransitionRefused):
-    """The job's state forbids what was asked."""
+    """The job's state forbids the transition."""
 
 
 class ProjectTransitionRefused(TransitionRefused):
-    """The project's state forbids what was asked."""
+    """The project's state forbids the transition."""

@@ -1,4 +1,4 @@
-"""One attempt to run a job, and what came of it."""
+"""One attempt to run a job, and its result."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +31,7 @@ class Note(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a program wrote to one stream: its text, or the head and tail of it, and its exact size.
+    """Output of a program on one stream: its text, or the head and tail of it, and its exact size.
 
     Bytes that are not UTF-8 appear as U+FFFD; the log object keeps them.
     """
@@ -48,7 +48,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceUsage:
-    """What an execution used, as its engine accounted for it. A figure that it did not give is None."""
+    """Resources that an execution used, by its engine's account. A figure that it did not give is None."""
 
     execution_time_ms: int | None = None
     cpu_time_ms: int | None = None
@@ -58,7 +58,7 @@ class ResourceUsage:
 
 @dataclass(frozen=True, slots=True)
 class LimitHit:
-    """The limit that ended an execution: its name in `Limits`, what was measured and what was allowed."""
+    """The limit that ended an execution: its name in `Limits`, the measured figure and the allowed one."""
 
     name: str
     measured: int
@@ -113,7 +113,7 @@ class Execution:
 
     Attributes:
         number: 1 for a job's first attempt.
-        stdin: What the caller gave for this execution; None means the job's own.
+        stdin: Input for this execution; None means the job's own.
         requested_at: When it was queued.
         claimed_at: When a worker took it, in the database's time.
         started_at: When its engine acknowledged the start, or when it was claimed for an engine that starts
@@ -165,7 +165,7 @@ class Execution:
         """Whether the job may have another attempt after its worker, or its engine, lost this one.
 
         A program that may have had effects is run again only as often as its job allows; one that never
-        started is tried MAX_CLAIMS times, so that what kills its worker cannot loop for ever. One that an
-        engine took over and did not report of has run out of time: that is an outcome.
+        started is tried MAX_CLAIMS times, so that a program that kills its worker cannot loop for ever. One
+        that an engine took over and did not report of has run out of time: that is an outcome.
         """
         return not self.is_delegated and self.number < (max_attempts if self.started_at else MAX_CLAIMS)

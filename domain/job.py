@@ -1,4 +1,4 @@
-"""A job, and what can be done to it. Every command returns the job as it is then, and the facts."""
+"""A job and its commands. Every command returns the changed job and the events."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,9 +27,9 @@ _OUTCOMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Source code under a project, and how far its run has come.
+    """Source code under a project, and the progress of its run.
 
-    Of its times none is before an earlier one, whatever the clocks that commands are given say.
+    Of its times none is before an earlier one, even if the clocks that commands are given disagree.
 
     Attributes:
         current_execution_id: The fence: a write about the running job must name it.
@@ -121,7 +121,7 @@ class Job:
     ) -> tuple[Self, tuple[Event, ...]]:
         """End the job with a result; a late, duplicate or foreign one changes nothing.
 
-        Nor does the result of a cancelled execution: whoever cancelled the job has ended it.
+        Nor does the result of a cancelled execution: the cancellation has ended the job.
 
         Raises:
             JobTransitionRefused: The job never ran.

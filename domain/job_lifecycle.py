@@ -59,7 +59,7 @@ class Phase(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What can happen to a job."""
+    """Causes of a transition."""
 
     EXECUTE = "execute"
     RETRY = "retry"
@@ -111,7 +111,7 @@ def phase_of(status: JobStatus, building_at: datetime | None, started_at: dateti
 
 
 def check(status: JobStatus, trigger: Trigger) -> Applied | Ignored:
-    """Say what a trigger does to a job in a status.
+    """Returns the effect of a trigger on a job in a status.
 
     Raises:
         JobTransitionRefused: The status forbids the trigger.

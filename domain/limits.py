@@ -1,4 +1,4 @@
-"""The limits of one execution, and the policy that resolves what a caller asked for."""
+"""The limits of one execution, and the policy that resolves the requested ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from domain.errors import InvalidValue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one execution may use. Times are milliseconds, sizes are mebibytes (2**20 bytes).
+    """Limits of one execution. Times are milliseconds, sizes are mebibytes (2**20 bytes).
 
     A build, where a language has one, has times of its own, and all others are the program's.
     """
@@ -61,7 +61,7 @@ class LimitPolicy:
     bounds: Mapping[str, Bounds]
 
     def resolve(self, requested: Mapping[str, int]) -> Limits:
-        """Fill in the defaults of what was not requested.
+        """Fills in the defaults of limits that were not requested.
 
         Raises:
             InvalidValue: A requested limit does not exist or is out of its range.

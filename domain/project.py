@@ -23,7 +23,7 @@ class ProjectStatus(StrEnum):
 
 
 class ProjectTrigger(StrEnum):
-    """What can happen to a project."""
+    """Causes of a transition."""
 
     ARCHIVE = "archive"
     RESTORE = "restore"

@@ -1,4 +1,4 @@
-"""What a caller submits to be run, and how much of it this service takes."""
+"""A submitted program, and the limits on its size."""
 
 import re
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ TAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec:
-    """What to run and how: everything about a job that never changes.
+    """Program, input and limits of a job: everything about it that never changes.
 
     Attributes:
-        stdin: What the program reads, unless an execution brings its own.
+        stdin: Input of the program, unless an execution brings its own.
         priority: 0 to 9; of the jobs that wait, the highest runs first, then the oldest.
         max_attempts: How often the program may be started if its worker or its engine loses it.
 
@@ -88,7 +88,7 @@ class SubmissionLimits:
         return encoded
 
     def check_stdin(self, stdin: str) -> None:
-        """Check what a program is to read.
+        """Checks the input of a program.
 
         Raises:
             InvalidValue: It cannot be encoded as UTF-8.

@@ -81,7 +81,7 @@ def _has_marks_only(name: str) -> bool:
 
 
 def parse_project_reference(text: str) -> ProjectId | ProjectName:
-    """Read what callers name a project by: its numeric id written as text, or its name.
+    """Reads a caller's reference to a project: its numeric id written as text, or its name.
 
     Raises:
         InvalidValue: The text is neither.
