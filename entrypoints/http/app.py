@@ -1,3 +1,8 @@
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
 from litestar import Litestar, Router
@@ -24,11 +29,11 @@ from entrypoints.http.dependencies import build_api
 from entrypoints.http.docs_pages import files_router, openapi_config, read_document, reference_page
 from entrypoints.http.errors import problem_response
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, JsonRequest
-from entrypoints.http.lifespan import lifespan
 from entrypoints.http.openapi_document import OpenApiDocument
 from entrypoints.http.origin_guard import OriginGuard
 from entrypoints.http.parameters import check_url
 from entrypoints.http.request_context import REQUEST_ID_HEADER
+from entrypoints.http.streaming.job_notifier import JobNotifier
 from entrypoints.settings import Settings
 from entrypoints.worker.background_services import Background
 
@@ -78,7 +83,7 @@ def create_app(
             "settings": Provide(lambda: settings, sync_to_thread=False),
         },
         exception_handlers={Exception: problem_response},
-        lifespan=[lifespan(settings.http_threads, api.notifier, background)],
+        lifespan=[_lifespan(settings.http_threads, api.notifier, background)],
         logging_config=None,
         openapi_config=openapi_config(version("service-server")),
         request_class=JsonRequest,
@@ -112,3 +117,29 @@ def _cors(settings: Settings) -> CORSConfig:
             REQUEST_ID_HEADER,
         ],
     )
+
+
+def _lifespan(
+    threads: int, notifier: JobNotifier, background: Background | None
+) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    """Returns the lifespan of the application's threads, background services and notifier."""
+
+    @asynccontextmanager
+    async def run(_app: Litestar) -> AsyncIterator[None]:
+        executor = ThreadPoolExecutor(threads, thread_name_prefix="http")
+        asyncio.get_running_loop().set_default_executor(executor)
+        if background is not None:
+            await asyncio.to_thread(background.start)
+        await notifier.start()
+        # What has been loaded by now stays: sparing the collector from going through it takes the slowest
+        # answers from 50 ms to 3 ms.
+        gc.collect()
+        gc.freeze()
+        try:
+            yield
+        finally:
+            await notifier.stop()
+            if background is not None:
+                await asyncio.to_thread(background.stop)
+
+    return run

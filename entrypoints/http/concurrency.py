@@ -1,10 +1,13 @@
 """How much is done at once, in all and for one address."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import copy_context
+from functools import partial
+from threading import RLock
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
@@ -22,6 +25,64 @@ class Overloaded(Exception):
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}; try again in {_RETRY_AFTER_S} s")
         self.headers = {"Retry-After": str(_RETRY_AFTER_S)}
+
+
+class SharedBudget:
+    """An amount that all callers share, such as open streams or bytes of disk, with a bound for one address.
+
+    It is safe to use from several threads.
+
+    Args:
+        total: The amount.
+        per_address: The part of it that one address may have; None for all.
+        detail: The error message where the amount is used up.
+        detail_of_address: The error message where an address has its part.
+    """
+
+    def __init__(self, total: int, per_address: int | None, detail: str, detail_of_address: str) -> None:
+        self.total = total
+        self.used = 0
+        self._per_address = total if per_address is None else per_address
+        self._detail = detail
+        self._detail_of_address = detail_of_address
+        self._used_by: Counter[str] = Counter()
+        self._lock = RLock()
+
+    def check(self, size: int = 1) -> None:
+        """Check that the caller may take so much. A caller that is alone may, whatever the size.
+
+        Raises:
+            Overloaded: It may not.
+        """
+        own = self._used_by[caller_network()]
+        if self.used and self.used + size > self.total:
+            raise Overloaded(self._detail)
+        if own and own + size > self._per_address:
+            raise Overloaded(self._detail_of_address)
+
+    def take(self, size: int = 1) -> Callable[[], None]:
+        """Take an amount, unchecked, and return the function that gives it back."""
+        network = caller_network()
+        with self._lock:
+            self._add(network, size)
+        return partial(self._add, network, -size)
+
+    def reserve(self, size: int) -> Callable[[], None]:
+        """Check and take an amount at once; return the function that gives it back.
+
+        Raises:
+            Overloaded: The caller may not take so much.
+        """
+        with self._lock:
+            self.check(size)
+            return self.take(size)
+
+    def _add(self, network: str, size: int) -> None:
+        with self._lock:
+            self.used += size
+            self._used_by[network] += size
+            if not self._used_by[network]:
+                del self._used_by[network]
 
 
 class ConcurrencyLimiter:

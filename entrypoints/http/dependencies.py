@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.ports.clock import Clock
 from application.services import Ports, Services
 from domain.limits import LimitPolicy
-from entrypoints.http.concurrency import StorageLimiter, StorageThreads
+from entrypoints.http.concurrency import SharedBudget, StorageLimiter, StorageThreads
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.server import max_streams
@@ -13,7 +13,6 @@ from entrypoints.http.streaming.event_stream import EventStreams
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from entrypoints.http.streaming.job_waiter import JobWaiter
 from entrypoints.http.streaming.output_stream import Archive, OutputStreams
-from entrypoints.http.streaming.spooled_body import SpoolSpace
 from entrypoints.http.webhook_signature import WebhookVerifier
 from entrypoints.settings import Settings, webhook_key
 
@@ -37,7 +36,7 @@ class Api:
     storage_threads: StorageThreads
     log_limiter: StorageLimiter
     report_limiter: StorageLimiter
-    spool_space: SpoolSpace
+    spool_space: SharedBudget
 
     def waiter(self, request: AnyRequest) -> JobWaiter:
         """Returns a waiter that gives up when the request's caller hangs up."""
@@ -60,7 +59,12 @@ def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, se
     log_limiter = StorageLimiter(storage_threads, _LOGS_AT_ONCE, "other logs are being read")
     reports_at_once = max(settings.storage_threads // 2, 1)
     spooled_bytes = settings.max_spooled_mb << 20
-    spool_space = SpoolSpace(spooled_bytes, settings.share_of_address(spooled_bytes))
+    spool_space = SharedBudget(
+        spooled_bytes,
+        settings.share_of_address(spooled_bytes),
+        "other callers are still taking large answers",
+        "one address takes only so much of large answers at once",
+    )
     archive = Archive(services.read_output, log_limiter, spool_space)
     return Api(
         settings=settings,

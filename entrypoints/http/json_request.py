@@ -8,7 +8,6 @@ from urllib.parse import quote
 import msgspec
 from litestar import Request
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
-from litestar.types import Empty
 
 from entrypoints.http.json_members import UnwantedMember, members
 
@@ -61,6 +60,7 @@ class JsonRequest(Request[Any, Any, Any]):
     """
 
     ignored_fields: Sequence[str] = ()
+    _received_body: bytes | None = None
 
     async def json(self) -> Any:  # noqa: ANN401 - as the base class has it
         """Return the body as the handler's type. An empty one the framework takes for none, and asks not.
@@ -110,14 +110,14 @@ class JsonRequest(Request[Any, Any, Any]):
             HTTPException: It came too slowly.
             Overloaded: Others took too long.
         """
-        if self._connection_state.body is Empty:
+        if self._received_body is None:
             try:
-                self._connection_state.body = await self._received()
+                self._received_body = await self._receive()
             except InternalServerException as error:
                 raise ClientException("the request ended before its body did") from error
-        return self._connection_state.body
+        return self._received_body
 
-    async def _received(self) -> bytes:
+    async def _receive(self) -> bytes:
         """Receive the body; what is more than a little of it, in a place."""
         body = bytearray()
         pieces = self.stream()

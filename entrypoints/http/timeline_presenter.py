@@ -14,7 +14,6 @@ from application.views import JobDetails
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus
 from domain.limits import STANDARD_BOUNDS
-from entrypoints.http.schemas.others import LanguageResponse
 from entrypoints.http.schemas.results import ReachedLimit
 from entrypoints.http.schemas.timeline import (
     AllowedLimit,
@@ -23,6 +22,7 @@ from entrypoints.http.schemas.timeline import (
     EngineName,
     EngineResponse,
     EntryResponse,
+    LanguageResponse,
     QueueResponse,
     TimelineResponse,
     WaitingResponse,

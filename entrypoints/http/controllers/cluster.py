@@ -1,20 +1,16 @@
+from datetime import datetime
 from typing import Annotated
 
 from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
+from msgspec import Meta, Struct
 
 from application.use_cases.read_cluster_metrics import MAX_MINUTES
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import ClusterInPath
-from entrypoints.http.schemas.others import (
-    ClusterMetricsResponse,
-    LanguageResponse,
-    MetricNamesResponse,
-    MetricPoint,
-)
-from entrypoints.http.schemas.timeline import EngineResponse
+from entrypoints.http.schemas.timeline import EngineResponse, LanguageResponse
 from entrypoints.http.timeline_presenter import present_engine, present_language
 
 _Minutes = Annotated[
@@ -24,6 +20,28 @@ _Minutes = Annotated[
 _Period = Annotated[
     int, QueryParameter(description="The seconds that a point stands for: 10, 30 or a multiple of 60.")
 ]
+
+
+class MetricPoint(Struct, kw_only=True):
+    """How busy a cluster was in the period that begins at a time, in percent."""
+
+    timestamp: datetime
+    cpu_utilization: Annotated[float | None, Meta(examples=[12.5])]
+    memory_utilization: Annotated[float | None, Meta(examples=[40.25])]
+
+
+class ClusterMetricsResponse(Struct, kw_only=True):
+    """How busy a cluster was, ascending in time."""
+
+    cluster_name: Annotated[str, Meta(examples=["local"])]
+    metrics: list[MetricPoint]
+
+
+class MetricNamesResponse(Struct, kw_only=True):
+    """What is measured of a cluster, sorted."""
+
+    cluster_name: Annotated[str, Meta(examples=["local"])]
+    metric_names: Annotated[list[str], Meta(examples=[["CPUUtilization", "MemoryUtilization"]])]
 
 
 class ClusterController(Controller):

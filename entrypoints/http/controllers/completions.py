@@ -5,14 +5,22 @@ from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import PathParameter, RawBody
+from msgspec import Meta, Struct
 
 from application.use_cases.complete_execution import Receipt
 from domain.values import parse_execution_id
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.openapi_docs import openapi_docs
-from entrypoints.http.schemas.others import ReportResponse
 from entrypoints.http.webhook_signature import WebhookVerifier
+
+
+class ReportResponse(Struct, kw_only=True):
+    """What became of an engine's report."""
+
+    execution_id: str
+    counted: Annotated[bool, Meta(description="False for a report that came late or twice.", examples=[True])]
+
 
 AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 

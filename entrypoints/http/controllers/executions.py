@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated
 
 from litestar import Controller, Response, get, post
@@ -89,12 +90,15 @@ class ExecutionsController(Controller):
         wait: Wait = 0,
     ) -> Response[JobResponse]:
         """Upload code, and execute it if the caller says so."""
-        show = _showing(api.presenter)
-        job, shown = await api.storage_threads.run(
-            lambda: _with(show, api.services.upload_code(data.command()))
-        )
-        settled = await api.waiter(request).settled(job, wait, show)
-        return Response(settled or shown, headers=ignored_fields_header(request.ignored_fields))
+        show = partial(_show, api.presenter)
+
+        def upload() -> tuple[JobView, JobResponse]:
+            job = api.services.upload_code(data.command())
+            return job, show(job)
+
+        job, uploaded = await api.storage_threads.run(upload)
+        ended = await api.waiter(request).settled(job, wait, show)
+        return Response(ended or uploaded, headers=ignored_fields_header(request.ignored_fields))
 
     @post(
         "/execute/{jobId:str}",
@@ -118,11 +122,14 @@ class ExecutionsController(Controller):
     ) -> JobResponse:
         """Execute a job."""
         stdin = only_one("stdin", input_data, None if data is None else data.stdin)
-        show = _showing(api.presenter)
-        job, shown = await asyncio.to_thread(
-            lambda: _with(show, api.services.execute_job(existing_job(job_id), stdin))
-        )
-        return await api.waiter(request).settled(job, wait, show) or shown
+        show = partial(_show, api.presenter)
+
+        def execute() -> tuple[JobView, JobResponse]:
+            job = api.services.execute_job(existing_job(job_id), stdin)
+            return job, show(job)
+
+        job, started = await asyncio.to_thread(execute)
+        return await api.waiter(request).settled(job, wait, show) or started
 
     @post(
         "/cancel/{jobId:str}",
@@ -164,10 +171,6 @@ class ExecutionsController(Controller):
         return tagged(await api.waiter(request).until_ended(existing_job(job_id), wait, api.presenter.status))
 
 
-def _showing(presenter: Presenter) -> Callable[[JobView], JobResponse]:
-    """Return what shows a job that has just been uploaded or started, or has ended since."""
-    return lambda job: presenter.job(job, _MESSAGES.get(job.status))
-
-
-def _with(show: Callable[[JobView], JobResponse], job: JobView) -> tuple[JobView, JobResponse]:
-    return job, show(job)
+def _show(presenter: Presenter, job: JobView) -> JobResponse:
+    """Return a job that was just uploaded or started, or has ended since."""
+    return presenter.job(job, _MESSAGES.get(job.status))

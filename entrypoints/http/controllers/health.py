@@ -1,11 +1,34 @@
+from typing import Annotated, Literal
+
 from litestar import Controller, get
 from litestar.di import NamedDependency
+from msgspec import Meta, Struct
 
 from application.errors import DependencyUnavailable
 from application.use_cases.check_health import DependencyHealth
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
-from entrypoints.http.schemas.others import Dependency, HealthResponse, LiveResponse, ReadyResponse
+from entrypoints.http.schemas.problem import Dependency
+
+
+class HealthResponse(Struct, kw_only=True):
+    """That the service answers."""
+
+    status: Annotated[str, Meta(examples=["healthy"])]
+    environment: Annotated[str, Meta(examples=["development"])]
+
+
+class LiveResponse(Struct, kw_only=True):
+    """That the process answers."""
+
+    status: Annotated[str, Meta(examples=["live"])]
+
+
+class ReadyResponse(Struct, kw_only=True):
+    """That the service can take work, and which parts of it answer."""
+
+    status: Annotated[Literal["ready", "degraded"], Meta(examples=["ready"])]
+    dependencies: list[Dependency]
 
 
 class NotReady(DependencyUnavailable):

@@ -1,17 +1,25 @@
+from datetime import datetime
 from typing import Annotated
 
 from litestar import Controller, delete, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter
+from msgspec import Meta, Struct
 
 from domain.errors import InvalidValue
-from domain.project import Project, ProjectTrigger
+from domain.project import Project, ProjectStatus, ProjectTrigger
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import ProjectInPath, only_one
-from entrypoints.http.schemas.others import ProjectResponse
-from entrypoints.http.schemas.requests import ProjectRequest
+
+
+class ProjectRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A project to get or to make."""
+
+    project_name: Annotated[str | None, Meta(description="The project's name.", examples=["hello"])] = None
+    description: Annotated[str | None, Meta(description="Any text.")] = None
+
 
 _Body = Annotated[
     ProjectRequest | None,
@@ -23,6 +31,16 @@ _Body = Annotated[
 ]
 _Name = Annotated[str | None, QueryParameter(description="The project's name, here or in the body.")]
 _Description = Annotated[str | None, QueryParameter(description="Any text, here or in the body.")]
+
+
+class ProjectResponse(Struct, kw_only=True):
+    """A project."""
+
+    project_id: Annotated[int, Meta(examples=[3])]
+    project: Annotated[str, Meta(description="Its name.", examples=["hello"])]
+    description: Annotated[str, Meta(description="Empty where none was given.", examples=["First steps"])]
+    status: ProjectStatus
+    created_at: datetime
 
 
 class ProjectsController(Controller):

@@ -1,12 +1,18 @@
-"""Figures as people read them, and texts as nothing but text."""
+"""Figures, times and small charts as pages show them, and texts in which nothing acts."""
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+
+from markupsafe import Markup
 
 from application.ports.dashboard_queries import COUNTED_UP_TO
 
 NOTHING = "\N{EN DASH}"
+_CHART_HEIGHT = 28
+_BAR_WIDTH = 6
+_BAR_GAP = 2
 _KIBI = 1024
 _SECOND_MS = 1_000
 _MINUTE_S = 60
@@ -85,3 +91,23 @@ def machine_time(time: datetime) -> str:
 def calendar_time(time: datetime) -> str:
     """Say a time in full; a page's script says it in the reader's own zone."""
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def sparkline(values: Sequence[int], label: str) -> Markup:
+    """Draw small bars, one for each number, with words for those who do not see them."""
+    highest = max([*values, 1])
+    bars = Markup("").join(
+        Markup('<rect x="{}" y="{}" width="{}" height="{}" rx="1"/>').format(
+            place * (_BAR_WIDTH + _BAR_GAP), _CHART_HEIGHT - height, _BAR_WIDTH, height
+        )
+        for place, height in enumerate(_heights(values, highest))
+    )
+    width = len(values) * (_BAR_WIDTH + _BAR_GAP) - _BAR_GAP
+    return Markup(
+        '<svg class="spark" role="img" aria-label="{}" viewBox="0 0 {} {}" width="{}" height="{}">{}</svg>'
+    ).format(label, width, _CHART_HEIGHT, width, _CHART_HEIGHT, bars)
+
+
+def _heights(values: Sequence[int], highest: int) -> list[int]:
+    """Scale to the highest; what is not nothing is seen, and nothing is a line."""
+    return [max(round(value / highest * _CHART_HEIGHT), 3) if value else 1 for value in values]

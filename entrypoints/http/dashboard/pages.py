@@ -15,7 +15,6 @@ from domain.job_lifecycle import JobStatus, Phase
 from entrypoints.http import csrf
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.assets import accepts_gzip, asset_url, assets
-from entrypoints.http.dashboard.sparkline import sparkline
 from entrypoints.http.json_request import AnyRequest
 
 HTML = "text/html"  # to which the framework adds the encoding
@@ -56,7 +55,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "asset": asset_url,
         "between": formatting.between,
-        "sparkline": sparkline,
+        "sparkline": formatting.sparkline,
         "statuses": tuple(JobStatus),
         "phases": tuple(Phase),
     }

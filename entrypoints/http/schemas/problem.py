@@ -2,9 +2,17 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from entrypoints.http.schemas.others import Dependency
-
 PROBLEM_JSON = "application/problem+json"
+
+
+class Dependency(Struct, kw_only=True):
+    """Whether a part of the service answers."""
+
+    name: Annotated[str, Meta(examples=["database"])]
+    healthy: bool
+    required: Annotated[bool, Meta(description="Whether no work is taken without it.", examples=[True])]
+    detail: Annotated[str | None, Meta(description="Why not.", examples=[None])]
+    took_ms: Annotated[float, Meta(examples=[0.4])]
 
 
 class Fault(Struct, kw_only=True, omit_defaults=True):

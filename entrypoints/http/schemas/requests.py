@@ -99,10 +99,3 @@ class ExecuteRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         str | None,
         Meta(description="What the program reads, instead of what the job was uploaded with."),
     ] = None
-
-
-class ProjectRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A project to get or to make."""
-
-    project_name: Annotated[str | None, Meta(description="The project's name.", examples=["hello"])] = None
-    description: Annotated[str | None, Meta(description="Any text.")] = None

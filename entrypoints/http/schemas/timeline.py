@@ -8,7 +8,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from application.timeline import Step
 from application.use_cases.get_timeline import Awaited
 from domain.job_lifecycle import JobStatus, Reason
-from entrypoints.http.schemas.others import LanguageResponse
 from entrypoints.http.schemas.results import ReachedLimit
 
 
@@ -108,6 +107,16 @@ class QueueResponse(Struct, kw_only=True):
     more_claimed: Annotated[bool, Meta(description="Whether workers have more than were counted.")]
     counted_up_to: int
     oldest_waits_since: datetime | None
+
+
+class LanguageResponse(Struct, kw_only=True):
+    """A language, and whether it runs here."""
+
+    name: Annotated[str, Meta(description="As an upload names it.", examples=["python"])]
+    extension: Annotated[str, Meta(examples=[".py"])]
+    available: bool
+    version: Annotated[str | None, Meta(examples=["3.11.2"])]
+    unavailable_because: Annotated[str | None, Meta(description="Why not, and what to do.", examples=[None])]
 
 
 class EngineResponse(Struct, kw_only=True):

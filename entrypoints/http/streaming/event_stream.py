@@ -31,7 +31,7 @@ class EventStreams:
         Raises:
             Overloaded: As many streams are open as may be.
         """
-        self._notifier.check_capacity()
+        self._notifier.capacity.check()
         return self._follow(details, presenter, last_event_id)
 
     async def _follow(

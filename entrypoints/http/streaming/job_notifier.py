@@ -1,6 +1,5 @@
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,8 +13,7 @@ from application.ports.event_feed import EventFeed
 from application.use_cases.get_job import GetJob
 from application.views import JobDetails, JobVersion
 from domain.values import JobId
-from entrypoints.http.concurrency import Overloaded
-from entrypoints.http.request_context import caller_network
+from entrypoints.http.concurrency import SharedBudget
 
 logger = logging.getLogger("service_server.http")
 
@@ -91,11 +89,13 @@ class JobNotifier:
     ) -> None:
         self._event_feed = event_feed
         self._read_versions = read_versions
-        self._max_listeners = max_listeners
-        self._max_per_address = max_listeners if max_per_address is None else max_per_address
-        self._listeners_of: Counter[str] = Counter()
+        self.capacity = SharedBudget(
+            max_listeners,
+            max_per_address,
+            "as many callers wait for jobs as may at once",
+            f"one address waits for jobs at most {max_per_address} times at once",
+        )
         self._recheck_s = _RECHECK_S
-        self._listeners = 0
         self._rechecking: asyncio.Task[None] | None = None
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._ended = RecentJobs(_ENDED_KEPT)
@@ -122,17 +122,6 @@ class JobNotifier:
         for job_id in tuple(self._subscriptions):
             self._wake(job_id)
 
-    def check_capacity(self) -> None:
-        """Make sure that one more may wait. A stream does so before its answer begins.
-
-        Raises:
-            Overloaded: As many wait as may.
-        """
-        if self._listeners >= self._max_listeners:
-            raise Overloaded("as many callers wait for jobs as may at once")
-        if self._listeners_of[caller_network()] >= self._max_per_address:
-            raise Overloaded(f"one address waits for jobs at most {self._max_per_address} times at once")
-
     @contextmanager
     def listen(self, job_id: JobId, events: Collection[str] | None = None) -> Iterator[Subscription]:
         """Be woken by what happens to a job, or by these events alone, for as long as the context lasts.
@@ -142,18 +131,13 @@ class JobNotifier:
         subscription = Subscription(events)
         listeners = self._subscriptions.setdefault(str(job_id), [])
         listeners.append(subscription)
-        self._listeners += 1
-        network = caller_network()
-        self._listeners_of[network] += 1
+        release = self.capacity.take()
         if str(job_id) in self._ended:  # looked at now that what comes is heard
             subscription.woken.set()
         try:
             yield subscription
         finally:
-            self._listeners -= 1
-            self._listeners_of[network] -= 1
-            if not self._listeners_of[network]:
-                del self._listeners_of[network]
+            release()
             listeners.remove(subscription)
             if not listeners:
                 del self._subscriptions[str(job_id)]

@@ -89,7 +89,7 @@ class JobWaiter:
         """Look whenever there may be something new: at once too, unless it is known where the job stands."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(seconds, self._max_wait_s)
-        self._notifier.check_capacity()
+        self._notifier.capacity.check()
         with self._notifier.listen(job_id, ENDS) as subscription, self._departure(subscription) as has_left:
             if is_known and not self._notifier.is_closed:
                 await subscription.wait(deadline - loop.time())

@@ -9,13 +9,13 @@ from application.use_cases.read_output import ReadOutput
 from application.views import JobDetails
 from domain.execution import Execution
 from domain.values import ExecutionId, JobId
-from entrypoints.http.concurrency import Overloaded, StorageLimiter
+from entrypoints.http.concurrency import Overloaded, SharedBudget, StorageLimiter
 from entrypoints.http.presenter import Presenter, status_of
 from entrypoints.http.streaming.chunk_buffer import ChunkBuffer
 from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription, read_anew
 from entrypoints.http.streaming.output_events import OutputEventEncoder
 from entrypoints.http.streaming.server_sent_events import HEARTBEAT, HEARTBEAT_S, chunked, event
-from entrypoints.http.streaming.spooled_body import SpooledBody, SpoolSpace
+from entrypoints.http.streaming.spooled_body import SpooledBody
 
 # Output and events may come by different ways: how long the last output may be later than the end.
 _LAST_OUTPUT_S = 0.5
@@ -24,7 +24,9 @@ _LAST_OUTPUT_S = 0.5
 class Archive:
     """Brings readers who have a part of an output the rest of it, from the log."""
 
-    def __init__(self, read_output: ReadOutput, log_limiter: StorageLimiter, spool_space: SpoolSpace) -> None:
+    def __init__(
+        self, read_output: ReadOutput, log_limiter: StorageLimiter, spool_space: SharedBudget
+    ) -> None:
         self._read_output = read_output
         self._log_limiter = log_limiter
         self._spool_space = spool_space
@@ -71,7 +73,7 @@ class OutputStreams:
         Raises:
             Overloaded: As many streams are open as may be.
         """
-        self._notifier.check_capacity()
+        self._notifier.capacity.check()
         return chunked(self._follow(details, presenter, OutputEventEncoder(last_event_id, offset)))
 
     async def _follow(

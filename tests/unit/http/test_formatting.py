@@ -11,8 +11,8 @@ from entrypoints.http.dashboard.formatting import (
     machine_time,
     milliseconds,
     size,
+    sparkline,
 )
-from entrypoints.http.dashboard.sparkline import sparkline
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 

@@ -3,15 +3,19 @@ import tracemalloc
 import pytest
 from litestar.response import Stream
 
-from entrypoints.http.concurrency import Overloaded
+from entrypoints.http.concurrency import Overloaded, SharedBudget
 from entrypoints.http.request_context import caller_address
-from entrypoints.http.streaming.spooled_body import SpooledBody, SpoolSpace
+from entrypoints.http.streaming.spooled_body import SpooledBody
 from tests.support.run_apart import run_apart
 
 LARGE = b"x" * (10 << 20)
 
 
-def kept_for(address: str, content: bytes, space: SpoolSpace) -> SpooledBody:
+def space_of(total: int, per_address: int) -> SharedBudget:
+    return SharedBudget(total, per_address, "other callers", "one address")
+
+
+def kept_for(address: str, content: bytes, space: SharedBudget) -> SpooledBody:
     token = caller_address.set(address)
     try:
         return SpooledBody(content, space)
@@ -26,14 +30,14 @@ async def read(kept: SpooledBody) -> bytes:
 @pytest.mark.parametrize("size", [0, 1, 256 << 10, (256 << 10) + 1, 3 << 20])
 def test_what_is_kept_is_what_is_read(size: int):
     content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
-    kept = SpooledBody(content, SpoolSpace(1 << 30, 1 << 30))
+    kept = SpooledBody(content, space_of(1 << 30, 1 << 30))
 
     assert kept.size == size
     assert run_apart(read(kept)) == content
 
 
 def test_much_that_nobody_takes_is_not_in_memory():
-    space = SpoolSpace(1 << 30, 1 << 30)
+    space = space_of(1 << 30, 1 << 30)
     tracemalloc.start()
     waiting = [SpooledBody(b"x" * (4 << 20), space) for _ in range(8)]
     in_use, _peak = tracemalloc.get_traced_memory()
@@ -48,7 +52,7 @@ def test_much_that_nobody_takes_is_not_in_memory():
 
 
 def test_answers_that_are_not_taken_have_so_much_space():
-    space = SpoolSpace(50 << 20, 25 << 20)
+    space = space_of(50 << 20, 25 << 20)
     waiting = [kept_for(address, LARGE, space) for address in ("a", "a", "b", "b")]
 
     with pytest.raises(Overloaded, match="one address"):
@@ -65,7 +69,7 @@ def test_answers_that_are_not_taken_have_so_much_space():
 
 
 def test_an_answer_larger_than_the_space_is_kept_when_it_is_alone():
-    space = SpoolSpace(1, 1)
+    space = space_of(1, 1)
     alone = SpooledBody(LARGE, space)
 
     with pytest.raises(Overloaded):
