@@ -1,5 +1,7 @@
 """One attempt to run a job, and its result."""
 
+import codecs
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +17,9 @@ MAX_CLAIMS = 3
 DELEGATE_PREFIX = "engine:"
 # How the holder of a claim begins whose program has ended and whose log waits for the log store.
 SPOOL_PREFIX = "log-spool:"
+# Of a character in UTF-8: the bytes after its first one, and its length at most.
+_CONTINUATION = range(0x80, 0xC0)
+_LONGEST_CHARACTER = 4
 
 
 class Note(StrEnum):
@@ -44,6 +49,30 @@ class Output:
     def of(cls, text: str) -> Self:
         """Build the output whose whole text is known."""
         return cls(text=text, total_bytes=len(text.encode("utf-8", "replace")))
+
+    @classmethod
+    def of_pieces(cls, pieces: Mapping[int, bytes], max_bytes: int, total_bytes: int | None = None) -> Self:
+        """Build the output of which some bytes are known: their text, with the number of bytes omitted.
+
+        Args:
+            pieces: Bytes of the stream, by their offsets.
+            max_bytes: The most bytes of the text. Of more, it has the head and the tail.
+            total_bytes: The size of the stream; None if the last piece ends it.
+        """
+        end = max((offset + len(data) for offset, data in pieces.items()), default=0)
+        total = end if total_bytes is None else total_bytes
+        text, shown_to, is_truncated = "", 0, False
+        for begin, run in _excerpt(pieces, total, max_bytes):
+            shown = _without_broken_start(run) if begin else run
+            omitted = begin + len(run) - len(shown) - shown_to
+            if omitted:
+                is_truncated = True
+                text += ("\n" if shown_to else "") + f"[... {omitted} bytes omitted ...]\n"
+            if begin + len(run) < total:
+                shown = _without_broken_end(shown)
+            text += shown.decode("utf-8", "replace")
+            shown_to += omitted + len(shown)
+        return cls(text, total, is_truncated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,3 +198,38 @@ class Execution:
         that an engine took over and did not report of has run out of time: that is an outcome.
         """
         return not self.is_delegated and self.number < (max_attempts if self.started_at else MAX_CLAIMS)
+
+
+def _excerpt(pieces: Mapping[int, bytes], total: int, max_bytes: int) -> Sequence[tuple[int, bytes]]:
+    """Join the pieces of the head and the tail to runs without gaps, with their offsets."""
+    head_end, tail_begin = (total, total) if total <= max_bytes else (max_bytes // 2, total - max_bytes // 2)
+    runs: list[tuple[int, bytes]] = []
+    for offset in sorted(pieces):
+        data = pieces[offset]
+        for begin, end in ((0, head_end), (tail_begin, total)):
+            joined_to = runs[-1][0] + len(runs[-1][1]) if runs else 0
+            first, last = max(offset, begin, joined_to), min(offset + len(data), end)
+            if first >= last:
+                continue
+            part = data[first - offset : last - offset]
+            if runs and first == joined_to:
+                runs[-1] = (runs[-1][0], runs[-1][1] + part)
+            else:
+                runs.append((first, part))
+    return runs
+
+
+def _without_broken_end(data: bytes) -> bytes:
+    """Leave out a character that is cut off at the end; bytes that never were a character stay."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(data)
+    pending, _ = decoder.getstate()
+    return data[: len(data) - len(pending)]
+
+
+def _without_broken_start(data: bytes) -> bytes:
+    """Leave out the rest of a character whose beginning is cut off."""
+    start = 0
+    while start < min(_LONGEST_CHARACTER - 1, len(data)) and data[start] in _CONTINUATION:
+        start += 1
+    return data[start:]

@@ -9,7 +9,6 @@ from threading import Lock
 from typing import Any
 
 from adapters.common.overflow_file import IN_MEMORY_BYTES
-from adapters.http_engine.encoding import encode
 from adapters.http_engine.engine_errors import MayHaveStarted
 from adapters.http_engine.messages import error_line, shown
 from adapters.http_engine.python_literal import read_literal
@@ -124,6 +123,14 @@ def parse(body: bytes) -> Mapping[str, Any]:
     raise MayHaveStarted("The engine's answer could not be read.")
 
 
+def to_utf8(text: str) -> bytes:
+    """Encode a text as UTF-8; a half of a surrogate pair that has no other half becomes U+FFFD."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
 def _literal(text: str) -> object:
     if len(text) > LITERAL_MAX_BYTES:
         raise ValueError("too large for a literal")
@@ -132,8 +139,8 @@ def _literal(text: str) -> object:
 
 def _bytes(value: object) -> bytes:
     if isinstance(value, bytes):  # of a Python literal
-        return encode(value.decode("utf-8", "replace"))
-    return b"" if value is None else encode(str(value))
+        return to_utf8(value.decode("utf-8", "replace"))
+    return b"" if value is None else to_utf8(str(value))
 
 
 def _number(value: object) -> float | None:

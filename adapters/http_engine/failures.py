@@ -5,7 +5,7 @@ Runners answer 500 for them. They are outcomes: to run the program again would e
 
 from dataclasses import dataclass
 
-from adapters.http_engine.encoding import encode, inline
+from adapters.http_engine.answer import to_utf8
 from adapters.http_engine.messages import error_line, shown
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
@@ -142,7 +142,7 @@ def _result(failure: _Failure, error: str, number: str) -> ExecutionResult:
 
 
 def _compile_output(error: str) -> Output:
-    return inline(encode(error), _COMPILE_OUTPUT_BYTES)
+    return Output.of_pieces({0: to_utf8(error)}, _COMPILE_OUTPUT_BYTES)
 
 
 def _whole(number: str) -> int | None:

@@ -7,9 +7,8 @@ from typing import IO
 
 from adapters.common.overflow_file import OverflowFile
 from adapters.http_engine.answer import RunnerAnswer
-from adapters.http_engine.encoding import inline
 from application.ports.execution_engine import EngineReport
-from domain.execution import ExecutionResult, LimitHit, Note
+from domain.execution import ExecutionResult, LimitHit, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
 
@@ -60,8 +59,8 @@ def report(answer: RunnerAnswer, limits: Limits, inline_bytes: int, directory: P
     result = ExecutionResult(
         status=status,
         reason=reason,
-        stdout=inline(answer.stdout, inline_bytes),
-        stderr=inline(answer.stderr, inline_bytes),
+        stdout=Output.of_pieces({0: answer.stdout}, inline_bytes),
+        stderr=Output.of_pieces({0: answer.stderr}, inline_bytes),
         exit_code=answer.exit_code,
         resource=answer.resource,
         limit=limit,

@@ -173,6 +173,13 @@ class ExecutionEngine(ABC):
         """
         return frozenset()
 
+    def startable_languages(self) -> frozenset[str] | None:
+        """Return the languages that executions are to be claimed in; None for all of them."""
+        paused = self.paused_languages()
+        if not paused:
+            return None
+        return frozenset(support.language.name for support in self.languages()) - paused
+
     def describe(self) -> EngineDescription:
         """Say what keeps programs in their place."""
         return EngineDescription(name=self.name)

@@ -2,7 +2,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from application.errors import CorruptRow
+from application.errors import CorruptRow, NotFound
 from domain.job import Job
 from domain.job_lifecycle import Reason
 from domain.project import Project
@@ -35,6 +35,18 @@ class JobRepository(ABC):
         Raises:
             CorruptRow: It is there, in a form that cannot be read.
         """
+
+    def get_with_project_or_raise(self, job_id: JobId) -> tuple[Job, Project]:
+        """Return a job and its project, in any status of the project.
+
+        Raises:
+            NotFound: There is no such job.
+            CorruptRow: It is there, in a form that cannot be read.
+        """
+        found = self.get_with_project(job_id)
+        if found is None:
+            raise NotFound("job", job_id)
+        return found
 
     @abstractmethod
     def fail(self, job_id: JobId, execution_id: ExecutionId, reason: Reason, now: datetime) -> bool:

@@ -1,4 +1,3 @@
-from application.loading import job_with_project
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
@@ -30,7 +29,7 @@ class CancelJob:
         earlier: list[Job] = []
 
         def work(transaction: Transaction) -> JobView:
-            before, project = job_with_project(transaction, job_id)
+            before, project = transaction.jobs.get_with_project_or_raise(job_id)
             if before in earlier:
                 return JobView.of(before, project.name)  # the first run's commit was not heard of
             running = before.current_execution_id

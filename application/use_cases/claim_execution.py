@@ -1,20 +1,22 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from threading import Event, Lock
+from typing import Generic, TypeVar
 
-from application.engine_outages import startable_languages
 from application.errors import CommitOutcomeUnknown, CorruptRow
 from application.poison_jobs import PoisonJobHandler
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
-from application.together import Together
 from domain.execution import Execution
 from domain.job import Job
 from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.executions")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,67 @@ class Claim:
     job: Job
     execution: Execution
     asked: float
+
+
+@dataclass(slots=True, eq=False)
+class _Caller(Generic[T]):
+    woken: Event = field(default_factory=Event)
+    is_served: bool = False
+    result: T | None = None
+
+
+class ClaimBatcher(Generic[T]):
+    """Coalesces the claims that several threads want at the same moment into one.
+
+    A thread that comes alone is served at once. Threads that come meanwhile wait, and the first of them then
+    claims for all of them: the more there is to do, the less of it is done singly.
+
+    Args:
+        claim: Takes the number of claims that are wanted, and returns so many at most. It is never called
+            twice at once.
+    """
+
+    def __init__(self, claim: Callable[[int], Sequence[T]]) -> None:
+        self._claim = claim
+        self._waiting: list[_Caller[T]] = []
+        self._is_busy = False
+        self._lock = Lock()
+
+    def next(self) -> T | None:
+        """Return a claim, or None if there were too few.
+
+        Raises what `claim` raises for this thread; the others have their own try.
+        """
+        caller: _Caller[T] = _Caller()
+        with self._lock:
+            self._waiting.append(caller)
+            must_wait, self._is_busy = self._is_busy, True
+        if must_wait:
+            caller.woken.wait()
+        if not caller.is_served:
+            self._serve(caller)
+        return caller.result
+
+    def _serve(self, caller: _Caller[T]) -> None:
+        with self._lock:
+            served, self._waiting = self._waiting, []
+        try:
+            results = self._claim(len(served))
+            if len(results) > len(served):
+                raise ValueError("more claims than were wanted")
+            for one, result in zip_longest(served, results):
+                one.is_served, one.result = True, result
+        finally:
+            self._pass_on([one for one in served if one is not caller])
+
+    def _pass_on(self, others: Sequence[_Caller[T]]) -> None:
+        """Wake the callers that were served, and the first of the others, which serves them."""
+        with self._lock:
+            self._waiting = [one for one in others if not one.is_served] + self._waiting
+            self._is_busy = bool(self._waiting)
+            awake = [one for one in others if one.is_served] + self._waiting[:1]
+        for one in awake:
+            one.woken.set()
 
 
 class ClaimExecution:
@@ -55,7 +118,7 @@ class ClaimExecution:
         self._clock = clock
         self._worker = worker
         self._lease_s = lease_s
-        self._next = Together(self._claim_next)
+        self._batcher = ClaimBatcher(self._claim_next)
 
     def __call__(self, only: ExecutionId | None = None) -> Claim | None:
         """Claim any execution that waits, or this one only; return None if there is none.
@@ -64,11 +127,11 @@ class ClaimExecution:
             DependencyUnavailable: The database is out of reach; nothing is claimed.
         """
         if only is None:
-            return self._next()
+            return self._batcher.next()
         return next(iter(self._claim(lambda transaction: self._claim_this(transaction, only))), None)
 
     def _claim_next(self, limit: int) -> Sequence[Claim]:
-        starts, languages = self._engine.claim_implies_start, startable_languages(self._engine)
+        starts, languages = self._engine.claim_implies_start, self._engine.startable_languages()
         return self._claim(
             lambda transaction: transaction.executions.claim_next(
                 self._worker, self._lease_s, limit=limit, starts=starts, languages=languages

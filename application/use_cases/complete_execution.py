@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 
-from application.loading import awaiting_job
+from application.errors import NotFound
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from domain.execution import ExecutionResult
+from domain.execution import Execution, ExecutionResult
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId
@@ -109,3 +109,18 @@ class CompleteExecution:
     def _is_new(transaction: Transaction, execution_id: ExecutionId, receipt: Receipt, now: datetime) -> bool:
         # With the execution's id, for an engine may count its messages for each execution.
         return transaction.inbox.add(receipt.source, f"{execution_id}/{receipt.message_id}", now)
+
+
+def awaiting_job(transaction: Transaction, execution_id: ExecutionId) -> tuple[Job, Execution] | None:
+    """Return an execution and its job if the execution is its current one and has no result yet.
+
+    Raises:
+        NotFound: There is no such execution.
+    """
+    execution = transaction.executions.get(execution_id)
+    job = None if execution is None else transaction.jobs.get(execution.job_id)
+    if execution is None or job is None:
+        raise NotFound("execution", execution_id)
+    if execution.result is not None or job.current_execution_id != execution_id:
+        return None
+    return job, execution

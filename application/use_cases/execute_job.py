@@ -1,4 +1,3 @@
-from application.loading import job_with_project
 from application.log_context import current_request_id
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
@@ -45,7 +44,7 @@ class ExecuteJob:
         now = self._clock.now()
 
         def work(transaction: Transaction) -> JobView:
-            before, project = job_with_project(transaction, job_id)
+            before, project = transaction.jobs.get_with_project_or_raise(job_id)
             if before.current_execution_id == execution_id:  # the first run's commit was not heard of
                 return JobView.of(before, project.name, transaction.executions.get(execution_id))
             project.ensure_takes_work()

@@ -9,7 +9,6 @@ from itertools import takewhile
 from typing import IO
 
 from application.errors import DependencyUnavailable, NotFound, StorageUnavailable
-from application.loading import awaiting_job
 from application.log_archive import LogArchive, without_log
 from application.log_context import logging_about, outage
 from application.ports.clock import Clock
@@ -17,7 +16,7 @@ from application.ports.execution_engine import EngineReport
 from application.ports.result_spool import KeptResult, ResultSpool
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
-from application.use_cases.complete_execution import CompleteExecution, Receipt
+from application.use_cases.complete_execution import CompleteExecution, Receipt, awaiting_job
 from domain.execution import SPOOL_PREFIX, Execution, ExecutionResult
 from domain.job import Job
 from domain.job_lifecycle import JobStatus

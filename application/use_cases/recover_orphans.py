@@ -1,8 +1,8 @@
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
-from application.engine_outages import startable_languages
 from application.errors import CorruptRow, DependencyUnavailable
 from application.log_context import logging_about
 from application.outbox_writer import OutboxWriter
@@ -11,10 +11,8 @@ from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
 from application.ports.message_publisher import MessagePublisher
-from application.ports.output_feed import OutputFeed, Stream
+from application.ports.output_feed import OutputChunk, OutputFeed, Stream
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from application.stability_window import StabilityWindow
-from application.streamed_output import streamed_output
 from application.use_cases.renew_leases import RenewLeases
 from domain.events import Event, ExecutionRequested
 from domain.execution import Execution, ExecutionResult, Output
@@ -35,6 +33,53 @@ _UNREPORTED = ExecutionResult(
     reason=Reason.WALL_TIME_LIMIT,
     error_message="The engine took the program and did not report its end in time.",
 )
+
+
+class StabilityWindow:
+    """The time for which writes to the database have succeeded and its clock has gone on evenly.
+
+    It begins anew after a write that failed, after a pause in which there was none, as when this process or
+    its machine stood still, and after the database's clock was set: each of them lets leases run out whose
+    workers are alive. When the window has its full length, they have had the time to renew them.
+
+    Args:
+        clock: The clock of durations.
+        length_s: Seconds of its full length, and of a pause.
+    """
+
+    def __init__(self, clock: Clock, length_s: float) -> None:
+        self._clock = clock
+        self._length_s = length_s
+        self._tolerance_s = length_s / 4
+        self._begin: float | None = None
+        self._asked = self._answered = clock.monotonic()
+        self._database_time: datetime | None = None
+
+    def succeeded(self, asked: float, database_time: datetime) -> bool:
+        """Note a write; return whether the window has its full length.
+
+        Args:
+            asked: When the write was begun, by the monotonic clock.
+            database_time: The database's time at some moment since then.
+        """
+        now = self._clock.monotonic()
+        is_paused = now - self._answered > self._length_s
+        if self._begin is None or is_paused or self._is_clock_set(asked, now, database_time):
+            self._begin = now
+        self._asked, self._answered, self._database_time = asked, now, database_time
+        return now - self._begin >= self._length_s
+
+    def failed(self) -> None:
+        """Note a write that failed."""
+        self._begin = None
+
+    def _is_clock_set(self, asked: float, answered: float, database_time: datetime) -> bool:
+        """Compare the time that passed for the database with the least and the most that can have here."""
+        if self._database_time is None:
+            return False
+        passed_s = (database_time - self._database_time) / timedelta(seconds=1)
+        least_s, most_s = asked - self._answered, answered - self._asked
+        return not least_s - self._tolerance_s <= passed_s <= most_s + self._tolerance_s
 
 
 class RecoverOrphans:
@@ -121,7 +166,7 @@ class RecoverOrphans:
         """Recover an execution; return False if somebody has renewed its lease or ended it meanwhile."""
         now = overdue.not_before(self._clock.now())
         next_id = ExecutionId(self._ids.new())
-        output = streamed_output(self._output_feed.recall(overdue.id), self._inline_bytes)
+        output = _streamed_output(self._output_feed.recall(overdue.id), self._inline_bytes)
 
         jobs: list[Job] = []
 
@@ -166,7 +211,7 @@ class RecoverOrphans:
 
     def _renotify(self) -> int:
         """Fill the queue up with wake_ups, and no further: a hint makes a worker claim whatever waits."""
-        languages = startable_languages(self._engine)
+        languages = self._engine.startable_languages()
         room = self._max_wake_ups - self._publisher.backlog(ExecutionRequested.__name__)
         if room <= 0:
             return 0
@@ -181,6 +226,13 @@ class RecoverOrphans:
         if wake_ups:
             self._publisher.publish(self._outbox_writer.messages(wake_ups))
         return len(wake_ups)
+
+
+def _streamed_output(chunks: Iterable[OutputChunk], inline_bytes: int) -> Mapping[Stream, Output]:
+    pieces: dict[Stream, dict[int, bytes]] = {stream: {} for stream in Stream}
+    for chunk in chunks:
+        pieces[chunk.stream][chunk.offset] = chunk.data
+    return {stream: Output.of_pieces(pieces[stream], inline_bytes) for stream in Stream}
 
 
 def _of_replaced(output: Mapping[Stream, Output]) -> ExecutionResult | None:

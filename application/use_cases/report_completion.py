@@ -1,8 +1,7 @@
-from application.loading import awaiting_job
 from application.log_context import logging_about
 from application.ports.engine_report_reader import EngineReportReader
 from application.ports.unit_of_work import UnitOfWork
-from application.use_cases.complete_execution import Receipt
+from application.use_cases.complete_execution import Receipt, awaiting_job
 from application.use_cases.finish_execution import Finish, FinishExecution
 from domain.values import ExecutionId
 

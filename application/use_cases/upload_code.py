@@ -9,7 +9,6 @@ from application.errors import (
     NotFound,
     Unprocessable,
 )
-from application.loading import job_with_project
 from application.log_context import current_request_id
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
@@ -119,7 +118,7 @@ class UploadCode:
 
     @staticmethod
     def _stored(transaction: Transaction, job_id: JobId) -> JobView:
-        job, project = job_with_project(transaction, job_id)
+        job, project = transaction.jobs.get_with_project_or_raise(job_id)
         current = job.current_execution_id
         return JobView.of(job, project.name, None if current is None else transaction.executions.get(current))
 

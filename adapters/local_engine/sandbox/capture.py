@@ -1,16 +1,13 @@
 """What a program writes, kept in bounded memory."""
 
-import codecs
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 from adapters.common.overflow_file import OverflowFile
 from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import Output
-
-_CONTINUATION = range(0x80, 0xC0)
-_LONGEST_CHARACTER = 4
 
 
 class Capture:
@@ -45,14 +42,9 @@ class Capture:
 
     def output(self) -> Output:
         """Return the text of the stream, or of its head and tail."""
-        shown = len(self._head) + len(self._tail)
-        if shown == self._total:
-            return Output(_text(self._head + self._tail), self._total, truncated=self._is_cut)
-        head = _without_broken_end(self._head)
-        tail = _without_broken_start(self._tail)
-        omitted = self._total - len(head) - len(tail)
-        text = f"{_text(head)}\n[... {omitted} bytes omitted ...]\n{_text(tail)}"
-        return Output(text, self._total, truncated=True)
+        pieces = {0: self._head, self._total - len(self._tail): self._tail} if self._tail else {0: self._head}
+        output = Output.of_pieces(pieces, 2 * self._half, self._total)
+        return replace(output, truncated=output.truncated or self._is_cut)
 
     def rewound(self) -> IO[bytes]:
         """Return all the bytes, to be read from their start."""
@@ -113,23 +105,3 @@ class CapturedOutput:
         """Let go of all files."""
         for capture in (self.stdout, self.stderr, self.build):
             capture.file.close()
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")
-
-
-def _without_broken_end(data: bytes) -> bytes:
-    """Leave out a character that is cut off at the end; what was never a character stays."""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    decoder.decode(data)
-    pending, _ = decoder.getstate()
-    return data[: len(data) - len(pending)]
-
-
-def _without_broken_start(data: bytes) -> bytes:
-    """Leave out the rest of a character whose beginning is cut off."""
-    start = 0
-    while start < min(_LONGEST_CHARACTER - 1, len(data)) and data[start] in _CONTINUATION:
-        start += 1
-    return data[start:]

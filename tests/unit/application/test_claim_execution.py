@@ -23,7 +23,7 @@ def test_threads_that_want_work_at_once_claim_it_in_one_transaction(world):
         first = pool.submit(claim_execution)
         assert eventually(lambda: runs)
         rest = [pool.submit(claim_execution) for _ in range(5)]
-        assert eventually(lambda: len(claim_execution._next._waiting) == 5)
+        assert eventually(lambda: len(claim_execution._batcher._waiting) == 5)
         # When they go on
         may_go_on.set()
         claims = [one.result() for one in (first, *rest)]

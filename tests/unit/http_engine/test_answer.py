@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.http_engine.answer import LITERAL_MAX_BYTES, MAX_FIGURE, read_answer
+from adapters.http_engine.answer import LITERAL_MAX_BYTES, MAX_FIGURE, read_answer, to_utf8
 from adapters.http_engine.engine_errors import MayHaveStarted
 from domain.execution import ResourceUsage
 
@@ -251,3 +251,10 @@ def test_bytes_that_are_no_utf_8_are_replaced_and_a_byte_order_mark_is_not_outpu
         read_answer(b'\xef\xbb\xbf{"stdout": "a\xffb"}', EXPECTED).stdout
         == "a\N{REPLACEMENT CHARACTER}b".encode()
     )
+
+
+@given(st.text(alphabet=st.characters(codec=None, exclude_categories=[])))
+def test_any_text_has_bytes(text):
+    encoded = to_utf8(text).decode()
+    if not any("\ud800" <= char <= "\udfff" for char in text):
+        assert encoded == text

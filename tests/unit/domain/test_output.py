@@ -2,14 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.ports.output_feed import OutputChunk, Stream
-from application.streamed_output import streamed_output
 from domain.execution import Output
+
+CAP = 16
 
 
 def stdout_of(*pieces, inline_bytes=1_000):
-    chunks = [OutputChunk(Stream.STDOUT, offset, data) for offset, data in pieces]
-    return streamed_output(chunks, inline_bytes)[Stream.STDOUT]
+    return Output.of_pieces(dict(pieces), inline_bytes)
 
 
 @pytest.mark.parametrize(
@@ -47,9 +46,29 @@ def test_whole_output_comes_back_and_what_is_shown_is_bounded(pieces, inline_byt
     assert output.truncated == ("bytes omitted" in output.text)
 
 
-def test_streams_are_kept_apart():
-    chunks = [OutputChunk(stream, 0, stream.value.encode()) for stream in Stream]
+@given(st.text(max_size=60).map(str.encode))
+def test_an_output_says_its_size_and_keeps_head_and_tail(data):
+    output = Output.of_pieces({0: data}, CAP)
 
-    assert {stream: output.text for stream, output in streamed_output(chunks, 100).items()} == {
-        stream: stream.value for stream in Stream
-    }
+    assert output.total_bytes == len(data)
+    assert output.truncated is (len(data) > CAP)
+    if not output.truncated:
+        assert output.text == data.decode()
+        return
+    legible = data.decode()
+    head, _, rest = output.text.partition("\n[... ")
+    omitted, _, tail = rest.partition(" bytes omitted ...]\n")
+    assert legible.startswith(head)
+    assert legible.endswith(tail)
+    assert 0 < int(omitted) <= len(data) - CAP + 6
+
+
+@pytest.mark.parametrize("size", [0, 1, CAP])
+def test_an_output_that_fits_is_whole(size):
+    output = Output.of_pieces({0: b"x" * size}, CAP)
+    assert (output.text, output.truncated) == ("x" * size, False)
+
+
+def test_one_byte_too_many_is_cut_from_the_middle():
+    output = Output.of_pieces({0: b"a" * 8 + b"-" + b"z" * 8}, CAP)
+    assert output.text == "aaaaaaaa\n[... 1 bytes omitted ...]\nzzzzzzzz"

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from application.together import Together
+from application.use_cases.claim_execution import ClaimBatcher
 from tests.support.processes import eventually
 
 MANY = 100
@@ -31,7 +31,7 @@ class Callers:
 
     def __init__(self, act):
         self._act = act
-        self._together = Together(act)
+        self._batcher = ClaimBatcher(act)
         self._pool = ThreadPoolExecutor()
 
     def __enter__(self):
@@ -43,23 +43,23 @@ class Callers:
 
     def begin(self):
         calls = len(self._act.wanted)
-        asked = self._pool.submit(self._together)
+        asked = self._pool.submit(self._batcher.next)
         assert eventually(lambda: len(self._act.wanted) > calls)
         return asked
 
     def follow(self):
-        waiting = len(self._together._waiting)
-        asked = self._pool.submit(self._together)
-        assert eventually(lambda: len(self._together._waiting) > waiting)
+        waiting = len(self._batcher._waiting)
+        asked = self._pool.submit(self._batcher.next)
+        assert eventually(lambda: len(self._batcher._waiting) > waiting)
         return asked
 
 
 def test_a_caller_who_comes_alone_is_served_alone():
     act = Act([1, 2])
     act.permits.release(MANY)
-    together = Together(act)
+    batcher = ClaimBatcher(act)
 
-    assert [together(), together(), together()] == [1, 2, None]
+    assert [batcher.next(), batcher.next(), batcher.next()] == [1, 2, None]
     assert act.wanted == [1, 1, 1]
 
 
@@ -109,7 +109,7 @@ def test_a_failure_is_of_one_caller_and_the_others_are_served():
 
 
 def test_more_than_was_wanted_is_no_result():
-    together = Together(lambda number: [1] * (number + 1))
+    batcher = ClaimBatcher(lambda number: [1] * (number + 1))
 
-    with pytest.raises(ValueError, match="more results"):
-        together()
+    with pytest.raises(ValueError, match="more claims"):
+        batcher.next()
