@@ -1,4 +1,4 @@
-"""What the service is made of under some settings, for people."""
+"""Parts of the service under some settings, in words for people."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from entrypoints.settings import Settings
 
 
 def parts(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Name each part and what it is."""
+    """Yields each part's name and kind."""
     here = settings.data_dir
     is_mysql = settings.rds_host is not None
     yield "database", f"MySQL, schema {settings.rds_dbname}" if is_mysql else f"SQLite in {here}"
@@ -19,7 +19,7 @@ def parts(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def admitted(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Say for which hosts requests are answered and which origins' pages may call, and what sets it."""
+    """Yields the hosts and the origins of pages that are admitted, with the settings for them."""
     hosts = settings.served_hosts
     named = "any" if hosts is None else ", ".join(sorted(hosts))
     yield "hosts", f"{named} (SERVICE_SERVER_ALLOWED_HOSTS; others are refused with 421)"

@@ -25,7 +25,7 @@ _log = logging.getLogger("service_server.settings")
 @click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True, help="How many.")
 @click.option("--threads", type=click.IntRange(1, 256), help="Programs at once in each process.")
 def command(processes: int, threads: int | None) -> None:
-    """Run what the API accepts, in processes of their own, until SIGTERM or Ctrl-C."""
+    """Run the jobs that the API accepts, until SIGTERM or Ctrl-C."""
     settings = load_settings()
     if threads is not None:
         settings = settings.model_copy(update={"worker_threads": threads})
@@ -61,7 +61,7 @@ def _work(settings: Settings) -> None:
 
 
 def _listen_for_signals() -> int:
-    """Return a descriptor that has something to read once this process is told to stop.
+    """Returns a descriptor that becomes readable with the first signal to stop.
 
     A signal may come in the midst of another one's handler, and nothing with a lock bears that.
     """

@@ -1,1 +1,1 @@
-"""What runs behind the API: the relay, the workers' threads, and the loops that look after them."""
+"""Services behind the API: the relay, the queue's worker and the periodic tasks."""

@@ -17,10 +17,10 @@ _SHORT_LIFE_S = 2.0
 class Processes:
     """Several processes that do the same work, each replaced when it dies, until SIGTERM or SIGINT.
 
-    They are forked, so that what has been imported by now is in memory once. Begin before there are threads.
+    They are forked, so that imported modules are in memory once. Begin before there are threads.
 
     Args:
-        work: What each of them does; it returns when its process gets SIGTERM.
+        work: Called in each process; it returns when its process gets SIGTERM.
     """
 
     def __init__(self, number: int, work: Callable[[], None]) -> None:
@@ -30,7 +30,7 @@ class Processes:
         self._running: list[tuple[ForkProcess, float]] = []
 
     def run(self) -> None:
-        """Keep them running until this process is told to stop; then have them stop, and wait for them."""
+        """Keeps them running until a signal to stop; then stops them, and waits for their end."""
         signals = {*_STOPPING, signal.SIGCHLD}
         signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         while True:
@@ -60,7 +60,7 @@ class Processes:
 
 
 def _stop_without_parent() -> None:
-    """Stop this process when the one that started it was killed: nobody else would."""
+    """Stops this process when the one that started it was killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
