@@ -1,1 +1,1 @@
-"""The command line. What it does with jobs, it does by speaking HTTP, to a server or to one inside itself."""
+"""The command line. Commands about jobs use the HTTP API, of a server or of one inside the process."""

@@ -37,10 +37,10 @@ def restore(file: Path) -> None:
 
 
 def _refuse_unless_embedded(settings: Settings, action: str) -> None:
-    """Refuse to work on the data directory where a part of the data is not in it.
+    """Refuse to work on a data directory that holds a part of the data only.
 
     Raises:
-        Failure: It says which part is where.
+        Failure: A part of the data is elsewhere.
     """
     elsewhere = {
         "the database is in MySQL (AWS_RDS_HOST)": settings.rds_host,

@@ -17,7 +17,7 @@ _UPLOAD = (
 
 
 def banner(settings: Settings, warning: str | None) -> Iterator[str]:
-    """Say where a server listens, what it is made of, and how to execute a first program."""
+    """Describe the address and the parts of a server, and the commands for a first program."""
     url = f"http://{_reachable(settings.host)}:{settings.port}"
     yield f"Service Server listens on {url} (API page: {url}/docs)"
     for name, what in parts(settings):
@@ -36,7 +36,7 @@ def banner(settings: Settings, warning: str | None) -> Iterator[str]:
 
 
 def _program() -> str:
-    """Return what starts this program from where its user is."""
+    """Return the command of this program from the current directory."""
     name = Path(sys.argv[0])
     found = shutil.which(name.name)
     if found is not None and Path(found).resolve() == name.resolve():

@@ -15,7 +15,7 @@ _TIMEOUT = httpx.Timeout(30, connect=5, read=60)
 
 
 class ServiceClient:
-    """Speaks the HTTP API. Every method raises Failure with the service's own words when it refuses."""
+    """Client of the HTTP API. Methods raise Failure with the service's own message when it refuses."""
 
     def __init__(self, http: httpx.Client, name: str) -> None:
         self._http = http
@@ -41,7 +41,7 @@ class ServiceClient:
         self._http.close()
 
     def get(self, path: str, **query: str | float | None) -> Json:
-        """Return what a resource holds; a query's None is left out."""
+        """Return a resource; a query's None is left out."""
         return self._answer("GET", path, params=_given(query)).json()
 
     def listed(self, path: str, limit: int, **query: Json) -> list[Json]:
@@ -54,7 +54,7 @@ class ServiceClient:
         return found[:limit]
 
     def post(self, path: str, body: Json = None) -> Json:
-        """Ask for something to be done and return the answer."""
+        """Post a body and return the answer."""
         return self._answer("POST", path, json=body).json()
 
     def health(self) -> Json:

@@ -135,7 +135,7 @@ def languages(*, as_json: bool, server: str | None) -> None:
 
 
 def known_languages(client: ServiceClient) -> Json:
-    """Return the languages, with the versions of those that are there."""
+    """Return the languages, with the versions of the installed ones."""
     deadline = time.monotonic() + _ASKING_S
     while True:
         found = client.get("/api/languages")

@@ -2,13 +2,13 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the command line ends with where it is not a program's own exit code.
+    """Exit codes of the command line, where it does not end with a program's own.
 
-    FAILED is for what was understood and is refused or did not succeed, USAGE for what breaks a rule as it
-    was typed, and SERVICE for what the service, or the way to it, could not do.
+    FAILED is for a valid command that is refused or does not succeed, USAGE for an invalid one, and SERVICE
+    for a failure of the service or of the connection to it.
 
-    TIMEOUT is what timeout(1) of GNU coreutils uses; from SIGNAL on it is 128 plus the signal's number, as in
-    POSIX shells (POSIX.1-2017, Shell Command Language, 2.8.2).
+    TIMEOUT is the exit code of timeout(1) of GNU coreutils; from SIGNAL on it is 128 plus the number of the
+    signal, as in POSIX shells (POSIX.1-2017, Shell Command Language, 2.8.2).
     """
 
     OK = 0
@@ -21,7 +21,7 @@ class ExitCode(IntEnum):
 
 
 class Failure(Exception):
-    """The command cannot go on; the message is a sentence for whoever typed it."""
+    """The command failed; the message is a sentence for its user."""
 
     def __init__(self, message: str, exit_code: int = ExitCode.SERVICE) -> None:
         super().__init__(message)

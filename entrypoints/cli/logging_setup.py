@@ -14,7 +14,7 @@ _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def configure_logging(level: str) -> None:
-    """Log from a level on; what the libraries say, from WARNING on."""
+    """Log from a level on, and records of libraries from WARNING on."""
     handler = Handler(sys.stderr)
     handler.setFormatter(Lines())
     logging.basicConfig(level=max(logging.WARNING, logging.getLevelName(level)), handlers=[handler])
@@ -22,7 +22,7 @@ def configure_logging(level: str) -> None:
 
 
 class LogFieldsFilter(logging.Filter):
-    """Gives every line what it ends with: the ids of the job, project and request that it is about."""
+    """Adds the ids of the job, project and request to each record."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Set the fields and keep the line."""
@@ -31,7 +31,7 @@ class LogFieldsFilter(logging.Filter):
 
 
 class Handler(logging.StreamHandler[TextIO]):
-    """Writes lines with their fields, and counts those of outages."""
+    """Writes records with their fields, and counts the repeated ones of an outage."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
@@ -39,13 +39,13 @@ class Handler(logging.StreamHandler[TextIO]):
         self.addFilter(LogFieldsFilter())
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write what is to be written of a line."""
+        """Write a record and the counts that are due."""
         for line in self._outages.lines(record):
             super().emit(line)
 
 
 class Lines(logging.Formatter):
-    """Times in UTC, and nothing that a caller or a program had a part in may begin a line or act on one."""
+    """Times in UTC, and control characters of callers and programs escaped."""
 
     converter = staticmethod(time.gmtime)
 
@@ -60,5 +60,5 @@ class Lines(logging.Formatter):
         return one_line(super().formatMessage(record))
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 - named by logging
-        """Write a traceback without what acts on a terminal."""
+        """Format a traceback without control characters."""
         return printable(super().formatException(ei))

@@ -75,7 +75,7 @@ def service_server() -> None:
 
 
 def main() -> None:
-    """Run the command line; what goes wrong is told in a sentence."""
+    """Run the command line, and report a failure in a sentence."""
     try:
         service_server.main(prog_name="service-server")
     except Failure as failure:

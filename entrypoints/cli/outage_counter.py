@@ -16,10 +16,10 @@ class _Outage:
 
 
 class OutageCounter:
-    """Passes the first log line of an outage, and counts the next ones: they are told every 30 seconds.
+    """Passes the first log record of an outage, and counts the next ones: the count is logged every 30 s.
 
-    Lines belong to one outage that have the same `outage` (see `application.log_context`), whichever part of
-    the service logs them. All other lines pass.
+    Records with the same `outage` (see `application.log_context`) belong to one outage, from any part of the
+    service. All other records pass.
     """
 
     def __init__(self, every_s: float = EVERY_S, clock: Callable[[], float] = monotonic) -> None:
@@ -29,7 +29,7 @@ class OutageCounter:
         self._lock = Lock()
 
     def lines(self, line: logging.LogRecord) -> Iterator[logging.LogRecord]:
-        """Yield what is to be logged now that a line has come: counts that are due, and perhaps the line."""
+        """Yield the counts that are due, and a new record unless it is counted."""
         key = getattr(line, "outage", None)
         with self._lock:
             now = self._clock()

@@ -1,4 +1,4 @@
-"""What a program is to read."""
+"""The standard input and the source text of a program."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ def program_input(option: str | None) -> str:
             stdin if that is a pipe or a file, and nothing if it is a terminal or a device such as /dev/null.
 
     Raises:
-        Failure: The file cannot be read, or what is to be read is not UTF-8.
+        Failure: The file cannot be read, or the input is not UTF-8.
     """
     if option is None:
         return _decoded(sys.stdin.buffer, "stdin") if _is_given() else ""

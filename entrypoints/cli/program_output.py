@@ -20,7 +20,7 @@ _PAUSES_S = (0.2, 0.5, 1, 2, 4, 8)
 
 
 class ProgramOutput:
-    """Passes on what a program writes: stdout to stdout, stderr to stderr.
+    """Passes on the output of a program: stdout to stdout, stderr to stderr.
 
     Args:
         is_raw: Whether bytes pass as they are, as if the program ran here, rather than made harmless where
@@ -34,7 +34,7 @@ class ProgramOutput:
         self._streams = {name: _Stream(_writer(file, is_raw=is_raw)) for name, file in files.items()}
 
     def take(self, event: ServerSentEvent) -> None:
-        """Pass on what an event of the job's output tells."""
+        """Pass on an event of the job's output stream."""
         told = json.loads(event.data)
         if event.name == "execution":
             for stream in self._streams.values():
@@ -44,7 +44,7 @@ class ProgramOutput:
             self._write(told["stream"], told["offset"], data)
 
     def complete(self, client: ServiceClient, result: Json) -> None:
-        """Pass on what a result says there is and events did not tell: the log has it."""
+        """Pass on the output that the events did not have, from the log."""
         if all(stream.position >= result[f"{name}_bytes"] for name, stream in self._streams.items()):
             return
         if result["log_key"] is None:
@@ -52,7 +52,7 @@ class ProgramOutput:
         self.take_log(json.loads(client.get("/api/log", log_key=result["log_key"])))
 
     def take_log(self, log: Json) -> None:
-        """Pass on what a log has, and was not passed on yet."""
+        """Pass on the output in a log that was not passed on yet."""
         for name in self._streams:
             self._write(name, 0, _logged(log, name))
 
@@ -74,7 +74,7 @@ class _Stream:
         self.position = 0
 
     def write(self, offset: int, data: bytes) -> None:
-        """Write what is new; what comes after a gap waits for the log."""
+        """Write new bytes; bytes after a gap are left to the log."""
         new = data[self.position - offset :] if offset <= self.position else b""
         if new:
             self._write(new)
@@ -101,7 +101,7 @@ def _logged(log: Json, stream: str) -> bytes:
 
 
 def forget_stdout() -> None:
-    """Write nothing more to a stdout that nobody reads, not even when the interpreter ends."""
+    """Discard further output to a closed stdout, also at the end of the interpreter."""
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 

@@ -22,10 +22,10 @@ _SERVICE = {"engine_unavailable", "engine_error", "worker_lost", "storage_error"
 
 
 class Interrupted(KeyboardInterrupt):
-    """Whoever started this command wants it to end.
+    """A signal asks this command to end.
 
     Attributes:
-        signal: The signal that said so.
+        signal: Its number.
     """
 
     def __init__(self, number: int) -> None:
@@ -147,7 +147,7 @@ def _language_of(file: Path) -> str:
 
 
 def exit_code(job: Json) -> int:
-    """Return what the command ends with: the program's own exit code, where it has one to give."""
+    """Return the exit code of the command: the program's own, if it has one."""
     result, reason = job["data"].get("result") or {}, job["data"]["reason"]
     if job["status"] in _BY_STATUS:
         return _BY_STATUS[job["status"]]
@@ -159,7 +159,7 @@ def exit_code(job: Json) -> int:
 
 
 def explanation(job: Json) -> str | None:
-    """Say why a program did not end by itself; None if it did, for then it has spoken for itself."""
+    """Explain why a program did not end by itself; None if it did."""
     result, reason = job["data"].get("result") or {}, job["data"]["reason"]
     if reason in {None, "nonzero_exit"}:
         return None
@@ -170,7 +170,7 @@ def explanation(job: Json) -> str | None:
 
 
 def summary(job: Json) -> str:
-    """Say in a line how a job ended and what it used."""
+    """Summarize the end of a job and its resource usage in a line."""
     resource = (job["data"].get("result") or {}).get("resource") or {}
     unknown = resource.get("unknown") or ()
     parts = [job["status"]]

@@ -1,4 +1,4 @@
-"""Settings as people know them: by the names of their environment variables, and without their secrets."""
+"""Loading of the settings, and reports of them by their environment variables, without secrets."""
 
 import os
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _MASK = "********"
 
 
 def load_settings(host: str | None = None, port: int | None = None) -> Settings:
-    """Read the settings; what is given here comes before the environment.
+    """Read the settings; the arguments take precedence over the environment.
 
     Raises:
         Failure: One of them breaks its rule, or, unless this is a development environment, is unknown.
@@ -77,7 +77,7 @@ def _masked(name: str, value: object) -> str:
 
 
 def _masked_url(text: str) -> str:
-    """Leave out the parts of an address that may be secret; of what cannot be told apart, show the scheme."""
+    """Mask the parts of an address that may be secret; of an ambiguous one, show the scheme alone."""
     scheme, _, rest = text.partition("://")
     known = f"{scheme}://" if rest and scheme.isalnum() else ""
     try:

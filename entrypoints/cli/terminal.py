@@ -1,4 +1,4 @@
-"""Prints tables, fields, JSON and progress, and takes from texts what would act on a terminal."""
+"""Output to the terminal: tables, fields, JSON and progress, with control characters escaped."""
 
 import json
 import sys
@@ -14,12 +14,12 @@ _KEPT = "\n\t"
 
 
 def printable(text: str) -> str:
-    """Show what would act on a terminal (ECMA-48 controls, Unicode's format characters) as an escape."""
+    """Escape the characters that a terminal would act on (ECMA-48 controls, Unicode's format characters)."""
     return "".join(c if c in _KEPT or _is_harmless(c) else _escape(c) for c in text)
 
 
 def one_line(text: str) -> str:
-    """The same, for what must stay on its line."""
+    """Escape them and line breaks."""
     if text.isprintable():  # nearly every line of the log is, and is told so in a fiftieth of the time
         return text
     return "".join(c if _is_harmless(c) else _escape(c) for c in text)
@@ -57,7 +57,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
-    """Print one thing's fields, those that have a value, below each other."""
+    """Print the fields that have a value below each other."""
     given = [(name, one_line(str(value))) for name, value in fields if value is not None]
     width = max((len(name) for name, _value in given), default=0)
     for name, value in given:
@@ -75,7 +75,7 @@ def print_json(data: object) -> None:
 
 
 class Progress:
-    """A line on stderr that says what is going on, while there is nothing else to see. Terminals only."""
+    """A line of progress on stderr until there is output. Terminals only."""
 
     def __init__(self, message: str) -> None:
         self._status = None

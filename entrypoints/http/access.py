@@ -1,4 +1,4 @@
-"""What every request passes first, whether there is a route for it or not."""
+"""The outermost middleware: request ids, safe headers and the access log, for paths without a route too."""
 
 import logging
 import time
@@ -41,11 +41,11 @@ SAFETY_HEADERS = tuple(name.decode().title() for name, _value in _SAFETY)
 
 
 class AccessMiddleware:
-    """Gives each request its id, each answer its safe headers, and both a line in the access log.
+    """Gives each request an id, each response its safe headers, and both a line in the access log.
 
-    Requests that are not to be let in go no further.
+    Requests that the origin guard refuses are answered here.
 
-    The line has the path and no query, for that may hold what a program is to read.
+    The line has the path without its query, which may hold a program's input.
     """
 
     def __init__(self, app: ASGIApp, origin_guard: OriginGuard) -> None:
@@ -82,12 +82,12 @@ def _as_get(scope: HTTPScope) -> HTTPScope:
 
 
 class _Answer:
-    """The answer to one request, on its way out.
+    """The response to one request, on its way out.
 
-    A caller that waits to be told to send its body, and is answered first, may send the body or its next
-    request: the connection ends, for nothing tells them apart (RFC 9110, 10.1.1).
+    A client that expects "100 Continue" and gets a final response instead may send its body or its next
+    request; the two look alike, so the connection is closed (RFC 9110, 10.1.1).
 
-    An answer to HEAD ends with its head: the end of a stream would hold up the connection's next request.
+    A response to HEAD ends with its head: the end of a stream would hold up the connection's next request.
     """
 
     def __init__(self, scope: HTTPScope, send: Send, receive: Receive) -> None:
@@ -133,15 +133,15 @@ class _Answer:
 
 
 def _with_head(allow: bytes) -> bytes:
-    """Name HEAD among the methods of what can be read, and all in order."""
+    """Return the sorted methods of an Allow header, with HEAD where GET is allowed."""
     methods = {method.strip() for method in allow.split(b",")}
     return b", ".join(sorted(methods | {b"HEAD"} if b"GET" in methods else methods))
 
 
 def _completed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """Return an answer's headers with those that every answer has.
+    """Return a response's headers completed by the common ones.
 
-    What depends on the origin may be read by some pages and not by others, so no cache may mix them up.
+    Vary always names Origin: a response that some origins may read must not be cached for others.
     """
     kept = [header for header in headers if header[0].lower() != b"vary"]
     named = b",".join(value for name, value in headers if name.lower() == b"vary").split(b",")

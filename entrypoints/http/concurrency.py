@@ -1,4 +1,4 @@
-"""How much is done at once, in all and for one address."""
+"""Limits on concurrent work, in total and for one address."""
 
 import asyncio
 from collections import Counter
@@ -20,10 +20,10 @@ _RETRY_AFTER_S = 5
 
 
 class Overloaded(Exception):
-    """As much is being done at once as the service is to do."""
+    """The service is at a limit on concurrent work."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}; try again in {_RETRY_AFTER_S} s")
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"{detail}; try again in {_RETRY_AFTER_S} s")
         self.headers = {"Retry-After": str(_RETRY_AFTER_S)}
 
 
@@ -49,7 +49,7 @@ class SharedBudget:
         self._lock = RLock()
 
     def check(self, size: int = 1) -> None:
-        """Check that the caller may take so much. A caller that is alone may, whatever the size.
+        """Check that the caller may take an amount. One that is alone may take any amount.
 
         Raises:
             Overloaded: It may not.
@@ -86,27 +86,27 @@ class SharedBudget:
 
 
 class ConcurrencyLimiter:
-    """Lets so many at once do what takes memory or time, and others wait a moment for their turn.
+    """Limits the concurrent tasks that take memory or time; others wait for a few seconds.
 
     Args:
-        number: How many.
-        what: Why there is no place, for the error message.
-        per_address: How many of them one address has at most; None for all. What it wants beyond those waits
-            for its own, and holds up no other address.
+        number: Tasks at once.
+        detail: The error message for a task that waited in vain.
+        per_address: Tasks of one address at once; None for all. Further ones of the address wait for its own
+            tasks and hold up no other address.
     """
 
-    def __init__(self, number: int, what: str, per_address: int | None = None) -> None:
-        self._what = what
+    def __init__(self, number: int, detail: str, per_address: int | None = None) -> None:
+        self._detail = detail
         self._slots = asyncio.Semaphore(number)
         self._per_address = number if per_address is None else per_address
         self._shares: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Have a place.
+        """Hold a slot for as long as the context lasts.
 
         Raises:
-            Overloaded: Others took too long.
+            Overloaded: No slot became free in time.
         """
         async with AsyncExitStack() as held:
             try:
@@ -114,7 +114,7 @@ class ConcurrencyLimiter:
                     await held.enter_async_context(self._share())
                     await held.enter_async_context(self._slots)
             except TimeoutError:
-                raise Overloaded(self._what) from None
+                raise Overloaded(self._detail) from None
             yield
 
     def _share(self) -> asyncio.Semaphore:
@@ -122,39 +122,39 @@ class ConcurrencyLimiter:
 
 
 class StorageThreads:
-    """Threads of their own for what waits for an object store: one that is silent holds up nothing else.
+    """A thread pool for calls to object stores: one that does not answer blocks no other work.
 
     Args:
-        number: How many wait at once; the others wait for their turn, and hold no thread meanwhile.
+        number: Threads; further calls wait without one.
     """
 
     def __init__(self, number: int) -> None:
         self._executor = ThreadPoolExecutor(number, thread_name_prefix="storage")
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Return what work returns that reads or writes objects."""
+        """Run a function on a thread of the pool and return its result."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, copy_context().run, work)
 
 
 class StorageLimiter(ConcurrencyLimiter):
-    """Lets so many at once have threads that wait for an object store.
+    """Limits the concurrent calls of one kind on the storage threads.
 
     Args:
-        storage_threads: Whose threads they are.
-        number: How many of them.
-        what: Why there is none, for the error message.
+        storage_threads: The pool that runs the calls.
+        number: Calls at once.
+        detail: The error message for a call that waited in vain.
     """
 
-    def __init__(self, storage_threads: StorageThreads, number: int, what: str) -> None:
-        super().__init__(number, what)
+    def __init__(self, storage_threads: StorageThreads, number: int, detail: str) -> None:
+        super().__init__(number, detail)
         self._storage_threads = storage_threads
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do work on a thread, when it is its turn.
+        """Run a function on a thread, once a slot is free.
 
         Raises:
-            Overloaded: Others took too long.
+            Overloaded: No slot became free in time.
         """
         async with self.slot():
             return await self._storage_threads.run(work)

@@ -1,4 +1,4 @@
-"""Conditional requests: content that the caller has already is not sent again (RFC 9110, 13)."""
+"""Conditional requests: content that the client has already is not sent again (RFC 9110, 13)."""
 
 import hashlib
 import re
@@ -19,7 +19,7 @@ _OF_CONTENT = frozenset(
 
 
 def entity_tag(content: bytes, *, weak: bool = False) -> str:
-    """Return the entity tag of a content: weak where other bytes may say the same."""
+    """Return the entity tag of a content: weak where different bytes may be equivalent."""
     digest = hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
     return f'W/"{digest}"' if weak else f'"{digest}"'
 
@@ -34,7 +34,7 @@ class ConditionalRequests:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on and its answer back, cut short if the caller has it."""
+        """Pass a request on, and cut its response short if the client has it."""
         if scope["type"] == ScopeType.HTTP and scope["method"] == HttpMethod.GET:
             known = ",".join(headers(scope, b"if-none-match"))
             send = _Answer(send, known).send if known else send
@@ -42,7 +42,7 @@ class ConditionalRequests:
 
 
 class _Answer:
-    """An answer on its way to a caller who has named the tags of what it has."""
+    """A response to a client that has named entity tags, replaced by 304 if one matches."""
 
     def __init__(self, send: Send, known: str) -> None:
         self._send = send

@@ -1,4 +1,4 @@
-"""Keeps other sites from posting forms here in their visitors' name.
+"""Protection of forms against cross-site request forgery.
 
 A form has to bring the token that a cookie has, which other sites can neither read nor have sent (OWASP,
 "Cross-Site Request Forgery Prevention Cheat Sheet", double submit). Nothing is kept here, so any process can

@@ -1,4 +1,4 @@
-"""Cursors in their form outside the service: opaque, and safe in a URL."""
+"""Cursors as opaque text that is safe in a URL."""
 
 import base64
 import binascii
@@ -15,16 +15,16 @@ _FORM = struct.Struct(">q16s")  # microseconds since the epoch, and the job's id
 
 
 def write_cursor(cursor: Cursor) -> str:
-    """Return a cursor's form outside the service."""
+    """Encode a cursor."""
     microseconds = (cursor.created_at - _EPOCH) // timedelta(microseconds=1)
     return base64.urlsafe_b64encode(_FORM.pack(microseconds, cursor.job_id.bytes)).decode()
 
 
 def read_cursor(text: str) -> Cursor:
-    """Read what `write_cursor` wrote.
+    """Decode a cursor.
 
     Raises:
-        InvalidValue: It did not write this.
+        InvalidValue: The text is not from `write_cursor`.
     """
     try:
         microseconds, job_id = _FORM.unpack(base64.b64decode(text, altchars=b"-_", validate=True))

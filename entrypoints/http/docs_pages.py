@@ -40,7 +40,7 @@ _TAGS = (
 
 
 class _ApiPage(OpenAPIRenderPlugin):
-    """The page itself; what it loads stands beside it."""
+    """The Swagger UI page."""
 
     def __init__(self) -> None:
         super().__init__(path="/")
@@ -101,7 +101,7 @@ def reference_page() -> Response[bytes]:
 
 
 def files_router() -> Router:
-    """Serve what the page loads."""
+    """Serve the files that the pages load."""
     return create_static_files_router(
         "/docs/static",
         directories=[_FILES],
@@ -128,7 +128,7 @@ def _file_names() -> frozenset[str]:
 
 
 async def _refuse_unknown(request: Request[Any, Any, Any]) -> None:
-    """Answer for what is not there as every other route does, not with the framework's page.
+    """Answer an unknown path below /docs with a problem, rather than the framework's page.
 
     Raises:
         NotFoundException: There is no such document.

@@ -1,4 +1,4 @@
-"""The one place that knows what an error is to HTTP: its status, and its form (RFC 9457)."""
+"""The mapping of errors to HTTP: their statuses, and the problem documents (RFC 9457)."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ _TYPE_PREFIX = "urn:service-server:problem:"
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """What an error is to HTTP."""
+    """The type of a problem: its status, name and title."""
 
     status: int
     name: str
@@ -84,7 +84,7 @@ PROBLEM_TYPES_BY_STATUS = {
 
 
 def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]:
-    """Answer with what went wrong, and nothing of how the service works inside."""
+    """Return the problem document of an error, which discloses nothing of the service's inside."""
     problem_type = _type_of(error)
     if problem_type is _INTERNAL:
         logger.error("%s %s failed", request.method, quote(request.scope["path"]), exc_info=error)

@@ -1,4 +1,4 @@
-"""The names in a JSON text's objects, which decoders do not tell: those given twice, and the root's."""
+"""Checks of a JSON text that decoders leave out: duplicate names, depth and size; and the root's names."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ def members(text: bytes) -> Sequence[str]:
     """Return the names of the root object's members, in order; none if the root is no object.
 
     Args:
-        text: JSON that a decoder has taken; of anything else the answer says nothing.
+        text: JSON that a decoder has accepted; of any other text the result is undefined.
 
     Raises:
         UnwantedMember: An object has a name twice, whose meaning is unpredictable (RFC 8259, 4), or the text

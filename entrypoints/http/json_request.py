@@ -40,19 +40,19 @@ class UnreadableBody(Exception):
 
 
 class UnsupportedMediaType(Exception):
-    """The body is written in a form that the operation does not take.
+    """The body has a media type, charset or encoding that the operation does not accept.
 
     Attributes:
-        headers: Say which form it takes (RFC 9110, 15.5.16).
+        headers: The form that it takes (RFC 9110, 15.5.16).
     """
 
     headers = MappingProxyType({"Accept": JSON, "Accept-Encoding": "identity"})
 
 
 class JsonRequest(Request[Any, Any, Any]):
-    """A request whose body is decoded straight into what its handler takes, without coercion.
+    """A request whose body is decoded straight into its handler's type, without coercion.
 
-    A body has to say that it is JSON: a browser asks leave before it sends one to another origin, so no page
+    A body needs a JSON content type: a browser asks leave before it sends one to another origin, so no page
     can have code run here behind its user's back (Fetch standard, "CORS-safelisted request-header").
 
     Attributes:
@@ -63,10 +63,10 @@ class JsonRequest(Request[Any, Any, Any]):
     _received_body: bytes | None = None
 
     async def json(self) -> Any:  # noqa: ANN401 - as the base class has it
-        """Return the body as the handler's type. An empty one the framework takes for none, and asks not.
+        """Return the body as the handler's type. The framework does not ask for an empty one.
 
         Raises:
-            UnsupportedMediaType: It does not say that it is JSON, in UTF-8.
+            UnsupportedMediaType: Its headers do not declare JSON in UTF-8.
             UnreadableBody: It is not JSON, or not of that type.
         """
         body = await self.body()
@@ -103,7 +103,7 @@ class JsonRequest(Request[Any, Any, Any]):
         return decoded
 
     async def body(self) -> bytes:
-        """Return the body. Of large ones only so many are received at once, each as fast as it has to come.
+        """Return the body. The number of large ones at once is limited, and so is the time for each.
 
         Raises:
             ClientException: It did not come in full.
@@ -118,7 +118,7 @@ class JsonRequest(Request[Any, Any, Any]):
         return self._received_body
 
     async def _receive(self) -> bytes:
-        """Receive the body; what is more than a little of it, in a place."""
+        """Receive the body; a large one holds a slot of the limiter meanwhile."""
         body = bytearray()
         pieces = self.stream()
         async for piece in pieces:

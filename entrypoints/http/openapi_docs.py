@@ -17,7 +17,7 @@ class ApiOperation(Operation):
     """An operation as it is, where the framework would describe it otherwise."""
 
     def __post_init__(self) -> None:
-        """Take out the framework's own 400, and say that a body that may be null may be left out."""
+        """Remove the framework's own 400, and make a body that may be null optional."""
         if self.responses is not None:
             self.responses.pop("400", None)
         if isinstance(self.request_body, RequestBody):
@@ -42,8 +42,8 @@ def openapi_docs(
 
     Args:
         operation_id: The operation's name in generated clients.
-        summary: What it does, in a few words.
-        description: What else there is to know.
+        summary: Its effect, in a few words.
+        description: Details.
         problems: The statuses of its errors, beside those that any request may meet.
         headers: The headers of its success, beside those of every answer.
         answers: Successes that the framework does not know of.

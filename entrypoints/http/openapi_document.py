@@ -195,7 +195,7 @@ _REPORT: Json = {
 
 
 class OpenApiDocument:
-    """The document of an application, made when it is first asked for.
+    """The OpenAPI document of an application, built on first use.
 
     Args:
         limits: How much a caller may submit.
@@ -288,7 +288,7 @@ def _complete_operation(path: str, method: str, operation: Json) -> None:
 
 
 def _complete_parameter(parameter: Json) -> None:
-    """A URL and a header cannot say null, and the schema need not repeat the description."""
+    """Remove null, which URLs and headers cannot express, and the repeated description."""
     for flag in ("deprecated", "allowEmptyValue", "allowReserved"):
         parameter.pop(flag, None)
     schema = parameter["schema"]
@@ -357,7 +357,7 @@ def _problem(status: int) -> Json:
 
 
 def _add(field: Json, facets: Mapping[str, Any]) -> None:
-    """Add what holds for a field's values, to the alternative that is not null where it may be."""
+    """Add constraints to a field's schema, or to the alternatives of it that are not null."""
     for schema in _not_null(field):
         schema.update(facets)
 

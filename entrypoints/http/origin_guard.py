@@ -1,4 +1,4 @@
-"""Which requests are let in: those that a page of another site may have made are not."""
+"""Protection against requests that pages of other sites may have made."""
 
 import logging
 import re
@@ -61,14 +61,14 @@ class PathNotCanonical(RequestRefused):
 
 
 class OriginGuard:
-    """Refuses what browsers can be made to send in their users' name, and paths that are not canonical.
+    """Refuses cross-site requests, unknown hosts, and paths that are not canonical.
 
     A proxy that guards `/api/keys` knows that path alone, so neither `//api/keys` nor `/api%2fkeys` leads
     there. One slash at the end of a path is ignored.
 
-    A name of an attacker's can resolve to this machine (DNS rebinding), so only known hosts are answered to.
-    And any page can post without asking leave, so what changes something is taken from known origins only
-    (W3C, "Fetch Metadata Request Headers"). What is no browser sends neither Sec-Fetch-Site nor Origin.
+    An attacker's name can resolve to this machine (DNS rebinding), so only known hosts are served. And any
+    page can post without a preflight, so changes are accepted from known origins only (W3C, "Fetch Metadata
+    Request Headers"). Clients other than browsers send neither Sec-Fetch-Site nor Origin.
 
     Args:
         hosts: The names of this service, in lower case; None for any.
@@ -122,11 +122,11 @@ class RefusalLog:
         self._origins: set[str] = set()
 
     def host(self, name: str) -> None:
-        """Log that requests for a host are refused."""
+        """Log the refusal of requests for a host."""
         self._log(self._hosts, name, "requests for the host", "ALLOWED_HOSTS")
 
     def origin(self, name: str) -> None:
-        """Log that pages of an origin are not let in."""
+        """Log the refusal of an origin's pages."""
         self._log(self._origins, name, "pages of the origin", "CORS_ORIGINS")
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What callers say in the URL: the parameters that several operations share, and how they are read."""
+"""Parameters in the URL that several operations share, and their parsing."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -124,7 +124,7 @@ def next_page(request: AnyRequest, cursor: Cursor | None) -> dict[str, str]:
 
 
 async def check_url(request: AnyRequest) -> None:
-    """Refuse what the server would otherwise read with replacement characters in it.
+    """Refuse a URL that would be decoded with replacement characters.
 
     Raises:
         InvalidValue: The URL is not UTF-8 once its percent-encoding is undone (RFC 3986, 2.5).
@@ -137,7 +137,7 @@ async def check_url(request: AnyRequest) -> None:
 
 
 def existing_job(text: str) -> JobId:
-    """Read a job's id. What is no id names no job.
+    """Parse a job's id. A malformed id is that of an unknown job.
 
     Raises:
         NotFound: The text is not an id.
@@ -149,10 +149,10 @@ def existing_job(text: str) -> JobId:
 
 
 def only_one(name: str, in_query: str | None, in_body: str | None) -> str | None:
-    """Return what is given in the query or in the body.
+    """Return a value that may be in the query or in the body.
 
     Raises:
-        InvalidValue: It is given in both.
+        InvalidValue: It is in both.
     """
     if in_query is not None and in_body is not None:
         raise InvalidValue(name, "give it in the query or in the body, not in both")

@@ -30,8 +30,8 @@ _HEAD_DETAIL = f"The URL and the headers have at most {_MAX_HEAD_BYTES} bytes, i
 class CallersTurn:
     """The connections of a server that are idle or have received a part of a request.
 
-    When there are as many connections as there may be, the one that has waited longest gives way to a new
-    one. So idle connections and unfinished requests keep no caller out.
+    At the limit on connections, the one that has waited longest gives way to a new one: idle connections and
+    unfinished requests keep no client out.
     """
 
     def __init__(self) -> None:
@@ -56,14 +56,14 @@ class CallersTurn:
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 whose requests are bounded in size and time, and whose refusals have the form of every error.
+    """HTTP/1.1 with limits on the size and time of requests, and problem documents for refused ones.
 
-    The parser (llhttp) is strict about where a request ends. But it stops at an offer to upgrade, which is
-    ignored here (RFC 9110, 7.8): the request is parsed again without it, and has its body. Trailers are
+    The parser (llhttp) is strict about the end of a request. But it stops at an offer to upgrade, which is
+    ignored here (RFC 9110, 7.8): the request is parsed again without it, and keeps its body. Trailers are
     dropped, for they are no headers (RFC 9110, 6.5.1).
 
-    What has come of a head, of a chunk's size or of a trailer is kept until that is whole, so it is bounded
-    here, where the bytes arrive: so many may come in a row without being part of a body.
+    The parser buffers incomplete heads, chunk sizes and trailers, so the number of bytes in a row outside a
+    body is limited where the bytes arrive.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self,
         transport: asyncio.Transport,  # type: ignore[override]  # as the base class has it
     ) -> None:
-        """Take a connection in place of an idle one where there are too many, or refuse it."""
+        """Accept a connection; at the limit, in place of an idle one, or refuse it."""
         super().connection_made(transport)
         is_full = self._max_connections is not None and len(self.connections) > self._max_connections
         if is_full and not self._callers_turn.give_way():
@@ -116,7 +116,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Wait for the caller to take what was sent, and not for ever."""
+        """Wait, for a limited time, for the client to read."""
         super().pause_writing()
         self._give_up_in(_TAKE_WITHIN_S)
 
@@ -127,13 +127,13 @@ class GuardedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def shutdown(self) -> None:
-        """Answer what is being asked, and hang up."""
+        """Finish the current response, and close the connection."""
         super().shutdown()
         if self._giving_up is not None:
             self._give_up_in(_LAST_TAKE_WITHIN_S)
 
     def give_way(self) -> None:
-        """Hang up on a caller who has not gone on, for the sake of another."""
+        """Close a connection that made no progress, to admit another."""
         if self._is_receiving:
             self._refuse(BUSY, "The request did not come before others needed its connection.")
             return
@@ -141,7 +141,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._hang_up(_LAST_TAKE_WITHIN_S)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Hang up on a caller who has asked for nothing more."""
+        """Close an idle connection."""
         self._hang_up(_LAST_TAKE_WITHIN_S)
 
     def on_response_complete(self) -> None:
@@ -153,7 +153,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._callers_turn.begin(self)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come, and bound what is to come."""
+        """Parse the bytes that arrived, within the limits."""
         if self._is_last:
             return
         self._is_receiving = True
@@ -227,7 +227,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def _parse(self, data: memoryview) -> None:
-        """Parse what has come, and each request that offers to upgrade once more without the offer."""
+        """Parse bytes; parse a request that offers to upgrade once more without the offer."""
         while True:
             try:
                 self.parser.feed_data(data)
@@ -298,7 +298,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     @property
     def _may_answer(self) -> bool:
-        """Whether what is written now would be read as the answer to what is being received."""
+        """Whether bytes written now would be read as the response to the request being received."""
         if self._is_in_head:
             return not self._is_answering
         cycle: RequestResponseCycle | None = self.cycle
@@ -313,7 +313,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(MALFORMED, detail)
 
     def _refuse(self, kind: ProblemType, detail: str) -> None:
-        """Say why, unless an answer is on its way already, and hang up once earlier requests are answered."""
+        """Send an error unless a response has begun, and close the connection after earlier responses."""
         chosen = choose_request_id(None)
         token = request_id.set(chosen)
         logger.info("method=- path=- status=%d: %s", kind.status, detail)
@@ -335,7 +335,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._hang_up(_TAKE_WITHIN_S)
 
     def _hang_up(self, seconds: float) -> None:
-        """Close the connection once the caller has taken what was sent, or after so long."""
+        """Close the connection once the client has read everything, or after some seconds."""
         self.transport.close()
         if self.transport.get_write_buffer_size():
             self._give_up_in(seconds)

@@ -14,7 +14,7 @@ class ByteRange:
     end: int
 
     def content_range(self, size: int) -> str:
-        """Return the header that says which part of how many bytes this is."""
+        """Return the Content-Range header of this part of so many bytes."""
         return f"bytes {self.begin}-{self.end - 1}/{size}"
 
 

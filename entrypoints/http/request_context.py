@@ -18,7 +18,7 @@ caller_address: ContextVar[str] = ContextVar("service_server_caller_address", de
 
 
 def caller_network() -> str:
-    """Return the network that the current caller has for itself: its IPv4 address, or its prefix of IPv6."""
+    """Return the network of the current caller: its IPv4 address, or its IPv6 prefix."""
     address = caller_address.get()
     try:
         parsed = ip_address(address)
@@ -32,5 +32,5 @@ def caller_network() -> str:
 
 
 def choose_request_id(offered: str | None) -> str:
-    """Return the id that a caller offers, if it can stand in a header and in a log, or a new one."""
+    """Return the id that a client offers if it is safe in headers and logs, or else a new one."""
     return offered if offered and _SANE.fullmatch(offered) else str(uuid4())

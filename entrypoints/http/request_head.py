@@ -20,11 +20,11 @@ _OFFERS = frozenset({b"upgrade", b"http2-settings"})
 
 
 class HeadRefused(Exception):
-    """The head does not say beyond doubt what the request is.
+    """The head of the request is ambiguous or not supported.
 
     Attributes:
-        kind: What kind of error this is.
-        detail: What is wrong.
+        kind: The type of the problem.
+        detail: The error message.
     """
 
     def __init__(self, kind: ProblemType, detail: str) -> None:
@@ -34,7 +34,7 @@ class HeadRefused(Exception):
 
 
 def check_head(method: bytes, target: bytes, version: str, headers: Headers) -> None:
-    """Make sure that a head has one reading.
+    """Check that a head has one interpretation.
 
     Args:
         method: The method, as it was sent.

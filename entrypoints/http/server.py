@@ -19,7 +19,7 @@ _OTHER_FILES = 256
 
 
 class HttpServer(uvicorn.Server):
-    """Serves the API. When it stops, streams and waits end at once rather than when their callers leave."""
+    """Serves the API. At its stop, streams and waits end at once rather than when their clients leave."""
 
     def __init__(
         self,
@@ -45,17 +45,17 @@ class HttpServer(uvicorn.Server):
         self._notifier = app.state.notifier
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End what is open, and stop."""
+        """End streams and waits, and stop."""
         self._notifier.close()
         await super().shutdown(sockets)
 
 
 def max_streams(wanted: int) -> int:
-    """Return how many of the streams that are wanted leave connections to those who ask for anything else."""
+    """Return the number of streams, reduced so that connections are left for other requests."""
     return min(wanted, _max_connections() * 3 // 4)
 
 
 def _max_connections() -> int:
-    """Return how many connections leave files to open for what they ask for."""
+    """Return the number of connections that leaves files to open for their requests."""
     files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(files - _OTHER_FILES, files // 2)

@@ -1,4 +1,4 @@
-"""What is wrong with a request's input, from the words of those who found it."""
+"""Faults of a request's input, from the messages of the decoder, the framework and the domain."""
 
 import re
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ class NamedFault(Protocol):
 
 
 def of_value(request: AnyRequest, name: str, detail: str) -> Fault:
-    """Say where a value that broke a rule came from: what the URL does not have, the body has."""
+    """Locate a value that broke a rule: in the URL, or else in the body."""
     name = request.route_handler.opt.get("names", {}).get(name, name)
     if name in request.path_params or name in request.query_params or not _takes(request, name):
         return Fault(parameter=name, detail=detail)
@@ -31,7 +31,7 @@ def of_value(request: AnyRequest, name: str, detail: str) -> Fault:
 
 
 def of_body(error: UnreadableBody) -> Fault:
-    """Say where in the body the fault is: at the root, if it cannot be read at all."""
+    """Locate a fault in the body: at the root, if the body is unreadable."""
     text = str(error)
     place = _PLACE.search(text)
     steps = list(error.path)
@@ -46,7 +46,7 @@ def of_body(error: UnreadableBody) -> Fault:
 
 
 def of_parameters(error: ValidationException) -> list[Fault]:
-    """Say what is wrong with each parameter that could not be read."""
+    """Describe the fault of each unreadable parameter."""
     missing = _MISSING.match(error.detail)
     if missing is not None:
         return [Fault(parameter=missing["name"], detail="is required")]
@@ -67,6 +67,6 @@ def _takes(request: AnyRequest, name: str) -> bool:
 
 
 def _plain(message: str) -> str:
-    """Say JSON's names of types rather than Python's."""
+    """Replace Python's names of types by JSON's."""
     plain = _TYPE.sub(lambda match: _TYPES[match[0]], message).replace("`", "'")
     return plain if plain.startswith("JSON") else plain[:1].lower() + plain[1:]

@@ -17,10 +17,10 @@ _VERSION = "v1"
 
 
 class SignatureRefused(Exception):
-    """The message is not one that an engine of ours has signed just now.
+    """The message has no valid signature of a known engine, or is too old.
 
     Attributes:
-        headers: Name what is asked for instead (RFC 9110, 15.5.2).
+        headers: The required authentication (RFC 9110, 15.5.2).
     """
 
     headers = MappingProxyType({"WWW-Authenticate": "Webhook-Signature"})
@@ -28,7 +28,7 @@ class SignatureRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What the headers of a message say of it, before it is known to be true."""
+    """The signature headers of a message, not yet verified."""
 
     message_id: str
     timestamp: str
@@ -36,10 +36,10 @@ class Claim:
 
 
 class WebhookVerifier:
-    """Tells the messages that were signed with one of our secrets from all others.
+    """Verifies the signatures of messages.
 
     Args:
-        keys: Several are good at once, so that one can take another's place.
+        keys: The accepted keys; several, while one replaces another.
     """
 
     def __init__(self, keys: Sequence[bytes], now: Callable[[], float] = time.time) -> None:
@@ -47,7 +47,7 @@ class WebhookVerifier:
         self._now = now
 
     def read_claim(self, headers: Mapping[str, str]) -> Claim:
-        """Return what a message claims of itself.
+        """Read the signature headers of a message.
 
         Raises:
             SignatureRefused: A header is missing, or the time is not now.
@@ -66,7 +66,7 @@ class WebhookVerifier:
         return Claim(message_id, timestamp, [signature.encode() for signature in signatures.split(" ")])
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> str:
-        """Return the id of a message that is signed.
+        """Verify a message and return its id.
 
         Raises:
             SignatureRefused: A header is missing, the time is not now, or no signature is good.

@@ -45,7 +45,7 @@ class MetricNamesResponse(Struct, kw_only=True):
 
 
 class ClusterController(Controller):
-    """What programs run on."""
+    """The languages, the engine, and the metrics of its cluster."""
 
     tags = ("Machines",)
 
@@ -100,7 +100,7 @@ class ClusterController(Controller):
         cluster: ClusterInPath,
         api: NamedDependency[Api],
     ) -> MetricNamesResponse:
-        """List what is measured of a cluster."""
+        """List a cluster's metrics."""
         return MetricNamesResponse(
             cluster_name=cluster, metric_names=list(api.services.list_metric_names(cluster))
         )

@@ -26,13 +26,13 @@ AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
 
 def _claims_to_be_signed(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
-    """Refuse what no body could make good before that is read: it may be large."""
+    """Refuse a request without a plausible signature before its body is read, which may be large."""
     verifier: WebhookVerifier = connection.app.state.webhook_verifier
     verifier.read_claim(connection.headers)
 
 
 class CompletionsController(Controller):
-    """What engines report of the executions that they took over."""
+    """Reports of engines on the executions that were delegated to them."""
 
     tags = ("Engines",)
 
@@ -57,7 +57,7 @@ class CompletionsController(Controller):
         request: AnyRequest,
         api: NamedDependency[Api],
     ) -> ReportResponse:
-        """Report how an execution ended. A report that comes late or twice changes nothing."""
+        """Report how an execution ended. A late or repeated report changes nothing."""
 
         def complete() -> bool:
             message_id = api.webhook_verifier.verify(request.headers, body)

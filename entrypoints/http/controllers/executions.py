@@ -66,7 +66,7 @@ def _status_id(_handler: HTTPRouteHandler, _method: object, path: Sequence[objec
 
 
 class ExecutionsController(Controller):
-    """Uploading, executing and cancelling jobs, and asking where they stand."""
+    """Upload, execution, cancellation and status of jobs."""
 
     tags = ("Running",)
 
@@ -89,7 +89,7 @@ class ExecutionsController(Controller):
         api: NamedDependency[Api],
         wait: Wait = 0,
     ) -> Response[JobResponse]:
-        """Upload code, and execute it if the caller says so."""
+        """Upload code, and execute it on request."""
         show = partial(_show, api.presenter)
 
         def upload() -> tuple[JobView, JobResponse]:

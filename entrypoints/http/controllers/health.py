@@ -32,7 +32,7 @@ class ReadyResponse(Struct, kw_only=True):
 
 
 class NotReady(DependencyUnavailable):
-    """Parts of the service do not answer that it can take no work without.
+    """Required parts of the service do not answer.
 
     Attributes:
         dependencies: The health of each part.
@@ -45,7 +45,7 @@ class NotReady(DependencyUnavailable):
 
 
 class HealthController(Controller):
-    """Whether the service answers."""
+    """Health of the service."""
 
     tags = ("Health",)
 
@@ -55,14 +55,14 @@ class HealthController(Controller):
         **openapi_docs("getHealth", "Get the service's health", "Asks no other part."),
     )
     def health(self, api: NamedDependency[Api]) -> HealthResponse:
-        """Say that the service answers."""
+        """Return the health of the service."""
         return HealthResponse(status="healthy", environment=api.settings.environment)
 
     @get(
         "/health/live", sync_to_thread=False, **openapi_docs("getLiveness", "Get whether the process answers")
     )
     def live(self) -> LiveResponse:
-        """Say that the process answers."""
+        """Return the liveness of the process."""
         return LiveResponse(status="live")
 
     @get(
@@ -76,7 +76,7 @@ class HealthController(Controller):
         ),
     )
     def ready(self, api: NamedDependency[Api]) -> ReadyResponse:
-        """Say that the service can take work, and which parts of it answer."""
+        """Return the readiness of the service, and the health of each part."""
         dependencies = [_dependency(part) for part in api.services.check_health()]
         failing = [part for part in dependencies if not part.healthy]
         if any(part.required for part in failing):

@@ -53,7 +53,7 @@ _PLAIN = "text/plain; charset=utf-8"
 
 
 class OutputController(Controller):
-    """Following what a program writes."""
+    """Output of programs, as a stream and as a whole."""
 
     tags = ("Jobs",)
 

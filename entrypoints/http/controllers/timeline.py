@@ -22,7 +22,7 @@ To go on where a stream broke off, send the id of the last event as `Last-Event-
 
 
 class TimelineController(Controller):
-    """What happened to a job, and why it stands where it stands."""
+    """The timeline of a job, and its events as a stream."""
 
     tags = ("Jobs",)
 

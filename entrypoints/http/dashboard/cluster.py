@@ -17,7 +17,7 @@ _LOCAL = "local"
 
 
 class ClusterPages(Controller):
-    """What programs run on, and how well."""
+    """The cluster: engine, queue and outcomes."""
 
     path = "/cluster"
 
@@ -60,12 +60,12 @@ class ClusterPages(Controller):
         api: NamedDependency[Api],
         minutes: FromQuery[int] = 10,
     ) -> list[dict[str, float | int | None]]:
-        """Return what the charts of outcomes show."""
+        """Return the data of the charts of outcomes."""
         return list(map(_point, api.services.measure_outcomes(minutes)))
 
     @get("/queue", sync_to_thread=False)
     def queue(self, api: NamedDependency[Api], minutes: FromQuery[int] = 10) -> dict[str, object]:
-        """Return what the charts of the queue show."""
+        """Return the data of the charts of the queue."""
         slices = list(map(_queue_point, api.services.queue_history(minutes)))
         since = api.services.queue_history.since
         return {"since": None if since is None else since.timestamp(), "slices": slices}

@@ -1,4 +1,4 @@
-"""Figures, times and small charts as pages show them, and texts in which nothing acts."""
+"""Formats of figures, times and small charts on pages, and texts without control characters."""
 
 import json
 import re
@@ -25,12 +25,12 @@ _DELETE = 0x7F
 
 
 def inert(text: str) -> str:
-    """Show what a program wrote as text in which nothing acts: controls appear as their pictures."""
+    """Return a program's output with control characters replaced by their pictures."""
     return _ACTING.sub(_picture, text)
 
 
 def inert_json(data: object) -> str:
-    """Write data as JSON in a line, in which nothing acts where it is pasted: controls are JSON's escapes."""
+    """Return data as one line of JSON with control characters escaped, safe to paste into a terminal."""
     return _ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(data, ensure_ascii=False))
 
 
@@ -42,12 +42,12 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def count(number: int) -> str:
-    """Say how many, as far as was counted."""
+    """Format a number of things, as far as they were counted."""
     return f"over {COUNTED_UP_TO:,}" if number > COUNTED_UP_TO else f"{number:,}"
 
 
 def milliseconds(value: float | None) -> str:
-    """Say a time."""
+    """Format a duration."""
     if value is None:
         return NOTHING
     seconds = value / _SECOND_MS
@@ -61,14 +61,14 @@ def milliseconds(value: float | None) -> str:
 
 
 def between(begin: datetime | None, end: datetime | None) -> str:
-    """Say how much time lies between two times."""
+    """Format the duration between two times."""
     if begin is None or end is None:
         return NOTHING
     return milliseconds(max((end - begin) / timedelta(milliseconds=1), 0.0))
 
 
 def size(value: float | None) -> str:
-    """Say a number of bytes."""
+    """Format a number of bytes."""
     if value is None:
         return NOTHING
     for unit in ("B", "KiB", "MiB"):
@@ -79,22 +79,22 @@ def size(value: float | None) -> str:
 
 
 def clock_time(time: datetime | None) -> str:
-    """Say a time of day, to the millisecond."""
+    """Format a time of day, to the millisecond."""
     return NOTHING if time is None else time.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
 
 
 def machine_time(time: datetime) -> str:
-    """Write a time as programs read it (RFC 3339)."""
+    """Format a time for programs (RFC 3339)."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def calendar_time(time: datetime) -> str:
-    """Say a time in full; a page's script says it in the reader's own zone."""
+    """Format a date and time in UTC; a page's script shows it in the reader's zone."""
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def sparkline(values: Sequence[int], label: str) -> Markup:
-    """Draw small bars, one for each number, with words for those who do not see them."""
+    """Draw a bar chart as SVG, with a text alternative."""
     highest = max([*values, 1])
     bars = Markup("").join(
         Markup('<rect x="{}" y="{}" width="{}" height="{}" rx="1"/>').format(
@@ -109,5 +109,5 @@ def sparkline(values: Sequence[int], label: str) -> Markup:
 
 
 def _heights(values: Sequence[int], highest: int) -> list[int]:
-    """Scale to the highest; what is not nothing is seen, and nothing is a line."""
+    """Scale to the highest value: a value above zero is visible, and zero is a line."""
     return [max(round(value / highest * _CHART_HEIGHT), 3) if value else 1 for value in values]

@@ -78,7 +78,7 @@ class HistoryForm:
 
 
 def history_context(chosen: HistoryForm, project_id: int, page: JobPage) -> dict[str, object]:
-    """Return what the template of a history shows."""
+    """Return the context of a history's template."""
     older = None if page.next is None else write_cursor(page.next)
     return {
         "chosen": chosen,

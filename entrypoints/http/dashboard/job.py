@@ -25,7 +25,7 @@ _WAIT_S = 30
 
 
 class JobPages(Controller):
-    """One job: where it stands, why, what it wrote and what it used."""
+    """One job: its state and reason, its output and its resource usage."""
 
     path = "/jobs/{job:str}"
 
@@ -55,7 +55,7 @@ class JobPages(Controller):
         pages: NamedDependency[Pages],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
-        """Show where the job stands, alone."""
+        """Show the state of the job, without the page around it."""
         return pages.part(request, "_state.html", state_context(api.services.get_timeline(existing_job(job))))
 
     @get("/curl", media_type=MediaType.TEXT)
@@ -65,7 +65,7 @@ class JobPages(Controller):
         job: FromPath[str],
         api: NamedDependency[Api],
     ) -> str:
-        """Show the call that submits the same job, to copy it."""
+        """Show the curl command that submits the same job."""
 
         def command() -> UploadCodeCommand:
             details = api.services.get_job(existing_job(job))
@@ -121,7 +121,7 @@ def _code(read_code: ReadCode, timeline: Timeline) -> str | None:
 
 
 def _curl(service_url: str, command: UploadCodeCommand) -> str:
-    """Write the call that submits a job, for a POSIX shell.
+    """Return the curl command that submits a job, for a POSIX shell.
 
     The body is a here-document, for an argument has a bound (Linux: 128 KiB) and code may have more. It is
     one line that begins with a brace, and so never the line that ends the document.

@@ -1,4 +1,4 @@
-"""Where a job stands, as its page shows it."""
+"""The state of a job on its page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meter:
-    """How much of a limit was used: from 0 to 100, or None where it was not measured."""
+    """Usage of a limit in percent, None where it was not measured."""
 
     name: str
     used: str
@@ -50,7 +50,7 @@ class Meter:
 
 
 def state_context(timeline: Timeline) -> dict[str, object]:
-    """Return what the template of a job's state shows."""
+    """Return the context of the template of a job's state."""
     details = timeline.details
     last = details.executions[-1] if details.executions else None
     result = None if last is None else last.result

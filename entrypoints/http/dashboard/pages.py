@@ -63,7 +63,7 @@ def _environment() -> Environment:
 
 
 def prepare() -> None:
-    """Compile every template and read every file now, for the first visitor is not to wait for it."""
+    """Compile every template and read every file, so that the first visitor does not wait for it."""
     for name in _environment().list_templates():
         _environment().get_template(name)
     assets()
@@ -75,11 +75,11 @@ def is_partial(request: AnyRequest) -> bool:
 
 
 class Pages:
-    """Answers with pages.
+    """Renders pages.
 
     Args:
         secure: Whether visitors come by https.
-        environment_name: What this installation is called: development, production.
+        environment_name: The name of this installation, such as development or production.
     """
 
     def __init__(self, *, secure: bool, environment_name: str) -> None:
@@ -107,9 +107,9 @@ class Pages:
         context: Mapping[str, object],
         headers: Mapping[str, str] | None = None,
     ) -> Response[bytes]:
-        """Render a part of a page that has it already; if nothing has changed, say just that.
+        """Render a part of a page, or answer 204 if the page has that version of it already.
 
-        The part brings its version along, as `seen`.
+        The page sends the version that it has as `seen`.
         """
         token = csrf.token_of(request)
         html = _environment().get_template(template).render(csrf=token, version=_VERSION_MARK, **context)

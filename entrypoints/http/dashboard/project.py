@@ -15,7 +15,7 @@ from entrypoints.http.json_request import AnyRequest
 
 
 class ProjectPages(Controller):
-    """One project: an editor that runs programs, and what was run."""
+    """One project: an editor that runs programs, and the history of its jobs."""
 
     path = "/projects/{project:int}"
 
@@ -66,7 +66,7 @@ class ProjectPages(Controller):
         pages: NamedDependency[Pages],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
-        """Run what is in the editor, and show what it writes while it writes it."""
+        """Run the program in the editor, and show its output live."""
         command = _command(project, await read_form(request))
         job = await api.storage_threads.run(lambda: api.services.upload_code(command))
         if not is_partial(request):

@@ -19,7 +19,7 @@ _UNAVAILABLE = 503
 
 @get("/", sync_to_thread=False, include_in_schema=False)
 def first_page() -> Redirect:
-    """Show people who look before they read the dashboard."""
+    """Redirect the root to the dashboard."""
     return Redirect("/dashboard")
 
 
@@ -35,7 +35,7 @@ def dashboard_router(pages: Pages) -> Router:
 
 
 def _error_page(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """Say on a page, or where a script on a page asked, what went wrong and what to do."""
+    """Show an error and advice, on a page of its own or in the part that a script asked for."""
     problem = problem_response(request, error).content
     pages: Pages = request.app.state.pages
     template = "_fault.html" if is_partial(request) else "fault.html"

@@ -1,1 +1,1 @@
-"""What callers send and what they get, as they see it."""
+"""Bodies of requests and responses."""

@@ -1,1 +1,1 @@
-"""Waiting for jobs and following them, without a thread for each who does."""
+"""Waiting for jobs and streaming their events and output, without a thread for each client."""

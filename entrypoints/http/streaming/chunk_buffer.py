@@ -14,9 +14,9 @@ _CHUNK_BYTES = 256
 
 
 class ChunkBuffer:
-    """Takes chunks from the feed's thread to one reader on the loop.
+    """Bounded buffer of output chunks, from the feed's thread to one reader on the event loop.
 
-    It holds a bounded amount: what comes while it is full is dropped, and the offsets show that.
+    Chunks that arrive while it is full are dropped; the gap shows in the offsets.
     """
 
     def __init__(self, loop: AbstractEventLoop, subscription: Subscription) -> None:
@@ -27,7 +27,7 @@ class ChunkBuffer:
         self._bytes = 0
 
     def put(self, chunk: OutputChunk) -> None:
-        """Take a chunk, on any thread."""
+        """Add a chunk, on any thread."""
         with self._lock:
             weight = len(chunk.data) + _CHUNK_BYTES
             if self._bytes + weight > _MAX_BYTES:
@@ -40,7 +40,7 @@ class ChunkBuffer:
                 self._loop.call_soon_threadsafe(self._wakeup.woken.set)
 
     def take(self) -> list[OutputChunk]:
-        """Return the next of what has come: nothing if that is all, and little at once."""
+        """Return the next chunks, of a limited size together; none if it is empty."""
         taken: list[OutputChunk] = []
         size = 0
         with self._lock:
@@ -51,7 +51,7 @@ class ChunkBuffer:
         return taken
 
     def clear(self) -> None:
-        """Forget what has come."""
+        """Drop all chunks."""
         with self._lock:
             self._chunks.clear()
             self._bytes = 0

@@ -17,7 +17,7 @@ _NOTHING = (-1, -1)
 
 
 class EventStreams:
-    """Tells what happens to jobs, each step once and in order, from events and from the database."""
+    """Streams the steps of jobs, each once and in order, from events and from the database."""
 
     def __init__(self, notifier: JobNotifier, get_job: GetJob) -> None:
         self._notifier = notifier
@@ -26,10 +26,10 @@ class EventStreams:
     def follow(
         self, details: JobDetails, presenter: Presenter, last_event_id: str | None
     ) -> AsyncIterator[bytes]:
-        """Return server-sent events about a job that stands as `details` say, or further by now.
+        """Return server-sent events about a job, of which `details` may be out of date.
 
         Raises:
-            Overloaded: As many streams are open as may be.
+            Overloaded: Too many streams are open.
         """
         self._notifier.capacity.check()
         return self._follow(details, presenter, last_event_id)
@@ -58,7 +58,7 @@ class EventStreams:
             yield b"".join(map(_state, news)) + event("end", end)
 
     async def _proven(self, details: JobDetails, subscription: Subscription) -> JobDetails:
-        """Wait a moment for word that a cancelled program has been stopped."""
+        """Wait a moment for the confirmation that a cancelled program was stopped."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PROOF_S
         while _is_being_stopped(details) and loop.time() < deadline and not self._notifier.is_closed:
@@ -68,7 +68,7 @@ class EventStreams:
 
 
 def read_position(event_id: str | None) -> tuple[int, int]:
-    """Read an event's id; one that is not this service's means nothing was seen."""
+    """Parse an event's id; a foreign one counts as none."""
     attempt, dot, rank = (event_id or "").partition(".")
     if not dot or not all(text.isascii() and text.isdecimal() for text in (attempt, rank)):
         return _NOTHING

@@ -27,13 +27,13 @@ ReadVersions = Callable[[Collection[JobId]], Mapping[JobId, JobVersion]]
 
 @dataclass(slots=True, eq=False)
 class Subscription:
-    """What wakes a handler that waits for a job.
+    """Subscription of one waiting handler to the changes of a job.
 
     Attributes:
-        events: The names of those that are of interest; None means all.
-        woken: Set whenever there is something to do.
-        changed: Whether the job may have changed since its listener last cleared this.
-        seen: The state that the listener knows of, or has been woken for.
+        events: The names of the events that wake it; None for all.
+        woken: Set on a wake-up.
+        changed: Whether the job may have changed since the handler last cleared this.
+        seen: The version of the job that the handler knows, or was woken for.
     """
 
     events: Collection[str] | None = None
@@ -71,13 +71,13 @@ class RecentJobs:
 
 
 class JobNotifier:
-    """Wakes those who wait for jobs when something happens to them, from one subscription for all.
+    """Wakes the handlers that wait for jobs, from one subscription to the event feed.
 
-    What the subscription misses, one query finds, however many wait.
+    Lost events are made up for by one query for all waiting handlers, once a second.
 
     Args:
-        max_listeners: How many may wait at once.
-        max_per_address: How many of them one address may have; None for all.
+        max_listeners: Subscriptions at once.
+        max_per_address: Subscriptions of one address at once; None for all.
     """
 
     def __init__(
@@ -104,29 +104,29 @@ class JobNotifier:
         self.is_closed = False
 
     async def start(self) -> None:
-        """Begin to listen to what happens."""
+        """Subscribe to the event feed."""
         self._loop = asyncio.get_running_loop()
         self._unsubscribe = await asyncio.to_thread(self._event_feed.subscribe, self._hear)
         self._rechecking = asyncio.create_task(self._recheck())
 
     async def stop(self) -> None:
-        """Send everybody home, and end listening."""
+        """End all waits and the subscription to the event feed."""
         self.close()
         if self._rechecking is not None:
             self._rechecking.cancel()
         await asyncio.to_thread(self._unsubscribe)
 
     def close(self) -> None:
-        """Send everybody home: who waits answers with what there is, and streams end."""
+        """End all waits and streams: their handlers answer with the current state."""
         self.is_closed = True
         for job_id in tuple(self._subscriptions):
             self._wake(job_id)
 
     @contextmanager
     def listen(self, job_id: JobId, events: Collection[str] | None = None) -> Iterator[Subscription]:
-        """Be woken by what happens to a job, or by these events alone, for as long as the context lasts.
+        """Subscribe to a job, or to some events of it, for as long as the context lasts.
 
-        One that was heard to end a moment ago wakes at once.
+        A job that ended a moment ago wakes its subscription at once.
         """
         subscription = Subscription(events)
         listeners = self._subscriptions.setdefault(str(job_id), [])
@@ -143,7 +143,7 @@ class JobNotifier:
                 del self._subscriptions[str(job_id)]
 
     def _hear(self, message: Message) -> None:
-        """Note, on the feed's thread, what happened; most of it concerns nobody who waits."""
+        """Receive an event on the feed's thread, and wake its subscriptions on the loop."""
         job_id = message.body.get("job_id")
         if message.name in ENDS and isinstance(job_id, str):
             self._ended.add(job_id)
@@ -184,7 +184,7 @@ class JobNotifier:
 
 
 async def read_anew(get_job: GetJob, known: JobDetails, subscription: Subscription) -> JobDetails:
-    """Return a job as it is now, or as it was while the database is out of reach; note what was seen."""
+    """Read a job again, or return the known one while the database is out of reach."""
     subscription.changed = False
     try:
         details = await asyncio.to_thread(get_job, known.job.id)

@@ -20,13 +20,13 @@ Shown = TypeVar("Shown")
 
 
 class JobWaiter:
-    """Waits for jobs to end. It holds no thread while it does: the database is read when something happened.
+    """Waits for jobs to end, without a thread: the database is read after a wake-up.
 
-    What is read is shown on the thread that read it, for that may take a call to others.
+    The response is made on the thread that read the job, because it may call the log store.
 
     Args:
-        receive: Tells when the caller has hung up, for whom nobody waits any longer.
-        max_wait_s: Longer than this nobody waits, whatever they ask for.
+        receive: Reports the disconnection of the client, which ends the wait.
+        max_wait_s: The longest wait.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class JobWaiter:
     async def until_ended(
         self, job_id: JobId, seconds: float, show: Callable[[JobStatusView], Shown]
     ) -> Shown:
-        """Show where a job stands when it has ended, or after so many seconds.
+        """Show the status of a job once it has ended, or after some seconds.
 
         Raises:
             NotFound: There is no such job.
@@ -66,10 +66,10 @@ class JobWaiter:
     async def settled(
         self, started: JobView, seconds: float, show: Callable[[JobView], Shown]
     ) -> Shown | None:
-        """Show a job that was just started as it is when it has ended, or after so many seconds.
+        """Show a job that was just started once it has ended, or after some seconds.
 
-        None means that it is to be shown as it was when it was started: nobody waits for it, the database is
-        out of reach, or there is no place to wait.
+        Returns None if there is nothing newer: no wait was asked for, the database is out of reach, or too
+        many clients wait.
         """
         if seconds <= 0 or started.status is not JobStatus.RUNNING:
             return None
@@ -86,7 +86,7 @@ class JobWaiter:
     async def _look_until(
         self, job_id: JobId, seconds: float, look: Callable[[], tuple[bool, T]], *, is_known: bool
     ) -> T:
-        """Look whenever there may be something new: at once too, unless it is known where the job stands."""
+        """Read the job after each wake-up, and first of all unless its state is known."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(seconds, self._max_wait_s)
         self._notifier.capacity.check()
@@ -102,7 +102,7 @@ class JobWaiter:
 
     @contextmanager
     def _departure(self, subscription: Subscription) -> Iterator[Callable[[], bool]]:
-        """Be woken when the caller hangs up; give what tells whether that has happened."""
+        """Wake the subscription when the client disconnects; yield the check for that."""
         leaving = asyncio.create_task(self._until_left(subscription))
         try:
             yield leaving.done

@@ -1,4 +1,4 @@
-"""What is told of one job's output, event by event, and how far that is."""
+"""The events of a job's output stream, and the position in it."""
 
 import base64
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _REPLACED = "\N{REPLACEMENT CHARACTER}"
 
 
 class ExecutionEvent(Struct, kw_only=True):
-    """An execution begins to be told of: what was told of another before is void."""
+    """The output of an execution begins: that of an earlier one is void."""
 
     execution_id: str
     number: int
@@ -24,8 +24,8 @@ class OutputEvent(Struct, kw_only=True, omit_defaults=True):
     """Bytes of a stream: as text where they are UTF-8, and as base64 where they are not.
 
     Attributes:
-        offset: Where in its stream the first byte stands; a gap before it was lost on the way here.
-        exact: False for a text that stands for more or other bytes than it has: the log has those.
+        offset: The position of the first byte in its stream; bytes in a gap before it were lost.
+        exact: False for a text that stands for more or other bytes, which the log has.
     """
 
     stream: Stream
@@ -36,11 +36,11 @@ class OutputEvent(Struct, kw_only=True, omit_defaults=True):
 
 
 class OutputEventEncoder:
-    """Turns output into events that tell each byte once, and remembers how far it is.
+    """Encodes output as events that have each byte once, and keeps the position.
 
     Args:
-        last_event_id: The id of the last event that the caller has seen; what it has is not told again.
-        offset: Where in each stream to begin, for a caller who does not say it by an event.
+        last_event_id: The id of the last event that the client received; the stream resumes after it.
+        offset: The position in each stream to begin at, without such an id.
     """
 
     def __init__(self, last_event_id: str | None, offset: int | None = None) -> None:
@@ -51,7 +51,7 @@ class OutputEventEncoder:
         self._resumed_id, self._resumed = _read_position(last_event_id)
 
     def begin(self, execution: Execution) -> bytes:
-        """Tell of another execution from here on."""
+        """Begin with another execution."""
         self.execution_id = execution.id
         self._sent = dict.fromkeys(Stream, self._offset)
         self._offset = 0  # of another attempt, the caller has nothing yet
@@ -63,15 +63,15 @@ class OutputEventEncoder:
         return event("execution", started, self._position())
 
     def encode(self, chunks: Iterable[OutputChunk]) -> bytes:
-        """Tell what is new in some chunks."""
+        """Encode the new bytes of chunks."""
         return b"".join(map(self._encode, chunks))
 
     def encode_rest(self, result: ExecutionResult) -> bytes:
-        """Tell what has not been told of a result, as far as the result has it inline."""
+        """Encode the rest of the output, as far as the result has it inline."""
         return b"".join(self._encode_rest(stream, output) for stream, output in _outputs(result))
 
     def missing(self, result: ExecutionResult) -> list[tuple[Stream, int]]:
-        """Return the streams that have not been told to their end, and how far they have."""
+        """Return the incomplete streams and the position in each."""
         return [
             (stream, self._sent[stream])
             for stream, output in _outputs(result)
@@ -79,7 +79,7 @@ class OutputEventEncoder:
         ]
 
     def is_complete(self, result: ExecutionResult) -> bool:
-        """Whether every stream has been told to its end."""
+        """Whether every stream was encoded to its end."""
         return all(self._sent[stream] >= output.total_bytes for stream, output in _outputs(result))
 
     def _encode(self, chunk: OutputChunk) -> bytes:
@@ -114,7 +114,7 @@ def _outputs(result: ExecutionResult) -> tuple[tuple[Stream, Output], ...]:
 
 
 def _read_position(event_id: str | None) -> tuple[str | None, dict[Stream, int]]:
-    """Read an event's id; one that is not this service's means nothing was seen."""
+    """Parse an event's id; a foreign one counts as none."""
     execution_id, *offsets = (event_id or "").split(":")
     if len(offsets) != len(Stream) or not all(text.isascii() and text.isdecimal() for text in offsets):
         return None, {}

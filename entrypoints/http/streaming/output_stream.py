@@ -22,7 +22,7 @@ _LAST_OUTPUT_S = 0.5
 
 
 class Archive:
-    """Brings readers who have a part of an output the rest of it, from the log."""
+    """Reads the rest of an output from its log."""
 
     def __init__(
         self, read_output: ReadOutput, log_limiter: StorageLimiter, spool_space: SharedBudget
@@ -32,7 +32,7 @@ class Archive:
         self._spool_space = spool_space
 
     async def rest(self, job_id: JobId, stream: Stream, begin: int) -> AsyncIterator[OutputChunk]:
-        """Yield what a program wrote from an offset on; nothing, where the log is out of reach.
+        """Yield the output from an offset on; nothing while the log is out of reach.
 
         Raises:
             Overloaded: Other logs are being read.
@@ -52,9 +52,9 @@ class Archive:
 
 
 class OutputStreams:
-    """Tells what programs write while they write it, and ends with how they ended.
+    """Streams the output of running programs, and at last the status of the job.
 
-    It goes by events, and by the database where those do not come. Who goes away is forgotten at once.
+    It follows events, and the database where events are lost. A client that leaves ends its stream at once.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class OutputStreams:
     def follow(
         self, details: JobDetails, presenter: Presenter, last_event_id: str | None, offset: int | None = None
     ) -> AsyncIterator[bytes]:
-        """Return server-sent events about a job that stands as `details` say, or further by now.
+        """Return server-sent events about a job, of which `details` may be out of date.
 
         Raises:
-            Overloaded: As many streams are open as may be.
+            Overloaded: Too many streams are open.
         """
         self._notifier.capacity.check()
         return chunked(self._follow(details, presenter, OutputEventEncoder(last_event_id, offset)))
@@ -133,7 +133,7 @@ class _Followed:
         return self._following is not None
 
     def news(self, encoder: OutputEventEncoder) -> Iterator[bytes]:
-        """Tell all that has come; what the reader has already is passed over."""
+        """Yield the encoded new output."""
         for chunks in iter(self.buffer.take, []):
             if encoded := encoder.encode(chunks):
                 yield encoded
@@ -148,7 +148,7 @@ class _Followed:
         await asyncio.shield(self._following)
 
     def leave(self) -> None:
-        """Follow nothing. Who is cancelled while the following begins leaves once it has begun."""
+        """Follow nothing. A subscription that is still being made ends once it is there."""
         if self._following is not None:
             self._following.add_done_callback(_unfollow)
             self._following = None
@@ -172,7 +172,7 @@ async def _turn_to_latest(details: JobDetails, encoder: OutputEventEncoder, foll
 async def _last_output(
     details: JobDetails, encoder: OutputEventEncoder, followed: _Followed, subscription: Subscription
 ) -> AsyncIterator[bytes]:
-    """Wait a moment for output that is on its way; the result fills in what did not come."""
+    """Wait a moment for late output, and complete it from the result."""
     execution = _latest(details)
     if execution is None or execution.result is None:
         return

@@ -16,13 +16,13 @@ _CHUNK_BYTES = 64 << 10
 
 
 def event(name: str, data: object, event_id: str | None = None) -> bytes:
-    """Write one event. Its data is JSON, which is one line whatever it holds."""
+    """Encode one event. Its data is JSON, which has no line breaks."""
     id_line = "" if event_id is None else f"id: {event_id}\n"
     return b"%sevent: %s\ndata: %s\n\n" % (id_line.encode(), name.encode(), msgspec.json.encode(data))
 
 
 async def chunked(events: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    """Yield the same bytes in pieces that are small enough for many readers to be served side by side."""
+    """Yield the same bytes in small chunks, so that many clients are served side by side."""
     async with aclosing(events):
         async for piece in events:
             for begin in range(0, len(piece), _CHUNK_BYTES):

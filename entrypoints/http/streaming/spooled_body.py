@@ -1,4 +1,4 @@
-"""Answers that may be large wait in a file for whoever asked, however slowly they are taken."""
+"""Bodies of large responses, spooled to files while slow clients read them."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack
@@ -19,7 +19,7 @@ _PIECE_BYTES = 64 << 10
 
 
 class SpooledBody:
-    """Content on its way to a caller: in memory as long as it is small.
+    """Body of a response: in memory if it is small, in a temporary file if not.
 
     Args:
         content: All of it.
@@ -47,7 +47,7 @@ class SpooledBody:
             self._file.seek(0)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the content, and let go of it."""
+        """Yield the content, and release its space."""
         if self._file is None:
             yield self._small
             return
