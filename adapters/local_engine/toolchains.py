@@ -13,14 +13,13 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
-from adapters.local_engine.cpu_affinity import allow_cpus
+from adapters.local_engine.sandbox.cpu_affinity import allow_cpus
+from adapters.local_engine.sandbox.interpreter_pool import PreloadHook
+from adapters.local_engine.sandbox.program import SYSTEM_PATH
+from adapters.local_engine.sandbox.rootfs import HOOKS_ON_MACHINE
 from application.ports.execution_engine import LanguageSupport
 from domain.language import LANGUAGES, Language
 
-# What belongs to the system: an interpreter in someone's home is out of a sandbox's sight.
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# What interpreters load at their start, on this machine; a box has it elsewhere.
-HOOKS = str(Path(__file__).with_name("sandbox") / "etc" / "hooks")
 _TABLE = Path(__file__).with_name("languages.toml")
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 _VERSION_TIMEOUT_S = 20
@@ -28,19 +27,6 @@ _LOOK_EVERY_S = 2.0
 _NEVER = float("inf")
 
 _log = logging.getLogger("service_server.local_engine")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreloadHook:
-    """How an interpreter is made to wait for its program.
-
-    Attributes:
-        file: In sandbox/preload/. The interpreter runs it at its start, before it looks for the program.
-        found_by: The variable that leads the interpreter there.
-    """
-
-    file: str
-    found_by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +57,8 @@ class Toolchain:
         return "{source_class}" in self.source
 
     def build_with_archive(self, option: str) -> Sequence[str]:
-        """Return the build's command line with the option that makes an archive, or uses it."""
-        return [self.build[0], self.archive[option], *self.build[1:]]
+        """Return the build's command line with the option that makes an archive or uses it, if it has one."""
+        return [self.build[0], self.archive[option], *self.build[1:]] if self.archive else ()
 
     def paths(self) -> Mapping[str, str | None]:
         """Find the executables and what else it needs; None for what is missing."""
@@ -147,7 +133,7 @@ class Toolchains:
         hooks: Where programs find what interpreters of ours load at their start.
     """
 
-    def __init__(self, table: Sequence[Toolchain] | None = None, hooks: str = HOOKS) -> None:
+    def __init__(self, table: Sequence[Toolchain] | None = None, hooks: str = HOOKS_ON_MACHINE) -> None:
         self._hooks = hooks
         self._table = {toolchain.language: toolchain for toolchain in table or read_table()}
         self._paths = {language: toolchain.paths() for language, toolchain in self._table.items()}

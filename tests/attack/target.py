@@ -119,14 +119,14 @@ class Target:
 
     def _processes(self) -> list[int]:
         """Every process of the engine's programs, except ones that wait for their first job."""
-        supervisor = self._engine._supervisor.pid
+        supervisor = self._engine.sandbox.supervisor.pid
         children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
         boxes = [list(tree(int(child))) for child in children]
         return [pid for box in boxes if not any(map(_waits, box)) for pid in box]
 
     def _groups(self) -> int:
         """How many control groups there are, if there are any at all."""
-        cgroups = self._engine._isolation._cgroups
+        cgroups = self._engine.sandbox.isolation._cgroups
         return len([path for path in Path(cgroups.memory).iterdir() if path.is_dir()]) if cgroups else 0
 
     def _machine(self) -> tuple[object, ...]:
@@ -138,7 +138,7 @@ class Target:
             Path("/proc/sysvipc/shm").read_text(),
             socket.gethostname(),
             self._groups(),
-            self._engine._supervisor.pid,
+            self._engine.sandbox.supervisor.pid,
         )
 
 

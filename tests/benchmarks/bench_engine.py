@@ -107,7 +107,7 @@ def _memory_mb(kit: EngineUnderTest) -> float:
     """The most that the engine's process has ever had, with many jobs at once."""
     running = [kit.start(Program(code=_SLEEPER)) for _ in range(_JOBS)]
     assert all(each.recorder.has_output.wait(_SOON_S) for each in running)
-    peak = memory_kb(kit.engine._supervisor.pid, "VmHWM") / 1024
+    peak = memory_kb(kit.engine.sandbox.supervisor.pid, "VmHWM") / 1024
     for each in running:
         kit.engine.cancel(each.request.execution_id, each.request.job_id)
     wait([each.end for each in running])

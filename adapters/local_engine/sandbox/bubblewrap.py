@@ -3,6 +3,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -11,7 +12,7 @@ from adapters.local_engine.sandbox.cgroup_discovery import clear, discover, reme
 from adapters.local_engine.sandbox.files import sealed_file
 from adapters.local_engine.sandbox.isolation import Isolation, Launch
 from adapters.local_engine.sandbox.launch_script import Rlimits, attainable, launch_script, prewarm_script
-from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, BUILD_PROCESSES, Program
+from adapters.local_engine.sandbox.program import SYSTEM_PATH, Program, build_limits, program_limits
 from adapters.local_engine.sandbox.rootfs import (
     HOME,
     REAPER,
@@ -21,12 +22,11 @@ from adapters.local_engine.sandbox.rootfs import (
     TMPFS,
     USER,
     fingerprint,
-    view,
+    rootfs,
 )
 from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan
 from adapters.local_engine.sandbox.supervisor.protocol import ResourceLimits, Rootfs, SpawnRequest, Tmpfs
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
-from adapters.local_engine.toolchains import SYSTEM_PATH
 from application.errors import DependencyUnavailable
 
 # User ids that systemd's list of assignments (UIDS-GIDS.md) leaves to nobody; one for each slot.
@@ -64,7 +64,7 @@ class Bubblewrap(Isolation):
         self._control_groups = "not used: the engine has not been started"
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
         self._hidden = hidden
-        self._view: Rootfs | None = None
+        self._rootfs: Rootfs | None = None
         self._is_root = os.geteuid() == 0
         self._lock = Lock()
         self._slots: set[int] = set()
@@ -128,7 +128,7 @@ class Bubblewrap(Isolation):
             raise DependencyUnavailable(
                 "engine", f"its work directory cannot be used: {error.strerror}"
             ) from error
-        self._view = view(self._bwrap, self._hidden, self._reaper)
+        self._rootfs = rootfs(self._bwrap, self._hidden, self._reaper)
         try:
             self._cgroups = discover()
         except CgroupsUnavailable as error:
@@ -173,35 +173,23 @@ class Bubblewrap(Isolation):
                     argv=[str(self._bwrap), "--args", str(_ARGUMENTS), "--", SHELL, *script],
                     env={},
                     directory="/",
-                    allowance=self._allowance(program),
-                    build_timeout_ms=program.build_timeout_ms if program.build else None,
-                    build_cpu_time_ms=program.limits.build_cpu_time_ms,
-                    build_memory_mb=BUILD_MEMORY_MB if program.build else 0,
-                    build_processes=BUILD_PROCESSES if program.build else 0,
+                    limits=program_limits(program, program.limits.processes + _OUR_PROCESSES),
+                    build_limits=build_limits(program) if program.build else None,
                     descriptors=[*contents, *program.descriptors],
                     user=_FIRST_USER + slot if self._is_root else None,
                     cgroup=self._cgroups,
                     samples_memory=self._cgroups is None,
-                    view=self._current_view(),
-                    scratch=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
-                    exits_for_signals=True,
-                    parks=program.parks,
+                    rootfs=self._current_rootfs(),
+                    tmpfs=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
+                    is_prewarmed=program.is_prewarmed,
                 ),
                 [*descriptors, *program.descriptors.values()],
             )
 
-    def allowance(self, program: Program) -> ResourceLimits:
-        """Say what a program may use that is handed to a parked interpreter."""
-        return self._allowance(program, attainable(self._rlimits(program)))
-
-    def _allowance(self, program: Program, rlimits: Rlimits | None = None) -> ResourceLimits:
-        return ResourceLimits(
-            timeout_ms=program.limits.timeout_ms,
-            cpu_time_ms=program.limits.cpu_time_ms,
-            memory_mb=program.limits.memory_mb,
-            processes=program.limits.processes + _OUR_PROCESSES,
-            rlimits=rlimits or {},
-        )
+    def job_limits(self, program: Program) -> ResourceLimits:
+        """Return the limits of a program that is given to a prewarmed interpreter."""
+        processes = program.limits.processes + _OUR_PROCESSES
+        return replace(program_limits(program, processes), rlimits=attainable(self._rlimits(program)))
 
     def _rlimits(self, program: Program) -> Rlimits:
         """Return the limits of each of a program's processes; with a cgroup, that limits their memory.
@@ -214,10 +202,10 @@ class Bubblewrap(Isolation):
     def _without_address_space(self, rlimits: Rlimits) -> Rlimits:
         return rlimits if self._cgroups is None else {name: rlimits[name] for name in rlimits.keys() - {"AS"}}
 
-    def _current_view(self) -> Rootfs:
-        if self._view is None or self._view.fingerprint != fingerprint():
-            self._view = view(str(self._bwrap), self._hidden, self._reaper)
-        return self._view
+    def _current_rootfs(self) -> Rootfs:
+        if self._rootfs is None or self._rootfs.fingerprint != fingerprint():
+            self._rootfs = rootfs(str(self._bwrap), self._hidden, self._reaper)
+        return self._rootfs
 
     def _arguments(self, program: Program) -> Iterator[str]:
         yield from (*_NAMESPACES, "--dev-bind", ROOTFS, "/", "--proc", "/proc")
@@ -229,7 +217,7 @@ class Bubblewrap(Isolation):
     def _command_line(self, program: Program) -> list[str]:
         groups = 0 if self._cgroups is None else len(self._cgroups.directories)
         reaper_path = None if self._reaper is None else REAPER
-        if program.parks:
+        if program.is_prewarmed:
             return prewarm_script(program.command, program.rlimits, groups=groups, reaper=reaper_path)
         return launch_script(
             program.build,
@@ -238,7 +226,6 @@ class Bubblewrap(Isolation):
             build_rlimits=self._without_address_space(program.build_rlimits),
             variables=program.settings,
             groups=groups,
-            stays=True,
             reaper=reaper_path,
         )
 

@@ -6,17 +6,17 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock, Thread
 
-from adapters.local_engine.cpu_affinity import allow_cpus
+from adapters.local_engine.sandbox.cpu_affinity import allow_cpus
 from adapters.local_engine.sandbox.files import sealed_copy
+from adapters.local_engine.sandbox.program import ENVIRONMENT
 from adapters.local_engine.sandbox.work_area import WorkArea
-from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain, fill
 
-_FILE = "archive"
+ARCHIVE_FILE = "archive"
 _TIMEOUT_S = 120
 _LEAST_URGENT = 19
 _AGAIN_AFTER_S = 300
@@ -33,24 +33,17 @@ class CdsArchive:
     compiler, nor if it is damaged, which would crash the compiler.
 
     Args:
-        toolchain: A row of the table that has an archive.
-        executables: The paths of its executables.
+        name: The name that the file begins with.
+        command: The command line that compiles the sample and writes ARCHIVE_FILE.
+        sample: A program whose compilation loads the classes that builds need.
         directory: Where the file is kept. Only this service may write there.
     """
 
-    def __init__(self, toolchain: Toolchain, executables: Mapping[str, str], directory: Path) -> None:
-        self._toolchain = toolchain
+    def __init__(self, name: str, command: Sequence[str], sample: Path, directory: Path) -> None:
+        self._prefix = name
         self._directory = directory
-        self._sample = Path(__file__).with_name(toolchain.archive["sample"])
-        self._command = fill(
-            toolchain.build_with_archive("make"),
-            {
-                **executables,
-                "source": self._sample.name,
-                "archive": _FILE,
-                "compiler": toolchain.compiler["cold"],
-            },
-        )
+        self._sample = sample
+        self._command = command
         self._processors = os.sched_getaffinity(0)
         self._lock = Lock()
         self._identity = ""
@@ -98,7 +91,7 @@ class CdsArchive:
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
     def _name(self, identity: str, digest: str) -> str:
-        return f"{self._toolchain.language}-{identity}-{digest}.archive"
+        return f"{self._prefix}-{identity}-{digest}.archive"
 
     def _find(self, identity: str) -> int | None:
         for path in self._directory.glob(self._name(identity, "*")):
@@ -119,7 +112,7 @@ class CdsArchive:
                 copy = self._keep(made, identity)
         except (OSError, subprocess.SubprocessError) as error:
             if not self._is_closed:
-                _log.warning("builds of %s stay as slow as they are: %s", self._toolchain.title, error)
+                _log.warning("builds of %s stay as slow as they are: %s", self._prefix, error)
             self._again_at = time.monotonic() + _AGAIN_AFTER_S
             return
         finally:
@@ -139,7 +132,7 @@ class CdsArchive:
             maker = self._maker = subprocess.Popen(  # noqa: S603 - a command line of our own table
                 self._command,
                 cwd=directory,
-                env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": str(directory)},
+                env={**ENVIRONMENT, "HOME": str(directory)},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -150,7 +143,7 @@ class CdsArchive:
         finally:
             maker.kill()
             maker.wait()
-        return directory / _FILE
+        return directory / ARCHIVE_FILE
 
     def _keep(self, made: Path, identity: str) -> int:
         """Put an archive in the place of those before; return a copy of it."""

@@ -1,245 +1,213 @@
-"""A compiler that is started ahead of the job, for its own start takes longer than its work."""
+"""Compilers that are started ahead, for their own start takes longer than their work."""
 
 import io
-import logging
 import math
 import os
-import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Lock, Timer
-from typing import IO, Self
 
 from adapters.local_engine.sandbox.capture import CapturedOutput
 from adapters.local_engine.sandbox.cds_archive import CdsArchive
 from adapters.local_engine.sandbox.files import sealed_copy
 from adapters.local_engine.sandbox.launch_script import ARCHIVE_DESCRIPTOR, ARCHIVE_PATH
-from adapters.local_engine.sandbox.launcher import Connection, Launcher
-from adapters.local_engine.sandbox.outcome import Observation, classify
-from adapters.local_engine.sandbox.program import Program, build_rlimits
-from adapters.local_engine.sandbox.run_monitor import NullObserver, RunMonitor
-from adapters.local_engine.sandbox.supervisor.protocol import GO, RunEvent
-from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain, fill
-from application.ports.execution_engine import EngineReport
+from adapters.local_engine.sandbox.launcher import Launcher
+from adapters.local_engine.sandbox.outcome import Observation, Outcome, classify
+from adapters.local_engine.sandbox.program import ENVIRONMENT, Program, build_limits, build_rlimits
+from adapters.local_engine.sandbox.run_monitor import RunMonitor
+from adapters.local_engine.sandbox.supervisor.protocol import START, RunEvent, RunEventKind
+from adapters.local_engine.sandbox.warm_pool import Prewarmed, PrewarmRecipe
 from domain.execution import Output
-from domain.limits import STANDARD_LIMITS, Limits
-
-_log = logging.getLogger("service_server.local_engine")
+from domain.limits import STANDARD_LIMITS
 
 _MIB = 1 << 20
-# What a pipe takes without a reader. Larger programs are built in their own boxes.
+# A pipe takes so much without a reader. Larger programs are built in their own sandboxes.
 _LARGEST_REQUEST = 65_536
-# What it adds to the compiler's own status, whatever that is: the program is at fault. A status from 128 on
-# is a signal's.
+# Added to the compiler's own status, whatever that is: the program is at fault. A status from 128 on is a
+# signal's.
 _REFUSED = 64
 _SIGNALLED = 128
 _UNPACK = ("/bin/tar", "--extract", "--touch", "--file", ARCHIVE_PATH)
-# A compiler that nobody needs for five minutes is not kept.
-_LIMITS = STANDARD_LIMITS.resolve({"timeout_ms": 300_000, "memory_mb": 1024, "disk_mb": 256, "output_mb": 64})
+_IDLE_S = 300
+_LIMITS = STANDARD_LIMITS.resolve(
+    {"timeout_ms": 1000 * _IDLE_S, "memory_mb": 1024, "disk_mb": 256, "output_mb": 64}
+)
+
+CaptureOutput = Callable[[int], CapturedOutput]
 
 
-@dataclass(frozen=True, slots=True)
-class _Parked:
-    """A compiler that waits for a program on its stdin."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiler:
+    """A compiler that can be started ahead, and has an archive of its classes.
 
-    resources: ExitStack
-    connection: Connection
-    stdin: IO[bytes]
-
-    def hand_over(self, request: bytes) -> bool:
-        """Give it the program; return whether that can be done."""
-        with suppress(BrokenPipeError), self.stdin:
-            self.stdin.write(request)
-            return True
-        return False
-
-
-class CompilerPool:
-    """Keeps one compiler waiting, in a box of its own, for the next program. Each compiles one only.
-
-    Without one the program is built where it runs. Either way its directory has the same files in it.
-
-    Args:
-        toolchain: A row of the table that has a compiler to be made ready.
-        executables: The paths of its executables.
-        launcher: What starts it, as confined as the programs are.
-        directory: Where its output may be kept for a moment, and the archive of its classes for good.
-        is_kept_ready: Whether a compiler waits at all.
-        usual_limits: Those that most jobs have. One whose build may use less processor time is built apart.
-        inline_output_bytes: How much of its words a result holds.
+    Attributes:
+        language: The language of the programs that it compiles.
+        title: Its name in the log.
+        sample: A file in this directory, whose compilation loads the classes that builds need.
+        make_archive: The command line that compiles the sample and writes the archive.
+        harness: A program in this directory that runs the compiler: it reads the source from its stdin and
+            writes the result to its stdout.
+        command: The command line of the harness.
     """
 
-    def __init__(
-        self,
-        toolchain: Toolchain,
-        executables: Mapping[str, str],
-        launcher: Launcher,
-        directory: Path,
-        *,
-        is_kept_ready: bool,
-        usual_limits: Limits,
-        inline_output_bytes: int,
-    ) -> None:
-        self.archive = CdsArchive(toolchain, executables, directory)
-        self._launcher = launcher
-        self._directory = directory
-        self._cpu_time_ms = usual_limits.build_cpu_time_ms
-        self._inline_output_bytes = inline_output_bytes
-        self._program = _program(toolchain, executables, self._cpu_time_ms)
-        self._lock = Lock()
-        self._parked: _Parked | None = None
-        self._is_kept_ready = is_kept_ready
+    language: str
+    title: str
+    sample: str
+    make_archive: Sequence[str]
+    harness: str
+    command: Sequence[str]
+
+
+class PrewarmedCompiler(Prewarmed):
+    """A compiler that waits for a program on its stdin.
+
+    Args:
+        launcher: Starts it, in a sandbox as any program's.
+        program: The compiler.
+        capture: Captures its output, up to a number of bytes.
+    """
+
+    def __init__(self, launcher: Launcher, program: Program, capture: CaptureOutput) -> None:
+        self._capture = capture
+        with ExitStack() as stack:
+            reader, writer = os.pipe()
+            self._stdin = stack.enter_context(os.fdopen(writer, "wb", buffering=0))
+            try:
+                self._connection = stack.enter_context(launcher.launched(program, reader))
+            finally:
+                os.close(reader)
+            self._connection.wait_for(RunEventKind.READY)
+            self._connection.control_socket.send(START)  # a compiler is no program of a caller's
+            self._stack = stack.pop_all()
+
+    def is_waiting(self) -> bool:
+        """Whether it has not ended."""
+        return self._connection.is_quiet()
+
+    def close(self) -> None:
+        """Kill what is alive in the sandbox."""
+        self._stack.close()
 
     @contextmanager
-    def build(self, program: Program, running: RunMonitor) -> Iterator[Program | EngineReport]:
+    def compiled(self, program: Program, monitor: RunMonitor) -> Iterator[Program | Outcome]:
         """Compile a program.
 
         Yields:
-            The program, which has less to build if a compiler was ready for it; or why it cannot be built.
+            The program, which has only to be unpacked where it runs, or all to build if the compiler did not
+            come to its end; or why it cannot be built.
         """
-        request = program.source.encode() + b"\n" + program.code
-        serves = len(request) <= _LARGEST_REQUEST and program.limits.build_cpu_time_ms >= self._cpu_time_ms
-        parked = self._take() if serves else None
-        try:
-            with ExitStack() as resources:
-                if parked is None:
-                    yield program
-                else:
-                    yield self._build(parked, request, program, running, resources)
-        finally:
-            self._park()
+        with ExitStack() as built:
+            with closing(self):
+                outcome = self._follow(program, monitor, built) if self._start(program) else program
+            yield outcome
 
-    def close(self) -> None:
-        """End the compiler that waits."""
-        with self._lock:
-            self._is_kept_ready = False
-        if parked := self._take():
-            parked.resources.close()
-        self.archive.close()
+    def _start(self, program: Program) -> bool:
+        """Give it the program, and the time for its build; return whether that was possible."""
+        with suppress(BrokenPipeError, ConnectionResetError), self._stdin:
+            self._connection.control_socket.send(build_limits(program).encode())
+            self._stdin.write(_request(program))
+            return True
+        return False
 
-    def _take(self) -> _Parked | None:
-        with self._lock:
-            parked, self._parked = self._parked, None
-            return parked
-
-    def _park(self) -> None:
-        """Start a compiler, if there is none and there is an archive to start it with."""
-        with self._lock, self.archive.opened() as archive:
-            if archive is None or self._parked is not None or not self._is_kept_ready:
-                return
-            try:
-                self._parked = self._start(replace(self._program, descriptors={ARCHIVE_DESCRIPTOR: archive}))
-            except OSError as error:
-                _log.warning("no compiler could be made ready: %s", error.strerror)
-
-    def _start(self, program: Program) -> _Parked:
-        with ExitStack() as resources:
-            reader, writer = os.pipe()
-            stdin = resources.enter_context(os.fdopen(writer, "wb", buffering=0))
-            try:
-                connection = resources.enter_context(self._launcher.launched(program, reader))
-                connection.control_socket.send(GO)  # a compiler is no program of a caller's
-            finally:
-                os.close(reader)
-            return _Parked(resources.pop_all(), connection, stdin)
-
-    def _build(
-        self, parked: _Parked, request: bytes, program: Program, running: RunMonitor, resources: ExitStack
-    ) -> Program | EngineReport:
-        with parked.resources:
-            if not parked.hand_over(request):
-                return program
-            self._park()
-            return self._follow(parked.connection, program, running, resources)
-
-    def _follow(
-        self, ours: Connection, program: Program, running: RunMonitor, resources: ExitStack
-    ) -> Program | EngineReport:
-        began = time.monotonic()
-        output = CapturedOutput(_LIMITS.output_mb * _MIB, self._inline_output_bytes, self._directory)
-        streams = {ours.stdout: output.stdout, ours.stderr: output.stderr}
-        with _Deadline(ours.control_socket, program.limits.build_timeout_ms) as deadline:
-            event = running.follow(ours.control_socket, streams, output, NullObserver())
-        if event is not None and (deadline.is_over or _REFUSED < (event.exit_code or 0) < _SIGNALLED):
-            event = replace(event, wall_ms=_milliseconds_since(began))
-            return self._refusal(event, output, program.limits, deadline, running)
+    def _follow(self, program: Program, monitor: RunMonitor, built: ExitStack) -> Program | Outcome:
+        begun = time.monotonic()
+        output = self._capture(_LIMITS.output_mb * _MIB)
+        event = monitor.follow(self._connection, output)
+        spent_ms = math.ceil(1000 * (time.monotonic() - begun))
+        if event is not None:
+            event = replace(event, was_ready=False, in_build=True, wall_ms=spent_ms)
+            if event.limit == "timeout_ms" and spent_ms >= program.limits.build_timeout_ms:
+                event = replace(event, limit="build_timeout_ms", exit_code=None)
+                return _refusal(event, output, program, monitor)
+            if _REFUSED < (event.exit_code or 0) < _SIGNALLED:
+                event = replace(event, limit=None, exit_code=(event.exit_code or 0) - _REFUSED)
+                return _refusal(event, output, program, monitor)
         with closing(output):
             if event is None or event.exit_code != 0:
-                return replace(program, build_spent_ms=_milliseconds_since(began))
-            built = sealed_copy(output.stdout.rewound())
-            resources.callback(os.close, built)
+                return replace(program, build_spent_ms=spent_ms)
+            archive = sealed_copy(output.stdout.rewound())
+            built.callback(os.close, archive)
             return replace(
                 program,
                 build=_UNPACK,
-                descriptors={ARCHIVE_DESCRIPTOR: built},
+                descriptors={ARCHIVE_DESCRIPTOR: archive},
                 compile_output=output.stderr.output(),
             )
 
-    def _refusal(
+
+class CompilerRecipe(PrewarmRecipe[PrewarmedCompiler]):
+    """A compiler that waits for the next program. Each compiles one only.
+
+    Args:
+        compiler: The compiler.
+        archive: The archive of its classes, without which it is not started ahead.
+        launcher: Starts it.
+        capture: Captures its output, up to a number of bytes.
+        cpu_time_ms: A program whose build may use less processor time is built in its own sandbox.
+    """
+
+    idle_s = _IDLE_S
+
+    def __init__(
         self,
-        event: RunEvent,
-        output: CapturedOutput,
-        limits: Limits,
-        deadline: "_Deadline",
-        running: RunMonitor,
-    ) -> EngineReport:
-        """Say what the compiler said, as if it had run in the program's box."""
-        output.stdout.file.close()
-        output.build.file.close()
-        limit = "build_timeout_ms" if deadline.is_over else None
-        exit_code = None if deadline.is_over else (event.exit_code or 0) - _REFUSED
-        result = classify(
-            Observation(
-                event=replace(event, announced=False, in_build=True, exit_code=exit_code, limit=limit),
-                limits=limits,
-                stdout=Output(),
-                stderr=Output(),
-                compile_output=output.stderr.output(),
-                output_bytes=0,
-                cancelled_after_ms=running.milliseconds_since_cancel(),
-            )
+        compiler: Compiler,
+        archive: CdsArchive,
+        launcher: Launcher,
+        capture: CaptureOutput,
+        cpu_time_ms: int,
+    ) -> None:
+        self.title = f"{compiler.title}'s compiler"
+        self._language = compiler.language
+        self._archive = archive
+        self._launcher = launcher
+        self._capture = capture
+        self._cpu_time_ms = cpu_time_ms
+        self._program = Program(
+            source=compiler.harness,
+            code=Path(__file__).with_name(compiler.harness).read_bytes(),
+            build=(),
+            run=compiler.command,
+            env=ENVIRONMENT,
+            limits=replace(_LIMITS, cpu_time_ms=cpu_time_ms),
+            rlimits=build_rlimits(cpu_time_ms),
         )
-        return EngineReport(result, io.BytesIO(), output.stderr.rewound())
+
+    def prepare(self) -> PrewarmedCompiler | None:
+        """Start a compiler, if there is an archive to start it with."""
+        with self._archive.opened() as archive:
+            if archive is None:
+                return None
+            program = replace(self._program, descriptors={ARCHIVE_DESCRIPTOR: archive})
+            return PrewarmedCompiler(self._launcher, program, self._capture)
+
+    def serves(self, program: Program) -> bool:
+        """Whether a program is small enough, and allows its build the usual processor time."""
+        return (
+            program.language == self._language
+            and len(_request(program)) <= _LARGEST_REQUEST
+            and program.limits.build_cpu_time_ms >= self._cpu_time_ms
+        )
 
 
-class _Deadline:
-    """Kills a program when its time is over."""
-
-    def __init__(self, control_socket: socket.socket, timeout_ms: int) -> None:
-        self.is_over = False
-        self._control_socket = control_socket
-        self._timer = Timer(timeout_ms / 1000, self._end)
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        self._timer.join()
-
-    def _end(self) -> None:
-        self.is_over = True
-        with suppress(OSError):  # it has ended at the same moment
-            self._control_socket.send(b"\0")
+def _request(program: Program) -> bytes:
+    return program.source.encode() + b"\n" + program.code
 
 
-def _milliseconds_since(began: float) -> int:
-    return math.ceil(1000 * (time.monotonic() - began))
-
-
-def _program(toolchain: Toolchain, executables: Mapping[str, str], cpu_time_ms: int) -> Program:
-    name = toolchain.compiler["ready"]
-    names = {**executables, "archive": ARCHIVE_PATH, "compiler": name, "source": "-"}
-    return Program(
-        source=name,
-        code=Path(__file__).with_name(name).read_bytes(),
-        build=(),
-        run=fill(toolchain.build_with_archive("use"), names),
-        env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"},
-        limits=replace(_LIMITS, cpu_time_ms=cpu_time_ms),
-        rlimits=build_rlimits(cpu_time_ms),
+def _refusal(event: RunEvent, output: CapturedOutput, program: Program, monitor: RunMonitor) -> Outcome:
+    """Return the outcome that it would have had if the compiler had run in the program's sandbox."""
+    output.stdout.file.close()
+    output.build.file.close()
+    result = classify(
+        Observation(
+            event=event,
+            limits=program.limits,
+            stdout=Output(),
+            stderr=Output(),
+            compile_output=output.stderr.output(),
+            output_bytes=0,
+            cancelled_after_ms=monitor.milliseconds_since_cancel(),
+        )
     )
+    return Outcome(result, io.BytesIO(), output.stderr.rewound())

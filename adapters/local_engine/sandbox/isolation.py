@@ -9,9 +9,9 @@ from adapters.local_engine.sandbox.supervisor.protocol import SpawnRequest
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """An order that is ready to be given, and the descriptors that it numbers."""
+    """A spawn request, and the descriptors that it numbers."""
 
-    order: SpawnRequest
+    request: SpawnRequest
     descriptors: Sequence[int] = ()
 
 

@@ -1,7 +1,7 @@
-"""The few lines of shell between an order and a program: limit itself, build, wait for the word, become it.
+"""The shell script between a spawn request and a program: it limits itself, builds, and becomes the program.
 
-They are made of our own table's words. The program's command line follows as the script's arguments, which
-no shell reads as its own.
+They are made of our own table's words. The program's command line follows as the script's arguments, which no
+shell reads as its own.
 """
 
 import resource
@@ -11,19 +11,17 @@ from pathlib import Path
 from types import MappingProxyType
 
 from adapters.local_engine.sandbox.supervisor.protocol import (
-    ANNOUNCEMENT,
-    BUILD_BEGINS,
-    BUILD_ENDED,
     ENTRANCE_DESCRIPTORS,
-    REPORT_DESCRIPTOR,
+    HOOK_STATUS_DESCRIPTOR,
     START_DESCRIPTOR,
     STATUS_DESCRIPTOR,
+    Status,
 )
 
 # Where a build finds the archive of its compiler's classes, or what has been compiled.
 ARCHIVE_DESCRIPTOR = 8
 ARCHIVE_PATH = f"/proc/self/fd/{ARCHIVE_DESCRIPTOR}"
-# What a build writes goes there: it is not the program's output.
+# The output of a build, which is not the program's.
 BUILD_OUTPUT_DESCRIPTOR = 9
 
 _SHELL = "/bin/sh"
@@ -57,13 +55,11 @@ def launch_script(
     build_rlimits: Rlimits | None = None,
     variables: Mapping[str, str] = MappingProxyType({}),
     groups: int = 0,
-    stays: bool = False,
     reaper: str | None = None,
 ) -> list[str]:
-    """Write a command line that builds, announces that it is ready, and becomes the program when told to.
+    """Write a command line that builds, reports that it is ready, and becomes the program at the start.
 
-    A build's beginning and end are announced as well. What is not heard any more is not begun, and a program
-    whose supervisor is gone before the word has come never starts.
+    A status that cannot be reported ends it: a program whose supervisor is gone before the start never runs.
 
     Args:
         build: The compiler's command line; empty if there is nothing to build.
@@ -71,12 +67,8 @@ def launch_script(
         rlimits: The program's limits.
         build_rlimits: The build's. They hold in a subshell: a hard limit cannot be raised again, and the
             program's may be higher.
-        variables: What the program's environment has beside that of its build and of the shell.
-        groups: How many control groups there are to join.
-        stays: Whether the shell stays where there is no reaper, as the first process of a process namespace
-            has to, and says 128 + n if the program is ended by signal n. An exit code may be the same: what
-            tells them apart is that it names the signal at the stage. Of SIGINT and SIGPIPE no shell says
-            anything: a program that they end is one with the exit code 130 or 141.
+        variables: The program's environment beside that of its build and of the shell.
+        groups: The number of control groups to join.
         reaper: The path of the reaper, if there is one: the program's parent, and the first process of a
             process namespace.
     """
@@ -85,33 +77,26 @@ def launch_script(
         lines += [
             "(",
             *_limited(build_rlimits or {}),
-            _announced(BUILD_BEGINS),
+            _reported(Status.BUILDING),
             f"exec >&{BUILD_OUTPUT_DESCRIPTOR} 2>&1 {BUILD_OUTPUT_DESCRIPTOR}>&-",
             f"exec {shlex.join(build)} {STATUS_DESCRIPTOR}>&- {START_DESCRIPTOR}<&-",
             ") || exit",
-            _announced(BUILD_ENDED),
+            _reported(Status.BUILT),
             f"exec {ARCHIVE_DESCRIPTOR}<&- {BUILD_OUTPUT_DESCRIPTOR}>&-",
         ]
-    lines += [*_limited(rlimits), _announced(ANNOUNCEMENT)]
-    lines += [f"read word <&{START_DESCRIPTOR} || exit", f"exec {START_DESCRIPTOR}<&-"]
-    closed = f"{STATUS_DESCRIPTOR}>&-"
-    exports = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    if reaper is not None:
-        lines += _reaped(closed, exports)
-    elif stays:
-        lines += _staying(closed, exports)
-    else:
-        lines += [f"exec {closed}", *exports, 'exec "$@"']
-    return [_SHELL, "-c", "\n".join(lines), "sh", *_below(reaper, run)]
+    lines += [*_limited(rlimits), _reported(Status.READY)]
+    lines += [f"read start <&{START_DESCRIPTOR} || exit", f"exec {START_DESCRIPTOR}<&-"]
+    lines += [f"exec {STATUS_DESCRIPTOR}>&-"] if reaper is None else []
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    return _command_line(lines, run, reaper)
 
 
 def prewarm_script(
     run: Sequence[str], rlimits: Rlimits, *, groups: int = 0, reaper: str | None = None
 ) -> list[str]:
-    """Write the command line of a program that limits and announces itself, and waits, when it has a job."""
-    lines = [*_joined(groups), _USUAL_MODES, *_limited(rlimits)]
-    lines += _staying() if reaper is None else _reaped()
-    return [_SHELL, "-c", "\n".join(lines), "sh", *_below(reaper, run)]
+    """Write the command line of a program whose preload hook reports its status and waits for a job."""
+    hook = f"exec {HOOK_STATUS_DESCRIPTOR}>&{STATUS_DESCRIPTOR}"
+    return _command_line([*_joined(groups), _USUAL_MODES, *_limited(rlimits), hook], run, reaper)
 
 
 def attainable(rlimits: Rlimits) -> Rlimits:
@@ -130,12 +115,8 @@ def _joined(groups: int) -> Iterator[str]:
         yield f"exec {entrance}>&-"
 
 
-def _announced(word: bytes) -> str:
-    """Say a word at the stage, or stop.
-
-    Nobody hears it if the supervisor was killed before bubblewrap or setpriv had asked to die with it.
-    """
-    return " ".join(["echo", *word.decode().split(), f">&{STATUS_DESCRIPTOR} || exit"])
+def _reported(status: Status) -> str:
+    return f"echo '{status.line}' >&{STATUS_DESCRIPTOR} || exit"
 
 
 def _limited(rlimits: Rlimits) -> Iterator[str]:
@@ -144,19 +125,6 @@ def _limited(rlimits: Rlimits) -> Iterator[str]:
         yield f"ulimit -S{option} {soft // unit} && ulimit -H{option} {hard // unit} || exit"
 
 
-def _below(reaper: str | None, run: Sequence[str]) -> Sequence[str]:
-    return run if reaper is None else [reaper, *run]
-
-
-def _reaped(closed: str = "", exports: Sequence[str] = ()) -> list[str]:
-    """Become the reaper, which has the stage at a descriptor that it keeps from the program."""
-    return [f"exec {REPORT_DESCRIPTOR}>&{STATUS_DESCRIPTOR} {closed}".rstrip(), *exports, 'exec "$@"']
-
-
-def _staying(closed: str = "", exports: Sequence[str] = ()) -> list[str]:
-    """Have the shell say at the stage what it has to say of a signal: it is no output of the program.
-
-    What redirects a simple command redirects that word as well, so the program has a subshell of its own.
-    """
-    own = "; ".join([f"exec 2>&4 4>&- {closed}".rstrip(), *exports, 'exec "$@"'])
-    return [f"exec 4>&2 2>&{STATUS_DESCRIPTOR}", f"({own})", "exit"]
+def _command_line(lines: Sequence[str], run: Sequence[str], reaper: str | None) -> list[str]:
+    program = run if reaper is None else [reaper, *run]
+    return [_SHELL, "-c", "\n".join([*lines, 'exec "$@"']), "sh", *program]

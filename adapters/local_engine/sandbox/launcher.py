@@ -1,15 +1,19 @@
 """From a program to our ends of its run."""
 
 import os
+import select
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from adapters.local_engine.sandbox.isolation import Isolation
 from adapters.local_engine.sandbox.launch_script import BUILD_OUTPUT_DESCRIPTOR
 from adapters.local_engine.sandbox.program import Program
+from adapters.local_engine.sandbox.supervisor.protocol import MAX_MESSAGE_BYTES, RunEvent, RunEventKind
 from adapters.local_engine.sandbox.supervisor_process import SupervisorProcess
+
+_READY_WITHIN_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +21,7 @@ class Connection:
     """Our ends of a run.
 
     Attributes:
-        control_socket: What the supervisor gave for it; closing it kills the program.
+        control_socket: The run's; closing it kills the program.
         stdout: The pipe from the program.
         stderr: The same for the other stream.
         build_output: The pipe from the build; None if there is nothing to build.
@@ -28,9 +32,39 @@ class Connection:
     stderr: int
     build_output: int | None
 
+    def next_event(self) -> RunEvent | None:
+        """Wait for the next event; None if the supervisor has ended."""
+        try:
+            data = self.control_socket.recv(MAX_MESSAGE_BYTES)
+        except ConnectionResetError:
+            return None
+        return RunEvent.decode(data) if data else None
+
+    def wait_for(self, kind: RunEventKind) -> None:
+        """Wait for the first event of a run that is started ahead.
+
+        Raises:
+            OSError: It is another one; the message is the last line of stderr.
+        """
+        self.control_socket.settimeout(_READY_WITHIN_S)
+        event = self.next_event()
+        self.control_socket.settimeout(None)
+        if event is None or event.kind is not kind:
+            os.set_blocking(self.stderr, False)
+            written = ""
+            with suppress(BlockingIOError):
+                written = os.read(self.stderr, MAX_MESSAGE_BYTES).decode("utf-8", "replace").strip()
+            raise ChildProcessError(0, written.splitlines()[-1] if written else "it ended")
+
+    def is_quiet(self) -> bool:
+        """Whether there is no event that has not been taken."""
+        poll = select.poll()
+        poll.register(self.control_socket, select.POLLIN)
+        return not poll.poll(0)
+
 
 class Launcher:
-    """Has programs started, confined, by the supervisor."""
+    """Starts programs in isolation, by the supervisor."""
 
     def __init__(self, supervisor: SupervisorProcess, isolation: Isolation) -> None:
         self._supervisor = supervisor
@@ -38,7 +72,7 @@ class Launcher:
 
     @contextmanager
     def launched(self, program: Program, stdin: int) -> Iterator[Connection]:
-        """Start a program. What is still alive of it at the end of the context is killed.
+        """Start a program. The processes that are left at the end of the context are killed.
 
         Args:
             program: The program.
@@ -50,13 +84,13 @@ class Launcher:
         with ExitStack() as ours, ExitStack() as theirs:
             launch = ours.enter_context(self._isolation.prepare(program))
             (stdout, stdout_writer), (stderr, stderr_writer) = (_pipe(ours, theirs) for _ in range(2))
-            order, descriptors = launch.order, [stdin, stdout_writer, stderr_writer, *launch.descriptors]
+            request, descriptors = launch.request, [stdin, stdout_writer, stderr_writer, *launch.descriptors]
             build_output = None
             if program.build:
                 build_output, build_writer = _pipe(ours, theirs)
-                order = replace(order, descriptors=[*order.descriptors, BUILD_OUTPUT_DESCRIPTOR])
+                request = replace(request, descriptors=[*request.descriptors, BUILD_OUTPUT_DESCRIPTOR])
                 descriptors.append(build_writer)
-            control_socket = self._supervisor.run(order, descriptors)
+            control_socket = self._supervisor.run(request, descriptors)
             ours.enter_context(control_socket)
             theirs.close()
             yield Connection(control_socket, stdout, stderr, build_output)

@@ -1,13 +1,13 @@
-"""From what was observed of a program to how its execution ended: pure."""
+"""From the observation of a program to the outcome of its run."""
 
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import IO
 
 from adapters.local_engine.sandbox.phrases import says
-from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB
+from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, Program
 from adapters.local_engine.sandbox.supervisor.protocol import RunEvent
-from adapters.local_engine.toolchains import Toolchain
 from domain.execution import ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
@@ -59,7 +59,7 @@ class Observation:
     @property
     def is_build_at_fault(self) -> bool:
         """Whether there is no program to run, and its compiler says why."""
-        return self.event.in_build and not self.event.announced
+        return self.event.in_build and not self.event.was_ready
 
     @property
     def memory_mb(self) -> int:
@@ -69,6 +69,20 @@ class Observation:
             max(event.memory_kb, event.tree_memory_kb) if event.limit == "memory_mb" else event.memory_kb
         )
         return -(-judged_kb // 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a run, with all that the program wrote.
+
+    Attributes:
+        stdout: The whole stream, to be read from its start; None if the program was not started.
+        stderr: The same for the other stream.
+    """
+
+    result: ExecutionResult
+    stdout: IO[bytes] | None = None
+    stderr: IO[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +96,7 @@ class Cause:
 
 
 def classify(seen: Observation) -> ExecutionResult:
-    """Say how an execution ended: the first rule that applies says why."""
+    """Return the result of an execution: the first rule that applies has the cause."""
     cause = next(cause for rule in _RULES if (cause := rule(seen)) is not None)
     event = seen.event
     is_cut = cause.reason is Reason.BUILD_LIMIT  # there was no program to have an exit code
@@ -94,7 +108,7 @@ def classify(seen: Observation) -> ExecutionResult:
         compile_output=seen.compile_output,
         exit_code=None if is_cut else event.exit_code,
         signal=None if is_cut else event.signal,
-        resource=_resource(event) if event.announced else None,
+        resource=_resource(event) if event.was_ready else None,
         limit=cause.limit,
         error_message=cause.message,
         notes=_notes(seen),
@@ -107,18 +121,18 @@ def _notes(seen: Observation) -> tuple[Note, ...]:
     return (Note.NO_NETWORK,) if missed else ()
 
 
-def refuse(code: bytes, toolchain: Toolchain, limits: Limits) -> ExecutionResult | None:
-    """Say how a program ends that is itself larger than its files may be; None if it may start.
+def refuse(program: Program) -> ExecutionResult | None:
+    """Return the result of a program that is itself larger than its files may be; None if it may start.
 
     A compiler's files have a limit of their own.
     """
-    allowed = limits.file_size_mb
-    if toolchain.build or len(code) <= allowed * _MIB:
+    size, allowed = len(program.code), program.limits.file_size_mb
+    if program.build or size <= allowed * _MIB:
         return None
     return ExecutionResult(
         status=JobStatus.FAILED,
         reason=Reason.SIGNAL,
-        limit=LimitHit("file_size_mb", -(-len(code) // _MIB), allowed),
+        limit=LimitHit("file_size_mb", -(-size // _MIB), allowed),
         error_message=f"The code is larger than the {allowed} MiB that file_size_mb allows for a file.",
     )
 
@@ -146,12 +160,12 @@ def _cancelled(seen: Observation) -> Cause | None:
 def _not_supervised(seen: Observation) -> Cause | None:
     if not seen.event.error:
         return None
-    done = "followed to its end" if seen.event.announced else "started"
+    done = "followed to its end" if seen.event.was_ready else "started"
     return _failed(Reason.ENGINE_ERROR, f"The program could not be {done}: {seen.event.error}.")
 
 
-def _not_announced(seen: Observation) -> Cause | None:
-    if seen.event.announced:
+def _not_ready(seen: Observation) -> Cause | None:
+    if seen.event.was_ready:
         return None
     if not seen.is_build_at_fault:
         words = seen.stderr.text.strip().splitlines()[-1:]
@@ -276,7 +290,7 @@ _RULES: tuple[Callable[[Observation], Cause | None], ...] = (
     _build_cpu_time,
     _build_memory,
     _build_output,
-    _not_announced,
+    _not_ready,
     _output,
     _wall_time,
     _cpu_time,

@@ -1,23 +1,20 @@
-"""From a request and a row of the table to command lines."""
+"""A program, its limits and its environment."""
 
-import codecs
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from adapters.local_engine import java_source
-from adapters.local_engine.sandbox.launch_script import ARCHIVE_DESCRIPTOR, ARCHIVE_PATH, Rlimits
-from adapters.local_engine.toolchains import SYSTEM_PATH, Toolchain, fill
-from application.ports.execution_engine import ExecutionRequest
+from adapters.local_engine.sandbox.launch_script import Rlimits
+from adapters.local_engine.sandbox.supervisor.protocol import ResourceLimits
 from domain.execution import Output
 from domain.limits import STANDARD_LIMITS, Limits
 
 _MIB = 1 << 20
-# The rest of a process's memory is the runtime's own, beside the heap.
-_HEAP_SHARE = 0.75
 _ENV = "/usr/bin/env"
-_ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
-# What a compiler may use beside its times, whatever the program's own limits are. A virtual machine starts
-# several processes for each processor.
+# What belongs to the system: an interpreter in someone's home is out of a sandbox's sight.
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
+# The limits of a compiler beside its times, whatever the program's own are. A virtual machine starts several
+# processes for each processor.
 BUILD_MEMORY_MB = 1024
 BUILD_PROCESSES = 256
 _BUILD_RLIMITS = {
@@ -30,37 +27,45 @@ _BUILD_RLIMITS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What is to be put into an empty directory and started there.
+    """A program that is put into an empty directory and started there.
 
     Attributes:
+        language: Its name, by which a prewarmed interpreter or compiler is found.
         source: The name of the source file.
         code: Its content.
         build: The compiler's command line; empty if there is nothing to build.
+        archived_build: The same with an archive of the compiler's classes; empty if it has none.
         run: The program's command line.
-        arguments: What the caller wants to follow it.
-        env: The environment of all that is started in the box, of our own words.
-        settings: What the program's own environment has beside it, of our own table.
-        variables: What the caller wants to have beside both. They are the program's alone: a loader or a
-            shell that obeys one of them would run the caller's code before the limits are in force.
+        arguments: The caller's, which follow it.
+        stdin: Its standard input.
+        env: The environment of all that is started in the sandbox, of our own words.
+        settings: The program's own environment beside it, of our own table.
+        variables: The caller's beside both. They are the program's alone: a loader or a shell that obeys one
+            of them would run the caller's code before the limits are in force.
         rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
-        descriptors: What it inherits: descriptors of ours, by the numbers that they have there.
-        parks: Whether it is an interpreter that waits for a job.
+        out_of_memory: Phrases by which its runtime says on stderr that it has no more memory.
+        descriptors: Descriptors of ours that it inherits, by the numbers that they have there.
+        is_prewarmed: Whether it is an interpreter that waits for a job.
         build_spent_ms: The part of the time for its build that is over already.
-        compile_output: What its compiler has said, if that has done its work elsewhere.
+        compile_output: The messages of a compiler that has done its work elsewhere.
     """
 
+    language: str = ""
     source: str
     code: bytes
     build: Sequence[str]
+    archived_build: Sequence[str] = ()
     run: Sequence[str]
     arguments: Sequence[str] = ()
+    stdin: str = ""
     env: Mapping[str, str]
     settings: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     limits: Limits
     rlimits: Rlimits
+    out_of_memory: Sequence[str] = ()
     descriptors: Mapping[int, int] = field(default_factory=dict)
-    parks: bool = False
+    is_prewarmed: bool = False
     build_spent_ms: int = 0
     compile_output: Output | None = None
 
@@ -70,15 +75,31 @@ class Program:
         return build_rlimits(self.limits.build_cpu_time_ms)
 
     @property
-    def build_timeout_ms(self) -> int:
-        """The time that is left for its build."""
-        return max(1, self.limits.build_timeout_ms - self.build_spent_ms)
-
-    @property
     def command(self) -> Sequence[str]:
         """The whole command line."""
         given = [f"{name}={value}" for name, value in self.variables.items()]
         return [*([_ENV, *given] if given else []), *self.run, *self.arguments]
+
+
+def program_limits(program: Program, processes: int) -> ResourceLimits:
+    """Return the limits of a program's whole tree, with a number of processes."""
+    limits = program.limits
+    return ResourceLimits(
+        timeout_ms=limits.timeout_ms,
+        cpu_time_ms=limits.cpu_time_ms,
+        memory_mb=limits.memory_mb,
+        processes=processes,
+    )
+
+
+def build_limits(program: Program) -> ResourceLimits:
+    """Return the limits of a build's whole tree."""
+    return ResourceLimits(
+        timeout_ms=max(1, program.limits.build_timeout_ms - program.build_spent_ms),
+        cpu_time_ms=program.limits.build_cpu_time_ms,
+        memory_mb=BUILD_MEMORY_MB,
+        processes=BUILD_PROCESSES,
+    )
 
 
 def build_rlimits(cpu_time_ms: int) -> Rlimits:
@@ -95,7 +116,8 @@ def _seconds(cpu_time_ms: int) -> tuple[int, int]:
     return seconds, seconds + 1
 
 
-def _rlimits(limits: Limits, memory: str) -> Rlimits:
+def program_rlimits(limits: Limits, memory: str) -> Rlimits:
+    """Return the limits of each process of a program; with "address_space" of its memory, too."""
     values = {
         "CPU": _seconds(limits.cpu_time_ms),
         "FSIZE": (limits.file_size_mb * _MIB,) * 2,
@@ -106,7 +128,7 @@ def _rlimits(limits: Limits, memory: str) -> Rlimits:
 
 
 _USUAL_LIMITS = STANDARD_LIMITS.resolve({})
-# What finds out whether programs can be run at all, with every limit that they have.
+# A trial whether programs can be run at all, with every limit that they have.
 NOTHING = Program(
     source="nothing",
     code=b"",
@@ -114,68 +136,5 @@ NOTHING = Program(
     run=("/bin/true",),
     env={},
     limits=_USUAL_LIMITS,
-    rlimits=_rlimits(_USUAL_LIMITS, "address_space"),
+    rlimits=program_rlimits(_USUAL_LIMITS, "address_space"),
 )
-
-
-def compose(
-    toolchain: Toolchain,
-    executables: Mapping[str, str],
-    request: ExecutionRequest,
-    code: bytes,
-    archive: int | None = None,
-) -> Program:
-    """Fill in a row of the table for a request. The archive is the compiler's, if there is one."""
-    spec = request.spec
-    names = _names(toolchain, executables, spec.limits, code)
-    return Program(
-        source=names["source"],
-        code=_stripped(code, toolchain.strips),
-        build=fill(toolchain.build if archive is None else toolchain.build_with_archive("use"), names),
-        run=fill(toolchain.run, names),
-        arguments=spec.args,
-        env=_ENVIRONMENT,
-        settings=dict(zip(toolchain.env, fill(list(toolchain.env.values()), names), strict=True)),
-        variables=spec.env,
-        limits=spec.limits,
-        rlimits=_rlimits(spec.limits, toolchain.memory),
-        descriptors={} if archive is None else {ARCHIVE_DESCRIPTOR: archive},
-    )
-
-
-def _stripped(code: bytes, parts: Sequence[str]) -> bytes:
-    """Leave out what editors of other systems put into a source, and its language has no use for."""
-    if "bom" in parts:
-        code = code.removeprefix(codecs.BOM_UTF8)
-    return code.replace(b"\r\n", b"\n") if "crlf" in parts else code
-
-
-def compose_without_job(toolchain: Toolchain, executables: Mapping[str, str], limits: Limits) -> Program:
-    """Fill in a row of the table for a request that is still to come."""
-    names = _names(toolchain, executables, limits, b"")
-    return Program(
-        source=names["source"],
-        code=b"",
-        build=fill(toolchain.build, names),
-        run=fill(toolchain.run, names),
-        env=_ENVIRONMENT,
-        limits=limits,
-        rlimits={},
-    )
-
-
-def _names(
-    toolchain: Toolchain, executables: Mapping[str, str], limits: Limits, code: bytes
-) -> Mapping[str, str]:
-    names = {
-        **executables,
-        "source": toolchain.source,
-        "heap_mb": str(int(limits.memory_mb * _HEAP_SHARE)),
-        "archive": ARCHIVE_PATH,
-        "compiler": toolchain.compiler.get("cold", ""),
-    }
-    if toolchain.is_named_by_its_code:
-        java = java_source.inspect(code.decode("utf-8", "replace"))
-        (source,) = fill([toolchain.source], {"source_class": java.source_class})
-        names |= {"source": source, "main_class": java.main_class}
-    return names

@@ -29,6 +29,8 @@ _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _ETC = Path("/etc")
 _TABLE = Path(__file__).with_name("etc.toml")
 _MADE = Path(__file__).with_name("etc")
+# The hooks that interpreters load at their start, for programs that are not isolated.
+HOOKS_ON_MACHINE = str(_MADE / "hooks")
 _DEVICES = ("null", "zero", "full", "random", "urandom")  # and no terminals
 _LINKS = {
     "/dev/fd": "/proc/self/fd",
@@ -42,8 +44,8 @@ _FIRST_FILE = 3
 _WAITS = ("/bin/sh", "-c", "echo $$; exec sleep 60")
 
 
-def view(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) -> Rootfs:
-    """Write down a view.
+def rootfs(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) -> Rootfs:
+    """Write down the root file system.
 
     Args:
         bubblewrap: Its path.
@@ -51,10 +53,10 @@ def view(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) ->
         reaper: The file that is seen as REAPER.
 
     Raises:
-        DependencyUnavailable: A hidden directory is what the view is made of.
+        DependencyUnavailable: A hidden directory is a part of it.
     """
     user = () if os.geteuid() == 0 else ("--unshare-user",)
-    around = (*_system(""), "--dev-bind", "/proc", "/proc", "--dir", "/tmp")  # noqa: S108 - in the view
+    around = (*_system(""), "--dev-bind", "/proc", "/proc", "--dir", "/tmp")  # noqa: S108 - in the root file system
     shown = _shown()
     files = [path for path in shown if path.is_file() and not path.is_symlink()]
     mounted = [path for path in shown if path not in files]
@@ -70,7 +72,7 @@ def view(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) ->
 
 
 def fingerprint() -> str:
-    """Tell the files that a view shows from those that replace them: it would go on with the old ones.
+    """Return a mark of the files that it shows: a root file system would go on with the old ones.
 
     What is put into a directory, or takes the place of something in it, changes the directory's own time.
     """

@@ -1,23 +1,18 @@
+"""One run as its caller follows it: events, output, and a cancel from any thread."""
+
 import contextlib
 import fcntl
 import os
 import select
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from threading import Lock
 
 from adapters.local_engine.sandbox.capture import Capture, CapturedOutput
-from adapters.local_engine.sandbox.supervisor.protocol import (
-    GO,
-    MAX_MESSAGE_BYTES,
-    STOP,
-    RunEvent,
-    RunEventKind,
-)
-from application.ports.execution_engine import ExecutionObserver
+from adapters.local_engine.sandbox.launcher import Connection
+from adapters.local_engine.sandbox.supervisor.protocol import START, STOP, RunEvent, RunEventKind
 from application.ports.output_feed import OutputChunk
-from domain.execution import Note
 
 _PIECE = 65_536
 # A program that writes a little again and again is left alone for a moment between two looks: to be woken for
@@ -28,9 +23,16 @@ _PAUSE_S = 0.001
 _PIPE_BYTES = 262_144
 _READY = select.POLLIN | select.POLLHUP | select.POLLERR
 
+OnStart = Callable[[], None]
+OnOutput = Callable[[OutputChunk], None]
+
+
+def _ignore(*_: object) -> None:
+    """Do nothing."""
+
 
 class RunMonitor:
-    """A program that was handed to the supervisor: its life line, and what it writes."""
+    """Follows a run, and kills it if it is cancelled."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -44,37 +46,49 @@ class RunMonitor:
             self._kill()
 
     def milliseconds_since_cancel(self) -> int | None:
-        """How long ago it was asked to stop; None if it was not."""
+        """How long ago it was cancelled; None if it was not."""
         return None if self._cancelled_at is None else round((time.monotonic() - self._cancelled_at) * 1000)
+
+    def start(self, control_socket: socket.socket, command: bytes = START) -> bool:
+        """Send the command that starts a program, unless it has been cancelled.
+
+        Returns:
+            Whether its supervisor is there to take it.
+        """
+        with self._lock:
+            try:
+                if self._cancelled_at is None:
+                    control_socket.send(command)
+            except OSError:
+                return False
+        return True
 
     def follow(
         self,
-        control_socket: socket.socket,
-        streams: Mapping[int, Capture],
+        connection: Connection,
         output: CapturedOutput,
-        observer: ExecutionObserver,
+        on_start: OnStart = _ignore,
+        on_output: OnOutput = _ignore,
     ) -> RunEvent | None:
-        """Take what the program writes until its last process is gone.
+        """Take the output of a program until its last process is gone.
 
-        A program that is ready starts when the observer has taken notice of that, unless it has been
-        cancelled by then.
+        A program that is ready starts when `on_start` has returned, unless it has been cancelled by then.
 
         Args:
-            control_socket: What the supervisor gave for the run. It is closed at the end.
-            streams: Pipes from the program, and what captures them.
-            output: What both belong to; the program is killed when they have taken too much.
-            observer: Who is told, but not of what a build writes. What it raises ends the program first, and
-                is raised then.
+            connection: The run. Its control socket is closed at the end.
+            output: Captures the streams; the program is killed when they exceed it.
+            on_start: Called when the program is ready. An error ends the program first, and is raised then.
+            on_output: Called with each chunk, but not with those of a build; the same.
 
         Returns:
             How it ended; None if the supervisor ended first.
         """
-        with control_socket:
+        with connection.control_socket as control_socket:
             self._hold(control_socket)
             try:
-                return self._follow(control_socket, streams, output, observer)
+                return self._follow(connection, output, on_start, on_output)
             except BaseException:
-                self._end(control_socket)
+                self._end(connection)
                 raise
             finally:
                 self._hold(None)
@@ -85,18 +99,12 @@ class RunMonitor:
             if self._cancelled_at is not None:
                 self._kill()
 
-    def _end(self, control_socket: socket.socket) -> None:
+    def _end(self, connection: Connection) -> None:
         """Kill the program and wait until its last process is gone."""
         with self._lock:
             self._kill()
-        while (event := _next_event(control_socket)) is not None and event.kind is RunEventKind.READY:
+        while (event := connection.next_event()) is not None and event.kind is RunEventKind.READY:
             continue
-
-    def start(self, control_socket: socket.socket) -> None:
-        """Let a program start, now or as soon as it is ready, unless it has been cancelled."""
-        with self._lock, contextlib.suppress(OSError):  # it has ended, and so has its supervisor
-            if self._cancelled_at is None:
-                control_socket.send(GO)
 
     def _kill(self) -> None:
         if self._control_socket is not None:
@@ -105,92 +113,74 @@ class RunMonitor:
 
     def _follow(
         self,
-        control_socket: socket.socket,
-        streams: Mapping[int, Capture],
+        connection: Connection,
         output: CapturedOutput,
-        observer: ExecutionObserver,
+        on_start: OnStart,
+        on_output: OnOutput,
     ) -> RunEvent | None:
-        observers = {each: NullObserver() if streams[each] is output.build else observer for each in streams}
+        control_socket = connection.control_socket
+        streams = {
+            connection.stdout: (output.stdout, on_output),
+            connection.stderr: (output.stderr, on_output),
+        }
+        if connection.build_output is not None:
+            streams[connection.build_output] = (output.build, _ignore)
         poll = select.poll()
         for descriptor in (control_socket.fileno(), *streams):
             poll.register(descriptor, _READY)
         looked_at = 0.0
         while True:
-            ready = dict(poll.poll())
-            taken = 0
-            for descriptor in streams.keys() & ready.keys():
-                size = _read(descriptor, streams[descriptor], observers[descriptor])
-                taken = max(taken, size)
-                if not size:
-                    poll.unregister(descriptor)
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            readable = ready & streams.keys()
+            sizes = {descriptor: _read(descriptor, *streams[descriptor]) for descriptor in readable}
+            for descriptor in (descriptor for descriptor, size in sizes.items() if not size):
+                poll.unregister(descriptor)
             if output.is_exceeded:
                 self._kill()
             if control_socket.fileno() not in ready:
-                if taken < _LITTLE and time.monotonic() - looked_at < _BURST_S:
-                    _enlarge(streams.keys() & ready.keys())
+                if max(sizes.values(), default=0) < _LITTLE and time.monotonic() - looked_at < _BURST_S:
+                    _enlarge(readable)
                     time.sleep(_PAUSE_S)
                 looked_at = time.monotonic()
                 continue
-            event = _next_event(control_socket)
+            event = connection.next_event()
             if event is not None and event.kind is RunEventKind.READY:
-                observer.started()
+                on_start()
                 self.start(control_socket)
                 continue
-            for descriptor, capture in streams.items():
-                _drain(descriptor, capture, observers[descriptor])
+            for descriptor, stream in streams.items():
+                _drain(descriptor, *stream)
             return event
 
 
-class NullObserver(ExecutionObserver):
-    """An observer that ignores everything it is told."""
-
-    def started(self) -> None:
-        """Do nothing."""
-
-    def output(self, chunk: OutputChunk) -> None:
-        """Do nothing."""
-
-
-class BufferUntilStarted(ExecutionObserver):
+class BufferUntilStarted:
     """Holds output back until the program has started: the output of a failed warm start is dropped."""
 
-    def __init__(self, observer: ExecutionObserver) -> None:
-        self._observer = observer
+    def __init__(self, on_output: OnOutput) -> None:
+        self._on_output = on_output
         self._early: list[OutputChunk] = []
         self._has_started = False
 
     def started(self) -> None:
-        """Tell of what was written already."""
+        """Pass on the output so far."""
         self._has_started = True
         for chunk in self._early:
-            self._observer.output(chunk)
+            self._on_output(chunk)
         self._early.clear()
 
-    def note(self, note: Note) -> None:
-        """Pass it on."""
-        self._observer.note(note)
-
     def output(self, chunk: OutputChunk) -> None:
-        """Tell of it now or at the start."""
+        """Pass a chunk on, now or at the start."""
         if self._has_started:
-            self._observer.output(chunk)
+            self._on_output(chunk)
         else:
             self._early.append(chunk)
 
 
-def _next_event(control_socket: socket.socket) -> RunEvent | None:
-    try:
-        data = control_socket.recv(MAX_MESSAGE_BYTES)
-    except ConnectionResetError:
-        return None
-    return RunEvent.decode(data) if data else None
-
-
-def _read(descriptor: int, capture: Capture, observer: ExecutionObserver) -> int:
+def _read(descriptor: int, capture: Capture, on_output: OnOutput) -> int:
     """Take one piece; return its size, 0 if no more will come."""
     data = os.read(descriptor, _PIECE)
     if chunk := capture.write(data):
-        observer.output(chunk)
+        on_output(chunk)
     return len(data)
 
 
@@ -200,9 +190,9 @@ def _enlarge(pipes: Iterable[int]) -> None:
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
-def _drain(descriptor: int, capture: Capture, observer: ExecutionObserver) -> None:
+def _drain(descriptor: int, capture: Capture, on_output: OnOutput) -> None:
     """Take what is still in the pipe, even if a process that should be gone holds its other end."""
     os.set_blocking(descriptor, False)
     with contextlib.suppress(BlockingIOError):
-        while _read(descriptor, capture, observer):
+        while _read(descriptor, capture, on_output):
             continue

@@ -58,19 +58,19 @@ class SupervisorProcess:
         with self._lock:
             self._start()
 
-    def run(self, order: SpawnRequest, descriptors: Sequence[int]) -> socket.socket:
-        """Have a program started, and return the run's life line.
+    def run(self, request: SpawnRequest, descriptors: Sequence[int]) -> socket.socket:
+        """Have a program started, and return the run's control socket.
 
         Args:
-            order: The program.
-            descriptors: Its stdin, stdout and stderr, then those that the order numbers. The caller keeps
+            request: The program.
+            descriptors: Its stdin, stdout and stderr, then those that the request numbers. The caller keeps
                 and closes its own copies.
 
         Raises:
             OSError: There is no supervisor to be had.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with sealed_file("order", order.encode()) as text, theirs, self._lock:
+        with sealed_file("request", request.encode()) as text, theirs, self._lock:
             message = [text, theirs.fileno(), *descriptors]
             try:
                 socket.send_fds(self._start(), [b"\0"], message)

@@ -7,10 +7,9 @@ from pathlib import Path
 from adapters.local_engine.sandbox import reaper
 from adapters.local_engine.sandbox.isolation import Isolation, Launch
 from adapters.local_engine.sandbox.launch_script import launch_script
-from adapters.local_engine.sandbox.program import Program
-from adapters.local_engine.sandbox.supervisor.protocol import ResourceLimits, SpawnRequest
+from adapters.local_engine.sandbox.program import SYSTEM_PATH, Program, build_limits, program_limits
+from adapters.local_engine.sandbox.supervisor.protocol import SpawnRequest
 from adapters.local_engine.sandbox.work_area import WorkArea
-from adapters.local_engine.toolchains import SYSTEM_PATH
 from application.errors import DependencyUnavailable
 
 
@@ -73,14 +72,8 @@ class UnsandboxedProcess(Isolation):
                     argv=[str(self._setpriv), "--pdeathsig", "KILL", "--", *self._command_line(program)],
                     env={"HOME": str(directory), "TMPDIR": str(directory), **program.env},
                     directory=str(directory),
-                    allowance=ResourceLimits(
-                        timeout_ms=program.limits.timeout_ms,
-                        cpu_time_ms=program.limits.cpu_time_ms,
-                        memory_mb=program.limits.memory_mb,
-                        processes=program.limits.processes,
-                    ),
-                    build_timeout_ms=program.build_timeout_ms if program.build else None,
-                    build_cpu_time_ms=program.limits.build_cpu_time_ms,
+                    limits=program_limits(program, program.limits.processes),
+                    build_limits=build_limits(program) if program.build else None,
                     samples_memory=True,
                     descriptors=list(program.descriptors),
                 ),

@@ -1,15 +1,17 @@
-"""Interpreters of one language that are ready before their jobs are."""
+"""Sandboxes that are started ahead of their jobs: one mechanism for interpreters and for compilers."""
 
 import logging
+import math
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from threading import Condition, Thread
+from typing import Generic, TypeVar
 
-from adapters.local_engine.sandbox.prewarmed_sandbox import PrewarmedSandbox
 from adapters.local_engine.sandbox.program import Program
 
-_AGAIN_AFTER_S = 5
+_RETRY_AFTER_S = 5
 # On a busy machine, a job that has begun is alone for so long: most are short.
 _LULL_S = 0.02
 # On any other, starting one gets in the way of the job that took its predecessor, most of which are shorter.
@@ -18,94 +20,127 @@ _HEAD_START_S = 0.01
 _log = logging.getLogger("service_server.local_engine")
 
 
-class WarmPool:
-    """Keeps a number of interpreters of one language parked, and replaces those that are taken.
+class Prewarmed(ABC):
+    """A sandbox that waits for its job, and serves one or none."""
 
-    Args:
-        title: What the language is called.
-        usual: What most programs of the language have in common.
-        park: Starts one that serves programs of that kind.
-        number: How many are to be ready.
-        is_busy: Says whether starting one would take a processor from programs.
+    @abstractmethod
+    def is_waiting(self) -> bool:
+        """Whether nothing has happened to it since it became ready."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Kill the processes that are left in it."""
+
+
+P = TypeVar("P", bound=Prewarmed)
+
+
+class PrewarmRecipe(ABC, Generic[P]):
+    """A kind of sandbox that can be started ahead of its job.
+
+    Attributes:
+        title: Its name in the log.
+        idle_s: How long they are replaced after the last job of their kind.
     """
 
-    def __init__(
-        self,
-        title: str,
-        usual: Program,
-        park: Callable[[], PrewarmedSandbox],
-        number: int,
-        is_busy: Callable[[], bool],
-    ) -> None:
-        self._title = title
-        self._usual = usual
-        self._park = park
-        self._number = number
+    title: str
+    idle_s: float = math.inf
+
+    @abstractmethod
+    def prepare(self) -> P | None:
+        """Start one and wait until it is ready; None if it is too early for that.
+
+        Raises:
+            OSError: It did not become ready.
+        """
+
+    @abstractmethod
+    def serves(self, program: Program) -> bool:
+        """Whether a program runs in one as it would in a fresh sandbox."""
+
+
+class WarmPool(Generic[P]):
+    """Keeps a number of sandboxes ready, and replaces each that is taken.
+
+    Args:
+        recipe: Starts one.
+        size: How many are to be ready.
+        is_busy: Whether starting one would take a processor from programs.
+    """
+
+    def __init__(self, recipe: PrewarmRecipe[P], size: int, is_busy: Callable[[], bool]) -> None:
+        self._recipe = recipe
+        self._size = size
         self._is_busy = is_busy
         self._changed = Condition()
-        self._boxes: deque[PrewarmedSandbox] = deque()
-        self._last_job = 0.0
-        self._last_taken = 0.0
+        self._ready: deque[P] = deque()
+        self._last_job = self._last_taken = 0.0
+        self._last_wanted = -math.inf
         self._trouble: str | None = None
         self._is_open = True
-        self._keeper = Thread(target=self._keep, name="warm-starts", daemon=True)
-        self._keeper.start()
+        self._thread = Thread(target=self._fill, name="warm-pool", daemon=True)
+        self._thread.start()
 
     @property
     def trouble(self) -> str | None:
         """Why there is none, if the last attempt to start one failed."""
         return self._trouble
 
-    def take(self, program: Program) -> PrewarmedSandbox | None:
-        """Take a box for a program; None if there is none that would serve it as a fresh one would.
-
-        An interpreter reads its environment when it starts, and a file system keeps its size.
-        """
+    def get(self, program: Program) -> P | None:
+        """Take a sandbox for a program, which the caller closes; None if there is none that serves it."""
         self._last_job = time.monotonic()
-        if _fixed_at_start(program) != _fixed_at_start(self._usual):
+        if not self._recipe.serves(program):
             return None
-        while (box := self._next()) is not None:
-            if box.is_waiting():
+        while (taken := self._take()) is not None:
+            if taken.is_waiting():
                 self._last_taken = time.monotonic()
-                return box
-            box.close()
+                return taken
+            taken.close()
         return None
 
     def wait_until_full(self, timeout_s: float) -> bool:
         """Wait until all are ready; return whether they are."""
         with self._changed:
-            return self._changed.wait_for(lambda: len(self._boxes) >= self._number, timeout_s)
+            return self._changed.wait_for(lambda: len(self._ready) >= self._size, timeout_s)
 
     def close(self) -> None:
         """End those that wait."""
         with self._changed:
             self._is_open = False
             self._changed.notify_all()
-        self._keeper.join()
-        while (box := self._next()) is not None:
-            box.close()
+        self._thread.join()
+        while (waiting := self._take()) is not None:
+            waiting.close()
 
-    def _next(self) -> PrewarmedSandbox | None:
+    def _take(self) -> P | None:
         with self._changed:
-            box = self._boxes.popleft() if self._boxes else None
+            self._last_wanted = time.monotonic()
+            taken = self._ready.popleft() if self._ready else None
             self._changed.notify_all()
-            return box
+            return taken
 
-    def _keep(self) -> None:
+    def _fill(self) -> None:
         while self._wait_for_room():
+            begun = time.monotonic()
             try:
-                box = self._park()
+                prepared = self._recipe.prepare()
             except OSError as error:
-                self._pause(f"the interpreter does not become ready: {error.strerror or error}")
+                self._pause(f"it does not become ready: {error.strerror or error}")
                 continue
-            except Exception as error:  # noqa: BLE001 - nobody else would start interpreters again
-                _log.exception("an interpreter of %s could not be started", self._title)
-                self._pause(f"the interpreter cannot be started: {type(error).__name__}")
+            except Exception as error:  # noqa: BLE001 - there is no other thread to fill the pool
+                _log.exception("%s could not be started ahead", self._recipe.title)
+                self._pause(f"it cannot be started: {type(error).__name__}")
                 continue
             self._report(None)
             with self._changed:
-                self._boxes.append(box)
-                self._changed.notify_all()
+                if prepared is None:
+                    self._changed.wait_for(
+                        lambda: not self._is_open or self._last_wanted > begun,  # noqa: B023 - it is called here
+                        _RETRY_AFTER_S,
+                    )
+                else:
+                    self._ready.append(prepared)
+                    self._changed.notify_all()
 
     def _wait_for_room(self) -> bool:
         """Wait until one is missing and may be started; return False if none is wanted any more."""
@@ -115,23 +150,19 @@ class WarmPool:
             return self._is_open
 
     def _pause_s(self) -> float | None:
-        """Return when to look again; None if there is no room for one, 0 if one may be started."""
-        if len(self._boxes) >= self._number:
+        """Return when to check again; None if there is no room for one, 0 if one may be started."""
+        now = time.monotonic()
+        if len(self._ready) >= self._size or now - self._last_wanted > self._recipe.idle_s:
             return None
         due = self._last_job + _LULL_S if self._is_busy() else self._last_taken + _HEAD_START_S
-        return max(0.0, due - time.monotonic())
+        return max(0.0, due - now)
 
     def _pause(self, trouble: str) -> None:
         self._report(trouble)
         with self._changed:
-            self._changed.wait_for(lambda: not self._is_open, _AGAIN_AFTER_S)
+            self._changed.wait_for(lambda: not self._is_open, _RETRY_AFTER_S)
 
     def _report(self, trouble: str | None) -> None:
         if trouble != self._trouble:
-            _log.warning("%s starts %s", self._title, f"cold: {trouble}" if trouble else "warm again")
+            _log.warning("%s starts %s", self._recipe.title, f"cold: {trouble}" if trouble else "warm again")
         self._trouble = trouble
-
-
-def _fixed_at_start(program: Program) -> tuple[object, ...]:
-    limits = program.limits
-    return (program.build, program.run, program.variables, limits.disk_mb, limits.files)

@@ -72,7 +72,7 @@ def test_what_is_mounted_later_is_in_no_box(tmp_path):
 def _namespaces(kit):
     """How many mount namespaces a supervisor keeps."""
     number = 0
-    for link in Path(f"/proc/{kit.engine._supervisor.pid}/fd").iterdir():
+    for link in Path(f"/proc/{kit.engine.sandbox.supervisor.pid}/fd").iterdir():
         with suppress(FileNotFoundError):  # it is closed at this moment
             number += str(link.readlink()).startswith("mnt:")
     return number

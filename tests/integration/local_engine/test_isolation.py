@@ -123,7 +123,9 @@ def test_data_where_programs_have_to_look_is_refused(tmp_path, directory):
 
 def test_the_view_is_made_before_the_first_job(tmp_path):
     with boxes(tmp_path) as kit:
-        links = [link.readlink().name for link in Path(f"/proc/{kit.engine._supervisor.pid}/fd").iterdir()]
+        links = [
+            link.readlink().name for link in Path(f"/proc/{kit.engine.sandbox.supervisor.pid}/fd").iterdir()
+        ]
 
         assert len([link for link in links if link.startswith("mnt:")]) == 2
 
@@ -132,7 +134,7 @@ def test_the_view_is_made_before_the_first_job(tmp_path):
 def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
     with boxes(tmp_path) as kit:
         kit.run(Program(code="pass"))
-        supervisor = kit.engine._supervisor.pid
+        supervisor = kit.engine.sandbox.supervisor.pid
         descriptors = Path(f"/proc/{supervisor}/fd")
         # Three that every process has, its socket, its own mount namespace and that of the programs' view.
         idle = 6
@@ -145,9 +147,9 @@ def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
         assert (result.status, result.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, limits)
         assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS
-        assert kit.engine._supervisor.pid == supervisor
+        assert kit.engine.sandbox.supervisor.pid == supervisor
         assert eventually(lambda: len(list(descriptors.iterdir())) == idle)
-        cgroups = kit.engine._isolation._cgroups
+        cgroups = kit.engine.sandbox.isolation._cgroups
         assert cgroups is None or eventually(lambda: not list(Path(cgroups.memory).glob("run-*")))
 
 
@@ -166,8 +168,8 @@ def _outliving(cgroups):
 
 
 def _kill_supervisor(kit):
-    os.kill(kit.engine._supervisor.pid, signal.SIGKILL)
-    assert eventually(lambda: kit.engine._supervisor.pid is None)
+    os.kill(kit.engine.sandbox.supervisor.pid, signal.SIGKILL)
+    assert eventually(lambda: kit.engine.sandbox.supervisor.pid is None)
 
 
 def _ended(process, groups):
@@ -178,7 +180,7 @@ def test_what_outlives_its_supervisor_ends_before_there_is_another(tmp_path):
     with boxes(tmp_path) as kit:
         if not has_cgroups(kit.engine):
             pytest.skip("there are no control groups by which it could be found")
-        with _outliving(kit.engine._isolation._cgroups) as left:
+        with _outliving(kit.engine.sandbox.isolation._cgroups) as left:
             _kill_supervisor(kit)
 
             assert kit.run(Program(code="print('next')")).stdout == b"next\n"
@@ -189,7 +191,7 @@ def test_what_outlives_its_supervisor_ends_with_the_engine(tmp_path):
     with boxes(tmp_path) as kit:
         if not has_cgroups(kit.engine):
             pytest.skip("there are no control groups by which it could be found")
-        with _outliving(kit.engine._isolation._cgroups) as left:
+        with _outliving(kit.engine.sandbox.isolation._cgroups) as left:
             _kill_supervisor(kit)
 
             kit.engine.stop()

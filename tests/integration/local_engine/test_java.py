@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.local_engine.sandbox.program import NOTHING
+from adapters.local_engine.sandbox.program import NOTHING, build_limits
 from adapters.local_engine.sandbox.run_monitor import RunMonitor
 from domain.job_lifecycle import JobStatus, Reason
-from domain.language import LANGUAGES
 from tests.contract.engine_kit.harness import Program
 from tests.support.processes import eventually, with_word
 from tests.support.sandbox import running_engine
@@ -28,8 +27,8 @@ def _engine(directory, warm_starts=1):
     return running_engine(directory, warm_starts=warm_starts)
 
 
-def _compiler(kit):
-    return kit.engine._compilers[LANGUAGES["java"]]
+def _pool(kit):
+    return kit.engine.sandbox.compiler_pool("java")
 
 
 def _run(kit, code, **fields):
@@ -44,7 +43,7 @@ def _make_ready(kit, directory):
     """Run programs until a compiler waits for the next one."""
     _run(kit, _HELLO)
     assert eventually(lambda: _archives(directory), within_s=60)
-    assert eventually(lambda: _run(kit, _HELLO) and _compiler(kit)._parked, within_s=20)
+    assert eventually(lambda: _run(kit, _HELLO) and _pool(kit).wait_until_full(1), within_s=20)
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +69,10 @@ def java(request, work, tmp_path_factory):
 @pytest.fixture
 def run(java):
     """Run a program when a compiler is ready for it, if there is ever one."""
-    compiler = _compiler(java)
+    pool = _pool(java)
 
     def run(code, **fields):
-        assert not compiler._is_kept_ready or eventually(lambda: compiler._parked is not None)
+        assert pool is None or pool.wait_until_full(20)
         return _run(java, code, **fields)
 
     return run
@@ -167,11 +166,12 @@ def test_what_the_compiler_says_of_a_program_that_it_compiles_is_shown(run):
 
 
 def test_a_program_that_is_too_large_to_be_handed_over_is_built_where_it_runs(run, java):
-    waiting = _compiler(java)._parked
+    assert _pool(java) is None or _pool(java).wait_until_full(20)
+    others = set(with_word("Compiler.java"))
 
     assert run(f"{_HELLO} // {'x' * 70_000}").stdout == b"hello\n"
 
-    assert _compiler(java)._parked is waiting
+    assert set(with_word("Compiler.java")) == others
 
 
 def test_memory_is_limited(run):
@@ -218,12 +218,12 @@ def test_a_build_has_its_time_with_a_compiler_that_was_ready_too(work):
 
 
 def test_what_a_compiler_that_was_ready_did_not_finish_has_only_the_rest_of_the_time(work):
-    cannot_be_written = replace(NOTHING, source="no directory/A.java")
+    cannot_be_written = replace(NOTHING, language="java", source="no directory/A.java")
     with _engine(work) as kit:
         _make_ready(kit, work)
-        with _compiler(kit).build(cannot_be_written, RunMonitor()) as built:
-            assert 0 < built.build_timeout_ms < cannot_be_written.limits.build_timeout_ms
-            assert replace(built, build_spent_ms=0) == cannot_be_written
+        with _pool(kit).get(cannot_be_written).compiled(cannot_be_written, RunMonitor()) as compiled:
+            assert 0 < build_limits(compiled).timeout_ms < cannot_be_written.limits.build_timeout_ms
+            assert replace(compiled, build_spent_ms=0) == cannot_be_written
 
 
 def test_an_archive_is_kept_for_later_starts(work):
@@ -232,7 +232,7 @@ def test_an_archive_is_kept_for_later_starts(work):
 
     with _engine(work) as kit:
         _run(kit, _HELLO)
-        assert _compiler(kit)._parked is not None
+        assert _pool(kit).wait_until_full(20)
 
     assert _archives(work) == [archive]
     assert archive.stat().st_mtime_ns == before.st_mtime_ns

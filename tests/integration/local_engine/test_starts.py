@@ -7,7 +7,6 @@ import pytest
 
 from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
-from domain.language import LANGUAGES
 from tests.contract.engine_kit.harness import Program, Recorder
 from tests.support.processes import eventually
 from tests.support.sandbox import running_engine
@@ -38,6 +37,10 @@ class _Slow(Recorder):
         self._then()
 
 
+def _is_compiler_ready(kit):
+    return kit.engine.sandbox.compiler_pool("java").wait_until_full(1)
+
+
 @pytest.fixture(scope="module")
 def engines(tmp_path_factory):
     with ExitStack() as stack:
@@ -47,9 +50,8 @@ def engines(tmp_path_factory):
 
         cold, warm = run("cold"), run("warm", warm_starts=1)
         plain = run("plain", isolated=False)
-        compiler = warm.engine._compilers[LANGUAGES["java"]]
         java = _PROGRAMS["built by a compiler that waits"]
-        assert eventually(lambda: warm.run(java) and compiler._parked, within_s=60)
+        assert eventually(lambda: warm.run(java) and _is_compiler_ready(warm), within_s=60)
         yield {
             "cold": cold,
             "warm": warm,

@@ -77,7 +77,7 @@ class _Refusing(_Silent):
 
 
 def _supervisor(kit):
-    return kit.engine._supervisor.pid
+    return kit.engine.sandbox.supervisor.pid
 
 
 def test_a_killed_supervisor_fails_what_ran_and_the_next_program_gets_another(kit):
@@ -219,7 +219,7 @@ def test_a_program_can_write_to_none_of_what_it_was_given(kit):
 
 def test_the_supervisor_knows_nothing_of_the_worker(kit, monkeypatch):
     monkeypatch.setenv("SERVICE_SERVER_CANARY", "secret")
-    kit.engine._supervisor.close()
+    kit.engine.sandbox.supervisor.close()
     kit.engine.check()
     process = Path(f"/proc/{_supervisor(kit)}")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.local_engine.engine import LocalEngine
-from adapters.local_engine.sandbox import prewarmed_sandbox
+from adapters.local_engine.sandbox import interpreter_pool
 from adapters.local_engine.sandbox.supervisor.usage_sampler import live_cpu_s, tree
 from application.ports.output_feed import Stream
 from domain.job_lifecycle import JobStatus, Reason
@@ -126,9 +126,9 @@ def warm(tmp_path):
         yield kit
 
 
-def _parked(kit):
+def _waiting(kit):
     """Return the interpreters that wait."""
-    names = {pid: Path(f"/proc/{pid}/comm").read_text() for pid in tree(kit.engine._supervisor.pid)}
+    names = {pid: Path(f"/proc/{pid}/comm").read_text() for pid in tree(kit.engine.sandbox.supervisor.pid)}
     return [pid for pid, name in names.items() if name.startswith("python3")]
 
 
@@ -208,18 +208,18 @@ def test_a_job_may_have_as_many_processes_as_it_is_allowed_and_not_as_the_box_be
 
 
 def test_what_waits_is_taken_in_turn_and_replaced(warm):
-    before = set(_parked(warm))
+    before = set(_waiting(warm))
 
     assert warm.run(Program(code=f"print({_IS_WARM})")).stdout == b"True\n"
 
     assert warm.engine.wait_until_warm(30)
-    after = set(_parked(warm))
+    after = set(_waiting(warm))
     assert len(before & after) == 1
     assert len(after) == 2
 
 
 def test_what_waits_has_nothing_of_the_host_and_uses_no_processor(warm):
-    for pid in _parked(warm):
+    for pid in _waiting(warm):
         process = Path(f"/proc/{pid}")
         names = [entry.split("=")[0] for entry in (process / "environ").read_text().split("\0")]
         links = sorted(str(link.readlink()).split(":[")[0] for link in (process / "fd").iterdir())
@@ -238,7 +238,7 @@ def test_what_waits_has_nothing_of_the_host_and_uses_no_processor(warm):
 
 
 def test_what_died_waiting_fails_no_job(warm):
-    for pid in _parked(warm):
+    for pid in _waiting(warm):
         os.kill(pid, signal.SIGKILL)
 
     result = warm.run(Program(code=f"print({_IS_WARM})")).result
@@ -247,25 +247,25 @@ def test_what_died_waiting_fails_no_job(warm):
 
 
 def test_what_dies_as_it_is_given_its_job_fails_no_job(warm):
-    pool = next(iter(warm.engine._warm_pools._pools.values()))
+    pool = next(iter(warm.engine.sandbox.interpreters.values()))
 
     class Dying:
-        """Ends a box between the last look at it and its job."""
+        """Ends a sandbox between the last look at it and its job."""
 
-        def __init__(self, box):
-            self._box = box
+        def __init__(self, sandbox):
+            self._sandbox = sandbox
 
         def __getattr__(self, name):
-            return getattr(self._box, name)
+            return getattr(self._sandbox, name)
 
-        def hand_over(self, program, stdin):
-            for pid in _parked(warm):
+        def start(self, program, monitor):
+            for pid in _waiting(warm):
                 os.kill(pid, signal.SIGKILL)
-            return self._box.hand_over(program, stdin)
+            return self._sandbox.start(program, monitor)
 
     with pool._changed:
-        pool._boxes.append(Dying(pool._boxes.pop()))
-        pool._boxes.rotate(1)
+        pool._ready.append(Dying(pool._ready.pop()))
+        pool._ready.rotate(1)
     recorder = Recorder()
 
     result = warm.run(Program(code=f"print({_IS_WARM})"), recorder).result
@@ -275,17 +275,17 @@ def test_what_dies_as_it_is_given_its_job_fails_no_job(warm):
 
 
 def test_a_killed_supervisor_takes_what_waits_along_and_the_next_one_has_its_own(warm):
-    old = _parked(warm)
+    old = _waiting(warm)
 
-    os.kill(warm.engine._supervisor.pid, signal.SIGKILL)
+    os.kill(warm.engine.sandbox.supervisor.pid, signal.SIGKILL)
 
     assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in old))
     assert warm.run(Program(code="print(1)")).result.status is JobStatus.SUCCESS
-    assert eventually(lambda: len(_parked(warm)) == 2, within_s=30)
+    assert eventually(lambda: len(_waiting(warm)) == 2, within_s=30)
 
 
 def test_closing_the_engine_leaves_none_waiting(warm):
-    old = _parked(warm)
+    old = _waiting(warm)
 
     warm.engine.stop()
 
@@ -295,13 +295,13 @@ def test_closing_the_engine_leaves_none_waiting(warm):
 _WORKER = """
 import sys, pathlib
 sys.path.insert(0, sys.argv[1])
-from adapters.local_engine.sandbox import prewarmed_sandbox
+from adapters.local_engine.sandbox import interpreter_pool
 from adapters.local_engine.engine import LocalEngine
 from tests.support.memory.object_store import MemoryObjectStore
 engine = LocalEngine(MemoryObjectStore(), pathlib.Path(sys.argv[2]), isolated=True, warm_starts=2)
 engine.start()
 engine.wait_until_warm(30)
-print(engine._supervisor.pid, flush=True)
+print(engine.sandbox.supervisor.pid, flush=True)
 sys.stdin.read()
 """
 
@@ -321,8 +321,8 @@ def test_a_killed_worker_leaves_none_waiting_and_the_next_one_removes_its_contro
     assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes))
     with ExitStack() as stack:
         kit = _engine(stack, tmp_path)
-        if kit.engine._isolation._cgroups is not None:
-            ours = Path(kit.engine._isolation._cgroups.memory)
+        if kit.engine.sandbox.isolation._cgroups is not None:
+            ours = Path(kit.engine.sandbox.isolation._cgroups.memory)
             assert list(ours.parent.glob(f"service_server-*-{worker.pid}-*")) == []
 
 
@@ -342,13 +342,13 @@ def test_what_an_interpreter_says_that_does_not_take_its_job_is_not_the_jobs(tmp
     hold = tmp_path / "sitecustomize.py"
     hold.write_text(
         "import os\n"
-        "def hold(ready, go, *_):\n"
-        "    os.write(ready, b'\\n')\n"
-        "    os.read(go, 4096)\n"
+        "def hold(status, start, *_):\n"
+        '    os.write(status, b\'{"status":"waiting"}\\n\')\n'
+        "    os.read(start, 4096)\n"
         "    os.write(2, b'it is broken')\n"
         "    os._exit(1)\n"
     )
-    monkeypatch.setattr(prewarmed_sandbox, "_PRELOAD", tmp_path)
+    monkeypatch.setattr(interpreter_pool, "_PRELOAD", tmp_path)
 
     with ExitStack() as stack:
         kit = _engine(stack, tmp_path / "work", warm_starts=1)
@@ -363,7 +363,7 @@ def test_what_an_interpreter_says_that_does_not_take_its_job_is_not_the_jobs(tmp
 def test_an_interpreter_that_cannot_wait_is_no_obstacle_and_says_why(tmp_path, monkeypatch):
     hold = tmp_path / "sitecustomize.py"
     hold.write_text("def hold(*_): raise SystemExit('it would rather not')")
-    monkeypatch.setattr(prewarmed_sandbox, "_PRELOAD", tmp_path)
+    monkeypatch.setattr(interpreter_pool, "_PRELOAD", tmp_path)
 
     with ExitStack() as stack:
         kit = _engine(stack, tmp_path / "work", warm_starts=1)

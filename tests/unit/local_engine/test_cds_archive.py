@@ -8,8 +8,6 @@ import pytest
 
 from adapters.local_engine.sandbox import cds_archive
 from adapters.local_engine.sandbox.cds_archive import CdsArchive
-from adapters.local_engine.toolchains import Toolchains
-from domain.language import LANGUAGES
 from tests.support.processes import eventually
 
 _COMPILER = """#!/bin/sh
@@ -31,8 +29,9 @@ def archive(tmp_path, mark):
     compiler.chmod(0o755)
     work = tmp_path / "work"
     work.mkdir()
-    toolchain, _ = Toolchains().find(LANGUAGES["java"])
-    archive = CdsArchive(toolchain, {"java": str(compiler), "javac": str(compiler)}, work)
+    sample = tmp_path / "Sample.java"
+    sample.write_text("class Sample {}")
+    archive = CdsArchive("java", [str(compiler), "Sample.java"], sample, work)
     yield archive
     archive.close()
 

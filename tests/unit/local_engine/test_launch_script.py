@@ -21,7 +21,7 @@ _LIMITED = [
     "ulimit -Sc 0 && ulimit -Hc 0 || exit",
 ]
 _MODES = "umask 022"
-_ANNOUNCED = ["echo >&3 || exit", "read word <&7 || exit", "exec 7<&-"]
+_REPORTED = ['echo \'{"status":"ready"}\' >&3 || exit', "read start <&7 || exit", "exec 7<&-"]
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def _no_ceilings(monkeypatch):
 def test_a_program_without_a_build_is_limited_and_waits_for_the_word_to_start():
     _, _, script, *rest = launch_script([], ["/bin/program", "$(id)"], _LIMITS)
 
-    assert script.splitlines() == [_MODES, *_LIMITED, *_ANNOUNCED, "exec 3>&-", 'exec "$@"']
+    assert script.splitlines() == [_MODES, *_LIMITED, *_REPORTED, "exec 3>&-", 'exec "$@"']
     assert rest == ["sh", "/bin/program", "$(id)"]
 
 
@@ -46,14 +46,14 @@ def test_a_build_comes_first_with_limits_of_its_own():
         _MODES,
         "(",
         "ulimit -St 60 && ulimit -Ht 61 || exit",
-        "echo build >&3 || exit",
+        'echo \'{"status":"building"}\' >&3 || exit',
         "exec >&9 2>&1 9>&-",
         "exec cc 'a file.c' 3>&- 7<&-",
         ") || exit",
-        "echo built >&3 || exit",
+        'echo \'{"status":"built"}\' >&3 || exit',
         "exec 8<&- 9>&-",
         *_LIMITED,
-        *_ANNOUNCED,
+        *_REPORTED,
         "exec 3>&-",
         'exec "$@"',
     ]
@@ -72,19 +72,7 @@ def test_control_groups_are_joined_before_anything_else():
     ]
 
 
-def test_a_shell_that_stays_keeps_quiet_and_hands_nothing_on():
-    _, _, script, *_ = launch_script([], ["./program"], {}, stays=True)
-
-    assert script.splitlines() == [
-        _MODES,
-        *_ANNOUNCED,
-        "exec 4>&2 2>&3",
-        '(exec 2>&4 4>&- 3>&-; exec "$@")',
-        "exit",
-    ]
-
-
-def test_a_parked_program_keeps_the_stage_to_announce_itself():
+def test_a_prewarmed_program_gives_its_hook_a_status_pipe():
     _, _, script, *rest = prewarm_script(["./program", "a b"], {"CORE": (0, 0)}, groups=1)
 
     assert script.splitlines() == [
@@ -92,22 +80,19 @@ def test_a_parked_program_keeps_the_stage_to_announce_itself():
         "exec 4>&-",
         _MODES,
         _LIMITED[-1],
-        "exec 4>&2 2>&3",
-        '(exec 2>&4 4>&-; exec "$@")',
-        "exit",
+        "exec 8>&3",
+        'exec "$@"',
     ]
     assert rest == ["sh", "./program", "a b"]
 
 
-def test_a_reaper_stands_between_and_reports_where_the_program_cannot():
+def test_a_reaper_stands_between_and_keeps_the_status_pipe():
     _, _, script, *rest = launch_script([], ["./program"], {}, reaper="/reaper")
-    _, _, staying, *_ = launch_script([], ["./program"], {}, stays=True, reaper="/reaper")
     _, _, waiting, *_ = prewarm_script(["./program"], {}, reaper="/reaper")
 
     assert rest == ["sh", "/reaper", "./program"]
-    assert script.splitlines()[-2] == "exec 5>&3 3>&-"
-    assert staying == script
-    assert waiting.splitlines()[-2] == "exec 5>&3"
+    assert script.splitlines()[-2:] == ["exec 7<&-", 'exec "$@"']
+    assert waiting.splitlines()[-2:] == ["exec 8>&3", 'exec "$@"']
 
 
 def test_no_limit_is_above_the_one_that_is_in_force(monkeypatch):
@@ -116,10 +101,9 @@ def test_no_limit_is_above_the_one_that_is_in_force(monkeypatch):
     assert attainable({"NOFILE": (8_192, 8_192), "CPU": (2, 3)}) == {"NOFILE": (4_096, 4_096), "CPU": (2, 3)}
 
 
-@pytest.mark.parametrize("stays", [False, True])
 @pytest.mark.parametrize("build", [[], ["/bin/mkdir", "built"]])
 @pytest.mark.parametrize("gone", [3, 7])
-def test_a_program_whose_supervisor_is_gone_does_not_start(tmp_path, build, stays, gone):
+def test_a_program_whose_supervisor_is_gone_does_not_start(tmp_path, build, gone):
     with ExitStack() as stack:
         ends = {3: os.pipe()[::-1], 7: os.pipe(), 9: os.pipe()[::-1]}
         for number, (theirs, ours) in ends.items():
@@ -128,7 +112,7 @@ def test_a_program_whose_supervisor_is_gone_does_not_start(tmp_path, build, stay
                 os.close(ours)
             else:
                 stack.callback(os.close, ours)
-        argv = launch_script(build, ["/bin/mkdir", "run"], {}, stays=stays)
+        argv = launch_script(build, ["/bin/mkdir", "run"], {})
         numbered = "".join(f"os.dup2({theirs}, {number}); " for number, (theirs, _) in ends.items())
         boot = f"import os, sys; {numbered}os.execv(sys.argv[1], sys.argv[1:])"
         inherited = [theirs for theirs, _ in ends.values()]

@@ -26,7 +26,7 @@ def _seen(event=None, **changes):
 
 
 _KILLED = {"exit_code": None, "signal": signal.SIGKILL}
-_BUILDING = _KILLED | {"announced": False, "in_build": True}
+_BUILDING = _KILLED | {"was_ready": False, "in_build": True}
 
 _ROWS = [
     (_seen(), JobStatus.SUCCESS, None, None),
@@ -84,7 +84,7 @@ _ROWS = [
         LimitHit("file_size_mb", 32, 32),
     ),
     (
-        _seen({"exit_code": 1, "announced": False, "in_build": True}),
+        _seen({"exit_code": 1, "was_ready": False, "in_build": True}),
         JobStatus.FAILED,
         Reason.COMPILE_ERROR,
         None,
@@ -120,7 +120,7 @@ _ROWS = [
         LimitHit("build_timeout_ms", 30_004, 30_000),
     ),
     (
-        _seen({"exit_code": 1, "announced": False}, stderr=Output.of("bwrap: No permissions\n")),
+        _seen({"exit_code": 1, "was_ready": False}, stderr=Output.of("bwrap: No permissions\n")),
         JobStatus.FAILED,
         Reason.ENGINE_ERROR,
         None,

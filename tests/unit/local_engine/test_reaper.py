@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from adapters.local_engine.sandbox import reaper
+from adapters.local_engine.sandbox.supervisor.protocol import Status
 from adapters.local_engine.sandbox.supervisor.status_pipe import StatusPipe
 
 _SOURCES = Path(reaper.__file__).parent
@@ -42,35 +43,35 @@ def _reaped(tmp_path, *command, **options):
     if path is None:
         pytest.skip(f"there is no reaper for {platform.machine()}")
     reader, writer = os.pipe()
-    at_report = f"import os, sys; os.dup2({writer}, 5); os.execv(sys.argv[1], sys.argv[1:])"
+    at_status = f"import os, sys; os.dup2({writer}, 3); os.execv(sys.argv[1], sys.argv[1:])"
     try:
         subprocess.run(
-            [sys.executable, "-c", at_report, path, *command], pass_fds=[writer], check=False, **options
+            [sys.executable, "-c", at_status, path, *command], pass_fds=[writer], check=False, **options
         )
         os.close(writer)
-        stage = StatusPipe(reader)
-        stage.hear(awaits=False)
-        return stage
+        pipe = StatusPipe(reader)
+        assert list(pipe.read()) == [Status.ENDED]
+        return pipe
     finally:
         os.close(reader)
 
 
-def test_it_reports_an_exit_code_and_nothing_of_it_is_taken_for_words_of_the_shell(tmp_path):
-    stage = _reaped(tmp_path, "/bin/sh", "-c", "exit 137")
+def test_it_reports_an_exit_code(tmp_path):
+    pipe = _reaped(tmp_path, "/bin/sh", "-c", "exit 137")
 
-    assert stage.how_it_ended(0, exits_for_signals=True) == (137, None)
+    assert pipe.exit_code_and_signal(0) == (137, None)
 
 
 def test_it_reports_a_signal(tmp_path):
-    stage = _reaped(tmp_path, "/bin/sh", "-c", "kill -SEGV $$")
+    pipe = _reaped(tmp_path, "/bin/sh", "-c", "kill -SEGV $$")
 
-    assert stage.how_it_ended(0, exits_for_signals=True) == (None, signal.SIGSEGV)
+    assert pipe.exit_code_and_signal(0) == (None, signal.SIGSEGV)
 
 
-def test_a_command_has_its_arguments_its_environment_its_signals_and_not_the_report(tmp_path):
+def test_a_command_has_its_arguments_its_environment_its_signals_and_not_the_status_pipe(tmp_path):
     code = (
         "import os, signal, sys; print(sys.argv[1:], os.environ['NAME'], signal.pthread_sigmask(0, ()), "
-        "os.path.exists('/proc/self/fd/5'))"
+        "os.path.exists('/proc/self/fd/3'))"
     )
     output = tmp_path / "output"
 
@@ -84,8 +85,8 @@ def test_it_reports_the_peak_of_its_command_and_not_of_what_started_it(tmp_path)
     ballast = bytearray(50 << 20)  # in this process, which the command is made from
     grown = "bytearray(100 << 20)"
 
-    small = _reaped(tmp_path, "/bin/true").report
-    large = _reaped(tmp_path, sys.executable, "-S", "-c", grown).report
+    small = _reaped(tmp_path, "/bin/true").end
+    large = _reaped(tmp_path, sys.executable, "-S", "-c", grown).end
 
     assert ballast
     assert small.memory_kb < 4 << 10
@@ -93,6 +94,6 @@ def test_it_reports_the_peak_of_its_command_and_not_of_what_started_it(tmp_path)
 
 
 def test_what_cannot_be_started_ends_as_shells_say_it(tmp_path):
-    stage = _reaped(tmp_path, str(tmp_path / "missing"))
+    pipe = _reaped(tmp_path, str(tmp_path / "missing"))
 
-    assert stage.how_it_ended(0, exits_for_signals=True) == (127, None)
+    assert pipe.exit_code_and_signal(0) == (127, None)

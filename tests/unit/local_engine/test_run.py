@@ -13,44 +13,50 @@ import pytest
 from adapters.local_engine.sandbox.supervisor.cgroups import CgroupPlan
 from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
 from adapters.local_engine.sandbox.supervisor.protocol import (
-    GO,
     MAX_MESSAGE_BYTES,
+    START,
     ResourceLimits,
     RunEvent,
     RunEventKind,
     SpawnRequest,
+    Status,
 )
 from adapters.local_engine.sandbox.supervisor.run import Run
 from adapters.local_engine.sandbox.supervisor.spawner import Spawned
+from adapters.local_engine.sandbox.supervisor.status_pipe import StatusPipe
 
 _NONE_LEFT = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-_ALLOWANCE = ResourceLimits(timeout_ms=60_000, cpu_time_ms=60_000, memory_mb=64, processes=8)
+_LIMITS = ResourceLimits(timeout_ms=60_000, cpu_time_ms=60_000, memory_mb=64, processes=8)
 
 
 class _Sleeps:
     """Starts a process that does nothing for as long as a test may take; has its ends of the pipes."""
 
     def __init__(self):
-        self.stage = -1
-        self.go = -1
+        self.status = -1
+        self.start = -1
 
     def spawn(self, _order, _inherited, _entrances):
         pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], {}, setsid=True)
-        stage, self.stage = os.pipe()
-        os.set_blocking(stage, False)
-        self.go, go = os.pipe()
-        os.set_blocking(self.go, False)
-        return Spawned(pid, os.pidfd_open(pid), stage, go)
+        status, self.status = os.pipe()
+        os.set_blocking(status, False)
+        self.start, start = os.pipe()
+        os.set_blocking(self.start, False)
+        return Spawned(pid, os.pidfd_open(pid), status, start)
+
+    def report(self, *statuses):
+        """Write to the status pipe."""
+        os.write(self.status, "".join(f"{status.line}\n" for status in statuses).encode())
 
     def words(self):
         """Return the bytes from the start pipe."""
         with suppress(BlockingIOError):
-            return os.read(self.go, 64)
+            return os.read(self.start, 64)
         return b""
 
     def close(self):
-        os.close(self.stage)
-        os.close(self.go)
+        os.close(self.status)
+        os.close(self.start)
 
 
 class _Supervision:
@@ -75,13 +81,13 @@ def control_socket():
         yield ours, theirs.detach()
 
 
-def _run(control_socket, supervision, watch, spawner, discarded, cgroup=None, *, parks=False):
-    order = SpawnRequest(
-        argv=["sleep"], env={}, directory="/", allowance=_ALLOWANCE, cgroup=cgroup, parks=parks
+def _run(control_socket, supervision, watch, spawner, discarded, cgroup=None, *, is_prewarmed=False):
+    request = SpawnRequest(
+        argv=["sleep"], env={}, directory="/", limits=_LIMITS, cgroup=cgroup, is_prewarmed=is_prewarmed
     )
     nothing = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
     return Run(
-        "run", order, [control_socket, *nothing], spawner, watch, supervision.on_quiet, discarded.append
+        "run", request, [control_socket, *nothing], spawner, watch, supervision.on_quiet, discarded.append
     )
 
 
@@ -102,7 +108,7 @@ def test_an_end_that_cannot_be_seen_to_is_seen_to_later(control_socket):
     ours, theirs = control_socket
     supervision, watch, spawner = _Supervision([_NONE_LEFT] * 3), EventLoop(), _Sleeps()
     run = _run(theirs, supervision, watch, spawner, [])
-    os.write(spawner.stage, b"\n")
+    spawner.report(Status.READY)
     watch.wait(5)
     run.kill()
 
@@ -110,33 +116,33 @@ def test_an_end_that_cannot_be_seen_to_is_seen_to_later(control_socket):
 
     ready, last = _events(ours)
     assert ready.kind is RunEventKind.READY
-    assert (last.kind, last.announced, last.error) == (RunEventKind.ENDED, True, "")
+    assert (last.kind, last.was_ready, last.error) == (RunEventKind.ENDED, True, "")
     spawner.close()
 
 
 @pytest.mark.parametrize(
-    ("words", "in_build", "announced"),
+    ("reports", "in_build", "was_ready"),
     [
         ([], False, False),
-        ([b"build\n"], True, False),
-        ([b"build\nbuilt\n"], False, False),
-        ([b"build\n", b"built\n", b"\n"], False, True),
-        ([b"built\n\n"], False, True),  # the compiler has read the first one
+        ([[Status.BUILDING]], True, False),
+        ([[Status.BUILDING, Status.BUILT]], False, False),
+        ([[Status.BUILDING], [Status.BUILT], [Status.READY]], False, True),
+        ([[Status.BUILT, Status.READY]], False, True),  # the compiler has read the first one
     ],
 )
-def test_the_stage_tells_how_far_a_program_has_come(control_socket, words, in_build, announced):
+def test_the_status_pipe_reports_how_far_a_program_has_come(control_socket, reports, in_build, was_ready):
     ours, theirs = control_socket
     supervision, watch, spawner = _Supervision([]), EventLoop(), _Sleeps()
     run = _run(theirs, supervision, watch, spawner, [])
-    for word in words:
-        os.write(spawner.stage, word)
+    for statuses in reports:
+        spawner.report(*statuses)
         watch.wait(5)
     run.kill()
 
     _serve(run, supervision, watch)
 
     *_, last = _events(ours)
-    assert (last.in_build, last.announced) == (in_build, announced)
+    assert (last.in_build, last.was_ready) == (in_build, was_ready)
     spawner.close()
 
 
@@ -145,14 +151,14 @@ def test_a_program_starts_once_it_is_ready_and_the_engine_says_so(control_socket
     ours, theirs = control_socket
     supervision, watch, spawner = _Supervision([]), EventLoop(), _Sleeps()
     run = _run(theirs, supervision, watch, spawner, [])
-    steps = [lambda: os.write(spawner.stage, b"\n"), lambda: ours.send(GO)]
+    steps = [lambda: spawner.report(Status.READY), lambda: ours.send(START)]
     told = []
     for step in reversed(steps) if comes_early else steps:
         told.append(spawner.words())
         step()
         watch.wait(5)
     told.append(spawner.words())
-    ours.send(GO)
+    ours.send(START)
     watch.wait(5)
     told.append(spawner.words())
     run.kill()
@@ -163,18 +169,16 @@ def test_a_program_starts_once_it_is_ready_and_the_engine_says_so(control_socket
     spawner.close()
 
 
-@pytest.mark.parametrize("comes_early", [False, True])
-def test_a_parked_program_gets_the_word_to_start_with_its_limits_or_after_them(control_socket, comes_early):
+def test_a_prewarmed_program_starts_with_the_limits_of_its_job(control_socket):
     ours, theirs = control_socket
     supervision, watch, spawner = _Supervision([]), EventLoop(), _Sleeps()
-    run = _run(theirs, supervision, watch, spawner, [], parks=True)
-    allowance = replace(_ALLOWANCE, rlimits={"CORE": (0, 0)})
+    run = _run(theirs, supervision, watch, spawner, [], is_prewarmed=True)
+    limits = replace(_LIMITS, rlimits={"CORE": (0, 0)})
     steps = [
-        lambda: os.write(spawner.stage, b"\n"),
-        lambda: ours.send(allowance.encode()),
-        lambda: os.write(spawner.stage, b"\n"),
+        lambda: spawner.report(Status.WAITING),
+        lambda: ours.send(limits.encode()),
+        lambda: spawner.report(Status.READY),
     ]
-    steps.insert(1 if comes_early else 3, lambda: ours.send(GO))
     told = []
     for step in steps:
         step()
@@ -183,11 +187,56 @@ def test_a_parked_program_gets_the_word_to_start_with_its_limits_or_after_them(c
     run.kill()
     _serve(run, supervision, watch)
 
-    limits = f"{resource.RLIMIT_CORE} 0 0\n".encode()
-    assert told == ([b"", b"", limits + b"\n", b""] if comes_early else [b"", limits, b"", b"\n"])
+    assert told == [b"", f"{resource.RLIMIT_CORE} 0 0\n\n".encode(), b""]
     kinds = [event.kind for event in _events(ours)]
-    assert kinds == [RunEventKind.PARKED, RunEventKind.READY, RunEventKind.ENDED]
+    assert kinds == [RunEventKind.WAITING, RunEventKind.READY, RunEventKind.ENDED]
     spawner.close()
+
+
+def test_the_deadline_of_a_program_that_waits_for_work_moves_when_it_comes(control_socket):
+    ours, theirs = control_socket
+    supervision, watch, spawner = _Supervision([]), EventLoop(), _Sleeps()
+    run = _run(theirs, supervision, watch, spawner, [])
+    steps = [
+        lambda: spawner.report(Status.READY),
+        lambda: ours.send(START),
+        lambda: ours.send(replace(_LIMITS, timeout_ms=50).encode()),
+    ]
+    for step in steps:
+        step()
+        watch.wait(5)
+
+    _serve(run, supervision, watch)
+
+    *_, last = _events(ours)
+    assert last.limit == "timeout_ms"
+    spawner.close()
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        b"Killed\n",
+        b'{"status":"ready"}\n{"status":"ready"}\n',
+        b'{"status":"ended"}\n',
+        b'{"status":"ended","wait4":"00"}\n',
+        b'{"status":"unknown"}\n',
+        b"[" * 4_000,
+        b"7\n\xff\n",
+    ],
+)
+def test_nothing_is_taken_from_a_status_pipe_that_somebody_else_writes_to(forged):
+    reader, writer = os.pipe()
+    os.write(writer, forged)
+    os.write(writer, f"{Status.ENDED.line}\n".encode())
+    pipe = StatusPipe(reader)
+
+    statuses = list(pipe.read())
+
+    assert statuses in ([], [Status.READY])
+    assert (pipe.is_over, pipe.end) == (True, None)
+    for descriptor in (reader, writer):
+        os.close(descriptor)
 
 
 def test_what_a_program_says_ends_it_if_nobody_can_take_notice(control_socket, monkeypatch):
@@ -199,7 +248,7 @@ def test_what_a_program_says_ends_it_if_nobody_can_take_notice(control_socket, m
         raise _NONE_LEFT
 
     monkeypatch.setattr(run, "_ready", fail)
-    os.write(spawner.stage, b"\n")
+    spawner.report(Status.READY)
 
     _serve(run, supervision, watch)
 

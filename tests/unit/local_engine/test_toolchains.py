@@ -3,7 +3,7 @@ from uuid import uuid4
 
 import pytest
 
-from adapters.local_engine.sandbox.program import compose
+from adapters.local_engine.compose import compose
 from adapters.local_engine.toolchains import Toolchain, Toolchains, read_table
 from application.ports.execution_engine import ExecutionRequest
 from domain.language import LANGUAGES

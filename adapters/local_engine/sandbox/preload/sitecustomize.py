@@ -1,4 +1,4 @@
-"""Holds a Python interpreter at the end of its start, in its box, until there is a job for it.
+"""Holds a Python interpreter at the end of its start, in its sandbox, until there is a job for it.
 
 Python imports a module of this name when it is otherwise ready, and before it looks for the program. What
 follows then is Python's own: it finds the program where it would have been from the start.
@@ -11,29 +11,26 @@ import resource
 import sys
 
 
-def hold(ready: int, go: int, job: int, program: str) -> None:
-    """Say that this interpreter is ready, wait for a job, and leave no trace of having waited.
+def hold(status: int, start: int, job: int, program: str) -> None:
+    """Wait for a job, and leave no trace of having waited.
 
     Args:
-        ready: The descriptor that is told: first that it waits, then that it has limits and can take the job.
-        go: The descriptor that brings the limits of a job once that is there, a line for each, and then a
-            line when the job is to start, which may come with them.
+        status: The descriptor of the status pipe.
+        start: The descriptor of the start pipe, which brings the limits of the job, a line for each.
         job: The descriptor of a file with the job: the number of its arguments, the arguments, each ended by
             a NUL, and its code. It is not read before that.
         program: The file that the code is written to.
     """
-    os.write(ready, b"\n")
-    limits = os.read(go, 4096)
+    os.write(status, b'{"status":"waiting"}\n')
+    limits = os.read(start, 4096)
     if not limits:
         os._exit(0)
     try:
         _limit_itself(limits)
-        os.write(ready, b"\n")
-        if not limits.endswith(b"\n\n") and not os.read(go, 1):
-            os._exit(0)
+        os.write(status, b'{"status":"ready"}\n')
         _take(job, program)
-        os.close(ready)
-        os.close(go)
+        os.close(status)
+        os.close(start)
         _forget()
     except BaseException:  # Python would go on without this module, and without the job
         sys.excepthook(*sys.exc_info())

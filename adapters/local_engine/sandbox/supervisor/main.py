@@ -28,16 +28,16 @@ _CGROUP_RETRY_S = 0.02
 
 
 class Supervisor:
-    """Starts a run for every order and ends with all of them when its engine does."""
+    """Starts a run for every request and ends with all of them when its engine does."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._watch = EventLoop()
+        self._events = EventLoop()
         self._spawner = Spawner()
         self._runs: list[Run] = []
         self._is_open = True
         self._old_cgroups: list[Cgroup] = []
-        self._watch.add(control.fileno(), self._take_order)
+        self._events.add(control.fileno(), self._take_request)
 
     def serve(self) -> None:
         """Work until the engine is gone and every run has ended."""
@@ -46,7 +46,7 @@ class Supervisor:
         if os.geteuid() == 0:
             os.setgroups([])
         while self._is_open or self._runs or self._old_cgroups:
-            self._watch.wait(self._seconds_to_next_look())
+            self._events.wait(self._seconds_to_next_look())
             self._old_cgroups[:] = [cgroup for cgroup in self._old_cgroups if not cgroup.remove()]
             for run in sorted(self._runs, key=lambda run: run.next_look):
                 run.look(time.monotonic())
@@ -57,7 +57,7 @@ class Supervisor:
             earliest = min(earliest, time.monotonic() + _CGROUP_RETRY_S)
         return None if earliest == float("inf") else max(0.0, earliest - time.monotonic())
 
-    def _take_order(self) -> None:
+    def _take_request(self) -> None:
         try:
             descriptors = _receive_descriptors(self._control)
         except EOFError:
@@ -66,15 +66,15 @@ class Supervisor:
         except OSError:  # there is no descriptor left: the life line is closed, and tells the engine so
             return
         with os.fdopen(descriptors[0], "rb") as text:
-            order = SpawnRequest.decode(text.read())
+            request = SpawnRequest.decode(text.read())
         try:
             name = f"run-{os.urandom(8).hex()}"  # the program may see it: it tells nothing
             run = Run(
                 name,
-                order,
+                request,
                 descriptors[1:],
                 self._spawner,
-                self._watch,
+                self._events,
                 self._on_quiet,
                 self._old_cgroups.append,
             )
@@ -84,7 +84,7 @@ class Supervisor:
 
     def _engine_is_gone(self) -> None:
         self._is_open = False
-        self._watch.remove(self._control.fileno())
+        self._events.remove(self._control.fileno())
         for run in self._runs:
             run.kill()
 
@@ -107,8 +107,8 @@ class Supervisor:
 
 
 def _refuse(descriptors: list[int], error: OSError) -> None:
-    """Tell the engine at the life line, the first descriptor, why its order was not carried out."""
-    event = RunEvent(kind=RunEventKind.FAILED, announced=False, error=reason_of(error))
+    """Tell the engine at the life line, the first descriptor, why its request was not carried out."""
+    event = RunEvent(kind=RunEventKind.FAILED, was_ready=False, error=reason_of(error))
     with contextlib.suppress(OSError):  # it does not listen any more
         os.write(descriptors[0], event.encode())
     for descriptor in descriptors:

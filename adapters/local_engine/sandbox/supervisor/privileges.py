@@ -32,8 +32,8 @@ class PrivilegeSwitch:
         self._home: int | None = None
 
     @contextmanager
-    def of(self, order: SpawnRequest) -> Iterator[None]:
-        """Be as an order says for as long as the context lasts.
+    def of(self, request: SpawnRequest) -> Iterator[None]:
+        """Be as a request says for as long as the context lasts.
 
         Root keeps its effective user, which does not outlast an exec that resets it to the real one.
 
@@ -41,27 +41,27 @@ class PrivilegeSwitch:
             OSError: That cannot be; the supervisor is who it was before.
         """
         try:
-            mounts = None if order.view is None else self._mounts(order.view)
-            os.chdir(order.directory)
+            mounts = None if request.rootfs is None else self._mounts(request.rootfs)
+            os.chdir(request.directory)
             if mounts is not None:
                 setns(mounts, CLONE_NEWNS)
                 unshare(CLONE_NEWNS)
-            if order.scratch is not None:
-                mount_tmpfs_for(order.scratch, order.user)
-            if order.user is not None:
-                os.setresgid(order.user, _ROOT, _ROOT)
-                os.setresuid(order.user, _ROOT, _ROOT)
+            if request.tmpfs is not None:
+                mount_tmpfs_for(request.tmpfs, request.user)
+            if request.user is not None:
+                os.setresgid(request.user, _ROOT, _ROOT)
+                os.setresuid(request.user, _ROOT, _ROOT)
             yield
         finally:
-            self._return(order)
+            self._return(request)
 
-    def _return(self, order: SpawnRequest) -> None:
+    def _return(self, request: SpawnRequest) -> None:
         """Be the supervisor again. One that cannot must not go on: its end takes every program along."""
         try:
-            if order.user is not None:
+            if request.user is not None:
                 os.setresuid(_ROOT, _ROOT, _ROOT)
                 os.setresgid(_ROOT, _ROOT, _ROOT)
-            if order.view is not None and self._home is not None:
+            if request.rootfs is not None and self._home is not None:
                 setns(self._home, CLONE_NEWNS)
             os.chdir("/")
         except OSError:

@@ -1,4 +1,21 @@
-"""What the engine and its supervisor say to each other, as JSON in datagrams of a Unix socket."""
+"""The messages of a sandbox.
+
+From the engine to the supervisor, in datagrams of Unix sockets: a `SpawnRequest` at the supervisor's own
+socket, with the run's control socket and the program's descriptors; then, at the control socket, `STOP`,
+`START`, or the `ResourceLimits` of a job, which start an interpreter that waits for one, and move the
+deadline of a compiler that does. From the supervisor to the engine, at the control socket: `RunEvent`s.
+
+From the processes of a run to the supervisor, as lines of JSON in the status pipe:
+
+    {"status":"building"}                 the launch script: the compiler begins
+    {"status":"built"}                    the launch script: the compiler has ended well
+    {"status":"waiting"}                  a preload hook: the interpreter waits for a job
+    {"status":"ready"}                    either of them: limits are in force, and only the start is missing
+    {"status":"ended","wait4":"00..."}    the reaper: the program's status and struct rusage, in hexadecimal
+
+From the supervisor to the launch script or the preload hook: a line in the start pipe starts the program. A
+preload hook gets the limits of its job first, as lines of numbers: the resource, the soft and the hard limit.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,31 +25,39 @@ from typing import Self
 
 from adapters.local_engine.sandbox.supervisor.cgroups import CgroupPlan
 
-# Where what comes before a program announces its start, or that it is parked. No program can write to it.
+# The status pipe, of the launch script and the reaper. No program can write to it.
 STATUS_DESCRIPTOR = 3
-ANNOUNCEMENT = b"\n"
-# What comes before it, around a build.
-BUILD_BEGINS, BUILD_ENDED = b"build\n", b"built\n"
-# The entrances of the program's control groups, in which a shell writes 0 to join them. It closes them before
-# it may have a use of its own for 4.
+# The entrances of the program's control groups, in which a shell writes 0 to join them.
 ENTRANCE_DESCRIPTORS = (4, 5, 6)
-# The start pipe: what comes before a program waits there for the word to become it, and a parked interpreter
-# for the limits of its job as well.
 START_DESCRIPTOR = 7
-# Where the reaper of a program reports, in the same pipe as STATUS_DESCRIPTOR; see reaper/.
-REPORT_DESCRIPTOR = 5
+# The status pipe of a preload hook.
+HOOK_STATUS_DESCRIPTOR = 8
 MAX_DESCRIPTORS = 16
 MAX_MESSAGE_BYTES = 4096
-# What the engine says at a life line, beside a parked program's allowance: end the program, or start it.
-STOP, GO = b"\0", b"\1"
+STOP, START = b"\0", b"\1"
+
+
+class Status(StrEnum):
+    """How far a run has come, in this order."""
+
+    BUILDING = "building"
+    BUILT = "built"
+    WAITING = "waiting"
+    READY = "ready"
+    ENDED = "ended"
+
+    @property
+    def line(self) -> str:
+        """The message that says so."""
+        return f'{{"status":"{self.value}"}}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tmpfs:
-    """A file system in memory, seen by one program only.
+    """A file system in memory for one program.
 
     Attributes:
-        directory: Where it is mounted in the program's view.
+        directory: Where it is mounted in the root file system.
     """
 
     directory: str
@@ -42,13 +67,13 @@ class Tmpfs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rootfs:
-    """What a program sees of this machine, before it is confined to that.
+    """The root file system of programs.
 
     Attributes:
-        argv: The command line that puts it together and becomes a program in it, which says its process id
+        argv: The command line that puts it together and becomes a program in it, which writes its process id
             and waits.
         files: What it reads, at the descriptors from 3 on.
-        edition: Differs when the same command line would show other files.
+        fingerprint: Differs when the same command line would show other files.
     """
 
     argv: tuple[str, ...]
@@ -58,14 +83,14 @@ class Rootfs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceLimits:
-    """What a program may use.
+    """The limits of a program, or of its build.
 
     Attributes:
-        timeout_ms: Wall time from the start, or from the end of the build if there is one.
-        cpu_time_ms: Processor time of the whole tree, the build excluded.
+        timeout_ms: Wall time.
+        cpu_time_ms: Processor time of the whole tree.
         memory_mb: Memory of the whole tree, if there is a cgroup or `samples_memory`.
         processes: How many there may be at once, if there is a cgroup.
-        rlimits: For a parked program: soft and hard limits by the names that setrlimit(2) gives them,
+        rlimits: For a prewarmed program: soft and hard limits by the names that setrlimit(2) gives them,
             without RLIMIT_.
     """
 
@@ -76,83 +101,75 @@ class ResourceLimits:
     rlimits: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def encode(self) -> bytes:
-        """Write it down."""
+        """Return the message."""
         return _encode(self)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read it."""
+        """Read a message."""
         return cls(**json.loads(data))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpawnRequest:
-    """A program to start, and how to confine it.
+    """A program to start, and its isolation.
 
     Attributes:
         argv: The whole command line; the first is an absolute path. It joins the control groups, limits
-            itself, announces at STATUS_DESCRIPTOR the beginning and the end of the build, if there is one,
-            and that the program is ready, and starts it when START_DESCRIPTOR brings a line.
+            itself, reports its status, and starts the program when START_DESCRIPTOR brings a line.
         env: The whole environment.
         directory: Where it starts.
-        allowance: What it may use.
-        build_timeout_ms: Wall time of the build that `argv` begins with; None if there is none.
-        build_cpu_time_ms: Processor time of the whole tree during the build.
-        build_memory_mb: Memory of the whole tree during the build.
-        build_processes: How many processes there may be at once during the build, if there is a cgroup.
+        limits: The program's.
+        build_limits: Those of the build that `argv` begins with; None if there is none.
         descriptors: The numbers at which the program inherits the further descriptors that were sent.
-        user: The user and group id to become; None to stay who the supervisor is.
+        user: The user and group id to become; None to stay the supervisor's.
         cgroup: Where to make a control group for the run.
-        samples_memory: Whether to look at the tree's memory from time to time, for want of a cgroup.
-        view: Where the program starts; None for what the supervisor sees itself.
-        scratch: A file system of the program's own in that view.
-        exits_for_signals: Whether a shell stands in for the program: it then says 128 + n for a signal n,
-            and has a word to say at STATUS_DESCRIPTOR.
-        parks: Whether the program waits at START_DESCRIPTOR for a job and its allowance, which the life line
-            brings. Until then it uses no time.
+        samples_memory: Whether to sample the tree's memory, for want of a cgroup.
+        rootfs: None for the supervisor's own.
+        tmpfs: A file system of the program's own in the root file system.
+        is_prewarmed: Whether it waits for a job and its limits. Until then it has no deadline.
     """
 
     argv: Sequence[str]
     env: Mapping[str, str]
     directory: str
-    allowance: ResourceLimits
-    build_timeout_ms: int | None = None
-    build_cpu_time_ms: int = 0
-    build_memory_mb: int = 0
-    build_processes: int = 0
+    limits: ResourceLimits
+    build_limits: ResourceLimits | None = None
     descriptors: Sequence[int] = ()
     user: int | None = None
     cgroup: CgroupPlan | None = None
     samples_memory: bool = False
-    view: Rootfs | None = None
-    scratch: Tmpfs | None = None
-    exits_for_signals: bool = False
-    parks: bool = False
+    rootfs: Rootfs | None = None
+    tmpfs: Tmpfs | None = None
+    is_prewarmed: bool = False
 
     def encode(self) -> bytes:
-        """Write the order down."""
+        """Return the message."""
         return _encode(self)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read an order."""
+        """Read a message."""
         fields = json.loads(data)
-        fields["allowance"] = ResourceLimits(**fields["allowance"])
+        fields["limits"] = ResourceLimits(**fields["limits"])
+        fields["build_limits"] = ResourceLimits(**fields["build_limits"]) if fields["build_limits"] else None
         fields["cgroup"] = CgroupPlan(**fields["cgroup"]) if fields["cgroup"] else None
-        if view := fields["view"]:
-            fields["view"] = Rootfs(**view | {"argv": tuple(view["argv"]), "files": tuple(view["files"])})
-        fields["scratch"] = Tmpfs(**fields["scratch"]) if fields["scratch"] else None
+        if rootfs := fields["rootfs"]:
+            fields["rootfs"] = Rootfs(
+                **rootfs | {"argv": tuple(rootfs["argv"]), "files": tuple(rootfs["files"])}
+            )
+        fields["tmpfs"] = Tmpfs(**fields["tmpfs"]) if fields["tmpfs"] else None
         return cls(**fields)
 
 
 class RunEventKind(StrEnum):
-    """What a supervisor tells about a run. `FAILED` and `ENDED` are the last.
+    """The kinds of events. `FAILED` and `ENDED` are the last.
 
-    After `READY` nothing happens before the engine says `GO`: not one instruction of the program. Where the
-    engine has said so before, the program starts at once.
+    After `READY` nothing happens before `START`: not one instruction of the program. Where `START` has come
+    before, the program starts at once.
     """
 
-    PARKED = "parked"
+    WAITING = "waiting"
     READY = "ready"
     FAILED = "failed"
     ENDED = "ended"
@@ -160,13 +177,13 @@ class RunEventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEvent:
-    """Something that happened to a run.
+    """An event of a run.
 
     Attributes:
-        announced: Whether the program was ready to start: else the build failed, or the box.
+        was_ready: Whether the program was ready to start: else the build failed, or the sandbox.
         in_build: Whether the build had begun, and had not ended well.
-        limit: The limit that was hit, by its name in `Limits`, as far as the supervisor can tell; during a
-            build with `build_` before it.
+        limit: The limit that was hit, by its name in `Limits`, as far as the supervisor knows; during a build
+            with `build_` before it.
         wall_ms: How long the program ran, from its start to the end of its first process; or the build, if it
             came no further.
         cpu_ms: Processor time of all its processes, or of the build's.
@@ -176,7 +193,7 @@ class RunEvent:
     """
 
     kind: RunEventKind
-    announced: bool = True
+    was_ready: bool = True
     in_build: bool = False
     limit: str | None = None
     exit_code: int | None = None
@@ -188,18 +205,18 @@ class RunEvent:
     error: str = ""
 
     def encode(self) -> bytes:
-        """Write the event down."""
+        """Return the message."""
         return _encode(self)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
-        """Read an event."""
+        """Read a message."""
         fields = json.loads(data)
         return cls(**fields | {"kind": RunEventKind(fields["kind"])})
 
 
 def reason_of(error: OSError) -> str:
-    """Return what an event says of an error."""
+    """Return the message of an error."""
     return error.strerror or "there is no reason given"
 
 
@@ -208,5 +225,5 @@ def _encode(message: object) -> bytes:
 
 
 def _fields(message: object) -> Mapping[str, object]:
-    """Return the fields of a dataclass with slots as they are; `asdict` would copy whatever is in them."""
+    """Return the fields of a dataclass with slots as they are; `asdict` would copy all that is in them."""
     return {name: getattr(message, name) for name in message.__slots__}  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""From an order to a first process, or to nothing at all."""
+"""From a spawn request to a first process, or to nothing at all."""
 
 import fcntl
 import os
@@ -25,19 +25,18 @@ class Spawned:
 
     Attributes:
         process: Ready when the process has ended.
-        stage: Says that the program is ready, or is parked; then what the shell has to say. Does not block.
-        go: Takes the limits of a parked program's job, and the word to start.
+        status_pipe: Does not block.
     """
 
     pid: int
     process: int
-    stage: int
-    go: int
+    status_pipe: int
+    start_pipe: int
 
     def abandon(self) -> None:
         """End the process and close everything."""
         processes.end(self.pid)
-        for descriptor in (self.process, self.stage, self.go):
+        for descriptor in (self.process, self.status_pipe, self.start_pipe):
             os.close(descriptor)
 
 
@@ -47,11 +46,11 @@ class Spawner:
     def __init__(self) -> None:
         self._privileges = PrivilegeSwitch()
 
-    def spawn(self, order: SpawnRequest, inherited: Mapping[int, int], entrances: Sequence[str]) -> Spawned:
-        """Start the first process of an order.
+    def spawn(self, request: SpawnRequest, inherited: Mapping[int, int], entrances: Sequence[str]) -> Spawned:
+        """Start the first process of a request.
 
         Args:
-            order: The program.
+            request: The program.
             inherited: What it inherits beside our own: the present descriptor by the number it is to have.
             entrances: The entrances of its control groups.
 
@@ -67,20 +66,20 @@ class Spawner:
                 return ends[ours], ends[1 - ours]
 
             descriptors = dict(inherited)
-            stage, descriptors[STATUS_DESCRIPTOR] = pipe(0)
-            os.set_blocking(stage, False)
-            go, descriptors[START_DESCRIPTOR] = pipe(1)
+            status, descriptors[STATUS_DESCRIPTOR] = pipe(0)
+            os.set_blocking(status, False)
+            start, descriptors[START_DESCRIPTOR] = pipe(1)
             for number, entrance in zip(ENTRANCE_DESCRIPTORS, entrances, strict=False):
                 descriptors[number] = os.open(entrance, os.O_WRONLY | os.O_CLOEXEC)
                 theirs.callback(os.close, descriptors[number])
-            if order.user is not None:
-                _give(order.user, (inherited[1], inherited[2]))
-            with self._privileges.of(order):
-                pid = _start(order, descriptors, theirs)
+            if request.user is not None:
+                _give(request.user, (inherited[1], inherited[2]))
+            with self._privileges.of(request):
+                pid = _start(request, descriptors, theirs)
             on_failure.callback(processes.end, pid)
             process = os.pidfd_open(pid)
             on_failure.pop_all()
-            return Spawned(pid, process, stage, go)
+            return Spawned(pid, process, status, start)
 
 
 def _give(user: int, pipes: Sequence[int]) -> None:
@@ -89,16 +88,16 @@ def _give(user: int, pipes: Sequence[int]) -> None:
         os.fchown(pipe, user, user)
 
 
-def _start(order: SpawnRequest, descriptors: Mapping[int, int], theirs: ExitStack) -> int:
+def _start(request: SpawnRequest, descriptors: Mapping[int, int], theirs: ExitStack) -> int:
     actions = []
     for number, present in descriptors.items():
         aside = fcntl.fcntl(present, fcntl.F_DUPFD_CLOEXEC, _ASIDE)
         theirs.callback(os.close, aside)
         actions.append((os.POSIX_SPAWN_DUP2, aside, number))
     return os.posix_spawn(
-        order.argv[0],
-        list(order.argv),
-        order.env,
+        request.argv[0],
+        list(request.argv),
+        request.env,
         file_actions=actions,
         resetids=True,
         setsid=True,

@@ -1,29 +1,27 @@
-"""What is said between an order and its program, and of a signal that ended it: in a pipe of the shell's."""
+"""The supervisor's end of the status pipe; the protocol has its messages."""
 
+import json
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from adapters.local_engine.sandbox.supervisor.protocol import (
-    ANNOUNCEMENT,
-    BUILD_BEGINS,
-    BUILD_ENDED,
-    MAX_MESSAGE_BYTES,
-)
+from adapters.local_engine.sandbox.supervisor.protocol import MAX_MESSAGE_BYTES, Status
 
-_SHELL_SIGNAL_BASE = 128
-# What a reaper writes: a mark, the status and the struct rusage of wait4(2), of which ru_maxrss counts.
-_REPORT = struct.Struct("=4si32xq104x")
-_MARK = b"\0end"
+_ORDER = tuple(Status)
+# The status and the struct rusage of wait4(2), of which ru_maxrss counts.
+_WAIT4 = struct.Struct("=i32xq104x")
+_NOT_OURS = (ValueError, TypeError, KeyError, RecursionError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """The words of a program's parent.
+class End:
+    """The end of a program, as its parent saw it.
 
     Attributes:
         status: As wait(2) has it.
-        memory_kb: Its peak.
+        memory_kb: The peak of its memory.
     """
 
     status: int
@@ -31,63 +29,57 @@ class Report:
 
 
 class StatusPipe:
-    """Hears what is said.
+    """Reads the status of a run.
+
+    Each status comes once, in the order of `Status`. Some of a build may be missing, for a compiler can read
+    them. Anything else is of a program that found its way here: the pipe is over then.
 
     Attributes:
         descriptor: The pipe, which does not block.
-        in_build: Whether the build has begun, and has not ended well.
-        is_over: Whether there is nothing more to hear.
-        report: What the reaper said at the program's end; None if there is none, or it was killed.
+        last: The last status; None if there was none.
+        is_over: Whether there is nothing more to read.
+        end: The reaper's report; None if there is none, or it was killed.
     """
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self.in_build = False
+        self.last: Status | None = None
         self.is_over = False
-        self.report: Report | None = None
-        self._shell_spoke = False
+        self.end: End | None = None
 
-    def hear(self, *, awaits: bool) -> bool:
-        """Take what was said; return whether that has the announcement that is awaited.
+    def read(self) -> Iterator[Status]:
+        """Read the statuses that have come."""
+        lines = read_available(self.descriptor).splitlines()
+        self.is_over = not lines
+        for line in lines:
+            try:
+                message = json.loads(line)
+                status = Status(message["status"])
+                self._check_order(status)
+                if status is Status.ENDED:
+                    self.end = _end(message)
+            except _NOT_OURS:
+                self.is_over = True
+                return
+            self.last = status
+            yield status
 
-        Words of the build may be missing, for a compiler can read them. What is neither is the shell's word
-        on a signal, or of a program that found its way: no more of it is heard.
-        """
-        said = read(self.descriptor)
-        self.is_over = not said
-        if awaits:
-            said = self._without_words_of_build(said)
-        has_come = awaits and said.startswith(ANNOUNCEMENT)
-        said = self._without_report(said.removeprefix(ANNOUNCEMENT) if has_come else said)
-        if said:
-            self._shell_spoke = self.is_over = True
-        return has_come
-
-    def how_it_ended(self, status: int, *, exits_for_signals: bool) -> tuple[int | None, int | None]:
-        """Return the program's exit code or signal: by its reaper, or by its first process's status."""
-        if self.report is not None:
-            status, exits_for_signals = self.report.status, False
-        code = os.waitstatus_to_exitcode(status)
-        if exits_for_signals and self._shell_spoke and code > _SHELL_SIGNAL_BASE:
-            code = _SHELL_SIGNAL_BASE - code
+    def exit_code_and_signal(self, status: int) -> tuple[int | None, int | None]:
+        """Return how the program ended: by its reaper, or by the status of the run's first process."""
+        code = os.waitstatus_to_exitcode(status if self.end is None else self.end.status)
         return (code, None) if code >= 0 else (None, -code)
 
-    def _without_report(self, said: bytes) -> bytes:
-        if said.startswith(_MARK) and len(said) >= _REPORT.size:
-            _, status, memory_kb = _REPORT.unpack_from(said)
-            self.report = Report(status, memory_kb)
-            return said[_REPORT.size :]
-        return said
-
-    def _without_words_of_build(self, said: bytes) -> bytes:
-        for word, in_build in ((BUILD_BEGINS, True), (BUILD_ENDED, False)):
-            if said.startswith(word):
-                self.in_build, said = in_build, said.removeprefix(word)
-        return said
+    def _check_order(self, status: Status) -> None:
+        if self.last is not None and _ORDER.index(status) <= _ORDER.index(self.last):
+            raise ValueError(status)
 
 
-def read(descriptor: int) -> bytes:
-    """Return what there is to read; nothing if the other end is gone, or has nothing to say."""
+def _end(message: Any) -> End:  # noqa: ANN401 - as it comes from a pipe
+    return End(*_WAIT4.unpack(bytes.fromhex(message["wait4"])))
+
+
+def read_available(descriptor: int) -> bytes:
+    """Return the bytes that wait; none if the other end is gone, or has written nothing."""
     try:
         return os.read(descriptor, MAX_MESSAGE_BYTES)
     except OSError:

@@ -150,7 +150,7 @@ class UsageSampler:
         self.read_cpu()
         return "cpu_time_ms" if self.last_cpu_s >= self._allowed_cpu_s else None
 
-    def seconds_to_next_look(self) -> float:
+    def seconds_to_next_sample(self) -> float:
         """Return how long no limit of processor time can be exceeded, even with every processor."""
         seconds = max(_SHORTEST_S, (self._allowed_cpu_s - self.last_cpu_s) / _PROCESSORS)
         return seconds if self._allowed_memory_kb is None else min(seconds, _MEMORY_INTERVAL_S)

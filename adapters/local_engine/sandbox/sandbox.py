@@ -1,0 +1,340 @@
+"""The surface of this package: run a program to its end, kept from the machine and within its limits."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+
+from adapters.local_engine.sandbox.bubblewrap import Bubblewrap
+from adapters.local_engine.sandbox.capture import CapturedOutput
+from adapters.local_engine.sandbox.cds_archive import CdsArchive
+from adapters.local_engine.sandbox.compiler_pool import Compiler, CompilerRecipe, PrewarmedCompiler
+from adapters.local_engine.sandbox.files import sealed_file
+from adapters.local_engine.sandbox.interpreter_pool import (
+    InterpreterRecipe,
+    PreloadHook,
+    PrewarmedInterpreter,
+)
+from adapters.local_engine.sandbox.isolation import Isolation
+from adapters.local_engine.sandbox.launch_script import ARCHIVE_DESCRIPTOR
+from adapters.local_engine.sandbox.launcher import Launcher
+from adapters.local_engine.sandbox.outcome import Observation, Outcome, classify, refuse
+from adapters.local_engine.sandbox.program import NOTHING, Program
+from adapters.local_engine.sandbox.run_monitor import BufferUntilStarted, OnOutput, OnStart, RunMonitor
+from adapters.local_engine.sandbox.supervisor.protocol import RunEvent
+from adapters.local_engine.sandbox.supervisor_process import SupervisorProcess
+from adapters.local_engine.sandbox.unsandboxed_process import UnsandboxedProcess
+from adapters.local_engine.sandbox.warm_pool import WarmPool
+from adapters.local_engine.sandbox.work_area import WorkArea
+from application.errors import DependencyUnavailable
+from application.ports.output_feed import OutputChunk, Stream
+from domain.execution import ExecutionResult, Output
+from domain.job_lifecycle import Reason
+from domain.limits import Limits
+
+_MIB = 1 << 20
+_COMPILERS_READY = 1
+
+_CANNOT_ISOLATE = (
+    "this machine does not let programs be isolated. It takes user namespaces: in a container, allow them "
+    "(Docker: --security-opt seccomp=unconfined --security-opt apparmor=unconfined --cap-add SYS_ADMIN); AWS "
+    "Fargate has none, so use another launch type or an HTTP engine there. SERVICE_SERVER_SANDBOX=off runs "
+    "programs without isolation, for development."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptCompiler:
+    archive: CdsArchive
+    pool: WarmPool[PrewarmedCompiler] | None
+
+
+class Sandbox:
+    """Runs programs, as many at a time as `run` is called.
+
+    Args:
+        directory: Where files may be kept, by this service alone.
+        isolated: Whether programs are isolated; if not, they are ordinary child processes.
+        hidden: Directories that no program may see.
+        inline_output_bytes: How much of each stream a result holds.
+        warm_starts: How many interpreters of a language are kept ready; 0 for none, and no compilers.
+        usual_limits: The limits that most programs have, which such interpreters are made for.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        isolated: bool,
+        hidden: Sequence[Path],
+        inline_output_bytes: int,
+        warm_starts: int,
+        usual_limits: Limits,
+    ) -> None:
+        self._directory = directory
+        self._inline_output_bytes = inline_output_bytes
+        self._bubblewrap = Bubblewrap(directory, hidden=(directory, *hidden)) if isolated else None
+        self.isolation: Isolation = self._bubblewrap or UnsandboxedProcess(WorkArea(directory))
+        self._processors = os.sched_getaffinity(0)
+        self.supervisor = SupervisorProcess(self._processors, self.isolation.clear)
+        self._launcher = Launcher(self.supervisor, self.isolation)
+        self._warm_starts = warm_starts
+        self._usual_limits = usual_limits
+        self._lock = Lock()
+        self._running = 0
+        self._recipes: list[InterpreterRecipe] = []
+        self.interpreters: dict[str, WarmPool[PrewarmedInterpreter]] = {}
+        self._compilers: dict[str, _KeptCompiler] = {}
+
+    def keep_interpreter(self, title: str, usual: Program, hook: PreloadHook) -> None:
+        """Have interpreters of a language waiting from `open` on, if programs are isolated."""
+        if self._bubblewrap is not None:
+            limits_of = self._bubblewrap.job_limits
+            self._recipes.append(InterpreterRecipe(title, usual, hook, self._launcher, limits_of))
+
+    def keep_compiler(self, compiler: Compiler) -> None:
+        """Keep an archive of a compiler's classes and, if programs are isolated, a compiler waiting."""
+        with self._lock:
+            if compiler.language in self._compilers:
+                return
+            sample = Path(__file__).with_name(compiler.sample)
+            archive = CdsArchive(compiler.language, compiler.make_archive, sample, self._directory)
+            pool = None
+            if self._bubblewrap is not None and self._warm_starts > 0:
+                recipe = CompilerRecipe(
+                    compiler, archive, self._launcher, self._capture, self._usual_limits.build_cpu_time_ms
+                )
+                pool = WarmPool(recipe, _COMPILERS_READY, self._is_busy)
+            self._compilers[compiler.language] = _KeptCompiler(archive, pool)
+
+    def open(self) -> None:
+        """Make ready to run programs.
+
+        Raises:
+            DependencyUnavailable: Programs cannot be run here; the message says what to do.
+        """
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DependencyUnavailable("engine", f"no work directory: {error.strerror}") from error
+        self.isolation.open()
+        self.check()
+        if self.isolation.is_isolated:
+            self._try_out()
+            if self._warm_starts > 0:
+                self.interpreters = {
+                    recipe.title: WarmPool(recipe, self._warm_starts, self._is_busy)
+                    for recipe in self._recipes
+                }
+
+    def check(self) -> None:
+        """Find out whether the supervisor is there, and start it again if it is not.
+
+        Raises:
+            DependencyUnavailable: It cannot be started.
+        """
+        try:
+            self.supervisor.start()
+        except OSError as error:
+            raise DependencyUnavailable("engine", f"its supervisor cannot start: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Kill every program and release everything. One that is not open is no error."""
+        while self.interpreters:
+            _, pool = self.interpreters.popitem()
+            pool.close()
+        with self._lock:
+            compilers, self._compilers = list(self._compilers.values()), {}
+        for compiler in compilers:
+            if compiler.pool is not None:
+                compiler.pool.close()
+            compiler.archive.close()
+        self.supervisor.close()
+        self.isolation.close()
+
+    def wait_until_warm(self, timeout_s: float) -> bool:
+        """Wait until every interpreter that is started ahead is ready; return whether they are."""
+        return all(pool.wait_until_full(timeout_s) for pool in list(self.interpreters.values()))
+
+    def compiler_pool(self, language: str) -> WarmPool[PrewarmedCompiler] | None:
+        """Return the pool of a language's compilers, if there is one."""
+        kept = self._compilers.get(language)
+        return None if kept is None else kept.pool
+
+    @property
+    def warm_start(self) -> str:
+        """Which languages have a warm start, and why there is none."""
+        if not self.isolation.is_isolated:
+            return "none: programs are not isolated"
+        if self._warm_starts == 0:
+            return "none: SERVICE_SERVER_WARM_STARTS is 0"
+        lines = map(self._warm_start_of, (recipe.title for recipe in self._recipes))
+        return "; ".join(lines) or "none: no language that has one is installed"
+
+    def _warm_start_of(self, title: str) -> str:
+        pool = self.interpreters.get(title)
+        if pool is not None and pool.trouble is not None:
+            return f"{title}: none, {pool.trouble}"
+        return f"{title}: {self._warm_starts} ready, each for one job"
+
+    def run(self, program: Program, monitor: RunMonitor, on_start: OnStart, on_output: OnOutput) -> Outcome:
+        """Run a program to its end.
+
+        Args:
+            program: The program, with its limits.
+            monitor: Cancels it, from any thread.
+            on_start: Called once, before the first instruction of the program, which is run after that unless
+                it is cancelled by then. An error ends it, and is raised.
+            on_output: Called with each chunk of its output; the same.
+
+        Raises:
+            OSError: The machine could not run it.
+        """
+        if (refusal := refuse(program)) is not None:
+            return Outcome(refusal)
+        with self._counted(), self._compiled(program, monitor) as compiled:
+            if isinstance(compiled, Outcome):
+                _report_stderr(compiled, on_output)
+                return compiled
+            return self._run(compiled, monitor, on_start, on_output)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def _is_busy(self) -> bool:
+        """Whether the programs that run need every processor."""
+        return self._running >= len(self._processors)
+
+    @contextmanager
+    def _compiled(self, program: Program, monitor: RunMonitor) -> Iterator[Program | Outcome]:
+        """Compile a program as far as that is done outside of its own sandbox."""
+        kept = self._compilers.get(program.language)
+        if kept is None:
+            yield program
+            return
+        with kept.archive.opened() as archive:
+            if archive is not None:
+                descriptors = {ARCHIVE_DESCRIPTOR: archive}
+                program = replace(program, build=program.archived_build, descriptors=descriptors)
+            compiler = None if kept.pool is None else kept.pool.get(program)
+            if compiler is None:
+                yield program
+            else:
+                with compiler.compiled(program, monitor) as compiled:
+                    yield compiled
+
+    def _run(self, program: Program, monitor: RunMonitor, on_start: OnStart, on_output: OnOutput) -> Outcome:
+        with ExitStack() as on_failure:
+            event, output = self._run_to_end(program, monitor, on_start, on_output, on_failure)
+            if event is None:
+                message = "The engine's supervisor ended; the program was killed."
+                return Outcome(ExecutionResult.failed(Reason.ENGINE_ERROR, message))
+            result = classify(
+                Observation(
+                    event=event,
+                    limits=program.limits,
+                    stdout=output.stdout.output(),
+                    stderr=output.stderr.output(),
+                    output_bytes=output.used,
+                    build_output_bytes=output.build_used,
+                    build_spent_ms=program.build_spent_ms,
+                    compile_output=_compile_output(program, output),
+                    cancelled_after_ms=monitor.milliseconds_since_cancel(),
+                    is_offline=self.isolation.is_isolated,
+                    out_of_memory=program.out_of_memory,
+                )
+            )
+            on_failure.pop_all()
+            if result.stderr is not result.compile_output:
+                output.build.file.close()
+                return Outcome(result, output.stdout.rewound(), output.stderr.rewound())
+            output.stderr.file.close()
+            outcome = Outcome(result, output.stdout.rewound(), output.build.rewound())
+            _report_stderr(outcome, on_output)
+            return outcome
+
+    def _run_to_end(
+        self,
+        program: Program,
+        monitor: RunMonitor,
+        on_start: OnStart,
+        on_output: OnOutput,
+        on_failure: ExitStack,
+    ) -> tuple[RunEvent | None, CapturedOutput]:
+        allowed = program.limits.output_mb * _MIB
+        interpreter = self._interpreter(program)
+        if interpreter is not None:
+            output = self._capture(allowed)
+            on_failure.callback(output.close)
+            buffer = BufferUntilStarted(on_output)
+            with closing(interpreter):
+                on_start()
+                if interpreter.start(program, monitor):
+                    event = monitor.follow(interpreter.connection, output, buffer.started, buffer.output)
+                    if event is None or event.was_ready:
+                        return event, output
+            on_failure.close()  # the output of an interpreter that never came to its job is not the job's
+            buffer = BufferUntilStarted(on_output)
+            on_start, on_output = buffer.started, buffer.output
+        output = self._capture(allowed)
+        on_failure.callback(output.close)
+        with (
+            sealed_file("stdin", program.stdin.encode()) as stdin,
+            self._launcher.launched(program, stdin) as connection,
+        ):
+            return monitor.follow(connection, output, on_start, on_output), output
+
+    def _interpreter(self, program: Program) -> PrewarmedInterpreter | None:
+        taken = (pool.get(program) for pool in list(self.interpreters.values()))
+        return next((interpreter for interpreter in taken if interpreter is not None), None)
+
+    def _capture(self, allowed: int) -> CapturedOutput:
+        return CapturedOutput(allowed, self._inline_output_bytes, self._directory)
+
+    def _try_out(self) -> None:
+        """Run a program that does nothing: no job has to wait then until the root file system is made.
+
+        Raises:
+            DependencyUnavailable: This machine does not let programs be isolated.
+        """
+        trouble = self._trouble_of(NOTHING)
+        if trouble and self.isolation.drop_control_groups(trouble):
+            trouble = self._trouble_of(NOTHING)
+        if trouble:
+            self.close()
+            raise DependencyUnavailable("engine", f"{_CANNOT_ISOLATE} {trouble}")
+
+    def _trouble_of(self, program: Program) -> str | None:
+        outcome = self._run(program, RunMonitor(), lambda: None, lambda _: None)
+        for stream in (outcome.stdout, outcome.stderr):
+            if stream is not None:
+                stream.close()
+        return outcome.result.error_message
+
+
+def _compile_output(program: Program, output: CapturedOutput) -> Output | None:
+    """Return the output of a build, here or where its compiler was ready; None if there was none."""
+    if not program.build:
+        return None
+    written = output.build.output()
+    return program.compile_output if program.compile_output and not written.total_bytes else written
+
+
+def _report_stderr(outcome: Outcome, on_output: OnOutput) -> None:
+    """Report the compiler's messages once they are known to be all that there is on stderr."""
+    if outcome.stderr is None:
+        return
+    offset = 0
+    while data := outcome.stderr.read(_MIB):
+        on_output(OutputChunk(Stream.STDERR, offset, data))
+        offset += len(data)
+    outcome.stderr.seek(0)
