@@ -31,6 +31,10 @@ class BoundedBuffer(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return (item for item, _weight in self._items)
 
+    def has_room(self, size: int) -> bool:
+        """Whether an item with `size` bytes of data can be added without dropping others."""
+        return self.weight + size + ITEM_OVERHEAD_BYTES <= self._max_bytes
+
     def append(self, item: T, size: int) -> None:
         """Add an item with `size` bytes of data; drop the oldest ones that it leaves no room for."""
         weight = size + ITEM_OVERHEAD_BYTES

@@ -10,13 +10,14 @@ from typing import TextIO
 
 import httpx
 
+from application.retry_policy import RetryPolicy
 from entrypoints.cli.client import Json, ServiceClient
 from entrypoints.cli.errors import Failure
 from entrypoints.cli.server_sent_events import ServerSentEvent
 from entrypoints.cli.terminal import printable
 
 # A server that restarts is back within these pauses, in seconds.
-_PAUSES_S = (0.2, 0.5, 1, 2, 4, 8)
+_RECONNECT = RetryPolicy((0.2, 0.5, 1, 2, 4, 8))
 
 
 class ProgramOutput:
@@ -115,11 +116,11 @@ def follow(client: ServiceClient, job_id: str, output: ProgramOutput) -> Json:
         Failure: It cannot be taken up, or the service refuses.
     """
     last_id: str | None = None
-    pauses = iter(_PAUSES_S)
+    delays_s = _RECONNECT.delays()
     while True:
         try:
             for event in client.events(f"/api/jobs/{job_id}/output", last_id):
-                pauses = iter(_PAUSES_S)
+                delays_s = _RECONNECT.delays()
                 last_id = event.id or last_id
                 if event.name == "end":
                     return _ended(client, job_id, output)
@@ -128,12 +129,12 @@ def follow(client: ServiceClient, job_id: str, output: ProgramOutput) -> Json:
             lost: Exception | None = error
         else:
             lost = None
-        pause = next(pauses, None)
-        if pause is None:
+        delay_s = next(delays_s, None)
+        if delay_s is None:
             raise Failure(
                 f"lost the service; the job goes on: service-server logs --follow {job_id}"
             ) from lost
-        time.sleep(pause)
+        time.sleep(delay_s)
 
 
 def _ended(client: ServiceClient, job_id: str, output: ProgramOutput) -> Json:

@@ -283,7 +283,7 @@ def test_who_reads_slowly_costs_a_bounded_amount(service: Service, program: Prog
         for _ in range(400):  # 25 MiB that nobody reads
             program.write(piece)
         (follower,) = _followers(service)
-        assert follower.__self__._bytes <= 3 << 20
+        assert follower.__self__.weight <= 3 << 20
         program.end(stdout=Output("…", 400 * len(piece), truncated=True))
         told = [_told(event) for event in events if event["event"] == "output"]
 

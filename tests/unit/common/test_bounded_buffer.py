@@ -40,3 +40,9 @@ def test_a_buffer_that_is_cleared_has_all_its_room_again():
     buffer.clear()
 
     assert (len(buffer), buffer.weight) == (0, 0)
+
+
+def test_there_is_room_as_long_as_nothing_has_to_give_way():
+    assert filled(2).has_room(1)
+    assert not filled(2).has_room(2)
+    assert not filled(3).has_room(0)
