@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from domain.submission import DEFAULT_PRIORITY
+from domain.submission import JobOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UploadCodeCommand:
+class UploadCodeCommand(JobOptions):
     """Code to keep as a job, and to execute at once if `execute` says so.
 
     Attributes:
@@ -18,13 +18,5 @@ class UploadCodeCommand:
     project: str
     code: str
     language: str
-    function_name: str | None = None
-    description: str | None = None
-    stdin: str = ""
-    args: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
-    priority: int = DEFAULT_PRIORITY
-    max_attempts: int = 1
     execute: bool = False

@@ -1,8 +1,9 @@
-"""A submitted program, and the limits on its size."""
+"""A submission: the specification of a job, and the bounds of its size."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from domain.errors import InvalidValue, TooLarge
 from domain.language import Language
@@ -21,11 +22,13 @@ TAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobSpec:
-    """Program, input and limits of a job: everything about it that never changes.
+class JobOptions:
+    """The optional part of a job's specification, as its caller sent it.
+
+    A new option of a job is a field here, with its rule below.
 
     Attributes:
-        stdin: Input of the program, unless an execution brings its own.
+        stdin: The program's input, unless an execution brings its own.
         priority: 0 to 9; of the jobs that wait, the highest runs first, then the oldest.
         max_attempts: How often the program may be started if its worker or its engine loses it.
 
@@ -33,9 +36,6 @@ class JobSpec:
         InvalidValue: A value breaks its rule.
     """
 
-    code_key: ObjectKey
-    language: Language
-    limits: Limits
     function_name: str | None = None
     description: str | None = None
     stdin: str = ""
@@ -62,6 +62,19 @@ class JobSpec:
             raise InvalidValue("priority", f"must be from 0 to {MAX_PRIORITY}")
         if not 1 <= self.max_attempts <= MAX_ATTEMPTS:
             raise InvalidValue("max_attempts", f"must be from 1 to {MAX_ATTEMPTS}")
+
+    def options(self) -> dict[str, Any]:
+        """Return the options by their names."""
+        return {option.name: getattr(self, option.name) for option in fields(JobOptions)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec(JobOptions):
+    """The program of a job and how it is to be run. It never changes."""
+
+    code_key: ObjectKey
+    language: Language
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

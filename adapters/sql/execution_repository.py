@@ -31,7 +31,7 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """Return an execution, or None if there is none of that id."""
-        row = self._connection.execute(statements.GET, {"id": execution_id}).first()
+        row = self._connection.execute(statements.GET, {"id": execution_id}).mappings().first()
         return None if row is None else to_execution(row)
 
     def claim_next(
@@ -45,7 +45,7 @@ class SqlExecutionRepository(ExecutionRepository):
     ) -> Sequence[Execution]:
         """Claim the most urgent of the executions that wait, and of those the oldest."""
         if languages is None:
-            rows = self._connection.execute(statements.NEXT, {"limit": limit}).all()
+            rows = self._connection.execute(statements.NEXT, {"limit": limit}).mappings().all()
         else:
             rows = self._next_in(languages, limit)
         return self._claim(rows, worker, lease_s, starts)
@@ -54,7 +54,7 @@ class SqlExecutionRepository(ExecutionRepository):
         self, execution_id: ExecutionId, worker: str, lease_s: float, *, starts: bool = False
     ) -> Execution | None:
         """Claim this execution, if it waits."""
-        rows = self._connection.execute(statements.THIS, {"id": execution_id}).all()
+        rows = self._connection.execute(statements.THIS, {"id": execution_id}).mappings().all()
         return next(iter(self._claim(rows, worker, lease_s, starts)), None)
 
     def committed(self, claims: Collection[Execution]) -> Sequence[Execution]:
@@ -124,7 +124,8 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def orphaned(self, limit: int) -> Sequence[Execution]:
         """Return claimed executions whose lease has run out, the oldest first."""
-        return [to_execution(row) for row in self._connection.execute(statements.ORPHANED, {"limit": limit})]
+        rows = self._connection.execute(statements.ORPHANED, {"limit": limit}).mappings()
+        return [to_execution(row) for row in rows]
 
     def waiting(
         self, longer_than_s: float, limit: int, languages: Collection[str] | None = None
@@ -170,16 +171,18 @@ class SqlExecutionRepository(ExecutionRepository):
     ) -> Mapping[ExecutionId, JobId]:
         return {row.execution_id: row.job_id for row in self._connection.execute(statement, wanted)}
 
-    def _next_in(self, languages: Collection[str], limit: int) -> Sequence[Any]:
+    def _next_in(self, languages: Collection[str], limit: int) -> Sequence[sa.RowMapping]:
         """Find the next of each language in its own range of an index, and of those the next."""
         rows = [
             row
             for language in (*sorted(languages), None)
             for row in self._connection.execute(
                 statements.NEXT_IN, {"language": language, "limit": limit}
-            ).all()
+            ).mappings()
         ]
-        rows.sort(key=lambda row: (row.execution_precedence, row.execution_requested_at, row.execution_id))
+        rows.sort(
+            key=lambda row: (row["execution_precedence"], row["execution_requested_at"], row["execution_id"])
+        )
         return rows[:limit]
 
     def _change(self, statement: sa.Update, **parameters: object) -> bool:
@@ -187,14 +190,14 @@ class SqlExecutionRepository(ExecutionRepository):
 
     def _claim(
         self,
-        rows: Sequence[Any],
+        rows: Sequence[sa.RowMapping],
         worker: str,
         lease_s: float,
         starts: bool,  # noqa: FBT001 - the methods above name it
     ) -> Sequence[Execution]:
         if not rows:
             return []
-        now: datetime = rows[0].now
+        now: datetime = rows[0]["now"]
         started_at = now if starts else None
         claimed = [to_claimed(row, worker, now, started_at) for row in rows]
         self._connection.execute(

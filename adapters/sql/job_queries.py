@@ -1,6 +1,5 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -47,6 +46,7 @@ _STATUS = (
         jobs.c.created_at,
         jobs.c.started_at,
         jobs.c.completed_at,
+        jobs.c.spec,
         jobs.c.limits,
         executions.c.log_key,
         executions.c.building_at,
@@ -100,19 +100,19 @@ class SqlJobQueries(JobQueries):
         if not rows:
             return None
         row = rows[0]
-        status = JobStatus(row.status)
+        status = JobStatus(row["status"])
         return JobStatusView(
             job_id=job_id,
-            project=row.project,
+            project=row["project"],
             status=status,
-            reason=to_reason(row.reason),
-            created_at=row.created_at,
-            started_at=row.started_at,
-            completed_at=row.completed_at,
-            timeout_ms=row.limits["timeout_ms"],
-            log_key=to_object_key(row.log_key),
-            phase=phase_of(status, row.building_at, row.run_started_at),
-            run_started_at=row.run_started_at,
+            reason=to_reason(row["reason"]),
+            created_at=row["created_at"],
+            started_at=row["started_at"],
+            completed_at=row["completed_at"],
+            timeout_ms=(row["limits"] if row["spec"] is None else row["spec"]["limits"])["timeout_ms"],
+            log_key=to_object_key(row["log_key"]),
+            phase=phase_of(status, row["building_at"], row["run_started_at"]),
+            run_started_at=row["run_started_at"],
         )
 
     def details(self, job_id: JobId) -> JobDetails | None:
@@ -120,24 +120,24 @@ class SqlJobQueries(JobQueries):
         rows = self._rows(_DETAILS, {"id": job_id})
         if not rows:
             return None
-        found = [to_execution(row) for row in rows if row.execution_id is not None]
+        found = [to_execution(row) for row in rows if row["execution_id"] is not None]
         # Sorted here: the database would write the few rows, with all their output, to a table first.
         found.sort(key=lambda execution: (execution.requested_at, execution.id))
         return JobDetails(
             job=to_job(rows[0]),
-            project=ProjectName(rows[0].project_name),
+            project=ProjectName(rows[0]["project_name"]),
             executions=tuple(found),
         )
 
     def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:
         """Return what tells the present states of some jobs from others."""
         return {
-            row.job_id: JobVersion(
-                updated_at=row.updated_at,
-                claimed_at=row.claimed_at,
-                building_at=row.building_at,
-                started_at=row.started_at,
-                ended_at=row.ended_at,
+            row["job_id"]: JobVersion(
+                updated_at=row["updated_at"],
+                claimed_at=row["claimed_at"],
+                building_at=row["building_at"],
+                started_at=row["started_at"],
+                ended_at=row["ended_at"],
             )
             for row in self._rows(_VERSIONS, {"ids": sorted(job_ids)})
         }
@@ -164,7 +164,7 @@ class SqlJobQueries(JobQueries):
     def _shortest(self, wanted: JobFilter, ways: Sequence[Walk]) -> Walk:
         parameters = {**page_parameters(wanted), "scanned": self._scanned_keys}
         counts = self._rows(count_statement(PageShape.of(wanted)), parameters)
-        lengths: dict[int, int] = dict(map(tuple, counts))
+        lengths: dict[int, int] = {row["walk"]: row["length"] for row in counts}
         bounded = [n for n, walk in enumerate(ways) if walk.has_bound or lengths[n] < self._scanned_keys]
         return ways[min(bounded, key=lengths.__getitem__)]
 
@@ -175,7 +175,7 @@ class SqlJobQueries(JobQueries):
             return FoundJobs(views)
         position = {**page_parameters(wanted), "scanned": scanned, "before_last": scanned - 1}
         last = self._rows(last_key_statement(PageShape.of(wanted), walk), position)
-        return FoundJobs(views, Cursor(*last[0]) if last else None)
+        return FoundJobs(views, Cursor(**last[0]) if last else None)
 
     def _views(
         self, wanted: JobFilter, walk: Walk, more: Mapping[str, object] | None = None
@@ -185,10 +185,10 @@ class SqlJobQueries(JobQueries):
         views.sort(key=lambda view: (view.created_at, view.job_id), reverse=True)
         return views
 
-    def _rows(self, statement: sa.Executable, parameters: Mapping[str, object]) -> Sequence[Any]:
-        def read() -> Sequence[Any]:
+    def _rows(self, statement: sa.Executable, parameters: Mapping[str, object]) -> Sequence[sa.RowMapping]:
+        def read() -> Sequence[sa.RowMapping]:
             with self._engine.connect() as connection:
-                return connection.execute(statement, parameters).all()
+                return connection.execute(statement, parameters).mappings().all()
 
         return self._attempts(read)
 

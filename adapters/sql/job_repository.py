@@ -80,7 +80,7 @@ class SqlJobRepository(JobRepository):
     def get(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id."""
         try:
-            row = self._connection.execute(_GET, {"id": job_id}).first()
+            row = self._connection.execute(_GET, {"id": job_id}).mappings().first()
             return None if row is None else to_job(row)
         except UNREADABLE as error:
             raise CorruptRow(job_id, error) from error
@@ -88,7 +88,8 @@ class SqlJobRepository(JobRepository):
     def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | CorruptRow]:
         """Return the jobs that there are by their ids, an error in the place of one that cannot be read."""
         try:
-            found = [to_job(row) for row in self._connection.execute(_GET_ALL, {"ids": sorted(job_ids)})]
+            rows = self._connection.execute(_GET_ALL, {"ids": sorted(job_ids)}).mappings()
+            found = [to_job(row) for row in rows]
         except UNREADABLE:  # one of them is enough
             return {job_id: job for job_id in job_ids if (job := self._get_or_error(job_id)) is not None}
         return {job.id: job for job in found}
@@ -96,7 +97,7 @@ class SqlJobRepository(JobRepository):
     def get_with_project(self, job_id: JobId) -> tuple[Job, Project] | None:
         """Return a job and its project, or None if there is none of that id."""
         try:
-            row = self._connection.execute(_GET_WITH_PROJECT, {"id": job_id}).first()
+            row = self._connection.execute(_GET_WITH_PROJECT, {"id": job_id}).mappings().first()
             return None if row is None else (to_job(row), to_project(row))
         except UNREADABLE as error:
             raise CorruptRow(job_id, error) from error

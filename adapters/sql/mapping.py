@@ -4,8 +4,8 @@ Rows are read by name. A column is named after its table as well (`job_status`, 
 rows of joined tables can be read by the same functions.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -29,7 +29,13 @@ Values = dict[str, Any]
 
 # What reading a row raises whose content is not what this version of the service writes.
 UNREADABLE = (DomainError, LookupError, TypeError, ValueError, AttributeError)
-_LIMITS = tuple(field.name for field in fields(Limits))
+# The input of a program can be a megabyte: it has a column of its own.
+_SPEC = tuple(field.name for field in fields(JobSpec) if field.name != "stdin")
+# Parts of the specification that have columns too: for lists, and for the version before 0009.
+_COPIED = (
+    *("code_key", "language", "tags"),
+    *("limits", "function_name", "description", "args", "env", "priority", "max_attempts"),
+)
 _USAGE = tuple(field.name for field in fields(ResourceUsage))
 _NOTES = {note.value: note for note in Note}
 _NO_USAGE = ResourceUsage()
@@ -71,17 +77,9 @@ JOB_COLUMNS = _named(
     jobs.c.started_at,
     jobs.c.completed_at,
     jobs.c.current_execution_id,
-    jobs.c.language,
-    jobs.c.code_key,
-    jobs.c.priority,
-    jobs.c.max_attempts,
-    jobs.c.limits,
-    jobs.c.tags,
-    jobs.c.function_name,
-    jobs.c.description,
-    jobs.c.args,
-    jobs.c.env,
+    jobs.c.spec,
     jobs.c.stdin,
+    *(jobs.c[name] for name in _COPIED),
 )
 
 # The columns that a list shows of a job.
@@ -155,50 +153,44 @@ EXECUTION_COLUMNS = (*_LISTED, *_named(executions.c.stdin))
 
 MESSAGE_COLUMNS = (outbox.c.message_id, outbox.c.name, outbox.c.body)
 
-Row = sa.Row[*tuple[Any, ...]]
+Row = sa.RowMapping
 
 
 def to_project(row: Row) -> Project:
     """Read PROJECT_COLUMNS."""
     return Project(
-        id=row.project_id,
-        name=ProjectName(row.project_name),
-        description=row.project_description,
-        status=ProjectStatus(row.project_status),
-        created_at=row.project_created_at,
+        id=row["project_id"],
+        name=ProjectName(row["project_name"]),
+        description=row["project_description"],
+        status=ProjectStatus(row["project_status"]),
+        created_at=row["project_created_at"],
     )
 
 
 def to_job(row: Row) -> Job:
     """Read JOB_COLUMNS."""
     return Job(
-        id=row.job_id,
-        project_id=row.job_project_id,
+        id=row["job_id"],
+        project_id=row["job_project_id"],
         spec=_to_spec(row),
-        status=JobStatus(row.job_status),
-        created_at=row.job_created_at,
-        updated_at=row.job_updated_at,
-        reason=to_reason(row.job_reason),
-        started_at=row.job_started_at,
-        completed_at=row.job_completed_at,
-        current_execution_id=row.job_current_execution_id,
+        status=JobStatus(row["job_status"]),
+        created_at=row["job_created_at"],
+        updated_at=row["job_updated_at"],
+        reason=to_reason(row["job_reason"]),
+        started_at=row["job_started_at"],
+        completed_at=row["job_completed_at"],
+        current_execution_id=row["job_current_execution_id"],
     )
 
 
 def _to_spec(row: Row) -> JobSpec:
-    return JobSpec(
-        code_key=ObjectKey(row.job_code_key),
-        language=_to_language(row.job_language),
-        limits=_to_limits(row.job_limits),
-        function_name=row.job_function_name,
-        description=row.job_description,
-        stdin=row.job_stdin,
-        args=tuple(row.job_args),
-        env=row.job_env,
-        tags=row.job_tags,
-        priority=row.job_priority,
-        max_attempts=row.job_max_attempts,
-    )
+    """Read a specification: its options that only a newer version knows are its own."""
+    document = row["job_spec"]
+    if document is None:  # written by the version before 0009
+        document = {name: row[f"job_{name}"] for name in _COPIED}
+    known = {name: document[name] for name in _SPEC if name in document}
+    read = {name: parse(document[name]) for name, parse in _PARSERS.items()}
+    return JobSpec(**{**known, **read}, stdin=row["job_stdin"])
 
 
 def _to_language(name: str) -> Language:
@@ -211,77 +203,89 @@ def _to_limits(values: Mapping[str, int]) -> Limits:
     return Limits(**{name: values.get(name, bounds.default) for name, bounds in STANDARD_BOUNDS.items()})
 
 
+_PARSERS: Mapping[str, Callable[[Any], object]] = {
+    "code_key": ObjectKey,
+    "language": _to_language,
+    "limits": _to_limits,
+    "args": tuple,
+}
+
+
 def to_view(row: Row) -> JobView:
     """Read VIEW_COLUMNS and LISTED_EXECUTION_COLUMNS, which are NULL for a job without an execution."""
     return JobView(
-        job_id=row.job_id,
-        project=row.project_name,
-        code_key=row.job_code_key,
-        language=row.job_language,
-        status=JobStatus(row.job_status),
-        reason=to_reason(row.job_reason),
-        created_at=row.job_created_at,
-        updated_at=row.job_updated_at,
-        started_at=row.job_started_at,
-        completed_at=row.job_completed_at,
-        tags=row.job_tags,
-        execution=None if row.execution_id is None else to_execution(row),
+        job_id=row["job_id"],
+        project=row["project_name"],
+        code_key=row["job_code_key"],
+        language=row["job_language"],
+        status=JobStatus(row["job_status"]),
+        reason=to_reason(row["job_reason"]),
+        created_at=row["job_created_at"],
+        updated_at=row["job_updated_at"],
+        started_at=row["job_started_at"],
+        completed_at=row["job_completed_at"],
+        tags=row["job_tags"],
+        execution=None if row["execution_id"] is None else to_execution(row),
     )
 
 
 def to_claimed(row: Row, worker: str, now: datetime, started_at: datetime | None) -> Execution:
     """Read REQUEST_COLUMNS of an execution that a worker claims now."""
-    now = max(now, row.execution_requested_at)
+    now = max(now, row["execution_requested_at"])
     return Execution(
-        id=row.execution_id,
-        job_id=row.execution_job_id,
-        number=row.execution_number,
-        priority=MAX_PRIORITY - row.execution_precedence,
-        stdin=row.execution_stdin,
-        requested_at=row.execution_requested_at,
+        id=row["execution_id"],
+        job_id=row["execution_job_id"],
+        number=row["execution_number"],
+        priority=MAX_PRIORITY - row["execution_precedence"],
+        stdin=row["execution_stdin"],
+        requested_at=row["execution_requested_at"],
         claimed_at=now,
         claimed_by=worker,
         started_at=None if started_at is None else now,
-        deferred_since=row.execution_deferred_since,
-        request_id=row.execution_request_id,
+        deferred_since=row["execution_deferred_since"],
+        request_id=row["execution_request_id"],
     )
 
 
 def to_execution(row: Row) -> Execution:
     """Read EXECUTION_COLUMNS."""
     return Execution(
-        id=row.execution_id,
-        job_id=row.execution_job_id,
-        number=row.execution_number,
-        priority=MAX_PRIORITY - row.execution_precedence,
-        stdin=row.execution_stdin,
-        requested_at=row.execution_requested_at,
-        claimed_at=row.execution_claimed_at,
-        claimed_by=row.execution_claimed_by,
-        started_at=row.execution_started_at,
-        ended_at=row.execution_ended_at,
-        result=None if row.execution_status is None else _to_result(row),
-        building_at=row.execution_building_at,
-        notes=_to_notes(row.execution_notes),
-        deferred_since=row.execution_deferred_since,
-        request_id=row.execution_request_id,
+        id=row["execution_id"],
+        job_id=row["execution_job_id"],
+        number=row["execution_number"],
+        priority=MAX_PRIORITY - row["execution_precedence"],
+        stdin=row["execution_stdin"],
+        requested_at=row["execution_requested_at"],
+        claimed_at=row["execution_claimed_at"],
+        claimed_by=row["execution_claimed_by"],
+        started_at=row["execution_started_at"],
+        ended_at=row["execution_ended_at"],
+        result=None if row["execution_status"] is None else _to_result(row),
+        building_at=row["execution_building_at"],
+        notes=_to_notes(row["execution_notes"]),
+        deferred_since=row["execution_deferred_since"],
+        request_id=row["execution_request_id"],
     )
 
 
 def _to_result(row: Row) -> ExecutionResult:
     return ExecutionResult(
-        status=JobStatus(row.execution_status),
-        reason=to_reason(row.execution_reason),
-        stdout=Output(row.execution_stdout, row.execution_stdout_bytes, row.execution_stdout_truncated),
-        stderr=Output(row.execution_stderr, row.execution_stderr_bytes, row.execution_stderr_truncated),
-        exit_code=row.execution_exit_code,
-        signal=row.execution_signal,
+        status=JobStatus(row["execution_status"]),
+        reason=to_reason(row["execution_reason"]),
+        stdout=Output(
+            row["execution_stdout"], row["execution_stdout_bytes"], row["execution_stdout_truncated"]
+        ),
+        stderr=Output(
+            row["execution_stderr"], row["execution_stderr_bytes"], row["execution_stderr_truncated"]
+        ),
+        exit_code=row["execution_exit_code"],
+        signal=row["execution_signal"],
         resource=_to_resource(row),
         limit=_to_limit(row),
-        error_message=row.execution_error_message,
-        log_key=to_object_key(row.execution_log_key),
+        error_message=row["execution_error_message"],
+        log_key=to_object_key(row["execution_log_key"]),
         compile_output=_to_compile_output(row),
-        notes=_to_notes(row.execution_result_notes),
+        notes=_to_notes(row["execution_result_notes"]),
     )
 
 
@@ -292,33 +296,35 @@ def _to_notes(values: Sequence[str] | None) -> tuple[Note, ...]:
 
 def _to_resource(row: Row) -> ResourceUsage | None:
     usage = ResourceUsage(
-        execution_time_ms=row.execution_time_ms,
-        cpu_time_ms=row.execution_cpu_time_ms,
-        cpu_percent=row.execution_cpu_percent,
-        memory_mb=row.execution_memory_mb,
+        execution_time_ms=row["execution_time_ms"],
+        cpu_time_ms=row["execution_cpu_time_ms"],
+        cpu_percent=row["execution_cpu_percent"],
+        memory_mb=row["execution_memory_mb"],
     )
     return None if usage == _NO_USAGE else usage
 
 
 def _to_limit(row: Row) -> LimitHit | None:
-    if row.execution_limit_name is None:
+    if row["execution_limit_name"] is None:
         return None
-    return LimitHit(row.execution_limit_name, row.execution_limit_measured, row.execution_limit_allowed)
+    return LimitHit(
+        row["execution_limit_name"], row["execution_limit_measured"], row["execution_limit_allowed"]
+    )
 
 
 def _to_compile_output(row: Row) -> Output | None:
-    if row.execution_compile_output is None:
+    if row["execution_compile_output"] is None:
         return None
     return Output(
-        row.execution_compile_output,
-        row.execution_compile_output_bytes,
-        row.execution_compile_output_truncated,
+        row["execution_compile_output"],
+        row["execution_compile_output_bytes"],
+        row["execution_compile_output_truncated"],
     )
 
 
 def to_message(row: Row) -> Message:
     """Read MESSAGE_COLUMNS."""
-    return Message(id=row.message_id, name=row.name, body=row.body)
+    return Message(id=row["message_id"], name=row["name"], body=row["body"])
 
 
 def to_reason(value: str | None) -> Reason | None:
@@ -333,23 +339,25 @@ def to_object_key(value: str | None) -> ObjectKey | None:
 
 def job_values(job: Job) -> Values:
     """Return the row of a new job."""
-    spec = job.spec
+    spec = _spec_values(job.spec)
     return {
         "job_id": job.id,
         "project_id": job.project_id,
         "created_at": job.created_at,
         **job_state_values(job),
-        "language": spec.language.name,
+        "spec": spec,
+        "stdin": job.spec.stdin,
+        **{name: spec[name] for name in _COPIED},
+    }
+
+
+def _spec_values(spec: JobSpec) -> Values:
+    values = {name: getattr(spec, name) for name in _SPEC}
+    return {
+        **{name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()},
         "code_key": spec.code_key.value,
-        "priority": spec.priority,
-        "max_attempts": spec.max_attempts,
-        "limits": {name: getattr(spec.limits, name) for name in _LIMITS},
-        "tags": dict(spec.tags),
-        "function_name": spec.function_name,
-        "description": spec.description,
-        "args": list(spec.args),
-        "env": dict(spec.env),
-        "stdin": spec.stdin,
+        "language": spec.language.name,
+        "limits": asdict(spec.limits),
     }
 
 

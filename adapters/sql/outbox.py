@@ -49,7 +49,8 @@ class SqlOutbox(Outbox):
     def fetch_stale(self, longer_than_s: float, limit: int) -> Sequence[Message]:
         """Take messages that nobody has had in hand for longer than that, the oldest first."""
         wanted = {"offset_us": -microseconds(longer_than_s), "limit": limit}
-        found = [to_message(row) for row in self._connection.execute(_LEFT_BEHIND, wanted)]
+        rows = self._connection.execute(_LEFT_BEHIND, wanted).mappings()
+        found = [to_message(row) for row in rows]
         if found:
             self._connection.execute(_TAKE, {"ids": sorted(message.id for message in found)})
         return found

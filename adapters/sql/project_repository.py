@@ -78,10 +78,10 @@ class SqlProjectRepository(ProjectRepository):
 
     def all(self) -> Sequence[Project]:
         """Return the projects that are not deleted, by their ids."""
-        return [to_project(row) for row in self._connection.execute(_ALL)]
+        return [to_project(row) for row in self._connection.execute(_ALL).mappings()]
 
     def _one(self, statement: sa.Select[tuple[object, ...]], parameters: dict[str, object]) -> Project | None:
-        row = self._connection.execute(statement, parameters).first()
+        row = self._connection.execute(statement, parameters).mappings().first()
         return None if row is None else to_project(row)
 
     def _add(self, name: ProjectName, description: str | None, now: datetime) -> None:

@@ -55,18 +55,22 @@ jobs = sa.Table(
     sa.Column("started_at", UtcDateTime),
     sa.Column("completed_at", UtcDateTime),
     sa.Column("current_execution_id", Guid),
+    # All of the job's specification but its stdin; NULL in rows of a version that did not have it.
+    sa.Column("spec", Json),
+    sa.Column("stdin", LongText, nullable=False),
+    # Copies of the specification's parts that lists look for or show.
     sa.Column("language", symbol(32), nullable=False),
     sa.Column("code_key", sa.String(OBJECT_KEY_MAX_BYTES), nullable=False),
+    # The tags as they are shown; job_tags has them as they are looked for.
+    sa.Column("tags", Json, nullable=False),
+    # Copies for processes of the version before 0009, which read nothing else.
     sa.Column("priority", sa.SmallInteger, nullable=False),
     sa.Column("max_attempts", sa.SmallInteger, nullable=False),
     sa.Column("limits", Json, nullable=False),
-    # The tags as they are shown; job_tags has them as they are looked for.
-    sa.Column("tags", Json, nullable=False),
     sa.Column("function_name", LongText),
     sa.Column("description", LongText),
     sa.Column("args", Json, nullable=False),
     sa.Column("env", Json, nullable=False),
-    sa.Column("stdin", LongText, nullable=False),
     sa.Index("ix_jobs_created", "created_at", "job_id"),
     sa.Index("ix_jobs_status", "status", "created_at", "job_id"),
     sa.Index("ix_jobs_language", "language", "status", "created_at", "job_id"),

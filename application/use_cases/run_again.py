@@ -1,9 +1,10 @@
+from dataclasses import asdict
+
 from application.commands import UploadCodeCommand
 from application.use_cases.get_job import GetJob
 from application.use_cases.read_code import ReadCode
 from application.use_cases.upload_code import UploadCode
 from application.views import JobDetails, JobView
-from domain.limits import STANDARD_BOUNDS
 from domain.values import JobId
 
 
@@ -35,14 +36,7 @@ def given(details: JobDetails, code: str) -> UploadCodeCommand:
         project=str(details.job.project_id),
         code=code,
         language=spec.language.name,
-        function_name=spec.function_name,
-        description=spec.description,
-        stdin=stdin,
-        args=spec.args,
-        env=spec.env,
-        tags=spec.tags,
-        limits={name: getattr(spec.limits, name) for name in STANDARD_BOUNDS},
-        priority=spec.priority,
-        max_attempts=spec.max_attempts,
+        limits=asdict(spec.limits),
         execute=True,
+        **{**spec.options(), "stdin": stdin},
     )

@@ -150,12 +150,5 @@ class UploadCode:
             code_key=code_key,
             language=language,
             limits=self._limit_policy.resolve(command.limits),
-            function_name=command.function_name,
-            description=command.description,
-            stdin=command.stdin,
-            args=command.args,
-            env=command.env,
-            tags=command.tags,
-            priority=command.priority,
-            max_attempts=command.max_attempts,
+            **command.options(),
         )

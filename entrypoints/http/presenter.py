@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TypeVar
 
 import msgspec
@@ -13,7 +14,6 @@ from application.views import JobDetails, JobStatusView, JobView
 from domain.execution import Execution, LimitHit, Note, ResourceUsage
 from domain.execution import ExecutionResult as Result
 from domain.job_lifecycle import JobStatus, Phase, Reason
-from domain.limits import STANDARD_BOUNDS
 from domain.submission import JobSpec
 from domain.values import JobId, ObjectKey
 from entrypoints.http.conditional import entity_tag
@@ -238,18 +238,8 @@ def status_of(details: JobDetails) -> JobStatusView:
 
 
 def _specification(spec: JobSpec) -> JobSpecification:
-    return JobSpecification(
-        language=spec.language.name,
-        function_name=spec.function_name,
-        description=spec.description,
-        stdin=spec.stdin,
-        args=list(spec.args),
-        env=dict(spec.env),
-        tags=dict(spec.tags),
-        priority=spec.priority,
-        max_attempts=spec.max_attempts,
-        limits={name: getattr(spec.limits, name) for name in STANDARD_BOUNDS},
-    )
+    shown = {name: getattr(spec, name) for name in JobSpecification.__struct_fields__}
+    return JobSpecification(**{**shown, "language": spec.language.name, "limits": asdict(spec.limits)})
 
 
 def _resource(execution: Execution) -> Resource | None:

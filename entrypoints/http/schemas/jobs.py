@@ -81,7 +81,7 @@ class JobSpecification(Struct, kw_only=True):
     function_name: str | None
     description: str | None
     stdin: str
-    args: list[str]
+    args: tuple[str, ...]
     env: dict[str, str]
     tags: dict[str, str]
     priority: Annotated[int, Meta(examples=[5])]

@@ -3,6 +3,7 @@
 from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from application.commands import UploadCodeCommand
 from domain.limits import STANDARD_BOUNDS
@@ -51,7 +52,7 @@ class UploadRequest(RequestedLimits, kw_only=True):
     function_name: Annotated[str | None, Meta(description="A name to remember it by.")] = None
     description: Annotated[str | None, Meta(description="Any text.")] = None
     stdin: Annotated[str | None, Meta(description="What the program reads.", examples=["world\n"])] = None
-    args: Annotated[list[str] | None, Meta(description="The program's arguments.")] = None
+    args: Annotated[tuple[str, ...] | None, Meta(description="The program's arguments.")] = None
     env: Annotated[
         dict[str, str] | None, Meta(description="The program's environment; a build has none of it.")
     ] = None
@@ -73,22 +74,10 @@ class UploadRequest(RequestedLimits, kw_only=True):
     execute: Annotated[bool | None, Meta(description="Whether to execute the job at once.")] = None
 
     def command(self) -> UploadCodeCommand:
-        """Say it in the application's words."""
-        requested = {name: getattr(self, name) for name in STANDARD_BOUNDS}
+        """Return the command; the options and limits that are not given get their defaults."""
+        given = {name: value for name, value in asdict(self).items() if value is not None}
         return UploadCodeCommand(
-            project=self.project,
-            code=self.code,
-            language=self.language,
-            function_name=self.function_name,
-            description=self.description,
-            stdin=self.stdin or "",
-            args=tuple(self.args or ()),
-            env=self.env or {},
-            tags=self.tags or {},
-            limits={name: value for name, value in requested.items() if value is not None},
-            priority=DEFAULT_PRIORITY if self.priority is None else self.priority,
-            max_attempts=1 if self.max_attempts is None else self.max_attempts,
-            execute=bool(self.execute),
+            limits={name: given.pop(name) for name in STANDARD_BOUNDS if name in given}, **given
         )
 
 
