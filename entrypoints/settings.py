@@ -1,4 +1,4 @@
-"""The settings of the service: environment variables, and a `.env` file where there is one, read once.
+"""Settings of the service, from environment variables and a `.env` file, read once.
 
 With none of them set, everything runs embedded on this machine. Each part moves on its own: `AWS_RDS_HOST`
 moves the database to MySQL, `AWS_CODE_BUCKET` the code and `AWS_LOG_BUCKET` the logs to S3,
@@ -105,7 +105,7 @@ def _check_address(address: str) -> str:
 
 
 def _check_engine_address(address: str) -> str:
-    """Refuse an address that nothing can be added to."""
+    """Refuse an address that no path can be appended to."""
     try:
         _check_address(address)
         parts = urlsplit(address)
@@ -145,7 +145,7 @@ def _is_address(address: str, schemes: set[str]) -> bool:
 
 
 def _check_origin(origin: str) -> str:
-    """Refuse an origin that no browser sends, and that would never be found."""
+    """Refuse an origin that no browser sends."""
     if not _ORIGIN.fullmatch(origin):
         raise ValueError(
             f"{origin}: must be an origin as browsers send it, such as https://app.example.com: in lower "
@@ -182,7 +182,7 @@ ReadableFile = Annotated[Path, AfterValidator(_check_readable)]
 
 
 class AwsCredentials(TypedDict):
-    """What boto3 signs requests with."""
+    """Credentials for signing requests to AWS."""
 
     access_key_id: str | None
     secret_access_key: str | None
@@ -190,7 +190,7 @@ class AwsCredentials(TypedDict):
 
 
 class _Limits(BaseSettings):
-    """The default and the maximum of every limit of an execution."""
+    """Defaults and maxima of the limits of an execution."""
 
     model_config = _CONFIG
 
@@ -206,7 +206,7 @@ class _Limits(BaseSettings):
         return self
 
     def policy(self) -> LimitPolicy:
-        """Return the bounds that these settings make."""
+        """Return the policy that these settings define."""
         return LimitPolicy(
             {
                 name: Bounds(getattr(self, name), standard.minimum, getattr(self, f"max_{name}"))
@@ -234,7 +234,7 @@ LimitSettings: type[_Limits] = create_model("LimitSettings", __base__=_Limits, *
 
 
 class Settings(BaseSettings):
-    """Every setting but the limits of executions. Times end in their unit, sizes too."""
+    """All settings except the limits of executions. Names of times and sizes end in their unit."""
 
     model_config = _CONFIG
 
@@ -260,7 +260,7 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "::1")
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()
 
-    # What may be submitted
+    # Limits on submissions
     max_code_bytes: int = Field(1 << 20, ge=1)
     max_stdin_bytes: int = Field(1 << 20, ge=0)
     max_arguments: int = Field(64, ge=0)
@@ -355,17 +355,6 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name}: {error.detail}") from error
         return names
 
-    @property
-    def run_urls(self) -> dict[str, str]:
-        """The full addresses of the runners that have one of their own, by language."""
-        urls = {"python": self.python_run_url, "node": self.node_run_url, "java": self.java_run_url}
-        return {language: url for language, url in urls.items() if url is not None}
-
-    @property
-    def uses_runners(self) -> bool:
-        """Whether programs run on HTTP runners, and not on this machine."""
-        return self.engine_url is not None or bool(self.run_urls)
-
     @field_validator("trusted_proxies")
     @classmethod
     def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
@@ -387,23 +376,23 @@ class Settings(BaseSettings):
 
     @property
     def is_development(self) -> bool:
-        """Whether this is an installation for development, which is lenient where others are strict."""
+        """Whether this is a development installation, which is lenient."""
         return _ENVIRONMENTS[self.environment.lower()]
 
     @property
     def base_url(self) -> str:
-        """Where clients reach this service, without a slash at the end."""
+        """The address of this service for clients, without a slash at the end."""
         return str(self.public_url or f"http://{self._reachable_host}:{self.port}").rstrip("/")
 
     @property
     def _reachable_host(self) -> str:
-        """A host that clients on this machine reach, where the service listens on all addresses."""
+        """The host for clients on this machine."""
         host = _LOOPBACK.get(self.host, self.host)
         return f"[{host}]" if ":" in host else host
 
     @property
     def served_hosts(self) -> frozenset[str] | None:
-        """The hosts that requests may be for, in lower case; None for any.
+        """The accepted values of the Host header, in lower case; None for any.
 
         With `SERVICE_SERVER_ALLOWED_HOSTS` unset, a service that listens on all addresses takes any unless it
         is in development: it stands behind a load balancer, which knows the names.
@@ -414,22 +403,18 @@ class Settings(BaseSettings):
         own = {self._reachable_host, *([self.public_url.host or ""] if self.public_url else [])}
         return _OWN_NAMES | {host.lower() for host in (*own, *self.allowed_hosts)}
 
-    def share_of_address(self, places: int) -> int:
-        """Return how many of so many places one address may have."""
-        return max(places * self.address_share_percent // 100, 1)
-
     @property
-    def aws_credentials(self) -> AwsCredentials:
-        """The credentials for S3 and CloudWatch; all None for those that boto3 finds."""
-        return {
-            "access_key_id": self.aws_access_key_id,
-            "secret_access_key": _revealed(self.aws_secret_access_key),
-            "session_token": _revealed(self.aws_session_token),
-        }
+    def cors_origin_pattern(self) -> str | None:
+        """The origins that a development installation accepts without configuration: any on this machine."""
+        return _DEVELOPMENT_ORIGINS if self.is_development and not self.cors_origins else None
+
+    def share_of_address(self, amount: int) -> int:
+        """Return the part of an amount that one client address may have."""
+        return max(amount * self.address_share_percent // 100, 1)
 
     @property
     def submission_limits(self) -> SubmissionLimits:
-        """How much a caller may submit."""
+        """The limits on submissions."""
         return SubmissionLimits(
             code_bytes=self.max_code_bytes,
             stdin_bytes=self.max_stdin_bytes,
@@ -440,9 +425,24 @@ class Settings(BaseSettings):
         )
 
     @property
-    def cors_origin_pattern(self) -> str | None:
-        """The origins that development allows beside the configured ones: any on this machine."""
-        return _DEVELOPMENT_ORIGINS if self.is_development and not self.cors_origins else None
+    def aws_credentials(self) -> AwsCredentials:
+        """The credentials for AWS; all None to let boto3 find them."""
+        return {
+            "access_key_id": self.aws_access_key_id,
+            "secret_access_key": _revealed(self.aws_secret_access_key),
+            "session_token": _revealed(self.aws_session_token),
+        }
+
+    @property
+    def uses_runners(self) -> bool:
+        """Whether programs run on HTTP runners rather than on this machine."""
+        return self.engine_url is not None or bool(self.run_urls)
+
+    @property
+    def run_urls(self) -> dict[str, str]:
+        """The addresses of the runners with one of their own, by language."""
+        urls = {"python": self.python_run_url, "node": self.node_run_url, "java": self.java_run_url}
+        return {language: url for language, url in urls.items() if url is not None}
 
 
 def variable(settings: type[BaseSettings], name: str) -> str:

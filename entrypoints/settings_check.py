@@ -1,4 +1,4 @@
-"""Settings that are probably not meant: names that are none, and parts that do not fit together."""
+"""Checks for probable mistakes in the settings: unknown names, and combinations that do not fit."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _COMBINATIONS: tuple[tuple[Callable[[Settings], bool], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class UnknownSetting:
-    """A name that is no setting, and the setting whose name is the most similar, if one is."""
+    """A variable that is not a setting, and the setting with the most similar name, if any."""
 
     name: str
     nearest: str | None
@@ -65,7 +65,7 @@ def unknown_settings(environment: Mapping[str, str]) -> Iterator[UnknownSetting]
 
 
 def warnings(settings: Settings, environment: Mapping[str, str]) -> Iterator[str]:
-    """List what is probably not meant by the settings, as sentences that name them."""
+    """Yield probable mistakes in the settings, as sentences."""
     yield from map(str, unknown_settings(environment))
     for is_wrong, sentence in _COMBINATIONS:
         if is_wrong(settings):
@@ -73,7 +73,7 @@ def warnings(settings: Settings, environment: Mapping[str, str]) -> Iterator[str
 
 
 def _without_prefix(name: str, known: Collection[str]) -> str | None:
-    """Return the setting whose name has no such prefix, if that is all that is wrong with a name."""
+    """Return the setting of a name that has the prefix by mistake, if there is one."""
     rest = name.removeprefix(PREFIX)
     return next((kept for kept in (rest, f"SERVER_{rest}") if rest != name and kept in known), None)
 
