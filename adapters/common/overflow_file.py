@@ -42,6 +42,11 @@ class OverflowFile:
             self._stream.write(data)
         self._size += len(data)
 
+    def read(self, begin: int, end: int) -> bytes:
+        """Return the bytes from one offset to another. Nothing is written after that."""
+        self._stream.seek(begin)
+        return self._stream.read(max(end - begin, 0))
+
     def rewound(self) -> IO[bytes]:
         """Return a stream of all the bytes, at its start. Nothing is written after that."""
         self._stream.seek(0)

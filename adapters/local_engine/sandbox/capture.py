@@ -1,4 +1,4 @@
-"""What a program writes, kept in bounded memory."""
+"""The output of a program, kept in bounded memory."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,16 +11,14 @@ from domain.execution import Output
 
 
 class Capture:
-    """One stream: all its bytes, and of many the head and the tail in memory."""
+    """One stream: all its bytes, in memory or on the disk once there are many."""
 
     def __init__(
         self, stream: Stream, take: Callable[[int], int], inline_bytes: int, directory: Path
     ) -> None:
         self._stream = stream
         self._take = take
-        self._half = inline_bytes // 2
-        self._head = b""
-        self._tail = b""
+        self._inline_bytes = inline_bytes
         self._total = 0
         self._is_cut = False
         self.file = OverflowFile(inline_bytes, directory)
@@ -34,16 +32,15 @@ class Capture:
         self._is_cut = self._is_cut or len(granted) < len(data)
         chunk = OutputChunk(self._stream, self._total, granted)
         self._total += len(granted)
-        room = self._half - len(self._head)
-        self._head += granted[:room]
-        self._tail = (self._tail + granted[room:])[-self._half :]
         self.file.write(granted)
         return chunk if granted else None
 
     def output(self) -> Output:
         """Return the text of the stream, or of its head and tail."""
-        pieces = {0: self._head, self._total - len(self._tail): self._tail} if self._tail else {0: self._head}
-        output = Output.of_pieces(pieces, 2 * self._half, self._total)
+        half = self._inline_bytes // 2
+        tail_begin = max(half, self._total - half)
+        pieces = {tail_begin: self.file.read(tail_begin, self._total), 0: self.file.read(0, half)}
+        output = Output.of_pieces(pieces, 2 * half, self._total)
         return replace(output, truncated=output.truncated or self._is_cut)
 
     def rewound(self) -> IO[bytes]:

@@ -6,9 +6,10 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from threading import Condition, Thread
+from threading import Condition
 from typing import Generic, TypeVar
 
+from adapters.common.background import BackgroundThread
 from adapters.local_engine.sandbox.program import Program
 
 _RETRY_AFTER_S = 5
@@ -77,8 +78,7 @@ class WarmPool(Generic[P]):
         self._last_job = self._last_taken = 0.0
         self._last_wanted = -math.inf
         self._trouble: str | None = None
-        self._is_open = True
-        self._thread = Thread(target=self._fill, name="warm-pool", daemon=True)
+        self._thread = BackgroundThread("warm-pool", self._fill, self._wake)
         self._thread.start()
 
     @property
@@ -105,12 +105,13 @@ class WarmPool(Generic[P]):
 
     def close(self) -> None:
         """End those that wait."""
-        with self._changed:
-            self._is_open = False
-            self._changed.notify_all()
-        self._thread.join()
+        self._thread.stop()
         while (waiting := self._take()) is not None:
             waiting.close()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _take(self) -> P | None:
         with self._changed:
@@ -120,34 +121,35 @@ class WarmPool(Generic[P]):
             return taken
 
     def _fill(self) -> None:
-        while self._wait_for_room():
-            begun = time.monotonic()
-            try:
-                prepared = self._recipe.prepare()
-            except OSError as error:
-                self._pause(f"it does not become ready: {error.strerror or error}")
-                continue
-            except Exception as error:  # noqa: BLE001 - there is no other thread to fill the pool
-                _log.exception("%s could not be started ahead", self._recipe.title)
-                self._pause(f"it cannot be started: {type(error).__name__}")
-                continue
-            self._report(None)
-            with self._changed:
-                if prepared is None:
-                    self._changed.wait_for(
-                        lambda: not self._is_open or self._last_wanted > begun,  # noqa: B023 - it is called here
-                        _RETRY_AFTER_S,
-                    )
-                else:
-                    self._ready.append(prepared)
-                    self._changed.notify_all()
+        """Wait until a sandbox is missing and may be started, and start it."""
+        if not self._wait_for_room():
+            return
+        begun = time.monotonic()
+        try:
+            prepared = self._recipe.prepare()
+        except OSError as error:
+            self._pause(f"it does not become ready: {error.strerror or error}")
+            return
+        except Exception as error:  # noqa: BLE001 - there is no other thread to fill the pool
+            _log.exception("%s could not be started ahead", self._recipe.title)
+            self._pause(f"it cannot be started: {type(error).__name__}")
+            return
+        self._report(None)
+        with self._changed:
+            if prepared is None:
+                self._changed.wait_for(
+                    lambda: self._thread.is_stopping or self._last_wanted > begun, _RETRY_AFTER_S
+                )
+            else:
+                self._ready.append(prepared)
+                self._changed.notify_all()
 
     def _wait_for_room(self) -> bool:
         """Wait until one is missing and may be started; return False if none is wanted any more."""
         with self._changed:
-            while self._is_open and (pause_s := self._pause_s()) != 0:
+            while not self._thread.is_stopping and (pause_s := self._pause_s()) != 0:
                 self._changed.wait(pause_s)
-            return self._is_open
+            return not self._thread.is_stopping
 
     def _pause_s(self) -> float | None:
         """Return when to check again; None if there is no room for one, 0 if one may be started."""
@@ -159,8 +161,7 @@ class WarmPool(Generic[P]):
 
     def _pause(self, trouble: str) -> None:
         self._report(trouble)
-        with self._changed:
-            self._changed.wait_for(lambda: not self._is_open, _RETRY_AFTER_S)
+        self._thread.pause(_RETRY_AFTER_S)
 
     def _report(self, trouble: str | None) -> None:
         if trouble != self._trouble:

@@ -70,3 +70,15 @@ def test_a_directory_that_is_missing_costs_no_byte(tmp_path):
         file.write(piece)
 
     assert whole(file) == b"".join(PIECES)
+
+
+@pytest.mark.parametrize("max_in_memory", [10, 1_000])
+def test_parts_are_read_in_any_order(max_in_memory):
+    file = OverflowFile(max_in_memory)
+    for piece in PIECES:
+        file.write(piece)
+
+    assert file.read(100, 125) == b"c" * 20 + b"d" * 5
+    assert file.read(30, 50) == b"a" * 10 + b"b" * 10
+    assert file.read(50, 50) == b""
+    assert whole(file) == b"".join(PIECES)
