@@ -1,4 +1,4 @@
-"""What the service tells itself and others, as data: domain events in their form outside the process."""
+"""Domain events in their serializable form."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -14,7 +14,7 @@ MESSAGE_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One fact or wish. Its body is JSON data; a reader ignores the fields that it does not know.
+    """An event, or an engine's report. Its body is JSON data; readers ignore unknown fields.
 
     Attributes:
         name: The name of the event's class, such as JobCompleted.
@@ -26,7 +26,7 @@ class Message:
 
     @classmethod
     def of(cls, message_id: MessageId, event: Event) -> "Message":
-        """Put an event in its form outside the process."""
+        """Convert an event."""
         body = {field.name: _plain(getattr(event, field.name)) for field in fields(event)}
         return cls(id=message_id, name=type(event).__name__, body={"version": MESSAGE_VERSION, **body})
 

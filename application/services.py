@@ -16,12 +16,12 @@ from application.ports.event_feed import EventFeed
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
 from application.ports.job_queries import JobQueries
-from application.ports.message_publisher import MessagePublisher
 from application.ports.message_relay import MessageRelay
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
 from application.ports.result_spool import ResultSpool
 from application.ports.unit_of_work import UnitOfWork
+from application.ports.work_queue import WorkQueue
 from application.queue_history import QueueHistory
 from application.retry_policy import RetryPolicy
 from application.use_cases.cancel_job import CancelJob
@@ -93,7 +93,7 @@ class Ports:
     event_feed: EventFeed
     output_feed: OutputFeed
     message_relay: MessageRelay
-    publisher: MessagePublisher
+    work_queue: WorkQueue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,7 +298,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         drain_executions=DrainExecutions(renew_leases=renew_leases, engine=ports.engine, in_flight=in_flight),
         recover_orphans=RecoverOrphans(
             unit_of_work=ports.unit_of_work,
-            publisher=ports.publisher,
+            work_queue=ports.work_queue,
             outbox_writer=outbox_writer,
             clock=ports.clock,
             ids=ports.ids,
@@ -320,8 +320,9 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         relay_outbox=RelayOutbox(
             unit_of_work=ports.unit_of_work,
-            publisher=ports.publisher,
-            left_behind_after_s=options.relay_left_behind_after_s,
+            work_queue=ports.work_queue,
+            event_feed=ports.event_feed,
+            stale_after_s=options.relay_left_behind_after_s,
         ),
         forget_processed_messages=ForgetProcessedMessages(
             unit_of_work=ports.unit_of_work, clock=ports.clock, kept_days=options.receipts_kept_days
@@ -335,7 +336,7 @@ def _health_check(ports: Ports, options: ServiceOptions) -> CheckHealth:
         "code store": ports.code_store.check,
         "log store": CheckLogStore(log_store=ports.log_store, unit_of_work=ports.unit_of_work),
         "database": ports.unit_of_work.check,
-        "queue": ports.publisher.check,
+        "queue": ports.work_queue.check,
     }
     if options.checks_engine:
         checks["engine"] = ports.engine.check

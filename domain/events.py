@@ -1,4 +1,4 @@
-"""Facts about jobs and projects, in the past tense, and the wishes that follow from them."""
+"""Facts about jobs and projects, in the past tense."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,15 +19,6 @@ class JobSubmitted:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStarted:
     """A job was asked to run: it is RUNNING, and an execution waits for a worker."""
-
-    job_id: JobId
-    execution_id: ExecutionId
-    occurred_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionRequested:
-    """An execution waits for a worker: the hint that makes one look."""
 
     job_id: JobId
     execution_id: ExecutionId
@@ -73,12 +64,4 @@ class JobCancelled:
     occurred_at: datetime
 
 
-Event = (
-    JobSubmitted
-    | JobStarted
-    | ExecutionRequested
-    | ExecutionStarted
-    | JobRetried
-    | JobCompleted
-    | JobCancelled
-)
+Event = JobSubmitted | JobStarted | ExecutionStarted | JobRetried | JobCompleted | JobCancelled

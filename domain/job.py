@@ -6,7 +6,6 @@ from typing import Self
 
 from domain.events import (
     Event,
-    ExecutionRequested,
     JobCancelled,
     JobCompleted,
     JobRetried,
@@ -90,10 +89,7 @@ class Job:
         return (
             job,
             execution,
-            (
-                JobStarted(job_id=self.id, execution_id=execution_id, occurred_at=now),
-                ExecutionRequested(job_id=self.id, execution_id=execution_id, occurred_at=now),
-            ),
+            (JobStarted(job_id=self.id, execution_id=execution_id, occurred_at=now),),
         )
 
     def retry(
@@ -180,7 +176,6 @@ class Job:
                 JobRetried(
                     job_id=self.id, lost_execution_id=lost.id, execution_id=execution_id, occurred_at=now
                 ),
-                ExecutionRequested(job_id=self.id, execution_id=execution_id, occurred_at=now),
             ),
         )
 

@@ -1,15 +1,14 @@
 """The one place that imports adapters: chooses them by settings, and gives them to the application."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from dependency_injector import containers, providers
+from dramatiq.brokers.stub import StubBroker
 
 from adapters.backup.archive import BackupArchive
-from adapters.dramatiq_queue.broker import QueueBroker
-from adapters.dramatiq_queue.dead_letters import DramatiqDeadLetters
-from adapters.dramatiq_queue.embedded import EmbeddedBroker
-from adapters.dramatiq_queue.publisher import DramatiqPublisher
+from adapters.dramatiq_queue.embedded_work_queue import EmbeddedWorkQueue
 from adapters.dramatiq_queue.worker import QueueWorker
 from adapters.filesystem.data_directory import prepare_data_directory
 from adapters.filesystem.names import DRAFTS
@@ -34,18 +33,24 @@ from adapters.system.id_generator import Uuid7Generator
 from adapters.system.worker_name import worker_name
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
+from application.ports.dead_letter_store import DeadLetterStore
 from application.ports.event_feed import EventFeed
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
 from application.ports.result_spool import ResultSpool
+from application.ports.work_queue import WorkQueue
 from application.retry_policy import RetryPolicy
 from application.services import Ports, ServiceOptions, Services, build_services
 from domain.limits import LimitPolicy
 from entrypoints.settings import LimitSettings, Settings
 from entrypoints.topology import Topology, WorkerMode
 from entrypoints.worker.background_services import BackgroundServices
-from entrypoints.worker.handlers import standalone_handlers, worker_handlers
+from entrypoints.worker.handlers import completion_handler
+from entrypoints.worker.standalone_runner import StandaloneRunner
+
+if TYPE_CHECKING:
+    from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
 
 # An execution whose code cannot be read after these delays has failed.
 _CODE_STORE_RETRY_DELAYS_S = (0.2, 1.0, 3.0)
@@ -144,12 +149,28 @@ def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPoli
     )
 
 
-def _broker(settings: Settings) -> QueueBroker:
+def _broker(settings: Settings) -> "StubBroker | RedisQueueBroker":
     if settings.redis_url is None:
-        return EmbeddedBroker()
+        return StubBroker(middleware=[])
     from adapters.dramatiq_queue.redis_broker import RedisQueueBroker  # noqa: PLC0415 - likewise
 
     return RedisQueueBroker(settings.redis_url.get_secret_value())
+
+
+def _work_queue(broker: "StubBroker | RedisQueueBroker") -> WorkQueue:
+    if isinstance(broker, StubBroker):
+        return EmbeddedWorkQueue(broker)
+    from adapters.dramatiq_queue.redis_work_queue import RedisWorkQueue  # noqa: PLC0415 - likewise
+
+    return RedisWorkQueue(broker)
+
+
+def _dead_letters(broker: "StubBroker | RedisQueueBroker") -> DeadLetterStore | None:
+    if isinstance(broker, StubBroker):
+        return None
+    from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore  # noqa: PLC0415 - likewise
+
+    return RedisDeadLetterStore(broker)
 
 
 def _event_feed(settings: Settings) -> EventFeed:
@@ -186,7 +207,7 @@ def _ports(container: "Container") -> Ports:
         event_feed=container.event_feed(),
         output_feed=container.output_feed(),
         message_relay=container.message_relay(),
-        publisher=container.publisher(),
+        work_queue=container.work_queue(),
     )
 
 
@@ -213,16 +234,20 @@ def _services(container: "Container") -> Services:
     return build_services(ports=container.ports(), options=options)
 
 
-def _queue_worker(container: "Container") -> QueueWorker | None:
-    services, threads = container.services(), container.settings().worker_threads
+def _worker(container: "Container") -> QueueWorker | StandaloneRunner | None:
+    services, ports = container.services(), container.ports()
     match container.topology().mode:
         case WorkerMode.NONE:
             return None
         case WorkerMode.OWN:
-            handlers = standalone_handlers(services.run_execution)
+            return StandaloneRunner(ports.event_feed, services.run_execution.run_standalone)
         case WorkerMode.ALL:
-            handlers = worker_handlers(services.run_execution, services.report_completion)
-    return QueueWorker(container.broker(), handlers, threads=threads)
+            return QueueWorker(
+                container.broker(),
+                on_wake_up=services.run_execution,
+                on_completion=completion_handler(services.report_completion),
+                threads=container.settings().worker_threads,
+            )
 
 
 def _background_services(container: "Container") -> BackgroundServices:
@@ -231,7 +256,7 @@ def _background_services(container: "Container") -> BackgroundServices:
         topology=container.topology(),
         ports=container.ports(),
         services=container.services(),
-        queue_worker=_queue_worker(container),
+        worker=_worker(container),
         relay=container.message_relay(),
         schema=container.schema(),
         close=(container.broker().close, container.database().dispose),
@@ -268,14 +293,14 @@ class Container(containers.DeclarativeContainer):
     event_feed = providers.ThreadSafeSingleton(_event_feed, settings)
     output_feed = providers.ThreadSafeSingleton(_output_feed, settings)
     broker = providers.ThreadSafeSingleton(_broker, settings)
-    publisher = providers.ThreadSafeSingleton(DramatiqPublisher, broker=broker, event_feed=event_feed)
+    work_queue = providers.ThreadSafeSingleton(_work_queue, broker)
 
     ports = providers.ThreadSafeSingleton(_ports, __self__)
     services = providers.ThreadSafeSingleton(_services, __self__)
     background_services = providers.ThreadSafeSingleton(_background_services, __self__)
 
     # For commands about the service's data.
-    dead_letters = providers.ThreadSafeSingleton(DramatiqDeadLetters, broker)
+    dead_letters = providers.ThreadSafeSingleton(_dead_letters, broker)
     backup_archive = providers.Factory(_backup_archive, settings)
     # Called with the source of the import.
     legacy_import = providers.Factory(

@@ -1,1 +1,1 @@
-"""Messages that ask for work, on a Dramatiq broker: in this process, or on Redis."""
+"""The work queue on Dramatiq: wake-ups and completions, in this process or on Redis."""

@@ -1,46 +1,56 @@
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
-from adapters.dramatiq_queue.broker import DeadMessage, QueueBroker
-from adapters.dramatiq_queue.routes import QUEUES
-from application.ports.dead_letters import DeadLetter, DeadLetters
+from adapters.common.redis_client import redis_errors
+from adapters.dramatiq_queue.messages import COMPLETIONS, decode
+from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
+from application.ports.dead_letter_store import DeadLetter, DeadLetterStore
 
 
-class DramatiqDeadLetters(DeadLetters):
-    """What lies in the dead letter queues of a Dramatiq broker."""
+class RedisDeadLetterStore(DeadLetterStore):
+    """Dead-lettered completions, in the keys that Dramatiq's broker keeps them in."""
 
-    def __init__(self, broker: QueueBroker, queues: Collection[str] = frozenset(QUEUES.values())) -> None:
+    def __init__(self, broker: RedisQueueBroker) -> None:
         self._broker = broker
-        self._queues = queues
+        # Redis types its replies as all that any protocol and option may give.
+        self._client: Any = broker.client
+        self._ids = f"{broker.namespace}:{COMPLETIONS}.XQ"
+        self._contents = f"{self._ids}.msgs"
 
     def latest(self, limit: int) -> Sequence[DeadLetter]:
-        """Return dead letters of all queues, those that died last first."""
-        dead = [letter for queue in self._queues for letter in self._of(queue, limit)]
-        return sorted(dead, key=lambda letter: letter.died_at, reverse=True)[:limit]
+        """Return dead letters, the latest first."""
+        with redis_errors("queue"):
+            ids = self._client.zrevrange(self._ids, 0, limit - 1)
+        found = [self.get(letter_id.decode()) for letter_id in ids]
+        return [letter for letter in found if letter is not None]
 
-    def get(self, dead_id: str) -> DeadLetter | None:
+    def get(self, letter_id: str) -> DeadLetter | None:
         """Return a dead letter, or None if there is none of that id."""
-        for queue in self._queues:
-            dead = self._broker.find_dead(queue, dead_id)
-            if dead is not None:
-                return _letter(queue, dead)
-        return None
+        with redis_errors("queue"):
+            died_at_ms = self._client.zscore(self._ids, letter_id)
+            data = self._client.hget(self._contents, letter_id)
+        if died_at_ms is None or data is None:
+            return None
+        message = decode(data, COMPLETIONS)
+        body = message.kwargs.get("body", message.kwargs)
+        return DeadLetter(
+            id=letter_id,
+            queue=COMPLETIONS,
+            died_at=datetime.fromtimestamp(died_at_ms / 1_000, UTC),
+            name=str(message.kwargs.get("name", "")),
+            body=body if isinstance(body, dict) else {"unreadable": body},
+            error=str(message.options.get("traceback", "")),
+        )
 
-    def requeue(self, dead_id: str) -> bool:
-        """Put a message back on its queue as if it were new; return whether there was one of that id."""
-        return any(self._broker.revive(queue, dead_id) for queue in self._queues)
-
-    def _of(self, queue: str, limit: int) -> Sequence[DeadLetter]:
-        return [_letter(queue, dead) for dead in self._broker.dead(queue, limit)]
-
-
-def _letter(queue: str, dead: DeadMessage) -> DeadLetter:
-    fields = dead.message.kwargs
-    body = fields.get("body", {})
-    return DeadLetter(
-        id=dead.id,
-        queue=queue,
-        died_at=dead.died_at,
-        name=str(fields.get("name", "")),
-        body=body if isinstance(body, dict) else {"unreadable": body},
-        error=str(dead.message.options.get("traceback", "nothing here handles it")),
-    )
+    def requeue(self, letter_id: str) -> bool:
+        """Put a message back on its queue as new; return whether there was one of that id."""
+        with redis_errors("queue"):
+            data = self._client.hget(self._contents, letter_id)
+            if data is None:
+                return False
+            self._broker.enqueue(replace(decode(data, COMPLETIONS), options={}))
+            self._client.zrem(self._ids, letter_id)
+            self._client.hdel(self._contents, letter_id)
+        return True

@@ -1,34 +1,48 @@
-from collections.abc import Mapping
-from queue import Empty, PriorityQueue
-from typing import Any
+import logging
+from collections.abc import Callable, Mapping
 
 import dramatiq
+from dramatiq.errors import Retry
 
-from adapters.dramatiq_queue.broker import InterruptibleConsumer, QueueBroker
-from adapters.dramatiq_queue.routes import Handler, declare_actors
+from adapters.dramatiq_queue.messages import COMPLETIONS, EXECUTIONS
+from application.errors import DependencyUnavailable
+from application.log_context import outage_of
 
-# How long an idle thread waits before it looks around. Nothing waits for that: messages and `stop` wake it.
-_IDLE_MS = 1_000
+logger = logging.getLogger("service_server.queue")
+
+# The longest that stopping an idle thread takes. Messages wake it at once.
+_IDLE_MS = 200
 
 
 class QueueWorker:
     """Consumes the queues of a broker on threads of its own.
 
-    A worker takes no more messages than it has threads: one that is taken and waits behind a long
-    execution would keep other workers from it. Start a worker once.
+    * A wake-up whose handler fails is dropped: the reaper re-notifies as long as an execution waits.
+    * A completion whose handler raises DependencyUnavailable is retried until it succeeds; any other
+      exception dead-letters it.
+    * A worker holds no more messages than it has threads: one held behind a long execution would be kept
+      from other workers.
 
     Args:
-        handlers: What handles a message, by the message's name. Called on several threads at once. A
-            message whose handler raises DependencyUnavailable is tried again until it does not, a hint is
-            dropped; any other exception sends it to the dead letters.
+        broker: The broker; it is used by one worker only.
+        on_wake_up: Called for each wake-up, on several threads at once.
+        on_completion: Called with the content of each completion, likewise.
     """
 
-    def __init__(self, broker: QueueBroker, handlers: Mapping[str, Handler], threads: int) -> None:
-        declare_actors(broker, handlers)
-        self._hand_over = _HandOver()
+    def __init__(
+        self,
+        broker: dramatiq.Broker,
+        on_wake_up: Callable[[], object],
+        on_completion: Callable[[Mapping[str, object]], object],
+        threads: int,
+    ) -> None:
+        for queue, consume in (
+            (EXECUTIONS, _wake_up_consumer(on_wake_up)),
+            (COMPLETIONS, _completion_consumer(on_completion)),
+        ):
+            dramatiq.actor(broker=broker, actor_name=queue, queue_name=queue)(consume)
         self._worker = dramatiq.Worker(broker, worker_timeout=_IDLE_MS, worker_threads=threads)
         self._worker.queue_prefetch = threads
-        self._worker.work_queue = self._hand_over
 
     def start(self) -> None:
         """Begin to consume."""
@@ -37,34 +51,32 @@ class QueueWorker:
     def stop(self, timeout_s: float) -> bool:
         """Take no more messages, and wait for those in hand; return whether all of them were done in time.
 
-        What was taken and not begun goes back to the queue.
+        Messages that were taken and not begun go back to the queue.
         """
         for thread in self._worker.consumers.values():
             thread.stop()
-            if isinstance(thread.consumer, InterruptibleConsumer):
-                thread.consumer.interrupt()
-        self._hand_over.close()
         self._worker.stop(timeout=int(timeout_s * 1_000))
         return not any(thread.is_alive() for thread in self._worker.workers)
 
 
-class _HandOver(PriorityQueue[Any]):
-    """Hands messages from the consumers to the threads; closing it lets the idle threads go at once."""
+def _wake_up_consumer(on_wake_up: Callable[[], object]) -> Callable[..., None]:
+    def consume(**_content: object) -> None:
+        try:
+            on_wake_up()
+        except DependencyUnavailable as error:
+            logger.warning("a wake-up is dropped: %s", error, extra=outage_of(error))
+        except Exception:
+            logger.exception("a wake-up is dropped")
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._is_closed = False
+    return consume
 
-    # The signature is that of queue.Queue.
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:  # noqa: ANN401, FBT001, FBT002
-        with self.not_empty:
-            if block:
-                self.not_empty.wait_for(lambda: self._is_closed or self._qsize(), timeout)
-            if not self._qsize() or (block and self._is_closed):
-                raise Empty
-            return self._get()
 
-    def close(self) -> None:
-        with self.not_empty:
-            self._is_closed = True
-            self.not_empty.notify_all()
+def _completion_consumer(on_completion: Callable[[Mapping[str, object]], object]) -> Callable[..., None]:
+    def consume(**content: object) -> None:
+        try:
+            on_completion(content)
+        except DependencyUnavailable as error:
+            logger.warning("a completion will be retried: %s", error, extra=outage_of(error))
+            raise Retry(str(error)) from error
+
+    return consume

@@ -9,6 +9,7 @@ from uuid import UUID
 from redis.client import PubSub
 
 from adapters.common.background import BackgroundThread
+from adapters.common.circuit_breaker import CircuitBreaker
 from adapters.common.redis_client import ANSWER_WITHIN_S, connect, redis_errors
 from application.errors import DependencyUnavailable
 from application.messages import Message
@@ -43,6 +44,7 @@ class RedisEventFeed(EventFeed):
         self._subscription: PubSub | None = None
         self._heard_at = 0.0
         self._is_listening = Event()
+        self._circuit = CircuitBreaker(_DEPENDENCY)
         self._thread = BackgroundThread("event-feed", self._listen)
 
     def start(self) -> None:
@@ -62,7 +64,8 @@ class RedisEventFeed(EventFeed):
         Raises:
             DependencyUnavailable: Redis is out of reach.
         """
-        with redis_errors(_DEPENDENCY), self._client.pipeline(transaction=False) as pipeline:
+        with self._circuit.call(), redis_errors(_DEPENDENCY):
+            pipeline = self._client.pipeline(transaction=False)
             for message in messages:
                 pipeline.publish(CHANNEL, _encode(message))
             pipeline.execute()

@@ -5,8 +5,8 @@ from application.messages import Message
 
 
 class MessageRelay(ABC):
-    """Takes the messages of a commit from the caller's hands, to publish them."""
+    """Publishes the messages of a commit in the background."""
 
     @abstractmethod
     def offer(self, messages: Sequence[Message]) -> None:
-        """Take messages that were committed, or that may be lost. Never blocks and never raises."""
+        """Accept messages that are in the outbox, or that may be lost. Neither blocks nor raises."""

@@ -10,11 +10,11 @@ from application.poison_jobs import PoisonJobHandler
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
-from application.ports.message_publisher import MessagePublisher
 from application.ports.output_feed import OutputChunk, OutputFeed, Stream
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.ports.work_queue import WorkQueue
 from application.use_cases.renew_leases import RenewLeases
-from domain.events import Event, ExecutionRequested
+from domain.events import Event
 from domain.execution import Execution, ExecutionResult, Output
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -102,7 +102,7 @@ class RecoverOrphans:
     def __init__(
         self,
         unit_of_work: UnitOfWork,
-        publisher: MessagePublisher,
+        work_queue: WorkQueue,
         outbox_writer: OutboxWriter,
         clock: Clock,
         ids: IdGenerator,
@@ -118,7 +118,7 @@ class RecoverOrphans:
         max_wake_ups: int = 500,
     ) -> None:
         self._unit_of_work = unit_of_work
-        self._publisher = publisher
+        self._work_queue = work_queue
         self._outbox_writer = outbox_writer
         self._clock = clock
         self._ids = ids
@@ -210,22 +210,17 @@ class RecoverOrphans:
         return is_orphan
 
     def _renotify(self) -> int:
-        """Fill the queue up with wake_ups, and no further: a hint makes a worker claim whatever waits."""
-        languages = self._engine.startable_languages()
-        room = self._max_wake_ups - self._publisher.backlog(ExecutionRequested.__name__)
+        """Enqueue wake-ups for executions that have waited for long, as far as the queue has few of them."""
+        room = self._max_wake_ups - self._work_queue.backlog()
         if room <= 0:
             return 0
+        languages = self._engine.startable_languages()
         waiting = self._unit_of_work.read(
             lambda transaction: transaction.executions.waiting(self._renotify_after_s, room, languages)
         )
-        now = self._clock.now()
-        wake_ups = [
-            ExecutionRequested(job_id=job_id, execution_id=execution_id, occurred_at=now)
-            for execution_id, job_id in waiting.items()
-        ]
-        if wake_ups:
-            self._publisher.publish(self._outbox_writer.messages(wake_ups))
-        return len(wake_ups)
+        if waiting:
+            self._work_queue.wake(len(waiting))
+        return len(waiting)
 
 
 def _streamed_output(chunks: Iterable[OutputChunk], inline_bytes: int) -> Mapping[Stream, Output]:

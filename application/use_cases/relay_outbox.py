@@ -2,37 +2,45 @@ from collections.abc import Sequence
 from threading import Lock
 
 from application.messages import Message
-from application.ports.message_publisher import MessagePublisher
+from application.ports.event_feed import EventFeed
 from application.ports.unit_of_work import UnitOfWork
+from application.ports.work_queue import WorkQueue
+from domain.events import JobRetried, JobStarted
 from domain.values import MessageId
+
+# Events that leave an execution waiting for a worker. An older version named the wake-up in its outbox.
+_WAKING = frozenset({JobStarted.__name__, JobRetried.__name__, "ExecutionRequested"})
 
 
 class RelayOutbox:
-    """Publish what commits left in the outbox, and forget it once it is published.
+    """Publishes the events in the outbox, and removes them from it.
 
-    The messages of this process's own commits come by hand; a sweep finds those that a crash, or a queue
-    that was out of reach, left behind. Any number of processes may sweep at once: each takes messages for
-    itself, and whoever does not live to publish what it took leaves it to the next one. A message may be
-    published twice, and never not at all.
+    * Messages of this process's commits are handed over after the commit. A sweep finds the stale ones, left
+      by a crash or by an outage of the queue.
+    * A worker is woken for each event that leaves an execution waiting; every event goes to the event feed.
+    * Any number of processes may sweep at once: each reserves the messages that it fetches for itself.
+    * A message may be published twice, and is published at least once.
 
     Args:
-        left_behind_after_s: How long ago a message was added, or taken by a sweep, that nobody will publish.
-        batch: How many are swept at a time.
-        forget_every: After how many published messages they are forgotten, in one transaction; until the
-            next sweep at the latest. What a crash keeps from being forgotten is published once more.
+        stale_after_s: The age from which a message, or its reservation by a sweep, counts as abandoned.
+        batch: How many messages are swept at a time.
+        forget_every: How many published messages are removed in one transaction, at the next sweep at the
+            latest. A crash before the removal publishes them once more.
     """
 
     def __init__(
         self,
         unit_of_work: UnitOfWork,
-        publisher: MessagePublisher,
-        left_behind_after_s: float,
+        work_queue: WorkQueue,
+        event_feed: EventFeed,
+        stale_after_s: float,
         batch: int = 200,
         forget_every: int = 100,
     ) -> None:
         self._unit_of_work = unit_of_work
-        self._publisher = publisher
-        self._left_behind_after_s = left_behind_after_s
+        self._work_queue = work_queue
+        self._event_feed = event_feed
+        self._stale_after_s = stale_after_s
         self._batch = batch
         self._forget_every = forget_every
         self._published: list[MessageId] = []
@@ -44,7 +52,7 @@ class RelayOutbox:
         Raises:
             DependencyUnavailable: They stay in the outbox, for a later sweep.
         """
-        self._publisher.publish(messages)
+        self._publish(messages)
         with self._lock:
             self._published += [message.id for message in messages]
             is_due = len(self._published) >= self._forget_every
@@ -52,10 +60,10 @@ class RelayOutbox:
             self.forget()
 
     def forget(self) -> None:
-        """Remove from the outbox what has been published and is still there.
+        """Remove the published messages from the outbox.
 
         Raises:
-            DependencyUnavailable: It stays there, to be published once more.
+            DependencyUnavailable: They stay there, to be published once more.
         """
         with self._lock:
             published, self._published = self._published, []
@@ -63,17 +71,25 @@ class RelayOutbox:
             self._unit_of_work.run(lambda transaction: transaction.outbox.remove(published))
 
     def sweep(self) -> int:
-        """Publish what was left behind, in batches to the end; return how many messages that were.
+        """Publish all stale messages, in batches; return how many.
 
         Raises:
-            DependencyUnavailable: What is not published yet stays in the outbox.
+            DependencyUnavailable: The remaining ones stay in the outbox.
         """
         self.forget()
         total = 0
         while messages := self._unit_of_work.run(
-            lambda transaction: transaction.outbox.fetch_stale(self._left_behind_after_s, self._batch)
+            lambda transaction: transaction.outbox.fetch_stale(self._stale_after_s, self._batch)
         ):
             self(messages)
             self.forget()
             total += len(messages)
         return total
+
+    def _publish(self, messages: Sequence[Message]) -> None:
+        waiting = sum(message.name in _WAKING for message in messages)
+        try:
+            if waiting:
+                self._work_queue.wake(waiting)
+        finally:
+            self._event_feed.publish(messages)

@@ -2,7 +2,7 @@ from typing import Any
 
 import rich_click as click
 
-from application.ports.dead_letters import DeadLetter, DeadLetters
+from application.ports.dead_letter_store import DeadLetter, DeadLetterStore
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table, printable
@@ -12,19 +12,21 @@ from entrypoints.container import build_container
 @click.group("dead-letters")
 @click.pass_context
 def command(context: click.Context) -> None:
-    """Look at messages that nobody could handle, and have them handled once more.
+    """Inspect completions that could not be handled, and requeue them.
 
-    Without Redis, messages end with the process that they are in.
+    Engines report by message on Redis only: without it there are none.
     """
     context.obj = build_container(load_settings(), load_limits()).dead_letters()
+    if context.obj is None:
+        raise Failure("there are no dead letters without Redis (SERVICE_SERVER_REDIS_URL)", ExitCode.FAILED)
 
 
 @command.command("list")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @json_option
 @click.pass_obj
-def list_letters(dead_letters: DeadLetters, *, limit: int, as_json: bool) -> None:
-    """List them, those that died last first."""
+def list_letters(dead_letters: DeadLetterStore, *, limit: int, as_json: bool) -> None:
+    """List dead letters, the latest first."""
     letters = [_fields(letter) for letter in dead_letters.latest(limit)]
     if as_json:
         print_json(letters)
@@ -39,8 +41,8 @@ def list_letters(dead_letters: DeadLetters, *, limit: int, as_json: bool) -> Non
 @click.argument("letter_id", metavar="ID")
 @json_option
 @click.pass_obj
-def show(dead_letters: DeadLetters, *, letter_id: str, as_json: bool) -> None:
-    """Show one with the error that it died of."""
+def show(dead_letters: DeadLetterStore, *, letter_id: str, as_json: bool) -> None:
+    """Show one, with the error of its handler."""
     letter = dead_letters.get(letter_id)
     if letter is None:
         raise _unknown(letter_id)
@@ -56,8 +58,8 @@ def show(dead_letters: DeadLetters, *, letter_id: str, as_json: bool) -> None:
 @command.command("requeue")
 @click.argument("letter_id", metavar="ID")
 @click.pass_obj
-def requeue(dead_letters: DeadLetters, *, letter_id: str) -> None:
-    """Have one handled once more."""
+def requeue(dead_letters: DeadLetterStore, *, letter_id: str) -> None:
+    """Put one back on its queue."""
     if not dead_letters.requeue(letter_id):
         raise _unknown(letter_id)
     click.echo(f"requeued {letter_id}")

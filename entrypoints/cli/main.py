@@ -22,7 +22,7 @@ COMMANDS = (
     ("backup", "backup.backup", "Write all data of an embedded service to one file."),
     ("restore", "backup.restore", "Unpack such a file into a new data directory."),
     ("import", "import_.command", "Import the database of the service that this one replaces."),
-    ("dead-letters", "dead_letters.command", "Look at messages that nobody could handle."),
+    ("dead-letters", "dead_letters.command", "Inspect and requeue completions that could not be handled."),
     ("jobs", "client_commands.jobs", "List jobs, newest first."),
     ("status", "client_commands.status", "Say where a job stands."),
     ("logs", "logs.command", "Print what a job's program wrote."),

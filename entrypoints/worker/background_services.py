@@ -36,14 +36,14 @@ class Background(Protocol):
         """Stops the part and frees its resources."""
 
 
-class QueueWorker(Protocol):
-    """A consumer of the queue's messages."""
+class Worker(Protocol):
+    """A part that runs executions."""
 
     def start(self) -> None:
-        """Starts to consume messages."""
+        """Starts to run them."""
 
     def stop(self, timeout_s: float) -> bool:
-        """Stops consuming, and waits for messages in hand; returns whether all were done in time."""
+        """Begins with no more, and waits for the running ones; returns whether all ended in time."""
 
 
 class Relay(Protocol):
@@ -60,7 +60,7 @@ class BackgroundServices:
     """Everything that runs behind the API in one process, started and stopped together.
 
     Args:
-        queue_worker: None in a process that runs no programs.
+        worker: None in a process that runs no programs.
         close: Called last, in turn, to close connections.
     """
 
@@ -71,7 +71,7 @@ class BackgroundServices:
         topology: Topology,
         ports: Ports,
         services: Services,
-        queue_worker: QueueWorker | None,
+        worker: Worker | None,
         relay: Relay,
         schema: DatabaseSchema,
         close: Sequence[Callable[[], None]],
@@ -80,7 +80,7 @@ class BackgroundServices:
         self._topology = topology
         self._ports = ports
         self._services = services
-        self._queue_worker = queue_worker
+        self._worker = worker
         self._relay = relay
         self._schema = schema
         self._close = close
@@ -99,15 +99,15 @@ class BackgroundServices:
         for part in self._parts:
             self._start(part)
         self._unsubscribe = self._ports.event_feed.subscribe(self._stop_cancelled)
-        if self._queue_worker is not None:
-            self._queue_worker.start()
+        if self._worker is not None:
+            self._worker.start()
         for task in self._tasks:
             task.start()
 
     def stop(self) -> None:
         """Drains this process: waits for its executions, requeues the rest, and closes everything."""
-        if self._queue_worker is not None:
-            self._drain(self._queue_worker)
+        if self._worker is not None:
+            self._drain(self._worker)
         self._unsubscribe()
         for task in self._tasks:
             task.interrupt()
@@ -150,9 +150,9 @@ class BackgroundServices:
             yield "rescue", services.recover_orphans, every_s
             yield "retention", services.forget_processed_messages, _RETENTION_EVERY_S
 
-    def _drain(self, queue_worker: QueueWorker) -> None:
+    def _drain(self, worker: Worker) -> None:
         deadline = time.monotonic() + self._settings.drain_s
-        queue_worker.stop(timeout_s=self._settings.drain_s)
+        worker.stop(timeout_s=self._settings.drain_s)
         self._services.in_flight.wait_until_empty(max(deadline - time.monotonic(), 0))
 
     def _requeue(self) -> None:

@@ -1,4 +1,4 @@
-"""How long a message takes from enqueue to start on an idle queue, and how many no-ops a second are handled.
+"""How long a wake-up takes from enqueue to start on an idle queue, and how many no-ops a second are handled.
 
 `python -m tests.benchmarks.bench_queue`: Dramatiq's own Redis broker, this service's, and the embedded one,
 by turns in one run on this machine, as ratios to the first.
@@ -14,17 +14,14 @@ from threading import Event
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.stub import StubBroker
 from rich.console import Console
 from rich.table import Table
 
-from adapters.dramatiq_queue.broker import QueueBroker
-from adapters.dramatiq_queue.embedded import EmbeddedBroker
+from adapters.dramatiq_queue.messages import EXECUTIONS, wake_up
 from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
-from adapters.dramatiq_queue.routes import EXECUTIONS, declare_actors, to_dramatiq
 from adapters.dramatiq_queue.worker import QueueWorker
-from application.messages import Message
 from tests.support.redis_server import redis_server
-from tests.support.work_messages import hint
 
 THREADS = 4
 ROUNDS = 2
@@ -49,7 +46,7 @@ class Figures:
 
     @property
     def rate(self) -> float:
-        """Messages of a backlog that are handled in a second; the best round."""
+        """Wake-ups of a backlog that are handled in a second; the best round."""
         return max(self.rates)
 
 
@@ -61,7 +58,7 @@ class Handler:
         self.gate = Event()
         self.gate.set()
 
-    def __call__(self, _: Message) -> None:
+    def __call__(self, **_content: object) -> None:
         self.gate.wait()
         self.started.put(time.perf_counter())
 
@@ -70,7 +67,7 @@ class Handler:
 def stock(url: str, handler: Handler) -> Iterator[dramatiq.Broker]:
     """Run Dramatiq's broker and worker as they come."""
     broker = RedisBroker(url=url, namespace="stock", middleware=[])
-    declare_actors(broker, {"ExecutionRequested": handler})
+    dramatiq.actor(broker=broker, actor_name=EXECUTIONS, queue_name=EXECUTIONS)(handler.__call__)
     worker = dramatiq.Worker(broker, worker_threads=THREADS)
     worker.start()
     yield broker
@@ -79,9 +76,9 @@ def stock(url: str, handler: Handler) -> Iterator[dramatiq.Broker]:
 
 
 @contextmanager
-def ours(broker: QueueBroker, handler: Handler) -> Iterator[dramatiq.Broker]:
+def ours(broker: dramatiq.Broker, handler: Handler) -> Iterator[dramatiq.Broker]:
     """Run one of this service's brokers with its worker."""
-    worker = QueueWorker(broker, {"ExecutionRequested": handler}, THREADS)
+    worker = QueueWorker(broker, on_wake_up=handler, on_completion=print, threads=THREADS)
     worker.start()
     yield broker
     worker.stop(timeout_s=5)
@@ -92,15 +89,15 @@ def latency_ms(broker: dramatiq.Broker, handler: Handler) -> float:
     """Return the time from enqueue to start on an idle queue."""
     time.sleep(IDLE_S)
     enqueued_at = time.perf_counter()
-    broker.enqueue(to_dramatiq(hint(), EXECUTIONS))
+    broker.enqueue(wake_up())
     return (handler.started.get(timeout=60) - enqueued_at) * 1_000
 
 
 def rate(broker: dramatiq.Broker, handler: Handler) -> float:
-    """Return how many messages of a backlog are handled in a second."""
+    """Return how many wake-ups of a backlog are handled in a second."""
     handler.gate.clear()
-    for number in range(BACKLOG):
-        broker.enqueue(to_dramatiq(hint(number=number), EXECUTIONS))
+    for _ in range(BACKLOG):
+        broker.enqueue(wake_up())
     opened_at = time.perf_counter()
     handler.gate.set()
     last_at = max(handler.started.get(timeout=60) for _ in range(BACKLOG))
@@ -112,7 +109,7 @@ def run(url: str) -> Mapping[str, Figures]:
     starts: Mapping[str, Callable[[Handler], AbstractContextManager[dramatiq.Broker]]] = {
         STOCK: lambda handler: stock(url, handler),
         "ours on Redis": lambda handler: ours(RedisQueueBroker(url), handler),
-        "ours embedded": lambda handler: ours(EmbeddedBroker(), handler),
+        "ours embedded": lambda handler: ours(StubBroker(middleware=[]), handler),
     }
     figures = {name: Figures([], []) for name in starts}
     for _ in range(ROUNDS):

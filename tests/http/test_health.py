@@ -47,7 +47,7 @@ def test_a_service_is_ready_when_every_part_answers(service: Service):
 
 
 @pytest.mark.parametrize(
-    ("provider", "part"), [("log_store", "log store"), ("publisher", "queue"), ("engine", "engine")]
+    ("provider", "part"), [("log_store", "log store"), ("work_queue", "queue"), ("engine", "engine")]
 )
 def test_a_service_that_takes_work_without_a_part_is_ready_and_degraded(tmp_path, provider: str, part: str):
     with serving(tmp_path, breakable(provider)) as service:

@@ -3,10 +3,12 @@
 from functools import partial
 
 from adapters.http_engine.report_reader import RunnerReportReader
+from adapters.in_process.event_feed import InProcessEventFeed
 from adapters.in_process.output_feed import InProcessOutputFeed
 from application.commands import UploadCodeCommand
 from application.in_flight_executions import InFlightExecutions
 from application.log_archive import LogArchive
+from application.messages import Message
 from application.outbox_writer import OutboxWriter
 from application.poison_jobs import PoisonJobHandler
 from application.retry_policy import RetryPolicy
@@ -43,11 +45,11 @@ from tests.support.memory.clock import MemoryClock
 from tests.support.memory.database import MemoryDatabase
 from tests.support.memory.id_generator import MemoryIdGenerator
 from tests.support.memory.job_queries import MemoryJobQueries
-from tests.support.memory.message_publisher import MemoryMessagePublisher
 from tests.support.memory.message_relay import MemoryMessageRelay
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.memory.result_spool import MemoryResultSpool
 from tests.support.memory.unit_of_work import MemoryUnitOfWork
+from tests.support.memory.work_queue import MemoryWorkQueue
 from tests.support.scripted_engine import ScriptedEngine
 
 LEASE_S = 30.0
@@ -64,7 +66,10 @@ class InMemoryService:
         self.clock = MemoryClock()
         self.ids = MemoryIdGenerator()
         self.database = MemoryDatabase(now=self.clock.now)
-        self.publisher = MemoryMessagePublisher()
+        self.work_queue = MemoryWorkQueue()
+        self.event_feed = InProcessEventFeed()
+        self.published: list[Message] = []
+        self.event_feed.subscribe(self.published.append)
         self.relay = MemoryMessageRelay()
         self.unit_of_work = MemoryUnitOfWork(self.database, self.relay)
         self.queries = MemoryJobQueries(self.database)
@@ -113,7 +118,7 @@ class InMemoryService:
             self.unit_of_work, self.engine, outbox_writer, self.clock, wait_s=WAIT_S
         )
         self.relay_outbox = RelayOutbox(
-            self.unit_of_work, self.publisher, left_behind_after_s=5.0, forget_every=1
+            self.unit_of_work, self.work_queue, self.event_feed, stale_after_s=5.0, forget_every=1
         )
 
     def worker(self, name: str) -> RunExecution:
@@ -161,7 +166,7 @@ class InMemoryService:
         """Build the recovery of a process of that name, which has these executions."""
         return RecoverOrphans(
             self.unit_of_work,
-            self.publisher,
+            self.work_queue,
             self.outbox_writer,
             self.clock,
             self.ids,

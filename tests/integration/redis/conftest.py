@@ -1,8 +1,7 @@
 import pytest
 
-from adapters.dramatiq_queue.publisher import DramatiqPublisher
 from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
-from adapters.in_process.event_feed import InProcessEventFeed
+from adapters.dramatiq_queue.redis_work_queue import RedisWorkQueue
 from tests.support.redis_server import redis_server
 
 
@@ -20,7 +19,7 @@ def broker(server):
 
 
 @pytest.fixture
-def publisher(server):
+def queue(server):
     broker = RedisQueueBroker(server.url)
-    yield DramatiqPublisher(broker, InProcessEventFeed())
+    yield RedisWorkQueue(broker)
     broker.close()

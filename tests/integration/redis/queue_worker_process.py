@@ -1,7 +1,7 @@
-"""A worker in a process of its own. Given: the URL of Redis.
+"""A worker of one thread in a process of its own. Given: the URL of Redis.
 
-It prints the number in every message that it handles, and holds each until a line comes on its
-stdin. It is to be killed.
+It prints a line for every message that it handles, the number of a completion or "woken", and holds each
+until a line comes on its stdin. It is to be killed.
 """
 
 import sys
@@ -13,15 +13,17 @@ from adapters.dramatiq_queue.worker import QueueWorker
 _is_ready = Event()
 
 
-def handle(message):
+def handle(content=None):
     _is_ready.wait()  # a message may wait already
-    sys.stdout.write(f"{message.body['number']}\n")
+    sys.stdout.write(f"{content['body']['number'] if content else 'woken'}\n")
     sys.stdout.flush()
     sys.stdin.readline()
 
 
 def main(url):
-    worker = QueueWorker(RedisQueueBroker(url), {"ExecutionRequested": handle}, threads=1)
+    broker = RedisQueueBroker(url)
+    broker.maintenance_chance = 1_000_000  # with every command, where a service leaves it to chance
+    worker = QueueWorker(broker, on_wake_up=handle, on_completion=handle, threads=1)
     worker.start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()

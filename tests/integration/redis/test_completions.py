@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from adapters.dramatiq_queue.dead_letters import DramatiqDeadLetters
+from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore
 from adapters.dramatiq_queue.worker import QueueWorker
 from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
-from entrypoints.worker.handlers import worker_handlers
+from entrypoints.worker.handlers import completion_handler
 from tests.support.in_memory_service import InMemoryService
 from tests.support.processes import eventually
 from tests.support.scripted_engine import take_over
@@ -28,7 +28,7 @@ def world():
 @pytest.fixture(autouse=True)
 def worker(world, broker):
     """A worker on Redis with the tasks of every worker."""
-    worker = QueueWorker(broker, worker_handlers(world.run_execution, world.report_completion), threads=2)
+    worker = QueueWorker(broker, world.run_execution, completion_handler(world.report_completion), threads=2)
     worker.start()
     yield worker
     worker.stop(timeout_s=10)
@@ -106,7 +106,7 @@ def test_a_report_outlives_an_outage_of_the_database(server, world, delegated, b
     # Then it counts once the database is back
     assert has_ended(world, delegated)
     assert world.job(delegated.job_id).reason is Reason.NONZERO_EXIT
-    assert DramatiqDeadLetters(broker).latest(10) == []
+    assert RedisDeadLetterStore(broker).latest(10) == []
 
 
 @pytest.mark.parametrize(
@@ -125,5 +125,5 @@ def test_what_is_no_report_of_the_execution_is_set_aside(server, world, delegate
     message["kwargs"]["body"] |= change
     send(server, message)
 
-    assert eventually(lambda: DramatiqDeadLetters(broker).latest(10))
+    assert eventually(lambda: RedisDeadLetterStore(broker).latest(10))
     assert world.job(delegated.job_id).status is JobStatus.RUNNING

@@ -5,14 +5,14 @@ import time
 
 import pytest
 
-from adapters.dramatiq_queue.dead_letters import DramatiqDeadLetters
-from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
-from adapters.dramatiq_queue.routes import EXECUTIONS, to_dramatiq
+from adapters.dramatiq_queue.dead_letters import RedisDeadLetterStore
+from adapters.dramatiq_queue.messages import COMPLETIONS, EXECUTIONS, wake_up
 from application.errors import DependencyUnavailable
 from tests.support.processes import eventually
-from tests.support.work_messages import WITHIN_S, Handler, hint, working
+from tests.support.queue_messages import WITHIN_S, Handler, completion, on_the_wire, working
 
-QUEUE_KEY = f"service_server:{EXECUTIONS}"
+QUEUE_KEY = f"service_server:{COMPLETIONS}"
+WAKE_UPS_KEY = f"service_server:{EXECUTIONS}"
 
 
 @pytest.fixture
@@ -22,50 +22,59 @@ def handler(broker):
         yield handler
 
 
-def publish_when_it_is_back(publisher, message):
-    def try_to_publish():
+def wake_when_it_is_back(queue):
+    def try_to_wake():
         try:
-            publisher.publish([message])
+            queue.wake(1)
         except DependencyUnavailable:
             return False
         return True
 
-    assert eventually(try_to_publish)
+    assert eventually(try_to_wake)
 
 
-def test_messages_that_wait_may_be_lost_and_later_ones_are_handled(server, broker, publisher):
-    # Given messages that wait in a Redis that is emptied
-    publisher.publish([hint(), hint()])
+def send(queue, **body):
+    content = completion(**body)
+    queue.broker.enqueue(on_the_wire(content))
+    return content
+
+
+def test_wake_ups_may_be_lost_and_later_ones_are_handled(server, broker, queue):
+    # Given wake-ups in a Redis that is emptied
+    queue.wake(2)
     server.flush()
-    # When a worker starts and another message comes
+    # When a worker starts and another one comes
     handler = Handler()
     with working(broker, handler):
-        publisher.publish([later := hint()])
+        queue.wake(1)
         # Then that one is handled
-        assert handler.next() == later
+        handler.next()
+    assert handler.handled.empty()
 
 
-def test_a_worker_whose_messages_in_hand_were_lost_goes_on(server, handler, publisher):
-    publisher.publish([hint(hold=True), hint(hold=True)])
+def test_a_worker_whose_messages_in_hand_were_lost_goes_on(server, handler, queue):
+    send(queue, hold=True)
+    send(queue, hold=True)
     handler.next()
     handler.next()
     server.flush()
     handler.let_go.set()
-    publisher.publish([later := hint()])
+    later = send(queue)
     assert handler.next() == later
 
 
-def test_a_worker_and_a_publisher_outlive_a_restart(server, handler, publisher):
-    publisher.publish([first := hint()])
-    assert handler.next() == first
+def test_a_worker_and_a_publisher_outlive_a_restart(server, handler, queue):
+    queue.wake(1)
+    handler.next()
     server.restart()
-    publish_when_it_is_back(publisher, second := hint())
-    assert handler.next() == second
+    wake_when_it_is_back(queue)
+    handler.next()
 
 
-def test_a_worker_that_is_busy_while_redis_restarts_goes_on(server, handler, publisher):
+def test_a_worker_that_is_busy_while_redis_restarts_goes_on(server, handler, queue):
     # Given a worker with both threads busy, whose acknowledgements nobody will take
-    publisher.publish([hint(hold=True), hint(hold=True)])
+    send(queue, hold=True)
+    send(queue, hold=True)
     handler.next()
     handler.next()
     server.kill()
@@ -73,53 +82,53 @@ def test_a_worker_that_is_busy_while_redis_restarts_goes_on(server, handler, pub
     # When Redis is back
     server.start()
     # Then the next message is handled soon
-    publish_when_it_is_back(publisher, later := hint())
-    assert handler.next() == later
+    wake_when_it_is_back(queue)
+    assert handler.next() is None
 
 
-def test_a_worker_starts_before_redis_does(server, broker, publisher):
+def test_a_worker_starts_before_redis_does(server, broker, queue):
     server.kill()
     handler = Handler()
     with working(broker, handler):
         server.start()
-        publish_when_it_is_back(publisher, sent := hint())
-        assert handler.next() == sent
+        wake_when_it_is_back(queue)
+        handler.next()
 
 
-def test_a_redis_that_is_down_is_refused_at_once(server, publisher):
+def test_a_redis_that_is_down_is_refused_at_once(server, queue):
     server.kill()
     started_at = time.monotonic()
     for _ in range(10):
         with pytest.raises(DependencyUnavailable):
-            publisher.publish([hint()])
+            queue.wake(1)
     assert time.monotonic() - started_at < 0.5
 
 
-def test_a_redis_that_is_silent_costs_one_caller_a_second_and_the_others_nothing(server, publisher):
-    publisher.publish([hint()])
+def test_a_redis_that_is_silent_costs_one_caller_a_second_and_the_others_nothing(server, queue):
+    queue.wake(1)
     with server.frozen():
         started_at = time.monotonic()
         for _ in range(10):
             with pytest.raises(DependencyUnavailable) as refusal:
-                publisher.publish([hint()])
+                queue.wake(1)
             assert server.url not in str(refusal.value)
         assert time.monotonic() - started_at < 2.5
-    publish_when_it_is_back(publisher, hint())
+    wake_when_it_is_back(queue)
 
 
-def test_a_worker_outlives_a_silent_redis(server, handler, publisher):
-    publisher.publish([first := hint()])
-    assert handler.next() == first
+def test_a_worker_outlives_a_silent_redis(server, handler, queue):
+    queue.wake(1)
+    handler.next()
     with server.frozen():
         time.sleep(2)  # longer than every timeout of a consumer
-    publish_when_it_is_back(publisher, second := hint())
-    assert handler.next() == second
+    wake_when_it_is_back(queue)
+    handler.next()
 
 
-def test_a_worker_stops_soon_though_redis_is_gone(server, broker, publisher):
+def test_a_worker_stops_soon_though_redis_is_gone(server, broker, queue):
     handler = Handler()
     with working(broker, handler) as worker:
-        publisher.publish([hint()])
+        queue.wake(1)
         handler.next()
         server.kill()
         started_at = time.monotonic()
@@ -127,89 +136,108 @@ def test_a_worker_stops_soon_though_redis_is_gone(server, broker, publisher):
         assert time.monotonic() - started_at < 3
 
 
-def test_a_queue_that_is_full_refuses_and_takes_again_when_there_is_room(server):
-    broker = RedisQueueBroker(server.url, max_waiting=3)
-    for _ in range(3):
-        broker.enqueue(to_dramatiq(hint(), EXECUTIONS))
-    with pytest.raises(DependencyUnavailable, match="3 messages wait in it already"):
-        broker.enqueue(to_dramatiq(hint(), EXECUTIONS))
-    handler = Handler()
-    with working(broker, handler):
-        for _ in range(3):
-            handler.next()
-        broker.enqueue(to_dramatiq(hint(), EXECUTIONS))
-        handler.next()
-    broker.close()
-
-
 def a_message(body=None, **changed):
     """Return a message as it lies in the queue, with some fields changed."""
-    fields = to_dramatiq(hint(**(body or {})), EXECUTIONS).asdict()
+    fields = on_the_wire(completion(**(body or {}))).asdict()
     return json.dumps({**fields, "options": {"redis_message_id": "an-id"}, **changed}).encode()
 
 
-def put(server, data, message_id="an-id"):
+def put(server, data, message_id="an-id", key=QUEUE_KEY):
     with server.client() as client:
-        client.hset(f"{QUEUE_KEY}.msgs", message_id, data)
-        client.rpush(QUEUE_KEY, message_id)
+        client.hset(f"{key}.msgs", message_id, data)
+        client.rpush(key, message_id)
 
 
-def has_both_threads(handler, publisher):
+def has_both_threads(handler, queue):
     """Whether two messages are handled at once."""
-    publisher.publish([hint(hold=True), hint(hold=True)])
+    send(queue, hold=True)
+    send(queue, hold=True)
     handler.next()
     handler.next()
     handler.let_go.set()
     return True
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"junk",
-        b"\xff\xfe",
-        b"[]",
-        b'{"queue_name": 1}',
-        a_message(queue_name="another"),
-        a_message(queue_name=[1]),
-        a_message(actor_name=[1]),
-        a_message(message_id=None),
-        a_message(kwargs=None),
-        a_message(kwargs=[1]),
-        a_message(options=None),
-        a_message(options=[]),
-        a_message(options={"redis_message_id": 1}),
-    ],
-)
-def test_what_is_no_message_is_set_aside_and_harms_no_other(server, handler, publisher, broker, data):
+JUNK = [
+    b"",
+    b"junk",
+    b"\xff\xfe",
+    b"[]",
+    b'{"queue_name": 1}',
+    a_message(queue_name="another"),
+    a_message(queue_name=[1]),
+    a_message(actor_name=[1]),
+    a_message(kwargs=None),
+    a_message(kwargs=[1]),
+    a_message(options=None),
+    a_message(options=[]),
+]
+
+
+@pytest.mark.parametrize("data", JUNK)
+def test_what_is_no_message_is_set_aside_and_harms_no_other(server, handler, queue, broker, data):
     # Given something in the queue that this service did not write
     put(server, data)
     # When messages follow it, then they are handled
-    assert has_both_threads(handler, publisher)
+    assert has_both_threads(handler, queue)
     # And the other is among the dead letters, which can be read
-    dead_letters = DramatiqDeadLetters(broker)
+    dead_letters = RedisDeadLetterStore(broker)
     assert eventually(lambda: [letter.id for letter in dead_letters.latest(10)] == ["an-id"])
     assert dict(dead_letters.get("an-id").body)
+
+
+@pytest.mark.parametrize("changed", [{"message_id": None}, {"options": {"redis_message_id": 1}}])
+def test_a_message_whose_ids_are_not_as_they_should_be_is_handled_by_its_content(server, handler, changed):
+    sent = json.loads(data := a_message(**changed))["kwargs"]
+    put(server, data)
+    assert handler.next() == sent
+    with server.client() as client:
+        assert eventually(lambda: client.hlen(f"{QUEUE_KEY}.msgs") == 0)
+
+
+@pytest.mark.parametrize("data", JUNK)
+def test_whatever_is_among_the_wake_ups_is_one(server, handler, queue, data):
+    put(server, data, key=WAKE_UPS_KEY)
+    assert handler.next() is None
+    queue.wake(1)
+    assert handler.next() is None
+    with server.client() as client:
+        assert eventually(lambda: client.hlen(f"{WAKE_UPS_KEY}.msgs") == 0)
+
+
+def test_a_request_that_an_older_version_left_is_a_wake_up(server, handler):
+    fields = {"job_id": "a job", "execution_id": "an execution", "occurred_at": "2026-01-01T00:00:00Z"}
+    request = {"id": "an id", "name": "ExecutionRequested", "body": {"version": 1, **fields}}
+    old = wake_up().copy(kwargs=request, options={"redis_message_id": "an-id"})
+    put(server, old.encode(), key=WAKE_UPS_KEY)
+    assert handler.next() is None
+
+
+def test_a_report_that_an_older_version_was_to_retry_is_handled(server, handler):
+    sent = completion()
+    options = {"redis_message_id": "an-id", "retries": 3, "eta": int(time.time() * 1_000)}
+    delayed = on_the_wire(sent).copy(queue_name=f"{COMPLETIONS}.DQ", options=options)
+    put(server, delayed.encode(), key=f"{QUEUE_KEY}.DQ")
+    assert handler.next() == sent
 
 
 @pytest.mark.parametrize(
     "options", [{"throws": "Exception"}, {"retries": "x"}, {"eta": "x", "max_backoff": []}]
 )
-def test_options_of_dramatiq_s_that_are_not_used_here_end_no_thread(server, handler, publisher, options):
+def test_options_of_dramatiq_s_that_are_not_used_here_end_no_thread(server, handler, queue, options):
     # Given poisonous messages that would have Dramatiq do something else
     for message_id in ("an-id", "another-id"):
         message = a_message({"error": "poison"}, options={"redis_message_id": message_id, **options})
         put(server, message, message_id)
         handler.next()
     # Then the threads that have handled them handle others
-    assert has_both_threads(handler, publisher)
+    assert has_both_threads(handler, queue)
 
 
-def test_an_id_without_a_message_is_passed_over(server, handler, publisher):
+def test_an_id_without_a_message_is_passed_over(server, handler, queue):
     with server.client() as client:
         client.rpush(QUEUE_KEY, "no-such-message")
-    publisher.publish([sent := hint()])
+    sent = send(queue)
     assert handler.next() == sent
 
 
@@ -220,12 +248,13 @@ def test_an_id_without_a_message_is_passed_over(server, handler, publisher):
         ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "it is a read-only replica"),
     ],
 )
-def test_a_redis_that_answers_and_takes_no_writes_is_noticed(server, broker, fault, cure, words):
+def test_a_redis_that_answers_and_takes_no_writes_is_noticed(server, queue, fault, cure, words):
     with server.client() as client:
         client.execute_command(*fault.split())
         try:
             with pytest.raises(DependencyUnavailable, match=words):
-                broker.ping()
+                queue.check()
         finally:
             client.execute_command(*cure.split())
-    broker.ping()
+    wake_when_it_is_back(queue)
+    queue.check()

@@ -17,8 +17,8 @@ from application.errors import DependencyUnavailable
 from application.ports.output_feed import OutputChunk, Stream
 from domain.values import ExecutionId
 from tests.support.processes import eventually
+from tests.support.queue_messages import WITHIN_S, fact
 from tests.support.tcp_proxy import TcpProxy, Traffic
-from tests.support.work_messages import WITHIN_S, fact
 
 
 @contextmanager

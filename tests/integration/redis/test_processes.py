@@ -1,15 +1,16 @@
-"""Worker processes share a queue, and one's end is not the end of its messages."""
+"""Worker processes share the queues, and one's end is not the end of its messages."""
 
 import subprocess
 import sys
 from contextlib import contextmanager
 
+from adapters.dramatiq_queue.messages import COMPLETIONS, EXECUTIONS
 from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
-from adapters.dramatiq_queue.routes import EXECUTIONS
 from tests.support.processes import eventually
-from tests.support.work_messages import Handler, hint, working
+from tests.support.queue_messages import Handler, completion, on_the_wire, working
 
-QUEUE_KEY = f"service_server:{EXECUTIONS}"
+WAKE_UPS_KEY = f"service_server:{EXECUTIONS}"
+COMPLETIONS_KEY = f"service_server:{COMPLETIONS}"
 HEARTBEATS_KEY = "service_server:__heartbeats__"
 
 
@@ -30,77 +31,82 @@ def let_go(process):
     process.stdin.flush()
 
 
-def test_a_message_does_not_wait_behind_a_long_one_while_another_process_is_idle(server, publisher):
+def send(broker, *numbers):
+    for number in numbers:
+        broker.enqueue(on_the_wire(completion(number=number)))
+
+
+def test_a_wake_up_does_not_wait_behind_a_long_execution_while_another_process_is_idle(server, queue):
     with worker_process(server) as one, worker_process(server) as other:
-        # When two messages come of which each takes long
-        publisher.publish([hint(number=1), hint(number=2)])
+        # When two wake-ups come of which each leads to something long
+        queue.wake(2)
         # Then each process has begun with one of them
-        assert {one.stdout.readline(), other.stdout.readline()} == {"1\n", "2\n"}
+        assert {one.stdout.readline(), other.stdout.readline()} == {"woken\n"}
 
 
-def test_processes_share_a_queue_and_no_message_is_handled_twice(server, publisher):
+def test_processes_share_a_queue_and_no_completion_is_handled_twice(server, broker):
     with worker_process(server) as one, worker_process(server) as other:
-        publisher.publish([hint(number=number) for number in range(10)])
+        send(broker, *range(10))
         for process in (one, other):
             for _ in range(10):
                 let_go(process)
         with server.client() as client:
-            assert eventually(lambda: client.hlen(f"{QUEUE_KEY}.msgs") == 0)
+            assert eventually(lambda: client.hlen(f"{COMPLETIONS_KEY}.msgs") == 0)
         for process in (one, other):
             process.kill()
         handled = one.stdout.read() + other.stdout.read()
         assert sorted(map(int, handled.split())) == list(range(10))
 
 
-def test_what_a_killed_process_had_in_hand_is_given_to_another(server, publisher):
+def test_a_completion_that_a_killed_process_had_in_hand_is_given_to_another(server, broker):
     with server.client() as client:
-        # Given a process that is killed in the middle of a message
+        # Given a process that is killed in the middle of a completion
         with worker_process(server) as killed:
-            publisher.publish([hint(number=1)])
+            send(broker, 1)
             assert killed.stdout.readline() == "1\n"
             killed.kill()
         # When nothing has been heard of it for long enough
         client.zadd(HEARTBEATS_KEY, dict.fromkeys(client.zrange(HEARTBEATS_KEY, 0, -1), 0))
         with worker_process(server) as heir:
-            # Then another process takes the message over
+            # Then another process takes it over
             assert heir.stdout.readline() == "1\n"
 
 
-def test_a_busy_process_counts_as_alive(server, publisher):
+def test_a_busy_process_counts_as_alive(server, queue):
     with server.client() as client, worker_process(server) as busy:
         # Given a process whose only thread is busy
-        publisher.publish([hint(number=1)])
-        assert busy.stdout.readline() == "1\n"
+        queue.wake(1)
+        assert busy.stdout.readline() == "woken\n"
         # When all that was heard of it is forgotten
         client.delete(HEARTBEATS_KEY)
         # Then it is heard of again
         assert eventually(lambda: client.zcard(HEARTBEATS_KEY) == 1)
 
 
-def test_a_worker_that_stops_waits_for_what_runs_and_gives_the_rest_back(server, broker, publisher):
-    # Given a worker with one message in hand, and more that wait
-    handler = Handler()
+def test_a_worker_that_stops_waits_for_what_runs_and_gives_the_rest_back(server, broker, queue):
+    # Given a worker with one wake-up in hand, and more that wait
+    handler = Handler(holds=True)
     with working(broker, handler, threads=1) as worker, server.client() as client:
-        publisher.publish([running := hint(hold=True), hint(), hint()])
-        assert handler.next() == running
-        # When it stops before that message is done
+        queue.wake(3)
+        handler.next()
+        # When it stops before that one is done
         assert not worker.stop(timeout_s=0.2)
         # Then it has begun with no other
         assert handler.handled.empty()
-        assert client.llen(QUEUE_KEY) == 2
+        assert client.llen(WAKE_UPS_KEY) == 2
         handler.let_go.set()
-        # And what ran is acknowledged at its end
-        assert eventually(lambda: client.hlen(f"{QUEUE_KEY}.msgs") == 2)
+        # And the first one is acknowledged at its end
+        assert eventually(lambda: client.hlen(f"{WAKE_UPS_KEY}.msgs") == 2)
 
 
-def test_what_a_worker_gave_back_wakes_another(server, broker, publisher):
-    # Given a worker that has taken a message which it cannot begin with, and another that is idle
+def test_a_message_that_a_worker_gave_back_wakes_another(server, broker):
+    # Given a worker that has taken a completion which it cannot begin with, and another that is idle
     handler, other_handler = Handler(), Handler()
     with working(broker, handler, threads=1) as worker:
-        consumer = broker.consume(EXECUTIONS, prefetch=5)
-        publisher.publish([hint(hold=True)])
+        consumer = broker.consume(COMPLETIONS, prefetch=5)
+        broker.enqueue(on_the_wire(completion(hold=True)))
         handler.next()
-        publisher.publish([taken := hint()])
+        broker.enqueue(on_the_wire(taken := completion()))
         message = next(consumer)
         other_broker = RedisQueueBroker(server.url)
         with working(other_broker, other_handler):

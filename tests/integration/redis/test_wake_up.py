@@ -5,9 +5,9 @@ import time
 import pytest
 from dramatiq.brokers.redis import RedisBroker
 
+from adapters.dramatiq_queue.messages import wake_up
 from adapters.dramatiq_queue.redis_broker import NAMESPACE
-from adapters.dramatiq_queue.routes import EXECUTIONS, to_dramatiq
-from tests.support.work_messages import Handler, hint, working
+from tests.support.queue_messages import Handler, completion, on_the_wire, working
 
 
 @pytest.fixture
@@ -17,14 +17,25 @@ def handler(broker):
         yield handler
 
 
-def test_an_idle_worker_starts_within_milliseconds(handler, publisher):
+def test_an_idle_worker_starts_within_milliseconds(handler, queue):
     delays = []
     for _ in range(20):
         time.sleep(0.02)  # long enough for a consumer that sleeps and looks again to have gone to sleep
-        published_at = time.monotonic()
-        publisher.publish([hint()])
+        woken_at = time.monotonic()
+        queue.wake(1)
         handler.next()
-        delays.append(time.monotonic() - published_at)
+        delays.append(time.monotonic() - woken_at)
+    assert sorted(delays)[len(delays) // 2] < 0.02
+
+
+def test_a_completion_is_handled_within_milliseconds(handler, queue):
+    delays = []
+    for _ in range(20):
+        time.sleep(0.02)
+        sent_at = time.monotonic()
+        queue.broker.enqueue(on_the_wire(completion()))
+        handler.next()
+        delays.append(time.monotonic() - sent_at)
     assert sorted(delays)[len(delays) // 2] < 0.02
 
 
@@ -35,30 +46,41 @@ def test_an_idle_worker_uses_hardly_any_of_a_core(handler):
     assert handler.handled.empty()
 
 
-def test_a_producer_that_is_plain_dramatiq_wakes_the_worker_too(handler, server):
+@pytest.mark.parametrize("content", [None, completion()])
+def test_a_producer_that_is_plain_dramatiq_wakes_the_worker_too(handler, server, content):
     plain = RedisBroker(url=server.url, namespace=NAMESPACE, middleware=[])
-    plain.enqueue(to_dramatiq(sent := hint(), EXECUTIONS))
-    assert handler.next(within_s=0.4) == sent
+    plain.enqueue(wake_up() if content is None else on_the_wire(content))
+    assert handler.next(within_s=0.4) == content
     plain.client.close()
 
 
-def test_a_thread_that_is_free_again_takes_the_next_message_at_once(handler, publisher):
+def test_a_thread_that_is_free_again_takes_the_next_message_at_once(broker, queue):
     # Given a worker whose two threads are busy
-    publisher.publish([hint(hold=True), hint(hold=True)])
-    handler.next()
-    handler.next()
-    # When a message has waited for them, and they become free
-    publisher.publish([waiting := hint()])
-    assert handler.handled.empty()
-    let_go_at = time.monotonic()
-    handler.let_go.set()
-    # Then it is taken
-    assert handler.next() == waiting
-    assert time.monotonic() - let_go_at < 0.2
+    handler = Handler(holds=True)
+    with working(broker, handler):
+        queue.wake(2)
+        handler.next()
+        handler.next()
+        # When a wake-up has waited for them, and they become free
+        queue.wake(1)
+        assert handler.handled.empty()
+        let_go_at = time.monotonic()
+        handler.let_go.set()
+        # Then it is taken
+        handler.next()
+        assert time.monotonic() - let_go_at < 0.2
 
 
-def test_a_burst_is_handled_whole(handler, publisher):
-    messages = [hint(number=number) for number in range(300)]
-    publisher.publish(messages)
-    handled = [handler.next() for _ in messages]
-    assert {message.id for message in handled} == {message.id for message in messages}
+def test_a_burst_is_handled_whole(handler, broker):
+    burst = [completion(number=number) for number in range(300)]
+    for content in burst:
+        broker.enqueue(on_the_wire(content))
+    handled = [handler.next() for _ in burst]
+    assert sorted(content["id"] for content in handled) == sorted(content["id"] for content in burst)
+
+
+def test_a_burst_of_wake_ups_is_handled_whole(handler, queue):
+    queue.wake(300)
+    for _ in range(300):
+        handler.next()
+    assert queue.backlog() == 0

@@ -3,31 +3,27 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Lock
 from uuid import uuid4
 
+from adapters.in_process.event_feed import InProcessEventFeed
 from application.messages import Message
-from application.ports.message_publisher import MessagePublisher
 from application.use_cases.relay_outbox import RelayOutbox
 from domain.values import MessageId
+from tests.support.memory.work_queue import MemoryWorkQueue
 
 MESSAGES = 300
 SWEEPERS = 4
 
 
-class CountingPublisher(MessagePublisher):
+class CountingFeed(InProcessEventFeed):
     """Counts how often each message was published."""
 
     def __init__(self):
+        super().__init__()
         self.times = Counter()
-        self._lock = Lock()
+        self._counting = Lock()
 
     def publish(self, messages):
-        with self._lock:
+        with self._counting:
             self.times.update(message.id for message in messages)
-
-    def backlog(self, _name):
-        return 0
-
-    def check(self):
-        pass
 
 
 def test_processes_that_sweep_at_once_publish_each_message_once(server_url, open_store):
@@ -36,8 +32,8 @@ def test_processes_that_sweep_at_once_publish_each_message_once(server_url, open
     left = [Message(id=MessageId(uuid4()), name="JobStarted", body={}) for _ in range(MESSAGES)]
     store.run(lambda transaction: transaction.outbox.add(left))
     store.pass_time(60)
-    publisher, together = CountingPublisher(), Barrier(SWEEPERS)
-    sweepers = [RelayOutbox(store.another(), publisher, 5.0, batch=10) for _ in range(SWEEPERS)]
+    feed, together = CountingFeed(), Barrier(SWEEPERS)
+    sweepers = [RelayOutbox(store.another(), MemoryWorkQueue(), feed, 5.0, batch=10) for _ in range(SWEEPERS)]
 
     def sweep(sweeper):
         together.wait()
@@ -49,5 +45,5 @@ def test_processes_that_sweep_at_once_publish_each_message_once(server_url, open
     swept += sweepers[0].sweep()  # what the others held locked while the last one looked
     # Then each message was published once, and none is left
     assert swept == MESSAGES
-    assert publisher.times == Counter(message.id for message in left)
+    assert feed.times == Counter(message.id for message in left)
     assert store.run(lambda transaction: transaction.outbox.fetch_stale(0, 10)) == []

@@ -15,7 +15,7 @@ def test_a_pending_job_runs_and_is_announced(world):
     started = world.execute_job(job.job_id)
 
     assert started.status is JobStatus.RUNNING
-    assert world.announced() == ["JobSubmitted", "JobStarted", "ExecutionRequested"]
+    assert world.announced() == ["JobSubmitted", "JobStarted"]
 
 
 def test_the_stdin_of_an_execution_replaces_that_of_the_job(world):

@@ -26,7 +26,7 @@ def test_an_upload_that_executes_starts_the_job_in_the_same_commit(world):
     job = world.upload(execute=True)
 
     assert job.status is JobStatus.RUNNING
-    assert world.announced() == ["JobSubmitted", "JobStarted", "ExecutionRequested"]
+    assert world.announced() == ["JobSubmitted", "JobStarted"]
 
 
 def test_the_same_project_name_is_one_project_however_it_is_composed(world):

@@ -6,7 +6,6 @@ import pytest
 
 from domain.errors import JobTransitionRefused
 from domain.events import (
-    ExecutionRequested,
     JobCancelled,
     JobCompleted,
     JobRetried,
@@ -51,10 +50,7 @@ def test_a_started_job_is_running_its_first_execution():
     assert (job.started_at, job.updated_at, job.created_at) == (LATER, LATER, NOON)
     assert (execution.id, execution.job_id, execution.number) == (FIRST, JOB_ID, 1)
     assert (execution.stdin, execution.priority, execution.requested_at) == ("input", 8, LATER)
-    assert events == (
-        JobStarted(job_id=JOB_ID, execution_id=FIRST, occurred_at=LATER),
-        ExecutionRequested(job_id=JOB_ID, execution_id=FIRST, occurred_at=LATER),
-    )
+    assert events == (JobStarted(job_id=JOB_ID, execution_id=FIRST, occurred_at=LATER),)
 
 
 @pytest.mark.parametrize("status", [status for status in JobStatus if status is not JobStatus.PENDING])
@@ -133,7 +129,6 @@ def test_a_retry_moves_the_fence_to_a_new_execution():
     assert (execution.stdin, execution.priority) == ("input", 2)
     assert events == (
         JobRetried(job_id=JOB_ID, lost_execution_id=FIRST, execution_id=SECOND, occurred_at=LATER),
-        ExecutionRequested(job_id=JOB_ID, execution_id=SECOND, occurred_at=LATER),
     )
     assert retried.complete(FIRST, SUCCESS, LATER) == (retried, ())
 

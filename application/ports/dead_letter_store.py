@@ -7,12 +7,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A message that nobody could handle.
+    """A message whose handler failed for a reason that a retry would not mend.
 
     Attributes:
-        id: Its name among the dead letters.
-        name: The message's name, such as ExecutionRequested.
-        error: The last error that its handler raised, with where it was raised.
+        id: Its key among the dead letters.
+        name: The message's name, such as ExecutionReported.
+        error: The last error of its handler, with the traceback.
     """
 
     id: str
@@ -23,20 +23,20 @@ class DeadLetter:
     error: str
 
 
-class DeadLetters(ABC):
-    """Messages that were set aside because handling them fails, for people to look at.
+class DeadLetterStore(ABC):
+    """Messages that were dead-lettered, for operators to inspect and to requeue.
 
     Every method raises DependencyUnavailable when the queue is out of reach.
     """
 
     @abstractmethod
     def latest(self, limit: int) -> Sequence[DeadLetter]:
-        """Return dead letters, those that died last first."""
+        """Return dead letters, the latest first."""
 
     @abstractmethod
-    def get(self, dead_id: str) -> DeadLetter | None:
+    def get(self, letter_id: str) -> DeadLetter | None:
         """Return a dead letter, or None if there is none of that id."""
 
     @abstractmethod
-    def requeue(self, dead_id: str) -> bool:
-        """Give a message to its handler once more; return whether there was one of that id."""
+    def requeue(self, letter_id: str) -> bool:
+        """Put a message back on its queue as new; return whether there was one of that id."""

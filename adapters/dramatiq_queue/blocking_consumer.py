@@ -1,0 +1,124 @@
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable
+from threading import Semaphore
+from typing import Any
+
+import dramatiq
+import redis
+from dramatiq.broker import MessageProxy
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.common import q_name
+
+from adapters.dramatiq_queue.messages import decode
+from application.log_context import outage
+
+logger = logging.getLogger("service_server.queue")
+
+# The longest wait in Redis, and so the longest that stopping an idle consumer takes.
+BLOCK_S = 0.5
+MAX_DEAD = 1_000
+_RETRY_S = 0.5
+_BATCH = 100
+
+
+class BlockingConsumer(dramatiq.Consumer):
+    """Takes the messages of one queue on Redis, woken by a blocking pop.
+
+    It outlives every failure of Redis. A message that cannot be acknowledged is delivered again after the end
+    of this process; handlers accept duplicates.
+
+    Args:
+        broker: Dramatiq's, whose scripts move messages.
+        blocking_client: A client whose timeouts allow for the wait.
+        prefetch: The number of messages that it holds at most.
+    """
+
+    def __init__(self, broker: RedisBroker, blocking_client: redis.Redis, queue: str, prefetch: int) -> None:
+        self._broker = broker
+        # Redis types its replies as all that any protocol and option may give.
+        self._client: Any = broker.client
+        self._blocking_client: Any = blocking_client
+        self._queue = queue
+        self._waiting = f"{broker.namespace}:{queue}"
+        self._contents = f"{self._waiting}.msgs"
+        self._in_hand = f"{broker.namespace}:__acks__.{broker.broker_id}.{queue}"
+        self._dead = f"{broker.namespace}:{q_name(queue)}.XQ"
+        self._slots = Semaphore(prefetch)
+        self._fetched: deque[MessageProxy] = deque()
+
+    def __next__(self) -> MessageProxy | None:
+        if not self._fetched and self._slots.acquire(timeout=BLOCK_S):
+            room = 1
+            while room < _BATCH and self._slots.acquire(blocking=False):
+                room += 1
+            try:
+                self._fill(room)
+            except redis.RedisError as error:
+                kind = type(error).__name__
+                logger.warning(
+                    "%s: retrying in %.1f s: %s", self._queue, _RETRY_S, kind, extra=outage("queue", kind)
+                )
+                time.sleep(_RETRY_S)
+            finally:
+                if room > len(self._fetched):
+                    self._slots.release(room - len(self._fetched))
+        return self._fetched.popleft() if self._fetched else None
+
+    def ack(self, message: MessageProxy) -> None:
+        """Remove a message."""
+        try:
+            self._broker.do_ack(self._queue, message.options["redis_message_id"])
+        except redis.RedisError as error:
+            logger.warning("a message is not acknowledged: %s", type(error).__name__)
+        finally:
+            self._slots.release()
+
+    def nack(self, message: MessageProxy) -> None:
+        """Dead-letter a message, with the error of its handler."""
+        message_id = message.options["redis_message_id"]
+        try:
+            self._client.hset(self._contents, message_id, message.encode())
+            self._broker.do_nack(self._queue, message_id)
+            surplus = max(self._client.zcard(self._dead) - MAX_DEAD, 0)
+            for oldest, _ in self._client.zpopmin(self._dead, surplus):
+                self._client.hdel(f"{self._dead}.msgs", oldest)
+            logger.error("dead-lettered message %s", message_id)
+        except redis.RedisError as error:
+            logger.warning("message %s is not dead-lettered: %s", message_id, type(error).__name__)
+        finally:
+            self._slots.release()
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        """Put messages back on the queue that no handler has begun with."""
+        for message in messages:
+            try:
+                self._broker.do_requeue(self._queue, message.options["redis_message_id"])
+            except redis.RedisError as error:
+                logger.warning("a message is not requeued: %s", type(error).__name__)
+
+    def close(self) -> None:
+        """Put the fetched messages back on the queue."""
+        self.requeue(self._fetched)
+        self._fetched.clear()
+
+    def _fill(self, room: int) -> None:
+        found = self._broker.do_fetch(self._queue, room)
+        if not found and self._wait():
+            found = self._broker.do_fetch(self._queue, room)
+        for data in found:
+            if data is not None:  # its id was queued twice, or Redis was emptied in between
+                message = decode(data, self._queue)
+                if "redis_message_id" not in message.options:
+                    message.options["redis_message_id"] = self._find_id(data)
+                self._fetched.append(MessageProxy(message))
+
+    def _wait(self) -> bool:
+        # The head of the list is moved onto its own place: it stays there until it is fetched.
+        source = target = self._waiting
+        return self._blocking_client.blmove(source, target, BLOCK_S, "LEFT", "LEFT") is not None
+
+    def _find_id(self, data: bytes) -> str:
+        ids = self._client.smembers(self._in_hand)
+        return next((found.decode() for found in ids if self._client.hget(self._contents, found) == data), "")

@@ -1,0 +1,45 @@
+"""Messages on the wire. Each queue has one actor, of the queue's name."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import dramatiq
+from dramatiq.common import q_name
+from dramatiq.errors import DecodeError
+
+EXECUTIONS = "service_server.executions"
+COMPLETIONS = "service_server.completions"
+
+# A wake-up takes about half a kilobyte of the queue.
+MAX_WAITING = 10_000
+
+# Other options could make Dramatiq end its own threads.
+_OPTIONS = {"redis_message_id": str, "eta": int, "retries": int, "requeue_timestamp": int, "traceback": str}
+
+
+def wake_up() -> dramatiq.Message[None]:
+    """Build a wake-up. Its content is for workers of an older version, which expect a request."""
+    content = {"id": str(uuid4()), "name": "ExecutionRequested", "body": {}}
+    return dramatiq.Message(EXECUTIONS, EXECUTIONS, args=(), kwargs=content, options={})
+
+
+def decode(data: bytes, queue: str) -> dramatiq.Message[None]:
+    """Read a message of a queue, without options other than the known ones.
+
+    Any client of Redis may have written it: bytes that are no message of the queue become the content of one.
+    """
+    unreadable = {"unreadable": data.decode("utf-8", "replace")}
+    blank: dramatiq.Message[None] = dramatiq.Message(
+        queue, q_name(queue), args=(), kwargs=unreadable, options={}
+    )
+    try:
+        message = dramatiq.Message.decode(data)
+    except DecodeError:
+        return blank
+    # Dramatiq verifies no type.
+    parts: tuple[object, object] = (message.kwargs, message.options)
+    is_addressed = (message.queue_name, message.actor_name) == (blank.queue_name, blank.actor_name)
+    if not (is_addressed and all(isinstance(part, dict) for part in parts)):
+        return blank
+    options = {name: value for name, value in message.options.items() if type(value) is _OPTIONS.get(name)}
+    return replace(blank, kwargs=message.kwargs, options=options)

@@ -1,0 +1,32 @@
+from abc import ABC, abstractmethod
+
+
+class WorkQueue(ABC):
+    """Wake-ups for workers: each means that an execution waits, and names none.
+
+    The claim decides which execution is next. A lost wake-up delays work and loses none.
+    """
+
+    @abstractmethod
+    def wake(self, times: int) -> None:
+        """Enqueue wake-ups, one for each execution that waits.
+
+        Raises:
+            DependencyUnavailable: The queue is out of reach or full; some may have been enqueued.
+        """
+
+    @abstractmethod
+    def backlog(self) -> int:
+        """Count the wake-ups that no worker has taken.
+
+        Raises:
+            DependencyUnavailable: The queue is out of reach.
+        """
+
+    @abstractmethod
+    def check(self) -> None:
+        """Verify cheaply that wake-ups can be enqueued.
+
+        Raises:
+            DependencyUnavailable: The queue is out of reach.
+        """

@@ -1,0 +1,58 @@
+import logging
+import time
+from collections.abc import Callable
+from threading import Thread
+
+from application.errors import DependencyUnavailable
+from application.log_context import outage_of
+from application.messages import Message
+from application.ports.event_feed import EventFeed
+from domain.events import JobRetried, JobStarted
+from domain.values import ExecutionId, parse_execution_id
+
+logger = logging.getLogger("service_server.worker")
+
+_REQUESTING = frozenset({JobStarted.__name__, JobRetried.__name__})
+
+
+class StandaloneRunner:
+    """Runs the executions that this process requests, and none that waited before.
+
+    A wake-up would have it claim any execution, so it listens to the events of its own process instead.
+
+    Args:
+        event_feed: The feed of this process alone.
+        run: Runs an execution to its end.
+    """
+
+    def __init__(self, event_feed: EventFeed, run: Callable[[ExecutionId], None]) -> None:
+        self._event_feed = event_feed
+        self._run = run
+        self._threads: list[Thread] = []
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._unsubscribe = self._event_feed.subscribe(self._hear)
+
+    def stop(self, timeout_s: float) -> bool:
+        """Begin with no more executions, and wait for the running ones; return whether all ended in time."""
+        self._unsubscribe()
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _hear(self, message: Message) -> None:
+        if message.name in _REQUESTING:
+            execution_id = parse_execution_id(message.body["execution_id"])
+            thread = Thread(target=self._try, args=(execution_id,), name="standalone-runner", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _try(self, execution_id: ExecutionId) -> None:
+        try:
+            self._run(execution_id)
+        except DependencyUnavailable as error:
+            logger.warning("execution %s waits: %s", execution_id, error, extra=outage_of(error))
+        except Exception:  # no caller sees this thread's outcome
+            logger.exception("execution %s failed to run", execution_id)

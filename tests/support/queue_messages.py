@@ -1,0 +1,66 @@
+"""Messages on the queues, and handlers that show a test what they were called with."""
+
+from contextlib import contextmanager
+from queue import Queue
+from threading import Event
+from uuid import uuid4
+
+import dramatiq
+
+from adapters.dramatiq_queue.messages import COMPLETIONS
+from adapters.dramatiq_queue.worker import QueueWorker
+from application.messages import Message
+from domain.values import MessageId
+
+WITHIN_S = 10
+
+
+def fact(**body):
+    """Return an event."""
+    return Message(id=MessageId(uuid4()), name="JobCompleted", body={"version": 1, **body})
+
+
+def completion(**body):
+    """Return the content of a message that reports an execution's end."""
+    return {"id": str(uuid4()), "name": "ExecutionReported", "body": {"version": 1, **body}}
+
+
+def on_the_wire(content):
+    """Return a completion in the form that it has on its queue."""
+    return dramatiq.Message(COMPLETIONS, COMPLETIONS, args=(), kwargs=content, options={})
+
+
+class Handler:
+    """Puts its calls where the test can see them: None for a wake-up, or the content of a completion.
+
+    A call waits for `let_go` if `holds` is set, or if the completion's body has `hold`; one whose body has
+    `error` raises that as long as `raises` is set.
+    """
+
+    def __init__(self, *, holds=False):
+        self.handled = Queue()
+        self.holds = holds
+        self.raises = True
+        self.let_go = Event()
+
+    def __call__(self, content=None):
+        self.handled.put(content)
+        body = content["body"] if content else {}
+        if self.holds or body.get("hold"):
+            self.let_go.wait(WITHIN_S)
+        if self.raises and "error" in body:
+            raise RuntimeError(body["error"])
+
+    def next(self, within_s=WITHIN_S):
+        return self.handled.get(timeout=within_s)
+
+
+@contextmanager
+def working(broker, handler, threads=2):
+    """Let a handler consume both queues."""
+    worker = QueueWorker(broker, on_wake_up=handler, on_completion=handler, threads=threads)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop(timeout_s=WITHIN_S)
