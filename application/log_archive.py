@@ -86,7 +86,7 @@ class LogArchive:
             StorageUnavailable: The log store is out of reach, full, or refuses.
         """
         start = log.tell()
-        self._retrying(lambda: self._add(key, log, start))
+        self._retrying(lambda: self._put(key, log, start))
 
     def _has_log(self, job: Job, execution_id: ExecutionId, key: ObjectKey) -> bool:
         try:
@@ -99,9 +99,9 @@ class LogArchive:
             return False
         return True
 
-    def _add(self, key: ObjectKey, log: IO[bytes], start: int) -> None:
+    def _put(self, key: ObjectKey, log: IO[bytes], start: int) -> None:
         log.seek(start)
-        self._log_store.add(key, log, "application/json")  # one that is there already is the same
+        self._log_store.put(key, log, "application/json")  # one that is there already is the same
 
 
 def without_log(result: ExecutionResult) -> ExecutionResult:

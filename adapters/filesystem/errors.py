@@ -22,8 +22,6 @@ _SENTENCES: Mapping[int | None, str] = {
     errno.ELOOP: "something other than a directory is where a directory should be",
     errno.ENOTDIR: "something other than a directory is where a directory should be",
     errno.EEXIST: "something other than a file is where the object should be",
-    errno.EMLINK: "its file system permits no links",
-    errno.EOPNOTSUPP: "its file system permits no links",
     errno.EISDIR: "a directory is where the object should be",
 }
 

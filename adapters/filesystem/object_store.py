@@ -45,11 +45,6 @@ class FilesystemObjectStore(ObjectStore):
         with storage_errors(f"storing object '{key}'"):
             self._tree.write(names_on_disk(key), _stream(content))
 
-    def add(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> bool:  # noqa: ARG002  (likewise)
-        """Store an object if none has the key, whole or not at all. The file system must know hard links."""
-        with storage_errors(f"adding object '{key}'"):
-            return self._tree.add(names_on_disk(key), _stream(content))
-
     def get(self, key: ObjectKey, max_bytes: int) -> bytes:
         """Return an object's content."""
         with storage_errors(f"reading object '{key}'"):

@@ -32,16 +32,6 @@ class Readable(Protocol):
         """Return the next bytes, at most so many."""
 
 
-class _Move(Protocol):
-    def __call__(self, source: str, target: str, /, *, src_dir_fd: int, dst_dir_fd: int) -> None: ...
-
-
-def _move_if_free(source: str, target: str, /, *, src_dir_fd: int, dst_dir_fd: int) -> None:
-    """Move a file to where nothing is, which renaming does not look at."""
-    os.link(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
-    os.unlink(source, dir_fd=src_dir_fd)
-
-
 class Tree:
     """A directory whose files are replaced whole.
 
@@ -79,21 +69,16 @@ class Tree:
         Raises:
             OSError: It could not be stored; what was there still is.
         """
-        self._store(names, content, os.rename)
-
-    def add(self, names: Sequence[str], content: Readable) -> bool:
-        """Store a file, whole or not at all, if there is none; return whether it was stored.
-
-        Raises:
-            OSError: It could not be stored; FileExistsError if what is in its place is no file.
-        """
-        try:
-            self._store(names, content, _move_if_free)
-        except FileExistsError:
-            if not self._is_file(names):
+        *parents, name = names
+        with self.directory(self._incoming, create=True) as incoming:
+            draft = uuid4().hex
+            try:
+                self._write_draft(incoming, draft, content)
+                self._publish(incoming, draft, parents, name)
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    os.unlink(draft, dir_fd=incoming)
                 raise
-            return False
-        return True
 
     def read(self, names: Sequence[str], max_bytes: int) -> bytes | None:
         """Return a file's content, cut after one byte more than `max_bytes`; None if there is no such file.
@@ -150,23 +135,6 @@ class Tree:
         self._sync(parent)
         return os.open(name, _DIRECTORY, dir_fd=parent)
 
-    def _is_file(self, names: Sequence[str]) -> bool:
-        *parents, name = names
-        with self.directory(parents) as parent:
-            return stat.S_ISREG(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
-
-    def _store(self, names: Sequence[str], content: Readable, move: _Move) -> None:
-        *parents, name = names
-        with self.directory(self._incoming, create=True) as incoming:
-            draft = uuid4().hex
-            try:
-                self._write_draft(incoming, draft, content)
-                self._publish(incoming, draft, parents, name, move)
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    os.unlink(draft, dir_fd=incoming)
-                raise
-
     def _write_draft(self, incoming: int, draft: str, content: Readable) -> None:
         descriptor = os.open(draft, _CREATE, 0o600, dir_fd=incoming)
         with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123  (a descriptor has no path)
@@ -174,11 +142,11 @@ class Tree:
                 _write_all(file.fileno(), chunk)
             self._sync(descriptor)
 
-    def _publish(self, incoming: int, draft: str, parents: Sequence[str], name: str, move: _Move) -> None:
+    def _publish(self, incoming: int, draft: str, parents: Sequence[str], name: str) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with self.directory(parents, create=True) as parent:
-                    move(draft, name, src_dir_fd=incoming, dst_dir_fd=parent)
+                    os.rename(draft, name, src_dir_fd=incoming, dst_dir_fd=parent)
                     self._sync(parent)
                     return
             except FileNotFoundError:

@@ -18,13 +18,6 @@ class ObjectStore(ABC):
         """
 
     @abstractmethod
-    def add(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> bool:
-        """Store an object as `put` does, unless one has the key already; return whether it was stored.
-
-        Of several at once, one is stored. One that was stored although its answer was lost may be met again.
-        """
-
-    @abstractmethod
     def get(self, key: ObjectKey, max_bytes: int) -> bytes:
         """Return an object's content.
 

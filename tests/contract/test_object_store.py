@@ -105,40 +105,6 @@ def test_an_object_is_replaced_by_one_of_the_same_key(store):
     assert store.get(KEY, ANY_SIZE) == b"after"
 
 
-def test_what_is_added_is_stored_like_any_object(store):
-    assert store.add(KEY, b"print(1)\n", TEXT)
-    assert store.get(KEY, ANY_SIZE) == b"print(1)\n"
-
-
-@pytest.mark.parametrize("size", [5, 9 << 20], ids=["small", "large"])
-def test_what_is_added_replaces_nothing(store, size):
-    # Given an object
-    assert store.add(KEY, io.BytesIO(b"a" * size), TEXT)
-    # When another one of its key is added
-    assert not store.add(KEY, io.BytesIO(b"b" * size), TEXT)
-    # Then it is still there, until it is deleted
-    assert store.get(KEY, ANY_SIZE) == b"a" * size
-    store.delete(KEY)
-    assert store.add(KEY, b"c", TEXT)
-    assert store.get(KEY, ANY_SIZE) == b"c"
-
-
-# Swift looks first and writes then, so of two at once both may be stored there.
-@pytest.mark.parametrize("store", ["memory", "filesystem", "moto"], indirect=True)
-def test_of_those_that_are_added_at_once_one_is_stored(store):
-    together = threading.Barrier(8)
-
-    def add(number):
-        together.wait()
-        return store.add(KEY, str(number).encode(), TEXT)
-
-    with ThreadPoolExecutor(8) as pool:
-        added = list(pool.map(add, range(8)))
-
-    assert sum(added) == 1
-    assert store.get(KEY, ANY_SIZE) == str(added.index(True)).encode()
-
-
 def test_a_stream_that_breaks_off_leaves_the_object_as_it_was(store):
     # Given an object
     store.put(KEY, b"before", TEXT)

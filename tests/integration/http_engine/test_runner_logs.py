@@ -36,7 +36,8 @@ def log_of(world, job):
 
 
 def keep(world, change=lambda content: content):
-    return lambda key, content: world.log_store.put(ObjectKey(key), change(content), "application/json")
+    put = world.log_store.put
+    return lambda key, content: put(ObjectKey(key), change(content), "application/json")
 
 
 @pytest.mark.parametrize(
@@ -100,13 +101,13 @@ def test_a_log_that_cannot_be_looked_for_nor_written_is_written_when_it_can(worl
 
     runner.keep_log = keep(world)
     runner.behaviour = runs(stdout="mine")
-    add = world.log_store.add
-    world.log_store.get = world.log_store.add = away
+    put = world.log_store.put
+    world.log_store.get = world.log_store.put = away
     job = run()
     assert job.status is JobStatus.RUNNING
 
     del world.log_store.get
-    world.log_store.add = add
+    world.log_store.put = put
     world.finish_execution.store_kept()
 
     job = world.job(job.job_id)
@@ -119,7 +120,7 @@ def test_a_runner_s_log_costs_one_look_and_no_writing(world, runner, run):
     calls = []
     get = world.log_store.get
     world.log_store.get = lambda key, max_bytes: calls.append(key) or get(key, max_bytes)
-    world.log_store.add = lambda *_: calls.append("written")
+    world.log_store.put = lambda *_: calls.append("written")
 
     job = run()
 

@@ -1,4 +1,3 @@
-from threading import Lock
 from typing import IO
 
 from application.errors import NotFound, Unprocessable
@@ -11,20 +10,10 @@ class MemoryObjectStore(ObjectStore):
 
     def __init__(self) -> None:
         self._objects: dict[str, bytes] = {}
-        self._adding = Lock()
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:  # noqa: ARG002  (the type matters to HTTP stores only)
         """Store an object, once all of it is read."""
         self._objects[key.value] = content if isinstance(content, bytes) else content.read()
-
-    def add(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> bool:  # noqa: ARG002  (likewise)
-        """Store an object if none has the key, once all of it is read."""
-        whole = content if isinstance(content, bytes) else content.read()
-        with self._adding:
-            is_new = key.value not in self._objects
-            if is_new:
-                self._objects[key.value] = whole
-        return is_new
 
     def get(self, key: ObjectKey, max_bytes: int) -> bytes:
         """Return an object's content."""

@@ -23,16 +23,17 @@ def report(world, job, stdout, message_id):
 
 def overtake(world, job, *, before, message_id):
     """Have another report come, whole, while the first one's log is being stored."""
-    add = world.log_store.add
+    put = world.log_store.put
 
-    def add_late(*log):
-        world.log_store.add = add
+    def put_late(*log):
+        world.log_store.put = put
         if not before:
-            add(*log)
+            put(*log)
         assert report(world, job, "winner", message_id)
-        return add(*log) if before else True
+        if before:
+            put(*log)
 
-    world.log_store.add = add_late
+    world.log_store.put = put_late
 
 
 @pytest.mark.parametrize("message_id", ["1", "2"], ids=["of the same message", "of another message"])
@@ -63,14 +64,14 @@ def test_the_same_report_twice_makes_one_log(world, delegated):
 def test_a_log_that_was_stored_although_its_answer_was_lost_is_taken_for_stored(world):
     # Given a store that stores and then fails to say so, once
     job = world.start()
-    add = world.log_store.add
+    put = world.log_store.put
 
-    def add_in_silence(*log):
-        world.log_store.add = add
-        add(*log)
+    def put_in_silence(*log):
+        world.log_store.put = put
+        put(*log)
         raise StorageUnavailable("its answer was lost")
 
-    world.log_store.add = add_in_silence
+    world.log_store.put = put_in_silence
     # When the job runs, then it has its log
     world.run_execution()
     log_key = world.get_job_status(job.job_id).log_key

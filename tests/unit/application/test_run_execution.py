@@ -111,9 +111,9 @@ def test_a_bug_in_the_engine_ends_the_job(world, caplog):
 @pytest.fixture
 def full_store(world):
     """A log store that takes nothing, until it is emptied."""
-    add = world.log_store.add
-    world.log_store.add = Failing(StorageUnavailable("it is full")).add
-    return SimpleNamespace(empty=lambda: setattr(world.log_store, "add", add))
+    put = world.log_store.put
+    world.log_store.put = Failing(StorageUnavailable("it is full")).put
+    return SimpleNamespace(empty=lambda: setattr(world.log_store, "put", put))
 
 
 def test_a_result_waits_for_its_log_to_be_stored_and_its_program_is_not_run_again(world, full_store):
@@ -173,14 +173,14 @@ def test_one_log_that_the_store_never_takes_is_not_in_the_way_of_others(world, f
     while world.run_execution():
         pass
     full_store.empty()
-    add = world.log_store.add
+    put = world.log_store.put
 
     def refuse_poison(key, content, content_type):
         if b"poison" in (whole := content.read()):
             raise StorageUnavailable("it answers with an error")
-        return add(key, whole, content_type)
+        return put(key, whole, content_type)
 
-    world.log_store.add = refuse_poison
+    world.log_store.put = refuse_poison
     for _ in range(100):
         with suppress(StorageUnavailable):
             world.finish_execution.store_kept()
