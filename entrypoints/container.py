@@ -60,6 +60,9 @@ _CODE_STORE_RETRY_DELAYS_S = (0.2, 1.0, 3.0)
 _DATABASE, _CODE, _LOG = "service-server.sqlite3", "code", "log"
 _PENDING, _OUTPUT = "pending-logs", "output"
 
+# Seconds for S3 to answer: an upload's caller waits meanwhile; a log is larger, and its worker can keep it.
+_CODE_TIMEOUT_S, _LOG_TIMEOUT_S = 3.0, 10.0
+
 
 def _data_dir(settings: Settings) -> Path:
     return prepare_data_directory(settings.data_dir)
@@ -86,22 +89,28 @@ def _database(settings: Settings) -> sa.Engine:
 def _code_store(settings: Settings) -> ObjectStore:
     if settings.code_bucket is None:
         return FilesystemObjectStore(_data_dir(settings) / _CODE, settings.base_url)
-    # Imported here, for boto3 takes memory and a third of a second from those who do without it.
-    from adapters.s3.buckets import code_bucket  # noqa: PLC0415 - as said above
-
-    return code_bucket(
-        settings.code_bucket, settings.code_region, settings.aws_endpoint_url, settings.aws_credentials
-    )
+    return _s3_store(settings, settings.code_bucket, settings.code_region, _CODE_TIMEOUT_S, None)
 
 
 def _log_store(settings: Settings) -> ObjectStore:
     if settings.log_bucket is None:
         return FilesystemObjectStore(_data_dir(settings) / _LOG, settings.base_url)
-    from adapters.s3.buckets import log_bucket  # noqa: PLC0415 - likewise
-
     expiry_s = settings.log_url_expiry_s if settings.presign_logs else None
-    where = (settings.log_bucket, settings.log_region, settings.aws_endpoint_url, settings.aws_credentials)
-    return log_bucket(*where, expiry_s)
+    return _s3_store(settings, settings.log_bucket, settings.log_region, _LOG_TIMEOUT_S, expiry_s)
+
+
+def _s3_store(
+    settings: Settings, name: str, region: str, timeout_s: float, url_expiry_s: int | None
+) -> ObjectStore:
+    # Imported here, for boto3 takes memory and a third of a second from those who do without it.
+    from adapters.s3.bucket import Bucket  # noqa: PLC0415 - as said above
+    from adapters.s3.errors import storage_circuit  # noqa: PLC0415 - likewise
+    from adapters.s3.object_store import S3ObjectStore  # noqa: PLC0415 - likewise
+
+    bucket = Bucket(
+        name, region, settings.aws_endpoint_url, **settings.aws_credentials, read_timeout_s=timeout_s
+    )
+    return S3ObjectStore(bucket, url_expiry_s, storage_circuit())
 
 
 def _result_spool(settings: Settings) -> ResultSpool:

@@ -1,22 +1,10 @@
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    NoCredentialsError,
-    ParamValidationError,
-    ReadTimeoutError,
-)
-from botocore.exceptions import (
-    ConnectionError as CannotConnect,
-)
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError, NoCredentialsError
+from obstore.exceptions import BaseError, UnauthenticatedError
 
 from adapters.common.circuit_breaker import CircuitBreaker
 from application.errors import OBJECT_STORE, NotFound, StorageUnavailable
@@ -25,8 +13,11 @@ from domain.values import ObjectKey
 
 _log = logging.getLogger("service_server.object_store")
 
-# The bodies of HEAD have no error code: botocore gives the status in its place.
-_CODES: Mapping[str, str] = {
+_WRONG_REGION = "its bucket is in another region"
+_UNREACHABLE = "it cannot be reached"
+_NO_CREDENTIALS = "there are no credentials for it"
+# By the code in an answer's body, its status if it has none, or obstore's words.
+_ANSWERS: Mapping[str, str] = {
     "NoSuchBucket": "its bucket does not exist",
     "404": "its bucket does not exist",
     "AccessDenied": "its credentials do not permit it",
@@ -35,26 +26,33 @@ _CODES: Mapping[str, str] = {
     "SignatureDoesNotMatch": "its credentials are wrong",
     "ExpiredToken": "its credentials have expired",
     "RequestTimeTooSkewed": "its clock and this machine's differ",
-    "PermanentRedirect": "its bucket is in another region",
-    "301": "its bucket is in another region",
+    "AuthorizationHeaderMalformed": _WRONG_REGION,
+    "PermanentRedirect": _WRONG_REGION,
+    "redirect without LOCATION": _WRONG_REGION,
     "SlowDown": "it asks for fewer requests",
     "ServiceUnavailable": "it asks for fewer requests",
     "503": "it asks for fewer requests",
-    "ConditionalRequestConflict": "another request stores the same object at this moment",
     "QuotaExceeded": "its quota is used up",
+    "invalid multipart response": "it does not take objects in parts",
+}
+# By the kind of the HTTP client's error: there was no answer.
+_SILENCES: Mapping[str, str] = {
+    "Timeout": "it does not answer in time",
+    "Connect": _UNREACHABLE,
+    "Request": _UNREACHABLE,
+    "Interrupted": _UNREACHABLE,
 }
 # The first that fits is taken.
-_ABSENCES: tuple[tuple[type[Exception], str], ...] = (
-    (ConnectTimeoutError, "it does not answer in time"),
-    (ReadTimeoutError, "it does not answer in time"),
-    (CannotConnect, "it cannot be reached"),
-    (HTTPClientError, "it cannot be reached"),
-)
-_FAULTS: tuple[tuple[type[Exception], str], ...] = (
-    (NoCredentialsError, "there are no credentials for it"),
-    (CredentialRetrievalError, "there are no credentials for it"),
-    (ParamValidationError, "its settings or the key are not valid there"),
-)
+_FAULTS: Mapping[type[Exception], str] = {
+    NoCredentialsError: _NO_CREDENTIALS,
+    CredentialRetrievalError: _NO_CREDENTIALS,
+    UnauthenticatedError: _NO_CREDENTIALS,  # obstore's, if the provider of credentials failed
+    BotoCoreError: "its settings or the key are not valid there",
+}
+# obstore's errors have all of this in their text alone.
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_STATUS = re.compile(r"status code: (\d+)|(redirect without LOCATION|invalid multipart response)")
+_KIND = re.compile(r"HttpError \{\s+kind: (\w+)")
 
 
 class StorageGone(StorageUnavailable):
@@ -72,7 +70,7 @@ def storage_circuit() -> CircuitBreaker:
 
 @contextmanager
 def storage_errors(action: str, key: ObjectKey | None = None) -> Iterator[None]:
-    """Turn the errors of boto3 into the application's: what names hosts goes to the log, and no further.
+    """Turn the errors of obstore and boto3 into the application's: host names go to the log, and no further.
 
     Raises:
         NotFound: There is no object of that key.
@@ -81,28 +79,30 @@ def storage_errors(action: str, key: ObjectKey | None = None) -> Iterator[None]:
     """
     try:
         yield
-    # A store that redirects to where it redirects again is followed by boto3 for ever.
-    except (ClientError, BotoCoreError, Boto3Error, ResponseParserError, RecursionError) as error:
-        if key is not None and _code(error) == "NoSuchKey":
+    except (BaseError, BotoCoreError, ClientError, FileNotFoundError) as error:
+        answer = _answer(error)
+        if key is not None and answer == "NoSuchKey":
             raise NotFound("object", key) from error
-        absence = _first(_ABSENCES, error)
-        sentence = absence or _sentence(error)
+        silence = None if answer else _silence(error)
+        sentence = silence or _ANSWERS.get(answer or "") or _fault(error) or "it answers with an error"
         _log.error("%s failed, %s: %s", action, sentence, error, extra=outage(OBJECT_STORE, sentence))
-        raise (StorageGone if absence else StorageUnavailable)(sentence) from error
+        raise (StorageGone if silence else StorageUnavailable)(sentence) from error
 
 
-def says_taken(error: Exception) -> bool:
-    """Whether an object was not stored because another one has its key."""
-    return _code(error) == "PreconditionFailed"
+def is_of_another_region(error: Exception) -> bool:
+    """Whether the store refused because the bucket is in another region than the request was signed for."""
+    return _ANSWERS.get(_answer(error) or "") == _WRONG_REGION
 
 
-def _code(error: Exception) -> str | None:
-    return error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
+def _answer(error: Exception) -> str | None:
+    found = _CODE.search(str(error)) or _STATUS.search(str(error))
+    return found and found[found.lastindex or 0]
 
 
-def _sentence(error: Exception) -> str:
-    return _CODES.get(_code(error) or "") or _first(_FAULTS, error) or "it answers with an error"
+def _silence(error: Exception) -> str | None:
+    found = _KIND.search(str(error))
+    return found and _SILENCES.get(found[1])
 
 
-def _first(table: Iterable[tuple[type[Exception], str]], error: Exception) -> str | None:
-    return next((text for kind, text in table if isinstance(error, kind)), None)
+def _fault(error: Exception) -> str | None:
+    return next((sentence for kind, sentence in _FAULTS.items() if isinstance(error, kind)), None)

@@ -1,26 +1,33 @@
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+import io
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import timedelta
+from functools import partial
 from itertools import chain
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
-from botocore.exceptions import ClientError
+import obstore
+from obstore.exceptions import GenericError
+from obstore.store import S3Store
 
 from adapters.common.circuit_breaker import CircuitBreaker
-from adapters.s3.errors import says_taken, storage_errors
-from adapters.s3.multipart import Condition, upload_in_parts
-from adapters.s3.shortcut import Shortcut
-from adapters.s3.streams import in_parts
-from adapters.s3.urls import Urls
+from adapters.s3.bucket import Bucket
+from adapters.s3.errors import is_of_another_region, storage_errors
 from application.errors import StorageUnavailable, Unprocessable
 from application.ports.object_store import ObjectStore
 from domain.values import ObjectKey
 
 if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
+    from obstore import GetResult
 
-_PART_BYTES = 8 << 20
-_ALWAYS: Condition = {}
-_IF_NEW: Condition = {"IfNoneMatch": "*"}
+T = TypeVar("T")
+
+# The smallest that S3 takes: a part has to be sent within the time for an answer.
+_PART_BYTES = 5 << 20
+_PIECE_BYTES = 64 << 10
+# No key of ours begins so.
+_NO_PREFIX = ".check"
 
 
 class S3ObjectStore(ObjectStore):
@@ -30,91 +37,83 @@ class S3ObjectStore(ObjectStore):
     objects and s3:ListBucket on the bucket; without the last one, S3 calls a missing object forbidden.
 
     Args:
-        client: What `adapters.s3.client.build_client` returns.
-        shortcut: What does in less time the part of it that it can.
-        bucket: The bucket's name.
-        urls: Gives the addresses of objects.
-        circuit: What calls pass through, so that after S3 did not answer not every caller waits in vain; None
-            where each is to wait by itself.
+        bucket: The bucket, with its credentials.
+        url_expiry_s: How long the address of an object permits to read it, in seconds, if the credentials are
+            valid for as long; None for the plain addresses of objects that anyone may read.
+        circuit: The circuit breaker of all calls, so that after S3 did not answer not every caller waits in
+            vain; None where each is to wait by itself.
     """
 
     def __init__(
-        self,
-        client: "S3Client",
-        shortcut: Shortcut,
-        bucket: str,
-        urls: Urls,
-        circuit: CircuitBreaker | None = None,
+        self, bucket: Bucket, url_expiry_s: int | None = None, circuit: CircuitBreaker | None = None
     ) -> None:
-        self._client = client
-        self._shortcut = shortcut
         self._bucket = bucket
-        self._urls = urls
+        self._url_expiry = None if url_expiry_s is None else timedelta(seconds=url_expiry_s)
         self._circuit = circuit
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:
         """Store an object. S3 shows it when it is complete; a large stream is sent in parts until then."""
-        with self._calling(f"storing object '{key}'"):
-            self._send(key, content, content_type, _ALWAYS)
+        stream = io.BytesIO(content) if isinstance(content, bytes) else content
+        parts = iter(partial(stream.read, _PART_BYTES), b"")
+        first, second = next(parts, b""), next(parts, b"")
 
-    def add(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> bool:
-        """Store an object if none has the key, which S3 itself sees to."""
-        with self._calling(f"adding object '{key}'"):
-            try:
-                self._send(key, content, content_type, _IF_NEW)
-            except ClientError as error:
-                if not says_taken(error):
-                    raise
-                return False
-        return True
+        def put(store: S3Store) -> None:
+            obstore.put(
+                store,
+                key.value,
+                chain((first, second), parts) if second else first,
+                attributes={"Content-Type": content_type},
+                use_multipart=bool(second),
+                chunk_size=_PART_BYTES,
+                max_concurrency=1,
+            )
+
+        self._call(f"storing object '{key}'", put)
 
     def get(self, key: ObjectKey, max_bytes: int) -> bytes:
         """Return an object's content."""
-        with self._calling(f"reading object '{key}'", key):
-            content = self._shortcut.get(key.value, max_bytes)
-            return self._get(key, max_bytes) if content is None else content
+
+        def get(store: S3Store) -> bytes:
+            found = obstore.get(store, key.value)
+            size = found.meta["size"]
+            if size > max_bytes:
+                raise Unprocessable("key", f"object '{key}' is larger than {max_bytes} bytes")
+            return _read(found, size)
+
+        return self._call(f"reading object '{key}'", get, key)
 
     def delete(self, key: ObjectKey) -> None:
         """Remove an object; one that does not exist is no error."""
-        with self._calling(f"removing object '{key}'"):
-            self._client.delete_object(Bucket=self._bucket, Key=key.value)
+        self._call(f"removing object '{key}'", lambda store: obstore.delete(store, key.value))
 
     def url(self, key: ObjectKey) -> str:
         """Return where a client may fetch the object."""
+        if self._url_expiry is None:
+            return f"https://{self._bucket.name}.s3.{self._bucket.region}.amazonaws.com/{quote(key.value)}"
         with storage_errors(f"signing the address of object '{key}'"):
-            return self._urls(key.value)
+            return obstore.sign(self._bucket.store(), "GET", key.value, self._url_expiry)
 
     def check(self) -> None:
-        """Ask whether the bucket is there."""
-        with self._calling("checking the object store"):
-            self._client.head_bucket(Bucket=self._bucket)
+        """Ask whether the bucket is there, by listing a prefix that no object has."""
+        self._call("checking the object store", lambda store: obstore.list_with_delimiter(store, _NO_PREFIX))
 
-    def _get(self, key: ObjectKey, max_bytes: int) -> bytes:
-        answer = self._client.get_object(Bucket=self._bucket, Key=key.value)
-        size = answer.get("ContentLength", 0)
-        with closing(answer["Body"]) as body:
-            content = body.read(max_bytes + 1) if size <= max_bytes else b""
-        if max(size, len(content)) > max_bytes:
-            raise Unprocessable("key", f"object '{key}' is larger than {max_bytes} bytes")
-        if len(content) < size:
-            raise StorageUnavailable("its answer broke off")
-        return content
-
-    def _send(
-        self, key: ObjectKey, content: bytes | IO[bytes], content_type: str, condition: Condition
-    ) -> None:
-        parts = iter((content,)) if isinstance(content, bytes) else in_parts(content, _PART_BYTES)
-        first = next(parts, b"")
-        if isinstance(content, bytes) or len(first) < _PART_BYTES:
-            if not self._shortcut.put(key.value, first, content_type, is_new=bool(condition)):
-                self._client.put_object(
-                    Bucket=self._bucket, Key=key.value, Body=first, ContentType=content_type, **condition
-                )
-        else:
-            whole = chain((first,), parts)
-            upload_in_parts(self._client, self._bucket, key.value, whole, content_type, condition)
-
-    @contextmanager
-    def _calling(self, action: str, key: ObjectKey | None = None) -> Iterator[None]:
+    def _call(self, action: str, request: Callable[[S3Store], T], key: ObjectKey | None = None) -> T:
         with self._circuit.call() if self._circuit else nullcontext(), storage_errors(action, key):
-            yield
+            try:
+                return request(self._bucket.store())
+            except GenericError as error:
+                if not (is_of_another_region(error) and self._bucket.find_region(error)):
+                    raise
+                return request(self._bucket.store())
+
+
+def _read(found: "GetResult", size: int) -> bytes:
+    """Read an answer that may be longer or shorter than it says."""
+    content = bytearray()
+    for piece in found.stream(min_chunk_size=_PIECE_BYTES):
+        content += piece
+        if len(content) > size:
+            break
+    if len(content) != size:
+        raise StorageUnavailable("its answer is not as long as it says")
+    return bytes(content)

@@ -3,17 +3,15 @@
 import hashlib
 import io
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
 
 import pytest
 
 from adapters.filesystem.object_store import FilesystemObjectStore
-from adapters.s3.buckets import open_bucket
-from adapters.s3.client import build_client, open_session
+from adapters.s3.object_store import S3ObjectStore
 from application.errors import NotFound, Unprocessable
 from domain.values import ObjectKey
 from tests.support import moto_server, swift
+from tests.support.buckets import new_bucket
 from tests.support.memory.object_store import MemoryObjectStore
 
 TEXT = "text/plain; charset=utf-8"
@@ -37,36 +35,13 @@ def filesystem_store(tmp_path):
 
 
 @pytest.fixture
-def moto_store(moto_access):
-    return new_s3_store(*moto_access)
+def moto_store(moto_address):
+    return S3ObjectStore(new_bucket(moto_address, moto_server), 600)
 
 
 @pytest.fixture
-def swift_store(swift_access):
-    return new_s3_store(*swift_access)
-
-
-@pytest.fixture(scope="module")
-def moto_access(moto_address):
-    return new_access(moto_address, moto_server)
-
-
-@pytest.fixture(scope="module")
-def swift_access(swift_address):
-    return new_access(swift_address, swift)
-
-
-def new_access(address, server):
-    session = open_session(
-        "us-east-1", access_key_id=server.ACCESS_KEY_ID, secret_access_key=server.SECRET_ACCESS_KEY
-    )
-    return session, build_client(session, endpoint_url=address)
-
-
-def new_s3_store(session, client):
-    bucket = f"bucket-{uuid4()}"
-    client.create_bucket(Bucket=bucket)
-    return open_bucket(session, client, bucket, 600)
+def swift_store(swift_address):
+    return S3ObjectStore(new_bucket(swift_address, swift), 600)
 
 
 def test_what_was_stored_is_read_back(store):

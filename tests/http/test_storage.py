@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import httpx
 
 from adapters.filesystem.object_store import FilesystemObjectStore
-from adapters.s3 import buckets
 from tests.http.support import poll, serving
 from tests.support.s3_stub import S3Stub
 from tests.support.scripted_engine import echo
@@ -64,7 +63,7 @@ def on_s3(data_dir, **settings):
 
 
 def test_a_silent_object_store_keeps_no_other_caller_waiting(tmp_path, monkeypatch):
-    monkeypatch.setattr(buckets, "_CODE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("entrypoints.container._CODE_TIMEOUT_S", 1.0)
     with on_s3(tmp_path) as (service, proxy), ThreadPoolExecutor(36) as callers:
         # Given a job, and then an S3 that says nothing to more uploads than there are threads of any kind
         job_id = service.upload()["job_id"]

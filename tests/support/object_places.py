@@ -3,9 +3,8 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
-
-from adapters.s3.client import build_client, open_session
 
 
 class Directory:
@@ -34,9 +33,7 @@ class Bucket:
     def __init__(self, place: str) -> None:
         parts = urlsplit(place)
         self._name = parts.path.strip("/")
-        self._client = build_client(
-            open_session("us-east-1"), endpoint_url=f"{parts.scheme}://{parts.netloc}"
-        )
+        self._client = boto3.client("s3", "us-east-1", endpoint_url=f"{parts.scheme}://{parts.netloc}")
 
     def read(self, key: str) -> bytes:
         """Return an object, or raise LookupError."""

@@ -1,6 +1,6 @@
 """A small and fast S3, in memory, for loads that moto is too slow for and failures that no real one shows.
 
-It knows single puts, gets, deletes and the check of a bucket, and asks for no credentials. As a program:
+It knows single puts, gets, deletes and the list of no objects, and asks for no credentials. As a program:
 `python -m tests.support.s3_stub --port 9001`.
 """
 
@@ -15,7 +15,7 @@ from tests.support.loop_thread import LoopThread
 _REASONS = {200: "OK", 204: "No Content", 404: "Not Found", 500: "Internal Server Error"}
 _FAILURE = b"<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>"
 _MISSING = b"<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_EMPTY_LIST = b"<ListBucketResult><KeyCount>0</KeyCount><IsTruncated>false</IsTruncated></ListBucketResult>"
 
 
 class S3Stub:
@@ -65,15 +65,14 @@ class S3Stub:
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, target, _version = lines[0].split(" ")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
-        if "expect" in headers:
-            writer.write(_CONTINUE)
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        status, content = self._answer(method, unquote(urlsplit(target).path), body)
+        place = urlsplit(target)
+        status, content = self._answer(method, unquote(place.path), body, is_list="list-type" in place.query)
         head = f'HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Length: {len(content)}\r\nETag: "e"\r\n\r\n'
         writer.write(head.encode() + (b"" if method == "HEAD" else content))
         await writer.drain()
 
-    def _answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+    def _answer(self, method: str, path: str, body: bytes, *, is_list: bool) -> tuple[int, bytes]:
         if self.failing and path.startswith(self.failing):
             self.failures += 1
             return 500, _FAILURE
@@ -82,6 +81,8 @@ class S3Stub:
         elif method == "DELETE":
             self.objects.pop(path, None)
             return 204, b""
+        elif is_list:
+            return 200, _EMPTY_LIST
         elif method == "GET":
             return (200, self.objects[path]) if path in self.objects else (404, _MISSING)
         return 200, b""

@@ -2,19 +2,21 @@
 
 import io
 import socket
+import ssl
 import time
 from datetime import timedelta
-from itertools import pairwise
 
 import pytest
+from botocore.exceptions import CredentialRetrievalError
 
 from adapters.common.circuit_breaker import RESET_S
-from adapters.s3.buckets import open_bucket
-from adapters.s3.client import build_client, open_session
+from adapters.s3.bucket import Bucket
 from adapters.s3.errors import storage_circuit
-from adapters.s3.shortcut import FIRST_REST_S, SMALL_BYTES
+from adapters.s3.object_store import S3ObjectStore
 from application.errors import NotFound, StorageUnavailable, Unprocessable
 from domain.values import ObjectKey
+from tests.support.certificate import self_signed
+from tests.support.failing import Failing
 from tests.support.processes import eventually
 from tests.support.scripted_http import Answer, scripted_server
 
@@ -27,26 +29,18 @@ def error(status, code):
     return Answer(status, body.encode(), {"Content-Type": "application/xml"})
 
 
+def bucket_at(address, attempts=3):
+    credentials = {"access_key_id": "a-known-id", "secret_access_key": "a-secret"}
+    timeouts = {"connect_timeout_s": READ_TIMEOUT_S, "read_timeout_s": READ_TIMEOUT_S}
+    return Bucket("bucket", "us-east-1", address, attempts=attempts, **credentials, **timeouts)
+
+
 def store_at(address, attempts=3, circuit=None):
-    session = open_session("us-east-1", access_key_id="a-known-id", secret_access_key="a-secret")
-    client = build_client(
-        session,
-        endpoint_url=address,
-        connect_timeout_s=READ_TIMEOUT_S,
-        read_timeout_s=READ_TIMEOUT_S,
-        attempts=attempts,
-    )
-    return open_bucket(session, client, "bucket", 60, circuit)
-
-
-def asked_by_boto3(server):
-    """Return of each request whether it was boto3 that sent it, and not the shortcut."""
-    return ["amz-sdk-invocation-id" in headers for headers in server.headers]
+    return S3ObjectStore(bucket_at(address, attempts), 60, circuit)
 
 
 OPERATIONS = {
     "put a short stream": lambda store: store.put(KEY, io.BytesIO(b"print(1)"), "text/plain"),
-    "add": lambda store: store.add(KEY, b"{}", "application/json"),
     "put": lambda store: store.put(KEY, b"print(1)", "text/plain"),
     "put a stream": lambda store: store.put(KEY, io.BytesIO(b"x" * (9 << 20)), "text/plain"),
     "get": lambda store: store.get(KEY, 1_000),
@@ -135,16 +129,7 @@ def test_a_store_that_answers_with_errors_is_asked_every_time():
         for _ in range(3):
             with pytest.raises(StorageUnavailable, match="do not permit"):
                 store.get(KEY, 1_000)
-    # By either way each time: what is forbidden may only not be there.
-    assert asked_by_boto3(server) == [False, True] * 3
-
-
-def test_what_was_added_although_the_answer_was_lost_is_met_again():
-    # Given a store that stores an object and does not say so
-    with scripted_server(Answer(is_withheld=True), error(412, "PreconditionFailed")) as server:
-        # When it is asked once more, then it says that there is one
-        assert not store_at(server.address).add(KEY, b"{}", "application/json")
-    assert len(server.requests) == 2
+    assert len(server.requests) == 3
 
 
 def test_a_store_that_takes_no_parts_is_said_to():
@@ -153,21 +138,15 @@ def test_a_store_that_takes_no_parts_is_said_to():
     assert "in parts" in said
 
 
-def test_an_object_that_another_request_is_adding_is_not_taken_for_stored():
-    with scripted_server(error(409, "ConditionalRequestConflict")) as server:
-        said, _ = fails(lambda store: store.add(KEY, b"{}", "application/json"), server.address)
-    assert "another request" in said
-
-
 def test_a_fault_that_passes_is_not_noticed():
     with scripted_server(error(503, "SlowDown"), error(500, "InternalError"), Answer(200, b"12")) as server:
         assert store_at(server.address).get(KEY, 1_000) == b"12"
 
 
-def test_small_content_is_sent_without_asking_first():
-    with scripted_server(error(503, "SlowDown"), Answer(200)) as server:
+def test_content_is_sent_without_asking_first():
+    with scripted_server(error(503, "SlowDown"), Answer(200, b"", {"ETag": '"e"'})) as server:
         OPERATIONS["put"](store_at(server.address))
-    assert asked_by_boto3(server) == [False, True]
+    assert [method for method, _ in server.requests] == ["PUT", "PUT"]
     assert not any("Expect" in headers for headers in server.headers)
 
 
@@ -210,8 +189,7 @@ def test_a_store_without_credentials_says_so(monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-    session = open_session("us-east-1")
-    store = open_bucket(session, build_client(session), "bucket", 60)
+    store = S3ObjectStore(Bucket("bucket", "us-east-1"), 60)
     # When it is used or signs, then it says what is missing
     for operation in (*OPERATIONS.values(), lambda store: store.url(KEY)):
         with pytest.raises(StorageUnavailable, match="no credentials"):
@@ -229,85 +207,74 @@ def test_a_stream_that_was_not_stored_can_be_stored_once_more(size):
     assert len(stream.read()) == size
 
 
-@pytest.mark.parametrize("name", ["put", "put a short stream", "add", "get"])
-def test_what_goes_well_takes_the_shortcut(name):
-    with scripted_server(Answer(200, b"12", {"ETag": '"e"'})) as server:
-        for _ in range(3):
-            OPERATIONS[name](store_at(server.address))
-    assert asked_by_boto3(server) == [False] * 3
-
-
-@pytest.mark.parametrize("name", ["put a stream", "delete", "check"])
-def test_what_is_large_or_rare_is_boto3_s(name):
-    with scripted_server(Answer(403)) as server:
-        fails(OPERATIONS[name], server.address)
-    assert asked_by_boto3(server) == [True]
-
-
-def test_an_object_that_is_not_there_says_nothing_against_the_shortcut():
-    with scripted_server(error(404, "NoSuchKey"), error(404, "NoSuchKey"), Answer(200, b"12")) as server:
-        store = store_at(server.address)
-        with pytest.raises(NotFound):
-            store.get(KEY, 1_000)
-        assert store.get(KEY, 1_000) == b"12"
-    assert asked_by_boto3(server) == [False, True, False]
-
-
-def test_the_shortcut_rests_after_a_failure_and_comes_back_and_signs_all_the_while():
-    # Given a store that has failed once
-    with scripted_server(error(503, "SlowDown"), Answer(200, b"12")) as server:
-        shortcut = store_at(server.address)._shortcut
-        assert shortcut.get("key", 1_000) is None
-        # When it is asked at once, then boto3 is left to do it
-        assert shortcut.get("key", 1_000) is None
-        assert len(server.requests) == 1
-        # But for signing, which asks nobody and proves nothing
-        assert shortcut.sign("key", 60) is not None
-        assert shortcut.get("key", 1_000) is None
-        # And a moment later it is taken again
-        time.sleep(FIRST_REST_S)
-        assert shortcut.get("key", 1_000) == b"12"
-        assert shortcut.get("key", 1_000) == b"12"
-
-
-def test_the_shortcut_rests_longer_the_more_often_it_fails_and_one_caller_finds_out(monkeypatch):
-    now = [1_000.0]
-    monkeypatch.setattr("adapters.s3.shortcut.monotonic", lambda: now[0])
-    with scripted_server(error(500, "InternalError")) as server:
-        shortcut = store_at(server.address)._shortcut
-        asked_at = []
-        for _ in range(3_000):
-            before = len(server.requests)
-            shortcut.get("key", 1_000)
-            if len(server.requests) > before:
-                asked_at.append(now[0])
-            now[0] += 0.1
-    pauses = [round(after - before) for before, after in pairwise(asked_at)]
-    assert pauses[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
-
-
-@pytest.mark.parametrize("size", [SMALL_BYTES, SMALL_BYTES + 1])
-def test_what_is_larger_is_left_to_boto3(size):
-    is_large = size > SMALL_BYTES
-    read = [Answer(200, b"x" * size)] * (2 if is_large else 1)
-    with scripted_server(*read, Answer(200, b"", {"ETag": '"e"'})) as server:
-        store = store_at(server.address)
-        assert store.get(KEY, 10 * SMALL_BYTES) == b"x" * size
-        store.put(KEY, b"x" * size, "text/plain")
-    assert asked_by_boto3(server) == ([False, True, True] if is_large else [False, False])
+def test_one_object_is_removed_by_a_request_of_its_own():
+    # Given a store that may not have the request that removes many
+    with scripted_server(Answer(204)) as server:
+        store_at(server.address).delete(KEY)
+    assert server.requests == [("DELETE", f"/bucket/{KEY}")]
 
 
 def test_credentials_that_were_renewed_are_used(monkeypatch):
-    monkeypatch.setattr("adapters.s3.shortcut._CREDENTIALS_KEPT", timedelta(minutes=1))
-    session = open_session("us-east-1", access_key_id="the-first", secret_access_key="a-secret")
-    shortcut = open_bucket(session, build_client(session), "bucket", 60)._shortcut
-    assert "the-first" in shortcut.sign("key", 60)
-    session.get_credentials().access_key = "the-second"
-    assert eventually(lambda: "the-second" in shortcut.sign("key", 60))
+    monkeypatch.setattr("adapters.s3.bucket._CREDENTIALS_TTL", timedelta(minutes=1))
+    bucket = Bucket("bucket", "us-east-1", access_key_id="the-first", secret_access_key="a-secret")
+    store = S3ObjectStore(bucket, 60)
+    assert "the-first" in store.url(KEY)
+    bucket._session.get_credentials().access_key = "the-second"
+    assert eventually(lambda: "the-second" in store.url(KEY))
 
 
-def test_an_object_that_was_added_meanwhile_is_told_by_boto3_from_one_that_is_being_added():
-    answers = [error(409, "ConditionalRequestConflict"), error(412, "PreconditionFailed")]
-    with scripted_server(*answers) as server:
-        assert not store_at(server.address).add(KEY, b"{}", "application/json")
-    assert asked_by_boto3(server) == [False, True]
+def test_credentials_that_cannot_be_renewed_are_named_as_the_reason(monkeypatch):
+    # Given credentials that a program gives, which fails
+    bucket = bucket_at("http://127.0.0.1:1")
+    failing = Failing(CredentialRetrievalError(provider="a program", error_msg="host.example is away"))
+    monkeypatch.setattr(bucket._session.get_credentials(), "get_frozen_credentials", failing.get)
+    store = S3ObjectStore(bucket, 60)
+    for operation in (*OPERATIONS.values(), lambda store: store.url(KEY)):
+        with pytest.raises(StorageUnavailable, match="no credentials"):
+            operation(store)
+
+
+REGIONS = {
+    "in its answer": [
+        Answer(400, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-north-1</Region></Error>"),
+    ],
+    "when it is asked for the bucket": [
+        error(301, "PermanentRedirect"),
+        Answer(301, b"", {"x-amz-bucket-region": "eu-north-1"}),
+        Answer(200, b"", {"x-amz-bucket-region": "eu-north-1"}),
+    ],
+}
+
+
+@pytest.mark.parametrize("answers", REGIONS.values(), ids=REGIONS)
+@pytest.mark.parametrize("name", ["put", "put a short stream", "get"])
+def test_a_bucket_is_used_in_the_region_that_the_store_names(name, answers):
+    # Given a bucket that is not in the region of the settings
+    with scripted_server(*answers, Answer(200, b"12", {"ETag": '"e"'})) as server:
+        store = store_at(server.address)
+        # When it is used twice, then the second time at once
+        for _ in range(2):
+            OPERATIONS[name](store)
+    assert len(server.requests) == len(answers) + 2
+    assert all("/eu-north-1/s3/" in headers["Authorization"] for headers in server.headers[-2:])
+
+
+def test_a_region_that_cannot_be_found_is_named_as_the_reason():
+    with scripted_server(error(301, "PermanentRedirect"), Answer(403)) as server:
+        said, _ = fails(OPERATIONS["get"], server.address)
+    assert "in another region" in said
+
+
+def test_a_store_is_trusted_if_its_authority_is_in_the_bundle_of_boto3(monkeypatch, tmp_path):
+    certificate = self_signed(tmp_path / "certificate.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with scripted_server(Answer(200, b"12")) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        address = server.address.replace("http:", "https:")
+        # Given a store whose authority is unknown
+        with pytest.raises(StorageUnavailable, match="cannot be reached"):
+            store_at(address).get(KEY, 1_000)
+        # When it is in the bundle that boto3 is given, then the store is used
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+        assert store_at(address).get(KEY, 1_000) == b"12"

@@ -4,58 +4,39 @@ import io
 import time
 import tracemalloc
 from urllib.parse import parse_qs, quote, urlsplit
-from uuid import uuid4
 
 import httpx
 import pytest
 
-from adapters.s3.buckets import open_bucket
-from adapters.s3.client import build_client, open_session
-from adapters.s3.shortcut import Shortcut
-from adapters.s3.urls import PlainUrls
+from adapters.s3.bucket import Bucket
+from adapters.s3.object_store import S3ObjectStore
 from application.errors import StorageUnavailable
 from domain.values import ObjectKey
 from tests.support import moto_server, swift
+from tests.support.buckets import client_of, new_bucket
 
 KEY = ObjectKey("한국어 project/a + b%?#~.py")
 DEADLINE_S = 10
 
 
-def access_to(address, server, secret=None):
-    session = open_session(
-        "us-east-1",
-        access_key_id=server.ACCESS_KEY_ID,
-        secret_access_key=secret or server.SECRET_ACCESS_KEY,
-    )
-    return session, build_client(session, endpoint_url=address)
-
-
-@pytest.fixture(scope="module")
-def moto_access(moto_address):
-    return access_to(moto_address, moto_server)
+@pytest.fixture
+def moto_client(moto_address):
+    return client_of(moto_address, moto_server)
 
 
 @pytest.fixture
-def moto_client(moto_access):
-    return moto_access[1]
+def moto_bucket(moto_address):
+    return new_bucket(moto_address, moto_server)
 
 
 @pytest.fixture
-def bucket():
-    return f"bucket-{uuid4()}"
+def moto_store(moto_bucket):
+    return S3ObjectStore(moto_bucket, 60)
 
 
 @pytest.fixture
-def moto_store(moto_access, moto_client, bucket):
-    moto_client.create_bucket(Bucket=bucket)
-    return open_bucket(*moto_access, bucket, 60)
-
-
-@pytest.fixture
-def swift_access(swift_address, bucket):
-    session, client = access_to(swift_address, swift)
-    client.create_bucket(Bucket=bucket)
-    return session, client
+def swift_bucket(swift_address):
+    return new_bucket(swift_address, swift)
 
 
 def wait_until(condition):
@@ -65,9 +46,9 @@ def wait_until(condition):
         time.sleep(0.05)
 
 
-def test_anyone_may_read_an_object_by_its_presigned_address_until_that_expires(swift_access, bucket):
+def test_anyone_may_read_an_object_by_its_presigned_address_until_that_expires(swift_bucket):
     # Given an object and an address that is good for three seconds
-    store = open_bucket(*swift_access, bucket, 3)
+    store = S3ObjectStore(swift_bucket, 3)
     store.put(KEY, b"print(1)", "text/plain")
     url = store.url(KEY)
     # When it is fetched without credentials, then it is given
@@ -76,8 +57,8 @@ def test_anyone_may_read_an_object_by_its_presigned_address_until_that_expires(s
     wait_until(lambda: httpx.get(url).status_code == httpx.codes.FORBIDDEN)
 
 
-def test_a_presigned_address_of_one_object_opens_no_other(swift_access, bucket):
-    store = open_bucket(*swift_access, bucket, 60)
+def test_a_presigned_address_of_one_object_opens_no_other(swift_bucket):
+    store = S3ObjectStore(swift_bucket, 60)
     store.put(ObjectKey("logs/1"), b"1", "text/plain")
     store.put(ObjectKey("logs/2"), b"2", "text/plain")
     url = store.url(ObjectKey("logs/1"))
@@ -85,8 +66,8 @@ def test_a_presigned_address_of_one_object_opens_no_other(swift_access, bucket):
 
 
 def test_a_plain_address_is_that_of_the_bucket_with_the_key_encoded():
-    urls = PlainUrls("code-bucket", "ap-northeast-2")
-    assert urls("a project/é+?.py") == (
+    store = S3ObjectStore(Bucket("code-bucket", "ap-northeast-2"))
+    assert store.url(ObjectKey("a project/é+?.py")) == (
         "https://code-bucket.s3.ap-northeast-2.amazonaws.com/a%20project/%C3%A9%2B%3F.py"
     )
 
@@ -105,42 +86,54 @@ def test_a_plain_address_is_that_of_the_bucket_with_the_key_encoded():
             "http://store.test:9000/code",
         ),
         ("us-east-1", "code", {"AWS_ENDPOINT": "http://store.test"}, "https://code.s3.amazonaws.com"),
+        (
+            "eu-west-1",
+            "arn:aws:s3:eu-west-1:123456789012:accesspoint/code",
+            {},
+            "https://code-123456789012.s3-accesspoint.eu-west-1.amazonaws.com",
+        ),
+        (
+            "us-east-1",
+            "code",
+            {"AWS_USE_FIPS_ENDPOINT": "true"},
+            "https://code.s3-fips.us-east-1.amazonaws.com",
+        ),
         ("us-east-1", "code", {"AWS_SKIP_SIGNATURE": "true"}, "https://code.s3.amazonaws.com"),
     ],
 )
-def test_both_ways_lead_to_the_bucket(monkeypatch, region, bucket, environment, address):
+def test_requests_go_where_boto3_would_send_them(monkeypatch, region, bucket, environment, address):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    session = open_session(region, access_key_id="a-known-id", secret_access_key="a-secret")
-    client = build_client(session)
-    key = {"Bucket": bucket, "Key": KEY.value}
-    by_boto3 = urlsplit(client.generate_presigned_url("get_object", key))
-    shortcut = urlsplit(Shortcut(session, client, bucket).sign(KEY.value, 60))
-    assert f"{shortcut.scheme}://{shortcut.netloc}{shortcut.path}" == f"{address}/{quote(KEY.value)}"
+    opened = Bucket(bucket, region, access_key_id="a-known-id", secret_access_key="a-secret")
+    of_boto3 = opened._client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": KEY.value})
+    by_boto3, signed = urlsplit(of_boto3), urlsplit(S3ObjectStore(opened, 60).url(KEY))
+    assert f"{signed.scheme}://{signed.netloc}{signed.path}" == f"{address}/{quote(KEY.value)}"
     # Boto3 signs for a host of all regions, and for this region all the same.
-    assert by_boto3.netloc in {shortcut.netloc, f"{bucket}.s3.amazonaws.com"}
-    assert by_boto3.path == shortcut.path
-    scopes = [parse_qs(url.query)["X-Amz-Credential"][0] for url in (by_boto3, shortcut)]
+    assert by_boto3.netloc in {signed.netloc, f"{bucket}.s3.amazonaws.com"}
+    assert by_boto3.path == signed.path
+    scopes = [parse_qs(url.query)["X-Amz-Credential"][0] for url in (by_boto3, signed)]
     assert scopes[0].split("/")[2:] == scopes[1].split("/")[2:] == [region, "s3", "aws4_request"]
 
 
 def test_wrong_credentials_are_named_as_the_reason(swift_address):
-    store = open_bucket(*access_to(swift_address, swift, secret="wrong"), "bucket", 60)
+    store = S3ObjectStore(new_bucket(swift_address, swift, secret="wrong"), 60)
     with pytest.raises(StorageUnavailable, match="credentials are wrong"):
         store.put(KEY, b"print(1)", "text/plain")
 
 
-def test_the_type_of_the_content_is_kept_for_those_who_fetch_it(moto_client, moto_store, bucket):
+def test_the_type_of_the_content_is_kept_for_those_who_fetch_it(moto_client, moto_store, moto_bucket):
     moto_store.put(ObjectKey("small"), b"{}", "application/json")
     moto_store.put(ObjectKey("large"), io.BytesIO(b" " * (9 << 20)), "application/json")
-    types = {moto_client.head_object(Bucket=bucket, Key=key)["ContentType"] for key in ("small", "large")}
+    types = {
+        moto_client.head_object(Bucket=moto_bucket.name, Key=key)["ContentType"] for key in ("small", "large")
+    }
     assert types == {"application/json"}
 
 
-def test_an_upload_that_breaks_off_leaves_no_parts_to_be_paid_for(moto_client, moto_store, bucket):
+def test_an_upload_that_breaks_off_leaves_no_parts_to_be_paid_for(moto_client, moto_store, moto_bucket):
     with pytest.raises(EOFError):
         moto_store.put(KEY, Zeros(40 << 20, breaks_off_at=20 << 20), "text/plain")
-    assert "Uploads" not in moto_client.list_multipart_uploads(Bucket=bucket)
+    assert "Uploads" not in moto_client.list_multipart_uploads(Bucket=moto_bucket.name)
 
 
 def test_a_large_stream_is_sent_without_being_held_in_memory(moto_store):

@@ -1,0 +1,29 @@
+"""Buckets of the S3 servers that tests start, each made for one test."""
+
+from types import ModuleType
+from uuid import uuid4
+
+import boto3
+
+from adapters.s3.bucket import Bucket
+
+REGION = "us-east-1"
+
+
+def client_of(address: str, server: ModuleType):
+    """Return boto3's client of a server, for what the service itself never asks."""
+    return boto3.client(
+        "s3",
+        REGION,
+        endpoint_url=address,
+        aws_access_key_id=server.ACCESS_KEY_ID,
+        aws_secret_access_key=server.SECRET_ACCESS_KEY,
+    )
+
+
+def new_bucket(address: str, server: ModuleType, secret: str | None = None) -> Bucket:
+    """Make a bucket; return it as the service opens it, perhaps with another secret than the server's."""
+    name = f"bucket-{uuid4()}"
+    client_of(address, server).create_bucket(Bucket=name)
+    secret = secret or server.SECRET_ACCESS_KEY
+    return Bucket(name, REGION, address, access_key_id=server.ACCESS_KEY_ID, secret_access_key=secret)
