@@ -23,17 +23,21 @@ class Topology:
         shares_queue: Messages reach other processes.
         uses_runners: Programs run on HTTP runners, rather than in this process's sandbox.
         mode: Executions that this process runs.
+        checks_engine: The engine's health counts: an API beside workers leaves their sandbox to them.
     """
 
     shares_database: bool
     shares_queue: bool
     uses_runners: bool
     mode: WorkerMode
+    checks_engine: bool
 
     @classmethod
     def of_server(cls, settings: Settings) -> "Topology":
         """Topology of a process that serves the API: with a shared queue, workers run the programs."""
-        return cls._of(settings, WorkerMode.ALL if settings.redis_url is None else WorkerMode.NONE)
+        runs_programs = settings.redis_url is None
+        mode = WorkerMode.ALL if runs_programs else WorkerMode.NONE
+        return cls._of(settings, mode, checks_engine=settings.uses_runners or runs_programs)
 
     @classmethod
     def of_worker(cls, settings: Settings) -> "Topology":
@@ -47,23 +51,19 @@ class Topology:
         return cls._of(settings, WorkerMode.OWN if is_standalone else WorkerMode.NONE)
 
     @classmethod
-    def _of(cls, settings: Settings, mode: WorkerMode) -> "Topology":
+    def _of(cls, settings: Settings, mode: WorkerMode, *, checks_engine: bool = True) -> "Topology":
         return cls(
             shares_database=settings.rds_host is not None,
             shares_queue=settings.redis_url is not None,
             uses_runners=settings.uses_runners,
             mode=mode,
+            checks_engine=checks_engine,
         )
 
     @property
     def migrates_at_start(self) -> bool:
         """Whether the process migrates the database itself: a shared one waits for `migrate up`."""
         return not self.shares_database
-
-    @property
-    def checks_engine(self) -> bool:
-        """Whether this process's engine runs programs, so that its health counts."""
-        return self.uses_runners or self.mode is not WorkerMode.NONE
 
     @property
     def relays_stale_messages(self) -> bool:
