@@ -27,7 +27,11 @@ demo: packages .venv/.run ## Run a Python, a Node and a Java program once, and s
 	@$(BIN)/python -m examples.demo
 
 .PHONY: check
-check: lint ## Lint, format, types, architecture and unit tests, in seconds
+check: .venv/.dev ## Lint, format, types, architecture and unit tests, in seconds
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint unit
+
+.PHONY: unit
+unit: .venv/.dev
 	$(BIN)/pytest --quiet tests/unit tests/architecture
 
 .PHONY: test
@@ -42,9 +46,9 @@ test-vm: .venv/.dev ## Tests on a kernel with cgroup v2, in a virtual machine th
 
 .PHONY: soak
 soak: GOAL = test
-soak: packages .venv/.dev ## Kill, freeze and race for five times as long as `test` does: 10,000 jobs, 50,000 races
+soak: packages .venv/.dev ## Kill, freeze and race twenty times as much as `test` does: 10,000 jobs, 50,000 races
 	@$(BIN)/python -m tests.support.mysql
-	SERVICE_SERVER_SOAK=5 $(BIN)/pytest tests/chaos
+	SERVICE_SERVER_SOAK=20 $(BIN)/pytest tests/chaos
 
 .PHONY: lint
 lint: .venv/.dev

@@ -155,14 +155,14 @@ class RecoverOrphans:
 
     def _try_to_recover(self, overdue: Execution) -> bool:
         try:
-            return self._recover(overdue)
+            return self.recover(overdue)
         except DependencyUnavailable:
             raise
         except Exception:  # one that cannot be recovered must not keep the others from it
             logger.exception("execution %s could not be recovered", overdue.id)
             return False
 
-    def _recover(self, overdue: Execution) -> bool:
+    def recover(self, overdue: Execution) -> bool:
         """Recover an execution; return False if somebody has renewed its lease or ended it meanwhile."""
         now = overdue.not_before(self._clock.now())
         next_id = ExecutionId(self._ids.new())

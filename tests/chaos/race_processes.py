@@ -95,25 +95,25 @@ def _run_lane(container: Container, numbers: range, seed: int, barrier: Barrier)
 def finish(container: Container, contested: Contested) -> None:
     """End the job as the worker does that ran its program."""
     result = ExecutionResult(status=JobStatus.SUCCESS, exit_code=0)
-    container.complete_execution()(contested.execution.id, result)
+    container.services().complete_execution(contested.execution.id, result)
 
 
 def deliver(container: Container, contested: Contested) -> None:
     """Deliver an engine's report; another process may deliver the same one."""
     result = ExecutionResult(status=JobStatus.FAILED, reason=Reason.NONZERO_EXIT, exit_code=1)
     receipt = Receipt("race", str(contested.execution.id))
-    container.complete_execution()(contested.execution.id, result, receipt)
+    container.services().complete_execution(contested.execution.id, result, receipt)
 
 
 def cancel(container: Container, contested: Contested) -> None:
     """Cancel the job; it may have ended."""
     with suppress(TransitionRefused):
-        container.cancel_job()(contested.job.id)
+        container.services().cancel_job(contested.job.id)
 
 
 def rescue(container: Container, contested: Contested) -> None:
     """Rescue the execution, as every sweep does that finds it overdue."""
-    container.services().recover_orphans._recover(contested.execution)
+    container.services().recover_orphans.recover(contested.execution)
 
 
 ACTS: tuple[Callable[[Container, Contested], None], ...] = (finish, deliver, cancel, rescue)
