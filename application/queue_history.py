@@ -7,8 +7,9 @@ from threading import Lock
 
 from application.ports.clock import Clock
 from application.ports.dashboard_queries import DashboardQueries
-from application.time_slices import MAX_MINUTES, time_slices
+from domain.errors import InvalidValue
 
+MAX_MINUTES = 60
 SAMPLE_EVERY_S = 5.0
 _KEPT = int(MAX_MINUTES * 60 / SAMPLE_EVERY_S * 1.2)  # for those that were taken a little early
 _SLICES = 60
@@ -86,3 +87,15 @@ def _longest(begin: datetime, samples: Sequence[_Sample]) -> QueueSlice:
         waiting=max((sample.waiting for sample in samples), default=None),
         age_ms=max((sample.age_ms for sample in samples), default=None),
     )
+
+
+def time_slices(now: datetime, minutes: int, number: int) -> Sequence[datetime]:
+    """Divide the last minutes, `now` included: return the begin of each slice, and the end of the last.
+
+    Raises:
+        InvalidValue: The minutes are out of range.
+    """
+    if not 1 <= minutes <= MAX_MINUTES:
+        raise InvalidValue("minutes", f"must be from 1 to {MAX_MINUTES}")
+    begin = now + timedelta.resolution - timedelta(minutes=minutes)
+    return [begin + timedelta(minutes=minutes) * place / number for place in range(number + 1)]

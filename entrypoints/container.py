@@ -29,8 +29,7 @@ from adapters.sql.migrate import SqlSchema
 from adapters.sql.options import DatabaseOptions
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
-from adapters.system.id_generator import Uuid7Generator
-from adapters.system.worker_name import worker_name
+from adapters.system.id_generator import Uuid7Generator, worker_name
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
 from application.ports.dead_letter_store import DeadLetterStore

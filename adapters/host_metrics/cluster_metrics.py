@@ -1,21 +1,70 @@
 import logging
 import time
+from collections import defaultdict, deque
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import fmean
+from threading import Lock
 from typing import Self
 
 import psutil
 
 from adapters.common.background import PeriodicTask
-from adapters.host_metrics.samples import Sample, Samples
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics, MetricPoint
 
+_KEPT_S = 3_600
 _METRIC_NAMES = ("CPUUtilization", "MemoryUtilization")
 # CPU utilization is measured between two looks; right after the start there is only a short while to measure.
 _FIRST_INTERVAL_S = 0.1
 
 _log = logging.getLogger("service_server.host_metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The measurements of one moment, in percent; None where there is none."""
+
+    taken_at: datetime
+    cpu: float | None
+    memory: float | None
+
+
+class Samples:
+    """The samples of the last hour. Safe to use from several threads."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._samples: deque[Sample] = deque(maxlen=int(_KEPT_S / interval_s) + 1)
+        self._lock = Lock()
+
+    def add(self, sample: Sample) -> None:
+        """Keep a sample; the oldest one gives way."""
+        with self._lock:
+            self._samples.append(sample)
+
+    def averages(self, since: datetime, until: datetime, period_s: int) -> Sequence[MetricPoint]:
+        """Return the average of each period that has a sample, ascending.
+
+        Periods begin at multiples of their length since the epoch, as CloudWatch's do. The first one is
+        whole, even where `since` is in the middle of it.
+        """
+        periods: defaultdict[int, list[Sample]] = defaultdict(list)
+        first = _begin(since, period_s)
+        with self._lock:
+            samples = tuple(self._samples)
+        for sample in samples:
+            begin = _begin(sample.taken_at, period_s)
+            if first <= begin and sample.taken_at <= until:
+                periods[begin].append(sample)
+        return [
+            MetricPoint(
+                datetime.fromtimestamp(begin, UTC),
+                _average([sample.cpu for sample in group]),
+                _average([sample.memory for sample in group]),
+            )
+            for begin, group in sorted(periods.items())
+        ]
 
 
 class HostClusterMetrics(ClusterMetrics):
@@ -84,3 +133,13 @@ class HostClusterMetrics(ClusterMetrics):
             self._samples.add(Sample(self._clock.now(), cpu, psutil.virtual_memory().percent))
         except (OSError, psutil.Error) as error:
             _log.warning("this machine could not be measured: %s", error)
+
+
+def _begin(moment: datetime, period_s: int) -> int:
+    seconds = int(moment.timestamp())
+    return seconds - seconds % period_s
+
+
+def _average(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(fmean(known), 2) if known else None

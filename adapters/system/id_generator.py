@@ -1,4 +1,6 @@
+import os
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -38,3 +40,8 @@ class Uuid7Generator(IdGenerator):
         with self._lock:
             self._last = max((self._time_ns() << 12) // _NS_PER_MS, self._last + 1)
             return self._last
+
+
+def worker_name() -> str:
+    """Return a name for this process that no other has: its host, its number, and random digits."""
+    return f"{socket.gethostname()}:{os.getpid()}:{Uuid7Generator().new().hex[-8:]}"

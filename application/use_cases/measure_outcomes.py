@@ -5,7 +5,7 @@ from math import ceil
 
 from application.ports.clock import Clock
 from application.ports.dashboard_queries import DashboardQueries, EndedJob
-from application.time_slices import time_slices
+from application.queue_history import time_slices
 from domain.job_lifecycle import JobStatus
 
 # How many jobs the figures of a slice rest on at most: enough for percentiles, and always as quick to read.

@@ -9,8 +9,7 @@ import pytest
 
 from adapters.cloudwatch.client import build_client
 from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics
-from adapters.host_metrics.cluster_metrics import HostClusterMetrics
-from adapters.host_metrics.samples import Sample
+from adapters.host_metrics.cluster_metrics import HostClusterMetrics, Sample
 from adapters.system.clock import SystemClock
 from application.ports.cluster_metrics import MetricPoint
 from tests.support.memory.clock import MemoryClock
