@@ -22,7 +22,10 @@ from application.ports.output_feed import OutputFeed
 from application.ports.result_spool import ResultSpool
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.work_queue import WorkQueue
-from application.queue_history import QueueHistory
+from application.queries.cluster_reader import ClusterReader
+from application.queries.job_reader import JobReader
+from application.queries.project_reader import ProjectReader
+from application.queries.queue_history import QueueHistory
 from application.retry_policy import RetryPolicy
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
@@ -32,23 +35,12 @@ from application.use_cases.claim_execution import ClaimExecution
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.create_project import CreateProject
 from application.use_cases.defer_execution import DeferExecution
-from application.use_cases.describe_engine import DescribeEngine
 from application.use_cases.drain_executions import DrainExecutions
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.follow_outages import FollowOutages
 from application.use_cases.forget_processed_messages import ForgetProcessedMessages
-from application.use_cases.get_job import GetJob
-from application.use_cases.get_job_status import GetJobStatus
-from application.use_cases.get_project import GetProject
-from application.use_cases.get_timeline import GetTimeline
-from application.use_cases.list_jobs import ListJobs
-from application.use_cases.list_languages import ListLanguages
-from application.use_cases.list_metric_names import ListMetricNames
-from application.use_cases.list_projects import ListProjects
 from application.use_cases.mark_started import MarkStarted
-from application.use_cases.measure_outcomes import MeasureOutcomes
-from application.use_cases.read_cluster_metrics import ReadClusterMetrics
 from application.use_cases.read_code import ReadCode
 from application.use_cases.read_log import ReadLog
 from application.use_cases.read_output import ReadOutput
@@ -60,7 +52,6 @@ from application.use_cases.report_completion import ReportCompletion
 from application.use_cases.run_again import RunAgain
 from application.use_cases.run_execution import RunExecution
 from application.use_cases.stop_execution import StopExecution
-from application.use_cases.summarize_projects import SummarizeProjects
 from application.use_cases.upload_code import UploadCode
 from domain.limits import LimitPolicy
 from domain.submission import SubmissionLimits
@@ -126,7 +117,7 @@ class ServiceOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """Every use case that entrypoints call."""
+    """Every use case and reader that entrypoints call."""
 
     upload_code: UploadCode
     execute_job: ExecuteJob
@@ -135,22 +126,13 @@ class Services:
     create_project: CreateProject
     change_project: ChangeProject
 
-    get_job: GetJob
-    get_job_status: GetJobStatus
-    get_project: GetProject
-    get_timeline: GetTimeline
-    list_jobs: ListJobs
-    list_projects: ListProjects
     read_code: ReadCode
     read_log: ReadLog
     read_output: ReadOutput
-    summarize_projects: SummarizeProjects
-    measure_outcomes: MeasureOutcomes
+    job_reader: JobReader
+    project_reader: ProjectReader
+    cluster_reader: ClusterReader
     queue_history: QueueHistory
-    describe_engine: DescribeEngine
-    list_languages: ListLanguages
-    read_cluster_metrics: ReadClusterMetrics
-    list_metric_names: ListMetricNames
     check_health: CheckHealth
 
     claim_execution: ClaimExecution
@@ -188,7 +170,12 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         limit_policy=options.limit_policy,
         submission_limits=options.submission_limits,
     )
-    get_job = GetJob(queries=ports.job_queries)
+    job_reader = JobReader(
+        job_queries=ports.job_queries,
+        dashboard_queries=ports.dashboard_queries,
+        unit_of_work=ports.unit_of_work,
+        engine=ports.engine,
+    )
     read_code = ReadCode(code_store=ports.code_store, max_bytes=options.max_code_bytes)
     complete_execution = CompleteExecution(
         unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock
@@ -230,37 +217,30 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             submission_limits=options.submission_limits,
         ),
         cancel_job=CancelJob(unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock),
-        run_again=RunAgain(get_job=get_job, read_code=read_code, upload_code=upload_code),
+        run_again=RunAgain(job_reader=job_reader, read_code=read_code, upload_code=upload_code),
         create_project=CreateProject(
             unit_of_work=ports.unit_of_work,
             clock=ports.clock,
             submission_limits=options.submission_limits,
         ),
         change_project=ChangeProject(unit_of_work=ports.unit_of_work),
-        get_job=get_job,
-        get_job_status=GetJobStatus(queries=ports.job_queries),
-        get_project=GetProject(unit_of_work=ports.unit_of_work),
-        get_timeline=GetTimeline(
-            queries=ports.job_queries, dashboard_queries=ports.dashboard_queries, engine=ports.engine
+        job_reader=job_reader,
+        project_reader=ProjectReader(
+            unit_of_work=ports.unit_of_work, dashboard_queries=ports.dashboard_queries, clock=ports.clock
         ),
-        list_jobs=ListJobs(unit_of_work=ports.unit_of_work, queries=ports.job_queries),
-        list_projects=ListProjects(unit_of_work=ports.unit_of_work),
+        cluster_reader=ClusterReader(
+            engine=ports.engine,
+            metrics=ports.cluster_metrics,
+            dashboard_queries=ports.dashboard_queries,
+            clock=ports.clock,
+            slots=options.worker_threads,
+        ),
         read_code=read_code,
         read_log=ReadLog(log_store=ports.log_store, max_bytes=options.max_log_read_bytes),
         read_output=ReadOutput(
             queries=ports.job_queries, log_store=ports.log_store, max_bytes=options.max_log_read_bytes
         ),
-        summarize_projects=SummarizeProjects(
-            unit_of_work=ports.unit_of_work, dashboard_queries=ports.dashboard_queries, clock=ports.clock
-        ),
-        measure_outcomes=MeasureOutcomes(dashboard_queries=ports.dashboard_queries, clock=ports.clock),
         queue_history=QueueHistory(dashboard_queries=ports.dashboard_queries, clock=ports.clock),
-        describe_engine=DescribeEngine(
-            engine=ports.engine, dashboard_queries=ports.dashboard_queries, slots=options.worker_threads
-        ),
-        list_languages=ListLanguages(engine=ports.engine),
-        read_cluster_metrics=ReadClusterMetrics(metrics=ports.cluster_metrics),
-        list_metric_names=ListMetricNames(metrics=ports.cluster_metrics),
         check_health=_health_check(ports, options),
         claim_execution=claim_execution,
         run_execution=RunExecution(

@@ -1,7 +1,7 @@
 from dataclasses import asdict
 
 from application.commands import UploadCodeCommand
-from application.use_cases.get_job import GetJob
+from application.queries.job_reader import JobReader
 from application.use_cases.read_code import ReadCode
 from application.use_cases.upload_code import UploadCode
 from application.views import JobDetails, JobView
@@ -11,8 +11,8 @@ from domain.values import JobId
 class RunAgain:
     """Run a job's program once more: as a new job, with all that the old one was given."""
 
-    def __init__(self, get_job: GetJob, read_code: ReadCode, upload_code: UploadCode) -> None:
-        self._get_job = get_job
+    def __init__(self, job_reader: JobReader, read_code: ReadCode, upload_code: UploadCode) -> None:
+        self._job_reader = job_reader
         self._read_code = read_code
         self._upload_code = upload_code
 
@@ -24,7 +24,7 @@ class RunAgain:
             InvalidValue: The limits in force today refuse what the old job was given.
             ProjectTransitionRefused: Its project takes no new work.
         """
-        details = self._get_job(job_id)
+        details = self._job_reader.get(job_id)
         return self._upload_code(given(details, self._read_code(details.job.spec.code_key)))
 
 

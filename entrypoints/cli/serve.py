@@ -11,7 +11,7 @@ from litestar import Litestar
 
 from adapters.common.background import PeriodicTask
 from application.ports.execution_engine import ExecutionEngine
-from application.queue_history import SAMPLE_EVERY_S, QueueHistory
+from application.queries.queue_history import SAMPLE_EVERY_S, QueueHistory
 from entrypoints.cli.banner import banner
 from entrypoints.cli.errors import Failure
 from entrypoints.cli.logging_setup import configure_logging

@@ -42,8 +42,7 @@ class Api:
         """Returns a waiter that gives up when the request's caller hangs up."""
         return JobWaiter(
             self.notifier,
-            self.services.get_job_status,
-            self.services.get_job,
+            self.services.job_reader,
             request.receive,
             self.settings.max_wait_s,
         )
@@ -73,8 +72,8 @@ def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, se
         services=services,
         presenter=Presenter(ports.log_store),
         notifier=notifier,
-        output_streams=OutputStreams(notifier, services.get_job, ports.output_feed, archive),
-        event_streams=EventStreams(notifier, services.get_job),
+        output_streams=OutputStreams(notifier, services.job_reader, ports.output_feed, archive),
+        event_streams=EventStreams(notifier, services.job_reader),
         webhook_verifier=WebhookVerifier([webhook_key(secret) for secret in settings.webhook_secrets]),
         storage_threads=storage_threads,
         log_limiter=log_limiter,

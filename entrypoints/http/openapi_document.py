@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 from litestar import Litestar
 
-from application.use_cases.read_cluster_metrics import CLUSTER_NAME_MAX_CHARS
+from application.queries.cluster_reader import CLUSTER_NAME_MAX_CHARS
 from domain.language import LANGUAGES
 from domain.limits import LimitPolicy
 from domain.submission import ENVIRONMENT_NAME, MAX_ATTEMPTS, MAX_PRIORITY, TAG_NAME, SubmissionLimits

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from application.errors import NotFound
-from application.use_cases.list_jobs import DEFAULT_LIMIT, MAX_LIMIT
+from application.queries.job_reader import DEFAULT_LIMIT, MAX_LIMIT
 from application.views import Cursor, JobFilter
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase

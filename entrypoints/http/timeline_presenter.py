@@ -7,9 +7,8 @@ from msgspec import UNSET
 
 from application.ports.dashboard_queries import COUNTED_UP_TO, QueueState
 from application.ports.execution_engine import LanguageSupport
-from application.timeline import Entry, Step, holder_of
-from application.use_cases.describe_engine import EngineState
-from application.use_cases.get_timeline import Timeline, Waiting
+from application.queries.cluster_reader import EngineState
+from application.queries.timeline import Entry, Step, Timeline, Waiting, holder_of
 from application.views import JobDetails
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus

@@ -29,13 +29,13 @@ def test_a_guest_runs_its_own_program_and_none_that_waited_before(tmp_path):
     runtime.start()
     own = guest.services().upload_code(command)
     deadline = time.monotonic() + PATIENCE_S
-    while not guest.services().get_job_status(own.job_id).status.is_terminal:
+    while not guest.services().job_reader.status(own.job_id).status.is_terminal:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     runtime.stop()
 
     # Then the other one is as it was
-    assert service.services().get_job_status(own.job_id).status is JobStatus.SUCCESS
-    assert service.services().get_job_status(of_others.job_id).status is JobStatus.RUNNING
-    assert service.services().get_job(of_others.job_id).executions[0].claimed_at is None
+    assert service.services().job_reader.status(own.job_id).status is JobStatus.SUCCESS
+    assert service.services().job_reader.status(of_others.job_id).status is JobStatus.RUNNING
+    assert service.services().job_reader.get(of_others.job_id).executions[0].claimed_at is None
     service.database().dispose()

@@ -11,6 +11,9 @@ from application.log_archive import LogArchive
 from application.messages import Message
 from application.outbox_writer import OutboxWriter
 from application.poison_jobs import PoisonJobHandler
+from application.queries.cluster_reader import ClusterReader
+from application.queries.job_reader import JobReader
+from application.queries.project_reader import ProjectReader
 from application.retry_policy import RetryPolicy
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
@@ -22,10 +25,6 @@ from application.use_cases.drain_executions import DrainExecutions
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.follow_outages import FollowOutages
-from application.use_cases.get_job import GetJob
-from application.use_cases.get_job_status import GetJobStatus
-from application.use_cases.list_jobs import ListJobs
-from application.use_cases.list_projects import ListProjects
 from application.use_cases.mark_started import MarkStarted
 from application.use_cases.read_log import ReadLog
 from application.use_cases.recover_orphans import RecoverOrphans
@@ -42,6 +41,8 @@ from domain.limits import STANDARD_LIMITS
 from domain.submission import SubmissionLimits
 from domain.values import JobId
 from tests.support.memory.clock import MemoryClock
+from tests.support.memory.cluster_metrics import MemoryClusterMetrics
+from tests.support.memory.dashboard_queries import MemoryDashboardQueries
 from tests.support.memory.database import MemoryDatabase
 from tests.support.memory.id_generator import MemoryIdGenerator
 from tests.support.memory.job_queries import MemoryJobQueries
@@ -95,11 +96,17 @@ class InMemoryService:
         )
         self.execute_job = ExecuteJob(self.unit_of_work, outbox_writer, self.clock, self.ids, limits)
         self.cancel_job = CancelJob(self.unit_of_work, outbox_writer, self.clock)
-        self.get_job = GetJob(self.queries)
-        self.get_job_status = GetJobStatus(self.queries)
-        self.list_jobs = ListJobs(self.unit_of_work, self.queries)
+        self.dashboard_queries = MemoryDashboardQueries(self.database)
+        self.metrics = MemoryClusterMetrics(self.clock)
+        self.job_reader = JobReader(self.queries, self.dashboard_queries, self.unit_of_work, self.engine)
+        self.get_job, self.get_job_status = self.job_reader.get, self.job_reader.status
+        self.list_jobs = self.job_reader.page
+        self.project_reader = ProjectReader(self.unit_of_work, self.dashboard_queries, self.clock)
+        self.list_projects = self.project_reader.all
+        self.cluster_reader = ClusterReader(
+            self.engine, self.metrics, self.dashboard_queries, self.clock, slots=1
+        )
         self.create_project = CreateProject(self.unit_of_work, self.clock, limits)
-        self.list_projects = ListProjects(self.unit_of_work)
         self.change_project = ChangeProject(self.unit_of_work)
         self.read_log = ReadLog(self.log_store, max_bytes=1_000)
         self.complete_execution = CompleteExecution(self.unit_of_work, outbox_writer, self.clock)

@@ -6,7 +6,7 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
-from application.use_cases.read_cluster_metrics import MAX_MINUTES
+from application.queries.cluster_reader import MAX_MINUTES
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import ClusterInPath
@@ -52,7 +52,7 @@ class ClusterController(Controller):
     @get("/languages", sync_to_thread=True, **openapi_docs("listLanguages", "List languages"))
     def languages(self, api: NamedDependency[Api]) -> list[LanguageResponse]:
         """List languages, and whether they run here."""
-        return [present_language(support) for support in api.services.list_languages()]
+        return [present_language(support) for support in api.services.cluster_reader.languages()]
 
     @get(
         "/engine",
@@ -63,7 +63,7 @@ class ClusterController(Controller):
     )
     def engine(self, api: NamedDependency[Api]) -> EngineResponse:
         """Get the engine."""
-        return present_engine(api.services.describe_engine())
+        return present_engine(api.services.cluster_reader.engine())
 
     @get(
         "/cloudwatch/{clusterName:str}",
@@ -86,7 +86,7 @@ class ClusterController(Controller):
                 cpu_utilization=point.cpu_utilization,
                 memory_utilization=point.memory_utilization,
             )
-            for point in api.services.read_cluster_metrics(cluster, minutes, period)
+            for point in api.services.cluster_reader.utilization(cluster, minutes, period)
         ]
         return ClusterMetricsResponse(cluster_name=cluster, metrics=points)
 
@@ -102,5 +102,5 @@ class ClusterController(Controller):
     ) -> MetricNamesResponse:
         """List a cluster's metrics."""
         return MetricNamesResponse(
-            cluster_name=cluster, metric_names=list(api.services.list_metric_names(cluster))
+            cluster_name=cluster, metric_names=list(api.services.cluster_reader.metric_names(cluster))
         )

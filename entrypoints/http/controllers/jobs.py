@@ -1,7 +1,7 @@
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency, Provide
 
-from application.use_cases.list_jobs import JobPage
+from application.queries.job_reader import JobPage
 from application.views import JobFilter
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import JsonRequest
@@ -36,7 +36,7 @@ class JobsController(Controller):
         api: NamedDependency[Api],
     ) -> _Jobs:
         """List jobs."""
-        return _page(request, api.services.list_jobs(job_filter), api.presenter)
+        return _page(request, api.services.job_reader.page(job_filter), api.presenter)
 
     @get(
         "/projects/{project:str}/jobs",
@@ -56,7 +56,7 @@ class JobsController(Controller):
         api: NamedDependency[Api],
     ) -> _Jobs:
         """List a project's jobs."""
-        return _page(request, api.services.list_jobs(job_filter, project), api.presenter)
+        return _page(request, api.services.job_reader.page(job_filter, project), api.presenter)
 
     @get(
         "/jobs/{jobId:str}",
@@ -75,7 +75,7 @@ class JobsController(Controller):
         api: NamedDependency[Api],
     ) -> Response[JobDetailsResponse]:
         """Get a job."""
-        return tagged(api.presenter.details(api.services.get_job(existing_job(job_id))))
+        return tagged(api.presenter.details(api.services.job_reader.get(existing_job(job_id))))
 
 
 def _page(request: JsonRequest, page: JobPage, presenter: Presenter) -> _Jobs:

@@ -76,7 +76,7 @@ class OutputController(Controller):
         offset: _Offset = None,
     ) -> StreamResponse:
         """Follow a job's output."""
-        details = await asyncio.to_thread(api.services.get_job, existing_job(job_id))
+        details = await asyncio.to_thread(api.services.job_reader.get, existing_job(job_id))
         events = api.output_streams.follow(details, api.presenter, last_event_id, offset)
         return StreamResponse(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)
 

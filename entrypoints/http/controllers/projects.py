@@ -51,7 +51,7 @@ class ProjectsController(Controller):
     @get("/projects", sync_to_thread=True, **openapi_docs("listProjects", "List projects"))
     def list_all(self, api: NamedDependency[Api]) -> list[ProjectResponse]:
         """List projects."""
-        return [_shown(project) for project in api.services.list_projects()]
+        return [_shown(project) for project in api.services.project_reader.all()]
 
     @post(
         "/project",

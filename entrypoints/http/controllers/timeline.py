@@ -39,7 +39,7 @@ class TimelineController(Controller):
     )
     def timeline(self, job_id: JobIdInPath, api: NamedDependency[Api]) -> TimelineResponse:
         """Get a job's timeline."""
-        return present_timeline(api.services.get_timeline(existing_job(job_id)))
+        return present_timeline(api.services.job_reader.timeline(existing_job(job_id)))
 
     @get(
         "/jobs/{jobId:str}/events",
@@ -55,6 +55,6 @@ class TimelineController(Controller):
         last_event_id: LastEventId = None,
     ) -> Stream:
         """Follow a job's state."""
-        details = await asyncio.to_thread(api.services.get_job, existing_job(job_id))
+        details = await asyncio.to_thread(api.services.job_reader.get, existing_job(job_id))
         events = api.event_streams.follow(details, api.presenter, last_event_id)
         return Stream(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)

@@ -5,9 +5,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from application.errors import DependencyUnavailable, NotFound
-from application.queue_history import SAMPLE_EVERY_S, QueueSlice
-from application.use_cases.list_metric_names import ListMetricNames
-from application.use_cases.measure_outcomes import MAX_JOBS, OutcomeSlice
+from application.queries.cluster_reader import MAX_JOBS, ClusterReader, OutcomeSlice
+from application.queries.queue_history import SAMPLE_EVERY_S, QueueSlice
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dependencies import Api
@@ -35,7 +34,7 @@ class ClusterPages(Controller):
             "cluster.html",
             {
                 "cluster": cluster,
-                "metric_names": _metric_names(api.services.list_metric_names, cluster),
+                "metric_names": _metric_names(api.services.cluster_reader, cluster),
                 "version": "",
                 "measured_jobs": MAX_JOBS,
                 "sample_s": round(SAMPLE_EVERY_S),
@@ -61,7 +60,7 @@ class ClusterPages(Controller):
         minutes: FromQuery[int] = 10,
     ) -> list[dict[str, float | int | None]]:
         """Return the data of the charts of outcomes."""
-        return list(map(_point, api.services.measure_outcomes(minutes)))
+        return list(map(_point, api.services.cluster_reader.outcomes(minutes)))
 
     @get("/queue", sync_to_thread=False)
     def queue(self, api: NamedDependency[Api], minutes: FromQuery[int] = 10) -> dict[str, object]:
@@ -72,7 +71,7 @@ class ClusterPages(Controller):
 
 
 def _context(api: Api) -> dict[str, object]:
-    state = api.services.describe_engine()
+    state = api.services.cluster_reader.engine()
     return {
         "engine": state,
         "dependencies": api.services.check_health(),
@@ -84,9 +83,9 @@ def _age(since: datetime | None, now: datetime) -> str:
     return formatting.NOTHING if since is None else formatting.between(since, now)
 
 
-def _metric_names(list_metric_names: ListMetricNames, cluster: str) -> list[str]:
+def _metric_names(cluster_reader: ClusterReader, cluster: str) -> list[str]:
     try:
-        return list(list_metric_names(cluster))
+        return list(cluster_reader.metric_names(cluster))
     except (DependencyUnavailable, NotFound):
         return []
 
@@ -103,5 +102,5 @@ def _point(measured: OutcomeSlice) -> dict[str, float | int | None]:
         "success": None if rate is None else round(rate * 100, 1),
         "wait": measured.wait_ms,
         "median": measured.median_ms,
-        "high": measured.high_ms,
+        "high": measured.p95_ms,
     }

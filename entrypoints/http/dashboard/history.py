@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from application.use_cases.list_jobs import JobPage
+from application.queries.job_reader import JobPage
 from application.views import JobFilter
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase

@@ -9,7 +9,7 @@ from litestar.response import Redirect
 
 from application.commands import UploadCodeCommand
 from application.errors import NotFound
-from application.use_cases.get_timeline import Timeline
+from application.queries.timeline import Timeline
 from application.use_cases.read_code import ReadCode
 from application.use_cases.run_again import given
 from entrypoints.http.csrf import read_form
@@ -40,7 +40,7 @@ class JobPages(Controller):
         """Show the job."""
 
         def show() -> Response[bytes]:
-            timeline = api.services.get_timeline(existing_job(job))
+            timeline = api.services.job_reader.timeline(existing_job(job))
             code = _code(api.services.read_code, timeline)
             context = {"code": code, "version": "", **state_context(timeline)}
             return pages.page(request, "job.html", context)
@@ -56,7 +56,9 @@ class JobPages(Controller):
         api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the state of the job, without the page around it."""
-        return pages.part(request, "_state.html", state_context(api.services.get_timeline(existing_job(job))))
+        return pages.part(
+            request, "_state.html", state_context(api.services.job_reader.timeline(existing_job(job)))
+        )
 
     @get("/curl", media_type=MediaType.TEXT)
     async def show_curl(
@@ -68,7 +70,7 @@ class JobPages(Controller):
         """Show the curl command that submits the same job."""
 
         def command() -> UploadCodeCommand:
-            details = api.services.get_job(existing_job(job))
+            details = api.services.job_reader.get(existing_job(job))
             same = given(details, api.services.read_code(details.job.spec.code_key))
             return replace(same, project=details.project.value)
 

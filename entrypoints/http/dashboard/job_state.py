@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from application.use_cases.get_timeline import Awaited, Timeline, Waiting
+from application.queries.timeline import Awaited, Timeline, Waiting
 from domain.execution import Execution, ExecutionResult, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import JobStatus

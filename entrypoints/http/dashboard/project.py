@@ -29,14 +29,14 @@ class ProjectPages(Controller):
     ) -> Response[bytes]:
         """Show the project."""
         chosen = HistoryForm.of(request)
-        found = api.services.get_project(str(project))
-        page = api.services.list_jobs(chosen.job_filter(api.clock.now()), str(found.id))
+        found = api.services.project_reader.get(str(project))
+        page = api.services.job_reader.page(chosen.job_filter(api.clock.now()), str(found.id))
         return pages.page(
             request,
             "project.html",
             {
                 "project": found,
-                "languages": api.services.list_languages(),
+                "languages": api.services.cluster_reader.languages(),
                 "bounds": api.limit_policy.bounds,
                 "periods": tuple(PERIODS),
                 "version": "",
@@ -54,7 +54,7 @@ class ProjectPages(Controller):
     ) -> Response[bytes]:
         """Show the history alone; its filters become part of the page's URL."""
         chosen = HistoryForm.of(request)
-        page = api.services.list_jobs(chosen.job_filter(api.clock.now()), str(project))
+        page = api.services.job_reader.page(chosen.job_filter(api.clock.now()), str(project))
         headers = {"HX-Push-Url": chosen.url(project)} if "seen" not in request.query_params else {}
         return pages.part(request, "_history.html", history_context(chosen, project, page), headers)
 

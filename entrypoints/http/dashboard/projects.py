@@ -5,8 +5,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
+from application.queries.project_reader import RECENT_HOURS, ProjectReader
 from application.use_cases.change_project import ChangeProject
-from application.use_cases.summarize_projects import RECENT_HOURS, SummarizeProjects
 from domain.project import ProjectTrigger
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.pages import Pages, go_to
@@ -30,7 +30,7 @@ class ProjectsPages(Controller):
         page: FromQuery[int] = 1,
     ) -> Response[bytes]:
         """Show the projects."""
-        return pages.page(request, "projects.html", _context(api.services.summarize_projects, page))
+        return pages.page(request, "projects.html", _context(api.services.project_reader, page))
 
     @get("/projects", sync_to_thread=True)
     def refresh(
@@ -41,7 +41,7 @@ class ProjectsPages(Controller):
         page: FromQuery[int] = 1,
     ) -> Response[bytes]:
         """Show the list alone."""
-        return pages.part(request, "_projects.html", _context(api.services.summarize_projects, page))
+        return pages.part(request, "_projects.html", _context(api.services.project_reader, page))
 
     @post("/projects")
     async def create(self, request: AnyRequest, api: NamedDependency[Api]) -> Response[bytes] | Redirect:
@@ -80,5 +80,5 @@ async def _change(
     return go_to(request, f"/dashboard/projects/{project}")
 
 
-def _context(summarize_projects: SummarizeProjects, page: int) -> dict[str, object]:
-    return {"page": summarize_projects(page, _PAGE_SIZE), "hours": RECENT_HOURS}
+def _context(project_reader: ProjectReader, page: int) -> dict[str, object]:
+    return {"page": project_reader.summaries(page, _PAGE_SIZE), "hours": RECENT_HOURS}

@@ -5,8 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from application.timeline import Step
-from application.use_cases.get_timeline import Awaited
+from application.queries.timeline import Awaited, Step
 from domain.job_lifecycle import JobStatus, Reason
 from entrypoints.http.schemas.results import ReachedLimit
 

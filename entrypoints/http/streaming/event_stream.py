@@ -1,8 +1,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from application.timeline import Entry, entries_of
-from application.use_cases.get_job import GetJob
+from application.queries.job_reader import JobReader
+from application.queries.timeline import Entry, entries_of
 from application.views import JobDetails
 from domain.job_lifecycle import JobStatus
 from entrypoints.http.presenter import Presenter, status_of
@@ -19,9 +19,9 @@ _NOTHING = (-1, -1)
 class EventStreams:
     """Streams the steps of jobs, each once and in order, from events and from the database."""
 
-    def __init__(self, notifier: JobNotifier, get_job: GetJob) -> None:
+    def __init__(self, notifier: JobNotifier, job_reader: JobReader) -> None:
         self._notifier = notifier
-        self._get_job = get_job
+        self._job_reader = job_reader
 
     def follow(
         self, details: JobDetails, presenter: Presenter, last_event_id: str | None
@@ -41,7 +41,7 @@ class EventStreams:
         with self._notifier.listen(details.job.id) as subscription:
             while True:
                 if subscription.changed:
-                    details = await read_anew(self._get_job, details, subscription)
+                    details = await read_anew(self._job_reader, details, subscription)
                 news = [entry for entry in entries_of(details) if entry.position > sent]
                 if news:
                     sent = news[-1].position
@@ -63,7 +63,7 @@ class EventStreams:
         deadline = loop.time() + _PROOF_S
         while _is_being_stopped(details) and loop.time() < deadline and not self._notifier.is_closed:
             await subscription.wait(_PROOF_EVERY_S)
-            details = await read_anew(self._get_job, details, subscription)
+            details = await read_anew(self._job_reader, details, subscription)
         return details
 
 

@@ -10,7 +10,7 @@ from application.errors import DependencyUnavailable
 from application.log_context import outage_of
 from application.messages import Message
 from application.ports.event_feed import EventFeed
-from application.use_cases.get_job import GetJob
+from application.queries.job_reader import JobReader
 from application.views import JobDetails, JobVersion
 from domain.values import JobId
 from entrypoints.http.concurrency import SharedBudget
@@ -183,11 +183,11 @@ class JobNotifier:
                     subscription.woken.set()
 
 
-async def read_anew(get_job: GetJob, known: JobDetails, subscription: Subscription) -> JobDetails:
+async def read_anew(job_reader: JobReader, known: JobDetails, subscription: Subscription) -> JobDetails:
     """Read a job again, or return the known one while the database is out of reach."""
     subscription.changed = False
     try:
-        details = await asyncio.to_thread(get_job, known.job.id)
+        details = await asyncio.to_thread(job_reader.get, known.job.id)
     except DependencyUnavailable:
         subscription.seen = None
         return known

@@ -6,8 +6,7 @@ from typing import TypeVar
 from litestar.types import Receive
 
 from application.errors import DependencyUnavailable
-from application.use_cases.get_job import GetJob
-from application.use_cases.get_job_status import GetJobStatus
+from application.queries.job_reader import JobReader
 from application.views import JobStatusView, JobView
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId
@@ -32,14 +31,12 @@ class JobWaiter:
     def __init__(
         self,
         notifier: JobNotifier,
-        get_job_status: GetJobStatus,
-        get_job: GetJob,
+        job_reader: JobReader,
         receive: Receive,
         max_wait_s: float,
     ) -> None:
         self._notifier = notifier
-        self._get_job_status = get_job_status
-        self._get_job = get_job
+        self._job_reader = job_reader
         self._receive = receive
         self._max_wait_s = max_wait_s
 
@@ -55,7 +52,7 @@ class JobWaiter:
         """
 
         def look() -> tuple[bool, Shown]:
-            view = self._get_job_status(job_id)
+            view = self._job_reader.status(job_id)
             return view.status.is_terminal, show(view)
 
         if seconds <= 0:
@@ -75,7 +72,7 @@ class JobWaiter:
             return None
 
         def look() -> tuple[bool, Shown]:
-            details = self._get_job(started.job_id)
+            details = self._job_reader.get(started.job_id)
             return details.job.status.is_terminal, show(latest(details))
 
         try:

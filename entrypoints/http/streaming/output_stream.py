@@ -4,7 +4,7 @@ from typing import Self
 
 from application.errors import ApplicationError
 from application.ports.output_feed import OutputChunk, OutputFeed, Stream
-from application.use_cases.get_job import GetJob
+from application.queries.job_reader import JobReader
 from application.use_cases.read_output import ReadOutput
 from application.views import JobDetails
 from domain.execution import Execution
@@ -58,10 +58,10 @@ class OutputStreams:
     """
 
     def __init__(
-        self, notifier: JobNotifier, get_job: GetJob, output_feed: OutputFeed, archive: Archive
+        self, notifier: JobNotifier, job_reader: JobReader, output_feed: OutputFeed, archive: Archive
     ) -> None:
         self._notifier = notifier
-        self._get_job = get_job
+        self._job_reader = job_reader
         self._output_feed = output_feed
         self._archive = archive
 
@@ -85,7 +85,7 @@ class OutputStreams:
         ):
             while True:
                 if subscription.changed:
-                    details = await read_anew(self._get_job, details, subscription)
+                    details = await read_anew(self._job_reader, details, subscription)
                     yield await _turn_to_latest(details, encoder, followed)
                 for encoded in followed.news(encoder):
                     yield encoded

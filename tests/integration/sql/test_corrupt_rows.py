@@ -75,7 +75,7 @@ def spec_of(container, job_id):
 
 
 def stands(container, job_id):
-    view = container.services().get_job_status(job_id)
+    view = container.services().job_reader.status(job_id)
     return view.status, view.reason
 
 
@@ -109,7 +109,7 @@ def test_jobs_that_are_claimed_with_one_that_cannot_be_read_are_all_the_same(con
     claims = container.services().claim_execution._claim_next(3)
 
     assert [claim.job.id for claim in claims] == [jobs[0], jobs[2]]
-    assert all(claim.job == container.services().get_job(claim.job.id).job for claim in claims)
+    assert all(claim.job == container.services().job_reader.get(claim.job.id).job for claim in claims)
     assert stands(container, jobs[1]) == (JobStatus.FAILED, Reason.INTERNAL)
 
 
@@ -125,7 +125,7 @@ def test_a_lost_job_that_cannot_be_read_ends_as_internal_and_the_next_one_is_res
     rescue()
     # Then the first has ended, and the second is to run again
     assert stands(container, first) == (JobStatus.FAILED, Reason.INTERNAL)
-    assert len(container.services().get_job(second).executions) == 2
+    assert len(container.services().job_reader.get(second).executions) == 2
 
 
 def test_what_a_newer_version_has_added_is_read_over(container):
@@ -135,7 +135,7 @@ def test_what_a_newer_version_has_added_is_read_over(container):
     del limits["files"]
     change_spec(container, job_id, label="new", limits={"new_limit": 1, **limits}, language="zig")
     # When it is read, then it has the limits that there are
-    job = container.services().get_job(job_id).job
+    job = container.services().job_reader.get(job_id).job
     assert job.spec.limits == STANDARD_LIMITS.resolve({})
     assert job.spec.language.name == "zig"
 
@@ -155,15 +155,15 @@ def test_a_job_of_the_version_before_is_read_from_its_columns(container):
     }
     command = UploadCodeCommand(project="demo", code="1", language="python", **options)
     job_id = container.services().upload_code(command).job_id
-    written = container.services().get_job(job_id).job
+    written = container.services().job_reader.get(job_id).job
     change(container, job_id, {"spec": None})
     # When it is read, then it is the same
-    assert container.services().get_job(job_id).job == written
+    assert container.services().job_reader.get(job_id).job == written
     assert {name: getattr(written.spec, name) for name in options} == {
         **options,
         "limits": STANDARD_LIMITS.resolve({"timeout_ms": 1_000}),
     }
-    assert container.services().get_job_status(job_id).timeout_ms == 1_000
+    assert container.services().job_reader.status(job_id).timeout_ms == 1_000
 
 
 def test_the_version_before_finds_a_job_in_the_columns_that_it_reads(container):
@@ -171,7 +171,7 @@ def test_the_version_before_finds_a_job_in_the_columns_that_it_reads(container):
 
     with container.database().connect() as connection:
         row = connection.execute(sa.text("SELECT * FROM jobs")).mappings().one()
-    spec = container.services().get_job(job_id).job.spec
+    spec = container.services().job_reader.get(job_id).job.spec
     assert json.loads(row["limits"]) == asdict(spec.limits)
     assert {name: json.loads(row[name]) for name in ("args", "env", "tags")} == {
         "args": [],

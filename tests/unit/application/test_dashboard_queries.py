@@ -7,43 +7,29 @@ import pytest
 from application.errors import Conflict, NotFound
 from application.ports.dashboard_queries import COUNTED_UP_TO
 from application.ports.output_feed import Stream
-from application.timeline import Step, entries_of
-from application.use_cases.get_project import GetProject
-from application.use_cases.get_timeline import Awaited, GetTimeline
-from application.use_cases.measure_outcomes import MAX_JOBS, MeasureOutcomes
+from application.queries.cluster_reader import MAX_JOBS
+from application.queries.project_reader import RECENT_HOURS
+from application.queries.timeline import Awaited, Step, entries_of
 from application.use_cases.read_code import ReadCode
 from application.use_cases.read_output import ReadOutput
 from application.use_cases.run_again import RunAgain
-from application.use_cases.summarize_projects import RECENT_HOURS, SummarizeProjects
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId
 from tests.support.in_memory_service import LEASE_S, InMemoryService
-from tests.support.memory.dashboard_queries import MemoryDashboardQueries
-
-
-@pytest.fixture
-def queries(world: InMemoryService) -> MemoryDashboardQueries:
-    return MemoryDashboardQueries(world.database)
-
-
-@pytest.fixture
-def get_timeline(world: InMemoryService, queries: MemoryDashboardQueries) -> GetTimeline:
-    return GetTimeline(world.queries, queries, world.engine)
 
 
 @pytest.fixture
 def run_again(world: InMemoryService) -> RunAgain:
-    return RunAgain(world.get_job, ReadCode(world.code_store, 1_000), world.upload_code)
+    return RunAgain(world.job_reader, ReadCode(world.code_store, 1_000), world.upload_code)
 
 
-def test_projects_are_summarized_the_newest_first(world: InMemoryService, queries: MemoryDashboardQueries):
+def test_projects_are_summarized_the_newest_first(world: InMemoryService):
     for name in ("first", "second", "third"):
         world.upload(project=name)
-    summarize = SummarizeProjects(world.unit_of_work, queries, world.clock)
     world.clock.advance(1)
 
-    page = summarize(2, 1)
+    page = world.project_reader.summaries(2, 1)
 
     (summary,) = page.summaries
     assert (page.number, page.pages, page.total) == (2, 3, 3)
@@ -53,61 +39,54 @@ def test_projects_are_summarized_the_newest_first(world: InMemoryService, querie
 
 
 @pytest.mark.parametrize(("asked", "shown"), [(99, 2), (0, 1), (-1, 1)])
-def test_of_pages_that_there_are_not_the_nearest_is_shown(
-    world: InMemoryService, queries: MemoryDashboardQueries, asked: int, shown: int
-):
+def test_of_pages_that_there_are_not_the_nearest_is_shown(world: InMemoryService, asked: int, shown: int):
     for name in ("first", "second"):
         world.upload(project=name)
 
-    page = SummarizeProjects(world.unit_of_work, queries, world.clock)(asked, 1)
+    page = world.project_reader.summaries(asked, 1)
 
     assert page.number == shown
     assert len(page.summaries) == 1
 
 
-def test_jobs_that_waited_long_are_measured_when_they_end(
-    world: InMemoryService, queries: MemoryDashboardQueries
-):
+def test_jobs_that_waited_long_are_measured_when_they_end(world: InMemoryService):
     job = world.upload()
     world.clock.advance(3_600)
     world.execute_job(job.job_id, None)
     world.run_execution()
 
-    assert MeasureOutcomes(queries, world.clock)(1)[-1].jobs == 1
+    assert world.cluster_reader.outcomes(1)[-1].jobs == 1
 
 
-def test_many_jobs_of_late_leave_room_for_those_before(
-    world: InMemoryService, queries: MemoryDashboardQueries
-):
+def test_many_jobs_of_late_leave_room_for_those_before(world: InMemoryService):
     for number in (1, MAX_JOBS + 1):
         for _ in range(number):
             world.start()
             world.run_execution()
         world.clock.advance(60)
 
-    slices = MeasureOutcomes(queries, world.clock)(20)
+    slices = world.cluster_reader.outcomes(20)
 
     assert [part.jobs for part in slices][-3:] == [1, MAX_JOBS, 0]
 
 
-def test_percentiles_are_the_nearest_rank(world: InMemoryService, queries: MemoryDashboardQueries):
+def test_percentiles_are_the_nearest_rank(world: InMemoryService):
     for milliseconds in range(1, 21):
         world.start()
         world.clock.advance(milliseconds / 1_000)
         world.run_execution()
 
-    last = MeasureOutcomes(queries, world.clock)(1)[-1]
+    last = world.cluster_reader.outcomes(1)[-1]
 
-    assert (last.median_ms, last.high_ms) == (10.0, 19.0)
+    assert (last.median_ms, last.p95_ms) == (10.0, 19.0)
 
 
-def test_outcomes_are_measured_slice_by_slice(world: InMemoryService, queries: MemoryDashboardQueries):
-    measure = MeasureOutcomes(queries, world.clock)
+def test_outcomes_are_measured_slice_by_slice(world: InMemoryService):
     world.start()
     world.run_execution()
     world.cancel_job(world.start().job_id)
 
-    slices = measure(20)
+    slices = world.cluster_reader.outcomes(20)
 
     assert len(slices) == 20
     assert [part.jobs for part in slices][-1] == 2
@@ -118,21 +97,17 @@ def test_outcomes_are_measured_slice_by_slice(world: InMemoryService, queries: M
 
 
 @pytest.mark.parametrize("minutes", [0, 61])
-def test_outcomes_are_of_the_last_hour_at_most(
-    world: InMemoryService, queries: MemoryDashboardQueries, minutes: int
-):
+def test_outcomes_are_of_the_last_hour_at_most(world: InMemoryService, minutes: int):
     with pytest.raises(InvalidValue):
-        MeasureOutcomes(queries, world.clock)(minutes)
+        world.cluster_reader.outcomes(minutes)
 
 
-def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(
-    world: InMemoryService, get_timeline: GetTimeline
-):
+def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(world: InMemoryService):
     job = world.start()
     world.claim()
     world.pass_time(LEASE_S + 1)
 
-    timeline = get_timeline(job.job_id)
+    timeline = world.job_reader.timeline(job.job_id)
 
     assert [(entry.step, entry.attempt) for entry in timeline.entries] == [
         (Step.SUBMITTED, 0),
@@ -146,14 +121,12 @@ def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(
     assert (timeline.waiting.awaited, timeline.waiting.place) == (Awaited.WORKER, 1)
 
 
-def test_a_place_that_is_too_far_back_to_count_is_not_told_as_one(
-    world: InMemoryService, get_timeline: GetTimeline
-):
+def test_a_place_that_is_too_far_back_to_count_is_not_told_as_one(world: InMemoryService):
     for _ in range(COUNTED_UP_TO):
         world.start()
     last_counted, next_one = world.start(), world.start()
 
-    told = [get_timeline(job.job_id).waiting for job in (last_counted, next_one)]
+    told = [world.job_reader.timeline(job.job_id).waiting for job in (last_counted, next_one)]
 
     assert [(waiting.place, waiting.behind_more_than) for waiting in told if waiting] == [
         (COUNTED_UP_TO + 1, None),
@@ -161,11 +134,11 @@ def test_a_place_that_is_too_far_back_to_count_is_not_told_as_one(
     ]
 
 
-def test_a_claimed_job_waits_for_the_engine(world: InMemoryService, get_timeline: GetTimeline):
+def test_a_claimed_job_waits_for_the_engine(world: InMemoryService):
     job = world.start()
     world.claim()
 
-    waiting = get_timeline(job.job_id).waiting
+    waiting = world.job_reader.timeline(job.job_id).waiting
 
     assert waiting is not None
     assert waiting.awaited is Awaited.ENGINE
@@ -224,16 +197,16 @@ def test_output_is_read_once_the_job_has_ended(world: InMemoryService):
     assert read(job.job_id, Stream.STDERR).data == b""
 
 
-def test_an_unknown_job_has_neither_output_nor_timeline(world: InMemoryService, get_timeline: GetTimeline):
+def test_an_unknown_job_has_neither_output_nor_timeline(world: InMemoryService):
     unknown = JobId(world.ids.new())
     with pytest.raises(NotFound):
         ReadOutput(world.queries, world.log_store, 10_000)(unknown, Stream.STDOUT)
     with pytest.raises(NotFound):
-        get_timeline(unknown)
+        world.job_reader.timeline(unknown)
 
 
 def test_a_project_is_found_by_its_name_and_by_its_id(world: InMemoryService):
-    get_project = GetProject(world.unit_of_work)
+    get_project = world.project_reader.get
     made = world.create_project("demo", None)
 
     assert get_project("demo") == get_project(str(made.id)) == made

@@ -2,7 +2,7 @@
 
 import pytest
 
-from application.queue_history import QueueHistory
+from application.queries.queue_history import QueueHistory
 from domain.errors import InvalidValue
 from tests.support.in_memory_service import InMemoryService
 from tests.support.memory.dashboard_queries import MemoryDashboardQueries

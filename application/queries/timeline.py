@@ -1,10 +1,11 @@
-"""What happened to a job, step by step, as its record tells it."""
+"""The timeline of a job: its steps, from its record."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from application.ports.execution_engine import EngineDescription
 from application.views import JobDetails
 from domain.execution import DELEGATE_PREFIX, Execution
 from domain.job_lifecycle import JobStatus, Reason
@@ -50,6 +51,42 @@ class Entry:
     def position(self) -> tuple[int, int]:
         """Where it stands among the job's steps: it rises, and stays when more follow."""
         return self.attempt, _RANKS[self.step]
+
+
+class Awaited(StrEnum):
+    """The thing that a job waits for, unless it has ended or its program runs."""
+
+    EXECUTE = "execute"
+    WORKER = "worker"
+    ENGINE = "engine"
+    BUILD = "build"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A job's wait.
+
+    Attributes:
+        place: Its place in the queue, if it is in it: 1 is next. None also if it is too far back to count.
+        behind_more_than: So many are counted ahead of it, and there are more.
+        since: Since when its engine has not been able to start it.
+    """
+
+    awaited: Awaited
+    place: int | None = None
+    behind_more_than: int | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """The history of a job, and its wait if it waits."""
+
+    details: JobDetails
+    entries: tuple[Entry, ...]
+    engine: EngineDescription
+    waiting: Waiting | None
 
 
 def entries_of(details: JobDetails) -> tuple[Entry, ...]:

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from application.use_cases import list_jobs
-from application.use_cases.list_jobs import ListJobs
+from application.queries import job_reader
+from application.queries.job_reader import JobReader
 from application.views import Cursor, FoundJobs, JobFilter
 from domain.errors import InvalidValue
 
@@ -31,8 +31,8 @@ def test_a_page_that_is_just_full_and_the_last_has_no_next(world):
 @pytest.mark.parametrize(("most_bytes", "sizes"), [(1 << 20, [5, 2]), (1, [2, 2, 2, 1]), (10, [4, 3])])
 def test_a_page_ends_where_its_jobs_show_much(world, monkeypatch, most_bytes, sizes):
     # Given programs that wrote four bytes each, and a store that is read two by two
-    monkeypatch.setattr(list_jobs, "_READ_AT_ONCE", 2)
-    monkeypatch.setattr(list_jobs, "MAX_PAGE_BYTES", most_bytes)
+    monkeypatch.setattr(job_reader, "_READ_AT_ONCE", 2)
+    monkeypatch.setattr(job_reader, "MAX_PAGE_BYTES", most_bytes)
     uploaded = [world.start(stdin="four").job_id for _ in range(7)]
     while world.run_execution():
         pass
@@ -61,11 +61,11 @@ class EndsEarly:
 
 def test_a_page_ends_where_the_search_for_its_jobs_does(world):
     uploaded = [world.upload().job_id for _ in range(3)]
-    list_some = ListJobs(world.unit_of_work, EndsEarly(world.queries))
+    reader = JobReader(EndsEarly(world.queries), world.dashboard_queries, world.unit_of_work, world.engine)
 
     pages, cursor = [], None
     while not pages or cursor:
-        page = list_some(JobFilter(limit=2, cursor=cursor))
+        page = reader.page(JobFilter(limit=2, cursor=cursor))
         pages.append([job.job_id for job in page.jobs])
         cursor = page.next
 

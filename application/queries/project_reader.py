@@ -3,17 +3,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
 
+from application.errors import NotFound
 from application.ports.clock import Clock
 from application.ports.dashboard_queries import DashboardQueries, ProjectActivity
 from application.ports.unit_of_work import UnitOfWork
-from domain.project import Project
+from domain.project import Project, ProjectStatus
+from domain.values import parse_project_reference
 
 RECENT_HOURS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectSummary:
-    """A project, and what is in it."""
+    """A project and the number of its jobs."""
 
     project: Project
     activity: ProjectActivity
@@ -29,18 +31,39 @@ class SummaryPage:
     total: int
 
 
-class SummarizeProjects:
-    """Tell what is in each project, page by page: its jobs by status, and by each of the last hours."""
+class ProjectReader:
+    """Reads projects, one or many, and counts their jobs."""
 
     def __init__(self, unit_of_work: UnitOfWork, dashboard_queries: DashboardQueries, clock: Clock) -> None:
         self._unit_of_work = unit_of_work
         self._dashboard_queries = dashboard_queries
         self._clock = clock
 
-    def __call__(self, number: int, size: int) -> SummaryPage:
-        """Return the page of that number, counted from one, or the nearest that there is."""
-        projects = self._unit_of_work.read(lambda transaction: transaction.projects.all())
-        newest = list(reversed(projects))
+    def get(self, name_or_id: str) -> Project:
+        """Return a project.
+
+        Raises:
+            InvalidValue: The text can be neither a name nor an id.
+            NotFound: There is no such project.
+        """
+        reference = parse_project_reference(name_or_id)
+        project = self._unit_of_work.read(lambda transaction: transaction.projects.get(reference))
+        if project is None or project.status is ProjectStatus.DELETED:
+            raise NotFound("project", reference)
+        return project
+
+    def all(self) -> Sequence[Project]:
+        """Return the projects that are not deleted, by their ids."""
+        return self._unit_of_work.read(lambda transaction: transaction.projects.all())
+
+    def summaries(self, number: int, size: int) -> SummaryPage:
+        """Return a page of projects with their jobs by status, and by each of the last hours.
+
+        Args:
+            number: The page, counted from one; the nearest that there is in place of one that is not.
+            size: How many projects a page has.
+        """
+        newest = list(reversed(self.all()))
         pages = max(ceil(len(newest) / size), 1)
         number = min(max(number, 1), pages)
         times = _hours_until(self._clock.now())

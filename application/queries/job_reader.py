@@ -1,0 +1,151 @@
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from application.errors import NotFound
+from application.ports.dashboard_queries import COUNTED_UP_TO, DashboardQueries
+from application.ports.execution_engine import ExecutionEngine
+from application.ports.job_queries import JobQueries
+from application.ports.unit_of_work import UnitOfWork
+from application.queries.timeline import Awaited, Timeline, Waiting, entries_of
+from application.views import Cursor, JobDetails, JobFilter, JobStatusView, JobView
+from domain.errors import InvalidValue
+from domain.execution import Execution
+from domain.job_lifecycle import JobStatus, Phase, phase_of
+from domain.project import ProjectStatus
+from domain.values import JobId, ProjectId, parse_project_reference
+
+View = TypeVar("View")
+
+MAX_LIMIT = 1_000
+DEFAULT_LIMIT = 100
+# Each job shows up to 128 KiB of output: a page ends where its jobs show so much together.
+MAX_PAGE_BYTES = 8 << 20
+_READ_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Jobs, newest first, and where the next page begins if there is one."""
+
+    jobs: Sequence[JobView]
+    next: Cursor | None
+
+
+_WAIT_OF_PHASE = {
+    Phase.WAITING: Waiting(awaited=Awaited.ENGINE),
+    Phase.BUILDING: Waiting(awaited=Awaited.BUILD),
+}
+
+
+class JobReader:
+    """Reads jobs, one or many."""
+
+    def __init__(
+        self,
+        job_queries: JobQueries,
+        dashboard_queries: DashboardQueries,
+        unit_of_work: UnitOfWork,
+        engine: ExecutionEngine,
+    ) -> None:
+        self._job_queries = job_queries
+        self._dashboard_queries = dashboard_queries
+        self._unit_of_work = unit_of_work
+        self._engine = engine
+
+    def get(self, job_id: JobId) -> JobDetails:
+        """Return a job and its executions.
+
+        Raises:
+            NotFound: There is no such job.
+        """
+        return _found(self._job_queries.details(job_id), job_id)
+
+    def status(self, job_id: JobId) -> JobStatusView:
+        """Return the status of a job.
+
+        Raises:
+            NotFound: There is no such job.
+        """
+        return _found(self._job_queries.status(job_id), job_id)
+
+    def timeline(self, job_id: JobId) -> Timeline:
+        """Return the steps of a job, and its wait.
+
+        Raises:
+            NotFound: There is no such job.
+        """
+        details = self.get(job_id)
+        return Timeline(
+            details=details,
+            entries=entries_of(details),
+            engine=self._engine.describe(),
+            waiting=self._waiting(details),
+        )
+
+    def page(self, wanted: JobFilter, project: str | None = None) -> JobPage:
+        """Return a page of jobs, newest first; of one project, if its name or its id is given.
+
+        A project that does not exist has none. There are fewer jobs than the limit where they show very
+        much, and where the search would read too much.
+
+        Raises:
+            InvalidValue: The limit is out of range, or the project cannot be a project's name.
+        """
+        if not 0 <= wanted.limit <= MAX_LIMIT:
+            raise InvalidValue("limit", f"must be from 0 to {MAX_LIMIT}")
+        if project is not None:
+            project_id = self._project_id(project)
+            if project_id is None:
+                return JobPage((), None)
+            wanted = replace(wanted, project_id=project_id)
+        if wanted.limit == 0:
+            return JobPage((), None)
+        jobs: list[JobView] = []
+        cursor = wanted.cursor
+        while True:
+            number = min(wanted.limit - len(jobs), _READ_AT_ONCE)
+            found = self._job_queries.page(replace(wanted, limit=number + 1, cursor=cursor))
+            jobs += found.jobs[:number]
+            if len(found.jobs) <= number:
+                return JobPage(jobs, found.resume_after)
+            cursor = Cursor(jobs[-1].created_at, jobs[-1].job_id)
+            if len(jobs) == wanted.limit or sum(map(_shown_bytes, jobs)) >= MAX_PAGE_BYTES:
+                return JobPage(jobs, cursor)
+
+    def _project_id(self, text: str) -> ProjectId | None:
+        reference = parse_project_reference(text)
+        project = self._unit_of_work.read(lambda transaction: transaction.projects.get(reference))
+        return None if project is None or project.status is ProjectStatus.DELETED else project.id
+
+    def _waiting(self, details: JobDetails) -> Waiting | None:
+        if details.job.status is JobStatus.PENDING:
+            return Waiting(awaited=Awaited.EXECUTE)
+        if details.job.status.is_terminal or not details.executions:
+            return None
+        execution = details.executions[-1]
+        if execution.claimed_at is None:
+            return self._in_queue(execution)
+        if execution.is_delegated:
+            return Waiting(awaited=Awaited.REPORT)
+        return _WAIT_OF_PHASE.get(phase_of(details.job.status, execution.building_at, execution.started_at))
+
+    def _in_queue(self, execution: Execution) -> Waiting:
+        if execution.deferred_since is not None:
+            return Waiting(awaited=Awaited.ENGINE, since=execution.deferred_since)
+        ahead = self._dashboard_queries.executions_ahead(execution)
+        if ahead > COUNTED_UP_TO:
+            return Waiting(awaited=Awaited.WORKER, behind_more_than=COUNTED_UP_TO)
+        return Waiting(awaited=Awaited.WORKER, place=ahead + 1)
+
+
+def _found(view: View | None, job_id: JobId) -> View:
+    if view is None:
+        raise NotFound("job", job_id)
+    return view
+
+
+def _shown_bytes(job: JobView) -> int:
+    result = job.execution and job.execution.result
+    shown = (result.stdout, result.stderr, result.compile_output) if result else ()
+    return sum(len(output.text) for output in shown if output)
