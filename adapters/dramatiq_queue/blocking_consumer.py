@@ -1,7 +1,8 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from threading import Semaphore
 from typing import Any
 
@@ -19,6 +20,7 @@ logger = logging.getLogger("service_server.queue")
 # The longest wait in Redis, and so the longest that stopping an idle consumer takes.
 BLOCK_S = 0.5
 MAX_DEAD = 1_000
+# Between two attempts to fetch from a Redis that is away.
 _RETRY_S = 0.5
 _BATCH = 100
 
@@ -53,50 +55,36 @@ class BlockingConsumer(dramatiq.Consumer):
             room = 1
             while room < _BATCH and self._slots.acquire(blocking=False):
                 room += 1
-            try:
+            with self._outliving("no message is fetched", pause_s=_RETRY_S):
                 self._fill(room)
-            except redis.RedisError as error:
-                kind = type(error).__name__
-                logger.warning(
-                    "%s: retrying in %.1f s: %s", self._queue, _RETRY_S, kind, extra=outage("queue", kind)
-                )
-                time.sleep(_RETRY_S)
-            finally:
-                if room > len(self._fetched):
-                    self._slots.release(room - len(self._fetched))
+            for _ in range(room - len(self._fetched)):
+                self._slots.release()
         return self._fetched.popleft() if self._fetched else None
 
     def ack(self, message: MessageProxy) -> None:
         """Remove a message."""
-        try:
+        with self._outliving("a message is not acknowledged"):
             self._broker.do_ack(self._queue, message.options["redis_message_id"])
-        except redis.RedisError as error:
-            logger.warning("a message is not acknowledged: %s", type(error).__name__)
-        finally:
-            self._slots.release()
+        self._slots.release()
 
     def nack(self, message: MessageProxy) -> None:
         """Dead-letter a message, with the error of its handler."""
         message_id = message.options["redis_message_id"]
-        try:
+        with self._outliving(f"message {message_id} is not dead-lettered"):
             self._client.hset(self._contents, message_id, message.encode())
             self._broker.do_nack(self._queue, message_id)
             surplus = max(self._client.zcard(self._dead) - MAX_DEAD, 0)
             for oldest, _ in self._client.zpopmin(self._dead, surplus):
                 self._client.hdel(f"{self._dead}.msgs", oldest)
             logger.error("dead-lettered message %s", message_id)
-        except redis.RedisError as error:
-            logger.warning("message %s is not dead-lettered: %s", message_id, type(error).__name__)
-        finally:
-            self._slots.release()
+        self._slots.release()
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Put messages back on the queue that no handler has begun with."""
-        for message in messages:
-            try:
-                self._broker.do_requeue(self._queue, message.options["redis_message_id"])
-            except redis.RedisError as error:
-                logger.warning("a message is not requeued: %s", type(error).__name__)
+        ids = [message.options["redis_message_id"] for message in messages]
+        if ids:
+            with self._outliving(f"{len(ids)} messages are not requeued"):
+                self._broker.do_requeue(self._queue, *ids)
 
     def close(self) -> None:
         """Put the fetched messages back on the queue."""
@@ -118,6 +106,15 @@ class BlockingConsumer(dramatiq.Consumer):
         # The head of the list is moved onto its own place: it stays there until it is fetched.
         source = target = self._waiting
         return self._blocking_client.blmove(source, target, BLOCK_S, "LEFT", "LEFT") is not None
+
+    @contextmanager
+    def _outliving(self, effect: str, pause_s: float = 0.0) -> Iterator[None]:
+        try:
+            yield
+        except redis.RedisError as error:
+            kind = type(error).__name__
+            logger.warning("%s: %s: %s", self._queue, effect, kind, extra=outage("queue", kind))
+            time.sleep(pause_s)
 
     def _find_id(self, data: bytes) -> str:
         ids = self._client.smembers(self._in_hand)

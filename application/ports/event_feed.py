@@ -7,11 +7,11 @@ Listener = Callable[[Message], None]
 
 
 class EventFeed(ABC):
-    """What happens, told to whoever listens at that moment. A hint: it may be missed, the database not."""
+    """Events, passed to the listeners of every process. One may be missed: the database has the truth."""
 
     @abstractmethod
     def publish(self, messages: Sequence[Message]) -> None:
-        """Tell the listeners of every process.
+        """Pass messages to the listeners of every process.
 
         Raises:
             DependencyUnavailable: The other processes cannot be reached.
@@ -19,7 +19,7 @@ class EventFeed(ABC):
 
     @abstractmethod
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every message from now on; return what ends that.
+        """Call `listener` with every message from now on; return a function that ends that.
 
         A listener is called on the publisher's or the feed's own thread, so it returns at once and does not
         raise.
