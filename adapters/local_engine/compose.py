@@ -44,7 +44,7 @@ def compose(
 
 
 def _stripped(code: bytes, parts: Sequence[str]) -> bytes:
-    """Leave out what editors of other systems put into a source, and its language has no use for."""
+    """Leave out marks of other systems' editors, which the language has no use for."""
     if "bom" in parts:
         code = code.removeprefix(codecs.BOM_UTF8)
     return code.replace(b"\r\n", b"\n") if "crlf" in parts else code

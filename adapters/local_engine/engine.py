@@ -45,7 +45,7 @@ class LocalEngine(ExecutionEngine):
         work_directory: Where programs have their private directories.
         inline_output_bytes: How much of each stream a result holds.
         max_code_bytes: How large the code may be.
-        isolated: Whether programs are kept in boxes; if not, they are ordinary child processes.
+        isolated: Whether programs are isolated; if not, they are ordinary child processes.
         retrying: How often the store is asked for the code.
         warm_starts: How many interpreters of a language are kept ready for its next jobs; 0 for none.
         usual_limits: The limits that most jobs have, which such interpreters are made for.
@@ -92,10 +92,10 @@ class LocalEngine(ExecutionEngine):
         return f"local engine, {self.sandbox.isolation.name}"
 
     def start(self) -> None:
-        """Make the engine ready, and say what stands between programs and this machine.
+        """Make the engine ready, and log the isolation of programs.
 
         Raises:
-            DependencyUnavailable: Programs cannot be run here; the message says what to do.
+            DependencyUnavailable: Programs cannot be run here; the message has the remedy.
         """
         try:
             self.sandbox.open()

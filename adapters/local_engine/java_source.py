@@ -103,7 +103,7 @@ def _after_text_block(code: str, place: int) -> int:
 
 
 class _Outline:
-    """What a source says outside of its types' bodies, and its main methods.
+    """The outline of a source: its top-level types, its package and its main methods.
 
     Attributes:
         types: The top-level types that are whole.

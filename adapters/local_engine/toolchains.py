@@ -31,7 +31,7 @@ _log = logging.getLogger("service_server.local_engine")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
-    """How programs of one language are built and run: a row of languages.toml, which says what is what."""
+    """How programs of one language are built and run: a row of languages.toml, which explains the columns."""
 
     language: Language
     title: str
@@ -53,7 +53,7 @@ class Toolchain:
 
     @property
     def is_named_by_its_code(self) -> bool:
-        """Whether the name of the source file depends on what is in it."""
+        """Whether the name of the source file depends on its content."""
         return "{source_class}" in self.source
 
     def build_with_archive(self, option: str) -> Sequence[str]:
@@ -61,17 +61,17 @@ class Toolchain:
         return [self.build[0], self.archive[option], *self.build[1:]] if self.archive else ()
 
     def paths(self) -> Mapping[str, str | None]:
-        """Find the executables and what else it needs; None for what is missing."""
+        """Find the executables and needs; None for a missing one."""
         found = {name: shutil.which(name, path=SYSTEM_PATH) for name in self.executables}
         found.update({name: _first_of(places) for name, places in self.needs.items()})
         return found
 
     def extras(self) -> Mapping[str, str]:
-        """Find what it uses where that is there; empty for what is not."""
+        """Find the optional needs; empty for a missing one."""
         return {name: _first_of(places) or "" for name, places in self.uses.items()}
 
     def advise(self, missing: Sequence[str]) -> str:
-        """Say what was not found where, and what to do about it."""
+        """Return what was not found where, and the remedy."""
         places = {name: ":".join(where) for name, where in self.needs.items()}
         sought = (f"{name} was not found in {places.get(name, SYSTEM_PATH)}" for name in missing)
         return (
@@ -81,7 +81,7 @@ class Toolchain:
 
 
 def _state(paths: Mapping[str, str | None]) -> Sequence[tuple[str, str | None, int]]:
-    """Tell executables from those that replace them."""
+    """Return marks of executables: a replaced one has another."""
     return [(name, path, _modified(path)) for name, path in paths.items()]
 
 
@@ -126,11 +126,11 @@ def _toolchain(name: str, row: dict[str, Any]) -> Toolchain:
 
 
 class Toolchains:
-    """What is installed, and what has been installed since; versions follow from threads of their own.
+    """The languages that are installed; versions follow from threads of their own.
 
     Args:
         table: The languages.
-        hooks: Where programs find what interpreters of ours load at their start.
+        hooks: Where programs find the hooks of interpreters.
     """
 
     def __init__(self, table: Sequence[Toolchain] | None = None, hooks: str = HOOKS_ON_MACHINE) -> None:
@@ -145,7 +145,7 @@ class Toolchains:
         self._look_at = _NEVER
 
     def start(self) -> None:
-        """Begin to ask for versions, and to notice what is installed."""
+        """Begin to ask for versions, and to notice installations."""
         self._look_at = time.monotonic() + _LOOK_EVERY_S
         self._begin_to_ask(list(self._table))
 
@@ -154,7 +154,7 @@ class Toolchains:
         return self._versions_known.wait(timeout_s)
 
     def support(self) -> Sequence[LanguageSupport]:
-        """Return what is known of every language."""
+        """Return the support of every language."""
         self._look_again()
         return list(self._support.values())
 
@@ -164,7 +164,7 @@ class Toolchains:
         return self._table[language], self._support[language]
 
     def executables(self, language: Language) -> Mapping[str, str]:
-        """Return the paths of an available language's executables, and of what else its row has names for."""
+        """Return the paths of an available language's executables, and of all other names of its row."""
         found = {name: path for name, path in self._paths[language].items() if path is not None}
         return {**found, **self._table[language].extras(), "hooks": self._hooks}
 
@@ -177,7 +177,7 @@ class Toolchains:
         ]
 
     def _look_again(self) -> None:
-        """Find out what has been installed or removed, from time to time."""
+        """Find new and removed installations, from time to time."""
         if time.monotonic() < self._look_at or not self._looking.acquire(blocking=False):
             return
         try:

@@ -16,7 +16,7 @@ from tests.attack.attacks import corpus
 from tests.support.sandbox import require_bubblewrap
 
 _ROOT = Path(__file__).parents[2]
-_CODE = ("domain", "application", "adapters/__init__.py", "adapters/local_engine")
+_CODE = ("domain", "application", "adapters/__init__.py", "adapters/common", "adapters/local_engine")
 _TESTS = (
     *("tests/__init__.py", "tests/attack", "tests/contract/__init__.py", "tests/contract/engine_kit"),
     *("tests/support/__init__.py", "tests/support/memory", "tests/support/processes.py"),

@@ -48,20 +48,23 @@ _NAMESPACES = (
 
 
 class Bubblewrap(Isolation):
-    """A box of namespaces made by bubblewrap, with a seccomp filter and, where there are cgroups, one each.
+    """Namespaces made by bubblewrap, with a seccomp filter and, where there are cgroups, one each.
 
     The program sees the system's libraries read-only, a directory in memory of its own, and nothing else.
 
     Args:
-        directory: Where files may be kept that boxes are made of.
+        directory: Where files may be kept that sandboxes are made of.
         hidden: Directories that no program may see even if they are among the system's.
     """
+
+    name = "bubblewrap"
+    is_isolated = True
+    control_groups = "not used: the engine has not been started"
 
     def __init__(self, directory: Path, hidden: Sequence[Path]) -> None:
         self._directory = directory
         self._reaper: Path | None = None
         self._cgroups: CgroupPlan | None = None
-        self._control_groups = "not used: the engine has not been started"
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
         self._hidden = hidden
         self._rootfs: Rootfs | None = None
@@ -70,32 +73,17 @@ class Bubblewrap(Isolation):
         self._slots: set[int] = set()
         self._filter = b""
 
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return "bubblewrap"
-
-    @property
-    def is_isolated(self) -> bool:
-        """It is."""
-        return True
-
-    @property
-    def control_groups(self) -> str:
-        """Where they are, or why there are none and what to do about it."""
-        return self._control_groups
-
     def drop_control_groups(self, trouble: str) -> bool:
         """Go on without: a kernel may let them be made and not entered."""
         if self._cgroups is None:
             return False
         self.close()
-        self._control_groups = f"not used: no program starts in one: {trouble.rstrip('.')}; {remedy(UNIFIED)}"
-        _log.warning("control groups are %s", self._control_groups)
+        self.control_groups = f"not used: no program starts in one: {trouble.rstrip('.')}; {remedy(UNIFIED)}"
+        _log.warning("control groups are %s", self.control_groups)
         return True
 
     def limits(self) -> Mapping[str, str]:
-        """Say how each limit is enforced on this machine."""
+        """Return how each limit is enforced on this machine."""
         version = f"cgroup v{self._cgroups.version}" if self._cgroups else ""
         return {
             "timeout_ms": "supervisor: all processes are killed",
@@ -115,7 +103,7 @@ class Bubblewrap(Isolation):
         }
 
     def open(self) -> None:
-        """Build the filter, and find out what this machine has."""
+        """Build the filter, and discover control groups."""
         if self._bwrap is None:
             raise DependencyUnavailable(
                 "engine",
@@ -132,11 +120,11 @@ class Bubblewrap(Isolation):
         try:
             self._cgroups = discover()
         except CgroupsUnavailable as error:
-            self._control_groups = f"not used: {error}"
-            _log.warning("control groups are %s", self._control_groups)
+            self.control_groups = f"not used: {error}"
+            _log.warning("control groups are %s", self.control_groups)
         else:
-            self._control_groups = f"version {self._cgroups.version}, in {self._cgroups.memory}"
-            _log.info("control groups: %s", self._control_groups)
+            self.control_groups = f"version {self._cgroups.version}, in {self._cgroups.memory}"
+            _log.info("control groups: %s", self.control_groups)
         try:
             self._filter = seccomp.build(counts_memory=self._cgroups is not None)
         except KeyError as error:
@@ -145,7 +133,7 @@ class Bubblewrap(Isolation):
             ) from error
 
     def clear(self) -> None:
-        """End what is in the cgroups of programs."""
+        """End the processes in the cgroups of programs."""
         if self._cgroups is not None:
             clear(self._cgroups)
 
@@ -157,7 +145,7 @@ class Bubblewrap(Isolation):
 
     @contextmanager
     def prepare(self, program: Program) -> Iterator[Launch]:
-        """Write down what the box is made of. The supervisor and bubblewrap make it."""
+        """Write down the sandbox, which the supervisor and bubblewrap make."""
         limits = program.limits
         with ExitStack() as stack:
             slot = stack.enter_context(self._slot())
@@ -167,7 +155,9 @@ class Bubblewrap(Isolation):
                 _FILTER: self._filter,
                 _SOURCE: program.code,
             }
-            descriptors = [stack.enter_context(sealed_file("box", content)) for content in contents.values()]
+            descriptors = [
+                stack.enter_context(sealed_file("sandbox", content)) for content in contents.values()
+            ]
             yield Launch(
                 SpawnRequest(
                     argv=[str(self._bwrap), "--args", str(_ARGUMENTS), "--", SHELL, *script],
@@ -175,7 +165,6 @@ class Bubblewrap(Isolation):
                     directory="/",
                     limits=program_limits(program, program.limits.processes + _OUR_PROCESSES),
                     build_limits=build_limits(program) if program.build else None,
-                    descriptors=[*contents, *program.descriptors],
                     user=_FIRST_USER + slot if self._is_root else None,
                     cgroup=self._cgroups,
                     samples_memory=self._cgroups is None,
@@ -183,7 +172,7 @@ class Bubblewrap(Isolation):
                     tmpfs=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
                     is_prewarmed=program.is_prewarmed,
                 ),
-                [*descriptors, *program.descriptors.values()],
+                dict(zip(contents, descriptors, strict=True)) | dict(program.descriptors),
             )
 
     def job_limits(self, program: Program) -> ResourceLimits:

@@ -24,9 +24,9 @@ class Capture:
         self.file = OverflowFile(inline_bytes, directory)
 
     def write(self, data: bytes) -> OutputChunk | None:
-        """Add bytes; return those within the budget as a chunk, None if there are none.
+        """Add bytes; return the part within the budget as a chunk, None if it is empty.
 
-        What is over the budget is nowhere: offsets, counts and the log tell of the same bytes.
+        Bytes over the budget are nowhere: offsets, counts and the log have the same bytes.
         """
         granted = data[: self._take(len(data))]
         self._is_cut = self._is_cut or len(granted) < len(data)
@@ -52,7 +52,7 @@ class _Budget:
     """How many bytes may be written.
 
     Attributes:
-        used: How many were, those that are over the limit included.
+        used: How many were, with the bytes over the limit.
     """
 
     def __init__(self, allowed: int) -> None:
@@ -72,7 +72,7 @@ class _Budget:
 
 
 class CapturedOutput:
-    """Both streams of a program, how many bytes they may have together, and what its build wrote.
+    """Both streams of a program with their common budget, and the output of its build.
 
     A build has a budget of its own, of the same size. If it fails, its messages are the program's stderr.
     """
@@ -85,7 +85,7 @@ class CapturedOutput:
 
     @property
     def used(self) -> int:
-        """How many bytes the program wrote, those that are over the limit included."""
+        """How many bytes the program wrote, with the bytes over the limit."""
         return self._budget.used
 
     @property

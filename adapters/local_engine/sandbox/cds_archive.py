@@ -28,9 +28,9 @@ _log = logging.getLogger("service_server.local_engine")
 class CdsArchive:
     """The archive of one compiler: made in the background when first asked for, and kept for later starts.
 
-    What a build reads is a sealed copy in memory, so that no program changes what the next one's compiler
-    is. The file's name says what it was made from and what it has to contain: it is not used with another
-    compiler, nor if it is damaged, which would crash the compiler.
+    A build reads a sealed copy in memory, so that no program changes the next one's compiler. The file's name
+    has digests of its sources and its content: it is not used with another compiler, nor if it is damaged,
+    which would crash the compiler.
 
     Args:
         name: The name that the file begins with.
@@ -84,7 +84,7 @@ class CdsArchive:
             Thread(target=self._make, args=(identity,), name="build-archive", daemon=True).start()
 
     def _identify(self) -> str:
-        """Digest what an archive depends on: the compiler's files, how it is called, and the sample."""
+        """Digest the compiler's files, its command line and the sample."""
         program = Path(self._command[0]).resolve()
         files = [program, *program.parents[1].glob("lib/modules"), self._sample]
         parts = [*self._command, *map(_state, files)]
@@ -146,7 +146,7 @@ class CdsArchive:
         return directory / ARCHIVE_FILE
 
     def _keep(self, made: Path, identity: str) -> int:
-        """Put an archive in the place of those before; return a copy of it."""
+        """Replace the previous archives; return a copy of the new one."""
         with ExitStack() as on_failure:
             with made.open("rb") as file:
                 copy = sealed_copy(file)

@@ -25,7 +25,7 @@ def discover(process: Path = Path("/proc/self"), name: str | None = None) -> Cgr
 
     Args:
         process: This process in /proc.
-        name: What the directory is to be called.
+        name: The directory's.
 
     Raises:
         CgroupsUnavailable: That cannot be; the message has cause and remedy.
@@ -52,7 +52,7 @@ def _version(own: Mapping[str, Path]) -> int:
 
 
 def remedy(version: int | None, code: int | None = None) -> str:
-    """Return what to do about control groups that cannot be used."""
+    """Return the remedy for control groups that cannot be used."""
     if code == errno.EROFS:
         return "mount /sys/fs/cgroup read-write in the service's container"
     if version is None:
@@ -82,13 +82,13 @@ def _prepare_separate(own: Mapping[str, Path], name: str) -> CgroupPlan:
 
 
 def clear(plan: CgroupPlan) -> None:
-    """Kill what runs of a supervisor that is gone have left, and remove their cgroups."""
+    """Kill the processes that a supervisor has left, and remove their cgroups."""
     for directory in plan.directories:
         _end_runs(Path(directory))
 
 
 def remove(plan: CgroupPlan) -> None:
-    """Remove the directories, and what is left in them; with version 2, move processes back."""
+    """Remove the directories with their cgroups; with version 2, move processes back."""
     clear(plan)
     for directory in map(Path, plan.directories):
         try:
@@ -119,7 +119,7 @@ def _make_if_possible(directory: Path) -> str | None:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove what engines left there whose processes are gone, and kill what outlived them."""
+    """Remove the directories of engines that are gone, and kill the processes that outlived them."""
     for directory in parent.glob(f"{PREFIX}*"):
         owner = _OURS.fullmatch(directory.name)
         if owner is not None and owner[1] == _namespace() and not Path("/proc", owner[2]).exists():

@@ -87,7 +87,7 @@ class PrewarmedCompiler(Prewarmed):
         return self._connection.is_quiet()
 
     def close(self) -> None:
-        """Kill what is alive in the sandbox."""
+        """Kill the processes that are left in it."""
         self._stack.close()
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Where this service's threads, and what they start, may run."""
+"""The processors of this service's threads and of their children."""
 
 import os
 from collections.abc import Collection
@@ -6,6 +6,6 @@ from contextlib import suppress
 
 
 def allow_cpus(processors: Collection[int]) -> None:
-    """Let this thread, and what it starts from now on, use processors: the service may keep it to one."""
+    """Let this thread and its later children use processors: the service may keep it to one."""
     with suppress(OSError):  # where the system does not permit that, nobody keeps it to one either
         os.sched_setaffinity(0, processors)

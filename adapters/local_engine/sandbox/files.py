@@ -19,7 +19,7 @@ def memory_file(name: str) -> Iterator[int]:
     """Open an empty file in memory.
 
     Args:
-        name: What /proc shows for it.
+        name: As /proc shows it.
     """
     descriptor = _memory_file(name)
     try:
@@ -29,7 +29,7 @@ def memory_file(name: str) -> Iterator[int]:
 
 
 def fill(descriptor: int, content: bytes) -> None:
-    """Write all of a file in memory, so that it stands at its start and nobody can change it any more."""
+    """Write all of a file in memory, so that it stands at its start and cannot be changed any more."""
     os.truncate(descriptor, len(content))
     written = 0
     with memoryview(content) as view:
@@ -40,10 +40,10 @@ def fill(descriptor: int, content: bytes) -> None:
 
 @contextmanager
 def sealed_file(name: str, content: bytes) -> Iterator[int]:
-    """Open a file in memory that stands at its start and that nobody can change.
+    """Open a file in memory that stands at its start and cannot be changed.
 
     Args:
-        name: What /proc shows for it.
+        name: As /proc shows it.
         content: All of it.
     """
     with memory_file(name) as descriptor:
@@ -52,7 +52,7 @@ def sealed_file(name: str, content: bytes) -> Iterator[int]:
 
 
 def sealed_copy(*sources: IO[bytes]) -> int:
-    """Copy files into one in memory, where nobody can change it. The caller closes the descriptor."""
+    """Copy files into one in memory that cannot be changed. The caller closes the descriptor."""
     descriptor = _memory_file("copy")
     with os.fdopen(descriptor, "wb", closefd=False) as copy:
         for source in sources:
@@ -78,7 +78,7 @@ def _memory_file(name: str) -> int:
 
 
 def remove_tree(parent: int, name: str) -> None:
-    """Remove a directory and all that is in it, whatever a program has put there.
+    """Remove a directory and all that a program has put there.
 
     Goes by directory descriptors and follows no link. A directory inside is moved up before it is looked
     into, so that neither the depth of the tree nor its modes matter.

@@ -61,7 +61,7 @@ class PrewarmedInterpreter(Prewarmed):
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Kill what is alive in the sandbox."""
+        """Kill the processes that are left in it."""
         self._stack.close()
 
     def is_waiting(self) -> bool:
@@ -84,7 +84,7 @@ class InterpreterRecipe(PrewarmRecipe[PrewarmedInterpreter]):
 
     Args:
         title: The language.
-        usual: What most of its programs have in common.
+        usual: A program with the command line, environment and limits of most.
         hook: Makes it wait.
         launcher: Starts it.
         limits_of: The limits of a program, as the supervisor takes them.

@@ -1,5 +1,7 @@
+"""The ways to keep programs from the machine: bubblewrap, and none."""
+
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -9,37 +11,32 @@ from adapters.local_engine.sandbox.supervisor.protocol import SpawnRequest
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A spawn request, and the descriptors that it numbers."""
+    """A spawn request, and the descriptors that the program inherits, by the numbers that they have there."""
 
     request: SpawnRequest
-    descriptors: Sequence[int] = ()
+    descriptors: Mapping[int, int]
 
 
 class Isolation(ABC):
-    """What stands between a program and the machine."""
+    """The barrier between a program and the machine.
 
-    @property
-    @abstractmethod
-    def name(self) -> str:
-        """What it is called, for people."""
+    Attributes:
+        name: For people.
+        is_isolated: Whether a hostile program can neither see nor touch anything but its own.
+        control_groups: Where control groups are, or why there are none and the remedy.
+    """
 
-    @property
-    @abstractmethod
-    def is_isolated(self) -> bool:
-        """Whether a hostile program can neither see nor touch what is not its own."""
+    name: str
+    is_isolated: bool
+    control_groups: str
 
-    @property
-    @abstractmethod
-    def control_groups(self) -> str:
-        """Say where control groups are, or why there are none and what to do about it."""
-
-    @abstractmethod
-    def drop_control_groups(self, trouble: str) -> bool:
+    def drop_control_groups(self, trouble: str) -> bool:  # noqa: ARG002 - there are none
         """Go on without control groups, where no program starts in one; return whether there were some."""
+        return False
 
     @abstractmethod
     def limits(self) -> Mapping[str, str]:
-        """Say for each limit how it is enforced, or that it is not."""
+        """Return for each limit how it is enforced, or that it is not."""
 
     @abstractmethod
     def prepare(self, program: Program) -> AbstractContextManager[Launch]:
@@ -47,16 +44,15 @@ class Isolation(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Make ready to confine programs.
+        """Make ready to isolate programs.
 
         Raises:
-            DependencyUnavailable: This machine cannot; the message says why and what to do.
+            DependencyUnavailable: This machine cannot; the message has the cause and the remedy.
         """
 
-    @abstractmethod
-    def clear(self) -> None:
-        """End what programs of a supervisor that was killed have left, as far as it can be found."""
+    def clear(self) -> None:  # noqa: B027 - a process that left its parent looks like any other of this user
+        """End the programs that a killed supervisor has left, as far as they can be found."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what was made ready, once no program is left."""
+        """Release everything, once no program is left."""

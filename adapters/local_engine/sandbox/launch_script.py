@@ -30,7 +30,7 @@ _USUAL_MODES = "umask 022"
 
 
 def option_of_processes(shell: Path) -> str:
-    """Return what a shell's `ulimit` calls the limit of processes: for bash, "p" is the size of pipes."""
+    """Return the name of the limit of processes in a shell's `ulimit`: for bash, "p" is the size of pipes."""
     return "u" if shell.resolve().name == "bash" else "p"
 
 

@@ -84,13 +84,14 @@ class Launcher:
         with ExitStack() as ours, ExitStack() as theirs:
             launch = ours.enter_context(self._isolation.prepare(program))
             (stdout, stdout_writer), (stderr, stderr_writer) = (_pipe(ours, theirs) for _ in range(2))
-            request, descriptors = launch.request, [stdin, stdout_writer, stderr_writer, *launch.descriptors]
+            descriptors = dict(launch.descriptors)
             build_output = None
             if program.build:
                 build_output, build_writer = _pipe(ours, theirs)
-                request = replace(request, descriptors=[*request.descriptors, BUILD_OUTPUT_DESCRIPTOR])
-                descriptors.append(build_writer)
-            control_socket = self._supervisor.run(request, descriptors)
+                descriptors[BUILD_OUTPUT_DESCRIPTOR] = build_writer
+            request = replace(launch.request, descriptors=list(descriptors))
+            streams = (stdin, stdout_writer, stderr_writer)
+            control_socket = self._supervisor.run(request, [*streams, *descriptors.values()])
             ours.enter_context(control_socket)
             theirs.close()
             yield Connection(control_socket, stdout, stderr, build_output)

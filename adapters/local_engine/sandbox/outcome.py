@@ -32,16 +32,16 @@ _BUSY_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """Everything that was measured of a program that has ended.
+    """The measurements of a program that has ended.
 
     Attributes:
-        output_bytes: What it wrote to both streams.
-        build_output_bytes: What its build wrote.
+        output_bytes: The size of both streams.
+        build_output_bytes: The size of its build's output.
         build_spent_ms: The time that a build took before this one went on with it.
         cancelled_after_ms: From the wish to cancel it to the end of its last process; None if there was none.
         compile_output: The messages of the build; None if there was none.
         is_offline: Whether it was kept from the network.
-        out_of_memory: What its runtime writes to stderr when it has no more memory, as phrases.
+        out_of_memory: The phrases of its runtime on stderr when it has no more memory.
     """
 
     event: RunEvent
@@ -58,7 +58,7 @@ class Observation:
 
     @property
     def is_build_at_fault(self) -> bool:
-        """Whether there is no program to run, and its compiler says why."""
+        """Whether there is no program to run, for its build failed."""
         return self.event.in_build and not self.event.was_ready
 
     @property
@@ -116,7 +116,7 @@ def classify(seen: Observation) -> ExecutionResult:
 
 
 def _notes(seen: Observation) -> tuple[Note, ...]:
-    """Remark on a network that a program was kept from, if it says that it did not reach one."""
+    """Return the note of a program that did not reach the network, by its output."""
     missed = seen.is_offline and any(says(each.text, _NO_NETWORK) for each in (seen.stderr, seen.stdout))
     return (Note.NO_NETWORK,) if missed else ()
 

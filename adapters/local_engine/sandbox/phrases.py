@@ -1,4 +1,4 @@
-"""Phrases to be looked for in what programs write.
+"""Phrases in the output of programs.
 
 They are plain words: a regular expression may take any time over a text that was made for it.
 """
@@ -16,7 +16,7 @@ def says(text: str, phrases: Iterable[str]) -> bool:
     Args:
         text: Any text; the time is linear in its length.
         phrases: Words that stand in a line as they are. Between some there may be ` * `, which stands for
-            anything; a `^` before the first says that the line begins with them.
+            anything; a `^` before the first stands for the beginning of the line.
     """
     return bool(text) and any(_is_in(text, phrase.split(_ANYTHING)) for phrase in phrases)
 

@@ -1,6 +1,6 @@
-"""What programs see of this machine, as the command line by which bubblewrap puts that together.
+"""The root file system of programs, as the command line by which bubblewrap puts it together.
 
-It stands in a directory of its own. What is around that is what bubblewrap needs to make boxes there.
+It stands in a directory of its own. Around that is all that bubblewrap needs to make sandboxes there.
 """
 
 import os
@@ -13,14 +13,14 @@ from adapters.local_engine.sandbox.supervisor.protocol import Rootfs
 from application.errors import DependencyUnavailable
 
 ROOTFS = "/view"
-# The box's own directory for everything that can be written to, and where that is mounted.
+# The sandbox's own directory for everything that can be written to, and where that is mounted.
 TEMPORARY = "/tmp"  # noqa: S108
 TMPFS = f"{ROOTFS}{TEMPORARY}"
 HOME = f"{TEMPORARY}/box"
 USER = 1000
 HOOKS = "/etc/hooks"
-# Of the first process of each box. It is a copy that can be run and not read, which keeps programs from that
-# process's memory: what writes to it has the box outlive its supervisor. By its name, bash is a plain shell.
+# Of the first process of each sandbox. It is a copy that can be run and not read, which keeps programs from
+# its memory: one that writes there has the sandbox outlive its supervisor. So named, bash is a plain shell.
 SHELL = "/etc/sh"
 # The same of the parent of each program.
 REAPER = "/etc/reaper"
@@ -37,7 +37,7 @@ _LINKS = {
     "/dev/stdin": "/proc/self/fd/0",
     "/dev/stdout": "/proc/self/fd/1",
     "/dev/stderr": "/proc/self/fd/2",
-    "/dev/shm": f"{TEMPORARY}/shm",  # noqa: S108 - the box's own
+    "/dev/shm": f"{TEMPORARY}/shm",  # noqa: S108 - the sandbox's own
 }
 _SOURCE_OF_SHELL = "/bin/sh"
 _FIRST_FILE = 3
@@ -74,7 +74,7 @@ def rootfs(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) 
 def fingerprint() -> str:
     """Return a mark of the files that it shows: a root file system would go on with the old ones.
 
-    What is put into a directory, or takes the place of something in it, changes the directory's own time.
+    A new or replaced entry of a directory changes the directory's own time.
     """
     return " ".join(map(_state, (str(_ETC), _SOURCE_OF_SHELL)))
 
@@ -106,7 +106,7 @@ def _system(place: str) -> Iterator[str]:
 
 
 def _shown() -> Sequence[Path]:
-    """Return what this machine has of the table, as far as everybody may read it."""
+    """Return the files of the table that this machine has and everybody may read."""
     with _TABLE.open("rb") as file:
         patterns = tomllib.load(file)["shown"]
     paths = sorted({path for pattern in patterns for path in _ETC.glob(pattern)})
@@ -120,7 +120,7 @@ def _parents(paths: Iterable[Path]) -> Iterator[str]:
 
 
 def _mounted(paths: Iterable[Path]) -> Iterator[str]:
-    """Show directories as they are, and links as links: where they lead says the time zone, for one."""
+    """Show directories as they are, and links as links: the time zone is one."""
     for path in paths:
         if path.is_symlink():
             yield from ("--symlink", str(path.readlink()), f"{ROOTFS}{path}")
@@ -129,7 +129,7 @@ def _mounted(paths: Iterable[Path]) -> Iterator[str]:
 
 
 def _copied(copies: Iterable[Path]) -> Iterator[str]:
-    """Show files as copies: a mount for each would slow down every box."""
+    """Show files as copies: a mount for each would slow down every sandbox."""
     for descriptor, place in enumerate(copies, start=_FIRST_FILE):
         yield from ("--perms", "0644", "--file", str(descriptor), f"{ROOTFS}{place}")
 

@@ -78,7 +78,7 @@ class RunMonitor:
             connection: The run. Its control socket is closed at the end.
             output: Captures the streams; the program is killed when they exceed it.
             on_start: Called when the program is ready. An error ends the program first, and is raised then.
-            on_output: Called with each chunk, but not with those of a build; the same.
+            on_output: Called with each chunk, but not with a build's; the same.
 
         Returns:
             How it ended; None if the supervisor ended first.
@@ -191,7 +191,7 @@ def _enlarge(pipes: Iterable[int]) -> None:
 
 
 def _drain(descriptor: int, capture: Capture, on_output: OnOutput) -> None:
-    """Take what is still in the pipe, even if a process that should be gone holds its other end."""
+    """Take the rest of the pipe, even if a process that should be gone holds its other end."""
     os.set_blocking(descriptor, False)
     with contextlib.suppress(BlockingIOError):
         while _read(descriptor, capture, on_output):

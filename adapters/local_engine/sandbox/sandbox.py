@@ -113,7 +113,7 @@ class Sandbox:
         """Make ready to run programs.
 
         Raises:
-            DependencyUnavailable: Programs cannot be run here; the message says what to do.
+            DependencyUnavailable: Programs cannot be run here; the message has the remedy.
         """
         try:
             self._directory.mkdir(parents=True, exist_ok=True)

@@ -38,12 +38,12 @@ _FAMILIES = (1, 2, 10)
 _TERMINAL_REQUESTS = (0x5412, 0x541C)
 # F_SETLEASE keeps others from opening a file that all see, and F_NOTIFY tells what they do there.
 _FILE_REQUESTS = (1024, 1026)
-# PR_SET_PDEATHSIG, with which the first process of a box would undo that it dies with the supervisor. Nothing
-# of a caller's runs in that one; this is a second line.
+# PR_SET_PDEATHSIG, with which the first process of a sandbox would undo that it dies with the supervisor.
+# Nothing of a caller's runs in that one; this is a second line.
 _PROCESS_REQUESTS = (1,)
 # IN_ACCESS, IN_CLOSE_NOWRITE and IN_OPEN tell what others do with the files that all see. The rest is about
-# changes, which only a program's own files have. Watches are bounded by fs.inotify's limits of a box's user,
-# and are counted by its memory cgroup.
+# changes, which only a program's own files have. Watches are bounded by fs.inotify's limits of a sandbox's
+# user, and are counted by its memory cgroup.
 _FORBIDDEN_WATCHES = 0x31
 
 
@@ -67,7 +67,7 @@ def _unless_equal_to(values: Iterable[int], then: bytes) -> bytes:
 
 
 def _looked_at(number: int, argument: int, decision: bytes) -> bytes:
-    """Decide on a system call by the low word of an argument; what is not decided is allowed."""
+    """Decide on a system call by the low word of an argument, and else allow it."""
     return _when(_IF_EQUAL, number, _step(_LOAD_WORD, argument) + decision + _step(_RETURN, _ALLOW))
 
 

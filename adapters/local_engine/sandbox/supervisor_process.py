@@ -33,7 +33,7 @@ class SupervisorProcess:
     Args:
         processors: Those that it and every program may use, whichever this process keeps to itself.
             If the machine takes all of them away, they use those that it gives instead.
-        clear: Ends what a supervisor that was killed may have left.
+        clear: Ends the processes of a supervisor that was killed.
     """
 
     def __init__(self, processors: Iterable[int], clear: Callable[[], None]) -> None:
@@ -63,7 +63,7 @@ class SupervisorProcess:
 
         Args:
             request: The program.
-            descriptors: Its stdin, stdout and stderr, then those that the request numbers. The caller keeps
+            descriptors: Its stdin, stdout and stderr, then the numbered ones. The caller keeps
                 and closes its own copies.
 
         Raises:

@@ -31,7 +31,7 @@ _RETRY_S = 0.005
 
 
 class CgroupsUnavailable(Exception):
-    """Why there are no control groups, and what to do about it, as a clause without a full stop."""
+    """Why there are no control groups, and the remedy, as a clause without a full stop."""
 
 
 def base_of(own: Path) -> Path:

@@ -16,35 +16,20 @@ from application.errors import DependencyUnavailable
 class UnsandboxedProcess(Isolation):
     """An ordinary child process in a directory of its own: limited, and not isolated.
 
-    It sees what the service's user sees: files, network and processes. For development only.
+    It sees all that the service's user sees: files, network and processes. For development only.
     """
+
+    name = "plain child process"
+    is_isolated = False
+    control_groups = "not used: programs are not isolated; set SERVICE_SERVER_SANDBOX=bubblewrap"
 
     def __init__(self, area: WorkArea) -> None:
         self._area = area
         self._reaper: str | None = None
         self._setpriv = shutil.which("setpriv", path=SYSTEM_PATH)
 
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return "plain child process"
-
-    @property
-    def is_isolated(self) -> bool:
-        """It is not."""
-        return False
-
-    @property
-    def control_groups(self) -> str:
-        """There are none."""
-        return "not used: programs are not isolated; set SERVICE_SERVER_SANDBOX=bubblewrap"
-
-    def drop_control_groups(self, trouble: str) -> bool:  # noqa: ARG002 - there are none
-        """There were none."""
-        return False
-
     def limits(self) -> Mapping[str, str]:
-        """Say which limits an ordinary child process can have."""
+        """Return the limits that an ordinary child process can have."""
         return {
             "timeout_ms": "supervisor: the process group is killed",
             "cpu_time_ms": "supervisor: measured, of the whole tree; RLIMIT_CPU a second later",
@@ -75,9 +60,8 @@ class UnsandboxedProcess(Isolation):
                     limits=program_limits(program, program.limits.processes),
                     build_limits=build_limits(program) if program.build else None,
                     samples_memory=True,
-                    descriptors=list(program.descriptors),
                 ),
-                list(program.descriptors.values()),
+                program.descriptors,
             )
 
     def open(self) -> None:
@@ -93,9 +77,6 @@ class UnsandboxedProcess(Isolation):
             raise DependencyUnavailable(
                 "engine", f"its work directory cannot be used: {error.strerror}"
             ) from error
-
-    def clear(self) -> None:
-        """Do nothing: whatever left its parent looks like any other process of this user."""
 
     def _command_line(self, program: Program) -> list[str]:
         return launch_script(

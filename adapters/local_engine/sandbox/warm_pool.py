@@ -104,7 +104,7 @@ class WarmPool(Generic[P]):
             return self._changed.wait_for(lambda: len(self._ready) >= self._size, timeout_s)
 
     def close(self) -> None:
-        """End those that wait."""
+        """End all that wait."""
         self._thread.stop()
         while (waiting := self._take()) is not None:
             waiting.close()

@@ -13,10 +13,10 @@ _PREFIX = "engine-"
 
 
 class WorkArea:
-    """Where programs have their private directories: one directory of this engine's own in a shared one.
+    """The private directories of programs, in a directory of this engine's own.
 
-    The lock on an engine's own directory lasts as long as its process. What a killed one left behind is
-    removed by the next one to open.
+    The lock on an engine's own directory lasts as long as its process. The directory of
+    a killed one is removed by the next one to open.
     """
 
     def __init__(self, shared: Path) -> None:
@@ -31,7 +31,7 @@ class WorkArea:
         return self._shared / self._name
 
     def open(self) -> None:
-        """Make the engine's own directory and remove those of engines that are gone.
+        """Make the engine's own directory and remove the directories of engines that are gone.
 
         Raises:
             OSError: The shared directory cannot be written to.
@@ -55,7 +55,7 @@ class WorkArea:
 
     @contextmanager
     def directory(self) -> Iterator[Path]:
-        """Make a fresh directory that nobody else may look into, for as long as the context lasts."""
+        """Make a fresh directory that no other user may look into, for as long as the context lasts."""
         name = secrets.token_hex(16)
         os.mkdir(name, mode=0o700, dir_fd=self._own)
         try:

@@ -1,9 +1,9 @@
 """Holds a Python interpreter at the end of its start, in its sandbox, until there is a job for it.
 
-Python imports a module of this name when it is otherwise ready, and before it looks for the program. What
-follows then is Python's own: it finds the program where it would have been from the start.
+Python imports a module of this name when it is otherwise ready, and before it looks for the program. After
+that it goes on by itself: it finds the program where it would have been from the start.
 
-For whatever Python the machine has: the standard library only, and nothing new.
+For any Python that the machine has: the standard library only, and nothing new.
 """
 
 import os
@@ -39,7 +39,7 @@ def hold(status: int, start: int, job: int, program: str) -> None:
 
 
 def _limit_itself(limits: bytes) -> None:
-    """Put limits in force, for the parent too: what a program may reach must have no higher ones."""
+    """Put limits in force, for the parent too: no process that a program may reach has higher ones."""
     for line in limits.split(b"\n"):
         if not line:
             continue
@@ -60,7 +60,7 @@ def _take(job: int, program: str) -> None:
 
 
 def _forget() -> None:
-    """Remove what made this interpreter wait: files, modules, the path to them and its variable.
+    """Remove the traces of the wait: files, modules, the path to them and its variable.
 
     Each line of output is handed on when it is written, as in an interpreter that did not wait.
     """

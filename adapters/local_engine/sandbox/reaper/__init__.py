@@ -1,6 +1,6 @@
 """The reaper: the parent of a program, which waits for it and reports its end in the status pipe.
 
-The kernel tells the peak of a process to its parent alone, in wait4(2), together with that of all processes
+The kernel reports the peak of a process to its parent alone, in wait4(2), together with that of all processes
 that its parent waited for before, and a process begins with the memory of the one that it was made from. A
 parent that is a supervisor, a shell or a compiler's would therefore report its own memory, or the compiler's.
 This one has a few pages, and one child. In a sandbox it is the first process as well, which adopts orphans
@@ -8,7 +8,7 @@ and which no program can end; the program leads a process group of its own there
 
 No language that a machine is sure to have makes such a process, so this is 90 instructions for each of two
 architectures, assembled from the file beside this one. Elsewhere programs run without, and their memory is
-looked at from time to time.
+sampled.
 """
 
 import platform

@@ -8,15 +8,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from adapters.local_engine.sandbox.supervisor import processes
-from adapters.local_engine.sandbox.supervisor.kernel_files import read, write
+from adapters.local_engine.sandbox.supervisor.kernel import read, write
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What one version of cgroups calls its files.
+    """The names of the files of one version of cgroups.
 
     Attributes:
-        no_swap: The limit of memory and swap, or of swap, and what to write there; not every kernel has it.
+        no_swap: The limit of memory and swap, or of swap alone; not every kernel has it.
         entrance: Where a process writes 0 to move there. With `tasks`, which moves one thread, the kernel
             does not wait until no processor is forking, which takes it 10 ms.
         cpu_usage: The processor time of all processes that ever were in the group.
@@ -136,7 +136,7 @@ class Cgroup:
         return self._cpu is not None
 
     def cpu_s(self) -> float:
-        """Return the processor time of all processes so far, those that have ended included, in seconds."""
+        """Return the processor time of all processes so far, also of ended ones, in seconds."""
         if self._cpu is None:
             return 0.0
         # With version 2 a line of several: "usage_usec 123".

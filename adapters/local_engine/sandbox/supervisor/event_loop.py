@@ -1,4 +1,4 @@
-"""An event loop of descriptors and one deadline: what a supervisor waits for."""
+"""An event loop of descriptors and one deadline."""
 
 import math
 import os
@@ -32,9 +32,9 @@ class EventLoop:
         os.close(descriptor)
 
     def wait(self, timeout_s: float | None) -> None:
-        """Wait until something is ready or the time is over, and call what it is waited for with.
+        """Wait until something is ready or the time is over, and call the actions of ready descriptors.
 
-        What is ready at the same time is called in the order in which it was added.
+        Actions of the same time are called in the order in which they were added.
         """
         timeout_ms = None if timeout_s is None else math.ceil(1000 * timeout_s)
         ready = {descriptor for descriptor, _ in self._poll.poll(timeout_ms)}

@@ -1,4 +1,4 @@
-"""System calls of namespaces and mounts, which Python has functions for from 3.12 on, or not at all."""
+"""The kernel's interface: calls that Python has from 3.12 on or never, and files of /proc and cgroups."""
 
 import ctypes
 import os
@@ -11,6 +11,8 @@ MS_NOSUID = 2
 MS_NODEV = 4
 _MS_REC = 0x4000
 _MS_PRIVATE = 0x40000
+
+_PIECE = 65_536
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -37,6 +39,35 @@ def mount_tmpfs(target: str, flags: int, options: str) -> None:
 def make_mounts_private() -> None:
     """Have no mount that is made elsewhere appear in this process's namespace, nor the other way round."""
     _check(_libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None))
+
+
+def read(path: str) -> str:
+    """Return all of a file.
+
+    Raises:
+        OSError: It is not there, or not for us.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = []
+        while piece := os.read(descriptor, _PIECE):
+            pieces.append(piece)
+        return b"".join(pieces).decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
+
+
+def write(path: str, text: str) -> None:
+    """Write to a file, at once.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
 
 def _check(result: int) -> None:

@@ -63,7 +63,7 @@ class Supervisor:
         except EOFError:
             self._engine_is_gone()
             return
-        except OSError:  # there is no descriptor left: the life line is closed, and tells the engine so
+        except OSError:  # there is no descriptor left: the control socket is closed, which the engine notices
             return
         with os.fdopen(descriptors[0], "rb") as text:
             request = SpawnRequest.decode(text.read())
@@ -107,7 +107,7 @@ class Supervisor:
 
 
 def _refuse(descriptors: list[int], error: OSError) -> None:
-    """Tell the engine at the life line, the first descriptor, why its request was not carried out."""
+    """Report at the control socket, the first descriptor, why the request was not carried out."""
     event = RunEvent(kind=RunEventKind.FAILED, was_ready=False, error=reason_of(error))
     with contextlib.suppress(OSError):  # it does not listen any more
         os.write(descriptors[0], event.encode())

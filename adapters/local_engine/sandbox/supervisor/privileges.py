@@ -1,7 +1,7 @@
-"""Who the supervisor is while it starts a program, which begins as that and as nothing else.
+"""The user, mounts and directory of the supervisor while it starts a program, which inherits them.
 
 A fork of Python that becomes a program copies memory page by page, which takes longer than all that it does
-before. posix_spawn(3) copies nothing. It knows nothing of users and mounts either, so these are inherited.
+before. posix_spawn(3) copies nothing. It knows nothing of users and mounts either.
 """
 
 import os
@@ -11,34 +11,38 @@ from contextlib import contextmanager
 from adapters.local_engine.sandbox.supervisor.kernel import (
     CLONE_NEWNS,
     CLONE_NEWUSER,
+    MS_NODEV,
+    MS_NOSUID,
     make_mounts_private,
+    mount_tmpfs,
     setns,
     unshare,
+    write,
 )
-from adapters.local_engine.sandbox.supervisor.kernel_files import write
-from adapters.local_engine.sandbox.supervisor.protocol import Rootfs, SpawnRequest
+from adapters.local_engine.sandbox.supervisor.protocol import Rootfs, SpawnRequest, Tmpfs
 from adapters.local_engine.sandbox.supervisor.rootfs_cache import RootfsCache
-from adapters.local_engine.sandbox.supervisor.tmpfs import mount_tmpfs_for
 
 _ROOT = 0
 _LOST = 1
+# The directories of a tmpfs, with the modes of a home directory and of /dev/shm elsewhere.
+_DIRECTORIES = {"box": 0o755, "shm": 0o1777}
 
 
 class PrivilegeSwitch:
-    """Makes the supervisor, for a moment, what a program is to be; there must be no second thread."""
+    """Gives the supervisor, for a moment, the privileges of a program; there must be no second thread."""
 
     def __init__(self) -> None:
-        self._views = RootfsCache()
+        self._rootfs_cache = RootfsCache()
         self._home: int | None = None
 
     @contextmanager
     def of(self, request: SpawnRequest) -> Iterator[None]:
-        """Be as a request says for as long as the context lasts.
+        """Have a program's privileges for as long as the context lasts.
 
         Root keeps its effective user, which does not outlast an exec that resets it to the real one.
 
         Raises:
-            OSError: That cannot be; the supervisor is who it was before.
+            OSError: The kernel refuses; the supervisor is as it was before.
         """
         try:
             mounts = None if request.rootfs is None else self._mounts(request.rootfs)
@@ -47,7 +51,7 @@ class PrivilegeSwitch:
                 setns(mounts, CLONE_NEWNS)
                 unshare(CLONE_NEWNS)
             if request.tmpfs is not None:
-                mount_tmpfs_for(request.tmpfs, request.user)
+                _mount(request.tmpfs, request.user)
             if request.user is not None:
                 os.setresgid(request.user, _ROOT, _ROOT)
                 os.setresuid(request.user, _ROOT, _ROOT)
@@ -67,17 +71,32 @@ class PrivilegeSwitch:
         except OSError:
             os._exit(_LOST)
 
-    def _mounts(self, view: Rootfs) -> int:
-        """Return a descriptor of a view, once there is a way back: to a mount namespace that we own."""
+    def _mounts(self, rootfs: Rootfs) -> int:
+        """Return a descriptor of a root file system, once there is a way back to our own mounts."""
         if self._home is None:
             if os.geteuid() != _ROOT:
                 _own_namespaces(os.getuid(), os.getgid())
             self._home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-        if view not in self._views:
-            # What the machine mounts later would appear in it, for all programs to write to.
+        if rootfs not in self._rootfs_cache:
+            # Later mounts of the machine would appear in it, for all programs to write to.
             unshare(CLONE_NEWNS)
             make_mounts_private()
-        return self._views.mounts(view)
+        return self._rootfs_cache.mounts(rootfs)
+
+
+def _mount(tmpfs: Tmpfs, user: int | None) -> None:
+    """Mount a file system of a fixed size with the directories of a sandbox, in our mount namespace."""
+    owner, group = (os.getuid(), os.getgid()) if user is None else (user, user)
+    options = (
+        f"size={tmpfs.size_mb}m,nr_inodes={tmpfs.files + len(_DIRECTORIES) + 1},mode=1777,"
+        f"uid={owner},gid={group}"
+    )
+    mount_tmpfs(tmpfs.directory, MS_NOSUID | MS_NODEV, options)
+    for name, mode in _DIRECTORIES.items():
+        directory = f"{tmpfs.directory}/{name}"
+        os.mkdir(directory)
+        os.chmod(directory, mode)
+        os.chown(directory, owner, group)
 
 
 def _own_namespaces(user: int, group: int) -> None:

@@ -1,4 +1,4 @@
-"""Processes as Linux sees them: who is whose child, and what each has used."""
+"""Processes as Linux has them: parents, children, sessions and usage."""
 
 import contextlib
 import ctypes
@@ -6,7 +6,7 @@ import os
 import signal
 from dataclasses import dataclass
 
-from adapters.local_engine.sandbox.supervisor.kernel_files import read
+from adapters.local_engine.sandbox.supervisor.kernel import read
 
 # What Python ignores, and what whoever started the service had it ignore: exec would pass it on.
 IGNORED_SIGNALS = [number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN]
@@ -16,7 +16,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(slots=True)
 class Usage:
-    """What processes have used: times add up, the largest memory counts."""
+    """The usage of processes: times add up, the largest memory counts."""
 
     cpu_s: float = 0.0
     memory_kb: int = 0
@@ -68,7 +68,7 @@ def end(pid: int) -> None:
 
 
 def reap(pid: int, usage: Usage) -> int:
-    """Wait for a child, count what it and the children that it waited for have used; return its status."""
+    """Wait for a child, count its usage and that of its own reaped children; return its status."""
     _, status, used = os.wait4(pid, 0)
     usage.add(used.ru_utime + used.ru_stime, used.ru_maxrss)
     return status

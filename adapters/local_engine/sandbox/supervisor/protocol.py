@@ -48,8 +48,16 @@ class Status(StrEnum):
 
     @property
     def line(self) -> str:
-        """The message that says so."""
+        """The message."""
         return f'{{"status":"{self.value}"}}'
+
+
+class _Message:
+    __slots__ = ()
+
+    def encode(self) -> bytes:
+        """Return the message."""
+        return json.dumps(self, default=_fields).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +90,7 @@ class Rootfs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceLimits:
+class ResourceLimits(_Message):
     """The limits of a program, or of its build.
 
     Attributes:
@@ -100,10 +108,6 @@ class ResourceLimits:
     processes: int
     rlimits: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
-    def encode(self) -> bytes:
-        """Return the message."""
-        return _encode(self)
-
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read a message."""
@@ -111,7 +115,7 @@ class ResourceLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpawnRequest:
+class SpawnRequest(_Message):
     """A program to start, and its isolation.
 
     Attributes:
@@ -143,10 +147,6 @@ class SpawnRequest:
     tmpfs: Tmpfs | None = None
     is_prewarmed: bool = False
 
-    def encode(self) -> bytes:
-        """Return the message."""
-        return _encode(self)
-
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read a message."""
@@ -176,7 +176,7 @@ class RunEventKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunEvent:
+class RunEvent(_Message):
     """An event of a run.
 
     Attributes:
@@ -204,10 +204,6 @@ class RunEvent:
     tree_memory_kb: int = 0
     error: str = ""
 
-    def encode(self) -> bytes:
-        """Return the message."""
-        return _encode(self)
-
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read a message."""
@@ -218,10 +214,6 @@ class RunEvent:
 def reason_of(error: OSError) -> str:
     """Return the message of an error."""
     return error.strerror or "there is no reason given"
-
-
-def _encode(message: object) -> bytes:
-    return json.dumps(message, default=_fields).encode()
 
 
 def _fields(message: object) -> Mapping[str, object]:

@@ -1,4 +1,4 @@
-"""What programs see of this machine: put together once, in a mount namespace that every box begins with."""
+"""Root file systems of programs: each is put together once, in a mount namespace that all begin with."""
 
 import os
 import select
@@ -12,55 +12,55 @@ _LONGEST = 4096
 
 
 class RootfsCache:
-    """Makes each view when it is first asked for, and keeps it until there is a newer edition."""
+    """Makes each root file system when it is first asked for, and keeps it until its fingerprint changes."""
 
     def __init__(self) -> None:
         self._made: dict[Rootfs, int] = {}
 
-    def __contains__(self, view: Rootfs) -> bool:
-        """Whether a view is made already."""
-        return view in self._made
+    def __contains__(self, rootfs: Rootfs) -> bool:
+        """Whether a root file system is made already."""
+        return rootfs in self._made
 
-    def mounts(self, view: Rootfs) -> int:
-        """Return a descriptor of the mount namespace in which a view is seen.
+    def mounts(self, rootfs: Rootfs) -> int:
+        """Return a descriptor of the mount namespace of a root file system.
 
         Raises:
-            OSError: It cannot be made; the error has what its maker said.
+            OSError: It cannot be made; the error has its maker's message.
         """
-        if view not in self._made:
-            mounts = _make(view)
-            for older in [each for each in self._made if each.argv == view.argv]:
+        if rootfs not in self._made:
+            mounts = _make(rootfs)
+            for older in [each for each in self._made if each.argv == rootfs.argv]:
                 os.close(self._made.pop(older))
-            self._made[view] = mounts
-        return self._made[view]
+            self._made[rootfs] = mounts
+        return self._made[rootfs]
 
 
-def _make(view: Rootfs) -> int:
+def _make(rootfs: Rootfs) -> int:
     with ExitStack() as stack:
-        maker, words = _start(view)
-        stack.callback(os.close, words)
+        maker, output = _start(rootfs)
+        stack.callback(os.close, output)
         stack.callback(processes.end, maker)
-        word = _first_word(words)
-        if not word.isdecimal():
-            raise OSError(0, word or "nothing is heard of what makes the view of programs")
-        stack.callback(processes.kill, int(word))
-        return os.open(f"/proc/{int(word)}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        pid = _first_line(output)
+        if not pid.isdecimal():
+            raise OSError(0, pid or "the root file system of programs was not made")
+        stack.callback(processes.kill, int(pid))
+        return os.open(f"/proc/{int(pid)}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _start(view: Rootfs) -> tuple[int, int]:
-    """Start what makes a view; return its process id and a pipe that it speaks into."""
+def _start(rootfs: Rootfs) -> tuple[int, int]:
+    """Start the maker of a root file system; return its process id and the pipe of its output."""
     with ExitStack() as theirs, ExitStack() as on_failure:
         files = []
-        for name in (os.devnull, *view.files):
+        for name in (os.devnull, *rootfs.files):
             files.append(os.open(name, os.O_RDONLY | os.O_CLOEXEC))
             theirs.callback(os.close, files[-1])
-        words, speaks = os.pipe()
-        theirs.callback(os.close, speaks)
-        on_failure.callback(os.close, words)
-        ends = (files[0], speaks, speaks, *files[1:])
+        output, writer = os.pipe()
+        theirs.callback(os.close, writer)
+        on_failure.callback(os.close, output)
+        ends = (files[0], writer, writer, *files[1:])
         maker = os.posix_spawn(
-            view.argv[0],
-            view.argv,
+            rootfs.argv[0],
+            rootfs.argv,
             {},
             file_actions=[(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate(ends)],
             setsid=True,
@@ -68,10 +68,10 @@ def _start(view: Rootfs) -> tuple[int, int]:
             setsigdef=processes.IGNORED_SIGNALS,
         )
         on_failure.pop_all()
-        return maker, words
+        return maker, output
 
 
-def _first_word(descriptor: int) -> str:
+def _first_line(descriptor: int) -> str:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     if not poll.poll(_READY_WITHIN_MS):

@@ -122,9 +122,9 @@ class Run:
                 self._next_sample = now + self._sampler.seconds_to_next_sample()
 
     def kill(self) -> None:
-        """Kill the first process and its group; what else there is follows when that is gone.
+        """Kill the first process and its group; the rest follows when that is gone.
 
-        Nobody waits for processes that end with their namespace, so what they have used is read before.
+        Processes that end with their namespace have no parent to wait for them, so usage is read before.
         """
         self._deadline = self._next_sample = _NEVER
         if not self.is_live:
@@ -135,7 +135,7 @@ class Run:
         processes.kill_group(self.pid)
 
     def reap_orphans(self, orphans: set[int]) -> bool:
-        """Kill what the first process left behind; return whether nothing is left.
+        """Kill the orphans of the first process; return whether none are left.
 
         Raises:
             OSError: There is no descriptor left to follow it with.
@@ -183,7 +183,7 @@ class Run:
     def _memory_kb(self) -> int:
         """Return the program's peak: from its reaper, or, if that was killed with it, from the last look.
 
-        What wait4(2) tells of the first process includes the supervisor that it was made from, and a build:
+        The usage of the first process by wait4(2) includes the supervisor that it was made from, and a build:
         it is the program's only if it is more than that.
         """
         if self._status_pipe.end is not None:
@@ -241,7 +241,7 @@ class Run:
     def _attempt(self, action: Callable[[], None]) -> None:
         """Do something that may fail, which is the end of this run and of no other one.
 
-        Of a program that has ended nothing is lost: what it left behind is looked for again.
+        Of a program that has ended nothing is lost: its orphans are looked for again.
         """
         try:
             action()
@@ -297,7 +297,7 @@ class Run:
     def _start_job(self, limits: ResourceLimits) -> None:
         """Put the limits of a job in force for a prewarmed program, and let it start with them.
 
-        Of a program that has started, they are those of the work that it waited for: its deadline moves.
+        For a program that has started and waited for work, they move its deadline.
         """
         self._deadline = time.monotonic() + limits.timeout_ms / 1000
         if not self._request.is_prewarmed:

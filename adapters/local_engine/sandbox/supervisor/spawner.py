@@ -51,7 +51,7 @@ class Spawner:
 
         Args:
             request: The program.
-            inherited: What it inherits beside our own: the present descriptor by the number it is to have.
+            inherited: Descriptors that it inherits beside our own, by the numbers that they are to have.
             entrances: The entrances of its control groups.
 
         Raises:
@@ -83,7 +83,7 @@ class Spawner:
 
 
 def _give(user: int, pipes: Sequence[int]) -> None:
-    """Let a user open pipes anew, as /dev/stdout and /dev/stderr do; those of root only root could."""
+    """Let a user open pipes anew, as /dev/stdout and /dev/stderr do; root's own only root could."""
     for pipe in pipes:
         os.fchown(pipe, user, user)
 

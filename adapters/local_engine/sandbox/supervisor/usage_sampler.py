@@ -1,10 +1,10 @@
-"""What a tree of processes is using right now, from /proc."""
+"""The usage of a tree of processes at this moment, from /proc."""
 
 import os
 import time
 from collections.abc import Callable, Iterator
 
-from adapters.local_engine.sandbox.supervisor.kernel_files import read
+from adapters.local_engine.sandbox.supervisor.kernel import read
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 # The lowest bits of a process's clock, whose higher ones are its id, inverted: linux/posix-timers.h.
@@ -35,7 +35,7 @@ def tree(root: int) -> Iterator[int]:
 class TreeCpu:
     """The processor time of a tree.
 
-    Of a process that has ended, the one that waited for it has the time. One that nobody waited for, because
+    Of a process that has ended, the one that waited for it has the time. One without such a parent, because
     its parent ignores the ends of its children, keeps what it had when it was last seen.
     """
 
@@ -61,7 +61,7 @@ class TreeCpu:
 
 
 def live_cpu_s(root: int) -> float:
-    """Return the processor time of the processes of a tree to the nanosecond, without those waited for."""
+    """Return the processor time of the processes of a tree to the nanosecond, without reaped ones."""
     return sum(map(_clock_s, tree(root)))
 
 
@@ -73,7 +73,7 @@ def _clock_s(pid: int) -> float:
 
 
 def _cpu_ticks(pid: int) -> tuple[int, int, int]:
-    """Return when a process began, its own processor time, and that of those it waited for."""
+    """Return when a process began, its own processor time, and that of its reaped children."""
     try:
         # proc(5): fields 14 to 17 and 22, counted behind the name, which may have spaces and brackets in it.
         fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
@@ -84,14 +84,14 @@ def _cpu_ticks(pid: int) -> tuple[int, int, int]:
 
 
 def memory_kb(root: int) -> Iterator[tuple[int, int]]:
-    """Return the processes of a tree, each with its memory; what they share is counted once in the sum."""
+    """Return the processes of a tree, each with its memory; shared memory is counted once in the sum."""
     return ((pid, _figure_kb(pid, "smaps_rollup", "Pss:")) for pid in tree(root))
 
 
 def largest_kb(root: int) -> int:
     """Return the largest memory that a process of a tree has had so far.
 
-    The kernel has that figure ready, however much the process has mapped, and whatever holds its memory up.
+    The kernel has that figure ready, however much the process has mapped.
     """
     return max(_figure_kb(pid, "status", "VmHWM:") for pid in tree(root))
 
@@ -107,11 +107,11 @@ def _figure_kb(pid: int, file: str, name: str) -> int:
 
 
 class UsageSampler:
-    """Says which limit a tree of processes exceeds, and when to look again.
+    """Samples a tree of processes, and finds the limit that it exceeds.
 
     Args:
         root: The first process.
-        cpu_s: Tells the processor time of the tree.
+        cpu_s: Returns the processor time of the tree.
         allowed_cpu_s: The processor time that it may use from now on.
         allowed_memory_kb: The memory that it may use; None if something better than this sees to that.
         cpu_at_start_s: The processor time that it has used before, and that does not count.
@@ -137,7 +137,7 @@ class UsageSampler:
         self._seen_kb: dict[int, int] = {}
 
     def read(self) -> None:
-        """Take what processes that nobody waits for take along, as quickly as they have to end."""
+        """Take the last figures of processes that end without a parent to reap them, quickly."""
         self.read_cpu()
         self.largest_kb = largest_kb(self._root)
 
@@ -173,5 +173,5 @@ class UsageSampler:
         self.peak_kb = max(self.peak_kb, sum(map(self._present_kb, self._seen_kb)))
 
     def _present_kb(self, pid: int) -> int:
-        """Return what a process was seen with: it may have ended since, and another one have its memory."""
+        """Return the sampled memory of a process, 0 if it has ended: another one may have it by now."""
         return self._seen_kb[pid] if os.path.exists(f"/proc/{pid}") else 0
