@@ -1,7 +1,6 @@
 """Connections to MySQL and MariaDB through PyMySQL, with as few round trips as are safe."""
 
 import time
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -12,7 +11,6 @@ from pymysql.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
 from pymysql.converters import conversions
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
-from adapters.sql.mysql_connection import Connection
 from adapters.sql.options import DatabaseOptions
 
 # A connection that was in use so lately is taken to be alive; if it is not, the transaction is run again.
@@ -34,7 +32,6 @@ def create_engine(url: sa.URL, options: DatabaseOptions) -> sa.Engine:
         pool_reset_on_return=None,  # `_reset` does it
         **options.for_engine(),
     )
-    sa.event.listen(engine, "do_connect", _connect)
     sa.event.listen(engine, "checkout", _ping_if_idle)
     sa.event.listen(engine, "checkin", _note_use)
     sa.event.listen(engine, "reset", _reset)
@@ -60,12 +57,6 @@ def arguments(options: DatabaseOptions) -> dict[str, Any]:
     if options.tls_ca is not None:
         arguments |= {"ssl_ca": options.tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
     return arguments
-
-
-def _connect(
-    _dialect: object, _record: object, _arguments: object, parameters: Mapping[str, Any]
-) -> Connection:
-    return Connection(**parameters)
 
 
 def _ping_if_idle(connection: PyMysqlConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
