@@ -32,15 +32,15 @@ _LOOKED_INTO_BYTES = 4 << 20
 class LogArchive:
     """Writes the log object of an execution: a JSON document with the figures and all that was written.
 
-    `stdout` and `stderr` are text, in which U+FFFD stands for what is not UTF-8; a stream that has such bytes
+    `stdout` and `stderr` are text, in which U+FFFD stands for bytes outside UTF-8; a stream with such bytes
     is there a second time, exact, as `stdout_base64` or `stderr_base64`. Output passes through in pieces, so
-    memory stays flat whatever the program wrote.
+    memory stays flat however much the program wrote.
 
     A log's key follows from its content, and no log replaces another: of several reports of one execution,
-    each has its own log, and the one that counts has the log that it says.
+    each has its own log, and the one that counts keeps the log that it names.
 
     An engine may have written the log itself, and in any form. It is the execution's log where it is there
-    and does not say that it is another's; where that cannot be told, one is written here.
+    and does not name another; where that cannot be read, one is written here.
 
     Args:
         log_store: Where logs are kept.
@@ -105,7 +105,7 @@ class LogArchive:
 
 
 def without_log(result: ExecutionResult) -> ExecutionResult:
-    """Return the result in place of one whose log cannot be stored: FAILED, whatever its program did."""
+    """Return the result in place of one whose log cannot be stored: FAILED, for any end of its program."""
     if result.status is JobStatus.CANCELLED:
         return replace(result, log_key=None)
     return replace(
@@ -188,5 +188,5 @@ def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _json_text(text: str) -> bytes:
-    """Write the inside of a JSON string, in UTF-8: escapes would make what is not ASCII twice as large."""
+    """Write the inside of a JSON string, in UTF-8: escapes would double the size of text outside ASCII."""
     return json.dumps(text, ensure_ascii=False).encode()[1:-1]

@@ -123,8 +123,10 @@ def _backup_archive(settings: Settings) -> BackupArchive:
 def _cluster_metrics(settings: Settings, clock: Clock) -> ClusterMetrics:
     if settings.ecs_cluster_name is None:
         return HostClusterMetrics(clock)
-    from adapters.cloudwatch.client import build_client  # noqa: PLC0415 - likewise
-    from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics  # noqa: PLC0415 - likewise
+    from adapters.cloudwatch.cluster_metrics import (  # noqa: PLC0415 - likewise
+        CloudWatchClusterMetrics,
+        build_client,
+    )
 
     client = build_client(
         settings.ecs_region or settings.code_region,

@@ -11,11 +11,11 @@ _T = TypeVar("_T")
 class SingleFlightCache(Generic[_T]):
     """Answers that are good for a while, each asked for once however many wait for it.
 
-    Failures are handed to those who waited, and are not kept.
+    Failures are raised to all callers that waited, and are not kept.
 
     Args:
         lifetime_s: How long an answer is good for, in seconds from when it was asked for.
-        max_entries: How many answers are kept; those asked for first go first.
+        max_entries: How many answers are kept; the oldest go first.
     """
 
     def __init__(self, lifetime_s: float, max_entries: int) -> None:
@@ -47,7 +47,7 @@ class SingleFlightCache(Generic[_T]):
     def _fill(self, question: Hashable, answer: Future[_T], ask: Callable[[], _T]) -> None:
         try:
             answer.set_result(ask())
-        except BaseException as error:  # noqa: BLE001  (whatever it is, those who wait get it, and so does the caller)
+        except BaseException as error:  # noqa: BLE001  (raised to every caller that waits, this one among them)
             with self._lock:
                 if self._entries.get(question, (0, None))[1] is answer:
                     del self._entries[question]

@@ -1,8 +1,8 @@
-"""How the segments of object keys are called on disk.
+"""Names of the segments of object keys on disk.
 
-Most are called what they are. A name that begins with `~` is one that this module made: no segment is taken
-for it, since a segment that itself begins with `~` is renamed too. So two keys never share a file, on a file
-system that tells names apart byte by byte, as Linux's do.
+Most segments are their own names. A name that begins with `~` is one that this module made: no segment is
+taken for it, since a segment that itself begins with `~` is renamed too. So two keys never share a file, on a
+file system that compares names byte by byte, as Linux's do.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from domain.values import ObjectKey
 
 MADE = "~"
-# The directories of files that are not whole yet: those of objects, and those of results.
+# The directories of files that are not whole yet: for objects, and for results.
 OBJECT_DRAFTS, RESULT_DRAFTS = DRAFTS = (f"{MADE}incoming", "incoming")
 # NAME_MAX of Linux: bytes in a file's name.
 _NAME_MAX_BYTES = 255

@@ -34,8 +34,8 @@ _LOOK_GOOD_S = 0.5
 class FilesystemResultSpool(ResultSpool):
     """Results as files in a directory that the processes of a machine share, each with its log.
 
-    A file's first line is the result as JSON, the rest is the log. Whoever works on one has it locked, and a
-    lock ends with its process.
+    A file's first line is the result as JSON, the rest is the log. It is locked while a process works on it,
+    and a lock ends with its process.
 
     Args:
         directory: Where the files are. It is made if it is missing.

@@ -19,7 +19,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK_BYTES = 1 << 20
-# What the system says when a path leads to no file: ELOOP of a link, ENXIO of a socket.
+# The errors of a path that leads to no file: ELOOP of a link, ENXIO of a socket.
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
 # A directory that is removed while a file is on its way into it is made anew this often.
 _ATTEMPTS = 3
@@ -64,10 +64,10 @@ class Tree:
             os.close(descriptor)
 
     def write(self, names: Sequence[str], content: Readable) -> None:
-        """Store a file, whole or not at all, in place of whatever is there but a directory.
+        """Store a file, whole or not at all, in place of anything that is there but a directory.
 
         Raises:
-            OSError: It could not be stored; what was there still is.
+            OSError: It could not be stored; the former content remains.
         """
         *parents, name = names
         with self.directory(self._incoming, create=True) as incoming:
@@ -113,7 +113,7 @@ class Tree:
             self._expect_no_file(error)
 
     def remove_drafts(self, untouched_s: float) -> None:
-        """Remove what writers that did not live to finish have left, once nobody wrote to it for so long.
+        """Remove the drafts of writers that ended early, once they were not written to for so long.
 
         Raises:
             OSError: The drafts could not be listed or removed.
@@ -154,7 +154,7 @@ class Tree:
                     raise
 
     def _expect_no_file(self, error: OSError) -> None:
-        """Raise an error, unless it says that a file is missing while the root is there."""
+        """Raise an error, unless it means that a file is missing while the root is there."""
         if error.errno not in _NO_FILE:
             raise error
         self._root.stat()

@@ -33,8 +33,8 @@ _REGION = re.compile(r"<Region>([a-z0-9-]+)</Region>")
 class Bucket:
     """A bucket of Amazon S3, or of a store that speaks its API.
 
-    boto3 says where it is, by its own settings (endpoints, regions, FIPS, dual stack, partitions), and finds
-    and renews the credentials. Requests about objects go through obstore.
+    boto3 resolves its endpoint from its own settings (endpoints, regions, FIPS, dual stack, partitions), and
+    finds and renews the credentials. Requests about objects go through obstore.
 
     The store opens at its first use and must not be used before a fork: its threads would be missing in the
     child.

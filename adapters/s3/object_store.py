@@ -108,12 +108,12 @@ class S3ObjectStore(ObjectStore):
 
 
 def _read(found: "GetResult", size: int) -> bytes:
-    """Read an answer that may be longer or shorter than it says."""
+    """Read an answer whose length may differ from the one announced."""
     content = bytearray()
     for piece in found.stream(min_chunk_size=_PIECE_BYTES):
         content += piece
         if len(content) > size:
             break
     if len(content) != size:
-        raise StorageUnavailable("its answer is not as long as it says")
+        raise StorageUnavailable("its answer broke off")
     return bytes(content)

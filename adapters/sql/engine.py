@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from adapters.sql import mysql, sqlite
 from adapters.sql.options import OPTIONS, READ_ONLY, DatabaseOptions
 
-_PATIENCE_S = 3_600
+_LONG_TIMEOUT_S = 3_600
 
 
 def create_engine(url: str | sa.URL, options: DatabaseOptions | None = None) -> sa.Engine:
@@ -27,7 +27,7 @@ def read_only(engine: sa.Engine) -> sa.Engine:
     return engine.execution_options(**{READ_ONLY: True})
 
 
-def patient(engine: sa.Engine) -> sa.Engine:
+def long_timeouts(engine: sa.Engine) -> sa.Engine:
     """Return an engine for the same database whose statements may take an hour, as changes to tables can."""
     options: DatabaseOptions = engine.get_execution_options()[OPTIONS]
     return create_engine(
@@ -35,8 +35,8 @@ def patient(engine: sa.Engine) -> sa.Engine:
         replace(
             options,
             pool_size=1,
-            read_timeout_s=_PATIENCE_S,
-            write_timeout_s=_PATIENCE_S,
-            lock_wait_s=_PATIENCE_S,
+            read_timeout_s=_LONG_TIMEOUT_S,
+            write_timeout_s=_LONG_TIMEOUT_S,
+            lock_wait_s=_LONG_TIMEOUT_S,
         ),
     )

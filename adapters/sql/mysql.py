@@ -15,7 +15,7 @@ from adapters.sql.options import DatabaseOptions
 
 # A connection that was in use so lately is taken to be alive; if it is not, the transaction is run again.
 _ALIVE_FOR_S = 5.0
-# A connection that is closed says so at once.
+# A connection that is closed fails at once.
 _CLOSED_WITHIN_S = 0.5
 _LAST_USED = "last_used"
 
@@ -39,7 +39,7 @@ def create_engine(url: sa.URL, options: DatabaseOptions) -> sa.Engine:
 
 
 def arguments(options: DatabaseOptions) -> dict[str, Any]:
-    """Return what PyMySQL is told of a connection, apart from the server and the user."""
+    """Return PyMySQL's arguments for a connection, apart from the server and the user."""
     session = {
         "time_zone": "'+00:00'",
         "sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
@@ -51,7 +51,7 @@ def arguments(options: DatabaseOptions) -> dict[str, Any]:
         "read_timeout": options.read_timeout_s,
         "write_timeout": options.write_timeout_s,
         "init_command": "SET SESSION " + ", ".join(f"{name} = {value}" for name, value in session.items()),
-        # PyMySQL takes a regular expression to a time, which is most of what a list costs.
+        # PyMySQL parses times with a regular expression, which is most of the cost of a list.
         "conv": {**conversions, DATETIME: datetime.fromisoformat},
     }
     if options.tls_ca is not None:
@@ -81,7 +81,7 @@ def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
 
 
 def _reset(connection: PyMysqlConnection, _record: ConnectionPoolEntry, state: PoolResetState) -> None:
-    """Roll back what was left open, without asking the server whether anything is."""
+    """Roll back an open transaction, without asking the server whether anything is."""
     status: int = connection.server_status  # type: ignore[attr-defined]  # missing in types-pymysql
     if status & SERVER_STATUS_IN_TRANS and not state.transaction_was_reset:
         connection.rollback()

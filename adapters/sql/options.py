@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-# The names of what is put into an engine's execution options.
+# Names of an engine's execution options.
 READ_ONLY = "service_server_read_only"
 OPTIONS = "service_server_options"
 
@@ -14,12 +14,12 @@ class DatabaseOptions:
         pool_size: How many connections a process has at most.
         pool_timeout_s: How long a caller waits for one of them.
         recycle_s: How old a connection grows.
-        read_timeout_s: How long a statement may take. What runs is bounded by this when a server hangs.
-        lock_wait_s: How long a statement waits for what another transaction holds.
-        tls_ca: The file of the authority that signed the certificate which the server is to prove itself
-            with. None means that what is said is encrypted if the server offers it, whoever that is.
+        read_timeout_s: How long a statement may take: the bound when a server hangs.
+        lock_wait_s: How long a statement waits for a lock of another transaction.
+        tls_ca: The file of the authority that signed the server's certificate. None means encryption if the
+            server offers it, without a check of its identity.
         synchronous: Whether SQLite waits at a commit until it is on the disk, `full`, or not, `normal`: then
-            a power cut may undo what was committed in the minutes before.
+            a power cut may undo the commits of the minutes before.
     """
 
     pool_size: int = 10
@@ -33,7 +33,7 @@ class DatabaseOptions:
     synchronous: str = "full"
 
     def for_engine(self) -> dict[str, Any]:
-        """Return what SQLAlchemy is told whatever the database. Values never appear in its messages."""
+        """Return SQLAlchemy's arguments for any database. Values never appear in its messages."""
         return {
             "pool_size": self.pool_size,
             "max_overflow": 0,

@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
-from adapters.sql.engine import patient
+from adapters.sql.engine import long_timeouts
 from adapters.sql.errors import unavailable
 from adapters.sql.retrying import run_again
 from adapters.sql.tables import VERSION_TABLE, metadata
@@ -71,7 +71,7 @@ def _describe(difference: Any) -> str:  # noqa: ANN401 (tuples of many forms, an
 
 def _alone(engine: sa.Engine, migrate: Callable[[Config], None]) -> None:
     """Migrate, and commit before anybody else does."""
-    own = patient(engine)
+    own = long_timeouts(engine)
 
     def run() -> None:
         with own.connect() as connection:

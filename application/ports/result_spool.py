@@ -43,7 +43,7 @@ class ResultSpool(ABC):
 
     @abstractmethod
     def names(self) -> Sequence[str]:
-        """Return the names of what is kept, the oldest first."""
+        """Return the names of the results kept, the oldest first."""
 
     @abstractmethod
     def executions(self) -> Collection[ExecutionId]:

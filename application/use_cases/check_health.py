@@ -26,7 +26,7 @@ class CheckHealth:
     """Ask every part of the service whether it answers: all at once, each with a short time to do so.
 
     The answer is kept for a moment, so that being asked often costs nothing. Work is taken as long as the
-    required parts answer; without the others it waits, or fails with a reason that says so.
+    required parts answer; without the others it waits, or fails with a reason that names the part.
     """
 
     def __init__(

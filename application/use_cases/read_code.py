@@ -11,7 +11,7 @@ class ReadCode:
         self._max_bytes = max_bytes
 
     def __call__(self, code_key: ObjectKey) -> str:
-        """Return the code; what is not UTF-8 in it appears as U+FFFD.
+        """Return the code; bytes outside UTF-8 appear as U+FFFD.
 
         Raises:
             NotFound: It is gone from the store.

@@ -5,19 +5,19 @@ from domain.values import ObjectKey
 
 
 class ReadLog:
-    """Read a log object as text. Only keys of logs are read, whatever else the store holds."""
+    """Read a log object as text. Only keys of logs are read."""
 
     def __init__(self, log_store: ObjectStore, max_bytes: int) -> None:
         self._log_store = log_store
         self._max_bytes = max_bytes
 
     def __call__(self, log_key: str) -> str:
-        """Return the log's text; what is not UTF-8 in it appears as U+FFFD.
+        """Return the log's text; bytes outside UTF-8 appear as U+FFFD.
 
         Raises:
             InvalidValue: It cannot be the key of an object.
             NotFound: There is no such log.
-            Unprocessable: It is larger than what is read at once; its URL has it all.
+            Unprocessable: It is larger than `max_bytes`; its URL has all of it.
         """
         key = ObjectKey(log_key)
         if not log_key.startswith(LOG_PREFIX):

@@ -12,14 +12,14 @@ from domain.values import ExecutionId, JobId, ObjectKey
 
 @dataclass(frozen=True, slots=True)
 class ArchivedOutput:
-    """All that a program wrote to one stream. It never changes: the execution's id tells it from others."""
+    """All that a program wrote to one stream. It never changes, so the execution's id identifies it."""
 
     execution_id: ExecutionId
     data: bytes
 
 
 class ReadOutput:
-    """Read what a program wrote to one stream, byte for byte, after it has ended."""
+    """Read the output of a program on one stream, byte for byte, after it has ended."""
 
     def __init__(self, queries: JobQueries, log_store: ObjectStore, max_bytes: int) -> None:
         self._queries = queries
@@ -32,7 +32,7 @@ class ReadOutput:
         Raises:
             NotFound: There is no such job, it never ran, or its log is gone or no log of ours.
             Conflict: It has not ended.
-            Unprocessable: The log is larger than what is read at once.
+            Unprocessable: The log is larger than `max_bytes`.
         """
         details = self._queries.details(job_id)
         if details is None:
@@ -61,7 +61,7 @@ class ReadOutput:
 
 
 def _stream_in(document: bytes, stream: Stream) -> bytes | None:
-    """Return what a log has of a stream; None where a runner wrote the log, and in a form of its own."""
+    """Return a stream from a log; None where a runner wrote the log, and in a form of its own."""
     try:
         log = json.loads(document)
         exact = log.get(f"{stream}_base64")

@@ -60,7 +60,7 @@ class UploadCode:
         self._submission_limits = submission_limits
 
     def __call__(self, command: UploadCodeCommand) -> JobView:
-        """Store the code and its job, and have it executed if the command says so.
+        """Store the code and its job, and execute it if the command asks for that.
 
         Raises:
             InvalidValue: A value breaks its rule; nothing was stored.

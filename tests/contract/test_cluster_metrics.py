@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from adapters.cloudwatch.client import build_client
-from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics
+from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics, build_client
 from adapters.host_metrics.cluster_metrics import HostClusterMetrics, Sample
 from adapters.system.clock import SystemClock
 from application.ports.cluster_metrics import MetricPoint

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from adapters.sql.engine import patient
+from adapters.sql.engine import long_timeouts
 from adapters.sql.mapping import ExecutionState, execution_values, job_values, result_values, tag_values
 from adapters.sql.migrate import SqlSchema
 from adapters.sql.tables import executions, job_tags, jobs, projects
@@ -34,7 +34,7 @@ Ended: TypeAlias = tuple[Job, Execution]
 def fill(engine: sa.Engine, size: int, ended_job: Callable[[int], Ended] | None = None) -> None:
     """Store jobs that have ended, one a second."""
     SqlSchema(engine).upgrade()
-    filling = patient(engine)
+    filling = long_timeouts(engine)
     _fill(filling, size, ended_job or _usual_job)
     filling.dispose()
 

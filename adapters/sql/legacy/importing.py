@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.engine import patient
+from adapters.sql.engine import long_timeouts
 from adapters.sql.errors import Failure, diagnose, unavailable
 from adapters.sql.legacy.rows import (
     IMPORTED,
@@ -102,7 +102,7 @@ class LegacyImport:
             Conflict: There is nothing to import, or another import runs.
             DependencyUnavailable: A database is out of reach.
         """
-        own, source = patient(self.target), open_source(self.target, self.source)
+        own, source = long_timeouts(self.target), open_source(self.target, self.source)
         try:
             self._check_target()
             with source.connect() as reading:
@@ -356,7 +356,7 @@ def _alone(own: sa.Engine) -> Iterator[None]:
     if own.dialect.name == "sqlite":
         yield
         return
-    holding = patient(own)
+    holding = long_timeouts(own)
     try:
         with holding.connect() as connection:
             if connection.execute(sa.select(sa.func.get_lock(_LOCK, 0))).scalar() != 1:

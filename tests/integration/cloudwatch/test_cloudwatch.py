@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.cloudwatch.client import build_client
-from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics
+from adapters.cloudwatch.cluster_metrics import CloudWatchClusterMetrics, build_client
 from application.errors import DependencyUnavailable
 from application.ports.cluster_metrics import MetricPoint
 from tests.support.memory.clock import MemoryClock
