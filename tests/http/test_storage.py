@@ -70,7 +70,7 @@ def test_a_silent_object_store_keeps_no_other_caller_waiting(tmp_path, monkeypat
         proxy.traffic = Traffic.STALLS
         url = f"{service.http.base_url}/api/upload"
         uploads = [callers.submit(httpx.post, url, json=PROGRAM, timeout=60) for _ in range(36)]
-        poll(lambda: len(proxy._writers) >= 16)
+        poll(lambda: len(proxy.writers) >= 16)
         # When others ask for what needs no S3
         began = time.monotonic()
         for path in (f"/api/jobs/{job_id}/status", "/api/jobs", "/api/projects"):

@@ -1,6 +1,7 @@
 """The use cases on adapters in memory, wired by hand: small enough to see through."""
 
 from functools import partial
+from pathlib import Path
 
 from adapters.http_engine.report_reader import RunnerReportReader
 from adapters.in_process.event_feed import InProcessEventFeed
@@ -61,10 +62,20 @@ WAIT_S = 120.0
 
 
 class InMemoryService:
-    """A service that lives as long as a test."""
+    """A service that lives as long as a test.
 
-    def __init__(self) -> None:
+    Args:
+        log_spool: Directory for logs that are too large for memory.
+
+    Attributes:
+        sleep: The wait of workers between attempts; may be replaced at any time.
+        complete_execution: The end of an execution; may be replaced at any time.
+    """
+
+    def __init__(self, log_spool: Path | None = None) -> None:
+        self._log_spool = log_spool
         self.clock = MemoryClock()
+        self.sleep = self.clock.advance
         self.ids = MemoryIdGenerator()
         self.database = MemoryDatabase(now=self.clock.now)
         self.work_queue = MemoryWorkQueue()
@@ -111,12 +122,13 @@ class InMemoryService:
         self.read_log = ReadLog(self.log_store, max_bytes=1_000)
         self.complete_execution = CompleteExecution(self.unit_of_work, outbox_writer, self.clock)
         self.spool = MemoryResultSpool()
+        self.claim_execution = self._claim_execution("worker-1")
         self.finish_execution = self._finish_execution("worker-1")
         self.report_completion = ReportCompletion(
             self.unit_of_work, RunnerReportReader(65_536), self.finish_execution
         )
         self.stop_execution = StopExecution(self.unit_of_work, self.engine, self.in_flight)
-        self.run_execution = self.worker("worker-1")
+        self.run_execution = self._run_execution("worker-1", self.claim_execution, self.finish_execution)
         self.renew_leases = RenewLeases(self.unit_of_work, self.in_flight, "worker-1", LEASE_S)
         self.drain_executions = DrainExecutions(self.renew_leases, self.engine, self.in_flight)
         # Another process, which runs nothing itself.
@@ -130,46 +142,60 @@ class InMemoryService:
 
     def worker(self, name: str) -> RunExecution:
         """Build the work of a worker of that name."""
+        return self._run_execution(name, self._claim_execution(name), self._finish_execution(name))
+
+    def _run_execution(
+        self, name: str, claim_execution: ClaimExecution, finish_execution: FinishExecution
+    ) -> RunExecution:
         return RunExecution(
             self.unit_of_work,
             self.engine,
             self.output_feed,
             self.in_flight,
-            ClaimExecution(
-                self.unit_of_work,
-                self.engine,
-                self.poison_jobs,
-                RetryPolicy((1.0, 2.0), sleep=self.slept.append),
-                self.clock,
-                name,
-                LEASE_S,
-            ),
+            claim_execution,
             MarkStarted(self.unit_of_work, self.outbox_writer, self.relay, self.clock, name),
-            self._finish_execution(name),
+            finish_execution,
             self.spool,
             ReplaceExecution(self.unit_of_work, self.outbox_writer, self.clock, self.ids),
             DeferExecution(self.unit_of_work, name, WAIT_S),
             self.stop_execution,
             RetryPolicy((1.0, 2.0), sleep=self.slept.append),
             name,
-            self.clock.advance,
+            self._sleep,
+        )
+
+    def _claim_execution(self, worker: str) -> ClaimExecution:
+        return ClaimExecution(
+            self.unit_of_work,
+            self.engine,
+            self.poison_jobs,
+            RetryPolicy((1.0, 2.0), sleep=self.slept.append),
+            self.clock,
+            worker,
+            LEASE_S,
         )
 
     def _finish_execution(self, worker: str) -> FinishExecution:
         retrying = RetryPolicy((1.0, 2.0), sleep=self.slept.append)
         return FinishExecution(
             self.unit_of_work,
-            LogArchive(self.log_store, retrying),
+            LogArchive(self.log_store, retrying, self._log_spool),
             self.spool,
-            self.complete_execution,
+            self._complete,
             retrying,
             self.clock,
             worker,
             KEPT_S,
-            self.clock.advance,
+            self._sleep,
         )
 
-    def reaper(self, worker: str, in_flight: InFlightExecutions) -> RecoverOrphans:
+    def _complete(self, *arguments: object, **options: object) -> object:
+        return self.complete_execution(*arguments, **options)
+
+    def _sleep(self, seconds: float) -> None:
+        self.sleep(seconds)
+
+    def reaper(self, worker: str, in_flight: InFlightExecutions, max_wake_ups: int = 500) -> RecoverOrphans:
         """Build the recovery of a process of that name, which has these executions."""
         return RecoverOrphans(
             self.unit_of_work,
@@ -185,6 +211,7 @@ class InMemoryService:
             self.engine,
             renotify_after_s=2.0,
             renew_every_s=RENEW_EVERY_S,
+            max_wake_ups=max_wake_ups,
         )
 
     def upload(self, **changed: object) -> JobView:

@@ -269,6 +269,7 @@ class FakeRunner:
         tls: Its certificate; None means plain HTTP.
         requests: The latest requests, in order.
         connections: How many connections were made to it.
+        programs: Processes of running programs, by the ids of their jobs.
     """
 
     behaviour: Behaviour = field(default_factory=runs)
@@ -283,7 +284,7 @@ class FakeRunner:
     requests: deque[Exchange] = field(default_factory=lambda: deque(maxlen=10_000))
     connections: int = 0
     poured_mib: int = 0
-    _programs: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    programs: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     _serving: set[asyncio.Task[None] | None] = field(default_factory=set)
 
     def __enter__(self) -> Self:
@@ -346,13 +347,13 @@ class FakeRunner:
             stderr=asyncio.subprocess.PIPE,
         )
         job_id = exchange.params.get("job_id", "")
-        self._programs[job_id] = process
+        self.programs[job_id] = process
         try:
             stdout, stderr = await process.communicate()
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
-            self._programs.pop(job_id, None)
+            self.programs.pop(job_id, None)
         milliseconds = round((time.monotonic() - began) * 1000)
         return Ran(
             stdout.decode(errors="replace"),
@@ -401,7 +402,7 @@ class FakeRunner:
             await self.behaviour(exchange)
 
     async def _cancel(self, exchange: Exchange) -> None:
-        process = self._programs.get(exchange.path.rpartition("/")[2])
+        process = self.programs.get(exchange.path.rpartition("/")[2])
         if process is not None:
             process.kill()
         await exchange.reply(200, "{}")

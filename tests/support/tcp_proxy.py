@@ -39,7 +39,7 @@ class TcpProxy:
         self.port = 0
         self._traffic = Traffic.PASSES
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self.writers: set[asyncio.StreamWriter] = set()
         self._loop = LoopThread("tcp-proxy")
         self._may_pass = self._loop.run(_event())
         self.open_port()
@@ -87,7 +87,7 @@ class TcpProxy:
             await self._reset()
 
     async def _reset(self) -> None:
-        for writer in self._writers:
+        for writer in self.writers:
             _abort(writer)
 
     async def _open_port(self) -> None:
@@ -109,13 +109,13 @@ class TcpProxy:
             _abort(writer)
             return
         ends = {writer, far_writer}
-        self._writers |= ends
+        self.writers |= ends
         pumps = [
             asyncio.create_task(self._pump(*way)) for way in ((reader, far_writer), (far_reader, writer))
         ]
         with suppress(asyncio.CancelledError):  # the test has ended
             await asyncio.gather(*pumps)
-        self._writers -= ends
+        self.writers -= ends
         for end in ends:
             end.close()
 

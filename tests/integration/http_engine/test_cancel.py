@@ -94,7 +94,7 @@ def test_a_runner_that_understands_it_stops_the_program(runner, engine, tmp_path
     engine.cancel(request.execution_id, request.job_id)
 
     assert outcome(running.join()) == CANCELLED
-    wait_until(lambda: not runner._programs)
+    wait_until(lambda: not runner.programs)
 
 
 def test_a_wait_between_two_tries_ends_promptly(runner, make_engine):

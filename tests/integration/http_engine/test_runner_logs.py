@@ -58,7 +58,7 @@ def test_a_log_that_the_runner_wrote_is_the_job_s_whatever_its_form(world, runne
     job = run()
 
     assert job.status is JobStatus.SUCCESS
-    assert list(world.log_store._objects) == [job.execution.result.log_key.value]
+    assert list(world.log_store.objects) == [job.execution.result.log_key.value]
 
 
 def test_a_log_that_the_runner_did_not_write_is_written_here_with_all_the_output(world, runner, run):

@@ -6,18 +6,22 @@ from domain.values import ObjectKey
 
 
 class MemoryObjectStore(ObjectStore):
-    """Objects in a dictionary. Storing, reading and removing one are atomic."""
+    """Objects in a dictionary. Storing, reading and removing one are atomic.
+
+    Attributes:
+        objects: Contents by the text of their keys.
+    """
 
     def __init__(self) -> None:
-        self._objects: dict[str, bytes] = {}
+        self.objects: dict[str, bytes] = {}
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:  # noqa: ARG002  (the type matters to HTTP stores only)
         """Store an object, once all of it is read."""
-        self._objects[key.value] = content if isinstance(content, bytes) else content.read()
+        self.objects[key.value] = content if isinstance(content, bytes) else content.read()
 
     def get(self, key: ObjectKey, max_bytes: int) -> bytes:
         """Return an object's content."""
-        content = self._objects.get(key.value)
+        content = self.objects.get(key.value)
         if content is None:
             raise NotFound("object", key)
         if len(content) > max_bytes:
@@ -26,7 +30,7 @@ class MemoryObjectStore(ObjectStore):
 
     def delete(self, key: ObjectKey) -> None:
         """Remove an object; one that does not exist is no error."""
-        self._objects.pop(key.value, None)
+        self.objects.pop(key.value, None)
 
     def url(self, key: ObjectKey) -> str:
         """Return a name for the object: nothing outside the process can fetch it."""

@@ -11,42 +11,43 @@ from domain.values import ExecutionId
 class MemoryResultSpool(ResultSpool):
     """Results in a dictionary.
 
-    Args:
+    Attributes:
         max_bytes: How much of logs is kept at most.
+        kept: Results and their logs, by the texts of their executions' ids.
     """
 
     def __init__(self, max_bytes: int = 1 << 20) -> None:
-        self._max_bytes = max_bytes
-        self._kept: dict[str, tuple[KeptResult, bytes]] = {}
+        self.max_bytes = max_bytes
+        self.kept: dict[str, tuple[KeptResult, bytes]] = {}
 
     def is_full(self) -> bool:
         """Whether the logs have reached their limit."""
-        return self._used() >= self._max_bytes
+        return self._used() >= self.max_bytes
 
     def keep(self, kept: KeptResult, log: IO[bytes]) -> None:
         """Keep a result and its log."""
         content = log.read()
-        if self._used() + len(content) > self._max_bytes:
+        if self._used() + len(content) > self.max_bytes:
             raise StorageUnavailable("as much is kept as may be")
-        self._kept[str(kept.execution_id)] = kept, content
+        self.kept[str(kept.execution_id)] = kept, content
 
     def names(self) -> Sequence[str]:
         """Return the executions' ids."""
-        return list(self._kept)
+        return list(self.kept)
 
     def executions(self) -> Collection[ExecutionId]:
         """Return the executions whose results are kept."""
-        return [kept.execution_id for kept, _log in self._kept.values()]
+        return [kept.execution_id for kept, _log in self.kept.values()]
 
     @contextmanager
     def opened(self, name: str) -> Iterator[tuple[KeptResult, IO[bytes]] | None]:
         """Give a result and its log; None if it is not kept."""
-        found = self._kept.get(name)
+        found = self.kept.get(name)
         yield None if found is None else (found[0], io.BytesIO(found[1]))
 
     def remove(self, name: str) -> None:
         """Forget a result and its log."""
-        self._kept.pop(name, None)
+        self.kept.pop(name, None)
 
     def _used(self) -> int:
-        return sum(len(log) for _kept, log in self._kept.values())
+        return sum(len(log) for _kept, log in self.kept.values())

@@ -9,7 +9,7 @@ from tests.support.processes import eventually
 
 def test_threads_that_want_work_at_once_claim_it_in_one_transaction(world):
     # Given work, a thread that is in the midst of its claim, and others that come meanwhile
-    claim_execution = world.run_execution._claim_execution
+    claim_execution = world.claim_execution
     run, runs, may_go_on = world.unit_of_work.run, [], threading.Event()
 
     def slow_run(work):
@@ -45,7 +45,7 @@ def test_claims_whose_commit_was_not_heard_of_again_and_again_are_not_made_twice
         return run(work)
 
     world.unit_of_work.run = run_thrice
-    claims = world.run_execution._claim_execution._claim_next(limit)
+    claims = world.claim_execution._claim_next(limit)
     world.unit_of_work.run = run
 
     assert [claim.job.id for claim in claims] == [job.job_id for job in jobs[:limit]]
@@ -57,16 +57,16 @@ def test_an_execution_whose_job_is_gone_keeps_no_other_from_being_claimed(world,
     gone = world.job(jobs[0].job_id).execution.id
     del world.database.tables.jobs[jobs[0].job_id]
 
-    claims = world.run_execution._claim_execution._claim_next(3)
+    claims = world.claim_execution._claim_next(3)
 
     assert [claim.job.id for claim in claims] == [job.job_id for job in jobs[1:]]
     assert f"{gone} ended, for its job is gone" in caplog.text
-    assert world.run_execution._claim_execution() is None
+    assert world.claim_execution() is None
 
 
 def test_a_claim_that_was_undone_is_made_again(world):
     job = world.start()
-    claim_execution, run = world.run_execution._claim_execution, world.unit_of_work.run
+    claim_execution, run = world.claim_execution, world.unit_of_work.run
 
     def undo_once(work):
         with contextlib.suppress(OSError):

@@ -53,11 +53,11 @@ def test_of_reports_that_overtake_each_other_the_job_has_the_log_of_the_one_that
 
 def test_the_same_report_twice_makes_one_log(world, delegated):
     assert report(world, delegated, "once", "1")
-    kept = dict(world.log_store._objects)
+    kept = dict(world.log_store.objects)
 
     report(world, delegated, "once", "1")
 
-    assert world.log_store._objects == kept
+    assert world.log_store.objects == kept
     assert len(kept) == 1
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from application.errors import DependencyUnavailable
+from application.in_flight_executions import InFlightExecutions
 from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import MAX_CLAIMS
 from domain.job_lifecycle import JobStatus, Reason
@@ -100,10 +101,10 @@ def test_the_queue_is_filled_with_wake_ups_and_not_beyond(world):
     for _ in range(3):
         world.start()
     world.clock.advance(3)
-    world.recover_orphans._max_wake_ups = 2
+    recover_orphans = world.reaper("worker-0", InFlightExecutions(), max_wake_ups=2)
 
-    world.recover_orphans()
-    world.recover_orphans()
+    recover_orphans()
+    recover_orphans()
 
     assert world.work_queue.wake_ups == 2
 

@@ -8,16 +8,14 @@ from types import SimpleNamespace
 import pytest
 
 from application.errors import CommitOutcomeUnknown, DependencyUnavailable, StorageUnavailable
-from application.log_archive import LogArchive
 from application.ports.execution_engine import EngineReport
 from application.ports.output_feed import OutputChunk, Stream
-from application.retry_policy import RetryPolicy
 from application.use_cases.check_log_store import CheckLogStore
 from application.use_cases.complete_execution import Receipt
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from tests.support.failing import Failing
-from tests.support.in_memory_service import KEPT_S, LEASE_S
+from tests.support.in_memory_service import KEPT_S, LEASE_S, InMemoryService
 from tests.support.scripted_engine import cancelled_report, echo, take_over
 
 
@@ -140,9 +138,9 @@ def test_the_claims_of_results_that_wait_are_renewed(world, full_store):
     world.run_execution()
     for _ in range(2):  # together longer than the lease that it was kept with
         world.pass_time(KEPT_S / 2 + 50)
-        world.spool._kept = {
+        world.spool.kept = {
             name: (replace(kept, ended_at=world.clock.now()), log)
-            for name, (kept, log) in world.spool._kept.items()
+            for name, (kept, log) in world.spool.kept.items()
         }
         with pytest.raises(StorageUnavailable):
             world.finish_execution.store_kept()
@@ -205,7 +203,7 @@ def test_the_result_of_a_job_that_was_cancelled_meanwhile_is_kept_with_its_execu
 
 def test_no_program_is_started_whose_result_could_not_be_kept(world):
     world.start()
-    world.spool._max_bytes = 0
+    world.spool.max_bytes = 0
 
     assert world.run_execution() is False
     assert world.engine.requests == []
@@ -213,7 +211,7 @@ def test_no_program_is_started_whose_result_could_not_be_kept(world):
 
 def test_a_result_that_neither_store_nor_disk_takes_waits_on_its_thread(world, full_store):
     def fill_up(_request, _observer):
-        world.spool._max_bytes = 0
+        world.spool.max_bytes = 0
         return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
 
     world.engine.program = fill_up
@@ -224,7 +222,7 @@ def test_a_result_that_neither_store_nor_disk_takes_waits_on_its_thread(world, f
         if (world.clock.now() - began).total_seconds() > KEPT_S / 2:
             full_store.empty()
 
-    world.finish_execution._sleep = world.run_execution._finish_execution._sleep = empty_after_a_while
+    world.sleep = empty_after_a_while
     job = world.start()
 
     world.run_execution()
@@ -258,9 +256,8 @@ def test_what_waits_for_the_log_store_is_told(world, full_store):
     check()
 
 
-def test_a_full_disk_is_a_log_that_could_not_be_stored_and_no_lost_worker(world, tmp_path):
-    archive = LogArchive(world.log_store, RetryPolicy(), tmp_path / "missing")
-    world.run_execution._finish_execution._log_archive = archive
+def test_a_full_disk_is_a_log_that_could_not_be_stored_and_no_lost_worker(tmp_path):
+    world = InMemoryService(log_spool=tmp_path / "missing")
     too_large_for_memory = io.BytesIO(b"x" * (1 << 20))
     world.engine.program = lambda _request, _observer: EngineReport(
         ExecutionResult(status=JobStatus.SUCCESS), too_large_for_memory, None
@@ -280,12 +277,12 @@ def test_a_database_and_a_disk_that_take_nothing_for_a_while_cost_no_result(worl
     outages = [DependencyUnavailable("database", "restarting")] * 2
 
     def fail_twice(*arguments, **options):
-        world.spool._max_bytes = -1
+        world.spool.max_bytes = -1
         if outages:
             raise outages.pop()
         return complete(*arguments, **options)
 
-    world.run_execution._finish_execution._complete_execution = fail_twice
+    world.complete_execution = fail_twice
     world.run_execution()
 
     assert world.job(job.job_id).status is JobStatus.SUCCESS
@@ -299,20 +296,17 @@ def test_a_result_that_the_database_does_not_take_is_kept_until_it_does(world, s
         ExecutionResult(status=status, reason=reason, stdout=Output.of("hello"))
     )
     job = world.start()
-    complete = world.finish_execution._complete_execution
-    finishing = (world.finish_execution, world.run_execution._finish_execution)
+    complete = world.complete_execution
 
     def refuse(*_arguments, **_options):
         raise DependencyUnavailable("database", "it is read-only")
 
-    for each in finishing:
-        each._complete_execution = refuse
+    world.complete_execution = refuse
     world.run_execution()
     world.clock.advance(KEPT_S + 1)  # it has its log, so nothing about it is lost
     with pytest.raises(DependencyUnavailable):
         world.finish_execution.store_kept()
-    for each in finishing:
-        each._complete_execution = complete
+    world.complete_execution = complete
     world.finish_execution.store_kept()
 
     ended = world.job(job.job_id)
@@ -329,7 +323,7 @@ def test_a_report_is_refused_while_the_database_takes_no_writes_and_holds_no_thr
     def refuse(*_arguments, **_options):
         raise DependencyUnavailable("database", "it is read-only")
 
-    world.finish_execution._complete_execution = refuse
+    world.complete_execution = refuse
     report = json.dumps({"execution_id": str(execution.id), "stdout": "hello", "exit_code": 0}).encode()
 
     with pytest.raises(DependencyUnavailable):

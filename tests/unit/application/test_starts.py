@@ -85,8 +85,10 @@ def test_a_program_that_passes_for_started_because_the_database_was_away_runs_al
     world.engine.is_quick = True
 
     def program(_request, observer):
-        world.run_execution._unit_of_work = Failing(DependencyUnavailable("database", "restarting"))
+        run = world.unit_of_work.run
+        world.unit_of_work.run = Failing(DependencyUnavailable("database", "restarting")).run
         observer.start_failed()
+        world.unit_of_work.run = run
         observer.started()
         return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
 

@@ -10,7 +10,7 @@ from tests.support.failing import Failing
 
 def nothing_is_stored(world) -> bool:
     tables = world.database.tables
-    return not (tables.jobs or tables.projects or tables.outbox or world.code_store._objects)
+    return not (tables.jobs or tables.projects or tables.outbox or world.code_store.objects)
 
 
 def test_an_upload_keeps_the_code_under_its_project_and_job(world):
@@ -95,12 +95,12 @@ def test_an_archived_project_takes_no_upload_and_its_code_is_not_kept(world):
     with pytest.raises(ProjectTransitionRefused, match="takes no new work"):
         world.upload(project="demo")
 
-    assert not world.code_store._objects
+    assert not world.code_store.objects
     assert not world.database.tables.jobs
 
 
 def test_a_store_that_is_full_leaves_no_job(world):
-    world.upload_code._code_store = Failing(DependencyUnavailable("object store", "the disk is full"))
+    world.code_store.put = Failing(DependencyUnavailable("object store", "the disk is full")).put
 
     with pytest.raises(DependencyUnavailable):
         world.upload()
@@ -109,21 +109,21 @@ def test_a_store_that_is_full_leaves_no_job(world):
 
 
 def test_a_database_that_is_away_leaves_no_code_behind(world):
-    world.upload_code._unit_of_work = Failing(DependencyUnavailable("database", "down"))
+    world.unit_of_work.run = Failing(DependencyUnavailable("database", "down")).run
 
     with pytest.raises(DependencyUnavailable):
         world.upload()
 
-    assert not world.code_store._objects
+    assert not world.code_store.objects
 
 
 def test_the_code_stays_when_its_job_may_be_there(world):
-    world.upload_code._unit_of_work = Failing(CommitOutcomeUnknown("database", "gone"))
+    world.unit_of_work.run = Failing(CommitOutcomeUnknown("database", "gone")).run
 
     with pytest.raises(CommitOutcomeUnknown):
         world.upload()
 
-    assert world.code_store._objects
+    assert world.code_store.objects
 
 
 def test_an_upload_whose_commit_was_not_heard_of_is_recognised_when_it_runs_again(world):
@@ -140,4 +140,4 @@ def test_an_upload_whose_commit_was_not_heard_of_is_recognised_when_it_runs_agai
     job = world.upload(project="demo")
 
     assert world.job(job.job_id).status is JobStatus.PENDING
-    assert world.code_store._objects
+    assert world.code_store.objects
