@@ -1,5 +1,6 @@
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from queue import Empty, Full, Queue
 
 from adapters.common.background import BackgroundThread
@@ -38,7 +39,7 @@ class InProcessMessageRelay(MessageRelay):
     def start(self, relay: Callable[[Sequence[Message]], None]) -> None:
         """Begin to pass messages to `relay`, several at a time when several have come."""
         self._relay = relay
-        self._thread = BackgroundThread("outbox-relay", self._step, wake=lambda: self._backlog.put(None))
+        self._thread = BackgroundThread("outbox-relay", self._step, wake=self._wake)
         self._thread.start()
 
     def stop(self) -> None:
@@ -48,6 +49,10 @@ class InProcessMessageRelay(MessageRelay):
             self._thread = None
             while batch := self._more():
                 self._pass_on(batch)
+
+    def _wake(self) -> None:
+        with suppress(Full):  # then the thread does not wait
+            self._backlog.put_nowait(None)
 
     def _step(self) -> None:
         first = self._backlog.get()

@@ -1,10 +1,11 @@
 """The threads behind the API outlive the errors on them."""
 
-from threading import Event
+from threading import Event, Timer
 
 import pytest
 
 from adapters.common.background import BackgroundThread, PeriodicTask
+from adapters.in_process import message_relay
 from adapters.in_process.message_relay import InProcessMessageRelay
 from application.errors import DependencyUnavailable
 from application.messages import Message
@@ -129,3 +130,22 @@ def test_a_step_that_waits_is_woken_when_its_thread_is_to_stop():
     assert begun.wait(PATIENCE_S)
 
     thread.stop()
+
+
+def test_the_relay_stops_though_its_backlog_is_full(monkeypatch):
+    monkeypatch.setattr(message_relay, "_BACKLOG", 2)
+    relay, begun, may_go_on, passed = InProcessMessageRelay(), Event(), Event(), []
+
+    def pass_on(messages):
+        begun.set()
+        assert may_go_on.wait(PATIENCE_S)
+        passed.extend(messages)
+
+    relay.start(pass_on)
+    relay.offer([message()])
+    assert begun.wait(PATIENCE_S)
+    relay.offer([message() for _ in range(3)])
+    Timer(0.1, may_go_on.set).start()
+    relay.stop()
+
+    assert len(passed) == 3
