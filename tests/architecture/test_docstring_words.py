@@ -18,7 +18,10 @@ LIMITS = {
     group: 2 * max(figures[column] for figures in REFERENCES.values()) for column, group in enumerate(GROUPS)
 }
 # Each tree is measured as one.
-TREES = {"tests": ("tests", "examples", "scripts")}
+TREES = {
+    "domain": ("domain",),
+    "tests": ("tests", "examples", "scripts"),
+}
 
 
 @pytest.mark.parametrize("tree", TREES)

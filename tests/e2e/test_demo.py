@@ -1,8 +1,6 @@
 import subprocess
 import sys
 
-import pytest
-
 from tests.support import service
 
 # Each would break it, if it were obeyed.
@@ -28,13 +26,9 @@ def demo(directory, **settings):
     )
 
 
-@pytest.mark.parametrize("is_in_a_file", [True, False], ids=["in .env", "in the environment"])
-def test_it_shows_three_programs_whatever_is_set(tmp_path, is_in_a_file):
-    if is_in_a_file:
-        (tmp_path / ".env").write_text(
-            "".join(f"{name}={value}\n" for name, value in OF_A_DEPLOYMENT.items())
-        )
-    shown = demo(tmp_path, **({} if is_in_a_file else OF_A_DEPLOYMENT))
+def test_it_shows_three_programs_whatever_is_set_in_the_environment_and_in_a_file(tmp_path):
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in OF_A_DEPLOYMENT.items()))
+    shown = demo(tmp_path, **OF_A_DEPLOYMENT)
     assert (shown.returncode, shown.stdout.count("SUCCESS")) == (0, 3), shown.stdout + shown.stderr
     assert not (tmp_path / "data").exists()
 
