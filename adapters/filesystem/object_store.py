@@ -11,9 +11,6 @@ from application.errors import NotFound, StorageUnavailable, Unprocessable
 from application.ports.object_store import ObjectStore
 from domain.values import ObjectKey
 
-# A writer that has not written for so long did not live to finish.
-_ABANDONED_AFTER_S = 600
-
 
 class FilesystemObjectStore(ObjectStore):
     """Objects as files in a directory, which several processes may share.
@@ -37,8 +34,7 @@ class FilesystemObjectStore(ObjectStore):
         self._base_url = base_url.rstrip("/")
         self._tree = Tree(directory, incoming=OBJECT_DRAFTS, durable=durable)
         with storage_errors("opening the object store"):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._tree.remove_drafts(untouched_s=_ABANDONED_AFTER_S)
+            self._tree.prepare()
 
     def put(self, key: ObjectKey, content: bytes | IO[bytes], content_type: str) -> None:  # noqa: ARG002  (the type matters to HTTP stores only)
         """Store an object, whole or not at all."""

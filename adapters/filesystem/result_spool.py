@@ -23,8 +23,6 @@ _log = logging.getLogger("service_server.object_store")
 
 _KEPT = ".kept"
 _UNREADABLE = ".unreadable"
-# A writer that has not written for so long did not live to finish.
-_ABANDONED_AFTER_S = 600
 # With less than this the disk is as good as full: nothing is begun whose result could not be kept.
 _RESERVE_BYTES = 1 << 20
 # For how long a look at the directory is good.
@@ -53,8 +51,7 @@ class FilesystemResultSpool(ResultSpool):
         self._was_full = False
         self._looked_at = -_LOOK_GOOD_S
         with storage_errors("opening the directory of results"):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._tree.remove_drafts(untouched_s=_ABANDONED_AFTER_S)
+            self._tree.prepare()
 
     def is_full(self) -> bool:
         """Whether the files take what they may, or the disk has no room for another."""

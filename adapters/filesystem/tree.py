@@ -23,6 +23,8 @@ _CHUNK_BYTES = 1 << 20
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
 # A directory that is removed while a file is on its way into it is made anew this often.
 _ATTEMPTS = 3
+# A writer that has not written for so long did not live to finish.
+_ABANDONED_AFTER_S = 600
 
 
 class Readable(Protocol):
@@ -36,7 +38,7 @@ class Tree:
     """A directory whose files are replaced whole.
 
     Args:
-        root: An existing directory. It may be reached through symbolic links; nothing below it may.
+        root: A directory. It may be reached through symbolic links; nothing below it may.
         incoming: The name of the directory below the root where files are written before they appear.
         durable: Whether a file that `write` returned from survives a power failure.
     """
@@ -45,6 +47,19 @@ class Tree:
         self._root = root
         self._incoming = (incoming,)
         self._durable = durable
+
+    def prepare(self) -> None:
+        """Make the root if it is missing, and remove the drafts of writers that ended early.
+
+        Raises:
+            OSError: The root cannot be made, or the drafts cannot be listed or removed.
+        """
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.directory(self._incoming, create=True) as incoming, os.scandir(incoming) as drafts:
+            for draft in drafts:
+                with suppress(FileNotFoundError, IsADirectoryError):
+                    if time.time() - draft.stat(follow_symlinks=False).st_mtime > _ABANDONED_AFTER_S:
+                        os.unlink(draft.name, dir_fd=incoming)
 
     @contextmanager
     def directory(self, names: Sequence[str], *, create: bool = False) -> Iterator[int]:
@@ -111,18 +126,6 @@ class Tree:
                 self._sync(parent)
         except OSError as error:
             self._expect_no_file(error)
-
-    def remove_drafts(self, untouched_s: float) -> None:
-        """Remove the drafts of writers that ended early, once they were not written to for so long.
-
-        Raises:
-            OSError: The drafts could not be listed or removed.
-        """
-        with self.directory(self._incoming, create=True) as incoming, os.scandir(incoming) as drafts:
-            for draft in drafts:
-                with suppress(FileNotFoundError, IsADirectoryError):
-                    if time.time() - draft.stat(follow_symlinks=False).st_mtime > untouched_s:
-                        os.unlink(draft.name, dir_fd=incoming)
 
     def _open_below(self, parent: int, name: str, *, create: bool) -> int:
         try:
