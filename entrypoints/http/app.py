@@ -35,7 +35,6 @@ from entrypoints.http.parameters import check_url
 from entrypoints.http.request_context import REQUEST_ID_HEADER
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from entrypoints.settings import Settings
-from entrypoints.worker.background_services import Background
 
 _CONTROLLERS = (
     ExecutionsController,
@@ -53,10 +52,8 @@ def create_app(
     limit_policy: LimitPolicy,
     ports: Ports,
     services: Services,
-    *,
-    background: Background | None = None,
 ) -> Litestar:
-    """Builds the HTTP API; `background` starts and stops with it."""
+    """Builds the HTTP API."""
     api = build_api(settings=settings, limit_policy=limit_policy, ports=ports, services=services)
     pages = Pages(secure=settings.base_url.startswith("https:"), environment_name=settings.environment)
     cors = _cors(settings)
@@ -83,7 +80,7 @@ def create_app(
             "settings": Provide(lambda: settings, sync_to_thread=False),
         },
         exception_handlers={Exception: problem_response},
-        lifespan=[_lifespan(settings.http_threads, api.notifier, background)],
+        lifespan=[_lifespan(settings.http_threads, api.notifier)],
         logging_config=None,
         openapi_config=openapi_config(version("service-server")),
         request_class=JsonRequest,
@@ -119,17 +116,13 @@ def _cors(settings: Settings) -> CORSConfig:
     )
 
 
-def _lifespan(
-    threads: int, notifier: JobNotifier, background: Background | None
-) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
-    """Returns the lifespan of the application's threads, background services and notifier."""
+def _lifespan(threads: int, notifier: JobNotifier) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    """Returns the lifespan of the application's threads and notifier."""
 
     @asynccontextmanager
     async def run(_app: Litestar) -> AsyncIterator[None]:
         executor = ThreadPoolExecutor(threads, thread_name_prefix="http")
         asyncio.get_running_loop().set_default_executor(executor)
-        if background is not None:
-            await asyncio.to_thread(background.start)
         await notifier.start()
         # What has been loaded by now stays: sparing the collector from going through it takes the slowest
         # answers from 50 ms to 3 ms.
@@ -139,7 +132,5 @@ def _lifespan(
             yield
         finally:
             await notifier.stop()
-            if background is not None:
-                await asyncio.to_thread(background.stop)
 
     return run

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -155,7 +155,7 @@ def _report(name: str, times: list[float], callers: int, bare: float | None = No
 
 
 @contextmanager
-def _served(build: Callable[[Path], Litestar], directory: Path) -> Iterator[int]:
+def _served(build: Callable[[Path], AbstractContextManager[Litestar]], directory: Path) -> Iterator[int]:
     directory.mkdir()
     listener = socket.create_server(("127.0.0.1", 0))
     process = multiprocessing.get_context("fork").Process(target=_serve, args=(build, directory, listener))
@@ -168,28 +168,32 @@ def _served(build: Callable[[Path], Litestar], directory: Path) -> Iterator[int]
         listener.close()
 
 
-def _serve(build: Callable[[Path], Litestar], directory: Path, listener: socket.socket) -> None:
-    HttpServer(build(directory)).run([listener])
+def _serve(
+    build: Callable[[Path], AbstractContextManager[Litestar]], directory: Path, listener: socket.socket
+) -> None:
+    with build(directory) as app:
+        HttpServer(app).run([listener])
 
 
-def _service(directory: Path) -> Litestar:
+@contextmanager
+def _service(directory: Path) -> Iterator[Litestar]:
     settings = settings_of(data_dir=directory)
     container = build_container(settings, STANDARD_LIMITS)
     container.engine.override(ScriptedEngine())
-    return create_app(
-        settings,
-        STANDARD_LIMITS,
-        container.ports(),
-        container.services(),
-        background=container.background_services(),
-    )
+    background = container.background_services()
+    background.start()
+    try:
+        yield create_app(settings, STANDARD_LIMITS, container.ports(), container.services())
+    finally:
+        background.stop()
 
 
-def _bare(directory: Path) -> Litestar:
+@contextmanager
+def _bare(directory: Path) -> Iterator[Litestar]:
     url = sa.URL.create("sqlite", database=str(directory / "bare.sqlite3"))
     app = bare_handler.build(create_engine(url))
     app.state.notifier = _Silent()
-    return app
+    yield app
 
 
 class _Silent:

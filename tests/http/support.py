@@ -85,10 +85,11 @@ def serving(
             container.limit_policy(),
             container.ports(),
             container.services(),
-            background=container.background_services(),
         ),
         environment.trusted_proxies,
     )
+    background = container.background_services()
+    background.start()
     listener = socket.create_server(("127.0.0.1", 0))
     thread = Thread(target=server.run, args=([listener],), name="server")
     thread.start()
@@ -101,6 +102,7 @@ def serving(
         server.should_exit = True
         thread.join(30)
         listener.close()
+        background.stop()
         assert not thread.is_alive()
 
 
