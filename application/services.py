@@ -199,7 +199,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         unit_of_work=ports.unit_of_work,
         engine=ports.engine,
         poison_jobs=poison_jobs,
-        retrying=until_database_recovers,
+        outcome_retry=until_database_recovers,
         clock=ports.clock,
         worker=options.worker,
         lease_s=options.lease_s,
@@ -262,7 +262,10 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
                 unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock, ids=ports.ids
             ),
             defer_execution=DeferExecution(
-                unit_of_work=ports.unit_of_work, worker=options.worker, wait_s=options.engine_wait_s
+                unit_of_work=ports.unit_of_work,
+                outcome_retry=until_database_recovers,
+                worker=options.worker,
+                wait_s=options.engine_wait_s,
             ),
             stop_execution=stop_execution,
             retrying=until_database_recovers,

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from adapters.sql.engine import read_only
 from adapters.sql.mapping import ExecutionState
-from adapters.sql.retrying import Attempts
 from adapters.sql.tables import executions, jobs
+from adapters.sql.transaction_retrier import TransactionRetrier
 from application.ports.dashboard_queries import (
     COUNTED_UP_TO,
     DashboardQueries,
@@ -122,7 +122,7 @@ class SqlDashboardQueries(DashboardQueries):
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = read_only(engine)
-        self._attempts = Attempts()
+        self._retrier = TransactionRetrier()
 
     def activity(self, project_id: ProjectId, times: Sequence[datetime]) -> ProjectActivity:
         """Return what is in a project."""
@@ -175,4 +175,4 @@ class SqlDashboardQueries(DashboardQueries):
             with self._engine.connect() as connection:
                 return connection.execute(statement, parameters).all()
 
-        return self._attempts(read)
+        return self._retrier(read)

@@ -6,7 +6,6 @@ import sqlalchemy as sa
 
 from adapters.sql import execution_statements as statements
 from adapters.sql.database_time import microseconds
-from adapters.sql.errors import is_duplicate
 from adapters.sql.mapping import execution_values, result_values, to_claimed, to_execution
 from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult, Note
@@ -20,14 +19,8 @@ class SqlExecutionRepository(ExecutionRepository):
         self._connection = connection
 
     def add(self, execution: Execution) -> None:
-        """Store a new execution, waiting to be claimed; one that is stored already stays as it is."""
-        try:
-            self._connection.execute(
-                statements.ADD, {**execution_values(execution), "of_job": execution.job_id}
-            )
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
+        """Store a new execution, waiting to be claimed."""
+        self._connection.execute(statements.ADD, {**execution_values(execution), "of_job": execution.job_id})
 
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """Return an execution, or None if there is none of that id."""
@@ -56,12 +49,6 @@ class SqlExecutionRepository(ExecutionRepository):
         """Claim this execution, if it waits."""
         rows = self._connection.execute(statements.THIS, {"id": execution_id}).mappings().all()
         return next(iter(self._claim(rows, worker, lease_s, starts)), None)
-
-    def committed(self, claims: Collection[Execution]) -> Sequence[Execution]:
-        """Return those of these claims that are stored just so, as soon as no other transaction has them."""
-        ids = {"ids": sorted(claim.id for claim in claims)}
-        self._connection.execute(statements.LOCK, ids)
-        return [claim for claim in claims if self.get(claim.id) == claim]
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return those that it still holds."""

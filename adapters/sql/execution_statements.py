@@ -99,13 +99,6 @@ _are_in = executions.c.language.in_(sa.bindparam("languages", expanding=True))
 NEXT = _waiting.order_by(executions.c.precedence, *_by_age).limit(sa.bindparam("limit"))
 NEXT_IN = NEXT.where(_is_in)
 THIS = _waiting.where(_has_id)
-# All at once, and in one order, so that nobody has some of them and waits for others.
-LOCK = (
-    sa.select(executions.c.execution_id)
-    .where(_are_these)
-    .order_by(executions.c.execution_id)
-    .with_for_update()
-)
 CLAIM = (
     sa.update(executions)
     .where(_are_these)
@@ -136,14 +129,7 @@ MARK_BUILDING = (
 )
 SET_NOTES = sa.update(executions).where(_is_held).values(notes=sa.bindparam("new_notes", type_=Json()))
 UNMARK_STARTED = sa.update(executions).where(_is_held).values(started_at=None)
-# By the engine as well, whose it is if this is done a second time.
-DELEGATE = (
-    sa.update(executions)
-    .where(
-        _has_id, executions.c.claimed_by.in_((sa.bindparam("worker"), sa.bindparam("engine"))), _is_current
-    )
-    .values(claimed_by=sa.bindparam("engine"), **_lease)
-)
+DELEGATE = sa.update(executions).where(_is_held).values(claimed_by=sa.bindparam("engine"), **_lease)
 AWAIT_STORAGE = (
     sa.update(executions).where(_has_id, _is_current).values(claimed_by=sa.bindparam("holder"), **_lease)
 )

@@ -24,8 +24,8 @@ from adapters.sql.mapping import (
     to_view,
 )
 from adapters.sql.project_repository import MAX_ID
-from adapters.sql.retrying import Attempts
 from adapters.sql.tables import executions, jobs, projects
+from adapters.sql.transaction_retrier import TransactionRetrier
 from application.ports.job_queries import JobQueries
 from application.views import Cursor, FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, JobView
 from domain.job_lifecycle import JobStatus, phase_of
@@ -92,7 +92,7 @@ class SqlJobQueries(JobQueries):
     def __init__(self, engine: sa.Engine, *, scanned_keys: int = SCANNED_KEYS) -> None:
         self._engine = read_only(engine)
         self._scanned_keys = scanned_keys
-        self._attempts = Attempts()
+        self._retrier = TransactionRetrier()
 
     def status(self, job_id: JobId) -> JobStatusView | None:
         """Return where a job stands, or None if there is none of that id."""
@@ -190,7 +190,7 @@ class SqlJobQueries(JobQueries):
             with self._engine.connect() as connection:
                 return connection.execute(statement, parameters).mappings().all()
 
-        return self._attempts(read)
+        return self._retrier(read)
 
 
 def _may_match(wanted: JobFilter) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from adapters.sql.errors import NAMES_TAKEN, unavailable
-from adapters.sql.retrying import run_again
 from adapters.sql.tables import VERSION_TABLE, metadata
+from adapters.sql.transaction_retrier import run_again
 from application.ports.database_schema import DatabaseSchema
 
 _STEPS = Path(__file__).parent / "migrations" / "versions"
@@ -49,9 +49,9 @@ class SqlSchema(DatabaseSchema):
 
     def differences(self) -> list[str]:
         """Compares the tables with their definitions."""
-        from adapters.sql import steps  # noqa: PLC0415 - as said above
+        from adapters.sql import alembic_runner  # noqa: PLC0415 - as said above
 
-        return steps.differences(self._engine, newest())
+        return alembic_runner.differences(self._engine, newest())
 
     def foreign_tables(self) -> list[str]:
         """Looks for tables by the service's names where there is no revision."""
@@ -68,15 +68,15 @@ class SqlSchema(DatabaseSchema):
             return
         if self.foreign_tables():
             raise unavailable(NAMES_TAKEN)
-        from adapters.sql import steps  # noqa: PLC0415 - likewise
+        from adapters.sql import alembic_runner  # noqa: PLC0415 - likewise
 
-        steps.upgrade(self._engine, revision)
+        alembic_runner.upgrade(self._engine, revision)
 
     def downgrade(self, revision: str) -> None:
         """Takes the steps back."""
-        from adapters.sql import steps  # noqa: PLC0415 - likewise
+        from adapters.sql import alembic_runner  # noqa: PLC0415 - likewise
 
-        steps.downgrade(self._engine, revision)
+        alembic_runner.downgrade(self._engine, revision)
 
 
 def names_taken(connection: sa.Connection) -> list[str]:

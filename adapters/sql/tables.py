@@ -187,3 +187,13 @@ heartbeats = sa.Table(
     sa.Column("beat_at", UtcDateTime, nullable=False),
     **_OPTIONS,
 )
+
+# The latest transaction that was committed in each slot: a process has one for each that runs at once.
+commits = sa.Table(
+    "commits",
+    metadata,
+    sa.Column("slot", Guid, primary_key=True),
+    sa.Column("transaction_id", Guid, nullable=False),
+    sa.Column("written_at", UtcDateTime, nullable=False),
+    **_OPTIONS,
+)

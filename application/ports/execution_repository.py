@@ -47,13 +47,6 @@ class ExecutionRepository(ABC):
         """Claim this execution for one worker only, as `claim_next` does; None if it does not wait."""
 
     @abstractmethod
-    def committed(self, claims: Collection[Execution]) -> Sequence[Execution]:
-        """Return those of these claims that are stored just so.
-
-        One that was made in a transaction which nobody has heard the end of is waited for until it has ended.
-        """
-
-    @abstractmethod
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return those that it still holds."""
 
@@ -77,8 +70,7 @@ class ExecutionRepository(ABC):
     def delegate(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
         """Hand a held execution over to an engine that will report its end itself.
 
-        The claim becomes the engine's, with a lease of its own; return whether the worker still held it. If
-        the engine has it already it is so too, for a transaction may run again.
+        The claim becomes the engine's, with a lease of its own; return whether the worker still held it.
         """
 
     @abstractmethod

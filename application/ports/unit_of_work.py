@@ -8,12 +8,13 @@ from application.ports.inbox import Inbox
 from application.ports.job_repository import JobRepository
 from application.ports.outbox import Outbox
 from application.ports.project_repository import ProjectRepository
+from application.retry_policy import RetryPolicy
 
 T = TypeVar("T")
 
 
 class Transaction(Protocol):
-    """What one transaction reads and writes through."""
+    """The repositories of one transaction."""
 
     @property
     def jobs(self) -> JobRepository:
@@ -41,21 +42,26 @@ class Transaction(Protocol):
 
 
 class UnitOfWork(ABC):
-    """All or nothing, in the one place that commits."""
+    """Transactions, all or nothing: the one place that commits."""
 
     @abstractmethod
-    def run(self, work: Callable[[Transaction], T]) -> T:
-        """Run work in a transaction, commit it, and offer its messages to the relay.
+    def run(self, work: Callable[[Transaction], T], outcome_retry: RetryPolicy | None = None) -> T:
+        """Run work in a transaction, commit it once, and offer its messages to the relay.
 
-        The work is run again from its start when the database chose it as a deadlock's victim or somebody
-        else's write made it void, so it must do nothing but read and write through the transaction: no
-        network, no clock, no new job or execution ids. It may find that its own first run was committed
-        after all.
+        The work is run again from its start when the database chose it as a deadlock's victim, another's
+        write made it void, or the connection broke before the commit. So it does nothing but read and write
+        through the transaction: no network, no clock, no new job or execution ids. When the answer to a
+        commit is lost, its outcome is looked up first: work that was committed is never run again.
+
+        Args:
+            work: Reads and writes, and returns a result.
+            outcome_retry: When to look the outcome of a commit up again while the database is away; by
+                default once, at once.
 
         Raises:
             DependencyUnavailable: The database is out of reach, full, or the conflict does not end; nothing
                 was done.
-            CommitOutcomeUnknown: The database went away during the commit.
+            CommitOutcomeUnknown: The database went away during the commit and did not come back.
         """
 
     @abstractmethod

@@ -2,7 +2,6 @@ from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import JobView
-from domain.job import Job
 from domain.values import JobId
 
 
@@ -26,17 +25,13 @@ class CancelJob:
             JobTransitionRefused: It has ended already.
         """
         now = self._clock.now()
-        earlier: list[Job] = []
 
         def work(transaction: Transaction) -> JobView:
             before, project = transaction.jobs.get_with_project_or_raise(job_id)
-            if before in earlier:
-                return JobView.of(before, project.name)  # the first run's commit was not heard of
             running = before.current_execution_id
             execution = None if running is None else transaction.executions.get(running)
             cancelled_at = now if execution is None else execution.not_before(now)
             after, events = before.cancel(cancelled_at)
-            earlier.append(after)
             transaction.jobs.replace(before, after)
             if execution is not None:
                 transaction.executions.end(execution.id, None, after.updated_at)

@@ -5,10 +5,11 @@ from itertools import zip_longest
 from threading import Event, Lock
 from typing import Generic, TypeVar
 
-from application.errors import CommitOutcomeUnknown, CorruptRow
+from application.errors import CorruptRow
 from application.poison_jobs import PoisonJobHandler
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
+from application.ports.execution_repository import ExecutionRepository
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
 from domain.execution import Execution
@@ -95,10 +96,14 @@ class ClaimBatcher(Generic[T]):
 
 
 class ClaimExecution:
-    """Claim the execution that has waited longest among the most urgent, for this worker and for a time.
+    """Claims the next waiting execution for this worker, under a lease.
 
-    What threads want at the same moment is claimed in one transaction. What has no job that can be read is
-    ended, so that it stands in nobody's way.
+    * The most urgent executions come first, and of equal ones the oldest.
+    * Threads that claim at the same moment share one transaction.
+    * An execution whose job is gone, or is a corrupt row, is ended, so that it blocks no other.
+    * Languages whose engine is away are left waiting.
+    * A claim whose commit was not answered is looked up until the database is back: nobody else would
+      run it before its lease expires.
     """
 
     def __init__(
@@ -106,7 +111,7 @@ class ClaimExecution:
         unit_of_work: UnitOfWork,
         engine: ExecutionEngine,
         poison_jobs: PoisonJobHandler,
-        retrying: RetryPolicy,
+        outcome_retry: RetryPolicy,
         clock: Clock,
         worker: str,
         lease_s: float,
@@ -114,49 +119,45 @@ class ClaimExecution:
         self._unit_of_work = unit_of_work
         self._engine = engine
         self._poison_jobs = poison_jobs
-        self._retrying = retrying
+        self._outcome_retry = outcome_retry
         self._clock = clock
         self._worker = worker
         self._lease_s = lease_s
         self._batcher = ClaimBatcher(self._claim_next)
 
     def __call__(self, only: ExecutionId | None = None) -> Claim | None:
-        """Claim any execution that waits, or this one only; return None if there is none.
+        """Claim the next waiting execution, or one only; return None if there is none.
 
         Raises:
             DependencyUnavailable: The database is out of reach; nothing is claimed.
         """
         if only is None:
             return self._batcher.next()
-        return next(iter(self._claim(lambda transaction: self._claim_this(transaction, only))), None)
+        return next(iter(self._claim_only(only)), None)
 
     def _claim_next(self, limit: int) -> Sequence[Claim]:
         starts, languages = self._engine.claim_implies_start, self._engine.startable_languages()
         return self._claim(
-            lambda transaction: transaction.executions.claim_next(
+            lambda executions: executions.claim_next(
                 self._worker, self._lease_s, limit=limit, starts=starts, languages=languages
             )
         )
 
-    def _claim_this(self, transaction: Transaction, execution_id: ExecutionId) -> Sequence[Execution]:
+    def _claim_only(self, execution_id: ExecutionId) -> Sequence[Claim]:
         starts = self._engine.claim_implies_start
-        found = transaction.executions.claim(execution_id, self._worker, self._lease_s, starts=starts)
-        return [] if found is None else [found]
 
-    def _claim(self, claim: Callable[[Transaction], Sequence[Execution]]) -> Sequence[Claim]:
+        def claim(executions: ExecutionRepository) -> Sequence[Execution]:
+            claimed = executions.claim(execution_id, self._worker, self._lease_s, starts=starts)
+            return [] if claimed is None else [claimed]
+
+        return self._claim(claim)
+
+    def _claim(self, claim: Callable[[ExecutionRepository], Sequence[Execution]]) -> Sequence[Claim]:
         asked = self._clock.monotonic()
-        earlier: dict[ExecutionId, Execution] = {}
-
-        def work(transaction: Transaction) -> Sequence[Claim]:
-            claimed = transaction.executions.committed(earlier.values()) if earlier else []
-            claimed = claimed or claim(transaction)
-            earlier.update((execution.id, execution) for execution in claimed)
-            return list(self._with_jobs(transaction, claimed, asked))
-
-        try:
-            return self._unit_of_work.run(work)
-        except CommitOutcomeUnknown:
-            return self._retrying(lambda: self._unit_of_work.run(work))
+        return self._unit_of_work.run(
+            lambda transaction: list(self._with_jobs(transaction, claim(transaction.executions), asked)),
+            self._outcome_retry,
+        )
 
     def _with_jobs(
         self, transaction: Transaction, claimed: Sequence[Execution], asked: float

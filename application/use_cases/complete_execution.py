@@ -1,8 +1,6 @@
 import logging
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import count
 
 from application.errors import NotFound
 from application.outbox_writer import OutboxWriter
@@ -59,19 +57,14 @@ class CompleteExecution:
             NotFound: There is no such execution.
         """
         now = ended_at or self._clock.now()
-        ends: list[datetime] = []
-        if result.status is JobStatus.CANCELLED:
-            claimed = None  # whoever cancelled it has changed it
-        runs = count()
+        # Whoever cancelled the job has changed it. After a conflict, it is read.
+        assumed = [] if claimed is None or result.status is JobStatus.CANCELLED else [claimed]
 
         def work(transaction: Transaction) -> bool:
-            is_first = next(runs) == 0
-            if not is_first and self._was_committed(transaction, execution_id, ends):
-                return True
             if receipt and not self._is_new(transaction, execution_id, receipt, now):
                 return False
-            if is_first and claimed is not None:
-                before, time = claimed, now
+            if assumed:
+                before, time = assumed.pop(), now
             else:
                 awaiting = awaiting_job(transaction, execution_id)
                 if awaiting is None:
@@ -80,7 +73,6 @@ class CompleteExecution:
                 time = execution.not_before(now)
             after, events = before.complete(execution_id, result, time)
             if events:
-                ends.append(after.updated_at)
                 transaction.jobs.replace(before, after)
                 transaction.executions.end(execution_id, result, after.updated_at)
                 self._outbox_writer.add(transaction, events)
@@ -97,13 +89,6 @@ class CompleteExecution:
             "" if counted else "; its job had ended",
         )
         return counted
-
-    @staticmethod
-    def _was_committed(
-        transaction: Transaction, execution_id: ExecutionId, ends: Collection[datetime]
-    ) -> bool:
-        execution = transaction.executions.get(execution_id)
-        return execution is not None and execution.result is not None and execution.ended_at in ends
 
     @staticmethod
     def _is_new(transaction: Transaction, execution_id: ExecutionId, receipt: Receipt, now: datetime) -> bool:

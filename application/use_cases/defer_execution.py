@@ -1,6 +1,7 @@
 import logging
 
-from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.ports.unit_of_work import UnitOfWork
+from application.retry_policy import RetryPolicy
 from domain.execution import Execution
 
 logger = logging.getLogger("service_server.executions")
@@ -15,8 +16,11 @@ class DeferExecution:
     * It waits for a bounded time from when it was deferred first; then it has to fail.
     """
 
-    def __init__(self, unit_of_work: UnitOfWork, worker: str, wait_s: float) -> None:
+    def __init__(
+        self, unit_of_work: UnitOfWork, outcome_retry: RetryPolicy, worker: str, wait_s: float
+    ) -> None:
         self._unit_of_work = unit_of_work
+        self._outcome_retry = outcome_retry
         self._worker = worker
         self._wait_s = wait_s
 
@@ -26,15 +30,10 @@ class DeferExecution:
         Args:
             claimed: The execution as this worker claimed it.
         """
-
-        def work(transaction: Transaction) -> bool:
-            if transaction.executions.defer(claimed, self._worker, self._wait_s):
-                return True
-            now = transaction.executions.get(claimed.id)
-            # It is somebody else's, or waits, if the first run's commit was not heard of.
-            return now is not None and now.ended_at is None and now.claimed_at != claimed.claimed_at
-
-        is_deferred = self._wait_s > 0 and self._unit_of_work.run(work)
+        is_deferred = self._wait_s > 0 and self._unit_of_work.run(
+            lambda transaction: transaction.executions.defer(claimed, self._worker, self._wait_s),
+            self._outcome_retry,
+        )
         if is_deferred:
             logger.info("execution %s is back in the queue, for its program could not be started", claimed.id)
         return is_deferred

@@ -45,8 +45,6 @@ class ExecuteJob:
 
         def work(transaction: Transaction) -> JobView:
             before, project = transaction.jobs.get_with_project_or_raise(job_id)
-            if before.current_execution_id == execution_id:  # the first run's commit was not heard of
-                return JobView.of(before, project.name, transaction.executions.get(execution_id))
             project.ensure_takes_work()
             after, execution, events = before.start(execution_id, stdin, now, current_request_id())
             transaction.jobs.replace(before, after)

@@ -181,7 +181,7 @@ class RecoverOrphans:
                 return False
             jobs.append(before)
             if not transaction.executions.expire_lease(overdue.id, now):
-                return before.current_execution_id == next_id  # the first run's commit was not heard of
+                return False
             # As it is now that it has ended: its start may have been recorded since it was found.
             expired = transaction.executions.get(overdue.id) or overdue
             execution: Execution | None = None

@@ -46,8 +46,6 @@ class ReplaceExecution:
             before = transaction.jobs.get(job_id)
             if ended is None or before is None:
                 return False
-            if before.current_execution_id == next_id:
-                return True  # the first run's commit was not heard of
             after, execution, events = _run_again(before, ended, failure, next_id, ended.not_before(now))
             if execution is None:
                 return False

@@ -199,7 +199,8 @@ class RunExecution:
             lambda: self._unit_of_work.run(
                 lambda transaction: transaction.executions.delegate(
                     execution_id, self._worker, holder, lease_s
-                )
+                ),
+                self._retrying,
             )
         )
         if not is_held:  # cancelled, or recovered, while the engine took it

@@ -1,5 +1,4 @@
 import logging
-from itertools import count
 
 from application.commands import UploadCodeCommand
 from application.errors import (
@@ -79,11 +78,7 @@ class UploadCode:
         self._submission_limits.check_spec(spec)
         now = self._clock.now()
 
-        runs = count()
-
         def work(transaction: Transaction) -> JobView:
-            if next(runs) and transaction.jobs.get(job_id) is not None:
-                return self._stored(transaction, job_id)  # the first run's commit was not heard of
             project = (
                 transaction.projects.get_or_add(reference, None, now)
                 if isinstance(reference, ProjectName)
@@ -115,12 +110,6 @@ class UploadCode:
             self._code_store.delete(code_key)
         except DependencyUnavailable as error:
             logger.warning("object '%s' belongs to no job and could not be removed: %s", code_key, error)
-
-    @staticmethod
-    def _stored(transaction: Transaction, job_id: JobId) -> JobView:
-        job, project = transaction.jobs.get_with_project_or_raise(job_id)
-        current = job.current_execution_id
-        return JobView.of(job, project.name, None if current is None else transaction.executions.get(current))
 
     def _available_language(self, name: str) -> Language:
         language = parse_language(name)

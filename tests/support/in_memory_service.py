@@ -1,5 +1,6 @@
 """The use cases on adapters in memory, wired by hand: small enough to see through."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from application.log_archive import LogArchive
 from application.messages import Message
 from application.outbox_writer import OutboxWriter
 from application.poison_jobs import PoisonJobHandler
+from application.ports.job_queries import JobQueries
+from application.ports.message_relay import MessageRelay
+from application.ports.unit_of_work import UnitOfWork
 from application.queries.cluster_reader import ClusterReader
 from application.queries.job_reader import JobReader
 from application.queries.project_reader import ProjectReader
@@ -65,6 +69,8 @@ class InMemoryService:
     """A service that lives as long as a test.
 
     Args:
+        open_database: Returns a unit of work, which offers messages to this relay, and its queries; those in
+            memory by default.
         log_spool: Directory for logs that are too large for memory.
 
     Attributes:
@@ -72,7 +78,11 @@ class InMemoryService:
         complete_execution: The end of an execution; may be replaced at any time.
     """
 
-    def __init__(self, log_spool: Path | None = None) -> None:
+    def __init__(
+        self,
+        open_database: Callable[[MessageRelay], tuple[UnitOfWork, JobQueries]] | None = None,
+        log_spool: Path | None = None,
+    ) -> None:
         self._log_spool = log_spool
         self.clock = MemoryClock()
         self.sleep = self.clock.advance
@@ -83,8 +93,10 @@ class InMemoryService:
         self.published: list[Message] = []
         self.event_feed.subscribe(self.published.append)
         self.relay = MemoryMessageRelay()
-        self.unit_of_work = MemoryUnitOfWork(self.database, self.relay)
-        self.queries = MemoryJobQueries(self.database)
+        self.unit_of_work: UnitOfWork = MemoryUnitOfWork(self.database, self.relay)
+        self.queries: JobQueries = MemoryJobQueries(self.database)
+        if open_database is not None:
+            self.unit_of_work, self.queries = open_database(self.relay)
         self.code_store = MemoryObjectStore()
         self.log_store = MemoryObjectStore()
         self.engine = ScriptedEngine()
@@ -157,7 +169,7 @@ class InMemoryService:
             finish_execution,
             self.spool,
             ReplaceExecution(self.unit_of_work, self.outbox_writer, self.clock, self.ids),
-            DeferExecution(self.unit_of_work, name, WAIT_S),
+            DeferExecution(self.unit_of_work, RetryPolicy((1.0, 2.0), sleep=self.slept.append), name, WAIT_S),
             self.stop_execution,
             RetryPolicy((1.0, 2.0), sleep=self.slept.append),
             name,
@@ -228,17 +240,6 @@ class InMemoryService:
         execution = self.unit_of_work.run(partial(_claim, worker))
         assert execution is not None
         return execution
-
-    def lose_commit(self) -> None:
-        """Have the answer to the next commit lost, so that its work is run again."""
-        run = self.unit_of_work.run
-
-        def run_twice(work):
-            self.unit_of_work.run = run
-            run(work)
-            return run(work)
-
-        self.unit_of_work.run = run_twice
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass, with sweeps for lost executions again and again, as in a service."""

@@ -3,8 +3,10 @@
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
+from functools import partial
 from typing import Self
 
 from tests.support.loop_thread import LoopThread
@@ -25,8 +27,8 @@ class Traffic(Enum):
 class TcpProxy:
     """Forwards connections to 127.0.0.1:`target_port`, on a thread of its own.
 
-    Its treatment of them is switched at run time with `traffic`, `latency_s`, `reset`, `close_port` and
-    `open_port`, from any thread.
+    Its treatment of them is switched at run time with `traffic`, `latency_s`, `reset`, `reset_at`,
+    `close_port` and `open_port`, from any thread.
 
     Attributes:
         port: The port of 127.0.0.1 that it listens on.
@@ -40,6 +42,7 @@ class TcpProxy:
         self._traffic = Traffic.PASSES
         self._server: asyncio.Server | None = None
         self.writers: set[asyncio.StreamWriter] = set()
+        self._resets: list[tuple[bytes, bool]] = []
         self._loop = LoopThread("tcp-proxy")
         self._may_pass = self._loop.run(_event())
         self.open_port()
@@ -68,6 +71,10 @@ class TcpProxy:
     def reset(self) -> None:
         """End every present connection with RST."""
         self._loop.run(self._reset())
+
+    def reset_at(self, request: bytes, *, is_delivered: bool) -> None:
+        """End a connection with RST at the next piece with this request, or in the place of its answer."""
+        self._resets.append((request, is_delivered))
 
     def close_port(self) -> None:
         """Refuse new connections; the present ones stay."""
@@ -110,8 +117,10 @@ class TcpProxy:
             return
         ends = {writer, far_writer}
         self.writers |= ends
+        is_answer_lost = asyncio.Event()
         pumps = [
-            asyncio.create_task(self._pump(*way)) for way in ((reader, far_writer), (far_reader, writer))
+            asyncio.create_task(self._pump(reader, far_writer, partial(self._reset_is_due, is_answer_lost))),
+            asyncio.create_task(self._pump(far_reader, writer, lambda _answer: is_answer_lost.is_set())),
         ]
         with suppress(asyncio.CancelledError):  # the test has ended
             await asyncio.gather(*pumps)
@@ -119,9 +128,22 @@ class TcpProxy:
         for end in ends:
             end.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _reset_is_due(self, is_answer_lost: asyncio.Event, piece: bytes) -> bool:
+        if not self._resets or self._resets[0][0] not in piece:
+            return False
+        _request, is_delivered = self._resets.pop(0)
+        if is_delivered:
+            is_answer_lost.set()
+        return not is_delivered
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_reset: Callable[[bytes], bool]
+    ) -> None:
         with suppress(ConnectionError):
             while piece := await reader.read(PIECE_BYTES):
+                if is_reset(piece):
+                    await self._reset()
+                    return
                 await asyncio.sleep(self.latency_s)
                 await self._may_pass.wait()
                 writer.write(piece)

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the steps on the connection that adapters.sql.steps gives it."""
+"""Alembic's entry: runs the steps on the connection that adapters.sql.alembic_runner gives it."""
 
 from alembic import context
 

@@ -1,6 +1,5 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
 from dataclasses import replace
 from datetime import timedelta
 
@@ -111,41 +110,6 @@ def test_every_execution_is_claimed_once_by_many_workers_at_once(store):
 
     assert len(claimed) == len(wanted)
     assert set(claimed) == wanted
-
-
-def test_claims_that_were_committed_are_told_from_those_that_were_not(store):
-    a_running_job(store)
-    _job, waits = a_running_job(store, now=NOW + timedelta(seconds=1))
-    claimed = claim(store)
-    undone = replace(waits, claimed_by="worker", claimed_at=claimed.claimed_at)
-
-    def committed(*claims):
-        return store.run(lambda transaction: transaction.executions.committed(claims))
-
-    assert committed(claimed, undone) == [claimed]
-    assert committed(undone) == []
-
-
-def test_claims_of_a_transaction_that_has_not_ended_are_waited_for(store):
-    _job, execution = a_running_job(store)
-    is_claimed, may_commit, claims = threading.Event(), threading.Event(), []
-
-    def claim_slowly(transaction):
-        claims[:] = transaction.executions.claim_next("worker", 30)
-        is_claimed.set()
-        may_commit.wait(10)
-
-    with ThreadPoolExecutor(2) as pool:
-        slow = pool.submit(store.run, claim_slowly)
-        is_claimed.wait(10)
-        asked = pool.submit(
-            store.another().run, lambda transaction: transaction.executions.committed(tuple(claims))
-        )
-        assert not wait_for([asked], timeout=0.3).done
-        may_commit.set()
-        slow.result()
-        assert asked.result() == claims
-    assert get(store, execution.id) == claims[0]
 
 
 def test_a_lease_runs_out_unless_it_is_renewed(store):
@@ -310,31 +274,21 @@ def test_one_execution_can_be_claimed_by_its_id_while_it_waits(store):
     assert get(store, wanted.id).claimed_by == "worker"
 
 
-def test_an_delegated_execution_is_the_engines_with_a_lease_of_its_own(store):
+def test_a_delegated_execution_is_the_engines_with_a_lease_of_its_own(store):
     _job, execution = a_claimed_job(store, lease_s=30)
     assert not delegate(store, execution, "another worker")
 
     assert delegate(store, execution, lease_s=600)
 
     assert get(store, execution.id).claimed_by == "engine:x"
+    assert not store.run(
+        lambda transaction: transaction.executions.delegate(execution.id, "worker", "engine:y", 600)
+    )
     assert not mark_started(store, execution)
     store.pass_time(500)
     assert orphaned(store) == []
     store.pass_time(200)
     assert orphaned(store) == [execution.id]
-
-
-def test_an_execution_is_delegated_a_second_time_when_the_first_commit_was_not_heard_of(store):
-    job, execution = a_claimed_job(store, lease_s=30)
-    delegate(store, execution, lease_s=600)
-
-    assert delegate(store, execution, lease_s=600)
-    assert not store.run(
-        lambda transaction: transaction.executions.delegate(execution.id, "worker", "engine:y", 600)
-    )
-
-    cancel(store, job)
-    assert not delegate(store, execution, lease_s=600)
 
 
 def test_an_execution_whose_result_is_kept_is_its_keeper_s_with_a_lease_of_its_own(store):
@@ -468,7 +422,6 @@ def test_no_time_is_before_the_one_before_it(store):
     claimed = claim(store)
     assert claimed.claimed_at == ahead
     assert get(store, execution.id) == claimed
-    assert store.run(lambda transaction: transaction.executions.committed([claimed])) == [claimed]
 
     mark_building(store, execution)
     assert mark_started(store, execution) == ahead

@@ -18,10 +18,10 @@ class MemoryExecutionRepository(ExecutionRepository):
         self._now = now
 
     def add(self, execution: Execution) -> None:
-        """Store a new execution, waiting to be claimed; one that is stored already stays as it is."""
+        """Store a new execution, waiting to be claimed."""
         if execution.job_id not in self._tables.jobs:
             raise LookupError(f"execution {execution.id} belongs to no job")
-        self._rows.setdefault(execution.id, QueuedExecution(execution=execution, waiting_since=self._now()))
+        self._rows[execution.id] = QueuedExecution(execution=execution, waiting_since=self._now())
 
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """Return an execution, or None if there is none of that id."""
@@ -48,10 +48,6 @@ class MemoryExecutionRepository(ExecutionRepository):
         """Claim this execution, if it waits."""
         row = self._rows.get(execution_id)
         return self._claim(row, worker, lease_s, starts) if row is not None and row.is_waiting else None
-
-    def committed(self, claims: Collection[Execution]) -> Sequence[Execution]:
-        """Return the claims that are stored exactly so."""
-        return [claim for claim in claims if self.get(claim.id) == claim]
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return the ones that it still holds."""
@@ -90,7 +86,7 @@ class MemoryExecutionRepository(ExecutionRepository):
 
     def delegate(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
         """Make the claim the engine's; return whether the worker still held it."""
-        row = self._held(execution_id, worker) or self._held(execution_id, engine)
+        row = self._held(execution_id, worker)
         if row is not None:
             self._lease(row, replace(row.execution, claimed_by=engine), lease_s)
         return row is not None

@@ -6,6 +6,7 @@ from application.errors import ConcurrencyConflict, DependencyUnavailable
 from application.messages import Message
 from application.ports.message_relay import MessageRelay
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.retry_policy import RetryPolicy
 from tests.support.memory.database import MemoryDatabase, Tables
 from tests.support.memory.execution_repository import MemoryExecutionRepository
 from tests.support.memory.heartbeats import MemoryHeartbeats
@@ -38,7 +39,7 @@ class MemoryUnitOfWork(UnitOfWork):
         self._database = database
         self._relay = relay
 
-    def run(self, work: Callable[[Transaction], T]) -> T:
+    def run(self, work: Callable[[Transaction], T], outcome_retry: RetryPolicy | None = None) -> T:  # noqa: ARG002
         """Run work in a transaction, again if need be, commit it and offer its messages to the relay."""
         for _ in range(_MAX_RUNS):
             try:

@@ -1,8 +1,5 @@
-import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
-
-import pytest
 
 from tests.support.processes import eventually
 
@@ -12,10 +9,10 @@ def test_threads_that_want_work_at_once_claim_it_in_one_transaction(world):
     claim_execution = world.claim_execution
     run, runs, may_go_on = world.unit_of_work.run, [], threading.Event()
 
-    def slow_run(work):
+    def slow_run(work, *options):
         runs.append(work)
         may_go_on.wait(10)
-        return run(work)
+        return run(work, *options)
 
     jobs = [world.start() for _ in range(5)]
     world.unit_of_work.run = slow_run
@@ -34,24 +31,6 @@ def test_threads_that_want_work_at_once_claim_it_in_one_transaction(world):
     assert executions == {job.job_id: job.job_id for job in jobs}
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3])
-def test_claims_whose_commit_was_not_heard_of_again_and_again_are_not_made_twice(world, limit):
-    jobs = [world.start() for _ in range(limit + 1)]
-    run = world.unit_of_work.run
-
-    def run_thrice(work):
-        run(work)
-        run(work)
-        return run(work)
-
-    world.unit_of_work.run = run_thrice
-    claims = world.claim_execution._claim_next(limit)
-    world.unit_of_work.run = run
-
-    assert [claim.job.id for claim in claims] == [job.job_id for job in jobs[:limit]]
-    assert world.claim().job_id == jobs[limit].job_id
-
-
 def test_an_execution_whose_job_is_gone_keeps_no_other_from_being_claimed(world, caplog):
     jobs = [world.start() for _ in range(3)]
     gone = world.job(jobs[0].job_id).execution.id
@@ -62,23 +41,3 @@ def test_an_execution_whose_job_is_gone_keeps_no_other_from_being_claimed(world,
     assert [claim.job.id for claim in claims] == [job.job_id for job in jobs[1:]]
     assert f"{gone} ended, for its job is gone" in caplog.text
     assert world.claim_execution() is None
-
-
-def test_a_claim_that_was_undone_is_made_again(world):
-    job = world.start()
-    claim_execution, run = world.claim_execution, world.unit_of_work.run
-
-    def undo_once(work):
-        with contextlib.suppress(OSError):
-            run(lambda transaction: (work(transaction), fail()))
-        return run(work)
-
-    world.unit_of_work.run = undo_once
-    claim = claim_execution()
-
-    assert claim.job.id == job.job_id
-    assert world.job(job.job_id).execution == claim.execution
-
-
-def fail():
-    raise OSError

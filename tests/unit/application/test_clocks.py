@@ -85,26 +85,6 @@ def test_a_cancelled_job_ends_no_sooner_than_its_program_started(world):
     assert_in_order(world, job_id)
 
 
-def test_a_cancel_whose_commit_was_not_heard_of_is_done_once(world):
-    job_id = world.start().job_id
-    world.claim()
-    world.clock.set(-600)
-    world.lose_commit()
-
-    assert world.cancel_job(job_id).status is JobStatus.CANCELLED
-    assert world.announced().count("JobCancelled") == 1
-
-
-def test_a_completion_whose_commit_was_not_heard_of_counts(world):
-    job_id = world.start().job_id
-    execution = world.claim()
-    world.clock.set(-600)
-    world.lose_commit()
-
-    assert world.complete_execution(execution.id, SUCCESS) is True
-    assert_in_order(world, job_id)
-
-
 def test_a_rescue_is_no_sooner_than_the_start_of_what_was_lost(world):
     job_id = world.start().job_id
     execution = world.claim()

@@ -144,14 +144,3 @@ def test_an_engine_may_count_its_messages_for_each_execution(world, delegated):
         delegated.execution.id, report_of(delegated, stdout=""), Receipt("runner", "1")
     )
     assert world.report_completion(other_execution, report_of(other, stdout=""), Receipt("runner", "1"))
-
-
-def test_a_report_that_counted_is_said_to_when_its_commit_was_not_heard_of(world, delegated):
-    world.lose_commit()
-
-    assert world.report_completion(
-        delegated.execution.id, report_of(delegated, stdout="hi", exit_code=0), Receipt("runner", "1")
-    )
-
-    assert world.job(delegated.job_id).status is JobStatus.SUCCESS
-    assert world.announced().count("JobCompleted") == 1

@@ -63,27 +63,6 @@ def test_what_waits_for_its_engine_for_too_long_has_failed(outage):
     assert ended.execution.started_at is None  # so nothing is said of what it used
 
 
-def test_a_commit_that_was_not_heard_of_defers_once(outage):
-    job = outage.start()
-    outage.engine.program = _losing_the_next_commit(outage)
-
-    outage.run_execution()
-
-    waits = outage.job(job.job_id)
-    assert (waits.status, waits.phase) == (JobStatus.RUNNING, Phase.WAITING)
-
-
-def _losing_the_next_commit(world):
-    program = world.engine.program
-
-    def lose(request, observer):
-        report = program(request, observer)
-        world.lose_commit()
-        return report
-
-    return lose
-
-
 def test_a_job_that_is_cancelled_while_its_engine_is_asked_stays_cancelled(outage):
     program = outage.engine.program
 

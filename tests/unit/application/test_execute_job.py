@@ -63,15 +63,3 @@ def test_a_stdin_over_the_limit_leaves_the_job_pending(world):
         world.execute_job(job.job_id, "x" * 101)
 
     assert world.get_job_status(job.job_id).status is JobStatus.PENDING
-
-
-def test_a_commit_whose_answer_was_lost_is_recognised_when_the_work_runs_again(world):
-    # Given a unit of work that runs all work twice, as one does that did not hear of its first commit
-    job = world.upload()
-    run = world.unit_of_work.run
-    world.unit_of_work.run = lambda work: (run(work), run(work))[1]
-
-    started = world.execute_job(job.job_id)
-
-    assert started.status is JobStatus.RUNNING
-    assert len(world.get_job(job.job_id).executions) == 1

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from application.errors import CommitOutcomeUnknown, DependencyUnavailable, StorageUnavailable
+from application.errors import DependencyUnavailable, StorageUnavailable
 from application.ports.execution_engine import EngineReport
 from application.ports.output_feed import OutputChunk, Stream
 from application.use_cases.check_log_store import CheckLogStore
@@ -591,42 +591,3 @@ def test_starts_that_an_engine_and_a_worker_lost_are_counted_together(world):
     # Then there is no third
     assert world.job(job.job_id).reason is Reason.WORKER_LOST
     assert not world.run_execution()
-
-
-def test_a_claim_whose_commit_was_not_heard_of_is_the_one_that_runs(world):
-    jobs = [world.start() for _ in range(2)]
-    world.lose_commit()
-
-    world.run_execution()
-
-    assert [world.job(job.job_id).status for job in jobs] == [JobStatus.SUCCESS, JobStatus.RUNNING]
-    assert world.job(jobs[1].job_id).execution.claimed_at is None
-
-
-def test_a_claim_that_may_have_been_done_is_looked_for_when_the_database_is_back(world):
-    jobs = [world.start() for _ in range(2)]
-    run = world.unit_of_work.run
-
-    def run_and_break(work):
-        world.unit_of_work.run = run
-        run(work)
-        raise CommitOutcomeUnknown("database", "it went away")
-
-    world.unit_of_work.run = run_and_break
-    world.run_execution()
-
-    assert [world.job(job.job_id).status for job in jobs] == [JobStatus.SUCCESS, JobStatus.RUNNING]
-    assert world.job(jobs[1].job_id).execution.claimed_at is None
-
-
-def test_what_was_delegated_in_a_commit_that_was_not_heard_of_goes_on(world):
-    def program(_request, observer):
-        observer.started()
-        world.lose_commit()
-
-    world.engine.program = program
-    job = world.start()
-    world.run_execution()
-
-    assert world.engine.cancelled == world.engine.detached == []
-    assert world.job(job.job_id).execution.is_delegated

@@ -104,10 +104,10 @@ def test_a_start_that_cannot_be_recorded_at_once_is_recorded_later(world):
     outages = [DependencyUnavailable("database", "restarting")]
     run = world.unit_of_work.run
 
-    def run_or_fail(work):
+    def run_or_fail(work, *options):
         if world.engine.requests and outages:
             raise outages.pop()
-        return run(work)
+        return run(work, *options)
 
     world.unit_of_work.run = run_or_fail
     job = world.start()

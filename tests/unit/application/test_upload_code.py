@@ -124,20 +124,3 @@ def test_the_code_stays_when_its_job_may_be_there(world):
         world.upload()
 
     assert world.code_store.objects
-
-
-def test_an_upload_whose_commit_was_not_heard_of_is_recognised_when_it_runs_again(world):
-    # Given a project that is archived between the commit and the second run of the work
-    run = world.unit_of_work.run
-
-    def run_twice(work):
-        run(work)
-        world.unit_of_work.run = run
-        world.change_project("demo", ProjectTrigger.ARCHIVE)
-        return run(work)
-
-    world.unit_of_work.run = run_twice
-    job = world.upload(project="demo")
-
-    assert world.job(job.job_id).status is JobStatus.PENDING
-    assert world.code_store.objects

@@ -1,4 +1,4 @@
-"""What to do about a failed transaction: run it again for a while, or call the database unavailable."""
+"""Retries of a failed transaction, for a short time, before the database counts as unavailable."""
 
 import logging
 import random
@@ -25,8 +25,8 @@ _MAX_RUNS = {Failure.CONFLICT: 30, Failure.LOST: 3}
 _MAX_S = {Failure.CONFLICT: 5.0, Failure.LOST: 1.0}
 
 
-class Attempts:
-    """Runs transactions, again if need be, and refuses them for a moment after the database was gone."""
+class TransactionRetrier:
+    """Runs transactions, again if need be, behind a circuit breaker that opens when the database is gone."""
 
     def __init__(self) -> None:
         self._circuit = CircuitBreaker(DATABASE, failure=DatabaseGone)

@@ -12,8 +12,8 @@ from alembic.runtime.migration import MigrationContext
 
 from adapters.sql.engine import long_timeouts
 from adapters.sql.errors import unavailable
-from adapters.sql.retrying import run_again
 from adapters.sql.tables import VERSION_TABLE, metadata
+from adapters.sql.transaction_retrier import run_again
 
 _DIRECTORY = Path(__file__).parent / "migrations"
 _LOCK = "service_server_migration"

@@ -1,0 +1,78 @@
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from adapters.sql.database_time import database_time, microseconds
+from adapters.sql.tables import commits
+
+_KEPT_S = 24 * 3_600
+_MAX_REMOVED = 1_000
+
+_has_slot = commits.c.slot == sa.bindparam("of_slot", type_=commits.c.slot.type)
+_id = sa.bindparam("id", type_=commits.c.transaction_id.type)
+_UPDATE = sa.update(commits).where(_has_slot).values(transaction_id=_id, written_at=database_time())
+_INSERT = sa.insert(commits).values(
+    slot=sa.bindparam("of_slot", type_=commits.c.slot.type), transaction_id=_id, written_at=database_time()
+)
+# Locked, so that a transaction which has not ended yet is waited for.
+_READ = sa.select(commits.c.transaction_id).where(_has_slot).with_for_update()
+_UNUSED = (
+    sa.select(commits.c.slot)
+    .where(commits.c.written_at < database_time(sa.bindparam("offset_us", type_=sa.BigInteger)))
+    .limit(_MAX_REMOVED)
+    .with_for_update(skip_locked=True)
+)
+_REMOVE = sa.delete(commits).where(commits.c.slot.in_(sa.bindparam("slots", expanding=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """The record of one transaction: its id, in a row that no other transaction has at the same time."""
+
+    slot: UUID
+    transaction_id: UUID
+
+    def write(self, connection: sa.Connection) -> None:
+        """Store the id within the transaction, in the place of the row's last one."""
+        row = {"of_slot": self.slot, "id": self.transaction_id}
+        if connection.execute(_UPDATE, row).rowcount == 0:
+            self._remove_unused(connection)
+            connection.execute(_INSERT, row)
+
+    def is_committed(self, connection: sa.Connection) -> bool:
+        """Return whether the transaction was committed; one that has not ended is waited for."""
+        found = connection.execute(_READ, {"of_slot": self.slot}).scalar()
+        return bool(found == self.transaction_id)
+
+    @staticmethod
+    def _remove_unused(connection: sa.Connection) -> None:
+        """Remove rows that nothing was written to for a day: those of processes that have ended."""
+        unused = connection.execute(_UNUSED, {"offset_us": -microseconds(_KEPT_S)}).scalars().all()
+        if unused:
+            connection.execute(_REMOVE, {"slots": sorted(unused)})
+
+
+class CommitLog:
+    """The ids of a process's latest transactions, stored with them: the proof that they were committed.
+
+    A row is used by one transaction after the other, so there are as many as run at the same time.
+    """
+
+    def __init__(self) -> None:
+        self._free: deque[UUID] = deque()
+
+    @contextmanager
+    def entry(self) -> Iterator[LogEntry]:
+        """Provide the entry of a new transaction, for as long as its outcome may be looked up."""
+        try:
+            slot = self._free.pop()
+        except IndexError:
+            slot = uuid4()
+        try:
+            yield LogEntry(slot, uuid4())
+        finally:
+            self._free.append(slot)
