@@ -86,6 +86,7 @@ def create_app(
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
     )
+    # Not in `middleware`, which the framework calls after the route is found.
     app.asgi_handler = AccessMiddleware(
         ConditionalRequests(app.asgi_handler), OriginGuard(settings.served_hosts, cors)
     )
