@@ -10,8 +10,9 @@ from application.log_context import outage_of
 
 logger = logging.getLogger("service_server.queue")
 
-# The longest that stopping an idle thread takes. Messages wake it at once.
-_IDLE_MS = 200
+# An idle thread looks so often whether it is to stop: stopping takes that long, and many threads would cost
+# processor time. Messages wake it at once.
+_IDLE_MS, _IDLE_MS_PER_THREAD = 200, 5
 
 
 class QueueWorker:
@@ -41,7 +42,8 @@ class QueueWorker:
             (COMPLETIONS, _completion_consumer(on_completion)),
         ):
             dramatiq.actor(broker=broker, actor_name=queue, queue_name=queue)(consume)
-        self._worker = dramatiq.Worker(broker, worker_timeout=_IDLE_MS, worker_threads=threads)
+        idle_ms = max(_IDLE_MS, _IDLE_MS_PER_THREAD * threads)
+        self._worker = dramatiq.Worker(broker, worker_timeout=idle_ms, worker_threads=threads)
         self._worker.queue_prefetch = threads
 
     def start(self) -> None:
