@@ -1,9 +1,8 @@
 """Retries of a failed transaction, for a short time, before the database counts as unavailable."""
 
 import logging
-import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -12,16 +11,18 @@ from adapters.common.circuit_breaker import CircuitBreaker
 from adapters.sql.errors import DATABASE, DatabaseGone, Failure, diagnose, unavailable
 from application.errors import ConcurrencyConflict, DependencyUnavailable
 from application.log_context import outage
+from application.retry_policy import RetryPolicy
 
 T = TypeVar("T")
 
 logger = logging.getLogger("service_server.database")
 
-_FIRST_PAUSE_S = 0.002
-_MAX_PAUSE_S = 0.2
 # A conflict ends when the others are done. A broken connection is mended by the next one, unless the server
-# hangs, which has cost a whole timeout already.
-_MAX_RUNS = {Failure.CONFLICT: 30, Failure.LOST: 3}
+# hangs, which has cost a whole timeout already. Delays are random, lest transactions in conflict meet again.
+_RETRIES = {
+    Failure.CONFLICT: RetryPolicy.exponential(0.004, 0.2, retries=29, jitter=1),
+    Failure.LOST: RetryPolicy.exponential(0.004, 0.2, retries=2, jitter=1),
+}
 _MAX_S = {Failure.CONFLICT: 5.0, Failure.LOST: 1.0}
 
 
@@ -49,6 +50,7 @@ def run_again(run: Callable[[], T]) -> T:
         DependencyUnavailable: The database is out of reach, or the conflict does not end.
     """
     begin = time.monotonic()
+    delays: dict[Failure, Iterator[float]] = {}
     runs = 0
     while True:
         runs += 1
@@ -59,7 +61,10 @@ def run_again(run: Callable[[], T]) -> T:
             if failure in {Failure.BUG, Failure.DUPLICATE}:
                 raise
             took_s = time.monotonic() - begin
-            if runs >= _MAX_RUNS.get(failure, 0) or took_s > _MAX_S.get(failure, 0):
+            if failure not in delays:
+                delays[failure] = _RETRIES.get(failure, RetryPolicy()).delays()
+            delay_s = next(delays[failure], None)
+            if delay_s is None or took_s > _MAX_S[failure]:
                 logger.warning(
                     "the database is unavailable: %s (%d runs, %.1f s)",
                     detail,
@@ -69,7 +74,7 @@ def run_again(run: Callable[[], T]) -> T:
                 )
                 raise _final(failure, detail) from error
             logger.debug("transaction is run again: %s", detail)
-        time.sleep(_pause_s(runs))
+        time.sleep(delay_s)
 
 
 def _diagnose(error: Exception) -> tuple[Failure, str]:
@@ -80,9 +85,3 @@ def _diagnose(error: Exception) -> tuple[Failure, str]:
 
 def _final(failure: Failure, detail: str) -> DependencyUnavailable:
     return DatabaseGone(detail) if failure in {Failure.LOST, Failure.GONE} else unavailable(detail)
-
-
-def _pause_s(runs: int) -> float:
-    """Return a time to wait that grows and is random, so that those in conflict do not meet again."""
-    longest = min(_FIRST_PAUSE_S * 2**runs, _MAX_PAUSE_S)
-    return random.uniform(0, longest)  # noqa: S311 (not for secrets)
