@@ -1,4 +1,4 @@
-"""What callers read, and what they may ask for."""
+"""Views of jobs for callers, and the filter of a list."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class JobView:
 
     @property
     def phase(self) -> Phase:
-        """How far the job has really come."""
+        """The phase of the job."""
         last = self.execution
         if last is None:
             return phase_of(self.status, None, None)
@@ -62,7 +62,7 @@ class JobView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatusView:
-    """Where a job stands."""
+    """The status of a job."""
 
     job_id: JobId
     project: str
@@ -79,7 +79,7 @@ class JobStatusView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobVersion:
-    """What tells one state of a job from another."""
+    """The version of a job: each change of its state has another."""
 
     updated_at: datetime
     claimed_at: datetime | None
@@ -90,7 +90,7 @@ class JobVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDetails:
-    """All about a job: its executions, the latest last."""
+    """A job and its executions, the latest last."""
 
     job: Job
     project: ProjectName
@@ -98,7 +98,7 @@ class JobDetails:
 
     @property
     def version(self) -> JobVersion:
-        """What tells this state of the job from another."""
+        """The version of the job."""
         last = self.executions[-1] if self.executions else None
         return JobVersion(
             updated_at=self.job.updated_at,

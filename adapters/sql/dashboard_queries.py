@@ -1,4 +1,4 @@
-"""What is seen at a glance, from indexes alone and never further than a bound."""
+"""Statistics of the dashboard, counted in indexes alone and never further than a bound."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -86,7 +86,7 @@ def _ended_in(number: int) -> sa.Select[tuple[Any, ...]]:
 
 
 def _bounds(times: Sequence[datetime]) -> dict[str, datetime]:
-    """Return what the statements compare with to tell what lies between each two times."""
+    """Return the parameters of the statements: the bounds of each slice of time."""
     return {
         name: time
         for number, (begin, end) in enumerate(pairwise(times))
@@ -125,7 +125,7 @@ class SqlDashboardQueries(DashboardQueries):
         self._retrier = TransactionRetrier()
 
     def activity(self, project_id: ProjectId, times: Sequence[datetime]) -> ProjectActivity:
-        """Return what is in a project."""
+        """Return the activity of a project."""
         statement = _activity(max(len(times) - 1, 0))
         counts = [row[1] for row in self._rows(statement, {"project_id": project_id, **_bounds(times)})]
         return ProjectActivity(

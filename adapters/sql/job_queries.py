@@ -95,7 +95,7 @@ class SqlJobQueries(JobQueries):
         self._retrier = TransactionRetrier()
 
     def status(self, job_id: JobId) -> JobStatusView | None:
-        """Return where a job stands, or None if there is none of that id."""
+        """Return the status of a job, or None if there is none of that id."""
         rows = self._rows(_STATUS, {"id": job_id})
         if not rows:
             return None
@@ -116,7 +116,7 @@ class SqlJobQueries(JobQueries):
         )
 
     def details(self, job_id: JobId) -> JobDetails | None:
-        """Return all about a job, or None if there is none of that id."""
+        """Return a job and its executions, or None if there is none of that id."""
         rows = self._rows(_DETAILS, {"id": job_id})
         if not rows:
             return None
@@ -130,7 +130,7 @@ class SqlJobQueries(JobQueries):
         )
 
     def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:
-        """Return what tells the present states of some jobs from others."""
+        """Return the versions of some jobs."""
         return {
             row["job_id"]: JobVersion(
                 updated_at=row["updated_at"],

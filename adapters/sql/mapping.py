@@ -38,7 +38,12 @@ _COPIED = (
 )
 _USAGE = tuple(field.name for field in fields(ResourceUsage))
 _NOTES = {note.value: note for note in Note}
-_NO_USAGE = ResourceUsage()
+_USAGE_COLUMNS = {
+    "execution_time_ms": "execution_time_ms",
+    "cpu_time_ms": "execution_cpu_time_ms",
+    "cpu_percent": "execution_cpu_percent",
+    "memory_mb": "execution_memory_mb",
+}
 
 
 class ExecutionState(StrEnum):
@@ -295,13 +300,8 @@ def _to_notes(values: Sequence[str] | None) -> tuple[Note, ...]:
 
 
 def _to_resource(row: Row) -> ResourceUsage | None:
-    usage = ResourceUsage(
-        execution_time_ms=row["execution_time_ms"],
-        cpu_time_ms=row["execution_cpu_time_ms"],
-        cpu_percent=row["execution_cpu_percent"],
-        memory_mb=row["execution_memory_mb"],
-    )
-    return None if usage == _NO_USAGE else usage
+    figures = {name: row[column] for name, column in _USAGE_COLUMNS.items()}
+    return ResourceUsage(**figures) if any(figure is not None for figure in figures.values()) else None
 
 
 def _to_limit(row: Row) -> LimitHit | None:

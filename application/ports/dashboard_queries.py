@@ -14,7 +14,7 @@ COUNTED_UP_TO = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectActivity:
-    """What is in a project.
+    """The jobs of a project in numbers.
 
     Attributes:
         counts: How many jobs have each status.
@@ -27,7 +27,7 @@ class ProjectActivity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueState:
-    """What waits for a worker, what a worker has, and since when the oldest waits."""
+    """The number of executions that wait and that are claimed, and since when the oldest waits."""
 
     waiting: int
     claimed: int
@@ -45,14 +45,14 @@ class EndedJob:
 
 
 class DashboardQueries(ABC):
-    """What is seen at a glance. Every count stops after COUNTED_UP_TO, at one more.
+    """Statistics for the dashboard. Every count stops after COUNTED_UP_TO, at one more.
 
     Every method raises DependencyUnavailable without the database.
     """
 
     @abstractmethod
     def activity(self, project_id: ProjectId, times: Sequence[datetime]) -> ProjectActivity:
-        """Return what is in a project; the times are ascending."""
+        """Return the activity of a project; the times are ascending."""
 
     @abstractmethod
     def queue(self) -> QueueState:
@@ -66,5 +66,5 @@ class DashboardQueries(ABC):
     def ended(self, times: Sequence[datetime], limit: int) -> Sequence[Sequence[EndedJob]]:
         """Return the jobs that were run and ended between each two of the times, which are ascending.
 
-        Of those between two times the last are told, and at most so many.
+        Between two times these are the last ones, and no more than the limit.
         """

@@ -6,19 +6,19 @@ from domain.values import JobId
 
 
 class JobQueries(ABC):
-    """What callers read of jobs. Every method raises DependencyUnavailable without the database."""
+    """Reads of jobs. Every method raises DependencyUnavailable without the database."""
 
     @abstractmethod
     def status(self, job_id: JobId) -> JobStatusView | None:
-        """Return where a job stands, or None if there is none of that id."""
+        """Return the status of a job, or None if there is none of that id."""
 
     @abstractmethod
     def details(self, job_id: JobId) -> JobDetails | None:
-        """Return all about a job, or None if there is none of that id."""
+        """Return a job and its executions, or None if there is none of that id."""
 
     @abstractmethod
     def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:
-        """Return what tells the present states of some jobs from others; unknown jobs are left out."""
+        """Return the versions of some jobs; unknown jobs are left out."""
 
     @abstractmethod
     def page(self, wanted: JobFilter) -> FoundJobs:

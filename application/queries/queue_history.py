@@ -17,7 +17,7 @@ _SLICES = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSlice:
-    """The queue at its longest in one slice of time; None where nobody looked.
+    """The queue at its longest in one slice of time; None where there is no sample.
 
     Attributes:
         waiting: How many waited, counted up to one more than COUNTED_UP_TO.
@@ -37,7 +37,7 @@ class _Sample:
 
 
 class QueueHistory:
-    """How long the queue was in the last hour, as far as this process has looked.
+    """The length of the queue in the last hour, as this process has sampled it.
 
     It is kept in memory: it begins anew with the process, and all processes on a database see the same.
     """

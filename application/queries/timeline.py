@@ -12,7 +12,7 @@ from domain.job_lifecycle import JobStatus, Reason
 
 
 class Step(StrEnum):
-    """What can happen to a job, in the order in which it does."""
+    """A step in the life of a job, in the order of steps."""
 
     SUBMITTED = "submitted"
     QUEUED = "queued"
@@ -34,9 +34,9 @@ class Entry:
 
     Attributes:
         attempt: The number of the execution it belongs to; 0 before the first.
-        by: Who or what caused it: caller, service, `worker <name>` or `engine <name>`.
+        by: Its cause: caller, service, `worker <name>` or `engine <name>`.
         status: The job's status from then on.
-        detail: What else there is to say, as a sentence.
+        detail: A sentence for people.
     """
 
     step: Step
@@ -90,7 +90,7 @@ class Timeline:
 
 
 def entries_of(details: JobDetails) -> tuple[Entry, ...]:
-    """Return what happened to a job so far, in order."""
+    """Return the steps of a job so far, in order."""
     return tuple(_entries(details))
 
 
@@ -182,7 +182,7 @@ def _ending(execution: Execution | None) -> str:
 
 
 def _proof(execution: Execution) -> str:
-    """Say how it is known that a cancelled program does not run any more."""
+    """Return the proof that a cancelled program does not run any more."""
     result = execution.result
     if result is not None and result.error_message:
         return result.error_message
@@ -192,7 +192,7 @@ def _proof(execution: Execution) -> str:
 
 
 def holder_of(execution: Execution) -> str:
-    """Name who had or has an execution."""
+    """Return the name of the holder of an execution."""
     claimed_by = execution.claimed_by
     if claimed_by is None:
         return "service"

@@ -1,4 +1,4 @@
-"""From what the application returns to what callers see."""
+"""The presenter of jobs: from views to responses."""
 
 import re
 from collections.abc import Mapping
@@ -117,7 +117,7 @@ class Presenter:
         )
 
     def status(self, view: JobStatusView) -> JobStatusResponse:
-        """Show where a job stands."""
+        """Show the status of a job."""
         return JobStatusResponse(
             job_id=str(view.job_id),
             status=view.status,
@@ -134,7 +134,7 @@ class Presenter:
         )
 
     def details(self, details: JobDetails) -> JobDetailsResponse:
-        """Show all about a job."""
+        """Show a job and its executions."""
         shown = self.job(latest(details))
         return JobDetailsResponse(
             **{name: getattr(shown, name) for name in JobResponse.__struct_fields__},
@@ -191,7 +191,7 @@ class Presenter:
 
 
 def tagged(shown: Shown) -> Response[Shown]:
-    """Answer with a job that callers may ask for again, with what tells whether it has changed.
+    """Answer with a job and an entity tag, by which callers ask whether it has changed.
 
     A URL that is signed anew each time is no change, so the tag is a weak one.
     """
@@ -219,7 +219,7 @@ def latest(details: JobDetails) -> JobView:
 
 
 def status_of(details: JobDetails) -> JobStatusView:
-    """Leave of all about a job where it stands."""
+    """Return the status of a job that is at hand."""
     job, view = details.job, latest(details)
     execution = view.execution
     return JobStatusView(
@@ -243,7 +243,7 @@ def _specification(spec: JobSpec) -> JobSpecification:
 
 
 def _resource(execution: Execution) -> Resource | None:
-    """Show what an execution used; None where nothing ran. Clients format the figures without looking."""
+    """Show the usage of an execution; None where nothing ran. Clients format the figures without looking."""
     usage = _usage(execution)
     if usage is None:
         return None

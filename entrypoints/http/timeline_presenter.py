@@ -1,4 +1,4 @@
-"""From timelines and engines to what callers see of them."""
+"""The presenter of timelines and engines."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -161,7 +161,7 @@ def _cancellation(details: JobDetails, entries: Sequence[Entry]) -> Cancellation
 
 
 def _unproven(last: Execution) -> str:
-    """Say what is known of a cancelled program that was not seen to end."""
+    """Describe the state of a cancelled program whose end is not proven."""
     if last.result is not None and last.result.error_message:
         return last.result.error_message
     return _ENGINE_ASKED if last.is_delegated else _WORKER_TOLD
