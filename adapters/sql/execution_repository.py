@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from adapters.sql import execution_statements as statements
 from adapters.sql.database_time import microseconds
+from adapters.sql.errors import is_duplicate
 from adapters.sql.mapping import execution_values, result_values, to_claimed, to_execution
 from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult, Note
@@ -19,8 +20,14 @@ class SqlExecutionRepository(ExecutionRepository):
         self._connection = connection
 
     def add(self, execution: Execution) -> None:
-        """Store a new execution, waiting to be claimed."""
-        self._connection.execute(statements.ADD, {**execution_values(execution), "of_job": execution.job_id})
+        """Store a new execution, waiting to be claimed; one that is stored already stays as it is."""
+        try:
+            self._connection.execute(
+                statements.ADD, {**execution_values(execution), "of_job": execution.job_id}
+            )
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
 
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """Return an execution, or None if there is none of that id."""

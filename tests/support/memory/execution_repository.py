@@ -18,10 +18,10 @@ class MemoryExecutionRepository(ExecutionRepository):
         self._now = now
 
     def add(self, execution: Execution) -> None:
-        """Store a new execution, waiting to be claimed."""
+        """Store a new execution, waiting to be claimed; one that is stored already stays as it is."""
         if execution.job_id not in self._tables.jobs:
             raise LookupError(f"execution {execution.id} belongs to no job")
-        self._rows[execution.id] = QueuedExecution(execution=execution, waiting_since=self._now())
+        self._rows.setdefault(execution.id, QueuedExecution(execution=execution, waiting_since=self._now()))
 
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """Return an execution, or None if there is none of that id."""
