@@ -1,3 +1,5 @@
+"""The backup file of a data directory: written while the service runs, and restored to an empty directory."""
+
 import gzip
 import io
 import json
@@ -24,7 +26,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """How much is in a backup: its objects, and the bytes of the file."""
+    """The number of objects in a backup, and the size of its file in bytes."""
 
     objects: int
     size: int
@@ -33,9 +35,9 @@ class Backup:
 class BackupArchive:
     """Packs a data directory into one file while the service runs, and unpacks it.
 
-    An object is stored before the database names it, and never changes. So the database is copied first, as
-    one transaction sees it, and the objects after it: whatever it names is there. Results that wait for the
-    log store come and go, and are copied before the database and after it.
+    An object is stored before a row refers to it, and never changes. So the database is copied first, as one
+    snapshot, and the objects after it: no reference dangles. Results that wait for the log store come and go,
+    and are copied before the database and after it.
 
     Args:
         directory: The data directory.
@@ -132,7 +134,7 @@ class BackupArchive:
         return objects
 
     def _copy_database(self, copy: Path) -> None:
-        """Copy the database as one transaction sees it, which keeps nobody from writing."""
+        """Copy a snapshot of the database without blocking its writers."""
         source_url = f"{(self._directory / self._database).absolute().as_uri()}?mode=ro"
         with (
             closing(sqlite3.connect(source_url, uri=True)) as source,
@@ -188,7 +190,7 @@ def _add(archive: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> 
 
 
 def _check_database(file: Path) -> None:
-    """Find out whether a database can be read whole.
+    """Check that a database can be read whole.
 
     Raises:
         sqlite3.DatabaseError: It cannot.

@@ -1,3 +1,5 @@
+"""A cache of answers, shared by the threads that ask at the same moment."""
+
 import threading
 import time
 from collections import OrderedDict
@@ -9,13 +11,13 @@ _T = TypeVar("_T")
 
 
 class SingleFlightCache(Generic[_T]):
-    """Answers that are good for a while, each asked for once however many wait for it.
+    """A cache that asks for an answer once, however many threads wait for it.
 
     Failures are raised to all callers that waited, and are not kept.
 
     Args:
-        lifetime_s: How long an answer is good for, in seconds from when it was asked for.
-        max_entries: How many answers are kept; the oldest go first.
+        lifetime_s: Seconds for which an answer is good, from when it was asked for.
+        max_entries: The most answers that are kept; the oldest go first.
     """
 
     def __init__(self, lifetime_s: float, max_entries: int) -> None:
@@ -25,7 +27,7 @@ class SingleFlightCache(Generic[_T]):
         self._lock = threading.Lock()
 
     def get(self, question: Hashable, ask: Callable[[], _T]) -> _T:
-        """Return the answer to a question, which `ask` finds where it is not known."""
+        """Return the cached answer to a question, or that of `ask`."""
         answer, is_mine = self._entry(question)
         if is_mine:
             self._fill(question, answer, ask)

@@ -1,3 +1,5 @@
+"""The metrics of ECS clusters, read from CloudWatch."""
+
 import logging
 import re
 from collections import defaultdict
@@ -59,8 +61,8 @@ def build_client(
     """Build a client, which costs 0.3 s and is safe to share between threads.
 
     Args:
-        region: Where the cluster is; None for what boto3 finds in its own configuration.
-        endpoint_url: Another service than Amazon's; None for Amazon's.
+        region: The cluster's region; None for the one in boto3's own configuration.
+        endpoint_url: The address of a service other than Amazon's; None for Amazon's.
         access_key_id: None for the credentials that boto3 finds: environment, files, task or instance role.
         secret_access_key: The access key's secret.
         session_token: The token of a temporary access key.
@@ -77,7 +79,7 @@ class CloudWatchClusterMetrics(ClusterMetrics):
     Args:
         client: The client that `build_client` returns.
         clock: The clock from which the last minutes are counted.
-        cache_s: How long an answer is used, in seconds.
+        cache_s: Seconds for which an answer is used.
     """
 
     def __init__(self, client: "CloudWatchClient", clock: Clock, cache_s: float = 5.0) -> None:

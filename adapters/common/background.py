@@ -1,3 +1,5 @@
+"""Threads that repeat a step, or a task at intervals, until they are stopped."""
+
 import logging
 import random
 from collections.abc import Callable, Iterator

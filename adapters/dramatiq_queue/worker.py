@@ -51,9 +51,9 @@ class QueueWorker:
         self._worker.start()
 
     def stop(self, timeout_s: float) -> bool:
-        """Take no more messages, and wait for those in hand; return whether all of them were done in time.
+        """Stop consuming, and wait for running handlers; return whether all of them ended in time.
 
-        Messages that were taken and not begun go back to the queue.
+        Prefetched messages are requeued.
         """
         for thread in self._worker.consumers.values():
             thread.stop()

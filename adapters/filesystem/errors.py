@@ -1,3 +1,5 @@
+"""The translation of the operating system's errors into the application's."""
+
 import errno
 import logging
 from collections.abc import Iterator, Mapping

@@ -19,11 +19,11 @@ class FilesystemObjectStore(ObjectStore):
     be the beginning of another one's path: `a` and `a/b` exclude each other.
 
     Args:
-        directory: Where the objects are. It is made if it is missing.
-        base_url: Where this service is reached; its log endpoint is an object's address.
+        directory: The directory of the objects. It is made if it is missing.
+        base_url: The address of this service; its log endpoint is an object's address.
         durable: Whether an object survives a power failure as soon as it is stored. This waits for the disk
-            twice, half a millisecond on a solid-state drive; without it, what was stored in the seconds
-            before may be lost.
+            twice, half a millisecond on a solid-state drive; without it, a power failure may lose the objects
+            of the seconds before.
 
     Raises:
         StorageUnavailable: The directory cannot be made or written to.

@@ -36,8 +36,8 @@ class FilesystemResultSpool(ResultSpool):
     and a lock ends with its process.
 
     Args:
-        directory: Where the files are. It is made if it is missing.
-        max_bytes: How much is kept at most.
+        directory: The directory of the files. It is made if it is missing.
+        max_bytes: The largest total size of the files.
 
     Raises:
         StorageUnavailable: The directory cannot be made or written to.
@@ -54,7 +54,7 @@ class FilesystemResultSpool(ResultSpool):
             self._tree.prepare()
 
     def is_full(self) -> bool:
-        """Whether the files take what they may, or the disk has no room for another."""
+        """Whether the files have reached their limit, or the disk has no room for another."""
         now = time.monotonic()
         if now - self._looked_at >= _LOOK_GOOD_S:
             with storage_errors("looking at the results that are kept"):

@@ -1,3 +1,5 @@
+"""The processor and memory use of this machine, sampled into the last hour's metrics."""
+
 import logging
 import time
 from collections import defaultdict, deque

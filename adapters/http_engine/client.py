@@ -1,3 +1,5 @@
+"""Requests to runners: one pool of connections, bounded answers, and failures by their effect."""
+
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,3 +1,5 @@
+"""The translation of S3's errors into the application's, and the circuit breaker of a store."""
+
 import logging
 import re
 from collections.abc import Iterator, Mapping
