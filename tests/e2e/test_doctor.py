@@ -12,8 +12,8 @@ from tests.support import service
 # The engine looks for programs where the system has them, whatever PATH says; this has it look elsewhere.
 ELSEWHERE = """
 import sys
-from adapters.local_engine import toolchains
-toolchains.SYSTEM_PATH = sys.argv.pop(1)
+from adapters.local_engine.sandbox import program
+program.SYSTEM_PATH = sys.argv.pop(1)
 from entrypoints.cli.main import main
 main()
 """
