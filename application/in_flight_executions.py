@@ -15,7 +15,7 @@ class InFlightExecutions:
 
     @contextmanager
     def track(self, execution_id: ExecutionId, job_id: JobId) -> Iterator[None]:
-        """Count an execution among the held ones for as long as the context lasts."""
+        """Track an execution for as long as the context lasts."""
         with self._changed:
             self._jobs[execution_id] = job_id
         try:
@@ -26,24 +26,24 @@ class InFlightExecutions:
                 self._changed.notify_all()
 
     def snapshot(self) -> Mapping[ExecutionId, JobId]:
-        """Return the held executions and their jobs, as they are at this moment."""
+        """Return the executions in flight and their jobs, as they are at this moment."""
         with self._changed:
             return dict(self._jobs)
 
     def tracks(self, execution_id: ExecutionId) -> bool:
-        """Whether this process holds the execution."""
+        """Whether the execution is in flight here."""
         with self._changed:
             return execution_id in self._jobs
 
     def mark_for_requeue(self, execution_ids: Collection[ExecutionId]) -> None:
-        """Have executions given back once they are stopped, rather than completed as cancelled."""
+        """Have executions requeued once they are stopped, rather than completed as cancelled."""
         self._to_requeue = frozenset(execution_ids)
 
     def is_marked_for_requeue(self, execution_id: ExecutionId) -> bool:
-        """Whether the execution is to be given back."""
+        """Whether the execution is to be requeued."""
         return execution_id in self._to_requeue
 
     def wait_until_empty(self, timeout_s: float) -> bool:
-        """Wait until nothing is held; return False if that takes longer than the timeout."""
+        """Wait until nothing is in flight; return False if that takes longer than the timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._jobs, timeout_s)

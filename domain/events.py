@@ -36,7 +36,7 @@ class ExecutionStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRetried:
-    """An execution was lost by its worker or its engine, or given back, and another takes its place."""
+    """An execution was lost by its worker or its engine, or requeued, and another takes its place."""
 
     job_id: JobId
     lost_execution_id: ExecutionId

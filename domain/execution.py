@@ -145,7 +145,7 @@ class Execution:
         stdin: Input for this execution; None means the job's own.
         requested_at: When it was queued.
         claimed_at: When a worker took it, in the database's time.
-        started_at: When its engine acknowledged the start, or when it was claimed for an engine that starts
+        started_at: When its engine was about to start it, or when it was claimed for an engine that starts
             programs at once: from then on the program may have had effects.
         ended_at: When it ended, with `result` or as lost.
         building_at: When its compiler was started, if it has one.

@@ -7,10 +7,10 @@ from domain.values import ExecutionId, JobId
 
 
 class DrainExecutions:
-    """Stop what this process runs, in order to end: whoever runs it gives it back.
+    """Stops the executions of a process that is to end, and has them requeued.
 
-    The leases are renewed before, so that nobody begins any of it anew while the engine is told. What is
-    found to be lost then is not given back: it is somebody else's.
+    * Their leases are renewed before, so that none is recovered as an orphan while its engine stops it.
+    * An execution whose lease is lost by then is another worker's, and is not requeued.
     """
 
     def __init__(
@@ -21,10 +21,10 @@ class DrainExecutions:
         self._in_flight = in_flight
 
     def __call__(self) -> Mapping[ExecutionId, JobId]:
-        """Release everything that is held; return what is lost."""
-        held = self._in_flight.snapshot()
+        """Stop every execution in flight; return those whose leases are lost, and their jobs."""
+        running = self._in_flight.snapshot()
         lost = self._renew_leases()
-        self._in_flight.mark_for_requeue(held.keys() - lost.keys())
-        for execution_id, job_id in held.items():
+        self._in_flight.mark_for_requeue(running.keys() - lost.keys())
+        for execution_id, job_id in running.items():
             self._engine.detach(execution_id, job_id)
         return lost

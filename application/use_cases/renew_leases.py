@@ -6,7 +6,7 @@ from domain.values import ExecutionId, JobId
 
 
 class RenewLeases:
-    """Extend this process's claims on what it runs."""
+    """Renews the leases of a process's executions."""
 
     def __init__(
         self, unit_of_work: UnitOfWork, in_flight: InFlightExecutions, worker: str, lease_s: float
@@ -17,11 +17,11 @@ class RenewLeases:
         self._lease_s = lease_s
 
     def __call__(self) -> Mapping[ExecutionId, JobId]:
-        """Renew all the leases in one transaction; return what is lost, and is to be stopped."""
-        held = self._in_flight.snapshot()
-        if not held:
+        """Renew all the leases in one transaction; return the lost executions, to be stopped."""
+        running = self._in_flight.snapshot()
+        if not running:
             return {}
         kept = self._unit_of_work.run(
-            lambda transaction: transaction.executions.renew(self._worker, held.keys(), self._lease_s)
+            lambda transaction: transaction.executions.renew(self._worker, running.keys(), self._lease_s)
         )
-        return {execution_id: job_id for execution_id, job_id in held.items() if execution_id not in kept}
+        return {execution_id: job_id for execution_id, job_id in running.items() if execution_id not in kept}
