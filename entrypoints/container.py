@@ -323,7 +323,7 @@ def build_container(
     limit_policy: LimitPolicy | None = None,
     topology: Topology | None = None,
 ) -> Container:
-    """Builds the container for some settings; for those of the environment and a worker, unless given."""
+    """Builds the container, by default with the settings of the environment, and for a worker."""
     settings = settings or Settings()
     return Container(
         settings=settings,

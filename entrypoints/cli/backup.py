@@ -26,9 +26,9 @@ def backup(file: Path) -> None:
 @click.command("restore")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def restore(file: Path) -> None:
-    """Unpack FILE, which `backup` wrote, into a data directory that has no data yet.
+    """Unpack FILE, written by `backup`, into a data directory that has no data yet.
 
-    Start the service afterwards: what waited when the backup was made runs then.
+    Start the service afterwards: jobs that waited at the time of the backup run then.
     """
     settings = load_settings()
     _refuse_unless_embedded(settings, "restore")

@@ -70,7 +70,7 @@ def jobs(
 @json_option
 @server_option
 def status(*, job_id: str, wait: float | None, as_json: bool, server: str | None) -> None:
-    """Say where a job stands."""
+    """Print the status of a job."""
     with connect(server) as client:
         found = client.get(f"/api/jobs/{segment(job_id)}/status", wait=wait)
     if as_json:

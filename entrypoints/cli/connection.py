@@ -23,7 +23,7 @@ def server_option(function: F) -> F:
 
 @contextmanager
 def connect(server: str | None, *, runs: bool = False) -> Iterator[ServiceClient]:
-    """Speak to a server, or, with none named, to the same service inside this process.
+    """Connect to a server or, if none is named, to the same service inside this process.
 
     Args:
         server: The URL of a server.

@@ -42,7 +42,7 @@ def list_letters(dead_letters: DeadLetterStore, *, limit: int, as_json: bool) ->
 @json_option
 @click.pass_obj
 def show(dead_letters: DeadLetterStore, *, letter_id: str, as_json: bool) -> None:
-    """Show one, with the error of its handler."""
+    """Show a dead letter, with the error of its handler."""
     letter = dead_letters.get(letter_id)
     if letter is None:
         raise _unknown(letter_id)
@@ -59,7 +59,7 @@ def show(dead_letters: DeadLetterStore, *, letter_id: str, as_json: bool) -> Non
 @click.argument("letter_id", metavar="ID")
 @click.pass_obj
 def requeue(dead_letters: DeadLetterStore, *, letter_id: str) -> None:
-    """Put one back on its queue."""
+    """Requeue a dead letter."""
     if not dead_letters.requeue(letter_id):
         raise _unknown(letter_id)
     click.echo(f"requeued {letter_id}")

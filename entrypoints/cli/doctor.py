@@ -22,9 +22,9 @@ from entrypoints.settings_check import warnings
 @json_option
 @server_option
 def command(*, as_json: bool, server: str | None) -> None:
-    """Say what is installed, what is set, and what is missing.
+    """Report the installation: versions, settings, health, languages, and missing parts.
 
-    Ends with 1 if something is missing that no program can run without.
+    Exits with 1 if a part is missing that every program needs.
     """
     report: dict[str, Any] = {
         "service_server": version("service-server"),

@@ -33,8 +33,8 @@ from entrypoints.container import build_container
 def command(*, source: str | None, zone: str, dry_run: bool, set_aside: bool) -> None:
     """Import projects, jobs and results of the service that this one replaces.
 
-    It only reads that database, may be interrupted, and may be run again: what is imported already stays as
-    it is, and what has come or ended there since is brought here. Rows that cannot be imported are named with
+    The source database is only read. The import may be interrupted, and run again: it adds the rows and the
+    results that are new there, and leaves all others as they are. Rows that cannot be imported are named with
     the reason.
     """
     if set_aside and (dry_run or source is not None):

@@ -20,7 +20,7 @@ _NOT_LIVE = (
 @json_option
 @server_option
 def command(*, job_id: str, follows: bool, as_json: bool, server: str | None) -> None:
-    """Print what a job's program wrote: its stdout to stdout, its stderr to stderr."""
+    """Print the output of a job's program: its stdout to stdout, its stderr to stderr."""
     if follows and as_json:
         raise Failure("--json prints a whole log, and --follow one that is being written", ExitCode.USAGE)
     job_id = segment(job_id)
@@ -53,7 +53,7 @@ def _follow(client: ServiceClient, job_id: str, *, is_live: bool) -> None:
 
 
 def _hears_of_others() -> bool:
-    """Return whether output reaches this process that others write: through Redis alone."""
+    """Return whether this process receives the output of other processes: through Redis alone."""
     from entrypoints.cli.settings_report import load_settings  # noqa: PLC0415 - loads the settings, late
 
     return load_settings().redis_url is not None

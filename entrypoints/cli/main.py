@@ -24,12 +24,12 @@ COMMANDS = (
     ("import", "import_.command", "Import the database of the service that this one replaces."),
     ("dead-letters", "dead_letters.command", "Inspect and requeue completions that could not be handled."),
     ("jobs", "client_commands.jobs", "List jobs, newest first."),
-    ("status", "client_commands.status", "Say where a job stands."),
-    ("logs", "logs.command", "Print what a job's program wrote."),
+    ("status", "client_commands.status", "Print the status of a job."),
+    ("logs", "logs.command", "Print the output of a job's program."),
     ("cancel", "client_commands.cancel", "Cancel a job and stop its program."),
     ("projects", "client_commands.projects", "List projects."),
     ("languages", "client_commands.languages", "List the languages that programs may be written in."),
-    ("doctor", "doctor.command", "Say what is installed, what is set, and what is missing."),
+    ("doctor", "doctor.command", "Report versions, settings, health, languages, and missing parts."),
 )
 _LOCATIONS = {name: location for name, location, _summary in COMMANDS}
 _SUMMARIES = {name: summary for name, _location, summary in COMMANDS}

@@ -32,7 +32,7 @@ def up(schema: DatabaseSchema) -> None:
 @click.argument("revision")
 @click.pass_obj
 def down(schema: DatabaseSchema, revision: str) -> None:
-    """Take the schema back to REVISION, or to `base`: what only later ones keep is lost."""
+    """Downgrade the schema to REVISION, or to `base`; data that only later revisions keep is lost."""
     schema.downgrade(revision)
     click.echo(f"the schema is at {schema.revision() or 'base'}")
 
@@ -47,7 +47,7 @@ def current(schema: DatabaseSchema) -> None:
 @command.command("check")
 @click.pass_obj
 def check(schema: DatabaseSchema) -> None:
-    """Compare the schema with what this version works with; exit with 1 if they differ."""
+    """Compare the schema with the one that this version needs; exit with 1 if they differ."""
     refuse_foreign_tables(schema)
     differences = schema.differences()
     for difference in differences:

@@ -54,7 +54,7 @@ class OutageCounter:
         return True
 
     def _due(self, now: float, but: object) -> Iterator[logging.LogRecord]:
-        """Yield the counts of outages of which no line has come lately, and forget them."""
+        """Yield and remove the counts of outages without a recent record."""
         for key, known in list(self._outages.items()):
             if key == but or now - known.logged_at < self._every_s:
                 continue

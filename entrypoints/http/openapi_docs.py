@@ -1,4 +1,4 @@
-"""How operations are described in the OpenAPI document, which `openapi_document` completes."""
+"""Descriptions of operations in the OpenAPI document, which `openapi_document` completes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -44,9 +44,9 @@ def openapi_docs(
         operation_id: The operation's name in generated clients.
         summary: Its effect, in a few words.
         description: Details.
-        problems: The statuses of its errors, beside those that any request may meet.
-        headers: The headers of its success, beside those of every answer.
-        answers: Successes that the framework does not know of.
+        problems: The statuses of its errors, beside the errors of any request.
+        headers: The headers of its success, beside the headers of every answer.
+        answers: Successes that are unknown to the framework.
     """
     return {
         "operation_class": ApiOperation,

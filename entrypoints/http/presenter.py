@@ -83,7 +83,7 @@ class Presenter:
         self._log_store = log_store
 
     def job(self, view: JobView, message: str | None = None) -> JobResponse:
-        """Show a job; without a message it says where the job stands."""
+        """Show a job; the default message describes its state."""
         execution = view.execution
         result = None if execution is None else self._result(view.job_id, view.code_key, execution)
         ended = None if execution is None else execution.result
@@ -193,7 +193,7 @@ class Presenter:
 def tagged(shown: Shown) -> Response[Shown]:
     """Answer with a job and an entity tag, by which callers ask whether it has changed.
 
-    A URL that is signed anew each time is no change, so the tag is a weak one.
+    The tag is weak: it leaves the signed URL out, which is new each time.
     """
     content = _SIGNED.sub(b"", msgspec.json.encode(shown))
     return Response(
@@ -243,7 +243,7 @@ def _specification(spec: JobSpec) -> JobSpecification:
 
 
 def _resource(execution: Execution) -> Resource | None:
-    """Show the usage of an execution; None where nothing ran. Clients format the figures without looking."""
+    """Show the usage of an execution, unknown figures as 0; None before its end, or if nothing ran."""
     usage = _usage(execution)
     if usage is None:
         return None

@@ -43,7 +43,7 @@ class Worker(Protocol):
         """Starts to run them."""
 
     def stop(self, timeout_s: float) -> bool:
-        """Begins with no more, and waits for the running ones; returns whether all ended in time."""
+        """Starts no more executions and waits for the running ones; returns whether all ended in time."""
 
 
 class Relay(Protocol):

@@ -35,7 +35,7 @@ class StandaloneRunner:
         self._unsubscribe = self._event_feed.subscribe(self._hear)
 
     def stop(self, timeout_s: float) -> bool:
-        """Begin with no more executions, and wait for the running ones; return whether all ended in time."""
+        """Start no more executions and wait for the running ones; return whether all ended in time."""
         self._unsubscribe()
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:

@@ -20,6 +20,7 @@ LIMITS = {
 # Each tree is measured as one.
 TREES = {
     "domain": ("domain",),
+    "entrypoints": ("entrypoints",),
     "tests": ("tests", "examples", "scripts"),
 }
 

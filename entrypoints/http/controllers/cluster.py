@@ -38,7 +38,7 @@ class ClusterMetricsResponse(Struct, kw_only=True):
 
 
 class MetricNamesResponse(Struct, kw_only=True):
-    """What is measured of a cluster, sorted."""
+    """The names of a cluster's metrics, sorted."""
 
     cluster_name: Annotated[str, Meta(examples=["local"])]
     metric_names: Annotated[list[str], Meta(examples=[["CPUUtilization", "MemoryUtilization"]])]

@@ -16,7 +16,7 @@ from entrypoints.http.webhook_signature import WebhookVerifier
 
 
 class ReportResponse(Struct, kw_only=True):
-    """What became of an engine's report."""
+    """The effect of an engine's report."""
 
     execution_id: str
     counted: Annotated[bool, Meta(description="False for a report that came late or twice.", examples=[True])]

@@ -24,7 +24,7 @@ PERIODS: Mapping[str, timedelta] = {
 
 @dataclass(frozen=True, slots=True)
 class HistoryForm:
-    """The choices of a visitor. Those that no list offers narrow nothing."""
+    """The choices of a visitor. A choice that its list does not offer is ignored."""
 
     status: str = ""
     phase: str = ""

@@ -20,7 +20,7 @@ _LogsUrl = Annotated[str | None, Meta(description="Where the log can be fetched,
 
 
 class JobData(Struct, kw_only=True):
-    """What is known of a job, beside where it stands."""
+    """The data of a job, beside its status."""
 
     created_at: datetime
     updated_at: datetime
@@ -56,7 +56,7 @@ class JobResponse(Struct, kw_only=True):
 
 
 class JobStatusResponse(Struct, kw_only=True):
-    """Where a job stands."""
+    """The status of a job."""
 
     job_id: _JobId
     status: JobStatus
@@ -75,7 +75,7 @@ class JobStatusResponse(Struct, kw_only=True):
 
 
 class JobSpecification(Struct, kw_only=True):
-    """What a job was uploaded with, its defaults filled in."""
+    """The options and limits of an upload, with its defaults filled in."""
 
     language: Annotated[str, Meta(examples=["python"])]
     function_name: str | None

@@ -16,7 +16,7 @@ class Dependency(Struct, kw_only=True):
 
 
 class Fault(Struct, kw_only=True, omit_defaults=True):
-    """What is wrong with one value: a parameter, or a place in the body (a JSON pointer, RFC 6901)."""
+    """An error in one value: a parameter, or a place in the body (a JSON pointer, RFC 6901)."""
 
     detail: Annotated[str, Meta(examples=["must be from 1 to 1000"])]
     pointer: Annotated[str | UnsetType, Meta(examples=["/code"])] = UNSET

@@ -11,7 +11,7 @@ from domain.submission import DEFAULT_PRIORITY, MAX_ATTEMPTS, MAX_PRIORITY
 
 
 class RequestedLimits(Struct, kw_only=True):
-    """The limits of an execution. What is not given gets the service's default."""
+    """The limits of an execution. A missing one gets the service's default."""
 
     timeout_ms: Annotated[int | None, Meta(description="Wall time, in milliseconds.", examples=[5000])] = None
     cpu_time_ms: Annotated[int | None, Meta(description="CPU time of all processes, in milliseconds.")] = None
@@ -31,10 +31,10 @@ class RequestedLimits(Struct, kw_only=True):
 
 
 class UploadRequest(RequestedLimits, kw_only=True):
-    """Source code to keep as a job, and how it is to be run.
+    """Source code to keep as a job, and its options.
 
-    Existing clients send fields that this service has no use for, and only the legacy ones beside them: those
-    are ignored. Beside any other field an unknown one is a mistake, and is refused.
+    Unknown fields beside legacy fields alone are ignored: existing clients send them. Beside any other field
+    an unknown one is a mistake, and is refused.
     """
 
     LEGACY_FIELDS: ClassVar[frozenset[str]] = frozenset(
@@ -82,7 +82,7 @@ class UploadRequest(RequestedLimits, kw_only=True):
 
 
 class ExecuteRequest(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What an execution brings beside its job."""
+    """The input of an execution, in place of its job's."""
 
     stdin: Annotated[
         str | None,

@@ -10,7 +10,7 @@ from domain.job_lifecycle import JobStatus, Reason
 
 
 class Resource(Struct, kw_only=True):
-    """What an execution used. A figure that its engine did not tell is 0, and named in `unknown`."""
+    """The usage of an execution. A figure that its engine did not report is 0, and named in `unknown`."""
 
     cpu_percent: Annotated[float, Meta(description="CPU time by wall time.", examples=[97.5])]
     memory_mb: Annotated[float, Meta(description="Peak memory, in MiB.", examples=[9.4])]

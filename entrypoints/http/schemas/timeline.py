@@ -1,4 +1,4 @@
-"""Why a job stands where it stands, as callers see it."""
+"""The timeline of a job, and the engine and its queue, as callers see them."""
 
 from datetime import datetime
 from typing import Annotated
@@ -32,7 +32,7 @@ class AllowedLimit(Struct, kw_only=True):
 
 
 class AttemptResponse(Struct, kw_only=True):
-    """One execution in figures; what is not known yet is null."""
+    """One execution in figures, each null until it is known."""
 
     number: int
     execution_id: str
@@ -45,7 +45,7 @@ class AttemptResponse(Struct, kw_only=True):
 
 
 class WaitingResponse(Struct, kw_only=True):
-    """What a job waits for."""
+    """The cause of a job's wait, and its place in the queue."""
 
     awaited: Annotated[
         Awaited, Meta(description="A call to execute, a worker, an engine, a build, or a report.")
@@ -64,10 +64,10 @@ class WaitingResponse(Struct, kw_only=True):
 
 
 class CancellationResponse(Struct, kw_only=True):
-    """When a job was cancelled, and how it is known that its program does not run any more.
+    """The time of a job's cancellation, and the proof that its program has stopped.
 
     Attributes:
-        stopped: Whether nothing of it runs; false until its worker has said so.
+        stopped: Whether nothing of it runs; false until its worker has confirmed it.
     """
 
     at: datetime
@@ -83,7 +83,7 @@ class EngineName(Struct, kw_only=True):
 
 
 class TimelineResponse(Struct, kw_only=True):
-    """Why a job stands where it stands."""
+    """The timeline of a job: its steps, attempts and limits, and the cause of a wait."""
 
     job_id: str
     status: JobStatus
@@ -98,7 +98,7 @@ class TimelineResponse(Struct, kw_only=True):
 
 
 class QueueResponse(Struct, kw_only=True):
-    """What waits for a worker and what a worker has. Neither is counted beyond `counted_up_to`."""
+    """Numbers of waiting and of claimed executions, each counted up to `counted_up_to`."""
 
     waiting: int
     more_waiting: Annotated[bool, Meta(description="Whether more wait than were counted.")]
@@ -119,7 +119,7 @@ class LanguageResponse(Struct, kw_only=True):
 
 
 class EngineResponse(Struct, kw_only=True):
-    """What runs programs, and how busy it is."""
+    """The engine that runs programs, its limits and languages, and its queue."""
 
     name: str
     isolated: Annotated[
