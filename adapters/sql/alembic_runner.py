@@ -1,4 +1,4 @@
-"""The steps by which Alembic brings the tables to a form, and what it finds different."""
+"""Migrations of the tables by Alembic, and the differences that it finds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,17 +21,17 @@ _LOCK_TIMEOUT_S = 120
 
 
 def upgrade(engine: sa.Engine, revision: str) -> None:
-    """Take the steps up to a revision."""
+    """Migrate up to a revision."""
     _alone(engine, lambda config: command.upgrade(config, revision))
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:
-    """Take the steps back, down to a revision."""
+    """Migrate down to a revision."""
     _alone(engine, lambda config: command.downgrade(config, revision))
 
 
 def differences(engine: sa.Engine, wanted: str) -> list[str]:
-    """Return how the tables differ from those of a revision, the newest."""
+    """Return the differences between the tables and the newest revision, `wanted`."""
 
     def compare() -> list[str]:
         with engine.connect() as connection:
@@ -57,7 +57,7 @@ def _context(connection: sa.Connection) -> MigrationContext:
 
 
 def _is_ours(_item: object, _name: str, kind: str, is_found: bool, wanted: object) -> bool:  # noqa: FBT001 (Alembic's)
-    """Leave out tables that others keep in the same schema."""
+    """Leave out the tables of other services in the same schema."""
     return not (kind == "table" and is_found and wanted is None)
 
 
@@ -70,7 +70,7 @@ def _describe(difference: Any) -> str:  # noqa: ANN401 (tuples of many forms, an
 
 
 def _alone(engine: sa.Engine, migrate: Callable[[Config], None]) -> None:
-    """Migrate, and commit before anybody else does."""
+    """Migrate and commit while no other process migrates."""
     own = long_timeouts(engine)
 
     def run() -> None:
@@ -88,9 +88,9 @@ def _alone(engine: sa.Engine, migrate: Callable[[Config], None]) -> None:
 
 
 def _take_turn(connection: sa.Connection) -> None:
-    """Wait for a lock that ends with the connection; on SQLite the transaction itself is that lock.
+    """Take a lock that ends with the connection; on SQLite the transaction itself is that lock.
 
-    MySQL commits with every change to a table, and only what is outside of transactions outlives that.
+    MySQL commits with every change to a table, so only a lock that is outside of transactions lasts.
     """
     if connection.dialect.name == "sqlite":
         return

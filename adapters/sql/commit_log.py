@@ -1,3 +1,5 @@
+"""A log of committed transactions, by which a commit whose answer was lost is looked up."""
+
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,7 +52,7 @@ class LogEntry:
 
     @staticmethod
     def _remove_unused(connection: sa.Connection) -> None:
-        """Remove rows that nothing was written to for a day: those of processes that have ended."""
+        """Remove rows without a write for a day: their processes have ended."""
         unused = connection.execute(_UNUSED, {"offset_us": -microseconds(_KEPT_S)}).scalars().all()
         if unused:
             connection.execute(_REMOVE, {"slots": sorted(unused)})

@@ -36,7 +36,7 @@ def _count(source: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Sel
 
 @cache
 def _activity(hours: int) -> sa.CompoundSelect[int, int]:
-    """Count a project's jobs of each status, then those of each hour; kept, for building it takes longest."""
+    """Count a project's jobs by status, then by hour; kept, since building the statement takes longest."""
     is_in_project = jobs.c.project_id == sa.bindparam("project_id")
     by_status = [_count(jobs, is_in_project, jobs.c.status == status.value) for status in JobStatus]
     by_hour = [
@@ -118,7 +118,7 @@ _AS_URGENT_AND_OLDER = _count(
 
 
 class SqlDashboardQueries(DashboardQueries):
-    """Counts that take as long whatever the number of jobs."""
+    """Statistics whose cost does not grow with the number of jobs."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = read_only(engine)
@@ -133,7 +133,7 @@ class SqlDashboardQueries(DashboardQueries):
         )
 
     def queue(self) -> QueueState:
-        """Return how long the queue is."""
+        """Return the length and the age of the queue."""
         oldest = [row[0] for row in self._rows(_OLDEST, {}) if row[0] is not None]
         return QueueState(
             waiting=self._count(_WAITING, {}),

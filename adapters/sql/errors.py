@@ -1,4 +1,4 @@
-"""What drivers raise, in the application's words. No SQL, no host and no value is in the messages."""
+"""Drivers' errors as the application's. Messages contain no SQL, no host and no value."""
 
 import sqlite3
 from enum import Enum, auto
@@ -11,7 +11,7 @@ DATABASE = "database"
 
 
 class Failure(Enum):
-    """What a driver's error means for the transaction that met it."""
+    """The meaning of a driver's error for its transaction."""
 
     CONFLICT = auto()  # another transaction was in the way: run it again
     LOST = auto()  # the connection broke; whether a commit was done is not known: run it again
@@ -105,7 +105,7 @@ class DatabaseGone(DependencyUnavailable):
 
 
 def diagnose(error: sa.exc.SQLAlchemyError) -> tuple[Failure, str]:
-    """Say what an error means, and in a sentence's end what is the matter with the database."""
+    """Return an error's meaning, and its cause as the end of a sentence about the database."""
     if isinstance(error, sa.exc.TimeoutError):
         return Failure.UNAVAILABLE, "all of this process's connections to it are in use"
     if not isinstance(error, sa.exc.DBAPIError):

@@ -43,7 +43,7 @@ class SqlExecutionRepository(ExecutionRepository):
         starts: bool = False,
         languages: Collection[str] | None = None,
     ) -> Sequence[Execution]:
-        """Claim the most urgent of the executions that wait, and of those the oldest."""
+        """Claim the most urgent waiting executions, the oldest first among equals."""
         if languages is None:
             rows = self._connection.execute(statements.NEXT, {"limit": limit}).mappings().all()
         else:
@@ -58,7 +58,7 @@ class SqlExecutionRepository(ExecutionRepository):
         return next(iter(self._claim(rows, worker, lease_s, starts)), None)
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
-        """Extend the leases of a worker's executions; return those that it still holds."""
+        """Extend the leases of a worker's executions; return the ones that it still holds."""
         if not held:
             return set()
         whose = {"ids": sorted(held), "worker": worker}
@@ -141,7 +141,7 @@ class SqlExecutionRepository(ExecutionRepository):
         )
 
     def mark_deferred(self, languages: Collection[str], limit: int) -> int:
-        """Record that the engine of these languages cannot start what waits; return how many were new."""
+        """Mark waiting executions in these languages as deferred; return how many were not before."""
         wanted = {"languages": sorted(languages), "limit": limit}
         ids = self._connection.execute(statements.NOT_DEFERRED, wanted).scalars().all()
         if not ids:
@@ -166,7 +166,7 @@ class SqlExecutionRepository(ExecutionRepository):
         return {row.execution_id: row.job_id for row in self._connection.execute(statement, wanted)}
 
     def _next_in(self, languages: Collection[str], limit: int) -> Sequence[sa.RowMapping]:
-        """Find the next of each language in its own range of an index, and of those the next."""
+        """Find the next executions of each language in its own range of an index; return the first of all."""
         rows = [
             row
             for language in (*sorted(languages), None)

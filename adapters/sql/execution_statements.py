@@ -1,4 +1,4 @@
-"""The statements about executions. A write names what it expects; the count of rows tells if it was so."""
+"""The statements about executions. A write states its precondition; its row count shows whether that held."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ _first_end = {"ended_at": sa.func.coalesce(executions.c.ended_at, _now)}
 
 
 def _latest(time: sa.ColumnElement[Any], earlier: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """Return a time, or one that it cannot be before, which may be unknown."""
+    """Return a time, or its lower bound if that is later; the bound may be NULL."""
     return sa.case((earlier > time, earlier), else_=time)
 
 

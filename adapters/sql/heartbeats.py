@@ -18,13 +18,13 @@ _FORGET = sa.delete(heartbeats).where(
 
 
 class SqlHeartbeats(Heartbeats):
-    """The heartbeats, a row for each process. A new process removes those that ended long ago."""
+    """The heartbeats, one row per process. A new process removes rows without a beat for a day."""
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
     def beat(self, process: str) -> datetime:
-        """Write down that a process can write; return the database's time."""
+        """Record that a process can write; return the database's time."""
         name = {"name": process}
         if self._connection.execute(_BEAT, name).rowcount == 0:
             self._connection.execute(_FORGET, {"offset_us": -microseconds(_KEPT_S)})

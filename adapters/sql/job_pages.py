@@ -61,11 +61,11 @@ Select = sa.Select[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class PageShape:
-    """Which of the filters are given: what decides the statement, apart from the values.
+    """The filters that are given: all that decides the statement, apart from the values.
 
     Attributes:
-        statuses: How many statuses narrow the list. All of them together narrow nothing.
-        phases: Which phases those of the jobs may have that are RUNNING; any if none is named.
+        statuses: The number of statuses that narrow the list. All of them together narrow nothing.
+        phases: The phases that RUNNING jobs may have; any if empty.
     """
 
     project: bool
@@ -93,7 +93,7 @@ class PageShape:
 
     @property
     def branches(self) -> int:
-        """How many ranges of an index of jobs the list consists of: one of each status, where it has them."""
+        """The number of index ranges that the list consists of: one per status, where the index has it."""
         return self.statuses or (len(JobStatus) if self.language else 0)
 
 
@@ -107,10 +107,10 @@ class Source(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A way through the jobs, newest first: an index, and whether every job on the way is one of the list.
+    """A scan of jobs, newest first: its index, and whether every job that it meets is one of the list.
 
     Attributes:
-        tag: Which of the tags, if it is one.
+        tag: The number of its tag, if the index is that of tags.
     """
 
     source: Source
@@ -124,7 +124,7 @@ class Walk:
 
 
 def walks(shape: PageShape) -> list[Walk]:
-    """Return the ways to the jobs of a list; if one is exact, it is the first."""
+    """Return the walks that find the jobs of a list; if one is exact, it is the first."""
     is_tag_alone = shape.tags == 1 and not (shape.branches or shape.phases)
     found = [Walk(Source.TAG, tag, is_tag_alone) for tag in range(shape.tags)]
     if shape.branches or not shape.tags:
@@ -135,7 +135,7 @@ def walks(shape: PageShape) -> list[Walk]:
 
 
 def by_statuses(wanted: JobFilter) -> JobFilter | None:
-    """Put statuses in the place of phases, as far as they say the same. There may be no status that fits."""
+    """Replace phases by statuses as far as they are equivalent; return None if no status fits."""
     if not wanted.phases:
         return wanted
     live = wanted.phases.intersection(_LIVE)
@@ -194,7 +194,7 @@ def last_key_statement(shape: PageShape, walk: Walk) -> Select:
 
 @lru_cache(maxsize=512)
 def count_statement(shape: PageShape) -> sa.CompoundSelect[int, int]:
-    """Build the statement for how long each of a shape's walks is, up to `scanned`."""
+    """Build the statement for the length of each of a shape's walks, up to `scanned`."""
     counts = []
     for number, walk in enumerate(walks(shape)):
         keys = _way(shape, walk, "scanned") if walk.has_bound else _CLAIMED
@@ -205,7 +205,7 @@ def count_statement(shape: PageShape) -> sa.CompoundSelect[int, int]:
 
 
 def _checked(shape: PageShape, walk: Walk) -> Select:
-    """Walk through `scanned` keys, and keep those that the other filters let through."""
+    """Walk through `scanned` keys, and keep the ones that pass the other filters."""
     way = _way(shape, walk, "scanned").subquery("way")
     keys = sa.select(way.c.created_at, way.c.job_id).where(*_checks(shape, walk, way))
     return _newest(keys, way)

@@ -169,7 +169,7 @@ class SqlJobQueries(JobQueries):
         return ways[min(bounded, key=lengths.__getitem__)]
 
     def _scan(self, wanted: JobFilter, walk: Walk, scanned: int) -> FoundJobs:
-        """Walk through some keys. If that was too few for the page, say where the walk ended."""
+        """Walk through `scanned` keys. A page that they do not fill has the cursor to resume after."""
         views = self._views(wanted, walk, {"scanned": scanned})
         if len(views) == wanted.limit:
             return FoundJobs(views)
@@ -194,6 +194,6 @@ class SqlJobQueries(JobQueries):
 
 
 def _may_match(wanted: JobFilter) -> bool:
-    """Whether there can be such jobs. What no job can have, each database would compare in its own way."""
+    """Whether such jobs can exist. Databases differ in how they compare values that no job can have."""
     is_id = wanted.project_id is None or wanted.project_id <= MAX_ID
     return is_id and all(map(is_tag_name, wanted.tags))

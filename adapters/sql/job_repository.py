@@ -114,7 +114,7 @@ class SqlJobRepository(JobRepository):
         return self._connection.execute(_FAIL, ended).rowcount == 1
 
     def replace(self, before: Job, after: Job) -> None:
-        """Store what became of a job, if its status and its current execution still are as before."""
+        """Store a job's new state, if its status and its current execution are still as before."""
         new = {f"new_{name}": value for name, value in job_state_values(after).items()}
         found = self._connection.execute(
             _REPLACE,

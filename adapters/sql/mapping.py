@@ -55,7 +55,7 @@ class ExecutionState(StrEnum):
 
 
 def _named(*columns: sa.Column[Any]) -> tuple[sa.Label[Any], ...]:
-    """Return columns under names that say of which table they are; an id does so already."""
+    """Label columns with the name of their table, which an id has already."""
     return tuple(column.label(_name(column)) for column in columns)
 
 
@@ -204,7 +204,7 @@ def _to_language(name: str) -> Language:
 
 
 def _to_limits(values: Mapping[str, int]) -> Limits:
-    """Read limits: those that only a newer version knows are its own, those that it added have a default."""
+    """Read limits; the ones that only a newer version knows are left out, missing ones have their default."""
     return Limits(**{name: values.get(name, bounds.default) for name, bounds in STANDARD_BOUNDS.items()})
 
 
@@ -295,7 +295,7 @@ def _to_result(row: Row) -> ExecutionResult:
 
 
 def _to_notes(values: Sequence[str] | None) -> tuple[Note, ...]:
-    """Read remarks, less those that only a newer version of the service knows."""
+    """Read notes; the ones that only a newer version knows are left out."""
     return tuple(_NOTES[value] for value in values or () if value in _NOTES)
 
 
@@ -362,7 +362,7 @@ def _spec_values(spec: JobSpec) -> Values:
 
 
 def job_state_values(job: Job) -> Values:
-    """Return what changes in the row of a job."""
+    """Return the columns of a job's state."""
     return {
         "status": job.status.value,
         "reason": None if job.reason is None else job.reason.value,
@@ -394,7 +394,7 @@ def execution_values(execution: Execution) -> Values:
 
 
 def result_values(result: ExecutionResult) -> Values:
-    """Return what a result adds to the row of an execution. A usage without any figure is not kept."""
+    """Return the columns of a result. A usage without any figure is read back as None."""
     usage = result.resource or ResourceUsage()
     limit = result.limit
     return {

@@ -1,3 +1,5 @@
+"""Options of database connections."""
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,14 +10,14 @@ OPTIONS = "service_server_options"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseOptions:
-    """How connections are made and kept. Times are seconds.
+    """The limits and settings of a process's connections. Times are in seconds.
 
     Attributes:
-        pool_size: How many connections a process has at most.
-        pool_timeout_s: How long a caller waits for one of them.
-        recycle_s: How old a connection grows.
-        read_timeout_s: How long a statement may take: the bound when a server hangs.
-        lock_wait_s: How long a statement waits for a lock of another transaction.
+        pool_size: The most connections of a process.
+        pool_timeout_s: The wait of a caller for one of them.
+        recycle_s: The age at which a connection is replaced.
+        read_timeout_s: The bound of a statement when a server hangs.
+        lock_wait_s: The wait of a statement for a lock of another transaction.
         tls_ca: The file of the authority that signed the server's certificate. None means encryption if the
             server offers it, without a check of its identity.
         synchronous: Whether SQLite waits at a commit until it is on the disk, `full`, or not, `normal`: then

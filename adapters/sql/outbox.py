@@ -47,7 +47,7 @@ class SqlOutbox(Outbox):
             self.added.extend(messages)
 
     def fetch_stale(self, longer_than_s: float, limit: int) -> Sequence[Message]:
-        """Take messages that nobody has had in hand for longer than that, the oldest first."""
+        """Take messages that were added, and last taken if at all, longer ago than that, the oldest first."""
         wanted = {"offset_us": -microseconds(longer_than_s), "limit": limit}
         rows = self._connection.execute(_LEFT_BEHIND, wanted).mappings()
         found = [to_message(row) for row in rows]
@@ -56,6 +56,6 @@ class SqlOutbox(Outbox):
         return found
 
     def remove(self, message_ids: Collection[MessageId]) -> None:
-        """Forget messages that were published."""
+        """Delete published messages."""
         if message_ids:
             self._connection.execute(_REMOVE, {"ids": sorted(message_ids)})

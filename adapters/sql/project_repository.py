@@ -57,7 +57,7 @@ class SqlProjectRepository(ProjectRepository):
         return project
 
     def replace(self, before: Project, after: Project) -> None:
-        """Store what became of a project, if its status still is as before."""
+        """Store a project's new state, if its status is still as before."""
         is_live = after.status is not ProjectStatus.DELETED
         found = self._connection.execute(
             _REPLACE,

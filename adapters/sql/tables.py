@@ -1,4 +1,4 @@
-"""The tables. What a list or a sweep looks for has an index that yields it in order."""
+"""The tables. Every list and every sweep has an index that yields its rows in order."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""The import: a batch of jobs in a transaction, each as often as needed.
+"""The import, in batches of jobs: one transaction each, retried as often as needed.
 
-What is imported already is found by its id, so an import that was interrupted goes on where it was, and one
-that is run again brings what has come since. The source is only read.
+Imported rows are found by their ids, so an import that was interrupted resumes, and one that is run again
+brings the changes since. The source is only read.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ from domain.values import JobId, ProjectId, ProjectName
 
 _BATCH = 200
 _LOCK = "service_server_import"
-# Each line: what it is about, and what is said of it.
+# Called with a subject and a message: for each row that is skipped or changed, and on progress.
 Tell = Callable[[str, str], None]
 
 _PRESENT = (
@@ -52,7 +52,7 @@ _PROJECTS = sa.select(projects.c.project_id, projects.c.name, projects.c.live_na
 
 @dataclass(slots=True)
 class ImportCounts:
-    """How many rows became of what."""
+    """The numbers of rows by their outcome."""
 
     projects: int = 0
     jobs: int = 0
@@ -73,9 +73,8 @@ class LegacyImport:
     Attributes:
         source: The replaced service's database: a URL, or the name of a schema on the same server; None for
             tables that were set aside in this database.
-        zone: The zone of the times there that do not say theirs.
+        zone: The zone of times there that are without one.
         dry_run: Whether everything is read and nothing is written.
-        tell: Is told each row that is skipped or changed, and how far the import is.
     """
 
     target: sa.Engine
@@ -315,7 +314,7 @@ def _has_moved_on(here: Any, there: ImportedJob) -> bool:  # noqa: ANN401 - a ro
 def _attempts(
     schema: LegacySchema, reading: sa.Connection, ids: Sequence[object]
 ) -> Mapping[object, list[tuple[Row, LegacyTable]]]:
-    """Return the attempts of jobs; what a table of results has is put into the attempt that it is of."""
+    """Return the attempts of jobs; each row of a table of results is merged into its attempt."""
     found: dict[object, list[tuple[Row, LegacyTable]]] = {}
     if schema.executions is not None:
         for row in schema.executions.of_jobs(reading, ids):

@@ -48,7 +48,7 @@ Tell = Callable[[str], None]
 
 
 class Skipped(Exception):
-    """A row cannot be imported; the message says why."""
+    """A row cannot be imported; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class ImportedJob:
 
 @dataclass(frozen=True, slots=True)
 class LegacyProject:
-    """A project as the replaced service had it."""
+    """A project of the replaced service."""
 
     id: int
     name: str
@@ -74,9 +74,9 @@ class RowReader:
     """Reads rows.
 
     Attributes:
-        zone: The zone of times that do not say theirs.
-        limits: What jobs are allowed whose limits are not known.
-        now: For what has no time at all.
+        zone: The zone of times without one.
+        limits: The defaults and bounds of a job's limits.
+        now: The time of a row without any.
     """
 
     zone: tzinfo
@@ -107,7 +107,7 @@ class RowReader:
         attempts: Sequence[tuple[Row, LegacyTable]],
         tell: Tell,
     ) -> ImportedJob:
-        """Read a row of jobs and those of its attempts; what is changed is told.
+        """Read a row of jobs and the rows of its attempts; changes of values are reported.
 
         Raises:
             Skipped: It cannot be a job of this service.
@@ -340,7 +340,7 @@ def _status(value: object) -> JobStatus:
 
 
 def _status_of_attempt(row: Row, exit_code: int | None) -> JobStatus:
-    """Return how an earlier attempt of a job ended, as far as it says so."""
+    """Return the status of an earlier attempt: its own if that is final, else one by its exit code."""
     text = (_text(row.get("status")) or "").strip().upper()
     known = _STATUSES.get(text)
     if known is not None and known.is_terminal:

@@ -93,7 +93,7 @@ class LegacyTable:
         name: Its name there.
         table: The same, to select from.
         columns: The column of each field that it has.
-        instants: The fields whose times are points in time whatever the zone (MySQL's TIMESTAMP).
+        instants: The fields whose times do not depend on the zone (MySQL's TIMESTAMP).
         unread: The names of the columns that no field is known by.
         unindexed: The name of the column that rows are looked for by, if no index has it.
     """
@@ -154,16 +154,16 @@ class LegacySchema:
 
     @property
     def tables(self) -> list[LegacyTable]:
-        """Those that there are."""
+        """The tables that exist."""
         found = (self.projects, self.jobs, self.executions, self.results)
         return [table for table in found if table is not None]
 
     @classmethod
     def find(cls, connection: sa.Connection) -> "LegacySchema":
-        """Find the tables, by their own names or by those that they have once they are set aside.
+        """Find the tables under their own names, or under the names that they are set aside with.
 
         Raises:
-            Conflict: There are none, or what every one of them has is missing.
+            Conflict: There are none, or one lacks a column that it must have.
         """
         inspector = sa.inspect(connection)
         present = set(inspector.get_table_names())
@@ -243,5 +243,5 @@ def _read_if_any(inspector: sa.Inspector, kind: str, name: str | None) -> Legacy
 
 
 def _plain(name: str) -> str:
-    """Return a column's name as it is compared: `createdAt` is `created_at`."""
+    """Return a column's name for comparison: `createdAt` equals `created_at`."""
     return name.lower().replace("_", "")

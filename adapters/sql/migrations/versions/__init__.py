@@ -1,1 +1,1 @@
-"""One module for each step, named for its number and what it does."""
+"""The migrations, one module each, named for its number and its effect."""

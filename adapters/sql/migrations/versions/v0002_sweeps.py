@@ -1,4 +1,4 @@
-"""What sweeps need: who has taken a message of the outbox, and the oldest of the inbox."""
+"""When a message of the outbox was last taken, and an index of the inbox by age, both for the sweeps."""
 
 import sqlalchemy as sa
 from alembic import op

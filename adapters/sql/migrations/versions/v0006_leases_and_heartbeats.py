@@ -1,4 +1,4 @@
-"""When leases were given, by which one from before the clock was set back is told, and who can write."""
+"""The times of leases, which show one from before the clock was set back, and the processes' heartbeats."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""By which request an execution was asked for."""
+"""The id of the request that an execution is for."""
 
 import sqlalchemy as sa
 from alembic import op
