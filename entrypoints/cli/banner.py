@@ -1,3 +1,5 @@
+"""The text that `serve` prints once it listens."""
+
 import os
 import shutil
 import sys

@@ -1,3 +1,5 @@
+"""The client of the HTTP API for commands."""
+
 from collections.abc import Iterator, Mapping
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote

@@ -1,3 +1,5 @@
+"""The connection of a command to a server, or to the same service inside this process."""
+
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar

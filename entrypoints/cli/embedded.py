@@ -1,3 +1,5 @@
+"""The service inside a command's process, for commands without `--server`."""
+
 import os
 import socket
 import tempfile

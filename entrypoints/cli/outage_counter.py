@@ -1,3 +1,5 @@
+"""Rate limit on log records of one outage."""
+
 import copy
 import logging
 from collections.abc import Callable, Iterator

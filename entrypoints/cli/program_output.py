@@ -1,3 +1,5 @@
+"""The output of a job's program on the terminal, as it is written or from its log."""
+
 import base64
 import codecs
 import json

@@ -1,3 +1,5 @@
+"""The command `run`: uploads a file, executes it, and ends as its program did."""
+
 import signal
 import sys
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+"""The command `serve`: the HTTP API, with the background services in its process."""
+
 import logging
 import os
 import signal

@@ -1,3 +1,5 @@
+"""The command `worker`: background services without the API, in one or more processes."""
+
 import logging
 import os
 import signal

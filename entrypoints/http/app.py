@@ -1,3 +1,5 @@
+"""The HTTP application: routes, middleware, error handlers and lifespan."""
+
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable

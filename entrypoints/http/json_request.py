@@ -1,3 +1,5 @@
+"""Requests with a JSON body: its limits, decoding and unknown fields."""
+
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence

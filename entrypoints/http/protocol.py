@@ -1,3 +1,5 @@
+"""HTTP/1.1 for uvicorn, with limits on connections, requests and their time."""
+
 import asyncio
 import logging
 from collections import OrderedDict

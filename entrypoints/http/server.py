@@ -1,3 +1,5 @@
+"""The HTTP server: uvicorn, with limits and a stop that ends streams."""
+
 import resource
 import socket
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+"""Start, drain and stop of the relay, the worker and the periodic tasks of a process."""
+
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence

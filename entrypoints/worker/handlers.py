@@ -1,3 +1,5 @@
+"""Handlers of the queue's messages."""
+
 import json
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,3 +1,5 @@
+"""Worker processes: forked, and replaced when they die."""
+
 import logging
 import multiprocessing
 import os

@@ -1,3 +1,5 @@
+"""The worker of a command's own service: it runs the executions of this process alone."""
+
 import logging
 import time
 from collections.abc import Callable

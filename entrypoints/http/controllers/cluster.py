@@ -1,3 +1,5 @@
+"""Languages, the engine, and the metrics of its cluster."""
+
 from datetime import datetime
 from typing import Annotated
 

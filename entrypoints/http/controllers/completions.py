@@ -1,3 +1,5 @@
+"""Completion reports of engines, as signed webhooks."""
+
 from typing import Annotated, Any, TypeAlias
 
 from litestar import Controller, post

@@ -1,3 +1,5 @@
+"""Upload, execution, cancellation and status of jobs."""
+
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial

@@ -1,3 +1,5 @@
+"""Error bodies (RFC 9457), and the health of dependencies."""
+
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType

@@ -1,3 +1,5 @@
+"""Output chunks on their way from the feed's thread to a stream."""
+
 from asyncio import AbstractEventLoop
 from contextlib import suppress
 from threading import Lock

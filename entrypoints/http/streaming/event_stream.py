@@ -1,3 +1,5 @@
+"""The stream of a job's events."""
+
 import asyncio
 from collections.abc import AsyncIterator
 

@@ -1,3 +1,5 @@
+"""Wake-ups of the handlers that wait for changes of jobs."""
+
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping

@@ -1,3 +1,5 @@
+"""Requests that wait for a job's end (`wait=`)."""
+
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,3 +1,5 @@
+"""The stream of a job's output."""
+
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Self
