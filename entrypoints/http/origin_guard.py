@@ -135,9 +135,9 @@ class RefusalLog:
         if name in known or len(known) >= MAX_REFUSED_NAMES:
             return
         known.add(name)
-        logger.warning("%s %r are refused; %s lets them in. This is said once.", kind, name, PREFIX + setting)
+        logger.warning("%s %r are refused; %s admits them. Logged once.", kind, name, PREFIX + setting)
         if len(known) == MAX_REFUSED_NAMES:
-            logger.warning("no more than these %d are named", MAX_REFUSED_NAMES)
+            logger.warning("further refused names are not logged: %d were", MAX_REFUSED_NAMES)
 
 
 def header(scope: HTTPScope, wanted: bytes) -> str | None:

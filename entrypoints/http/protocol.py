@@ -139,7 +139,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._is_receiving:
             self._refuse(BUSY, "The request did not come before others needed its connection.")
             return
-        logger.info("an idle connection gives way to a new one")
+        logger.info("idle connection closed: a new one needs its place")
         self._hang_up(_LAST_TAKE_WITHIN_S)
 
     def timeout_keep_alive_handler(self) -> None:
@@ -283,7 +283,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._giving_up = None
 
     def _give_up(self) -> None:
-        logger.info("a caller does not take its answer and is hung up on")
+        logger.info("connection closed: its client does not read the response")
         self.transport.abort()
 
     @property

@@ -184,6 +184,8 @@ class BackgroundServices:
         try:
             self._services.stop_execution(execution_id, job_id)
         except DependencyUnavailable as error:
-            logger.warning("execution %s is stopped at its next renewal: %s", execution_id, error)
+            logger.warning(
+                "execution %s was not stopped, retrying at the next lease renewal: %s", execution_id, error
+            )
         except Exception:  # the result of this thread is read by no one
-            logger.exception("execution %s is stopped at its next renewal", execution_id)
+            logger.exception("execution %s was not stopped, retrying at the next lease renewal", execution_id)

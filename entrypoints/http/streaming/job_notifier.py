@@ -169,9 +169,14 @@ class JobNotifier:
         try:
             self._compare(await asyncio.to_thread(self._read_versions, self._listened()))
         except DependencyUnavailable as error:
-            logger.warning("who waits hears of it later: %s", error, extra=outage_of(error))
+            logger.warning(
+                "jobs not checked for changes, retrying in %.1f s: %s",
+                self._recheck_s,
+                error,
+                extra=outage_of(error),
+            )
         except Exception:  # everybody's waiting must outlive a bug in one round of it
-            logger.exception("looking for what has changed failed")
+            logger.exception("checking jobs for changes failed")
 
     def _listened(self) -> list[JobId]:
         return [JobId(UUID(job_id)) for job_id in self._subscriptions]
