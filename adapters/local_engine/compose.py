@@ -1,4 +1,4 @@
-"""From a request and a row of the table of languages to the sandbox's own words."""
+"""The translation of a request and a row of the table of languages into a program for the sandbox."""
 
 import codecs
 from collections.abc import Mapping, Sequence

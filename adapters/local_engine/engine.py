@@ -38,18 +38,18 @@ _log = logging.getLogger("service_server.local_engine")
 
 
 class LocalEngine(ExecutionEngine):
-    """Runs programs on this machine, each call of `execute` one, as many at a time as it is called.
+    """Runs programs on this machine: each call of `execute` runs one, and calls may overlap.
 
     Args:
-        code_store: Where the code is.
-        work_directory: Where programs have their private directories.
-        inline_output_bytes: How much of each stream a result holds.
-        max_code_bytes: How large the code may be.
+        code_store: The store of the code.
+        work_directory: The directory of the programs' private directories.
+        inline_output_bytes: The part of each stream that a result holds, in bytes.
+        max_code_bytes: The largest code, in bytes.
         isolated: Whether programs are isolated; if not, they are ordinary child processes.
-        retrying: How often the store is asked for the code.
-        warm_starts: How many interpreters of a language are kept ready for its next jobs; 0 for none.
-        usual_limits: The limits that most jobs have, which such interpreters are made for.
-        hidden: Directories that no program may see, beside those of this service's code and of its work.
+        retrying: The retries of fetching the code.
+        warm_starts: The number of prewarmed sandboxes of each language; 0 for none.
+        usual_limits: The limits that most jobs have, for which these are made.
+        hidden: Directories that no program may see, beside the service's own code and work directories.
     """
 
     def __init__(

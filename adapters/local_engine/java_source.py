@@ -1,7 +1,7 @@
-"""Which file a Java program has to be in, and which class starts it.
+"""The name of a Java program's source file, and the class that starts it.
 
 javac wants a public type in a file of its name (JLS 7.6), and callers name their types as they like. The
-source is read once, from its start to its end: the time is linear in its length, whatever is in it.
+source is read once, from its start to its end: the time is linear in its length for any content.
 """
 
 import re
@@ -44,7 +44,7 @@ class _Type:
 def inspect(code: str) -> JavaProgram:
     """Find the public type, which names the file, and the first type with a main method, which starts.
 
-    A program that does not compile gets names that let javac say why.
+    A program that does not compile gets names with which javac reports the cause.
     """
     outline = _Outline()
     for word in words(code[:_LOOKED_AT]):

@@ -31,7 +31,7 @@ _log = logging.getLogger("service_server.local_engine")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
-    """How programs of one language are built and run: a row of languages.toml, which explains the columns."""
+    """The commands of one language: a row of languages.toml, which explains the columns."""
 
     language: Language
     title: str
@@ -71,7 +71,7 @@ class Toolchain:
         return {name: _first_of(places) or "" for name, places in self.uses.items()}
 
     def advise(self, missing: Sequence[str]) -> str:
-        """Return what was not found where, and the remedy."""
+        """Return a message with the missing executables, the places searched, and the remedy."""
         places = {name: ":".join(where) for name, where in self.needs.items()}
         sought = (f"{name} was not found in {places.get(name, SYSTEM_PATH)}" for name in missing)
         return (

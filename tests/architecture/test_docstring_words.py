@@ -19,6 +19,7 @@ LIMITS = {
 }
 # Each tree is measured as one.
 TREES = {
+    "adapters": ("adapters",),
     "domain": ("domain",),
     "entrypoints": ("entrypoints",),
     "tests": ("tests", "examples", "scripts"),

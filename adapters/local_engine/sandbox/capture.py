@@ -49,10 +49,10 @@ class Capture:
 
 
 class _Budget:
-    """How many bytes may be written.
+    """A budget of bytes to write.
 
     Attributes:
-        used: How many were, with the bytes over the limit.
+        used: The number of bytes written, also over the limit.
     """
 
     def __init__(self, allowed: int) -> None:
@@ -85,12 +85,12 @@ class CapturedOutput:
 
     @property
     def used(self) -> int:
-        """How many bytes the program wrote, with the bytes over the limit."""
+        """The number of bytes that the program wrote, also over its limit."""
         return self._budget.used
 
     @property
     def build_used(self) -> int:
-        """How many bytes the build wrote, those that are over its limit included."""
+        """The number of bytes that the build wrote, also over its limit."""
         return self._build_budget.used
 
     @property
@@ -99,6 +99,6 @@ class CapturedOutput:
         return self._budget.is_exceeded or self._build_budget.is_exceeded
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
         for capture in (self.stdout, self.stderr, self.build):
             capture.file.close()

@@ -43,7 +43,7 @@ class Program:
         variables: The caller's beside both. They are the program's alone: a loader or a shell that obeys one
             of them would run the caller's code before the limits are in force.
         rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
-        out_of_memory: Phrases by which its runtime says on stderr that it has no more memory.
+        out_of_memory: Phrases by which its runtime reports on stderr that it is out of memory.
         descriptors: Descriptors of ours that it inherits, by the numbers that they have there.
         is_prewarmed: Whether it is an interpreter that waits for a job.
         build_spent_ms: The part of the time for its build that is over already.

@@ -46,7 +46,7 @@ class RunMonitor:
             self._kill()
 
     def milliseconds_since_cancel(self) -> int | None:
-        """How long ago it was cancelled; None if it was not."""
+        """The time since it was cancelled; None if it was not."""
         return None if self._cancelled_at is None else round((time.monotonic() - self._cancelled_at) * 1000)
 
     def start(self, control_socket: socket.socket, command: bytes = START) -> bool:

@@ -165,7 +165,7 @@ class Sandbox:
 
     @property
     def warm_start(self) -> str:
-        """Which languages have a warm start, and why there is none."""
+        """The languages with a warm start, and the causes of missing ones."""
         if not self.isolation.is_isolated:
             return "none: programs are not isolated"
         if self._warm_starts == 0:

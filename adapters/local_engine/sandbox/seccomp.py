@@ -1,4 +1,4 @@
-"""A seccomp filter: which system calls a program in a sandbox may make.
+"""A seccomp filter: the system calls that a program in a sandbox may make.
 
 The filter is a program in classic BPF over struct seccomp_data: the kernel's
 Documentation/userspace-api/seccomp_filter.rst.

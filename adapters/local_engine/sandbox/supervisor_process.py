@@ -31,8 +31,8 @@ class SupervisorProcess:
     goes by the thread that started a process, and threads come and go.
 
     Args:
-        processors: Those that it and every program may use, whichever this process keeps to itself.
-            If the machine takes all of them away, they use those that it gives instead.
+        processors: The processors of it and of every program, independent of this process's own.
+            If the machine takes all of them away, the ones that it gives instead are used.
         clear: Ends the processes of a supervisor that was killed.
     """
 

@@ -1,3 +1,5 @@
+"""The private directories of programs, and the removal of the ones that a killed engine left."""
+
 import fcntl
 import logging
 import os
@@ -13,7 +15,7 @@ _PREFIX = "engine-"
 
 
 class WorkArea:
-    """The private directories of programs, in a directory of this engine's own.
+    """Makes private directories for programs, in a directory of this engine's own.
 
     The lock on an engine's own directory lasts as long as its process. The directory of
     a killed one is removed by the next one to open.

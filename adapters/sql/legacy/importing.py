@@ -137,7 +137,7 @@ class LegacyImport:
                 self.tell(table.name, f"these columns are not imported: {', '.join(table.unread)}")
             if table.unindexed is not None:
                 self.tell(table.name, f"an index of {table.unindexed} would make this quicker: there is none")
-        reader = RowReader(zone=self.zone, limits=self.limits, now=self.now)
+        reader = RowReader(zone=self.zone, limits=self.limits)
         for rows in schema.projects.pages(reading, _BATCH):
             with own.begin() as connection:
                 for row in rows:

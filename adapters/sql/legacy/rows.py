@@ -76,12 +76,10 @@ class RowReader:
     Attributes:
         zone: The zone of times without one.
         limits: The defaults and bounds of a job's limits.
-        now: The time of a row without any.
     """
 
     zone: tzinfo
     limits: LimitPolicy
-    now: datetime
 
     def project(self, row: Row, table: LegacyTable) -> LegacyProject:
         """Read a row of projects.

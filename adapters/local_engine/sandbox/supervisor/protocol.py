@@ -38,7 +38,7 @@ STOP, START = b"\0", b"\1"
 
 
 class Status(StrEnum):
-    """How far a run has come, in this order."""
+    """The steps of a run, in this order."""
 
     BUILDING = "building"
     BUILT = "built"
@@ -80,7 +80,7 @@ class Rootfs:
     Attributes:
         argv: The command line that puts it together and becomes a program in it, which writes its process id
             and waits.
-        files: What it reads, at the descriptors from 3 on.
+        files: The files that it reads, at the descriptors from 3 on.
         fingerprint: Differs when the same command line would show other files.
     """
 
@@ -97,7 +97,7 @@ class ResourceLimits(_Message):
         timeout_ms: Wall time.
         cpu_time_ms: Processor time of the whole tree.
         memory_mb: Memory of the whole tree, if there is a cgroup or `samples_memory`.
-        processes: How many there may be at once, if there is a cgroup.
+        processes: The most processes at once, if there is a cgroup.
         rlimits: For a prewarmed program: soft and hard limits by the names that setrlimit(2) gives them,
             without RLIMIT_.
     """
@@ -122,12 +122,12 @@ class SpawnRequest(_Message):
         argv: The whole command line; the first is an absolute path. It joins the control groups, limits
             itself, reports its status, and starts the program when START_DESCRIPTOR brings a line.
         env: The whole environment.
-        directory: Where it starts.
-        limits: The program's.
-        build_limits: Those of the build that `argv` begins with; None if there is none.
+        directory: Its working directory.
+        limits: The limits of the program.
+        build_limits: The limits of the build that `argv` begins with; None if there is none.
         descriptors: The numbers at which the program inherits the further descriptors that were sent.
         user: The user and group id to become; None to stay the supervisor's.
-        cgroup: Where to make a control group for the run.
+        cgroup: The place for a control group of the run.
         samples_memory: Whether to sample the tree's memory, for want of a cgroup.
         rootfs: None for the supervisor's own.
         tmpfs: A file system of the program's own in the root file system.

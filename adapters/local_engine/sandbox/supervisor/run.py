@@ -1,4 +1,4 @@
-"""One run: from an order to the end of its last process."""
+"""One run: from a spawn request to the end of its last process."""
 
 import contextlib
 import os
@@ -37,8 +37,8 @@ class Run:
     """A program that was started, its deadlines, and the engine that waits for its events.
 
     The control socket that came with the request takes the events, and brings a prewarmed program the limits
-    of its job. A program that is ready does not start before the engine says so. When the engine says stop,
-    or closes the socket, the program is killed.
+    of its job. A program that is ready waits for the engine's command to start. It is killed when the engine
+    sends the command to stop, or closes the socket.
 
     Attributes:
         pid: The first process: the leader of its own session and process group.
@@ -47,7 +47,7 @@ class Run:
         cgroup: The group of all its processes, if there are cgroups.
 
     Raises:
-        OSError: It cannot be started. What there was of it is killed, and its cgroup is discarded. The
+        OSError: It cannot be started. Its processes are killed, and its cgroup is discarded. The
             descriptors are still open.
     """
 
@@ -102,7 +102,7 @@ class Run:
 
     @property
     def next_look(self) -> float:
-        """When to look at it again, on the monotonic clock."""
+        """The time of the next check, on the monotonic clock."""
         return min(self._deadline, self._next_sample)
 
     def look(self, now: float) -> None:

@@ -1,4 +1,4 @@
-"""From a spawn request to a first process, or to nothing at all."""
+"""The start of a run's first process, which fails without a trace."""
 
 import fcntl
 import os

@@ -35,8 +35,8 @@ def tree(root: int) -> Iterator[int]:
 class TreeCpu:
     """The processor time of a tree.
 
-    Of a process that has ended, the one that waited for it has the time. One without such a parent, because
-    its parent ignores the ends of its children, keeps what it had when it was last seen.
+    The time of a process that has ended is counted at the parent that waited for it. If its parent ignores
+    the ends of its children, its time when it was last seen is kept.
     """
 
     def __init__(self, root: int) -> None:
