@@ -44,19 +44,6 @@ class RunnerAnswer:
     log_key: ObjectKey | None
 
 
-def read_answer(body: bytes, expected: Mapping[str, str]) -> RunnerAnswer:
-    """Read an answer.
-
-    Args:
-        body: JSON, or a Python literal as older runners send it.
-        expected: Names and values that the answer must not contradict: whose answer it is.
-
-    Raises:
-        MayHaveStarted: The answer is no outcome of a program, or that of another one.
-    """
-    return believe(parse(body), expected)
-
-
 @contextmanager
 def reading(size: int) -> Iterator[None]:
     """Have something of this size in memory, when no other thread has anything that is large.

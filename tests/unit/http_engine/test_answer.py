@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.http_engine.answer import LITERAL_MAX_BYTES, MAX_FIGURE, read_answer, to_utf8
+from adapters.http_engine.answer import LITERAL_MAX_BYTES, MAX_FIGURE, believe, parse, to_utf8
 from adapters.http_engine.engine_errors import MayHaveStarted
 from domain.execution import ResourceUsage
 
@@ -16,6 +16,10 @@ SCALARS = st.sampled_from(
 )
 VALUES = SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(st.sampled_from("ab"), SCALARS, max_size=1)
 EXPECTED = {"code_key": "demo/main.py", "job_id": "1", "execution_id": "2"}
+
+
+def read_answer(body, expected):
+    return believe(parse(body), expected)
 
 
 def read(**fields):
