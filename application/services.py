@@ -111,8 +111,8 @@ class ServiceOptions:
     renotify_after_s: float
     engine_wait_s: float
     pending_results_s: float
-    receipts_kept_days: float
-    relay_left_behind_after_s: float
+    processed_messages_kept_days: float
+    stale_message_after_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -305,10 +305,10 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             unit_of_work=ports.unit_of_work,
             work_queue=ports.work_queue,
             event_feed=ports.event_feed,
-            stale_after_s=options.relay_left_behind_after_s,
+            stale_after_s=options.stale_message_after_s,
         ),
         forget_processed_messages=ForgetProcessedMessages(
-            unit_of_work=ports.unit_of_work, clock=ports.clock, kept_days=options.receipts_kept_days
+            unit_of_work=ports.unit_of_work, clock=ports.clock, kept_days=options.processed_messages_kept_days
         ),
         in_flight=in_flight,
     )

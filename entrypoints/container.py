@@ -238,8 +238,8 @@ def _services(container: "Container") -> Services:
         renotify_after_s=settings.announce_after_s,
         engine_wait_s=settings.engine_wait_s,
         pending_results_s=settings.pending_results_s,
-        receipts_kept_days=settings.receipts_kept_days,
-        relay_left_behind_after_s=settings.relay_left_behind_after_s,
+        processed_messages_kept_days=settings.receipts_kept_days,
+        stale_message_after_s=settings.relay_left_behind_after_s,
     )
     return build_services(ports=container.ports(), options=options)
 

@@ -55,7 +55,7 @@ def report(answer: RunnerAnswer, limits: Limits, inline_bytes: int, directory: P
         inline_bytes: The most that the result carries of each stream.
         directory: The directory of streams that are too large for memory, until they are in the log.
     """
-    status, reason, message, limit = _verdict(answer, limits)
+    status, reason, message, limit = _classify(answer, limits)
     result = ExecutionResult(
         status=status,
         reason=reason,
@@ -94,7 +94,7 @@ def _was_cut(data: bytes) -> bool:
     return len(whole) < len(data) and CUT_BYTES - _MAX_CUT_BYTES <= len(whole) < CUT_BYTES
 
 
-def _verdict(
+def _classify(
     answer: RunnerAnswer, limits: Limits
 ) -> tuple[JobStatus, Reason | None, str | None, LimitHit | None]:
     written = len(answer.stdout) + len(answer.stderr)

@@ -149,7 +149,7 @@ class BackgroundServices:
             yield "engine-outages", services.follow_outages, settings.rescue_every_s
             # At least as often as leases are renewed: a longer pause would count as an outage.
             every_s = min(settings.rescue_every_s, settings.renew_every_s)
-            yield "rescue", services.recover_orphans, every_s
+            yield "orphan-recovery", services.recover_orphans, every_s
             yield "retention", services.forget_processed_messages, _RETENTION_EVERY_S
 
     def _drain(self, worker: Worker) -> None:

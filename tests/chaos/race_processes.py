@@ -111,9 +111,9 @@ def cancel(container: Container, contested: Contested) -> None:
         container.services().cancel_job(contested.job.id)
 
 
-def rescue(container: Container, contested: Contested) -> None:
-    """Rescue the execution, as every sweep does that finds it overdue."""
+def recover(container: Container, contested: Contested) -> None:
+    """Recover the execution, as every sweep does that finds it overdue."""
     container.services().recover_orphans.recover(contested.execution)
 
 
-ACTS: tuple[Callable[[Container, Contested], None], ...] = (finish, deliver, cancel, rescue)
+ACTS: tuple[Callable[[Container, Contested], None], ...] = (finish, deliver, cancel, recover)

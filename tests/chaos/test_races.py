@@ -38,7 +38,7 @@ def test_a_job_ends_once_and_says_so_once_whoever_races_for_its_end(arena, soak,
     contested = [Contested.number(number) for number in range(races)]
     for begin in range(0, races, CHUNK):
         fill(container, contested[begin : begin + CHUNK])
-    # When two processes finish, report, cancel and rescue each at the same moment
+    # When two processes finish, report, cancel and recover each at the same moment
     _race(cluster, races)
     # And those that were given a second attempt are cancelled
     left = cluster.rows("SELECT job_id FROM jobs WHERE status = 'RUNNING'")

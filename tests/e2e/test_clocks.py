@@ -11,26 +11,26 @@ from tests.support import service
 
 SOURCE = Path(service.__file__).with_name("settable_clock.c")
 PROGRAM = "import sys, time; print('begun', flush=True); time.sleep(float(sys.argv[1])); print('done')"
-# Some leases, and the two intervals of renewal that a rescue waits after the clock was set.
+# Some leases, and the two intervals of renewal that recovery waits after the clock was set.
 SOME_LEASES_S = 5
 SOON_S = 20
 
 
 class Machine:
-    """A service, a guest beside it that runs a program, and the clock of both."""
+    """A service, a standalone runner beside it, and the clock of both."""
 
-    def __init__(self, server, guest, offset):
+    def __init__(self, server, runner, offset):
         self.server = server
-        self.guest = guest
+        self.runner = runner
         self._offset = offset
 
     def set_clock(self, seconds):
         self._offset.write_text(str(seconds))
 
-    def guest_job(self):
-        """Return the guest's job when it has ended."""
+    def runner_job(self):
+        """Return the runner's job when it has ended."""
         with self.server.http as http:
-            (job,) = http.get("/api/projects/guest/jobs").json()
+            (job,) = http.get("/api/projects/standalone/jobs").json()
         return self.server.job(job["job_id"], wait_s=SOON_S)
 
 
@@ -44,32 +44,32 @@ def machine(tmp_path):
     env = service.environment(tmp_path / "data", **SHORT, **clock)
     program = tmp_path / "slow.py"
     program.write_text(PROGRAM)
-    run = ("run", "--project", "guest", str(program), "--", str(SOME_LEASES_S))
-    with service.served(env) as server, service.start(*run, env=env) as guest:
-        assert guest.stdout.readline() == b"begun\n"
-        yield Machine(server, guest, offset)
-        guest.kill()
-        guest.communicate()
+    run = ("run", "--project", "standalone", str(program), "--", str(SOME_LEASES_S))
+    with service.served(env) as server, service.start(*run, env=env) as runner:
+        assert runner.stdout.readline() == b"begun\n"
+        yield Machine(server, runner, offset)
+        runner.kill()
+        runner.communicate()
 
 
 @pytest.mark.parametrize("seconds", [-600, 600])
 def test_a_program_that_runs_outlives_a_clock_that_is_set(machine, seconds):
     machine.set_clock(seconds)
 
-    said, errors = machine.guest.communicate(timeout=30)
+    said, errors = machine.runner.communicate(timeout=30)
 
-    assert (machine.guest.returncode, said) == (0, b"done\n"), errors
-    ended = machine.guest_job()
+    assert (machine.runner.returncode, said) == (0, b"done\n"), errors
+    ended = machine.runner_job()
     times = [ended["data"][name] for name in ("created_at", "started_at", "completed_at")]
     assert times == sorted(times)
     assert ended["status"] == "SUCCESS"
     assert "lost its worker" not in machine.server.output
 
 
-def test_what_is_lost_is_rescued_soon_although_the_clock_was_set_back(machine):
+def test_what_is_lost_is_recovered_soon_although_the_clock_was_set_back(machine):
     machine.set_clock(-600)
-    machine.guest.send_signal(signal.SIGKILL)
+    machine.runner.send_signal(signal.SIGKILL)
 
-    ended = machine.guest_job()
+    ended = machine.runner_job()
 
     assert (ended["status"], ended["data"]["reason"]) == ("FAILED", "worker_lost")

@@ -17,7 +17,7 @@ def add(store, added):
     store.run(lambda transaction: transaction.outbox.add(added))
 
 
-def left_behind(store, longer_than_s=0.0, limit=100):
+def stale(store, longer_than_s=0.0, limit=100):
     return store.run(lambda transaction: transaction.outbox.fetch_stale(longer_than_s, limit))
 
 
@@ -33,24 +33,24 @@ def test_messages_come_back_as_they_were(store):
 
     add(store, [message])
 
-    assert left_behind(store) == [message]
+    assert stale(store) == [message]
 
 
 def test_no_messages_are_no_error(store):
     add(store, [])
     store.run(lambda transaction: transaction.outbox.remove([]))
 
-    assert left_behind(store) == []
+    assert stale(store) == []
 
 
-def test_only_messages_that_have_been_there_long_enough_are_left_behind(store):
+def test_only_messages_that_have_been_there_long_enough_are_stale(store):
     old, new = messages(1), messages(1)
     add(store, old)
     store.pass_time(60)
     add(store, new)
 
-    assert left_behind(store, longer_than_s=30) == old
-    assert left_behind(store, longer_than_s=90) == []
+    assert stale(store, longer_than_s=30) == old
+    assert stale(store, longer_than_s=90) == []
 
 
 def test_the_oldest_come_first_and_no_more_than_the_limit(store):
@@ -59,25 +59,25 @@ def test_the_oldest_come_first_and_no_more_than_the_limit(store):
         add(store, batch)
         store.pass_time(1)
 
-    assert left_behind(store, limit=3) == [batch[0] for batch in batches[:3]]
+    assert stale(store, limit=3) == [batch[0] for batch in batches[:3]]
 
 
 def test_what_somebody_has_taken_is_left_to_him_for_as_long_as_it_was_to_who_added_it(store):
-    # Given a message that was left behind, and is taken
+    # Given a message that is stale, and is taken
     add(store, added := messages(1))
     store.pass_time(60)
-    assert left_behind(store, longer_than_s=30) == added
+    assert stale(store, longer_than_s=30) == added
     # When others look for it, then it is not there for a while
-    assert left_behind(store, longer_than_s=30) == []
+    assert stale(store, longer_than_s=30) == []
     store.pass_time(29)
-    assert left_behind(store, longer_than_s=30) == []
+    assert stale(store, longer_than_s=30) == []
     # And then it is, for whoever took it has not published it
     store.pass_time(2)
-    assert left_behind(store, longer_than_s=30) == added
+    assert stale(store, longer_than_s=30) == added
 
 
 def test_of_many_who_take_at_once_each_message_falls_to_one(store):
-    # Given messages that were left behind, and several processes
+    # Given messages that are stale, and several processes
     added = messages(60)
     add(store, added)
     store.pass_time(60)
@@ -95,7 +95,7 @@ def test_of_many_who_take_at_once_each_message_falls_to_one(store):
     with ThreadPoolExecutor(4) as pool:
         taken = list(chain.from_iterable(pool.map(take_all, units_of_work)))
     # Then none is taken twice, and none is left
-    taken += left_behind(store, longer_than_s=30)
+    taken += stale(store, longer_than_s=30)
     assert sorted(message.id for message in taken) == sorted(message.id for message in added)
 
 
@@ -106,29 +106,29 @@ def test_removed_messages_are_gone_and_removing_them_again_is_no_error(store):
     for _ in range(2):
         store.run(lambda transaction: transaction.outbox.remove({first.id}))
 
-    assert left_behind(store) == [second]
+    assert stale(store) == [second]
 
 
 def test_a_thousand_messages_can_be_added_and_removed_at_once(store):
     many = messages(1_000)
     add(store, many)
 
-    assert {message.id for message in left_behind(store, limit=2_000)} == {message.id for message in many}
+    assert {message.id for message in stale(store, limit=2_000)} == {message.id for message in many}
     store.run(lambda transaction: transaction.outbox.remove([message.id for message in many]))
-    assert left_behind(store) == []
+    assert stale(store) == []
 
 
-def test_messages_from_before_the_clock_was_set_back_are_left_behind(store):
+def test_messages_from_before_the_clock_was_set_back_are_stale(store):
     added, taken = messages(1), messages(1)
     add(store, taken)
     store.pass_time(60)
-    assert left_behind(store, longer_than_s=30) == taken
+    assert stale(store, longer_than_s=30) == taken
     add(store, added)
-    assert left_behind(store, longer_than_s=30) == []
+    assert stale(store, longer_than_s=30) == []
 
     store.pass_time(-600)
 
-    assert set(map(id_of, left_behind(store, longer_than_s=30))) == set(map(id_of, added + taken))
+    assert set(map(id_of, stale(store, longer_than_s=30))) == set(map(id_of, added + taken))
 
 
 def id_of(message):

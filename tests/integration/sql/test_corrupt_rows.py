@@ -113,16 +113,18 @@ def test_jobs_that_are_claimed_with_one_that_cannot_be_read_are_all_the_same(con
     assert stands(container, jobs[1]) == (JobStatus.FAILED, Reason.INTERNAL)
 
 
-def test_a_lost_job_that_cannot_be_read_ends_as_internal_and_the_next_one_is_rescued(container, monkeypatch):
+def test_a_lost_job_that_cannot_be_read_ends_as_internal_and_the_next_one_is_recovered(
+    container, monkeypatch
+):
     # Given two jobs whose worker is lost, the first of which cannot be read
     first, second = start(container), start(container)
     for _ in range(2):
         container.unit_of_work().run(lambda transaction: transaction.executions.claim_next("gone", 0.001))
     change_spec(container, first, max_attempts=9)
-    rescue = container.services().recover_orphans
-    monkeypatch.setattr(rescue._window, "succeeded", lambda _asked, _time: True)
+    recover_orphans = container.services().recover_orphans
+    monkeypatch.setattr(recover_orphans._window, "succeeded", lambda _asked, _time: True)
     # When a sweep finds them
-    rescue()
+    recover_orphans()
     # Then the first has ended, and the second is to run again
     assert stands(container, first) == (JobStatus.FAILED, Reason.INTERNAL)
     assert len(container.services().job_reader.get(second).executions) == 2

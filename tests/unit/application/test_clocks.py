@@ -85,7 +85,7 @@ def test_a_cancelled_job_ends_no_sooner_than_its_program_started(world):
     assert_in_order(world, job_id)
 
 
-def test_a_rescue_is_no_sooner_than_the_start_of_what_was_lost(world):
+def test_a_recovery_is_no_sooner_than_the_start_of_what_was_lost(world):
     job_id = world.start().job_id
     execution = world.claim()
     world.clock.set(30)

@@ -51,7 +51,7 @@ def test_what_kills_its_worker_before_the_start_is_tried_so_often_and_no_more(wo
     assert len(world.get_job(job.job_id).executions) == MAX_CLAIMS
 
 
-def test_a_lease_that_is_renewed_is_not_rescued(world):
+def test_a_lease_that_is_renewed_is_not_recovered(world):
     job = world.start()
     execution = world.claim()
 
@@ -120,8 +120,8 @@ def test_an_engine_that_never_reports_is_not_asked_again_whatever_the_job_allows
     assert len(world.get_job(job.job_id).executions) == 1
 
 
-def test_a_start_that_is_recorded_while_the_rescue_is_under_way_counts(world):
-    # Given a worker that records its start between the rescue's look and its act
+def test_a_start_that_is_recorded_while_the_recovery_is_under_way_counts(world):
+    # Given a worker that records its start between the recovery's look and its act
     job = world.start()
     execution = world.claim()
     world.pass_time(30)
@@ -226,7 +226,7 @@ def test_a_worker_that_renews_at_the_last_moment_has_not_been_lost_and_nobody_sa
     assert "lost its worker" not in caplog.text
 
 
-def test_a_clock_that_is_set_back_delays_no_rescue(world):
+def test_a_clock_that_is_set_back_delays_no_recovery(world):
     # Given a worker that is lost, and leases that run out in ten minutes by the clock as it was set then
     job = world.start()
     world.claim("worker-2")
@@ -238,7 +238,7 @@ def test_a_clock_that_is_set_back_delays_no_rescue(world):
     assert world.job(job.job_id).execution.number == 2
 
 
-def test_a_clock_that_is_set_back_before_a_service_starts_delays_no_rescue(world):
+def test_a_clock_that_is_set_back_before_a_service_starts_delays_no_recovery(world):
     job = world.start()
     world.claim("worker-2")
     world.clock.set(-600)
@@ -273,7 +273,7 @@ def test_workers_are_woken_for_what_waits_when_the_clock_has_been_set_back(world
     assert world.work_queue.wake_ups == 1
 
 
-def test_what_was_lost_while_the_database_was_away_is_rescued_some_time_after_its_return(world):
+def test_what_was_lost_while_the_database_was_away_is_recovered_some_time_after_its_return(world):
     job = world.start()
     world.claim()
     world.pass_time(10)
@@ -307,7 +307,7 @@ def test_a_service_that_has_just_started_waits_before_it_takes_anything_for_lost
     assert world.job(job.job_id).execution.number == 2
 
 
-def test_one_execution_that_cannot_be_rescued_does_not_keep_the_others_from_it(world, caplog):
+def test_one_execution_that_cannot_be_recovered_does_not_keep_the_others_from_it(world, caplog):
     jobs = [world.start() for _ in range(2)]
     for _ in jobs:
         world.claim()

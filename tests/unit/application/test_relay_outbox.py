@@ -63,7 +63,7 @@ def test_events_reach_the_feed_even_if_no_worker_can_be_woken(world):
 
 
 def test_what_a_sweep_publishes_no_other_sweep_does(world):
-    # Given messages that were left behind, and two processes that sweep
+    # Given messages that are stale, and two processes that sweep
     world.start()
     world.clock.advance(6)
     other = RelayOutbox(world.unit_of_work, world.work_queue, world.event_feed, stale_after_s=5.0)

@@ -423,7 +423,7 @@ def test_what_is_cancelled_while_it_is_given_back_stays_cancelled(world):
     assert len(world.get_job(job.job_id).executions) == 1
 
 
-def test_a_guest_runs_what_it_asked_for_and_leaves_the_rest(world):
+def test_a_standalone_runner_runs_what_it_asked_for_and_leaves_the_rest(world):
     world.start(stdin="of others", priority=9)
     job = world.start(stdin="its own")
     own = world.job(job.job_id).execution.id

@@ -13,8 +13,8 @@ from tests.support.settings import settings_of
 PATIENCE_S = 20
 
 
-def test_a_guest_runs_its_own_program_and_none_that_waited_before(tmp_path):
-    # Given a job that waits for a worker, and long enough to be swept and announced again
+def test_a_standalone_runner_runs_its_own_program_and_none_that_waited_before(tmp_path):
+    # Given a job that waits for a worker, and long enough to be swept and re-notified
     settings = settings_of(data_dir=tmp_path, announce_after_s=0.01, relay_left_behind_after_s=0.01)
     service = build_container(settings, STANDARD_LIMITS)
     service.engine.override(ScriptedEngine())
@@ -22,17 +22,17 @@ def test_a_guest_runs_its_own_program_and_none_that_waited_before(tmp_path):
     command = UploadCodeCommand(project="demo", code="1", language="python", execute=True)
     of_others = service.services().upload_code(command)
 
-    # When a guest runs a program of its own
-    guest = build_container(settings, STANDARD_LIMITS, Topology.of_command(settings, runs_programs=True))
-    guest.engine.override(ScriptedEngine())
-    runtime = guest.background_services()
-    runtime.start()
-    own = guest.services().upload_code(command)
+    # When a standalone runner runs a program of its own
+    runner = build_container(settings, STANDARD_LIMITS, Topology.of_command(settings, runs_programs=True))
+    runner.engine.override(ScriptedEngine())
+    background = runner.background_services()
+    background.start()
+    own = runner.services().upload_code(command)
     deadline = time.monotonic() + PATIENCE_S
-    while not guest.services().job_reader.status(own.job_id).status.is_terminal:
+    while not runner.services().job_reader.status(own.job_id).status.is_terminal:
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    runtime.stop()
+    background.stop()
 
     # Then the other one is as it was
     assert service.services().job_reader.status(own.job_id).status is JobStatus.SUCCESS
