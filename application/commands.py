@@ -8,11 +8,11 @@ from domain.submission import JobOptions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadCodeCommand(JobOptions):
-    """Code to keep as a job, and to execute at once if `execute` says so.
+    """Code to keep as a job, and to execute at once with `execute`.
 
     Attributes:
         project: The project's name, or its id written as text.
-        limits: What is asked for, by the names in `Limits`; the rest gets its defaults.
+        limits: The requested ones, by the names in `Limits`; the rest gets its defaults.
     """
 
     project: str

@@ -1,7 +1,7 @@
-"""What can go wrong in a use case, beside the domain's own rules.
+"""Errors of use cases, beside those of the domain's own rules.
 
 ApplicationError
-├── NotFound                  what was named does not exist
+├── NotFound                  the named thing does not exist
 ├── Conflict                  it exists, and is not in a state for this
 ├── Unprocessable             the request is understood and cannot be met here
 └── DependencyUnavailable     a part of the service is out of reach for now
@@ -15,14 +15,14 @@ OBJECT_STORE = "object store"
 
 
 class ApplicationError(Exception):
-    """A use case could not do what was asked."""
+    """A use case failed."""
 
 
 class NotFound(ApplicationError):
-    """What was named does not exist.
+    """The named thing does not exist.
 
     Attributes:
-        kind: What it would be: a job, a project, a log, a cluster.
+        kind: Its kind: a job, a project, a log, a cluster.
     """
 
     def __init__(self, kind: str, name: object) -> None:
@@ -31,7 +31,7 @@ class NotFound(ApplicationError):
 
 
 class Conflict(ApplicationError):
-    """What was named exists, and is not in a state for this."""
+    """The named thing exists, and its state forbids this."""
 
 
 class Unprocessable(ApplicationError):
@@ -50,7 +50,7 @@ class DependencyUnavailable(ApplicationError):
     """A part of the service is out of reach for now.
 
     Attributes:
-        dependency: What it is to an operator: database, object store, queue, engine, metrics.
+        dependency: Its name for an operator: database, object store, queue, engine, metrics.
         detail: Why it is so.
         retry_after_s: When it is worth trying again, in seconds.
     """
@@ -70,15 +70,15 @@ class StorageUnavailable(DependencyUnavailable):
 
 
 class CommitOutcomeUnknown(DependencyUnavailable):
-    """The database went away while it committed: what was asked for may be done, and may be not."""
+    """The database went away while it committed: the change may be stored, and may be not."""
 
 
 class CorruptRow(Exception):
-    """What is stored of a job cannot be read by this version of the service."""
+    """The stored job cannot be read by this version of the service."""
 
     def __init__(self, job_id: object, cause: Exception) -> None:
         super().__init__(f"what is stored of job {job_id} cannot be read: {cause!r}")
 
 
 class ConcurrencyConflict(Exception):
-    """Somebody else changed what this transaction decided on: it is to be run again, whole."""
+    """Another transaction changed the rows that this one decided on: it is run again, whole."""

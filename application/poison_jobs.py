@@ -16,13 +16,13 @@ _UNREADABLE = ExecutionResult.failed(
 
 
 class PoisonJobHandler:
-    """Ends jobs that cannot be read, so that none stands in the way of those behind it for ever."""
+    """Ends jobs that cannot be read, so that none blocks the jobs behind it for ever."""
 
     def __init__(self, outbox_writer: OutboxWriter) -> None:
         self._outbox_writer = outbox_writer
 
     def end(self, transaction: Transaction, execution: Execution, now: datetime, error: CorruptRow) -> None:
-        """End a job by its running execution, which nobody else may hold, unless it is another's by now."""
+        """End a job by its running execution, which this process holds, unless it is another's by now."""
         if not transaction.jobs.fail(execution.job_id, execution.id, Reason.INTERNAL, now):
             return
         transaction.executions.end(execution.id, _UNREADABLE, now)

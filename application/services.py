@@ -92,7 +92,7 @@ class ServiceOptions:
     """Values of the settings that use cases go by, as `docs/settings.md` explains them.
 
     Attributes:
-        worker: Name of this process among those that claim executions.
+        worker: Name of this process in the claims that it makes.
         checks_engine: Whether this process's own engine counts as a part of the service's health.
         spool_directory: Directory for logs that are too large for memory.
     """

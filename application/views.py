@@ -13,7 +13,7 @@ from domain.values import JobId, ObjectKey, ProjectId, ProjectName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """A job as a list shows it, with its latest execution but without what that one reads."""
+    """A job as a list shows it, with its latest execution but without its input."""
 
     job_id: JobId
     project: str
@@ -119,7 +119,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """The jobs of a list: those that meet every condition that is given.
+    """Filter of a list of jobs, which meet every given condition.
 
     Attributes:
         limit: How many jobs at most.

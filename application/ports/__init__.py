@@ -1,1 +1,1 @@
-"""What the application needs of the world, one small interface per file."""
+"""Needs of the application, one small interface a file."""

@@ -11,4 +11,4 @@ class Clock(ABC):
 
     @abstractmethod
     def monotonic(self) -> float:
-        """Return seconds since some moment, those that the machine slept included. They only grow."""
+        """Return seconds since some moment, including sleep of the machine. They only grow."""

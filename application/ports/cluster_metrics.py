@@ -14,7 +14,7 @@ class MetricPoint:
 
 
 class ClusterMetrics(ABC):
-    """What is measured of the machines that programs run on.
+    """Metrics of the machines that programs run on.
 
     Every method raises DependencyUnavailable when the figures are out of reach.
     """
@@ -25,4 +25,4 @@ class ClusterMetrics(ABC):
 
     @abstractmethod
     def metric_names(self, cluster: str) -> Sequence[str]:
-        """Return the names of what is measured, sorted; none for a cluster that is not known."""
+        """Return the names of the metrics, sorted; none for a cluster that is not known."""

@@ -5,7 +5,7 @@ from domain.job import Job
 
 
 class EngineReportReader(ABC):
-    """Reads what an engine sends of an execution that it was delegated with."""
+    """Reads the report of an engine about an execution that was delegated to it."""
 
     @abstractmethod
     def read(self, report: bytes, job: Job) -> EngineReport:

@@ -23,7 +23,7 @@ class ExecutionRequest:
 
 @dataclass(frozen=True, slots=True)
 class LanguageSupport:
-    """Whether an engine runs a language, and if not, why and what to do about it."""
+    """Support of an engine for a language; without it, the cause and the remedy."""
 
     language: Language
     version: str | None
@@ -37,12 +37,12 @@ class LanguageSupport:
 
 @dataclass(slots=True)
 class EngineReport:
-    """What came of a program, with all that it wrote. Closing the report closes both streams.
+    """Result of a program, with all its output. Closing the report closes both streams.
 
     Attributes:
-        result: Its log key, if it has one, is that of a log which the engine says that it wrote itself.
+        result: Its log key, if it has one, is that of a log which the engine wrote itself.
         stdout: The whole stream up to the output limit, to be read from its start; None if the engine has
-            no more than the result says.
+            no more than the result has.
         stderr: The same for the other stream.
         is_lost: Whether the engine failed the program, which may have run or was not started: the job may
             allow another attempt.
@@ -69,16 +69,16 @@ class EngineReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineDescription:
-    """What an operator should know of an engine.
+    """Description of an engine for an operator.
 
     Attributes:
         is_isolated: Whether programs are kept from the machine and from each other; None if the engine is
-            elsewhere and does not say.
+            elsewhere without a word of it.
         limits: How each limit is enforced, by its name in `Limits`.
-        warning: What is not as it should be in production.
+        warning: A fault of the set-up, in production.
         warm_start: Which programs are started ahead of their jobs, or why none are.
-        control_groups: Where the kernel's control groups of programs are; or "not used: ", the cause and what
-            to do about it.
+        control_groups: Place of the control groups of programs; or "not used: ", the cause and the
+            remedy.
     """
 
     name: str
@@ -90,15 +90,15 @@ class EngineDescription:
 
 
 class ExecutionObserver(ABC):
-    """Who is told how an execution comes along, on the engine's thread."""
+    """Observer of an execution's progress, called on the engine's thread."""
 
     @abstractmethod
     def started(self) -> None:
         """The program is about to start: from now on it may have effects. Called at most once.
 
-        The engine calls this before the first instruction of the program can run, and waits for it. Whoever
-        is told may find that the execution is not to run any more, and has it cancelled then: so the engine
-        looks whether it has been cancelled before it lets the program start.
+        The engine calls this before the first instruction of the program can run, and waits for it. The
+        observer may find that the execution is not to run any more, and cancels it then: so the engine
+        checks for a cancellation before it lets the program start.
 
         Raises:
             DependencyUnavailable: The start cannot be recorded, so the program must not start.
@@ -124,21 +124,21 @@ class ExecutionEngine(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """What the engine is called, for people."""
+        """Name of the engine, for people."""
 
     @property
     def claim_implies_start(self) -> bool:
         """Whether a program starts as soon as it is claimed, so that its claim is its start as well.
 
-        Such an engine tells the observer of a program that it could not begin to start.
+        Such an engine calls `start_failed` for a program that it could not begin to start.
         """
         return False
 
     @abstractmethod
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport | None:
-        """Run a program to its end, within its limits, and say what came of it.
+        """Run a program to its end, within its limits, and return the report.
 
-        Whatever the program does, and whatever fails in the engine, becomes a result with a reason; this
+        Every act of the program, and every failure of the engine, becomes a result with a reason; this
         raises for nothing but its own bugs. None means that the engine has taken the work and will report
         its end by itself.
         """
@@ -147,14 +147,14 @@ class ExecutionEngine(ABC):
     def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:
         """Stop an execution: `execute` then returns soon, with a CANCELLED result.
 
-        An engine that knows jobs only may stop whatever it runs of this one, so nothing else of the job may
+        An engine that knows jobs only may stop every program of this job, so nothing else of the job may
         be running or begin. An execution that is not, or no longer, running here is no error.
         """
 
     def detach(self, execution_id: ExecutionId, job_id: JobId) -> None:
-        """Stop an execution as far as that reaches nothing else of its job. Asks nobody, and never waits.
+        """Stop an execution as far as that reaches nothing else of its job, without a request or a wait.
 
-        By default it is cancelled: most engines tell the executions of a job apart.
+        By default it is cancelled: most engines distinguish the executions of a job.
         """
         self.cancel(execution_id, job_id)
 
@@ -181,7 +181,7 @@ class ExecutionEngine(ABC):
         return frozenset(support.language.name for support in self.languages()) - paused
 
     def describe(self) -> EngineDescription:
-        """Say what keeps programs in their place."""
+        """Describe the isolation of programs."""
         return EngineDescription(name=self.name)
 
     @abstractmethod

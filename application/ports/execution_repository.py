@@ -9,7 +9,7 @@ from domain.values import ExecutionId, JobId
 class ExecutionRepository(ABC):
     """The executions, as the transaction sees them. Leases begin and end by the database's own time.
 
-    No time of an execution is before an earlier one of it, whatever the clocks of hosts say. A lease or a
+    No time of an execution is before an earlier one of it, even if the clocks of hosts disagree. A lease or a
     wait that began later than now was written before the database's clock was set back, and is over.
 
     An execution is *waiting* until it is claimed or ended, and *held* while a worker's claim on it stands:
@@ -37,7 +37,7 @@ class ExecutionRepository(ABC):
         """Claim the waiting executions of the highest priority, the oldest first, for one worker only.
 
         With `starts`, their programs start at once: the time of the claim is that of the start. With
-        `languages`, those in other languages go on waiting.
+        `languages`, executions in other languages go on waiting.
         """
 
     @abstractmethod
@@ -48,7 +48,7 @@ class ExecutionRepository(ABC):
 
     @abstractmethod
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
-        """Extend the leases of a worker's executions; return those that it still holds."""
+        """Extend the leases of a worker's executions; return the ones that it still holds."""
 
     @abstractmethod
     def mark_started(self, execution_id: ExecutionId, worker: str) -> datetime | None:
@@ -77,7 +77,7 @@ class ExecutionRepository(ABC):
     def await_storage(self, execution_id: ExecutionId, holder: str, lease_s: float) -> bool:
         """Make the claim on an execution whose result is kept until its log is stored `holder`'s.
 
-        Whoever has the claim loses it, and its lease becomes this one; return whether the execution was
+        The present holder loses the claim, and its lease becomes this one; return whether the execution was
         claimed, and its job's current one.
         """
 
@@ -119,7 +119,7 @@ class ExecutionRepository(ABC):
 
     @abstractmethod
     def mark_deferred(self, languages: Collection[str], limit: int) -> int:
-        """Record that the engine of these languages cannot start what waits; return how many were new."""
+        """Record that these languages' engine cannot start waiting executions; return how many were new."""
 
     @abstractmethod
     def deferred(

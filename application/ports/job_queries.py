@@ -24,5 +24,5 @@ class JobQueries(ABC):
     def page(self, wanted: JobFilter) -> FoundJobs:
         """Return jobs, newest first, and of the same time in the descending order of their ids.
 
-        A search that would read too much ends early, and says where to go on.
+        A search that would read too much ends early, with the cursor for the next page.
         """

@@ -54,7 +54,7 @@ class JobRepository(ABC):
 
     @abstractmethod
     def replace(self, before: Job, after: Job) -> None:
-        """Store what became of a job, if it still is as it was.
+        """Store a changed job, if the stored one is still as it was read.
 
         Raises:
             ConcurrencyConflict: Its status or its current execution is no longer that of `before`.

@@ -16,9 +16,9 @@ class Outbox(ABC):
     def fetch_stale(self, longer_than_s: float, limit: int) -> Sequence[Message]:
         """Take messages that were added, and taken last, longer ago than that, the oldest first.
 
-        Nobody else is given them for as long, nor waits for the transaction that takes them.
+        No other process is given them for as long, nor waits for the transaction that takes them.
         """
 
     @abstractmethod
     def remove(self, message_ids: Collection[MessageId]) -> None:
-        """Forget messages that were published; those that are gone already are no error."""
+        """Forget messages that were published; it is no error if some are gone already."""

@@ -26,11 +26,11 @@ OutputListener = Callable[[OutputChunk], None]
 
 
 class OutputFeed(ABC):
-    """What running programs write, while they write it. What is kept of it is bounded; the log has it all."""
+    """Output of running programs, as it is written. The kept part is bounded; the log has it all."""
 
     @abstractmethod
     def append(self, execution_id: ExecutionId, chunk: OutputChunk) -> None:
-        """Add what a program wrote. Never blocks for a slow reader and never raises."""
+        """Add output of a program. Never blocks for a slow reader and never raises."""
 
     @abstractmethod
     def close(self, execution_id: ExecutionId) -> None:
@@ -38,11 +38,11 @@ class OutputFeed(ABC):
 
     @abstractmethod
     def recall(self, execution_id: ExecutionId) -> Sequence[OutputChunk]:
-        """Return what is kept of an execution, also after its process was killed. Never raises."""
+        """Return the kept output of an execution, also after its process was killed. Never raises."""
 
     @abstractmethod
     def follow(self, execution_id: ExecutionId, listener: OutputListener) -> Callable[[], None]:
-        """Call `listener` with what is kept and with what comes, in order; return what ends that.
+        """Call `listener` with the kept output and with the next, in order; return a function that ends that.
 
         A listener is called on another thread, so it returns at once and does not raise.
         """

@@ -11,7 +11,7 @@ class ProjectRepository(ABC):
 
     @abstractmethod
     def get(self, reference: ProjectId | ProjectName) -> Project | None:
-        """Return the project of that id, whatever its status, or of that name, if it is not deleted."""
+        """Return the project of that id, in any status, or of that name, if it is not deleted."""
 
     @abstractmethod
     def get_or_add(self, name: ProjectName, description: str | None, now: datetime) -> Project:
@@ -22,7 +22,7 @@ class ProjectRepository(ABC):
 
     @abstractmethod
     def replace(self, before: Project, after: Project) -> None:
-        """Store what became of a project, if it still is as it was.
+        """Store a changed project, if the stored one is still as it was read.
 
         Raises:
             ConcurrencyConflict: Its status is no longer that of `before`.

@@ -57,9 +57,9 @@ class EngineState:
 
 
 class ClusterReader:
-    """Reads what the machines and the engine that runs programs do, and how jobs fared on them.
+    """Reads the metrics of the machines, the state of the engine, and the outcomes of jobs on them.
 
-    Periods of metrics are those of CloudWatch (GetMetricData, API reference): 10, 30 or a multiple of 60
+    Periods of metrics are as in CloudWatch (GetMetricData, API reference): 10, 30 or a multiple of 60
     seconds.
 
     Args:

@@ -1,1 +1,1 @@
-"""One class per file, named for what it does and called to do it."""
+"""Commands: one class a file, named for its act and called to perform it."""

@@ -7,7 +7,7 @@ from domain.values import parse_project_reference
 class ChangeProject:
     """Archive, restore or delete a project.
 
-    An archived project keeps its history and takes no new work; what runs in it runs to its end. A deleted
+    An archived project keeps its history and takes no new work; running jobs run to their end. A deleted
     one is gone from every list and its name is free again; its jobs can still be read by their ids. It
     cannot be deleted while one of its jobs runs.
     """
@@ -19,7 +19,7 @@ class ChangeProject:
         """Return the project as it is then.
 
         Raises:
-            InvalidValue: What names the project can be neither a name nor an id.
+            InvalidValue: The reference to the project can be neither a name nor an id.
             NotFound: There is no such project.
             ProjectTransitionRefused: Its status forbids the trigger.
             Conflict: It is to be deleted, and has a running job.

@@ -61,7 +61,7 @@ class ClaimBatcher(Generic[T]):
     def next(self) -> T | None:
         """Return a claim, or None if there were too few.
 
-        Raises what `claim` raises for this thread; the others have their own try.
+        Raises the error of `claim` for this thread; the others have their own try.
         """
         caller: _Caller[T] = _Caller()
         with self._lock:
@@ -102,7 +102,7 @@ class ClaimExecution:
     * Threads that claim at the same moment share one transaction.
     * An execution whose job is gone, or is a corrupt row, is ended, so that it blocks no other.
     * Languages whose engine is away are left waiting.
-    * A claim whose commit was not answered is looked up until the database is back: nobody else would
+    * A claim whose commit was not answered is looked up until the database is back: no other process would
       run it before its lease expires.
     """
 

@@ -25,9 +25,9 @@ class Receipt:
 class CompleteExecution:
     """Record how an execution ended, and end its job with it.
 
-    The first result of a job's current execution counts. One that comes late, twice, or from an execution
-    that has been replaced changes nothing and is no error. A job that was cancelled stays so; what its
-    program had written by then is kept with the execution.
+    * The first result of a job's current execution counts. One that comes late, twice, or from an execution
+      that has been replaced changes nothing and is no error.
+    * A job that was cancelled stays so; the output of its program until then is kept with the execution.
     """
 
     def __init__(self, unit_of_work: UnitOfWork, outbox_writer: OutboxWriter, clock: Clock) -> None:
@@ -48,7 +48,7 @@ class CompleteExecution:
         Args:
             execution_id: The execution.
             result: How it ended.
-            receipt: One that was seen before makes the result a duplicate, whatever it says.
+            receipt: One that was seen before makes the result a duplicate, whether it is the same or not.
             claimed: The job as it was when the execution was claimed. If it still is so, which its
                 replacement finds out, nothing has to be read.
             ended_at: When it ended, by the process that ran it; now, if that is not known.

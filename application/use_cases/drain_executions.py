@@ -21,7 +21,7 @@ class DrainExecutions:
         self._in_flight = in_flight
 
     def __call__(self) -> Mapping[ExecutionId, JobId]:
-        """Stop every execution in flight; return those whose leases are lost, and their jobs."""
+        """Stop every execution in flight; return the ones whose leases are lost, and their jobs."""
         running = self._in_flight.snapshot()
         lost = self._renew_leases()
         self._in_flight.mark_for_requeue(running.keys() - lost.keys())

@@ -46,7 +46,7 @@ class FinishExecution:
 
     * The log is stored before the job ends: a job that succeeded has its log.
     * While the log store is away, result and log are kept on this machine's disk. The execution stays claimed
-      for as long as they may be kept, so that nobody runs its program again, and `store_kept` ends it.
+      for as long as they may be kept, so that no worker runs its program again, and `store_kept` ends it.
     * While the database takes no writes the result is kept likewise, and recorded by `store_kept`.
     * A result for which the disk has no room either waits here, on the thread that ran its program.
     * A result that has waited for longer than it may has FAILED with the reason storage_error.
@@ -82,7 +82,7 @@ class FinishExecution:
         Args:
             job: The job as it was when the execution was claimed.
             execution: The execution, with its start if it had one.
-            report: What came of its program.
+            report: The engine's report on its program.
         """
         ended_at = execution.not_before(self._clock.now())
         give_up = self._clock.monotonic() + self._kept_s
@@ -170,7 +170,7 @@ class FinishExecution:
         return Finish.KEPT
 
     def _renew_claims(self) -> None:
-        """Claim what is kept anew, now and then: when the database's clock is set, older leases are void."""
+        """Renew the claims of kept results, now and then: setting the database's clock voids leases."""
         if self._clock.monotonic() >= self._renew_at:
             self._await_storage(self._spool.executions())
             self._renew_at = self._clock.monotonic() + _RENEW_EVERY_S

@@ -19,8 +19,8 @@ _GIVEN_UP = ExecutionResult.failed(
 class FollowOutages:
     """Marks executions that wait for an engine which is away, and fails them after a time.
 
-    * An execution that waits in a language whose engine is away says so, since when.
-    * One that has said so for longer than it may wait has FAILED with the reason engine_unavailable.
+    * An execution that waits in a language whose engine is away is marked with the time of the outage.
+    * One that has waited for longer than it may ends FAILED with the reason engine_unavailable.
     * Nothing is given up in a language whose engine this process reaches.
     """
 

@@ -13,7 +13,7 @@ _FRESH_S = 1.0
 
 
 class MarkStarted:
-    """Record that an engine is about to start a program, and tell the job's watchers.
+    """Record that an engine is about to start a program, and notify the job's watchers.
 
     The news does not pass through the outbox: watchers who miss it see the start a moment later.
     """

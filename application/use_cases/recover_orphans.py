@@ -83,20 +83,17 @@ class StabilityWindow:
 
 
 class RecoverOrphans:
-    """Recovers executions whose lease has run out, and announces again executions that have waited for long.
+    """Recovers orphans, which are executions whose lease has expired, and re-notifies of waiting executions.
 
-    One whose lease has run out lost its worker: its job gets a new execution if it may have one, and has
-    FAILED with the reason worker_lost if not; one that was delegated to an engine has run out of time. One
-    that has waited unclaimed for long is announced again, for the message that announced it may be lost.
-    Any number of processes may sweep at once: the first write counts.
-
-    While the database takes no writes nobody can renew a lease, and when its clock is set forward every lease
-    runs out. So nothing is taken for lost before this process has written to it, with an even clock, for so
-    long that every worker which lives has renewed: for two of their intervals, as one renewal may fail. A
-    process that has just started does not know how long that has been, and waits likewise. What this process
-    runs itself is alive, whatever has kept it from renewing: that is done first.
-
-    What a lost execution had streamed is its output, as far as the output feed still has it.
+    * The job of an orphan gets a new execution if it may have one, else it ends FAILED with the reason
+      worker_lost. An orphan that was delegated to an engine has run out of time.
+    * Streamed output of an orphan is its output, as far as the output feed still has it.
+    * Workers are woken again for executions that have waited unclaimed for long: their wake-up may be lost.
+    * Any number of processes may sweep at once: the first write counts.
+    * While the database takes no writes no worker can renew a lease, and when its clock is set forward every
+      lease expires. So no execution is an orphan before this process has written to the database, with an
+      even clock, for two intervals of renewal, as one renewal may fail. A process that has just started waits
+      likewise. Executions of this process itself are renewed first.
     """
 
     def __init__(
@@ -231,7 +228,7 @@ def _streamed_output(chunks: Iterable[OutputChunk], inline_bytes: int) -> Mappin
 
 
 def _of_replaced(output: Mapping[Stream, Output]) -> ExecutionResult | None:
-    """Of an execution that another replaces there is nothing to say but what its program wrote."""
+    """The result of an execution that another replaces has nothing but the output of its program."""
     has_written = any(written.total_bytes for written in output.values())
     return _with_output(_REPLACED, output) if has_written else None
 

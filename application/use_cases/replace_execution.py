@@ -36,7 +36,7 @@ class ReplaceExecution:
         Args:
             execution_id: The execution.
             job_id: Its job.
-            failure: What the engine said of its attempt; None if it is requeued and has had none.
+            failure: The engine's result of its attempt; None if it is requeued and has had none.
         """
         now = self._clock.now()
         next_id = ExecutionId(self._ids.new())

@@ -21,7 +21,7 @@ class RunAgain:
 
         Raises:
             NotFound: There is no such job, or its code is gone.
-            InvalidValue: The limits in force today refuse what the old job was given.
+            InvalidValue: The limits in force today refuse those of the old job.
             ProjectTransitionRefused: Its project takes no new work.
         """
         details = self._job_reader.get(job_id)
@@ -29,7 +29,7 @@ class RunAgain:
 
 
 def given(details: JobDetails, code: str) -> UploadCodeCommand:
-    """Return what uploads and executes the same again; the input is that of the job's latest execution."""
+    """Return the command to execute the same again, with the input of the job's latest execution."""
     spec = details.job.spec
     stdin = next((e.stdin for e in reversed(details.executions) if e.stdin is not None), spec.stdin)
     return UploadCodeCommand(

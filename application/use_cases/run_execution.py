@@ -40,9 +40,10 @@ _AGAIN_AFTER_S = 1.0
 class RunExecution:
     """Claim an execution that waits, run it, and complete it.
 
-    That an execution waits is told by a message, and the message is only a hint: which one waits, and
-    whether it still does, the database knows. The claim is a lease that `RenewLeases` extends while the
-    program runs; whoever loses it can no longer write.
+    * A wake-up only means that some execution waits: which one, and whether it still does, the database
+      knows.
+    * The claim is a lease that `RenewLeases` extends while the program runs; a worker that loses it can no
+      longer write.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class RunExecution:
         return True
 
     def run_standalone(self, execution_id: ExecutionId) -> None:
-        """Run one execution, and again as long as its engine cannot start it: nobody else tells of it."""
+        """Run one execution, and again as long as its engine cannot start it: no wake-up comes for it."""
         while self(execution_id) and self._waits(execution_id):
             self._sleep(_AGAIN_AFTER_S)
 
@@ -104,7 +105,7 @@ class RunExecution:
         return execution is not None and execution.claimed_at is None and execution.ended_at is None
 
     def _execute(self, claim: Claim) -> tuple[EngineReport | None, Execution]:
-        """Return what came of the program, and the execution with the start that was recorded for it."""
+        """Return the program's report, and the execution with the start that was recorded for it."""
         job, execution = claim.job, claim.execution
         request = ExecutionRequest(
             execution_id=execution.id,
@@ -208,7 +209,7 @@ class RunExecution:
 
 
 class _Observer(ExecutionObserver):
-    """Passes on what an engine observes of one execution."""
+    """Passes on an engine's observations of one execution."""
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ LIMITS = {
 # Each tree is measured as one.
 TREES = {
     "adapters": ("adapters",),
+    "application": ("application",),
     "domain": ("domain",),
     "entrypoints": ("entrypoints",),
     "tests": ("tests", "examples", "scripts"),
