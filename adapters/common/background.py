@@ -56,16 +56,16 @@ class BackgroundThread:
         return self._stopping.is_set()
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def interrupt(self) -> None:
-        """Begin no other step, and end the waits of the present one."""
+        """Prevent further steps, and end the waits of the present one."""
         self._stopping.set()
         self._wake()
 
     def stop(self, timeout_s: float | None = None) -> None:
-        """End when the present step does, or return when that takes longer than the timeout."""
+        """Interrupt the thread, and wait until its present step ends, at most for the timeout."""
         self.interrupt()
         if self._thread.is_alive():
             self._thread.join(timeout_s)

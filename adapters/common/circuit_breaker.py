@@ -22,7 +22,7 @@ class CircuitBreaker:
 
     Args:
         dependency: The name of the dependency to an operator.
-        threshold: How many failures in a row open the circuit.
+        threshold: The number of failures in a row that open the circuit.
         reset_s: Seconds between trials.
         failure: The error of a call that failed; any other outcome shows that the dependency answers.
         refusal: Builds the error that `call` raises instead of calling, from the cause of the last failure.
@@ -125,7 +125,7 @@ class CircuitBreaker:
             elif self._failures == self._threshold:
                 self._next_trial_at = self._clock() + self._reset_s
             if was_closed and self._failures >= self._threshold:
-                logger.info("circuit open: the %s is given a rest", self._dependency)
+                logger.info("circuit open: calls to the %s are suspended", self._dependency)
 
     def trip(self) -> None:
         """Open the circuit: the dependency is known to be out of reach."""

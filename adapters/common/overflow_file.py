@@ -73,7 +73,7 @@ class OverflowFile:
             self._stream, self._is_in_memory = file, False
 
     def _move_to_memory(self, error: OSError) -> None:
-        """Take the bytes back from the disk, without the last ones."""
+        """Move the bytes back from the disk, without the ones that were not written whole."""
         with self._stream as file:
             file.seek(0)
             self._stream = BytesIO(file.read()[: self._size])

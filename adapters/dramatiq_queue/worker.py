@@ -47,7 +47,7 @@ class QueueWorker:
         self._worker.queue_prefetch = threads
 
     def start(self) -> None:
-        """Begin to consume."""
+        """Start consuming."""
         self._worker.start()
 
     def stop(self, timeout_s: float) -> bool:

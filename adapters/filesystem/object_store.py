@@ -61,7 +61,7 @@ class FilesystemObjectStore(ObjectStore):
         return f"{self._base_url}/api/log?log_key={quote(key.value, safe='')}"
 
     def check(self) -> None:
-        """Find out whether the directory is there, writable, and has room."""
+        """Check that the directory is there, is writable, and has room."""
         with storage_errors("checking the object store"):
             space = os.statvfs(self._directory)
             is_writable = os.access(self._directory, os.W_OK | os.X_OK, effective_ids=True)

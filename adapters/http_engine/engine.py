@@ -187,9 +187,9 @@ class HttpEngine(ExecutionEngine):
             return outcome.stopped(self._reply(running))
 
     def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:
-        """Give up waiting for an execution, and ask its runner to stop it, which need not be able to.
+        """Stop waiting for an execution, and ask its runner to stop it, which not every runner can.
 
-        Which runner has an execution that is not waited for here is not known: all of them are asked.
+        All runners are asked about an execution that is not waited for here: its runner is not known.
         """
         with self._lock:
             running = self._running.get(execution_id)
@@ -205,7 +205,7 @@ class HttpEngine(ExecutionEngine):
             running.has_reply.set()
 
     def detach(self, execution_id: ExecutionId, job_id: JobId) -> None:  # noqa: ARG002 - the port's signature
-        """Give up waiting for an execution."""
+        """Stop waiting for an execution."""
         with self._lock:
             running = self._running.get(execution_id)
         if running is not None:

@@ -55,7 +55,7 @@ class DeadlineStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        """Go on in TLS."""
+        """Switch to TLS."""
         left_s = _current.get().left_s()
         return DeadlineStream(
             self._stream.start_tls(ssl_context, server_hostname, min(timeout or left_s, left_s))

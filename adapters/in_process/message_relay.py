@@ -37,7 +37,7 @@ class InProcessMessageRelay(MessageRelay):
                 return
 
     def start(self, relay: Callable[[Sequence[Message]], None]) -> None:
-        """Begin to pass messages to `relay`, several at a time when several have come."""
+        """Start passing messages to `relay`, in batches when several have come."""
         self._relay = relay
         self._thread = BackgroundThread("outbox-relay", self._step, wake=self._wake)
         self._thread.start()
@@ -60,7 +60,7 @@ class InProcessMessageRelay(MessageRelay):
             self._pass_on([first, *self._more()])
 
     def _more(self) -> list[Message]:
-        """Take the messages that have come, as far as they are passed on together."""
+        """Return the messages that have come, up to the size of a batch."""
         batch: list[Message] = []
         while len(batch) < _BATCH - 1:
             try:

@@ -49,7 +49,7 @@ class InProcessOutputFeed(OutputFeed):
         self._changed = Condition(self._lock)
 
     def start(self) -> None:
-        """Begin to write the journal."""
+        """Remove abandoned files, and start writing the journal."""
         if self._journal is not None:
             self._journal.forget_abandoned()
             self._thread.start()

@@ -1,3 +1,5 @@
+"""The journal of running programs' output, in files that survive this process."""
+
 import logging
 import os
 import struct

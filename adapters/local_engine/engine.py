@@ -47,7 +47,7 @@ class LocalEngine(ExecutionEngine):
         max_code_bytes: The largest code, in bytes.
         isolated: Whether programs are isolated; if not, they are ordinary child processes.
         retrying: The retries of fetching the code.
-        warm_starts: The number of prewarmed sandboxes of each language; 0 for none.
+        warm_starts: The number of prewarmed interpreters of each language; 0 for none, and no compilers.
         usual_limits: The limits that most jobs have, for which these are made.
         hidden: Directories that no program may see, beside the service's own code and work directories.
     """
@@ -137,7 +137,7 @@ class LocalEngine(ExecutionEngine):
         return self._toolchains.support()
 
     def check(self) -> None:
-        """Find out whether the supervisor is there, and start it again if it is not."""
+        """Check that programs can be run, and start the supervisor again if it is gone."""
         if self._trouble is not None:
             raise DependencyUnavailable("engine", self._trouble)
         self.sandbox.check()

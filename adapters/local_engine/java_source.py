@@ -125,7 +125,7 @@ class _Outline:
         self._is_static = False
 
     def take(self, word: str) -> None:
-        """Go on by one word."""
+        """Read one word."""
         if word == "{":
             self._enter()
         elif word == "}":
@@ -136,7 +136,7 @@ class _Outline:
         self._before = word
 
     def cut(self) -> None:
-        """Take the type for whole in whose body the source was cut off."""
+        """Add the type in whose body the source was cut off."""
         if self._open is not None:
             self.types.append(self._open)
 
@@ -168,7 +168,7 @@ class _Outline:
         self._declared = self._open = None
 
     def _look_for_main(self, word: str) -> None:
-        """Follow `static`, other modifiers and `void main(`, in which nothing but words may stand between."""
+        """Match `static`, other modifiers and `void main(`, with nothing but words between them."""
         if word == _MAIN[self._seen_of_main]:
             self._seen_of_main += 1
         else:

@@ -81,7 +81,7 @@ class Toolchain:
 
 
 def _state(paths: Mapping[str, str | None]) -> Sequence[tuple[str, str | None, int]]:
-    """Return marks of executables: a replaced one has another."""
+    """Return the states of executables: a replaced one has another."""
     return [(name, path, _modified(path)) for name, path in paths.items()]
 
 
@@ -97,7 +97,7 @@ def _first_of(places: Sequence[str]) -> str | None:
 
 
 def fill(template: Sequence[str], names: Mapping[str, str]) -> list[str]:
-    """Put values in the place of the names in a command line of the table.
+    """Replace the names in a command line of the table by their values.
 
     Raises:
         KeyError: There is no such name.
@@ -130,7 +130,7 @@ class Toolchains:
 
     Args:
         table: The languages.
-        hooks: Where programs find the hooks of interpreters.
+        hooks: The directory in which programs find the hooks of interpreters.
     """
 
     def __init__(self, table: Sequence[Toolchain] | None = None, hooks: str = HOOKS_ON_MACHINE) -> None:
@@ -145,7 +145,7 @@ class Toolchains:
         self._look_at = _NEVER
 
     def start(self) -> None:
-        """Begin to ask for versions, and to notice installations."""
+        """Start asking for versions, and noticing installations."""
         self._look_at = time.monotonic() + _LOOK_EVERY_S
         self._begin_to_ask(list(self._table))
 

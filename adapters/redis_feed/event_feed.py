@@ -48,7 +48,7 @@ class RedisEventFeed(EventFeed):
         self._thread = BackgroundThread("event-feed", self._listen)
 
     def start(self) -> None:
-        """Begin to listen; return when it does, or when Redis takes too long: then it goes on trying."""
+        """Start listening; return once subscribed, or after a time-out while it keeps trying."""
         self._thread.start()
         self._is_listening.wait(ANSWER_WITHIN_S)
 

@@ -29,7 +29,7 @@ class RedisOutputFeed(OutputFeed):
         self._reader = OutputReader(url, local, self._writer.send)
 
     def start(self) -> None:
-        """Begin to write and to read."""
+        """Start writing and reading."""
         self._writer.start()
         self._reader.start()
 

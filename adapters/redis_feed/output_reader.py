@@ -63,7 +63,7 @@ class OutputReader:
         self._thread = BackgroundThread("output-reader", self._read, self._wake)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""How output is laid out in Redis: a stream for each execution, an entry for each piece of output."""
+"""The layout of output in Redis: a stream for each execution, an entry for each piece of output."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -73,7 +73,7 @@ class Run:
         return ("run", self.id, "number", self.written, *content)
 
     def keep(self, max_bytes: int) -> int:
-        """Return how many of the latest entries weigh no more than that together."""
+        """Return the number of the latest entries that weigh no more than that together."""
         while self.kept_bytes > max_bytes:
             self.kept_bytes -= self.kept.popleft()
         return len(self.kept)
@@ -81,7 +81,7 @@ class Run:
 
 @dataclass(slots=True)
 class Position:
-    """How far a reader is in the run that it reads."""
+    """A reader's position in the run that it reads."""
 
     run: bytes = b""
     number: int = 0

@@ -51,7 +51,7 @@ class OutputWriter:
         self._thread = BackgroundThread("output-writer", self._step, self._wake)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start writing."""
         self._thread.start()
 
     def stop(self) -> None:

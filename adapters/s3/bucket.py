@@ -1,4 +1,4 @@
-"""Where a bucket is and how it is reached: boto3's settings and credentials, as obstore takes them."""
+"""The address of a bucket and the access to it: boto3's settings and credentials, as obstore takes them."""
 
 import os
 import re
@@ -88,7 +88,7 @@ class Bucket:
             return self._store
 
     def find_region(self, error: Exception) -> bool:
-        """Look for the region of a bucket that is not where it was asked for; return whether it was found."""
+        """Find the region of a bucket that is in another one than configured; return whether it was found."""
         found = _REGION.search(str(error))
         region = found[1] if found else self._ask_region()
         if region is None:

@@ -38,7 +38,7 @@ class S3ObjectStore(ObjectStore):
 
     Args:
         bucket: The bucket, with its credentials.
-        url_expiry_s: How long the address of an object permits to read it, in seconds, if the credentials are
+        url_expiry_s: Seconds for which the address of an object permits to read it, if the credentials are
             valid for as long; None for the plain addresses of objects that anyone may read.
         circuit: The circuit breaker of all calls, so that after S3 did not answer not every caller waits in
             vain; None where each is to wait by itself.

@@ -15,7 +15,7 @@ def create_engine(url: str | sa.URL, options: DatabaseOptions | None = None) -> 
 
     Args:
         url: `sqlite:///PATH`, or `mysql+pymysql://USER:PASSWORD@HOST:PORT/SCHEMA`.
-        options: How its connections are made and kept.
+        options: The limits and settings of its connections.
     """
     url = sa.make_url(url)
     make = sqlite.create_engine if url.get_backend_name() == "sqlite" else mysql.create_engine

@@ -270,7 +270,7 @@ def _way(shape: PageShape, walk: Walk, limit: str) -> Select:
 
 
 def _claimed(shape: PageShape, limit: str) -> Select:
-    """Take the claimed executions one by one, and look for the job of each."""
+    """Walk through the claimed executions, and look up the job of each."""
     claimed = (
         _using(sa.select(executions.c.job_id, executions.c.execution_id), executions, _CLAIMED_INDEX)
         .where(_is_claimed, sa.or_(*(_LIVE[phase] for phase in sorted(shape.phases))))

@@ -86,7 +86,7 @@ class SqlJobQueries(JobQueries):
 
     Args:
         engine: The database.
-        scanned_keys: How many keys such a list walks through at most.
+        scanned_keys: The most keys that such a list walks through.
     """
 
     def __init__(self, engine: sa.Engine, *, scanned_keys: int = SCANNED_KEYS) -> None:

@@ -47,7 +47,7 @@ _USAGE_COLUMNS = {
 
 
 class ExecutionState(StrEnum):
-    """Where an execution stands in the queue."""
+    """The state of an execution in the queue."""
 
     WAITING = "WAITING"
     CLAIMED = "CLAIMED"

@@ -60,7 +60,7 @@ def arguments(options: DatabaseOptions) -> dict[str, Any]:
 
 
 def _ping_if_idle(connection: PyMysqlConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
-    """Find out whether a connection that has not been used for a while still is one.
+    """Ping a connection that has been idle for a while.
 
     One that is closed is replaced. One that does not answer is the sign of a server that does not: another
     connection would only wait for it once more.

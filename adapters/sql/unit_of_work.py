@@ -82,7 +82,7 @@ class SqlUnitOfWork(UnitOfWork):
         return self._retrier(ask)
 
     def check(self) -> None:
-        """Find out whether the database answers, and now and then whether it commits a write."""
+        """Check that the database answers, and now and then that it commits a write."""
 
         def ask() -> None:
             with self._readers.connect() as connection:

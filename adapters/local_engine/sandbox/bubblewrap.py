@@ -53,7 +53,7 @@ class Bubblewrap(Isolation):
     The program sees the system's libraries read-only, a directory in memory of its own, and nothing else.
 
     Args:
-        directory: Where files may be kept that sandboxes are made of.
+        directory: A directory for the files that sandboxes are made of.
         hidden: Directories that no program may see even if they are among the system's.
     """
 
@@ -74,7 +74,7 @@ class Bubblewrap(Isolation):
         self._filter = b""
 
     def drop_control_groups(self, trouble: str) -> bool:
-        """Go on without: a kernel may let them be made and not entered."""
+        """Stop using control groups: a kernel may let them be made and not entered."""
         if self._cgroups is None:
             return False
         self.close()
@@ -145,7 +145,7 @@ class Bubblewrap(Isolation):
 
     @contextmanager
     def prepare(self, program: Program) -> Iterator[Launch]:
-        """Write down the sandbox, which the supervisor and bubblewrap make."""
+        """Describe the sandbox, which the supervisor and bubblewrap make."""
         limits = program.limits
         with ExitStack() as stack:
             slot = stack.enter_context(self._slot())
@@ -220,7 +220,7 @@ class Bubblewrap(Isolation):
 
     @contextmanager
     def _slot(self) -> Iterator[int]:
-        """Take the smallest number that no other run has.
+        """Reserve the smallest number that no other run has.
 
         Raises:
             OSError: There are no more.

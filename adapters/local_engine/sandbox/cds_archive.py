@@ -36,7 +36,7 @@ class CdsArchive:
         name: The name that the file begins with.
         command: The command line that compiles the sample and writes ARCHIVE_FILE.
         sample: A program whose compilation loads the classes that builds need.
-        directory: Where the file is kept. Only this service may write there.
+        directory: The directory of the file. Only this service may write there.
     """
 
     def __init__(self, name: str, command: Sequence[str], sample: Path, directory: Path) -> None:
@@ -65,7 +65,7 @@ class CdsArchive:
                 os.close(descriptor)
 
     def close(self) -> None:
-        """Let go of the archive, and stop making one."""
+        """Release the archive, and stop making one."""
         with self._lock:
             self._is_closed = True
             self._hold(None)

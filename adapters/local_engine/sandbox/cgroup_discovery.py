@@ -1,4 +1,4 @@
-"""Where on this machine this process may make cgroups."""
+"""Discovery of the place on this machine where this process may make cgroups."""
 
 import errno
 import logging

@@ -23,7 +23,7 @@ class Isolation(ABC):
     Attributes:
         name: For people.
         is_isolated: Whether a hostile program can neither see nor touch anything but its own.
-        control_groups: Where control groups are, or why there are none and the remedy.
+        control_groups: The place of control groups, or the cause of there being none, and the remedy.
     """
 
     name: str
@@ -31,20 +31,20 @@ class Isolation(ABC):
     control_groups: str
 
     def drop_control_groups(self, trouble: str) -> bool:  # noqa: ARG002 - there are none
-        """Go on without control groups, where no program starts in one; return whether there were some."""
+        """Stop using control groups, since no program starts in one; return whether there were some."""
         return False
 
     @abstractmethod
     def limits(self) -> Mapping[str, str]:
-        """Return for each limit how it is enforced, or that it is not."""
+        """Return the enforcement of each limit, or that there is none."""
 
     @abstractmethod
     def prepare(self, program: Program) -> AbstractContextManager[Launch]:
-        """Make a program's place ready, for as long as the context lasts."""
+        """Prepare the launch of a program, whose place lasts as long as the context."""
 
     @abstractmethod
     def open(self) -> None:
-        """Make ready to isolate programs.
+        """Prepare to isolate programs.
 
         Raises:
             DependencyUnavailable: This machine cannot; the message has the cause and the remedy.

@@ -87,7 +87,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a program ended, and in words for people."""
+    """The cause of a program's end, also in words for people."""
 
     status: JobStatus
     reason: Reason | None

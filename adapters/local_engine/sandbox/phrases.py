@@ -22,7 +22,7 @@ def says(text: str, phrases: Iterable[str]) -> bool:
 
 
 def _is_in(text: str, parts: list[str]) -> bool:
-    """Look only at lines that have the first part: there may be a million others."""
+    """Whether a line has all parts. Only lines with the first are checked: there may be a million others."""
     first, *rest = parts
     begins = first.startswith(_BEGINNING)
     first = first.removeprefix(_BEGINNING)

@@ -45,7 +45,7 @@ _WAITS = ("/bin/sh", "-c", "echo $$; exec sleep 60")
 
 
 def rootfs(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) -> Rootfs:
-    """Write down the root file system.
+    """Describe the root file system.
 
     Args:
         bubblewrap: Its path.
@@ -72,7 +72,7 @@ def rootfs(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) 
 
 
 def fingerprint() -> str:
-    """Return a mark of the files that it shows: a root file system would go on with the old ones.
+    """Return a fingerprint of the files that it shows: one that was made keeps showing replaced files.
 
     A new or replaced entry of a directory changes the directory's own time.
     """

@@ -1,4 +1,4 @@
-"""One run as its caller follows it: events, output, and a cancel from any thread."""
+"""The caller's side of one run: events, output, and a cancel from any thread."""
 
 import contextlib
 import fcntl
@@ -70,7 +70,7 @@ class RunMonitor:
         on_start: OnStart = _ignore,
         on_output: OnOutput = _ignore,
     ) -> RunEvent | None:
-        """Take the output of a program until its last process is gone.
+        """Capture the output of a program until its last process is gone.
 
         A program that is ready starts when `on_start` has returned, unless it has been cancelled by then.
 
@@ -177,7 +177,7 @@ class BufferUntilStarted:
 
 
 def _read(descriptor: int, capture: Capture, on_output: OnOutput) -> int:
-    """Take one piece; return its size, 0 if no more will come."""
+    """Read one piece; return its size, 0 if no more will come."""
     data = os.read(descriptor, _PIECE)
     if chunk := capture.write(data):
         on_output(chunk)
@@ -191,7 +191,7 @@ def _enlarge(pipes: Iterable[int]) -> None:
 
 
 def _drain(descriptor: int, capture: Capture, on_output: OnOutput) -> None:
-    """Take the rest of the pipe, even if a process that should be gone holds its other end."""
+    """Read the rest of the pipe, even if a process that should be gone holds its other end."""
     os.set_blocking(descriptor, False)
     with contextlib.suppress(BlockingIOError):
         while _read(descriptor, capture, on_output):

@@ -55,12 +55,12 @@ class Sandbox:
     """Runs programs, as many at a time as `run` is called.
 
     Args:
-        directory: Where files may be kept, by this service alone.
+        directory: A directory for files of this service alone.
         isolated: Whether programs are isolated; if not, they are ordinary child processes.
         hidden: Directories that no program may see.
-        inline_output_bytes: How much of each stream a result holds.
-        warm_starts: How many interpreters of a language are kept ready; 0 for none, and no compilers.
-        usual_limits: The limits that most programs have, which such interpreters are made for.
+        inline_output_bytes: The part of each stream that a result holds, in bytes.
+        warm_starts: The number of prewarmed interpreters of each language; 0 for none, and no compilers.
+        usual_limits: The limits that most programs have, for which these are made.
     """
 
     def __init__(
@@ -89,13 +89,13 @@ class Sandbox:
         self._compilers: dict[str, _KeptCompiler] = {}
 
     def keep_interpreter(self, title: str, usual: Program, hook: PreloadHook) -> None:
-        """Have interpreters of a language waiting from `open` on, if programs are isolated."""
+        """Keep interpreters of a language ready from `open` on, if programs are isolated."""
         if self._bubblewrap is not None:
             limits_of = self._bubblewrap.job_limits
             self._recipes.append(InterpreterRecipe(title, usual, hook, self._launcher, limits_of))
 
     def keep_compiler(self, compiler: Compiler) -> None:
-        """Keep an archive of a compiler's classes and, if programs are isolated, a compiler waiting."""
+        """Keep an archive of a compiler's classes and, if programs are isolated, a compiler ready."""
         with self._lock:
             if compiler.language in self._compilers:
                 return
@@ -110,7 +110,7 @@ class Sandbox:
             self._compilers[compiler.language] = _KeptCompiler(archive, pool)
 
     def open(self) -> None:
-        """Make ready to run programs.
+        """Prepare to run programs.
 
         Raises:
             DependencyUnavailable: Programs cannot be run here; the message has the remedy.
@@ -130,7 +130,7 @@ class Sandbox:
                 }
 
     def check(self) -> None:
-        """Find out whether the supervisor is there, and start it again if it is not.
+        """Start the supervisor again if it is gone.
 
         Raises:
             DependencyUnavailable: It cannot be started.

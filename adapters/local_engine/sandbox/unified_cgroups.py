@@ -31,7 +31,7 @@ _RETRY_S = 0.005
 
 
 class CgroupsUnavailable(Exception):
-    """Why there are no control groups, and the remedy, as a clause without a full stop."""
+    """The cause of there being no control groups, and the remedy, as a clause without a full stop."""
 
 
 def base_of(own: Path) -> Path:
@@ -86,7 +86,7 @@ def _undo(base: Path, name: str) -> None:
 
 
 def _hand_down(base: Path) -> None:
-    """Give the controllers to the groups below, and first move processes out of the way if it takes that."""
+    """Delegate the controllers to the groups below, after moving processes out of the way if need be."""
     control = base / "cgroup.subtree_control"
     if set(CONTROLLERS) <= set(_read(control).split()):
         return

@@ -41,7 +41,7 @@ class PrewarmRecipe(ABC, Generic[P]):
 
     Attributes:
         title: Its name in the log.
-        idle_s: How long they are replaced after the last job of their kind.
+        idle_s: Seconds for which they are replaced after the last job of their kind.
     """
 
     title: str
@@ -65,7 +65,7 @@ class WarmPool(Generic[P]):
 
     Args:
         recipe: Starts one.
-        size: How many are to be ready.
+        size: The number of ready sandboxes.
         is_busy: Whether starting one would take a processor from programs.
     """
 
@@ -83,7 +83,7 @@ class WarmPool(Generic[P]):
 
     @property
     def trouble(self) -> str | None:
-        """Why there is none, if the last attempt to start one failed."""
+        """The cause, if the last attempt to start one failed."""
         return self._trouble
 
     def get(self, program: Program) -> P | None:

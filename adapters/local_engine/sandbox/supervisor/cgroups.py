@@ -20,7 +20,7 @@ class Names:
         entrance: Where a process writes 0 to move there. With `tasks`, which moves one thread, the kernel
             does not wait until no processor is forking, which takes it 10 ms.
         cpu_usage: The processor time of all processes that ever were in the group.
-        cpu_per_s: How many of its units are a second.
+        cpu_per_s: The number of its units in a second.
     """
 
     memory_limit: str
@@ -64,13 +64,13 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CgroupPlan:
-    """Where the cgroups of runs are made.
+    """The directories in which the cgroups of runs are made.
 
     Attributes:
         version: 1 or 2.
-        memory: The directory of the memory controller that is ours.
-        pids: The same of the pids controller: with version 2 the same directory.
-        cpu: The same of where processor time is counted; None if it is not.
+        memory: Our directory of the memory controller.
+        pids: Our directory of the pids controller: with version 2 the same one.
+        cpu: Our directory in which processor time is counted; None if it is not.
     """
 
     version: int
@@ -80,12 +80,12 @@ class CgroupPlan:
 
     @property
     def directories(self) -> frozenset[str]:
-        """Each of them once."""
+        """The directories, each once."""
         return frozenset({self.memory, self.pids} | ({self.cpu} if self.cpu else set()))
 
 
 def end(group: str) -> None:
-    """Kill every process in a group, as often as they start others meanwhile, and remove the group.
+    """Kill every process in a group, and the ones that they start meanwhile, and remove the group.
 
     Raises:
         OSError: It cannot be removed; so it is if processes are left after all.

@@ -116,7 +116,7 @@ def _refuse(descriptors: list[int], error: OSError) -> None:
 
 
 def _receive_descriptors(control: socket.socket) -> list[int]:
-    """Take the descriptors of one message, closed at exec from the start.
+    """Receive the descriptors of one message, closed at exec from the start.
 
     Raises:
         EOFError: There are no more messages.

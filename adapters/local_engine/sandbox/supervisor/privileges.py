@@ -29,7 +29,7 @@ _DIRECTORIES = {"box": 0o755, "shm": 0o1777}
 
 
 class PrivilegeSwitch:
-    """Gives the supervisor, for a moment, the privileges of a program; there must be no second thread."""
+    """Switches the supervisor to a program's privileges for a moment; there must be no second thread."""
 
     def __init__(self) -> None:
         self._rootfs_cache = RootfsCache()
@@ -37,7 +37,7 @@ class PrivilegeSwitch:
 
     @contextmanager
     def of(self, request: SpawnRequest) -> Iterator[None]:
-        """Have a program's privileges for as long as the context lasts.
+        """Switch to a program's privileges for as long as the context lasts.
 
         Root keeps its effective user, which does not outlast an exec that resets it to the real one.
 
@@ -60,7 +60,7 @@ class PrivilegeSwitch:
             self._return(request)
 
     def _return(self, request: SpawnRequest) -> None:
-        """Be the supervisor again. One that cannot must not go on: its end takes every program along."""
+        """Restore the supervisor's privileges; if that fails, exit, which ends every program."""
         try:
             if request.user is not None:
                 os.setresuid(_ROOT, _ROOT, _ROOT)

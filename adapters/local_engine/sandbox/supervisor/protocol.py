@@ -65,7 +65,7 @@ class Tmpfs:
     """A file system in memory for one program.
 
     Attributes:
-        directory: Where it is mounted in the root file system.
+        directory: Its mount point in the root file system.
     """
 
     directory: str
@@ -189,7 +189,7 @@ class RunEvent(_Message):
         cpu_ms: Processor time of all its processes, or of the build's.
         memory_kb: The largest resident set of the program, or of a process that it waited for.
         tree_memory_kb: The largest memory of all of them together; 0 if that is not known.
-        error: Why it could not be started, or followed to its end.
+        error: The cause, if it could not be started, or followed to its end.
     """
 
     kind: RunEventKind

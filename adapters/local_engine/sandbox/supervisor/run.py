@@ -239,7 +239,7 @@ class Run:
         self._events.add(descriptor, partial(self._attempt, action))
 
     def _attempt(self, action: Callable[[], None]) -> None:
-        """Do something that may fail, which is the end of this run and of no other one.
+        """Run an action whose failure ends this run and no other one.
 
         Of a program that has ended nothing is lost: its orphans are looked for again.
         """
@@ -344,7 +344,7 @@ class Run:
             self._next_sample = next_sample
 
     def _sample(self, cpu_time_ms: int, memory_kb: int | None = None) -> float:
-        """Begin to measure the build or the program; return when to look at it for the first time."""
+        """Begin to measure the build or the program; return the time of the first sample."""
         self._sampler = UsageSampler(
             self.pid, self._tree_cpu_s, cpu_time_ms / 1000, memory_kb, self._cpu_before_s
         )

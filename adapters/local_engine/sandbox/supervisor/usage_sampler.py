@@ -137,7 +137,7 @@ class UsageSampler:
         self._seen_kb: dict[int, int] = {}
 
     def read(self) -> None:
-        """Take the last figures of processes that end without a parent to reap them, quickly."""
+        """Sample for the last time, quickly: the processes end without a parent to reap them."""
         self.read_cpu()
         self.largest_kb = largest_kb(self._root)
 
@@ -151,16 +151,16 @@ class UsageSampler:
         return "cpu_time_ms" if self.last_cpu_s >= self._allowed_cpu_s else None
 
     def seconds_to_next_sample(self) -> float:
-        """Return how long no limit of processor time can be exceeded, even with every processor."""
+        """Return the seconds for which processor time cannot exceed its limit, even with every processor."""
         seconds = max(_SHORTEST_S, (self._allowed_cpu_s - self.last_cpu_s) / _PROCESSORS)
         return seconds if self._allowed_memory_kb is None else min(seconds, _MEMORY_INTERVAL_S)
 
     def read_cpu(self) -> None:
-        """Take the figure of processor time."""
+        """Sample the processor time."""
         self.last_cpu_s = self._cpu_s() - self.cpu_at_start_s
 
     def _read_memory(self) -> None:
-        """Go on adding up for a moment, which is enough for most trees; a larger one takes several looks."""
+        """Sample memory for a moment, which is enough for most trees; a larger one takes several calls."""
         until = time.monotonic() + _LONGEST_LOOK_S
         if self._figures is None:
             self._figures, self._seen_kb = memory_kb(self._root), {}

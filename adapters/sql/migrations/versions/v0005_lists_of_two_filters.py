@@ -20,7 +20,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the status out of them."""
+    """Remove the status from them."""
     _replace({name: [column for column in key if column != "status"] for name, key in _KEYS.items()})
 
 
