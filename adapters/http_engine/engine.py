@@ -93,7 +93,7 @@ class HttpEngine(ExecutionEngine):
         inline_bytes: The most that a result carries of each stream.
         max_idle_connections: The most connections to a runner that are kept open for the next request.
         retries: The delays before a request is sent again.
-        breaker_threshold: The failures in a row after which a runner is given a rest.
+        breaker_threshold: The failures in a row that open a runner's circuit.
         breaker_reset_s: Seconds between trials then.
         spool_directory: The directory of answers that are too large for memory; None for the system's own.
 
@@ -159,7 +159,7 @@ class HttpEngine(ExecutionEngine):
         return frozenset(language for language, runner in self._runners.items() if runner.is_away)
 
     def paused_languages(self) -> frozenset[str]:
-        """Return the languages whose runner is being given a rest."""
+        """Return the languages whose runner's circuit is open."""
         return frozenset(language for language, runner in self._runners.items() if runner.is_resting)
 
     def describe(self) -> EngineDescription:
