@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
+from adapters.filesystem import result_spool
 from adapters.filesystem.result_spool import FilesystemResultSpool
 from application.errors import StorageUnavailable
 from application.ports.result_spool import KeptResult
@@ -90,15 +90,13 @@ def test_no_more_is_kept_than_may_be(spool):
     assert len(spool.names()) == 1
 
 
-def test_a_full_directory_is_told_before_more_is_begun_and_one_that_is_emptied_too(tmp_path):
-    spool = FilesystemResultSpool(tmp_path, 1_000)
-    large = replace(RESULT, error_message="x" * 100)
-    spool.keep(replace(new_kept(), result=large), io.BytesIO(b""))
-    spool._max_bytes = 1
+def test_a_full_directory_is_told_before_more_is_begun_and_one_that_is_emptied_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(result_spool, "_LOOK_GOOD_S", 0)
+    FilesystemResultSpool(tmp_path, MAX_BYTES).keep(new_kept(), io.BytesIO(b"{}"))
+    spool = FilesystemResultSpool(tmp_path, 1)
 
     assert spool.is_full()
     spool.remove(spool.names()[0])
-    spool._looked_at = 0.0
     assert not spool.is_full()
 
 

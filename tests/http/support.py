@@ -16,6 +16,7 @@ from domain.limits import STANDARD_LIMITS
 from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
+from entrypoints.http.streaming.job_notifier import JobNotifier
 from tests.http.api_document import ApiDocument
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
@@ -44,6 +45,7 @@ class Service:
     container: Container
     engine: ScriptedEngine
     server: HttpServer
+    notifier: JobNotifier
 
     def upload(self, **changed: object) -> dict:
         """Upload a program, with defaults for all that a test leaves out."""
@@ -79,15 +81,8 @@ def serving(
     container.engine.override(engine)
     container.cluster_metrics.override(FixedMetrics())
     prepare(container)
-    server = HttpServer(
-        create_app(
-            environment,
-            container.limit_policy(),
-            container.ports(),
-            container.services(),
-        ),
-        environment.trusted_proxies,
-    )
+    app = create_app(environment, container.limit_policy(), container.ports(), container.services())
+    server = HttpServer(app, environment.trusted_proxies)
     background = container.background_services()
     background.start()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -97,7 +92,7 @@ def serving(
     try:
         hooks: dict[str, list[Callable[..., Any]]] = {"response": [_hold_against_the_document]}
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, event_hooks=hooks) as http:
-            yield Service(http, container, engine, server)
+            yield Service(http, container, engine, server, app.state.notifier)
     finally:
         server.should_exit = True
         thread.join(30)

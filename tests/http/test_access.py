@@ -61,7 +61,7 @@ def test_head_of_a_stream_holds_up_no_request_after_it(service: Service, stream:
 
     assert head.headers["content-type"].startswith("text/event-stream")
     assert health.json()["status"] == "healthy"
-    poll(lambda: service.server._notifier.capacity.used == 0)
+    poll(lambda: service.notifier.capacity.used == 0)
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/api/nothing", "/docs", "/docs/static/page.js"])

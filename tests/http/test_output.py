@@ -248,7 +248,7 @@ def test_a_job_that_is_cancelled_before_it_ran_just_ends(service: Service):
 def test_a_lost_event_only_delays_the_end(
     service: Service, program: Program, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(service.server._notifier, "_wake", lambda *_: None)
+    monkeypatch.setattr(service.notifier, "_wake", lambda *_: None)
     job_id = service.upload(execute=True)["job_id"]
 
     with following(service, job_id) as events:
@@ -268,7 +268,7 @@ def test_who_leaves_is_forgotten_at_once(service: Service, program: Program):
         assert len(_followers(service)) == 1
 
     deadline = time.monotonic() + 10
-    while job_id in service.server._notifier._subscriptions or _followers(service):
+    while job_id in service.notifier._subscriptions or _followers(service):
         assert time.monotonic() < deadline
         time.sleep(0.005)
     program.end()

@@ -269,8 +269,8 @@ def test_who_leaves_with_requests_waiting_leaves_no_fault_in_the_log(
     stream = f"GET /api/jobs/{job_id}/events HTTP/1.1\r\n".encode() + HOST + b"\r\n"
     with connect(service.http.base_url) as connection:
         connection.sendall(stream + HIDDEN * 3)
-        poll(lambda: service.server._notifier.capacity.used == 1)
-    poll(lambda: service.server._notifier.capacity.used == 0)
+        poll(lambda: service.notifier.capacity.used == 1)
+    poll(lambda: service.notifier.capacity.used == 0)
 
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 

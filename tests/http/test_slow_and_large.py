@@ -222,7 +222,7 @@ def test_connections_over_the_limit_are_told_to_come_back(tmp_path):
         service.server.config.limit_concurrency = 1
         with connect(service.http.base_url) as first:
             first.sendall(b"GET /api/jobs/%s/status?wait=9 HTTP/1.1\r\n%s" % (job_id.encode(), HOST))
-            poll(lambda: service.server._notifier.capacity.used)
+            poll(lambda: service.notifier.capacity.used)
 
             # When one more comes
             with connect(service.http.base_url) as second:
@@ -279,7 +279,7 @@ def test_streams_and_waits_over_the_limit_are_told_to_come_back(tmp_path):
         job_id = service.upload()["job_id"]
         base = f"/api/jobs/{job_id}"
         with open_streams(str(service.http.base_url), [f"{base}/output", f"{base}/events"]):
-            poll(lambda: service.server._notifier.capacity.used == 2)
+            poll(lambda: service.notifier.capacity.used == 2)
             for path in (f"{base}/output", f"{base}/events", f"{base}/status?wait=9"):
                 response = service.http.get(path)
                 assert_problem(response, 503)
@@ -296,7 +296,7 @@ def test_streams_leave_connections_for_others(tmp_path):
     try:
         with serving(tmp_path, max_streams=1_000) as service:
             assert service.server.config.limit_concurrency == 400
-            assert service.server._notifier.capacity.total == 300
+            assert service.notifier.capacity.total == 300
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
@@ -305,7 +305,7 @@ def test_one_address_has_not_all_streams(tmp_path):
     with serving(tmp_path, max_streams=4, trusted_proxies=("127.0.0.2",)) as service:
         path = f"/api/jobs/{service.upload()['job_id']}/output"
         with open_streams(str(service.http.base_url), [path] * 2), client_at("127.0.0.2", service) as proxy:
-            poll(lambda: service.server._notifier.capacity.used == 2)
+            poll(lambda: service.notifier.capacity.used == 2)
 
             # Then that address is refused, whatever it says of itself, and others are not
             assert_problem(service.http.get(path, headers={"x-forwarded-for": "10.0.0.1"}), 503)

@@ -64,7 +64,7 @@ def test_a_wait_ends_the_moment_the_job_does(service: Service, may_end: Event):
     job_id = service.upload(execute=True)["job_id"]
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(service.http.get, f"/api/jobs/{job_id}/status", params={"wait": 20})
-        while job_id not in service.server._notifier._subscriptions:
+        while job_id not in service.notifier._subscriptions:
             time.sleep(0.005)
         ended_at = time.monotonic()
         may_end.set()
@@ -104,7 +104,7 @@ def test_a_cancel_ends_a_wait(service: Service, may_end: Event):
 
 
 def test_a_lost_event_only_delays(service: Service, may_end: Event, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(service.server._notifier, "_wake", lambda *_: None)
+    monkeypatch.setattr(service.notifier, "_wake", lambda *_: None)
     job_id = service.upload(execute=True)["job_id"]
     may_end.set()
     begin = time.monotonic()
@@ -129,7 +129,7 @@ def test_those_who_wait_hold_no_thread(tmp_path):
         with ThreadPoolExecutor(20) as pool:
             url = f"{service.http.base_url}/api/jobs/{job_id}/status"
             waiting = [pool.submit(service.http.get, url, params={"wait": 30}) for _ in range(20)]
-            while len(service.server._notifier._subscriptions.get(job_id, ())) < 20:
+            while len(service.notifier._subscriptions.get(job_id, ())) < 20:
                 time.sleep(0.005)
 
             service.http.post(f"/api/execute/{job_id}").raise_for_status()
@@ -139,7 +139,7 @@ def test_those_who_wait_hold_no_thread(tmp_path):
 
 def test_nobody_waits_for_a_caller_who_has_hung_up(service: Service):
     job_id = service.upload()["job_id"]
-    subscriptions = service.server._notifier._subscriptions
+    subscriptions = service.notifier._subscriptions
     url = service.http.base_url
     for request in (f"GET /api/status/{job_id}?wait=30", f"GET /api/jobs/{job_id}/status?wait=30"):
         with socket.create_connection((url.host, url.port)) as caller:
@@ -153,7 +153,7 @@ def test_a_server_that_stops_answers_those_who_wait(tmp_path):
     with serving(tmp_path) as service, ThreadPoolExecutor(1) as pool:
         job_id = service.upload()["job_id"]
         waiting = pool.submit(service.http.get, f"/api/jobs/{job_id}/status", params={"wait": 30})
-        while job_id not in service.server._notifier._subscriptions:
+        while job_id not in service.notifier._subscriptions:
             time.sleep(0.005)
 
         service.server.should_exit = True

@@ -36,7 +36,7 @@ def running_engine(work: Path, *, isolated: bool = True, **settings: Any) -> Ite
 
 def has_cgroups(engine: LocalEngine) -> bool:
     """Return whether an engine counts processes: without control groups, a program just may not fork."""
-    return engine.sandbox.isolation._cgroups is not None
+    return engine.sandbox.isolation.cgroups is not None
 
 
 def require_bubblewrap() -> None:

@@ -55,6 +55,9 @@ class Bubblewrap(Isolation):
     Args:
         directory: A directory for the files that sandboxes are made of.
         hidden: Directories that no program may see even if they are among the system's.
+
+    Attributes:
+        cgroups: The directories of the programs' cgroups; None while there are none.
     """
 
     name = "bubblewrap"
@@ -64,7 +67,7 @@ class Bubblewrap(Isolation):
     def __init__(self, directory: Path, hidden: Sequence[Path]) -> None:
         self._directory = directory
         self._reaper: Path | None = None
-        self._cgroups: CgroupPlan | None = None
+        self.cgroups: CgroupPlan | None = None
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
         self._hidden = hidden
         self._rootfs: Rootfs | None = None
@@ -75,7 +78,7 @@ class Bubblewrap(Isolation):
 
     def drop_control_groups(self, trouble: str) -> bool:
         """Stop using control groups: a kernel may let them be made and not entered."""
-        if self._cgroups is None:
+        if self.cgroups is None:
             return False
         self.close()
         self.control_groups = f"not used: no program starts in one: {trouble.rstrip('.')}; {remedy(UNIFIED)}"
@@ -84,7 +87,7 @@ class Bubblewrap(Isolation):
 
     def limits(self) -> Mapping[str, str]:
         """Return how each limit is enforced on this machine."""
-        version = f"cgroup v{self._cgroups.version}" if self._cgroups else ""
+        version = f"cgroup v{self.cgroups.version}" if self.cgroups else ""
         return {
             "timeout_ms": "supervisor: all processes are killed",
             "cpu_time_ms": "supervisor: measured, of all processes; RLIMIT_CPU a second later",
@@ -118,15 +121,15 @@ class Bubblewrap(Isolation):
             ) from error
         self._rootfs = rootfs(self._bwrap, self._hidden, self._reaper)
         try:
-            self._cgroups = discover()
+            self.cgroups = discover()
         except CgroupsUnavailable as error:
             self.control_groups = f"not used: {error}"
             _log.warning("control groups are %s", self.control_groups)
         else:
-            self.control_groups = f"version {self._cgroups.version}, in {self._cgroups.memory}"
+            self.control_groups = f"version {self.cgroups.version}, in {self.cgroups.memory}"
             _log.info("control groups: %s", self.control_groups)
         try:
-            self._filter = seccomp.build(counts_memory=self._cgroups is not None)
+            self._filter = seccomp.build(counts_memory=self.cgroups is not None)
         except KeyError as error:
             raise DependencyUnavailable(
                 "engine", f"programs cannot be isolated: there is no seccomp filter for {error}"
@@ -134,14 +137,14 @@ class Bubblewrap(Isolation):
 
     def clear(self) -> None:
         """End the processes in the cgroups of programs."""
-        if self._cgroups is not None:
-            clear(self._cgroups)
+        if self.cgroups is not None:
+            clear(self.cgroups)
 
     def close(self) -> None:
         """Remove the cgroups' directory."""
-        if self._cgroups is not None:
-            remove(self._cgroups)
-            self._cgroups = None
+        if self.cgroups is not None:
+            remove(self.cgroups)
+            self.cgroups = None
 
     @contextmanager
     def prepare(self, program: Program) -> Iterator[Launch]:
@@ -166,8 +169,8 @@ class Bubblewrap(Isolation):
                     limits=program_limits(program, program.limits.processes + _OUR_PROCESSES),
                     build_limits=build_limits(program) if program.build else None,
                     user=_FIRST_USER + slot if self._is_root else None,
-                    cgroup=self._cgroups,
-                    samples_memory=self._cgroups is None,
+                    cgroup=self.cgroups,
+                    samples_memory=self.cgroups is None,
                     rootfs=self._current_rootfs(),
                     tmpfs=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
                     is_prewarmed=program.is_prewarmed,
@@ -185,11 +188,11 @@ class Bubblewrap(Isolation):
 
         A control group counts how often there were too many processes, so its limit comes first.
         """
-        processes = program.limits.processes + _OUR_PROCESSES + (self._cgroups is not None)
+        processes = program.limits.processes + _OUR_PROCESSES + (self.cgroups is not None)
         return self._without_address_space({**program.rlimits, "NPROC": (processes, processes)})
 
     def _without_address_space(self, rlimits: Rlimits) -> Rlimits:
-        return rlimits if self._cgroups is None else {name: rlimits[name] for name in rlimits.keys() - {"AS"}}
+        return rlimits if self.cgroups is None else {name: rlimits[name] for name in rlimits.keys() - {"AS"}}
 
     def _current_rootfs(self) -> Rootfs:
         if self._rootfs is None or self._rootfs.fingerprint != fingerprint():
@@ -204,7 +207,7 @@ class Bubblewrap(Isolation):
             yield from ("--setenv", name, value)
 
     def _command_line(self, program: Program) -> list[str]:
-        groups = 0 if self._cgroups is None else len(self._cgroups.directories)
+        groups = 0 if self.cgroups is None else len(self.cgroups.directories)
         reaper_path = None if self._reaper is None else REAPER
         if program.is_prewarmed:
             return prewarm_script(program.command, program.rlimits, groups=groups, reaper=reaper_path)

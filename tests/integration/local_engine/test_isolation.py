@@ -149,7 +149,7 @@ def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
         assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS
         assert kit.engine.sandbox.supervisor.pid == supervisor
         assert eventually(lambda: len(list(descriptors.iterdir())) == idle)
-        cgroups = kit.engine.sandbox.isolation._cgroups
+        cgroups = kit.engine.sandbox.isolation.cgroups
         assert cgroups is None or eventually(lambda: not list(Path(cgroups.memory).glob("run-*")))
 
 
@@ -180,7 +180,7 @@ def test_what_outlives_its_supervisor_ends_before_there_is_another(tmp_path):
     with boxes(tmp_path) as kit:
         if not has_cgroups(kit.engine):
             pytest.skip("there are no control groups by which it could be found")
-        with _outliving(kit.engine.sandbox.isolation._cgroups) as left:
+        with _outliving(kit.engine.sandbox.isolation.cgroups) as left:
             _kill_supervisor(kit)
 
             assert kit.run(Program(code="print('next')")).stdout == b"next\n"
@@ -191,7 +191,7 @@ def test_what_outlives_its_supervisor_ends_with_the_engine(tmp_path):
     with boxes(tmp_path) as kit:
         if not has_cgroups(kit.engine):
             pytest.skip("there are no control groups by which it could be found")
-        with _outliving(kit.engine.sandbox.isolation._cgroups) as left:
+        with _outliving(kit.engine.sandbox.isolation.cgroups) as left:
             _kill_supervisor(kit)
 
             kit.engine.stop()

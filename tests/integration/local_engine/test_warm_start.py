@@ -321,8 +321,8 @@ def test_a_killed_worker_leaves_none_waiting_and_the_next_one_removes_its_contro
     assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes))
     with ExitStack() as stack:
         kit = _engine(stack, tmp_path)
-        if kit.engine.sandbox.isolation._cgroups is not None:
-            ours = Path(kit.engine.sandbox.isolation._cgroups.memory)
+        if kit.engine.sandbox.isolation.cgroups is not None:
+            ours = Path(kit.engine.sandbox.isolation.cgroups.memory)
             assert list(ours.parent.glob(f"service_server-*-{worker.pid}-*")) == []
 
 
