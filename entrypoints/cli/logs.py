@@ -55,5 +55,6 @@ def _follow(client: ServiceClient, job_id: str, *, is_live: bool) -> None:
 def _hears_of_others() -> bool:
     """Return whether this process receives the output of other processes: through Redis alone."""
     from entrypoints.cli.settings_report import load_settings  # noqa: PLC0415 - loads the settings, late
+    from entrypoints.topology import Topology  # noqa: PLC0415 - likewise
 
-    return load_settings().redis_url is not None
+    return Topology.of_command(load_settings(), runs_programs=False).shares_queue
