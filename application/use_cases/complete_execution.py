@@ -15,8 +15,8 @@ logger = logging.getLogger("service_server.executions")
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """The message that a result came with: who sent it, and the id that they gave it."""
+class MessageKey:
+    """Identity of the message that a result came with: its sender, and the sender's id of it."""
 
     source: str
     message_id: str
@@ -39,7 +39,7 @@ class CompleteExecution:
         self,
         execution_id: ExecutionId,
         result: ExecutionResult,
-        receipt: Receipt | None = None,
+        message: MessageKey | None = None,
         claimed: Job | None = None,
         ended_at: datetime | None = None,
     ) -> bool:
@@ -48,7 +48,8 @@ class CompleteExecution:
         Args:
             execution_id: The execution.
             result: How it ended.
-            receipt: One that was seen before makes the result a duplicate, whether it is the same or not.
+            message: The message that reports it. One that was processed before makes the result a duplicate,
+                whether it is the same or not.
             claimed: The job as it was when the execution was claimed. If it still is so, which its
                 replacement finds out, nothing has to be read.
             ended_at: When it ended, by the process that ran it; now, if that is not known.
@@ -61,7 +62,7 @@ class CompleteExecution:
         assumed = [] if claimed is None or result.status is JobStatus.CANCELLED else [claimed]
 
         def work(transaction: Transaction) -> bool:
-            if receipt and not self._is_new(transaction, execution_id, receipt, now):
+            if message and not self._is_new(transaction, execution_id, message, now):
                 return False
             if assumed:
                 before, time = assumed.pop(), now
@@ -91,9 +92,11 @@ class CompleteExecution:
         return counted
 
     @staticmethod
-    def _is_new(transaction: Transaction, execution_id: ExecutionId, receipt: Receipt, now: datetime) -> bool:
+    def _is_new(
+        transaction: Transaction, execution_id: ExecutionId, message: MessageKey, now: datetime
+    ) -> bool:
         # With the execution's id, for an engine may count its messages for each execution.
-        return transaction.inbox.add(receipt.source, f"{execution_id}/{receipt.message_id}", now)
+        return transaction.inbox.add(message.source, f"{execution_id}/{message.message_id}", now)
 
 
 def awaiting_job(transaction: Transaction, execution_id: ExecutionId) -> tuple[Job, Execution] | None:

@@ -35,5 +35,5 @@ class DeferExecution:
             self._outcome_retry,
         )
         if is_deferred:
-            logger.info("execution %s is back in the queue, for its program could not be started", claimed.id)
+            logger.info("execution %s requeued: its program could not be started", claimed.id)
         return is_deferred

@@ -16,7 +16,7 @@ from application.ports.execution_engine import EngineReport
 from application.ports.result_spool import KeptResult, ResultSpool
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
-from application.use_cases.complete_execution import CompleteExecution, Receipt, awaiting_job
+from application.use_cases.complete_execution import CompleteExecution, MessageKey, awaiting_job
 from domain.execution import SPOOL_PREFIX, Execution, ExecutionResult
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
@@ -105,7 +105,9 @@ class FinishExecution:
         logger.error("the log of execution %s is lost", execution.id)
         return self._complete(job, execution.id, without_log(report.result), ended_at)
 
-    def reported(self, job: Job, execution_id: ExecutionId, report: EngineReport, receipt: Receipt) -> Finish:
+    def reported(
+        self, job: Job, execution_id: ExecutionId, report: EngineReport, message: MessageKey
+    ) -> Finish:
         """Finish an execution of which an engine has reported.
 
         Raises:
@@ -119,7 +121,7 @@ class FinishExecution:
                     return self._await(execution_id)
         except OSError as error:
             raise StorageUnavailable("this machine's disk is full, or refuses") from error
-        counted = self._complete_execution(execution_id, result, receipt, None, ended_at)
+        counted = self._complete_execution(execution_id, result, message, None, ended_at)
         return Finish.COUNTED if counted else Finish.LATE
 
     def store_kept(self) -> int:

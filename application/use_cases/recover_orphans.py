@@ -203,7 +203,9 @@ class RecoverOrphans:
         if is_orphan:
             self._output_feed.close(overdue.id)
             with logging_about(next(iter(jobs), None), overdue):
-                logger.warning("execution %s lost its worker %s", overdue.id, overdue.claimed_by)
+                logger.warning(
+                    "lease expired: execution %s lost its worker %s", overdue.id, overdue.claimed_by
+                )
         return is_orphan
 
     def _renotify(self) -> int:

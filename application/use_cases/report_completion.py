@@ -1,7 +1,7 @@
 from application.log_context import logging_about
 from application.ports.engine_report_reader import EngineReportReader
 from application.ports.unit_of_work import UnitOfWork
-from application.use_cases.complete_execution import Receipt, awaiting_job
+from application.use_cases.complete_execution import MessageKey, awaiting_job
 from application.use_cases.finish_execution import Finish, FinishExecution
 from domain.values import ExecutionId
 
@@ -23,7 +23,7 @@ class ReportCompletion:
         self._reader = reader
         self._finish_execution = finish_execution
 
-    def __call__(self, execution_id: ExecutionId, report: bytes, receipt: Receipt) -> bool:
+    def __call__(self, execution_id: ExecutionId, report: bytes, message: MessageKey) -> bool:
         """Complete the execution; return whether this report was the one that counted.
 
         Raises:
@@ -38,4 +38,4 @@ class ReportCompletion:
         if execution.awaits_storage:
             return False  # an earlier one is kept
         with logging_about(job, execution), self._reader.read(report, job) as read:
-            return self._finish_execution.reported(job, execution_id, read, receipt) is not Finish.LATE
+            return self._finish_execution.reported(job, execution_id, read, message) is not Finish.LATE

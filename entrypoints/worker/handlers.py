@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from application.use_cases.complete_execution import Receipt
+from application.use_cases.complete_execution import MessageKey
 from application.use_cases.report_completion import ReportCompletion
 from domain.values import parse_execution_id
 
@@ -18,7 +18,7 @@ def completion_handler(report_completion: ReportCompletion) -> Callable[[Mapping
         report_completion(
             parse_execution_id(body["execution_id"]),
             json.dumps(body["report"]).encode(),
-            Receipt("completions queue", str(UUID(str(content["id"])))),
+            MessageKey("completions queue", str(UUID(str(content["id"])))),
         )
 
     return handle

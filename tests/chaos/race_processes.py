@@ -12,7 +12,7 @@ from uuid import UUID
 
 from adapters.sql.mapping import ExecutionState, execution_values, job_values
 from adapters.sql.tables import executions, jobs
-from application.use_cases.complete_execution import Receipt
+from application.use_cases.complete_execution import MessageKey
 from domain.errors import TransitionRefused
 from domain.execution import Execution, ExecutionResult
 from domain.job import Job
@@ -101,8 +101,8 @@ def finish(container: Container, contested: Contested) -> None:
 def deliver(container: Container, contested: Contested) -> None:
     """Deliver an engine's report; another process may deliver the same one."""
     result = ExecutionResult(status=JobStatus.FAILED, reason=Reason.NONZERO_EXIT, exit_code=1)
-    receipt = Receipt("race", str(contested.execution.id))
-    container.services().complete_execution(contested.execution.id, result, receipt)
+    message = MessageKey("race", str(contested.execution.id))
+    container.services().complete_execution(contested.execution.id, result, message)
 
 
 def cancel(container: Container, contested: Contested) -> None:

@@ -9,7 +9,7 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import PathParameter, RawBody
 from msgspec import Meta, Struct
 
-from application.use_cases.complete_execution import Receipt
+from application.use_cases.complete_execution import MessageKey
 from domain.values import parse_execution_id
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
@@ -63,8 +63,8 @@ class CompletionsController(Controller):
 
         def complete() -> bool:
             message_id = api.webhook_verifier.verify(request.headers, body)
-            receipt = Receipt("webhook", message_id)
-            return api.services.report_completion(parse_execution_id(execution_id), body, receipt)
+            message = MessageKey("webhook", message_id)
+            return api.services.report_completion(parse_execution_id(execution_id), body, message)
 
         counted = await api.report_limiter.run(complete)
         return ReportResponse(execution_id=execution_id, counted=counted)

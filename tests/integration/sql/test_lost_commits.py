@@ -12,7 +12,7 @@ from adapters.sql.unit_of_work import SqlUnitOfWork
 from application.errors import CommitOutcomeUnknown
 from application.ports.execution_engine import EngineReport
 from application.retry_policy import RetryPolicy
-from application.use_cases.complete_execution import Receipt
+from application.use_cases.complete_execution import MessageKey
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.project import ProjectStatus, ProjectTrigger
@@ -227,7 +227,7 @@ def test_a_report(world):
     report = json.dumps({"job_id": str(job_id), "stdout": "hi", "exit_code": 0}).encode()
     world.lose_commit()
 
-    assert world.report_completion(world.job(job_id).execution.id, report, Receipt("runner", "1"))
+    assert world.report_completion(world.job(job_id).execution.id, report, MessageKey("runner", "1"))
 
     assert world.job(job_id).status is JobStatus.SUCCESS
     assert world.count("JobCompleted") == 1

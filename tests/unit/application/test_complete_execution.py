@@ -3,7 +3,7 @@ import json
 import pytest
 
 from application.errors import NotFound
-from application.use_cases.complete_execution import Receipt
+from application.use_cases.complete_execution import MessageKey
 from domain.errors import InvalidValue
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
@@ -83,13 +83,13 @@ def delegated(world):
 
 
 def test_a_report_delivered_twice_is_acted_on_once(world, delegated):
-    receipt = Receipt("runner", "message-1")
+    message = MessageKey("runner", "message-1")
 
     assert world.report_completion(
-        delegated.execution.id, report_of(delegated, stdout="hi", exit_code=0), receipt
+        delegated.execution.id, report_of(delegated, stdout="hi", exit_code=0), message
     )
     assert not world.report_completion(
-        delegated.execution.id, report_of(delegated, stdout="", exit_code=1), receipt
+        delegated.execution.id, report_of(delegated, stdout="", exit_code=1), message
     )
 
     ended = world.job(delegated.job_id)
@@ -100,7 +100,7 @@ def test_a_report_delivered_twice_is_acted_on_once(world, delegated):
 
 def test_an_error_that_the_engine_reports_ends_the_job(world, delegated):
     world.report_completion(
-        delegated.execution.id, report_of(delegated, error="no room"), Receipt("runner", "1")
+        delegated.execution.id, report_of(delegated, error="no room"), MessageKey("runner", "1")
     )
 
     ended = world.job(delegated.job_id)
@@ -113,23 +113,23 @@ def test_an_error_that_the_engine_reports_ends_the_job(world, delegated):
 )
 def test_what_is_no_report_of_this_job_changes_nothing(world, delegated, report):
     with pytest.raises(InvalidValue):
-        world.report_completion(delegated.execution.id, report, Receipt("runner", "1"))
+        world.report_completion(delegated.execution.id, report, MessageKey("runner", "1"))
 
     assert world.job(delegated.job_id).status is JobStatus.RUNNING
     assert world.report_completion(
-        delegated.execution.id, report_of(delegated, stdout=""), Receipt("runner", "1")
+        delegated.execution.id, report_of(delegated, stdout=""), MessageKey("runner", "1")
     )
 
 
 def test_a_late_report_leaves_the_log_as_it_is(world, delegated):
     world.report_completion(
-        delegated.execution.id, report_of(delegated, stdout="good"), Receipt("runner", "1")
+        delegated.execution.id, report_of(delegated, stdout="good"), MessageKey("runner", "1")
     )
     log_key = world.get_job_status(delegated.job_id).log_key.value
     log = world.read_log(log_key)
 
     world.report_completion(
-        delegated.execution.id, report_of(delegated, stdout="evil"), Receipt("runner", "2")
+        delegated.execution.id, report_of(delegated, stdout="evil"), MessageKey("runner", "2")
     )
 
     assert world.read_log(log_key) == log
@@ -141,6 +141,6 @@ def test_an_engine_may_count_its_messages_for_each_execution(world, delegated):
     other_execution = world.job(other.job_id).execution.id
 
     assert world.report_completion(
-        delegated.execution.id, report_of(delegated, stdout=""), Receipt("runner", "1")
+        delegated.execution.id, report_of(delegated, stdout=""), MessageKey("runner", "1")
     )
-    assert world.report_completion(other_execution, report_of(other, stdout=""), Receipt("runner", "1"))
+    assert world.report_completion(other_execution, report_of(other, stdout=""), MessageKey("runner", "1"))

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from application.errors import StorageUnavailable
-from application.use_cases.complete_execution import Receipt
+from application.use_cases.complete_execution import MessageKey
 from tests.support.scripted_engine import take_over
 
 
@@ -18,7 +18,9 @@ def delegated(world):
 
 def report(world, job, stdout, message_id):
     body = {"job_id": str(job.job_id), "stdout": stdout, "exit_code": 0}
-    return world.report_completion(job.execution.id, json.dumps(body).encode(), Receipt("runner", message_id))
+    return world.report_completion(
+        job.execution.id, json.dumps(body).encode(), MessageKey("runner", message_id)
+    )
 
 
 def overtake(world, job, *, before, message_id):

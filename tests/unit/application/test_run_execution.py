@@ -11,7 +11,7 @@ from application.errors import DependencyUnavailable, StorageUnavailable
 from application.ports.execution_engine import EngineReport
 from application.ports.output_feed import OutputChunk, Stream
 from application.use_cases.check_log_store import CheckLogStore
-from application.use_cases.complete_execution import Receipt
+from application.use_cases.complete_execution import MessageKey
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from tests.support.failing import Failing
@@ -327,7 +327,7 @@ def test_a_report_is_refused_while_the_database_takes_no_writes_and_holds_no_thr
     report = json.dumps({"execution_id": str(execution.id), "stdout": "hello", "exit_code": 0}).encode()
 
     with pytest.raises(DependencyUnavailable):
-        world.report_completion(execution.id, report, Receipt("engine", "1"))
+        world.report_completion(execution.id, report, MessageKey("engine", "1"))
     assert world.slept == []
     assert world.spool.names() == []
 
