@@ -6,10 +6,12 @@ from domain.values import JobId
 
 
 class CancelJob:
-    """End a job that has not ended.
+    """Ends a job that has not ended.
 
-    An execution that waits is ended with it; one that a worker holds is stopped by that worker, which learns
-    of it from the event, or from its next renewal of the lease.
+    * A waiting execution ends with it.
+    * A claimed execution is stopped by its worker, which learns of it from the event, or from its next
+      renewal of
+      the lease.
     """
 
     def __init__(self, unit_of_work: UnitOfWork, outbox_writer: OutboxWriter, clock: Clock) -> None:

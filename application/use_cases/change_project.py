@@ -5,11 +5,12 @@ from domain.values import parse_project_reference
 
 
 class ChangeProject:
-    """Archive, restore or delete a project.
+    """Archives, restores or deletes a project.
 
-    An archived project keeps its history and takes no new work; running jobs run to their end. A deleted
-    one is gone from every list and its name is free again; its jobs can still be read by their ids. It
-    cannot be deleted while one of its jobs runs.
+    * An archived project keeps its history and takes no new work; running jobs run to their end.
+    * A deleted project is gone from every list and its name is free again; its jobs can still be read by
+      their ids.
+    * A project cannot be deleted while one of its jobs runs.
     """
 
     def __init__(self, unit_of_work: UnitOfWork) -> None:

@@ -6,9 +6,10 @@ from domain.values import ProjectName
 
 
 class CreateProject:
-    """Get the project of a name, or make it: the same name twice is one project.
+    """Gets the project of a name, or makes it.
 
-    A description is kept when the project is made; one that exists keeps its own.
+    * The same name twice is one project.
+    * A description is kept when the project is made; an existing project keeps its own.
     """
 
     def __init__(self, unit_of_work: UnitOfWork, clock: Clock, submission_limits: SubmissionLimits) -> None:

@@ -9,10 +9,11 @@ from domain.values import ExecutionId, JobId
 
 
 class ExecuteJob:
-    """Have a PENDING job run.
+    """Starts a PENDING job.
 
-    The answer does not wait for the engine: the job is RUNNING from here on, and an execution waits for a
-    worker. An archived project takes no new work.
+    * The job is RUNNING from here on, and an execution waits for a worker: the answer does not wait for the
+      engine.
+    * An archived project takes no new work.
     """
 
     def __init__(

@@ -14,10 +14,10 @@ logger = logging.getLogger("service_server.executions")
 
 
 class ReplaceExecution:
-    """Have a program run once more, from its beginning, as an execution of its own.
+    """Queues a program once more, from its beginning, as an execution of its own.
 
-    One that its engine lost has had an attempt, and is replaced as often as its job allows. One that its
-    worker stopped in order to end itself has had none, for neither the program nor its job is to blame.
+    * An execution that its engine lost has had an attempt, and is replaced as often as its job allows.
+    * An execution that its worker stopped in order to end itself has had none.
     """
 
     def __init__(

@@ -7,10 +7,10 @@ from domain.values import ExecutionId
 
 
 class ReportCompletion:
-    """Take the report of an engine that was delegated with an execution.
+    """Takes the report of an engine that was delegated with an execution.
 
-    The report is recorded in the inbox in the transaction that acts on it, so a report that is delivered
-    twice is acted on once. Where the engine wrote no log, the log is written here, before the job ends.
+    * The report is recorded in the inbox in the transaction that acts on it: delivered twice, it counts once.
+    * Where the engine wrote no log, the log is written here, before the job ends.
     """
 
     def __init__(

@@ -12,12 +12,13 @@ logger = logging.getLogger("service_server.executions")
 
 
 class StopExecution:
-    """Stop an execution whose job has ended, or has another execution by now.
+    """Stops an execution whose job has ended, or has another execution by now.
 
-    An engine may know jobs only, and stops every program of one. So it is asked when the job has ended and
-    nothing of it is to run any more: by the process that holds the execution, or by all of them if the engine
-    was delegated with it, for it may be asked twice. An execution that was replaced is not mentioned to the
-    engine, which may be running the one that took its place.
+    * An engine that knows jobs only stops every program of a job. So it is asked when the job has ended: by
+      the
+      process that holds the execution, or by every process if the engine was delegated with it.
+    * An engine may be asked twice.
+    * An execution that was replaced is not mentioned to the engine, which may be running its replacement.
     """
 
     def __init__(

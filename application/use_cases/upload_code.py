@@ -31,11 +31,12 @@ CODE_CONTENT_TYPE = "text/plain; charset=utf-8"
 
 
 class UploadCode:
-    """Keep source code as a job.
+    """Keeps source code as a job.
 
-    The code is stored before the job, so that a job without its code cannot exist. A project that is named
-    and does not exist is made; one that is given by an id must exist. An archived project takes no new work.
-    The language must be one that the engine runs here and now.
+    * The code is stored before the job, so that a job without its code cannot exist.
+    * A project that is named and does not exist is made; a project that is given by its id must exist.
+    * An archived project takes no new work.
+    * The language must be one that the engine runs here and now.
     """
 
     def __init__(
