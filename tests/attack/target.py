@@ -121,8 +121,8 @@ class Target:
         """Every process of the engine's programs, except ones that wait for their first job."""
         supervisor = self._engine.sandbox.supervisor.pid
         children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-        boxes = [list(tree(int(child))) for child in children]
-        return [pid for box in boxes if not any(map(_waits, box)) for pid in box]
+        sandboxes = [list(tree(int(child))) for child in children]
+        return [pid for sandbox in sandboxes if not any(map(_waits, sandbox)) for pid in sandbox]
 
     def _groups(self) -> int:
         """How many control groups there are, if there are any at all."""

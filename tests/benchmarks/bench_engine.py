@@ -23,7 +23,7 @@ from tests.support.processes import memory_kb
 _CODE = "print('hello')"
 _SLEEPER = "import time; print('ready', flush=True); time.sleep(60)"
 _INTERPRETER = "/usr/bin/python3"
-_TEMPORARY = "/tmp"  # noqa: S108 - the box's own
+_TEMPORARY = "/tmp"  # noqa: S108 - the sandbox's own
 _CALLERS = 4
 _SECONDS = 4.0
 _WARM_UP = 5

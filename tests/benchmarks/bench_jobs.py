@@ -1,8 +1,8 @@
 """The cost of a job from its upload to its end, embedded, beside that of the bare child process.
 
 `python -m tests.benchmarks.bench_jobs [--seconds SECONDS]`: for so long 16 callers keep the server busy,
-twice: with programs in boxes, and with programs outside them, which can leave a trace of every start. Ends
-with 1 if a job was lost, ran twice, or ended in any other way than well.
+twice: with programs in sandboxes, and with programs outside them, which can leave a trace of every start.
+Ends with 1 if a job was lost, ran twice, or ended in any other way than well.
 """
 
 import argparse

@@ -13,7 +13,7 @@ from tests.support.memory.object_store import MemoryObjectStore
 
 
 @contextmanager
-def boxes(directory: Path, hidden: Sequence[Path] = ()) -> Iterator[EngineUnderTest]:
+def isolated_engine(directory: Path, hidden: Sequence[Path] = ()) -> Iterator[EngineUnderTest]:
     """Run an engine that isolates programs; it starts none ahead of their jobs."""
     with running_engine(directory / "work", hidden=hidden) as kit:
         yield kit

@@ -1,4 +1,4 @@
-"""Takes over the first process of its box, which could then outlive its supervisor or speak for it."""
+"""Takes over the first process of its sandbox, which could then outlive its supervisor or speak for it."""
 
 import contextlib
 import os

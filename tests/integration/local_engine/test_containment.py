@@ -12,7 +12,7 @@ import pytest
 from domain.job_lifecycle import Reason
 from tests.contract.engine_kit.harness import Program
 from tests.support.processes import eventually
-from tests.support.sandbox import boxes, has_cgroups, require_bubblewrap
+from tests.support.sandbox import has_cgroups, isolated_engine, require_bubblewrap
 
 _ROOT = Path(__file__).parents[3]
 # An engine on a machine whose mounts are shared, as systemd has them: something is mounted after its start.
@@ -37,7 +37,7 @@ engine.stop()
 
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory):
-    with boxes(tmp_path_factory.mktemp("boxes")) as kit:
+    with isolated_engine(tmp_path_factory.mktemp("engine")) as kit:
         yield kit
 
 
@@ -89,7 +89,7 @@ def test_a_file_of_the_system_that_is_replaced_is_seen_by_the_next_program(tmp_p
         monkeypatch.setattr("adapters.local_engine.sandbox.rootfs._TABLE", table)
         program = Program(code=f"cat {cache}", language="bash")
 
-        with boxes(tmp_path) as kit:
+        with isolated_engine(tmp_path) as kit:
             assert kit.run(program).stdout == b"old"
             before = _namespaces(kit)
             newer.write_text("new")
@@ -104,7 +104,7 @@ def test_a_file_of_the_system_that_is_replaced_is_seen_by_the_next_program(tmp_p
     [("python", "print('ran')"), ("c", '#include <stdio.h>\nint main(void) { puts("ran"); return 0; }')],
 )
 def test_nothing_but_the_program_obeys_the_variables_that_it_is_given(kit, language, code):
-    # A loader that obeyed this one in the box's shell, or in a compiler, would run its library there.
+    # A loader that obeyed this one in the sandbox's shell, or in a compiler, would run its library there.
     ended = kit.run(Program(language=language, code=code, env={"LD_PRELOAD": "/no/library"}))
 
     assert ended.result.stdout.text == "ran\n"

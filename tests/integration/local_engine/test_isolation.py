@@ -16,12 +16,12 @@ from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
 from tests.support.processes import eventually
-from tests.support.sandbox import boxes, has_cgroups, running_engine
+from tests.support.sandbox import has_cgroups, isolated_engine, running_engine
 
 
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory):
-    with boxes(tmp_path_factory.mktemp("boxes")) as kit:
+    with isolated_engine(tmp_path_factory.mktemp("engine")) as kit:
         yield kit
 
 
@@ -81,7 +81,7 @@ def test_an_engine_whose_control_groups_cannot_be_entered_runs_programs_without_
     plan = CgroupPlan(version=1, memory=str(groups), pids=str(groups))
     monkeypatch.setattr("adapters.local_engine.sandbox.bubblewrap.discover", lambda: plan)
 
-    with boxes(tmp_path) as kit:
+    with isolated_engine(tmp_path) as kit:
         assert kit.engine.describe().control_groups.startswith("not used: no program starts in one: ")
         assert kit.run(Program(code="print(1)")).stdout == b"1\n"
 
@@ -109,20 +109,23 @@ def test_data_below_what_programs_see_is_hidden_from_them(tmp_path):
         (data / "secret").write_text("canary")
         code = f"import os\nprint(os.path.isdir({directory!r}), os.path.exists('{directory}/secret'))"
 
-        with boxes(tmp_path) as kit:
+        with isolated_engine(tmp_path) as kit:
             assert kit.run(Program(code=code)).stdout == b"True True\n"
-        with boxes(data, hidden=[data]) as kit:
+        with isolated_engine(data, hidden=[data]) as kit:
             assert kit.run(Program(code=code)).stdout == b"True False\n"
 
 
 @pytest.mark.parametrize("directory", ["/usr", "/lib", "/usr/bin", "/etc/alternatives"])
 def test_data_where_programs_have_to_look_is_refused(tmp_path, directory):
-    with pytest.raises(DependencyUnavailable, match="must be elsewhere"), boxes(tmp_path, [Path(directory)]):
+    with (
+        pytest.raises(DependencyUnavailable, match="must be elsewhere"),
+        isolated_engine(tmp_path, [Path(directory)]),
+    ):
         pass
 
 
 def test_the_view_is_made_before_the_first_job(tmp_path):
-    with boxes(tmp_path) as kit:
+    with isolated_engine(tmp_path) as kit:
         links = [
             link.readlink().name for link in Path(f"/proc/{kit.engine.sandbox.supervisor.pid}/fd").iterdir()
         ]
@@ -132,7 +135,7 @@ def test_the_view_is_made_before_the_first_job(tmp_path):
 
 @pytest.mark.parametrize("spare", [0, 4, 9, 11, 13])
 def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
-    with boxes(tmp_path) as kit:
+    with isolated_engine(tmp_path) as kit:
         kit.run(Program(code="pass"))
         supervisor = kit.engine.sandbox.supervisor.pid
         descriptors = Path(f"/proc/{supervisor}/fd")
@@ -177,7 +180,7 @@ def _ended(process, groups):
 
 
 def test_what_outlives_its_supervisor_ends_before_there_is_another(tmp_path):
-    with boxes(tmp_path) as kit:
+    with isolated_engine(tmp_path) as kit:
         if not has_cgroups(kit.engine):
             pytest.skip("there are no control groups by which it could be found")
         with _outliving(kit.engine.sandbox.isolation.cgroups) as left:
@@ -188,7 +191,7 @@ def test_what_outlives_its_supervisor_ends_before_there_is_another(tmp_path):
 
 
 def test_what_outlives_its_supervisor_ends_with_the_engine(tmp_path):
-    with boxes(tmp_path) as kit:
+    with isolated_engine(tmp_path) as kit:
         if not has_cgroups(kit.engine):
             pytest.skip("there are no control groups by which it could be found")
         with _outliving(kit.engine.sandbox.isolation.cgroups) as left:
@@ -200,7 +203,7 @@ def test_what_outlives_its_supervisor_ends_with_the_engine(tmp_path):
 
 
 def test_an_engine_leaves_the_programs_of_another_one_alone(tmp_path):
-    with boxes(tmp_path / "one") as one, boxes(tmp_path / "other") as other:
+    with isolated_engine(tmp_path / "one") as one, isolated_engine(tmp_path / "other") as other:
         running = one.start(Program(code="import time; print(1, flush=True); time.sleep(60)"))
         assert running.recorder.has_output.wait(10)
 
@@ -225,7 +228,10 @@ _REFUSED = {"NOFILE": ("n", 1e-12)}
 def test_a_machine_whose_shell_cannot_limit_programs_is_refused_at_the_start(tmp_path, monkeypatch):
     monkeypatch.setattr(launch_script, "_ULIMITS", launch_script._ULIMITS | _REFUSED)
 
-    with pytest.raises(DependencyUnavailable, match="does not let programs be isolated"), boxes(tmp_path):
+    with (
+        pytest.raises(DependencyUnavailable, match="does not let programs be isolated"),
+        isolated_engine(tmp_path),
+    ):
         pass
 
 
@@ -255,7 +261,7 @@ def test_a_program_that_may_have_one_process_is_built_with_more(kit):
 def test_a_machine_whose_processors_have_changed_still_runs_programs(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1023})
 
-    with boxes(tmp_path) as kit:
+    with isolated_engine(tmp_path) as kit:
         assert kit.run(Program(code="print(1)")).stdout == b"1\n"
 
 

@@ -1,4 +1,4 @@
-"""Java programs, built in their own boxes and by a compiler that was ready: there must be no difference."""
+"""Java programs, built in their own sandboxes and by a compiler that was ready: there is no difference."""
 
 import os
 import signal
@@ -55,9 +55,9 @@ def work(tmp_path_factory):
     return directory
 
 
-@pytest.fixture(scope="module", params=["built in its box", "built ahead"])
+@pytest.fixture(scope="module", params=["built in its sandbox", "built ahead"])
 def java(request, work, tmp_path_factory):
-    if request.param == "built in its box":
+    if request.param == "built in its sandbox":
         with _engine(tmp_path_factory.mktemp("cold"), warm_starts=0) as kit:
             yield kit
     else:

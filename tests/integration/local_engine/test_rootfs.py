@@ -11,7 +11,7 @@ import pytest
 from adapters.local_engine.sandbox import rootfs
 from domain.execution import Note
 from tests.contract.engine_kit.harness import Program
-from tests.support.sandbox import boxes
+from tests.support.sandbox import isolated_engine
 
 _PYTHON = """
 import socket
@@ -66,7 +66,7 @@ int main(void) {
 
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory):
-    with boxes(tmp_path_factory.mktemp("view")) as kit:
+    with isolated_engine(tmp_path_factory.mktemp("rootfs")) as kit:
         yield kit
 
 
@@ -154,7 +154,7 @@ def test_what_not_everybody_may_read_is_not_shown(monkeypatch, tmp_path):
         table.write_text(f'shown = ["ld.so.*", "alternatives", "{place.name}/*"]')
         monkeypatch.setattr("adapters.local_engine.sandbox.rootfs._TABLE", table)
 
-        with boxes(tmp_path) as kit:
+        with isolated_engine(tmp_path) as kit:
             assert _python(kit, f"import os; print(os.listdir('{place}'))") == "['open']\n"
 
 

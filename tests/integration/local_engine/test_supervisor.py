@@ -200,7 +200,7 @@ def test_a_daemon_that_left_its_parent_and_its_session_ends_with_its_program(kit
 
 
 def test_a_program_has_three_descriptors_and_a_session_of_its_own(kit):
-    # Its reaper leads the session; in a box the first process does, a shell of ours.
+    # Its reaper leads the session; in a sandbox the first process does, a shell of ours.
     code = "import os; print(sorted(os.listdir('/proc/self/fd'))[:-1], os.getsid(0) in (os.getppid(), 1))"
 
     assert kit.run(Program(code=code)).result.stdout.text == "['0', '1', '2'] True\n"

@@ -1,4 +1,4 @@
-"""The process that makes a view is ended as soon as it has reported the view."""
+"""The process that makes a rootfs is ended as soon as it has reported the rootfs."""
 
 import os
 import time
