@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.http.support import Service, serving
+from tests.http.support import Service, poll, serving
 from tests.support.databases import database_settings
 from tests.support.scripted_engine import echo
 
@@ -27,6 +27,8 @@ def whole_service(
 
 
 @pytest.fixture
-def service(whole_service: Service) -> Service:
+def service(whole_service: Service) -> Iterator[Service]:
+    """The shared service; a test ends when its jobs have, which would run the next test's program."""
     whole_service.engine.program = echo
-    return whole_service
+    yield whole_service
+    poll(lambda: not whole_service.running())

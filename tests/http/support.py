@@ -61,6 +61,10 @@ class Service:
         assert response.status_code == 200, response.text
         return response.json()
 
+    def running(self) -> list[dict]:
+        """Return jobs that have not ended, and whose execution was requested."""
+        return self.http.get("/api/jobs", params={"status": "RUNNING"}).raise_for_status().json()
+
     def stored(self) -> tuple[object, ...]:
         """Name all that is kept, to compare it."""
         jobs = self.http.get("/api/jobs", params={"limit": 1000}).json()
