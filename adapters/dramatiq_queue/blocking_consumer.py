@@ -63,21 +63,19 @@ class BlockingConsumer(dramatiq.Consumer):
 
     def ack(self, message: MessageProxy) -> None:
         """Remove a message."""
-        with self._outliving("a message is not acknowledged"):
+        with self._freeing_slot(), self._outliving("a message is not acknowledged"):
             self._broker.do_ack(self._queue, message.options["redis_message_id"])
-        self._slots.release()
 
     def nack(self, message: MessageProxy) -> None:
         """Dead-letter a message, with the error of its handler."""
         message_id = message.options["redis_message_id"]
-        with self._outliving(f"message {message_id} is not dead-lettered"):
+        with self._freeing_slot(), self._outliving(f"message {message_id} is not dead-lettered"):
             self._client.hset(self._contents, message_id, message.encode())
             self._broker.do_nack(self._queue, message_id)
             surplus = max(self._client.zcard(self._dead) - MAX_DEAD, 0)
             for oldest, _ in self._client.zpopmin(self._dead, surplus):
                 self._client.hdel(f"{self._dead}.msgs", oldest)
             logger.error("dead-lettered message %s", message_id)
-        self._slots.release()
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         """Put messages back on the queue that no handler has begun with."""
@@ -106,6 +104,13 @@ class BlockingConsumer(dramatiq.Consumer):
         # The head of the list is moved onto its own place: it stays there until it is fetched.
         source = target = self._waiting
         return self._blocking_client.blmove(source, target, BLOCK_S, "LEFT", "LEFT") is not None
+
+    @contextmanager
+    def _freeing_slot(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._slots.release()
 
     @contextmanager
     def _outliving(self, effect: str, pause_s: float = 0.0) -> Iterator[None]:

@@ -41,5 +41,10 @@ def decode(data: bytes, queue: str) -> dramatiq.Message[None]:
     is_addressed = (message.queue_name, message.actor_name) == (blank.queue_name, blank.actor_name)
     if not (is_addressed and all(isinstance(part, dict) for part in parts)):
         return blank
-    options = {name: value for name, value in message.options.items() if type(value) is _OPTIONS.get(name)}
+    options = {name: value for name, value in message.options.items() if _is_known(name, value)}
     return replace(blank, kwargs=message.kwargs, options=options)
+
+
+def _is_known(name: str, value: object) -> bool:
+    has_type = type(value) is _OPTIONS.get(name)
+    return has_type and (name != "redis_message_id" or str(value).isascii())

@@ -186,7 +186,10 @@ def test_what_is_no_message_is_set_aside_and_harms_no_other(server, handler, que
     assert dict(dead_letters.get("an-id").body)
 
 
-@pytest.mark.parametrize("changed", [{"message_id": None}, {"options": {"redis_message_id": 1}}])
+@pytest.mark.parametrize(
+    "changed",
+    [{"message_id": None}, {"options": {"redis_message_id": 1}}, {"options": {"redis_message_id": "\ud800"}}],
+)
 def test_a_message_whose_ids_are_not_as_they_should_be_is_handled_by_its_content(server, handler, changed):
     sent = json.loads(data := a_message(**changed))["kwargs"]
     put(server, data)
@@ -232,6 +235,19 @@ def test_options_of_dramatiq_s_that_are_not_used_here_end_no_thread(server, hand
         handler.next()
     # Then the threads that have handled them handle others
     assert has_both_threads(handler, queue)
+
+
+def test_a_message_that_cannot_be_dead_lettered_takes_no_room(broker, queue):
+    # Given a consumer with room for one message, which cannot be encoded with its error
+    consumer = broker.consume(COMPLETIONS, prefetch=1)
+    send(queue)
+    message = next(consumer)
+    message.kwargs["body"]["unknown"] = object()
+    with pytest.raises(TypeError):
+        consumer.nack(message)
+    # Then it takes the next
+    sent = send(queue)
+    assert next(consumer).kwargs == sent
 
 
 def test_an_id_without_a_message_is_passed_over(server, handler, queue):
