@@ -55,6 +55,9 @@ _FAULTS: Mapping[type[Exception], str] = {
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _STATUS = re.compile(r"status code: (\d+)|(redirect without LOCATION|invalid multipart response)")
 _KIND = re.compile(r"HttpError \{\s+kind: (\w+)")
+_DETAILS = "\n\nDebug source:"
+# A store, or what is in front of it, may answer with a body of any size.
+_MAX_LOGGED_CHARS = 4_000
 
 
 class StorageGone(StorageUnavailable):
@@ -82,12 +85,13 @@ def storage_errors(action: str, key: ObjectKey | None = None) -> Iterator[None]:
     try:
         yield
     except (BaseError, BotoCoreError, ClientError, FileNotFoundError) as error:
-        answer = _answer(error)
+        answer = _answer(error, key)
         if key is not None and answer == "NoSuchKey":
             raise NotFound("object", key) from error
         silence = None if answer else _silence(error)
         sentence = silence or _ANSWERS.get(answer or "") or _fault(error) or "it answers with an error"
-        _log.error("%s failed, %s: %s", action, sentence, error, extra=outage(OBJECT_STORE, sentence))
+        logged = str(error)[:_MAX_LOGGED_CHARS]
+        _log.error("%s failed, %s: %s", action, sentence, logged, extra=outage(OBJECT_STORE, sentence))
         raise (StorageGone if silence else StorageUnavailable)(sentence) from error
 
 
@@ -96,8 +100,11 @@ def is_of_another_region(error: Exception) -> bool:
     return _ANSWERS.get(_answer(error) or "") == _WRONG_REGION
 
 
-def _answer(error: Exception) -> str | None:
-    found = _CODE.search(str(error)) or _STATUS.search(str(error))
+def _answer(error: Exception, key: ObjectKey | None = None) -> str | None:
+    """Return the code or the status of an answer. A caller may choose a key that reads like one."""
+    text = str(error) if key is None else str(error).replace(key.value, "")
+    answer = text.partition(_DETAILS)[0]
+    found = _CODE.search(answer) or _STATUS.search(answer)
     return found and found[found.lastindex or 0]
 
 

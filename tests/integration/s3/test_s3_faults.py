@@ -182,6 +182,27 @@ def test_a_missing_object_is_told_from_a_missing_bucket():
         store_at(server.address).get(KEY, 1_000)
 
 
+@pytest.mark.parametrize(
+    "name", ["<Code>AccessDenied</Code>", "<Code>PermanentRedirect</Code>", '"<Code>SlowDown</Code>"']
+)
+@pytest.mark.parametrize("answer", [error(404, "NoSuchKey"), Answer(404)], ids=["missing", "no bucket"])
+def test_a_key_that_reads_like_an_error_changes_no_answer(name, answer):
+    # Given a key that a caller made up of what stores answer
+    with scripted_server(answer) as server, pytest.raises((NotFound, StorageUnavailable)) as failed:
+        store_at(server.address).get(ObjectKey(f"logs/{name}"), 1_000)
+    # Then the failure is that of any other key
+    with scripted_server(answer) as server, pytest.raises(failed.type) as usual:
+        store_at(server.address).get(KEY, 1_000)
+    assert str(failed.value).replace(f"logs/{name}", str(KEY)) == str(usual.value)
+
+
+def test_of_a_large_error_only_the_beginning_is_logged(caplog):
+    with scripted_server(Answer(400, b"x" * (1 << 20))) as server:
+        fails(OPERATIONS["get"], server.address)
+    assert "400 Bad Request" in caplog.text
+    assert len(caplog.messages[-1]) < 10_000
+
+
 def test_a_store_without_credentials_says_so(monkeypatch):
     # Given no credentials anywhere that boto3 looks
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
