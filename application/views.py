@@ -97,6 +97,30 @@ class JobDetails:
     executions: tuple[Execution, ...]
 
     @property
+    def view(self) -> JobView:
+        """The job with its latest execution alone, as a list shows it."""
+        return JobView.of(self.job, self.project, self.executions[-1] if self.executions else None)
+
+    @property
+    def status(self) -> JobStatusView:
+        """The status of the job."""
+        job, view = self.job, self.view
+        result = None if view.execution is None else view.execution.result
+        return JobStatusView(
+            job_id=job.id,
+            project=self.project.value,
+            status=job.status,
+            reason=job.reason,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            completed_at=job.completed_at,
+            timeout_ms=job.spec.limits.timeout_ms,
+            log_key=None if result is None else result.log_key,
+            phase=view.phase,
+            run_started_at=view.run_started_at,
+        )
+
+    @property
     def version(self) -> JobVersion:
         """The version of the job."""
         last = self.executions[-1] if self.executions else None

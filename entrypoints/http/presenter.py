@@ -135,7 +135,7 @@ class Presenter:
 
     def details(self, details: JobDetails) -> JobDetailsResponse:
         """Show a job and its executions."""
-        shown = self.job(latest(details))
+        shown = self.job(details.view)
         return JobDetailsResponse(
             **{name: getattr(shown, name) for name in JobResponse.__struct_fields__},
             spec=_specification(details.job.spec),
@@ -210,31 +210,6 @@ def explain(status: JobStatus, reason: Reason | None, phase: Phase, result: Resu
         if hidden is not None:
             return hidden
     return _MESSAGES.get(reason or status, _MESSAGES[status])
-
-
-def latest(details: JobDetails) -> JobView:
-    """Show a job with its latest execution only, as a list would."""
-    executions = details.executions
-    return JobView.of(details.job, details.project, executions[-1] if executions else None)
-
-
-def status_of(details: JobDetails) -> JobStatusView:
-    """Return the status of a job that is at hand."""
-    job, view = details.job, latest(details)
-    execution = view.execution
-    return JobStatusView(
-        job_id=job.id,
-        project=details.project.value,
-        status=job.status,
-        reason=job.reason,
-        created_at=job.created_at,
-        started_at=job.started_at,
-        completed_at=job.completed_at,
-        timeout_ms=job.spec.limits.timeout_ms,
-        log_key=execution.result.log_key if execution and execution.result else None,
-        phase=view.phase,
-        run_started_at=view.run_started_at,
-    )
 
 
 def _specification(spec: JobSpec) -> JobSpecification:

@@ -10,7 +10,7 @@ from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.limits import Limits
 from entrypoints.http.dashboard import formatting
-from entrypoints.http.presenter import explain, latest, notes_of
+from entrypoints.http.presenter import explain, notes_of
 from entrypoints.http.timeline_presenter import present_timeline
 
 _MIB = 1 << 20
@@ -61,7 +61,7 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         "timeline": present_timeline(timeline),
         "execution": last,
         "result": result,
-        "explanation": explain(details.job.status, details.job.reason, latest(details).phase, result),
+        "explanation": explain(details.job.status, details.job.reason, details.view.phase, result),
         "notes": notes_of(last),
         "stages": _stages(details.job, last),
         "meters": _meters(result, details.job.spec.limits),

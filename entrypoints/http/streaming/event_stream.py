@@ -7,7 +7,7 @@ from application.queries.job_reader import JobReader
 from application.queries.timeline import Entry, entries_of
 from application.views import JobDetails
 from domain.job_lifecycle import JobStatus
-from entrypoints.http.presenter import Presenter, status_of
+from entrypoints.http.presenter import Presenter
 from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription, read_anew
 from entrypoints.http.streaming.server_sent_events import HEARTBEAT, HEARTBEAT_S, event
 from entrypoints.http.timeline_presenter import present_entry
@@ -56,7 +56,7 @@ class EventStreams:
                     yield HEARTBEAT
             details = await self._proven(details, subscription)
             news = [entry for entry in entries_of(details) if entry.position > sent]
-            end = await asyncio.to_thread(presenter.status, status_of(details))
+            end = await asyncio.to_thread(presenter.status, details.status)
             yield b"".join(map(_state, news)) + event("end", end)
 
     async def _proven(self, details: JobDetails, subscription: Subscription) -> JobDetails:

@@ -13,7 +13,6 @@ from application.views import JobStatusView, JobView
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId
 from entrypoints.http.concurrency import Overloaded
-from entrypoints.http.presenter import latest
 from entrypoints.http.streaming.job_notifier import ENDS, JobNotifier, Subscription
 
 T = TypeVar("T")
@@ -75,7 +74,7 @@ class JobWaiter:
 
         def look() -> tuple[bool, Shown]:
             details = self._job_reader.get(started.job_id)
-            return details.job.status.is_terminal, show(latest(details))
+            return details.job.status.is_terminal, show(details.view)
 
         try:
             return await self._look_until(started.job_id, seconds, look, is_known=True)

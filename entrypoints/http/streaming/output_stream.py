@@ -12,7 +12,7 @@ from application.views import JobDetails
 from domain.execution import Execution
 from domain.values import ExecutionId, JobId
 from entrypoints.http.concurrency import Overloaded, SharedBudget, StorageLimiter
-from entrypoints.http.presenter import Presenter, status_of
+from entrypoints.http.presenter import Presenter
 from entrypoints.http.streaming.chunk_buffer import ChunkBuffer
 from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription, read_anew
 from entrypoints.http.streaming.output_events import OutputEventEncoder
@@ -104,7 +104,7 @@ class OutputStreams:
                     yield missed
             except Overloaded:
                 return  # without the end, a reader comes back for the rest
-            yield event("end", await asyncio.to_thread(presenter.status, status_of(details)))
+            yield event("end", await asyncio.to_thread(presenter.status, details.status))
 
     async def _missed(self, details: JobDetails, encoder: OutputEventEncoder) -> AsyncIterator[bytes]:
         execution = _latest(details)

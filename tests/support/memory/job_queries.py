@@ -17,25 +17,8 @@ class MemoryJobQueries(JobQueries):
 
     def status(self, job_id: JobId) -> JobStatusView | None:
         """Return where a job stands, or None if there is none of that id."""
-        tables = self._database.tables
-        job = tables.jobs.get(job_id)
-        if job is None:
-            return None
-        view = _view(tables, job)
-        execution = view.execution
-        return JobStatusView(
-            job_id=job.id,
-            project=tables.projects[job.project_id].name.value,
-            status=job.status,
-            reason=job.reason,
-            created_at=job.created_at,
-            started_at=job.started_at,
-            completed_at=job.completed_at,
-            timeout_ms=job.spec.limits.timeout_ms,
-            log_key=execution.result.log_key if execution and execution.result else None,
-            phase=view.phase,
-            run_started_at=view.run_started_at,
-        )
+        details = self.details(job_id)
+        return None if details is None else details.status
 
     def details(self, job_id: JobId) -> JobDetails | None:
         """Return all about a job, or None if there is none of that id."""
