@@ -44,15 +44,15 @@ class LogArchive:
 
     Args:
         log_store: Where logs are kept.
-        retrying: How often the store is asked.
+        retry: The retries of storing a log.
         spool_directory: Where a log that is too large for memory is put together; None for the system's own.
     """
 
     def __init__(
-        self, log_store: ObjectStore, retrying: RetryPolicy, spool_directory: Path | None = None
+        self, log_store: ObjectStore, retry: RetryPolicy, spool_directory: Path | None = None
     ) -> None:
         self._log_store = log_store
-        self._retrying = retrying
+        self._retry = retry
         self._spool_directory = None if spool_directory is None else str(spool_directory)
 
     @contextmanager
@@ -86,7 +86,7 @@ class LogArchive:
             StorageUnavailable: The log store is out of reach, full, or refuses.
         """
         start = log.tell()
-        self._retrying(lambda: self._put(key, log, start))
+        self._retry(lambda: self._put(key, log, start))
 
     def _has_log(self, job: Job, execution_id: ExecutionId, key: ObjectKey) -> bool:
         try:

@@ -155,7 +155,7 @@ def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPoli
         warm_starts=settings.warm_starts,
         usual_limits=limit_policy.resolve({}),
         hidden=[_data_dir(settings), *(file.resolve().parent for file in [Path(".env")] if file.exists())],
-        retrying=RetryPolicy(_CODE_STORE_RETRY_DELAYS_S),
+        retry=RetryPolicy(_CODE_STORE_RETRY_DELAYS_S),
     )
 
 

@@ -46,7 +46,7 @@ class LocalEngine(ExecutionEngine):
         inline_output_bytes: The part of each stream that a result holds, in bytes.
         max_code_bytes: The largest code, in bytes.
         isolated: Whether programs are isolated; if not, they are ordinary child processes.
-        retrying: The retries of fetching the code.
+        retry: The retries of fetching the code.
         warm_starts: The number of prewarmed interpreters of each language; 0 for none, and no compilers.
         usual_limits: The limits that most jobs have, for which these are made.
         hidden: Directories that no program may see, beside the service's own code and work directories.
@@ -60,14 +60,14 @@ class LocalEngine(ExecutionEngine):
         inline_output_bytes: int = 65_536,
         max_code_bytes: int = 16 * _MIB,
         isolated: bool = False,
-        retrying: RetryPolicy = _ONCE,
+        retry: RetryPolicy = _ONCE,
         warm_starts: int = 0,
         usual_limits: Limits = _USUAL_LIMITS,
         hidden: Sequence[Path] = (),
     ) -> None:
         self._code_store = code_store
         self._max_code_bytes = max_code_bytes
-        self._retrying = retrying
+        self._retry = retry
         self._toolchains = Toolchains(hooks=HOOKS) if isolated else Toolchains()
         self.sandbox = Sandbox(
             work_directory,
@@ -156,7 +156,7 @@ class LocalEngine(ExecutionEngine):
         if support.unavailable_because is not None:
             return _failure(Reason.ENGINE_UNAVAILABLE, support.unavailable_because)
         try:
-            code = self._retrying(lambda: self._code_store.get(request.spec.code_key, self._max_code_bytes))
+            code = self._retry(lambda: self._code_store.get(request.spec.code_key, self._max_code_bytes))
         except DependencyUnavailable as error:
             return EngineReport(_without_code(error), is_startable=True)
         except ApplicationError as error:

@@ -59,7 +59,7 @@ class FinishExecution:
         log_archive: LogArchive,
         spool: ResultSpool,
         complete_execution: CompleteExecution,
-        retrying: RetryPolicy,
+        retry: RetryPolicy,
         clock: Clock,
         worker: str,
         kept_s: float,
@@ -69,7 +69,7 @@ class FinishExecution:
         self._log_archive = log_archive
         self._spool = spool
         self._complete_execution = complete_execution
-        self._retrying = retrying
+        self._retry = retry
         self._clock = clock
         self._holder = f"{SPOOL_PREFIX}{worker}"
         self._kept_s = kept_s
@@ -200,7 +200,7 @@ class FinishExecution:
             return complete()
         except DependencyUnavailable as error:
             if not self._keep_unrecorded(job, execution_id, result, ended_at):
-                return self._retrying(complete)
+                return self._retry(complete)
             logger.warning("the result of execution %s is kept here: %s", execution_id, error)
             return Finish.UNRECORDED
 

@@ -59,7 +59,7 @@ class RunExecution:
         replace_execution: ReplaceExecution,
         defer_execution: DeferExecution,
         stop_execution: StopExecution,
-        retrying: RetryPolicy,
+        retry: RetryPolicy,
         worker: str,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -74,7 +74,7 @@ class RunExecution:
         self._replace_execution = replace_execution
         self._defer_execution = defer_execution
         self._stop_execution = stop_execution
-        self._retrying = retrying
+        self._retry = retry
         self._worker = worker
         self._sleep = sleep
 
@@ -131,7 +131,7 @@ class RunExecution:
         return report, observer.execution
 
     def _record_start(self, claim: Claim) -> datetime | None:
-        started_at = self._retrying(lambda: self._mark_started(claim))
+        started_at = self._retry(lambda: self._mark_started(claim))
         if started_at is None:  # cancelled, or recovered as an orphan, between the claim and the start
             self._engine.detach(claim.execution.id, claim.job.id)
         return started_at
@@ -170,12 +170,12 @@ class RunExecution:
             and self._requeue(job, execution_id)
         ):
             return
-        if report.is_lost and self._retrying(
+        if report.is_lost and self._retry(
             lambda: self._replace_execution(execution_id, job.id, report.result)
         ):
             return
         if report.is_startable:
-            if self._retrying(lambda: self._defer_execution(execution)):
+            if self._retry(lambda: self._defer_execution(execution)):
                 return
             self._unmark_started(execution_id)
         finish = self._finish_execution(job, execution, report)
@@ -191,17 +191,17 @@ class RunExecution:
         return self._replace_execution(execution_id, job.id)
 
     def _stop(self, job: Job, execution_id: ExecutionId) -> None:
-        self._retrying(lambda: self._stop_execution(execution_id, job.id))
+        self._retry(lambda: self._stop_execution(execution_id, job.id))
 
     def _delegate(self, job: Job, execution_id: ExecutionId) -> None:
         lease_s = job.spec.limits.timeout_ms / 1000 + REPORT_GRACE_S
         holder = f"{DELEGATE_PREFIX}{self._engine.name}"
-        is_held = self._retrying(
+        is_held = self._retry(
             lambda: self._unit_of_work.run(
                 lambda transaction: transaction.executions.delegate(
                     execution_id, self._worker, holder, lease_s
                 ),
-                self._retrying,
+                self._retry,
             )
         )
         if not is_held:  # cancelled, or recovered, while the engine took it

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from adapters.local_engine.engine import LocalEngine
+from application.ports.object_store import ObjectStore
 from tests.contract.engine_kit.harness import EngineUnderTest
 from tests.support.memory.object_store import MemoryObjectStore
 
@@ -20,11 +21,13 @@ def isolated_engine(directory: Path, hidden: Sequence[Path] = ()) -> Iterator[En
 
 
 @contextmanager
-def running_engine(work: Path, *, isolated: bool = True, **settings: Any) -> Iterator[EngineUnderTest]:
+def running_engine(
+    work: Path, *, isolated: bool = True, store: ObjectStore | None = None, **settings: Any
+) -> Iterator[EngineUnderTest]:
     """Run an engine that works in a directory, with any of its settings."""
     if isolated:
         require_bubblewrap()
-    store = MemoryObjectStore()
+    store = store or MemoryObjectStore()
     engine = LocalEngine(store, work, isolated=isolated, **settings)
     engine.start()
     try:

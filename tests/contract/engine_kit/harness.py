@@ -100,7 +100,7 @@ class EngineUnderTest:
 
     def __init__(self, engine: ExecutionEngine, store: ObjectStore) -> None:
         self.engine = engine
-        self._store = store
+        self.store = store
         self._threads = ThreadPoolExecutor(max_workers=32)
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ class EngineUnderTest:
         language = LANGUAGES[program.language]
         job_id = uuid4()
         key = ObjectKey(f"kit/{job_id}{language.extension}")
-        self._store.put(key, program.code.encode(), "text/plain")
+        self.store.put(key, program.code.encode(), "text/plain")
         spec = JobSpec(
             code_key=key,
             language=language,
@@ -124,7 +124,7 @@ class EngineUnderTest:
         )
 
     def forget_code(self, request: ExecutionRequest) -> None:
-        self._store.delete(request.spec.code_key)
+        self.store.delete(request.spec.code_key)
 
     def run(self, program: Program, observer: ExecutionObserver | None = None) -> Ended:
         return self.execute(self.request(program), observer or Recorder())

@@ -17,6 +17,7 @@ from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.processes import eventually, memory_kb, with_word
+from tests.support.sandbox import running_engine
 
 _ROOT = Path(__file__).parents[3]
 _SLEEP = "import time; print('ready', flush=True); time.sleep(60)"
@@ -138,7 +139,7 @@ def test_an_observer_that_fails_at_the_start_ends_the_program(kit, tmp_path, err
     assert kit.run(Program(code="print('next')")).result.stdout.text == "next\n"
 
 
-def test_code_is_fetched_again_when_its_store_was_away_for_a_moment(kit):
+def test_code_is_fetched_again_when_its_store_was_away_for_a_moment(tmp_path):
     slept = []
     outages = [StorageUnavailable("it restarts")] * 2
 
@@ -148,10 +149,11 @@ def test_code_is_fetched_again_when_its_store_was_away_for_a_moment(kit):
                 raise outages.pop()
             return super().get(key, max_bytes)
 
-    kit.engine._code_store = kit._store = Recovering()
-    kit.engine._retrying = RetryPolicy((0.1, 0.2), sleep=slept.append)
+    retry = RetryPolicy((0.1, 0.2), sleep=slept.append)
 
-    assert kit.run(Program(code="print(1)")).result.stdout.text == "1\n"
+    with running_engine(tmp_path, isolated=False, store=Recovering(), retry=retry) as kit:
+        assert kit.run(Program(code="print(1)")).result.stdout.text == "1\n"
+
     assert slept == [0.1, 0.2]
 
 
@@ -160,7 +162,7 @@ def test_a_program_whose_code_store_stays_away_is_to_be_started_later(kit):
         raise StorageUnavailable("it does not answer")
 
     request = kit.request(Program(code="print(1)"))
-    kit._store.get, kit.engine._retrying = refuse, RetryPolicy()
+    kit.store.get = refuse
 
     with kit.engine.execute(request, _Silent()) as report:
         assert (report.is_startable, report.result.reason) == (True, Reason.STORAGE_ERROR)
@@ -172,7 +174,7 @@ def test_the_next_engine_removes_what_a_killed_one_left(tmp_path, kit):
     (left / "deep" / "deeper").mkdir(parents=True)
     (left / "deep" / "outside").symlink_to(_ROOT)
 
-    second = type(kit.engine)(kit._store, tmp_path / "work")
+    second = type(kit.engine)(kit.store, tmp_path / "work")
     second.start()
 
     assert not left.exists()
