@@ -10,8 +10,7 @@ class CancelJob:
 
     * A waiting execution ends with it.
     * A claimed execution is stopped by its worker, which learns of it from the event, or from its next
-      renewal of
-      the lease.
+      renewal of the lease.
     """
 
     def __init__(self, unit_of_work: UnitOfWork, outbox_writer: OutboxWriter, clock: Clock) -> None:
