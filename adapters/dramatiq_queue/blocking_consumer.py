@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Semaphore
 from typing import Any
+from uuid import uuid4
 
 import dramatiq
 import redis
@@ -122,5 +123,14 @@ class BlockingConsumer(dramatiq.Consumer):
             time.sleep(pause_s)
 
     def _find_id(self, data: bytes) -> str:
+        """Return the id of a message in hand; one that is not plain text is replaced by a new one."""
         ids = self._client.smembers(self._in_hand)
-        return next((found.decode() for found in ids if self._client.hget(self._contents, found) == data), "")
+        found: bytes = next((one for one in ids if self._client.hget(self._contents, one) == data), b"")
+        if found.isascii():
+            return found.decode()
+        message_id = str(uuid4())
+        with self._client.pipeline() as pipeline:
+            pipeline.srem(self._in_hand, found).hdel(self._contents, found)
+            pipeline.sadd(self._in_hand, message_id).hset(self._contents, message_id, data)
+            pipeline.execute()
+        return message_id

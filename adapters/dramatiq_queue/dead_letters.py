@@ -23,7 +23,7 @@ class RedisDeadLetterStore(DeadLetterStore):
         """Return dead letters, the latest first."""
         with redis_errors("queue"):
             ids = self._client.zrevrange(self._ids, 0, limit - 1)
-        found = [self.get(letter_id.decode()) for letter_id in ids]
+        found = [self.get(letter_id.decode(errors="replace")) for letter_id in ids]
         return [letter for letter in found if letter is not None]
 
     def get(self, letter_id: str) -> DeadLetter | None:

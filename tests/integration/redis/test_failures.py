@@ -186,6 +186,30 @@ def test_what_is_no_message_is_set_aside_and_harms_no_other(server, handler, que
     assert dict(dead_letters.get("an-id").body)
 
 
+@pytest.mark.parametrize("message_id", [b"\xff\xfe", "é".encode(), b""])
+def test_a_message_under_an_id_that_is_no_text_keeps_no_other_back(server, broker, queue, message_id):
+    # Given messages that are fetched together, of which one has such an id
+    put(server, b"junk", message_id)
+    sent = send(queue)
+    consumer = broker.consume(COMPLETIONS, prefetch=2)
+    fetched = [next(consumer), next(consumer)]
+    # Then both are handed out
+    assert sent in [message.kwargs for message in fetched]
+    # And nothing of them is left when they are handled
+    for message in fetched:
+        consumer.ack(message)
+    with server.client() as client:
+        assert client.hlen(f"{QUEUE_KEY}.msgs") == 0
+        assert not client.keys("*__acks__*")
+
+
+def test_dead_letters_are_read_beside_an_id_that_is_no_text(server, broker):
+    with server.client() as client:
+        client.zadd(f"{QUEUE_KEY}.XQ", {b"\xff": 2, b"an-id": 1})
+        client.hset(f"{QUEUE_KEY}.XQ.msgs", "an-id", a_message())
+    assert [letter.id for letter in RedisDeadLetterStore(broker).latest(10)] == ["an-id"]
+
+
 @pytest.mark.parametrize(
     "changed",
     [{"message_id": None}, {"options": {"redis_message_id": 1}}, {"options": {"redis_message_id": "\ud800"}}],
