@@ -15,8 +15,7 @@ class StopExecution:
     """Stops an execution whose job has ended, or has another execution by now.
 
     * An engine that knows jobs only stops every program of a job. So it is asked when the job has ended: by
-      the
-      process that holds the execution, or by every process if the engine was delegated with it.
+      the process that holds the execution, or by every process if the engine was delegated with it.
     * An engine may be asked twice.
     * An execution that was replaced is not mentioned to the engine, which may be running its replacement.
     """
