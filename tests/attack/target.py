@@ -126,7 +126,7 @@ class Target:
 
     def _groups(self) -> int:
         """How many control groups there are, if there are any at all."""
-        cgroups = self._engine.sandbox.isolation._cgroups
+        cgroups = self._engine.sandbox.isolation.cgroups
         return len([path for path in Path(cgroups.memory).iterdir() if path.is_dir()]) if cgroups else 0
 
     def _machine(self) -> tuple[object, ...]:

@@ -10,6 +10,8 @@ from typing import Any, Self
 import pytest
 import sqlalchemy as sa
 
+from adapters.sql.engine import create_engine
+from adapters.sql.migrate import SqlSchema
 from tests.support import mariadb
 from tests.support.database_server import PASSWORD, USER, DatabaseServer
 from tests.support.processes import eventually
@@ -67,11 +69,13 @@ class Cluster:
         self.workers: list[ServiceProcess] = []
         self._directory = directory
         self._processes: list[ServiceProcess] = []
-        url = servers.database.create_schema(self.schema)
-        self.database = sa.create_engine(url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
+        self._url = servers.database.create_schema(self.schema)
+        self.database = sa.create_engine(self._url, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT")
 
     def __enter__(self) -> Self:
-        self.run("migrate", "up")
+        engine = create_engine(self._url)
+        SqlSchema(engine).upgrade()
+        engine.dispose()
         return self
 
     def __exit__(self, *_: object) -> None:
