@@ -157,7 +157,7 @@ class BackupArchive:
                 packed = str(path.relative_to(self._directory))
                 if packed in without:
                     continue
-                with suppress(FileNotFoundError), open(os.open(path, _READ), "rb") as content:  # noqa: PTH123
+                with suppress(FileNotFoundError), open(os.open(path, _READ), "rb") as content:  # noqa: PTH123 - of a descriptor
                     status = os.fstat(content.fileno())
                     if stat.S_ISREG(status.st_mode):
                         _add(archive, packed, content, status.st_size)

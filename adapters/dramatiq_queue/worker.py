@@ -67,7 +67,7 @@ def _wake_up_consumer(on_wake_up: Callable[[], object]) -> Callable[..., None]:
             on_wake_up()
         except DependencyUnavailable as error:
             logger.warning("a wake-up is dropped: %s", error, extra=outage_of(error))
-        except Exception:
+        except Exception:  # Dramatiq would retry it, and the reaper wakes workers again anyway
             logger.exception("a wake-up is dropped")
 
     return consume

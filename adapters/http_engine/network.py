@@ -33,7 +33,7 @@ class DeadlineStream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the deadline bounds it
         """Read the bytes that have come, or wait for some until the deadline."""
         with self._waiting() as left_s:
             data = self._stream.read(max_bytes, left_s)

@@ -19,7 +19,7 @@ _FALLBACK = "Main"
 # A file's name has 255 bytes at most, its extension included; a path 4096 (limits.h).
 _LONGEST_NAME = 249
 _LONGEST_PATH = 4000
-# So much of a source is looked at. Nobody writes longer ones by hand.
+# So much of a source is looked at. Sources written by hand are shorter.
 _LOOKED_AT = 512 << 10
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from adapters.sql.types import UtcDateTime
 
 _MICROSECONDS = 1_000_000
-# Further than that no statement's time is behind another's, whatever one of them has waited for.
+# No statement's time is further behind another's than that, not even after a wait.
 _CLOCK_WAS_SET_S = 60
 
 

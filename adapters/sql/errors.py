@@ -124,7 +124,7 @@ def _diagnose_sqlite(error: sqlite3.Error) -> tuple[Failure, str]:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     if code in _SQLITE_DUPLICATES:
         return Failure.DUPLICATE, "a row of that key exists"
-    if code == sqlite3.SQLITE_ERROR:  # the one code for whatever is wrong with a statement
+    if code == sqlite3.SQLITE_ERROR:  # the one code for every fault of a statement
         return next((found for words, found in _SQLITE_WORDS.items() if words in str(error)), _BUG)
     return _SQLITE.get(code & 0xFF, _BUG)
 

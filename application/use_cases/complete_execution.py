@@ -58,7 +58,7 @@ class CompleteExecution:
             NotFound: There is no such execution.
         """
         now = ended_at or self._clock.now()
-        # Whoever cancelled the job has changed it. After a conflict, it is read.
+        # A cancellation has changed the job. After a conflict, it is read.
         assumed = [] if claimed is None or result.status is JobStatus.CANCELLED else [claimed]
 
         def work(transaction: Transaction) -> bool:

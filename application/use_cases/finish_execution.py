@@ -182,7 +182,7 @@ class FinishExecution:
 
         def work(transaction: Transaction) -> None:
             for execution_id in sorted(execution_ids):
-                # If it is nobody's any more, that is found out when it is completed.
+                # A claim that is lost by now is noticed when the execution is completed.
                 transaction.executions.await_storage(execution_id, self._holder, lease_s)
 
         self._unit_of_work.run(work)

@@ -123,7 +123,7 @@ class RunExecution:
         )
         try:
             report = self._engine.execute(request, observer)
-        except Exception:  # whatever an engine's bug raises, the job must end
+        except Exception:  # the job must end in spite of a bug of its engine
             logger.exception("the engine failed on execution %s", execution.id)
             report = EngineReport(ExecutionResult.failed(Reason.INTERNAL, "The engine failed; see its log."))
         finally:

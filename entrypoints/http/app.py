@@ -76,7 +76,7 @@ def create_app(
         ],
         before_request=check_url,
         cors_config=cors,
-        debug=False,  # whatever the setting: a page with a stack trace is for nobody who calls
+        debug=False,  # not the setting's: callers get no stack traces
         dependencies={
             "api": Provide(lambda: api, sync_to_thread=False),
             "settings": Provide(lambda: settings, sync_to_thread=False),

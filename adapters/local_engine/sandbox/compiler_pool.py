@@ -25,7 +25,7 @@ from domain.limits import STANDARD_LIMITS
 _MIB = 1 << 20
 # A pipe takes so much without a reader. Larger programs are built in their own sandboxes.
 _LARGEST_REQUEST = 65_536
-# Added to the compiler's own status, whatever that is: the program is at fault. A status from 128 on is a
+# Added to any status of the compiler's own: the program is at fault. A status from 128 on is a
 # signal's.
 _REFUSED = 64
 _SIGNALLED = 128

@@ -7,5 +7,5 @@ from contextlib import suppress
 
 def allow_cpus(processors: Collection[int]) -> None:
     """Let this thread and its later children use processors: the service may keep it to one."""
-    with suppress(OSError):  # where the system does not permit that, nobody keeps it to one either
+    with suppress(OSError):  # a system that refuses this also refused the pinning
         os.sched_setaffinity(0, processors)

@@ -13,7 +13,7 @@ _ENV = "/usr/bin/env"
 # What belongs to the system: an interpreter in someone's home is out of a sandbox's sight.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"}
-# The limits of a compiler beside its times, whatever the program's own are. A virtual machine starts several
+# A compiler's limits beside its times, independent of the program's. A virtual machine starts several
 # processes for each processor.
 BUILD_MEMORY_MB = 1024
 BUILD_PROCESSES = 256

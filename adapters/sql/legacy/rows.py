@@ -267,7 +267,7 @@ def suitable_name(project: LegacyProject) -> ProjectName:
             return ProjectName(name)
         except InvalidValue:
             continue
-    raise AssertionError(project)  # the last is a name whatever the id
+    raise AssertionError(project)  # the last is a name for every id
 
 
 def _to_time(value: Any, zone: tzinfo) -> datetime | None:  # noqa: ANN401 - what a driver gives

@@ -132,7 +132,7 @@ def go_to(request: AnyRequest, url: str) -> Response[bytes] | Redirect:
 def _html(request: AnyRequest, html: bytes, status_code: int) -> Response[bytes]:
     headers = {
         "Content-Security-Policy": POLICY,
-        # A page that tells nobody where it is posts its forms from the origin "null" (W3C Fetch, 3.2).
+        # A page without a referrer posts its forms from the origin "null" (W3C Fetch, 3.2).
         "Referrer-Policy": "same-origin",
         "Vary": "Accept-Encoding, HX-Request",
     }

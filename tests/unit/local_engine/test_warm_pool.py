@@ -1,4 +1,4 @@
-"""Keeping sandboxes ready, whatever goes wrong with one."""
+"""Sandboxes are kept ready, also after failures of some."""
 
 import logging
 import math

@@ -141,6 +141,6 @@ def main() -> None:
     """Serve the socket whose descriptor is the last argument."""
     control = socket.socket(fileno=int(sys.argv[-1]))
     control.set_inheritable(False)  # a program that held it could give orders
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nobody can wait for a process
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, no process can be waited for
     gc.freeze()  # what is here for good is shared with every new process, until it is looked at
     Supervisor(control).serve()

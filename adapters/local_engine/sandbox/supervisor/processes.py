@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from adapters.local_engine.sandbox.supervisor.kernel import read
 
-# What Python ignores, and what whoever started the service had it ignore: exec would pass it on.
+# Signals that Python ignores, or that the service's parent had it ignore: exec would pass that on.
 IGNORED_SIGNALS = [number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN]
 _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)

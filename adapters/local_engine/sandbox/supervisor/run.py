@@ -376,7 +376,7 @@ class Run:
         self._on_quiet(self)
 
     def _tell(self, event: RunEvent) -> None:
-        with contextlib.suppress(OSError):  # nobody listens any more: the run is being killed anyway
+        with contextlib.suppress(OSError):  # the other end is closed: the run is being killed anyway
             os.write(self._control_socket, event.encode())
 
     def _named(self, limit: str | None) -> str | None:
