@@ -15,28 +15,28 @@ OUTPUT = "x" * 100_000
 
 
 @pytest.fixture
-def world(engine):
-    world = InMemoryService()
-    world.engine.program = engine.execute
-    return world
+def service(engine):
+    service = InMemoryService()
+    service.engine.program = engine.execute
+    return service
 
 
 @pytest.fixture
-def run(world):
+def run(service):
     def run():
-        job = world.start()
-        world.run_execution()
-        return world.job(job.job_id)
+        job = service.start()
+        service.run_execution()
+        return service.job(job.job_id)
 
     return run
 
 
-def log_of(world, job):
-    return world.log_store.get(job.execution.result.log_key, 1 << 20)
+def log_of(service, job):
+    return service.log_store.get(job.execution.result.log_key, 1 << 20)
 
 
-def keep(world, change=lambda content: content):
-    put = world.log_store.put
+def keep(service, change=lambda content: content):
+    put = service.log_store.put
     return lambda key, content: put(ObjectKey(key), change(content), "application/json")
 
 
@@ -52,28 +52,28 @@ def keep(world, change=lambda content: content):
         pytest.param(lambda _: b"", id="empty"),
     ],
 )
-def test_a_log_that_the_runner_wrote_is_the_job_s_whatever_its_form(world, runner, run, form):
-    runner.keep_log = keep(world, form)
+def test_a_log_that_the_runner_wrote_is_the_job_s_whatever_its_form(service, runner, run, form):
+    runner.keep_log = keep(service, form)
 
     job = run()
 
     assert job.status is JobStatus.SUCCESS
-    assert list(world.log_store.objects) == [job.execution.result.log_key.value]
+    assert list(service.log_store.objects) == [job.execution.result.log_key.value]
 
 
-def test_a_log_that_the_runner_did_not_write_is_written_here_with_all_the_output(world, runner, run):
+def test_a_log_that_the_runner_did_not_write_is_written_here_with_all_the_output(service, runner, run):
     runner.behaviour = runs(python_form, stdout=OUTPUT, log_key="logs/never-written.json")
 
     job = run()
 
     assert job.status is JobStatus.SUCCESS
     assert job.execution.result.stdout.truncated
-    assert json.loads(log_of(world, job))["stdout"] == OUTPUT
+    assert json.loads(log_of(service, job))["stdout"] == OUTPUT
 
 
-def test_another_job_s_log_does_not_become_this_one_s(world, runner, run):
+def test_another_job_s_log_does_not_become_this_one_s(service, runner, run):
     # Given a runner that names the log of the job before
-    runner.keep_log = keep(world)
+    runner.keep_log = keep(service)
     by_runner = run().execution.result.log_key
     runner.keep_log = None
     here = run().execution.result.log_key
@@ -82,45 +82,45 @@ def test_another_job_s_log_does_not_become_this_one_s(world, runner, run):
         # When another job runs, then it has a log of its own
         job = run()
         assert job.status is JobStatus.SUCCESS
-        log = json.loads(log_of(world, job))
+        log = json.loads(log_of(service, job))
         assert (log["stdout"], log["job_id"]) == ("mine", str(job.job_id))
 
 
-def test_a_log_that_is_too_large_to_be_looked_into_is_written_here(world, runner, run):
-    world.log_store.put(ObjectKey("logs/large"), b" " * (5 << 20), "application/json")
+def test_a_log_that_is_too_large_to_be_looked_into_is_written_here(service, runner, run):
+    service.log_store.put(ObjectKey("logs/large"), b" " * (5 << 20), "application/json")
     runner.behaviour = runs(stdout="mine", log_key="logs/large")
 
     job = run()
 
-    assert json.loads(log_of(world, job))["stdout"] == "mine"
+    assert json.loads(log_of(service, job))["stdout"] == "mine"
 
 
-def test_a_log_that_cannot_be_looked_for_nor_written_is_written_when_it_can(world, runner, run):
+def test_a_log_that_cannot_be_looked_for_nor_written_is_written_when_it_can(service, runner, run):
     def away(*_):
         raise StorageUnavailable("it is away")
 
-    runner.keep_log = keep(world)
+    runner.keep_log = keep(service)
     runner.behaviour = runs(stdout="mine")
-    put = world.log_store.put
-    world.log_store.get = world.log_store.put = away
+    put = service.log_store.put
+    service.log_store.get = service.log_store.put = away
     job = run()
     assert job.status is JobStatus.RUNNING
 
-    del world.log_store.get
-    world.log_store.put = put
-    world.finish_execution.store_kept()
+    del service.log_store.get
+    service.log_store.put = put
+    service.finish_execution.store_kept()
 
-    job = world.job(job.job_id)
+    job = service.job(job.job_id)
     assert job.status is JobStatus.SUCCESS
-    assert json.loads(log_of(world, job))["stdout"] == "mine"
+    assert json.loads(log_of(service, job))["stdout"] == "mine"
 
 
-def test_a_runner_s_log_costs_one_look_and_no_writing(world, runner, run):
-    runner.keep_log = keep(world)
+def test_a_runner_s_log_costs_one_look_and_no_writing(service, runner, run):
+    runner.keep_log = keep(service)
     calls = []
-    get = world.log_store.get
-    world.log_store.get = lambda key, max_bytes: calls.append(key) or get(key, max_bytes)
-    world.log_store.put = lambda *_: calls.append("written")
+    get = service.log_store.get
+    service.log_store.get = lambda key, max_bytes: calls.append(key) or get(key, max_bytes)
+    service.log_store.put = lambda *_: calls.append("written")
 
     job = run()
 

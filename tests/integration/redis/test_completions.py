@@ -21,26 +21,28 @@ QUEUE_KEY = "service_server:service_server.completions"
 
 
 @pytest.fixture
-def world():
+def service():
     return InMemoryService()
 
 
 @pytest.fixture(autouse=True)
-def worker(world, broker):
+def worker(service, broker):
     """A worker on Redis with the tasks of every worker."""
-    worker = QueueWorker(broker, world.run_execution, completion_handler(world.report_completion), threads=2)
+    worker = QueueWorker(
+        broker, service.run_execution, completion_handler(service.report_completion), threads=2
+    )
     worker.start()
     yield worker
     worker.stop(timeout_s=10)
 
 
 @pytest.fixture
-def delegated(world):
+def delegated(service):
     """A job that an engine has taken over."""
-    world.engine.program = take_over
-    job = world.start()
-    world.run_execution()
-    return world.job(job.job_id)
+    service.engine.program = take_over
+    job = service.start()
+    service.run_execution()
+    return service.job(job.job_id)
 
 
 def documented(job, report_id=None, **report):
@@ -61,8 +63,8 @@ def send(server, message):
         redis.rpush(QUEUE_KEY, redis_id)
 
 
-def has_ended(world, job):
-    return eventually(lambda: world.job(job.job_id).status.is_terminal)
+def has_ended(service, job):
+    return eventually(lambda: service.job(job.job_id).status.is_terminal)
 
 
 def is_drained(server):
@@ -70,42 +72,42 @@ def is_drained(server):
         return eventually(lambda: redis.hlen(f"{QUEUE_KEY}.msgs") == 0)
 
 
-def test_a_report_ends_its_job_and_leaves_a_log(server, world, delegated):
+def test_a_report_ends_its_job_and_leaves_a_log(server, service, delegated):
     send(server, documented(delegated, stdout="42\n", exit_code=0))
 
-    assert has_ended(world, delegated)
-    result = world.job(delegated.job_id).execution.result
+    assert has_ended(service, delegated)
+    result = service.job(delegated.job_id).execution.result
     assert (result.status, result.stdout.text) == (JobStatus.SUCCESS, "42\n")
-    assert json.loads(world.read_log(result.log_key.value))["stdout"] == "42\n"
+    assert json.loads(service.read_log(result.log_key.value))["stdout"] == "42\n"
 
 
-def test_a_report_that_is_delivered_twice_or_late_changes_nothing(server, world, delegated):
+def test_a_report_that_is_delivered_twice_or_late_changes_nothing(server, service, delegated):
     report_id = uuid4()
     send(server, documented(delegated, report_id, stdout="first", exit_code=0))
-    assert has_ended(world, delegated)
+    assert has_ended(service, delegated)
 
     send(server, documented(delegated, report_id, stdout="second", exit_code=1))
     send(server, documented(delegated, stdout="third", exit_code=1))
 
     assert is_drained(server)
-    assert world.job(delegated.job_id).execution.result.stdout.text == "first"
-    assert world.announced().count("JobCompleted") == 1
+    assert service.job(delegated.job_id).execution.result.stdout.text == "first"
+    assert service.announced().count("JobCompleted") == 1
 
 
-def test_a_report_outlives_an_outage_of_the_database(server, world, delegated, broker):
+def test_a_report_outlives_an_outage_of_the_database(server, service, delegated, broker):
     # Given a database that is away
-    read = world.unit_of_work.read
+    read = service.unit_of_work.read
 
     def away(_work):
-        world.unit_of_work.read = read
+        service.unit_of_work.read = read
         raise DependencyUnavailable("database", "it is away")
 
-    world.unit_of_work.read = away
+    service.unit_of_work.read = away
     # When a report comes
     send(server, documented(delegated, stdout="", exit_code=3))
     # Then it counts once the database is back
-    assert has_ended(world, delegated)
-    assert world.job(delegated.job_id).reason is Reason.NONZERO_EXIT
+    assert has_ended(service, delegated)
+    assert service.job(delegated.job_id).reason is Reason.NONZERO_EXIT
     assert RedisDeadLetterStore(broker).latest(10) == []
 
 
@@ -120,10 +122,10 @@ def test_a_report_outlives_an_outage_of_the_database(server, world, delegated, b
     ],
     ids=["says not whose it is", "of another job", "none", "of no execution", "of no id"],
 )
-def test_what_is_no_report_of_the_execution_is_set_aside(server, world, delegated, broker, change):
+def test_what_is_no_report_of_the_execution_is_set_aside(server, service, delegated, broker, change):
     message = documented(delegated, stdout="", exit_code=0)
     message["kwargs"]["body"] |= change
     send(server, message)
 
     assert eventually(lambda: RedisDeadLetterStore(broker).latest(10))
-    assert world.job(delegated.job_id).status is JobStatus.RUNNING
+    assert service.job(delegated.job_id).status is JobStatus.RUNNING

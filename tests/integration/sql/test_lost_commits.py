@@ -47,7 +47,7 @@ class BrokenService(InMemoryService):
 
 
 @pytest.fixture(params=[True, False], ids=["the answer", "the commit"])
-def world(request, sqlite_url):
+def service(request, sqlite_url):
     service = BrokenService(sqlite_url, is_done=request.param)
     yield service
     service.close()
@@ -72,229 +72,229 @@ def lost(_request, observer):
     )
 
 
-def losing_the_next_commit(world, program):
+def losing_the_next_commit(service, program):
     """Return a program after whose end a commit is lost."""
 
     def run(request, observer):
         report = program(request, observer)
-        world.lose_commit()
+        service.lose_commit()
         return report
 
     return run
 
 
-def test_an_upload(world):
-    world.lose_commit()
+def test_an_upload(service):
+    service.lose_commit()
 
-    job = world.upload(execute=True)
+    job = service.upload(execute=True)
 
-    assert world.job(job.job_id) == job
-    assert world.code_store.objects
-    assert [world.count(name) for name in ("JobSubmitted", "JobStarted")] == [1, 1]
-    assert len(world.get_job(job.job_id).executions) == 1
+    assert service.job(job.job_id) == job
+    assert service.code_store.objects
+    assert [service.count(name) for name in ("JobSubmitted", "JobStarted")] == [1, 1]
+    assert len(service.get_job(job.job_id).executions) == 1
 
 
-def test_an_upload_to_a_project_that_is_archived_before_the_answer_is_looked_for(world):
-    commit_once = world.unit_of_work._retrier
+def test_an_upload_to_a_project_that_is_archived_before_the_answer_is_looked_for(service):
+    commit_once = service.unit_of_work._retrier
 
     def archive_between(attempt):
         def archive_after_the_first():
             try:
                 return attempt()
             except Exception:
-                world.unit_of_work._retrier = commit_once
-                world.change_project("demo", ProjectTrigger.ARCHIVE)
+                service.unit_of_work._retrier = commit_once
+                service.change_project("demo", ProjectTrigger.ARCHIVE)
                 raise
 
         return commit_once(archive_after_the_first)
 
-    world.create_project("demo", None)
-    world.unit_of_work._retrier = archive_between
-    world.lost.lose(is_done=True)
-    job = world.upload(project="demo")
+    service.create_project("demo", None)
+    service.unit_of_work._retrier = archive_between
+    service.lost.lose(is_done=True)
+    job = service.upload(project="demo")
 
-    assert world.job(job.job_id).status is JobStatus.PENDING
-    assert world.code_store.objects
-
-
-def test_an_execute(world):
-    job_id = world.upload().job_id
-    world.lose_commit()
-
-    running = world.execute_job(job_id)
-
-    assert world.job(job_id) == running
-    assert world.count("JobStarted") == 1
-    assert len(world.get_job(job_id).executions) == 1
+    assert service.job(job.job_id).status is JobStatus.PENDING
+    assert service.code_store.objects
 
 
-def test_a_cancel(world):
-    job_id = world.start().job_id
-    world.claim()
-    world.clock.set(-600)
-    world.lose_commit()
+def test_an_execute(service):
+    job_id = service.upload().job_id
+    service.lose_commit()
 
-    assert world.cancel_job(job_id).status is JobStatus.CANCELLED
-    assert world.count("JobCancelled") == 1
+    running = service.execute_job(job_id)
+
+    assert service.job(job_id) == running
+    assert service.count("JobStarted") == 1
+    assert len(service.get_job(job_id).executions) == 1
 
 
-def test_a_change_of_a_project(world):
-    world.create_project("demo", None)
-    world.lose_commit()
+def test_a_cancel(service):
+    job_id = service.start().job_id
+    service.claim()
+    service.clock.set(-600)
+    service.lose_commit()
 
-    assert world.change_project("demo", ProjectTrigger.ARCHIVE).status is ProjectStatus.ARCHIVED
+    assert service.cancel_job(job_id).status is JobStatus.CANCELLED
+    assert service.count("JobCancelled") == 1
+
+
+def test_a_change_of_a_project(service):
+    service.create_project("demo", None)
+    service.lose_commit()
+
+    assert service.change_project("demo", ProjectTrigger.ARCHIVE).status is ProjectStatus.ARCHIVED
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 @pytest.mark.parametrize("times", [1, 2])
-def test_claims(world, limit, times):
-    jobs = [world.start() for _ in range(limit + 1)]
+def test_claims(service, limit, times):
+    jobs = [service.start() for _ in range(limit + 1)]
     for _ in range(times):
-        world.lose_commit()
+        service.lose_commit()
 
-    claims = world.claim_execution._claim_next(limit)
+    claims = service.claim_execution._claim_next(limit)
 
     assert [claim.job.id for claim in claims] == [job.job_id for job in jobs[:limit]]
-    assert [world.job(claim.job.id).execution for claim in claims] == [claim.execution for claim in claims]
-    assert world.claim().job_id == jobs[limit].job_id
+    assert [service.job(claim.job.id).execution for claim in claims] == [claim.execution for claim in claims]
+    assert service.claim().job_id == jobs[limit].job_id
 
 
-def test_a_claim_whose_outcome_is_looked_up_until_the_database_is_back(world):
-    jobs = [world.start() for _ in range(2)]
-    claim = world.unit_of_work.run
+def test_a_claim_whose_outcome_is_looked_up_until_the_database_is_back(service):
+    jobs = [service.start() for _ in range(2)]
+    claim = service.unit_of_work.run
 
     def claim_and_break(work, outcome_retry):
         def work_and_break(transaction):
-            world.lost.is_away = not waits
+            service.lost.is_away = not waits
             return work(transaction)
 
-        world.unit_of_work.run = claim
+        service.unit_of_work.run = claim
         return claim(work_and_break, RetryPolicy(outcome_retry.delays_s, sleep=come_back))
 
     def come_back(seconds):
         waits.append(seconds)
-        world.lost.is_away = False
+        service.lost.is_away = False
         time.sleep(1.1)  # until the circuit closes
 
     waits = []
-    world.lose_commit()
-    world.unit_of_work.run = claim_and_break
-    world.run_execution()
+    service.lose_commit()
+    service.unit_of_work.run = claim_and_break
+    service.run_execution()
 
-    assert [world.job(job.job_id).status for job in jobs] == [JobStatus.SUCCESS, JobStatus.RUNNING]
-    assert world.job(jobs[1].job_id).execution.claimed_at is None
+    assert [service.job(job.job_id).status for job in jobs] == [JobStatus.SUCCESS, JobStatus.RUNNING]
+    assert service.job(jobs[1].job_id).execution.claimed_at is None
     assert waits
 
 
-def test_a_start(world):
+def test_a_start(service):
     def program(_request, observer):
-        world.lose_commit()
+        service.lose_commit()
         observer.started()
         return EngineReport(SUCCESS)
 
-    world.engine.program = program
-    job = world.start()
-    world.run_execution()
+    service.engine.program = program
+    job = service.start()
+    service.run_execution()
 
-    assert world.job(job.job_id).status is JobStatus.SUCCESS
-    assert world.job(job.job_id).execution.started_at is not None
-    assert world.engine.detached == []
-
-
-def test_a_completion(world):
-    job_id = world.start().job_id
-    execution = world.claim()
-    world.lose_commit()
-
-    assert world.complete_execution(execution.id, SUCCESS) is True
-    assert world.job(job_id).status is JobStatus.SUCCESS
-    assert world.count("JobCompleted") == 1
+    assert service.job(job.job_id).status is JobStatus.SUCCESS
+    assert service.job(job.job_id).execution.started_at is not None
+    assert service.engine.detached == []
 
 
-def test_a_completion_by_the_worker_that_ran_the_program(world):
-    world.engine.program = losing_the_next_commit(world, world.engine.program)
-    job = world.start()
-    world.run_execution()
+def test_a_completion(service):
+    job_id = service.start().job_id
+    execution = service.claim()
+    service.lose_commit()
 
-    assert world.job(job.job_id).status is JobStatus.SUCCESS
-    assert world.count("JobCompleted") == 1
+    assert service.complete_execution(execution.id, SUCCESS) is True
+    assert service.job(job_id).status is JobStatus.SUCCESS
+    assert service.count("JobCompleted") == 1
 
 
-def test_a_report(world):
-    world.engine.program = take_over
-    job_id = world.start().job_id
-    world.run_execution()
+def test_a_completion_by_the_worker_that_ran_the_program(service):
+    service.engine.program = losing_the_next_commit(service, service.engine.program)
+    job = service.start()
+    service.run_execution()
+
+    assert service.job(job.job_id).status is JobStatus.SUCCESS
+    assert service.count("JobCompleted") == 1
+
+
+def test_a_report(service):
+    service.engine.program = take_over
+    job_id = service.start().job_id
+    service.run_execution()
     report = json.dumps({"job_id": str(job_id), "stdout": "hi", "exit_code": 0}).encode()
-    world.lose_commit()
+    service.lose_commit()
 
-    assert world.report_completion(world.job(job_id).execution.id, report, MessageKey("runner", "1"))
+    assert service.report_completion(service.job(job_id).execution.id, report, MessageKey("runner", "1"))
 
-    assert world.job(job_id).status is JobStatus.SUCCESS
-    assert world.count("JobCompleted") == 1
+    assert service.job(job_id).status is JobStatus.SUCCESS
+    assert service.count("JobCompleted") == 1
 
 
-def test_a_deferral(world):
-    world.engine.is_quick = True
-    world.engine.program = losing_the_next_commit(world, away)
-    job = world.start()
-    world.run_execution()
+def test_a_deferral(service):
+    service.engine.is_quick = True
+    service.engine.program = losing_the_next_commit(service, away)
+    job = service.start()
+    service.run_execution()
 
-    waits = world.job(job.job_id)
+    waits = service.job(job.job_id)
     assert (waits.status, waits.phase) == (JobStatus.RUNNING, Phase.WAITING)
     assert waits.execution.claimed_at is None
 
 
-def test_a_replacement(world):
-    world.engine.program = losing_the_next_commit(world, lost)
-    job = world.start(max_attempts=3)
-    world.run_execution()
+def test_a_replacement(service):
+    service.engine.program = losing_the_next_commit(service, lost)
+    job = service.start(max_attempts=3)
+    service.run_execution()
 
-    assert [execution.number for execution in world.get_job(job.job_id).executions] == [1, 2]
-    assert world.job(job.job_id).status is JobStatus.RUNNING
-    assert world.count("JobRetried") == 1
-
-
-def test_a_delegation(world):
-    world.engine.program = losing_the_next_commit(world, take_over)
-    job = world.start()
-    world.run_execution()
-
-    assert world.engine.cancelled == world.engine.detached == []
-    assert world.job(job.job_id).execution.is_delegated
+    assert [execution.number for execution in service.get_job(job.job_id).executions] == [1, 2]
+    assert service.job(job.job_id).status is JobStatus.RUNNING
+    assert service.count("JobRetried") == 1
 
 
-def test_a_recovery(world):
-    job = world.start(max_attempts=2)
-    execution = world.unit_of_work.run(
+def test_a_delegation(service):
+    service.engine.program = losing_the_next_commit(service, take_over)
+    job = service.start()
+    service.run_execution()
+
+    assert service.engine.cancelled == service.engine.detached == []
+    assert service.job(job.job_id).execution.is_delegated
+
+
+def test_a_recovery(service):
+    job = service.start(max_attempts=2)
+    execution = service.unit_of_work.run(
         lambda transaction: transaction.executions.claim_next("worker-9", -LEASE_S)
     )[0]
-    world.lose_commit()
+    service.lose_commit()
 
-    assert world.recover_orphans.recover(execution) is True
-    assert [execution.number for execution in world.get_job(job.job_id).executions] == [1, 2]
-    assert world.count("JobRetried") == 1
-
-
-def test_what_waited_for_too_long_for_its_engine(world):
-    job = world.start()
-    world.engine.paused = frozenset({"python"})
-    world.lose_commit()
-
-    assert world.follow_outages._give_up(world.job(job.job_id).execution.id, job.job_id) is True
-    assert world.job(job.job_id).reason is Reason.ENGINE_UNAVAILABLE
-    assert world.count("JobCompleted") == 1
+    assert service.recover_orphans.recover(execution) is True
+    assert [execution.number for execution in service.get_job(job.job_id).executions] == [1, 2]
+    assert service.count("JobRetried") == 1
 
 
-def test_an_upload_of_which_nothing_is_known_keeps_its_code(world):
-    world.lose_commit()
-    add = world.outbox_writer.add
+def test_what_waited_for_too_long_for_its_engine(service):
+    job = service.start()
+    service.engine.paused = frozenset({"python"})
+    service.lose_commit()
+
+    assert service.follow_outages._give_up(service.job(job.job_id).execution.id, job.job_id) is True
+    assert service.job(job.job_id).reason is Reason.ENGINE_UNAVAILABLE
+    assert service.count("JobCompleted") == 1
+
+
+def test_an_upload_of_which_nothing_is_known_keeps_its_code(service):
+    service.lose_commit()
+    add = service.outbox_writer.add
 
     def add_and_break(transaction, events):
         add(transaction, events)
-        world.lost.is_away = True
+        service.lost.is_away = True
 
-    world.outbox_writer.add = add_and_break
+    service.outbox_writer.add = add_and_break
     with pytest.raises(CommitOutcomeUnknown):
-        world.upload()
+        service.upload()
 
-    assert world.code_store.objects
+    assert service.code_store.objects

@@ -4,5 +4,5 @@ from tests.support.in_memory_service import InMemoryService
 
 
 @pytest.fixture
-def world():
+def service():
     return InMemoryService()

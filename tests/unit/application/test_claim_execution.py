@@ -4,18 +4,18 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.support.processes import eventually
 
 
-def test_threads_that_want_work_at_once_claim_it_in_one_transaction(world):
+def test_threads_that_want_work_at_once_claim_it_in_one_transaction(service):
     # Given work, a thread that is in the midst of its claim, and others that come meanwhile
-    claim_execution = world.claim_execution
-    run, runs, may_go_on = world.unit_of_work.run, [], threading.Event()
+    claim_execution = service.claim_execution
+    run, runs, may_go_on = service.unit_of_work.run, [], threading.Event()
 
     def slow_run(work, *options):
         runs.append(work)
         may_go_on.wait(10)
         return run(work, *options)
 
-    jobs = [world.start() for _ in range(5)]
-    world.unit_of_work.run = slow_run
+    jobs = [service.start() for _ in range(5)]
+    service.unit_of_work.run = slow_run
     with ThreadPoolExecutor(6) as pool:
         first = pool.submit(claim_execution)
         assert eventually(lambda: runs)
@@ -31,13 +31,13 @@ def test_threads_that_want_work_at_once_claim_it_in_one_transaction(world):
     assert executions == {job.job_id: job.job_id for job in jobs}
 
 
-def test_an_execution_whose_job_is_gone_keeps_no_other_from_being_claimed(world, caplog):
-    jobs = [world.start() for _ in range(3)]
-    gone = world.job(jobs[0].job_id).execution.id
-    del world.database.tables.jobs[jobs[0].job_id]
+def test_an_execution_whose_job_is_gone_keeps_no_other_from_being_claimed(service, caplog):
+    jobs = [service.start() for _ in range(3)]
+    gone = service.job(jobs[0].job_id).execution.id
+    del service.database.tables.jobs[jobs[0].job_id]
 
-    claims = world.claim_execution._claim_next(3)
+    claims = service.claim_execution._claim_next(3)
 
     assert [claim.job.id for claim in claims] == [job.job_id for job in jobs[1:]]
     assert f"{gone} ended, for its job is gone" in caplog.text
-    assert world.claim_execution() is None
+    assert service.claim_execution() is None

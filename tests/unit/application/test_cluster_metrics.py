@@ -7,9 +7,9 @@ from domain.errors import InvalidValue
 
 
 @pytest.fixture
-def reader(world):
-    world.metrics.record("demo", world.clock.now() - timedelta(minutes=1), 12.5, None)
-    return world.cluster_reader
+def reader(service):
+    service.metrics.record("demo", service.clock.now() - timedelta(minutes=1), 12.5, None)
+    return service.cluster_reader
 
 
 @pytest.mark.parametrize("period_s", [10, 30, 60, 300, 3_600])

@@ -20,16 +20,16 @@ from tests.support.in_memory_service import LEASE_S, InMemoryService
 
 
 @pytest.fixture
-def run_again(world: InMemoryService) -> RunAgain:
-    return RunAgain(world.job_reader, ReadCode(world.code_store, 1_000), world.upload_code)
+def run_again(service: InMemoryService) -> RunAgain:
+    return RunAgain(service.job_reader, ReadCode(service.code_store, 1_000), service.upload_code)
 
 
-def test_projects_are_summarized_the_newest_first(world: InMemoryService):
+def test_projects_are_summarized_the_newest_first(service: InMemoryService):
     for name in ("first", "second", "third"):
-        world.upload(project=name)
-    world.clock.advance(1)
+        service.upload(project=name)
+    service.clock.advance(1)
 
-    page = world.project_reader.summaries(2, 1)
+    page = service.project_reader.summaries(2, 1)
 
     (summary,) = page.summaries
     assert (page.number, page.pages, page.total) == (2, 3, 3)
@@ -39,54 +39,54 @@ def test_projects_are_summarized_the_newest_first(world: InMemoryService):
 
 
 @pytest.mark.parametrize(("asked", "shown"), [(99, 2), (0, 1), (-1, 1)])
-def test_of_pages_that_there_are_not_the_nearest_is_shown(world: InMemoryService, asked: int, shown: int):
+def test_of_pages_that_there_are_not_the_nearest_is_shown(service: InMemoryService, asked: int, shown: int):
     for name in ("first", "second"):
-        world.upload(project=name)
+        service.upload(project=name)
 
-    page = world.project_reader.summaries(asked, 1)
+    page = service.project_reader.summaries(asked, 1)
 
     assert page.number == shown
     assert len(page.summaries) == 1
 
 
-def test_jobs_that_waited_long_are_measured_when_they_end(world: InMemoryService):
-    job = world.upload()
-    world.clock.advance(3_600)
-    world.execute_job(job.job_id, None)
-    world.run_execution()
+def test_jobs_that_waited_long_are_measured_when_they_end(service: InMemoryService):
+    job = service.upload()
+    service.clock.advance(3_600)
+    service.execute_job(job.job_id, None)
+    service.run_execution()
 
-    assert world.cluster_reader.outcomes(1)[-1].jobs == 1
+    assert service.cluster_reader.outcomes(1)[-1].jobs == 1
 
 
-def test_many_jobs_of_late_leave_room_for_those_before(world: InMemoryService):
+def test_many_jobs_of_late_leave_room_for_those_before(service: InMemoryService):
     for number in (1, MAX_JOBS + 1):
         for _ in range(number):
-            world.start()
-            world.run_execution()
-        world.clock.advance(60)
+            service.start()
+            service.run_execution()
+        service.clock.advance(60)
 
-    slices = world.cluster_reader.outcomes(20)
+    slices = service.cluster_reader.outcomes(20)
 
     assert [part.jobs for part in slices][-3:] == [1, MAX_JOBS, 0]
 
 
-def test_percentiles_are_the_nearest_rank(world: InMemoryService):
+def test_percentiles_are_the_nearest_rank(service: InMemoryService):
     for milliseconds in range(1, 21):
-        world.start()
-        world.clock.advance(milliseconds / 1_000)
-        world.run_execution()
+        service.start()
+        service.clock.advance(milliseconds / 1_000)
+        service.run_execution()
 
-    last = world.cluster_reader.outcomes(1)[-1]
+    last = service.cluster_reader.outcomes(1)[-1]
 
     assert (last.median_ms, last.p95_ms) == (10.0, 19.0)
 
 
-def test_outcomes_are_measured_slice_by_slice(world: InMemoryService):
-    world.start()
-    world.run_execution()
-    world.cancel_job(world.start().job_id)
+def test_outcomes_are_measured_slice_by_slice(service: InMemoryService):
+    service.start()
+    service.run_execution()
+    service.cancel_job(service.start().job_id)
 
-    slices = world.cluster_reader.outcomes(20)
+    slices = service.cluster_reader.outcomes(20)
 
     assert len(slices) == 20
     assert [part.jobs for part in slices][-1] == 2
@@ -97,17 +97,17 @@ def test_outcomes_are_measured_slice_by_slice(world: InMemoryService):
 
 
 @pytest.mark.parametrize("minutes", [0, 61])
-def test_outcomes_are_of_the_last_hour_at_most(world: InMemoryService, minutes: int):
+def test_outcomes_are_of_the_last_hour_at_most(service: InMemoryService, minutes: int):
     with pytest.raises(InvalidValue):
-        world.cluster_reader.outcomes(minutes)
+        service.cluster_reader.outcomes(minutes)
 
 
-def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(world: InMemoryService):
-    job = world.start()
-    world.claim()
-    world.pass_time(LEASE_S + 1)
+def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(service: InMemoryService):
+    job = service.start()
+    service.claim()
+    service.pass_time(LEASE_S + 1)
 
-    timeline = world.job_reader.timeline(job.job_id)
+    timeline = service.job_reader.timeline(job.job_id)
 
     assert [(entry.step, entry.attempt) for entry in timeline.entries] == [
         (Step.SUBMITTED, 0),
@@ -121,12 +121,12 @@ def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(world: InMemorySer
     assert (timeline.waiting.awaited, timeline.waiting.place) == (Awaited.WORKER, 1)
 
 
-def test_a_place_that_is_too_far_back_to_count_is_not_told_as_one(world: InMemoryService):
+def test_a_place_that_is_too_far_back_to_count_is_not_told_as_one(service: InMemoryService):
     for _ in range(COUNTED_UP_TO):
-        world.start()
-    last_counted, next_one = world.start(), world.start()
+        service.start()
+    last_counted, next_one = service.start(), service.start()
 
-    told = [world.job_reader.timeline(job.job_id).waiting for job in (last_counted, next_one)]
+    told = [service.job_reader.timeline(job.job_id).waiting for job in (last_counted, next_one)]
 
     assert [(waiting.place, waiting.behind_more_than) for waiting in told if waiting] == [
         (COUNTED_UP_TO + 1, None),
@@ -134,32 +134,32 @@ def test_a_place_that_is_too_far_back_to_count_is_not_told_as_one(world: InMemor
     ]
 
 
-def test_a_claimed_job_waits_for_the_engine(world: InMemoryService):
-    job = world.start()
-    world.claim()
+def test_a_claimed_job_waits_for_the_engine(service: InMemoryService):
+    job = service.start()
+    service.claim()
 
-    waiting = world.job_reader.timeline(job.job_id).waiting
+    waiting = service.job_reader.timeline(job.job_id).waiting
 
     assert waiting is not None
     assert waiting.awaited is Awaited.ENGINE
 
 
-def test_steps_only_ever_follow_those_that_were_told(world: InMemoryService):
-    job = world.start()
-    before = entries_of(world.get_job(job.job_id))
-    world.run_execution()
+def test_steps_only_ever_follow_those_that_were_told(service: InMemoryService):
+    job = service.start()
+    before = entries_of(service.get_job(job.job_id))
+    service.run_execution()
 
-    assert entries_of(world.get_job(job.job_id))[: len(before)] == before
+    assert entries_of(service.get_job(job.job_id))[: len(before)] == before
 
 
-def test_a_job_is_run_again_with_all_that_it_was_given(world: InMemoryService, run_again: RunAgain):
-    first = world.start(
+def test_a_job_is_run_again_with_all_that_it_was_given(service: InMemoryService, run_again: RunAgain):
+    first = service.start(
         stdin="in", args=("a",), env={"B": "c"}, tags={"team": "blue"}, limits={"memory_mb": 64}
     )
 
     again = run_again(first.job_id)
 
-    before, after = (world.get_job(job.job_id).job.spec for job in (first, again))
+    before, after = (service.get_job(job.job_id).job.spec for job in (first, again))
     assert again.job_id != first.job_id
     assert again.status is JobStatus.RUNNING
     assert (after.stdin, after.args, after.env, after.tags, after.limits) == (
@@ -171,43 +171,43 @@ def test_a_job_is_run_again_with_all_that_it_was_given(world: InMemoryService, r
     )
 
 
-def test_a_job_is_run_again_with_the_input_of_its_execution(world: InMemoryService, run_again: RunAgain):
-    job = world.upload(stdin="its own")
-    world.execute_job(job.job_id, "given")
+def test_a_job_is_run_again_with_the_input_of_its_execution(service: InMemoryService, run_again: RunAgain):
+    job = service.upload(stdin="its own")
+    service.execute_job(job.job_id, "given")
 
-    assert world.get_job(run_again(job.job_id).job_id).job.spec.stdin == "given"
+    assert service.get_job(run_again(job.job_id).job_id).job.spec.stdin == "given"
 
 
-def test_a_job_whose_code_is_gone_cannot_be_run_again(world: InMemoryService, run_again: RunAgain):
-    job = world.upload()
-    world.code_store.delete(world.get_job(job.job_id).job.spec.code_key)
+def test_a_job_whose_code_is_gone_cannot_be_run_again(service: InMemoryService, run_again: RunAgain):
+    job = service.upload()
+    service.code_store.delete(service.get_job(job.job_id).job.spec.code_key)
 
     with pytest.raises(NotFound, match="code"):
         run_again(job.job_id)
 
 
-def test_output_is_read_once_the_job_has_ended(world: InMemoryService):
-    read = ReadOutput(world.queries, world.log_store, 10_000)
-    job = world.start(stdin="written")
+def test_output_is_read_once_the_job_has_ended(service: InMemoryService):
+    read = ReadOutput(service.queries, service.log_store, 10_000)
+    job = service.start(stdin="written")
     with pytest.raises(Conflict):
         read(job.job_id, Stream.STDOUT)
-    world.run_execution()
+    service.run_execution()
 
     assert read(job.job_id, Stream.STDOUT).data == b"written"
     assert read(job.job_id, Stream.STDERR).data == b""
 
 
-def test_an_unknown_job_has_neither_output_nor_timeline(world: InMemoryService):
-    unknown = JobId(world.ids.new())
+def test_an_unknown_job_has_neither_output_nor_timeline(service: InMemoryService):
+    unknown = JobId(service.ids.new())
     with pytest.raises(NotFound):
-        ReadOutput(world.queries, world.log_store, 10_000)(unknown, Stream.STDOUT)
+        ReadOutput(service.queries, service.log_store, 10_000)(unknown, Stream.STDOUT)
     with pytest.raises(NotFound):
-        world.job_reader.timeline(unknown)
+        service.job_reader.timeline(unknown)
 
 
-def test_a_project_is_found_by_its_name_and_by_its_id(world: InMemoryService):
-    get_project = world.project_reader.get
-    made = world.create_project("demo", None)
+def test_a_project_is_found_by_its_name_and_by_its_id(service: InMemoryService):
+    get_project = service.project_reader.get
+    made = service.create_project("demo", None)
 
     assert get_project("demo") == get_project(str(made.id)) == made
     with pytest.raises(NotFound):

@@ -22,10 +22,10 @@ def full(_request, observer):
 
 
 @pytest.fixture(params=[away, full])
-def outage(request, world):
-    world.engine.program = request.param
-    world.engine.is_quick = True
-    return world
+def outage(request, service):
+    service.engine.program = request.param
+    service.engine.is_quick = True
+    return service
 
 
 def test_what_could_not_be_started_waits_and_runs_later_as_the_same_attempt(outage):
@@ -78,76 +78,76 @@ def test_a_job_that_is_cancelled_while_its_engine_is_asked_stays_cancelled(outag
     assert outage.run_execution() is False
 
 
-def test_only_the_language_whose_engine_is_away_waits(world):
-    python, node = world.start(language="python"), world.start(language="node")
-    world.engine.paused = frozenset({"python"})
+def test_only_the_language_whose_engine_is_away_waits(service):
+    python, node = service.start(language="python"), service.start(language="node")
+    service.engine.paused = frozenset({"python"})
 
-    assert [world.run_execution() for _ in range(2)] == [True, False]
+    assert [service.run_execution() for _ in range(2)] == [True, False]
 
-    assert world.job(node.job_id).status is JobStatus.SUCCESS
-    assert world.job(python.job_id).phase is Phase.WAITING
-    world.engine.paused = frozenset()
-    assert world.run_execution()
-    assert world.job(python.job_id).status is JobStatus.SUCCESS
-
-
-def test_nothing_is_announced_that_could_not_be_started(world):
-    world.start(language="python")
-    node = world.start(language="node")
-    world.engine.paused = frozenset({"python"})
-    world.clock.advance(10)
-
-    world.recover_orphans()
-
-    assert world.work_queue.wake_ups == 1
-    assert world.run_execution()
-    assert world.job(node.job_id).status is JobStatus.SUCCESS
+    assert service.job(node.job_id).status is JobStatus.SUCCESS
+    assert service.job(python.job_id).phase is Phase.WAITING
+    service.engine.paused = frozenset()
+    assert service.run_execution()
+    assert service.job(python.job_id).status is JobStatus.SUCCESS
 
 
-def test_what_was_never_claimed_says_since_when_its_engine_is_away_and_is_given_up_in_time(world):
-    job, other = world.start(language="python"), world.start(language="node")
-    world.engine.paused = frozenset({"python"})
+def test_nothing_is_announced_that_could_not_be_started(service):
+    service.start(language="python")
+    node = service.start(language="node")
+    service.engine.paused = frozenset({"python"})
+    service.clock.advance(10)
 
-    assert world.follow_outages() == 0
-    began = world.clock.now()
-    world.clock.advance(WAIT_S - 1)
-    assert world.follow_outages() == 0
-    assert world.job(job.job_id).execution.deferred_since == began
+    service.recover_orphans()
 
-    world.clock.advance(1)
-    assert world.follow_outages() == 1
+    assert service.work_queue.wake_ups == 1
+    assert service.run_execution()
+    assert service.job(node.job_id).status is JobStatus.SUCCESS
 
-    ended = world.job(job.job_id)
+
+def test_what_was_never_claimed_says_since_when_its_engine_is_away_and_is_given_up_in_time(service):
+    job, other = service.start(language="python"), service.start(language="node")
+    service.engine.paused = frozenset({"python"})
+
+    assert service.follow_outages() == 0
+    began = service.clock.now()
+    service.clock.advance(WAIT_S - 1)
+    assert service.follow_outages() == 0
+    assert service.job(job.job_id).execution.deferred_since == began
+
+    service.clock.advance(1)
+    assert service.follow_outages() == 1
+
+    ended = service.job(job.job_id)
     assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.ENGINE_UNAVAILABLE)
-    assert world.announced()[-1] == "JobCompleted"
-    assert world.run_execution()
-    assert world.job(other.job_id).status is JobStatus.SUCCESS
+    assert service.announced()[-1] == "JobCompleted"
+    assert service.run_execution()
+    assert service.job(other.job_id).status is JobStatus.SUCCESS
 
 
-def test_nothing_is_given_up_whose_engine_is_reached(world):
-    job = world.start()
-    world.engine.paused = frozenset({"python"})
-    world.follow_outages()
-    world.clock.advance(2 * WAIT_S)
-    world.engine.paused = frozenset()
+def test_nothing_is_given_up_whose_engine_is_reached(service):
+    job = service.start()
+    service.engine.paused = frozenset({"python"})
+    service.follow_outages()
+    service.clock.advance(2 * WAIT_S)
+    service.engine.paused = frozenset()
 
-    assert world.follow_outages() == 0
+    assert service.follow_outages() == 0
 
-    assert world.run_execution()
-    assert world.job(job.job_id).status is JobStatus.SUCCESS
+    assert service.run_execution()
+    assert service.job(job.job_id).status is JobStatus.SUCCESS
 
 
-def test_a_standalone_runner_tries_until_its_engine_is_back(world):
+def test_a_standalone_runner_tries_until_its_engine_is_back(service):
     tries = []
 
     def twice(request, observer):
         tries.append(request)
         return away(request, observer) if len(tries) < 3 else echo(request, observer)
 
-    world.engine.program = twice
-    job = world.start()
+    service.engine.program = twice
+    job = service.start()
 
-    world.run_execution.run_standalone(world.job(job.job_id).execution.id)
+    service.run_execution.run_standalone(service.job(job.job_id).execution.id)
 
-    assert world.job(job.job_id).status is JobStatus.SUCCESS
+    assert service.job(job.job_id).status is JobStatus.SUCCESS
     assert len(tries) == 3

@@ -3,22 +3,24 @@ from application.use_cases.forget_processed_messages import ForgetProcessedMessa
 DAY_S = 86_400
 
 
-def receive(world, message_id):
-    now = world.clock.now()
-    return world.unit_of_work.run(lambda transaction: transaction.inbox.add("engine", message_id, now))
+def receive(service, message_id):
+    now = service.clock.now()
+    return service.unit_of_work.run(lambda transaction: transaction.inbox.add("engine", message_id, now))
 
 
-def test_messages_are_remembered_for_so_many_days_and_then_forgotten(world):
+def test_messages_are_remembered_for_so_many_days_and_then_forgotten(service):
     # Given messages of a week ago, more than one transaction forgets, and of today
-    forget_processed_messages = ForgetProcessedMessages(world.unit_of_work, world.clock, kept_days=7, batch=2)
+    forget_processed_messages = ForgetProcessedMessages(
+        service.unit_of_work, service.clock, kept_days=7, batch=2
+    )
     for number in range(5):
-        receive(world, str(number))
-    world.clock.advance(6 * DAY_S)
-    receive(world, "late")
+        receive(service, str(number))
+    service.clock.advance(6 * DAY_S)
+    receive(service, "late")
     # When they are swept before and after the week is over
     assert forget_processed_messages() == 0
-    world.clock.advance(1.5 * DAY_S)
+    service.clock.advance(1.5 * DAY_S)
     assert forget_processed_messages() == 5
     # Then those of today are still known
-    assert not receive(world, "late")
-    assert receive(world, "0")
+    assert not receive(service, "late")
+    assert receive(service, "0")

@@ -8,12 +8,12 @@ from application.views import Cursor, FoundJobs, JobFilter
 from domain.errors import InvalidValue
 
 
-def test_pages_follow_each_other_without_gap_or_repetition(world):
-    uploaded = [world.upload().job_id for _ in range(7)]
+def test_pages_follow_each_other_without_gap_or_repetition(service):
+    uploaded = [service.upload().job_id for _ in range(7)]
 
     seen, cursor = [], None
     for size in (3, 3, 1):
-        page = world.list_jobs(JobFilter(limit=3, cursor=cursor))
+        page = service.list_jobs(JobFilter(limit=3, cursor=cursor))
         assert len(page.jobs) == size
         seen += [job.job_id for job in page.jobs]
         cursor = page.next
@@ -22,24 +22,24 @@ def test_pages_follow_each_other_without_gap_or_repetition(world):
     assert seen == uploaded[::-1]
 
 
-def test_a_page_that_is_just_full_and_the_last_has_no_next(world):
-    world.upload()
+def test_a_page_that_is_just_full_and_the_last_has_no_next(service):
+    service.upload()
 
-    assert world.list_jobs(JobFilter(limit=1)).next is None
+    assert service.list_jobs(JobFilter(limit=1)).next is None
 
 
 @pytest.mark.parametrize(("most_bytes", "sizes"), [(1 << 20, [5, 2]), (1, [2, 2, 2, 1]), (10, [4, 3])])
-def test_a_page_ends_where_its_jobs_show_much(world, monkeypatch, most_bytes, sizes):
+def test_a_page_ends_where_its_jobs_show_much(service, monkeypatch, most_bytes, sizes):
     # Given programs that wrote four bytes each, and a store that is read two by two
     monkeypatch.setattr(job_reader, "_READ_AT_ONCE", 2)
     monkeypatch.setattr(job_reader, "MAX_PAGE_BYTES", most_bytes)
-    uploaded = [world.start(stdin="four").job_id for _ in range(7)]
-    while world.run_execution():
+    uploaded = [service.start(stdin="four").job_id for _ in range(7)]
+    while service.run_execution():
         pass
 
     pages, cursor = [], None
     while not pages or cursor:
-        page = world.list_jobs(JobFilter(limit=5, cursor=cursor))
+        page = service.list_jobs(JobFilter(limit=5, cursor=cursor))
         pages.append([job.job_id for job in page.jobs])
         cursor = page.next
 
@@ -59,9 +59,11 @@ class EndsEarly:
         return FoundJobs(found.jobs, last and Cursor(last.created_at, last.job_id))
 
 
-def test_a_page_ends_where_the_search_for_its_jobs_does(world):
-    uploaded = [world.upload().job_id for _ in range(3)]
-    reader = JobReader(EndsEarly(world.queries), world.dashboard_queries, world.unit_of_work, world.engine)
+def test_a_page_ends_where_the_search_for_its_jobs_does(service):
+    uploaded = [service.upload().job_id for _ in range(3)]
+    reader = JobReader(
+        EndsEarly(service.queries), service.dashboard_queries, service.unit_of_work, service.engine
+    )
 
     pages, cursor = [], None
     while not pages or cursor:
@@ -73,6 +75,6 @@ def test_a_page_ends_where_the_search_for_its_jobs_does(world):
 
 
 @pytest.mark.parametrize("limit", [-1, 1_001])
-def test_a_limit_out_of_range_is_refused(world, limit):
+def test_a_limit_out_of_range_is_refused(service, limit):
     with pytest.raises(InvalidValue):
-        world.list_jobs(JobFilter(limit=limit))
+        service.list_jobs(JobFilter(limit=limit))

@@ -23,40 +23,40 @@ def lines():
 
 
 def test_the_lines_of_an_execution_carry_the_ids_of_its_job_its_project_and_the_request_that_asked_for_it(
-    world, lines
+    service, lines
 ):
     # Given a job that one request uploaded, and another had executed
-    job = world.upload()
+    job = service.upload()
     token = request_id.set("req-2")
-    world.execute_job(job.job_id)
+    service.execute_job(job.job_id)
     request_id.reset(token)
     # When a worker runs it
-    world.run_execution()
+    service.run_execution()
     # Then its lines say so
     [line] = [line for line in lines() if "ended as SUCCESS" in line]
-    project_id = world.get_job(job.job_id).job.project_id
+    project_id = service.get_job(job.job_id).job.project_id
     assert line.endswith(f" job_id={job.job_id} project_id={project_id} request_id=req-2")
     assert current_request_id() is None
 
 
-def test_an_upload_that_executes_is_the_request_and_it_stays_so_when_the_worker_is_lost(world, lines):
+def test_an_upload_that_executes_is_the_request_and_it_stays_so_when_the_worker_is_lost(service, lines):
     token = request_id.set("req-1")
-    job = world.start(max_attempts=2)
+    job = service.start(max_attempts=2)
     request_id.reset(token)
-    world.claim()
-    world.pass_time(60)
-    world.run_execution()
+    service.claim()
+    service.pass_time(60)
+    service.run_execution()
 
     told = [line for line in lines() if "lost its worker" in line or "ended as SUCCESS" in line]
     assert len(told) == 2
-    project_id = world.get_job(job.job_id).job.project_id
+    project_id = service.get_job(job.job_id).job.project_id
     assert all(
         line.endswith(f" job_id={job.job_id} project_id={project_id} request_id=req-1") for line in told
     )
 
 
-def test_what_is_logged_outside_belongs_to_nothing(world, lines):
-    with logging_about(world.get_job(world.upload().job_id).job):
+def test_what_is_logged_outside_belongs_to_nothing(service, lines):
+    with logging_about(service.get_job(service.upload().job_id).job):
         pass
     logging.getLogger("service_server.executions").warning("nothing in particular")
 

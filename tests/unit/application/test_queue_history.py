@@ -9,21 +9,21 @@ from tests.support.memory.dashboard_queries import MemoryDashboardQueries
 
 
 @pytest.fixture
-def history(world: InMemoryService) -> QueueHistory:
-    return QueueHistory(MemoryDashboardQueries(world.database), world.clock)
+def history(service: InMemoryService) -> QueueHistory:
+    return QueueHistory(MemoryDashboardQueries(service.database), service.clock)
 
 
 def test_the_queue_is_told_at_its_longest_and_its_oldest_in_each_slice(
-    world: InMemoryService, history: QueueHistory
+    service: InMemoryService, history: QueueHistory
 ):
-    begin = world.clock.now()
+    begin = service.clock.now()
     history.sample()
-    world.start()
-    world.start()
-    world.clock.advance(3)
+    service.start()
+    service.start()
+    service.clock.advance(3)
     history.sample()
-    world.run_execution()
-    world.clock.advance(60)
+    service.run_execution()
+    service.clock.advance(60)
     history.sample()
 
     slices = history(60)

@@ -5,28 +5,28 @@ from domain.errors import InvalidValue
 from domain.values import ObjectKey
 
 
-def test_a_log_is_read_as_text(world):
-    world.log_store.put(ObjectKey("logs/a.json"), b'{"stdout": "\xff"}', "application/json")
+def test_a_log_is_read_as_text(service):
+    service.log_store.put(ObjectKey("logs/a.json"), b'{"stdout": "\xff"}', "application/json")
 
-    assert world.read_log("logs/a.json") == '{"stdout": "\N{REPLACEMENT CHARACTER}"}'
+    assert service.read_log("logs/a.json") == '{"stdout": "\N{REPLACEMENT CHARACTER}"}'
 
 
 @pytest.mark.parametrize("key", ["", "/etc/passwd", "logs/../code/x", "logs//x", "logs\\x", "logs/a\0"])
-def test_what_cannot_be_a_key_is_refused(world, key):
+def test_what_cannot_be_a_key_is_refused(service, key):
     with pytest.raises(InvalidValue):
-        world.read_log(key)
+        service.read_log(key)
 
 
 @pytest.mark.parametrize("key", ["logs/none.json", "demo/secret.py", "logsx"])
-def test_only_logs_that_exist_are_found(world, key):
-    world.log_store.put(ObjectKey("demo/secret.py"), b"secret", "text/plain")
+def test_only_logs_that_exist_are_found(service, key):
+    service.log_store.put(ObjectKey("demo/secret.py"), b"secret", "text/plain")
 
     with pytest.raises(NotFound, match="log '"):
-        world.read_log(key)
+        service.read_log(key)
 
 
-def test_a_log_larger_than_is_read_at_once_is_refused(world):
-    world.log_store.put(ObjectKey("logs/big.json"), b"x" * 1_001, "application/json")
+def test_a_log_larger_than_is_read_at_once_is_refused(service):
+    service.log_store.put(ObjectKey("logs/big.json"), b"x" * 1_001, "application/json")
 
     with pytest.raises(Unprocessable):
-        world.read_log("logs/big.json")
+        service.read_log("logs/big.json")

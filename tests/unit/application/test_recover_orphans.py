@@ -10,349 +10,351 @@ from tests.support.in_memory_service import LEASE_S, RENEW_EVERY_S
 from tests.support.scripted_engine import take_over
 
 
-def lose_worker(world, *, after_the_start: bool) -> None:
-    execution = world.claim()
+def lose_worker(service, *, after_the_start: bool) -> None:
+    execution = service.claim()
     if after_the_start:
-        world.unit_of_work.run(
+        service.unit_of_work.run(
             lambda transaction: transaction.executions.mark_started(execution.id, "worker-1")
         )
-    world.pass_time(31)
+    service.pass_time(31)
 
 
-def test_a_program_that_may_have_had_effects_is_not_run_again(world):
-    job = world.start()
+def test_a_program_that_may_have_had_effects_is_not_run_again(service):
+    job = service.start()
 
-    lose_worker(world, after_the_start=True)
+    lose_worker(service, after_the_start=True)
 
-    failed = world.job(job.job_id)
+    failed = service.job(job.job_id)
     assert (failed.status, failed.reason) == (JobStatus.FAILED, Reason.WORKER_LOST)
     assert failed.execution.result.error_message.startswith("The worker that ran the program was lost")
 
 
-def test_a_job_that_allows_it_is_run_again(world):
-    job = world.start(max_attempts=2)
+def test_a_job_that_allows_it_is_run_again(service):
+    job = service.start(max_attempts=2)
 
-    lose_worker(world, after_the_start=True)
-    assert world.run_execution() is True
+    lose_worker(service, after_the_start=True)
+    assert service.run_execution() is True
 
-    ended = world.get_job(job.job_id)
+    ended = service.get_job(job.job_id)
     assert ended.job.status is JobStatus.SUCCESS
     assert [execution.number for execution in ended.executions] == [1, 2]
 
 
-def test_what_kills_its_worker_before_the_start_is_tried_so_often_and_no_more(world):
-    job = world.start()
+def test_what_kills_its_worker_before_the_start_is_tried_so_often_and_no_more(service):
+    job = service.start()
 
     for _ in range(MAX_CLAIMS):
-        assert world.job(job.job_id).status is JobStatus.RUNNING
-        lose_worker(world, after_the_start=False)
+        assert service.job(job.job_id).status is JobStatus.RUNNING
+        lose_worker(service, after_the_start=False)
 
-    assert world.job(job.job_id).reason is Reason.WORKER_LOST
-    assert len(world.get_job(job.job_id).executions) == MAX_CLAIMS
+    assert service.job(job.job_id).reason is Reason.WORKER_LOST
+    assert len(service.get_job(job.job_id).executions) == MAX_CLAIMS
 
 
-def test_a_lease_that_is_renewed_is_not_recovered(world):
-    job = world.start()
-    execution = world.claim()
+def test_a_lease_that_is_renewed_is_not_recovered(service):
+    job = service.start()
+    execution = service.claim()
 
     for _ in range(5):
-        world.pass_time(20)
-        with world.in_flight.track(execution.id, job.job_id):
-            assert world.renew_leases() == {}
+        service.pass_time(20)
+        with service.in_flight.track(execution.id, job.job_id):
+            assert service.renew_leases() == {}
 
-    assert world.job(job.job_id).execution.id == execution.id
+    assert service.job(job.job_id).execution.id == execution.id
 
 
-def test_an_engine_that_never_reports_has_run_out_of_time(world):
-    world.engine.program = take_over
-    job = world.start(limits={"timeout_ms": 1_000})
-    world.run_execution()
+def test_an_engine_that_never_reports_has_run_out_of_time(service):
+    service.engine.program = take_over
+    job = service.start(limits={"timeout_ms": 1_000})
+    service.run_execution()
 
-    world.pass_time(30)
-    assert world.job(job.job_id).status is JobStatus.RUNNING
+    service.pass_time(30)
+    assert service.job(job.job_id).status is JobStatus.RUNNING
 
-    world.pass_time(2)
-    ended = world.job(job.job_id)
+    service.pass_time(2)
+    ended = service.job(job.job_id)
     assert (ended.status, ended.reason) == (JobStatus.TIMEOUT, Reason.WALL_TIME_LIMIT)
 
 
-def test_a_cancelled_job_stays_cancelled_when_its_worker_is_lost(world):
-    job = world.start()
-    world.claim()
-    world.cancel_job(job.job_id)
+def test_a_cancelled_job_stays_cancelled_when_its_worker_is_lost(service):
+    job = service.start()
+    service.claim()
+    service.cancel_job(job.job_id)
 
-    world.pass_time(31)
+    service.pass_time(31)
 
-    assert world.job(job.job_id).status is JobStatus.CANCELLED
-
-
-def test_workers_are_woken_again_for_what_has_waited_for_long(world):
-    world.start()
-
-    world.recover_orphans()
-    assert world.work_queue.wake_ups == 0
-
-    world.clock.advance(3)
-    world.recover_orphans()
-    assert world.work_queue.wake_ups == 1
+    assert service.job(job.job_id).status is JobStatus.CANCELLED
 
 
-def test_the_queue_is_filled_with_wake_ups_and_not_beyond(world):
+def test_workers_are_woken_again_for_what_has_waited_for_long(service):
+    service.start()
+
+    service.recover_orphans()
+    assert service.work_queue.wake_ups == 0
+
+    service.clock.advance(3)
+    service.recover_orphans()
+    assert service.work_queue.wake_ups == 1
+
+
+def test_the_queue_is_filled_with_wake_ups_and_not_beyond(service):
     for _ in range(3):
-        world.start()
-    world.clock.advance(3)
-    recover_orphans = world.reaper("worker-0", InFlightExecutions(), max_wake_ups=2)
+        service.start()
+    service.clock.advance(3)
+    recover_orphans = service.reaper("worker-0", InFlightExecutions(), max_wake_ups=2)
 
     recover_orphans()
     recover_orphans()
 
-    assert world.work_queue.wake_ups == 2
+    assert service.work_queue.wake_ups == 2
 
 
-def test_an_engine_that_never_reports_is_not_asked_again_whatever_the_job_allows(world):
-    world.engine.program = take_over
-    job = world.start(limits={"timeout_ms": 1_000}, max_attempts=3)
-    world.run_execution()
+def test_an_engine_that_never_reports_is_not_asked_again_whatever_the_job_allows(service):
+    service.engine.program = take_over
+    job = service.start(limits={"timeout_ms": 1_000}, max_attempts=3)
+    service.run_execution()
 
-    world.pass_time(32)
+    service.pass_time(32)
 
-    assert world.job(job.job_id).status is JobStatus.TIMEOUT
-    assert len(world.get_job(job.job_id).executions) == 1
+    assert service.job(job.job_id).status is JobStatus.TIMEOUT
+    assert len(service.get_job(job.job_id).executions) == 1
 
 
-def test_a_start_that_is_recorded_while_the_recovery_is_under_way_counts(world):
+def test_a_start_that_is_recorded_while_the_recovery_is_under_way_counts(service):
     # Given a worker that records its start between the recovery's look and its act
-    job = world.start()
-    execution = world.claim()
-    world.pass_time(30)
-    world.clock.advance(1)
-    run = world.unit_of_work.run
+    job = service.start()
+    execution = service.claim()
+    service.pass_time(30)
+    service.clock.advance(1)
+    run = service.unit_of_work.run
 
     def run_and_be_overtaken(work):
         found = run(work)
-        world.unit_of_work.run = run
+        service.unit_of_work.run = run
         run(lambda transaction: transaction.executions.mark_started(execution.id, "worker-1"))
         return found
 
-    world.unit_of_work.run = run_and_be_overtaken
-    world.recover_orphans()
+    service.unit_of_work.run = run_and_be_overtaken
+    service.recover_orphans()
 
-    assert world.job(job.job_id).reason is Reason.WORKER_LOST
-    assert len(world.get_job(job.job_id).executions) == 1
+    assert service.job(job.job_id).reason is Reason.WORKER_LOST
+    assert len(service.get_job(job.job_id).executions) == 1
 
 
-def test_a_renewal_leaves_alone_what_the_engine_has_taken_over(world):
-    job = world.start()
-    execution = world.claim()
+def test_a_renewal_leaves_alone_what_the_engine_has_taken_over(service):
+    job = service.start()
+    execution = service.claim()
 
-    with world.in_flight.track(execution.id, job.job_id):
-        world.unit_of_work.run(
+    with service.in_flight.track(execution.id, job.job_id):
+        service.unit_of_work.run(
             lambda transaction: transaction.executions.delegate(execution.id, "worker-1", "engine:far", 60)
         )
-        for lost in world.renew_leases().items():
-            world.stop_execution(*lost)
+        for lost in service.renew_leases().items():
+            service.stop_execution(*lost)
 
-    assert world.engine.cancelled == world.engine.detached == []
+    assert service.engine.cancelled == service.engine.detached == []
 
 
-def break_down(world, seconds: float) -> None:
+def break_down(service, seconds: float) -> None:
     """Block writes to the database for so long."""
-    run = world.unit_of_work.run
-    world.unit_of_work.run = Failing(DependencyUnavailable("database", "it is read-only")).run
+    run = service.unit_of_work.run
+    service.unit_of_work.run = Failing(DependencyUnavailable("database", "it is read-only")).run
     for _ in range(round(seconds)):
-        world.clock.advance(1)
+        service.clock.advance(1)
         with pytest.raises(DependencyUnavailable):
-            world.recover_orphans()
-    world.unit_of_work.run = run
+            service.recover_orphans()
+    service.unit_of_work.run = run
 
 
-def renew_elsewhere(world, execution) -> bool:
+def renew_elsewhere(service, execution) -> bool:
     """Renew the lease of another process's execution; return whether that still has it."""
 
     def work(transaction):
         return transaction.executions.renew("worker-2", [execution.id], LEASE_S)
 
-    return world.unit_of_work.run(work) == {execution.id}
+    return service.unit_of_work.run(work) == {execution.id}
 
 
-def test_what_no_worker_could_renew_while_the_database_took_no_writes_is_not_lost(world, caplog):
+def test_what_no_worker_could_renew_while_the_database_took_no_writes_is_not_lost(service, caplog):
     # Given a program that another process runs while the database takes no writes for longer than its lease
-    job = world.start()
-    execution = world.claim("worker-2")
-    world.pass_time(30)
-    assert renew_elsewhere(world, execution)
-    break_down(world, 60)
+    job = service.start()
+    execution = service.claim("worker-2")
+    service.pass_time(30)
+    assert renew_elsewhere(service, execution)
+    break_down(service, 60)
     # When the sweeps are sooner back at work than its worker
-    world.pass_time(19)
-    assert renew_elsewhere(world, execution)
-    world.pass_time(29)
+    service.pass_time(19)
+    assert renew_elsewhere(service, execution)
+    service.pass_time(29)
 
     # Then it goes on
-    assert world.job(job.job_id).execution.id == execution.id
+    assert service.job(job.job_id).execution.id == execution.id
     assert "lost its worker" not in caplog.text
 
 
-def test_what_this_process_runs_is_alive_whatever_has_kept_it_from_renewing_its_lease(world, caplog):
+def test_what_this_process_runs_is_alive_whatever_has_kept_it_from_renewing_its_lease(service, caplog):
     # Given a process whose renewals are stuck, and whose sweeps are not
-    world.recover_orphans = world.reaper("worker-1", world.in_flight)
-    job = world.start()
-    execution = world.claim("worker-1")
-    with world.in_flight.track(execution.id, job.job_id):
-        world.pass_time(20)
-        world.clock.advance(3_600)
-        world.pass_time(120)
+    service.recover_orphans = service.reaper("worker-1", service.in_flight)
+    job = service.start()
+    execution = service.claim("worker-1")
+    with service.in_flight.track(execution.id, job.job_id):
+        service.pass_time(20)
+        service.clock.advance(3_600)
+        service.pass_time(120)
 
-    assert world.job(job.job_id).execution.id == execution.id
+    assert service.job(job.job_id).execution.id == execution.id
     assert "lost its worker" not in caplog.text
 
 
-def test_a_worker_that_renews_at_the_last_moment_has_not_been_lost_and_nobody_says_so(world, caplog):
-    job = world.start()
-    execution = world.claim("worker-2")
-    world.pass_time(30)
-    world.clock.advance(1)
-    run = world.unit_of_work.run
+def test_a_worker_that_renews_at_the_last_moment_has_not_been_lost_and_nobody_says_so(service, caplog):
+    job = service.start()
+    execution = service.claim("worker-2")
+    service.pass_time(30)
+    service.clock.advance(1)
+    run = service.unit_of_work.run
 
     def run_and_be_overtaken(work):
         found = run(work)
-        world.unit_of_work.run = run
-        assert renew_elsewhere(world, execution)
+        service.unit_of_work.run = run
+        assert renew_elsewhere(service, execution)
         return found
 
-    world.unit_of_work.run = run_and_be_overtaken
+    service.unit_of_work.run = run_and_be_overtaken
 
-    assert world.recover_orphans() == 0
-    assert world.job(job.job_id).execution.id == execution.id
+    assert service.recover_orphans() == 0
+    assert service.job(job.job_id).execution.id == execution.id
     assert "lost its worker" not in caplog.text
 
 
-def test_a_clock_that_is_set_back_delays_no_recovery(world):
+def test_a_clock_that_is_set_back_delays_no_recovery(service):
     # Given a worker that is lost, and leases that run out in ten minutes by the clock as it was set then
-    job = world.start()
-    world.claim("worker-2")
-    world.pass_time(20)
-    world.clock.set(-600)
+    job = service.start()
+    service.claim("worker-2")
+    service.pass_time(20)
+    service.clock.set(-600)
 
-    world.pass_time(40)
+    service.pass_time(40)
 
-    assert world.job(job.job_id).execution.number == 2
-
-
-def test_a_clock_that_is_set_back_before_a_service_starts_delays_no_recovery(world):
-    job = world.start()
-    world.claim("worker-2")
-    world.clock.set(-600)
-
-    world.pass_time(21)
-
-    assert world.job(job.job_id).execution.number == 2
+    assert service.job(job.job_id).execution.number == 2
 
 
-def test_a_clock_that_is_set_forward_loses_nothing_that_is_alive(world, caplog):
+def test_a_clock_that_is_set_back_before_a_service_starts_delays_no_recovery(service):
+    job = service.start()
+    service.claim("worker-2")
+    service.clock.set(-600)
+
+    service.pass_time(21)
+
+    assert service.job(job.job_id).execution.number == 2
+
+
+def test_a_clock_that_is_set_forward_loses_nothing_that_is_alive(service, caplog):
     # Given a program that another process runs, whose lease has run out because the clock was set
-    job = world.start()
-    execution = world.claim("worker-2")
-    world.pass_time(25)
-    assert renew_elsewhere(world, execution)
-    world.clock.set(600)
+    job = service.start()
+    execution = service.claim("worker-2")
+    service.pass_time(25)
+    assert renew_elsewhere(service, execution)
+    service.clock.set(600)
     # When its worker renews as it always does
     for _ in range(6):
-        world.pass_time(10)
-        assert renew_elsewhere(world, execution)
+        service.pass_time(10)
+        assert renew_elsewhere(service, execution)
 
-    assert world.job(job.job_id).execution.id == execution.id
+    assert service.job(job.job_id).execution.id == execution.id
     assert "lost its worker" not in caplog.text
 
 
-def test_workers_are_woken_for_what_waits_when_the_clock_has_been_set_back(world):
-    world.start()
-    world.clock.set(-600)
+def test_workers_are_woken_for_what_waits_when_the_clock_has_been_set_back(service):
+    service.start()
+    service.clock.set(-600)
 
-    world.recover_orphans()
+    service.recover_orphans()
 
-    assert world.work_queue.wake_ups == 1
-
-
-def test_what_was_lost_while_the_database_was_away_is_recovered_some_time_after_its_return(world):
-    job = world.start()
-    world.claim()
-    world.pass_time(10)
-    break_down(world, 60)
-
-    world.pass_time(21)
-
-    assert world.job(job.job_id).execution.number == 2
+    assert service.work_queue.wake_ups == 1
 
 
-def test_a_machine_that_slept_gives_its_workers_the_time_to_renew(world):
-    job = world.start()
-    execution = world.claim()
-    world.pass_time(10)
+def test_what_was_lost_while_the_database_was_away_is_recovered_some_time_after_its_return(service):
+    job = service.start()
+    service.claim()
+    service.pass_time(10)
+    break_down(service, 60)
 
-    world.clock.advance(3_600)
-    world.pass_time(19)
+    service.pass_time(21)
 
-    assert world.job(job.job_id).execution.id == execution.id
-
-
-def test_a_service_that_has_just_started_waits_before_it_takes_anything_for_lost(world):
-    job = world.start()
-    world.claim()
-    world.clock.advance(31)
-
-    world.pass_time(20)
-    assert world.job(job.job_id).execution.number == 1
-
-    world.pass_time(1)
-    assert world.job(job.job_id).execution.number == 2
+    assert service.job(job.job_id).execution.number == 2
 
 
-def test_one_execution_that_cannot_be_recovered_does_not_keep_the_others_from_it(world, caplog):
-    jobs = [world.start() for _ in range(2)]
+def test_a_machine_that_slept_gives_its_workers_the_time_to_renew(service):
+    job = service.start()
+    execution = service.claim()
+    service.pass_time(10)
+
+    service.clock.advance(3_600)
+    service.pass_time(19)
+
+    assert service.job(job.job_id).execution.id == execution.id
+
+
+def test_a_service_that_has_just_started_waits_before_it_takes_anything_for_lost(service):
+    job = service.start()
+    service.claim()
+    service.clock.advance(31)
+
+    service.pass_time(20)
+    assert service.job(job.job_id).execution.number == 1
+
+    service.pass_time(1)
+    assert service.job(job.job_id).execution.number == 2
+
+
+def test_one_execution_that_cannot_be_recovered_does_not_keep_the_others_from_it(service, caplog):
+    jobs = [service.start() for _ in range(2)]
     for _ in jobs:
-        world.claim()
-    world.pass_time(30)
-    run = world.unit_of_work.run
+        service.claim()
+    service.pass_time(30)
+    run = service.unit_of_work.run
 
     def find_and_fail_once(work):
         def fail_once(_work):
-            world.unit_of_work.run = run
+            service.unit_of_work.run = run
             raise RuntimeError("boom")
 
-        world.unit_of_work.run = fail_once
+        service.unit_of_work.run = fail_once
         return run(work)
 
-    world.unit_of_work.run = find_and_fail_once
-    world.pass_time(1)
+    service.unit_of_work.run = find_and_fail_once
+    service.pass_time(1)
 
-    assert sorted(world.job(job.job_id).execution.number for job in jobs) == [1, 2]
+    assert sorted(service.job(job.job_id).execution.number for job in jobs) == [1, 2]
     assert "boom" in caplog.text
 
 
-def test_what_a_lost_program_had_streamed_is_its_output(world):
-    job = world.start()
-    execution = world.claim()
-    world.unit_of_work.run(lambda transaction: transaction.executions.mark_started(execution.id, "worker-1"))
-    world.output_feed.append(execution.id, OutputChunk(Stream.STDOUT, 0, b"so far"))
-    world.output_feed.append(execution.id, OutputChunk(Stream.STDERR, 0, b"so good"))
+def test_what_a_lost_program_had_streamed_is_its_output(service):
+    job = service.start()
+    execution = service.claim()
+    service.unit_of_work.run(
+        lambda transaction: transaction.executions.mark_started(execution.id, "worker-1")
+    )
+    service.output_feed.append(execution.id, OutputChunk(Stream.STDOUT, 0, b"so far"))
+    service.output_feed.append(execution.id, OutputChunk(Stream.STDERR, 0, b"so good"))
 
-    world.pass_time(LEASE_S + 2 * RENEW_EVERY_S + 5)
+    service.pass_time(LEASE_S + 2 * RENEW_EVERY_S + 5)
 
-    ended = world.job(job.job_id)
+    ended = service.job(job.job_id)
     assert ended.reason is Reason.WORKER_LOST
     result = ended.execution.result
     assert (result.stdout.text, result.stderr.text) == ("so far", "so good")
-    assert list(world.output_feed.recall(execution.id)) == []
+    assert list(service.output_feed.recall(execution.id)) == []
 
 
-def test_what_a_replaced_program_had_streamed_is_kept_with_its_attempt(world):
-    job = world.start(max_attempts=2)
-    execution = world.claim()
-    world.output_feed.append(execution.id, OutputChunk(Stream.STDOUT, 0, b"so far"))
+def test_what_a_replaced_program_had_streamed_is_kept_with_its_attempt(service):
+    job = service.start(max_attempts=2)
+    execution = service.claim()
+    service.output_feed.append(execution.id, OutputChunk(Stream.STDOUT, 0, b"so far"))
 
-    world.pass_time(LEASE_S + 2 * RENEW_EVERY_S + 5)
+    service.pass_time(LEASE_S + 2 * RENEW_EVERY_S + 5)
 
-    first, second = world.get_job(job.job_id).executions
+    first, second = service.get_job(job.job_id).executions
     assert (first.result.stdout.text, first.result.reason) == ("so far", Reason.WORKER_LOST)
     assert second.result is None
-    assert world.job(job.job_id).status is JobStatus.RUNNING
+    assert service.job(job.job_id).status is JobStatus.RUNNING

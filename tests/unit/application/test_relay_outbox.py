@@ -6,133 +6,133 @@ from application.use_cases.relay_outbox import RelayOutbox
 from domain.values import MessageId
 
 
-def test_what_is_published_is_forgotten(world):
-    world.start()
+def test_what_is_published_is_forgotten(service):
+    service.start()
 
-    world.relay_outbox(world.relay.offered)
+    service.relay_outbox(service.relay.offered)
 
-    assert [message.name for message in world.published] == world.announced()
-    assert world.database.tables.outbox == {}
-
-
-def test_a_worker_is_woken_for_each_event_that_leaves_an_execution_waiting(world):
-    world.start()
-    world.upload()
-    world.start()
-
-    world.relay_outbox(world.relay.offered)
-
-    assert world.work_queue.wake_ups == 2
+    assert [message.name for message in service.published] == service.announced()
+    assert service.database.tables.outbox == {}
 
 
-def test_a_request_that_an_older_version_left_in_the_outbox_wakes_a_worker(world):
-    request = Message(id=MessageId(world.ids.new()), name="ExecutionRequested", body={"version": 1})
-    world.unit_of_work.run(lambda transaction: transaction.outbox.add([request]))
-    world.clock.advance(6)
+def test_a_worker_is_woken_for_each_event_that_leaves_an_execution_waiting(service):
+    service.start()
+    service.upload()
+    service.start()
 
-    assert world.relay_outbox.sweep() == 1
+    service.relay_outbox(service.relay.offered)
 
-    assert world.work_queue.wake_ups == 1
+    assert service.work_queue.wake_ups == 2
 
 
-def test_what_cannot_be_published_stays_and_is_swept_later(world):
-    world.start()
-    world.work_queue.is_available = False
+def test_a_request_that_an_older_version_left_in_the_outbox_wakes_a_worker(service):
+    request = Message(id=MessageId(service.ids.new()), name="ExecutionRequested", body={"version": 1})
+    service.unit_of_work.run(lambda transaction: transaction.outbox.add([request]))
+    service.clock.advance(6)
+
+    assert service.relay_outbox.sweep() == 1
+
+    assert service.work_queue.wake_ups == 1
+
+
+def test_what_cannot_be_published_stays_and_is_swept_later(service):
+    service.start()
+    service.work_queue.is_available = False
     with pytest.raises(DependencyUnavailable):
-        world.relay_outbox(world.relay.offered)
-    world.published.clear()
+        service.relay_outbox(service.relay.offered)
+    service.published.clear()
 
-    world.work_queue.is_available = True
-    assert world.relay_outbox.sweep() == 0
-    world.clock.advance(6)
-    assert world.relay_outbox.sweep() == 2
+    service.work_queue.is_available = True
+    assert service.relay_outbox.sweep() == 0
+    service.clock.advance(6)
+    assert service.relay_outbox.sweep() == 2
 
-    assert [message.name for message in world.published] == world.announced()
-    assert world.work_queue.wake_ups == 1
-    assert world.database.tables.outbox == {}
+    assert [message.name for message in service.published] == service.announced()
+    assert service.work_queue.wake_ups == 1
+    assert service.database.tables.outbox == {}
 
 
-def test_events_reach_the_feed_even_if_no_worker_can_be_woken(world):
-    world.start()
-    world.work_queue.is_available = False
+def test_events_reach_the_feed_even_if_no_worker_can_be_woken(service):
+    service.start()
+    service.work_queue.is_available = False
 
     with pytest.raises(DependencyUnavailable):
-        world.relay_outbox(world.relay.offered)
+        service.relay_outbox(service.relay.offered)
 
-    assert [message.name for message in world.published] == world.announced()
+    assert [message.name for message in service.published] == service.announced()
 
 
-def test_what_a_sweep_publishes_no_other_sweep_does(world):
+def test_what_a_sweep_publishes_no_other_sweep_does(service):
     # Given messages that are stale, and two processes that sweep
-    world.start()
-    world.clock.advance(6)
-    other = RelayOutbox(world.unit_of_work, world.work_queue, world.event_feed, stale_after_s=5.0)
-    publish = world.event_feed.publish
+    service.start()
+    service.clock.advance(6)
+    other = RelayOutbox(service.unit_of_work, service.work_queue, service.event_feed, stale_after_s=5.0)
+    publish = service.event_feed.publish
 
     def publish_slowly(messages):
-        world.event_feed.publish = publish
+        service.event_feed.publish = publish
         assert other.sweep() == 0
         publish(messages)
 
     # When one sweeps while the other publishes what it has taken
-    world.event_feed.publish = publish_slowly
-    assert world.relay_outbox.sweep() == 2
+    service.event_feed.publish = publish_slowly
+    assert service.relay_outbox.sweep() == 2
     # Then each message was published once
-    assert [message.name for message in world.published] == world.announced()
+    assert [message.name for message in service.published] == service.announced()
 
 
-def test_what_a_sweep_took_and_could_not_publish_is_left_to_a_later_one(world):
-    world.start()
-    world.clock.advance(6)
-    world.work_queue.is_available = False
+def test_what_a_sweep_took_and_could_not_publish_is_left_to_a_later_one(service):
+    service.start()
+    service.clock.advance(6)
+    service.work_queue.is_available = False
     with pytest.raises(DependencyUnavailable):
-        world.relay_outbox.sweep()
+        service.relay_outbox.sweep()
 
-    world.work_queue.is_available = True
-    world.clock.advance(6)
+    service.work_queue.is_available = True
+    service.clock.advance(6)
 
-    assert world.relay_outbox.sweep() == 2
-    assert world.database.tables.outbox == {}
+    assert service.relay_outbox.sweep() == 2
+    assert service.database.tables.outbox == {}
 
 
-def test_nothing_is_published_in_a_transaction(world):
+def test_nothing_is_published_in_a_transaction(service):
     # Given an event feed that takes as long as another transaction
-    world.start()
-    world.clock.advance(6)
-    publish = world.event_feed.publish
+    service.start()
+    service.clock.advance(6)
+    publish = service.event_feed.publish
 
     def publish_beside_a_transaction(messages):
-        assert world.database.lock.acquire(blocking=False)
-        world.database.lock.release()
+        assert service.database.lock.acquire(blocking=False)
+        service.database.lock.release()
         publish(messages)
 
-    world.event_feed.publish = publish_beside_a_transaction
+    service.event_feed.publish = publish_beside_a_transaction
     # Then the database is free meanwhile
-    assert world.relay_outbox.sweep() == 2
+    assert service.relay_outbox.sweep() == 2
 
 
-def test_nothing_is_announced_of_what_was_rolled_back(world):
+def test_nothing_is_announced_of_what_was_rolled_back(service):
     def fail(transaction):
         transaction.outbox.add([])
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        world.unit_of_work.run(fail)
+        service.unit_of_work.run(fail)
 
-    assert world.relay.offered == []
+    assert service.relay.offered == []
 
 
 @pytest.mark.parametrize("finish", ["forget", "sweep"])
-def test_what_is_published_may_be_forgotten_later_and_together(world, finish):
+def test_what_is_published_may_be_forgotten_later_and_together(service, finish):
     # Given a relay that forgets a hundred messages at once
     relay = RelayOutbox(
-        world.unit_of_work, world.work_queue, world.event_feed, stale_after_s=5.0, forget_every=100
+        service.unit_of_work, service.work_queue, service.event_feed, stale_after_s=5.0, forget_every=100
     )
-    world.start()
+    service.start()
     # When fewer were published
-    relay(world.relay.offered)
-    assert len(world.database.tables.outbox) == len(world.announced())
+    relay(service.relay.offered)
+    assert len(service.database.tables.outbox) == len(service.announced())
     # Then they are forgotten by the next sweep, and at the end
     getattr(relay, finish)()
-    assert world.database.tables.outbox == {}
-    assert [message.name for message in world.published] == world.announced()
+    assert service.database.tables.outbox == {}
+    assert [message.name for message in service.published] == service.announced()
