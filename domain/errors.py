@@ -3,9 +3,12 @@
 DomainError
 ├── InvalidValue              a value breaks its own rule
 │   └── TooLarge              a value is larger than this service takes
+├── ScopeMissing              the caller has no right to this
 └── TransitionRefused         the state forbids the transition
     ├── JobTransitionRefused
-    └── ProjectTransitionRefused
+    ├── KeyTransitionRefused
+    ├── ProjectTransitionRefused
+    └── TenantTransitionRefused
 """
 
 
@@ -31,6 +34,18 @@ class TooLarge(InvalidValue):
     """A value is larger than this service takes."""
 
 
+class ScopeMissing(DomainError):
+    """The caller has no right to this.
+
+    Attributes:
+        scope: The name of the right.
+    """
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"the scope '{scope}' is missing")
+        self.scope = scope
+
+
 class TransitionRefused(DomainError):
     """The state forbids the transition."""
 
@@ -41,3 +56,11 @@ class JobTransitionRefused(TransitionRefused):
 
 class ProjectTransitionRefused(TransitionRefused):
     """The project's state forbids the transition."""
+
+
+class TenantTransitionRefused(TransitionRefused):
+    """The tenant's state forbids the transition."""
+
+
+class KeyTransitionRefused(TransitionRefused):
+    """The key's state forbids the transition."""

@@ -1,0 +1,142 @@
+"""An API key: its text, which is shown once, its record, and its life.
+
+ACTIVE ──time──> EXPIRED
+   └───revoke──> REVOKED <──revoke── EXPIRED
+"""
+
+import hashlib
+import re
+import secrets
+import zlib
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType, Self
+from uuid import UUID
+
+from domain.caller import Scope
+from domain.errors import InvalidValue, KeyTransitionRefused
+from domain.tenant import TenantName
+from domain.values import ProjectId
+
+KeyId = NewType("KeyId", UUID)
+
+KEY_NAME_MAX_CHARS = 255
+PREFIX = "ssk_"
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_SECRET_BYTES = 32
+# As many digits as 256 bits, and as the 32 bits of the checksum, take.
+_SECRET_CHARS = 43
+_CHECKSUM_CHARS = 6
+KEY_TEXT = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_SECRET_CHARS + _CHECKSUM_CHARS}}}")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class KeyText:
+    """The text of a key: a prefix, 256 random bits and their CRC-32 in base 62.
+
+    The prefix and the checksum let scanners of secrets recognise one without asking the service.
+
+    Raises:
+        InvalidValue: The text is not one of a key.
+    """
+
+    value: str
+
+    def __post_init__(self) -> None:
+        secret = self.value[len(PREFIX) : -_CHECKSUM_CHARS]
+        if not KEY_TEXT.fullmatch(self.value) or self.value[-_CHECKSUM_CHARS:] != _checksum(secret):
+            raise InvalidValue("key", "is not the text of an API key")
+
+    @classmethod
+    def generate(cls) -> Self:
+        """Build a key of the system's random bits."""
+        secret = _base62(int.from_bytes(secrets.token_bytes(_SECRET_BYTES)), _SECRET_CHARS)
+        return cls(f"{PREFIX}{secret}{_checksum(secret)}")
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the text, in hexadecimal: all that is stored of it."""
+        return hashlib.sha256(self.value.encode()).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"KeyText({PREFIX}...)"
+
+
+class KeyStatus(StrEnum):
+    """Whether a key opens the service."""
+
+    ACTIVE = "ACTIVE"
+    EXPIRED = "EXPIRED"
+    REVOKED = "REVOKED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """The record of a key, without its text.
+
+    Attributes:
+        digest: The SHA-256 of the text, in hexadecimal.
+        project: The only project that the key reaches; None for all of the tenant's.
+        created_by: The principal that made it.
+        last_used_at: When it was used last, to some minutes.
+
+    Raises:
+        InvalidValue: The name is empty, too long or unprintable, or there is no scope.
+    """
+
+    id: KeyId
+    tenant: TenantName
+    name: str
+    digest: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    created_by: str
+    project: ProjectId | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.name) <= KEY_NAME_MAX_CHARS or not self.name.isprintable():
+            raise InvalidValue("name", f"a key's name has 1 to {KEY_NAME_MAX_CHARS} printable characters")
+        if not self.scopes:
+            raise InvalidValue("scopes", "a key has at least one scope")
+
+    def status(self, now: datetime) -> KeyStatus:
+        """Return the status at a time."""
+        if self.revoked_at is not None:
+            return KeyStatus.REVOKED
+        if self.expires_at is not None and self.expires_at <= now:
+            return KeyStatus.EXPIRED
+        return KeyStatus.ACTIVE
+
+    def revoke(self, now: datetime) -> Self:
+        """Close the key for good; one that is revoked stays as it is."""
+        return self if self.revoked_at is not None else replace(self, revoked_at=now)
+
+    def rotate(self, successor: KeyId, digest: str, now: datetime, overlap: timedelta) -> tuple[Self, Self]:
+        """Return the key, which expires when the overlap has passed, and its successor, which has its rights.
+
+        Raises:
+            KeyTransitionRefused: The key is expired or revoked.
+        """
+        status = self.status(now)
+        if status is not KeyStatus.ACTIVE:
+            raise KeyTransitionRefused(f"cannot rotate a key that is {status}")
+        end = now + overlap
+        expires_at = end if self.expires_at is None else min(end, self.expires_at)
+        new = replace(self, id=successor, digest=digest, created_at=now, last_used_at=None)
+        return replace(self, expires_at=expires_at), new
+
+
+def _base62(number: int, digits: int) -> str:
+    text = ""
+    for _ in range(digits):
+        number, digit = divmod(number, len(_BASE62))
+        text = _BASE62[digit] + text
+    return text
+
+
+def _checksum(secret: str) -> str:
+    return _base62(zlib.crc32(secret.encode()), _CHECKSUM_CHARS)

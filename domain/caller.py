@@ -1,0 +1,60 @@
+"""A caller: who makes a request, and the reach of it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.errors import ScopeMissing
+from domain.tenant import Tenant
+from domain.values import ProjectId
+
+
+class Scope(StrEnum):
+    """A right of a caller in its tenant. ADMIN has them all, and manages tenants."""
+
+    JOBS_READ = "jobs:read"
+    JOBS_WRITE = "jobs:write"
+    PROJECTS_WRITE = "projects:write"
+    LOGS_READ = "logs:read"
+    CLUSTER_READ = "cluster:read"
+    KEYS_WRITE = "keys:write"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who makes a request. All that it reads and changes is its tenant's.
+
+    Attributes:
+        tenant: As it was some seconds ago at most.
+        principal: Its name in records: `key:<id>`, `user:<subject>`, `anonymous`, or a command's.
+        project: The only project that it reaches; None for all of its tenant's.
+        address: The network address that it calls from, if it is known.
+    """
+
+    tenant: Tenant
+    principal: str
+    scopes: frozenset[Scope]
+    project: ProjectId | None = None
+    address: str | None = None
+
+    def require(self, scope: Scope) -> None:
+        """Refuse an act that the caller has no right to.
+
+        Raises:
+            ScopeMissing: It has neither the scope nor ADMIN.
+        """
+        if self.scopes.isdisjoint({scope, Scope.ADMIN}):
+            raise ScopeMissing(scope)
+
+    def reaches(self, project: ProjectId) -> bool:
+        """Whether a project of the caller's tenant is within its reach."""
+        return self.project is None or self.project == project
+
+
+# All but the administration of keys and tenants, which takes a key.
+ANONYMOUS_SCOPES = frozenset(Scope) - {Scope.KEYS_WRITE, Scope.ADMIN}
+
+
+def anonymous(tenant: Tenant, address: str | None = None) -> Caller:
+    """Return the caller of every request while callers are not asked for keys."""
+    return Caller(tenant=tenant, principal="anonymous", scopes=ANONYMOUS_SCOPES, address=address)

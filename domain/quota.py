@@ -1,0 +1,75 @@
+"""A quota: the bounds of a tenant's use of the service."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from domain.errors import InvalidValue
+from domain.limits import STANDARD_BOUNDS
+from domain.submission import MAX_PRIORITY
+
+# Every figure fits the 64 bits of a database's integers.
+MAX_FIGURE = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """Bounds of the use of the service; None where there is no bound but the service's own.
+
+    Attributes:
+        requests_per_s: Requests a second, on average; as many may come at once.
+        running: Executions that run at once. More wait.
+        waiting: Executions that wait at once.
+        uploads_per_day: Jobs uploaded in a day of UTC.
+        cpu_seconds_per_day: Processor time of programs that ended in a day of UTC.
+        stored_bytes: Bytes of code and logs in the object store.
+        max_priority: The highest priority of a job.
+        streams: Event streams and waiting requests at once.
+        limits: The largest limits of an execution, by their names.
+
+    Raises:
+        InvalidValue: A figure is negative, too large, or no whole number, or there is no such limit.
+    """
+
+    requests_per_s: int | None = None
+    running: int | None = None
+    waiting: int | None = None
+    uploads_per_day: int | None = None
+    cpu_seconds_per_day: int | None = None
+    stored_bytes: int | None = None
+    max_priority: int | None = None
+    streams: int | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        given: Mapping[str, object] = self.figures()
+        for name, figure in given.items():
+            if isinstance(figure, bool) or not isinstance(figure, int) or not 0 <= figure <= MAX_FIGURE:
+                raise InvalidValue(name, f"must be a whole number from 0 to {MAX_FIGURE}")
+        for name, largest in self.limits.items():
+            if name not in STANDARD_BOUNDS:
+                raise InvalidValue(name, "there is no such quota or limit")
+            if largest < STANDARD_BOUNDS[name].minimum:
+                raise InvalidValue(name, f"must be at least {STANDARD_BOUNDS[name].minimum}")
+        if self.max_priority is not None and self.max_priority > MAX_PRIORITY:
+            raise InvalidValue("max_priority", f"must be from 0 to {MAX_PRIORITY}")
+
+    @classmethod
+    def of(cls, figures: Mapping[str, Any]) -> Self:
+        """Build a quota from figures by their names, limits included; None is no bound.
+
+        Raises:
+            InvalidValue: A figure breaks its rule, or there is no such quota.
+        """
+        given = {name: figure for name, figure in figures.items() if figure is not None}
+        own = {name: given.pop(name) for name in _OWN_FIGURES if name in given}
+        return cls(**own, limits=given)
+
+    def figures(self) -> dict[str, int]:
+        """Return the bounds that there are, by their names, limits included."""
+        own = {name: getattr(self, name) for name in _OWN_FIGURES}
+        return {name: figure for name, figure in own.items() if figure is not None} | dict(self.limits)
+
+
+_OWN_FIGURES = tuple(f.name for f in fields(Quota) if f.name != "limits")
+UNLIMITED = Quota()

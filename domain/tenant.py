@@ -1,0 +1,106 @@
+"""A tenant and its life.
+
+ACTIVE ──suspend──> SUSPENDED ──delete──> DELETED
+   │  <──resume────     │
+   └──────delete────────┴───────────────> DELETED
+"""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from domain.errors import InvalidValue, TenantTransitionRefused
+from domain.quota import UNLIMITED, Quota
+
+# A label of a host name (RFC 1123, 2.1), in lower case: safe in keys of objects, addresses and log lines.
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+TENANT_NAME_MAX_CHARS = 63
+
+
+@dataclass(frozen=True, slots=True)
+class TenantName:
+    """A tenant's name. It is never given anew, also after the tenant is deleted.
+
+    Raises:
+        InvalidValue: It is not a label of a host name in lower case.
+    """
+
+    value: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.value):
+            raise InvalidValue(
+                "tenant",
+                f"a tenant's name has 1 to {TENANT_NAME_MAX_CHARS} lower-case letters, digits and '-', "
+                "and no '-' at its ends",
+            )
+
+    def __str__(self) -> str:
+        return self.value
+
+
+# The owner of all that was there before tenants were, and of all while callers are not asked for keys.
+DEFAULT_TENANT = TenantName("default")
+
+
+class TenantStatus(StrEnum):
+    """Whether a tenant starts work (ACTIVE), reads and cancels only (SUSPENDED), or is gone (DELETED)."""
+
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    DELETED = "DELETED"
+
+
+class TenantTrigger(StrEnum):
+    """Causes of a transition."""
+
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    DELETE = "delete"
+
+
+# A pair that is not in the table is refused. A trigger for the present status changes nothing.
+TRANSITIONS: dict[tuple[TenantStatus, TenantTrigger], TenantStatus] = {
+    (TenantStatus.ACTIVE, TenantTrigger.SUSPEND): TenantStatus.SUSPENDED,
+    (TenantStatus.ACTIVE, TenantTrigger.RESUME): TenantStatus.ACTIVE,
+    (TenantStatus.ACTIVE, TenantTrigger.DELETE): TenantStatus.DELETED,
+    (TenantStatus.SUSPENDED, TenantTrigger.SUSPEND): TenantStatus.SUSPENDED,
+    (TenantStatus.SUSPENDED, TenantTrigger.RESUME): TenantStatus.ACTIVE,
+    (TenantStatus.SUSPENDED, TenantTrigger.DELETE): TenantStatus.DELETED,
+    (TenantStatus.DELETED, TenantTrigger.DELETE): TenantStatus.DELETED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """An owner of projects, jobs and keys, isolated from all others."""
+
+    name: TenantName
+    status: TenantStatus
+    created_at: datetime
+    quota: Quota = UNLIMITED
+
+    def apply(self, trigger: TenantTrigger) -> Self:
+        """Take the tenant to the status that the trigger asks for.
+
+        Raises:
+            TenantTransitionRefused: The status forbids the trigger, or the tenant is the default one and
+                would be deleted.
+        """
+        to = TRANSITIONS.get((self.status, trigger))
+        if to is None:
+            raise TenantTransitionRefused(f"cannot {trigger} a tenant that is {self.status}")
+        if to is TenantStatus.DELETED and self.name == DEFAULT_TENANT:
+            raise TenantTransitionRefused(f"the tenant '{self.name}' cannot be deleted")
+        return replace(self, status=to)
+
+    def ensure_starts_work(self) -> None:
+        """Refuse new work for a tenant that is not active.
+
+        Raises:
+            TenantTransitionRefused: The tenant is suspended or deleted.
+        """
+        if self.status is not TenantStatus.ACTIVE:
+            raise TenantTransitionRefused(f"tenant '{self.name}' is {self.status} and starts no new work")
