@@ -170,7 +170,6 @@ class Bubblewrap(Isolation):
                     build_limits=build_limits(program) if program.build else None,
                     user=_FIRST_USER + slot if self._is_root else None,
                     cgroup=self.cgroups,
-                    samples_memory=self.cgroups is None,
                     rootfs=self._current_rootfs(),
                     tmpfs=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
                     is_prewarmed=program.is_prewarmed,

@@ -17,7 +17,7 @@ from adapters.local_engine.sandbox.launcher import Launcher
 from adapters.local_engine.sandbox.outcome import Observation, Outcome, classify
 from adapters.local_engine.sandbox.program import ENVIRONMENT, Program, build_limits, build_rlimits
 from adapters.local_engine.sandbox.run_monitor import RunMonitor
-from adapters.local_engine.sandbox.supervisor.protocol import START, RunEvent, RunEventKind
+from adapters.local_engine.sandbox.supervisor.protocol import START, RunEvent, Status
 from adapters.local_engine.sandbox.warm_pool import Prewarmed, PrewarmRecipe
 from domain.execution import Output
 from domain.limits import STANDARD_LIMITS
@@ -78,7 +78,7 @@ class PrewarmedCompiler(Prewarmed):
                 self._connection = stack.enter_context(launcher.launched(program, reader))
             finally:
                 os.close(reader)
-            self._connection.wait_for(RunEventKind.READY)
+            self._connection.wait_for(Status.READY)
             self._connection.control_socket.send(START)  # a compiler is no program of a caller's
             self._stack = stack.pop_all()
 

@@ -14,7 +14,7 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     HOOK_STATUS_DESCRIPTOR,
     START_DESCRIPTOR,
     ResourceLimits,
-    RunEventKind,
+    Status,
 )
 from adapters.local_engine.sandbox.warm_pool import Prewarmed, PrewarmRecipe
 
@@ -57,7 +57,7 @@ class PrewarmedInterpreter(Prewarmed):
             self._job = stack.enter_context(memory_file("job"))
             program = replace(program, descriptors={_JOB_DESCRIPTOR: self._job})
             self.connection = stack.enter_context(launcher.launched(program, self._stdin))
-            self.connection.wait_for(RunEventKind.WAITING)
+            self.connection.wait_for(Status.WAITING)
             self._stack = stack.pop_all()
 
     def close(self) -> None:

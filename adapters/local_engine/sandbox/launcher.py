@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from adapters.local_engine.sandbox.isolation import Isolation
 from adapters.local_engine.sandbox.launch_script import BUILD_OUTPUT_DESCRIPTOR
 from adapters.local_engine.sandbox.program import Program
-from adapters.local_engine.sandbox.supervisor.protocol import MAX_MESSAGE_BYTES, RunEvent, RunEventKind
+from adapters.local_engine.sandbox.supervisor.protocol import MAX_MESSAGE_BYTES, RunEvent, Status
 from adapters.local_engine.sandbox.supervisor_process import SupervisorProcess
 
 _READY_WITHIN_S = 10
@@ -40,7 +40,7 @@ class Connection:
             return None
         return RunEvent.decode(data) if data else None
 
-    def wait_for(self, kind: RunEventKind) -> None:
+    def wait_for(self, status: Status) -> None:
         """Wait for the first event of a run that is started ahead.
 
         Raises:
@@ -49,7 +49,7 @@ class Connection:
         self.control_socket.settimeout(_READY_WITHIN_S)
         event = self.next_event()
         self.control_socket.settimeout(None)
-        if event is None or event.kind is not kind:
+        if event is None or event.status is not status:
             os.set_blocking(self.stderr, False)
             written = ""
             with suppress(BlockingIOError):

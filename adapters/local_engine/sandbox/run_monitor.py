@@ -11,7 +11,7 @@ from threading import Lock
 
 from adapters.local_engine.sandbox.capture import Capture, CapturedOutput
 from adapters.local_engine.sandbox.launcher import Connection
-from adapters.local_engine.sandbox.supervisor.protocol import START, STOP, RunEvent, RunEventKind
+from adapters.local_engine.sandbox.supervisor.protocol import START, STOP, RunEvent, Status
 from application.ports.output_feed import OutputChunk
 
 _PIECE = 65_536
@@ -103,7 +103,7 @@ class RunMonitor:
         """Kill the program and wait until its last process is gone."""
         with self._lock:
             self._kill()
-        while (event := connection.next_event()) is not None and event.kind is RunEventKind.READY:
+        while (event := connection.next_event()) is not None and event.status is Status.READY:
             continue
 
     def _kill(self) -> None:
@@ -144,7 +144,7 @@ class RunMonitor:
                 looked_at = time.monotonic()
                 continue
             event = connection.next_event()
-            if event is not None and event.kind is RunEventKind.READY:
+            if event is not None and event.status is Status.READY:
                 on_start()
                 self.start(control_socket)
                 continue

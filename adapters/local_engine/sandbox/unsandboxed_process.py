@@ -59,7 +59,6 @@ class UnsandboxedProcess(Isolation):
                     directory=str(directory),
                     limits=program_limits(program, program.limits.processes),
                     build_limits=build_limits(program) if program.build else None,
-                    samples_memory=True,
                 ),
                 program.descriptors,
             )

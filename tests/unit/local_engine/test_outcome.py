@@ -4,13 +4,13 @@ from dataclasses import replace
 import pytest
 
 from adapters.local_engine.sandbox.outcome import Observation, classify
-from adapters.local_engine.sandbox.supervisor.protocol import RunEvent, RunEventKind
+from adapters.local_engine.sandbox.supervisor.protocol import RunEvent, Status
 from domain.execution import LimitHit, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS
 
 _MIB = 1 << 20
-_ENDED = RunEvent(kind=RunEventKind.ENDED, exit_code=0, wall_ms=100, cpu_ms=50, memory_kb=10_240)
+_ENDED = RunEvent(status=Status.ENDED, exit_code=0, wall_ms=100, cpu_ms=50, memory_kb=10_240)
 _SEEN = Observation(
     event=_ENDED,
     limits=STANDARD_LIMITS.resolve({"output_mb": 1, "memory_mb": 64}),
@@ -126,13 +126,13 @@ _ROWS = [
         None,
     ),
     (
-        _seen({"kind": RunEventKind.FAILED, "exit_code": 127, "error": "No such file"}),
+        _seen({"status": Status.ENDED, "exit_code": 127, "error": "No such file"}),
         JobStatus.FAILED,
         Reason.ENGINE_ERROR,
         None,
     ),
     (
-        _seen({"kind": RunEventKind.FAILED, "error": "Too many open files"}),
+        _seen({"status": Status.ENDED, "error": "Too many open files"}),
         JobStatus.FAILED,
         Reason.ENGINE_ERROR,
         None,

@@ -17,7 +17,6 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     START,
     ResourceLimits,
     RunEvent,
-    RunEventKind,
     SpawnRequest,
     Status,
 )
@@ -115,8 +114,8 @@ def test_an_end_that_cannot_be_seen_to_is_seen_to_later(control_socket):
     _serve(run, supervision, watch)
 
     ready, last = _events(ours)
-    assert ready.kind is RunEventKind.READY
-    assert (last.kind, last.was_ready, last.error) == (RunEventKind.ENDED, True, "")
+    assert ready.status is Status.READY
+    assert (last.status, last.was_ready, last.error) == (Status.ENDED, True, "")
     spawner.close()
 
 
@@ -165,7 +164,7 @@ def test_a_program_starts_once_it_is_ready_and_the_engine_says_so(control_socket
     _serve(run, supervision, watch)
 
     assert told == [b"", b"", b"\n", b""]
-    assert [event.kind for event in _events(ours)] == [RunEventKind.READY, RunEventKind.ENDED]
+    assert [event.status for event in _events(ours)] == [Status.READY, Status.ENDED]
     spawner.close()
 
 
@@ -188,8 +187,8 @@ def test_a_prewarmed_program_starts_with_the_limits_of_its_job(control_socket):
     _serve(run, supervision, watch)
 
     assert told == [b"", f"{resource.RLIMIT_CORE} 0 0\n\n".encode(), b""]
-    kinds = [event.kind for event in _events(ours)]
-    assert kinds == [RunEventKind.WAITING, RunEventKind.READY, RunEventKind.ENDED]
+    statuses = [event.status for event in _events(ours)]
+    assert statuses == [Status.WAITING, Status.READY, Status.ENDED]
     spawner.close()
 
 
@@ -253,7 +252,7 @@ def test_what_a_program_says_ends_it_if_nobody_can_take_notice(control_socket, m
     _serve(run, supervision, watch)
 
     (last,) = _events(ours)
-    assert (last.kind, last.error) == (RunEventKind.FAILED, "Too many open files")
+    assert (last.status, last.error) == (Status.ENDED, "Too many open files")
     spawner.close()
 
 

@@ -16,8 +16,8 @@ from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
 from adapters.local_engine.sandbox.supervisor.protocol import (
     MAX_DESCRIPTORS,
     RunEvent,
-    RunEventKind,
     SpawnRequest,
+    Status,
     reason_of,
 )
 from adapters.local_engine.sandbox.supervisor.run import Run
@@ -108,7 +108,7 @@ class Supervisor:
 
 def _refuse(descriptors: list[int], error: OSError) -> None:
     """Report at the control socket, the first descriptor, why the request was not carried out."""
-    event = RunEvent(kind=RunEventKind.FAILED, was_ready=False, error=reason_of(error))
+    event = RunEvent(status=Status.ENDED, was_ready=False, error=reason_of(error))
     with contextlib.suppress(OSError):  # it does not listen any more
         os.write(descriptors[0], event.encode())
     for descriptor in descriptors:

@@ -38,7 +38,11 @@ STOP, START = b"\0", b"\1"
 
 
 class Status(StrEnum):
-    """The steps of a run, in this order."""
+    """The steps of a run, in this order.
+
+    After `READY` nothing happens before `START`: not one instruction of the program. Where `START` has come
+    before, the program starts at once.
+    """
 
     BUILDING = "building"
     BUILT = "built"
@@ -96,7 +100,7 @@ class ResourceLimits(_Message):
     Attributes:
         timeout_ms: Wall time.
         cpu_time_ms: Processor time of the whole tree.
-        memory_mb: Memory of the whole tree, if there is a cgroup or `samples_memory`.
+        memory_mb: Memory of the whole tree.
         processes: The most processes at once, if there is a cgroup.
         rlimits: For a prewarmed program: soft and hard limits by the names that setrlimit(2) gives them,
             without RLIMIT_.
@@ -127,8 +131,7 @@ class SpawnRequest(_Message):
         build_limits: The limits of the build that `argv` begins with; None if there is none.
         descriptors: The numbers at which the program inherits the further descriptors that were sent.
         user: The user and group id to become; None to stay the supervisor's.
-        cgroup: The place for a control group of the run.
-        samples_memory: Whether to sample the tree's memory, for want of a cgroup.
+        cgroup: The place for a control group of the run; None to sample the memory of its tree.
         rootfs: None for the supervisor's own.
         tmpfs: A file system of the program's own in the root file system.
         is_prewarmed: Whether it waits for a job and its limits. Until then it has no deadline.
@@ -142,7 +145,6 @@ class SpawnRequest(_Message):
     descriptors: Sequence[int] = ()
     user: int | None = None
     cgroup: CgroupPlan | None = None
-    samples_memory: bool = False
     rootfs: Rootfs | None = None
     tmpfs: Tmpfs | None = None
     is_prewarmed: bool = False
@@ -162,24 +164,12 @@ class SpawnRequest(_Message):
         return cls(**fields)
 
 
-class RunEventKind(StrEnum):
-    """The kinds of events. `FAILED` and `ENDED` are the last.
-
-    After `READY` nothing happens before `START`: not one instruction of the program. Where `START` has come
-    before, the program starts at once.
-    """
-
-    WAITING = "waiting"
-    READY = "ready"
-    FAILED = "failed"
-    ENDED = "ended"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEvent(_Message):
     """An event of a run.
 
     Attributes:
+        status: `WAITING`, `READY` or, for the last one, `ENDED`.
         was_ready: Whether the program was ready to start: else the build failed, or the sandbox.
         in_build: Whether the build had begun, and had not ended well.
         limit: The limit that was hit, by its name in `Limits`, as far as the supervisor knows; during a build
@@ -192,7 +182,7 @@ class RunEvent(_Message):
         error: The cause, if it could not be started, or followed to its end.
     """
 
-    kind: RunEventKind
+    status: Status
     was_ready: bool = True
     in_build: bool = False
     limit: str | None = None
@@ -208,7 +198,7 @@ class RunEvent(_Message):
     def decode(cls, data: bytes) -> Self:
         """Read a message."""
         fields = json.loads(data)
-        return cls(**fields | {"kind": RunEventKind(fields["kind"])})
+        return cls(**fields | {"status": Status(fields["status"])})
 
 
 def reason_of(error: OSError) -> str:

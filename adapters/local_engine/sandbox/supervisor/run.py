@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 
 from adapters.local_engine.sandbox.supervisor import processes
@@ -19,7 +18,6 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     STOP,
     ResourceLimits,
     RunEvent,
-    RunEventKind,
     SpawnRequest,
     Status,
     reason_of,
@@ -149,26 +147,20 @@ class Run:
 
     def finish(self) -> None:
         """Report the end and close the control socket."""
-        self._tell(self._last_event())
+        try:
+            event = self._ended()
+        except OSError as error:
+            event = RunEvent(status=Status.ENDED, was_ready=self._was_ready, error=reason_of(error))
+        self._tell(event)
         for descriptor in (self._status_pipe.descriptor, self._start_pipe, self._memory_notice):
             if descriptor is not None:
                 self._events.close(descriptor)
         self._detach()
 
-    def _last_event(self) -> RunEvent:
-        try:
-            ended = self._ended()
-        except OSError as error:
-            ended, self._error = (
-                RunEvent(kind=RunEventKind.FAILED, was_ready=self._was_ready),
-                reason_of(error),
-            )
-        return replace(ended, kind=RunEventKind.FAILED, error=self._error) if self._error else ended
-
     def _ended(self) -> RunEvent:
         exit_code, signal = self._status_pipe.exit_code_and_signal(self._status)
         return RunEvent(
-            kind=RunEventKind.ENDED,
+            status=Status.ENDED,
             was_ready=self._was_ready,
             in_build=self._status_pipe.last is Status.BUILDING,
             limit=self._limit or self._named(self._limit_of_cgroup()),
@@ -178,6 +170,7 @@ class Run:
             cpu_ms=round(1000 * self._cpu_s()),
             memory_kb=self._memory_kb(),
             tree_memory_kb=self._tree_memory_kb(),
+            error=self._error,
         )
 
     def _memory_kb(self) -> int:
@@ -263,7 +256,7 @@ class Run:
 
     def _waiting(self) -> None:
         self._cpu_before_s = self._tree_cpu_s() if self._counts_cpu else live_cpu_s(self.pid)
-        self._tell(RunEvent(kind=RunEventKind.WAITING))
+        self._tell(RunEvent(status=Status.WAITING))
 
     def _preparations_ended(self) -> None:
         if self._is_building:
@@ -326,7 +319,7 @@ class Run:
         self._started = time.monotonic()
         self._deadline = _NEVER
         if self._limit is None:
-            self._tell(RunEvent(kind=RunEventKind.READY))
+            self._tell(RunEvent(status=Status.READY))
         if self._may_start:
             self._start()
 
@@ -337,7 +330,7 @@ class Run:
                 os.write(self._start_pipe, b"\n")
             except OSError:  # it has ended
                 self.kill()
-        memory_kb = self._limits.memory_mb << 10 if self._request.samples_memory else None
+        memory_kb = self._limits.memory_mb << 10 if self.cgroup is None else None
         next_sample = self._sample(self._limits.cpu_time_ms, memory_kb)
         if self.is_live and self._limit is None:
             self._deadline = self._started + self._limits.timeout_ms / 1000
