@@ -1,9 +1,13 @@
 """Parameters in the URL that several operations share, and their parsing."""
 
+import base64
+import binascii
+import struct
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
+from uuid import UUID
 
 from litestar.di import NamedDependency
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
@@ -15,12 +19,13 @@ from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
 from domain.language import parse_language
 from domain.values import JobId, parse_job_id
-from entrypoints.http.cursor import read_cursor, write_cursor
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.settings import Settings
 
 # What a caller may ask for; SERVICE_SERVER_MAX_WAIT_S cuts it short.
 _LONGEST_WAIT_S = 86_400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CURSOR_FORM = struct.Struct(">q16s")  # microseconds since the epoch, and the job's id
 JobIdInPath: TypeAlias = Annotated[str, PathParameter(name="jobId", description="A job's id, a UUID.")]
 ProjectInPath: TypeAlias = Annotated[str, PathParameter(description="A project's name, or its id.")]
 ClusterInPath: TypeAlias = Annotated[str, PathParameter(name="clusterName", description="A cluster's name.")]
@@ -194,3 +199,22 @@ def _time(name: str, text: str | None) -> datetime | None:
     raise InvalidValue(
         name, "must be a time with its offset, such as 2025-01-31T12:00:00Z (in a URL, '+' is %2B)"
     )
+
+
+def write_cursor(cursor: Cursor) -> str:
+    """Encode a cursor."""
+    microseconds = (cursor.created_at - _EPOCH) // timedelta(microseconds=1)
+    return base64.urlsafe_b64encode(_CURSOR_FORM.pack(microseconds, cursor.job_id.bytes)).decode()
+
+
+def read_cursor(text: str) -> Cursor:
+    """Decode a cursor.
+
+    Raises:
+        InvalidValue: The text is not from `write_cursor`.
+    """
+    try:
+        microseconds, job_id = _CURSOR_FORM.unpack(base64.b64decode(text, altchars=b"-_", validate=True))
+        return Cursor(_EPOCH + timedelta(microseconds=microseconds), JobId(UUID(bytes=job_id)))
+    except (binascii.Error, struct.error, OverflowError, ValueError):
+        raise InvalidValue("cursor", "is not one that a Link header of this service gave") from None

@@ -10,8 +10,8 @@ from application.views import JobFilter
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
 from domain.language import LANGUAGES
-from entrypoints.http.cursor import read_cursor, write_cursor
 from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.parameters import read_cursor, write_cursor
 
 _PAGE_SIZE = 20
 PERIODS: Mapping[str, timedelta] = {
