@@ -19,13 +19,16 @@ from domain.values import JobId, ObjectKey
 from entrypoints.http.conditional import entity_tag
 from entrypoints.http.schemas.jobs import (
     ExecutionResponse,
+    ExecutionResult,
     JobData,
     JobDetailsResponse,
     JobResponse,
     JobSpecification,
     JobStatusResponse,
+    NoteResponse,
+    ReachedLimit,
+    Resource,
 )
-from entrypoints.http.schemas.results import ExecutionResult, NoteResponse, ReachedLimit, Resource
 
 Shown = TypeVar("Shown")
 

@@ -13,7 +13,7 @@ from application.views import JobDetails
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus
 from domain.limits import STANDARD_BOUNDS
-from entrypoints.http.schemas.results import ReachedLimit
+from entrypoints.http.schemas.jobs import ReachedLimit
 from entrypoints.http.schemas.timeline import (
     AllowedLimit,
     AttemptResponse,

@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from application.queries.timeline import Awaited, Step
 from domain.job_lifecycle import JobStatus, Reason
-from entrypoints.http.schemas.results import ReachedLimit
+from entrypoints.http.schemas.jobs import ReachedLimit
 
 
 class EntryResponse(Struct, kw_only=True):
