@@ -1,9 +1,12 @@
-"""The stream of a job's output."""
+"""The stream of a job's output, live and then from its log."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import suppress
+from threading import Lock
 from typing import Self
 
+from adapters.common.bounded_buffer import BoundedBuffer
 from application.errors import ApplicationError
 from application.ports.output_feed import OutputChunk, OutputFeed, Stream
 from application.queries.job_reader import JobReader
@@ -13,7 +16,6 @@ from domain.execution import Execution
 from domain.values import ExecutionId, JobId
 from entrypoints.http.concurrency import Overloaded, SharedBudget, StorageLimiter
 from entrypoints.http.presenter import Presenter
-from entrypoints.http.streaming.chunk_buffer import ChunkBuffer
 from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription, read_anew
 from entrypoints.http.streaming.output_events import OutputEventEncoder
 from entrypoints.http.streaming.server_sent_events import HEARTBEAT, HEARTBEAT_S, chunked, event
@@ -21,6 +23,9 @@ from entrypoints.http.streaming.spooled_body import SpooledBody
 
 # Output and events may come by different ways: how long the last output may be later than the end.
 _LAST_OUTPUT_S = 0.5
+_BUFFER_MAX_BYTES = 2 << 20
+# What is taken at once is encoded at once, which holds up everybody else.
+_TAKEN_BYTES = 64 << 10
 
 
 class Archive:
@@ -113,6 +118,45 @@ class OutputStreams:
         for stream, begin in encoder.missing(execution.result):
             async for chunk in self._archive.rest(details.job.id, stream, begin):
                 yield encoder.encode([chunk])
+
+
+class ChunkBuffer:
+    """Bounded buffer of output chunks, from the feed's thread to one reader on the event loop.
+
+    Chunks that arrive while it is full are dropped; the gap shows in the offsets.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, subscription: Subscription) -> None:
+        self._loop = loop
+        self._subscription = subscription
+        self._lock = Lock()
+        self._chunks: BoundedBuffer[OutputChunk] = BoundedBuffer(_BUFFER_MAX_BYTES)
+
+    @property
+    def weight(self) -> int:
+        """The memory that its chunks take, in bytes, roughly."""
+        return self._chunks.weight
+
+    def put(self, chunk: OutputChunk) -> None:
+        """Take a chunk, on any thread."""
+        with self._lock:
+            if not self._chunks.has_room(len(chunk.data)):
+                return
+            is_first = not self._chunks
+            self._chunks.append(chunk, len(chunk.data))
+        if is_first:
+            with suppress(RuntimeError):  # the loop has ended, and with it the reader
+                self._loop.call_soon_threadsafe(self._subscription.woken.set)
+
+    def take(self) -> list[OutputChunk]:
+        """Return the next chunks: a small number at once, and none if there are no more."""
+        with self._lock:
+            return self._chunks.take(_TAKEN_BYTES)
+
+    def clear(self) -> None:
+        """Remove all chunks."""
+        with self._lock:
+            self._chunks.clear()
 
 
 class _Followed:
