@@ -1,19 +1,56 @@
-"""The client of the HTTP API for commands."""
+"""The client of the HTTP API for commands, and its reading of event streams."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote
 
 import httpx
 
 from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.server_sent_events import ServerSentEvent, read_events
 
 # What an answer holds is known where it is read.
 Json: TypeAlias = Any
 
 # Streams send a heartbeat more often than this.
 _TIMEOUT = httpx.Timeout(30, connect=5, read=60)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """One event of a stream (WHATWG HTML, 9.2.6): its type, its data, and the id to resume after it."""
+
+    name: str
+    data: str
+    id: str | None
+
+
+def read_events(pieces: Iterable[bytes]) -> Iterator[ServerSentEvent]:
+    """Read events from the pieces that a stream comes in; comments, such as heartbeats, are skipped."""
+    name, data, last_id = "message", list[str](), None
+    for line in _lines(pieces):
+        if not line:
+            if data:
+                yield ServerSentEvent(name, "\n".join(data), last_id)
+            name, data = "message", []
+            continue
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "event":
+            name = value
+        elif field == "data":
+            data.append(value)
+        elif field == "id":
+            last_id = value
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Join pieces and part them at line feeds only: other separators of Unicode may be within the data."""
+    pending = b""
+    for piece in pieces:
+        *lines, pending = (pending + piece).split(b"\n")
+        for line in lines:
+            yield line.decode("utf-8", "replace")
 
 
 class ServiceClient:

@@ -13,9 +13,8 @@ from typing import TextIO
 import httpx
 
 from application.retry_policy import RetryPolicy
-from entrypoints.cli.client import Json, ServiceClient
+from entrypoints.cli.client import Json, ServerSentEvent, ServiceClient
 from entrypoints.cli.errors import Failure
-from entrypoints.cli.server_sent_events import ServerSentEvent
 from entrypoints.cli.terminal import printable
 
 # A server that restarts is back within these pauses, in seconds.

@@ -1,11 +1,14 @@
 """The command `run`: uploads a file, executes it, and ends as its program did."""
 
+import os
 import signal
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 import rich_click as click
 
@@ -13,7 +16,6 @@ from domain.language import LANGUAGES
 from entrypoints.cli.client import Json, ServiceClient
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.program_input import program_input, read_text
 from entrypoints.cli.program_output import ProgramOutput, follow, forget_stdout
 from entrypoints.cli.terminal import Progress, one_line
 
@@ -181,3 +183,61 @@ def summary(job: Json) -> str:
     if resource.get("memory_mb") is not None and "memory_mb" not in unknown:
         parts.append(f"{resource['memory_mb']:.1f} MiB")
     return ", ".join((*parts, f"job {job['job_id']}"))
+
+
+def program_input(option: str | None) -> str:
+    """Return the stdin of a program.
+
+    Args:
+        option: A text, `-` for the command's own stdin, `@` and a file's name, or None for the command's own
+            stdin if that is a pipe or a file, and nothing if it is a terminal or a device such as /dev/null.
+
+    Raises:
+        Failure: The file cannot be read, or the input is not UTF-8.
+    """
+    if option is None:
+        return _decoded(sys.stdin.buffer, "stdin") if _is_given() else ""
+    if option == "-":
+        return _decoded(sys.stdin.buffer, "stdin")
+    if option.startswith("@"):
+        with open_input(Path(option[1:])) as file:
+            return _decoded(file, option[1:])
+    return option
+
+
+def open_input(path: Path) -> BinaryIO:
+    """Open a file to be read.
+
+    Raises:
+        Failure: That cannot be done.
+    """
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise Failure(f"{path}: {(error.strerror or 'cannot be read').lower()}", ExitCode.USAGE) from error
+
+
+def read_text(path: Path) -> str:
+    """Return a file's text.
+
+    Raises:
+        Failure: It cannot be read, or is not UTF-8.
+    """
+    with open_input(path) as file:
+        return _decoded(file, str(path))
+
+
+def _is_given() -> bool:
+    if sys.stdin is None:  # closed by the parent process
+        return False
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def _decoded(file: BinaryIO, name: str) -> str:
+    try:
+        return file.read().decode()
+    except UnicodeDecodeError as error:
+        raise Failure(f"{name} is not UTF-8: byte {error.start} cannot be decoded", ExitCode.USAGE) from error
+    except OSError as error:
+        raise Failure(f"{name}: {(error.strerror or 'cannot be read').lower()}", ExitCode.USAGE) from error

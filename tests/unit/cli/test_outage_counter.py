@@ -4,7 +4,7 @@ import pytest
 
 from application.errors import DependencyUnavailable, StorageUnavailable
 from application.log_context import outage, outage_of
-from entrypoints.cli.outage_counter import OutageCounter
+from entrypoints.cli.logging_setup import OutageCounter
 
 FULL = outage("database", "its disk is full")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from entrypoints.cli.errors import Failure
-from entrypoints.cli.program_input import program_input, read_text
+from entrypoints.cli.run import program_input, read_text
 
 
 @pytest.fixture

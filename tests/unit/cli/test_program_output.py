@@ -2,8 +2,8 @@ import base64
 import json
 import sys
 
+from entrypoints.cli.client import ServerSentEvent
 from entrypoints.cli.program_output import ProgramOutput
-from entrypoints.cli.server_sent_events import ServerSentEvent
 
 
 def event(name, **data):

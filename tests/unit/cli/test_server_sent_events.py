@@ -1,6 +1,6 @@
 import pytest
 
-from entrypoints.cli.server_sent_events import ServerSentEvent, read_events
+from entrypoints.cli.client import ServerSentEvent, read_events
 
 STREAM = b': alive\n\nid: 7\nevent: output\ndata: {"a": 1}\n\n' + "data: one\ndata:zwei €\n\n".encode()
 EVENTS = [ServerSentEvent("output", '{"a": 1}', "7"), ServerSentEvent("message", "one\nzwei €", "7")]
