@@ -57,9 +57,9 @@ from domain.limits import LimitPolicy
 from domain.submission import SubmissionLimits
 
 # A log that is not stored after this delay is kept on this machine's disk, so that its worker goes on soon.
-_LOG_STORAGE_RETRY_DELAYS_S = (0.2,)
+_LOG_STORAGE_RETRY = RetryPolicy((0.2,))
 # A claim or a start is worth five minutes of waiting for the database, for a failover or a restart.
-_DATABASE_RECOVERY_DELAYS_S = (0.2, 0.5, 1.0, *[2.0] * 149)
+_DATABASE_RETRY = RetryPolicy((0.2, 0.5, 1.0, *[2.0] * 149))
 # Uploads need these; without the others work is accepted, and waits or fails with a reason.
 _REQUIRED_PARTS = ("database", "code store")
 _HEALTH_TIMEOUT_S = 2.0
@@ -89,12 +89,15 @@ class Ports:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceOptions:
-    """Values of the settings that use cases go by, as `docs/settings.md` explains them.
+    """Values that use cases go by: of the settings, as `docs/settings.md` explains them, and of the service.
 
     Attributes:
         worker: Name of this process in the claims that it makes.
         checks_engine: Whether this process's own engine counts as a part of the service's health.
         spool_directory: Directory for logs that are too large for memory.
+        log_storage_retry: Delays before further attempts to store a log.
+        database_retry: Delays before further attempts to record a claim, a start or an end.
+        max_wake_ups: How many wake-ups for executions that still wait may be in the queue.
     """
 
     worker: str
@@ -113,6 +116,9 @@ class ServiceOptions:
     pending_results_s: float
     processed_messages_kept_days: float
     stale_message_after_s: float
+    log_storage_retry: RetryPolicy = _LOG_STORAGE_RETRY
+    database_retry: RetryPolicy = _DATABASE_RETRY
+    max_wake_ups: int = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +164,6 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     in_flight = InFlightExecutions()
     outbox_writer = OutboxWriter(ids=ports.ids)
     poison_jobs = PoisonJobHandler(outbox_writer=outbox_writer)
-    until_database_recovers = RetryPolicy(_DATABASE_RECOVERY_DELAYS_S)
 
     upload_code = UploadCode(
         unit_of_work=ports.unit_of_work,
@@ -184,12 +189,12 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         unit_of_work=ports.unit_of_work,
         log_archive=LogArchive(
             log_store=ports.log_store,
-            retry=RetryPolicy(_LOG_STORAGE_RETRY_DELAYS_S),
+            retry=options.log_storage_retry,
             spool_directory=options.spool_directory,
         ),
         spool=ports.result_spool,
         complete_execution=complete_execution,
-        retry=until_database_recovers,
+        retry=options.database_retry,
         clock=ports.clock,
         worker=options.worker,
         kept_s=options.pending_results_s,
@@ -199,7 +204,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         unit_of_work=ports.unit_of_work,
         engine=ports.engine,
         poison_jobs=poison_jobs,
-        outcome_retry=until_database_recovers,
+        outcome_retry=options.database_retry,
         clock=ports.clock,
         worker=options.worker,
         lease_s=options.lease_s,
@@ -263,12 +268,13 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             ),
             defer_execution=DeferExecution(
                 unit_of_work=ports.unit_of_work,
-                outcome_retry=until_database_recovers,
+                outcome_retry=options.database_retry,
                 worker=options.worker,
                 wait_s=options.engine_wait_s,
             ),
             stop_execution=stop_execution,
-            retry=until_database_recovers,
+            retry=options.database_retry,
+            clock=ports.clock,
             worker=options.worker,
         ),
         complete_execution=complete_execution,
@@ -293,6 +299,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             engine=ports.engine,
             renotify_after_s=options.renotify_after_s,
             renew_every_s=options.renew_every_s,
+            max_wake_ups=options.max_wake_ups,
         ),
         follow_outages=FollowOutages(
             unit_of_work=ports.unit_of_work,

@@ -14,3 +14,7 @@ class SystemClock(Clock):
     def monotonic(self) -> float:
         """Return the seconds since the machine was started, the time that it slept included."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def sleep(self, seconds: float) -> None:
+        """Block this thread for that time."""
+        time.sleep(seconds)

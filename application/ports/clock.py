@@ -3,7 +3,7 @@ from datetime import datetime
 
 
 class Clock(ABC):
-    """The time of day, and a clock to measure durations by. Leases go by the database's own time."""
+    """The time of day, a clock to measure durations by, and a wait. Leases go by the database's own time."""
 
     @abstractmethod
     def now(self) -> datetime:
@@ -12,3 +12,7 @@ class Clock(ABC):
     @abstractmethod
     def monotonic(self) -> float:
         """Return seconds since some moment, including sleep of the machine. They only grow."""
+
+    @abstractmethod
+    def sleep(self, seconds: float) -> None:
+        """Return when this much time has passed."""

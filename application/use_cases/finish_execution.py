@@ -1,7 +1,6 @@
 import logging
 import random
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from io import BytesIO
@@ -63,7 +62,6 @@ class FinishExecution:
         clock: Clock,
         worker: str,
         kept_s: float,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._log_archive = log_archive
@@ -73,7 +71,6 @@ class FinishExecution:
         self._clock = clock
         self._holder = f"{SPOOL_PREFIX}{worker}"
         self._kept_s = kept_s
-        self._sleep = sleep
         self._renew_at = 0.0
 
     def __call__(self, job: Job, execution: Execution, report: EngineReport) -> Finish:
@@ -101,7 +98,7 @@ class FinishExecution:
                     error,
                     extra=outage("log of an execution", str(execution.id)),
                 )
-                self._sleep(_AGAIN_AFTER_S)
+                self._clock.sleep(_AGAIN_AFTER_S)
         logger.error("the log of execution %s is lost", execution.id)
         return self._complete(job, execution.id, without_log(report.result), ended_at)
 

@@ -111,8 +111,8 @@ class RecoverOrphans:
         engine: ExecutionEngine,
         renotify_after_s: float,
         renew_every_s: float,
+        max_wake_ups: int,
         batch: int = 50,
-        max_wake_ups: int = 500,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._work_queue = work_queue

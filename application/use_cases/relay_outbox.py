@@ -11,6 +11,10 @@ from domain.values import MessageId
 # Events that leave an execution waiting for a worker. An older version named the wake-up in its outbox.
 _WAKING = frozenset({JobStarted.__name__, JobRetried.__name__, "ExecutionRequested"})
 
+# How many published messages are removed in one transaction, at the next sweep at the latest. A crash before
+# the removal publishes them once more.
+_FORGET_EVERY = 100
+
 
 class RelayOutbox:
     """Publishes the events in the outbox, and removes them from it.
@@ -24,8 +28,6 @@ class RelayOutbox:
     Args:
         stale_after_s: The age from which a message, or its reservation by a sweep, counts as abandoned.
         batch: How many messages are swept at a time.
-        forget_every: How many published messages are removed in one transaction, at the next sweep at the
-            latest. A crash before the removal publishes them once more.
     """
 
     def __init__(
@@ -35,14 +37,12 @@ class RelayOutbox:
         event_feed: EventFeed,
         stale_after_s: float,
         batch: int = 200,
-        forget_every: int = 100,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._work_queue = work_queue
         self._event_feed = event_feed
         self._stale_after_s = stale_after_s
         self._batch = batch
-        self._forget_every = forget_every
         self._published: list[MessageId] = []
         self._lock = Lock()
 
@@ -55,7 +55,7 @@ class RelayOutbox:
         self._publish(messages)
         with self._lock:
             self._published += [message.id for message in messages]
-            is_due = len(self._published) >= self._forget_every
+            is_due = len(self._published) >= _FORGET_EVERY
         if is_due:
             self.forget()
 

@@ -1,5 +1,4 @@
 import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -7,6 +6,7 @@ from datetime import datetime
 from application.errors import DependencyUnavailable
 from application.in_flight_executions import InFlightExecutions
 from application.log_context import logging_about
+from application.ports.clock import Clock
 from application.ports.execution_engine import (
     EngineReport,
     ExecutionEngine,
@@ -60,8 +60,8 @@ class RunExecution:
         defer_execution: DeferExecution,
         stop_execution: StopExecution,
         retry: RetryPolicy,
+        clock: Clock,
         worker: str,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._engine = engine
@@ -75,8 +75,8 @@ class RunExecution:
         self._defer_execution = defer_execution
         self._stop_execution = stop_execution
         self._retry = retry
+        self._clock = clock
         self._worker = worker
-        self._sleep = sleep
 
     def __call__(self, only: ExecutionId | None = None) -> bool:
         """Run one execution to its end, any that waits or this one only; return False if there is none."""
@@ -98,7 +98,7 @@ class RunExecution:
     def run_standalone(self, execution_id: ExecutionId) -> None:
         """Run one execution, and again as long as its engine cannot start it: no wake-up comes for it."""
         while self(execution_id) and self._waits(execution_id):
-            self._sleep(_AGAIN_AFTER_S)
+            self._clock.sleep(_AGAIN_AFTER_S)
 
     def _waits(self, execution_id: ExecutionId) -> bool:
         execution = self._unit_of_work.read(lambda transaction: transaction.executions.get(execution_id))

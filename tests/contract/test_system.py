@@ -32,6 +32,12 @@ def test_the_time_does_not_run_backwards(clock):
     assert clock.now() <= clock.now()
 
 
+def test_a_sleep_lasts_as_long_as_it_is_asked_to(clock):
+    began = clock.monotonic()
+    clock.sleep(0.01)
+    assert clock.monotonic() - began >= 0.01
+
+
 def test_an_id_is_a_uuid_of_version_7(ids):
     new = ids.new()
     assert (new.version, new.variant) == (7, RFC_4122)

@@ -14,14 +14,14 @@ class LostCommits:
 
     def __init__(self, engine: sa.Engine) -> None:
         self.is_away = False
-        self._to_come: list[bool] = []
+        self._to_come: list[tuple[bool, bool]] = []
         self._do_commit = engine.dialect.do_commit
         engine.dialect.do_commit = self._commit
         sa.event.listen(engine, "begin", self._refuse_if_away)
 
-    def lose(self, *, is_done: bool) -> None:
-        """Have one more of the commits to come lost: its answer alone, or all of it."""
-        self._to_come.append(is_done)
+    def lose(self, *, is_done: bool, is_away_then: bool = False) -> None:
+        """Have one more of the commits to come lost: its answer alone, or all of it; perhaps for good."""
+        self._to_come.append((is_done, is_away_then))
 
     @contextmanager
     def database_away(self) -> Iterator[None]:
@@ -36,7 +36,9 @@ class LostCommits:
         if not self._to_come:
             self._do_commit(connection)
             return
-        if self._to_come.pop(0):
+        is_done, is_away_then = self._to_come.pop(0)
+        self.is_away |= is_away_then
+        if is_done:
             self._do_commit(connection)
         raise _connection_lost()
 

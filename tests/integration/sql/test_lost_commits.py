@@ -36,8 +36,8 @@ class BrokenService(InMemoryService):
             )
         )
 
-    def lose_commit(self):
-        self.lost.lose(is_done=self._is_done)
+    def lose_commit(self, **options):
+        self.lost.lose(is_done=self._is_done, **options)
 
     def count(self, name):
         return Counter(self.announced())[name]
@@ -91,7 +91,7 @@ def test_an_upload(service):
     assert service.job(job.job_id) == job
     assert service.code_store.objects
     assert [service.count(name) for name in ("JobSubmitted", "JobStarted")] == [1, 1]
-    assert len(service.get_job(job.job_id).executions) == 1
+    assert len(service.job_reader.get(job.job_id).executions) == 1
 
 
 def test_an_upload_to_a_project_that_is_archived_before_the_answer_is_looked_for(service):
@@ -125,7 +125,7 @@ def test_an_execute(service):
 
     assert service.job(job_id) == running
     assert service.count("JobStarted") == 1
-    assert len(service.get_job(job_id).executions) == 1
+    assert len(service.job_reader.get(job_id).executions) == 1
 
 
 def test_a_cancel(service):
@@ -249,7 +249,7 @@ def test_a_replacement(service):
     job = service.start(max_attempts=3)
     service.run_execution()
 
-    assert [execution.number for execution in service.get_job(job.job_id).executions] == [1, 2]
+    assert [execution.number for execution in service.job_reader.get(job.job_id).executions] == [1, 2]
     assert service.job(job.job_id).status is JobStatus.RUNNING
     assert service.count("JobRetried") == 1
 
@@ -271,7 +271,7 @@ def test_a_recovery(service):
     service.lose_commit()
 
     assert service.recover_orphans.recover(execution) is True
-    assert [execution.number for execution in service.get_job(job.job_id).executions] == [1, 2]
+    assert [execution.number for execution in service.job_reader.get(job.job_id).executions] == [1, 2]
     assert service.count("JobRetried") == 1
 
 
@@ -286,14 +286,7 @@ def test_what_waited_for_too_long_for_its_engine(service):
 
 
 def test_an_upload_of_which_nothing_is_known_keeps_its_code(service):
-    service.lose_commit()
-    add = service.outbox_writer.add
-
-    def add_and_break(transaction, events):
-        add(transaction, events)
-        service.lost.is_away = True
-
-    service.outbox_writer.add = add_and_break
+    service.lose_commit(is_away_then=True)
     with pytest.raises(CommitOutcomeUnknown):
         service.upload()
 

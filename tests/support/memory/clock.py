@@ -23,6 +23,10 @@ class MemoryClock(Clock):
         self._monotonic += seconds
         self._now += timedelta(seconds=seconds)
 
+    def sleep(self, seconds: float) -> None:
+        """Let the time pass at once."""
+        self.advance(seconds)
+
     def set(self, seconds: float) -> None:
         """Set the time of day forward or, with a negative number, back; no time passes."""
         self._now += timedelta(seconds=seconds)

@@ -13,7 +13,7 @@ STEPS = ("execute", "claim", "build", "start", "end")
 
 
 def assert_in_order(service, job_id):
-    details = service.get_job(job_id)
+    details = service.job_reader.get(job_id)
     job, executions = details.job, details.executions
     times = [job.created_at, job.started_at]
     for execution in executions:

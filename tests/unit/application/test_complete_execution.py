@@ -125,7 +125,7 @@ def test_a_late_report_leaves_the_log_as_it_is(service, delegated):
     service.report_completion(
         delegated.execution.id, report_of(delegated, stdout="good"), MessageKey("runner", "1")
     )
-    log_key = service.get_job_status(delegated.job_id).log_key.value
+    log_key = service.job_reader.status(delegated.job_id).log_key.value
     log = service.read_log(log_key)
 
     service.report_completion(

@@ -146,10 +146,10 @@ def test_a_claimed_job_waits_for_the_engine(service: InMemoryService):
 
 def test_steps_only_ever_follow_those_that_were_told(service: InMemoryService):
     job = service.start()
-    before = entries_of(service.get_job(job.job_id))
+    before = entries_of(service.job_reader.get(job.job_id))
     service.run_execution()
 
-    assert entries_of(service.get_job(job.job_id))[: len(before)] == before
+    assert entries_of(service.job_reader.get(job.job_id))[: len(before)] == before
 
 
 def test_a_job_is_run_again_with_all_that_it_was_given(service: InMemoryService, run_again: RunAgain):
@@ -159,7 +159,7 @@ def test_a_job_is_run_again_with_all_that_it_was_given(service: InMemoryService,
 
     again = run_again(first.job_id)
 
-    before, after = (service.get_job(job.job_id).job.spec for job in (first, again))
+    before, after = (service.job_reader.get(job.job_id).job.spec for job in (first, again))
     assert again.job_id != first.job_id
     assert again.status is JobStatus.RUNNING
     assert (after.stdin, after.args, after.env, after.tags, after.limits) == (
@@ -175,12 +175,12 @@ def test_a_job_is_run_again_with_the_input_of_its_execution(service: InMemorySer
     job = service.upload(stdin="its own")
     service.execute_job(job.job_id, "given")
 
-    assert service.get_job(run_again(job.job_id).job_id).job.spec.stdin == "given"
+    assert service.job_reader.get(run_again(job.job_id).job_id).job.spec.stdin == "given"
 
 
 def test_a_job_whose_code_is_gone_cannot_be_run_again(service: InMemoryService, run_again: RunAgain):
     job = service.upload()
-    service.code_store.delete(service.get_job(job.job_id).job.spec.code_key)
+    service.code_store.delete(service.job_reader.get(job.job_id).job.spec.code_key)
 
     with pytest.raises(NotFound, match="code"):
         run_again(job.job_id)

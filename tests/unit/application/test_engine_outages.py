@@ -42,7 +42,7 @@ def test_what_could_not_be_started_waits_and_runs_later_as_the_same_attempt(outa
     outage.engine.program = echo
     outage.run_execution()
 
-    details = outage.get_job(job.job_id)
+    details = outage.job_reader.get(job.job_id)
     assert details.job.status is JobStatus.SUCCESS
     assert [execution.number for execution in details.executions] == [1]
 

@@ -62,4 +62,4 @@ def test_a_stdin_over_the_limit_leaves_the_job_pending(service):
     with pytest.raises(TooLarge):
         service.execute_job(job.job_id, "x" * 101)
 
-    assert service.get_job_status(job.job_id).status is JobStatus.PENDING
+    assert service.job_reader.status(job.job_id).status is JobStatus.PENDING

@@ -13,7 +13,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(service):
 
     seen, cursor = [], None
     for size in (3, 3, 1):
-        page = service.list_jobs(JobFilter(limit=3, cursor=cursor))
+        page = service.job_reader.page(JobFilter(limit=3, cursor=cursor))
         assert len(page.jobs) == size
         seen += [job.job_id for job in page.jobs]
         cursor = page.next
@@ -25,7 +25,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(service):
 def test_a_page_that_is_just_full_and_the_last_has_no_next(service):
     service.upload()
 
-    assert service.list_jobs(JobFilter(limit=1)).next is None
+    assert service.job_reader.page(JobFilter(limit=1)).next is None
 
 
 @pytest.mark.parametrize(("most_bytes", "sizes"), [(1 << 20, [5, 2]), (1, [2, 2, 2, 1]), (10, [4, 3])])
@@ -39,7 +39,7 @@ def test_a_page_ends_where_its_jobs_show_much(service, monkeypatch, most_bytes, 
 
     pages, cursor = [], None
     while not pages or cursor:
-        page = service.list_jobs(JobFilter(limit=5, cursor=cursor))
+        page = service.job_reader.page(JobFilter(limit=5, cursor=cursor))
         pages.append([job.job_id for job in page.jobs])
         cursor = page.next
 
@@ -77,4 +77,4 @@ def test_a_page_ends_where_the_search_for_its_jobs_does(service):
 @pytest.mark.parametrize("limit", [-1, 1_001])
 def test_a_limit_out_of_range_is_refused(service, limit):
     with pytest.raises(InvalidValue):
-        service.list_jobs(JobFilter(limit=limit))
+        service.job_reader.page(JobFilter(limit=limit))

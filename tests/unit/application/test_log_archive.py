@@ -76,5 +76,5 @@ def test_a_log_that_was_stored_although_its_answer_was_lost_is_taken_for_stored(
     service.log_store.put = put_in_silence
     # When the job runs, then it has its log
     service.run_execution()
-    log_key = service.get_job_status(job.job_id).log_key
+    log_key = service.job_reader.status(job.job_id).log_key
     assert json.loads(service.read_log(log_key.value))["job_id"] == str(job.job_id)

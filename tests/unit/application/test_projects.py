@@ -19,14 +19,14 @@ def test_a_name_that_breaks_the_rules_makes_no_project(service, name):
     with pytest.raises(InvalidValue):
         service.create_project(name, None)
 
-    assert service.list_projects() == []
+    assert service.project_reader.all() == []
 
 
 def test_an_archived_project_keeps_its_history_and_can_be_restored(service):
     job = service.upload(project="demo")
 
     service.change_project("demo", ProjectTrigger.ARCHIVE)
-    page = service.list_jobs(JobFilter(limit=10), "demo")
+    page = service.job_reader.page(JobFilter(limit=10), "demo")
     assert [listed.job_id for listed in page.jobs] == [job.job_id]
 
     restored = service.change_project("demo", ProjectTrigger.RESTORE)
@@ -36,13 +36,13 @@ def test_an_archived_project_keeps_its_history_and_can_be_restored(service):
 
 def test_a_deleted_project_is_gone_and_its_name_is_free(service):
     job = service.upload(project="demo")
-    first = service.list_projects()[0]
+    first = service.project_reader.all()[0]
 
     service.change_project(str(first.id), ProjectTrigger.DELETE)
 
-    assert service.list_projects() == []
-    assert service.list_jobs(JobFilter(limit=10), "demo").jobs == ()
-    assert service.get_job(job.job_id).job.id == job.job_id
+    assert service.project_reader.all() == []
+    assert service.job_reader.page(JobFilter(limit=10), "demo").jobs == ()
+    assert service.job_reader.get(job.job_id).job.id == job.job_id
     with pytest.raises(ProjectTransitionRefused):
         service.execute_job(job.job_id)
     assert service.create_project("demo", None).id != first.id
@@ -64,5 +64,5 @@ def test_an_unknown_project_cannot_be_changed(service):
 
 
 def test_the_jobs_of_an_unknown_project_are_none(service):
-    assert service.list_jobs(JobFilter(limit=10), "nowhere").jobs == ()
-    assert service.list_jobs(JobFilter(limit=10), "99").jobs == ()
+    assert service.job_reader.page(JobFilter(limit=10), "nowhere").jobs == ()
+    assert service.job_reader.page(JobFilter(limit=10), "99").jobs == ()

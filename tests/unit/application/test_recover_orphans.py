@@ -1,7 +1,6 @@
 import pytest
 
 from application.errors import DependencyUnavailable
-from application.in_flight_executions import InFlightExecutions
 from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import MAX_CLAIMS
 from domain.job_lifecycle import JobStatus, Reason
@@ -35,7 +34,7 @@ def test_a_job_that_allows_it_is_run_again(service):
     lose_worker(service, after_the_start=True)
     assert service.run_execution() is True
 
-    ended = service.get_job(job.job_id)
+    ended = service.job_reader.get(job.job_id)
     assert ended.job.status is JobStatus.SUCCESS
     assert [execution.number for execution in ended.executions] == [1, 2]
 
@@ -48,7 +47,7 @@ def test_what_kills_its_worker_before_the_start_is_tried_so_often_and_no_more(se
         lose_worker(service, after_the_start=False)
 
     assert service.job(job.job_id).reason is Reason.WORKER_LOST
-    assert len(service.get_job(job.job_id).executions) == MAX_CLAIMS
+    assert len(service.job_reader.get(job.job_id).executions) == MAX_CLAIMS
 
 
 def test_a_lease_that_is_renewed_is_not_recovered(service):
@@ -101,7 +100,7 @@ def test_the_queue_is_filled_with_wake_ups_and_not_beyond(service):
     for _ in range(3):
         service.start()
     service.clock.advance(3)
-    recover_orphans = service.reaper("worker-0", InFlightExecutions(), max_wake_ups=2)
+    recover_orphans = service.process("worker-0", max_wake_ups=2).recover_orphans
 
     recover_orphans()
     recover_orphans()
@@ -117,7 +116,7 @@ def test_an_engine_that_never_reports_is_not_asked_again_whatever_the_job_allows
     service.pass_time(32)
 
     assert service.job(job.job_id).status is JobStatus.TIMEOUT
-    assert len(service.get_job(job.job_id).executions) == 1
+    assert len(service.job_reader.get(job.job_id).executions) == 1
 
 
 def test_a_start_that_is_recorded_while_the_recovery_is_under_way_counts(service):
@@ -138,7 +137,7 @@ def test_a_start_that_is_recorded_while_the_recovery_is_under_way_counts(service
     service.recover_orphans()
 
     assert service.job(job.job_id).reason is Reason.WORKER_LOST
-    assert len(service.get_job(job.job_id).executions) == 1
+    assert len(service.job_reader.get(job.job_id).executions) == 1
 
 
 def test_a_renewal_leaves_alone_what_the_engine_has_taken_over(service):
@@ -194,7 +193,7 @@ def test_what_no_worker_could_renew_while_the_database_took_no_writes_is_not_los
 
 def test_what_this_process_runs_is_alive_whatever_has_kept_it_from_renewing_its_lease(service, caplog):
     # Given a process whose renewals are stuck, and whose sweeps are not
-    service.recover_orphans = service.reaper("worker-1", service.in_flight)
+    service.recover_orphans = service.services.recover_orphans
     job = service.start()
     execution = service.claim("worker-1")
     with service.in_flight.track(execution.id, job.job_id):
@@ -354,7 +353,7 @@ def test_what_a_replaced_program_had_streamed_is_kept_with_its_attempt(service):
 
     service.pass_time(LEASE_S + 2 * RENEW_EVERY_S + 5)
 
-    first, second = service.get_job(job.job_id).executions
+    first, second = service.job_reader.get(job.job_id).executions
     assert (first.result.stdout.text, first.result.reason) == ("so far", Reason.WORKER_LOST)
     assert second.result is None
     assert service.job(job.job_id).status is JobStatus.RUNNING

@@ -2,12 +2,12 @@ import pytest
 
 from application.errors import DependencyUnavailable
 from application.messages import Message
-from application.use_cases.relay_outbox import RelayOutbox
 from domain.values import MessageId
 
 
-def test_what_is_published_is_forgotten(service):
-    service.start()
+def test_what_is_published_is_forgotten_a_hundred_at_a_time(service):
+    while len(service.relay.offered) < 100:
+        service.start()
 
     service.relay_outbox(service.relay.offered)
 
@@ -66,7 +66,7 @@ def test_what_a_sweep_publishes_no_other_sweep_does(service):
     # Given messages that are stale, and two processes that sweep
     service.start()
     service.clock.advance(6)
-    other = RelayOutbox(service.unit_of_work, service.work_queue, service.event_feed, stale_after_s=5.0)
+    other = service.process("worker-2").relay_outbox
     publish = service.event_feed.publish
 
     def publish_slowly(messages):
@@ -125,14 +125,11 @@ def test_nothing_is_announced_of_what_was_rolled_back(service):
 @pytest.mark.parametrize("finish", ["forget", "sweep"])
 def test_what_is_published_may_be_forgotten_later_and_together(service, finish):
     # Given a relay that forgets a hundred messages at once
-    relay = RelayOutbox(
-        service.unit_of_work, service.work_queue, service.event_feed, stale_after_s=5.0, forget_every=100
-    )
     service.start()
     # When fewer were published
-    relay(service.relay.offered)
+    service.relay_outbox(service.relay.offered)
     assert len(service.database.tables.outbox) == len(service.announced())
     # Then they are forgotten by the next sweep, and at the end
-    getattr(relay, finish)()
+    getattr(service.relay_outbox, finish)()
     assert service.database.tables.outbox == {}
     assert [message.name for message in service.published] == service.announced()

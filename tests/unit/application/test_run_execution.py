@@ -20,7 +20,7 @@ from tests.support.scripted_engine import cancelled_report, echo, take_over
 
 
 def log_of(service, job_id):
-    key = service.get_job_status(job_id).log_key
+    key = service.job_reader.status(job_id).log_key
     return json.loads(service.read_log(key.value))
 
 
@@ -224,7 +224,7 @@ def test_a_result_that_neither_store_nor_disk_takes_waits_on_its_thread(service,
         if (service.clock.now() - began).total_seconds() > KEPT_S / 2:
             full_store.empty()
 
-    service.sleep = empty_after_a_while
+    service.clock.sleep = empty_after_a_while
     job = service.start()
 
     service.run_execution()
@@ -274,17 +274,22 @@ def test_a_full_disk_is_a_log_that_could_not_be_stored_and_no_lost_worker(tmp_pa
 
 
 def test_a_database_and_a_disk_that_take_nothing_for_a_while_cost_no_result(service):
-    job = service.start()
-    complete = service.complete_execution
+    run = service.unit_of_work.run
     outages = [DependencyUnavailable("database", "restarting")] * 2
 
-    def fail_twice(*arguments, **options):
-        service.spool.max_bytes = -1
+    def fail_twice(work):
         if outages:
             raise outages.pop()
-        return complete(*arguments, **options)
+        return run(work)
 
-    service.complete_execution = fail_twice
+    def end_in_an_outage(request, observer):
+        report = echo(request, observer)
+        service.spool.max_bytes = -1
+        service.unit_of_work.run = fail_twice
+        return report
+
+    service.engine.program = end_in_an_outage
+    job = service.start()
     service.run_execution()
 
     assert service.job(job.job_id).status is JobStatus.SUCCESS
@@ -294,21 +299,19 @@ def test_a_database_and_a_disk_that_take_nothing_for_a_while_cost_no_result(serv
 @pytest.mark.parametrize("status", [JobStatus.SUCCESS, JobStatus.TIMEOUT])
 def test_a_result_that_the_database_does_not_take_is_kept_until_it_does(service, status):
     reason = None if status is JobStatus.SUCCESS else Reason.WALL_TIME_LIMIT
-    service.engine.program = lambda _request, _observer: EngineReport(
-        ExecutionResult(status=status, reason=reason, stdout=Output.of("hello"))
-    )
+    run = service.unit_of_work.run
+
+    def end_in_an_outage(_request, _observer):
+        service.unit_of_work.run = Failing(DependencyUnavailable("database", "it is read-only")).run
+        return EngineReport(ExecutionResult(status=status, reason=reason, stdout=Output.of("hello")))
+
+    service.engine.program = end_in_an_outage
     job = service.start()
-    complete = service.complete_execution
-
-    def refuse(*_arguments, **_options):
-        raise DependencyUnavailable("database", "it is read-only")
-
-    service.complete_execution = refuse
     service.run_execution()
     service.clock.advance(KEPT_S + 1)  # it has its log, so nothing about it is lost
     with pytest.raises(DependencyUnavailable):
         service.finish_execution.store_kept()
-    service.complete_execution = complete
+    service.unit_of_work.run = run
     service.finish_execution.store_kept()
 
     ended = service.job(job.job_id)
@@ -321,11 +324,7 @@ def test_a_report_is_refused_while_the_database_takes_no_writes_and_holds_no_thr
     service.engine.program = take_over
     execution = service.start().execution
     service.run_execution()
-
-    def refuse(*_arguments, **_options):
-        raise DependencyUnavailable("database", "it is read-only")
-
-    service.complete_execution = refuse
+    service.unit_of_work.run = Failing(DependencyUnavailable("database", "it is read-only")).run
     report = json.dumps({"execution_id": str(execution.id), "stdout": "hello", "exit_code": 0}).encode()
 
     with pytest.raises(DependencyUnavailable):
@@ -399,7 +398,7 @@ def test_an_execution_that_is_given_back_is_replaced_and_counts_as_no_attempt(se
     job = service.start(stdin="again")
     service.run_execution()
 
-    given_back, waiting = service.get_job(job.job_id).executions
+    given_back, waiting = service.job_reader.get(job.job_id).executions
     assert given_back.ended_at is not None
     assert given_back.result is None
     assert (waiting.number, waiting.claimed_by) == (1, None)
@@ -422,7 +421,7 @@ def test_what_is_cancelled_while_it_is_given_back_stays_cancelled(service):
     service.run_execution()
 
     assert service.job(job.job_id).status is JobStatus.CANCELLED
-    assert len(service.get_job(job.job_id).executions) == 1
+    assert len(service.job_reader.get(job.job_id).executions) == 1
 
 
 def test_a_standalone_runner_runs_what_it_asked_for_and_leaves_the_rest(service):
@@ -536,7 +535,7 @@ def test_an_engine_is_told_before_its_program_is_given_back(service):
 
     service.engine.program = program
     service.engine.cancel = lambda _execution_id, job_id: found.append(
-        len(service.get_job(job_id).executions)
+        len(service.job_reader.get(job_id).executions)
     )
     service.start()
     service.run_execution()
@@ -557,7 +556,7 @@ def test_what_was_lost_before_it_is_released_is_not_given_back(service):
     service.run_execution()
 
     assert service.engine.cancelled == []
-    assert [execution.number for execution in service.get_job(job.job_id).executions] == [1, 2]
+    assert [execution.number for execution in service.job_reader.get(job.job_id).executions] == [1, 2]
 
 
 def lose_program(request, observer):
@@ -575,7 +574,7 @@ def test_what_its_engine_loses_is_tried_as_often_as_the_job_allows(service):
     assert service.run_execution()
     assert not service.run_execution()
 
-    ended = service.get_job(job.job_id)
+    ended = service.job_reader.get(job.job_id)
     assert (ended.job.status, ended.job.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
     assert [execution.number for execution in ended.executions] == [1, 2]
     assert {execution.result.error_message for execution in ended.executions} == {

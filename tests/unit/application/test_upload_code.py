@@ -35,7 +35,7 @@ def test_the_same_project_name_is_one_project_however_it_is_composed(service):
     service.upload(project=composed)
     service.upload(project=f"  {decomposed} ")
 
-    assert [project.name.value for project in service.list_projects()] == [composed]
+    assert [project.name.value for project in service.project_reader.all()] == [composed]
 
 
 def test_a_project_is_also_named_by_its_id(service):
