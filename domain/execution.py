@@ -8,15 +8,12 @@ from enum import StrEnum
 from typing import Self
 
 from domain.errors import InvalidValue
+from domain.execution_lifecycle import ExecutionState, held_state, state_of
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId, JobId, ObjectKey
 
 # A claim that its worker did not survive is followed by another at most this often.
 MAX_CLAIMS = 3
-# How the holder of a claim begins that an engine, and not a worker, has: it reports the end itself.
-DELEGATE_PREFIX = "engine:"
-# How the holder of a claim begins whose program has ended and whose log waits for the log store.
-SPOOL_PREFIX = "log-spool:"
 # Of a character in UTF-8: the bytes after its first one, and its length at most.
 _CONTINUATION = range(0x80, 0xC0)
 _LONGEST_CHARACTER = 4
@@ -181,14 +178,14 @@ class Execution:
         return max(now, *(time for time in known if time is not None))
 
     @property
-    def is_delegated(self) -> bool:
-        """Whether an engine has taken the execution over and will report its end itself."""
-        return self.claimed_by is not None and self.claimed_by.startswith(DELEGATE_PREFIX)
+    def state(self) -> ExecutionState:
+        """Its state in the queue."""
+        return state_of(self.claimed_by, self.ended_at)
 
     @property
-    def awaits_storage(self) -> bool:
-        """Whether its program has ended, and its result is kept until the log store takes the log."""
-        return self.claimed_by is not None and self.claimed_by.startswith(SPOOL_PREFIX)
+    def is_delegated(self) -> bool:
+        """Whether an engine has taken the execution over to report its end itself, also once it has ended."""
+        return self.claimed_by is not None and held_state(self.claimed_by) is ExecutionState.DELEGATED
 
     def may_run_again(self, max_attempts: int) -> bool:
         """Whether the job may have another attempt after its worker, or its engine, lost this one.

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.sql.engine import read_only
-from adapters.sql.mapping import ExecutionState
+from adapters.sql.mapping import STORED_STATES
 from adapters.sql.tables import executions, jobs
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.ports.dashboard_queries import (
@@ -20,11 +20,12 @@ from application.ports.dashboard_queries import (
     QueueState,
 )
 from domain.execution import Execution
+from domain.execution_lifecycle import ExecutionState
 from domain.job_lifecycle import JobStatus
 from domain.submission import MAX_PRIORITY
 from domain.values import ProjectId
 
-_waits = executions.c.state == ExecutionState.WAITING.value
+_waits = executions.c.state == STORED_STATES[ExecutionState.WAITING]
 
 
 def _count(source: sa.FromClause, *conditions: sa.ColumnElement[bool]) -> sa.Select[int]:
@@ -102,7 +103,7 @@ _OLDEST = sa.union_all(
         for precedence in range(MAX_PRIORITY + 1)
     )
 )
-_CLAIMED = _count(executions, executions.c.state == ExecutionState.CLAIMED.value)
+_CLAIMED = _count(executions, executions.c.state == STORED_STATES[ExecutionState.CLAIMED])
 _is_as_urgent = executions.c.precedence == sa.bindparam("precedence")
 _MORE_URGENT = _count(executions, _waits, executions.c.precedence < sa.bindparam("precedence"))
 _AS_URGENT_AND_OLDER = _count(

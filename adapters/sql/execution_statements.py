@@ -1,14 +1,24 @@
-"""The statements about executions. A write states its precondition; its row count shows whether that held."""
+"""The statements about executions. A write states its precondition; its row count shows whether that held.
+
+The states that a write is allowed in, and the one that follows, are those of the lifecycle's table.
+"""
 
 from typing import Any
 
 import sqlalchemy as sa
 
 from adapters.sql.database_time import database_time, is_from_the_future
-from adapters.sql.mapping import EXECUTION_COLUMNS, REQUEST_COLUMNS, ExecutionState
+from adapters.sql.mapping import EXECUTION_COLUMNS, REQUEST_COLUMNS, STORED_STATES
 from adapters.sql.tables import executions, jobs
 from adapters.sql.types import Json, UtcDateTime
-from domain.execution import SPOOL_PREFIX
+from domain.execution_lifecycle import (
+    HOLDER_PREFIXES,
+    LEASED,
+    ExecutionState,
+    ExecutionTrigger,
+    sources,
+    target,
+)
 from domain.job_lifecycle import JobStatus
 
 _RESULT_COLUMNS = (
@@ -20,26 +30,51 @@ _RESULT_COLUMNS = (
     *("compile_output", "compile_output_bytes", "compile_output_truncated"),
 )
 
-_waits = executions.c.state == ExecutionState.WAITING.value
-_is_claimed = executions.c.state == ExecutionState.CLAIMED.value
+
+def _is_held_as(state: ExecutionState) -> sa.ColumnElement[bool]:
+    prefix = HOLDER_PREFIXES[state]
+    # Not LIKE, which on SQLite does not distinguish upper case.
+    return sa.func.substr(executions.c.claimed_by, 1, len(prefix)) == prefix
+
+
+_waits = executions.c.state == STORED_STATES[ExecutionState.WAITING]
+_is_leased = executions.c.state == STORED_STATES[ExecutionState.CLAIMED]
+_is_delegated = _is_held_as(ExecutionState.DELEGATED)
+_is_spooled = _is_held_as(ExecutionState.SPOOLED)
+# The sets of states that the lifecycle's triggers have as their sources.
+_IS_IN = {
+    frozenset({ExecutionState.WAITING}): _waits,
+    frozenset({ExecutionState.CLAIMED}): sa.and_(_is_leased, sa.not_(_is_delegated), sa.not_(_is_spooled)),
+    LEASED: _is_leased,
+    LEASED | {ExecutionState.WAITING}: executions.c.state != STORED_STATES[ExecutionState.ENDED],
+    frozenset(ExecutionState): sa.true(),
+}
+
+
+def _allows(trigger: ExecutionTrigger) -> sa.ColumnElement[bool]:
+    """Return the condition that an execution is in a state in which a trigger has an effect."""
+    return _IS_IN[sources(trigger)]
+
+
+def _becomes(trigger: ExecutionTrigger) -> dict[str, str]:
+    """Return the column of the state to which a trigger leads, unless it is stored already."""
+    state = STORED_STATES[target(trigger)]
+    return {} if all(STORED_STATES[source] == state for source in sources(trigger)) else {"state": state}
+
+
 # A lease stands from when it was given until it expires, and not before that either.
-_is_overdue = sa.and_(
-    _is_claimed,
-    sa.or_(executions.c.lease_expires_at < database_time(), is_from_the_future(executions.c.leased_at)),
+_is_overdue = sa.or_(
+    executions.c.lease_expires_at < database_time(), is_from_the_future(executions.c.leased_at)
 )
 _has_id = executions.c.execution_id == sa.bindparam("id")
-_is_current = sa.and_(
-    _is_claimed,
-    sa.exists().where(
-        jobs.c.job_id == executions.c.job_id,
-        jobs.c.status == JobStatus.RUNNING.value,
-        jobs.c.current_execution_id == executions.c.execution_id,
-    ),
+_is_current = sa.exists().where(
+    jobs.c.job_id == executions.c.job_id,
+    jobs.c.status == JobStatus.RUNNING.value,
+    jobs.c.current_execution_id == executions.c.execution_id,
 )
-_are_held = sa.and_(executions.c.claimed_by == sa.bindparam("worker"), _is_current)
-_is_held = sa.and_(_has_id, _are_held)
+_is_held = sa.and_(executions.c.claimed_by == sa.bindparam("worker"), _is_current)
 _are_these = executions.c.execution_id.in_(sa.bindparam("ids", expanding=True))
-_of_these_held = sa.and_(_are_these, _are_held)
+_of_these_held = sa.and_(_are_these, _allows(ExecutionTrigger.RENEW), _is_held)
 _by_age = (executions.c.requested_at, executions.c.execution_id)
 _lease = {
     "leased_at": database_time(),
@@ -55,13 +90,18 @@ def _latest(time: sa.ColumnElement[Any], earlier: sa.ColumnElement[Any]) -> sa.C
     return sa.case((earlier > time, earlier), else_=time)
 
 
+def _update(trigger: ExecutionTrigger, *conditions: sa.ColumnElement[bool]) -> sa.Update:
+    """Build the update of an execution by a trigger: a transition of the lifecycle, under conditions."""
+    return sa.update(executions).where(_has_id, _allows(trigger), *conditions).values(**_becomes(trigger))
+
+
 ADD = sa.insert(executions).values(
     language=sa.select(jobs.c.language).where(jobs.c.job_id == sa.bindparam("of_job")).scalar_subquery()
 )
 GET = sa.select(*EXECUTION_COLUMNS).where(_has_id)
 _orphaned = (
     sa.select(executions.c.execution_id)
-    .where(_is_overdue)
+    .where(_allows(ExecutionTrigger.EXPIRE), _is_overdue)
     .order_by(*_by_age)
     .limit(sa.bindparam("limit"))
     .subquery("orphaned")
@@ -89,7 +129,9 @@ HELD = sa.select(executions.c.execution_id).where(_of_these_held)
 
 # Rows that others are about to claim are stepped over, not waited for. SQLite has one writer at a time.
 _waiting = (
-    sa.select(*REQUEST_COLUMNS, database_time().label("now")).where(_waits).with_for_update(skip_locked=True)
+    sa.select(*REQUEST_COLUMNS, database_time().label("now"))
+    .where(_allows(ExecutionTrigger.CLAIM))
+    .with_for_update(skip_locked=True)
 )
 # Rows of a version that did not know their languages are among those of every language.
 _is_in = executions.c.language.is_not_distinct_from(
@@ -103,7 +145,7 @@ CLAIM = (
     sa.update(executions)
     .where(_are_these)
     .values(
-        state=ExecutionState.CLAIMED.value,
+        **_becomes(ExecutionTrigger.CLAIM),
         claimed_by=sa.bindparam("worker"),
         claimed_at=_latest(_now, executions.c.requested_at),
         started_at=_latest(sa.bindparam("start", type_=UtcDateTime()), executions.c.requested_at),
@@ -111,54 +153,40 @@ CLAIM = (
     )
 )
 RENEW = sa.update(executions).where(_of_these_held).values(**_lease)
-MARK_STARTED = (
-    sa.update(executions)
-    .where(_is_held)
-    .values(
-        started_at=sa.func.coalesce(
-            executions.c.started_at,
-            _latest(_latest(database_time(), executions.c.claimed_at), executions.c.building_at),
-        )
+MARK_STARTED = _update(ExecutionTrigger.PROGRESS, _is_held).values(
+    started_at=sa.func.coalesce(
+        executions.c.started_at,
+        _latest(_latest(database_time(), executions.c.claimed_at), executions.c.building_at),
     )
 )
 START = sa.select(executions.c.started_at).where(_has_id)
-MARK_BUILDING = (
-    sa.update(executions)
-    .where(_is_held)
-    .values(building_at=_latest(database_time(), executions.c.claimed_at))
+MARK_BUILDING = _update(ExecutionTrigger.PROGRESS, _is_held).values(
+    building_at=_latest(database_time(), executions.c.claimed_at)
 )
-SET_NOTES = sa.update(executions).where(_is_held).values(notes=sa.bindparam("new_notes", type_=Json()))
-UNMARK_STARTED = sa.update(executions).where(_is_held).values(started_at=None)
-DELEGATE = sa.update(executions).where(_is_held).values(claimed_by=sa.bindparam("engine"), **_lease)
-AWAIT_STORAGE = (
-    sa.update(executions).where(_has_id, _is_current).values(claimed_by=sa.bindparam("holder"), **_lease)
+SET_NOTES = _update(ExecutionTrigger.PROGRESS, _is_held).values(notes=sa.bindparam("new_notes", type_=Json()))
+UNMARK_STARTED = _update(ExecutionTrigger.PROGRESS, _is_held).values(started_at=None)
+DELEGATE = _update(ExecutionTrigger.DELEGATE, _is_held).values(claimed_by=sa.bindparam("engine"), **_lease)
+AWAIT_STORAGE = _update(ExecutionTrigger.AWAIT_STORAGE, _is_current).values(
+    claimed_by=sa.bindparam("holder"), **_lease
 )
-AWAITING_STORAGE = (
-    sa.select(sa.func.count())
-    .select_from(executions)
-    .where(_is_claimed, executions.c.claimed_by.startswith(SPOOL_PREFIX, autoescape=True))
-)
+AWAITING_STORAGE = sa.select(sa.func.count()).select_from(executions).where(_is_leased, _is_spooled)
 _wait_began = database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
 _deferred_now = _latest(database_time(), executions.c.requested_at)
-DEFER = (
-    sa.update(executions)
-    .where(
-        _is_held,
-        # A worker may claim an execution anew that it has put back.
-        executions.c.claimed_at == sa.bindparam("since", type_=UtcDateTime()),
-        sa.or_(executions.c.deferred_since.is_(None), executions.c.deferred_since > _wait_began),
-    )
-    .values(
-        state=ExecutionState.WAITING.value,
-        claimed_by=None,
-        claimed_at=None,
-        leased_at=None,
-        lease_expires_at=None,
-        building_at=None,
-        started_at=None,
-        waiting_since=database_time(),
-        deferred_since=sa.func.coalesce(executions.c.deferred_since, _deferred_now),
-    )
+DEFER = _update(
+    ExecutionTrigger.DEFER,
+    _is_held,
+    # A worker may claim an execution anew that it has put back.
+    executions.c.claimed_at == sa.bindparam("since", type_=UtcDateTime()),
+    sa.or_(executions.c.deferred_since.is_(None), executions.c.deferred_since > _wait_began),
+).values(
+    claimed_by=None,
+    claimed_at=None,
+    leased_at=None,
+    lease_expires_at=None,
+    building_at=None,
+    started_at=None,
+    waiting_since=database_time(),
+    deferred_since=sa.func.coalesce(executions.c.deferred_since, _deferred_now),
 )
 _not_deferred = sa.and_(_waits, executions.c.deferred_since.is_(None))
 NOT_DEFERRED = sa.select(executions.c.execution_id).where(_not_deferred, _are_in).limit(sa.bindparam("limit"))
@@ -168,21 +196,9 @@ DEFERRED = (
     .where(_waits, _are_in, executions.c.deferred_since <= _wait_began)
     .limit(sa.bindparam("limit"))
 )
-GIVE_UP = sa.update(executions).where(_has_id, _waits).values(state=ExecutionState.ENDED.value, ended_at=_now)
-END = (
-    sa.update(executions)
-    .where(_has_id, executions.c.state != ExecutionState.ENDED.value)
-    .values(state=ExecutionState.ENDED.value, **_first_end)
+GIVE_UP = _update(ExecutionTrigger.GIVE_UP).values(ended_at=_now)
+END = _update(ExecutionTrigger.END).values(**_first_end)
+END_WITH_RESULT = _update(ExecutionTrigger.COMPLETE, executions.c.status.is_(None)).values(
+    **_first_end, **{name: sa.bindparam(f"new_{name}") for name in _RESULT_COLUMNS}
 )
-END_WITH_RESULT = (
-    sa.update(executions)
-    .where(_has_id, executions.c.status.is_(None))
-    .values(
-        state=ExecutionState.ENDED.value,
-        **_first_end,
-        **{name: sa.bindparam(f"new_{name}") for name in _RESULT_COLUMNS},
-    )
-)
-EXPIRE_LEASE = (
-    sa.update(executions).where(_has_id, _is_overdue).values(state=ExecutionState.ENDED.value, **_first_end)
-)
+EXPIRE_LEASE = _update(ExecutionTrigger.EXPIRE, _is_overdue).values(**_first_end)

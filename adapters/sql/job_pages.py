@@ -17,9 +17,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.mapping import LISTED_EXECUTION_COLUMNS, VIEW_COLUMNS, ExecutionState
+from adapters.sql.mapping import LISTED_EXECUTION_COLUMNS, STORED_STATES, VIEW_COLUMNS
 from adapters.sql.tables import executions, job_tags, jobs, projects
 from application.views import JobFilter
+from domain.execution_lifecycle import ExecutionState
 from domain.job_lifecycle import JobStatus, Phase
 
 # Which index has the jobs of a project, of a status, of a language in the order of a list. The databases are
@@ -36,7 +37,7 @@ _INDEXES = {
 }
 _ONE: sa.ColumnElement[int] = sa.literal_column("1")
 _CLAIMED_INDEX = "ix_executions_lease"
-_is_claimed = executions.c.state == ExecutionState.CLAIMED.value
+_is_claimed = executions.c.state == STORED_STATES[ExecutionState.CLAIMED]
 _has_started = executions.c.started_at.is_not(None)
 _is_built = executions.c.building_at.is_not(None)
 _JOB = sa.select(_ONE).select_from(

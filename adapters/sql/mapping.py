@@ -7,7 +7,6 @@ rows of joined tables can be read by the same functions.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +16,7 @@ from application.messages import Message
 from application.views import JobView
 from domain.errors import DomainError
 from domain.execution import Execution, ExecutionResult, LimitHit, Note, Output, ResourceUsage
+from domain.execution_lifecycle import ExecutionState
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES, Language
@@ -26,6 +26,15 @@ from domain.submission import MAX_PRIORITY, JobSpec
 from domain.values import ObjectKey, ProjectName
 
 Values = dict[str, Any]
+
+# The column `state`. Delegated and spooled executions are known by their holder's name, `claimed_by`.
+STORED_STATES = {
+    ExecutionState.WAITING: "WAITING",
+    ExecutionState.CLAIMED: "CLAIMED",
+    ExecutionState.DELEGATED: "CLAIMED",
+    ExecutionState.SPOOLED: "CLAIMED",
+    ExecutionState.ENDED: "ENDED",
+}
 
 # What reading a row raises whose content is not what this version of the service writes.
 UNREADABLE = (DomainError, LookupError, TypeError, ValueError, AttributeError)
@@ -44,14 +53,6 @@ _USAGE_COLUMNS = {
     "cpu_percent": "execution_cpu_percent",
     "memory_mb": "execution_memory_mb",
 }
-
-
-class ExecutionState(StrEnum):
-    """The state of an execution in the queue."""
-
-    WAITING = "WAITING"
-    CLAIMED = "CLAIMED"
-    ENDED = "ENDED"
 
 
 def _named(*columns: sa.Column[Any]) -> tuple[sa.Label[Any], ...]:
@@ -386,7 +387,7 @@ def execution_values(execution: Execution) -> Values:
         "job_id": execution.job_id,
         "number": execution.number,
         "precedence": MAX_PRIORITY - execution.priority,
-        "state": ExecutionState.WAITING.value,
+        "state": STORED_STATES[ExecutionState.WAITING],
         "requested_at": execution.requested_at,
         "request_id": execution.request_id,
         "stdin": execution.stdin,

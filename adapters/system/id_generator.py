@@ -7,6 +7,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from application.ports.id_generator import IdGenerator
+from domain.execution_lifecycle import ExecutionState, held_state
 
 _VERSION = 0x7
 _VARIANT = 0b10
@@ -44,4 +45,6 @@ class Uuid7Generator(IdGenerator):
 
 def worker_name() -> str:
     """Return a name for this process that no other has: its host, its number, and random digits."""
-    return f"{socket.gethostname()}:{os.getpid()}:{Uuid7Generator().new().hex[-8:]}"
+    name = f"{socket.gethostname()}:{os.getpid()}:{Uuid7Generator().new().hex[-8:]}"
+    # A host may be named "engine".
+    return name if held_state(name) is ExecutionState.CLAIMED else f"host:{name}"

@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from application.ports.execution_engine import EngineDescription
 from application.views import JobDetails
-from domain.execution import DELEGATE_PREFIX, Execution
+from domain.execution import Execution
+from domain.execution_lifecycle import DELEGATE_PREFIX
 from domain.job_lifecycle import JobStatus, Reason
 
 

@@ -16,7 +16,8 @@ from application.ports.result_spool import KeptResult, ResultSpool
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
 from application.use_cases.complete_execution import CompleteExecution, MessageKey, awaiting_job
-from domain.execution import SPOOL_PREFIX, Execution, ExecutionResult
+from domain.execution import Execution, ExecutionResult
+from domain.execution_lifecycle import SPOOL_PREFIX
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.values import ExecutionId

@@ -3,6 +3,7 @@ from application.ports.engine_report_reader import EngineReportReader
 from application.ports.unit_of_work import UnitOfWork
 from application.use_cases.complete_execution import MessageKey, awaiting_job
 from application.use_cases.finish_execution import Finish, FinishExecution
+from domain.execution_lifecycle import ExecutionState
 from domain.values import ExecutionId
 
 
@@ -35,7 +36,7 @@ class ReportCompletion:
         if awaiting is None:
             return False  # a late one needs no log
         job, execution = awaiting
-        if execution.awaits_storage:
+        if execution.state is ExecutionState.SPOOLED:
             return False  # an earlier one is kept
         with logging_about(job, execution), self._reader.read(report, job) as read:
             return self._finish_execution.reported(job, execution_id, read, message) is not Finish.LATE

@@ -24,7 +24,8 @@ from application.use_cases.finish_execution import Finish, FinishExecution
 from application.use_cases.mark_started import MarkStarted
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.stop_execution import StopExecution
-from domain.execution import DELEGATE_PREFIX, Execution, ExecutionResult, Note
+from domain.execution import Execution, ExecutionResult, Note
+from domain.execution_lifecycle import DELEGATE_PREFIX
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId

@@ -10,11 +10,12 @@ from threading import Barrier, Thread
 from typing import Any
 from uuid import UUID
 
-from adapters.sql.mapping import ExecutionState, execution_values, job_values
+from adapters.sql.mapping import STORED_STATES, execution_values, job_values
 from adapters.sql.tables import executions, jobs
 from application.use_cases.complete_execution import MessageKey
 from domain.errors import TransitionRefused
 from domain.execution import Execution, ExecutionResult
+from domain.execution_lifecycle import ExecutionState
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
@@ -51,7 +52,7 @@ class Contested:
     def rows(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """Return it as it is stored: claimed and started, and the lease run out."""
         claim = {
-            "state": ExecutionState.CLAIMED.value,
+            "state": STORED_STATES[ExecutionState.CLAIMED],
             "claimed_by": "gone",
             "claimed_at": BEGIN,
             "started_at": BEGIN,

@@ -8,7 +8,8 @@ from uuid import RFC_4122
 import pytest
 
 from adapters.system.clock import SystemClock
-from adapters.system.id_generator import Uuid7Generator
+from adapters.system.id_generator import Uuid7Generator, worker_name
+from domain.execution_lifecycle import ExecutionState, held_state
 from tests.support.memory.clock import MemoryClock
 from tests.support.memory.id_generator import MemoryIdGenerator
 
@@ -87,3 +88,14 @@ def test_ids_rise_when_the_clock_does_not(step_ns):
     new = [ids.new() for _ in range(5_000)]
     # Then they rise all the same
     assert all(a < b for a, b in pairwise(new))
+
+
+@pytest.mark.parametrize("host", ["build-7", "engine", "log-spool"])
+def test_a_worker_has_a_name_that_is_no_engine_s_and_no_spool_s(monkeypatch, host):
+    monkeypatch.setattr("socket.gethostname", lambda: host)
+
+    name = worker_name()
+
+    assert host in name
+    assert name != worker_name()
+    assert held_state(name) is ExecutionState.CLAIMED

@@ -9,10 +9,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from adapters.sql.engine import long_timeouts
-from adapters.sql.mapping import ExecutionState, execution_values, job_values, result_values, tag_values
+from adapters.sql.mapping import STORED_STATES, execution_values, job_values, result_values, tag_values
 from adapters.sql.migrate import SqlSchema
 from adapters.sql.tables import executions, job_tags, jobs, projects
 from domain.execution import Execution, ExecutionResult, Output, ResourceUsage
+from domain.execution_lifecycle import ExecutionState
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
@@ -113,6 +114,6 @@ def _ended_execution(_job: Job, execution: Execution) -> dict[str, object]:
     return {
         **execution_values(execution),
         **result_values(execution.result),
-        "state": ExecutionState.ENDED.value,
+        "state": STORED_STATES[ExecutionState.ENDED],
         "ended_at": execution.ended_at,
     }

@@ -25,12 +25,13 @@ from adapters.sql.legacy.rows import (
 )
 from adapters.sql.legacy.schema import LegacySchema, LegacyTable, Row, set_aside
 from adapters.sql.legacy.source import open_source
-from adapters.sql.mapping import ExecutionState, execution_values, job_values, result_values
+from adapters.sql.mapping import STORED_STATES, execution_values, job_values, result_values
 from adapters.sql.migrate import SqlSchema
 from adapters.sql.tables import executions, job_tags, jobs, projects
 from application.errors import Conflict
 from domain.errors import InvalidValue
 from domain.execution import Execution
+from domain.execution_lifecycle import ExecutionState
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import LimitPolicy
 from domain.project import ProjectStatus
@@ -341,7 +342,7 @@ def _execution_row(execution: Execution) -> Mapping[str, Any]:
     return {
         **execution_values(execution),
         **ended,
-        "state": ExecutionState.ENDED.value,
+        "state": STORED_STATES[ExecutionState.ENDED],
         "claimed_at": execution.claimed_at,
         "claimed_by": execution.claimed_by,
         "started_at": execution.started_at,

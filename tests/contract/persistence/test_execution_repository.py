@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from domain.execution import ExecutionResult, Note, Output
+from domain.execution_lifecycle import ExecutionState
 from domain.job_lifecycle import JobStatus
 from tests.support.repository_steps import (
     await_storage,
@@ -299,7 +300,7 @@ def test_an_execution_whose_result_is_kept_is_its_keeper_s_with_a_lease_of_its_o
 
     assert await_storage(store, execution, lease_s=600)
 
-    assert get(store, execution.id).awaits_storage
+    assert get(store, execution.id).state is ExecutionState.SPOOLED
     assert awaiting_storage(store) == 1
     assert renew(store, execution) == set()
     store.pass_time(500)

@@ -10,6 +10,7 @@ from application.ports.dashboard_queries import (
     QueueState,
 )
 from domain.execution import Execution
+from domain.execution_lifecycle import LEASED, ExecutionState
 from domain.job_lifecycle import JobStatus
 from domain.values import ExecutionId, ProjectId
 from tests.support.memory.database import MemoryDatabase
@@ -35,16 +36,19 @@ class MemoryDashboardQueries(DashboardQueries):
     def queue(self) -> QueueState:
         """Return how long the queue is."""
         rows = self._database.tables.executions.values()
-        waiting = [row.execution.requested_at for row in rows if row.is_waiting]
+        waiting = [
+            row.execution.requested_at for row in rows if row.execution.state is ExecutionState.WAITING
+        ]
         return QueueState(
             waiting=_count(waiting),
-            claimed=_count(row for row in rows if row.is_claimed),
+            claimed=_count(row for row in rows if row.execution.state in LEASED),
             oldest_waits_since=min(waiting, default=None),
         )
 
     def executions_ahead(self, execution: Execution) -> int:
         """Return how many waiting executions will be claimed before this waiting one."""
-        waiting = (row.execution for row in self._database.tables.executions.values() if row.is_waiting)
+        others = (row.execution for row in self._database.tables.executions.values())
+        waiting = (other for other in others if other.state is ExecutionState.WAITING)
         return _count(other for other in waiting if _turn(other) < _turn(execution))
 
     def ended(self, times: Sequence[datetime], limit: int) -> Sequence[Sequence[EndedJob]]:

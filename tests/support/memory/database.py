@@ -19,16 +19,6 @@ class QueuedExecution:
     leased_at: datetime | None = None
     lease_expires_at: datetime | None = None
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether it can be claimed."""
-        return self.execution.claimed_by is None and self.execution.ended_at is None
-
-    @property
-    def is_claimed(self) -> bool:
-        """Whether a worker has it, as far as is known."""
-        return self.execution.claimed_by is not None and self.execution.ended_at is None
-
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult, Note
+from domain.execution_lifecycle import LEASED, TRANSITIONS, ExecutionState, ExecutionTrigger
 from domain.job_lifecycle import JobStatus
 from domain.values import ExecutionId, JobId
 from tests.support.memory.database import QueuedExecution, Tables, is_from_the_future, is_older
@@ -46,77 +47,79 @@ class MemoryExecutionRepository(ExecutionRepository):
         self, execution_id: ExecutionId, worker: str, lease_s: float, *, starts: bool = False
     ) -> Execution | None:
         """Claim this execution, if it waits."""
-        row = self._rows.get(execution_id)
-        return self._claim(row, worker, lease_s, starts) if row is not None and row.is_waiting else None
+        row = self._open_to(ExecutionTrigger.CLAIM, execution_id)
+        return None if row is None else self._claim(row, worker, lease_s, starts)
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return the ones that it still holds."""
-        kept = [row for row in map(self._rows.get, held) if row is not None and self._holds(worker, row)]
+        found = (self._held(ExecutionTrigger.RENEW, execution_id, worker) for execution_id in held)
+        kept = [row for row in found if row is not None]
         for row in kept:
-            self._lease(row, row.execution, lease_s)
+            self._lease(row, ExecutionTrigger.RENEW, row.execution, lease_s)
         return {row.execution.id for row in kept}
 
     def mark_started(self, execution_id: ExecutionId, worker: str) -> datetime | None:
         """Record the start of the program; return its time, None if the worker does not hold it any more."""
-        row = self._held(execution_id, worker)
+        row = self._held(ExecutionTrigger.PROGRESS, execution_id, worker)
         if row is None:
             return None
         started_at = row.execution.started_at or row.execution.not_before(self._now())
-        self._store(replace(row, execution=replace(row.execution, started_at=started_at)))
+        self._change(row, ExecutionTrigger.PROGRESS, replace(row.execution, started_at=started_at))
         return started_at
 
     def mark_building(self, execution_id: ExecutionId, worker: str) -> None:
         """Record that the compiler has been started, if the worker still holds the execution."""
-        row = self._held(execution_id, worker)
+        row = self._held(ExecutionTrigger.PROGRESS, execution_id, worker)
         if row is not None:
             building_at = row.execution.not_before(self._now())
-            self._store(replace(row, execution=replace(row.execution, building_at=building_at)))
+            self._change(row, ExecutionTrigger.PROGRESS, replace(row.execution, building_at=building_at))
 
     def set_notes(self, execution_id: ExecutionId, worker: str, notes: Sequence[Note]) -> None:
         """Record the remarks from before the end, if the worker still holds the execution."""
-        row = self._held(execution_id, worker)
+        row = self._held(ExecutionTrigger.PROGRESS, execution_id, worker)
         if row is not None:
-            self._store(replace(row, execution=replace(row.execution, notes=tuple(notes))))
+            self._change(row, ExecutionTrigger.PROGRESS, replace(row.execution, notes=tuple(notes)))
 
     def unmark_started(self, execution_id: ExecutionId, worker: str) -> None:
         """Record that the program has not started after all, if the worker still holds the execution."""
-        row = self._held(execution_id, worker)
+        row = self._held(ExecutionTrigger.PROGRESS, execution_id, worker)
         if row is not None:
-            self._store(replace(row, execution=replace(row.execution, started_at=None)))
+            self._change(row, ExecutionTrigger.PROGRESS, replace(row.execution, started_at=None))
 
     def delegate(self, execution_id: ExecutionId, worker: str, engine: str, lease_s: float) -> bool:
         """Make the claim the engine's; return whether the worker still held it."""
-        row = self._held(execution_id, worker)
+        row = self._held(ExecutionTrigger.DELEGATE, execution_id, worker)
         if row is not None:
-            self._lease(row, replace(row.execution, claimed_by=engine), lease_s)
+            self._lease(row, ExecutionTrigger.DELEGATE, replace(row.execution, claimed_by=engine), lease_s)
         return row is not None
 
     def await_storage(self, execution_id: ExecutionId, holder: str, lease_s: float) -> bool:
         """Make the claim `holder`'s, with a lease of its own; return whether the execution was claimed."""
-        row = self._rows.get(execution_id)
-        if row is None or not self._holds(row.execution.claimed_by or "", row):
+        row = self._open_to(ExecutionTrigger.AWAIT_STORAGE, execution_id)
+        if row is None or not self._is_current(row.execution):
             return False
-        self._lease(row, replace(row.execution, claimed_by=holder), lease_s)
+        self._lease(row, ExecutionTrigger.AWAIT_STORAGE, replace(row.execution, claimed_by=holder), lease_s)
         return True
 
     def awaiting_storage(self) -> int:
         """Return how many executions have a result that is kept until their logs are stored."""
-        return sum(row.is_claimed and row.execution.awaits_storage for row in self._rows.values())
+        return sum(row.execution.state is ExecutionState.SPOOLED for row in self._rows.values())
 
     def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> None:
         """Record the end, and the result if there is one, unless they are recorded already."""
-        row = self._rows.get(execution_id)
+        trigger = ExecutionTrigger.END if result is None else ExecutionTrigger.COMPLETE
+        row = self._open_to(trigger, execution_id)
         if row is not None:
             execution = row.execution
             ended = replace(execution, ended_at=execution.ended_at or now, result=execution.result or result)
-            self._store(replace(row, execution=ended))
+            self._change(row, trigger, ended)
 
     def expire_lease(self, execution_id: ExecutionId, now: datetime) -> bool:
         """End a claimed execution whose lease has run out; return whether it was so."""
-        row = self._rows.get(execution_id)
+        row = self._open_to(ExecutionTrigger.EXPIRE, execution_id)
         if row is None or not self._is_overdue(row):
             return False
-        self._store(replace(row, execution=replace(row.execution, ended_at=now)))
+        self._change(row, ExecutionTrigger.EXPIRE, replace(row.execution, ended_at=now))
         return True
 
     def orphaned(self, limit: int) -> Sequence[Execution]:
@@ -134,7 +137,7 @@ class MemoryExecutionRepository(ExecutionRepository):
 
     def defer(self, claimed: Execution, worker: str, within_s: float) -> bool:
         """Put a claimed execution back in the queue, unless it was put back first longer ago than that."""
-        row, now = self._held(claimed.id, worker), self._now()
+        row, now = self._held(ExecutionTrigger.DEFER, claimed.id, worker), self._now()
         if row is None or row.execution.claimed_at != claimed.claimed_at:
             return False
         known = row.execution.deferred_since
@@ -149,7 +152,8 @@ class MemoryExecutionRepository(ExecutionRepository):
             started_at=None,
             deferred_since=since,
         )
-        self._store(replace(row, execution=waiting, leased_at=None, lease_expires_at=None, waiting_since=now))
+        unleased = replace(row, leased_at=None, lease_expires_at=None, waiting_since=now)
+        self._change(unleased, ExecutionTrigger.DEFER, waiting)
         return True
 
     def mark_deferred(self, languages: Collection[str], limit: int) -> int:
@@ -157,7 +161,9 @@ class MemoryExecutionRepository(ExecutionRepository):
         new = [row for row in self._waiting(languages) if row.execution.deferred_since is None][:limit]
         for row in new:
             since = max(self._now(), row.execution.requested_at)
-            self._store(replace(row, execution=replace(row.execution, deferred_since=since)))
+            self._rows[row.execution.id] = replace(
+                row, execution=replace(row.execution, deferred_since=since)
+            )
         return len(new)
 
     def deferred(
@@ -171,14 +177,13 @@ class MemoryExecutionRepository(ExecutionRepository):
 
     def give_up(self, execution_id: ExecutionId, now: datetime) -> bool:
         """End a waiting execution; return whether it was one."""
-        row = self._rows.get(execution_id)
-        if row is None or not row.is_waiting:
-            return False
-        self._store(replace(row, execution=replace(row.execution, ended_at=now)))
-        return True
+        row = self._open_to(ExecutionTrigger.GIVE_UP, execution_id)
+        if row is not None:
+            self._change(row, ExecutionTrigger.GIVE_UP, replace(row.execution, ended_at=now))
+        return row is not None
 
     def _waiting(self, languages: Collection[str] | None) -> Iterable[QueuedExecution]:
-        waiting = [row for row in self._rows.values() if row.is_waiting]
+        waiting = [row for row in self._rows.values() if row.execution.state is ExecutionState.WAITING]
         if languages is None:
             return waiting
         jobs = self._tables.jobs
@@ -188,33 +193,40 @@ class MemoryExecutionRepository(ExecutionRepository):
         now = row.execution.not_before(self._now())
         started_at = now if starts else None
         claimed = replace(row.execution, claimed_by=worker, claimed_at=now, started_at=started_at)
-        self._lease(row, claimed, lease_s)
+        self._lease(row, ExecutionTrigger.CLAIM, claimed, lease_s)
         return claimed
 
-    def _lease(self, row: QueuedExecution, execution: Execution, lease_s: float) -> None:
+    def _lease(
+        self, row: QueuedExecution, trigger: ExecutionTrigger, execution: Execution, lease_s: float
+    ) -> None:
         now = self._now()
-        end = now + timedelta(seconds=lease_s)
-        self._store(replace(row, execution=execution, leased_at=now, lease_expires_at=end))
+        leased = replace(row, leased_at=now, lease_expires_at=now + timedelta(seconds=lease_s))
+        self._change(leased, trigger, execution)
 
-    def _store(self, row: QueuedExecution) -> None:
-        self._rows[row.execution.id] = row
+    def _change(self, row: QueuedExecution, trigger: ExecutionTrigger, execution: Execution) -> None:
+        before = self._rows[execution.id].execution.state
+        assert execution.state is TRANSITIONS[before, trigger]
+        self._rows[execution.id] = replace(row, execution=execution)
 
-    def _held(self, execution_id: ExecutionId, worker: str) -> QueuedExecution | None:
+    def _open_to(self, trigger: ExecutionTrigger, execution_id: ExecutionId) -> QueuedExecution | None:
+        """Return the row of an execution in a state in which the trigger has an effect."""
         row = self._rows.get(execution_id)
-        return row if row is not None and self._holds(worker, row) else None
+        return row if row is not None and (row.execution.state, trigger) in TRANSITIONS else None
 
-    def _holds(self, worker: str, row: QueuedExecution) -> bool:
-        execution = row.execution
+    def _held(
+        self, trigger: ExecutionTrigger, execution_id: ExecutionId, worker: str
+    ) -> QueuedExecution | None:
+        row = self._open_to(trigger, execution_id)
+        if row is None or row.execution.claimed_by != worker or not self._is_current(row.execution):
+            return None
+        return row
+
+    def _is_current(self, execution: Execution) -> bool:
         job = self._tables.jobs[execution.job_id]
-        return (
-            row.is_claimed
-            and execution.claimed_by == worker
-            and job.status is JobStatus.RUNNING
-            and job.current_execution_id == execution.id
-        )
+        return job.status is JobStatus.RUNNING and job.current_execution_id == execution.id
 
     def _is_overdue(self, row: QueuedExecution) -> bool:
-        if not row.is_claimed or row.leased_at is None or row.lease_expires_at is None:
+        if row.execution.state not in LEASED or row.leased_at is None or row.lease_expires_at is None:
             return False
         now = self._now()
         return row.lease_expires_at < now or is_from_the_future(row.leased_at, now)

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import InvalidValue
-from domain.execution import DELEGATE_PREFIX, MAX_CLAIMS, ExecutionResult, Output
+from domain.execution import MAX_CLAIMS, ExecutionResult, Output
+from domain.execution_lifecycle import DELEGATE_PREFIX
 from domain.job_lifecycle import JobStatus, Reason
 from tests.unit.domain.builders import NOON, a_running_job
 

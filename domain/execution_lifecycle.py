@@ -1,0 +1,115 @@
+"""The life of an execution, as a table.
+
+            ┌───────claim────────┐ ↺ progress, renew
+            │                    v
+         WAITING <───defer─── CLAIMED ──delegate──> DELEGATED
+            │                    │  │                 │  │
+            │                    │  └─await storage─┬─┘  │
+            │                    │                  v    │
+            │                    │               SPOOLED │  ↺ await storage
+            │                    │                  │    │
+     give up, end,               └──────────────┬───┴────┘
+       complete                         expire, end, complete
+            └──────────────────> ENDED <────────┘
+                               ↺ complete
+
+A claimed, delegated or spooled execution has a holder and a lease.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+
+
+class ExecutionState(StrEnum):
+    """The state of an execution in the queue.
+
+    CLAIMED by a worker; DELEGATED to an engine that reports the end itself; SPOOLED when its program has
+    ended and its result is kept until the log store takes the log.
+    """
+
+    WAITING = "WAITING"
+    CLAIMED = "CLAIMED"
+    DELEGATED = "DELEGATED"
+    SPOOLED = "SPOOLED"
+    ENDED = "ENDED"
+
+
+class ExecutionTrigger(StrEnum):
+    """Causes of a transition.
+
+    PROGRESS is a build, a start or a note. COMPLETE is an end with a result, END one without.
+    """
+
+    CLAIM = "claim"
+    PROGRESS = "progress"
+    RENEW = "renew"
+    DEFER = "defer"
+    DELEGATE = "delegate"
+    AWAIT_STORAGE = "await storage"
+    GIVE_UP = "give up"
+    EXPIRE = "expire"
+    END = "end"
+    COMPLETE = "complete"
+
+
+_S, _T = ExecutionState, ExecutionTrigger
+
+# A trigger without a row changes nothing.
+TRANSITIONS: Mapping[tuple[ExecutionState, ExecutionTrigger], ExecutionState] = {
+    (_S.WAITING, _T.CLAIM): _S.CLAIMED,
+    (_S.WAITING, _T.GIVE_UP): _S.ENDED,
+    (_S.WAITING, _T.END): _S.ENDED,
+    (_S.WAITING, _T.COMPLETE): _S.ENDED,
+    (_S.CLAIMED, _T.PROGRESS): _S.CLAIMED,
+    (_S.CLAIMED, _T.RENEW): _S.CLAIMED,
+    (_S.CLAIMED, _T.DEFER): _S.WAITING,
+    (_S.CLAIMED, _T.DELEGATE): _S.DELEGATED,
+    (_S.CLAIMED, _T.AWAIT_STORAGE): _S.SPOOLED,
+    (_S.CLAIMED, _T.EXPIRE): _S.ENDED,
+    (_S.CLAIMED, _T.END): _S.ENDED,
+    (_S.CLAIMED, _T.COMPLETE): _S.ENDED,
+    (_S.DELEGATED, _T.AWAIT_STORAGE): _S.SPOOLED,
+    (_S.DELEGATED, _T.EXPIRE): _S.ENDED,
+    (_S.DELEGATED, _T.END): _S.ENDED,
+    (_S.DELEGATED, _T.COMPLETE): _S.ENDED,
+    (_S.SPOOLED, _T.AWAIT_STORAGE): _S.SPOOLED,  # a longer lease, or another process that has a result
+    (_S.SPOOLED, _T.EXPIRE): _S.ENDED,
+    (_S.SPOOLED, _T.END): _S.ENDED,
+    (_S.SPOOLED, _T.COMPLETE): _S.ENDED,
+    (_S.ENDED, _T.COMPLETE): _S.ENDED,  # the result of one that was cancelled or lost
+}
+
+# The states with a holder and a lease.
+LEASED = frozenset({ExecutionState.CLAIMED, ExecutionState.DELEGATED, ExecutionState.SPOOLED})
+
+# The beginnings of holders' names that are not workers.
+DELEGATE_PREFIX = "engine:"
+SPOOL_PREFIX = "log-spool:"
+HOLDER_PREFIXES = {ExecutionState.DELEGATED: DELEGATE_PREFIX, ExecutionState.SPOOLED: SPOOL_PREFIX}
+
+
+def sources(trigger: ExecutionTrigger) -> frozenset[ExecutionState]:
+    """Return the states in which a trigger has an effect."""
+    return frozenset(state for state, cause in TRANSITIONS if cause is trigger)
+
+
+def target(trigger: ExecutionTrigger) -> ExecutionState:
+    """Return the state to which a trigger leads."""
+    (state,) = {to for (_, cause), to in TRANSITIONS.items() if cause is trigger}
+    return state
+
+
+def held_state(holder: str) -> ExecutionState:
+    """Return the state of an execution with this holder, as long as it has not ended."""
+    for state, prefix in HOLDER_PREFIXES.items():
+        if holder.startswith(prefix):
+            return state
+    return ExecutionState.CLAIMED
+
+
+def state_of(holder: str | None, ended_at: datetime | None) -> ExecutionState:
+    """Return the state of an execution with this holder and this end."""
+    if ended_at is not None:
+        return ExecutionState.ENDED
+    return ExecutionState.WAITING if holder is None else held_state(holder)
