@@ -62,10 +62,10 @@ def rootfs(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) 
     mounted = [path for path in shown if path not in files]
     made = [path for path in sorted(_MADE.rglob("*")) if path.is_file() and path.parent.name != "__pycache__"]
     copies = {_ETC / path.relative_to(_MADE): path for path in made} | {path: path for path in files}
-    etc = (*_parents([*copies, *mounted]), *_mounted(mounted), *_copied(copies))
+    etc = (*_parents([*copies, *mounted]), *_mounted(mounted), *_copied(copies, _FIRST_FILE, "0644"))
     seen = (*_system(ROOTFS), *_devices(), *etc, *_hide(hidden, shown))
     run = {SHELL: _SOURCE_OF_SHELL} | ({} if reaper is None else {REAPER: str(reaper)})
-    runnable = _runnable(run, _FIRST_FILE + len(copies))
+    runnable = _copied(run, _FIRST_FILE + len(copies), "0111")
     closed = ("--remount-ro", "/", "--die-with-parent", "--", *_WAITS)
     argv = (bubblewrap, *user, *around, *_made(), *seen, *runnable, *closed)
     return Rootfs(argv=argv, files=(*map(str, copies.values()), *run.values()), fingerprint=fingerprint())
@@ -85,11 +85,6 @@ def _state(path: str) -> str:
     except FileNotFoundError:
         return "none"
     return f"{status.st_ino}:{status.st_mtime_ns}"
-
-
-def _runnable(paths: Iterable[str], first_file: int) -> Iterator[str]:
-    for number, path in enumerate(paths, first_file):
-        yield from ("--perms", "0111", "--file", str(number), f"{ROOTFS}{path}")
 
 
 def _made() -> Iterator[str]:
@@ -128,10 +123,10 @@ def _mounted(paths: Iterable[Path]) -> Iterator[str]:
             yield from ("--ro-bind", str(path), f"{ROOTFS}{path}")
 
 
-def _copied(copies: Iterable[Path]) -> Iterator[str]:
+def _copied(places: Iterable[Path | str], first: int, mode: str) -> Iterator[str]:
     """Show files as copies: a mount for each would slow down every sandbox."""
-    for descriptor, place in enumerate(copies, start=_FIRST_FILE):
-        yield from ("--perms", "0644", "--file", str(descriptor), f"{ROOTFS}{place}")
+    for descriptor, place in enumerate(places, first):
+        yield from ("--perms", mode, "--file", str(descriptor), f"{ROOTFS}{place}")
 
 
 def _devices() -> Iterator[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from adapters.local_engine.sandbox.supervisor import rootfs_maker
 from adapters.local_engine.sandbox.supervisor.protocol import Rootfs
-from adapters.local_engine.sandbox.supervisor.rootfs_cache import RootfsCache
 
 
 def _view(script):
@@ -18,7 +18,7 @@ def _view(script):
 def test_nobody_waits_for_what_does_not_end_by_itself(script):
     began = time.monotonic()
 
-    mounts = RootfsCache().mounts(_view(script))
+    mounts = rootfs_maker.make(_view(script))
 
     assert time.monotonic() - began < 10
     assert Path(f"/proc/self/fd/{mounts}").readlink().name.startswith("mnt:")
@@ -27,4 +27,4 @@ def test_nobody_waits_for_what_does_not_end_by_itself(script):
 
 def test_a_view_that_cannot_be_made_is_an_error_with_its_makers_words():
     with pytest.raises(OSError, match="no view for you"):
-        RootfsCache().mounts(_view("echo no view for you; exec sleep 60"))
+        rootfs_maker.make(_view("echo no view for you; exec sleep 60"))

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from adapters.local_engine.sandbox.supervisor import rootfs_maker
 from adapters.local_engine.sandbox.supervisor.kernel import (
     CLONE_NEWNS,
     CLONE_NEWUSER,
@@ -20,7 +21,6 @@ from adapters.local_engine.sandbox.supervisor.kernel import (
     write,
 )
 from adapters.local_engine.sandbox.supervisor.protocol import Rootfs, SpawnRequest, Tmpfs
-from adapters.local_engine.sandbox.supervisor.rootfs_cache import RootfsCache
 
 _ROOT = 0
 _LOST = 1
@@ -32,8 +32,9 @@ class PrivilegeSwitch:
     """Switches the supervisor to a program's privileges for a moment; there must be no second thread."""
 
     def __init__(self) -> None:
-        self._rootfs_cache = RootfsCache()
         self._home: int | None = None
+        self._rootfs: Rootfs | None = None
+        self._mounts = -1
 
     @contextmanager
     def of(self, request: SpawnRequest) -> Iterator[None]:
@@ -45,7 +46,7 @@ class PrivilegeSwitch:
             OSError: The kernel refuses; the supervisor is as it was before.
         """
         try:
-            mounts = None if request.rootfs is None else self._mounts(request.rootfs)
+            mounts = None if request.rootfs is None else self._mounts_of(request.rootfs)
             os.chdir(request.directory)
             if mounts is not None:
                 setns(mounts, CLONE_NEWNS)
@@ -71,17 +72,24 @@ class PrivilegeSwitch:
         except OSError:
             os._exit(_LOST)
 
-    def _mounts(self, rootfs: Rootfs) -> int:
-        """Return a descriptor of a root file system, once there is a way back to our own mounts."""
+    def _mounts_of(self, rootfs: Rootfs) -> int:
+        """Return a descriptor of a root file system, once there is a way back to our own mounts.
+
+        It is made again when it is another than that of the program before.
+        """
         if self._home is None:
             if os.geteuid() != _ROOT:
                 _own_namespaces(os.getuid(), os.getgid())
             self._home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-        if rootfs not in self._rootfs_cache:
+        if rootfs != self._rootfs:
             # Later mounts of the machine would appear in it, for all programs to write to.
             unshare(CLONE_NEWNS)
             make_mounts_private()
-        return self._rootfs_cache.mounts(rootfs)
+            mounts = rootfs_maker.make(rootfs)
+            if self._rootfs is not None:
+                os.close(self._mounts)
+            self._rootfs, self._mounts = rootfs, mounts
+        return self._mounts
 
 
 def _mount(tmpfs: Tmpfs, user: int | None) -> None:

@@ -2,8 +2,11 @@
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import signal
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from adapters.local_engine.sandbox.supervisor.kernel import read
@@ -30,6 +33,32 @@ class Usage:
 def adopt_orphans() -> None:
     """Make this process the parent of every descendant that loses its own (PR_SET_CHILD_SUBREAPER)."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def spawn(argv: Sequence[str], env: Mapping[str, str], descriptors: Mapping[int, int]) -> int:
+    """Start a child in a session of its own, and return its id.
+
+    Args:
+        argv: Its command line; the first is an absolute path.
+        env: Its whole environment.
+        descriptors: Our descriptors that it inherits, by the numbers that they have there.
+    """
+    with ExitStack() as copies:
+        actions = []
+        for number, present in descriptors.items():
+            copy = fcntl.fcntl(present, fcntl.F_DUPFD_CLOEXEC, max(descriptors) + 1)
+            copies.callback(os.close, copy)
+            actions.append((os.POSIX_SPAWN_DUP2, copy, number))
+        return os.posix_spawn(
+            argv[0],
+            list(argv),
+            env,
+            file_actions=actions,
+            resetids=True,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=IGNORED_SIGNALS,
+        )
 
 
 def children() -> set[int]:

@@ -1,6 +1,5 @@
 """The start of a run's first process, which fails without a trace."""
 
-import fcntl
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -14,9 +13,6 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     STATUS_DESCRIPTOR,
     SpawnRequest,
 )
-
-# Above those that programs inherit.
-_ASIDE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +71,7 @@ class Spawner:
             if request.user is not None:
                 _give(request.user, (inherited[1], inherited[2]))
             with self._privileges.of(request):
-                pid = _start(request, descriptors, theirs)
+                pid = processes.spawn(request.argv, request.env, descriptors)
             on_failure.callback(processes.end, pid)
             process = os.pidfd_open(pid)
             on_failure.pop_all()
@@ -86,21 +82,3 @@ def _give(user: int, pipes: Sequence[int]) -> None:
     """Let a user open pipes anew, as /dev/stdout and /dev/stderr do; root's own only root could."""
     for pipe in pipes:
         os.fchown(pipe, user, user)
-
-
-def _start(request: SpawnRequest, descriptors: Mapping[int, int], theirs: ExitStack) -> int:
-    actions = []
-    for number, present in descriptors.items():
-        aside = fcntl.fcntl(present, fcntl.F_DUPFD_CLOEXEC, _ASIDE)
-        theirs.callback(os.close, aside)
-        actions.append((os.POSIX_SPAWN_DUP2, aside, number))
-    return os.posix_spawn(
-        request.argv[0],
-        list(request.argv),
-        request.env,
-        file_actions=actions,
-        resetids=True,
-        setsid=True,
-        setsigmask=(),
-        setsigdef=processes.IGNORED_SIGNALS,
-    )

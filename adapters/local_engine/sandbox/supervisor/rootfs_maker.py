@@ -1,4 +1,4 @@
-"""Root file systems of programs: each is put together once, in a mount namespace that all begin with."""
+"""The maker of a root file system: a process that puts it together in a mount namespace of its own."""
 
 import os
 import select
@@ -11,31 +11,12 @@ _READY_WITHIN_MS = 10_000
 _LONGEST = 4096
 
 
-class RootfsCache:
-    """Makes each root file system when it is first asked for, and keeps it until its fingerprint changes."""
+def make(rootfs: Rootfs) -> int:
+    """Make a root file system, and return a descriptor of its mount namespace.
 
-    def __init__(self) -> None:
-        self._made: dict[Rootfs, int] = {}
-
-    def __contains__(self, rootfs: Rootfs) -> bool:
-        """Whether a root file system is made already."""
-        return rootfs in self._made
-
-    def mounts(self, rootfs: Rootfs) -> int:
-        """Return a descriptor of the mount namespace of a root file system.
-
-        Raises:
-            OSError: It cannot be made; the error has its maker's message.
-        """
-        if rootfs not in self._made:
-            mounts = _make(rootfs)
-            for older in [each for each in self._made if each.argv == rootfs.argv]:
-                os.close(self._made.pop(older))
-            self._made[rootfs] = mounts
-        return self._made[rootfs]
-
-
-def _make(rootfs: Rootfs) -> int:
+    Raises:
+        OSError: It cannot be made; the error has its maker's message.
+    """
     with ExitStack() as stack:
         maker, output = _start(rootfs)
         stack.callback(os.close, output)
@@ -57,16 +38,7 @@ def _start(rootfs: Rootfs) -> tuple[int, int]:
         output, writer = os.pipe()
         theirs.callback(os.close, writer)
         on_failure.callback(os.close, output)
-        ends = (files[0], writer, writer, *files[1:])
-        maker = os.posix_spawn(
-            rootfs.argv[0],
-            rootfs.argv,
-            {},
-            file_actions=[(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate(ends)],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=processes.IGNORED_SIGNALS,
-        )
+        maker = processes.spawn(rootfs.argv, {}, dict(enumerate((files[0], writer, writer, *files[1:]))))
         on_failure.pop_all()
         return maker, output
 
