@@ -75,20 +75,12 @@ class PrewarmedCompiler(Prewarmed):
             reader, writer = os.pipe()
             self._stdin = stack.enter_context(os.fdopen(writer, "wb", buffering=0))
             try:
-                self._connection = stack.enter_context(launcher.launched(program, reader))
+                connection = stack.enter_context(launcher.launched(program, reader))
             finally:
                 os.close(reader)
-            self._connection.wait_for(Status.READY)
-            self._connection.control_socket.send(START)  # a compiler is no program of a caller's
-            self._stack = stack.pop_all()
-
-    def is_waiting(self) -> bool:
-        """Whether it has not ended."""
-        return self._connection.is_quiet()
-
-    def close(self) -> None:
-        """Kill the processes that are left in it."""
-        self._stack.close()
+            connection.wait_for(Status.READY)
+            connection.control_socket.send(START)  # a compiler is no program of a caller's
+            super().__init__(connection, stack)
 
     @contextmanager
     def compiled(self, program: Program, monitor: RunMonitor) -> Iterator[Program | Outcome]:
@@ -106,7 +98,7 @@ class PrewarmedCompiler(Prewarmed):
     def _start(self, program: Program) -> bool:
         """Give it the program, and the time for its build; return whether that was possible."""
         with suppress(BrokenPipeError, ConnectionResetError), self._stdin:
-            self._connection.control_socket.send(build_limits(program).encode())
+            self.connection.control_socket.send(build_limits(program).encode())
             self._stdin.write(_request(program))
             return True
         return False
@@ -114,7 +106,7 @@ class PrewarmedCompiler(Prewarmed):
     def _follow(self, program: Program, monitor: RunMonitor, built: ExitStack) -> Program | Outcome:
         begun = time.monotonic()
         output = self._capture(_LIMITS.output_mb * _MIB)
-        event = monitor.follow(self._connection, output)
+        event = monitor.follow(self.connection, output)
         spent_ms = math.ceil(1000 * (time.monotonic() - begun))
         if event is not None:
             event = replace(event, was_ready=False, in_build=True, wall_ms=spent_ms)

@@ -56,17 +56,9 @@ class PrewarmedInterpreter(Prewarmed):
             self._stdin = stack.enter_context(memory_file("stdin"))
             self._job = stack.enter_context(memory_file("job"))
             program = replace(program, descriptors={_JOB_DESCRIPTOR: self._job})
-            self.connection = stack.enter_context(launcher.launched(program, self._stdin))
-            self.connection.wait_for(Status.WAITING)
-            self._stack = stack.pop_all()
-
-    def close(self) -> None:
-        """Kill the processes that are left in it."""
-        self._stack.close()
-
-    def is_waiting(self) -> bool:
-        """Whether it has not ended."""
-        return self.connection.is_quiet()
+            connection = stack.enter_context(launcher.launched(program, self._stdin))
+            connection.wait_for(Status.WAITING)
+            super().__init__(connection, stack)
 
     def start(self, program: Program, monitor: RunMonitor) -> bool:
         """Give it its program, which starts unless it has been cancelled; return whether that was possible.

@@ -6,10 +6,12 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from threading import Condition
 from typing import Generic, TypeVar
 
 from adapters.common.background import BackgroundThread
+from adapters.local_engine.sandbox.launcher import Connection
 from adapters.local_engine.sandbox.program import Program
 
 _RETRY_AFTER_S = 5
@@ -21,16 +23,25 @@ _HEAD_START_S = 0.01
 _log = logging.getLogger("service_server.local_engine")
 
 
-class Prewarmed(ABC):
-    """A sandbox that waits for its job, and serves one or none."""
+class Prewarmed:
+    """A sandbox that waits for its job, and serves one or none.
 
-    @abstractmethod
+    Args:
+        connection: Our ends of its run.
+        resources: All that it holds, released when it is closed.
+    """
+
+    def __init__(self, connection: Connection, resources: ExitStack) -> None:
+        self.connection = connection
+        self._resources = resources.pop_all()
+
     def is_waiting(self) -> bool:
         """Whether nothing has happened to it since it became ready."""
+        return self.connection.is_quiet()
 
-    @abstractmethod
     def close(self) -> None:
         """Kill the processes that are left in it."""
+        self._resources.close()
 
 
 P = TypeVar("P", bound=Prewarmed)
