@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from adapters.local_engine import java_source
 from adapters.local_engine.sandbox.cds_archive import ARCHIVE_FILE
@@ -17,14 +18,19 @@ _HEAP_SHARE = 0.75
 
 
 def compose(
-    toolchain: Toolchain,
-    executables: Mapping[str, str],
-    request: ExecutionRequest,
-    code: bytes,
+    toolchain: Toolchain, executables: Mapping[str, str], request: ExecutionRequest, code: bytes
 ) -> Program:
     """Fill in a row of the table for a request."""
     spec = request.spec
-    names = _names(toolchain, executables, spec.limits, code)
+    program = compose_without_job(toolchain, executables, spec.limits, code)
+    return replace(program, arguments=spec.args, stdin=request.stdin, variables=spec.env)
+
+
+def compose_without_job(
+    toolchain: Toolchain, executables: Mapping[str, str], limits: Limits, code: bytes = b""
+) -> Program:
+    """Fill in a row of the table as far as that does not depend on a request beside its code."""
+    names = _names(toolchain, executables, limits, code)
     return Program(
         language=toolchain.language.name,
         source=names["source"],
@@ -32,13 +38,10 @@ def compose(
         build=fill(toolchain.build, names),
         archived_build=fill(toolchain.build_with_archive("use"), names),
         run=fill(toolchain.run, names),
-        arguments=spec.args,
-        stdin=request.stdin,
         env=ENVIRONMENT,
         settings=dict(zip(toolchain.env, fill(list(toolchain.env.values()), names), strict=True)),
-        variables=spec.env,
-        limits=spec.limits,
-        rlimits=program_rlimits(spec.limits, toolchain.memory),
+        limits=limits,
+        rlimits=program_rlimits(limits, toolchain.memory),
         out_of_memory=toolchain.out_of_memory,
     )
 
@@ -48,21 +51,6 @@ def _stripped(code: bytes, parts: Sequence[str]) -> bytes:
     if "bom" in parts:
         code = code.removeprefix(codecs.BOM_UTF8)
     return code.replace(b"\r\n", b"\n") if "crlf" in parts else code
-
-
-def compose_without_job(toolchain: Toolchain, executables: Mapping[str, str], limits: Limits) -> Program:
-    """Fill in a row of the table for a request that is still to come."""
-    names = _names(toolchain, executables, limits, b"")
-    return Program(
-        language=toolchain.language.name,
-        source=names["source"],
-        code=b"",
-        build=fill(toolchain.build, names),
-        run=fill(toolchain.run, names),
-        env=ENVIRONMENT,
-        limits=limits,
-        rlimits={},
-    )
 
 
 def _names(

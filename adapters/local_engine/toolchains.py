@@ -15,7 +15,7 @@ from typing import Any
 
 from adapters.local_engine.sandbox.cpu_affinity import allow_cpus
 from adapters.local_engine.sandbox.interpreter_pool import PreloadHook
-from adapters.local_engine.sandbox.program import SYSTEM_PATH
+from adapters.local_engine.sandbox.program import ENVIRONMENT, SYSTEM_PATH
 from adapters.local_engine.sandbox.rootfs import HOOKS_ON_MACHINE
 from application.ports.execution_engine import LanguageSupport
 from domain.language import LANGUAGES, Language
@@ -224,7 +224,7 @@ class Toolchains:
         try:
             done = subprocess.run(  # noqa: S603 - command lines of our own table
                 argv,
-                env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"},
+                env=ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
