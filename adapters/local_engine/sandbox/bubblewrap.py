@@ -12,7 +12,13 @@ from adapters.local_engine.sandbox.cgroup_discovery import clear, discover, reme
 from adapters.local_engine.sandbox.files import sealed_file
 from adapters.local_engine.sandbox.isolation import Isolation, Launch
 from adapters.local_engine.sandbox.launch_script import Rlimits, attainable, launch_script, prewarm_script
-from adapters.local_engine.sandbox.program import SYSTEM_PATH, Program, build_limits, program_limits
+from adapters.local_engine.sandbox.program import (
+    SYSTEM_PATH,
+    Program,
+    build_limits,
+    build_rlimits,
+    program_limits,
+)
 from adapters.local_engine.sandbox.rootfs import (
     HOME,
     REAPER,
@@ -214,7 +220,7 @@ class Bubblewrap(Isolation):
             program.build,
             program.command,
             self._rlimits(program),
-            build_rlimits=self._without_address_space(program.build_rlimits),
+            build_rlimits=self._without_address_space(build_rlimits(program.limits.build_cpu_time_ms)),
             variables=program.settings,
             groups=groups,
             reaper=reaper_path,

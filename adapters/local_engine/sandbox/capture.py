@@ -78,25 +78,15 @@ class CapturedOutput:
     """
 
     def __init__(self, allowed: int, inline_bytes: int, directory: Path) -> None:
-        self._budget, self._build_budget = _Budget(allowed), _Budget(allowed)
-        self.stdout = Capture(Stream.STDOUT, self._budget.take, inline_bytes, directory)
-        self.stderr = Capture(Stream.STDERR, self._budget.take, inline_bytes, directory)
-        self.build = Capture(Stream.STDERR, self._build_budget.take, inline_bytes, directory)
-
-    @property
-    def used(self) -> int:
-        """The number of bytes that the program wrote, also over its limit."""
-        return self._budget.used
-
-    @property
-    def build_used(self) -> int:
-        """The number of bytes that the build wrote, also over its limit."""
-        return self._build_budget.used
+        self.budget, self.build_budget = _Budget(allowed), _Budget(allowed)
+        self.stdout = Capture(Stream.STDOUT, self.budget.take, inline_bytes, directory)
+        self.stderr = Capture(Stream.STDERR, self.budget.take, inline_bytes, directory)
+        self.build = Capture(Stream.STDERR, self.build_budget.take, inline_bytes, directory)
 
     @property
     def is_exceeded(self) -> bool:
         """Whether the program, or its build, wrote more than is allowed."""
-        return self._budget.is_exceeded or self._build_budget.is_exceeded
+        return self.budget.is_exceeded or self.build_budget.is_exceeded
 
     def close(self) -> None:
         """Close all files."""

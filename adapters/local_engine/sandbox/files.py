@@ -51,12 +51,11 @@ def sealed_file(name: str, content: bytes) -> Iterator[int]:
         yield descriptor
 
 
-def sealed_copy(*sources: IO[bytes]) -> int:
-    """Copy files into one in memory that cannot be changed. The caller closes the descriptor."""
+def sealed_copy(source: IO[bytes]) -> int:
+    """Copy a file into one in memory that cannot be changed. The caller closes the descriptor."""
     descriptor = _memory_file("copy")
     with os.fdopen(descriptor, "wb", closefd=False) as copy:
-        for source in sources:
-            shutil.copyfileobj(source, copy)
+        shutil.copyfileobj(source, copy)
     os.lseek(descriptor, 0, os.SEEK_SET)
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
     return descriptor

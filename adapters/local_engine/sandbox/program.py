@@ -70,11 +70,6 @@ class Program:
     compile_output: Output | None = None
 
     @property
-    def build_rlimits(self) -> Rlimits:
-        """The limits of each of the build's processes."""
-        return build_rlimits(self.limits.build_cpu_time_ms)
-
-    @property
     def command(self) -> Sequence[str]:
         """The whole command line."""
         given = [f"{name}={value}" for name, value in self.variables.items()]

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -45,12 +45,6 @@ _CANNOT_ISOLATE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _KeptCompiler:
-    archive: CdsArchive
-    pool: WarmPool[PrewarmedCompiler] | None
-
-
 class Sandbox:
     """Runs programs, as many at a time as `run` is called.
 
@@ -86,7 +80,8 @@ class Sandbox:
         self._running = 0
         self._recipes: list[InterpreterRecipe] = []
         self.interpreters: dict[str, WarmPool[PrewarmedInterpreter]] = {}
-        self._compilers: dict[str, _KeptCompiler] = {}
+        self.compilers: dict[str, WarmPool[PrewarmedCompiler]] = {}
+        self._archives: dict[str, CdsArchive] = {}
 
     def keep_interpreter(self, title: str, usual: Program, hook: PreloadHook) -> None:
         """Keep interpreters of a language ready from `open` on, if programs are isolated."""
@@ -97,17 +92,16 @@ class Sandbox:
     def keep_compiler(self, compiler: Compiler) -> None:
         """Keep an archive of a compiler's classes and, if programs are isolated, a compiler ready."""
         with self._lock:
-            if compiler.language in self._compilers:
+            if compiler.language in self._archives:
                 return
             sample = Path(__file__).with_name(compiler.sample)
             archive = CdsArchive(compiler.language, compiler.make_archive, sample, self._directory)
-            pool = None
+            self._archives[compiler.language] = archive
             if self._bubblewrap is not None and self._warm_starts > 0:
                 recipe = CompilerRecipe(
                     compiler, archive, self._launcher, self._capture, self._usual_limits.build_cpu_time_ms
                 )
-                pool = WarmPool(recipe, _COMPILERS_READY, self._is_busy)
-            self._compilers[compiler.language] = _KeptCompiler(archive, pool)
+                self.compilers[compiler.language] = WarmPool(recipe, _COMPILERS_READY, self._is_busy)
 
     def open(self) -> None:
         """Prepare to run programs.
@@ -142,26 +136,18 @@ class Sandbox:
 
     def close(self) -> None:
         """Kill every program and release everything. One that is not open is no error."""
-        while self.interpreters:
-            _, pool = self.interpreters.popitem()
-            pool.close()
         with self._lock:
-            compilers, self._compilers = list(self._compilers.values()), {}
-        for compiler in compilers:
-            if compiler.pool is not None:
-                compiler.pool.close()
-            compiler.archive.close()
+            opened: list[WarmPool[PrewarmedInterpreter] | WarmPool[PrewarmedCompiler] | CdsArchive]
+            opened = [*self.interpreters.values(), *self.compilers.values(), *self._archives.values()]
+            self.interpreters, self.compilers, self._archives = {}, {}, {}
+        for each in opened:
+            each.close()
         self.supervisor.close()
         self.isolation.close()
 
     def wait_until_warm(self, timeout_s: float) -> bool:
         """Wait until every interpreter that is started ahead is ready; return whether they are."""
         return all(pool.wait_until_full(timeout_s) for pool in list(self.interpreters.values()))
-
-    def compiler_pool(self, language: str) -> WarmPool[PrewarmedCompiler] | None:
-        """Return the pool of a language's compilers, if there is one."""
-        kept = self._compilers.get(language)
-        return None if kept is None else kept.pool
 
     @property
     def warm_start(self) -> str:
@@ -217,15 +203,15 @@ class Sandbox:
     @contextmanager
     def _compiled(self, program: Program, monitor: RunMonitor) -> Iterator[Program | Outcome]:
         """Compile a program as far as that is done outside of its own sandbox."""
-        kept = self._compilers.get(program.language)
-        if kept is None:
+        archive, pool = self._archives.get(program.language), self.compilers.get(program.language)
+        if archive is None:
             yield program
             return
-        with kept.archive.opened() as archive:
-            if archive is not None:
-                descriptors = {ARCHIVE_DESCRIPTOR: archive}
+        with archive.opened() as classes:
+            if classes is not None:
+                descriptors = {ARCHIVE_DESCRIPTOR: classes}
                 program = replace(program, build=program.archived_build, descriptors=descriptors)
-            compiler = None if kept.pool is None else kept.pool.get(program)
+            compiler = None if pool is None else pool.get(program)
             if compiler is None:
                 yield program
             else:
@@ -244,8 +230,8 @@ class Sandbox:
                     limits=program.limits,
                     stdout=output.stdout.output(),
                     stderr=output.stderr.output(),
-                    output_bytes=output.used,
-                    build_output_bytes=output.build_used,
+                    output_bytes=output.budget.used,
+                    build_output_bytes=output.build_budget.used,
                     build_spent_ms=program.build_spent_ms,
                     compile_output=_compile_output(program, output),
                     cancelled_after_ms=monitor.milliseconds_since_cancel(),

@@ -7,7 +7,13 @@ from pathlib import Path
 from adapters.local_engine.sandbox import reaper
 from adapters.local_engine.sandbox.isolation import Isolation, Launch
 from adapters.local_engine.sandbox.launch_script import launch_script
-from adapters.local_engine.sandbox.program import SYSTEM_PATH, Program, build_limits, program_limits
+from adapters.local_engine.sandbox.program import (
+    SYSTEM_PATH,
+    Program,
+    build_limits,
+    build_rlimits,
+    program_limits,
+)
 from adapters.local_engine.sandbox.supervisor.protocol import SpawnRequest
 from adapters.local_engine.sandbox.work_area import WorkArea
 from application.errors import DependencyUnavailable
@@ -82,7 +88,7 @@ class UnsandboxedProcess(Isolation):
             program.build,
             program.command,
             program.rlimits,
-            build_rlimits=program.build_rlimits,
+            build_rlimits=build_rlimits(program.limits.build_cpu_time_ms),
             variables=program.settings,
             reaper=self._reaper,
         )

@@ -28,7 +28,7 @@ def _engine(directory, warm_starts=1):
 
 
 def _pool(kit):
-    return kit.engine.sandbox.compiler_pool("java")
+    return kit.engine.sandbox.compilers.get("java")
 
 
 def _run(kit, code, **fields):

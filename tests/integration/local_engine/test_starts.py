@@ -38,7 +38,7 @@ class _Slow(Recorder):
 
 
 def _is_compiler_ready(kit):
-    return kit.engine.sandbox.compiler_pool("java").wait_until_full(1)
+    return kit.engine.sandbox.compilers["java"].wait_until_full(1)
 
 
 @pytest.fixture(scope="module")

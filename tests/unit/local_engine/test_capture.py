@@ -61,7 +61,7 @@ def test_both_streams_share_one_allowance():
     third = output.stdout.write(b"more")
 
     assert (first.data, second.data, third) == (b"12345678", b"12", None)
-    assert (output.used, output.is_exceeded) == (20, True)
+    assert (output.budget.used, output.is_exceeded) == (20, True)
     assert output.stderr.rewound().read() == b"12"
     assert output.stderr.output() == Output("12", 2, truncated=True)
     assert output.stdout.output() == Output("12345678", 8, truncated=True)

@@ -97,8 +97,6 @@ class Supervisor:
         if run.reap_orphans(self._orphans()):
             self._runs.remove(run)
             run.finish()
-            if run.cgroup is not None:
-                self._old_cgroups.append(run.cgroup)
 
     def _orphans(self) -> set[int]:
         sessions = {run.pid for run in self._runs if run.is_live}

@@ -42,7 +42,6 @@ class Run:
         pid: The first process: the leader of its own session and process group.
         is_live: Whether the first process has not been reaped.
         orphans: Processes that it left behind, and that are about to end.
-        cgroup: The group of all its processes, if there are cgroups.
 
     Raises:
         OSError: It cannot be started. Its processes are killed, and its cgroup is discarded. The
@@ -64,6 +63,7 @@ class Run:
         self._limits = request.limits
         self._events = events
         self._on_quiet = on_quiet
+        self._discard = discard
         self._usage = processes.Usage()
         self._was_ready = False
         self._is_building = request.build_limits is not None
@@ -81,16 +81,16 @@ class Run:
         self.is_live = True
         numbered = dict(zip((0, 1, 2, *request.descriptors), inherited, strict=True))
         with ExitStack() as on_failure:
-            self.cgroup = self._make_cgroup(name)
-            if self.cgroup is not None:
-                on_failure.callback(discard, self.cgroup)
+            self._cgroup = self._make_cgroup(name)
+            if self._cgroup is not None:
+                on_failure.callback(discard, self._cgroup)
             self._memory_notice = self._watch_memory(on_failure)
-            spawned = spawner.spawn(request, numbered, self.cgroup.entrances if self.cgroup else ())
+            spawned = spawner.spawn(request, numbered, self._cgroup.entrances if self._cgroup else ())
             on_failure.callback(spawned.abandon)
             self._status_pipe, self._start_pipe = StatusPipe(spawned.status_pipe), spawned.start_pipe
             self.pid = spawned.pid
-            self._counts_cpu = self.cgroup is not None and self.cgroup.counts_cpu
-            self._tree_cpu_s = self.cgroup.cpu_s if self.cgroup and self._counts_cpu else TreeCpu(self.pid)
+            self._counts_cpu = self._cgroup is not None and self._cgroup.counts_cpu
+            self._tree_cpu_s = self._cgroup.cpu_s if self._cgroup and self._counts_cpu else TreeCpu(self.pid)
             self._follow(spawned, on_failure)
             on_failure.pop_all()
         if request.build_limits is not None:
@@ -146,7 +146,7 @@ class Run:
         return not self.orphans
 
     def finish(self) -> None:
-        """Report the end and close the control socket."""
+        """Report the end, close the control socket, and discard the cgroup."""
         try:
             event = self._ended()
         except OSError as error:
@@ -156,6 +156,8 @@ class Run:
             if descriptor is not None:
                 self._events.close(descriptor)
         self._detach()
+        if self._cgroup is not None:
+            self._discard(self._cgroup)
 
     def _ended(self) -> RunEvent:
         exit_code, signal = self._status_pipe.exit_code_and_signal(self._status)
@@ -210,7 +212,7 @@ class Run:
         return Cgroup(plan, name, memory_mb * _MIB, max(self._limits.processes, build.processes))
 
     def _watch_memory(self, on_failure: ExitStack) -> int | None:
-        notice = self.cgroup.watch_memory() if self.cgroup is not None else None
+        notice = self._cgroup.watch_memory() if self._cgroup is not None else None
         if notice is not None:
             on_failure.callback(os.close, notice)
         return notice
@@ -267,10 +269,10 @@ class Run:
         self._ready()
 
     def _end_limits_of_build(self) -> None:
-        if self.cgroup is not None:
-            self.cgroup.limit_processes(self._limits.processes)
+        if self._cgroup is not None:
+            self._cgroup.limit_processes(self._limits.processes)
             try:
-                self.cgroup.limit_memory(self._limits.memory_mb * _MIB)
+                self._cgroup.limit_memory(self._limits.memory_mb * _MIB)
             except OSError:  # it has more already, and the kernel leaves the build's limit in force
                 self._exceed("memory_mb")
 
@@ -308,10 +310,10 @@ class Run:
 
     def _limit_group(self, limits: ResourceLimits) -> None:
         before, self._limits = self._limits, limits
-        if self.cgroup is not None and limits.memory_mb != before.memory_mb:
-            self.cgroup.limit_memory(limits.memory_mb * _MIB)
-        if self.cgroup is not None and limits.processes != before.processes:
-            self.cgroup.limit_processes(limits.processes)
+        if self._cgroup is not None and limits.memory_mb != before.memory_mb:
+            self._cgroup.limit_memory(limits.memory_mb * _MIB)
+        if self._cgroup is not None and limits.processes != before.processes:
+            self._cgroup.limit_processes(limits.processes)
 
     def _ready(self) -> None:
         """Report that the program is ready; START has come already or may take any time."""
@@ -330,7 +332,7 @@ class Run:
                 os.write(self._start_pipe, b"\n")
             except OSError:  # it has ended
                 self.kill()
-        memory_kb = self._limits.memory_mb << 10 if self.cgroup is None else None
+        memory_kb = self._limits.memory_mb << 10 if self._cgroup is None else None
         next_sample = self._sample(self._limits.cpu_time_ms, memory_kb)
         if self.is_live and self._limit is None:
             self._deadline = self._started + self._limits.timeout_ms / 1000
@@ -376,11 +378,11 @@ class Run:
         return f"build_{limit}" if limit and self._is_building else limit
 
     def _limit_of_cgroup(self) -> str | None:
-        if self.cgroup is None:
+        if self._cgroup is None:
             return None
-        if self.cgroup.ran_out_of_memory():
+        if self._cgroup.ran_out_of_memory():
             return "memory_mb"
-        return "processes" if self.cgroup.ran_out_of_processes() else None
+        return "processes" if self._cgroup.ran_out_of_processes() else None
 
     def _cpu_s(self) -> float:
         if self._sampler is None:
@@ -391,7 +393,7 @@ class Run:
         return max(self._usage.cpu_s - self._sampler.cpu_at_start_s, self._sampler.last_cpu_s, 0.0)
 
     def _tree_memory_kb(self) -> int:
-        if self.cgroup is not None:  # a build before may have had more than the program ever may
+        if self._cgroup is not None:  # a build before may have had more than the program ever may
             build = self._request.build_limits if self._is_building else None
-            return min(self.cgroup.peak_kb(), (build or self._limits).memory_mb << 10)
+            return min(self._cgroup.peak_kb(), (build or self._limits).memory_mb << 10)
         return self._sampler.peak_kb if self._sampler else 0
