@@ -33,6 +33,7 @@ from adapters.system.id_generator import Uuid7Generator, worker_name
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
 from application.ports.dead_letter_store import DeadLetterStore
+from application.ports.engine_report_reader import EngineReportReader
 from application.ports.event_feed import EventFeed
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.object_store import ObjectStore
@@ -200,34 +201,16 @@ def _output_feed(settings: Settings) -> OutputFeed:
     return RedisOutputFeed(settings.redis_url.get_secret_value(), InProcessOutputFeed())
 
 
-def _ports(container: "Container") -> Ports:
-    settings = container.settings()
-    return Ports(
-        clock=container.clock(),
-        ids=container.ids(),
-        unit_of_work=container.unit_of_work(),
-        job_queries=container.job_queries(),
-        dashboard_queries=container.dashboard_queries(),
-        code_store=container.code_store(),
-        log_store=container.log_store(),
-        result_spool=container.result_spool(),
-        cluster_metrics=container.cluster_metrics(),
-        engine=container.engine(),
-        report_reader=RunnerReportReader(settings.inline_output_bytes, _data_dir(settings)),
-        event_feed=container.event_feed(),
-        output_feed=container.output_feed(),
-        message_relay=container.message_relay(),
-        work_queue=container.work_queue(),
-    )
+def _report_reader(settings: Settings) -> EngineReportReader:
+    return RunnerReportReader(settings.inline_output_bytes, _data_dir(settings))
 
 
-def _services(container: "Container") -> Services:
-    settings = container.settings()
-    options = ServiceOptions(
+def _service_options(settings: Settings, topology: Topology, limit_policy: LimitPolicy) -> ServiceOptions:
+    return ServiceOptions(
         worker=worker_name(),
-        checks_engine=container.topology().checks_engine,
+        checks_engine=topology.checks_engine,
         spool_directory=_data_dir(settings),
-        limit_policy=container.limit_policy(),
+        limit_policy=limit_policy,
         submission_limits=settings.submission_limits,
         worker_threads=settings.worker_threads,
         max_code_bytes=settings.max_code_bytes,
@@ -241,46 +224,37 @@ def _services(container: "Container") -> Services:
         processed_messages_kept_days=settings.receipts_kept_days,
         stale_message_after_s=settings.relay_left_behind_after_s,
     )
-    return build_services(ports=container.ports(), options=options)
 
 
-def _worker(container: "Container") -> QueueWorker | StandaloneRunner | None:
-    services, ports = container.services(), container.ports()
-    match container.topology().mode:
+def _worker(
+    settings: Settings,
+    topology: Topology,
+    broker: "StubBroker | RedisQueueBroker",
+    event_feed: EventFeed,
+    services: Services,
+) -> QueueWorker | StandaloneRunner | None:
+    match topology.mode:
         case WorkerMode.NONE:
             return None
         case WorkerMode.OWN:
-            return StandaloneRunner(ports.event_feed, services.run_execution.run_standalone)
+            return StandaloneRunner(event_feed, services.run_execution.run_standalone)
         case WorkerMode.ALL:
             return QueueWorker(
-                container.broker(),
+                broker,
                 on_wake_up=services.run_execution,
                 on_completion=completion_handler(services.report_completion),
-                threads=container.settings().worker_threads,
+                threads=settings.worker_threads,
             )
-
-
-def _background_services(container: "Container") -> BackgroundServices:
-    return BackgroundServices(
-        settings=container.settings(),
-        topology=container.topology(),
-        ports=container.ports(),
-        services=container.services(),
-        worker=_worker(container),
-        relay=container.message_relay(),
-        schema=container.schema(),
-        close=(container.broker().close, container.database().dispose),
-    )
 
 
 class Container(containers.DeclarativeContainer):
     """Adapters as the settings choose them, and the application built on them, each made once when asked for.
 
-    Typed functions wire the application, for a type checker does not see the arguments of a provider.
-    Tests override adapters before they ask for `ports`.
+    A type checker does not see the arguments of a provider: they are keywords, and a test checks the type of
+    each port. `build_services`, which it does see, wires the use cases. Tests override adapters before they
+    ask for `ports`.
     """
 
-    __self__ = providers.Self()
     settings = providers.Dependency(instance_of=Settings)
     limit_policy = providers.Dependency(instance_of=LimitPolicy)
     topology = providers.Dependency(instance_of=Topology)
@@ -305,9 +279,44 @@ class Container(containers.DeclarativeContainer):
     broker = providers.ThreadSafeSingleton(_broker, settings)
     work_queue = providers.ThreadSafeSingleton(_work_queue, broker)
 
-    ports = providers.ThreadSafeSingleton(_ports, __self__)
-    services = providers.ThreadSafeSingleton(_services, __self__)
-    background_services = providers.ThreadSafeSingleton(_background_services, __self__)
+    report_reader = providers.ThreadSafeSingleton(_report_reader, settings)
+
+    ports = providers.ThreadSafeSingleton(
+        Ports,
+        clock=clock,
+        ids=ids,
+        unit_of_work=unit_of_work,
+        job_queries=job_queries,
+        dashboard_queries=dashboard_queries,
+        code_store=code_store,
+        log_store=log_store,
+        result_spool=result_spool,
+        cluster_metrics=cluster_metrics,
+        engine=engine,
+        report_reader=report_reader,
+        event_feed=event_feed,
+        output_feed=output_feed,
+        message_relay=message_relay,
+        work_queue=work_queue,
+    )
+    service_options = providers.Factory(
+        _service_options, settings=settings, topology=topology, limit_policy=limit_policy
+    )
+    services = providers.ThreadSafeSingleton(build_services, ports=ports, options=service_options)
+    worker = providers.ThreadSafeSingleton(
+        _worker, settings=settings, topology=topology, broker=broker, event_feed=event_feed, services=services
+    )
+    background_services = providers.ThreadSafeSingleton(
+        BackgroundServices,
+        settings=settings,
+        topology=topology,
+        ports=ports,
+        services=services,
+        worker=worker,
+        relay=message_relay,
+        schema=schema,
+        close=providers.List(broker.provided.close, database.provided.dispose),
+    )
 
     # For commands about the service's data.
     dead_letters = providers.ThreadSafeSingleton(_dead_letters, broker)

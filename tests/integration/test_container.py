@@ -1,8 +1,11 @@
 """Every part of the service can be built, for every choice of settings."""
 
+from typing import get_type_hints
+
 import pytest
 from pydantic import SecretStr
 
+from application.services import Ports
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
 from tests.support.settings import settings_of
@@ -40,6 +43,18 @@ def test_every_part_can_be_built_without_a_connection(choice, tmp_path):
         elif name != "legacy_import":  # it needs a source
             assert provider() is not None, name
 
+    container.database().dispose()
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_each_port_is_given_an_adapter_of_its_type(choice, tmp_path):
+    container = build_container(settings_of(data_dir=tmp_path, **CHOICES[choice]), STANDARD_LIMITS)
+
+    ports = container.ports()
+
+    for name, port in get_type_hints(Ports).items():
+        assert isinstance(getattr(ports, name), port), name
+        assert getattr(ports, name) is container.providers[name](), name
     container.database().dispose()
 
 
