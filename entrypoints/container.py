@@ -22,11 +22,10 @@ from adapters.in_process.output_feed import KEPT_BYTES, InProcessOutputFeed
 from adapters.in_process.output_journal import OutputJournal
 from adapters.local_engine.engine import LocalEngine
 from adapters.sql.dashboard_queries import SqlDashboardQueries
-from adapters.sql.engine import create_engine
+from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.legacy.importing import LegacyImport
 from adapters.sql.migrate import SqlSchema
-from adapters.sql.options import DatabaseOptions
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator, worker_name

@@ -1,13 +1,58 @@
-"""The engine for the database that a URL names."""
+"""Engines for the database that a URL names, SQLite or MySQL, and the options of their connections."""
 
-from dataclasses import replace
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeAlias
 
+import pymysql
 import sqlalchemy as sa
+from pymysql.constants.FIELD_TYPE import DATETIME
+from pymysql.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
+from pymysql.converters import conversions
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
-from adapters.sql import mysql, sqlite
-from adapters.sql.options import OPTIONS, READ_ONLY, DatabaseOptions
-
+# Names of an engine's execution options.
+_READ_ONLY = "service_server_read_only"
+OPTIONS = "service_server_options"
 _LONG_TIMEOUT_S = 3_600
+_SQLITE_PRAGMAS = ("journal_mode = WAL", "foreign_keys = ON")
+# A connection that was in use so lately is taken to be alive; if it is not, the transaction is run again.
+_ALIVE_FOR_S = 5.0
+# A connection that is closed fails at once.
+_CLOSED_WITHIN_S = 0.5
+_LAST_USED = "last_used"
+
+PyMysqlConnection: TypeAlias = "pymysql.Connection[pymysql.cursors.Cursor]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseOptions:
+    """The limits and settings of a process's connections. Times are in seconds.
+
+    Attributes:
+        pool_size: The most connections of a process.
+        pool_timeout_s: The wait of a caller for one of them.
+        recycle_s: The age at which a connection is replaced.
+        read_timeout_s: The bound of a statement when a server hangs.
+        lock_wait_s: The wait of a statement for a lock of another transaction.
+        tls_ca: The file of the authority that signed the server's certificate. None means encryption if the
+            server offers it, without a check of its identity.
+        synchronous: Whether SQLite waits at a commit until it is on the disk, `full`, or not, `normal`: then
+            a power cut may undo the commits of the minutes before.
+    """
+
+    pool_size: int = 10
+    pool_timeout_s: float = 2.0
+    recycle_s: int = 1_800
+    connect_timeout_s: int = 2
+    read_timeout_s: int = 2
+    write_timeout_s: int = 2
+    lock_wait_s: int = 1
+    tls_ca: str | None = None
+    synchronous: str = "full"
 
 
 def create_engine(url: str | sa.URL, options: DatabaseOptions | None = None) -> sa.Engine:
@@ -18,13 +63,21 @@ def create_engine(url: str | sa.URL, options: DatabaseOptions | None = None) -> 
         options: The limits and settings of its connections.
     """
     url = sa.make_url(url)
-    make = sqlite.create_engine if url.get_backend_name() == "sqlite" else mysql.create_engine
-    return make(url, options or DatabaseOptions())
+    options = options or DatabaseOptions()
+    common: dict[str, Any] = {
+        "pool_size": options.pool_size,
+        "max_overflow": 0,
+        "pool_timeout": options.pool_timeout_s,
+        "hide_parameters": True,  # values never appear in messages
+        "execution_options": {OPTIONS: options},
+    }
+    make = _sqlite_engine if url.get_backend_name() == "sqlite" else _mysql_engine
+    return make(url, options, common)
 
 
 def read_only(engine: sa.Engine) -> sa.Engine:
     """Return the same engine for transactions that only read, which never wait for SQLite's write lock."""
-    return engine.execution_options(**{READ_ONLY: True})
+    return engine.execution_options(**{_READ_ONLY: True})
 
 
 def long_timeouts(engine: sa.Engine) -> sa.Engine:
@@ -40,3 +93,100 @@ def long_timeouts(engine: sa.Engine) -> sa.Engine:
             lock_wait_s=_LONG_TIMEOUT_S,
         ),
     )
+
+
+def _sqlite_engine(url: sa.URL, options: DatabaseOptions, common: Mapping[str, Any]) -> sa.Engine:
+    """Build an engine for a file: one writer at a time, who begins as one, and readers undisturbed by it."""
+    engine = sa.create_engine(
+        url,
+        poolclass=sa.QueuePool,
+        # None keeps Python's sqlite3 from beginning transactions by itself: `_begin_on_sqlite` does.
+        connect_args={
+            "isolation_level": None,
+            "check_same_thread": False,
+            "timeout": float(options.lock_wait_s),
+        },
+        **common,
+    )
+    sa.event.listen(engine, "connect", _pragmas((*_SQLITE_PRAGMAS, f"synchronous = {options.synchronous}")))
+    sa.event.listen(engine, "begin", _begin_on_sqlite)
+    return engine
+
+
+def _pragmas(pragmas: Sequence[str]) -> Callable[[sqlite3.Connection, object], None]:
+    def set_up(connection: sqlite3.Connection, _record: object) -> None:
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+    return set_up
+
+
+def _begin_on_sqlite(connection: sa.Connection) -> None:
+    """Take the write lock at once: a transaction that reads first and writes then would lose updates."""
+    is_read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
+
+
+def _mysql_engine(url: sa.URL, options: DatabaseOptions, common: Mapping[str, Any]) -> sa.Engine:
+    """Build an engine for a schema of a server, with as few round trips as are safe."""
+    engine = sa.create_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        connect_args=pymysql_arguments(options),
+        pool_recycle=options.recycle_s,
+        pool_reset_on_return=None,  # `_reset` does it
+        **common,
+    )
+    sa.event.listen(engine, "checkout", _ping_if_idle)
+    sa.event.listen(engine, "checkin", _note_use)
+    sa.event.listen(engine, "reset", _reset)
+    return engine
+
+
+def pymysql_arguments(options: DatabaseOptions) -> dict[str, Any]:
+    """Return PyMySQL's arguments for a connection, apart from the server and the user."""
+    session = {
+        "time_zone": "'+00:00'",
+        "sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+        "innodb_lock_wait_timeout": options.lock_wait_s,
+    }
+    arguments: dict[str, Any] = {
+        "charset": "utf8mb4",
+        "connect_timeout": options.connect_timeout_s,
+        "read_timeout": options.read_timeout_s,
+        "write_timeout": options.write_timeout_s,
+        "init_command": "SET SESSION " + ", ".join(f"{name} = {value}" for name, value in session.items()),
+        # PyMySQL parses times with a regular expression, which is most of the cost of a list.
+        "conv": {**conversions, DATETIME: datetime.fromisoformat},
+    }
+    if options.tls_ca is not None:
+        arguments |= {"ssl_ca": options.tls_ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
+    return arguments
+
+
+def _ping_if_idle(connection: PyMysqlConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """Ping a connection that has been idle for a while.
+
+    One that is closed is replaced. One that does not answer is the sign of a server that does not: another
+    connection would only wait for it once more.
+    """
+    begin = time.monotonic()
+    if begin - record.info.get(_LAST_USED, 0.0) < _ALIVE_FOR_S:
+        return
+    try:
+        connection.ping(reconnect=False)
+    except pymysql.err.Error as error:
+        if time.monotonic() - begin < _CLOSED_WITHIN_S:
+            raise sa.exc.DisconnectionError from error  # the pool gives another one
+        raise sa.exc.OperationalError("ping", None, error) from error
+
+
+def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[_LAST_USED] = time.monotonic()
+
+
+def _reset(connection: PyMysqlConnection, _record: ConnectionPoolEntry, state: PoolResetState) -> None:
+    """Roll back an open transaction, without asking the server whether anything is."""
+    status: int = connection.server_status  # type: ignore[attr-defined]  # missing in types-pymysql
+    if status & SERVER_STATUS_IN_TRANS and not state.transaction_was_reset:
+        connection.rollback()

@@ -7,8 +7,7 @@ import sqlalchemy as sa
 from pymysql.constants.FIELD_TYPE import DATETIME, NEWDATE, TIMESTAMP
 from pymysql.converters import conversions
 
-from adapters.sql.mysql import arguments
-from adapters.sql.options import OPTIONS, DatabaseOptions
+from adapters.sql.engine import OPTIONS, DatabaseOptions, pymysql_arguments
 from application.errors import Conflict
 
 _READ_TIMEOUT_S = 3_600
@@ -35,7 +34,7 @@ def open_source(target: sa.Engine, source: str | None) -> sa.Engine:
         url,
         poolclass=sa.NullPool,
         isolation_level="AUTOCOMMIT",
-        connect_args={**arguments(options), "conv": _CONVERSIONS, "read_timeout": _READ_TIMEOUT_S},
+        connect_args={**pymysql_arguments(options), "conv": _CONVERSIONS, "read_timeout": _READ_TIMEOUT_S},
     )
     sa.event.listen(engine, "connect", _read_only)
     return engine

@@ -6,10 +6,10 @@ from itertools import product
 import pytest
 
 from adapters.sql.dashboard_queries import ended_statement
+from adapters.sql.engine import DatabaseOptions
 from adapters.sql.execution_repository import SqlExecutionRepository
 from adapters.sql.job_pages import PageShape, count_statement, last_key_statement, page_statement, walks
 from adapters.sql.job_queries import SqlJobQueries
-from adapters.sql.options import DatabaseOptions
 from application.views import Cursor, JobFilter
 from domain.job_lifecycle import JobStatus, Phase
 from domain.values import ProjectId

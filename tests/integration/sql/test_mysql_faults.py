@@ -10,8 +10,7 @@ from uuid import uuid4
 import pymysql
 import pytest
 
-from adapters.sql.engine import create_engine
-from adapters.sql.options import DatabaseOptions
+from adapters.sql.engine import DatabaseOptions, create_engine
 from application.errors import DependencyUnavailable
 from application.messages import Message
 from domain.values import JobId, MessageId

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import SecretStr
 
-from adapters.sql.options import DatabaseOptions
+from adapters.sql.engine import DatabaseOptions
 from application.errors import DependencyUnavailable
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container

@@ -6,9 +6,8 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from adapters.sql.engine import create_engine
+from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.migrate import SqlSchema
-from adapters.sql.options import DatabaseOptions
 from application.errors import DependencyUnavailable
 from application.views import JobFilter
 from tests.support.samples import a_job
