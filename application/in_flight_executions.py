@@ -1,3 +1,5 @@
+"""The executions that this process has claimed and not finished."""
+
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Condition

@@ -1,3 +1,5 @@
+"""The log objects of executions: their form, and their writing."""
+
 import base64
 import codecs
 import hashlib

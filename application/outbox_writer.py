@@ -1,3 +1,5 @@
+"""The way of domain events into the outbox."""
+
 from collections.abc import Iterable
 
 from application.messages import Message

@@ -1,3 +1,5 @@
+"""The end of jobs whose rows cannot be read."""
+
 import logging
 from datetime import datetime
 

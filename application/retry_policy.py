@@ -1,3 +1,5 @@
+"""Retries with back-off, the one mechanism for all of them."""
+
 import logging
 import random
 import time

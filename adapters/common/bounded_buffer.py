@@ -1,3 +1,5 @@
+"""A bounded buffer of output, from which the oldest gives way."""
+
 from collections import deque
 from collections.abc import Iterator
 from typing import Generic, TypeVar

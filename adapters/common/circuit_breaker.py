@@ -1,3 +1,5 @@
+"""A circuit breaker for calls to a dependency."""
+
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

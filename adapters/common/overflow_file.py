@@ -1,3 +1,5 @@
+"""Bytes that stay in memory while they are few, and overflow to a file."""
+
 import logging
 import tempfile
 from io import BytesIO

@@ -1,3 +1,5 @@
+"""A consumer of one queue on Redis that a blocking pop wakes."""
+
 import logging
 import time
 from collections import deque

@@ -1,3 +1,5 @@
+"""The dead letters of the completions queue on Redis."""
+
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,3 +1,5 @@
+"""The work queue of a service in one process."""
+
 from dramatiq.brokers.stub import StubBroker
 
 from adapters.dramatiq_queue.messages import EXECUTIONS, MAX_WAITING, wake_up

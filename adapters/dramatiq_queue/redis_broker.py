@@ -1,3 +1,5 @@
+"""Dramatiq's broker on Redis, with consumers that wait where its own poll."""
+
 import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker

@@ -1,3 +1,5 @@
+"""The work queue between processes, on Redis."""
+
 from adapters.common.circuit_breaker import CircuitBreaker
 from adapters.common.redis_client import redis_errors
 from adapters.dramatiq_queue.messages import EXECUTIONS, MAX_WAITING, wake_up

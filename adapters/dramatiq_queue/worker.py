@@ -1,3 +1,5 @@
+"""The worker that consumes the queues."""
+
 import logging
 from collections.abc import Callable, Mapping
 

@@ -1,3 +1,5 @@
+"""The check of the data directory at a start."""
+
 import errno
 import os
 import pwd

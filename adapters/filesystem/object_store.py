@@ -1,3 +1,5 @@
+"""The object store in a directory."""
+
 import io
 import os
 from pathlib import Path

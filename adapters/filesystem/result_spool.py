@@ -1,3 +1,5 @@
+"""The results that wait for the log store or the database, in a directory."""
+
 import fcntl
 import io
 import logging

@@ -1,3 +1,5 @@
+"""The engine that has HTTP runners run programs."""
+
 import logging
 import ssl
 from collections.abc import Collection, Iterator, Mapping, Sequence

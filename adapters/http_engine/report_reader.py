@@ -1,3 +1,5 @@
+"""The reader of the reports that runners send when a delegated execution has ended."""
+
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,3 +1,5 @@
+"""One runner: its requests, their retries, and its circuit breaker."""
+
 import logging
 from collections.abc import Mapping
 from dataclasses import replace

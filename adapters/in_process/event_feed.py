@@ -1,3 +1,5 @@
+"""The event feed among the threads of this process."""
+
 import logging
 from collections.abc import Callable, Sequence
 from threading import Lock

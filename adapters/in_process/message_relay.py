@@ -1,3 +1,5 @@
+"""The relay that publishes the messages of this process's commits at once."""
+
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress

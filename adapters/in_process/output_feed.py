@@ -1,3 +1,5 @@
+"""The output feed among the threads of this process, with a journal on disk."""
+
 import logging
 from collections.abc import Callable, Sequence
 from threading import Condition, RLock

@@ -1,3 +1,5 @@
+"""The engine that runs programs on this machine, in a sandbox."""
+
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -1,3 +1,5 @@
+"""The event feed between processes, over a channel of Redis."""
+
 import json
 import logging
 from collections.abc import Callable, Sequence

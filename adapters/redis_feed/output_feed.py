@@ -1,3 +1,5 @@
+"""The output feed between processes, over streams of Redis."""
+
 from collections.abc import Callable, Sequence
 
 from adapters.redis_feed.output_reader import OutputReader

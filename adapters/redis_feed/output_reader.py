@@ -1,3 +1,5 @@
+"""The reading side of the output feed: one thread for all streams that are followed here."""
+
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

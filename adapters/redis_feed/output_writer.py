@@ -1,3 +1,5 @@
+"""The writing side of the output feed: batches of output from a bounded buffer."""
+
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence

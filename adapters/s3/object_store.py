@@ -1,3 +1,5 @@
+"""The object store in a bucket."""
+
 import io
 from collections.abc import Callable
 from contextlib import nullcontext

@@ -1,3 +1,5 @@
+"""The repository of executions, in SQL."""
+
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any

@@ -1,3 +1,5 @@
+"""The heartbeats of processes, in SQL."""
+
 from datetime import datetime
 
 import sqlalchemy as sa

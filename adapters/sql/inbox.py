@@ -1,3 +1,5 @@
+"""The inbox of processed messages, in SQL."""
+
 import hashlib
 from datetime import datetime
 

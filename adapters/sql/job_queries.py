@@ -1,3 +1,5 @@
+"""The reads of jobs, in SQL."""
+
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 

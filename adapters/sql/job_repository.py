@@ -1,3 +1,5 @@
+"""The repository of jobs, in SQL."""
+
 from collections.abc import Collection, Mapping
 from datetime import datetime
 

@@ -1,3 +1,5 @@
+"""The outbox of messages to publish, in SQL."""
+
 from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa

@@ -1,3 +1,5 @@
+"""The repository of projects, in SQL."""
+
 from collections.abc import Sequence
 from datetime import datetime
 

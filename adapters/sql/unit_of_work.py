@@ -1,3 +1,5 @@
+"""The unit of work: transactions, their retries, and the outcome of a commit without an answer."""
+
 import logging
 import threading
 from collections.abc import Callable, Iterator

@@ -1,3 +1,5 @@
+"""The clocks of this machine."""
+
 import time
 from datetime import UTC, datetime
 

@@ -1,3 +1,5 @@
+"""Identifiers of version 7, and the name of this process."""
+
 import os
 import secrets
 import socket

@@ -1,3 +1,5 @@
+"""The port to the time."""
+
 from abc import ABC, abstractmethod
 from datetime import datetime
 

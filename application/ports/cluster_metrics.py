@@ -1,3 +1,5 @@
+"""The port to the metrics of the machines that programs run on."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+"""The port to the statistics of the dashboard."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

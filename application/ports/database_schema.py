@@ -1,3 +1,5 @@
+"""The port to the database's schema and its migrations."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 

@@ -1,3 +1,5 @@
+"""The port to dead-lettered messages."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

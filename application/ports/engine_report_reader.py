@@ -1,3 +1,5 @@
+"""The port to an engine's form of report."""
+
 from abc import ABC, abstractmethod
 
 from application.ports.execution_engine import EngineReport

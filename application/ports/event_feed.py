@@ -1,3 +1,5 @@
+"""The port to the feed of events between processes."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 

@@ -1,3 +1,5 @@
+"""The port to stored executions."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime

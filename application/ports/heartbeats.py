@@ -1,3 +1,5 @@
+"""The port to the heartbeats of processes."""
+
 from abc import ABC, abstractmethod
 from datetime import datetime
 

@@ -1,3 +1,5 @@
+"""The port to new identifiers."""
+
 from abc import ABC, abstractmethod
 from uuid import UUID
 

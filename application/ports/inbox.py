@@ -1,3 +1,5 @@
+"""The port to the record of processed messages."""
+
 from abc import ABC, abstractmethod
 from datetime import datetime
 

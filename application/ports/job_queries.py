@@ -1,3 +1,5 @@
+"""The port to reads of jobs."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 

@@ -1,3 +1,5 @@
+"""The port to stored jobs."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from datetime import datetime

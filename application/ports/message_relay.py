@@ -1,3 +1,5 @@
+"""The port to the relay of committed messages."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 

@@ -1,3 +1,5 @@
+"""The port to stored objects: code and logs."""
+
 from abc import ABC, abstractmethod
 from typing import IO
 

@@ -1,3 +1,5 @@
+"""The port to the messages that a transaction publishes."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 

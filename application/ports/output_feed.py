@@ -1,3 +1,5 @@
+"""The port to the live output of programs."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

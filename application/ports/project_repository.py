@@ -1,3 +1,5 @@
+"""The port to stored projects."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime

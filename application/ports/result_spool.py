@@ -1,3 +1,5 @@
+"""The port to results that wait on this machine's disk."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager

@@ -1,3 +1,5 @@
+"""The port to transactions."""
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol, TypeVar

@@ -1,3 +1,5 @@
+"""The port to the workers' wake-ups."""
+
 from abc import ABC, abstractmethod
 
 

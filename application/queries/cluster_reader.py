@@ -1,3 +1,5 @@
+"""Reads about the cluster: metrics, engine, queue and outcomes."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,3 +1,5 @@
+"""Reads of jobs, their lists and their details."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar

@@ -1,3 +1,5 @@
+"""Reads of projects and the numbers of their jobs."""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta

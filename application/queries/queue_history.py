@@ -1,3 +1,5 @@
+"""The length of the queue over the last hour."""
+
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass

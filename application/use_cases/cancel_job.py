@@ -1,3 +1,5 @@
+"""Command: cancel a job."""
+
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork

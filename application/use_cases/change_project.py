@@ -1,3 +1,5 @@
+"""Command: archive, restore or delete a project."""
+
 from application.errors import Conflict, NotFound
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.project import Project, ProjectStatus, ProjectTrigger

@@ -1,3 +1,5 @@
+"""Command: check every dependency of the service."""
+
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor

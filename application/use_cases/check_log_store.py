@@ -1,3 +1,5 @@
+"""Command: check that the log store has the logs of ended executions."""
+
 from application.errors import DependencyUnavailable, StorageUnavailable
 from application.ports.object_store import ObjectStore
 from application.ports.unit_of_work import UnitOfWork

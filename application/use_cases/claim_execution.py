@@ -1,3 +1,5 @@
+"""Command: claim the next waiting execution."""
+
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

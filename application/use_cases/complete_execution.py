@@ -1,3 +1,5 @@
+"""Command: record the result of an execution, and end its job."""
+
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -1,3 +1,5 @@
+"""Command: get or make a project."""
+
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
 from domain.project import Project

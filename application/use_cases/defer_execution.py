@@ -1,3 +1,5 @@
+"""Command: return an execution to the queue whose engine could not start it."""
+
 import logging
 
 from application.ports.unit_of_work import UnitOfWork

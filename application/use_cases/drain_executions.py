@@ -1,3 +1,5 @@
+"""Command: stop and requeue the executions of a process that ends."""
+
 from collections.abc import Mapping
 
 from application.in_flight_executions import InFlightExecutions

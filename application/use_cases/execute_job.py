@@ -1,3 +1,5 @@
+"""Command: execute a job."""
+
 from application.log_context import current_request_id
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock

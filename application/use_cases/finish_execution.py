@@ -1,3 +1,5 @@
+"""Command: store the log of an execution, and complete it."""
+
 import logging
 import random
 from collections.abc import Collection

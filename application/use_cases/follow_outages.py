@@ -1,3 +1,5 @@
+"""Command: mark and at last fail executions whose engine is away."""
+
 import logging
 
 from application.errors import CorruptRow

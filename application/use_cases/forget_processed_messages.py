@@ -1,3 +1,5 @@
+"""Command: remove old records of processed messages."""
+
 from datetime import timedelta
 
 from application.ports.clock import Clock

@@ -1,3 +1,5 @@
+"""Command: record the start of a program."""
+
 from datetime import datetime
 
 from application.outbox_writer import OutboxWriter

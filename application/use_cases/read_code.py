@@ -1,3 +1,5 @@
+"""Read of a job's source code from the code store."""
+
 from application.errors import NotFound
 from application.ports.object_store import ObjectStore
 from domain.values import ObjectKey

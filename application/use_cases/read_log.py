@@ -1,3 +1,5 @@
+"""Read of a log from the log store."""
+
 from application.errors import NotFound
 from application.log_archive import LOG_PREFIX
 from application.ports.object_store import ObjectStore

@@ -1,3 +1,5 @@
+"""Read of a program's whole output from its log."""
+
 import base64
 import json
 from dataclasses import dataclass

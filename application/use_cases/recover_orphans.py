@@ -1,3 +1,5 @@
+"""Command: recover executions whose lease has expired (the reaper)."""
+
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Command: publish the messages of the outbox."""
+
 from collections.abc import Sequence
 from threading import Lock
 

@@ -1,3 +1,5 @@
+"""Command: renew the leases of a process's executions."""
+
 from collections.abc import Mapping
 
 from application.in_flight_executions import InFlightExecutions

@@ -1,3 +1,5 @@
+"""Command: queue a lost or requeued execution again, under a new id."""
+
 import logging
 from datetime import datetime
 

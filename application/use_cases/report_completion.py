@@ -1,3 +1,5 @@
+"""Command: take an engine's report about a delegated execution."""
+
 from application.log_context import logging_about
 from application.ports.engine_report_reader import EngineReportReader
 from application.ports.unit_of_work import UnitOfWork

@@ -1,3 +1,5 @@
+"""Command: run a job's program again, as a new job."""
+
 from dataclasses import asdict
 
 from application.commands import UploadCodeCommand

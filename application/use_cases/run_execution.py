@@ -1,3 +1,5 @@
+"""Command: claim an execution, run it and complete it: a worker's whole task."""
+
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Command: stop a running execution."""
+
 import logging
 
 from application.in_flight_executions import InFlightExecutions

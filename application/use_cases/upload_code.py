@@ -1,3 +1,5 @@
+"""Command: upload code as a job."""
+
 import logging
 
 from application.commands import UploadCodeCommand

@@ -1,3 +1,5 @@
+"""The command `dead-letters`: lists, shows and requeues completions that could not be handled."""
+
 from typing import Any
 
 import rich_click as click

@@ -1,3 +1,5 @@
+"""The command `doctor`: reports the installation and its missing parts."""
+
 import os
 import platform
 import sys

@@ -1,3 +1,5 @@
+"""The exit codes of the command line, and the failure of a command."""
+
 from enum import IntEnum
 
 

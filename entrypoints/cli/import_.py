@@ -1,3 +1,5 @@
+"""The command `import`: takes over the data of the service that this one replaces."""
+
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 

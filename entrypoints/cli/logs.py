@@ -1,3 +1,5 @@
+"""The command `logs`: prints the output of a job's program."""
+
 import json
 
 import rich_click as click

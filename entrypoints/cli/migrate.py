@@ -1,3 +1,5 @@
+"""The command `migrate`: brings the database's schema up or down."""
+
 from typing import NoReturn
 
 import rich_click as click

@@ -1,3 +1,5 @@
+"""Isolation by bubblewrap, seccomp and cgroups."""
+
 import logging
 import os
 import shutil

@@ -1,3 +1,5 @@
+"""No isolation: an ordinary child process with limits."""
+
 import os
 import shutil
 from collections.abc import Iterator, Mapping

@@ -1,3 +1,5 @@
+"""The health of the service: `/health`, live and ready."""
+
 from typing import Annotated, Literal
 
 from litestar import Controller, get

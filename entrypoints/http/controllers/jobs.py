@@ -1,3 +1,5 @@
+"""Lists and details of jobs."""
+
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency, Provide
 

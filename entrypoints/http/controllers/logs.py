@@ -1,3 +1,5 @@
+"""Logs by their keys."""
+
 from typing import Annotated, Any
 
 import msgspec

@@ -1,3 +1,5 @@
+"""The output of programs, as a stream and as a whole."""
+
 import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any

@@ -1,3 +1,5 @@
+"""Projects: made, listed, changed."""
+
 from datetime import datetime
 from typing import Annotated
 

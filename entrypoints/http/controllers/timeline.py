@@ -1,3 +1,5 @@
+"""The timeline of a job, and the stream of its events."""
+
 import asyncio
 
 from litestar import Controller, get

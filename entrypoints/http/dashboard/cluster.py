@@ -1,3 +1,5 @@
+"""The page of the cluster: engine, queue and outcomes."""
+
 from datetime import datetime
 
 from litestar import Controller, Response, get

@@ -1,3 +1,5 @@
+"""The page of a job: its state, output and resource usage."""
+
 import asyncio
 import shlex
 from dataclasses import asdict, replace

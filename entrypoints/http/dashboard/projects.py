@@ -1,3 +1,5 @@
+"""The page of all projects."""
+
 import asyncio
 
 from litestar import Controller, Response, get, post

@@ -1,3 +1,5 @@
+"""The routes of the dashboard."""
+
 from litestar import Response, Router, get
 from litestar.di import Provide
 from litestar.response import Redirect
