@@ -53,8 +53,9 @@ class SqlTransaction:
 class SqlUnitOfWork(UnitOfWork):
     """Transactions on an engine. There is one unit of work for a process.
 
-    * Each transaction stores an id of its own. When the answer to its commit was lost, the id is looked up
-      before the work is run again: it is found if, and only if, the transaction was committed.
+    * Each transaction on a server stores an id of its own. When the answer to its commit was lost, the id is
+      looked up before the work is run again: it is found if, and only if, the transaction was committed.
+      SQLite's commits always have an answer.
     * A deadlock, a lock timeout and a conflict with another's write have the whole transaction run again.
     """
 
@@ -65,7 +66,8 @@ class SqlUnitOfWork(UnitOfWork):
         self._retrier = TransactionRetrier()
         self._commit_log = CommitLog()
         self._write_again_at = 0.0
-        self._lock = threading.Lock() if engine.dialect.name == "sqlite" else None
+        self._may_lose_answers = engine.dialect.name != "sqlite"
+        self._lock = None if self._may_lose_answers else threading.Lock()
 
     def run(self, work: Callable[[Transaction], T], outcome_retry: RetryPolicy | None = None) -> T:
         """Run work in a transaction, commit it once, and offer its messages to the relay."""
@@ -122,10 +124,11 @@ class SqlUnitOfWork(UnitOfWork):
                     return unanswered
                 unanswered = None
                 transaction = SqlTransaction(connection)
-                result = work(transaction)
-                entry.write(connection)
-                unanswered = result, transaction.outbox.added
-            return unanswered
+                done = work(transaction), transaction.outbox.added
+                if self._may_lose_answers:
+                    entry.write(connection)
+                    unanswered = done
+            return done
 
         with self._commit_log.entry() as entry:
             try:

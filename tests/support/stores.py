@@ -118,9 +118,7 @@ class SqlStore(Store):
 
     def empty(self) -> None:
         """Remove every row."""
-        with self.engine.begin() as connection:
-            for table in reversed(metadata.sorted_tables):
-                connection.execute(sa.delete(table))
+        empty(self.engine)
 
     def close(self) -> None:
         """Close every connection."""
@@ -129,3 +127,10 @@ class SqlStore(Store):
 
     def _new_engine(self) -> sa.Engine:
         return create_engine(self._url, self._options)
+
+
+def empty(engine: sa.Engine) -> None:
+    """Remove every row of a database."""
+    with engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(sa.delete(table))

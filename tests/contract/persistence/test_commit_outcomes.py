@@ -1,6 +1,8 @@
-"""A commit whose answer is lost is looked up: what was committed is done once, what was not is done anew."""
+"""A commit whose answer is lost is looked up: what was committed is done once, what was not is done anew.
 
-import shutil
+On SQLite none is lost.
+"""
+
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -16,24 +18,9 @@ from application.errors import CommitOutcomeUnknown, DependencyUnavailable
 from application.messages import Message
 from application.retry_policy import RetryPolicy
 from domain.values import MessageId
-from tests.support.lost_commits import LostCommits
 from tests.support.samples import NOW, a_project
 from tests.support.stores import SqlStore
 from tests.support.tcp_proxy import TcpProxy
-
-
-class BrokenFile(SqlStore):
-    """A SQLite file of which a test loses commits, as if there were a connection to break."""
-
-    def __init__(self, url):
-        super().__init__(url)
-        self._lost = LostCommits(self.engine)
-
-    def lose_commit(self, *, is_done):
-        self._lost.lose(is_done=is_done)
-
-    def database_away(self):
-        return self._lost.database_away()
 
 
 class BrokenServer(SqlStore):
@@ -54,15 +41,8 @@ class BrokenServer(SqlStore):
         self._proxy.open_port()
 
 
-@pytest.fixture(params=["sqlite", "mariadb", "mysql"])
-def store(request, tmp_path):
-    if request.param == "sqlite":
-        path = tmp_path / "store.db"
-        shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
-        store = BrokenFile(f"sqlite:///{path}")
-        yield store
-        store.close()
-        return
+@pytest.fixture(params=["mariadb", "mysql"])
+def store(request):
     url = request.getfixturevalue("migrated_url")(request.param)
     with TcpProxy(url.port) as proxy:
         store = BrokenServer(url, proxy)

@@ -4,7 +4,9 @@ import json
 import time
 from collections import Counter
 
+import pymysql
 import pytest
+import sqlalchemy as sa
 
 from adapters.sql.engine import create_engine
 from adapters.sql.job_queries import SqlJobQueries
@@ -16,23 +18,61 @@ from application.use_cases.complete_execution import MessageKey
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.project import ProjectStatus, ProjectTrigger
+from tests.integration.sql.conftest import migrated
 from tests.support.in_memory_service import LEASE_S, InMemoryService
-from tests.support.lost_commits import LostCommits
+from tests.support.stores import empty
 
 SUCCESS = ExecutionResult(status=JobStatus.SUCCESS, exit_code=0)
 
 
+class LostCommits:
+    """Commits of an engine that break its connection, before they are done or after.
+
+    Attributes:
+        is_away: Whether the database takes no further transaction.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.is_away = False
+        self._to_come: list[tuple[bool, bool]] = []
+        self._do_commit = engine.dialect.do_commit
+        engine.dialect.do_commit = self._commit
+        sa.event.listen(engine, "begin", self._refuse_if_away)
+
+    def lose(self, *, is_done: bool, is_away_then: bool = False) -> None:
+        """Have one more of the commits to come lost: its answer alone, or all of it; perhaps for good."""
+        self._to_come.append((is_done, is_away_then))
+
+    def _commit(self, connection) -> None:
+        if not self._to_come:
+            self._do_commit(connection)
+            return
+        is_done, is_away_then = self._to_come.pop(0)
+        self.is_away |= is_away_then
+        if is_done:
+            self._do_commit(connection)
+        raise _connection_lost()
+
+    def _refuse_if_away(self, _connection) -> None:
+        if self.is_away:
+            raise _connection_lost()
+
+
+def _connection_lost() -> sa.exc.OperationalError:
+    return sa.exc.OperationalError("COMMIT", None, pymysql.err.OperationalError(2013, "Lost connection"))
+
+
 class BrokenService(InMemoryService):
-    """The use cases on a SQLite file of which a test loses commits."""
+    """The use cases on a database of which a test loses commits."""
 
     def __init__(self, url, is_done):
-        self._database_engine = create_engine(url)
-        self.lost = LostCommits(self._database_engine)
+        self.database_engine = create_engine(url)
+        self.lost = LostCommits(self.database_engine)
         self._is_done = is_done
         super().__init__(
             lambda relay: (
-                SqlUnitOfWork(self._database_engine, relay),
-                SqlJobQueries(self._database_engine),
+                SqlUnitOfWork(self.database_engine, relay),
+                SqlJobQueries(self.database_engine),
             )
         )
 
@@ -43,12 +83,18 @@ class BrokenService(InMemoryService):
         return Counter(self.announced())[name]
 
     def close(self):
-        self._database_engine.dispose()
+        self.database_engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def url(mariadb):
+    return migrated(mariadb.create_schema("integration"))
 
 
 @pytest.fixture(params=[True, False], ids=["the answer", "the commit"])
-def service(request, sqlite_url):
-    service = BrokenService(sqlite_url, is_done=request.param)
+def service(request, url):
+    service = BrokenService(url, is_done=request.param)
+    empty(service.database_engine)
     yield service
     service.close()
 

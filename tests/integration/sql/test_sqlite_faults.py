@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.migrate import SqlSchema
-from application.errors import DependencyUnavailable
+from application.errors import CommitOutcomeUnknown, DependencyUnavailable
 from application.views import JobFilter
 from tests.support.samples import a_job
 from tests.support.small_disk import fill, small_disk
@@ -99,6 +99,31 @@ def test_a_disk_that_has_become_full_is_noticed_though_it_can_be_read(tmp_path, 
         filler.unlink()
         store.unit_of_work.check()
         store.engine.dispose()
+
+
+def test_the_outcome_of_a_commit_that_fails_is_known(tmp_path, open_store):
+    with small_disk(tmp_path / "disk", "size=4m") as disk:
+        url = f"sqlite:///{disk / 'store.db'}"
+        SqlSchema(create_engine(url)).upgrade()
+        store = open_store(url)
+        job = a_job(store)
+        filler = fill(disk)
+
+        with pytest.raises(DependencyUnavailable, match="disk is full") as caught:
+            a_job(store, stdin="x" * 1_000_000)
+
+        assert not isinstance(caught.value, CommitOutcomeUnknown)
+        assert [view.job_id for view in store.queries.page(JobFilter(limit=10)).jobs] == [job.id]
+        filler.unlink()
+        store.engine.dispose()
+
+
+def test_no_transaction_is_logged_for_its_commit_has_an_answer(sqlite_url, open_store):
+    a_job(open_store(sqlite_url))
+
+    file = sqlite3.connect(file_of(sqlite_url))
+    assert file.execute("SELECT COUNT(*) FROM commits").fetchone() == (0,)
+    file.close()
 
 
 def test_a_check_leaves_nothing_behind_and_does_not_write_each_time(sqlite_url, open_store):
