@@ -23,7 +23,6 @@ from entrypoints.cli.running import running
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import build_container
 from entrypoints.http.app import create_app
-from entrypoints.http.dashboard.pages import prepare
 from entrypoints.http.server import HttpServer
 from entrypoints.settings import Settings
 from entrypoints.settings_check import warnings
@@ -76,7 +75,6 @@ class _Server(HttpServer):
         self._engine = engine
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        prepare()
         await super().startup(sockets)
         if self.started:
             click.echo("\n".join(banner(self._settings, self._engine.describe().warning)))

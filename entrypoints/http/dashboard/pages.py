@@ -14,7 +14,7 @@ from litestar.response import Redirect
 from domain.job_lifecycle import JobStatus, Phase
 from entrypoints.http import csrf
 from entrypoints.http.dashboard import formatting
-from entrypoints.http.dashboard.assets import accepts_gzip, asset_url, assets
+from entrypoints.http.dashboard.assets import accepts_gzip, asset_url
 from entrypoints.http.json_request import AnyRequest
 
 HTML = "text/html"  # to which the framework adds the encoding
@@ -60,13 +60,6 @@ def _environment() -> Environment:
         "phases": tuple(Phase),
     }
     return environment
-
-
-def prepare() -> None:
-    """Compile every template and read every file, so that the first visitor does not wait for it."""
-    for name in _environment().list_templates():
-        _environment().get_template(name)
-    assets()
 
 
 def is_partial(request: AnyRequest) -> bool:
