@@ -3,13 +3,14 @@ import signal
 import pytest
 
 from tests.support import mysql as mysql_support
+from tests.support.databases import migrated_sqlite, migrated_url
 from tests.support.server_fixtures import mariadb, moto_address, mysql, swift_address
 from tests.support.suites import SuiteScheduling, longest_first
 
 # A shell that runs the suite in the background has it ignore SIGINT, and with it whatever it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-__all__ = ["mariadb", "moto_address", "mysql", "swift_address"]
+__all__ = ["mariadb", "migrated_sqlite", "migrated_url", "moto_address", "mysql", "swift_address"]
 
 
 def pytest_collection_modifyitems(items):

@@ -42,8 +42,8 @@ class BrokenServer(SqlStore):
 
 
 @pytest.fixture(params=["mariadb", "mysql"])
-def store(request):
-    url = request.getfixturevalue("migrated_url")(request.param)
+def store(request, migrated_url):
+    url = migrated_url(request.getfixturevalue(request.param))
     with TcpProxy(url.port) as proxy:
         store = BrokenServer(url, proxy)
         store.empty()

@@ -1,7 +1,7 @@
+import shutil
+
 import pytest
 
-from adapters.sql.engine import create_engine
-from adapters.sql.migrate import SqlSchema
 from tests.support.stores import SqlStore
 
 
@@ -14,9 +14,11 @@ def empty_url(request, tmp_path):
 
 
 @pytest.fixture
-def sqlite_url(tmp_path):
+def sqlite_url(tmp_path, migrated_sqlite):
     """A SQLite database with all the tables."""
-    return migrated(f"sqlite:///{tmp_path / 'store.db'}")
+    path = tmp_path / "store.db"
+    shutil.copy(migrated_sqlite, path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(params=["mariadb", "mysql"])
@@ -26,9 +28,13 @@ def server(request):
 
 
 @pytest.fixture
-def server_url(server):
-    """A schema with all the tables, on a server of each kind."""
-    return migrated(server.create_schema("integration"))
+def server_url(server, migrated_url):
+    """A schema with all the tables, empty, on a server of each kind."""
+    url = migrated_url(server)
+    store = SqlStore(url)
+    store.empty()
+    store.close()
+    return url
 
 
 @pytest.fixture
@@ -43,10 +49,3 @@ def open_store():
     yield open_store
     for store in stores:
         store.close()
-
-
-def migrated(url):
-    engine = create_engine(url)
-    SqlSchema(engine).upgrade()
-    engine.dispose()
-    return url

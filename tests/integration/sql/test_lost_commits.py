@@ -18,7 +18,7 @@ from application.use_cases.complete_execution import MessageKey
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.project import ProjectStatus, ProjectTrigger
-from tests.integration.sql.conftest import migrated
+from tests.support.databases import migrated
 from tests.support.in_memory_service import LEASE_S, InMemoryService
 from tests.support.stores import empty
 

@@ -14,8 +14,8 @@ from adapters.sql.engine import DatabaseOptions, create_engine
 from application.errors import DependencyUnavailable
 from application.messages import Message
 from domain.values import JobId, MessageId
-from tests.integration.sql.conftest import migrated
 from tests.support.database_server import USER
+from tests.support.databases import migrated
 from tests.support.processes import freeze
 from tests.support.samples import a_job, a_project
 from tests.support.tcp_proxy import TcpProxy, Traffic
@@ -61,8 +61,9 @@ def test_a_row_that_is_held_for_a_while_is_waited_for(server, server_url, open_s
         touch(transaction, job.id)
 
     with server.connect() as holder, holder.cursor() as cursor:
+        holder.select_db(server_url.database)
         cursor.execute("BEGIN")
-        cursor.execute("SELECT 1 FROM integration.jobs FOR UPDATE")
+        cursor.execute("SELECT 1 FROM jobs FOR UPDATE")
         release = threading.Timer(1.5, holder.rollback)
         release.start()
         store.run(work)

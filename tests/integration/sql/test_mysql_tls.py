@@ -5,10 +5,10 @@ from adapters.sql.engine import DatabaseOptions
 from application.errors import DependencyUnavailable
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
-from tests.integration.sql.conftest import migrated
 from tests.support import mariadb as mariadb_support
 from tests.support.certificate import self_signed
 from tests.support.database_server import PASSWORD, USER
+from tests.support.databases import migrated
 from tests.support.settings import settings_of
 
 
