@@ -97,9 +97,14 @@ class JobDetails:
     executions: tuple[Execution, ...]
 
     @property
+    def latest(self) -> Execution | None:
+        """The latest execution, None before the first."""
+        return self.executions[-1] if self.executions else None
+
+    @property
     def view(self) -> JobView:
         """The job with its latest execution alone, as a list shows it."""
-        return JobView.of(self.job, self.project, self.executions[-1] if self.executions else None)
+        return JobView.of(self.job, self.project, self.latest)
 
     @property
     def status(self) -> JobStatusView:
@@ -123,7 +128,7 @@ class JobDetails:
     @property
     def version(self) -> JobVersion:
         """The version of the job."""
-        last = self.executions[-1] if self.executions else None
+        last = self.latest
         return JobVersion(
             updated_at=self.job.updated_at,
             claimed_at=None if last is None else last.claimed_at,

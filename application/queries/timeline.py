@@ -144,7 +144,7 @@ def _end(details: JobDetails) -> Iterator[Entry]:
     job = details.job
     if job.completed_at is None:
         return
-    last = details.executions[-1] if details.executions else None
+    last = details.latest
     was_cancelled = job.status is JobStatus.CANCELLED
     yield Entry(
         step=Step.ENDED,

@@ -41,7 +41,7 @@ class ReadOutput:
             raise NotFound("job", job_id)
         if not details.job.status.is_terminal:
             raise Conflict("the job has not ended; follow its output until it has")
-        execution = details.executions[-1] if details.executions else None
+        execution = details.latest
         if execution is None or execution.result is None:
             raise NotFound("output of job", job_id)
         return ArchivedOutput(execution.id, self._data(job_id, execution.result, stream))

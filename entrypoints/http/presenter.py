@@ -11,7 +11,7 @@ from msgspec import UNSET
 
 from application.ports.object_store import ObjectStore
 from application.views import JobDetails, JobStatusView, JobView
-from domain.execution import Execution, LimitHit, Note, ResourceUsage
+from domain.execution import Execution, Note, ResourceUsage
 from domain.execution import ExecutionResult as Result
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.submission import JobSpec
@@ -179,7 +179,7 @@ class Presenter:
             exit_code=result.exit_code,
             signal=result.signal,
             resource=_resource(execution),
-            limit=None if result.limit is None else _limit(result.limit),
+            limit=reached_limit(execution),
             code_key=code_key,
             log_key=_text(result.log_key),
             logs_url=self._url(result.log_key),
@@ -259,7 +259,11 @@ def notes_of(execution: Execution | None) -> list[NoteResponse]:
     return notes
 
 
-def _limit(limit: LimitHit) -> ReachedLimit:
+def reached_limit(execution: Execution | None) -> ReachedLimit | None:
+    """Show the limit that ended an execution, if one did."""
+    limit = None if execution is None or execution.result is None else execution.result.limit
+    if limit is None:
+        return None
     return ReachedLimit(name=limit.name, measured=limit.measured, allowed=limit.allowed)
 
 

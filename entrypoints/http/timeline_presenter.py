@@ -13,7 +13,7 @@ from application.views import JobDetails
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus
 from domain.limits import STANDARD_BOUNDS
-from entrypoints.http.schemas.jobs import ReachedLimit
+from entrypoints.http.presenter import reached_limit
 from entrypoints.http.schemas.timeline import (
     AllowedLimit,
     AttemptResponse,
@@ -65,7 +65,7 @@ def present_timeline(timeline: Timeline) -> TimelineResponse:
             )
             for name in STANDARD_BOUNDS
         ],
-        limit=_reached(details),
+        limit=reached_limit(details.latest),
         waiting=None if waiting is None else _waiting(waiting),
         cancellation=_cancellation(details, timeline.entries),
     )
@@ -139,19 +139,11 @@ def _between(begin: datetime | None, end: datetime | None) -> float | None:
     return max((end - begin) / timedelta(milliseconds=1), 0.0)
 
 
-def _reached(details: JobDetails) -> ReachedLimit | None:
-    last = details.executions[-1] if details.executions else None
-    limit = None if last is None or last.result is None else last.result.limit
-    if limit is None:
-        return None
-    return ReachedLimit(name=limit.name, measured=limit.measured, allowed=limit.allowed)
-
-
 def _cancellation(details: JobDetails, entries: Sequence[Entry]) -> CancellationResponse | None:
     job = details.job
     if job.status is not JobStatus.CANCELLED or job.completed_at is None:
         return None
-    last = details.executions[-1] if details.executions else None
+    last = details.latest
     if last is None or last.claimed_at is None:
         return CancellationResponse(at=job.completed_at, stopped=True, proof=_NEVER_CLAIMED)
     stopped = next((entry.detail for entry in entries if entry.step is Step.STOPPED), None)

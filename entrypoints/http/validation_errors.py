@@ -1,7 +1,7 @@
 """Faults of a request's input, from the messages of the decoder, the framework and the domain."""
 
 import re
-from typing import Any, Protocol
+from typing import Any
 
 from litestar.exceptions import ValidationException
 
@@ -14,12 +14,6 @@ _NAMED = re.compile(r"Object (?P<what>missing required|contains unknown) field `
 _MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
 _TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _TYPE = re.compile(r"\b(?:str|int|float|bool)\b")
-
-
-class NamedFault(Protocol):
-    """An error that knows the name of the value it is about."""
-
-    field: str
 
 
 def of_value(request: AnyRequest, name: str, detail: str) -> Fault:

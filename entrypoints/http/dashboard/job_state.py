@@ -52,7 +52,7 @@ class Meter:
 def state_context(timeline: Timeline) -> dict[str, object]:
     """Return the context of the template of a job's state."""
     details = timeline.details
-    last = details.executions[-1] if details.executions else None
+    last = details.latest
     result = None if last is None else last.result
     return {
         "job": details.job,

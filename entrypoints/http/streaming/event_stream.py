@@ -83,7 +83,7 @@ def _state(entry: Entry) -> bytes:
 
 
 def _is_being_stopped(details: JobDetails) -> bool:
-    if details.job.status is not JobStatus.CANCELLED or not details.executions:
+    last = details.latest
+    if details.job.status is not JobStatus.CANCELLED or last is None:
         return False
-    last = details.executions[-1]
     return last.claimed_at is not None and last.result is None

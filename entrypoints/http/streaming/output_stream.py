@@ -12,7 +12,6 @@ from application.ports.output_feed import OutputChunk, OutputFeed, Stream
 from application.queries.job_reader import JobReader
 from application.use_cases.read_output import ReadOutput
 from application.views import JobDetails
-from domain.execution import Execution
 from domain.values import ExecutionId, JobId
 from entrypoints.http.concurrency import Overloaded, SharedBudget, StorageLimiter
 from entrypoints.http.presenter import Presenter
@@ -112,7 +111,7 @@ class OutputStreams:
             yield event("end", await asyncio.to_thread(presenter.status, details.status))
 
     async def _missed(self, details: JobDetails, encoder: OutputEventEncoder) -> AsyncIterator[bytes]:
-        execution = _latest(details)
+        execution = details.latest
         if execution is None or execution.result is None:
             return
         for stream, begin in encoder.missing(execution.result):
@@ -206,7 +205,7 @@ def _unfollow(following: asyncio.Task[Callable[[], None]]) -> None:
 
 
 async def _turn_to_latest(details: JobDetails, encoder: OutputEventEncoder, followed: _Followed) -> bytes:
-    execution = _latest(details)
+    execution = details.latest
     if execution is None or execution.id == encoder.execution_id:
         return b""
     begun = encoder.begin(execution)
@@ -219,7 +218,7 @@ async def _last_output(
     details: JobDetails, encoder: OutputEventEncoder, followed: _Followed, subscription: Subscription
 ) -> AsyncIterator[bytes]:
     """Wait a moment for late output, and complete it from the result."""
-    execution = _latest(details)
+    execution = details.latest
     if execution is None or execution.result is None:
         return
     loop = asyncio.get_running_loop()
@@ -229,7 +228,3 @@ async def _last_output(
         for encoded in followed.news(encoder):
             yield encoded
     yield encoder.encode_rest(execution.result)
-
-
-def _latest(details: JobDetails) -> Execution | None:
-    return details.executions[-1] if details.executions else None
