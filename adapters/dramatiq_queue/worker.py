@@ -39,10 +39,9 @@ class QueueWorker:
         on_completion: Callable[[Mapping[str, object]], object],
         threads: int,
     ) -> None:
-        for queue, consume in (
-            (EXECUTIONS, _wake_up_consumer(on_wake_up)),
-            (COMPLETIONS, _completion_consumer(on_completion)),
-        ):
+        self._on_wake_up = on_wake_up
+        self._on_completion = on_completion
+        for queue, consume in (EXECUTIONS, self._consume_wake_up), (COMPLETIONS, self._consume_completion):
             dramatiq.actor(broker=broker, actor_name=queue, queue_name=queue)(consume)
         idle_ms = max(_IDLE_MS, _IDLE_MS_PER_THREAD * threads)
         self._worker = dramatiq.Worker(broker, worker_timeout=idle_ms, worker_threads=threads)
@@ -62,25 +61,17 @@ class QueueWorker:
         self._worker.stop(timeout=int(timeout_s * 1_000))
         return not any(thread.is_alive() for thread in self._worker.workers)
 
-
-def _wake_up_consumer(on_wake_up: Callable[[], object]) -> Callable[..., None]:
-    def consume(**_content: object) -> None:
+    def _consume_wake_up(self, **_content: object) -> None:
         try:
-            on_wake_up()
+            self._on_wake_up()
         except DependencyUnavailable as error:
             logger.warning("a wake-up is dropped: %s", error, extra=outage_of(error))
         except Exception:  # Dramatiq would retry it, and the reaper wakes workers again anyway
             logger.exception("a wake-up is dropped")
 
-    return consume
-
-
-def _completion_consumer(on_completion: Callable[[Mapping[str, object]], object]) -> Callable[..., None]:
-    def consume(**content: object) -> None:
+    def _consume_completion(self, **content: object) -> None:
         try:
-            on_completion(content)
+            self._on_completion(content)
         except DependencyUnavailable as error:
             logger.warning("a completion will be retried: %s", error, extra=outage_of(error))
             raise Retry(str(error)) from error
-
-    return consume
