@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from adapters.local_engine.sandbox.isolation import Isolation
 from adapters.local_engine.sandbox.launch_script import BUILD_OUTPUT_DESCRIPTOR
 from adapters.local_engine.sandbox.program import Program
+from adapters.local_engine.sandbox.supervisor.kernel import pipe
 from adapters.local_engine.sandbox.supervisor.protocol import MAX_MESSAGE_BYTES, RunEvent, Status
 from adapters.local_engine.sandbox.supervisor_process import SupervisorProcess
 
@@ -83,11 +84,11 @@ class Launcher:
         """
         with ExitStack() as ours, ExitStack() as theirs:
             launch = ours.enter_context(self._isolation.prepare(program))
-            (stdout, stdout_writer), (stderr, stderr_writer) = (_pipe(ours, theirs) for _ in range(2))
+            (stdout, stdout_writer), (stderr, stderr_writer) = (pipe(ours, theirs) for _ in range(2))
             descriptors = dict(launch.descriptors)
             build_output = None
             if program.build:
-                build_output, build_writer = _pipe(ours, theirs)
+                build_output, build_writer = pipe(ours, theirs)
                 descriptors[BUILD_OUTPUT_DESCRIPTOR] = build_writer
             request = replace(launch.request, descriptors=list(descriptors))
             streams = (stdin, stdout_writer, stderr_writer)
@@ -95,10 +96,3 @@ class Launcher:
             ours.enter_context(control_socket)
             theirs.close()
             yield Connection(control_socket, stdout, stderr, build_output)
-
-
-def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[int, int]:
-    reader, writer = os.pipe()
-    ours.callback(os.close, reader)
-    theirs.callback(os.close, writer)
-    return reader, writer

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from contextlib import ExitStack
 
 # linux/sched.h
 CLONE_NEWNS = 0x00020000
@@ -11,6 +12,8 @@ MS_NOSUID = 2
 MS_NODEV = 4
 _MS_REC = 0x4000
 _MS_PRIVATE = 0x40000
+# linux/prctl.h
+_PR_SET_CHILD_SUBREAPER = 36
 
 _PIECE = 65_536
 
@@ -39,6 +42,19 @@ def mount_tmpfs(target: str, flags: int, options: str) -> None:
 def make_mounts_private() -> None:
     """Have no mount that is made elsewhere appear in this process's namespace, nor the other way round."""
     _check(_libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None))
+
+
+def adopt_orphans() -> None:
+    """Make this process the parent of every descendant that loses its own."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+
+
+def pipe(reader_owner: ExitStack, writer_owner: ExitStack) -> tuple[int, int]:
+    """Make a pipe, and return its reader and its writer, each of which its owner closes."""
+    reader, writer = os.pipe()
+    reader_owner.callback(os.close, reader)
+    writer_owner.callback(os.close, writer)
+    return reader, writer
 
 
 def read(path: str) -> str:

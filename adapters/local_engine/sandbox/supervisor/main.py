@@ -13,6 +13,7 @@ import time
 from adapters.local_engine.sandbox.supervisor import processes
 from adapters.local_engine.sandbox.supervisor.cgroups import Cgroup
 from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
+from adapters.local_engine.sandbox.supervisor.kernel import adopt_orphans
 from adapters.local_engine.sandbox.supervisor.protocol import (
     MAX_DESCRIPTORS,
     RunEvent,
@@ -41,7 +42,7 @@ class Supervisor:
 
     def serve(self) -> None:
         """Work until the engine is gone and every run has ended."""
-        processes.adopt_orphans()
+        adopt_orphans()
         os.umask(0o077)
         if os.geteuid() == 0:
             os.setgroups([])

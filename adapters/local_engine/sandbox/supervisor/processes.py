@@ -1,7 +1,6 @@
 """Processes as Linux has them: parents, children, sessions and usage."""
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import signal
@@ -13,8 +12,6 @@ from adapters.local_engine.sandbox.supervisor.kernel import read
 
 # Signals that Python ignores, or that the service's parent had it ignore: exec would pass that on.
 IGNORED_SIGNALS = [number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN]
-_PR_SET_CHILD_SUBREAPER = 36
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(slots=True)
@@ -28,11 +25,6 @@ class Usage:
         """Count another process."""
         self.cpu_s += cpu_s
         self.memory_kb = max(self.memory_kb, memory_kb)
-
-
-def adopt_orphans() -> None:
-    """Make this process the parent of every descendant that loses its own (PR_SET_CHILD_SUBREAPER)."""
-    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def spawn(argv: Sequence[str], env: Mapping[str, str], descriptors: Mapping[int, int]) -> int:

@@ -5,6 +5,7 @@ import select
 from contextlib import ExitStack
 
 from adapters.local_engine.sandbox.supervisor import processes
+from adapters.local_engine.sandbox.supervisor.kernel import pipe
 from adapters.local_engine.sandbox.supervisor.protocol import Rootfs
 
 _READY_WITHIN_MS = 10_000
@@ -35,9 +36,7 @@ def _start(rootfs: Rootfs) -> tuple[int, int]:
         for name in (os.devnull, *rootfs.files):
             files.append(os.open(name, os.O_RDONLY | os.O_CLOEXEC))
             theirs.callback(os.close, files[-1])
-        output, writer = os.pipe()
-        theirs.callback(os.close, writer)
-        on_failure.callback(os.close, output)
+        output, writer = pipe(on_failure, theirs)
         maker = processes.spawn(rootfs.argv, {}, dict(enumerate((files[0], writer, writer, *files[1:]))))
         on_failure.pop_all()
         return maker, output

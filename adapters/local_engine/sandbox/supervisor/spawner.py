@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from adapters.local_engine.sandbox.supervisor import processes
+from adapters.local_engine.sandbox.supervisor.kernel import pipe
 from adapters.local_engine.sandbox.supervisor.privileges import PrivilegeSwitch
 from adapters.local_engine.sandbox.supervisor.protocol import (
     ENTRANCE_DESCRIPTORS,
@@ -54,31 +55,19 @@ class Spawner:
             OSError: It cannot be done, and nothing is left of it.
         """
         with ExitStack() as on_failure, ExitStack() as theirs:
-
-            def pipe(ours: int) -> tuple[int, int]:
-                ends = os.pipe()
-                on_failure.callback(os.close, ends[ours])
-                theirs.callback(os.close, ends[1 - ours])
-                return ends[ours], ends[1 - ours]
-
             descriptors = dict(inherited)
-            status, descriptors[STATUS_DESCRIPTOR] = pipe(0)
+            status, descriptors[STATUS_DESCRIPTOR] = pipe(on_failure, theirs)
             os.set_blocking(status, False)
-            start, descriptors[START_DESCRIPTOR] = pipe(1)
+            descriptors[START_DESCRIPTOR], start = pipe(theirs, on_failure)
             for number, entrance in zip(ENTRANCE_DESCRIPTORS, entrances, strict=False):
                 descriptors[number] = os.open(entrance, os.O_WRONLY | os.O_CLOEXEC)
                 theirs.callback(os.close, descriptors[number])
             if request.user is not None:
-                _give(request.user, (inherited[1], inherited[2]))
+                for stream in (1, 2):  # programs open /dev/stdout and /dev/stderr, and root's only root could
+                    os.fchown(inherited[stream], request.user, request.user)
             with self._privileges.of(request):
                 pid = processes.spawn(request.argv, request.env, descriptors)
             on_failure.callback(processes.end, pid)
             process = os.pidfd_open(pid)
             on_failure.pop_all()
             return Spawned(pid, process, status, start)
-
-
-def _give(user: int, pipes: Sequence[int]) -> None:
-    """Let a user open pipes anew, as /dev/stdout and /dev/stderr do; root's own only root could."""
-    for pipe in pipes:
-        os.fchown(pipe, user, user)
