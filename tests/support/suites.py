@@ -6,7 +6,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 # Those that take longest begin, so that all processes end at about the same time.
-_LONGEST_FIRST = ("chaos", "contract", "integration", "e2e", "browser", "attack")
+_LONGEST_FIRST = ("chaos", "integration", "e2e", "contract", "http", "browser", "attack", "conformance")
 
 
 class SuiteScheduling(LoadScopeScheduling):
