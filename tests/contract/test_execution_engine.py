@@ -1,7 +1,7 @@
 """Every execution engine, put through the same kit."""
 
 from concurrent.futures import wait
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import accumulate
 from uuid import uuid4
 
@@ -87,15 +87,27 @@ _ENGINES = {
 }
 
 
-@pytest.fixture(scope="module", params=_ENGINES)
-def engine(request, tmp_path_factory):
-    build, _ = _ENGINES[request.param]
-    store = MemoryObjectStore()
-    with (
-        build(store, tmp_path_factory.mktemp("work")) as built,
-        closing(EngineUnderTest(built, store)) as kit,
-    ):
-        yield kit
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory):
+    """Engines by their names, each started when a test first asks for it."""
+    started = {}
+    with ExitStack() as running:
+
+        def engine(name):
+            if name not in started:
+                build, _ = _ENGINES[name]
+                store = MemoryObjectStore()
+                built = running.enter_context(build(store, tmp_path_factory.mktemp("work")))
+                started[name] = running.enter_context(closing(EngineUnderTest(built, store)))
+            return started[name]
+
+        yield engine
+
+
+@pytest.fixture(params=_ENGINES)
+def engine(request, engines):
+    # Of the module's scope, and parametrized together with the cases, it would be set up again for each.
+    return engines(request.param)
 
 
 def _those_with(*features):
