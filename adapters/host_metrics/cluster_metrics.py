@@ -77,13 +77,16 @@ class HostClusterMetrics(ClusterMetrics):
         cluster: The name that this machine answers to; None for every name, since where there is one machine
             there is no other cluster.
         interval_s: The time between two samples, in seconds. The shortest period is 10 s.
+
+    Attributes:
+        samples: The samples of the last hour.
     """
 
     def __init__(self, clock: Clock, cluster: str | None = None, interval_s: float = 5.0) -> None:
         self._clock = clock
         self._cluster = cluster
         self._interval_s = interval_s
-        self._samples = Samples(interval_s)
+        self.samples = Samples(interval_s)
         self._is_first_round = True
         self._task: PeriodicTask | None = None
 
@@ -113,7 +116,7 @@ class HostClusterMetrics(ClusterMetrics):
         if not self._is_known(cluster):
             return []
         now = self._clock.now()
-        return self._samples.averages(now - timedelta(minutes=minutes), now, period_s)
+        return self.samples.averages(now - timedelta(minutes=minutes), now, period_s)
 
     def metric_names(self, cluster: str) -> Sequence[str]:
         """Return the names of the measurements, sorted; none for another cluster."""
@@ -132,7 +135,7 @@ class HostClusterMetrics(ClusterMetrics):
     def _sample(self, *, with_cpu: bool) -> None:
         try:
             cpu = psutil.cpu_percent() if with_cpu else None
-            self._samples.add(Sample(self._clock.now(), cpu, psutil.virtual_memory().percent))
+            self.samples.add(Sample(self._clock.now(), cpu, psutil.virtual_memory().percent))
         except (OSError, psutil.Error) as error:
             _log.warning("this machine could not be measured: %s", error)
 

@@ -50,6 +50,9 @@ class Bucket:
         read_timeout_s: The time for a request of at most one part to be answered, and for each read of an
             answer, in seconds.
         attempts: The number of attempts of a request, at most.
+
+    Attributes:
+        session: boto3's settings and credentials.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Bucket:
         self.name = name
         self.region = region
         self._endpoint_url = endpoint_url
-        self._session = Session(access_key_id, secret_access_key, session_token, region)
+        self.session = Session(access_key_id, secret_access_key, session_token, region)
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
         self._attempts = attempts
@@ -114,10 +117,10 @@ class Bucket:
             signature_version="s3v4",
             s3=None if self._endpoint_url is None else {"addressing_style": "path"},
         )
-        return self._session.client("s3", region, endpoint_url=self._endpoint_url, config=config)
+        return self.session.client("s3", region, endpoint_url=self._endpoint_url, config=config)
 
     def _open(self) -> S3Store:
-        if self._session.get_credentials() is None:
+        if self.session.get_credentials() is None:
             raise NoCredentialsError
         endpoint, is_in_host = self._endpoint()
         return S3Store(
@@ -130,7 +133,7 @@ class Bucket:
             },
             virtual_hosted_style_request=is_in_host,
             region=self.region,
-            credential_provider=Boto3CredentialProvider(self._session, ttl=_CREDENTIALS_TTL),
+            credential_provider=Boto3CredentialProvider(self.session, ttl=_CREDENTIALS_TTL),
             client_options={
                 "allow_http": endpoint.startswith("http:"),
                 "connect_timeout": timedelta(seconds=self._connect_timeout_s),

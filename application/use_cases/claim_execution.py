@@ -60,6 +60,11 @@ class ClaimBatcher(Generic[T]):
         self._is_busy = False
         self._lock = Lock()
 
+    @property
+    def waiting(self) -> int:
+        """The number of threads that wait for the claim in work."""
+        return len(self._waiting)
+
     def next(self) -> T | None:
         """Return a claim, or None if there were too few.
 
@@ -106,6 +111,9 @@ class ClaimExecution:
     * Languages whose engine is away are left waiting.
     * A claim whose commit was not answered is looked up until the database is back: no other process would
       run it before its lease expires.
+
+    Attributes:
+        batcher: The threads that claim at the same moment.
     """
 
     def __init__(
@@ -125,7 +133,7 @@ class ClaimExecution:
         self._clock = clock
         self._worker = worker
         self._lease_s = lease_s
-        self._batcher = ClaimBatcher(self._claim_next)
+        self.batcher = ClaimBatcher(self.claim_next)
 
     def __call__(self, only: ExecutionId | None = None) -> Claim | None:
         """Claim the next waiting execution, or one only; return None if there is none.
@@ -134,10 +142,15 @@ class ClaimExecution:
             DependencyUnavailable: The database is out of reach; nothing is claimed.
         """
         if only is None:
-            return self._batcher.next()
+            return self.batcher.next()
         return next(iter(self._claim_only(only)), None)
 
-    def _claim_next(self, limit: int) -> Sequence[Claim]:
+    def claim_next(self, limit: int) -> Sequence[Claim]:
+        """Claim the next waiting executions, so many at most, in one transaction.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach; nothing is claimed.
+        """
         starts, languages = self._engine.claim_implies_start, self._engine.startable_languages()
         return self._claim(
             lambda executions: executions.claim_next(

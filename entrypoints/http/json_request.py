@@ -130,26 +130,30 @@ class JsonRequest(Request[Any, Any, Any]):
         else:
             return bytes(body)
         async with self.app.state.body_limiter.slot():
-            await self._receive_in_time(body, pieces)
+            await receive_in_time(body, pieces, self.app.state.min_upload_bytes_per_s)
         return bytes(body)
 
-    async def _receive_in_time(self, body: bytearray, pieces: AsyncIterator[bytes]) -> None:
-        """Receive the rest of a body, with more time for each piece that comes."""
-        minimum = self.app.state.min_upload_bytes_per_s
-        end = asyncio.get_running_loop().time() + _GRACE_S
-        try:
-            async with asyncio.timeout_at(end) as deadline:
-                async for piece in pieces:
-                    body += piece
-                    end += len(piece) / minimum
-                    deadline.reschedule(end)
-        except TimeoutError as error:
-            raise HTTPException(
-                f"the body came more slowly than {minimum} bytes a second, the minimum that "
-                "SERVICE_SERVER_MIN_UPLOAD_BYTES_PER_S sets",
-                status_code=408,
-                headers={"Connection": "close"},
-            ) from error
+
+async def receive_in_time(body: bytearray, pieces: AsyncIterator[bytes], min_bytes_per_s: int) -> None:
+    """Append the rest of a body to its beginning, with more time for each piece that comes.
+
+    Raises:
+        HTTPException: It came too slowly.
+    """
+    end = asyncio.get_running_loop().time() + _GRACE_S
+    try:
+        async with asyncio.timeout_at(end) as deadline:
+            async for piece in pieces:
+                body += piece
+                end += len(piece) / min_bytes_per_s
+                deadline.reschedule(end)
+    except TimeoutError as error:
+        raise HTTPException(
+            f"the body came more slowly than {min_bytes_per_s} bytes a second, the minimum that "
+            "SERVICE_SERVER_MIN_UPLOAD_BYTES_PER_S sets",
+            status_code=408,
+            headers={"Connection": "close"},
+        ) from error
 
 
 def _unknown(taken: type, names: Sequence[str]) -> Sequence[str]:

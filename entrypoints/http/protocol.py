@@ -80,7 +80,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._max_connections, self.limit_concurrency = self.limit_concurrency, None
         self._deadline: asyncio.TimerHandle | None = None
         self._giving_up: asyncio.TimerHandle | None = None
-        self._is_receiving = False
+        self.is_receiving = False
         self._is_in_head = True
         self._is_last = False
         self._answering: RequestResponseCycle | None = None
@@ -136,7 +136,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def give_way(self) -> None:
         """Close a connection that made no progress, to admit another."""
-        if self._is_receiving:
+        if self.is_receiving:
             self._refuse(BUSY, "The request did not come before others needed its connection.")
             return
         logger.info("idle connection closed: a new one needs its place")
@@ -151,14 +151,14 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._hang_up(_TAKE_WITHIN_S)
-        elif not self._is_answering:
+        elif not self.is_answering:
             self._callers_turn.begin(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse the bytes that arrived, within the limits."""
         if self._is_last:
             return
-        self._is_receiving = True
+        self.is_receiving = True
         self._unread_bytes += len(data)
         self._unset_keepalive_if_required()
         try:
@@ -171,7 +171,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._unread_bytes > _MAX_HEAD_BYTES:
             self._refuse(HEAD_TOO_LARGE, _HEAD_DETAIL)
             return
-        self._set_deadline(wanted=self._is_receiving)
+        self._set_deadline(wanted=self.is_receiving)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -179,7 +179,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refusal = HeadRefused(BUSY, f"More than {_MAX_PIPELINED} requests wait on this connection.")
             raise self._refusal
         super().on_message_begin()
-        if not self._is_answering:
+        if not self.is_answering:
             self._callers_turn.begin(self)
         self._head_bytes = self._head_fields = self._body_bytes = 0
 
@@ -215,12 +215,12 @@ class GuardedProtocol(HttpToolsProtocol):
         """End a request."""
         if self._is_in_head:  # the parser stops at an offer to upgrade
             return
-        if self._is_answering:
+        if self.is_answering:
             self._callers_turn.end(self)
         else:
             self._callers_turn.begin(self)
         self._is_in_head = True
-        self._is_receiving = False
+        self.is_receiving = False
         self._unread_bytes = 0
         super().on_message_complete()
 
@@ -266,7 +266,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _check_progress(self) -> None:
         self._deadline = None
         # Where the application does not read, or answers a request before this one, no sender is to blame.
-        is_held_up = self.flow.read_paused or (self._is_in_head and self._is_answering)
+        is_held_up = self.flow.read_paused or (self._is_in_head and self.is_answering)
         if not is_held_up and self._body_bytes < _BYTES_PER_PERIOD:
             self._refuse(TOO_SLOW, f"The rest of the request did not come within {_PERIOD_S:.0f} s.")
             return
@@ -287,7 +287,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     @property
-    def _is_answering(self) -> bool:
+    def is_answering(self) -> bool:
+        """Whether a request is in work."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
@@ -302,7 +303,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _may_answer(self) -> bool:
         """Whether bytes written now would be read as the response to the request being received."""
         if self._is_in_head:
-            return not self._is_answering
+            return not self.is_answering
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or not cycle.response_started
 

@@ -36,7 +36,7 @@ class HostSource:
         self.metrics = HostClusterMetrics(MemoryClock(NOW), CLUSTER)
 
     def record(self, timestamp, cpu, memory):
-        self.metrics._samples.add(Sample(timestamp, cpu, memory))
+        self.metrics.samples.add(Sample(timestamp, cpu, memory))
 
 
 class CloudWatchSource:
@@ -174,4 +174,4 @@ def test_this_machine_keeps_an_hour_of_samples_and_no_more():
     source = HostSource()
     for number in range(2_000):
         source.record(at(-5 * number), 50.0, 50.0)
-    assert len(source.metrics._samples._samples) == 721
+    assert len(source.metrics.samples.averages(at(-10_000), NOW, 5)) == 721

@@ -8,11 +8,13 @@ from functools import cache
 from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
+from uuid import UUID
 
 import httpx
 
 from application.ports.cluster_metrics import ClusterMetrics, MetricPoint
 from domain.limits import STANDARD_LIMITS
+from domain.values import JobId
 from entrypoints.container import Container, build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
@@ -60,6 +62,10 @@ class Service:
         response = self.http.post(f"/api/execute/{job_id}", params={"wait": 20})
         assert response.status_code == 200, response.text
         return response.json()
+
+    def is_waited_for(self, job_id: str) -> bool:
+        """Return whether a handler waits for changes of a job."""
+        return JobId(UUID(job_id)) in self.notifier.listened()
 
     def running(self) -> list[dict]:
         """Return jobs that have not ended, and whose execution was requested."""

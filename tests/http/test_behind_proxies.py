@@ -31,7 +31,7 @@ def paths_seen(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def is_answering(service: Service) -> bool:
-    return any(connection._is_answering for connection in service.server.server_state.connections)
+    return any(connection.is_answering for connection in service.server.server_state.connections)
 
 
 @pytest.mark.parametrize("offer", OFFERS, ids=["anything", "websocket", "h2c"])

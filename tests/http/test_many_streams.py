@@ -28,8 +28,8 @@ def test_many_open_streams_hold_nobody_up_and_end_with_the_server(tmp_path: Path
 def test_readers_that_leave_are_forgotten(tmp_path: Path):
     with serving(tmp_path) as service:
         job_id = service.upload()["job_id"]
-        subscriptions = service.notifier._subscriptions
         with open_streams(str(service.http.base_url), [f"/api/jobs/{job_id}/output"] * 20):
-            assert eventually(lambda: len(subscriptions.get(job_id, ())) == 20)
+            assert eventually(lambda: service.notifier.capacity.used == 20)
+            assert service.is_waited_for(job_id)
 
-        assert eventually(lambda: job_id not in subscriptions)
+        assert eventually(lambda: not service.is_waited_for(job_id))

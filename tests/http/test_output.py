@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from application.ports.execution_engine import EngineReport
-from application.ports.output_feed import OutputChunk, Stream
+from application.ports.output_feed import OutputChunk, OutputListener, Stream
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
 from entrypoints.http import protocol
@@ -260,21 +260,43 @@ def test_a_lost_event_only_delays_the_end(
     assert end["status"] == "SUCCESS"
 
 
-def test_who_leaves_is_forgotten_at_once(service: Service, program: Program):
+@pytest.fixture
+def followers(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[OutputListener]:
+    """The followers of output, of all executions."""
+    feed = service.container.output_feed()
+    follow, listeners = feed.follow, []
+
+    def follow_and_note(execution_id, listener):
+        leave = follow(execution_id, listener)
+        listeners.append(listener)
+
+        def leave_and_note():
+            leave()
+            listeners.remove(listener)
+
+        return leave_and_note
+
+    monkeypatch.setattr(feed, "follow", follow_and_note)
+    return listeners
+
+
+def test_who_leaves_is_forgotten_at_once(service: Service, program: Program, followers: list[OutputListener]):
     job_id = service.upload(execute=True)["job_id"]
 
     with following(service, job_id) as events:
         next(events)
-        assert len(_followers(service)) == 1
+        assert len(followers) == 1
 
     deadline = time.monotonic() + 10
-    while job_id in service.notifier._subscriptions or _followers(service):
+    while service.is_waited_for(job_id) or followers:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     program.end()
 
 
-def test_who_reads_slowly_costs_a_bounded_amount(service: Service, program: Program):
+def test_who_reads_slowly_costs_a_bounded_amount(
+    service: Service, program: Program, followers: list[OutputListener]
+):
     job_id = service.upload(execute=True)["job_id"]
     piece = b"x" * 65_535 + b"\n"
 
@@ -282,7 +304,7 @@ def test_who_reads_slowly_costs_a_bounded_amount(service: Service, program: Prog
         next(events)
         for _ in range(400):  # 25 MiB that nobody reads
             program.write(piece)
-        (follower,) = _followers(service)
+        (follower,) = followers
         assert follower.__self__.weight <= 3 << 20
         program.end(stdout=Output("…", 400 * len(piece), truncated=True))
         told = [_told(event) for event in events if event["event"] == "output"]
@@ -368,8 +390,3 @@ def test_a_server_that_stops_ends_its_streams(tmp_path):
             list(events)
 
     assert time.monotonic() - begin < 2
-
-
-def _followers(service: Service) -> list:
-    channels = service.container.output_feed()._channels.values()
-    return [listener for channel in channels for listener in channel.listeners.values()]

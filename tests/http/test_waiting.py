@@ -1,3 +1,4 @@
+import asyncio
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -64,7 +65,7 @@ def test_a_wait_ends_the_moment_the_job_does(service: Service, may_end: Event):
     job_id = service.upload(execute=True)["job_id"]
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(service.http.get, f"/api/jobs/{job_id}/status", params={"wait": 20})
-        while job_id not in service.notifier._subscriptions:
+        while not service.is_waited_for(job_id):
             time.sleep(0.005)
         ended_at = time.monotonic()
         may_end.set()
@@ -129,7 +130,7 @@ def test_those_who_wait_hold_no_thread(tmp_path):
         with ThreadPoolExecutor(20) as pool:
             url = f"{service.http.base_url}/api/jobs/{job_id}/status"
             waiting = [pool.submit(service.http.get, url, params={"wait": 30}) for _ in range(20)]
-            while len(service.notifier._subscriptions.get(job_id, ())) < 20:
+            while service.notifier.capacity.used < 20:
                 time.sleep(0.005)
 
             service.http.post(f"/api/execute/{job_id}").raise_for_status()
@@ -139,21 +140,20 @@ def test_those_who_wait_hold_no_thread(tmp_path):
 
 def test_nobody_waits_for_a_caller_who_has_hung_up(service: Service):
     job_id = service.upload()["job_id"]
-    subscriptions = service.notifier._subscriptions
     url = service.http.base_url
     for request in (f"GET /api/status/{job_id}?wait=30", f"GET /api/jobs/{job_id}/status?wait=30"):
         with socket.create_connection((url.host, url.port)) as caller:
             caller.sendall(f"{request} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-            assert eventually(lambda: job_id in subscriptions)
+            assert eventually(lambda: service.is_waited_for(job_id))
 
-        assert eventually(lambda: job_id not in subscriptions, within_s=5)
+        assert eventually(lambda: not service.is_waited_for(job_id), within_s=5)
 
 
 def test_a_server_that_stops_answers_those_who_wait(tmp_path):
     with serving(tmp_path) as service, ThreadPoolExecutor(1) as pool:
         job_id = service.upload()["job_id"]
         waiting = pool.submit(service.http.get, f"/api/jobs/{job_id}/status", params={"wait": 30})
-        while job_id not in service.notifier._subscriptions:
+        while not service.is_waited_for(job_id):
             time.sleep(0.005)
 
         service.server.should_exit = True
@@ -163,20 +163,22 @@ def test_a_server_that_stops_answers_those_who_wait(tmp_path):
 
 def test_waiting_outlives_a_bug_in_looking_for_changes():
     asked: list[object] = []
+    is_asked_again = Event()
 
     def fail(job_ids):
         asked.append(job_ids)
+        if len(asked) > 1:
+            is_asked_again.set()
         raise RuntimeError("a bug")
 
     async def look_twice() -> None:
-        notifier = JobNotifier(InProcessEventFeed(), fail, 9)
+        notifier = JobNotifier(InProcessEventFeed(), fail, 9, recheck_s=0.001)
+        await notifier.start()
         with notifier.listen(JobId(UUID(UNKNOWN_ID))):
-            await notifier._recheck_once()
-            await notifier._recheck_once()
+            assert await asyncio.to_thread(is_asked_again.wait, 10)
+        await notifier.stop()
 
     run_apart(look_twice())
-
-    assert len(asked) == 2
 
 
 def test_who_begins_to_wait_when_the_job_has_just_ended_does_not_wait():

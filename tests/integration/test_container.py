@@ -5,6 +5,7 @@ from typing import get_type_hints
 import pytest
 from pydantic import SecretStr
 
+from adapters.cloudwatch import cluster_metrics
 from application.services import Ports
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
@@ -77,8 +78,14 @@ def test_metrics_are_read_where_the_cluster_is_and_not_where_objects_are(
         **(AWS | chosen),
     )
 
-    client = build_container(settings, STANDARD_LIMITS).cluster_metrics()._client
+    clients, build_client = [], cluster_metrics.build_client
+    monkeypatch.setattr(
+        cluster_metrics, "build_client", lambda *a, **k: clients.append(build_client(*a, **k)) or clients[0]
+    )
 
+    build_container(settings, STANDARD_LIMITS).cluster_metrics()
+
+    (client,) = clients
     assert (client.meta.region_name, client.meta.endpoint_url) == (region, address)
 
 

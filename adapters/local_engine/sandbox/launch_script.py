@@ -35,7 +35,7 @@ def option_of_processes(shell: Path) -> str:
 
 
 # What `ulimit` calls a limit, and how many of the limit's units make one of its own (dash(1), bash(1)).
-_ULIMITS = {
+ULIMITS = {
     "CPU": ("t", 1),
     "AS": ("v", 1024),
     "FSIZE": ("f", 512),
@@ -121,7 +121,7 @@ def _reported(status: Status) -> str:
 
 def _limited(rlimits: Rlimits) -> Iterator[str]:
     for name, (soft, hard) in attainable(rlimits).items():
-        option, unit = _ULIMITS[name]
+        option, unit = ULIMITS[name]
         yield f"ulimit -S{option} {soft // unit} && ulimit -H{option} {hard // unit} || exit"
 
 

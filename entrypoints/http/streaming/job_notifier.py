@@ -80,6 +80,7 @@ class JobNotifier:
     Args:
         max_listeners: Subscriptions at once.
         max_per_address: Subscriptions of one address at once; None for all.
+        recheck_s: Seconds between two looks for changes of which no event was heard.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class JobNotifier:
         read_versions: ReadVersions,
         max_listeners: int,
         max_per_address: int | None = None,
+        recheck_s: float = _RECHECK_S,
     ) -> None:
         self._event_feed = event_feed
         self._read_versions = read_versions
@@ -97,7 +99,7 @@ class JobNotifier:
             "as many callers wait for jobs as may at once",
             f"one address waits for jobs at most {max_per_address} times at once",
         )
-        self._recheck_s = _RECHECK_S
+        self._recheck_s = recheck_s
         self._rechecking: asyncio.Task[None] | None = None
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._ended = RecentJobs(_ENDED_KEPT)
@@ -144,6 +146,10 @@ class JobNotifier:
             if not listeners:
                 del self._subscriptions[str(job_id)]
 
+    def listened(self) -> list[JobId]:
+        """Return the jobs that have a subscription."""
+        return [JobId(UUID(job_id)) for job_id in tuple(self._subscriptions)]
+
     def _hear(self, message: Message) -> None:
         """Receive an event on the feed's thread, and wake its subscriptions on the loop."""
         job_id = message.body.get("job_id")
@@ -167,7 +173,7 @@ class JobNotifier:
 
     async def _recheck_once(self) -> None:
         try:
-            self._compare(await asyncio.to_thread(self._read_versions, self._listened()))
+            self._compare(await asyncio.to_thread(self._read_versions, self.listened()))
         except DependencyUnavailable as error:
             logger.warning(
                 "jobs not checked for changes, retrying in %.1f s: %s",
@@ -177,9 +183,6 @@ class JobNotifier:
             )
         except Exception:  # everybody's waiting must outlive a bug in one round of it
             logger.exception("checking jobs for changes failed")
-
-    def _listened(self) -> list[JobId]:
-        return [JobId(UUID(job_id)) for job_id in self._subscriptions]
 
     def _compare(self, versions: Mapping[JobId, JobVersion]) -> None:
         for job_id, version in versions.items():

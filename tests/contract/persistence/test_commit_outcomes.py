@@ -12,8 +12,9 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from adapters.sql.commit_log import CommitLog, LogEntry
+from adapters.sql.commit_log import LogEntry
 from adapters.sql.tables import commits
+from adapters.sql.unit_of_work import SqlUnitOfWork
 from application.errors import CommitOutcomeUnknown, DependencyUnavailable
 from application.messages import Message
 from application.retry_policy import RetryPolicy
@@ -70,11 +71,8 @@ def add(store):
 
 def added(store):
     """Return the runs whose messages are stored, none of which differs from those that were offered."""
-    stored = store.unit_of_work.read(
-        lambda transaction: transaction.jobs._connection.execute(
-            sa.text("SELECT message_id FROM outbox")
-        ).all()
-    )
+    with store.engine.connect() as connection:
+        stored = connection.execute(sa.text("SELECT message_id FROM outbox")).all()
     assert {row.message_id for row in stored} == {str(message.id) for message in store.relay.offered}
     return [message.body["run"] for message in store.relay.offered]
 
@@ -97,8 +95,7 @@ def test_a_commit_that_did_not_happen_is_done_once(store, add):
 
 @pytest.mark.parametrize("is_done", [True, False])
 def test_a_first_transaction_is_looked_up_as_well(store, add, is_done):
-    unit_of_work = store.unit_of_work
-    unit_of_work._commit_log = CommitLog()
+    unit_of_work = SqlUnitOfWork(store.engine, store.relay)
     store.lose_commit(is_done=is_done)
 
     assert unit_of_work.run(add) == (1 if is_done else 2)

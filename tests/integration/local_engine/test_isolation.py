@@ -226,7 +226,7 @@ _REFUSED = {"NOFILE": ("n", 1e-12)}
 
 
 def test_a_machine_whose_shell_cannot_limit_programs_is_refused_at_the_start(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch_script, "_ULIMITS", launch_script._ULIMITS | _REFUSED)
+    monkeypatch.setattr(launch_script, "ULIMITS", launch_script.ULIMITS | _REFUSED)
 
     with (
         pytest.raises(DependencyUnavailable, match="does not let programs be isolated"),
@@ -237,13 +237,13 @@ def test_a_machine_whose_shell_cannot_limit_programs_is_refused_at_the_start(tmp
 
 @pytest.mark.parametrize("language", ["python", "c"])
 def test_a_box_that_cannot_be_made_is_no_fault_of_the_code(kit, monkeypatch, language):
-    monkeypatch.setattr(launch_script, "_ULIMITS", launch_script._ULIMITS | _REFUSED)
+    monkeypatch.setattr(launch_script, "ULIMITS", launch_script.ULIMITS | _REFUSED)
 
     assert _run_if_installed(kit, Program(code="", language=language)).reason is Reason.ENGINE_ERROR
 
 
 def test_limits_that_cannot_be_set_after_a_build_are_no_fault_of_the_code(kit, monkeypatch):
-    monkeypatch.setattr(launch_script, "_ULIMITS", launch_script._ULIMITS | {"NPROC": ("p", 1e-12)})
+    monkeypatch.setattr(launch_script, "ULIMITS", launch_script.ULIMITS | {"NPROC": ("p", 1e-12)})
 
     result = _run_if_installed(kit, Program(code="int main() {}", language="c"))
 

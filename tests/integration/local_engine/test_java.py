@@ -196,10 +196,9 @@ def test_a_program_is_cancelled_while_it_is_built(work):
         for pid in set(with_word("Compiler.java")) - others:
             os.kill(pid, signal.SIGSTOP)
         running = kit.start(Program(language="java", code=_HELLO))
-        assert eventually(lambda: running.request.execution_id in kit.engine._running)
-        kit.engine.cancel(running.request.execution_id, running.request.job_id)
-
-        result = running.end.result(timeout=5).result
+        cancelled = running.request.execution_id, running.request.job_id
+        assert eventually(lambda: kit.engine.cancel(*cancelled) or running.end.done())
+        result = running.end.result().result
 
     assert (result.status, running.recorder.starts) == (JobStatus.CANCELLED, 0), result
 

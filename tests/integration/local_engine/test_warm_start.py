@@ -246,7 +246,7 @@ def test_what_died_waiting_fails_no_job(warm):
     assert result.status is JobStatus.SUCCESS
 
 
-def test_what_dies_as_it_is_given_its_job_fails_no_job(warm):
+def test_what_dies_as_it_is_given_its_job_fails_no_job(warm, monkeypatch):
     pool = next(iter(warm.engine.sandbox.interpreters.values()))
 
     class Dying:
@@ -263,9 +263,8 @@ def test_what_dies_as_it_is_given_its_job_fails_no_job(warm):
                 os.kill(pid, signal.SIGKILL)
             return self._sandbox.start(program, monitor)
 
-    with pool._changed:
-        pool._ready.append(Dying(pool._ready.pop()))
-        pool._ready.rotate(1)
+    get = pool.get
+    monkeypatch.setattr(pool, "get", lambda program: (taken := get(program)) and Dying(taken))
     recorder = Recorder()
 
     result = warm.run(Program(code=f"print({_IS_WARM})"), recorder).result

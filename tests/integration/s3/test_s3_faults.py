@@ -240,7 +240,7 @@ def test_credentials_that_were_renewed_are_used(monkeypatch):
     bucket = Bucket("bucket", "us-east-1", access_key_id="the-first", secret_access_key="a-secret")
     store = S3ObjectStore(bucket, 60)
     assert "the-first" in store.url(KEY)
-    bucket._session.get_credentials().access_key = "the-second"
+    bucket.session.get_credentials().access_key = "the-second"
     assert eventually(lambda: "the-second" in store.url(KEY))
 
 
@@ -248,7 +248,7 @@ def test_credentials_that_cannot_be_renewed_are_named_as_the_reason(monkeypatch)
     # Given credentials that a program gives, which fails
     bucket = bucket_at("http://127.0.0.1:1")
     failing = Failing(CredentialRetrievalError(provider="a program", error_msg="host.example is away"))
-    monkeypatch.setattr(bucket._session.get_credentials(), "get_frozen_credentials", failing.get)
+    monkeypatch.setattr(bucket.session.get_credentials(), "get_frozen_credentials", failing.get)
     store = S3ObjectStore(bucket, 60)
     for operation in (*OPERATIONS.values(), lambda store: store.url(KEY)):
         with pytest.raises(StorageUnavailable, match="no credentials"):

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
+from botocore.config import Config
 
 from adapters.s3.bucket import Bucket
 from adapters.s3.object_store import S3ObjectStore
@@ -105,7 +106,8 @@ def test_requests_go_where_boto3_would_send_them(monkeypatch, region, bucket, en
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     opened = Bucket(bucket, region, access_key_id="a-known-id", secret_access_key="a-secret")
-    of_boto3 = opened._client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": KEY.value})
+    client = opened.session.client("s3", region, config=Config(signature_version="s3v4"))
+    of_boto3 = client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": KEY.value})
     by_boto3, signed = urlsplit(of_boto3), urlsplit(S3ObjectStore(opened, 60).url(KEY))
     assert f"{signed.scheme}://{signed.netloc}{signed.path}" == f"{address}/{quote(KEY.value)}"
     # Boto3 signs for a host of all regions, and for this region all the same.

@@ -11,6 +11,7 @@ from application.errors import CorruptRow
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
+from tests.support.processes import eventually
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
 
@@ -26,7 +27,7 @@ UNREADABLE = {
 @pytest.fixture
 def container(tmp_path):
     """A service on an embedded database, of which a test calls the use cases itself."""
-    container = build_container(settings_of(data_dir=tmp_path), STANDARD_LIMITS)
+    container = build_container(settings_of(data_dir=tmp_path, renew_every_s=0.1), STANDARD_LIMITS)
     container.engine.override(ScriptedEngine())
     container.schema().upgrade()
     yield container
@@ -106,7 +107,7 @@ def test_jobs_that_are_claimed_with_one_that_cannot_be_read_are_all_the_same(con
     jobs = [start(container) for _ in range(3)]
     change_spec(container, jobs[1], args=[7])
 
-    claims = container.services().claim_execution._claim_next(3)
+    claims = container.services().claim_execution.claim_next(3)
 
     assert [claim.job.id for claim in claims] == [jobs[0], jobs[2]]
     assert all(claim.job == container.services().job_reader.get(claim.job.id).job for claim in claims)
@@ -114,17 +115,15 @@ def test_jobs_that_are_claimed_with_one_that_cannot_be_read_are_all_the_same(con
 
 
 def test_a_lost_job_that_cannot_be_read_ends_as_internal_and_the_next_one_is_recovered(
-    container, monkeypatch
+    container,
 ):
     # Given two jobs whose worker is lost, the first of which cannot be read
     first, second = start(container), start(container)
     for _ in range(2):
         container.unit_of_work().run(lambda transaction: transaction.executions.claim_next("gone", 0.001))
     change_spec(container, first, max_attempts=9)
-    recover_orphans = container.services().recover_orphans
-    monkeypatch.setattr(recover_orphans._window, "succeeded", lambda _asked, _time: True)
     # When a sweep finds them
-    recover_orphans()
+    assert eventually(container.services().recover_orphans)
     # Then the first has ended, and the second is to run again
     assert stands(container, first) == (JobStatus.FAILED, Reason.INTERNAL)
     assert len(container.services().job_reader.get(second).executions) == 2

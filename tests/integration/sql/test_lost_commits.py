@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import pymysql
 import pytest
@@ -34,23 +35,32 @@ class LostCommits:
 
     def __init__(self, engine: sa.Engine) -> None:
         self.is_away = False
-        self._to_come: list[tuple[bool, bool]] = []
+        self._to_come: list[tuple[bool, Callable[[], None]]] = []
         self._do_commit = engine.dialect.do_commit
         engine.dialect.do_commit = self._commit
         sa.event.listen(engine, "begin", self._refuse_if_away)
 
-    def lose(self, *, is_done: bool, is_away_then: bool = False) -> None:
-        """Have one more of the commits to come lost: its answer alone, or all of it; perhaps for good."""
-        self._to_come.append((is_done, is_away_then))
+    def lose(self, *, is_done: bool, then: Callable[[], None] = lambda: None) -> None:
+        """Have one more of the commits to come lost: its answer alone, or all of it.
+
+        Args:
+            is_done: Whether the commit is done.
+            then: Called before it is missed.
+        """
+        self._to_come.append((is_done, then))
+
+    def go_away(self) -> None:
+        """Refuse every further transaction."""
+        self.is_away = True
 
     def _commit(self, connection) -> None:
         if not self._to_come:
             self._do_commit(connection)
             return
-        is_done, is_away_then = self._to_come.pop(0)
-        self.is_away |= is_away_then
+        is_done, then = self._to_come.pop(0)
         if is_done:
             self._do_commit(connection)
+        then()
         raise _connection_lost()
 
     def _refuse_if_away(self, _connection) -> None:
@@ -140,27 +150,16 @@ def test_an_upload(service):
     assert len(service.job_reader.get(job.job_id).executions) == 1
 
 
-def test_an_upload_to_a_project_that_is_archived_before_the_answer_is_looked_for(service):
-    commit_once = service.unit_of_work._retrier
-
-    def archive_between(attempt):
-        def archive_after_the_first():
-            try:
-                return attempt()
-            except Exception:
-                service.unit_of_work._retrier = commit_once
-                service.change_project("demo", ProjectTrigger.ARCHIVE)
-                raise
-
-        return commit_once(archive_after_the_first)
-
+def test_an_upload_to_a_project_that_is_archived_before_the_answer_is_looked_for(service, url):
     service.create_project("demo", None)
-    service.unit_of_work._retrier = archive_between
-    service.lost.lose(is_done=True)
+    other = BrokenService(url, is_done=True)
+    service.lost.lose(is_done=True, then=lambda: other.change_project("demo", ProjectTrigger.ARCHIVE))
     job = service.upload(project="demo")
 
     assert service.job(job.job_id).status is JobStatus.PENDING
+    assert other.project_reader.all()[0].status is ProjectStatus.ARCHIVED
     assert service.code_store.objects
+    other.close()
 
 
 def test_an_execute(service):
@@ -198,7 +197,7 @@ def test_claims(service, limit, times):
     for _ in range(times):
         service.lose_commit()
 
-    claims = service.claim_execution._claim_next(limit)
+    claims = service.claim_execution.claim_next(limit)
 
     assert [claim.job.id for claim in claims] == [job.job_id for job in jobs[:limit]]
     assert [service.job(claim.job.id).execution for claim in claims] == [claim.execution for claim in claims]
@@ -324,15 +323,23 @@ def test_a_recovery(service):
 def test_what_waited_for_too_long_for_its_engine(service):
     job = service.start()
     service.engine.paused = frozenset({"python"})
-    service.lose_commit()
+    read = service.unit_of_work.read
 
-    assert service.follow_outages._give_up(service.job(job.job_id).execution.id, job.job_id) is True
+    def read_and_lose_the_next_commit(work):
+        found = read(work)
+        service.lose_commit()
+        return found
+
+    service.unit_of_work.read = read_and_lose_the_next_commit
+
+    assert service.process("worker-1", engine_wait_s=0).follow_outages() == 1
+    service.unit_of_work.read = read
     assert service.job(job.job_id).reason is Reason.ENGINE_UNAVAILABLE
     assert service.count("JobCompleted") == 1
 
 
 def test_an_upload_of_which_nothing_is_known_keeps_its_code(service):
-    service.lose_commit(is_away_then=True)
+    service.lose_commit(then=service.lost.go_away)
     with pytest.raises(CommitOutcomeUnknown):
         service.upload()
 

@@ -48,9 +48,9 @@ class Callers:
         return asked
 
     def follow(self):
-        waiting = len(self._batcher._waiting)
+        waiting = self._batcher.waiting
         asked = self._pool.submit(self._batcher.next)
-        assert eventually(lambda: len(self._batcher._waiting) > waiting)
+        assert eventually(lambda: self._batcher.waiting > waiting)
         return asked
 
 

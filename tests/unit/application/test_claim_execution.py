@@ -20,7 +20,7 @@ def test_threads_that_want_work_at_once_claim_it_in_one_transaction(service):
         first = pool.submit(claim_execution)
         assert eventually(lambda: runs)
         rest = [pool.submit(claim_execution) for _ in range(5)]
-        assert eventually(lambda: len(claim_execution._batcher._waiting) == 5)
+        assert eventually(lambda: claim_execution.batcher.waiting == 5)
         # When they go on
         may_go_on.set()
         claims = [one.result() for one in (first, *rest)]
@@ -36,7 +36,7 @@ def test_an_execution_whose_job_is_gone_keeps_no_other_from_being_claimed(servic
     gone = service.job(jobs[0].job_id).execution.id
     del service.database.tables.jobs[jobs[0].job_id]
 
-    claims = service.claim_execution._claim_next(3)
+    claims = service.claim_execution.claim_next(3)
 
     assert [claim.job.id for claim in claims] == [job.job_id for job in jobs[1:]]
     assert f"{gone} ended, for its job is gone" in caplog.text

@@ -344,11 +344,13 @@ def test_output_is_fed_while_the_program_runs_and_forgotten_after(service):
         return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
 
     service.engine.program = program
-    service.start()
+    execution = service.start().execution
     service.run_execution()
 
     assert seen == [chunk]
-    assert service.output_feed._channels == {}
+    assert service.output_feed.recall(execution.id) == ()
+    service.output_feed.append(execution.id, chunk)
+    assert seen == [chunk]
 
 
 def test_what_a_cancelled_program_had_written_is_kept(service):

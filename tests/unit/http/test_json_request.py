@@ -2,15 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 
 import pytest
 from litestar.exceptions import HTTPException
 
 from entrypoints.http import json_request
-from entrypoints.http.json_request import JsonRequest
-
-REQUEST = SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(min_upload_bytes_per_s=1_000)))
+from entrypoints.http.json_request import receive_in_time
 
 
 def received(*pieces: bytes, pause_s: float) -> bytes:
@@ -20,7 +17,7 @@ def received(*pieces: bytes, pause_s: float) -> bytes:
             await asyncio.sleep(pause_s)
 
     body = bytearray(b"begun ")
-    asyncio.run(JsonRequest._receive_in_time(REQUEST, body, send()))
+    asyncio.run(receive_in_time(body, send(), 1_000))
     return bytes(body)
 
 
