@@ -14,9 +14,9 @@ import pytest
 from entrypoints.http import concurrency, json_request, protocol
 from entrypoints.http.concurrency import StorageThreads
 from tests.http.support import Service, assert_problem, poll, serving
+from tests.support.loop_thread import run_apart
 from tests.support.processes import eventually
 from tests.support.raw_http import answer, connect
-from tests.support.run_apart import run_apart
 from tests.support.streams import open_streams
 
 UPLOAD = b"POST /api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

@@ -15,8 +15,8 @@ from domain.job_lifecycle import JobStatus
 from domain.values import JobId, MessageId
 from entrypoints.http.streaming.job_notifier import ENDS, JobNotifier, RecentJobs
 from tests.http.support import UNKNOWN_ID, Service, serving
+from tests.support.loop_thread import run_apart
 from tests.support.processes import eventually
-from tests.support.run_apart import run_apart
 
 OTHER_ID = "01890a5d-ac96-774b-bcce-b302099a8059"
 DONE = ExecutionResult(status=JobStatus.SUCCESS, exit_code=0)

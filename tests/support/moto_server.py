@@ -1,4 +1,4 @@
-"""An imitation of S3 and CloudWatch. It believes every credential."""
+"""An imitation of S3 and CloudWatch, the only one here of CloudWatch. It believes every credential."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -6,7 +6,7 @@ from litestar.response import Stream
 from entrypoints.http.concurrency import Overloaded, SharedBudget
 from entrypoints.http.request_context import caller_address
 from entrypoints.http.streaming.spooled_body import SpooledBody
-from tests.support.run_apart import run_apart
+from tests.support.loop_thread import run_apart
 
 LARGE = b"x" * (10 << 20)
 
