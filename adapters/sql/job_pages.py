@@ -23,8 +23,8 @@ from application.views import JobFilter
 from domain.execution_lifecycle import ExecutionState
 from domain.job_lifecycle import JobStatus, Phase
 
-# Which index has the jobs of a project, of a status, of a language in the order of a list. The databases are
-# told, for what they guess is another one now and then. Those with a language have the status as well.
+# Which index has the jobs of a project, of a status, of a language in the order of a list. MySQL and MariaDB
+# choose another one now and then, so they are told. The ones with a language have the status as well.
 _INDEXES = {
     (False, False, False): "ix_jobs_created",
     (False, False, True): "ix_jobs_language",
@@ -36,7 +36,7 @@ _INDEXES = {
     (True, True, True): "ix_jobs_project_language",
 }
 _ONE: sa.ColumnElement[int] = sa.literal_column("1")
-_CLAIMED_INDEX = "ix_executions_lease"
+_CLAIMED_INDEX = "ix_executions_leased"
 _is_claimed = executions.c.state == STORED_STATES[ExecutionState.CLAIMED]
 _has_started = executions.c.started_at.is_not(None)
 _is_built = executions.c.building_at.is_not(None)
@@ -321,8 +321,7 @@ def _range(shape: PageShape, source: sa.FromClause) -> list[sa.ColumnElement[boo
 
 
 def _using(keys: Select, source: sa.FromClause, index: str) -> Select:
-    forced = keys.with_hint(source, f"FORCE INDEX ({index})", "mysql")
-    return forced.with_hint(source, f"INDEXED BY {index}", "sqlite")
+    return keys.with_hint(source, f"FORCE INDEX ({index})", "mysql")
 
 
 def _newest(keys: Select, source: sa.FromClause, limit: str = "limit") -> Select:

@@ -1,0 +1,43 @@
+"""MySQL takes the beginning of an index's name for the name, and fails where there are two of them."""
+
+import re
+from itertools import product
+
+from sqlalchemy.dialects import mysql
+
+from adapters.sql.dashboard_queries import ended_statement
+from adapters.sql.job_pages import PageShape, count_statement, last_key_statement, page_statement, walks
+from adapters.sql.tables import metadata
+from domain.job_lifecycle import Phase
+
+FORCED = re.compile(r"FORCE INDEX \((\w+)\)")
+NAMES = {index.name for table in metadata.tables.values() for index in table.indexes}
+RUNNING = frozenset({Phase.RUNNING})
+
+
+def statements():
+    yield ended_statement(2)
+    for project, statuses, phases, language, tags in product(
+        (False, True), (0, 1, 2), (frozenset(), RUNNING), (False, True), (0, 1, 2)
+    ):
+        shape = PageShape(
+            project=project,
+            statuses=statuses,
+            phases=phases,
+            language=language,
+            tags=tags,
+            after=False,
+            before=False,
+            cursor=False,
+        )
+        yield count_statement(shape)
+        for walk in walks(shape):
+            yield page_statement(shape, walk)
+            yield last_key_statement(shape, walk)
+
+
+def test_every_forced_index_is_one_of_the_tables():
+    texts = [str(statement.compile(dialect=mysql.dialect())) for statement in statements()]
+    forced = {name for text in texts for name in FORCED.findall(text)}
+    assert len(forced) > 5
+    assert forced <= NAMES
