@@ -77,7 +77,9 @@ class LogArchive:
             for piece in _document(_figures(job, execution_id, result), report):
                 digest.update(piece)
                 document.write(piece)
-            key = ObjectKey(f"{LOG_PREFIX}{uuid5(execution_id, digest.hexdigest())}.json")
+            key = ObjectKey(
+                f"{job.tenant.key_prefix}{LOG_PREFIX}{uuid5(execution_id, digest.hexdigest())}.json"
+            )
             document.seek(0)
             yield replace(result, log_key=key), document
 

@@ -241,7 +241,9 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             slots=options.worker_threads,
         ),
         read_code=read_code,
-        read_log=ReadLog(log_store=ports.log_store, max_bytes=options.max_log_read_bytes),
+        read_log=ReadLog(
+            job_queries=ports.job_queries, log_store=ports.log_store, max_bytes=options.max_log_read_bytes
+        ),
         read_output=ReadOutput(
             queries=ports.job_queries, log_store=ports.log_store, max_bytes=options.max_log_read_bytes
         ),

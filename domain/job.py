@@ -14,7 +14,9 @@ from domain.events import (
 )
 from domain.execution import Execution, ExecutionResult
 from domain.job_lifecycle import Ignored, JobStatus, Reason, Trigger, check
+from domain.project import Project
 from domain.submission import JobSpec
+from domain.tenant import TenantName
 from domain.values import ExecutionId, JobId, ProjectId
 
 _OUTCOMES = {
@@ -35,6 +37,7 @@ class Job:
     """
 
     id: JobId
+    tenant: TenantName
     project_id: ProjectId
     spec: JobSpec
     status: JobStatus
@@ -47,18 +50,24 @@ class Job:
 
     @classmethod
     def submit(
-        cls, job_id: JobId, project_id: ProjectId, spec: JobSpec, now: datetime
+        cls, job_id: JobId, project: Project, spec: JobSpec, now: datetime
     ) -> tuple[Self, tuple[Event, ...]]:
-        """Accept a job whose code is stored."""
+        """Accept a job whose code is stored.
+
+        Raises:
+            ProjectTransitionRefused: The project takes no new work.
+        """
+        project.ensure_takes_work()
         job = cls(
             id=job_id,
-            project_id=project_id,
+            tenant=project.tenant,
+            project_id=project.id,
             spec=spec,
             status=JobStatus.PENDING,
             created_at=now,
             updated_at=now,
         )
-        return job, (JobSubmitted(job_id=job_id, project_id=project_id, occurred_at=now),)
+        return job, (JobSubmitted(job_id=job_id, project_id=project.id, occurred_at=now),)
 
     def start(
         self, execution_id: ExecutionId, stdin: str | None, now: datetime, request_id: str | None = None

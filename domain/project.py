@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Self
 
 from domain.errors import ProjectTransitionRefused
+from domain.tenant import TenantName
 from domain.values import ProjectId, ProjectName
 
 
@@ -47,6 +48,7 @@ class Project:
     """A name under which jobs are kept together."""
 
     id: ProjectId
+    tenant: TenantName
     name: ProjectName
     description: str | None
     status: ProjectStatus

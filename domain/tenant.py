@@ -40,6 +40,14 @@ class TenantName:
     def __str__(self) -> str:
         return self.value
 
+    @property
+    def key_prefix(self) -> str:
+        """The beginning of the keys of the tenant's objects; none for the default tenant.
+
+        A job of the default tenant has a key of two segments, so that none begins with another's prefix.
+        """
+        return "" if self == DEFAULT_TENANT else f"tenants/{self.value}/"
+
 
 # The owner of all that was there before tenants were, and of all while callers are not asked for keys.
 DEFAULT_TENANT = TenantName("default")

@@ -95,8 +95,10 @@ def _update(trigger: ExecutionTrigger, *conditions: sa.ColumnElement[bool]) -> s
     return sa.update(executions).where(_has_id, _allows(trigger), *conditions).values(**_becomes(trigger))
 
 
+_of_job = jobs.c.job_id == sa.bindparam("of_job")
 ADD = sa.insert(executions).values(
-    language=sa.select(jobs.c.language).where(jobs.c.job_id == sa.bindparam("of_job")).scalar_subquery()
+    tenant=sa.select(jobs.c.tenant).where(_of_job).scalar_subquery(),
+    language=sa.select(jobs.c.language).where(_of_job).scalar_subquery(),
 )
 GET = sa.select(*EXECUTION_COLUMNS).where(_has_id)
 _orphaned = (

@@ -22,6 +22,7 @@ from adapters.sql.tables import executions, job_tags, jobs, projects
 from application.views import JobFilter
 from domain.execution_lifecycle import ExecutionState
 from domain.job_lifecycle import JobStatus, Phase
+from domain.tenant import TenantName
 
 # Which index has the jobs of a project, of a status, of a language in the order of a list. MySQL and MariaDB
 # choose another one now and then, so they are told. The ones with a language have the status as well.
@@ -149,11 +150,12 @@ def by_statuses(wanted: JobFilter) -> JobFilter | None:
     return replace(wanted, statuses=statuses, phases=live if narrows else frozenset())
 
 
-def page_parameters(wanted: JobFilter) -> dict[str, object]:
+def page_parameters(tenant: TenantName, wanted: JobFilter) -> dict[str, object]:
     """Return the values for the statements of the filter's shape."""
     cursor = wanted.cursor
     return {
         "limit": wanted.limit,
+        "tenant": tenant.value,
         "project_id": wanted.project_id,
         "language": wanted.language,
         "after": wanted.created_after,
@@ -182,6 +184,7 @@ def page_statement(shape: PageShape, walk: Walk) -> Select:
         .join(jobs, jobs.c.job_id == keys.c.job_id)
         .join(projects, projects.c.project_id == jobs.c.project_id)
         .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
+        .where(jobs.c.tenant == sa.bindparam("tenant"))
     )
 
 
@@ -302,9 +305,9 @@ def _has_tag(tag: sa.FromClause, n: int) -> sa.ColumnElement[bool]:
 
 
 def _range(shape: PageShape, source: sa.FromClause) -> list[sa.ColumnElement[bool]]:
-    conditions: list[sa.ColumnElement[bool]] = []
-    if shape.project:
-        conditions.append(source.c.project_id == sa.bindparam("project_id"))
+    # A project has one tenant, and its indexes do without: the rows of a page are checked.
+    owner = "project_id" if shape.project else "tenant"
+    conditions: list[sa.ColumnElement[bool]] = [source.c[owner] == sa.bindparam(owner)]
     if shape.after:
         conditions.append(source.c.created_at > sa.bindparam("after"))
     if shape.before:

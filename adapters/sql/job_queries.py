@@ -19,6 +19,8 @@ from adapters.sql.job_pages import (
 from adapters.sql.mapping import (
     EXECUTION_COLUMNS,
     JOB_COLUMNS,
+    is_reached,
+    reach,
     to_execution,
     to_job,
     to_object_key,
@@ -30,9 +32,11 @@ from adapters.sql.tables import executions, jobs, projects
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.ports.job_queries import JobQueries
 from application.views import Cursor, FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, JobView
+from domain.caller import Caller
 from domain.job_lifecycle import JobStatus, phase_of
 from domain.submission import is_tag_name
-from domain.values import JobId, ProjectName
+from domain.tenant import TenantName
+from domain.values import JobId, ObjectKey, ProjectId, ProjectName
 
 # How many keys a page walks through at most where its filters have no index together. Walking through so many
 # takes some ten milliseconds.
@@ -57,14 +61,14 @@ _STATUS = (
     .select_from(jobs)
     .join(projects, projects.c.project_id == jobs.c.project_id)
     .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
-    .where(jobs.c.job_id == sa.bindparam("id"))
+    .where(jobs.c.job_id == sa.bindparam("id"), is_reached)
 )
 _DETAILS = (
     sa.select(projects.c.name.label("project_name"), *JOB_COLUMNS, *EXECUTION_COLUMNS)
     .select_from(jobs)
     .join(projects, projects.c.project_id == jobs.c.project_id)
     .outerjoin(executions, executions.c.job_id == jobs.c.job_id)
-    .where(jobs.c.job_id == sa.bindparam("id"))
+    .where(jobs.c.job_id == sa.bindparam("id"), is_reached)
 )
 _VERSIONS = (
     sa.select(
@@ -78,6 +82,12 @@ _VERSIONS = (
     .select_from(jobs)
     .outerjoin(executions, executions.c.execution_id == jobs.c.current_execution_id)
     .where(jobs.c.job_id.in_(sa.bindparam("ids", expanding=True)))
+)
+_OWNERS_OF_LOG = (
+    sa.select(jobs.c.tenant, jobs.c.project_id)
+    .join_from(executions, jobs, jobs.c.job_id == executions.c.job_id)
+    .where(executions.c.log_key == sa.bindparam("key"))
+    .limit(1)
 )
 
 
@@ -96,9 +106,9 @@ class SqlJobQueries(JobQueries):
         self._scanned_keys = scanned_keys
         self._retrier = TransactionRetrier()
 
-    def status(self, job_id: JobId) -> JobStatusView | None:
-        """Return the status of a job, or None if there is none of that id."""
-        rows = self._rows(_STATUS, {"id": job_id})
+    def status(self, caller: Caller, job_id: JobId) -> JobStatusView | None:
+        """Return the status of a job, or None if the caller reaches none of that id."""
+        rows = self._rows(_STATUS, {"id": job_id, **reach(caller)})
         if not rows:
             return None
         row = rows[0]
@@ -117,9 +127,9 @@ class SqlJobQueries(JobQueries):
             run_started_at=row["run_started_at"],
         )
 
-    def details(self, job_id: JobId) -> JobDetails | None:
-        """Return a job and its executions, or None if there is none of that id."""
-        rows = self._rows(_DETAILS, {"id": job_id})
+    def details(self, caller: Caller, job_id: JobId) -> JobDetails | None:
+        """Return a job and its executions, or None if the caller reaches none of that id."""
+        rows = self._rows(_DETAILS, {"id": job_id, **reach(caller)})
         if not rows:
             return None
         found = [to_execution(row) for row in rows if row["execution_id"] is not None]
@@ -144,48 +154,57 @@ class SqlJobQueries(JobQueries):
             for row in self._rows(_VERSIONS, {"ids": sorted(job_ids)})
         }
 
-    def page(self, wanted: JobFilter) -> FoundJobs:
+    def page(self, caller: Caller, wanted: JobFilter) -> FoundJobs:
         """Return jobs, newest first."""
+        if caller.project is not None:
+            if wanted.project_id not in {None, caller.project}:
+                return FoundJobs([])
+            wanted = replace(wanted, project_id=caller.project)
         narrowed = by_statuses(wanted)
         if narrowed is None or not _may_match(wanted):
             return FoundJobs([])
-        return self._find(narrowed)
+        return self._find(caller.tenant.name, narrowed)
 
-    def _find(self, wanted: JobFilter) -> FoundJobs:
+    def _find(self, tenant: TenantName, wanted: JobFilter) -> FoundJobs:
         ways = walks(PageShape.of(wanted))
         if ways[0].is_exact:
-            return FoundJobs(self._views(wanted, ways[0]))
+            return FoundJobs(self._views(tenant, wanted, ways[0]))
         first = min(_FIRST_SCAN * wanted.limit, self._scanned_keys)
-        found = self._scan(wanted, ways[0], first)
+        found = self._scan(tenant, wanted, ways[0], first)
         if found.resume_after is None or first == self._scanned_keys:
             return found
         rest = replace(wanted, limit=wanted.limit - len(found.jobs), cursor=found.resume_after)
-        more = self._scan(rest, self._shortest(rest, ways), self._scanned_keys)
+        more = self._scan(tenant, rest, self._shortest(tenant, rest, ways), self._scanned_keys)
         return FoundJobs([*found.jobs, *more.jobs], more.resume_after)
 
-    def _shortest(self, wanted: JobFilter, ways: Sequence[Walk]) -> Walk:
-        parameters = {**page_parameters(wanted), "scanned": self._scanned_keys}
+    def _shortest(self, tenant: TenantName, wanted: JobFilter, ways: Sequence[Walk]) -> Walk:
+        parameters = {**page_parameters(tenant, wanted), "scanned": self._scanned_keys}
         counts = self._rows(count_statement(PageShape.of(wanted)), parameters)
         lengths: dict[int, int] = {row["walk"]: row["length"] for row in counts}
         bounded = [n for n, walk in enumerate(ways) if walk.has_bound or lengths[n] < self._scanned_keys]
         return ways[min(bounded, key=lengths.__getitem__)]
 
-    def _scan(self, wanted: JobFilter, walk: Walk, scanned: int) -> FoundJobs:
+    def _scan(self, tenant: TenantName, wanted: JobFilter, walk: Walk, scanned: int) -> FoundJobs:
         """Walk through `scanned` keys. A page that they do not fill has the cursor to resume after."""
-        views = self._views(wanted, walk, {"scanned": scanned})
+        views = self._views(tenant, wanted, walk, {"scanned": scanned})
         if len(views) == wanted.limit:
             return FoundJobs(views)
-        position = {**page_parameters(wanted), "scanned": scanned, "before_last": scanned - 1}
+        position = {**page_parameters(tenant, wanted), "scanned": scanned, "before_last": scanned - 1}
         last = self._rows(last_key_statement(PageShape.of(wanted), walk), position)
         return FoundJobs(views, Cursor(**last[0]) if last else None)
 
     def _views(
-        self, wanted: JobFilter, walk: Walk, more: Mapping[str, object] | None = None
+        self, tenant: TenantName, wanted: JobFilter, walk: Walk, more: Mapping[str, object] | None = None
     ) -> list[JobView]:
-        parameters = {**page_parameters(wanted), **(more or {})}
+        parameters = {**page_parameters(tenant, wanted), **(more or {})}
         views = [to_view(row) for row in self._rows(page_statement(PageShape.of(wanted), walk), parameters)]
         views.sort(key=lambda view: (view.created_at, view.job_id), reverse=True)
         return views
+
+    def owners_of_log(self, log_key: ObjectKey) -> tuple[TenantName, ProjectId] | None:
+        """Return the owners of an execution's log, or None if no execution has a log of that key."""
+        rows = self._rows(_OWNERS_OF_LOG, {"key": log_key.value})
+        return (TenantName(rows[0]["tenant"]), rows[0]["project_id"]) if rows else None
 
     def _rows(self, statement: sa.Executable, parameters: Mapping[str, object]) -> Sequence[sa.RowMapping]:
         def read() -> Sequence[sa.RowMapping]:

@@ -10,8 +10,10 @@ from adapters.sql.mapping import (
     JOB_COLUMNS,
     PROJECT_COLUMNS,
     UNREADABLE,
+    is_reached,
     job_state_values,
     job_values,
+    reach,
     tag_values,
     to_job,
     to_project,
@@ -19,6 +21,7 @@ from adapters.sql.mapping import (
 from adapters.sql.tables import job_tags, jobs, projects
 from application.errors import ConcurrencyConflict, CorruptRow
 from application.ports.job_repository import JobRepository
+from domain.caller import Caller
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.project import Project
@@ -30,7 +33,7 @@ _GET_ALL = sa.select(*JOB_COLUMNS).where(jobs.c.job_id.in_(sa.bindparam("ids", e
 _GET_WITH_PROJECT = (
     sa.select(*PROJECT_COLUMNS, *JOB_COLUMNS)
     .join_from(jobs, projects, projects.c.project_id == jobs.c.project_id)
-    .where(_has_id)
+    .where(_has_id, is_reached)
 )
 _ADD = sa.insert(jobs)
 _ADD_TAGS = sa.insert(job_tags)
@@ -79,7 +82,7 @@ class SqlJobRepository(JobRepository):
         if job.spec.tags:
             self._connection.execute(_ADD_TAGS, tag_values(job))
 
-    def get(self, job_id: JobId) -> Job | None:
+    def get_of_any_tenant(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id."""
         try:
             row = self._connection.execute(_GET, {"id": job_id}).mappings().first()
@@ -87,7 +90,7 @@ class SqlJobRepository(JobRepository):
         except UNREADABLE as error:
             raise CorruptRow(job_id, error) from error
 
-    def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | CorruptRow]:
+    def get_all_of_any_tenant(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | CorruptRow]:
         """Return the jobs that there are by their ids, an error in the place of one that cannot be read."""
         try:
             rows = self._connection.execute(_GET_ALL, {"ids": sorted(job_ids)}).mappings()
@@ -96,17 +99,18 @@ class SqlJobRepository(JobRepository):
             return {job_id: job for job_id in job_ids if (job := self._get_or_error(job_id)) is not None}
         return {job.id: job for job in found}
 
-    def get_with_project(self, job_id: JobId) -> tuple[Job, Project] | None:
-        """Return a job and its project, or None if there is none of that id."""
+    def get_with_project(self, caller: Caller, job_id: JobId) -> tuple[Job, Project] | None:
+        """Return a job and its project, or None if the caller reaches none of that id."""
         try:
-            row = self._connection.execute(_GET_WITH_PROJECT, {"id": job_id}).mappings().first()
+            found = self._connection.execute(_GET_WITH_PROJECT, {"id": job_id, **reach(caller)})
+            row = found.mappings().first()
             return None if row is None else (to_job(row), to_project(row))
         except UNREADABLE as error:
             raise CorruptRow(job_id, error) from error
 
     def _get_or_error(self, job_id: JobId) -> Job | CorruptRow | None:
         try:
-            return self.get(job_id)
+            return self.get_of_any_tenant(job_id)
         except CorruptRow as error:
             return error
 

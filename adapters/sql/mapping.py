@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from adapters.sql.tables import executions, jobs, outbox, projects
 from application.messages import Message
 from application.views import JobView
+from domain.caller import Caller
 from domain.errors import DomainError
 from domain.execution import Execution, ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.execution_lifecycle import ExecutionState
@@ -23,6 +24,7 @@ from domain.language import LANGUAGES, Language
 from domain.limits import STANDARD_BOUNDS, Limits
 from domain.project import Project, ProjectStatus
 from domain.submission import MAX_PRIORITY, JobSpec
+from domain.tenant import TenantName
 from domain.values import ObjectKey, ProjectName
 
 Values = dict[str, Any]
@@ -67,6 +69,7 @@ def _name(column: sa.Column[Any]) -> str:
 
 PROJECT_COLUMNS = _named(
     projects.c.project_id,
+    projects.c.tenant,
     projects.c.name,
     projects.c.description,
     projects.c.status,
@@ -75,6 +78,7 @@ PROJECT_COLUMNS = _named(
 
 JOB_COLUMNS = _named(
     jobs.c.job_id,
+    jobs.c.tenant,
     jobs.c.project_id,
     jobs.c.status,
     jobs.c.reason,
@@ -161,11 +165,26 @@ MESSAGE_COLUMNS = (outbox.c.message_id, outbox.c.name, outbox.c.body)
 
 Row = sa.RowMapping
 
+# Whether a caller reaches a job; `reach` has the parameters.
+is_reached = sa.and_(
+    jobs.c.tenant == sa.bindparam("caller_tenant"),
+    sa.or_(
+        sa.bindparam("caller_project", type_=sa.Integer).is_(None),
+        jobs.c.project_id == sa.bindparam("caller_project", type_=sa.Integer),
+    ),
+)
+
+
+def reach(caller: Caller) -> Values:
+    """Return the parameters of `is_reached`."""
+    return {"caller_tenant": caller.tenant.name.value, "caller_project": caller.project}
+
 
 def to_project(row: Row) -> Project:
     """Read PROJECT_COLUMNS."""
     return Project(
         id=row["project_id"],
+        tenant=TenantName(row["project_tenant"]),
         name=ProjectName(row["project_name"]),
         description=row["project_description"],
         status=ProjectStatus(row["project_status"]),
@@ -177,6 +196,7 @@ def to_job(row: Row) -> Job:
     """Read JOB_COLUMNS."""
     return Job(
         id=row["job_id"],
+        tenant=TenantName(row["job_tenant"]),
         project_id=row["job_project_id"],
         spec=_to_spec(row),
         status=JobStatus(row["job_status"]),
@@ -343,6 +363,7 @@ def job_values(job: Job) -> Values:
     spec = _spec_values(job.spec)
     return {
         "job_id": job.id,
+        "tenant": job.tenant.value,
         "project_id": job.project_id,
         "created_at": job.created_at,
         **job_state_values(job),
@@ -376,7 +397,12 @@ def job_state_values(job: Job) -> Values:
 
 def tag_values(job: Job) -> list[Values]:
     """Return the rows by which a new job's tags are looked for."""
-    shared = {"job_id": job.id, "project_id": job.project_id, "created_at": job.created_at}
+    shared = {
+        "job_id": job.id,
+        "tenant": job.tenant.value,
+        "project_id": job.project_id,
+        "created_at": job.created_at,
+    }
     return [{"name": name, "value": value, **shared} for name, value in job.spec.tags.items()]
 
 

@@ -6,12 +6,15 @@ import sqlalchemy as sa
 
 from adapters.sql.database_time import database_time
 from adapters.sql.types import ExactText, Guid, Json, LongText, UtcDateTime, symbol
+from domain.api_key import KEY_NAME_MAX_CHARS
 from domain.submission import TAG_MAX_CHARS
+from domain.tenant import DEFAULT_TENANT, TENANT_NAME_MAX_CHARS
 from domain.values import OBJECT_KEY_MAX_BYTES, PROJECT_NAME_MAX_CHARS
 
 TAG_NAME_MAX_CHARS = 64
 WORKER_MAX_CHARS = 255
 REQUEST_ID_MAX_CHARS = 128
+PRINCIPAL_MAX_CHARS = 255
 # Where the steps that were taken are written down.
 VERSION_TABLE = "service_server_version"
 
@@ -28,17 +31,61 @@ _OPTIONS: dict[str, Any] = {
     "mysql_collate": "utf8mb4_bin",
     "mysql_row_format": "DYNAMIC",
 }
+# SQLite, which knows no lengths, keeps the declaration of before there were tenants.
+_LIVE_NAME = sa.String(TENANT_NAME_MAX_CHARS + 1 + PROJECT_NAME_MAX_CHARS).with_variant(
+    sa.String(PROJECT_NAME_MAX_CHARS), "sqlite"
+)
+
+
+def _owner() -> sa.Column[str]:
+    """Return the column of a row's tenant; processes of the version before 0011 leave it out."""
+    return sa.Column(
+        "tenant", symbol(TENANT_NAME_MAX_CHARS), server_default=DEFAULT_TENANT.value, nullable=False
+    )
+
+
+tenants = sa.Table(
+    "tenants",
+    metadata,
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), primary_key=True),
+    sa.Column("status", symbol(16), nullable=False),
+    sa.Column("quota", Json, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    **_OPTIONS,
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("key_id", Guid, primary_key=True),
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
+    sa.Column("name", sa.String(KEY_NAME_MAX_CHARS), nullable=False),
+    sa.Column("digest", symbol(64), nullable=False, unique=True),
+    sa.Column("scopes", Json, nullable=False),
+    # The only project that the key reaches, if it does not reach all.
+    sa.Column("project_id", sa.Integer),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("created_by", sa.String(PRINCIPAL_MAX_CHARS), nullable=False),
+    sa.Column("expires_at", UtcDateTime),
+    sa.Column("revoked_at", UtcDateTime),
+    sa.Column("last_used_at", UtcDateTime),
+    sa.Index("ix_api_keys_tenant", "tenant", "created_at", "key_id"),
+    **_OPTIONS,
+)
 
 projects = sa.Table(
     "projects",
     metadata,
     sa.Column("project_id", sa.Integer, primary_key=True, autoincrement=True),
+    _owner(),
     sa.Column("name", sa.String(PROJECT_NAME_MAX_CHARS), nullable=False),
-    # The name again while the project is not deleted, then NULL: so that a name can be given anew.
-    sa.Column("live_name", sa.String(PROJECT_NAME_MAX_CHARS), unique=True),
+    # The name while the project is not deleted, then NULL: so that a name can be given anew. `TENANT/` is
+    # before it, unless the tenant is the default one.
+    sa.Column("live_name", _LIVE_NAME, unique=True),
     sa.Column("description", LongText),
     sa.Column("status", symbol(16), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Index("ix_projects_tenant", "tenant", "project_id"),
     sqlite_autoincrement=True,
     **_OPTIONS,
 )
@@ -47,6 +94,7 @@ jobs = sa.Table(
     "jobs",
     metadata,
     sa.Column("job_id", Guid, primary_key=True),
+    _owner(),
     sa.Column("project_id", sa.Integer, sa.ForeignKey("projects.project_id"), nullable=False),
     sa.Column("status", symbol(16), nullable=False),
     sa.Column("reason", symbol(32)),
@@ -71,9 +119,9 @@ jobs = sa.Table(
     sa.Column("description", LongText),
     sa.Column("args", Json, nullable=False),
     sa.Column("env", Json, nullable=False),
-    sa.Index("ix_jobs_created", "created_at", "job_id"),
-    sa.Index("ix_jobs_status", "status", "created_at", "job_id"),
-    sa.Index("ix_jobs_language", "language", "status", "created_at", "job_id"),
+    sa.Index("ix_jobs_created", "tenant", "created_at", "job_id"),
+    sa.Index("ix_jobs_status", "tenant", "status", "created_at", "job_id"),
+    sa.Index("ix_jobs_language", "tenant", "language", "status", "created_at", "job_id"),
     sa.Index("ix_jobs_project", "project_id", "created_at", "job_id"),
     sa.Index("ix_jobs_project_status", "project_id", "status", "created_at", "job_id"),
     sa.Index("ix_jobs_project_language", "project_id", "language", "status", "created_at", "job_id"),
@@ -86,9 +134,10 @@ job_tags = sa.Table(
     sa.Column("job_id", Guid, sa.ForeignKey("jobs.job_id"), primary_key=True),
     sa.Column("name", symbol(TAG_NAME_MAX_CHARS), primary_key=True),
     sa.Column("value", ExactText(TAG_MAX_CHARS), nullable=False),
+    _owner(),
     sa.Column("project_id", sa.Integer, nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False),
-    sa.Index("ix_job_tags_value", "name", "value", "created_at", "job_id"),
+    sa.Index("ix_job_tags_value", "tenant", "name", "value", "created_at", "job_id"),
     sa.Index("ix_job_tags_project", "project_id", "name", "value", "created_at", "job_id"),
     **_OPTIONS,
 )
@@ -98,6 +147,7 @@ executions = sa.Table(
     metadata,
     sa.Column("execution_id", Guid, primary_key=True),
     sa.Column("job_id", Guid, sa.ForeignKey("jobs.job_id"), nullable=False),
+    _owner(),
     sa.Column("number", sa.SmallInteger, nullable=False),
     # The highest priority less this one's: ascending, for an index that yields claims in order.
     sa.Column("precedence", sa.SmallInteger, nullable=False),
@@ -144,14 +194,19 @@ executions = sa.Table(
     sa.Column("stdin", LongText),
     sa.Index("ix_executions_job", "job_id", "number"),
     # In the order of claims; the last column is there for the sweep to read from the index alone.
-    sa.Index("ix_executions_queue", "state", "precedence", "requested_at", "execution_id", "waiting_since"),
+    sa.Index(
+        "ix_executions_queue",
+        *("state", "tenant", "precedence", "requested_at", "execution_id", "waiting_since"),
+    ),
     # The same of one language alone, while another's engine is away.
     sa.Index(
         "ix_executions_language",
-        *("state", "language", "precedence", "requested_at", "execution_id", "deferred_since"),
+        *("state", "language", "tenant", "precedence", "requested_at", "execution_id", "deferred_since"),
     ),
     sa.Index("ix_executions_leased", "state", "lease_expires_at", "leased_at"),
     sa.Index("ix_executions_ended", "ended_at"),
+    # A UUID and its directory are within so many characters, and a longer key would not fit an index.
+    sa.Index("ix_executions_log", "log_key", mysql_length={"log_key": 64}),
     **_OPTIONS,
 )
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from application.errors import CorruptRow, NotFound
+from domain.caller import Caller
 from domain.job import Job
 from domain.job_lifecycle import Reason
 from domain.project import Project
@@ -12,40 +13,43 @@ from domain.values import ExecutionId, JobId
 
 
 class JobRepository(ABC):
-    """The jobs, as the transaction sees them."""
+    """The jobs, as the transaction sees them. A caller reaches its tenant's, or one project's, alone."""
 
     @abstractmethod
     def add(self, job: Job) -> None:
         """Store a new job; one that is stored already stays as it is, for a transaction may run again."""
 
     @abstractmethod
-    def get(self, job_id: JobId) -> Job | None:
-        """Return a job, or None if there is none of that id.
+    def get_of_any_tenant(self, job_id: JobId) -> Job | None:
+        """Return a job for the service's own work, or None if there is none of that id.
 
         Raises:
             CorruptRow: It is there, in a form that cannot be read.
         """
 
     @abstractmethod
-    def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | CorruptRow]:
-        """Return the jobs that there are by their ids, an error in the place of one that cannot be read."""
+    def get_all_of_any_tenant(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job | CorruptRow]:
+        """Return the jobs that there are by their ids, for the service's own work.
+
+        In the place of one that cannot be read is an error.
+        """
 
     @abstractmethod
-    def get_with_project(self, job_id: JobId) -> tuple[Job, Project] | None:
-        """Return a job and its project, or None if there is no job of that id.
+    def get_with_project(self, caller: Caller, job_id: JobId) -> tuple[Job, Project] | None:
+        """Return a job and its project, or None if the caller reaches no job of that id.
 
         Raises:
             CorruptRow: It is there, in a form that cannot be read.
         """
 
-    def get_with_project_or_raise(self, job_id: JobId) -> tuple[Job, Project]:
+    def get_with_project_or_raise(self, caller: Caller, job_id: JobId) -> tuple[Job, Project]:
         """Return a job and its project, in any status of the project.
 
         Raises:
-            NotFound: There is no such job.
+            NotFound: The caller reaches no such job.
             CorruptRow: It is there, in a form that cannot be read.
         """
-        found = self.get_with_project(job_id)
+        found = self.get_with_project(caller, job_id)
         if found is None:
             raise NotFound("job", job_id)
         return found

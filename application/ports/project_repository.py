@@ -4,22 +4,34 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 
+from domain.caller import Caller
 from domain.project import Project
 from domain.values import ProjectId, ProjectName
 
 
 class ProjectRepository(ABC):
-    """The projects, as the transaction sees them. A name belongs to one project that is not deleted."""
+    """The projects, as the transaction sees them.
+
+    A name belongs to one project of a tenant that is not deleted.
+    """
 
     @abstractmethod
-    def get(self, reference: ProjectId | ProjectName) -> Project | None:
-        """Return the project of that id, in any status, or of that name, if it is not deleted."""
+    def get(self, caller: Caller, reference: ProjectId | ProjectName) -> Project | None:
+        """Return the project of that id, in any status, or of that name, if it is not deleted.
+
+        Return None if the caller does not reach it.
+        """
 
     @abstractmethod
-    def get_or_add(self, name: ProjectName, description: str | None, now: datetime) -> Project:
-        """Return the project of that name, made now if there was none.
+    def get_or_add(
+        self, caller: Caller, name: ProjectName, description: str | None, now: datetime
+    ) -> Project:
+        """Return the tenant's project of that name, made now if there was none.
 
         Two callers at once get the same project.
+
+        Raises:
+            NotFound: The caller reaches one project only, and that is another.
         """
 
     @abstractmethod
@@ -35,5 +47,5 @@ class ProjectRepository(ABC):
         """Return whether a job of the project is RUNNING."""
 
     @abstractmethod
-    def all(self) -> Sequence[Project]:
-        """Return the projects that are not deleted, by their ids."""
+    def all(self, caller: Caller) -> Sequence[Project]:
+        """Return the projects that the caller reaches and that are not deleted, by their ids."""

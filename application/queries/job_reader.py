@@ -11,6 +11,7 @@ from application.ports.job_queries import JobQueries
 from application.ports.unit_of_work import UnitOfWork
 from application.queries.timeline import Awaited, Timeline, Waiting, entries_of
 from application.views import Cursor, JobDetails, JobFilter, JobStatusView, JobView
+from domain.caller import Caller
 from domain.errors import InvalidValue
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus, Phase, phase_of
@@ -55,29 +56,29 @@ class JobReader:
         self._unit_of_work = unit_of_work
         self._engine = engine
 
-    def get(self, job_id: JobId) -> JobDetails:
+    def get(self, caller: Caller, job_id: JobId) -> JobDetails:
         """Return a job and its executions.
 
         Raises:
             NotFound: There is no such job.
         """
-        return _found(self._job_queries.details(job_id), job_id)
+        return _found(self._job_queries.details(caller, job_id), job_id)
 
-    def status(self, job_id: JobId) -> JobStatusView:
+    def status(self, caller: Caller, job_id: JobId) -> JobStatusView:
         """Return the status of a job.
 
         Raises:
             NotFound: There is no such job.
         """
-        return _found(self._job_queries.status(job_id), job_id)
+        return _found(self._job_queries.status(caller, job_id), job_id)
 
-    def timeline(self, job_id: JobId) -> Timeline:
+    def timeline(self, caller: Caller, job_id: JobId) -> Timeline:
         """Return the steps of a job, and its wait.
 
         Raises:
             NotFound: There is no such job.
         """
-        details = self.get(job_id)
+        details = self.get(caller, job_id)
         return Timeline(
             details=details,
             entries=entries_of(details),
@@ -85,8 +86,10 @@ class JobReader:
             waiting=self._waiting(details),
         )
 
-    def page(self, wanted: JobFilter, project: str | None = None) -> JobPage:
-        """Return a page of jobs, newest first; of one project, if its name or its id is given.
+    def page(self, caller: Caller, wanted: JobFilter, project: str | None = None) -> JobPage:
+        """Return a page of the jobs that the caller reaches, newest first.
+
+        They are of one project, if its name or its id is given.
 
         A project that does not exist has none. There are fewer jobs than the limit where they show very
         much, and where the search would read too much.
@@ -97,7 +100,7 @@ class JobReader:
         if not 0 <= wanted.limit <= MAX_LIMIT:
             raise InvalidValue("limit", f"must be from 0 to {MAX_LIMIT}")
         if project is not None:
-            project_id = self._project_id(project)
+            project_id = self._project_id(caller, project)
             if project_id is None:
                 return JobPage((), None)
             wanted = replace(wanted, project_id=project_id)
@@ -107,7 +110,7 @@ class JobReader:
         cursor = wanted.cursor
         while True:
             number = min(wanted.limit - len(jobs), _READ_AT_ONCE)
-            found = self._job_queries.page(replace(wanted, limit=number + 1, cursor=cursor))
+            found = self._job_queries.page(caller, replace(wanted, limit=number + 1, cursor=cursor))
             jobs += found.jobs[:number]
             if len(found.jobs) <= number:
                 return JobPage(jobs, found.resume_after)
@@ -115,9 +118,9 @@ class JobReader:
             if len(jobs) == wanted.limit or sum(map(_shown_bytes, jobs)) >= MAX_PAGE_BYTES:
                 return JobPage(jobs, cursor)
 
-    def _project_id(self, text: str) -> ProjectId | None:
+    def _project_id(self, caller: Caller, text: str) -> ProjectId | None:
         reference = parse_project_reference(text)
-        project = self._unit_of_work.read(lambda transaction: transaction.projects.get(reference))
+        project = self._unit_of_work.read(lambda transaction: transaction.projects.get(caller, reference))
         return None if project is None or project.status is ProjectStatus.DELETED else project.id
 
     def _waiting(self, details: JobDetails) -> Waiting | None:

@@ -9,6 +9,7 @@ from application.errors import NotFound
 from application.ports.clock import Clock
 from application.ports.dashboard_queries import DashboardQueries, ProjectActivity
 from application.ports.unit_of_work import UnitOfWork
+from domain.caller import Caller
 from domain.project import Project, ProjectStatus
 from domain.values import parse_project_reference
 
@@ -41,7 +42,7 @@ class ProjectReader:
         self._dashboard_queries = dashboard_queries
         self._clock = clock
 
-    def get(self, name_or_id: str) -> Project:
+    def get(self, caller: Caller, name_or_id: str) -> Project:
         """Return a project.
 
         Raises:
@@ -49,23 +50,24 @@ class ProjectReader:
             NotFound: There is no such project.
         """
         reference = parse_project_reference(name_or_id)
-        project = self._unit_of_work.read(lambda transaction: transaction.projects.get(reference))
+        project = self._unit_of_work.read(lambda transaction: transaction.projects.get(caller, reference))
         if project is None or project.status is ProjectStatus.DELETED:
             raise NotFound("project", reference)
         return project
 
-    def all(self) -> Sequence[Project]:
+    def all(self, caller: Caller) -> Sequence[Project]:
         """Return the projects that are not deleted, by their ids."""
-        return self._unit_of_work.read(lambda transaction: transaction.projects.all())
+        return self._unit_of_work.read(lambda transaction: transaction.projects.all(caller))
 
-    def summaries(self, number: int, size: int) -> SummaryPage:
+    def summaries(self, caller: Caller, number: int, size: int) -> SummaryPage:
         """Return a page of projects with their jobs by status, and by each of the last hours.
 
         Args:
+            caller: The caller, who sees the projects of its reach.
             number: The page, counted from one; the nearest that there is in place of one that is not.
             size: How many projects a page has.
         """
-        newest = list(reversed(self.all()))
+        newest = list(reversed(self.all(caller)))
         pages = max(ceil(len(newest) / size), 1)
         number = min(max(number, 1), pages)
         times = _hours_until(self._clock.now())

@@ -4,6 +4,7 @@ from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import JobView
+from domain.caller import Caller
 from domain.values import JobId
 
 
@@ -20,7 +21,7 @@ class CancelJob:
         self._outbox_writer = outbox_writer
         self._clock = clock
 
-    def __call__(self, job_id: JobId) -> JobView:
+    def __call__(self, caller: Caller, job_id: JobId) -> JobView:
         """Cancel the job.
 
         Raises:
@@ -30,7 +31,7 @@ class CancelJob:
         now = self._clock.now()
 
         def work(transaction: Transaction) -> JobView:
-            before, project = transaction.jobs.get_with_project_or_raise(job_id)
+            before, project = transaction.jobs.get_with_project_or_raise(caller, job_id)
             running = before.current_execution_id
             execution = None if running is None else transaction.executions.get(running)
             cancelled_at = now if execution is None else execution.not_before(now)

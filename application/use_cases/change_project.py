@@ -2,6 +2,7 @@
 
 from application.errors import Conflict, NotFound
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.caller import Caller
 from domain.project import Project, ProjectStatus, ProjectTrigger
 from domain.values import parse_project_reference
 
@@ -18,7 +19,7 @@ class ChangeProject:
     def __init__(self, unit_of_work: UnitOfWork) -> None:
         self._unit_of_work = unit_of_work
 
-    def __call__(self, name_or_id: str, trigger: ProjectTrigger) -> Project:
+    def __call__(self, caller: Caller, name_or_id: str, trigger: ProjectTrigger) -> Project:
         """Return the project as it is then.
 
         Raises:
@@ -30,7 +31,7 @@ class ChangeProject:
         reference = parse_project_reference(name_or_id)
 
         def work(transaction: Transaction) -> Project:
-            before = transaction.projects.get(reference)
+            before = transaction.projects.get(caller, reference)
             if before is None or before.status is ProjectStatus.DELETED:
                 raise NotFound("project", reference)
             after = before.apply(trigger)

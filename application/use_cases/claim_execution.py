@@ -177,7 +177,7 @@ class ClaimExecution:
     def _with_jobs(
         self, transaction: Transaction, claimed: Sequence[Execution], asked: float
     ) -> Iterator[Claim]:
-        jobs = transaction.jobs.get_all([execution.job_id for execution in claimed])
+        jobs = transaction.jobs.get_all_of_any_tenant([execution.job_id for execution in claimed])
         for execution in claimed:
             job = jobs.get(execution.job_id)
             now = execution.claimed_at or execution.requested_at

@@ -108,7 +108,7 @@ def awaiting_job(transaction: Transaction, execution_id: ExecutionId) -> tuple[J
         NotFound: There is no such execution.
     """
     execution = transaction.executions.get(execution_id)
-    job = None if execution is None else transaction.jobs.get(execution.job_id)
+    job = None if execution is None else transaction.jobs.get_of_any_tenant(execution.job_id)
     if execution is None or job is None:
         raise NotFound("execution", execution_id)
     if execution.result is not None or job.current_execution_id != execution_id:

@@ -2,6 +2,7 @@
 
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
+from domain.caller import Caller
 from domain.project import Project
 from domain.submission import SubmissionLimits
 from domain.values import ProjectName
@@ -19,16 +20,17 @@ class CreateProject:
         self._clock = clock
         self._submission_limits = submission_limits
 
-    def __call__(self, name: str, description: str | None) -> Project:
+    def __call__(self, caller: Caller, name: str, description: str | None) -> Project:
         """Return the project.
 
         Raises:
             InvalidValue: The name or the description breaks its rule.
+            NotFound: The caller reaches one project only, and that is another.
         """
         project_name = ProjectName(name)
         if description is not None:
             self._submission_limits.check_text("description", description)
         now = self._clock.now()
         return self._unit_of_work.run(
-            lambda transaction: transaction.projects.get_or_add(project_name, description, now)
+            lambda transaction: transaction.projects.get_or_add(caller, project_name, description, now)
         )

@@ -6,6 +6,7 @@ from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import JobView
+from domain.caller import Caller
 from domain.submission import SubmissionLimits
 from domain.values import ExecutionId, JobId
 
@@ -15,7 +16,7 @@ class ExecuteJob:
 
     * The job is RUNNING from here on, and an execution waits for a worker: the answer does not wait for the
       engine.
-    * An archived project takes no new work.
+    * An archived project takes no new work, and a suspended tenant starts none.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class ExecuteJob:
         self._ids = ids
         self._submission_limits = submission_limits
 
-    def __call__(self, job_id: JobId, stdin: str | None = None) -> JobView:
+    def __call__(self, caller: Caller, job_id: JobId, stdin: str | None = None) -> JobView:
         """Start the job; `stdin`, if given, is read by the program instead of the job's own.
 
         Raises:
@@ -40,14 +41,16 @@ class ExecuteJob:
             NotFound: There is no such job.
             JobTransitionRefused: It runs already, or has ended.
             ProjectTransitionRefused: Its project takes no new work.
+            TenantTransitionRefused: The tenant starts none.
         """
+        caller.tenant.ensure_starts_work()
         if stdin is not None:
             self._submission_limits.check_stdin(stdin)
         execution_id = ExecutionId(self._ids.new())
         now = self._clock.now()
 
         def work(transaction: Transaction) -> JobView:
-            before, project = transaction.jobs.get_with_project_or_raise(job_id)
+            before, project = transaction.jobs.get_with_project_or_raise(caller, job_id)
             project.ensure_takes_work()
             after, execution, events = before.start(execution_id, stdin, now, current_request_id())
             transaction.jobs.replace(before, after)

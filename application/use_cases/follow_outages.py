@@ -58,7 +58,7 @@ class FollowOutages:
 
         def work(transaction: Transaction) -> bool:
             try:
-                before = transaction.jobs.get(job_id)
+                before = transaction.jobs.get_of_any_tenant(job_id)
             except CorruptRow:  # it is ended when it is claimed
                 return False
             if before is None or not transaction.executions.give_up(execution_id, now):

@@ -2,7 +2,7 @@
 
 from application.errors import NotFound
 from application.ports.object_store import ObjectStore
-from domain.values import ObjectKey
+from domain.job import Job
 
 
 class ReadCode:
@@ -12,12 +12,13 @@ class ReadCode:
         self._code_store = code_store
         self._max_bytes = max_bytes
 
-    def __call__(self, code_key: ObjectKey) -> str:
+    def __call__(self, job: Job) -> str:
         """Return the code; bytes outside UTF-8 appear as U+FFFD.
 
         Raises:
             NotFound: It is gone from the store.
         """
+        code_key = job.spec.code_key
         try:
             return self._code_store.get(code_key, self._max_bytes).decode("utf-8", "replace")
         except NotFound:

@@ -8,6 +8,7 @@ from application.errors import Conflict, NotFound
 from application.ports.job_queries import JobQueries
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import Stream
+from domain.caller import Caller
 from domain.execution import ExecutionResult
 from domain.values import ExecutionId, JobId, ObjectKey
 
@@ -28,7 +29,7 @@ class ReadOutput:
         self._log_store = log_store
         self._max_bytes = max_bytes
 
-    def __call__(self, job_id: JobId, stream: Stream) -> ArchivedOutput:
+    def __call__(self, caller: Caller, job_id: JobId, stream: Stream) -> ArchivedOutput:
         """Return the output of the job's latest execution.
 
         Raises:
@@ -36,7 +37,7 @@ class ReadOutput:
             Conflict: It has not ended.
             Unprocessable: The log is larger than `max_bytes`.
         """
-        details = self._queries.details(job_id)
+        details = self._queries.details(caller, job_id)
         if details is None:
             raise NotFound("job", job_id)
         if not details.job.status.is_terminal:

@@ -171,7 +171,7 @@ class RecoverOrphans:
 
         def work(transaction: Transaction) -> bool:
             try:
-                before = transaction.jobs.get(overdue.job_id)
+                before = transaction.jobs.get_of_any_tenant(overdue.job_id)
             except CorruptRow as error:
                 if is_orphan := transaction.executions.expire_lease(overdue.id, now):
                     self._poison_jobs.end(transaction, overdue, now, error)

@@ -45,7 +45,7 @@ class ReplaceExecution:
 
         def work(transaction: Transaction) -> bool:
             ended = transaction.executions.get(execution_id)
-            before = transaction.jobs.get(job_id)
+            before = transaction.jobs.get_of_any_tenant(job_id)
             if ended is None or before is None:
                 return False
             after, execution, events = _run_again(before, ended, failure, next_id, ended.not_before(now))

@@ -7,6 +7,7 @@ from application.queries.job_reader import JobReader
 from application.use_cases.read_code import ReadCode
 from application.use_cases.upload_code import UploadCode
 from application.views import JobDetails, JobView
+from domain.caller import Caller
 from domain.values import JobId
 
 
@@ -18,7 +19,7 @@ class RunAgain:
         self._read_code = read_code
         self._upload_code = upload_code
 
-    def __call__(self, job_id: JobId) -> JobView:
+    def __call__(self, caller: Caller, job_id: JobId) -> JobView:
         """Return the new job.
 
         Raises:
@@ -26,8 +27,8 @@ class RunAgain:
             InvalidValue: The limits in force today refuse those of the old job.
             ProjectTransitionRefused: Its project takes no new work.
         """
-        details = self._job_reader.get(job_id)
-        return self._upload_code(given(details, self._read_code(details.job.spec.code_key)))
+        details = self._job_reader.get(caller, job_id)
+        return self._upload_code(caller, given(details, self._read_code(details.job)))
 
 
 def given(details: JobDetails, code: str) -> UploadCodeCommand:

@@ -46,4 +46,4 @@ class StopExecution:
 def _find(
     transaction: Transaction, execution_id: ExecutionId, job_id: JobId
 ) -> tuple[Execution | None, Job | None]:
-    return transaction.executions.get(execution_id), transaction.jobs.get(job_id)
+    return transaction.executions.get(execution_id), transaction.jobs.get_of_any_tenant(job_id)

@@ -18,6 +18,7 @@ from application.ports.id_generator import IdGenerator
 from application.ports.object_store import ObjectStore
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import JobView
+from domain.caller import Caller
 from domain.errors import DomainError
 from domain.events import Event
 from domain.job import Job
@@ -37,7 +38,7 @@ class UploadCode:
 
     * The code is stored before the job, so that a job without its code cannot exist.
     * A project that is named and does not exist is made; a project that is given by its id must exist.
-    * An archived project takes no new work.
+    * An archived project takes no new work, and a suspended tenant starts none.
     * The language must be one that the engine runs here and now.
     """
 
@@ -61,7 +62,7 @@ class UploadCode:
         self._limit_policy = limit_policy
         self._submission_limits = submission_limits
 
-    def __call__(self, command: UploadCodeCommand) -> JobView:
+    def __call__(self, caller: Caller, command: UploadCodeCommand) -> JobView:
         """Store the code and its job, and execute it if the command asks for that.
 
         Raises:
@@ -69,26 +70,27 @@ class UploadCode:
             Unprocessable: The language is not available here.
             NotFound: There is no project of the id.
             ProjectTransitionRefused: The project takes no new work.
+            TenantTransitionRefused: The tenant starts none.
             DependencyUnavailable: A part of the service is out of reach; there is no job.
             CommitOutcomeUnknown: The database went away during the commit; there may be a job.
         """
+        caller.tenant.ensure_starts_work()
         language = self._available_language(command.language)
         code = self._submission_limits.check_code(command.code)
         reference = parse_project_reference(command.project)
         job_id = JobId(self._ids.new())
         execution_id = ExecutionId(self._ids.new())
-        spec = self._spec(command, language, self._code_key(reference, job_id, language))
+        spec = self._spec(command, language, self._code_key(caller, reference, job_id, language))
         self._submission_limits.check_spec(spec)
         now = self._clock.now()
 
         def work(transaction: Transaction) -> JobView:
             project = (
-                transaction.projects.get_or_add(reference, None, now)
+                transaction.projects.get_or_add(caller, reference, None, now)
                 if isinstance(reference, ProjectName)
-                else self._existing(transaction, reference)
+                else self._existing(caller, transaction, reference)
             )
-            project.ensure_takes_work()
-            job, events = Job.submit(job_id, project.id, spec, now)
+            job, events = Job.submit(job_id, project, spec, now)
             execution = None
             more: tuple[Event, ...] = ()
             if command.execute:
@@ -123,16 +125,19 @@ class UploadCode:
             raise Unprocessable("language", f"{language} is unavailable here: {support.unavailable_because}")
         return language
 
-    def _code_key(self, reference: ProjectId | ProjectName, job_id: JobId, language: Language) -> ObjectKey:
+    def _code_key(
+        self, caller: Caller, reference: ProjectId | ProjectName, job_id: JobId, language: Language
+    ) -> ObjectKey:
         name = reference
         if not isinstance(name, ProjectName):
             project_id = name
-            name = self._unit_of_work.read(lambda transaction: self._existing(transaction, project_id)).name
-        return ObjectKey(f"{name}/{job_id}{language.extension}")
+            project = self._unit_of_work.read(lambda t: self._existing(caller, t, project_id))
+            name = project.name
+        return ObjectKey(f"{caller.tenant.name.key_prefix}{name}/{job_id}{language.extension}")
 
     @staticmethod
-    def _existing(transaction: Transaction, project_id: ProjectId) -> Project:
-        project = transaction.projects.get(project_id)
+    def _existing(caller: Caller, transaction: Transaction, project_id: ProjectId) -> Project:
+        project = transaction.projects.get(caller, project_id)
         if project is None or project.status is ProjectStatus.DELETED:
             raise NotFound("project", project_id)
         return project

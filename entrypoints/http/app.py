@@ -14,6 +14,7 @@ from litestar.di import Provide
 from application.services import Ports, Services
 from domain.limits import LimitPolicy
 from entrypoints.http.access import AccessMiddleware
+from entrypoints.http.callers import caller_of_request
 from entrypoints.http.concurrency import ConcurrencyLimiter
 from entrypoints.http.conditional import ConditionalRequests
 from entrypoints.http.controllers.cluster import ClusterController
@@ -79,6 +80,7 @@ def create_app(
         debug=False,  # not the setting's: callers get no stack traces
         dependencies={
             "api": Provide(lambda: api, sync_to_thread=False),
+            "caller": Provide(caller_of_request, sync_to_thread=False),
             "settings": Provide(lambda: settings, sync_to_thread=False),
         },
         exception_handlers={Exception: problem_response},

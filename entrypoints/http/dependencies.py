@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from application.ports.clock import Clock
 from application.services import Ports, Services
+from domain.caller import Caller
 from domain.limits import LimitPolicy
 from entrypoints.http.concurrency import SharedBudget, StorageLimiter, StorageThreads
 from entrypoints.http.json_request import AnyRequest
@@ -38,11 +39,12 @@ class Api:
     report_limiter: StorageLimiter
     spool_space: SharedBudget
 
-    def waiter(self, request: AnyRequest) -> JobWaiter:
+    def waiter(self, request: AnyRequest, caller: Caller) -> JobWaiter:
         """Returns a waiter that gives up when the request's caller hangs up."""
         return JobWaiter(
             self.notifier,
             self.services.job_reader,
+            caller,
             request.receive,
             self.settings.max_wait_s,
         )

@@ -22,6 +22,7 @@ from application.views import Cursor, JobFilter
 from domain.job_lifecycle import JobStatus, Phase
 from domain.values import ProjectId
 from tests.support import mariadb
+from tests.support.callers import ANONYMOUS
 from tests.support.filled_database import BEGIN, fill, job_id
 
 SIZES = (1_000, 100_000)
@@ -92,11 +93,11 @@ def _reads(smallest: int) -> dict[str, Read]:
         "list of nothing": JobFilter(limit=LIMIT, statuses=absent),
     }
     reads: dict[str, Read] = {name: _page(wanted) for name, wanted in filters.items()}
-    return {**reads, "status": lambda queries: queries.status(job_id(smallest // 3))}
+    return {**reads, "status": lambda queries: queries.status(ANONYMOUS, job_id(smallest // 3))}
 
 
 def _page(wanted: JobFilter) -> Read:
-    return lambda queries: queries.page(wanted)
+    return lambda queries: queries.page(ANONYMOUS, wanted)
 
 
 def _print_head(sizes: Sequence[int]) -> None:

@@ -21,9 +21,11 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS
 from domain.submission import JobSpec
-from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
+from domain.values import ExecutionId, JobId, ObjectKey
 from entrypoints.container import Container, build_container
 from entrypoints.settings import Settings
+from tests.support.callers import ANONYMOUS
+from tests.support.samples import the_project
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 LONG_AGO = datetime(2026, 1, 1, 1, tzinfo=UTC)
@@ -46,7 +48,7 @@ class Contested:
             limits=STANDARD_LIMITS.resolve({}),
             max_attempts=1 + number % 2,
         )
-        pending, _events = Job.submit(JobId(UUID(int=2 * number)), ProjectId(1), spec, BEGIN)
+        pending, _events = Job.submit(JobId(UUID(int=2 * number)), the_project(1), spec, BEGIN)
         return cls(*pending.start(ExecutionId(UUID(int=2 * number + 1)), None, BEGIN)[:2])
 
     def rows(self) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -109,7 +111,7 @@ def deliver(container: Container, contested: Contested) -> None:
 def cancel(container: Container, contested: Contested) -> None:
     """Cancel the job; it may have ended."""
     with suppress(TransitionRefused):
-        container.services().cancel_job(contested.job.id)
+        container.services().cancel_job(ANONYMOUS, contested.job.id)
 
 
 def recover(container: Container, contested: Contested) -> None:

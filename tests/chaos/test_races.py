@@ -9,6 +9,7 @@ from entrypoints.container import build_container
 from entrypoints.settings import Settings
 from tests.chaos.audit_log import AuditLog
 from tests.chaos.race_processes import Contested, fill, race
+from tests.support.callers import ANONYMOUS
 from tests.support.cluster import Cluster
 
 # On MySQL as many as show that it decides races as MariaDB does. `make soak` runs twenty times as many.
@@ -32,7 +33,7 @@ def test_a_job_ends_once_and_says_so_once_whoever_races_for_its_end(arena, soak,
     for name, value in cluster.environment.items():
         monkeypatch.setenv(name, value)
     container = build_container(Settings())
-    container.services().create_project("races", None)
+    container.services().create_project(ANONYMOUS, "races", None)
     audit_log = AuditLog(cluster.database)
     audit_log.install()
     contested = [Contested.number(number) for number in range(races)]
@@ -43,7 +44,7 @@ def test_a_job_ends_once_and_says_so_once_whoever_races_for_its_end(arena, soak,
     # And those that were given a second attempt are cancelled
     left = cluster.rows("SELECT job_id FROM jobs WHERE status = 'RUNNING'")
     for (job_id,) in left:
-        container.services().cancel_job(JobId(job_id))
+        container.services().cancel_job(ANONYMOUS, JobId(job_id))
     # Then each has ended once, never changed after it, and told it once
     assert audit_log.violations([str(one.job.id) for one in contested]) == []
     ended = Counter(status for (status,) in cluster.rows("SELECT status FROM jobs"))

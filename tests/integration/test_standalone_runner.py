@@ -7,6 +7,7 @@ from domain.job_lifecycle import JobStatus
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
 from entrypoints.topology import Topology
+from tests.support.callers import ANONYMOUS
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
 
@@ -20,22 +21,22 @@ def test_a_standalone_runner_runs_its_own_program_and_none_that_waited_before(tm
     service.engine.override(ScriptedEngine())
     service.schema().upgrade()
     command = UploadCodeCommand(project="demo", code="1", language="python", execute=True)
-    of_others = service.services().upload_code(command)
+    of_others = service.services().upload_code(ANONYMOUS, command)
 
     # When a standalone runner runs a program of its own
     runner = build_container(settings, STANDARD_LIMITS, Topology.of_command(settings, runs_programs=True))
     runner.engine.override(ScriptedEngine())
     background = runner.background_services()
     background.start()
-    own = runner.services().upload_code(command)
+    own = runner.services().upload_code(ANONYMOUS, command)
     deadline = time.monotonic() + PATIENCE_S
-    while not runner.services().job_reader.status(own.job_id).status.is_terminal:
+    while not runner.services().job_reader.status(ANONYMOUS, own.job_id).status.is_terminal:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     background.stop()
 
     # Then the other one is as it was
-    assert service.services().job_reader.status(own.job_id).status is JobStatus.SUCCESS
-    assert service.services().job_reader.status(of_others.job_id).status is JobStatus.RUNNING
-    assert service.services().job_reader.get(of_others.job_id).executions[0].claimed_at is None
+    assert service.services().job_reader.status(ANONYMOUS, own.job_id).status is JobStatus.SUCCESS
+    assert service.services().job_reader.status(ANONYMOUS, of_others.job_id).status is JobStatus.RUNNING
+    assert service.services().job_reader.get(ANONYMOUS, of_others.job_id).executions[0].claimed_at is None
     service.database().dispose()

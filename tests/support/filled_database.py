@@ -20,6 +20,7 @@ from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS
 from domain.submission import JobSpec
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
+from tests.support.samples import the_project
 
 PROJECTS = 10
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -88,7 +89,7 @@ def _job(
         limits=STANDARD_LIMITS.resolve({}),
         tags=tags,
     )
-    pending, _events = Job.submit(job_id(number), project_id, spec, now)
+    pending, _events = Job.submit(job_id(number), the_project(project_id), spec, now)
     running, execution, _events = pending.start(ExecutionId(job_id(number + (1 << 40))), None, now)
     result = ExecutionResult(
         status=status,

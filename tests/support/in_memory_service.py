@@ -22,6 +22,7 @@ from domain.execution import Execution
 from domain.limits import STANDARD_LIMITS
 from domain.submission import SubmissionLimits
 from domain.values import JobId
+from tests.support.callers import ANONYMOUS
 from tests.support.memory.clock import MemoryClock
 from tests.support.memory.cluster_metrics import MemoryClusterMetrics
 from tests.support.memory.dashboard_queries import MemoryDashboardQueries
@@ -134,7 +135,7 @@ class InMemoryService:
     def upload(self, **changed: object) -> JobView:
         """Upload a program, with defaults for all that a test leaves out."""
         fields = {"project": "demo", "code": "print(1)", "language": "python", **changed}
-        return self.upload_code(UploadCodeCommand(**fields))
+        return self.upload_code(ANONYMOUS, UploadCodeCommand(**fields))
 
     def start(self, **changed: object) -> JobView:
         """Upload a program and have it executed."""
@@ -154,7 +155,7 @@ class InMemoryService:
 
     def job(self, job_id: JobId) -> JobView:
         """Read a job as lists show it."""
-        details = self.job_reader.get(job_id)
+        details = self.job_reader.get(ANONYMOUS, job_id)
         return JobView.of(
             details.job, details.project, details.executions[-1] if details.executions else None
         )

@@ -9,9 +9,11 @@ from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS
-from domain.project import Project
+from domain.project import Project, ProjectStatus
 from domain.submission import JobSpec
-from domain.values import ExecutionId, JobId, ObjectKey, ProjectName
+from domain.tenant import DEFAULT_TENANT
+from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName
+from tests.support.callers import ANONYMOUS
 from tests.support.stores import Store
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -37,12 +39,26 @@ def new_execution_id() -> ExecutionId:
 
 def a_project(store: Store, name: str = "demo") -> Project:
     """Store a project."""
-    return store.run(lambda transaction: transaction.projects.get_or_add(ProjectName(name), None, NOW))
+    return store.run(
+        lambda transaction: transaction.projects.get_or_add(ANONYMOUS, ProjectName(name), None, NOW)
+    )
+
+
+def the_project(project_id: int) -> Project:
+    """Return a project of an id that is stored, or is not meant to be."""
+    return Project(
+        id=ProjectId(project_id),
+        tenant=DEFAULT_TENANT,
+        name=ProjectName("demo"),
+        description=None,
+        status=ProjectStatus.ACTIVE,
+        created_at=NOW,
+    )
 
 
 def a_job(store: Store, *, project: str = "demo", now: datetime = NOW, **spec) -> Job:
     """Store a PENDING job."""
-    job, _events = Job.submit(JobId(uuid4()), a_project(store, project).id, a_spec(**spec), now)
+    job, _events = Job.submit(JobId(uuid4()), a_project(store, project), a_spec(**spec), now)
     store.run(lambda transaction: transaction.jobs.add(job))
     return job
 

@@ -17,6 +17,7 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.language import Language, parse_language
 from domain.limits import LimitPolicy, Limits
 from domain.submission import DEFAULT_PRIORITY, JobSpec
+from domain.tenant import DEFAULT_TENANT
 from domain.values import (
     PROJECT_NAME_MAX_CHARS,
     ExecutionId,
@@ -138,6 +139,7 @@ class RowReader:
         updated_at = _not_before(self._time(row, table, "updated_at"), created_at)
         job = Job(
             id=job_id,
+            tenant=DEFAULT_TENANT,
             project_id=project_id,
             spec=self._spec(row, tell),
             status=status,

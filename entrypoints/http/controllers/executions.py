@@ -12,6 +12,7 @@ from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter
 
 from application.views import JobView
+from domain.caller import Caller
 from domain.job_lifecycle import JobStatus
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, JsonRequest, ignored_fields_header
@@ -88,6 +89,7 @@ class ExecutionsController(Controller):
         self,
         request: JsonRequest,
         data: _UploadBody,
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
         wait: Wait = 0,
     ) -> Response[JobResponse]:
@@ -95,11 +97,11 @@ class ExecutionsController(Controller):
         show = partial(_show, api.presenter)
 
         def upload() -> tuple[JobView, JobResponse]:
-            job = api.services.upload_code(data.command())
+            job = api.services.upload_code(caller, data.command())
             return job, show(job)
 
         job, uploaded = await api.storage_threads.run(upload)
-        ended = await api.waiter(request).settled(job, wait, show)
+        ended = await api.waiter(request, caller).settled(job, wait, show)
         return Response(ended or uploaded, headers=ignored_fields_header(request.ignored_fields))
 
     @post(
@@ -117,6 +119,7 @@ class ExecutionsController(Controller):
         self,
         request: JsonRequest,
         job_id: JobIdInPath,
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
         data: _ExecuteBody = None,
         input_data: _InputData = None,
@@ -127,11 +130,11 @@ class ExecutionsController(Controller):
         show = partial(_show, api.presenter)
 
         def execute() -> tuple[JobView, JobResponse]:
-            job = api.services.execute_job(existing_job(job_id), stdin)
+            job = api.services.execute_job(caller, existing_job(job_id), stdin)
             return job, show(job)
 
         job, started = await asyncio.to_thread(execute)
-        return await api.waiter(request).settled(job, wait, show) or started
+        return await api.waiter(request, caller).settled(job, wait, show) or started
 
     @post(
         "/cancel/{jobId:str}",
@@ -147,10 +150,11 @@ class ExecutionsController(Controller):
     def cancel(
         self,
         job_id: JobIdInPath,
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> JobResponse:
         """Cancel a job."""
-        return api.presenter.job(api.services.cancel_job(existing_job(job_id)), _CANCELLED)
+        return api.presenter.job(api.services.cancel_job(caller, existing_job(job_id)), _CANCELLED)
 
     @get(
         ["/jobs/{jobId:str}/status", "/status/{jobId:str}"],
@@ -166,11 +170,14 @@ class ExecutionsController(Controller):
         self,
         request: JsonRequest,
         job_id: JobIdInPath,
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
         wait: Wait = 0,
     ) -> Response[JobStatusResponse]:
         """Get a job's status."""
-        return tagged(await api.waiter(request).until_ended(existing_job(job_id), wait, api.presenter.status))
+        return tagged(
+            await api.waiter(request, caller).until_ended(existing_job(job_id), wait, api.presenter.status)
+        )
 
 
 def _show(presenter: Presenter, job: JobView) -> JobResponse:

@@ -5,6 +5,7 @@ from litestar.di import NamedDependency, Provide
 
 from application.queries.job_reader import JobPage
 from application.views import JobFilter
+from domain.caller import Caller
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.openapi_docs import openapi_docs
@@ -35,10 +36,11 @@ class JobsController(Controller):
         self,
         request: JsonRequest,
         job_filter: NamedDependency[JobFilter],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> _Jobs:
         """List jobs."""
-        return _page(request, api.services.job_reader.page(job_filter), api.presenter)
+        return _page(request, api.services.job_reader.page(caller, job_filter), api.presenter)
 
     @get(
         "/projects/{project:str}/jobs",
@@ -55,10 +57,11 @@ class JobsController(Controller):
         request: JsonRequest,
         project: ProjectInPath,
         job_filter: NamedDependency[JobFilter],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> _Jobs:
         """List a project's jobs."""
-        return _page(request, api.services.job_reader.page(job_filter, project), api.presenter)
+        return _page(request, api.services.job_reader.page(caller, job_filter, project), api.presenter)
 
     @get(
         "/jobs/{jobId:str}",
@@ -74,10 +77,11 @@ class JobsController(Controller):
     def get(
         self,
         job_id: JobIdInPath,
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[JobDetailsResponse]:
         """Get a job."""
-        return tagged(api.presenter.details(api.services.job_reader.get(existing_job(job_id))))
+        return tagged(api.presenter.details(api.services.job_reader.get(caller, existing_job(job_id))))
 
 
 def _page(request: JsonRequest, page: JobPage, presenter: Presenter) -> _Jobs:

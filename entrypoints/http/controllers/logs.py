@@ -7,6 +7,7 @@ from litestar import Controller, MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from domain.caller import Caller
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.streaming.spooled_body import SpooledBody
@@ -33,13 +34,14 @@ class LogsController(Controller):
     async def read(
         self,
         log_key: Annotated[str, QueryParameter(description="The log_key of a job.")],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[Any]:
         """Read a log. It may be large, so it is encoded here, on a thread of its own."""
 
         def read() -> SpooledBody:
             return SpooledBody(
-                msgspec.json.encode(api.services.read_log(log_key)), api.spool_space, is_tagged=True
+                msgspec.json.encode(api.services.read_log(caller, log_key)), api.spool_space, is_tagged=True
             )
 
         log = await api.log_limiter.run(read)

@@ -11,6 +11,7 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.response import Stream as StreamResponse
 
 from application.ports.output_feed import Stream
+from domain.caller import Caller
 from domain.errors import InvalidValue
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
@@ -73,13 +74,14 @@ class OutputController(Controller):
     async def follow(
         self,
         job_id: JobIdInPath,
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
         last_event_id: LastEventId = None,
         offset: _Offset = None,
     ) -> StreamResponse:
         """Follow a job's output."""
-        details = await asyncio.to_thread(api.services.job_reader.get, existing_job(job_id))
-        events = api.output_streams.follow(details, api.presenter, last_event_id, offset)
+        details = await asyncio.to_thread(api.services.job_reader.get, caller, existing_job(job_id))
+        events = api.output_streams.follow(caller, details, api.presenter, last_event_id, offset)
         return StreamResponse(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)
 
     @get(
@@ -98,12 +100,13 @@ class OutputController(Controller):
         self,
         job_id: JobIdInPath,
         stream: _StreamInPath,
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
         range_header: _Range = None,
         if_range: _IfRange = None,
     ) -> Response[Any]:
         """Read a job's output."""
-        wanted = existing_job(job_id), _stream(stream)
+        wanted = caller, existing_job(job_id), _stream(stream)
 
         def take() -> Response[Any]:
             output = api.services.read_output(*wanted)

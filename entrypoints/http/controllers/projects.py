@@ -9,6 +9,7 @@ from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter
 from msgspec import Meta, Struct
 
+from domain.caller import Caller
 from domain.errors import InvalidValue
 from domain.project import Project, ProjectStatus, ProjectTrigger
 from entrypoints.http.dependencies import Api
@@ -51,9 +52,9 @@ class ProjectsController(Controller):
     tags = ("Projects",)
 
     @get("/projects", sync_to_thread=True, **openapi_docs("listProjects", "List projects"))
-    def list_all(self, api: NamedDependency[Api]) -> list[ProjectResponse]:
+    def list_all(self, caller: NamedDependency[Caller], api: NamedDependency[Api]) -> list[ProjectResponse]:
         """List projects."""
-        return [_shown(project) for project in api.services.project_reader.all()]
+        return [_shown(project) for project in api.services.project_reader.all(caller)]
 
     @post(
         "/project",
@@ -68,6 +69,7 @@ class ProjectsController(Controller):
     )
     def create(
         self,
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
         data: _Body = None,
         project_name: _Name = None,
@@ -78,7 +80,7 @@ class ProjectsController(Controller):
         if name is None:
             raise InvalidValue("project", "is required, in the query or in a JSON body")
         about = only_one("description", description, None if data is None else data.description)
-        return _shown(api.services.create_project(name, about))
+        return _shown(api.services.create_project(caller, name, about))
 
     @post(
         "/projects/{project:str}/archive",
@@ -91,9 +93,11 @@ class ProjectsController(Controller):
             problems=(404, 409),
         ),
     )
-    def archive(self, project: ProjectInPath, api: NamedDependency[Api]) -> ProjectResponse:
+    def archive(
+        self, project: ProjectInPath, caller: NamedDependency[Caller], api: NamedDependency[Api]
+    ) -> ProjectResponse:
         """Archive a project."""
-        return _shown(api.services.change_project(project, ProjectTrigger.ARCHIVE))
+        return _shown(api.services.change_project(caller, project, ProjectTrigger.ARCHIVE))
 
     @post(
         "/projects/{project:str}/restore",
@@ -103,9 +107,11 @@ class ProjectsController(Controller):
             "restoreProject", "Restore an archived project", "It takes work again.", problems=(404, 409)
         ),
     )
-    def restore(self, project: ProjectInPath, api: NamedDependency[Api]) -> ProjectResponse:
+    def restore(
+        self, project: ProjectInPath, caller: NamedDependency[Caller], api: NamedDependency[Api]
+    ) -> ProjectResponse:
         """Restore an archived project."""
-        return _shown(api.services.change_project(project, ProjectTrigger.RESTORE))
+        return _shown(api.services.change_project(caller, project, ProjectTrigger.RESTORE))
 
     @delete(
         "/projects/{project:str}",
@@ -118,9 +124,11 @@ class ProjectsController(Controller):
             problems=(404, 409),
         ),
     )
-    def delete(self, project: ProjectInPath, api: NamedDependency[Api]) -> ProjectResponse:
+    def delete(
+        self, project: ProjectInPath, caller: NamedDependency[Caller], api: NamedDependency[Api]
+    ) -> ProjectResponse:
         """Delete a project."""
-        return _shown(api.services.change_project(project, ProjectTrigger.DELETE))
+        return _shown(api.services.change_project(caller, project, ProjectTrigger.DELETE))
 
 
 def _shown(project: Project) -> ProjectResponse:

@@ -6,6 +6,7 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
+from domain.caller import Caller
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, LastEventId, existing_job
@@ -39,9 +40,11 @@ class TimelineController(Controller):
             problems=(404,),
         ),
     )
-    def timeline(self, job_id: JobIdInPath, api: NamedDependency[Api]) -> TimelineResponse:
+    def timeline(
+        self, job_id: JobIdInPath, caller: NamedDependency[Caller], api: NamedDependency[Api]
+    ) -> TimelineResponse:
         """Get a job's timeline."""
-        return present_timeline(api.services.job_reader.timeline(existing_job(job_id)))
+        return present_timeline(api.services.job_reader.timeline(caller, existing_job(job_id)))
 
     @get(
         "/jobs/{jobId:str}/events",
@@ -53,10 +56,11 @@ class TimelineController(Controller):
     async def events(
         self,
         job_id: JobIdInPath,
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
         last_event_id: LastEventId = None,
     ) -> Stream:
         """Follow a job's state."""
-        details = await asyncio.to_thread(api.services.job_reader.get, existing_job(job_id))
-        events = api.event_streams.follow(details, api.presenter, last_event_id)
+        details = await asyncio.to_thread(api.services.job_reader.get, caller, existing_job(job_id))
+        events = api.event_streams.follow(caller, details, api.presenter, last_event_id)
         return Stream(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)

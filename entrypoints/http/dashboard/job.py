@@ -14,6 +14,7 @@ from application.errors import NotFound
 from application.queries.timeline import Timeline
 from application.use_cases.read_code import ReadCode
 from application.use_cases.run_again import given
+from domain.caller import Caller
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.formatting import inert_json
 from entrypoints.http.dashboard.job_state import state_context
@@ -37,12 +38,13 @@ class JobPages(Controller):
         request: AnyRequest,
         job: FromPath[str],
         pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the job."""
 
         def show() -> Response[bytes]:
-            timeline = api.services.job_reader.timeline(existing_job(job))
+            timeline = api.services.job_reader.timeline(caller, existing_job(job))
             code = _code(api.services.read_code, timeline)
             context = {"code": code, "version": "", **state_context(timeline)}
             return pages.page(request, "job.html", context)
@@ -55,11 +57,12 @@ class JobPages(Controller):
         request: AnyRequest,
         job: FromPath[str],
         pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the state of the job, without the page around it."""
         return pages.part(
-            request, "_state.html", state_context(api.services.job_reader.timeline(existing_job(job)))
+            request, "_state.html", state_context(api.services.job_reader.timeline(caller, existing_job(job)))
         )
 
     @get("/curl", media_type=MediaType.TEXT)
@@ -67,13 +70,14 @@ class JobPages(Controller):
         self,
         request: AnyRequest,
         job: FromPath[str],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> str:
         """Show the curl command that submits the same job."""
 
         def command() -> UploadCodeCommand:
-            details = api.services.job_reader.get(existing_job(job))
-            same = given(details, api.services.read_code(details.job.spec.code_key))
+            details = api.services.job_reader.get(caller, existing_job(job))
+            same = given(details, api.services.read_code(details.job))
             return replace(same, project=details.project.value)
 
         return _curl(f"{request.url.scheme}://{request.url.netloc}", await api.storage_threads.run(command))
@@ -83,11 +87,12 @@ class JobPages(Controller):
         self,
         request: AnyRequest,
         job: FromPath[str],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Cancel the job. A page that follows it sees that by itself."""
         form = await read_form(request)
-        await asyncio.to_thread(api.services.cancel_job, existing_job(job))
+        await asyncio.to_thread(api.services.cancel_job, caller, existing_job(job))
         if form.get("stay"):
             return Response(b"", status_code=204)
         return go_to(request, f"/dashboard/jobs/{job}")
@@ -97,11 +102,12 @@ class JobPages(Controller):
         self,
         request: AnyRequest,
         job: FromPath[str],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Have the job run."""
         await read_form(request)
-        await asyncio.to_thread(api.services.execute_job, existing_job(job))
+        await asyncio.to_thread(api.services.execute_job, caller, existing_job(job))
         return go_to(request, f"/dashboard/jobs/{job}")
 
     @post("/again")
@@ -109,17 +115,18 @@ class JobPages(Controller):
         self,
         request: AnyRequest,
         job: FromPath[str],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Run the job's program once more."""
         await read_form(request)
-        new = await api.storage_threads.run(lambda: api.services.run_again(existing_job(job)))
+        new = await api.storage_threads.run(lambda: api.services.run_again(caller, existing_job(job)))
         return go_to(request, f"/dashboard/jobs/{new.job_id}")
 
 
 def _code(read_code: ReadCode, timeline: Timeline) -> str | None:
     try:
-        return read_code(timeline.details.job.spec.code_key)
+        return read_code(timeline.details.job)
     except NotFound:
         return None
 

@@ -13,6 +13,7 @@ from litestar.response import Redirect
 from application.commands import UploadCodeCommand
 from application.queries.job_reader import JobPage
 from application.views import JobFilter
+from domain.caller import Caller
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
 from domain.language import LANGUAGES
@@ -111,12 +112,13 @@ class ProjectPages(Controller):
         request: AnyRequest,
         project: FromPath[int],
         pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the project."""
         chosen = HistoryForm.of(request)
-        found = api.services.project_reader.get(str(project))
-        page = api.services.job_reader.page(chosen.job_filter(api.clock.now()), str(found.id))
+        found = api.services.project_reader.get(caller, str(project))
+        page = api.services.job_reader.page(caller, chosen.job_filter(api.clock.now()), str(found.id))
         return pages.page(
             request,
             "project.html",
@@ -136,11 +138,12 @@ class ProjectPages(Controller):
         request: AnyRequest,
         project: FromPath[int],
         pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes]:
         """Show the history alone; its filters become part of the page's URL."""
         chosen = HistoryForm.of(request)
-        page = api.services.job_reader.page(chosen.job_filter(api.clock.now()), str(project))
+        page = api.services.job_reader.page(caller, chosen.job_filter(api.clock.now()), str(project))
         headers = {"HX-Push-Url": chosen.url(project)} if "seen" not in request.query_params else {}
         return pages.part(request, "_history.html", history_context(chosen, project, page), headers)
 
@@ -150,11 +153,12 @@ class ProjectPages(Controller):
         request: AnyRequest,
         project: FromPath[int],
         pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Run the program in the editor, and show its output live."""
         command = _command(project, await read_form(request))
-        job = await api.storage_threads.run(lambda: api.services.upload_code(command))
+        job = await api.storage_threads.run(lambda: api.services.upload_code(caller, command))
         if not is_partial(request):
             return go_to(request, f"/dashboard/jobs/{job.job_id}")
         return pages.page(request, "_live.html", {"job_id": str(job.job_id), "status": job.status})

@@ -9,6 +9,7 @@ from litestar.response import Redirect
 
 from application.queries.project_reader import RECENT_HOURS, ProjectReader
 from application.use_cases.change_project import ChangeProject
+from domain.caller import Caller
 from domain.project import ProjectTrigger
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.pages import Pages, go_to
@@ -27,30 +28,36 @@ class ProjectsPages(Controller):
     def show(
         self,
         request: AnyRequest,
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
         pages: NamedDependency[Pages],
         page: FromQuery[int] = 1,
     ) -> Response[bytes]:
         """Show the projects."""
-        return pages.page(request, "projects.html", _context(api.services.project_reader, page))
+        return pages.page(request, "projects.html", _context(api.services.project_reader, caller, page))
 
     @get("/projects", sync_to_thread=True)
     def refresh(
         self,
         request: AnyRequest,
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
         pages: NamedDependency[Pages],
         page: FromQuery[int] = 1,
     ) -> Response[bytes]:
         """Show the list alone."""
-        return pages.part(request, "_projects.html", _context(api.services.project_reader, page))
+        return pages.part(request, "_projects.html", _context(api.services.project_reader, caller, page))
 
     @post("/projects")
-    async def create(self, request: AnyRequest, api: NamedDependency[Api]) -> Response[bytes] | Redirect:
+    async def create(
+        self, request: AnyRequest, caller: NamedDependency[Caller], api: NamedDependency[Api]
+    ) -> Response[bytes] | Redirect:
         """Create a project, and show it."""
         form = await read_form(request)
         description = form.get("description", "").strip() or None
-        project = await asyncio.to_thread(api.services.create_project, form.get("name", ""), description)
+        project = await asyncio.to_thread(
+            api.services.create_project, caller, form.get("name", ""), description
+        )
         return go_to(request, f"/dashboard/projects/{project.id}")
 
     @post("/projects/{project:int}/archive")
@@ -58,29 +65,31 @@ class ProjectsPages(Controller):
         self,
         request: AnyRequest,
         project: FromPath[int],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Have the project take no new work."""
-        return await _change(request, project, api.services.change_project, ProjectTrigger.ARCHIVE)
+        return await _change(request, caller, project, api.services.change_project, ProjectTrigger.ARCHIVE)
 
     @post("/projects/{project:int}/restore")
     async def restore(
         self,
         request: AnyRequest,
         project: FromPath[int],
+        caller: NamedDependency[Caller],
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Have an archived project take work again."""
-        return await _change(request, project, api.services.change_project, ProjectTrigger.RESTORE)
+        return await _change(request, caller, project, api.services.change_project, ProjectTrigger.RESTORE)
 
 
 async def _change(
-    request: AnyRequest, project: int, change_project: ChangeProject, trigger: ProjectTrigger
+    request: AnyRequest, caller: Caller, project: int, change_project: ChangeProject, trigger: ProjectTrigger
 ) -> Response[bytes] | Redirect:
     await read_form(request)
-    await asyncio.to_thread(change_project, str(project), trigger)
+    await asyncio.to_thread(change_project, caller, str(project), trigger)
     return go_to(request, f"/dashboard/projects/{project}")
 
 
-def _context(project_reader: ProjectReader, page: int) -> dict[str, object]:
-    return {"page": project_reader.summaries(page, _PAGE_SIZE), "hours": RECENT_HOURS}
+def _context(project_reader: ProjectReader, caller: Caller, page: int) -> dict[str, object]:
+    return {"page": project_reader.summaries(caller, page, _PAGE_SIZE), "hours": RECENT_HOURS}

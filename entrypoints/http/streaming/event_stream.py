@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from application.queries.job_reader import JobReader
 from application.queries.timeline import Entry, entries_of
 from application.views import JobDetails
+from domain.caller import Caller
 from domain.job_lifecycle import JobStatus
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription, read_anew
@@ -26,7 +27,7 @@ class EventStreams:
         self._job_reader = job_reader
 
     def follow(
-        self, details: JobDetails, presenter: Presenter, last_event_id: str | None
+        self, caller: Caller, details: JobDetails, presenter: Presenter, last_event_id: str | None
     ) -> AsyncIterator[bytes]:
         """Return server-sent events about a job, of which `details` may be out of date.
 
@@ -34,16 +35,16 @@ class EventStreams:
             Overloaded: Too many streams are open.
         """
         self._notifier.capacity.check()
-        return self._follow(details, presenter, last_event_id)
+        return self._follow(caller, details, presenter, last_event_id)
 
     async def _follow(
-        self, details: JobDetails, presenter: Presenter, last_event_id: str | None
+        self, caller: Caller, details: JobDetails, presenter: Presenter, last_event_id: str | None
     ) -> AsyncIterator[bytes]:
         sent = read_position(last_event_id)
         with self._notifier.listen(details.job.id) as subscription:
             while True:
                 if subscription.changed:
-                    details = await read_anew(self._job_reader, details, subscription)
+                    details = await read_anew(self._job_reader, caller, details, subscription)
                 news = [entry for entry in entries_of(details) if entry.position > sent]
                 if news:
                     sent = news[-1].position
@@ -54,18 +55,18 @@ class EventStreams:
                     return
                 if not await subscription.wait(HEARTBEAT_S):
                     yield HEARTBEAT
-            details = await self._proven(details, subscription)
+            details = await self._proven(caller, details, subscription)
             news = [entry for entry in entries_of(details) if entry.position > sent]
             end = await asyncio.to_thread(presenter.status, details.status)
             yield b"".join(map(_state, news)) + event("end", end)
 
-    async def _proven(self, details: JobDetails, subscription: Subscription) -> JobDetails:
+    async def _proven(self, caller: Caller, details: JobDetails, subscription: Subscription) -> JobDetails:
         """Wait a moment for the confirmation that a cancelled program was stopped."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _PROOF_S
         while _is_being_stopped(details) and loop.time() < deadline and not self._notifier.is_closed:
             await subscription.wait(_PROOF_EVERY_S)
-            details = await read_anew(self._job_reader, details, subscription)
+            details = await read_anew(self._job_reader, caller, details, subscription)
         return details
 
 

@@ -14,6 +14,7 @@ from application.messages import Message
 from application.ports.event_feed import EventFeed
 from application.queries.job_reader import JobReader
 from application.views import JobDetails, JobVersion
+from domain.caller import Caller
 from domain.values import JobId
 from entrypoints.http.concurrency import SharedBudget
 
@@ -193,11 +194,13 @@ class JobNotifier:
                     subscription.woken.set()
 
 
-async def read_anew(job_reader: JobReader, known: JobDetails, subscription: Subscription) -> JobDetails:
+async def read_anew(
+    job_reader: JobReader, caller: Caller, known: JobDetails, subscription: Subscription
+) -> JobDetails:
     """Read a job again, or return the known one while the database is out of reach."""
     subscription.changed = False
     try:
-        details = await asyncio.to_thread(job_reader.get, known.job.id)
+        details = await asyncio.to_thread(job_reader.get, caller, known.job.id)
     except DependencyUnavailable:
         subscription.seen = None
         return known

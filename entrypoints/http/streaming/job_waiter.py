@@ -10,6 +10,7 @@ from litestar.types import Receive
 from application.errors import DependencyUnavailable
 from application.queries.job_reader import JobReader
 from application.views import JobStatusView, JobView
+from domain.caller import Caller
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId
 from entrypoints.http.concurrency import Overloaded
@@ -25,6 +26,7 @@ class JobWaiter:
     The response is made on the thread that read the job, because it may call the log store.
 
     Args:
+        caller: Who waits.
         receive: Reports the disconnection of the client, which ends the wait.
         max_wait_s: The longest wait.
     """
@@ -33,11 +35,13 @@ class JobWaiter:
         self,
         notifier: JobNotifier,
         job_reader: JobReader,
+        caller: Caller,
         receive: Receive,
         max_wait_s: float,
     ) -> None:
         self._notifier = notifier
         self._job_reader = job_reader
+        self._caller = caller
         self._receive = receive
         self._max_wait_s = max_wait_s
 
@@ -53,7 +57,7 @@ class JobWaiter:
         """
 
         def look() -> tuple[bool, Shown]:
-            view = self._job_reader.status(job_id)
+            view = self._job_reader.status(self._caller, job_id)
             return view.status.is_terminal, show(view)
 
         if seconds <= 0:
@@ -73,7 +77,7 @@ class JobWaiter:
             return None
 
         def look() -> tuple[bool, Shown]:
-            details = self._job_reader.get(started.job_id)
+            details = self._job_reader.get(self._caller, started.job_id)
             return details.job.status.is_terminal, show(details.view)
 
         try:

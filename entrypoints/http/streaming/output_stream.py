@@ -12,6 +12,7 @@ from application.ports.output_feed import OutputChunk, OutputFeed, Stream
 from application.queries.job_reader import JobReader
 from application.use_cases.read_output import ReadOutput
 from application.views import JobDetails
+from domain.caller import Caller
 from domain.values import ExecutionId, JobId
 from entrypoints.http.concurrency import Overloaded, SharedBudget, StorageLimiter
 from entrypoints.http.presenter import Presenter
@@ -37,7 +38,9 @@ class Archive:
         self._log_limiter = log_limiter
         self._spool_space = spool_space
 
-    async def rest(self, job_id: JobId, stream: Stream, begin: int) -> AsyncIterator[OutputChunk]:
+    async def rest(
+        self, caller: Caller, job_id: JobId, stream: Stream, begin: int
+    ) -> AsyncIterator[OutputChunk]:
         """Yield the output from an offset on; nothing while the log is out of reach.
 
         Raises:
@@ -45,7 +48,7 @@ class Archive:
         """
 
         def read() -> SpooledBody:
-            return SpooledBody(self._read_output(job_id, stream).data[begin:], self._spool_space)
+            return SpooledBody(self._read_output(caller, job_id, stream).data[begin:], self._spool_space)
 
         try:
             rest = await self._log_limiter.run(read)
@@ -72,7 +75,12 @@ class OutputStreams:
         self._archive = archive
 
     def follow(
-        self, details: JobDetails, presenter: Presenter, last_event_id: str | None, offset: int | None = None
+        self,
+        caller: Caller,
+        details: JobDetails,
+        presenter: Presenter,
+        last_event_id: str | None,
+        offset: int | None = None,
     ) -> AsyncIterator[bytes]:
         """Return server-sent events about a job, of which `details` may be out of date.
 
@@ -80,10 +88,10 @@ class OutputStreams:
             Overloaded: Too many streams are open.
         """
         self._notifier.capacity.check()
-        return chunked(self._follow(details, presenter, OutputEventEncoder(last_event_id, offset)))
+        return chunked(self._follow(caller, details, presenter, OutputEventEncoder(last_event_id, offset)))
 
     async def _follow(
-        self, details: JobDetails, presenter: Presenter, encoder: OutputEventEncoder
+        self, caller: Caller, details: JobDetails, presenter: Presenter, encoder: OutputEventEncoder
     ) -> AsyncGenerator[bytes, None]:
         with (
             self._notifier.listen(details.job.id) as subscription,
@@ -91,7 +99,7 @@ class OutputStreams:
         ):
             while True:
                 if subscription.changed:
-                    details = await read_anew(self._job_reader, details, subscription)
+                    details = await read_anew(self._job_reader, caller, details, subscription)
                     yield await _turn_to_latest(details, encoder, followed)
                 for encoded in followed.news(encoder):
                     yield encoded
@@ -104,18 +112,20 @@ class OutputStreams:
             async for last in _last_output(details, encoder, followed, subscription):
                 yield last
             try:
-                async for missed in self._missed(details, encoder):
+                async for missed in self._missed(caller, details, encoder):
                     yield missed
             except Overloaded:
                 return  # without the end, a reader comes back for the rest
             yield event("end", await asyncio.to_thread(presenter.status, details.status))
 
-    async def _missed(self, details: JobDetails, encoder: OutputEventEncoder) -> AsyncIterator[bytes]:
+    async def _missed(
+        self, caller: Caller, details: JobDetails, encoder: OutputEventEncoder
+    ) -> AsyncIterator[bytes]:
         execution = details.latest
         if execution is None or execution.result is None:
             return
         for stream, begin in encoder.missing(execution.result):
-            async for chunk in self._archive.rest(details.job.id, stream, begin):
+            async for chunk in self._archive.rest(caller, details.job.id, stream, begin):
                 yield encoder.encode([chunk])
 
 

@@ -57,7 +57,7 @@ def test_counting_stops_after_the_bound(store):
     def work(transaction):
         for number in range(COUNTED_UP_TO + 5):
             job_id = JobId(_uuid(number))
-            transaction.jobs.add(Job.submit(job_id, project.id, a_spec(), NOW)[0])
+            transaction.jobs.add(Job.submit(job_id, project, a_spec(), NOW)[0])
 
     store.run(work)
 
@@ -104,7 +104,7 @@ def test_the_oldest_is_found_behind_more_urgent_ones_than_are_counted(store):
 
     def work(transaction):
         for number in range(COUNTED_UP_TO + 5):
-            pending, _events = Job.submit(JobId(_uuid(number)), project.id, a_spec(priority=9), LATER)
+            pending, _events = Job.submit(JobId(_uuid(number)), project, a_spec(priority=9), LATER)
             job, execution, _events = pending.start(new_execution_id(), None, LATER)
             transaction.jobs.add(job)
             transaction.executions.add(execution)

@@ -248,7 +248,7 @@ def test_of_a_cancel_and_a_start_at_once_neither_is_lost(store):
             barrier.wait()
 
             def work(transaction):
-                before = transaction.jobs.get(job.id)
+                before = transaction.jobs.get_of_any_tenant(job.id)
                 transaction.jobs.replace(before, before.cancel(LATER)[0])
                 transaction.executions.end(execution.id, None, LATER)
 

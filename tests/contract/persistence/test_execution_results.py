@@ -7,6 +7,7 @@ from application.views import JobFilter
 from domain.execution import ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ObjectKey
+from tests.support.callers import ANONYMOUS
 from tests.support.repository_steps import (
     end_execution,
     get,
@@ -61,8 +62,8 @@ def test_output_that_grows_in_json_is_read_whole(store):
 
     ended = get(store, execution.id)
     assert ended.result.stdout == ended.result.stderr == written
-    assert store.queries.details(job.id).executions == (ended,)
-    [shown] = store.queries.page(JobFilter(limit=10)).jobs
+    assert store.queries.details(ANONYMOUS, job.id).executions == (ended,)
+    [shown] = store.queries.page(ANONYMOUS, JobFilter(limit=10)).jobs
     assert shown.execution.result == ended.result
 
 
@@ -74,7 +75,7 @@ def test_a_page_is_whole_however_much_its_jobs_show_together(store):
         end_execution(store, execution, result)
         shown[job.id] = result
 
-    page = store.queries.page(JobFilter(limit=100)).jobs
+    page = store.queries.page(ANONYMOUS, JobFilter(limit=100)).jobs
 
     assert {view.job_id: view.execution.result for view in page} == shown
 

@@ -13,6 +13,7 @@ from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.language import LANGUAGES
 from domain.project import ProjectTrigger
 from domain.values import JobId, ObjectKey, ProjectId
+from tests.support.callers import ANONYMOUS
 from tests.support.repository_steps import claim, get, mark_building, mark_started
 from tests.support.samples import (
     LATER,
@@ -59,14 +60,14 @@ def retry(store, job, lost):
 
 
 def test_of_an_unknown_job_there_is_nothing_to_tell(store):
-    assert store.queries.status(JobId(uuid4())) is None
-    assert store.queries.details(JobId(uuid4())) is None
+    assert store.queries.status(ANONYMOUS, JobId(uuid4())) is None
+    assert store.queries.details(ANONYMOUS, JobId(uuid4())) is None
 
 
 def test_the_status_of_a_job_that_never_ran(store):
     job = a_job(store, project="プロジェクト")
 
-    assert store.queries.status(job.id) == JobStatusView(
+    assert store.queries.status(ANONYMOUS, job.id) == JobStatusView(
         job_id=job.id,
         project="プロジェクト",
         status=JobStatus.PENDING,
@@ -96,13 +97,15 @@ def test_the_phase_of_a_job_follows_its_latest_execution(store):
     assert seen == [(phase, phase) for phase in ("waiting", "waiting", "building", "running", "ended")]
     started_at = get(store, execution.id).started_at
     assert started_at is not None
-    assert store.queries.status(job.id).run_started_at == started_at
-    assert store.queries.page(JobFilter(limit=1)).jobs[0].run_started_at == started_at
+    assert store.queries.status(ANONYMOUS, job.id).run_started_at == started_at
+    assert store.queries.page(ANONYMOUS, JobFilter(limit=1)).jobs[0].run_started_at == started_at
 
 
 def phases(store, job):
     """Return the phase that a status shows, and the one that a list shows."""
-    return store.queries.status(job.id).phase, store.queries.page(JobFilter(limit=1)).jobs[0].phase
+    return store.queries.status(ANONYMOUS, job.id).phase, store.queries.page(
+        ANONYMOUS, JobFilter(limit=1)
+    ).jobs[0].phase
 
 
 def test_a_build_that_begins_makes_another_version_of_the_job(store):
@@ -113,14 +116,14 @@ def test_a_build_that_begins_makes_another_version_of_the_job(store):
 
     after = store.queries.versions([job.id])
     assert after != before
-    assert after[job.id] == store.queries.details(job.id).version
+    assert after[job.id] == store.queries.details(ANONYMOUS, job.id).version
 
 
 def test_the_status_of_a_job_that_ended(store):
     job, execution = a_claimed_job(store)
     complete(store, job, execution)
 
-    status = store.queries.status(job.id)
+    status = store.queries.status(ANONYMOUS, job.id)
 
     assert (status.status, status.reason) == (JobStatus.FAILED, Reason.NONZERO_EXIT)
     assert (status.started_at, status.completed_at) == (NOW, LATER)
@@ -131,7 +134,7 @@ def test_details_are_the_job_and_its_executions_the_latest_last(store):
     job, first = a_claimed_job(store)
     job, second = retry(store, job, first)
 
-    assert store.queries.details(job.id) == JobDetails(
+    assert store.queries.details(ANONYMOUS, job.id) == JobDetails(
         job=job, project=a_project(store).name, executions=(first, second)
     )
 
@@ -139,7 +142,7 @@ def test_details_are_the_job_and_its_executions_the_latest_last(store):
 def test_details_of_a_job_that_never_ran_have_no_executions(store):
     job = a_job(store)
 
-    assert store.queries.details(job.id).executions == ()
+    assert store.queries.details(ANONYMOUS, job.id).executions == ()
 
 
 def test_a_list_shows_jobs_with_their_latest_executions_and_without_what_those_read(store):
@@ -149,7 +152,7 @@ def test_a_list_shows_jobs_with_their_latest_executions_and_without_what_those_r
     ended_job, ended = complete(store, ended_job, execution)
     project = a_project(store).name
 
-    assert store.queries.page(JobFilter(limit=10)).jobs == [
+    assert store.queries.page(ANONYMOUS, JobFilter(limit=10)).jobs == [
         JobView.of(ended_job, project, replace(ended, stdin=None)),
         JobView.of(job, project, second),
     ]
@@ -165,7 +168,7 @@ def test_a_list_shows_texts_and_figures_exactly(store):
     )
     store.run(lambda transaction: transaction.executions.end(execution.id, result, LATER))
 
-    (view,) = store.queries.page(JobFilter(limit=10)).jobs
+    (view,) = store.queries.page(ANONYMOUS, JobFilter(limit=10)).jobs
 
     assert view.execution.result == result
     assert view.tags == job.spec.tags
@@ -177,8 +180,8 @@ def test_a_job_of_a_deleted_project_can_still_be_read(store):
     deleted = project.apply(ProjectTrigger.DELETE)
     store.run(lambda transaction: transaction.projects.replace(project, deleted))
 
-    assert store.queries.status(job.id).project == "demo"
-    assert store.queries.details(job.id).project == project.name
+    assert store.queries.status(ANONYMOUS, job.id).project == "demo"
+    assert store.queries.details(ANONYMOUS, job.id).project == project.name
 
 
 def populate(store):
@@ -191,7 +194,7 @@ def populate(store):
     for number, (project, status, language, tags) in enumerate(kinds):
         spec = a_spec(language=LANGUAGES[language], tags=tags)
         now = NOW + timedelta(microseconds=number * 7 % 5)
-        job, _events = Job.submit(JobId(uuid4()), project.id, spec, now)
+        job, _events = Job.submit(JobId(uuid4()), project, spec, now)
         reason = Reason.INTERNAL if status in {JobStatus.FAILED, JobStatus.TIMEOUT} else None
         jobs.append(replace(job, status=status, reason=reason))
     store.run(lambda transaction: [transaction.jobs.add(job) for job in jobs])
@@ -237,13 +240,13 @@ def test_every_combination_of_filters_finds_what_a_plain_search_finds(store):
     jobs = populate(store)
 
     for wanted in filters(jobs):
-        found = [view.job_id for view in store.queries.page(wanted).jobs]
+        found = [view.job_id for view in store.queries.page(ANONYMOUS, wanted).jobs]
 
         assert found == [job.id for job in jobs if matches(job, wanted)], wanted
 
 
 def pages(store, wanted):
-    while page := store.queries.page(wanted).jobs:
+    while page := store.queries.page(ANONYMOUS, wanted).jobs:
         assert len(page) <= wanted.limit
         yield page
         wanted = replace(wanted, cursor=Cursor(page[-1].created_at, page[-1].job_id))
@@ -309,14 +312,14 @@ def test_phases_narrow_a_list_whatever_else_does(store):
             job.id for job, phase in newest_first if matches(job, wanted) and (not chosen or phase in chosen)
         ]
 
-        assert [view.job_id for view in store.queries.page(wanted).jobs] == expected, wanted
+        assert [view.job_id for view in store.queries.page(ANONYMOUS, wanted).jobs] == expected, wanted
         searched = searches(short, replace(wanted, limit=3))
         assert [view.job_id for page in searched for view in page.jobs] == expected, wanted
 
 
 def searches(queries, wanted):
     while True:
-        found = queries.page(wanted)
+        found = queries.page(ANONYMOUS, wanted)
         yield found
         cursor = found.resume_after
         if cursor is None and len(found.jobs) == wanted.limit:
@@ -339,7 +342,7 @@ def test_jobs_that_come_while_one_pages_disturb_nothing(store):
 def test_a_list_of_an_unknown_project_is_empty(store):
     a_job(store)
 
-    assert store.queries.page(JobFilter(limit=10, project_id=ProjectId(4_711))).jobs == []
+    assert store.queries.page(ANONYMOUS, JobFilter(limit=10, project_id=ProjectId(4_711))).jobs == []
 
 
 def test_lists_and_statuses_are_read_while_jobs_change(store):
@@ -349,8 +352,8 @@ def test_lists_and_statuses_are_read_while_jobs_change(store):
     def read():
         seen = set()
         while not stop.is_set():
-            seen.add(store.queries.status(job.id).status)
-            seen.update(view.status for view in store.queries.page(JobFilter(limit=10)).jobs)
+            seen.add(store.queries.status(ANONYMOUS, job.id).status)
+            seen.update(view.status for view in store.queries.page(ANONYMOUS, JobFilter(limit=10)).jobs)
         return seen
 
     with ThreadPoolExecutor(2) as pool:
@@ -383,7 +386,7 @@ def test_a_version_changes_with_whatever_happens_to_a_job(store):
         versions.append(store.queries.versions([pending.id])[pending.id])
 
     assert len(set(versions)) == len(versions)
-    assert versions[-1] == store.queries.details(pending.id).version
+    assert versions[-1] == store.queries.details(ANONYMOUS, pending.id).version
 
 
 def test_only_known_jobs_have_versions(store):

@@ -10,6 +10,7 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS
 from domain.values import JobId, ObjectKey
+from tests.support.callers import ANONYMOUS
 from tests.support.samples import (
     LATER,
     NOW,
@@ -19,11 +20,12 @@ from tests.support.samples import (
     a_spec,
     cancel,
     new_execution_id,
+    the_project,
 )
 
 
 def get(store, job_id):
-    return store.run(lambda transaction: transaction.jobs.get(job_id))
+    return store.run(lambda transaction: transaction.jobs.get_of_any_tenant(job_id))
 
 
 def test_a_job_comes_back_as_it_was(store):
@@ -61,27 +63,27 @@ def test_input_that_grows_in_json_is_read_whole(store):
     job = a_job(store, stdin="\1" * (3 << 20))  # as JSON, it is more than a packet of the database's
 
     assert get(store, job.id) == job
-    assert store.queries.details(job.id).job == job
+    assert store.queries.details(ANONYMOUS, job.id).job == job
 
 
 def test_jobs_come_back_together_as_they_do_singly(store):
     jobs = [a_job(store, stdin="\1" * (number << 20)) for number in range(3)]
     wanted = {job.id: job for job in jobs[1:]}
 
-    assert store.run(lambda transaction: transaction.jobs.get_all(wanted)) == wanted
-    assert store.run(lambda transaction: transaction.jobs.get_all([])) == {}
+    assert store.run(lambda transaction: transaction.jobs.get_all_of_any_tenant(wanted)) == wanted
+    assert store.run(lambda transaction: transaction.jobs.get_all_of_any_tenant([])) == {}
 
 
 def test_a_job_comes_with_its_project(store):
     job = a_job(store, project="jobs", description="its own")
 
-    found = store.run(lambda transaction: transaction.jobs.get_with_project(job.id))
+    found = store.run(lambda transaction: transaction.jobs.get_with_project(ANONYMOUS, job.id))
 
     assert found == (job, a_project(store, "jobs"))
 
 
 def test_there_is_no_project_of_an_unknown_job(store):
-    assert store.run(lambda transaction: transaction.jobs.get_with_project(JobId(uuid4()))) is None
+    assert store.run(lambda transaction: transaction.jobs.get_with_project(ANONYMOUS, JobId(uuid4()))) is None
 
 
 def test_times_are_kept_in_utc_to_the_microsecond(store):
@@ -107,7 +109,7 @@ def test_a_job_that_is_stored_already_stays_as_it_is(store):
 
 
 def test_a_job_needs_its_project(store):
-    job, _events = Job.submit(JobId(uuid4()), a_project(store).id + 1_000, a_spec(), NOW)
+    job, _events = Job.submit(JobId(uuid4()), the_project(a_project(store).id + 1_000), a_spec(), NOW)
 
     with pytest.raises(Exception, match=r"project|FOREIGN KEY|foreign key"):
         store.run(lambda transaction: transaction.jobs.add(job))
@@ -177,5 +179,5 @@ def test_a_job_is_failed_unread_by_its_running_execution_only(store):
     expected = replace(
         job, status=JobStatus.FAILED, reason=Reason.INTERNAL, completed_at=LATER, updated_at=LATER
     )
-    assert store.run(lambda transaction: transaction.jobs.get(job.id)) == expected
-    assert store.run(lambda transaction: transaction.jobs.get(other.id)) == other
+    assert store.run(lambda transaction: transaction.jobs.get_of_any_tenant(job.id)) == expected
+    assert store.run(lambda transaction: transaction.jobs.get_of_any_tenant(other.id)) == other

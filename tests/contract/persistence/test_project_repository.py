@@ -7,11 +7,12 @@ from application.errors import ConcurrencyConflict
 from domain.job_lifecycle import JobStatus
 from domain.project import ProjectStatus, ProjectTrigger
 from domain.values import ProjectId, ProjectName
+from tests.support.callers import ANONYMOUS
 from tests.support.samples import LATER, NOW, a_job, a_project, a_running_job, end
 
 
 def get(store, reference):
-    return store.run(lambda transaction: transaction.projects.get(reference))
+    return store.run(lambda transaction: transaction.projects.get(ANONYMOUS, reference))
 
 
 def change(store, before, trigger):
@@ -23,7 +24,9 @@ def change(store, before, trigger):
 def test_a_project_is_found_by_its_name_and_by_its_id(store):
     name = ProjectName("プロジェクト \U0001f600")
 
-    project = store.run(lambda transaction: transaction.projects.get_or_add(name, "for tests", NOW))
+    project = store.run(
+        lambda transaction: transaction.projects.get_or_add(ANONYMOUS, name, "for tests", NOW)
+    )
 
     assert project.name == name
     assert project.description == "for tests"
@@ -37,7 +40,9 @@ def test_a_project_that_is_there_stays_as_it_is(store):
     project = a_project(store)
 
     again = store.run(
-        lambda transaction: transaction.projects.get_or_add(project.name, "another description", LATER)
+        lambda transaction: transaction.projects.get_or_add(
+            ANONYMOUS, project.name, "another description", LATER
+        )
     )
 
     assert again == project
@@ -69,12 +74,12 @@ def test_callers_at_once_get_the_same_project(store):
     def get_or_add(number):
         barrier.wait()
         return units_of_work[number % 2].run(
-            lambda transaction: transaction.projects.get_or_add(ProjectName("raced"), None, NOW)
+            lambda transaction: transaction.projects.get_or_add(ANONYMOUS, ProjectName("raced"), None, NOW)
         )
 
     with ThreadPoolExecutor(8) as pool:
         assert len({project.id for project in pool.map(get_or_add, range(8))}) == 1
-    assert len(store.run(lambda transaction: transaction.projects.all())) == 1
+    assert len(store.run(lambda transaction: transaction.projects.all(ANONYMOUS))) == 1
 
 
 def test_an_archived_project_keeps_its_name(store):
@@ -92,9 +97,9 @@ def test_a_deleted_project_frees_its_name_and_is_found_by_its_id_only(store):
     assert get(store, deleted.id) == deleted
     successor = a_project(store)
     assert successor.id > deleted.id
-    assert store.run(lambda transaction: transaction.projects.all()) == [successor]
+    assert store.run(lambda transaction: transaction.projects.all(ANONYMOUS)) == [successor]
     change(store, successor, ProjectTrigger.DELETE)
-    assert store.run(lambda transaction: transaction.projects.all()) == []
+    assert store.run(lambda transaction: transaction.projects.all(ANONYMOUS)) == []
 
 
 def test_a_decision_on_a_status_that_has_changed_is_void(store):
@@ -112,7 +117,7 @@ def test_a_decision_on_a_status_that_has_changed_is_void(store):
 def test_projects_are_listed_by_their_ids(store):
     projects = [a_project(store, name) for name in ("b", "c", "a")]
 
-    assert store.run(lambda transaction: transaction.projects.all()) == projects
+    assert store.run(lambda transaction: transaction.projects.all(ANONYMOUS)) == projects
 
 
 def test_only_a_running_job_is_a_running_job(store):

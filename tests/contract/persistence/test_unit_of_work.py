@@ -9,6 +9,7 @@ import pytest
 from application.errors import ConcurrencyConflict, DependencyUnavailable
 from application.messages import Message
 from domain.values import MessageId, ProjectName
+from tests.support.callers import ANONYMOUS
 from tests.support.samples import NOW, a_job, a_project, a_running_job, new_execution_id
 
 
@@ -29,7 +30,7 @@ def test_an_error_leaves_nothing_behind(store):
     other = replace(job, id=uuid4())
 
     def work(transaction):
-        transaction.projects.get_or_add(ProjectName("new"), None, NOW)
+        transaction.projects.get_or_add(ANONYMOUS, ProjectName("new"), None, NOW)
         transaction.jobs.add(other)
         transaction.outbox.add([a_message()])
         transaction.inbox.add("engine", "1", NOW)
@@ -38,8 +39,8 @@ def test_an_error_leaves_nothing_behind(store):
     with pytest.raises(ValueError):  # noqa: PT011 (it has no message)
         store.run(work)
 
-    assert store.run(lambda transaction: transaction.jobs.get(other.id)) is None
-    assert [project.name.value for project in store.run(lambda t: t.projects.all())] == ["demo"]
+    assert store.run(lambda transaction: transaction.jobs.get_of_any_tenant(other.id)) is None
+    assert [project.name.value for project in store.run(lambda t: t.projects.all(ANONYMOUS))] == ["demo"]
     assert store.run(lambda transaction: transaction.outbox.fetch_stale(0, 10)) == []
     assert store.run(lambda transaction: transaction.inbox.add("engine", "1", NOW))
     assert store.relay.offered == []
@@ -51,7 +52,7 @@ def test_a_transaction_reads_what_it_wrote(store):
 
     def work(transaction):
         transaction.jobs.add(job)
-        return transaction.jobs.get(job.id)
+        return transaction.jobs.get_of_any_tenant(job.id)
 
     assert store.run(work) == job
 
@@ -70,7 +71,7 @@ def test_reading_waits_for_no_writer_and_sees_what_is_committed(store):
         written = pool.submit(store.run, write)
         assert writing.wait(10)
         seen = [
-            store.unit_of_work.read(lambda t, job_id=job_id: t.jobs.get(job_id))
+            store.unit_of_work.read(lambda t, job_id=job_id: t.jobs.get_of_any_tenant(job_id))
             for job_id in (job.id, other.id)
         ]
         read.set()
@@ -133,7 +134,7 @@ def test_of_two_writers_that_decided_on_the_same_state_the_loser_decides_anew(st
 
 
 def start_if_pending(transaction, job_id):
-    before = transaction.jobs.get(job_id)
+    before = transaction.jobs.get_of_any_tenant(job_id)
     if before.current_execution_id is not None:
         return False
     after, execution, _events = before.start(new_execution_id(), None, NOW)
@@ -148,7 +149,7 @@ def test_no_update_is_lost(store):
     threads, increments = 8, 10
 
     def increment(transaction):
-        before = transaction.jobs.get(job.id)
+        before = transaction.jobs.get_of_any_tenant(job.id)
         count = int((before.started_at - NOW).total_seconds())
         after = replace(
             before,
@@ -164,5 +165,5 @@ def test_no_update_is_lost(store):
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(run, range(threads)))
 
-    after = store.run(lambda transaction: transaction.jobs.get(job.id))
+    after = store.run(lambda transaction: transaction.jobs.get_of_any_tenant(job.id))
     assert after.started_at - NOW == timedelta(seconds=threads * increments)

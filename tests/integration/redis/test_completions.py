@@ -12,6 +12,7 @@ from adapters.dramatiq_queue.worker import QueueWorker
 from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
 from entrypoints.worker.handlers import completion_handler
+from tests.support.callers import ANONYMOUS
 from tests.support.in_memory_service import InMemoryService
 from tests.support.processes import eventually
 from tests.support.scripted_engine import take_over
@@ -78,7 +79,7 @@ def test_a_report_ends_its_job_and_leaves_a_log(server, service, delegated):
     assert has_ended(service, delegated)
     result = service.job(delegated.job_id).execution.result
     assert (result.status, result.stdout.text) == (JobStatus.SUCCESS, "42\n")
-    assert json.loads(service.read_log(result.log_key.value))["stdout"] == "42\n"
+    assert json.loads(service.read_log(ANONYMOUS, result.log_key.value))["stdout"] == "42\n"
 
 
 def test_a_report_that_is_delivered_twice_or_late_changes_nothing(server, service, delegated):

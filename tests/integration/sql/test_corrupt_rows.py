@@ -11,6 +11,7 @@ from application.errors import CorruptRow
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS
 from entrypoints.container import build_container
+from tests.support.callers import ANONYMOUS
 from tests.support.processes import eventually
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
@@ -37,7 +38,9 @@ def container(tmp_path):
 def start(container):
     return (
         container.services()
-        .upload_code(UploadCodeCommand(project="demo", code="print(1)", language="python", execute=True))
+        .upload_code(
+            ANONYMOUS, UploadCodeCommand(project="demo", code="print(1)", language="python", execute=True)
+        )
         .job_id
     )
 
@@ -76,7 +79,7 @@ def spec_of(container, job_id):
 
 
 def stands(container, job_id):
-    view = container.services().job_reader.status(job_id)
+    view = container.services().job_reader.status(ANONYMOUS, job_id)
     return view.status, view.reason
 
 
@@ -88,7 +91,7 @@ def test_a_job_that_cannot_be_read_ends_as_internal_and_the_next_one_runs(contai
     spec = spec_of(container, first)
     write(container, first, **values)
     with pytest.raises(CorruptRow):
-        container.unit_of_work().read(lambda transaction: transaction.jobs.get(first))
+        container.unit_of_work().read(lambda transaction: transaction.jobs.get_of_any_tenant(first))
     # When a worker has claimed twice
     container.services().run_execution()
     container.services().run_execution()
@@ -110,7 +113,9 @@ def test_jobs_that_are_claimed_with_one_that_cannot_be_read_are_all_the_same(con
     claims = container.services().claim_execution.claim_next(3)
 
     assert [claim.job.id for claim in claims] == [jobs[0], jobs[2]]
-    assert all(claim.job == container.services().job_reader.get(claim.job.id).job for claim in claims)
+    assert all(
+        claim.job == container.services().job_reader.get(ANONYMOUS, claim.job.id).job for claim in claims
+    )
     assert stands(container, jobs[1]) == (JobStatus.FAILED, Reason.INTERNAL)
 
 
@@ -126,7 +131,7 @@ def test_a_lost_job_that_cannot_be_read_ends_as_internal_and_the_next_one_is_rec
     assert eventually(container.services().recover_orphans)
     # Then the first has ended, and the second is to run again
     assert stands(container, first) == (JobStatus.FAILED, Reason.INTERNAL)
-    assert len(container.services().job_reader.get(second).executions) == 2
+    assert len(container.services().job_reader.get(ANONYMOUS, second).executions) == 2
 
 
 def test_what_a_newer_version_has_added_is_read_over(container):
@@ -136,7 +141,7 @@ def test_what_a_newer_version_has_added_is_read_over(container):
     del limits["files"]
     change_spec(container, job_id, label="new", limits={"new_limit": 1, **limits}, language="zig")
     # When it is read, then it has the limits that there are
-    job = container.services().job_reader.get(job_id).job
+    job = container.services().job_reader.get(ANONYMOUS, job_id).job
     assert job.spec.limits == STANDARD_LIMITS.resolve({})
     assert job.spec.language.name == "zig"
 
@@ -155,16 +160,16 @@ def test_a_job_of_the_version_before_is_read_from_its_columns(container):
         "limits": {"timeout_ms": 1_000},
     }
     command = UploadCodeCommand(project="demo", code="1", language="python", **options)
-    job_id = container.services().upload_code(command).job_id
-    written = container.services().job_reader.get(job_id).job
+    job_id = container.services().upload_code(ANONYMOUS, command).job_id
+    written = container.services().job_reader.get(ANONYMOUS, job_id).job
     change(container, job_id, {"spec": None})
     # When it is read, then it is the same
-    assert container.services().job_reader.get(job_id).job == written
+    assert container.services().job_reader.get(ANONYMOUS, job_id).job == written
     assert {name: getattr(written.spec, name) for name in options} == {
         **options,
         "limits": STANDARD_LIMITS.resolve({"timeout_ms": 1_000}),
     }
-    assert container.services().job_reader.status(job_id).timeout_ms == 1_000
+    assert container.services().job_reader.status(ANONYMOUS, job_id).timeout_ms == 1_000
 
 
 def test_the_version_before_finds_a_job_in_the_columns_that_it_reads(container):
@@ -172,7 +177,7 @@ def test_the_version_before_finds_a_job_in_the_columns_that_it_reads(container):
 
     with container.database().connect() as connection:
         row = connection.execute(sa.text("SELECT * FROM jobs")).mappings().one()
-    spec = container.services().job_reader.get(job_id).job.spec
+    spec = container.services().job_reader.get(ANONYMOUS, job_id).job.spec
     assert json.loads(row["limits"]) == asdict(spec.limits)
     assert {name: json.loads(row[name]) for name in ("args", "env", "tags")} == {
         "args": [],

@@ -13,6 +13,7 @@ from adapters.sql.job_queries import SqlJobQueries
 from application.views import Cursor, JobFilter
 from domain.job_lifecycle import JobStatus, Phase
 from domain.values import ProjectId
+from tests.support.callers import ANONYMOUS
 from tests.support.filled_database import BEGIN, PROJECTS, fill, half_of_all, job_id
 from tests.support.stores import SqlStore
 
@@ -140,7 +141,7 @@ def assert_reads_a_bounded_number(store, filters):
     for wanted in filters:
         before = instructions.count if instructions else rows_read(store)
 
-        queries.page(wanted)
+        queries.page(ANONYMOUS, wanted)
 
         read = (instructions.count if instructions else rows_read(store)) - before
         assert read <= MAX_WALKED, wanted
@@ -175,7 +176,7 @@ def test_phases_of_a_long_queue_read_a_bounded_number(halves, kind):
         ),
     )
     running = SqlJobQueries(store.engine, scanned_keys=SCANNED).page(
-        JobFilter(limit=LIMIT, phases=frozenset({Phase.RUNNING}))
+        ANONYMOUS, JobFilter(limit=LIMIT, phases=frozenset({Phase.RUNNING}))
     )
     assert len(running.jobs) == 10
 
@@ -194,7 +195,7 @@ def test_a_server_reads_few_rows_for_a_list(filled):
     for wanted in FILTERS:
         before = rows_read(filled)
 
-        filled.queries.page(wanted)
+        filled.queries.page(ANONYMOUS, wanted)
 
         is_exact = walks(PageShape.of(wanted))[0].is_exact
         assert rows_read(filled) - before <= (MAX_READ if is_exact else 3 * MAX_READ), wanted

@@ -17,11 +17,12 @@ from adapters.sql.migrate import SqlSchema
 from adapters.sql.tables import jobs
 from domain.job import Job
 from domain.limits import STANDARD_LIMITS
-from domain.values import JobId, ProjectId
+from domain.values import JobId
 from tests.support import legacy_database, service
+from tests.support.callers import ANONYMOUS
 from tests.support.database_server import PASSWORD, USER
 from tests.support.legacy_database import ODD, PROJECTS, SKIPPED, USUAL, job_id
-from tests.support.samples import a_spec
+from tests.support.samples import a_spec, the_project
 
 KEPT = len(ODD) - len(SKIPPED)
 SEOUL = ["--from", "legacy", "--zone", "+09:00"]
@@ -78,7 +79,7 @@ def test_an_import_that_is_killed_goes_on_and_its_jobs_are_listed(legacy, env, m
     with target.connect() as connection:
         connection.exec_driver_sql("SET foreign_key_checks = 0")
         last = JobId(UUID(job_id(1_000 + USUAL - 1)))
-        job, _events = Job.submit(last, ProjectId(1), a_spec(), datetime.now(UTC))
+        job, _events = Job.submit(last, the_project(1), a_spec(), datetime.now(UTC))
         connection.execute(sa.insert(jobs), job_values(job))
         killed = service.start("import", *SEOUL, env=env)
         while not killed.stdout.readline().startswith(b"jobs: 400 of"):
@@ -190,7 +191,7 @@ def test_tables_and_columns_are_found_by_several_names(tmp_path, script):
 
     counts = import_here(target, legacy)
 
-    details = SqlJobQueries(target).details(JobId(UUID(job_id(1))))
+    details = SqlJobQueries(target).details(ANONYMOUS, JobId(UUID(job_id(1))))
     result = details.executions[-1].result
     assert (counts.jobs, counts.skipped) == (1, 0)
     assert (details.project.value, details.job.project_id) == ("demo", 5)

@@ -19,6 +19,7 @@ from application.use_cases.complete_execution import MessageKey
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.project import ProjectStatus, ProjectTrigger
+from tests.support.callers import ANONYMOUS
 from tests.support.databases import migrated
 from tests.support.in_memory_service import LEASE_S, InMemoryService
 from tests.support.stores import empty
@@ -147,17 +148,19 @@ def test_an_upload(service):
     assert service.job(job.job_id) == job
     assert service.code_store.objects
     assert [service.count(name) for name in ("JobSubmitted", "JobStarted")] == [1, 1]
-    assert len(service.job_reader.get(job.job_id).executions) == 1
+    assert len(service.job_reader.get(ANONYMOUS, job.job_id).executions) == 1
 
 
 def test_an_upload_to_a_project_that_is_archived_before_the_answer_is_looked_for(service, url):
-    service.create_project("demo", None)
+    service.create_project(ANONYMOUS, "demo", None)
     other = BrokenService(url, is_done=True)
-    service.lost.lose(is_done=True, then=lambda: other.change_project("demo", ProjectTrigger.ARCHIVE))
+    service.lost.lose(
+        is_done=True, then=lambda: other.change_project(ANONYMOUS, "demo", ProjectTrigger.ARCHIVE)
+    )
     job = service.upload(project="demo")
 
     assert service.job(job.job_id).status is JobStatus.PENDING
-    assert other.project_reader.all()[0].status is ProjectStatus.ARCHIVED
+    assert other.project_reader.all(ANONYMOUS)[0].status is ProjectStatus.ARCHIVED
     assert service.code_store.objects
     other.close()
 
@@ -166,11 +169,11 @@ def test_an_execute(service):
     job_id = service.upload().job_id
     service.lose_commit()
 
-    running = service.execute_job(job_id)
+    running = service.execute_job(ANONYMOUS, job_id)
 
     assert service.job(job_id) == running
     assert service.count("JobStarted") == 1
-    assert len(service.job_reader.get(job_id).executions) == 1
+    assert len(service.job_reader.get(ANONYMOUS, job_id).executions) == 1
 
 
 def test_a_cancel(service):
@@ -179,15 +182,15 @@ def test_a_cancel(service):
     service.clock.set(-600)
     service.lose_commit()
 
-    assert service.cancel_job(job_id).status is JobStatus.CANCELLED
+    assert service.cancel_job(ANONYMOUS, job_id).status is JobStatus.CANCELLED
     assert service.count("JobCancelled") == 1
 
 
 def test_a_change_of_a_project(service):
-    service.create_project("demo", None)
+    service.create_project(ANONYMOUS, "demo", None)
     service.lose_commit()
 
-    assert service.change_project("demo", ProjectTrigger.ARCHIVE).status is ProjectStatus.ARCHIVED
+    assert service.change_project(ANONYMOUS, "demo", ProjectTrigger.ARCHIVE).status is ProjectStatus.ARCHIVED
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
@@ -294,7 +297,10 @@ def test_a_replacement(service):
     job = service.start(max_attempts=3)
     service.run_execution()
 
-    assert [execution.number for execution in service.job_reader.get(job.job_id).executions] == [1, 2]
+    assert [execution.number for execution in service.job_reader.get(ANONYMOUS, job.job_id).executions] == [
+        1,
+        2,
+    ]
     assert service.job(job.job_id).status is JobStatus.RUNNING
     assert service.count("JobRetried") == 1
 
@@ -316,7 +322,10 @@ def test_a_recovery(service):
     service.lose_commit()
 
     assert service.recover_orphans.recover(execution) is True
-    assert [execution.number for execution in service.job_reader.get(job.job_id).executions] == [1, 2]
+    assert [execution.number for execution in service.job_reader.get(ANONYMOUS, job.job_id).executions] == [
+        1,
+        2,
+    ]
     assert service.count("JobRetried") == 1
 
 

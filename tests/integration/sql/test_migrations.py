@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from adapters.sql.engine import create_engine
 from adapters.sql.migrate import SqlSchema, newest
 from application.errors import DependencyUnavailable
+from tests.support.callers import ANONYMOUS
 from tests.support.samples import LATER, a_job
 
 UPGRADE = (
@@ -53,7 +54,7 @@ def test_an_upgrade_of_what_is_up_to_date_changes_nothing(engine, empty_url, ope
 
     SqlSchema(engine).upgrade()
 
-    assert store.queries.details(job.id).job == job
+    assert store.queries.details(ANONYMOUS, job.id).job == job
 
 
 def test_ends_in_another_form_are_brought_to_the_one_that_sorts_by_time(tmp_path):

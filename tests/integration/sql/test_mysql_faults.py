@@ -14,6 +14,7 @@ from adapters.sql.engine import DatabaseOptions, create_engine
 from application.errors import DependencyUnavailable
 from application.messages import Message
 from domain.values import JobId, MessageId
+from tests.support.callers import ANONYMOUS
 from tests.support.database_server import USER
 from tests.support.databases import migrated
 from tests.support.processes import freeze
@@ -22,7 +23,7 @@ from tests.support.tcp_proxy import TcpProxy, Traffic
 
 
 def touch(transaction, job_id):
-    job = transaction.jobs.get(job_id)
+    job = transaction.jobs.get_of_any_tenant(job_id)
     transaction.jobs.replace(job, replace(job, updated_at=job.updated_at))
 
 
@@ -103,7 +104,7 @@ def test_connections_that_broke_while_idle_are_not_noticed(server, server_url, o
     job = a_job(store)
     kill_connections(server)
 
-    assert store.queries.status(job.id) is not None
+    assert store.queries.status(ANONYMOUS, job.id) is not None
     kill_connections(server)
     a_job(store)
 
@@ -113,7 +114,11 @@ def test_a_server_that_is_down_is_told_soon_and_used_again_when_it_is_back(serve
     job = a_job(store)
     server.kill()
     try:
-        for ask in (lambda: store.queries.status(job.id), store.unit_of_work.check, lambda: a_project(store)):
+        for ask in (
+            lambda: store.queries.status(ANONYMOUS, job.id),
+            store.unit_of_work.check,
+            lambda: a_project(store),
+        ):
             begin = time.monotonic()
             with pytest.raises(DependencyUnavailable) as caught:
                 ask()
@@ -123,7 +128,7 @@ def test_a_server_that_is_down_is_told_soon_and_used_again_when_it_is_back(serve
     finally:
         server.start()
 
-    assert answered_in_time(lambda: store.queries.status(job.id)) is not None
+    assert answered_in_time(lambda: store.queries.status(ANONYMOUS, job.id)) is not None
     assert answered_in_time(lambda: a_job(store)) is not None
 
 
@@ -145,12 +150,12 @@ def test_a_server_that_hangs_is_told_within_its_timeouts(server, server_url, ope
     try:
         begin = time.monotonic()
         with pytest.raises(DependencyUnavailable):
-            store.queries.status(job.id)
+            store.queries.status(ANONYMOUS, job.id)
         assert time.monotonic() - begin < 3
     finally:
         os.kill(server.pid, signal.SIGCONT)
 
-    assert answered_in_time(lambda: store.queries.status(job.id)) is not None
+    assert answered_in_time(lambda: store.queries.status(ANONYMOUS, job.id)) is not None
 
 
 def hang(proxy):
@@ -172,7 +177,7 @@ def test_a_large_statement_that_is_not_taken_is_given_up_within_the_time_of_a_wr
         large = replace(job, id=JobId(uuid4()), spec=replace(job.spec, stdin="x" * (12 << 20)))
 
         def work(transaction):
-            transaction.jobs.get(job.id)
+            transaction.jobs.get_of_any_tenant(job.id)
             fault(proxy)
             transaction.jobs.add(large)
 
@@ -258,7 +263,7 @@ def test_a_server_that_answers_and_takes_no_writes_is_noticed(
             store.unit_of_work.check()
 
         assert time.monotonic() - begin < 5
-        assert store.queries.status(job.id) is not None
+        assert store.queries.status(ANONYMOUS, job.id) is not None
         cursor.execute("SET GLOBAL read_only = 0")
     store.unit_of_work.check()
 

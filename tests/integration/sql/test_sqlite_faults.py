@@ -10,6 +10,7 @@ from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.migrate import SqlSchema
 from application.errors import CommitOutcomeUnknown, DependencyUnavailable
 from application.views import JobFilter
+from tests.support.callers import ANONYMOUS
 from tests.support.samples import a_job
 from tests.support.small_disk import fill, small_disk
 
@@ -38,7 +39,7 @@ def test_a_writer_in_another_process_is_waited_for(sqlite_url, open_store):
 
     waiting.join()
     other.close()
-    assert len(store.queries.page(JobFilter(limit=10)).jobs) == 2
+    assert len(store.queries.page(ANONYMOUS, JobFilter(limit=10)).jobs) == 2
 
 
 def test_a_database_that_stays_locked_is_unavailable_to_writers_and_open_to_readers(
@@ -54,7 +55,7 @@ def test_a_database_that_stays_locked_is_unavailable_to_writers_and_open_to_read
 
     assert caught.value.dependency == "database"
     assert "locked" in caplog.text
-    assert store.queries.status(job.id) is not None
+    assert store.queries.status(ANONYMOUS, job.id) is not None
     with pytest.raises(DependencyUnavailable, match="cannot be written to: another transaction holds it"):
         store.unit_of_work.check()
     other.close()
@@ -71,7 +72,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_behind(sqlite_url, open_store):
         a_job(store, stdin="x" * 1_000_000)
 
     assert store.relay.offered == []
-    assert [view.job_id for view in store.queries.page(JobFilter(limit=10)).jobs] == [job.id]
+    assert [view.job_id for view in store.queries.page(ANONYMOUS, JobFilter(limit=10)).jobs] == [job.id]
 
 
 def test_an_unwritable_file_is_told(sqlite_url, open_store):
@@ -95,7 +96,7 @@ def test_a_disk_that_has_become_full_is_noticed_though_it_can_be_read(tmp_path, 
         with pytest.raises(DependencyUnavailable, match="cannot be written to: its disk is full"):
             store.unit_of_work.check()
 
-        assert store.queries.status(job.id) is not None
+        assert store.queries.status(ANONYMOUS, job.id) is not None
         filler.unlink()
         store.unit_of_work.check()
         store.engine.dispose()
@@ -113,7 +114,7 @@ def test_the_outcome_of_a_commit_that_fails_is_known(tmp_path, open_store):
             a_job(store, stdin="x" * 1_000_000)
 
         assert not isinstance(caught.value, CommitOutcomeUnknown)
-        assert [view.job_id for view in store.queries.page(JobFilter(limit=10)).jobs] == [job.id]
+        assert [view.job_id for view in store.queries.page(ANONYMOUS, JobFilter(limit=10)).jobs] == [job.id]
         filler.unlink()
         store.engine.dispose()
 
@@ -165,5 +166,5 @@ def test_many_writers_take_turns_without_sleeping(sqlite_url, open_store):
     for thread in threads:
         thread.join()
 
-    assert len(store.queries.page(JobFilter(limit=1_000)).jobs) == 81
+    assert len(store.queries.page(ANONYMOUS, JobFilter(limit=1_000)).jobs) == 81
     assert time.monotonic() - begin < 10  # SQLite's own waiting is far slower and lets some starve

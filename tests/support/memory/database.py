@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from application.messages import Message
+from domain.caller import Caller
 from domain.execution import Execution
 from domain.job import Job
 from domain.project import Project
@@ -68,6 +69,11 @@ def is_from_the_future(time: datetime, now: datetime) -> bool:
 def is_older(time: datetime, seconds: float, now: datetime) -> bool:
     """Return whether a time is so long ago."""
     return time <= now - timedelta(seconds=seconds) or is_from_the_future(time, now)
+
+
+def is_reached(caller: Caller, job: Job) -> bool:
+    """Return whether a job is the caller's tenant's, and of its project if it reaches one only."""
+    return job.tenant == caller.tenant.name and caller.reaches(job.project_id)
 
 
 def _utc_now() -> datetime:

@@ -3,10 +3,12 @@ from dataclasses import replace
 
 from application.ports.job_queries import JobQueries
 from application.views import FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, JobView
+from domain.caller import Caller
 from domain.execution import Execution
 from domain.job import Job
-from domain.values import JobId
-from tests.support.memory.database import MemoryDatabase, Tables
+from domain.tenant import TenantName
+from domain.values import JobId, ObjectKey, ProjectId
+from tests.support.memory.database import MemoryDatabase, Tables, is_reached
 
 
 class MemoryJobQueries(JobQueries):
@@ -15,18 +17,28 @@ class MemoryJobQueries(JobQueries):
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
 
-    def status(self, job_id: JobId) -> JobStatusView | None:
-        """Return where a job stands, or None if there is none of that id."""
-        details = self.details(job_id)
+    def status(self, caller: Caller, job_id: JobId) -> JobStatusView | None:
+        """Return the status of a job, or None if the caller reaches none of that id."""
+        details = self.details(caller, job_id)
         return None if details is None else details.status
 
-    def details(self, job_id: JobId) -> JobDetails | None:
-        """Return all about a job, or None if there is none of that id."""
+    def details(self, caller: Caller, job_id: JobId) -> JobDetails | None:
+        """Return a job and its executions, or None if the caller reaches none of that id."""
+        job = self._database.tables.jobs.get(job_id)
+        return None if job is None or not is_reached(caller, job) else self._details(job)
+
+    def owners_of_log(self, log_key: ObjectKey) -> tuple[TenantName, ProjectId] | None:
+        """Return the owners of an execution's log, or None if no execution has a log of that key."""
         tables = self._database.tables
-        job = tables.jobs.get(job_id)
-        if job is None:
-            return None
-        executions = [row.execution for row in tables.executions.values() if row.execution.job_id == job_id]
+        for row in tables.executions.values():
+            if row.execution.result is not None and row.execution.result.log_key == log_key:
+                job = tables.jobs[row.execution.job_id]
+                return job.tenant, job.project_id
+        return None
+
+    def _details(self, job: Job) -> JobDetails:
+        tables = self._database.tables
+        executions = [row.execution for row in tables.executions.values() if row.execution.job_id == job.id]
         executions.sort(key=lambda execution: (execution.requested_at, execution.id))
         return JobDetails(
             job=job,
@@ -36,21 +48,22 @@ class MemoryJobQueries(JobQueries):
 
     def versions(self, job_ids: Collection[JobId]) -> Mapping[JobId, JobVersion]:
         """Return a token of the present states of some jobs."""
-        found = {job_id: self.details(job_id) for job_id in job_ids}
-        return {job_id: details.version for job_id, details in found.items() if details is not None}
+        jobs = self._database.tables.jobs
+        return {job_id: self._details(jobs[job_id]).version for job_id in job_ids if job_id in jobs}
 
-    def page(self, wanted: JobFilter) -> FoundJobs:
-        """Return jobs, newest first."""
+    def page(self, caller: Caller, wanted: JobFilter) -> FoundJobs:
+        """Return jobs that the caller reaches, newest first."""
         tables = self._database.tables
-        jobs = sorted(_matching(tables, wanted), key=_newness, reverse=True)
+        jobs = sorted(_matching(tables, caller, wanted), key=_newness, reverse=True)
         return FoundJobs([_view(tables, job) for job in jobs[: wanted.limit]])
 
 
-def _matching(tables: Tables, wanted: JobFilter) -> Iterable[Job]:
+def _matching(tables: Tables, caller: Caller, wanted: JobFilter) -> Iterable[Job]:
     cursor = wanted.cursor
     for job in tables.jobs.values():
         if (
-            wanted.project_id in {None, job.project_id}
+            is_reached(caller, job)
+            and wanted.project_id in {None, job.project_id}
             and (not wanted.statuses or job.status in wanted.statuses)
             and (not wanted.phases or _view(tables, job).phase in wanted.phases)
             and wanted.language in {None, job.spec.language.name}

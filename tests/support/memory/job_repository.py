@@ -4,11 +4,12 @@ from datetime import datetime
 
 from application.errors import ConcurrencyConflict
 from application.ports.job_repository import JobRepository
+from domain.caller import Caller
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.project import Project
 from domain.values import ExecutionId, JobId
-from tests.support.memory.database import Tables
+from tests.support.memory.database import Tables, is_reached
 
 
 class MemoryJobRepository(JobRepository):
@@ -23,18 +24,20 @@ class MemoryJobRepository(JobRepository):
             raise LookupError(f"job {job.id} belongs to no project")
         self._tables.jobs.setdefault(job.id, job)
 
-    def get(self, job_id: JobId) -> Job | None:
+    def get_of_any_tenant(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id."""
         return self._tables.jobs.get(job_id)
 
-    def get_all(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job]:
+    def get_all_of_any_tenant(self, job_ids: Collection[JobId]) -> Mapping[JobId, Job]:
         """Return jobs that are there by their ids."""
         return {job_id: self._tables.jobs[job_id] for job_id in job_ids if job_id in self._tables.jobs}
 
-    def get_with_project(self, job_id: JobId) -> tuple[Job, Project] | None:
-        """Return a job and its project, or None if there is none of that id."""
-        job = self.get(job_id)
-        return None if job is None else (job, self._tables.projects[job.project_id])
+    def get_with_project(self, caller: Caller, job_id: JobId) -> tuple[Job, Project] | None:
+        """Return a job and its project, or None if the caller reaches none of that id."""
+        job = self._tables.jobs.get(job_id)
+        if job is None or not is_reached(caller, job):
+            return None
+        return job, self._tables.projects[job.project_id]
 
     def fail(self, job_id: JobId, execution_id: ExecutionId, reason: Reason, now: datetime) -> bool:
         """End a job as FAILED; return whether this was its running execution."""

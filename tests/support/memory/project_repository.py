@@ -1,8 +1,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from application.errors import ConcurrencyConflict
+from application.errors import ConcurrencyConflict, NotFound
 from application.ports.project_repository import ProjectRepository
+from domain.caller import Caller
 from domain.job_lifecycle import JobStatus
 from domain.project import Project, ProjectStatus
 from domain.values import ProjectId, ProjectName
@@ -15,18 +16,24 @@ class MemoryProjectRepository(ProjectRepository):
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def get(self, reference: ProjectId | ProjectName) -> Project | None:
+    def get(self, caller: Caller, reference: ProjectId | ProjectName) -> Project | None:
         """Return the project of that id, or the one that has the name now."""
         if isinstance(reference, ProjectName):
-            return next((project for project in self.all() if project.name == reference), None)
-        return self._tables.projects.get(reference)
+            return next((project for project in self.all(caller) if project.name == reference), None)
+        project = self._tables.projects.get(reference)
+        return project if project is not None and _is_reached(caller, project) else None
 
-    def get_or_add(self, name: ProjectName, description: str | None, now: datetime) -> Project:
-        """Return the project that has the name, made now if there was none."""
-        project = self.get(name)
+    def get_or_add(
+        self, caller: Caller, name: ProjectName, description: str | None, now: datetime
+    ) -> Project:
+        """Return the tenant's project that has the name, made now if there was none."""
+        project = self.get(caller, name)
+        if project is None and caller.project is not None:
+            raise NotFound("project", name)
         if project is None:
             project = Project(
                 id=ProjectId(len(self._tables.projects) + 1),
+                tenant=caller.tenant.name,
                 name=name,
                 description=description,
                 status=ProjectStatus.ACTIVE,
@@ -49,10 +56,14 @@ class MemoryProjectRepository(ProjectRepository):
             for job in self._tables.jobs.values()
         )
 
-    def all(self) -> Sequence[Project]:
-        """Return the projects that are not deleted, by their ids."""
+    def all(self, caller: Caller) -> Sequence[Project]:
+        """Return the projects that the caller reaches and that are not deleted, by their ids."""
         return [
             project
             for _id, project in sorted(self._tables.projects.items())
-            if project.status is not ProjectStatus.DELETED
+            if project.status is not ProjectStatus.DELETED and _is_reached(caller, project)
         ]
+
+
+def _is_reached(caller: Caller, project: Project) -> bool:
+    return project.tenant == caller.tenant.name and caller.reaches(project.id)

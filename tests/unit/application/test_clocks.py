@@ -6,6 +6,7 @@ from application.ports.execution_engine import EngineReport
 from application.use_cases.recover_orphans import StabilityWindow
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus
+from tests.support.callers import ANONYMOUS
 from tests.support.scripted_engine import take_over
 
 SUCCESS = ExecutionResult(status=JobStatus.SUCCESS)
@@ -13,7 +14,7 @@ STEPS = ("execute", "claim", "build", "start", "end")
 
 
 def assert_in_order(service, job_id):
-    details = service.job_reader.get(job_id)
+    details = service.job_reader.get(ANONYMOUS, job_id)
     job, executions = details.job, details.executions
     times = [job.created_at, job.started_at]
     for execution in executions:
@@ -50,7 +51,7 @@ def test_times_are_in_order_when_the_clock_is_set_before_any_step(service, step,
     service.engine.program = program
     job_id = service.upload().job_id
     reach("execute")
-    service.execute_job(job_id)
+    service.execute_job(ANONYMOUS, job_id)
     reach("claim")
     service.run_execution()
 
@@ -74,7 +75,7 @@ def test_a_cancelled_job_ends_no_sooner_than_its_program_started(service):
         service.clock.set(600)
         observer.started()
         service.clock.set(-600)
-        service.cancel_job(request.job_id)
+        service.cancel_job(ANONYMOUS, request.job_id)
         return EngineReport(SUCCESS)
 
     service.engine.program = program

@@ -8,6 +8,7 @@ from domain.errors import InvalidValue
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId
+from tests.support.callers import ANONYMOUS
 from tests.support.scripted_engine import take_over
 
 SUCCESS = ExecutionResult(status=JobStatus.SUCCESS, stdout=Output.of("done"))
@@ -54,8 +55,10 @@ def test_a_job_that_is_no_longer_as_it_was_claimed_is_read_again(service):
     # Given a worker that knows its job as it was before it was cancelled
     started = service.start()
     execution = service.claim()
-    claimed = service.unit_of_work.read(lambda transaction: transaction.jobs.get(started.job_id))
-    service.cancel_job(started.job_id)
+    claimed = service.unit_of_work.read(
+        lambda transaction: transaction.jobs.get_of_any_tenant(started.job_id)
+    )
+    service.cancel_job(ANONYMOUS, started.job_id)
 
     assert service.complete_execution(execution.id, SUCCESS, claimed=claimed) is False
 
@@ -125,14 +128,14 @@ def test_a_late_report_leaves_the_log_as_it_is(service, delegated):
     service.report_completion(
         delegated.execution.id, report_of(delegated, stdout="good"), MessageKey("runner", "1")
     )
-    log_key = service.job_reader.status(delegated.job_id).log_key.value
-    log = service.read_log(log_key)
+    log_key = service.job_reader.status(ANONYMOUS, delegated.job_id).log_key.value
+    log = service.read_log(ANONYMOUS, log_key)
 
     service.report_completion(
         delegated.execution.id, report_of(delegated, stdout="evil"), MessageKey("runner", "2")
     )
 
-    assert service.read_log(log_key) == log
+    assert service.read_log(ANONYMOUS, log_key) == log
 
 
 def test_an_engine_may_count_its_messages_for_each_execution(service, delegated):

@@ -16,6 +16,7 @@ from application.use_cases.run_again import RunAgain
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
 from domain.values import JobId
+from tests.support.callers import ANONYMOUS
 from tests.support.in_memory_service import LEASE_S, InMemoryService
 
 
@@ -29,7 +30,7 @@ def test_projects_are_summarized_the_newest_first(service: InMemoryService):
         service.upload(project=name)
     service.clock.advance(1)
 
-    page = service.project_reader.summaries(2, 1)
+    page = service.project_reader.summaries(ANONYMOUS, 2, 1)
 
     (summary,) = page.summaries
     assert (page.number, page.pages, page.total) == (2, 3, 3)
@@ -43,7 +44,7 @@ def test_of_pages_that_there_are_not_the_nearest_is_shown(service: InMemoryServi
     for name in ("first", "second"):
         service.upload(project=name)
 
-    page = service.project_reader.summaries(asked, 1)
+    page = service.project_reader.summaries(ANONYMOUS, asked, 1)
 
     assert page.number == shown
     assert len(page.summaries) == 1
@@ -52,7 +53,7 @@ def test_of_pages_that_there_are_not_the_nearest_is_shown(service: InMemoryServi
 def test_jobs_that_waited_long_are_measured_when_they_end(service: InMemoryService):
     job = service.upload()
     service.clock.advance(3_600)
-    service.execute_job(job.job_id, None)
+    service.execute_job(ANONYMOUS, job.job_id, None)
     service.run_execution()
 
     assert service.cluster_reader.outcomes(1)[-1].jobs == 1
@@ -84,7 +85,7 @@ def test_percentiles_are_the_nearest_rank(service: InMemoryService):
 def test_outcomes_are_measured_slice_by_slice(service: InMemoryService):
     service.start()
     service.run_execution()
-    service.cancel_job(service.start().job_id)
+    service.cancel_job(ANONYMOUS, service.start().job_id)
 
     slices = service.cluster_reader.outcomes(20)
 
@@ -107,7 +108,7 @@ def test_a_lost_attempt_is_in_the_timeline_and_so_is_the_next(service: InMemoryS
     service.claim()
     service.pass_time(LEASE_S + 1)
 
-    timeline = service.job_reader.timeline(job.job_id)
+    timeline = service.job_reader.timeline(ANONYMOUS, job.job_id)
 
     assert [(entry.step, entry.attempt) for entry in timeline.entries] == [
         (Step.SUBMITTED, 0),
@@ -126,7 +127,7 @@ def test_a_place_that_is_too_far_back_to_count_is_not_told_as_one(service: InMem
         service.start()
     last_counted, next_one = service.start(), service.start()
 
-    told = [service.job_reader.timeline(job.job_id).waiting for job in (last_counted, next_one)]
+    told = [service.job_reader.timeline(ANONYMOUS, job.job_id).waiting for job in (last_counted, next_one)]
 
     assert [(waiting.place, waiting.behind_more_than) for waiting in told if waiting] == [
         (COUNTED_UP_TO + 1, None),
@@ -138,7 +139,7 @@ def test_a_claimed_job_waits_for_the_engine(service: InMemoryService):
     job = service.start()
     service.claim()
 
-    waiting = service.job_reader.timeline(job.job_id).waiting
+    waiting = service.job_reader.timeline(ANONYMOUS, job.job_id).waiting
 
     assert waiting is not None
     assert waiting.awaited is Awaited.ENGINE
@@ -146,10 +147,10 @@ def test_a_claimed_job_waits_for_the_engine(service: InMemoryService):
 
 def test_steps_only_ever_follow_those_that_were_told(service: InMemoryService):
     job = service.start()
-    before = entries_of(service.job_reader.get(job.job_id))
+    before = entries_of(service.job_reader.get(ANONYMOUS, job.job_id))
     service.run_execution()
 
-    assert entries_of(service.job_reader.get(job.job_id))[: len(before)] == before
+    assert entries_of(service.job_reader.get(ANONYMOUS, job.job_id))[: len(before)] == before
 
 
 def test_a_job_is_run_again_with_all_that_it_was_given(service: InMemoryService, run_again: RunAgain):
@@ -157,9 +158,9 @@ def test_a_job_is_run_again_with_all_that_it_was_given(service: InMemoryService,
         stdin="in", args=("a",), env={"B": "c"}, tags={"team": "blue"}, limits={"memory_mb": 64}
     )
 
-    again = run_again(first.job_id)
+    again = run_again(ANONYMOUS, first.job_id)
 
-    before, after = (service.job_reader.get(job.job_id).job.spec for job in (first, again))
+    before, after = (service.job_reader.get(ANONYMOUS, job.job_id).job.spec for job in (first, again))
     assert again.job_id != first.job_id
     assert again.status is JobStatus.RUNNING
     assert (after.stdin, after.args, after.env, after.tags, after.limits) == (
@@ -173,42 +174,44 @@ def test_a_job_is_run_again_with_all_that_it_was_given(service: InMemoryService,
 
 def test_a_job_is_run_again_with_the_input_of_its_execution(service: InMemoryService, run_again: RunAgain):
     job = service.upload(stdin="its own")
-    service.execute_job(job.job_id, "given")
+    service.execute_job(ANONYMOUS, job.job_id, "given")
 
-    assert service.job_reader.get(run_again(job.job_id).job_id).job.spec.stdin == "given"
+    assert (
+        service.job_reader.get(ANONYMOUS, run_again(ANONYMOUS, job.job_id).job_id).job.spec.stdin == "given"
+    )
 
 
 def test_a_job_whose_code_is_gone_cannot_be_run_again(service: InMemoryService, run_again: RunAgain):
     job = service.upload()
-    service.code_store.delete(service.job_reader.get(job.job_id).job.spec.code_key)
+    service.code_store.delete(service.job_reader.get(ANONYMOUS, job.job_id).job.spec.code_key)
 
     with pytest.raises(NotFound, match="code"):
-        run_again(job.job_id)
+        run_again(ANONYMOUS, job.job_id)
 
 
 def test_output_is_read_once_the_job_has_ended(service: InMemoryService):
     read = ReadOutput(service.queries, service.log_store, 10_000)
     job = service.start(stdin="written")
     with pytest.raises(Conflict):
-        read(job.job_id, Stream.STDOUT)
+        read(ANONYMOUS, job.job_id, Stream.STDOUT)
     service.run_execution()
 
-    assert read(job.job_id, Stream.STDOUT).data == b"written"
-    assert read(job.job_id, Stream.STDERR).data == b""
+    assert read(ANONYMOUS, job.job_id, Stream.STDOUT).data == b"written"
+    assert read(ANONYMOUS, job.job_id, Stream.STDERR).data == b""
 
 
 def test_an_unknown_job_has_neither_output_nor_timeline(service: InMemoryService):
     unknown = JobId(service.ids.new())
     with pytest.raises(NotFound):
-        ReadOutput(service.queries, service.log_store, 10_000)(unknown, Stream.STDOUT)
+        ReadOutput(service.queries, service.log_store, 10_000)(ANONYMOUS, unknown, Stream.STDOUT)
     with pytest.raises(NotFound):
-        service.job_reader.timeline(unknown)
+        service.job_reader.timeline(ANONYMOUS, unknown)
 
 
 def test_a_project_is_found_by_its_name_and_by_its_id(service: InMemoryService):
     get_project = service.project_reader.get
-    made = service.create_project("demo", None)
+    made = service.create_project(ANONYMOUS, "demo", None)
 
-    assert get_project("demo") == get_project(str(made.id)) == made
+    assert get_project(ANONYMOUS, "demo") == get_project(ANONYMOUS, str(made.id)) == made
     with pytest.raises(NotFound):
-        get_project("999")
+        get_project(ANONYMOUS, "999")

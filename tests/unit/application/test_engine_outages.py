@@ -5,6 +5,7 @@ import pytest
 from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Phase, Reason
+from tests.support.callers import ANONYMOUS
 from tests.support.in_memory_service import WAIT_S
 from tests.support.scripted_engine import echo
 
@@ -42,7 +43,7 @@ def test_what_could_not_be_started_waits_and_runs_later_as_the_same_attempt(outa
     outage.engine.program = echo
     outage.run_execution()
 
-    details = outage.job_reader.get(job.job_id)
+    details = outage.job_reader.get(ANONYMOUS, job.job_id)
     assert details.job.status is JobStatus.SUCCESS
     assert [execution.number for execution in details.executions] == [1]
 
@@ -67,7 +68,7 @@ def test_a_job_that_is_cancelled_while_its_engine_is_asked_stays_cancelled(outag
     program = outage.engine.program
 
     def cancelled(request, observer):
-        outage.cancel_job(request.job_id)
+        outage.cancel_job(ANONYMOUS, request.job_id)
         return program(request, observer)
 
     outage.engine.program = cancelled

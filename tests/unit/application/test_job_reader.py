@@ -6,6 +6,7 @@ from application.queries import job_reader
 from application.queries.job_reader import JobReader
 from application.views import Cursor, FoundJobs, JobFilter
 from domain.errors import InvalidValue
+from tests.support.callers import ANONYMOUS
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(service):
@@ -13,7 +14,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(service):
 
     seen, cursor = [], None
     for size in (3, 3, 1):
-        page = service.job_reader.page(JobFilter(limit=3, cursor=cursor))
+        page = service.job_reader.page(ANONYMOUS, JobFilter(limit=3, cursor=cursor))
         assert len(page.jobs) == size
         seen += [job.job_id for job in page.jobs]
         cursor = page.next
@@ -25,7 +26,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(service):
 def test_a_page_that_is_just_full_and_the_last_has_no_next(service):
     service.upload()
 
-    assert service.job_reader.page(JobFilter(limit=1)).next is None
+    assert service.job_reader.page(ANONYMOUS, JobFilter(limit=1)).next is None
 
 
 @pytest.mark.parametrize(("most_bytes", "sizes"), [(1 << 20, [5, 2]), (1, [2, 2, 2, 1]), (10, [4, 3])])
@@ -39,7 +40,7 @@ def test_a_page_ends_where_its_jobs_show_much(service, monkeypatch, most_bytes, 
 
     pages, cursor = [], None
     while not pages or cursor:
-        page = service.job_reader.page(JobFilter(limit=5, cursor=cursor))
+        page = service.job_reader.page(ANONYMOUS, JobFilter(limit=5, cursor=cursor))
         pages.append([job.job_id for job in page.jobs])
         cursor = page.next
 
@@ -53,8 +54,8 @@ class EndsEarly:
     def __init__(self, queries):
         self._queries = queries
 
-    def page(self, wanted):
-        found = self._queries.page(replace(wanted, limit=1))
+    def page(self, caller, wanted):
+        found = self._queries.page(caller, replace(wanted, limit=1))
         last = found.jobs[-1] if found.jobs else None
         return FoundJobs(found.jobs, last and Cursor(last.created_at, last.job_id))
 
@@ -67,7 +68,7 @@ def test_a_page_ends_where_the_search_for_its_jobs_does(service):
 
     pages, cursor = [], None
     while not pages or cursor:
-        page = reader.page(JobFilter(limit=2, cursor=cursor))
+        page = reader.page(ANONYMOUS, JobFilter(limit=2, cursor=cursor))
         pages.append([job.job_id for job in page.jobs])
         cursor = page.next
 
@@ -77,4 +78,4 @@ def test_a_page_ends_where_the_search_for_its_jobs_does(service):
 @pytest.mark.parametrize("limit", [-1, 1_001])
 def test_a_limit_out_of_range_is_refused(service, limit):
     with pytest.raises(InvalidValue):
-        service.job_reader.page(JobFilter(limit=limit))
+        service.job_reader.page(ANONYMOUS, JobFilter(limit=limit))

@@ -4,6 +4,7 @@ import pytest
 
 from application.errors import StorageUnavailable
 from application.use_cases.complete_execution import MessageKey
+from tests.support.callers import ANONYMOUS
 from tests.support.scripted_engine import take_over
 
 
@@ -50,7 +51,7 @@ def test_of_reports_that_overtake_each_other_the_job_has_the_log_of_the_one_that
     # Then the job has the result and the log of the one that was first
     ended = service.job(delegated.job_id).execution.result
     assert ended.stdout.text == "winner"
-    assert json.loads(service.read_log(ended.log_key.value))["stdout"] == "winner"
+    assert json.loads(service.read_log(ANONYMOUS, ended.log_key.value))["stdout"] == "winner"
 
 
 def test_the_same_report_twice_makes_one_log(service, delegated):
@@ -76,5 +77,5 @@ def test_a_log_that_was_stored_although_its_answer_was_lost_is_taken_for_stored(
     service.log_store.put = put_in_silence
     # When the job runs, then it has its log
     service.run_execution()
-    log_key = service.job_reader.status(job.job_id).log_key
-    assert json.loads(service.read_log(log_key.value))["job_id"] == str(job.job_id)
+    log_key = service.job_reader.status(ANONYMOUS, job.job_id).log_key
+    assert json.loads(service.read_log(ANONYMOUS, log_key.value))["job_id"] == str(job.job_id)

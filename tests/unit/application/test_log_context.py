@@ -5,6 +5,7 @@ import pytest
 
 from application.log_context import current_request_id, logging_about, request_id
 from entrypoints.cli.logging_setup import Handler, Lines
+from tests.support.callers import ANONYMOUS
 
 
 @pytest.fixture
@@ -28,13 +29,13 @@ def test_the_lines_of_an_execution_carry_the_ids_of_its_job_its_project_and_the_
     # Given a job that one request uploaded, and another had executed
     job = service.upload()
     token = request_id.set("req-2")
-    service.execute_job(job.job_id)
+    service.execute_job(ANONYMOUS, job.job_id)
     request_id.reset(token)
     # When a worker runs it
     service.run_execution()
     # Then its lines say so
     [line] = [line for line in lines() if "ended as SUCCESS" in line]
-    project_id = service.job_reader.get(job.job_id).job.project_id
+    project_id = service.job_reader.get(ANONYMOUS, job.job_id).job.project_id
     assert line.endswith(f" job_id={job.job_id} project_id={project_id} request_id=req-2")
     assert current_request_id() is None
 
@@ -49,14 +50,14 @@ def test_an_upload_that_executes_is_the_request_and_it_stays_so_when_the_worker_
 
     told = [line for line in lines() if "lost its worker" in line or "ended as SUCCESS" in line]
     assert len(told) == 2
-    project_id = service.job_reader.get(job.job_id).job.project_id
+    project_id = service.job_reader.get(ANONYMOUS, job.job_id).job.project_id
     assert all(
         line.endswith(f" job_id={job.job_id} project_id={project_id} request_id=req-1") for line in told
     )
 
 
 def test_what_is_logged_outside_belongs_to_nothing(service, lines):
-    with logging_about(service.job_reader.get(service.upload().job_id).job):
+    with logging_about(service.job_reader.get(ANONYMOUS, service.upload().job_id).job):
         pass
     logging.getLogger("service_server.executions").warning("nothing in particular")
 

@@ -4,6 +4,7 @@ from application.errors import DependencyUnavailable
 from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import MAX_CLAIMS
 from domain.job_lifecycle import JobStatus, Reason
+from tests.support.callers import ANONYMOUS
 from tests.support.failing import Failing
 from tests.support.in_memory_service import LEASE_S, RENEW_EVERY_S
 from tests.support.scripted_engine import take_over
@@ -34,7 +35,7 @@ def test_a_job_that_allows_it_is_run_again(service):
     lose_worker(service, after_the_start=True)
     assert service.run_execution() is True
 
-    ended = service.job_reader.get(job.job_id)
+    ended = service.job_reader.get(ANONYMOUS, job.job_id)
     assert ended.job.status is JobStatus.SUCCESS
     assert [execution.number for execution in ended.executions] == [1, 2]
 
@@ -47,7 +48,7 @@ def test_what_kills_its_worker_before_the_start_is_tried_so_often_and_no_more(se
         lose_worker(service, after_the_start=False)
 
     assert service.job(job.job_id).reason is Reason.WORKER_LOST
-    assert len(service.job_reader.get(job.job_id).executions) == MAX_CLAIMS
+    assert len(service.job_reader.get(ANONYMOUS, job.job_id).executions) == MAX_CLAIMS
 
 
 def test_a_lease_that_is_renewed_is_not_recovered(service):
@@ -78,7 +79,7 @@ def test_an_engine_that_never_reports_has_run_out_of_time(service):
 def test_a_cancelled_job_stays_cancelled_when_its_worker_is_lost(service):
     job = service.start()
     service.claim()
-    service.cancel_job(job.job_id)
+    service.cancel_job(ANONYMOUS, job.job_id)
 
     service.pass_time(31)
 
@@ -116,7 +117,7 @@ def test_an_engine_that_never_reports_is_not_asked_again_whatever_the_job_allows
     service.pass_time(32)
 
     assert service.job(job.job_id).status is JobStatus.TIMEOUT
-    assert len(service.job_reader.get(job.job_id).executions) == 1
+    assert len(service.job_reader.get(ANONYMOUS, job.job_id).executions) == 1
 
 
 def test_a_start_that_is_recorded_while_the_recovery_is_under_way_counts(service):
@@ -137,7 +138,7 @@ def test_a_start_that_is_recorded_while_the_recovery_is_under_way_counts(service
     service.recover_orphans()
 
     assert service.job(job.job_id).reason is Reason.WORKER_LOST
-    assert len(service.job_reader.get(job.job_id).executions) == 1
+    assert len(service.job_reader.get(ANONYMOUS, job.job_id).executions) == 1
 
 
 def test_a_renewal_leaves_alone_what_the_engine_has_taken_over(service):
@@ -353,7 +354,7 @@ def test_what_a_replaced_program_had_streamed_is_kept_with_its_attempt(service):
 
     service.pass_time(LEASE_S + 2 * RENEW_EVERY_S + 5)
 
-    first, second = service.job_reader.get(job.job_id).executions
+    first, second = service.job_reader.get(ANONYMOUS, job.job_id).executions
     assert (first.result.stdout.text, first.result.reason) == ("so far", Reason.WORKER_LOST)
     assert second.result is None
     assert service.job(job.job_id).status is JobStatus.RUNNING

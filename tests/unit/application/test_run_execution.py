@@ -14,14 +14,15 @@ from application.use_cases.check_log_store import CheckLogStore
 from application.use_cases.complete_execution import MessageKey
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Phase, Reason
+from tests.support.callers import ANONYMOUS
 from tests.support.failing import Failing
 from tests.support.in_memory_service import KEPT_S, LEASE_S, InMemoryService
 from tests.support.scripted_engine import cancelled_report, echo, take_over
 
 
 def log_of(service, job_id):
-    key = service.job_reader.status(job_id).log_key
-    return json.loads(service.read_log(key.value))
+    key = service.job_reader.status(ANONYMOUS, job_id).log_key
+    return json.loads(service.read_log(ANONYMOUS, key.value))
 
 
 def test_nothing_happens_when_nothing_waits(service):
@@ -192,7 +193,7 @@ def test_one_log_that_the_store_never_takes_is_not_in_the_way_of_others(service,
 def test_the_result_of_a_job_that_was_cancelled_meanwhile_is_kept_with_its_execution(service, full_store):
     job = service.start(stdin="hello")
     service.run_execution()
-    service.cancel_job(job.job_id)
+    service.cancel_job(ANONYMOUS, job.job_id)
     full_store.empty()
 
     service.finish_execution.store_kept()
@@ -356,7 +357,7 @@ def test_output_is_fed_while_the_program_runs_and_forgotten_after(service):
 def test_what_a_cancelled_program_had_written_is_kept(service):
     def program(request, observer):
         observer.started()
-        service.cancel_job(request.job_id)
+        service.cancel_job(ANONYMOUS, request.job_id)
         service.stop_execution(request.execution_id, request.job_id)
         return EngineReport(
             ExecutionResult(
@@ -378,7 +379,7 @@ def test_what_a_cancelled_program_had_written_is_kept(service):
 def test_a_program_that_ends_as_its_job_is_cancelled_leaves_it_cancelled(service):
     def program(request, observer):
         observer.started()
-        service.cancel_job(request.job_id)
+        service.cancel_job(ANONYMOUS, request.job_id)
         return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
 
     service.engine.program = program
@@ -400,7 +401,7 @@ def test_an_execution_that_is_given_back_is_replaced_and_counts_as_no_attempt(se
     job = service.start(stdin="again")
     service.run_execution()
 
-    given_back, waiting = service.job_reader.get(job.job_id).executions
+    given_back, waiting = service.job_reader.get(ANONYMOUS, job.job_id).executions
     assert given_back.ended_at is not None
     assert given_back.result is None
     assert (waiting.number, waiting.claimed_by) == (1, None)
@@ -415,7 +416,7 @@ def test_what_is_cancelled_while_it_is_given_back_stays_cancelled(service):
     def program(request, observer):
         observer.started()
         service.drain_executions()
-        service.cancel_job(request.job_id)
+        service.cancel_job(ANONYMOUS, request.job_id)
         return cancelled_report()
 
     service.engine.program = program
@@ -423,7 +424,7 @@ def test_what_is_cancelled_while_it_is_given_back_stays_cancelled(service):
     service.run_execution()
 
     assert service.job(job.job_id).status is JobStatus.CANCELLED
-    assert len(service.job_reader.get(job.job_id).executions) == 1
+    assert len(service.job_reader.get(ANONYMOUS, job.job_id).executions) == 1
 
 
 def test_a_standalone_runner_runs_what_it_asked_for_and_leaves_the_rest(service):
@@ -480,7 +481,7 @@ def test_a_stream_is_closed_when_its_log_is_written(service):
 def test_an_engine_that_took_what_was_cancelled_meanwhile_is_told_to_stop(service):
     def program(request, observer):
         observer.started()
-        service.cancel_job(request.job_id)
+        service.cancel_job(ANONYMOUS, request.job_id)
 
     service.engine.program = program
     service.start()
@@ -537,7 +538,7 @@ def test_an_engine_is_told_before_its_program_is_given_back(service):
 
     service.engine.program = program
     service.engine.cancel = lambda _execution_id, job_id: found.append(
-        len(service.job_reader.get(job_id).executions)
+        len(service.job_reader.get(ANONYMOUS, job_id).executions)
     )
     service.start()
     service.run_execution()
@@ -558,7 +559,10 @@ def test_what_was_lost_before_it_is_released_is_not_given_back(service):
     service.run_execution()
 
     assert service.engine.cancelled == []
-    assert [execution.number for execution in service.job_reader.get(job.job_id).executions] == [1, 2]
+    assert [execution.number for execution in service.job_reader.get(ANONYMOUS, job.job_id).executions] == [
+        1,
+        2,
+    ]
 
 
 def lose_program(request, observer):
@@ -576,7 +580,7 @@ def test_what_its_engine_loses_is_tried_as_often_as_the_job_allows(service):
     assert service.run_execution()
     assert not service.run_execution()
 
-    ended = service.job_reader.get(job.job_id)
+    ended = service.job_reader.get(ANONYMOUS, job.job_id)
     assert (ended.job.status, ended.job.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
     assert [execution.number for execution in ended.executions] == [1, 2]
     assert {execution.result.error_message for execution in ended.executions} == {

@@ -6,13 +6,14 @@ from application.errors import DependencyUnavailable
 from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus
+from tests.support.callers import ANONYMOUS
 from tests.support.failing import Failing
 from tests.support.scripted_engine import cancelled_report
 
 
 def test_a_job_cancelled_between_claim_and_start_is_stopped(service):
     def program(request, observer):
-        service.cancel_job(request.job_id)
+        service.cancel_job(ANONYMOUS, request.job_id)
         observer.started()
         return cancelled_report()
 
@@ -47,7 +48,7 @@ def test_a_worker_that_slept_since_its_claim_asks_whether_it_still_stands(servic
     service.engine.is_quick = True
 
     def program(request, observer):
-        service.cancel_job(request.job_id)
+        service.cancel_job(ANONYMOUS, request.job_id)
         service.clock.advance(slept_s)
         observer.started()
         return cancelled_report()

@@ -5,6 +5,7 @@ from domain.errors import InvalidValue, ProjectTransitionRefused, TooLarge
 from domain.job_lifecycle import JobStatus
 from domain.project import ProjectTrigger
 from domain.values import ObjectKey
+from tests.support.callers import ANONYMOUS
 from tests.support.failing import Failing
 
 
@@ -35,11 +36,11 @@ def test_the_same_project_name_is_one_project_however_it_is_composed(service):
     service.upload(project=composed)
     service.upload(project=f"  {decomposed} ")
 
-    assert [project.name.value for project in service.project_reader.all()] == [composed]
+    assert [project.name.value for project in service.project_reader.all(ANONYMOUS)] == [composed]
 
 
 def test_a_project_is_also_named_by_its_id(service):
-    project = service.create_project("demo", None)
+    project = service.create_project(ANONYMOUS, "demo", None)
 
     job = service.upload(project=str(project.id))
 
@@ -89,8 +90,8 @@ def test_an_unknown_project_id_is_not_found_and_stores_nothing(service):
 
 
 def test_an_archived_project_takes_no_upload_and_its_code_is_not_kept(service):
-    service.create_project("demo", None)
-    service.change_project("demo", ProjectTrigger.ARCHIVE)
+    service.create_project(ANONYMOUS, "demo", None)
+    service.change_project(ANONYMOUS, "demo", ProjectTrigger.ARCHIVE)
 
     with pytest.raises(ProjectTransitionRefused, match="takes no new work"):
         service.upload(project="demo")

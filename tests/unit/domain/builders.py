@@ -8,13 +8,23 @@ from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import parse_language
 from domain.limits import STANDARD_LIMITS
+from domain.project import Project, ProjectStatus
 from domain.submission import JobSpec
-from domain.values import ExecutionId, JobId, ObjectKey, ProjectId
+from domain.tenant import DEFAULT_TENANT
+from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(seconds=5)
 JOB_ID = JobId(UUID(int=1))
 PROJECT_ID = ProjectId(7)
+PROJECT = Project(
+    id=PROJECT_ID,
+    tenant=DEFAULT_TENANT,
+    name=ProjectName("demo"),
+    description=None,
+    status=ProjectStatus.ACTIVE,
+    created_at=NOON,
+)
 FIRST = ExecutionId(UUID(int=11))
 SECOND = ExecutionId(UUID(int=12))
 
@@ -34,7 +44,7 @@ def a_spec(**fields) -> JobSpec:
 
 
 def a_pending_job(**spec) -> Job:
-    job, _ = Job.submit(JOB_ID, PROJECT_ID, a_spec(**spec), NOON)
+    job, _ = Job.submit(JOB_ID, PROJECT, a_spec(**spec), NOON)
     return job
 
 

@@ -21,6 +21,7 @@ from tests.unit.domain.builders import (
     JOB_ID,
     LATER,
     NOON,
+    PROJECT,
     PROJECT_ID,
     SECOND,
     SUCCESS,
@@ -36,7 +37,7 @@ TERMINAL = [status for status in JobStatus if status.is_terminal]
 
 
 def test_a_submitted_job_is_pending_and_says_so():
-    job, events = Job.submit(JOB_ID, PROJECT_ID, a_spec(), NOON)
+    job, events = Job.submit(JOB_ID, PROJECT, a_spec(), NOON)
 
     assert (job.status, job.reason, job.current_execution_id) == (JobStatus.PENDING, None, None)
     assert (job.created_at, job.updated_at, job.started_at, job.completed_at) == (NOON, NOON, None, None)

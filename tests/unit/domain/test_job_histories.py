@@ -13,7 +13,7 @@ from domain.execution import Execution
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.values import ExecutionId
-from tests.unit.domain.builders import CANCELLED, FAILURE, JOB_ID, NOON, PROJECT_ID, SUCCESS, TIMEOUT, a_spec
+from tests.unit.domain.builders import CANCELLED, FAILURE, JOB_ID, NOON, PROJECT, SUCCESS, TIMEOUT, a_spec
 
 RESULTS = st.sampled_from([SUCCESS, FAILURE, TIMEOUT, CANCELLED])
 
@@ -26,7 +26,7 @@ class JobHistory(RuleBasedStateMachine):
         self.now = NOON
         self.executions: list[Execution] = []
         self.first_end: Job | None = None
-        self.job, events = Job.submit(JOB_ID, PROJECT_ID, a_spec(), self.now)
+        self.job, events = Job.submit(JOB_ID, PROJECT, a_spec(), self.now)
         self.events: list[Event] = list(events)
 
     @rule()

@@ -1,11 +1,11 @@
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from domain.errors import ProjectTransitionRefused
 from domain.project import Project, ProjectStatus, ProjectTrigger
-from domain.values import ProjectId, ProjectName
-from tests.unit.domain.builders import NOON
+from tests.unit.domain.builders import PROJECT
 
 # A status to be in afterwards, or "no" for what is refused.
 DRAWN = {
@@ -18,9 +18,7 @@ COLUMNS = {"archive": 0, "restore": 1, "delete": 2}
 
 
 def a_project(status: ProjectStatus) -> Project:
-    return Project(
-        id=ProjectId(1), name=ProjectName("demo"), description="first", status=status, created_at=NOON
-    )
+    return replace(PROJECT, status=status)
 
 
 @pytest.mark.parametrize(("status", "trigger"), list(product(ProjectStatus, ProjectTrigger)))
