@@ -4,6 +4,7 @@ ApplicationError
 ├── NotFound                  the named thing does not exist
 ├── Conflict                  it exists, and is not in a state for this
 ├── Unprocessable             the request is understood and cannot be met here
+├── QuotaExceeded             a bound of the tenant's or the key's use is reached
 └── DependencyUnavailable     a part of the service is out of reach for now
     ├── StorageUnavailable    ... the object store
     └── CommitOutcomeUnknown        ... the database, and a commit's answer was lost with it
@@ -44,6 +45,24 @@ class Unprocessable(ApplicationError):
     def __init__(self, field: str, detail: str) -> None:
         super().__init__(detail)
         self.field = field
+
+
+class QuotaExceeded(ApplicationError):
+    """A bound of the tenant's or the key's use is reached.
+
+    Attributes:
+        quota: The name of the bound, as in `Quota`.
+        used: The use of it without this request.
+        allowed: The bound.
+        retry_after_s: When it is worth trying again, in seconds.
+    """
+
+    def __init__(self, quota: str, used: int, allowed: int, retry_after_s: int) -> None:
+        super().__init__(f"the quota '{quota}' allows {allowed}, and {used} are used")
+        self.quota = quota
+        self.used = used
+        self.allowed = allowed
+        self.retry_after_s = retry_after_s
 
 
 class DependencyUnavailable(ApplicationError):

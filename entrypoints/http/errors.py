@@ -13,7 +13,7 @@ from litestar.exceptions import NotFoundException as NoSuchRoute
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from msgspec import UNSET
 
-from application.errors import Conflict, DependencyUnavailable, NotFound, Unprocessable
+from application.errors import Conflict, DependencyUnavailable, NotFound, QuotaExceeded, Unprocessable
 from domain.errors import InvalidValue, TooLarge, TransitionRefused
 from entrypoints.http import validation_errors
 from entrypoints.http.concurrency import Overloaded
@@ -73,6 +73,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     HostRefused: ProblemType(421, "misdirected-request", "The request is for another host"),
     RangeNotSatisfiable: ProblemType(416, "range-not-satisfiable", "The range is not in the content"),
     SignatureRefused: ProblemType(401, "signature-refused", "The message is not signed as it must be"),
+    QuotaExceeded: ProblemType(429, "quota-exceeded", "A quota is used up"),
     DependencyUnavailable: ProblemType(503, "unavailable", "A part of the service is unavailable"),
     Overloaded: BUSY,
     Exception: _INTERNAL,
@@ -81,6 +82,10 @@ PROBLEM_TYPES_BY_STATUS = {
     problem_type.status: problem_type
     for problem_type in (HEAD_TOO_LARGE, TOO_SLOW, MALFORMED, *reversed([*PROBLEM_TYPES.values()]))
 }
+
+
+# What a problem document may have beside its standard members: attributes of the error.
+_MEMBERS = ("dependencies", "quota", "used", "allowed")
 
 
 def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]:
@@ -93,7 +98,8 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]
         problem_type, _detail(request, error, problem_type, errors), quote(request.scope["path"])
     )
     problem.errors = list(errors) or UNSET
-    problem.dependencies = getattr(error, "dependencies", UNSET)
+    for name in _MEMBERS:
+        setattr(problem, name, getattr(error, name, UNSET))
     return Response(
         problem,
         status_code=problem_type.status,
@@ -172,6 +178,6 @@ def _sentence(fault: Fault) -> str:
 def _headers(error: Exception, problem_type: ProblemType) -> dict[str, Any]:
     if problem_type is _INTERNAL:  # what an unexpected error carries is not for callers
         return {}
-    if isinstance(error, DependencyUnavailable):
+    if isinstance(error, DependencyUnavailable | QuotaExceeded):
         return {"Retry-After": str(error.retry_after_s)}
     return dict(getattr(error, "headers", None) or {})

@@ -43,6 +43,7 @@ _PROBLEMS: Mapping[int, tuple[str, str]] = MappingProxyType(
         416: ("RangeNotSatisfiable", "there are 13 bytes, and the range begins after them"),
         421: ("MisdirectedRequest", "this service is not known by the host that is asked for"),
         422: ("InvalidInput", "language: unsupported language; supported are python, node, java"),
+        429: ("QuotaExceeded", "the quota 'uploads_per_day' allows 1000, and 1000 are used"),
         431: ("HeadTooLarge", "The URL and the headers have at most 65536 bytes, in 128 headers."),
         500: ("Internal", "the service failed to answer; its log has the details under this request_id"),
         503: ("Unavailable", "the database is unavailable: no answer"),
@@ -53,6 +54,11 @@ _EVERYWHERE = (400, 408, 421, 422, 431, 500, 503)
 _UNSAFE = (403,)
 _NAMING = (404,)
 _JSON_BODY = (413, 415)
+_COUNTED = (429,)
+# Operations without a caller, whose requests no quota counts.
+_UNCOUNTED_PATHS = frozenset(
+    {"/api/health", "/health/live", "/health/ready", "/api/executions/{execution_id}/completion"}
+)
 _UNSAFE_METHODS = frozenset({"post", "put", "patch", "delete"})
 
 _HEADERS: Mapping[str, tuple[str, Json]] = MappingProxyType(
@@ -87,6 +93,7 @@ _OF_PROBLEMS: Mapping[int, tuple[str, ...]] = MappingProxyType(
         401: ("WWW-Authenticate",),
         415: ("Accept", "Accept-Encoding"),
         416: ("Content-Range",),
+        429: ("Retry-After",),
         503: ("Retry-After",),
     }
 )
@@ -305,6 +312,7 @@ def _complete_responses(path: str, method: str, operation: Json) -> None:
     answers: Json = {}
     errors = {int(status) for status in operation["responses"] if int(status) in _PROBLEMS}
     errors.update(_EVERYWHERE, _UNSAFE if method in _UNSAFE_METHODS else (), _NAMING if "{" in path else ())
+    errors.update(() if path in _UNCOUNTED_PATHS else _COUNTED)
     if "requestBody" in operation:
         errors.update(_JSON_BODY)
     for status, answer in operation["responses"].items():

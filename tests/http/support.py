@@ -25,6 +25,7 @@ from tests.support.settings import settings_of
 
 T = TypeVar("T")
 PROBLEM = {"type", "title", "status", "detail", "instance", "request_id"}
+_OF_QUOTAS = {"quota", "used", "allowed"}
 UNKNOWN_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
@@ -125,7 +126,7 @@ def assert_problem(response: httpx.Response, status: int) -> dict:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem = response.json()
-    assert set(problem) - {"errors", "dependencies"} == PROBLEM
+    assert set(problem) - {"errors", "dependencies"} == PROBLEM | (_OF_QUOTAS if status == 429 else set())
     assert problem["status"] == status
     assert problem["request_id"] == response.headers["x-request-id"]
     assert problem["detail"]

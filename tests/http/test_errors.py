@@ -4,7 +4,7 @@ import socket
 import httpx
 import pytest
 
-from application.errors import DependencyUnavailable
+from application.errors import DependencyUnavailable, QuotaExceeded
 from entrypoints.cli.logging_setup import LogFieldsFilter
 from tests.http.support import Service, assert_problem, serving
 from tests.support.failing import Failing
@@ -81,6 +81,18 @@ def test_what_is_unavailable_says_when_to_try_again(tmp_path):
     problem = assert_problem(response, 503)
     assert response.headers["retry-after"] == "7"
     assert problem["detail"] == "the database is unavailable: no answer"
+
+
+def test_a_used_up_quota_is_named_with_its_figures(tmp_path):
+    reached = Failing(QuotaExceeded("uploads_per_day", 10, 10, 3_600))
+    with serving(tmp_path, lambda container: container.job_queries.override(reached)) as service:
+        response = service.http.get("/api/jobs")
+
+    problem = assert_problem(response, 429)
+    assert response.headers["retry-after"] == "3600"
+    assert problem["type"] == "urn:service-server:problem:quota-exceeded"
+    assert problem["detail"] == "the quota 'uploads_per_day' allows 10, and 10 are used"
+    assert (problem["quota"], problem["used"], problem["allowed"]) == ("uploads_per_day", 10, 10)
 
 
 @pytest.mark.parametrize("debug", ["false", "true"])

@@ -95,6 +95,9 @@ def test_every_error_is_documented_as_a_problem_with_an_example(document: dict, 
                 assert set(example) >= PROBLEM
                 assert example["status"] == int(status)
     assert "Retry-After" in shared["Unavailable"]["headers"]
+    assert "Retry-After" in shared["QuotaExceeded"]["headers"]
+    assert "429" in operations["post", "/api/upload"]["responses"]
+    assert "429" not in operations["get", "/api/health"]["responses"]
     assert "WWW-Authenticate" in shared["SignatureRefused"]["headers"]
 
 

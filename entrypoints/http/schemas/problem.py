@@ -35,6 +35,9 @@ class Problem(Struct, kw_only=True):
     instance: Annotated[str, Meta(description="The path that was asked for.")]
     request_id: Annotated[str, Meta(description="What the service's log knows the request by.")]
     errors: Annotated[list[Fault] | UnsetType, Meta(description="What is wrong with the input.")] = UNSET
+    quota: Annotated[str | UnsetType, Meta(description="The quota that is used up.")] = UNSET
+    used: Annotated[int | UnsetType, Meta(description="How much of the quota is used.")] = UNSET
+    allowed: Annotated[int | UnsetType, Meta(description="How much the quota allows.")] = UNSET
     dependencies: Annotated[list[Dependency] | UnsetType, Meta(description="The parts of the service.")] = (
         UNSET
     )
