@@ -72,4 +72,5 @@ class Quota:
 
 
 _OWN_FIGURES = tuple(f.name for f in fields(Quota) if f.name != "limits")
+QUOTA_NAMES = frozenset({*_OWN_FIGURES, *STANDARD_BOUNDS})
 UNLIMITED = Quota()

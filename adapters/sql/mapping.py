@@ -11,10 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.tables import executions, jobs, outbox, projects
+from adapters.sql.tables import api_keys, executions, jobs, outbox, projects, tenants
 from application.messages import Message
 from application.views import JobView
-from domain.caller import Caller
+from domain.api_key import ApiKey
+from domain.caller import Caller, Scope
 from domain.errors import DomainError
 from domain.execution import Execution, ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.execution_lifecycle import ExecutionState
@@ -23,8 +24,9 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES, Language
 from domain.limits import STANDARD_BOUNDS, Limits
 from domain.project import Project, ProjectStatus
+from domain.quota import QUOTA_NAMES, Quota
 from domain.submission import MAX_PRIORITY, JobSpec
-from domain.tenant import TenantName
+from domain.tenant import Tenant, TenantName, TenantStatus
 from domain.values import ObjectKey, ProjectName
 
 Values = dict[str, Any]
@@ -47,6 +49,7 @@ _COPIED = (
     *("code_key", "language", "tags"),
     *("limits", "function_name", "description", "args", "env", "priority", "max_attempts"),
 )
+_SCOPES = {scope.value: scope for scope in Scope}
 _USAGE = tuple(field.name for field in fields(ResourceUsage))
 _NOTES = {note.value: note for note in Note}
 _USAGE_COLUMNS = {
@@ -66,6 +69,9 @@ def _name(column: sa.Column[Any]) -> str:
     owner = column.table.name.removesuffix("s")
     return column.name if column.name.startswith(f"{owner}_") else f"{owner}_{column.name}"
 
+
+TENANT_COLUMNS = _named(*tenants.c)
+KEY_COLUMNS = _named(*api_keys.c)
 
 PROJECT_COLUMNS = _named(
     projects.c.project_id,
@@ -178,6 +184,37 @@ is_reached = sa.and_(
 def reach(caller: Caller) -> Values:
     """Return the parameters of `is_reached`."""
     return {"caller_tenant": caller.tenant.name.value, "caller_project": caller.project}
+
+
+def to_tenant(row: Row) -> Tenant:
+    """Read TENANT_COLUMNS; bounds that only a newer version knows are left out."""
+    figures: Mapping[str, int] = row["tenant_quota"]
+    return Tenant(
+        name=TenantName(row["tenant_tenant"]),
+        status=TenantStatus(row["tenant_status"]),
+        created_at=row["tenant_created_at"],
+        quota=Quota.of({name: figure for name, figure in figures.items() if name in QUOTA_NAMES}),
+    )
+
+
+def to_key(row: Row) -> ApiKey | None:
+    """Read KEY_COLUMNS without the scopes that only a newer version knows, or None if it has no others."""
+    scopes = frozenset(_SCOPES[name] for name in row["api_key_scopes"] if name in _SCOPES)
+    if not scopes:
+        return None
+    return ApiKey(
+        id=row["api_key_key_id"],
+        tenant=TenantName(row["api_key_tenant"]),
+        name=row["api_key_name"],
+        digest=row["api_key_digest"],
+        scopes=scopes,
+        created_at=row["api_key_created_at"],
+        created_by=row["api_key_created_by"],
+        project=row["api_key_project_id"],
+        expires_at=row["api_key_expires_at"],
+        revoked_at=row["api_key_revoked_at"],
+        last_used_at=row["api_key_last_used_at"],
+    )
 
 
 def to_project(row: Row) -> Project:
@@ -356,6 +393,33 @@ def to_reason(value: str | None) -> Reason | None:
 def to_object_key(value: str | None) -> ObjectKey | None:
     """Read a key that may be missing."""
     return None if value is None else ObjectKey(value)
+
+
+def tenant_values(tenant: Tenant) -> Values:
+    """Return the row of a tenant."""
+    return {
+        "tenant": tenant.name.value,
+        "status": tenant.status.value,
+        "quota": tenant.quota.figures(),
+        "created_at": tenant.created_at,
+    }
+
+
+def key_values(key: ApiKey) -> Values:
+    """Return the row of a key."""
+    return {
+        "key_id": key.id,
+        "tenant": key.tenant.value,
+        "name": key.name,
+        "digest": key.digest,
+        "scopes": sorted(key.scopes),
+        "project_id": key.project,
+        "created_at": key.created_at,
+        "created_by": key.created_by,
+        "expires_at": key.expires_at,
+        "revoked_at": key.revoked_at,
+        "last_used_at": key.last_used_at,
+    }
 
 
 def job_values(job: Job) -> Values:

@@ -16,9 +16,11 @@ from adapters.sql.execution_repository import SqlExecutionRepository
 from adapters.sql.heartbeats import SqlHeartbeats
 from adapters.sql.inbox import SqlInbox
 from adapters.sql.job_repository import SqlJobRepository
+from adapters.sql.key_repository import SqlKeyRepository
 from adapters.sql.outbox import SqlOutbox
 from adapters.sql.project_repository import SqlProjectRepository
 from adapters.sql.tables import projects
+from adapters.sql.tenant_repository import SqlTenantRepository
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.errors import CommitOutcomeUnknown, DependencyUnavailable
 from application.log_context import outage_of
@@ -45,6 +47,8 @@ class SqlTransaction:
         self.jobs = SqlJobRepository(connection)
         self.executions = SqlExecutionRepository(connection)
         self.projects = SqlProjectRepository(connection)
+        self.tenants = SqlTenantRepository(connection)
+        self.keys = SqlKeyRepository(connection)
         self.outbox = SqlOutbox(connection)
         self.inbox = SqlInbox(connection)
         self.heartbeats = SqlHeartbeats(connection)

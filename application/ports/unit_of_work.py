@@ -8,8 +8,10 @@ from application.ports.execution_repository import ExecutionRepository
 from application.ports.heartbeats import Heartbeats
 from application.ports.inbox import Inbox
 from application.ports.job_repository import JobRepository
+from application.ports.key_repository import KeyRepository
 from application.ports.outbox import Outbox
 from application.ports.project_repository import ProjectRepository
+from application.ports.tenant_repository import TenantRepository
 from application.retry_policy import RetryPolicy
 
 T = TypeVar("T")
@@ -29,6 +31,14 @@ class Transaction(Protocol):
     @property
     def projects(self) -> ProjectRepository:
         """The projects."""
+
+    @property
+    def tenants(self) -> TenantRepository:
+        """The tenants."""
+
+    @property
+    def keys(self) -> KeyRepository:
+        """The API keys."""
 
     @property
     def outbox(self) -> Outbox:

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+from domain.api_key import ApiKey, KeyId, KeyText
+from domain.caller import Scope
 from domain.execution import Execution
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -11,7 +13,7 @@ from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS
 from domain.project import Project, ProjectStatus
 from domain.submission import JobSpec
-from domain.tenant import DEFAULT_TENANT
+from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName
 from tests.support.callers import ANONYMOUS
 from tests.support.stores import Store
@@ -30,6 +32,20 @@ def a_spec(**changes) -> JobSpec:
         ),
         **changes,
     )
+
+
+def an_api_key(**changes) -> ApiKey:
+    """Return a key of the tenant `acme`."""
+    key = ApiKey(
+        id=KeyId(uuid4()),
+        tenant=TenantName("acme"),
+        name="a key",
+        digest=KeyText.generate().digest,
+        scopes=frozenset({Scope.JOBS_READ}),
+        created_at=NOW,
+        created_by="anonymous",
+    )
+    return replace(key, **changes)
 
 
 def new_execution_id() -> ExecutionId:

@@ -8,11 +8,12 @@ import sqlalchemy as sa
 from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.job_queries import SqlJobQueries
-from adapters.sql.tables import executions, metadata, outbox
+from adapters.sql.tables import executions, metadata, outbox, tenants
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from application.ports.dashboard_queries import DashboardQueries
 from application.ports.job_queries import JobQueries
 from application.ports.unit_of_work import UnitOfWork
+from domain.tenant import DEFAULT_TENANT
 from tests.support.memory.dashboard_queries import MemoryDashboardQueries
 from tests.support.memory.database import MemoryDatabase
 from tests.support.memory.job_queries import MemoryJobQueries
@@ -117,7 +118,7 @@ class SqlStore(Store):
                         connection.execute(sa.update(column.table).where(key == row_id).values(earlier))
 
     def empty(self) -> None:
-        """Remove every row."""
+        """Remove every row, but the default tenant's."""
         empty(self.engine)
 
     def close(self) -> None:
@@ -130,7 +131,8 @@ class SqlStore(Store):
 
 
 def empty(engine: sa.Engine) -> None:
-    """Remove every row of a database."""
+    """Remove every row of a database, but the default tenant's."""
+    is_other = tenants.c.tenant != DEFAULT_TENANT.value
     with engine.begin() as connection:
         for table in reversed(metadata.sorted_tables):
-            connection.execute(sa.delete(table))
+            connection.execute(sa.delete(table).where(is_other if table is tenants else sa.true()))

@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from application.messages import Message
+from domain.api_key import ApiKey, KeyId
 from domain.caller import Caller
 from domain.execution import Execution
 from domain.job import Job
 from domain.project import Project
+from domain.tenant import DEFAULT_TENANT, Tenant, TenantName, TenantStatus
 from domain.values import ExecutionId, JobId, MessageId, ProjectId
 
 
@@ -45,6 +47,8 @@ class Tables:
     outbox: dict[MessageId, StoredMessage] = field(default_factory=dict)
     inbox: dict[tuple[str, str], datetime] = field(default_factory=dict)
     heartbeats: dict[str, datetime] = field(default_factory=dict)
+    tenants: dict[TenantName, Tenant] = field(default_factory=dict)
+    keys: dict[KeyId, ApiKey] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Return tables to be changed apart from these."""
@@ -55,9 +59,12 @@ class Tables:
             outbox=self.outbox.copy(),
             inbox=self.inbox.copy(),
             heartbeats=self.heartbeats.copy(),
+            tenants=self.tenants.copy(),
+            keys=self.keys.copy(),
         )
 
 
+_DEFAULT_SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 _CLOCK_WAS_SET = timedelta(minutes=1)
 
 
@@ -91,5 +98,6 @@ class MemoryDatabase:
 
     def __init__(self, now: Callable[[], datetime] = _utc_now) -> None:
         self.now = now
-        self.tables = Tables()
+        default = Tenant(name=DEFAULT_TENANT, status=TenantStatus.ACTIVE, created_at=_DEFAULT_SINCE)
+        self.tables = Tables(tenants={DEFAULT_TENANT: default})
         self.lock = Lock()

@@ -12,8 +12,10 @@ from tests.support.memory.execution_repository import MemoryExecutionRepository
 from tests.support.memory.heartbeats import MemoryHeartbeats
 from tests.support.memory.inbox import MemoryInbox
 from tests.support.memory.job_repository import MemoryJobRepository
+from tests.support.memory.key_repository import MemoryKeyRepository
 from tests.support.memory.outbox import MemoryOutbox
 from tests.support.memory.project_repository import MemoryProjectRepository
+from tests.support.memory.tenant_repository import MemoryTenantRepository
 
 T = TypeVar("T")
 
@@ -27,6 +29,8 @@ class MemoryTransaction:
         self.jobs = MemoryJobRepository(draft)
         self.executions = MemoryExecutionRepository(draft, now)
         self.projects = MemoryProjectRepository(draft)
+        self.tenants = MemoryTenantRepository(draft)
+        self.keys = MemoryKeyRepository(draft)
         self.outbox = MemoryOutbox(draft, now)
         self.inbox = MemoryInbox(draft)
         self.heartbeats = MemoryHeartbeats(draft, now)

@@ -1,0 +1,66 @@
+"""The repository of tenants, in SQL."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from adapters.sql.errors import is_duplicate
+from adapters.sql.mapping import TENANT_COLUMNS, tenant_values, to_tenant
+from adapters.sql.tables import tenants
+from application.errors import ConcurrencyConflict, Conflict
+from application.ports.tenant_repository import TenantRepository
+from domain.tenant import Tenant, TenantName
+
+_is_named = tenants.c.tenant == sa.bindparam("name")
+_GET = sa.select(*TENANT_COLUMNS).where(_is_named)
+_LOCK = _GET.with_for_update()
+_ALL = sa.select(*TENANT_COLUMNS).order_by(tenants.c.tenant)
+_ADD = sa.insert(tenants)
+_REPLACE = sa.update(tenants).where(_is_named, tenants.c.status == sa.bindparam("expected"))
+_CHANGEABLE = ("status", "quota")
+
+
+class SqlTenantRepository(TenantRepository):
+    """The tenants. SQLite's transactions that write are one after the other, and need no lock on a row."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def get(self, name: TenantName) -> Tenant | None:
+        """Return the tenant of that name, or None."""
+        return self._one(_GET, name)
+
+    def lock(self, name: TenantName) -> Tenant | None:
+        """Return the tenant of that name, whose row is locked until the transaction ends."""
+        return self._one(_LOCK, name)
+
+    def add(self, tenant: Tenant) -> None:
+        """Store a new tenant."""
+        try:
+            self._connection.execute(_ADD, tenant_values(tenant))
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            raise Conflict(
+                f"the name '{tenant.name}' is, or was, a tenant's: names are not given anew"
+            ) from None
+
+    def replace(self, before: Tenant, after: Tenant) -> None:
+        """Store the columns that differ: a quota that another has set in the meantime stays."""
+        old, new = tenant_values(before), tenant_values(after)
+        changes = {name: new[name] for name in _CHANGEABLE if new[name] != old[name]} or {
+            "status": new["status"]
+        }
+        found = self._connection.execute(
+            _REPLACE.values(changes), {"name": before.name.value, "expected": before.status.value}
+        ).rowcount
+        if found != 1:
+            raise ConcurrencyConflict(f"tenant {before.name} is no longer {before.status}")
+
+    def all(self) -> Sequence[Tenant]:
+        """Return the tenants, by their names."""
+        return [to_tenant(row) for row in self._connection.execute(_ALL).mappings()]
+
+    def _one(self, statement: sa.Select[tuple[object, ...]], name: TenantName) -> Tenant | None:
+        row = self._connection.execute(statement, {"name": name.value}).mappings().first()
+        return None if row is None else to_tenant(row)
