@@ -14,7 +14,7 @@ from litestar.di import Provide
 from application.services import Ports, Services
 from domain.limits import LimitPolicy
 from entrypoints.http.access import AccessMiddleware
-from entrypoints.http.callers import caller_of_request
+from entrypoints.http.callers import authorize, caller_of_request
 from entrypoints.http.concurrency import ConcurrencyLimiter
 from entrypoints.http.conditional import ConditionalRequests
 from entrypoints.http.controllers.cluster import ClusterController
@@ -84,6 +84,7 @@ def create_app(
             "settings": Provide(lambda: settings, sync_to_thread=False),
         },
         exception_handlers={Exception: problem_response},
+        guards=[authorize],
         lifespan=[_lifespan(settings.http_threads, api.notifier)],
         logging_config=None,
         openapi_config=openapi_config(version("service-server")),

@@ -12,6 +12,7 @@ from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 from litestar.openapi.spec import Tag
 from litestar.static_files import create_static_files_router
 
+from entrypoints.http.callers import SCOPE
 from entrypoints.http.conditional import entity_tag
 from entrypoints.http.openapi_document import OpenApiDocument
 
@@ -75,12 +76,13 @@ def openapi_config(version: str) -> OpenAPIConfig:
             route_handlers=[],
             include_in_schema=False,
             before_request=_refuse_unknown,
+            opt={SCOPE: None},
             response_headers={"Content-Security-Policy": _POLICY},
         ),
     )
 
 
-@get("/openapi.json", sync_to_thread=False, include_in_schema=False)
+@get("/openapi.json", sync_to_thread=False, include_in_schema=False, scope=None)
 def read_document(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Answer with the OpenAPI document."""
     content = _document(request)
@@ -88,7 +90,7 @@ def read_document(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(content, media_type=MediaType.JSON, headers=headers)
 
 
-@get("/redoc", sync_to_thread=False, include_in_schema=False)
+@get("/redoc", sync_to_thread=False, include_in_schema=False, scope=None)
 def reference_page() -> Response[bytes]:
     """Show the API for reading."""
     content = (_FILES / "redoc.html").read_bytes()
@@ -109,6 +111,7 @@ def files_router() -> Router:
         cache_control=CacheControlHeader(max_age=86_400, public=True),
         resolve_symlinks=False,
         before_request=_refuse_unknown_file,
+        opt={SCOPE: None},
     )
 
 

@@ -14,7 +14,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from msgspec import UNSET
 
 from application.errors import Conflict, DependencyUnavailable, NotFound, QuotaExceeded, Unprocessable
-from domain.errors import InvalidValue, TooLarge, TransitionRefused
+from domain.errors import InvalidValue, ScopeMissing, TooLarge, TransitionRefused
 from entrypoints.http import validation_errors
 from entrypoints.http.concurrency import Overloaded
 from entrypoints.http.csrf import ForgedRequest
@@ -70,6 +70,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     TransitionRefused: ProblemType(409, "transition-refused", "The state forbids this"),
     ForgedRequest: ProblemType(403, "forged-request", "The form is not from here"),
     CrossSiteRequest: ProblemType(403, "cross-site-request", "The request comes from another site"),
+    ScopeMissing: ProblemType(403, "scope-missing", "The caller has no right to this"),
     HostRefused: ProblemType(421, "misdirected-request", "The request is for another host"),
     RangeNotSatisfiable: ProblemType(416, "range-not-satisfiable", "The range is not in the content"),
     SignatureRefused: ProblemType(401, "signature-refused", "The message is not signed as it must be"),

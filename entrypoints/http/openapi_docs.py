@@ -8,6 +8,8 @@ from litestar.datastructures import ResponseHeader
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 
+from domain.caller import Scope
+from entrypoints.http.callers import SCOPE, SECURITY_SCHEMES
 from entrypoints.http.errors import PROBLEM_TYPES_BY_STATUS
 from entrypoints.http.schemas.problem import PROBLEM_JSON, Problem
 
@@ -34,6 +36,7 @@ def openapi_docs(
     summary: str,
     description: str | None = None,
     *,
+    scope: Scope | None,
     problems: tuple[int, ...] = (),
     headers: tuple[str, ...] = (),
     answers: Mapping[int, ResponseSpec] | None = None,
@@ -44,15 +47,19 @@ def openapi_docs(
         operation_id: The operation's name in generated clients.
         summary: Its effect, in a few words.
         description: Details.
+        scope: The scope that it takes; None where it needs no caller.
         problems: The statuses of its errors, beside the errors of any request.
         headers: The headers of its success, beside the headers of every answer.
         answers: Successes that are unknown to the framework.
     """
+    needed = None if scope is None else f"Takes the scope `{scope}`."
     return {
+        SCOPE: scope,
         "operation_class": ApiOperation,
         "operation_id": operation_id,
         "summary": summary,
-        "description": description,
+        "description": "\n\n".join(filter(None, (description, needed))) or None,
+        "security": [{scheme: [scope] for scheme in SECURITY_SCHEMES}] if scope is not None else None,
         "response_headers": [
             ResponseHeader(name=name, documentation_only=True, description="-") for name in headers
         ],

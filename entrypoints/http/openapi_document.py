@@ -19,6 +19,7 @@ from domain.submission import ENVIRONMENT_NAME, MAX_ATTEMPTS, MAX_PRIORITY, TAG_
 from domain.values import PROJECT_NAME_MAX_CHARS
 from entrypoints.http import webhook_signature
 from entrypoints.http.access import SAFETY_HEADERS
+from entrypoints.http.callers import SECURITY_SCHEMES
 from entrypoints.http.errors import PROBLEM_TYPES_BY_STATUS
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER
 from entrypoints.http.request_context import REQUEST_ID_HEADER
@@ -49,16 +50,13 @@ _PROBLEMS: Mapping[int, tuple[str, str]] = MappingProxyType(
         503: ("Unavailable", "the database is unavailable: no answer"),
     }
 )
-# What any request may meet, what one that changes something, names something, or has a JSON body.
+# What any request may meet, what one that changes something, has a caller, names something, or has a JSON
+# body.
 _EVERYWHERE = (400, 408, 421, 422, 431, 500, 503)
 _UNSAFE = (403,)
+_OF_CALLERS = (403, 429)
 _NAMING = (404,)
 _JSON_BODY = (413, 415)
-_COUNTED = (429,)
-# Operations without a caller, whose requests no quota counts.
-_UNCOUNTED_PATHS = frozenset(
-    {"/api/health", "/health/live", "/health/ready", "/api/executions/{execution_id}/completion"}
-)
 _UNSAFE_METHODS = frozenset({"post", "put", "patch", "delete"})
 
 _HEADERS: Mapping[str, tuple[str, Json]] = MappingProxyType(
@@ -246,7 +244,7 @@ class OpenApiDocument:
             for name, (description, schema) in _HEADERS.items()
         }
         components["responses"] = {name: _problem(status) for status, (name, _) in _PROBLEMS.items()}
-        components["securitySchemes"] = {
+        components["securitySchemes"] = {name: dict(scheme) for name, scheme in SECURITY_SCHEMES.items()} | {
             scheme: {"type": "apiKey", "in": "header", "name": name, "description": description}
             for scheme, (name, description) in _WEBHOOK_HEADERS.items()
         }
@@ -291,7 +289,9 @@ def _complete_operation(path: str, method: str, operation: Json) -> None:
     for parameter in operation.get("parameters", ()):
         _complete_parameter(parameter)
     _complete_responses(path, method, operation)
-    operation.setdefault("security", [])
+    # The framework makes one requirement of all schemes, of which each is enough.
+    schemes = (scheme for needed in operation.get("security", ()) for scheme in needed.items())
+    operation["security"] = [dict([scheme]) for scheme in schemes]
 
 
 def _complete_parameter(parameter: Json) -> None:
@@ -312,7 +312,8 @@ def _complete_responses(path: str, method: str, operation: Json) -> None:
     answers: Json = {}
     errors = {int(status) for status in operation["responses"] if int(status) in _PROBLEMS}
     errors.update(_EVERYWHERE, _UNSAFE if method in _UNSAFE_METHODS else (), _NAMING if "{" in path else ())
-    errors.update(() if path in _UNCOUNTED_PATHS else _COUNTED)
+    if operation.get("security"):
+        errors.update(_OF_CALLERS)
     if "requestBody" in operation:
         errors.update(_JSON_BODY)
     for status, answer in operation["responses"].items():

@@ -141,8 +141,21 @@ def test_a_completion_says_how_it_is_signed(document: dict, operations: dict):
     body = completion["requestBody"]["content"]["application/json"]["schema"]
     assert body == {"$ref": "#/components/schemas/EngineReport"}
     assert not [
-        path for (_, path), other in operations.items() if other["security"] and other is not completion
+        path
+        for (_, path), other in operations.items()
+        if other is not completion and any(needed.keys() & one.keys() for one in other["security"])
     ]
+
+
+def test_an_operation_names_its_scope_and_the_ways_to_bring_a_key(document: dict, operations: dict):
+    schemes = document["components"]["securitySchemes"]
+    upload = operations["post", "/api/upload"]
+
+    assert schemes["bearer"]["scheme"] == "bearer"
+    assert schemes["authToken"]["name"] == "X-Auth-Token"
+    assert upload["security"] == [{"bearer": ["jobs:write"]}, {"authToken": ["jobs:write"]}]
+    assert "`jobs:write`" in upload["description"]
+    assert operations["get", "/api/health"]["security"] == []
 
 
 def test_what_is_not_documented_would_be_noticed(service: Service, document: dict):

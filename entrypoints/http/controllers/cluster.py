@@ -9,6 +9,7 @@ from litestar.params import QueryParameter
 from msgspec import Meta, Struct
 
 from application.queries.cluster_reader import MAX_MINUTES
+from domain.caller import Scope
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import ClusterInPath
@@ -51,7 +52,11 @@ class ClusterController(Controller):
 
     tags = ("Machines",)
 
-    @get("/languages", sync_to_thread=True, **openapi_docs("listLanguages", "List languages"))
+    @get(
+        "/languages",
+        sync_to_thread=True,
+        **openapi_docs("listLanguages", "List languages", scope=Scope.JOBS_READ),
+    )
     def languages(self, api: NamedDependency[Api]) -> list[LanguageResponse]:
         """List languages, and whether they run here."""
         return [present_language(support) for support in api.services.cluster_reader.languages()]
@@ -60,7 +65,10 @@ class ClusterController(Controller):
         "/engine",
         sync_to_thread=True,
         **openapi_docs(
-            "getEngine", "Get the engine", "What runs programs, how limits are enforced, and what waits."
+            "getEngine",
+            "Get the engine",
+            "What runs programs, how limits are enforced, and what waits.",
+            scope=Scope.CLUSTER_READ,
         ),
     )
     def engine(self, api: NamedDependency[Api]) -> EngineResponse:
@@ -71,7 +79,11 @@ class ClusterController(Controller):
         "/cloudwatch/{clusterName:str}",
         sync_to_thread=True,
         **openapi_docs(
-            "getClusterMetrics", "Get how busy a cluster was", "CPU and memory, in percent.", problems=(404,)
+            "getClusterMetrics",
+            "Get how busy a cluster was",
+            "CPU and memory, in percent.",
+            problems=(404,),
+            scope=Scope.CLUSTER_READ,
         ),
     )
     def metrics(
@@ -95,7 +107,9 @@ class ClusterController(Controller):
     @get(
         "/cloudwatch/{clusterName:str}/metrics",
         sync_to_thread=True,
-        **openapi_docs("listMetricNames", "List what is measured of a cluster", problems=(404,)),
+        **openapi_docs(
+            "listMetricNames", "List what is measured of a cluster", problems=(404,), scope=Scope.CLUSTER_READ
+        ),
     )
     def metric_names(
         self,

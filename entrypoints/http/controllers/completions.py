@@ -1,9 +1,8 @@
 """Completion reports of engines, as signed webhooks."""
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated
 
 from litestar import Controller, post
-from litestar.connection import ASGIConnection
 from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
 from litestar.params import PathParameter, RawBody
@@ -11,6 +10,7 @@ from msgspec import Meta, Struct
 
 from application.use_cases.complete_execution import MessageKey
 from domain.values import parse_execution_id
+from entrypoints.http.callers import AnyConnection
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.openapi_docs import openapi_docs
@@ -22,9 +22,6 @@ class ReportResponse(Struct, kw_only=True):
 
     execution_id: str
     counted: Annotated[bool, Meta(description="False for a report that came late or twice.", examples=[True])]
-
-
-AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 
 
 def _claims_to_be_signed(connection: AnyConnection, _handler: BaseRouteHandler) -> None:
@@ -48,6 +45,7 @@ class CompletionsController(Controller):
             "For engines that answered 202. The body is a runner's answer, signed after the Standard "
             "Webhooks specification: headers webhook-id, webhook-timestamp and webhook-signature.",
             problems=(401, 404, 413),
+            scope=None,
         ),
     )
     async def report(

@@ -12,7 +12,7 @@ from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter
 
 from application.views import JobView
-from domain.caller import Caller
+from domain.caller import Caller, Scope
 from domain.job_lifecycle import JobStatus
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, JsonRequest, ignored_fields_header
@@ -83,6 +83,7 @@ class ExecutionsController(Controller):
             "answers when it has ended.",
             headers=(IGNORED_FIELDS_HEADER,),
             problems=(404, 409),
+            scope=Scope.JOBS_WRITE,
         ),
     )
     async def upload(
@@ -113,6 +114,7 @@ class ExecutionsController(Controller):
             "Execute a job",
             "Has a PENDING job run and answers at once, or with `wait` when it has ended.",
             problems=(404, 409),
+            scope=Scope.JOBS_WRITE,
         ),
     )
     async def execute(
@@ -145,6 +147,7 @@ class ExecutionsController(Controller):
             "Cancel a job",
             "Ends a job that has not ended; a program that runs is stopped.",
             problems=(404, 409),
+            scope=Scope.JOBS_WRITE,
         ),
     )
     def cancel(
@@ -164,6 +167,7 @@ class ExecutionsController(Controller):
             "With `wait`, answers when the job has ended.",
             problems=(404,),
             headers=("ETag",),
+            scope=Scope.JOBS_READ,
         ),
     )
     async def status(

@@ -54,14 +54,16 @@ class HealthController(Controller):
     @get(
         "/api/health",
         sync_to_thread=False,
-        **openapi_docs("getHealth", "Get the service's health", "Asks no other part."),
+        **openapi_docs("getHealth", "Get the service's health", "Asks no other part.", scope=None),
     )
     def health(self, api: NamedDependency[Api]) -> HealthResponse:
         """Return the health of the service."""
         return HealthResponse(status="healthy", environment=api.settings.environment)
 
     @get(
-        "/health/live", sync_to_thread=False, **openapi_docs("getLiveness", "Get whether the process answers")
+        "/health/live",
+        sync_to_thread=False,
+        **openapi_docs("getLiveness", "Get whether the process answers", scope=None),
     )
     def live(self) -> LiveResponse:
         """Return the liveness of the process."""
@@ -75,6 +77,7 @@ class HealthController(Controller):
             "Get whether the service can take work",
             "It can while the required parts answer. Without another it is degraded: work is taken, and "
             "waits or fails with a reason. Each part has two seconds to answer.",
+            scope=None,
         ),
     )
     def ready(self, api: NamedDependency[Api]) -> ReadyResponse:

@@ -5,7 +5,7 @@ from litestar.di import NamedDependency, Provide
 
 from application.queries.job_reader import JobPage
 from application.views import JobFilter
-from domain.caller import Caller
+from domain.caller import Caller, Scope
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.openapi_docs import openapi_docs
@@ -30,7 +30,7 @@ class JobsController(Controller):
     @get(
         "/jobs",
         sync_to_thread=True,
-        **openapi_docs("listJobs", "List jobs", _PAGES, headers=("Link",)),
+        **openapi_docs("listJobs", "List jobs", _PAGES, headers=("Link",), scope=Scope.JOBS_READ),
     )
     def list_all(
         self,
@@ -50,6 +50,7 @@ class JobsController(Controller):
             "List a project's jobs",
             f"A project that does not exist has none. {_PAGES}",
             headers=("Link",),
+            scope=Scope.JOBS_READ,
         ),
     )
     def list_of_project(
@@ -72,6 +73,7 @@ class JobsController(Controller):
             "What it was uploaded with, and every attempt.",
             problems=(404,),
             headers=("ETag",),
+            scope=Scope.JOBS_READ,
         ),
     )
     def get(

@@ -7,7 +7,7 @@ from litestar import Controller, MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from domain.caller import Caller
+from domain.caller import Caller, Scope
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.streaming.spooled_body import SpooledBody
@@ -29,6 +29,7 @@ class LogsController(Controller):
             "that its program wrote.",
             problems=(404,),
             headers=("ETag",),
+            scope=Scope.LOGS_READ,
         ),
     )
     async def read(

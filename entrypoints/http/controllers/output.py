@@ -11,7 +11,7 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.response import Stream as StreamResponse
 
 from application.ports.output_feed import Stream
-from domain.caller import Caller
+from domain.caller import Caller, Scope
 from domain.errors import InvalidValue
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
@@ -69,6 +69,7 @@ class OutputController(Controller):
             _DESCRIPTION,
             problems=(404,),
             headers=("X-Accel-Buffering",),
+            scope=Scope.LOGS_READ,
         ),
     )
     async def follow(
@@ -94,6 +95,7 @@ class OutputController(Controller):
             problems=(404, 409, 416),
             headers=("Accept-Ranges", "ETag"),
             answers={206: _PART},
+            scope=Scope.LOGS_READ,
         ),
     )
     async def read(

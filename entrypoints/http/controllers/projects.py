@@ -9,7 +9,7 @@ from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter
 from msgspec import Meta, Struct
 
-from domain.caller import Caller
+from domain.caller import Caller, Scope
 from domain.errors import InvalidValue
 from domain.project import Project, ProjectStatus, ProjectTrigger
 from entrypoints.http.dependencies import Api
@@ -51,7 +51,11 @@ class ProjectsController(Controller):
 
     tags = ("Projects",)
 
-    @get("/projects", sync_to_thread=True, **openapi_docs("listProjects", "List projects"))
+    @get(
+        "/projects",
+        sync_to_thread=True,
+        **openapi_docs("listProjects", "List projects", scope=Scope.JOBS_READ),
+    )
     def list_all(self, caller: NamedDependency[Caller], api: NamedDependency[Api]) -> list[ProjectResponse]:
         """List projects."""
         return [_shown(project) for project in api.services.project_reader.all(caller)]
@@ -65,6 +69,7 @@ class ProjectsController(Controller):
             "createProject",
             "Get or make a project",
             "The same name twice is one project, and keeps the description that it was made with.",
+            scope=Scope.PROJECTS_WRITE,
         ),
     )
     def create(
@@ -91,6 +96,7 @@ class ProjectsController(Controller):
             "Archive a project",
             "It keeps its history and takes no new work; what runs in it runs to its end.",
             problems=(404, 409),
+            scope=Scope.PROJECTS_WRITE,
         ),
     )
     def archive(
@@ -104,7 +110,11 @@ class ProjectsController(Controller):
         status_code=200,
         sync_to_thread=True,
         **openapi_docs(
-            "restoreProject", "Restore an archived project", "It takes work again.", problems=(404, 409)
+            "restoreProject",
+            "Restore an archived project",
+            "It takes work again.",
+            problems=(404, 409),
+            scope=Scope.PROJECTS_WRITE,
         ),
     )
     def restore(
@@ -122,6 +132,7 @@ class ProjectsController(Controller):
             "Delete a project",
             "It is gone from every list and its name is free again; its jobs can still be read by their ids.",
             problems=(404, 409),
+            scope=Scope.PROJECTS_WRITE,
         ),
     )
     def delete(

@@ -6,7 +6,7 @@ from litestar import Controller, get
 from litestar.di import NamedDependency
 from litestar.response import Stream
 
-from domain.caller import Caller
+from domain.caller import Caller, Scope
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, LastEventId, existing_job
@@ -38,6 +38,7 @@ class TimelineController(Controller):
             "Every step, who caused it and when; the limits in force and the one that was reached; what the "
             "job waits for, and its place in the queue.",
             problems=(404,),
+            scope=Scope.JOBS_READ,
         ),
     )
     def timeline(
@@ -50,7 +51,12 @@ class TimelineController(Controller):
         "/jobs/{jobId:str}/events",
         media_type=MEDIA_TYPE,
         **openapi_docs(
-            "followEvents", "Follow a job's state", _EVENTS, problems=(404,), headers=("X-Accel-Buffering",)
+            "followEvents",
+            "Follow a job's state",
+            _EVENTS,
+            problems=(404,),
+            headers=("X-Accel-Buffering",),
+            scope=Scope.JOBS_READ,
         ),
     )
     async def events(

@@ -43,7 +43,7 @@ def asset_url(path: str) -> str:
     return assets()[path].url
 
 
-@get("/static/{digest:str}/{path:path}", sync_to_thread=False, include_in_schema=False)
+@get("/static/{digest:str}/{path:path}", sync_to_thread=False, include_in_schema=False, scope=None)
 def read_asset(request: AnyRequest, digest: FromPath[str], path: FromPath[str]) -> Response[bytes]:
     """Answer with a file.
 

@@ -9,6 +9,7 @@ from litestar.params import FromQuery
 from application.errors import DependencyUnavailable, NotFound
 from application.queries.cluster_reader import MAX_JOBS, ClusterReader, OutcomeSlice
 from application.queries.queue_history import SAMPLE_EVERY_S, QueueSlice
+from domain.caller import Scope
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dependencies import Api
@@ -22,7 +23,7 @@ class ClusterPages(Controller):
 
     path = "/cluster"
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, scope=Scope.CLUSTER_READ)
     def show(
         self,
         request: AnyRequest,
@@ -45,7 +46,7 @@ class ClusterPages(Controller):
             },
         )
 
-    @get("/state", sync_to_thread=True)
+    @get("/state", sync_to_thread=True, scope=Scope.CLUSTER_READ)
     def state(
         self,
         request: AnyRequest,
@@ -55,7 +56,7 @@ class ClusterPages(Controller):
         """Show the engine and the queue, alone."""
         return pages.part(request, "_cluster.html", _context(api))
 
-    @get("/outcomes", sync_to_thread=True)
+    @get("/outcomes", sync_to_thread=True, scope=Scope.CLUSTER_READ)
     def outcomes(
         self,
         api: NamedDependency[Api],
@@ -64,7 +65,7 @@ class ClusterPages(Controller):
         """Return the data of the charts of outcomes."""
         return list(map(_point, api.services.cluster_reader.outcomes(minutes)))
 
-    @get("/queue", sync_to_thread=False)
+    @get("/queue", sync_to_thread=False, scope=Scope.CLUSTER_READ)
     def queue(self, api: NamedDependency[Api], minutes: FromQuery[int] = 10) -> dict[str, object]:
         """Return the data of the charts of the queue."""
         slices = list(map(_queue_point, api.services.queue_history(minutes)))

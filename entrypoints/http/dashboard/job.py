@@ -14,7 +14,7 @@ from application.errors import NotFound
 from application.queries.timeline import Timeline
 from application.use_cases.read_code import ReadCode
 from application.use_cases.run_again import given
-from domain.caller import Caller
+from domain.caller import Caller, Scope
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.formatting import inert_json
 from entrypoints.http.dashboard.job_state import state_context
@@ -32,7 +32,7 @@ class JobPages(Controller):
 
     path = "/jobs/{job:str}"
 
-    @get()
+    @get(scope=Scope.LOGS_READ)
     async def show(
         self,
         request: AnyRequest,
@@ -51,7 +51,7 @@ class JobPages(Controller):
 
         return await api.storage_threads.run(show)
 
-    @get("/state", sync_to_thread=True)
+    @get("/state", sync_to_thread=True, scope=Scope.JOBS_READ)
     def state(
         self,
         request: AnyRequest,
@@ -65,7 +65,7 @@ class JobPages(Controller):
             request, "_state.html", state_context(api.services.job_reader.timeline(caller, existing_job(job)))
         )
 
-    @get("/curl", media_type=MediaType.TEXT)
+    @get("/curl", media_type=MediaType.TEXT, scope=Scope.LOGS_READ)
     async def show_curl(
         self,
         request: AnyRequest,
@@ -82,7 +82,7 @@ class JobPages(Controller):
 
         return _curl(f"{request.url.scheme}://{request.url.netloc}", await api.storage_threads.run(command))
 
-    @post("/cancel")
+    @post("/cancel", scope=Scope.JOBS_WRITE)
     async def cancel(
         self,
         request: AnyRequest,
@@ -97,7 +97,7 @@ class JobPages(Controller):
             return Response(b"", status_code=204)
         return go_to(request, f"/dashboard/jobs/{job}")
 
-    @post("/execute")
+    @post("/execute", scope=Scope.JOBS_WRITE)
     async def execute(
         self,
         request: AnyRequest,
@@ -110,7 +110,7 @@ class JobPages(Controller):
         await asyncio.to_thread(api.services.execute_job, caller, existing_job(job))
         return go_to(request, f"/dashboard/jobs/{job}")
 
-    @post("/again")
+    @post("/again", scope=Scope.JOBS_WRITE)
     async def again(
         self,
         request: AnyRequest,

@@ -13,7 +13,7 @@ from litestar.response import Redirect
 from application.commands import UploadCodeCommand
 from application.queries.job_reader import JobPage
 from application.views import JobFilter
-from domain.caller import Caller
+from domain.caller import Caller, Scope
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
 from domain.language import LANGUAGES
@@ -106,7 +106,7 @@ class ProjectPages(Controller):
 
     path = "/projects/{project:int}"
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, scope=Scope.JOBS_READ)
     def show(
         self,
         request: AnyRequest,
@@ -132,7 +132,7 @@ class ProjectPages(Controller):
             },
         )
 
-    @get("/jobs", sync_to_thread=True)
+    @get("/jobs", sync_to_thread=True, scope=Scope.JOBS_READ)
     def history(
         self,
         request: AnyRequest,
@@ -147,7 +147,7 @@ class ProjectPages(Controller):
         headers = {"HX-Push-Url": chosen.url(project)} if "seen" not in request.query_params else {}
         return pages.part(request, "_history.html", history_context(chosen, project, page), headers)
 
-    @post("/run")
+    @post("/run", scope=Scope.JOBS_WRITE)
     async def run(
         self,
         request: AnyRequest,

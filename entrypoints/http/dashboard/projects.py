@@ -9,7 +9,7 @@ from litestar.response import Redirect
 
 from application.queries.project_reader import RECENT_HOURS, ProjectReader
 from application.use_cases.change_project import ChangeProject
-from domain.caller import Caller
+from domain.caller import Caller, Scope
 from domain.project import ProjectTrigger
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.pages import Pages, go_to
@@ -24,7 +24,7 @@ class ProjectsPages(Controller):
 
     path = "/"
 
-    @get(sync_to_thread=True)
+    @get(sync_to_thread=True, scope=Scope.JOBS_READ)
     def show(
         self,
         request: AnyRequest,
@@ -36,7 +36,7 @@ class ProjectsPages(Controller):
         """Show the projects."""
         return pages.page(request, "projects.html", _context(api.services.project_reader, caller, page))
 
-    @get("/projects", sync_to_thread=True)
+    @get("/projects", sync_to_thread=True, scope=Scope.JOBS_READ)
     def refresh(
         self,
         request: AnyRequest,
@@ -48,7 +48,7 @@ class ProjectsPages(Controller):
         """Show the list alone."""
         return pages.part(request, "_projects.html", _context(api.services.project_reader, caller, page))
 
-    @post("/projects")
+    @post("/projects", scope=Scope.PROJECTS_WRITE)
     async def create(
         self, request: AnyRequest, caller: NamedDependency[Caller], api: NamedDependency[Api]
     ) -> Response[bytes] | Redirect:
@@ -60,7 +60,7 @@ class ProjectsPages(Controller):
         )
         return go_to(request, f"/dashboard/projects/{project.id}")
 
-    @post("/projects/{project:int}/archive")
+    @post("/projects/{project:int}/archive", scope=Scope.PROJECTS_WRITE)
     async def archive(
         self,
         request: AnyRequest,
@@ -71,7 +71,7 @@ class ProjectsPages(Controller):
         """Have the project take no new work."""
         return await _change(request, caller, project, api.services.change_project, ProjectTrigger.ARCHIVE)
 
-    @post("/projects/{project:int}/restore")
+    @post("/projects/{project:int}/restore", scope=Scope.PROJECTS_WRITE)
     async def restore(
         self,
         request: AnyRequest,

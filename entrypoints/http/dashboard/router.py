@@ -19,7 +19,7 @@ _INTERNAL = 500
 _UNAVAILABLE = 503
 
 
-@get("/", sync_to_thread=False, include_in_schema=False)
+@get("/", sync_to_thread=False, include_in_schema=False, scope=None)
 def first_page() -> Redirect:
     """Redirect the root to the dashboard."""
     return Redirect("/dashboard")
