@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from adapters.sql.database_time import database_time
 from adapters.sql.types import ExactText, Guid, Json, LongText, UtcDateTime, symbol
 from domain.api_key import KEY_NAME_MAX_CHARS
+from domain.session import SESSION_NAME_MAX_CHARS
 from domain.submission import TAG_MAX_CHARS
 from domain.tenant import DEFAULT_TENANT, TENANT_NAME_MAX_CHARS
 from domain.values import OBJECT_KEY_MAX_BYTES, PROJECT_NAME_MAX_CHARS
@@ -250,5 +251,31 @@ commits = sa.Table(
     sa.Column("slot", Guid, primary_key=True),
     sa.Column("transaction_id", Guid, nullable=False),
     sa.Column("written_at", UtcDateTime, nullable=False),
+    **_OPTIONS,
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("session_id", Guid, primary_key=True),
+    sa.Column("digest", symbol(64), nullable=False, unique=True),
+    # The tenant of the principal, and the one whose things are shown.
+    sa.Column("home", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
+    sa.Column("principal", sa.String(PRINCIPAL_MAX_CHARS), nullable=False),
+    sa.Column("name", sa.String(SESSION_NAME_MAX_CHARS), nullable=False),
+    sa.Column("scopes", Json, nullable=False),
+    sa.Column("project_id", sa.Integer),
+    sa.Column("key_id", Guid),
+    # The SHA-256 of the sign-in at an identity provider, which makes one session at most.
+    sa.Column("sign_in", symbol(64), unique=True),
+    sa.Column("address", symbol(64)),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("ended_at", UtcDateTime),
+    sa.Index("ix_sessions_home", "home", "seen_at", "session_id"),
+    sa.Index("ix_sessions_principal", "home", "principal"),
+    sa.Index("ix_sessions_expires", "expires_at"),
     **_OPTIONS,
 )

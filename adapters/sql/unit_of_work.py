@@ -19,6 +19,7 @@ from adapters.sql.job_repository import SqlJobRepository
 from adapters.sql.key_repository import SqlKeyRepository
 from adapters.sql.outbox import SqlOutbox
 from adapters.sql.project_repository import SqlProjectRepository
+from adapters.sql.session_repository import SqlSessionRepository
 from adapters.sql.tables import projects
 from adapters.sql.tenant_repository import SqlTenantRepository
 from adapters.sql.transaction_retrier import TransactionRetrier
@@ -52,6 +53,7 @@ class SqlTransaction:
         self.outbox = SqlOutbox(connection)
         self.inbox = SqlInbox(connection)
         self.heartbeats = SqlHeartbeats(connection)
+        self.sessions = SqlSessionRepository(connection)
 
 
 class SqlUnitOfWork(UnitOfWork):

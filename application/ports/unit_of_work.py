@@ -11,6 +11,7 @@ from application.ports.job_repository import JobRepository
 from application.ports.key_repository import KeyRepository
 from application.ports.outbox import Outbox
 from application.ports.project_repository import ProjectRepository
+from application.ports.session_repository import SessionRepository
 from application.ports.tenant_repository import TenantRepository
 from application.retry_policy import RetryPolicy
 
@@ -51,6 +52,10 @@ class Transaction(Protocol):
     @property
     def heartbeats(self) -> Heartbeats:
         """The processes that can write."""
+
+    @property
+    def sessions(self) -> SessionRepository:
+        """The sessions of the dashboard."""
 
 
 class UnitOfWork(ABC):

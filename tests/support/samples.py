@@ -12,6 +12,7 @@ from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS
 from domain.project import Project, ProjectStatus
+from domain.session import Session, SessionId, SessionToken
 from domain.submission import JobSpec
 from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName
@@ -46,6 +47,25 @@ def an_api_key(**changes) -> ApiKey:
         created_by="anonymous",
     )
     return replace(key, **changes)
+
+
+def a_session(**changes) -> Session:
+    """Return the session of a member of the tenant `acme`, which is not stored."""
+    return replace(
+        Session(
+            id=SessionId(uuid4()),
+            digest=SessionToken.generate().digest,
+            home=TenantName("acme"),
+            tenant=TenantName("acme"),
+            principal="user:1",
+            name="one@example.com",
+            scopes=frozenset({Scope.JOBS_READ}),
+            created_at=NOW,
+            seen_at=NOW,
+            expires_at=NOW + timedelta(hours=12),
+        ),
+        **changes,
+    )
 
 
 def new_execution_id() -> ExecutionId:

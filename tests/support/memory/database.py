@@ -9,6 +9,7 @@ from domain.caller import Caller
 from domain.execution import Execution
 from domain.job import Job
 from domain.project import Project
+from domain.session import Session, SessionId
 from domain.tenant import DEFAULT_TENANT, Tenant, TenantName, TenantStatus
 from domain.values import ExecutionId, JobId, MessageId, ProjectId
 
@@ -49,6 +50,7 @@ class Tables:
     heartbeats: dict[str, datetime] = field(default_factory=dict)
     tenants: dict[TenantName, Tenant] = field(default_factory=dict)
     keys: dict[KeyId, ApiKey] = field(default_factory=dict)
+    sessions: dict[SessionId, Session] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Return tables to be changed apart from these."""
@@ -61,6 +63,7 @@ class Tables:
             heartbeats=self.heartbeats.copy(),
             tenants=self.tenants.copy(),
             keys=self.keys.copy(),
+            sessions=self.sessions.copy(),
         )
 
 

@@ -15,6 +15,7 @@ from tests.support.memory.job_repository import MemoryJobRepository
 from tests.support.memory.key_repository import MemoryKeyRepository
 from tests.support.memory.outbox import MemoryOutbox
 from tests.support.memory.project_repository import MemoryProjectRepository
+from tests.support.memory.session_repository import MemorySessionRepository
 from tests.support.memory.tenant_repository import MemoryTenantRepository
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class MemoryTransaction:
         self.outbox = MemoryOutbox(draft, now)
         self.inbox = MemoryInbox(draft)
         self.heartbeats = MemoryHeartbeats(draft, now)
+        self.sessions = MemorySessionRepository(draft)
 
 
 class MemoryUnitOfWork(UnitOfWork):

@@ -1,0 +1,157 @@
+"""The repository of sessions, in SQL."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.sql.errors import is_duplicate
+from adapters.sql.tables import sessions
+from application.ports.session_repository import Member, SessionRepository
+from domain.caller import Caller, Scope
+from domain.session import Session, SessionId
+from domain.tenant import TenantName
+
+_c = sessions.c
+_is_of_home = _c.home == sa.bindparam("of_home")
+_ADD = sa.insert(sessions)
+_BY_DIGEST = sa.select(sessions).where(_c.digest == sa.bindparam("digest"))
+_BY_ID = sa.select(sessions).where(_c.session_id == sa.bindparam("id"), _is_of_home)
+_LATEST = (
+    sa.select(sessions)
+    .where(_is_of_home)
+    .order_by(_c.seen_at.desc(), _c.session_id.desc())
+    .limit(sa.bindparam("limit"))
+)
+_MEMBERS = (
+    sa.select(
+        _c.principal,
+        sa.func.max(_c.name).label("name"),
+        sa.func.count().label("sessions"),
+        sa.func.min(_c.created_at, type_=_c.created_at.type).label("first_seen_at"),
+        sa.func.max(_c.seen_at, type_=_c.seen_at.type).label("last_seen_at"),
+    )
+    .where(_is_of_home)
+    .group_by(_c.principal)
+    .order_by(sa.desc("last_seen_at"), _c.principal)
+    .limit(sa.bindparam("limit"))
+)
+_of_id = sa.update(sessions).where(_c.session_id == sa.bindparam("id"))
+_TOUCH = _of_id.values(seen_at=sa.bindparam("new_seen_at"))
+_SWITCH = _of_id.values(tenant=sa.bindparam("new_tenant"))
+_END = _of_id.where(_c.ended_at.is_(None)).values(ended_at=sa.bindparam("new_ended_at"))
+_END_ALL = (
+    sa.update(sessions)
+    .where(_is_of_home, _c.principal == sa.bindparam("of_principal"), _c.ended_at.is_(None))
+    .values(ended_at=sa.bindparam("new_ended_at"))
+)
+_OLD = (
+    sa.select(_c.session_id)
+    .where(_c.expires_at < sa.bindparam("before"))
+    .limit(sa.bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_FORGET = sa.delete(sessions).where(_c.session_id.in_(sa.bindparam("ids", expanding=True)))
+
+
+class SqlSessionRepository(SessionRepository):
+    """The sessions, by their ids and by the digests of their secrets."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, session: Session) -> bool:
+        """Store a session, unless its sign-in has made one before."""
+        try:
+            self._connection.execute(
+                _ADD,
+                {
+                    "session_id": session.id,
+                    "digest": session.digest,
+                    "home": session.home.value,
+                    "tenant": session.tenant.value,
+                    "principal": session.principal,
+                    "name": session.name,
+                    "scopes": sorted(session.scopes),
+                    "project_id": session.project,
+                    "key_id": session.key_id,
+                    "sign_in": session.sign_in,
+                    "address": session.address,
+                    "created_at": session.created_at,
+                    "seen_at": session.seen_at,
+                    "expires_at": session.expires_at,
+                    "ended_at": session.ended_at,
+                },
+            )
+        except sa.exc.IntegrityError as error:
+            if session.sign_in is None or not is_duplicate(error):
+                raise
+            return False
+        return True
+
+    def find(self, digest: str) -> Session | None:
+        """Return the session with the secret of that digest, in any status."""
+        return self._one(_BY_DIGEST, {"digest": digest})
+
+    def get(self, caller: Caller, session_id: SessionId) -> Session | None:
+        """Return a session of the caller's tenant, in any status."""
+        return self._one(_BY_ID, {"id": session_id, "of_home": caller.tenant.name.value})
+
+    def latest(self, caller: Caller, limit: int) -> Sequence[Session]:
+        """Return the sessions of the caller's tenant, the one that was seen last first."""
+        parameters = {"of_home": caller.tenant.name.value, "limit": limit}
+        return [_to_session(row) for row in self._connection.execute(_LATEST, parameters).mappings()]
+
+    def members(self, caller: Caller, limit: int) -> Sequence[Member]:
+        """Return the principals of the caller's tenant that have signed in."""
+        parameters = {"of_home": caller.tenant.name.value, "limit": limit}
+        return [Member(**row) for row in self._connection.execute(_MEMBERS, parameters).mappings()]
+
+    def touch(self, session_id: SessionId, seen_at: datetime) -> None:
+        """Store when the visitor of a session did something last."""
+        self._connection.execute(_TOUCH, {"id": session_id, "new_seen_at": seen_at})
+
+    def switch(self, session_id: SessionId, tenant: TenantName) -> None:
+        """Store the tenant whose things a session shows."""
+        self._connection.execute(_SWITCH, {"id": session_id, "new_tenant": tenant.value})
+
+    def end(self, session_id: SessionId, now: datetime) -> None:
+        """End a session."""
+        self._connection.execute(_END, {"id": session_id, "new_ended_at": now})
+
+    def end_all(self, home: TenantName, principal: str, now: datetime) -> int:
+        """End every session of a principal; return how many had not ended."""
+        parameters = {"of_home": home.value, "of_principal": principal, "new_ended_at": now}
+        return self._connection.execute(_END_ALL, parameters).rowcount
+
+    def forget_of_any_tenant(self, before: datetime, limit: int) -> int:
+        """Remove sessions that expired before a time; return how many."""
+        old = self._connection.execute(_OLD, {"before": before, "limit": limit}).scalars().all()
+        if old:
+            self._connection.execute(_FORGET, {"ids": sorted(old)})
+        return len(old)
+
+    def _one(self, statement: sa.Select[Any], parameters: dict[str, object]) -> Session | None:
+        row = self._connection.execute(statement, parameters).mappings().first()
+        return None if row is None else _to_session(row)
+
+
+def _to_session(row: sa.RowMapping) -> Session:
+    return Session(
+        id=row["session_id"],
+        digest=row["digest"],
+        home=TenantName(row["home"]),
+        tenant=TenantName(row["tenant"]),
+        principal=row["principal"],
+        name=row["name"],
+        scopes=frozenset(map(Scope, row["scopes"])),
+        project=row["project_id"],
+        key_id=row["key_id"],
+        sign_in=row["sign_in"],
+        address=row["address"],
+        created_at=row["created_at"],
+        seen_at=row["seen_at"],
+        expires_at=row["expires_at"],
+        ended_at=row["ended_at"],
+    )
