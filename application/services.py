@@ -19,6 +19,7 @@ from application.ports.job_queries import JobQueries
 from application.ports.message_relay import MessageRelay
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
+from application.ports.rate_limiter import RateLimiter
 from application.ports.result_spool import ResultSpool
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.work_queue import WorkQueue
@@ -83,6 +84,7 @@ class Ports:
     report_reader: EngineReportReader
     event_feed: EventFeed
     output_feed: OutputFeed
+    rate_limiter: RateLimiter
     message_relay: MessageRelay
     work_queue: WorkQueue
 

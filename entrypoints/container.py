@@ -20,6 +20,7 @@ from adapters.in_process.event_feed import InProcessEventFeed
 from adapters.in_process.message_relay import InProcessMessageRelay
 from adapters.in_process.output_feed import KEPT_BYTES, InProcessOutputFeed
 from adapters.in_process.output_journal import OutputJournal
+from adapters.in_process.rate_limiter import InProcessRateLimiter
 from adapters.local_engine.engine import LocalEngine
 from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import DatabaseOptions, create_engine
@@ -37,6 +38,7 @@ from application.ports.event_feed import EventFeed
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
+from application.ports.rate_limiter import RateLimiter
 from application.ports.result_spool import ResultSpool
 from application.ports.work_queue import WorkQueue
 from application.retry_policy import RetryPolicy
@@ -200,6 +202,14 @@ def _output_feed(settings: Settings) -> OutputFeed:
     return RedisOutputFeed(settings.redis_url.get_secret_value(), InProcessOutputFeed())
 
 
+def _rate_limiter(settings: Settings) -> RateLimiter:
+    if settings.redis_url is None:
+        return InProcessRateLimiter()
+    from adapters.redis_rate_limiter.rate_limiter import RedisRateLimiter  # noqa: PLC0415 - likewise
+
+    return RedisRateLimiter(settings.redis_url.get_secret_value(), InProcessRateLimiter())
+
+
 def _report_reader(settings: Settings) -> EngineReportReader:
     return RunnerReportReader(settings.inline_output_bytes, _data_dir(settings))
 
@@ -275,6 +285,7 @@ class Container(containers.DeclarativeContainer):
     )
     event_feed = providers.ThreadSafeSingleton(_event_feed, settings)
     output_feed = providers.ThreadSafeSingleton(_output_feed, settings)
+    rate_limiter = providers.ThreadSafeSingleton(_rate_limiter, settings)
     broker = providers.ThreadSafeSingleton(_broker, settings)
     work_queue = providers.ThreadSafeSingleton(_work_queue, broker)
 
@@ -295,6 +306,7 @@ class Container(containers.DeclarativeContainer):
         report_reader=report_reader,
         event_feed=event_feed,
         output_feed=output_feed,
+        rate_limiter=rate_limiter,
         message_relay=message_relay,
         work_queue=work_queue,
     )

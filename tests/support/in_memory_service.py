@@ -10,6 +10,7 @@ from typing import Any
 from adapters.http_engine.report_reader import RunnerReportReader
 from adapters.in_process.event_feed import InProcessEventFeed
 from adapters.in_process.output_feed import InProcessOutputFeed
+from adapters.in_process.rate_limiter import InProcessRateLimiter
 from application.commands import UploadCodeCommand
 from application.messages import Message
 from application.ports.job_queries import JobQueries
@@ -99,6 +100,7 @@ class InMemoryService:
             report_reader=RunnerReportReader(65_536),
             event_feed=self.event_feed,
             output_feed=self.output_feed,
+            rate_limiter=InProcessRateLimiter(),
             message_relay=self.relay,
             work_queue=self.work_queue,
         )

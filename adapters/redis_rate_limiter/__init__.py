@@ -1,0 +1,1 @@
+"""Limits on requests a second that the processes of the service share, in Redis."""
