@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.sql.database_time import database_time
-from adapters.sql.types import ExactText, Guid, Json, LongText, UtcDateTime, symbol
+from adapters.sql.types import ExactText, Guid, Json, LongBytes, LongText, UtcDateTime, symbol
 from domain.api_key import KEY_NAME_MAX_CHARS
 from domain.session import SESSION_NAME_MAX_CHARS
 from domain.submission import TAG_MAX_CHARS
@@ -277,5 +277,23 @@ sessions = sa.Table(
     sa.Index("ix_sessions_home", "home", "seen_at", "session_id"),
     sa.Index("ix_sessions_principal", "home", "principal"),
     sa.Index("ix_sessions_expires", "expires_at"),
+    **_OPTIONS,
+)
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), primary_key=True),
+    sa.Column("digest", symbol(64), primary_key=True),
+    sa.Column("request_id", Guid, nullable=False),
+    sa.Column("fingerprint", symbol(64), nullable=False),
+    sa.Column("made", ExactText(PROJECT_NAME_MAX_CHARS), nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("answer_due", UtcDateTime, nullable=False),
+    # The answer, NULL until there is one.
+    sa.Column("status", sa.SmallInteger),
+    sa.Column("headers", Json),
+    sa.Column("body", LongBytes),
+    sa.Index("ix_idempotency_keys_received", "received_at"),
     **_OPTIONS,
 )

@@ -23,6 +23,10 @@ def symbol(length: int) -> sa.String:
     )
 
 
+# Bytes of any length; MySQL's own LargeBinary has 64 KiB.
+LongBytes = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
+
+
 class Guid(TypeDecorator[UUID]):
     """A UUID as its 36 characters: sorts and reads alike everywhere."""
 

@@ -14,6 +14,7 @@ from adapters.sql.engine import read_only
 from adapters.sql.errors import Failure, diagnose, unavailable
 from adapters.sql.execution_repository import SqlExecutionRepository
 from adapters.sql.heartbeats import SqlHeartbeats
+from adapters.sql.idempotency_keys import SqlIdempotencyKeys
 from adapters.sql.inbox import SqlInbox
 from adapters.sql.job_repository import SqlJobRepository
 from adapters.sql.key_repository import SqlKeyRepository
@@ -54,6 +55,7 @@ class SqlTransaction:
         self.inbox = SqlInbox(connection)
         self.heartbeats = SqlHeartbeats(connection)
         self.sessions = SqlSessionRepository(connection)
+        self.idempotency_keys = SqlIdempotencyKeys(connection)
 
 
 class SqlUnitOfWork(UnitOfWork):

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from application.ports.execution_repository import ExecutionRepository
 from application.ports.heartbeats import Heartbeats
+from application.ports.idempotency_keys import IdempotencyKeys
 from application.ports.inbox import Inbox
 from application.ports.job_repository import JobRepository
 from application.ports.key_repository import KeyRepository
@@ -56,6 +57,10 @@ class Transaction(Protocol):
     @property
     def sessions(self) -> SessionRepository:
         """The sessions of the dashboard."""
+
+    @property
+    def idempotency_keys(self) -> IdempotencyKeys:
+        """The idempotency keys of requests."""
 
 
 class UnitOfWork(ABC):

@@ -7,6 +7,7 @@ from application.messages import Message
 from domain.api_key import ApiKey, KeyId
 from domain.caller import Caller
 from domain.execution import Execution
+from domain.idempotency import KeyRecord
 from domain.job import Job
 from domain.project import Project
 from domain.session import Session, SessionId
@@ -51,6 +52,7 @@ class Tables:
     tenants: dict[TenantName, Tenant] = field(default_factory=dict)
     keys: dict[KeyId, ApiKey] = field(default_factory=dict)
     sessions: dict[SessionId, Session] = field(default_factory=dict)
+    idempotency_keys: dict[tuple[TenantName, str], KeyRecord] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Return tables to be changed apart from these."""
@@ -64,6 +66,7 @@ class Tables:
             tenants=self.tenants.copy(),
             keys=self.keys.copy(),
             sessions=self.sessions.copy(),
+            idempotency_keys=self.idempotency_keys.copy(),
         )
 
 

@@ -10,6 +10,7 @@ from application.retry_policy import RetryPolicy
 from tests.support.memory.database import MemoryDatabase, Tables
 from tests.support.memory.execution_repository import MemoryExecutionRepository
 from tests.support.memory.heartbeats import MemoryHeartbeats
+from tests.support.memory.idempotency_keys import MemoryIdempotencyKeys
 from tests.support.memory.inbox import MemoryInbox
 from tests.support.memory.job_repository import MemoryJobRepository
 from tests.support.memory.key_repository import MemoryKeyRepository
@@ -36,6 +37,7 @@ class MemoryTransaction:
         self.inbox = MemoryInbox(draft)
         self.heartbeats = MemoryHeartbeats(draft, now)
         self.sessions = MemorySessionRepository(draft)
+        self.idempotency_keys = MemoryIdempotencyKeys(draft)
 
 
 class MemoryUnitOfWork(UnitOfWork):
