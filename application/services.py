@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from application.caller_unit_of_work import CallerUnitOfWork
 from application.in_flight_executions import InFlightExecutions
 from application.log_archive import LogArchive
 from application.outbox_writer import OutboxWriter
@@ -27,6 +28,7 @@ from application.queries.cluster_reader import ClusterReader
 from application.queries.job_reader import JobReader
 from application.queries.project_reader import ProjectReader
 from application.queries.queue_history import QueueHistory
+from application.record_refusal import RecordRefusal
 from application.retry_policy import RetryPolicy
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
@@ -133,6 +135,7 @@ class Services:
     run_again: RunAgain
     create_project: CreateProject
     change_project: ChangeProject
+    record_refusal: RecordRefusal
 
     read_code: ReadCode
     read_log: ReadLog
@@ -166,9 +169,13 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     in_flight = InFlightExecutions()
     outbox_writer = OutboxWriter(ids=ports.ids)
     poison_jobs = PoisonJobHandler(outbox_writer=outbox_writer)
+    record_refusal = RecordRefusal(unit_of_work=ports.unit_of_work, clock=ports.clock, ids=ports.ids)
+    caller_unit_of_work = CallerUnitOfWork(
+        unit_of_work=ports.unit_of_work, record_refusal=record_refusal, clock=ports.clock, ids=ports.ids
+    )
 
     upload_code = UploadCode(
-        unit_of_work=ports.unit_of_work,
+        unit_of_work=caller_unit_of_work,
         code_store=ports.code_store,
         engine=ports.engine,
         outbox_writer=outbox_writer,
@@ -217,20 +224,23 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     return Services(
         upload_code=upload_code,
         execute_job=ExecuteJob(
-            unit_of_work=ports.unit_of_work,
+            unit_of_work=caller_unit_of_work,
             outbox_writer=outbox_writer,
             clock=ports.clock,
             ids=ports.ids,
             submission_limits=options.submission_limits,
         ),
-        cancel_job=CancelJob(unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock),
+        cancel_job=CancelJob(
+            unit_of_work=caller_unit_of_work, outbox_writer=outbox_writer, clock=ports.clock
+        ),
         run_again=RunAgain(job_reader=job_reader, read_code=read_code, upload_code=upload_code),
         create_project=CreateProject(
-            unit_of_work=ports.unit_of_work,
+            unit_of_work=caller_unit_of_work,
             clock=ports.clock,
             submission_limits=options.submission_limits,
         ),
-        change_project=ChangeProject(unit_of_work=ports.unit_of_work),
+        change_project=ChangeProject(unit_of_work=caller_unit_of_work),
+        record_refusal=record_refusal,
         job_reader=job_reader,
         project_reader=ProjectReader(
             unit_of_work=ports.unit_of_work, dashboard_queries=ports.dashboard_queries, clock=ports.clock

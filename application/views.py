@@ -16,6 +16,7 @@ class JobView:
     """A job as a list shows it, with its latest execution but without its input."""
 
     job_id: JobId
+    project_id: ProjectId
     project: str
     code_key: str
     language: str
@@ -46,6 +47,7 @@ class JobView:
         """Show a job that is at hand."""
         return cls(
             job_id=job.id,
+            project_id=job.project_id,
             project=project.value,
             code_key=job.spec.code_key.value,
             language=job.spec.language.name,

@@ -51,10 +51,12 @@ class Caller:
         return self.project is None or self.project == project
 
 
+# The principal while callers are not asked for keys.
+ANONYMOUS = "anonymous"
 # All but the administration of keys and tenants, which takes a key.
 ANONYMOUS_SCOPES = frozenset(Scope) - {Scope.KEYS_WRITE, Scope.ADMIN}
 
 
 def anonymous(tenant: Tenant, address: str | None = None) -> Caller:
     """Return the caller of every request while callers are not asked for keys."""
-    return Caller(tenant=tenant, principal="anonymous", scopes=ANONYMOUS_SCOPES, address=address)
+    return Caller(tenant=tenant, principal=ANONYMOUS, scopes=ANONYMOUS_SCOPES, address=address)

@@ -102,6 +102,7 @@ JOB_COLUMNS = _named(
 VIEW_COLUMNS = _named(
     projects.c.name,
     jobs.c.job_id,
+    jobs.c.project_id,
     jobs.c.code_key,
     jobs.c.language,
     jobs.c.status,
@@ -278,6 +279,7 @@ def to_view(row: Row) -> JobView:
     """Read VIEW_COLUMNS and LISTED_EXECUTION_COLUMNS, which are NULL for a job without an execution."""
     return JobView(
         job_id=row["job_id"],
+        project_id=row["job_project_id"],
         project=row["project_name"],
         code_key=row["job_code_key"],
         language=row["job_language"],

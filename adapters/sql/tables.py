@@ -7,6 +7,13 @@ import sqlalchemy as sa
 from adapters.sql.database_time import database_time
 from adapters.sql.types import ExactText, Guid, Json, LongBytes, LongText, UtcDateTime, symbol
 from domain.api_key import KEY_NAME_MAX_CHARS
+from domain.audit import (
+    ADDRESS_MAX_CHARS,
+    OUTCOME_MAX_CHARS,
+    PRINCIPAL_MAX_CHARS,
+    REQUEST_ID_MAX_CHARS,
+    SUBJECT_MAX_CHARS,
+)
 from domain.session import SESSION_NAME_MAX_CHARS
 from domain.submission import TAG_MAX_CHARS
 from domain.tenant import DEFAULT_TENANT, TENANT_NAME_MAX_CHARS
@@ -14,8 +21,6 @@ from domain.values import OBJECT_KEY_MAX_BYTES, PROJECT_NAME_MAX_CHARS
 
 TAG_NAME_MAX_CHARS = 64
 WORKER_MAX_CHARS = 255
-REQUEST_ID_MAX_CHARS = 128
-PRINCIPAL_MAX_CHARS = 255
 # Where the steps that were taken are written down.
 VERSION_TABLE = "service_server_version"
 
@@ -295,5 +300,95 @@ idempotency_keys = sa.Table(
     sa.Column("headers", Json),
     sa.Column("body", LongBytes),
     sa.Index("ix_idempotency_keys_received", "received_at"),
+    **_OPTIONS,
+)
+
+
+def _entry_columns() -> tuple[sa.Column[Any], ...]:
+    """Return the columns of an audit entry but its id."""
+    return (
+        sa.Column("at", UtcDateTime, nullable=False),
+        # NULL if the caller did not show who it is.
+        sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS)),
+        sa.Column("principal", sa.String(PRINCIPAL_MAX_CHARS), nullable=False),
+        sa.Column("address", sa.String(ADDRESS_MAX_CHARS)),
+        sa.Column("act", symbol(32), nullable=False),
+        sa.Column("subject", sa.String(SUBJECT_MAX_CHARS), nullable=False),
+        sa.Column("outcome", symbol(OUTCOME_MAX_CHARS), nullable=False),
+        sa.Column("request_id", sa.String(REQUEST_ID_MAX_CHARS)),
+        sa.Column("project_id", sa.Integer),
+        sa.Column("uploads", sa.Integer, nullable=False),
+        sa.Column("executions", sa.Integer, nullable=False),
+        sa.Column("cpu_ms", sa.BigInteger, nullable=False),
+        sa.Column("stored_bytes", sa.BigInteger, nullable=False),
+        sa.Column("left_out", sa.Integer, nullable=False),
+    )
+
+
+# Audit entries as their transactions wrote them: a short table without an index, for commands wait for the
+# write. Each entry moves to the ledger soon.
+audit_journal = sa.Table(
+    "audit_journal",
+    metadata,
+    sa.Column("entry_id", Guid, primary_key=True),
+    *_entry_columns(),
+    sqlite_with_rowid=False,
+    **_OPTIONS,
+)
+
+# Audit entries in the order of their chain.
+audit_ledger = sa.Table(
+    "audit_ledger",
+    metadata,
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("entry_id", Guid, nullable=False, unique=True),
+    *_entry_columns(),
+    sa.Column("hash", symbol(64), nullable=False),
+    sa.Index("ix_audit_ledger_at", "at", "sequence"),
+    sa.Index("ix_audit_ledger_tenant", "tenant", "at", "sequence"),
+    sa.Index("ix_audit_ledger_act", "tenant", "act", "at", "sequence"),
+    sa.Index("ix_audit_ledger_principal", "tenant", "principal", "at", "sequence"),
+    sqlite_with_rowid=False,
+    **_OPTIONS,
+)
+
+# The end of the chain, in one row that is locked while entries are added to it.
+audit_head = sa.Table(
+    "audit_head",
+    metadata,
+    sa.Column("head_id", sa.SmallInteger, primary_key=True, autoincrement=False),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("hash", symbol(64), nullable=False),
+    **_OPTIONS,
+)
+
+
+def _usage_columns() -> tuple[sa.Column[Any], ...]:
+    """Return the sums of the usage in entries of the ledger."""
+    return tuple(
+        sa.Column(name, sa.BigInteger, nullable=False)
+        for name in ("uploads", "executions", "cpu_ms", "stored_bytes")
+    )
+
+
+usage_by_day = sa.Table(
+    "usage_by_day",
+    metadata,
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("project_id", sa.Integer, primary_key=True, autoincrement=False),
+    *_usage_columns(),
+    sqlite_with_rowid=False,
+    **_OPTIONS,
+)
+
+# The same of all projects of a tenant: of a day in ISO's form, and of all time.
+usage_of_tenants = sa.Table(
+    "usage_of_tenants",
+    metadata,
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), primary_key=True),
+    sa.Column("period", symbol(10), primary_key=True),
+    *_usage_columns(),
+    sqlite_with_rowid=False,
     **_OPTIONS,
 )

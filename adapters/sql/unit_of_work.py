@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from adapters.sql.audit_log import SqlAuditLog
 from adapters.sql.commit_log import CommitLog
 from adapters.sql.engine import read_only
 from adapters.sql.errors import Failure, diagnose, unavailable
@@ -53,6 +54,7 @@ class SqlTransaction:
         self.keys = SqlKeyRepository(connection)
         self.outbox = SqlOutbox(connection)
         self.inbox = SqlInbox(connection)
+        self.audit = SqlAuditLog(connection)
         self.heartbeats = SqlHeartbeats(connection)
         self.sessions = SqlSessionRepository(connection)
         self.idempotency_keys = SqlIdempotencyKeys(connection)

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from application.ports.audit_log import AuditLog
 from application.ports.execution_repository import ExecutionRepository
 from application.ports.heartbeats import Heartbeats
 from application.ports.idempotency_keys import IdempotencyKeys
@@ -49,6 +50,10 @@ class Transaction(Protocol):
     @property
     def inbox(self) -> Inbox:
         """The messages of others."""
+
+    @property
+    def audit(self) -> AuditLog:
+        """The record of acts."""
 
     @property
     def heartbeats(self) -> Heartbeats:

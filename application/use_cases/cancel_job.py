@@ -1,9 +1,11 @@
 """Command: cancel a job."""
 
+from application.caller_unit_of_work import CallerUnitOfWork
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
-from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.ports.unit_of_work import Transaction
 from application.views import JobView
+from domain.audit import Act
 from domain.caller import Caller
 from domain.values import JobId
 
@@ -16,7 +18,7 @@ class CancelJob:
       renewal of the lease.
     """
 
-    def __init__(self, unit_of_work: UnitOfWork, outbox_writer: OutboxWriter, clock: Clock) -> None:
+    def __init__(self, unit_of_work: CallerUnitOfWork, outbox_writer: OutboxWriter, clock: Clock) -> None:
         self._unit_of_work = unit_of_work
         self._outbox_writer = outbox_writer
         self._clock = clock
@@ -42,4 +44,11 @@ class CancelJob:
             self._outbox_writer.add(transaction, events)
             return JobView.of(after, project.name)
 
-        return self._unit_of_work.run(work)
+        return self._unit_of_work.run(
+            caller,
+            Act.JOB_CANCEL,
+            work,
+            subject=lambda view: str(view.job_id),
+            project=lambda view: view.project_id,
+            asked_for=str(job_id),
+        )

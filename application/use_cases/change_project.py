@@ -1,10 +1,18 @@
 """Command: archive, restore or delete a project."""
 
+from application.caller_unit_of_work import CallerUnitOfWork
 from application.errors import Conflict, NotFound
-from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.ports.unit_of_work import Transaction
+from domain.audit import Act
 from domain.caller import Caller
 from domain.project import Project, ProjectStatus, ProjectTrigger
 from domain.values import parse_project_reference
+
+_ACTS = {
+    ProjectTrigger.ARCHIVE: Act.PROJECT_ARCHIVE,
+    ProjectTrigger.RESTORE: Act.PROJECT_RESTORE,
+    ProjectTrigger.DELETE: Act.PROJECT_DELETE,
+}
 
 
 class ChangeProject:
@@ -16,7 +24,7 @@ class ChangeProject:
     * A project cannot be deleted while one of its jobs runs.
     """
 
-    def __init__(self, unit_of_work: UnitOfWork) -> None:
+    def __init__(self, unit_of_work: CallerUnitOfWork) -> None:
         self._unit_of_work = unit_of_work
 
     def __call__(self, caller: Caller, name_or_id: str, trigger: ProjectTrigger) -> Project:
@@ -41,4 +49,11 @@ class ChangeProject:
                 raise Conflict(f"project '{before.name}' has running jobs; cancel them first")
             return after
 
-        return self._unit_of_work.run(work)
+        return self._unit_of_work.run(
+            caller,
+            _ACTS[trigger],
+            work,
+            subject=lambda project: project.name.value,
+            project=lambda project: project.id,
+            asked_for=name_or_id,
+        )

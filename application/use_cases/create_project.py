@@ -1,7 +1,8 @@
 """Command: get or make a project."""
 
+from application.caller_unit_of_work import CallerUnitOfWork
 from application.ports.clock import Clock
-from application.ports.unit_of_work import UnitOfWork
+from domain.audit import Act
 from domain.caller import Caller
 from domain.project import Project
 from domain.submission import SubmissionLimits
@@ -15,7 +16,9 @@ class CreateProject:
     * A description is kept when the project is made; an existing project keeps its own.
     """
 
-    def __init__(self, unit_of_work: UnitOfWork, clock: Clock, submission_limits: SubmissionLimits) -> None:
+    def __init__(
+        self, unit_of_work: CallerUnitOfWork, clock: Clock, submission_limits: SubmissionLimits
+    ) -> None:
         self._unit_of_work = unit_of_work
         self._clock = clock
         self._submission_limits = submission_limits
@@ -32,5 +35,10 @@ class CreateProject:
             self._submission_limits.check_text("description", description)
         now = self._clock.now()
         return self._unit_of_work.run(
-            lambda transaction: transaction.projects.get_or_add(caller, project_name, description, now)
+            caller,
+            Act.PROJECT_CREATE,
+            lambda transaction: transaction.projects.get_or_add(caller, project_name, description, now),
+            subject=lambda project: project.name.value,
+            project=lambda project: project.id,
+            asked_for=name,
         )

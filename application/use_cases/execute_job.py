@@ -1,11 +1,13 @@
 """Command: execute a job."""
 
+from application.caller_unit_of_work import CallerUnitOfWork
 from application.log_context import current_request_id
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
-from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.ports.unit_of_work import Transaction
 from application.views import JobView
+from domain.audit import Act
 from domain.caller import Caller
 from domain.submission import SubmissionLimits
 from domain.values import ExecutionId, JobId
@@ -21,7 +23,7 @@ class ExecuteJob:
 
     def __init__(
         self,
-        unit_of_work: UnitOfWork,
+        unit_of_work: CallerUnitOfWork,
         outbox_writer: OutboxWriter,
         clock: Clock,
         ids: IdGenerator,
@@ -43,9 +45,10 @@ class ExecuteJob:
             ProjectTransitionRefused: Its project takes no new work.
             TenantTransitionRefused: The tenant starts none.
         """
-        caller.tenant.ensure_starts_work()
-        if stdin is not None:
-            self._submission_limits.check_stdin(stdin)
+        with self._unit_of_work.recording_refusals(caller, Act.JOB_EXECUTE, str(job_id)):
+            caller.tenant.ensure_starts_work()
+            if stdin is not None:
+                self._submission_limits.check_stdin(stdin)
         execution_id = ExecutionId(self._ids.new())
         now = self._clock.now()
 
@@ -58,4 +61,11 @@ class ExecuteJob:
             self._outbox_writer.add(transaction, events)
             return JobView.of(after, project.name, execution)
 
-        return self._unit_of_work.run(work)
+        return self._unit_of_work.run(
+            caller,
+            Act.JOB_EXECUTE,
+            work,
+            subject=lambda view: str(view.job_id),
+            project=lambda view: view.project_id,
+            asked_for=str(job_id),
+        )

@@ -2,6 +2,7 @@
 
 import logging
 
+from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import UploadCodeCommand
 from application.errors import (
     ApplicationError,
@@ -16,8 +17,9 @@ from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
 from application.ports.object_store import ObjectStore
-from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.ports.unit_of_work import Transaction
 from application.views import JobView
+from domain.audit import Act, Usage
 from domain.caller import Caller
 from domain.errors import DomainError
 from domain.events import Event
@@ -44,7 +46,7 @@ class UploadCode:
 
     def __init__(
         self,
-        unit_of_work: UnitOfWork,
+        unit_of_work: CallerUnitOfWork,
         code_store: ObjectStore,
         engine: ExecutionEngine,
         outbox_writer: OutboxWriter,
@@ -74,14 +76,15 @@ class UploadCode:
             DependencyUnavailable: A part of the service is out of reach; there is no job.
             CommitOutcomeUnknown: The database went away during the commit; there may be a job.
         """
-        caller.tenant.ensure_starts_work()
-        language = self._available_language(command.language)
-        code = self._submission_limits.check_code(command.code)
-        reference = parse_project_reference(command.project)
-        job_id = JobId(self._ids.new())
-        execution_id = ExecutionId(self._ids.new())
-        spec = self._spec(command, language, self._code_key(caller, reference, job_id, language))
-        self._submission_limits.check_spec(spec)
+        with self._unit_of_work.recording_refusals(caller, Act.JOB_UPLOAD, command.project):
+            caller.tenant.ensure_starts_work()
+            language = self._available_language(command.language)
+            code = self._submission_limits.check_code(command.code)
+            reference = parse_project_reference(command.project)
+            job_id = JobId(self._ids.new())
+            execution_id = ExecutionId(self._ids.new())
+            spec = self._spec(command, language, self._code_key(caller, reference, job_id, language))
+            self._submission_limits.check_spec(spec)
         now = self._clock.now()
 
         def work(transaction: Transaction) -> JobView:
@@ -103,7 +106,15 @@ class UploadCode:
 
         self._code_store.put(spec.code_key, code, CODE_CONTENT_TYPE)
         try:
-            return self._unit_of_work.run(work)
+            return self._unit_of_work.run(
+                caller,
+                Act.JOB_UPLOAD,
+                work,
+                subject=lambda view: str(view.job_id),
+                project=lambda view: view.project_id,
+                usage=Usage(uploads=1, stored_bytes=len(code)),
+                asked_for=command.project,
+            )
         except CommitOutcomeUnknown:
             raise  # the job may be there, and must not be without its code
         except (DomainError, ApplicationError):

@@ -5,6 +5,7 @@ from threading import Lock
 
 from application.messages import Message
 from domain.api_key import ApiKey, KeyId
+from domain.audit import AuditEntry, AuditEntryId
 from domain.caller import Caller
 from domain.execution import Execution
 from domain.idempotency import KeyRecord
@@ -53,6 +54,7 @@ class Tables:
     keys: dict[KeyId, ApiKey] = field(default_factory=dict)
     sessions: dict[SessionId, Session] = field(default_factory=dict)
     idempotency_keys: dict[tuple[TenantName, str], KeyRecord] = field(default_factory=dict)
+    audit_journal: dict[AuditEntryId, AuditEntry] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Return tables to be changed apart from these."""
@@ -67,6 +69,7 @@ class Tables:
             keys=self.keys.copy(),
             sessions=self.sessions.copy(),
             idempotency_keys=self.idempotency_keys.copy(),
+            audit_journal=self.audit_journal.copy(),
         )
 
 

@@ -12,6 +12,10 @@ class MemoryIdGenerator(IdGenerator):
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
 
+    def skip(self, count: int) -> None:
+        """Leave ids out, which are another process's."""
+        self._numbers = itertools.count(next(self._numbers) + count)
+
     def new(self) -> UUID:
         """Return the next identifier."""
         return UUID(int=_FIRST + next(self._numbers))

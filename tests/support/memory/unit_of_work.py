@@ -7,6 +7,7 @@ from application.messages import Message
 from application.ports.message_relay import MessageRelay
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
+from tests.support.memory.audit_log import MemoryAuditLog
 from tests.support.memory.database import MemoryDatabase, Tables
 from tests.support.memory.execution_repository import MemoryExecutionRepository
 from tests.support.memory.heartbeats import MemoryHeartbeats
@@ -35,6 +36,7 @@ class MemoryTransaction:
         self.keys = MemoryKeyRepository(draft)
         self.outbox = MemoryOutbox(draft, now)
         self.inbox = MemoryInbox(draft)
+        self.audit = MemoryAuditLog(draft)
         self.heartbeats = MemoryHeartbeats(draft, now)
         self.sessions = MemorySessionRepository(draft)
         self.idempotency_keys = MemoryIdempotencyKeys(draft)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from adapters.sql.tables import REQUEST_ID_MAX_CHARS
+from domain.audit import REQUEST_ID_MAX_CHARS
 
 revision = "0008"
 down_revision = "0007"

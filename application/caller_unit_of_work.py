@@ -1,0 +1,99 @@
+"""Transactions of callers' commands: the effect and its audit entry, all or nothing."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from application.errors import ApplicationError, DependencyUnavailable
+from application.log_context import current_request_id
+from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.record_refusal import RecordRefusal, refusal_kind
+from domain.audit import NO_USAGE, Act, AuditEntry, AuditEntryId, Usage
+from domain.caller import Caller
+from domain.errors import DomainError
+from domain.values import ProjectId
+
+T = TypeVar("T")
+
+
+class CallerUnitOfWork:
+    """Runs callers' commands, each in one transaction with its audit entry.
+
+    * A command that is done has its entry in the transaction of its effect.
+    * A command that is refused, which is an error of the domain or of the application, has it in a
+      transaction of its own, after the rollback.
+    * A command that failed because a part of the service is away was not refused, and has none.
+    """
+
+    def __init__(
+        self, unit_of_work: UnitOfWork, record_refusal: RecordRefusal, clock: Clock, ids: IdGenerator
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._record_refusal = record_refusal
+        self._clock = clock
+        self._ids = ids
+
+    def run(
+        self,
+        caller: Caller,
+        act: Act,
+        work: Callable[[Transaction], T],
+        *,
+        subject: Callable[[T], str],
+        project: Callable[[T], ProjectId | None] = lambda _result: None,
+        usage: Usage = NO_USAGE,
+        asked_for: str = "",
+    ) -> T:
+        """Run work as `UnitOfWork.run` does, together with its entry.
+
+        Args:
+            caller: The caller.
+            act: The act, of which the entry is.
+            work: Reads and writes, and returns a result.
+            subject: Returns the id or name of the thing that was acted on.
+            project: Returns the project of it.
+            usage: The use that the act adds.
+            asked_for: The subject if the act is refused: by the name that the caller gave it.
+
+        Raises:
+            DependencyUnavailable: As of `UnitOfWork.run`; or an error of the work, which is recorded.
+        """
+        entry_id, at = AuditEntryId(self._ids.new()), self._clock.now()
+
+        def work_and_record(transaction: Transaction) -> T:
+            result = work(transaction)
+            transaction.audit.add(
+                AuditEntry(
+                    id=entry_id,
+                    at=at,
+                    tenant=caller.tenant.name,
+                    principal=caller.principal,
+                    address=caller.address,
+                    act=act,
+                    subject=subject(result),
+                    request_id=current_request_id(),
+                    project=project(result),
+                    usage=usage,
+                )
+            )
+            return result
+
+        with self.recording_refusals(caller, act, asked_for):
+            return self._unit_of_work.run(work_and_record)
+
+    @contextmanager
+    def recording_refusals(self, caller: Caller, act: Act, asked_for: str) -> Iterator[None]:
+        """Record a refusal that is raised in this context, as by the checks before a transaction."""
+        try:
+            yield
+        except DependencyUnavailable:
+            raise
+        except (DomainError, ApplicationError) as error:
+            self._record_refusal(act, caller, caller.address, asked_for, refusal_kind(error))
+            raise
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run work that only reads, and is not recorded."""
+        return self._unit_of_work.read(work)

@@ -1,0 +1,146 @@
+import pytest
+
+from application.errors import DependencyUnavailable, NotFound
+from domain.audit import Act, Usage
+from domain.errors import JobTransitionRefused, TenantTransitionRefused, TooLarge
+from domain.project import ProjectTrigger
+from domain.tenant import TenantStatus
+from domain.values import JobId
+from tests.support.callers import ANONYMOUS, a_caller
+
+
+def entries(service):
+    return service.unit_of_work.read(lambda transaction: transaction.audit.waiting(10_000))
+
+
+def acts(service):
+    return [(entry.act, entry.outcome) for entry in entries(service)]
+
+
+def test_each_command_has_an_entry(service):
+    service.create_project(ANONYMOUS, "demo", None)
+    job = service.upload(code="12345")
+    service.execute_job(ANONYMOUS, job.job_id)
+    service.cancel_job(ANONYMOUS, job.job_id)
+    again = service.run_again(ANONYMOUS, job.job_id)
+    service.cancel_job(ANONYMOUS, again.job_id)
+    for trigger in (ProjectTrigger.ARCHIVE, ProjectTrigger.RESTORE, ProjectTrigger.DELETE):
+        service.change_project(ANONYMOUS, "demo", trigger)
+
+    assert [(entry.act, entry.subject) for entry in entries(service)] == [
+        (Act.PROJECT_CREATE, "demo"),
+        (Act.JOB_UPLOAD, str(job.job_id)),
+        (Act.JOB_EXECUTE, str(job.job_id)),
+        (Act.JOB_CANCEL, str(job.job_id)),
+        (Act.JOB_UPLOAD, str(again.job_id)),
+        (Act.JOB_CANCEL, str(again.job_id)),
+        (Act.PROJECT_ARCHIVE, "demo"),
+        (Act.PROJECT_RESTORE, "demo"),
+        (Act.PROJECT_DELETE, "demo"),
+    ]
+    assert {(entry.principal, entry.outcome, entry.project) for entry in entries(service)} == {
+        ("anonymous", "done", job.project_id)
+    }
+    assert entries(service)[1].usage == Usage(uploads=1, stored_bytes=5)
+
+
+def test_a_refused_command_has_an_entry_and_no_effect(service):
+    job = service.start()
+    with pytest.raises(JobTransitionRefused):
+        service.execute_job(ANONYMOUS, job.job_id)
+
+    refused = entries(service)[-1]
+    assert (refused.act, refused.subject) == (Act.JOB_EXECUTE, str(job.job_id))
+    assert refused.outcome == "job_transition_refused"
+    assert refused.usage == Usage()
+
+
+def test_checks_before_a_transaction_are_refusals_too(service):
+    suspended = a_caller(status=TenantStatus.SUSPENDED)
+    job = service.upload()
+    with pytest.raises(TenantTransitionRefused):
+        service.execute_job(suspended, job.job_id)
+    with pytest.raises(TooLarge):
+        service.upload(code="x" * 2_000)
+
+    assert acts(service)[1:] == [
+        (Act.JOB_EXECUTE, "tenant_transition_refused"),
+        (Act.JOB_UPLOAD, "too_large"),
+    ]
+
+
+def test_a_thing_of_another_tenant_is_refused_as_not_found_to_its_caller(service):
+    job = service.upload()
+    with pytest.raises(NotFound):
+        service.cancel_job(a_caller("acme"), job.job_id)
+
+    refused = entries(service)[-1]
+    assert (str(refused.tenant), refused.outcome, refused.project) == ("acme", "not_found", None)
+
+
+def test_a_failure_is_no_refusal(service):
+    def away(*_arguments):
+        raise DependencyUnavailable("object store", "away")
+
+    service.code_store.put = away
+    with pytest.raises(DependencyUnavailable):
+        service.upload()
+
+    assert entries(service) == []
+
+
+def refuse(service, caller=None, address="203.0.113.1"):
+    service.record_refusal(Act.ACCESS_REFUSE, caller, address, "/api/jobs", "unauthorized")
+
+
+def test_refusals_of_one_source_are_bounded_and_the_rest_counted(service):
+    for _ in range(1_000):
+        refuse(service)
+    refuse(service, address="203.0.113.2")
+
+    assert [entry.address for entry in entries(service)] == ["203.0.113.1"] * 20 + ["203.0.113.2"]
+
+    service.clock.advance(60)
+    service.record_refusal.record_left_out()
+    counted = entries(service)[-1]
+    assert (counted.outcome, counted.left_out, counted.address) == ("left_out", 980, "203.0.113.1")
+    service.clock.advance(60)
+    service.record_refusal.record_left_out()
+    assert entries(service)[-1] == counted
+
+
+def test_a_caller_with_a_key_is_one_source_from_all_its_addresses(service):
+    for number in range(100):
+        refuse(service, a_caller("acme"), f"203.0.113.{number}")
+
+    assert len(entries(service)) == 20
+
+
+def test_refusals_of_many_sources_are_bounded_in_all(service):
+    for number in range(2_000):
+        refuse(service, address=f"2001:db8::{number:x}")
+    service.clock.advance(60)
+    refuse(service)
+
+    recorded = entries(service)
+    assert len([entry for entry in recorded if entry.outcome == "unauthorized"]) == 601
+    counted = [entry.left_out for entry in recorded if entry.outcome == "left_out"]
+    assert sum(counted) == 1_400
+    assert len(counted) <= 101
+
+
+def test_a_refusal_while_the_database_is_away_is_still_the_refusal(service, monkeypatch):
+    job_id = JobId(service.ids.new())
+
+    def away(_work, _retry=None):
+        raise DependencyUnavailable("database", "away")
+
+    work = service.unit_of_work.run
+
+    def refused_and_then_away(work_of_command, retry=None):
+        monkeypatch.setattr(service.unit_of_work, "run", away)
+        return work(work_of_command, retry)
+
+    monkeypatch.setattr(service.unit_of_work, "run", refused_and_then_away)
+    with pytest.raises(NotFound):
+        service.cancel_job(ANONYMOUS, job_id)
