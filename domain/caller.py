@@ -28,6 +28,7 @@ class Caller:
         tenant: As it was some seconds ago at most.
         principal: Its name in records: `key:<id>`, `user:<subject>`, `anonymous`, or a command's.
         project: The only project that it reaches; None for all of its tenant's.
+        requests_per_s: Requests a second of its key; None for no bound but its tenant's.
         address: The network address that it calls from, if it is known.
     """
 
@@ -35,6 +36,7 @@ class Caller:
     principal: str
     scopes: frozenset[Scope]
     project: ProjectId | None = None
+    requests_per_s: int | None = None
     address: str | None = None
 
     def require(self, scope: Scope) -> None:

@@ -26,6 +26,11 @@ class InProcessRateLimiter(RateLimiter):
         self._sweep_at = _SWEPT_FROM
 
     @property
+    def may_wait(self) -> bool:
+        """Whether `take` waits for another process: it does not."""
+        return False
+
+    @property
     def kept(self) -> int:
         """The number of buckets that take memory."""
         return len(self._full_at)

@@ -56,6 +56,11 @@ class RedisRateLimiter(RateLimiter):
         self._local = local
         self._circuit = CircuitBreaker(_DEPENDENCY)
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether `take` waits for another process: for Redis."""
+        return True
+
     def take(self, limits: Sequence[RateLimit]) -> RateDecision:
         """Take a token from each bucket, or from none of them if one is empty."""
         was_closed = self._circuit.is_closed

@@ -37,6 +37,11 @@ class RateDecision:
 class RateLimiter(ABC):
     """Token buckets, shared by all processes of the service or of this process alone."""
 
+    @property
+    @abstractmethod
+    def may_wait(self) -> bool:
+        """Whether `take` waits for the answer of another process."""
+
     @abstractmethod
     def take(self, limits: Sequence[RateLimit]) -> RateDecision:
         """Take a token from each bucket, or from none of them if one is empty."""

@@ -19,7 +19,13 @@ from litestar.types import (
 
 from entrypoints.http.errors import PROBLEM_TYPES, encode_problem
 from entrypoints.http.origin_guard import OriginGuard, RequestRefused, header
-from entrypoints.http.request_context import REQUEST_ID_HEADER, caller_address, choose_request_id, request_id
+from entrypoints.http.request_context import (
+    REQUEST_ID_HEADER,
+    answer_headers,
+    caller_address,
+    choose_request_id,
+    request_id,
+)
 from entrypoints.http.schemas.problem import PROBLEM_JSON
 
 logger = logging.getLogger("service_server.http.access")
@@ -60,6 +66,7 @@ class AccessMiddleware:
         offered = header(scope, _REQUEST_ID)
         token = request_id.set(choose_request_id(offered))
         address_token = caller_address.set(scope["client"][0] if scope["client"] else "")
+        headers_token = answer_headers.set({})
         answer = _Answer(scope, send, receive)
         try:
             self._origin_guard.check(scope)
@@ -70,6 +77,7 @@ class AccessMiddleware:
             answer.log(scope)
             request_id.reset(token)
             caller_address.reset(address_token)
+            answer_headers.reset(headers_token)
 
 
 def _as_get(scope: HTTPScope) -> HTTPScope:
@@ -149,4 +157,5 @@ def _completed(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, byte
     kept = [(name, _with_head(value) if name.lower() == b"allow" else value) for name, value in kept]
     present = {name.lower() for name, _value in kept}
     own = (*_SAFETY, (_REQUEST_ID, request_id.get().encode()), (b"vary", b", ".join(varies)))
-    return [*kept, *(header for header in own if header[0] not in present)]
+    added = [(name.lower().encode(), value.encode()) for name, value in answer_headers.get().items()]
+    return [*kept, *(header for header in own if header[0] not in present), *added]

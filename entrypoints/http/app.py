@@ -35,6 +35,7 @@ from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, JsonRequest
 from entrypoints.http.openapi_document import OpenApiDocument
 from entrypoints.http.origin_guard import OriginGuard
 from entrypoints.http.parameters import check_url
+from entrypoints.http.rate_limits import LIMIT_HEADER, POLICY_HEADER, RequestRates
 from entrypoints.http.request_context import REQUEST_ID_HEADER
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from entrypoints.settings import Settings
@@ -103,6 +104,7 @@ def create_app(
     app.state.openapi_document = OpenApiDocument(settings.submission_limits, limit_policy)
     app.state.notifier = api.notifier
     app.state.pages = pages
+    app.state.request_rates = RequestRates(ports.rate_limiter)
     app.state.webhook_verifier = api.webhook_verifier
     return app
 
@@ -116,6 +118,8 @@ def _cors(settings: Settings) -> CORSConfig:
             "ETag",
             "Link",
             "Retry-After",
+            LIMIT_HEADER,
+            POLICY_HEADER,
             IGNORED_FIELDS_HEADER,
             REQUEST_ID_HEADER,
         ],

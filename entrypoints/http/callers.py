@@ -42,6 +42,7 @@ async def authorize(connection: AnyConnection, handler: BaseRouteHandler) -> Non
 
     Raises:
         KeyError: The route declares no scope.
+        QuotaExceeded: The caller makes too many requests a second.
         ScopeMissing: The caller does not have the route's scope.
     """
     if connection.scope.get("method") == HttpMethod.OPTIONS:  # says which methods there are
@@ -50,6 +51,7 @@ async def authorize(connection: AnyConnection, handler: BaseRouteHandler) -> Non
     if scope is None:
         return
     caller = anonymous(_DEFAULT, caller_address.get() or None)
+    await connection.app.state.request_rates.admit(caller)
     caller.require(scope)
     connection.scope["auth"] = caller
 

@@ -21,6 +21,7 @@ from entrypoints.http.csrf import ForgedRequest
 from entrypoints.http.json_request import AnyRequest, UnreadableBody, UnsupportedMediaType
 from entrypoints.http.origin_guard import CrossSiteRequest, HostRefused, PathNotCanonical
 from entrypoints.http.ranges import RangeNotSatisfiable
+from entrypoints.http.rate_limits import exceeded_headers
 from entrypoints.http.request_context import request_id
 from entrypoints.http.schemas.problem import PROBLEM_JSON, Fault, Problem
 from entrypoints.http.webhook_signature import SignatureRefused
@@ -180,5 +181,6 @@ def _headers(error: Exception, problem_type: ProblemType) -> dict[str, Any]:
     if problem_type is _INTERNAL:  # what an unexpected error carries is not for callers
         return {}
     if isinstance(error, DependencyUnavailable | QuotaExceeded):
-        return {"Retry-After": str(error.retry_after_s)}
+        policy = exceeded_headers(error) if isinstance(error, QuotaExceeded) else {}
+        return {"Retry-After": str(error.retry_after_s), **policy}
     return dict(getattr(error, "headers", None) or {})

@@ -22,6 +22,7 @@ from entrypoints.http.access import SAFETY_HEADERS
 from entrypoints.http.callers import SECURITY_SCHEMES
 from entrypoints.http.errors import PROBLEM_TYPES_BY_STATUS
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER
+from entrypoints.http.rate_limits import LIMIT_HEADER, POLICY_HEADER
 from entrypoints.http.request_context import REQUEST_ID_HEADER
 from entrypoints.http.schemas.problem import PROBLEM_JSON
 
@@ -67,6 +68,17 @@ _HEADERS: Mapping[str, tuple[str, Json]] = MappingProxyType(
         ),
         "Vary": ("The request headers that the answer depends on.", {"type": "string"}),
         "Retry-After": ("Seconds after which it is worth trying again.", {"type": "integer", "minimum": 0}),
+        POLICY_HEADER: (
+            (
+                'The limits in force, such as `"requests_per_s";q=100;w=1`: quantity and window in seconds '
+                "(draft-ietf-httpapi-ratelimit-headers). Absent without one."
+            ),
+            {"type": "string"},
+        ),
+        LIMIT_HEADER: (
+            'What is left of each limit, such as `"requests_per_s";r=99;t=1`. Absent without one.',
+            {"type": "string"},
+        ),
         "Link": ('The next page, as `<...>; rel="next"` (RFC 8288); absent on the last.', {"type": "string"}),
         "ETag": ("The version of the content, for If-None-Match and If-Range.", {"type": "string"}),
         "X-Accel-Buffering": ("`no`: proxies are to pass events on at once.", {"type": "string"}),
@@ -85,7 +97,7 @@ _HEADERS: Mapping[str, tuple[str, Json]] = MappingProxyType(
         **{name: ("The same on every answer.", {"type": "string"}) for name in SAFETY_HEADERS},
     }
 )
-_ON_EVERY_ANSWER = (REQUEST_ID_HEADER, "Vary", *SAFETY_HEADERS)
+_ON_EVERY_ANSWER = (REQUEST_ID_HEADER, "Vary", POLICY_HEADER, LIMIT_HEADER, *SAFETY_HEADERS)
 _OF_PROBLEMS: Mapping[int, tuple[str, ...]] = MappingProxyType(
     {
         401: ("WWW-Authenticate",),

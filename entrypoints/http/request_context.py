@@ -1,13 +1,22 @@
-"""The current request's id, and its caller's address and network."""
+"""The current request's id, its caller's address and network, and headers of its answer."""
 
 import re
+from collections.abc import Mapping
 from contextvars import ContextVar
 from ipaddress import IPv6Address, ip_address
+from types import MappingProxyType
 from uuid import uuid4
 
 from application.log_context import request_id
 
-__all__ = ["REQUEST_ID_HEADER", "caller_address", "caller_network", "choose_request_id", "request_id"]
+__all__ = [
+    "REQUEST_ID_HEADER",
+    "answer_headers",
+    "caller_address",
+    "caller_network",
+    "choose_request_id",
+    "request_id",
+]
 
 REQUEST_ID_HEADER = "X-Request-ID"
 _SANE = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
@@ -15,6 +24,10 @@ _SANE = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
 _IPV6_PREFIX_BITS = 64
 
 caller_address: ContextVar[str] = ContextVar("service_server_caller_address", default="")
+# Headers of the answer, whatever it will be.
+answer_headers: ContextVar[Mapping[str, str]] = ContextVar(
+    "service_server_answer_headers", default=MappingProxyType({})
+)
 
 
 def caller_network() -> str:

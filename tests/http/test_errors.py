@@ -93,6 +93,8 @@ def test_a_used_up_quota_is_named_with_its_figures(tmp_path):
     assert problem["type"] == "urn:service-server:problem:quota-exceeded"
     assert problem["detail"] == "the quota 'uploads_per_day' allows 10, and 10 are used"
     assert (problem["quota"], problem["used"], problem["allowed"]) == ("uploads_per_day", 10, 10)
+    assert response.headers["ratelimit-policy"] == '"uploads_per_day";q=10;w=86400'
+    assert response.headers["ratelimit"] == '"uploads_per_day";r=0;t=3600'
 
 
 @pytest.mark.parametrize("debug", ["false", "true"])

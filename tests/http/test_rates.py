@@ -1,0 +1,133 @@
+"""Requests a second of callers, as their answers show them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from adapters.in_process.rate_limiter import InProcessRateLimiter
+from application.ports.rate_limiter import RateDecision, RateLimiter
+from domain.quota import Quota
+from entrypoints.http import callers
+from tests.http.support import UNKNOWN_ID, Service, assert_problem, serving
+from tests.support.callers import ANONYMOUS
+
+
+class FrozenLimiter(RateLimiter):
+    """Token buckets that do not fill up."""
+
+    def __init__(self) -> None:
+        self._buckets = InProcessRateLimiter(lambda: 0.0)
+        self.asked = 0
+
+    @property
+    def may_wait(self) -> bool:
+        return True
+
+    def take(self, limits) -> RateDecision:
+        self.asked += 1
+        return self._buckets.take(limits)
+
+
+@pytest.fixture
+def limiter() -> FrozenLimiter:
+    return FrozenLimiter()
+
+
+@pytest.fixture
+def limited(tmp_path, limiter: FrozenLimiter) -> Iterator[Service]:
+    with serving(tmp_path, lambda container: container.rate_limiter.override(limiter)) as service:
+        yield service
+
+
+def call_as(monkeypatch: pytest.MonkeyPatch, *, tenant: int | None, key: int | None = None) -> None:
+    """Have callers limited to so many requests a second."""
+    quota = Quota(requests_per_s=tenant)
+    caller = replace(ANONYMOUS, tenant=replace(ANONYMOUS.tenant, quota=quota), requests_per_s=key)
+    monkeypatch.setattr(callers, "anonymous", lambda *_: caller)
+
+
+def test_every_answer_names_the_limit_and_what_is_left_of_it(limited: Service, monkeypatch):
+    call_as(monkeypatch, tenant=3)
+
+    listed = limited.http.get("/api/jobs")
+    missing = limited.http.get(f"/api/jobs/{UNKNOWN_ID}")
+    invalid = limited.http.post("/api/upload", json={})
+    refused = limited.http.get("/api/jobs")
+
+    answers = [listed, missing, invalid, refused]
+    assert [answer.status_code for answer in answers] == [200, 404, 422, 429]
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"requests_per_s";q=3;w=1'}
+    assert [answer.headers["ratelimit"] for answer in answers] == [
+        f'"requests_per_s";r={left};t=1' for left in (2, 1, 0, 0)
+    ]
+
+
+def test_a_request_too_many_is_refused_before_its_body_is_read(limited: Service, monkeypatch):
+    call_as(monkeypatch, tenant=1)
+    limited.http.get("/api/jobs")
+
+    refused = limited.http.post("/api/upload", content=b"{", headers={"content-type": "application/json"})
+
+    problem = assert_problem(refused, 429)
+    assert refused.headers["retry-after"] == "1"
+    assert (problem["quota"], problem["used"], problem["allowed"]) == ("requests_per_s", 1, 1)
+
+
+def test_a_key_has_a_limit_beside_its_tenants(limited: Service, monkeypatch):
+    call_as(monkeypatch, tenant=10, key=1)
+
+    first, second = limited.http.get("/api/jobs"), limited.http.get("/api/jobs")
+
+    assert first.headers["ratelimit-policy"] == ('"requests_per_s";q=10;w=1, "requests_per_s_of_key";q=1;w=1')
+    assert first.headers["ratelimit"] == '"requests_per_s";r=9;t=1, "requests_per_s_of_key";r=0;t=1'
+    assert assert_problem(second, 429)["quota"] == "requests_per_s_of_key"
+    # What the key may not take is left to the tenant's others.
+    assert second.headers["ratelimit"] == '"requests_per_s";r=9;t=1, "requests_per_s_of_key";r=0;t=1'
+
+
+def test_a_limit_of_zero_lets_no_request_in(limited: Service, monkeypatch):
+    call_as(monkeypatch, tenant=0)
+
+    refused = limited.http.get("/api/jobs")
+
+    assert assert_problem(refused, 429)["allowed"] == 0
+    assert refused.headers["retry-after"] == "60"
+    assert refused.headers["ratelimit"] == '"requests_per_s";r=0;t=60'
+
+
+def test_callers_without_a_limit_are_not_counted(limited: Service, limiter: FrozenLimiter):
+    answer = limited.http.get("/api/jobs")
+
+    assert answer.status_code == 200
+    assert "ratelimit" not in answer.headers
+    assert limiter.asked == 0
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/health/live", "/openapi.json", "/docs"])
+def test_requests_that_need_no_caller_are_not_counted(limited: Service, monkeypatch, path: str):
+    call_as(monkeypatch, tenant=1)
+
+    answers = [limited.http.get(path) for _ in range(3)]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert not any("ratelimit" in answer.headers for answer in answers)
+
+
+def test_pages_of_other_sites_may_read_the_limits(limited: Service, monkeypatch):
+    call_as(monkeypatch, tenant=1)
+
+    answer = limited.http.get("/api/jobs", headers={"origin": "http://localhost:5173"})
+
+    exposed = answer.headers["access-control-expose-headers"]
+    assert {"RateLimit", "RateLimit-Policy", "Retry-After"} <= {name.strip() for name in exposed.split(",")}
+
+
+def test_a_stream_names_the_limit_too(limited: Service, monkeypatch):
+    job_id = limited.run()["job_id"]
+    call_as(monkeypatch, tenant=2)
+
+    answer = limited.http.get(f"/api/jobs/{job_id}/events", headers={"accept": "text/event-stream"})
+
+    assert answer.status_code == 200
+    assert answer.headers["ratelimit"] == '"requests_per_s";r=1;t=1'
