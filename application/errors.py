@@ -4,6 +4,7 @@ ApplicationError
 ├── NotFound                  the named thing does not exist
 ├── Conflict                  it exists, and is not in a state for this
 ├── Unprocessable             the request is understood and cannot be met here
+├── SignInRefused             a visitor of the dashboard is not signed in
 ├── QuotaExceeded             a bound of the tenant's or the key's use is reached
 └── DependencyUnavailable     a part of the service is out of reach for now
     ├── StorageUnavailable    ... the object store
@@ -63,6 +64,10 @@ class QuotaExceeded(ApplicationError):
         self.used = used
         self.allowed = allowed
         self.retry_after_s = retry_after_s
+
+
+class SignInRefused(ApplicationError):
+    """A visitor of the dashboard is not signed in; the message is the reason, for people."""
 
 
 class DependencyUnavailable(ApplicationError):

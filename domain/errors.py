@@ -3,6 +3,7 @@
 DomainError
 ├── InvalidValue              a value breaks its own rule
 │   └── TooLarge              a value is larger than this service takes
+├── MembershipRefused         a user's identity gives it no rights here
 ├── ScopeMissing              the caller has no right to this
 └── TransitionRefused         the state forbids the transition
     ├── JobTransitionRefused
@@ -44,6 +45,10 @@ class ScopeMissing(DomainError):
     def __init__(self, scope: str) -> None:
         super().__init__(f"the scope '{scope}' is missing")
         self.scope = scope
+
+
+class MembershipRefused(DomainError):
+    """A user's identity gives it no rights here; the message names the claim that is in the way."""
 
 
 class TransitionRefused(DomainError):

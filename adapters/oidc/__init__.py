@@ -1,0 +1,1 @@
+"""The identity provider, by OpenID Connect."""

@@ -1,0 +1,101 @@
+"""Requests to an identity provider, bounded in time and size."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from application.errors import DependencyUnavailable
+
+PROVIDER = "identity provider"
+_MAX_BYTES = 1 << 20
+_OK, _SERVER_ERROR = 200, 500
+
+
+@dataclass(frozen=True, slots=True)
+class JsonAnswer:
+    """An answer of the provider: its status, and its JSON object, which is empty if there is none."""
+
+    status: int
+    body: Mapping[str, Any]
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether it is the answer that was asked for."""
+        return self.status == _OK and bool(self.body)
+
+
+class ProviderHttp:
+    """Sends requests to the addresses of one provider, follows no redirect, and reads JSON.
+
+    Args:
+        https_only: Whether addresses of other schemes are refused.
+        timeout_s: Seconds for each step of a request.
+    """
+
+    def __init__(self, *, https_only: bool, timeout_s: float) -> None:
+        self._https_only = https_only
+        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False)
+
+    def get(self, url: str) -> JsonAnswer:
+        """Read a document.
+
+        Raises:
+            DependencyUnavailable: The provider is out of reach, or fails.
+        """
+        return self._send("GET", url, {"Accept": "application/json"}, None)
+
+    def post(self, url: str, headers: Mapping[str, str], body: str) -> JsonAnswer:
+        """Post a form.
+
+        Raises:
+            DependencyUnavailable: The provider is out of reach, or fails.
+        """
+        return self._send("POST", url, headers, body)
+
+    def check_address(self, url: object) -> str:
+        """Return an address that the provider named.
+
+        Raises:
+            DependencyUnavailable: It is not one that may be contacted.
+        """
+        schemes = {"https"} if self._https_only else {"https", "http"}
+        try:
+            parts = urlsplit(url) if isinstance(url, str) else None
+        except ValueError:
+            parts = None
+        if parts is None or parts.scheme not in schemes or not parts.hostname or parts.username is not None:
+            raise unavailable("it names no usable addresses of its parts")
+        return parts.geturl()
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str], body: str | None) -> JsonAnswer:
+        content = bytearray()
+        try:
+            with self._client.stream(method, url, headers=headers, content=body) as response:
+                for chunk in response.iter_bytes():
+                    content += chunk
+                    if len(content) > _MAX_BYTES:
+                        raise unavailable(f"its answer has more than {_MAX_BYTES} bytes")
+        except httpx.TimeoutException as error:
+            raise unavailable("it did not answer in time") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise unavailable("it cannot be reached") from error
+        if response.status_code >= _SERVER_ERROR:
+            raise unavailable(f"it answered with status {response.status_code}")
+        return JsonAnswer(response.status_code, _object(bytes(content)))
+
+
+def unavailable(detail: str) -> DependencyUnavailable:
+    """Return the error of a provider that cannot be used for now."""
+    return DependencyUnavailable(PROVIDER, detail)
+
+
+def _object(content: bytes) -> Mapping[str, Any]:
+    try:
+        read = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return read if isinstance(read, dict) else {}
