@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from domain.caller import Scope
 from domain.submission import JobOptions
+from domain.tenant import TenantName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,3 +23,21 @@ class UploadCodeCommand(JobOptions):
     language: str
     limits: Mapping[str, int] = field(default_factory=dict)
     execute: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateKeyCommand:
+    """A key to create.
+
+    Attributes:
+        project: The only project that it reaches, by its name or its id written as text.
+        tenant: The key's tenant; the caller's by default.
+        first: Whether it must be the first key with ADMIN that is ever made.
+    """
+
+    name: str
+    scopes: frozenset[Scope]
+    project: str | None = None
+    expires_at: datetime | None = None
+    tenant: TenantName | None = None
+    first: bool = False

@@ -28,17 +28,23 @@ from application.queries.cluster_reader import ClusterReader
 from application.queries.job_reader import JobReader
 from application.queries.project_reader import ProjectReader
 from application.queries.queue_history import QueueHistory
+from application.queries.tenant_reader import KeyReader, TenantReader
 from application.record_refusal import RecordRefusal
 from application.retry_policy import RetryPolicy
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
+from application.use_cases.change_tenant import ChangeTenant
 from application.use_cases.check_health import CheckHealth
 from application.use_cases.check_log_store import CheckLogStore
 from application.use_cases.claim_execution import ClaimExecution
 from application.use_cases.complete_execution import CompleteExecution
+from application.use_cases.create_key import CreateKey
 from application.use_cases.create_project import CreateProject
+from application.use_cases.create_tenant import CreateTenant
 from application.use_cases.defer_execution import DeferExecution
+from application.use_cases.delete_tenant import DeleteTenant
 from application.use_cases.drain_executions import DrainExecutions
+from application.use_cases.end_deleted_jobs import EndDeletedJobs
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.follow_outages import FollowOutages
@@ -52,6 +58,8 @@ from application.use_cases.relay_outbox import RelayOutbox
 from application.use_cases.renew_leases import RenewLeases
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.report_completion import ReportCompletion
+from application.use_cases.revoke_key import RevokeKey
+from application.use_cases.rotate_key import RotateKey
 from application.use_cases.run_again import RunAgain
 from application.use_cases.run_execution import RunExecution
 from application.use_cases.stop_execution import StopExecution
@@ -120,6 +128,7 @@ class ServiceOptions:
     pending_results_s: float
     processed_messages_kept_days: float
     stale_message_after_s: float
+    max_keys: int
     log_storage_retry: RetryPolicy = _LOG_STORAGE_RETRY
     database_retry: RetryPolicy = _DATABASE_RETRY
     max_wake_ups: int = 500
@@ -137,11 +146,20 @@ class Services:
     change_project: ChangeProject
     record_refusal: RecordRefusal
 
+    create_key: CreateKey
+    rotate_key: RotateKey
+    revoke_key: RevokeKey
+    create_tenant: CreateTenant
+    change_tenant: ChangeTenant
+    delete_tenant: DeleteTenant
+
     read_code: ReadCode
     read_log: ReadLog
     read_output: ReadOutput
     job_reader: JobReader
     project_reader: ProjectReader
+    key_reader: KeyReader
+    tenant_reader: TenantReader
     cluster_reader: ClusterReader
     queue_history: QueueHistory
     check_health: CheckHealth
@@ -158,6 +176,7 @@ class Services:
     follow_outages: FollowOutages
     relay_outbox: RelayOutbox
     forget_processed_messages: ForgetProcessedMessages
+    end_deleted_jobs: EndDeletedJobs
     in_flight: InFlightExecutions
 
 
@@ -221,6 +240,9 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     renew_leases = RenewLeases(
         unit_of_work=ports.unit_of_work, in_flight=in_flight, worker=options.worker, lease_s=options.lease_s
     )
+    end_deleted_jobs = EndDeletedJobs(
+        unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock
+    )
     return Services(
         upload_code=upload_code,
         execute_job=ExecuteJob(
@@ -241,6 +263,26 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         change_project=ChangeProject(unit_of_work=caller_unit_of_work),
         record_refusal=record_refusal,
+        create_key=CreateKey(
+            unit_of_work=caller_unit_of_work,
+            clock=ports.clock,
+            ids=ports.ids,
+            max_keys=options.max_keys,
+        ),
+        rotate_key=RotateKey(
+            unit_of_work=caller_unit_of_work,
+            clock=ports.clock,
+            ids=ports.ids,
+            max_keys=options.max_keys,
+        ),
+        revoke_key=RevokeKey(unit_of_work=caller_unit_of_work, clock=ports.clock),
+        create_tenant=CreateTenant(unit_of_work=caller_unit_of_work, clock=ports.clock),
+        change_tenant=ChangeTenant(unit_of_work=caller_unit_of_work),
+        delete_tenant=DeleteTenant(
+            unit_of_work=caller_unit_of_work, end_deleted_jobs=end_deleted_jobs, clock=ports.clock
+        ),
+        key_reader=KeyReader(unit_of_work=ports.unit_of_work, clock=ports.clock),
+        tenant_reader=TenantReader(unit_of_work=ports.unit_of_work),
         job_reader=job_reader,
         project_reader=ProjectReader(
             unit_of_work=ports.unit_of_work, dashboard_queries=ports.dashboard_queries, clock=ports.clock
@@ -331,6 +373,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         forget_processed_messages=ForgetProcessedMessages(
             unit_of_work=ports.unit_of_work, clock=ports.clock, kept_days=options.processed_messages_kept_days
         ),
+        end_deleted_jobs=end_deleted_jobs,
         in_flight=in_flight,
     )
 

@@ -1,13 +1,15 @@
-"""Views of jobs for callers, and the filter of a list."""
+"""Views of jobs and keys for callers, and the filter of a list."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
+from domain.api_key import ApiKey, KeyStatus, KeyText
 from domain.execution import Execution
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase, Reason, phase_of
+from domain.project import Project
 from domain.values import JobId, ObjectKey, ProjectId, ProjectName
 
 
@@ -178,3 +180,29 @@ class FoundJobs:
 
     jobs: Sequence[JobView]
     resume_after: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyView:
+    """A key as it is shown, without its text.
+
+    Attributes:
+        project: The name of the only project that the key reaches.
+    """
+
+    key: ApiKey
+    status: KeyStatus
+    project: ProjectName | None
+
+    @classmethod
+    def of(cls, key: ApiKey, project: Project | None, now: datetime) -> Self:
+        """Show a key at a time."""
+        return cls(key=key, status=key.status(now), project=None if project is None else project.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedKey:
+    """A new key with its text, which is shown once."""
+
+    view: KeyView
+    text: KeyText

@@ -17,7 +17,7 @@ from uuid import UUID
 from domain.caller import Scope
 from domain.errors import InvalidValue, KeyTransitionRefused
 from domain.tenant import TenantName
-from domain.values import ProjectId
+from domain.values import ProjectId, parse_uuid
 
 KeyId = NewType("KeyId", UUID)
 
@@ -82,7 +82,8 @@ class ApiKey:
         last_used_at: When it was used last, to some minutes.
 
     Raises:
-        InvalidValue: The name is empty, too long or unprintable, or there is no scope.
+        InvalidValue: The name is empty, too long or unprintable, there is no scope, or the scopes have ADMIN
+            and there is a project.
     """
 
     id: KeyId
@@ -102,6 +103,8 @@ class ApiKey:
             raise InvalidValue("name", f"a key's name has 1 to {KEY_NAME_MAX_CHARS} printable characters")
         if not self.scopes:
             raise InvalidValue("scopes", "a key has at least one scope")
+        if self.project is not None and Scope.ADMIN in self.scopes:
+            raise InvalidValue("project", f"a key with the scope '{Scope.ADMIN}' reaches every project")
 
     def status(self, now: datetime) -> KeyStatus:
         """Return the status at a time."""
@@ -128,6 +131,15 @@ class ApiKey:
         expires_at = end if self.expires_at is None else min(end, self.expires_at)
         new = replace(self, id=successor, digest=digest, created_at=now, last_used_at=None)
         return replace(self, expires_at=expires_at), new
+
+
+def parse_key_id(text: str) -> KeyId:
+    """Read a key's id in the canonical form of RFC 9562.
+
+    Raises:
+        InvalidValue: The text is not such an id.
+    """
+    return KeyId(parse_uuid("key_id", text))
 
 
 def _base62(number: int, digits: int) -> str:

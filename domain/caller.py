@@ -1,10 +1,11 @@
 """A caller: who makes a request, and the reach of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 from domain.errors import ScopeMissing
-from domain.tenant import Tenant
+from domain.tenant import Tenant, TenantName
 from domain.values import ProjectId
 
 
@@ -47,6 +48,24 @@ class Caller:
         """
         if self.scopes.isdisjoint({scope, Scope.ADMIN}):
             raise ScopeMissing(scope)
+
+    def require_tenant(self, name: TenantName) -> None:
+        """Refuse an act in another tenant.
+
+        Raises:
+            ScopeMissing: It is not the caller's own, and the caller lacks ADMIN.
+        """
+        if name != self.tenant.name:
+            self.require(Scope.ADMIN)
+
+    def within(self, tenant: Tenant) -> Self:
+        """Return the caller as it acts in a tenant, its own as that is now, or another.
+
+        Raises:
+            ScopeMissing: It is not the caller's own, and the caller lacks ADMIN.
+        """
+        self.require_tenant(tenant.name)
+        return replace(self, tenant=tenant)
 
     def reaches(self, project: ProjectId) -> bool:
         """Whether a project of the caller's tenant is within its reach."""

@@ -121,7 +121,7 @@ def parse_job_id(text: str) -> JobId:
     Raises:
         InvalidValue: The text is not such an id.
     """
-    return JobId(_parse_uuid("jobId", text))
+    return JobId(parse_uuid("jobId", text))
 
 
 def parse_execution_id(text: str) -> ExecutionId:
@@ -130,10 +130,15 @@ def parse_execution_id(text: str) -> ExecutionId:
     Raises:
         InvalidValue: The text is not such an id.
     """
-    return ExecutionId(_parse_uuid("executionId", text))
+    return ExecutionId(parse_uuid("executionId", text))
 
 
-def _parse_uuid(field: str, text: str) -> UUID:
+def parse_uuid(field: str, text: str) -> UUID:
+    """Read an id in the canonical form of RFC 9562.
+
+    Raises:
+        InvalidValue: The text is not such an id.
+    """
     try:
         parsed = UUID(text)
     except ValueError:

@@ -232,6 +232,7 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         pending_results_s=settings.pending_results_s,
         processed_messages_kept_days=settings.receipts_kept_days,
         stale_message_after_s=settings.relay_left_behind_after_s,
+        max_keys=settings.max_keys,
     )
 
 

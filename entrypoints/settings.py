@@ -269,6 +269,9 @@ class Settings(BaseSettings):
     max_text_chars: int = Field(2_000, ge=0)
     max_log_read_bytes: int = Field(_LOG_BYTES, ge=1)
 
+    # Callers
+    max_keys: int = Field(1_000, ge=1)
+
     # Storage on this machine
     data_dir: Path = Field(default_factory=_data_home)
     sqlite_synchronous: Literal["full", "normal"] = "full"

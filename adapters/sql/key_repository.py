@@ -49,6 +49,7 @@ _REVOKE_ALL = (
     .where(api_keys.c.tenant == sa.bindparam("owner"), api_keys.c.revoked_at.is_(None))
     .values(revoked_at=sa.bindparam("now"))
 )
+_REMOVE = sa.delete(api_keys).where(api_keys.c.key_id.in_(sa.bindparam("ids", expanding=True)))
 _TOUCH = (
     sa.update(api_keys)
     .where(
@@ -99,6 +100,11 @@ class SqlKeyRepository(KeyRepository):
     def revoke_all(self, tenant: TenantName, now: datetime) -> int:
         """Revoke every key of a tenant; return how many were not revoked before."""
         return self._connection.execute(_REVOKE_ALL, {"owner": tenant.value, "now": now}).rowcount
+
+    def remove(self, key_ids: Collection[KeyId]) -> None:
+        """Remove the records of keys."""
+        if key_ids:
+            self._connection.execute(_REMOVE, {"ids": sorted(key_ids)})
 
     def find(self, digest: str) -> tuple[ApiKey, Tenant] | None:
         """Return the key with the digest, and its tenant."""

@@ -53,6 +53,10 @@ class KeyRepository(ABC):
         """Revoke every key of a tenant; return how many were not revoked before."""
 
     @abstractmethod
+    def remove(self, key_ids: Collection[KeyId]) -> None:
+        """Remove the records of keys."""
+
+    @abstractmethod
     def find(self, digest: str) -> tuple[ApiKey, Tenant] | None:
         """Return the key with the digest, in any status, and its tenant, or None."""
 

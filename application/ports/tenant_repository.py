@@ -14,6 +14,17 @@ class TenantRepository(ABC):
     def get(self, name: TenantName) -> Tenant | None:
         """Return the tenant of that name, in any status, or None."""
 
+    def get_or_raise(self, name: TenantName) -> Tenant:
+        """Return the tenant of that name, in any status.
+
+        Raises:
+            NotFound: There is none.
+        """
+        tenant = self.get(name)
+        if tenant is None:
+            raise NotFound("tenant", name)
+        return tenant
+
     @abstractmethod
     def lock(self, name: TenantName) -> Tenant | None:
         """Return the tenant of that name, which no other transaction changes or locks until this one ends."""

@@ -1,5 +1,7 @@
 """Command: cancel a job."""
 
+from datetime import datetime
+
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
@@ -7,6 +9,7 @@ from application.ports.unit_of_work import Transaction
 from application.views import JobView
 from domain.audit import Act
 from domain.caller import Caller
+from domain.job import Job
 from domain.values import JobId
 
 
@@ -34,15 +37,7 @@ class CancelJob:
 
         def work(transaction: Transaction) -> JobView:
             before, project = transaction.jobs.get_with_project_or_raise(caller, job_id)
-            running = before.current_execution_id
-            execution = None if running is None else transaction.executions.get(running)
-            cancelled_at = now if execution is None else execution.not_before(now)
-            after, events = before.cancel(cancelled_at)
-            transaction.jobs.replace(before, after)
-            if execution is not None:
-                transaction.executions.end(execution.id, None, after.updated_at)
-            self._outbox_writer.add(transaction, events)
-            return JobView.of(after, project.name)
+            return JobView.of(cancel(transaction, self._outbox_writer, before, now), project.name)
 
         return self._unit_of_work.run(
             caller,
@@ -52,3 +47,20 @@ class CancelJob:
             project=lambda view: view.project_id,
             asked_for=str(job_id),
         )
+
+
+def cancel(transaction: Transaction, outbox_writer: OutboxWriter, job: Job, now: datetime) -> Job:
+    """Cancel a job and end its execution; return the job as it is then.
+
+    Raises:
+        JobTransitionRefused: It has ended already.
+    """
+    running = job.current_execution_id
+    execution = None if running is None else transaction.executions.get(running)
+    cancelled_at = now if execution is None else execution.not_before(now)
+    after, events = job.cancel(cancelled_at)
+    transaction.jobs.replace(job, after)
+    if execution is not None:
+        transaction.executions.end(execution.id, None, after.updated_at)
+    outbox_writer.add(transaction, events)
+    return after

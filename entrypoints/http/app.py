@@ -22,9 +22,11 @@ from entrypoints.http.controllers.completions import CompletionsController
 from entrypoints.http.controllers.executions import ExecutionsController
 from entrypoints.http.controllers.health import HealthController
 from entrypoints.http.controllers.jobs import JobsController
+from entrypoints.http.controllers.keys import KeysController
 from entrypoints.http.controllers.logs import LogsController
 from entrypoints.http.controllers.output import OutputController
 from entrypoints.http.controllers.projects import ProjectsController
+from entrypoints.http.controllers.tenants import TenantsController
 from entrypoints.http.controllers.timeline import TimelineController
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dashboard.router import dashboard_router, first_page
@@ -48,6 +50,8 @@ _CONTROLLERS = (
     ProjectsController,
     LogsController,
     ClusterController,
+    KeysController,
+    TenantsController,
 )
 
 

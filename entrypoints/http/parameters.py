@@ -15,9 +15,11 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from application.errors import NotFound
 from application.queries.job_reader import DEFAULT_LIMIT, MAX_LIMIT
 from application.views import Cursor, JobFilter
+from domain.api_key import KeyId, parse_key_id
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
 from domain.language import parse_language
+from domain.tenant import TenantName
 from domain.values import JobId, parse_job_id
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.settings import Settings
@@ -28,6 +30,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CURSOR_FORM = struct.Struct(">q16s")  # microseconds since the epoch, and the job's id
 JobIdInPath: TypeAlias = Annotated[str, PathParameter(name="jobId", description="A job's id, a UUID.")]
 ProjectInPath: TypeAlias = Annotated[str, PathParameter(description="A project's name, or its id.")]
+KeyIdInPath: TypeAlias = Annotated[str, PathParameter(name="keyId", description="A key's id, a UUID.")]
+TenantInPath: TypeAlias = Annotated[str, PathParameter(description="A tenant's name.")]
 ClusterInPath: TypeAlias = Annotated[str, PathParameter(name="clusterName", description="A cluster's name.")]
 Wait: TypeAlias = Annotated[
     float,
@@ -151,6 +155,30 @@ def existing_job(text: str) -> JobId:
         return parse_job_id(text)
     except InvalidValue:
         raise NotFound("job", text) from None
+
+
+def existing_key(text: str) -> KeyId:
+    """Parse a key's id. A malformed id is that of an unknown key.
+
+    Raises:
+        NotFound: The text is not an id.
+    """
+    try:
+        return parse_key_id(text)
+    except InvalidValue:
+        raise NotFound("key", text) from None
+
+
+def existing_tenant(text: str) -> TenantName:
+    """Parse a tenant's name. A malformed name is that of an unknown tenant.
+
+    Raises:
+        NotFound: The text is not a name.
+    """
+    try:
+        return TenantName(text)
+    except InvalidValue:
+        raise NotFound("tenant", text) from None
 
 
 def only_one(name: str, in_query: str | None, in_body: str | None) -> str | None:

@@ -23,6 +23,8 @@ _REQUEUE_S = 4.5
 _STOPPING_THREADS = 16
 # Interval at which results that wait for the log store are tried: so soon do they end when it is back.
 _PENDING_RESULTS_EVERY_S = 1.0
+# The jobs of a deleted tenant that the deletion itself has left are cancelled in so long.
+_DELETED_TENANTS_EVERY_S = 5.0
 # Each round deletes a small batch of the expired rows.
 _RETENTION_EVERY_S = 3_600.0
 
@@ -150,6 +152,7 @@ class BackgroundServices:
             # At least as often as leases are renewed: a longer pause would count as an outage.
             every_s = min(settings.rescue_every_s, settings.renew_every_s)
             yield "orphan-recovery", services.recover_orphans, every_s
+            yield "deleted-tenants", services.end_deleted_jobs, _DELETED_TENANTS_EVERY_S
             yield "retention", services.forget_processed_messages, _RETENTION_EVERY_S
 
     def _drain(self, worker: Worker) -> None:

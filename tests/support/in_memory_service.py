@@ -41,6 +41,7 @@ LEASE_S = 30.0
 KEPT_S = 600.0
 RENEW_EVERY_S = 10.0
 WAIT_S = 120.0
+MAX_KEYS = 5
 
 
 class InMemoryService:
@@ -121,6 +122,7 @@ class InMemoryService:
             pending_results_s=KEPT_S,
             processed_messages_kept_days=7.0,
             stale_message_after_s=5.0,
+            max_keys=MAX_KEYS,
             log_storage_retry=retry,
             database_retry=retry,
         )

@@ -124,6 +124,15 @@ def test_all_keys_of_a_tenant_are_revoked_and_earlier_ends_stay(store):
     assert store.run(lambda transaction: transaction.keys.revoke_all(ACME.tenant.name, LATER)) == 0
 
 
+def test_removed_keys_are_gone_and_the_others_stay(store):
+    removed, kept = add(store), add(store)
+
+    store.run(lambda transaction: transaction.keys.remove([removed.id]))
+    store.run(lambda transaction: transaction.keys.remove([]))
+
+    assert store.run(lambda transaction: transaction.keys.all(ACME)) == [kept]
+
+
 def test_the_latest_use_of_a_key_is_kept(store):
     used, unused = add(store), add(store)
 

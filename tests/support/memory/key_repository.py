@@ -50,6 +50,11 @@ class MemoryKeyRepository(KeyRepository):
         self._keys.update({key.id: key.revoke(now) for key in open_keys})
         return len(open_keys)
 
+    def remove(self, key_ids: Collection[KeyId]) -> None:
+        """Remove the records of keys."""
+        for key_id in key_ids:
+            self._keys.pop(key_id, None)
+
     def find(self, digest: str) -> tuple[ApiKey, Tenant] | None:
         """Return the key with the digest, and its tenant."""
         key = next((key for key in self._keys.values() if key.digest == digest), None)

@@ -1,0 +1,130 @@
+"""Command: create an API key."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from application.caller_unit_of_work import CallerUnitOfWork
+from application.commands import CreateKeyCommand
+from application.errors import Conflict, NotFound
+from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
+from application.ports.unit_of_work import Transaction
+from application.views import IssuedKey, KeyView
+from domain.api_key import ApiKey, KeyId, KeyStatus, KeyText
+from domain.audit import Act
+from domain.caller import Caller, Scope
+from domain.errors import InvalidValue, TenantTransitionRefused
+from domain.project import Project, ProjectStatus
+from domain.tenant import TenantName, TenantStatus
+from domain.values import parse_project_reference
+
+
+class CreateKey:
+    """Creates a key and returns its text, which is stored nowhere.
+
+    * A caller gives no scope that it lacks.
+    * A caller of one project gives keys of that project only. The project of a key is one that the caller
+      reaches and that is not deleted.
+    * A key of another tenant is given by ADMIN only, and a deleted tenant gets none.
+    * The first key, of the set-up, is made only where no key with ADMIN was made before, also if that one is
+      revoked by now.
+    * A tenant has a bounded number of keys. Keys that are revoked or expired make room, the oldest first.
+    """
+
+    def __init__(self, unit_of_work: CallerUnitOfWork, clock: Clock, ids: IdGenerator, max_keys: int) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+        self._ids = ids
+        self._max_keys = max_keys
+
+    def __call__(self, caller: Caller, command: CreateKeyCommand) -> IssuedKey:
+        """Return the key and its text.
+
+        Raises:
+            ScopeMissing: The caller lacks a scope of the key, or ADMIN for another tenant.
+            InvalidValue: A value breaks its rule, or the expiry has passed.
+            NotFound: There is no such tenant, or the caller reaches no such project.
+            TenantTransitionRefused: The tenant is deleted.
+            Conflict: The tenant has as many active keys as it may have, or the first key is not the first.
+        """
+        now = self._clock.now()
+        key_id, text = KeyId(self._ids.new()), KeyText.generate()
+
+        def work(transaction: Transaction) -> KeyView:
+            for scope in sorted(command.scopes):
+                caller.require(scope)
+            if command.expires_at is not None and command.expires_at <= now:
+                raise InvalidValue("expires_at", "must be in the future")
+            within = lock_tenant(transaction, caller, command.tenant)
+            if command.first:
+                _ensure_first_administrator(transaction)
+            project = _project(transaction, within, command.project)
+            key = ApiKey(
+                id=key_id,
+                tenant=within.tenant.name,
+                name=command.name,
+                digest=text.digest,
+                scopes=command.scopes,
+                created_at=now,
+                created_by=caller.principal,
+                project=None if project is None else project.id,
+                expires_at=command.expires_at,
+            )
+            make_room(transaction, within, self._max_keys, now)
+            transaction.keys.add(key)
+            return KeyView.of(key, project, now)
+
+        view = self._unit_of_work.run(
+            caller, Act.KEY_CREATE, work, subject=lambda _view: str(key_id), asked_for=command.name
+        )
+        return IssuedKey(view=view, text=text)
+
+
+def lock_tenant(transaction: Transaction, caller: Caller, name: TenantName | None) -> Caller:
+    """Lock a tenant that gets a key; return the caller as it acts in it.
+
+    Raises:
+        ScopeMissing: It is another than the caller's, and the caller lacks ADMIN.
+        NotFound: There is no such tenant.
+        TenantTransitionRefused: It is deleted.
+    """
+    name = name or caller.tenant.name
+    caller.require_tenant(name)
+    tenant = transaction.tenants.lock_or_raise(name)
+    if tenant.status is TenantStatus.DELETED:
+        raise TenantTransitionRefused(f"tenant '{name}' is {tenant.status} and gets no keys")
+    return caller.within(tenant)
+
+
+def make_room(transaction: Transaction, caller: Caller, max_keys: int, now: datetime) -> None:
+    """Remove the oldest keys that are closed, as far as the caller's tenant has too many for one more.
+
+    Raises:
+        Conflict: As many as it may have are active.
+    """
+    keys = transaction.keys.all(replace(caller, project=None))
+    excess = len(keys) + 1 - max_keys
+    if excess <= 0:
+        return
+    closed = [key.id for key in keys if key.status(now) is not KeyStatus.ACTIVE]
+    if len(closed) < excess:
+        raise Conflict(
+            f"tenant '{caller.tenant.name}' has {max_keys} active keys, as many as SERVICE_SERVER_MAX_KEYS "
+            "allows; revoke one first"
+        )
+    transaction.keys.remove(closed[:excess])
+
+
+def _ensure_first_administrator(transaction: Transaction) -> None:
+    if transaction.keys.administrators_of_any_tenant():
+        raise Conflict(f"the first key with the scope '{Scope.ADMIN}' has been made before")
+
+
+def _project(transaction: Transaction, caller: Caller, name_or_id: str | None) -> Project | None:
+    reference = caller.project if name_or_id is None else parse_project_reference(name_or_id)
+    if reference is None:
+        return None
+    project = transaction.projects.get(caller, reference)
+    if project is None or project.status is ProjectStatus.DELETED:
+        raise NotFound("project", reference)
+    return project

@@ -1,0 +1,38 @@
+"""Command: create a tenant."""
+
+from application.caller_unit_of_work import CallerUnitOfWork
+from application.ports.clock import Clock
+from application.ports.unit_of_work import Transaction
+from domain.audit import Act
+from domain.caller import Caller
+from domain.quota import Quota
+from domain.tenant import Tenant, TenantName, TenantStatus
+
+
+class CreateTenant:
+    """Creates a tenant.
+
+    * A name is never given anew, also after its tenant was deleted.
+    """
+
+    def __init__(self, unit_of_work: CallerUnitOfWork, clock: Clock) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+
+    def __call__(self, caller: Caller, name: str, quota: Quota) -> Tenant:
+        """Return the new tenant.
+
+        Raises:
+            InvalidValue: The name breaks its rule.
+            Conflict: The name is, or was, another tenant's.
+        """
+        now = self._clock.now()
+
+        def work(transaction: Transaction) -> Tenant:
+            tenant = Tenant(name=TenantName(name), status=TenantStatus.ACTIVE, created_at=now, quota=quota)
+            transaction.tenants.add(tenant)
+            return tenant
+
+        return self._unit_of_work.run(
+            caller, Act.TENANT_CREATE, work, subject=lambda _tenant: name, asked_for=name
+        )

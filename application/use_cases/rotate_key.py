@@ -1,0 +1,81 @@
+"""Command: rotate an API key."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from application.caller_unit_of_work import CallerUnitOfWork
+from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
+from application.ports.unit_of_work import Transaction
+from application.use_cases.create_key import lock_tenant, make_room
+from application.views import IssuedKey, KeyView
+from domain.api_key import KeyId, KeyText
+from domain.audit import Act
+from domain.caller import Caller
+from domain.errors import InvalidValue
+from domain.tenant import TenantName
+
+DEFAULT_OVERLAP = timedelta(hours=24)
+MAX_OVERLAP = timedelta(days=30)
+
+
+class RotateKey:
+    """Gives a key a successor of the same rights and expiry, and lets the key expire after an overlap.
+
+    * A caller rotates no key with a scope that it lacks, for it learns the successor's text.
+    * A key that is expired or revoked has no successor.
+    * A key of another tenant is rotated by ADMIN only.
+    """
+
+    def __init__(self, unit_of_work: CallerUnitOfWork, clock: Clock, ids: IdGenerator, max_keys: int) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+        self._ids = ids
+        self._max_keys = max_keys
+
+    def __call__(
+        self,
+        caller: Caller,
+        key_id: KeyId,
+        overlap: timedelta = DEFAULT_OVERLAP,
+        tenant: TenantName | None = None,
+    ) -> IssuedKey:
+        """Return the successor and its text.
+
+        Args:
+            caller: The caller.
+            key_id: The key.
+            overlap: How long the key stays valid beside its successor, unless it expires earlier.
+            tenant: The key's tenant; the caller's by default.
+
+        Raises:
+            InvalidValue: The overlap is negative or longer than MAX_OVERLAP.
+            NotFound: The caller reaches no such key, or there is no such tenant.
+            ScopeMissing: The caller lacks a scope of the key, or ADMIN for another tenant.
+            KeyTransitionRefused: The key is expired or revoked.
+            TenantTransitionRefused: The tenant is deleted.
+            Conflict: The tenant has as many active keys as it may have.
+        """
+        now = self._clock.now()
+        successor_id, text = KeyId(self._ids.new()), KeyText.generate()
+
+        def work(transaction: Transaction) -> KeyView:
+            if not timedelta(0) <= overlap <= MAX_OVERLAP:
+                most_s = MAX_OVERLAP // timedelta(seconds=1)
+                raise InvalidValue("overlap_s", f"must be from 0 to {most_s} seconds")
+            within = lock_tenant(transaction, caller, tenant)
+            key = transaction.keys.get_or_raise(within, key_id)
+            for scope in sorted(key.scopes):
+                caller.require(scope)
+            expiring, successor = key.rotate(successor_id, text.digest, now, overlap)
+            successor = replace(successor, created_by=caller.principal)
+            transaction.keys.replace(key, expiring)
+            make_room(transaction, within, self._max_keys, now)
+            transaction.keys.add(successor)
+            project = None if key.project is None else transaction.projects.get(within, key.project)
+            return KeyView.of(successor, project, now)
+
+        view = self._unit_of_work.run(
+            caller, Act.KEY_ROTATE, work, subject=lambda _view: str(key_id), asked_for=str(key_id)
+        )
+        return IssuedKey(view=view, text=text)

@@ -1,0 +1,141 @@
+"""API keys: created, listed, rotated, revoked."""
+
+from datetime import timedelta
+from typing import Annotated, TypeAlias
+
+from litestar import Controller, delete, get, post
+from litestar.di import NamedDependency
+from litestar.openapi.spec import Example
+from litestar.params import BodyKwarg, QueryParameter
+
+from application.commands import CreateKeyCommand
+from application.use_cases.rotate_key import DEFAULT_OVERLAP
+from domain.caller import Caller, Scope
+from entrypoints.http.dependencies import Api
+from entrypoints.http.openapi_docs import openapi_docs
+from entrypoints.http.parameters import KeyIdInPath, existing_key, existing_tenant
+from entrypoints.http.schemas.keys import IssuedKeyResponse, KeyRequest, KeyResponse, RotationRequest
+
+
+_KeyBody = Annotated[
+    KeyRequest,
+    BodyKwarg(
+        examples=[
+            Example(
+                summary="A key that uploads and reads",
+                value={"name": "build server", "scopes": ["jobs:read", "jobs:write"]},
+            )
+        ]
+    ),
+]
+_TenantName: TypeAlias = Annotated[
+    str | None, QueryParameter(description="The tenant of the keys; another than the caller's takes `admin`.")
+]
+_Force: TypeAlias = Annotated[
+    bool, QueryParameter(description="Revoke the key even if it is the last active one with `admin`.")
+]
+
+
+class KeysController(Controller):
+    """API keys."""
+
+    path = "/keys"
+    tags = ("Keys",)
+
+    @get(
+        sync_to_thread=True,
+        **openapi_docs(
+            "listKeys",
+            "List API keys",
+            "The keys of a tenant in any status, the oldest first; of one project alone, if the caller "
+            "reaches no other.",
+            scope=Scope.KEYS_WRITE,
+            problems=(404,),
+        ),
+    )
+    def list_all(
+        self, caller: NamedDependency[Caller], api: NamedDependency[Api], tenant: _TenantName = None
+    ) -> list[KeyResponse]:
+        """List API keys."""
+        views = api.services.key_reader.all(caller, None if tenant is None else existing_tenant(tenant))
+        return [KeyResponse.of(view) for view in views]
+
+    @post(
+        status_code=200,
+        sync_to_thread=True,
+        **openapi_docs(
+            "createKey",
+            "Create an API key",
+            "Its text is in the field `key` of this answer and nowhere else. A caller gives scopes of its "
+            "own only, and one of a single project gives keys of that project.",
+            scope=Scope.KEYS_WRITE,
+            problems=(404, 409),
+        ),
+    )
+    def create(
+        self, caller: NamedDependency[Caller], api: NamedDependency[Api], data: _KeyBody
+    ) -> IssuedKeyResponse:
+        """Create an API key."""
+        command = CreateKeyCommand(
+            name=data.name,
+            scopes=frozenset(data.scopes),
+            project=data.project,
+            expires_at=data.expires_at,
+            tenant=None if data.tenant is None else existing_tenant(data.tenant),
+        )
+        return IssuedKeyResponse.of_issued(api.services.create_key(caller, command))
+
+    @delete(
+        "/{keyId:str}",
+        status_code=200,
+        sync_to_thread=True,
+        **openapi_docs(
+            "revokeKey",
+            "Revoke an API key",
+            "It opens nothing from then on, after five seconds at most. The last active key with the scope "
+            "`admin` takes `force`.",
+            scope=Scope.KEYS_WRITE,
+            problems=(404, 409),
+        ),
+    )
+    def revoke(
+        self,
+        key_id: KeyIdInPath,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+        tenant: _TenantName = None,
+        force: _Force = False,  # noqa: FBT002 - a query parameter
+    ) -> KeyResponse:
+        """Revoke an API key."""
+        name = None if tenant is None else existing_tenant(tenant)
+        view = api.services.revoke_key(caller, existing_key(key_id), name, force=force)
+        return KeyResponse.of(view)
+
+    @post(
+        "/{keyId:str}/rotate",
+        status_code=200,
+        sync_to_thread=True,
+        **openapi_docs(
+            "rotateKey",
+            "Rotate an API key",
+            "Creates a successor of the same rights and expiry, whose text is in the field `key` of this "
+            "answer and nowhere else. The key stays valid beside it for `overlap_s`.",
+            scope=Scope.KEYS_WRITE,
+            problems=(404, 409),
+        ),
+    )
+    def rotate(
+        self,
+        key_id: KeyIdInPath,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+        data: RotationRequest | None = None,
+        tenant: _TenantName = None,
+    ) -> IssuedKeyResponse:
+        """Rotate an API key."""
+        name = None if tenant is None else existing_tenant(tenant)
+        given = None if data is None else data.overlap_s
+        overlap = DEFAULT_OVERLAP if given is None else timedelta(seconds=given)
+        return IssuedKeyResponse.of_issued(
+            api.services.rotate_key(caller, existing_key(key_id), overlap, name)
+        )

@@ -1,0 +1,90 @@
+"""API keys as callers send and get them."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Self
+
+from msgspec import Meta, Struct
+
+from application.use_cases.rotate_key import DEFAULT_OVERLAP, MAX_OVERLAP
+from application.views import IssuedKey, KeyView
+from domain.api_key import KeyStatus
+from domain.caller import Scope
+
+_SECOND = timedelta(seconds=1)
+
+
+class KeyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A key to create."""
+
+    name: Annotated[str, Meta(description="A name to know it by.", examples=["build server"])]
+    scopes: Annotated[
+        tuple[Scope, ...],
+        Meta(description="Its rights, of the caller's own.", examples=[["jobs:read", "jobs:write"]]),
+    ]
+    project: Annotated[
+        str | None, Meta(description="The only project that it reaches, by its name or its id, as text.")
+    ] = None
+    expires_at: Annotated[
+        datetime | None, Meta(tz=True, description="When it expires, RFC 3339 with an offset.")
+    ] = None
+    tenant: Annotated[
+        str | None, Meta(description="The tenant of the key; another than the caller's takes `admin`.")
+    ] = None
+
+
+class RotationRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The way that a key is rotated."""
+
+    overlap_s: Annotated[
+        int | None,
+        Meta(
+            description=f"Seconds for which the key stays valid beside its successor, 0 to "
+            f"{MAX_OVERLAP // _SECOND}; {DEFAULT_OVERLAP // _SECOND} by default."
+        ),
+    ] = None
+
+
+class KeyResponse(Struct, kw_only=True):
+    """A key, without its text."""
+
+    key_id: str
+    name: str
+    tenant: str
+    scopes: list[Scope]
+    project: Annotated[str | None, Meta(description="The only project that it reaches.")]
+    status: KeyStatus
+    created_at: datetime
+    created_by: Annotated[str, Meta(examples=["key:01890a5d-ac96-774b-bcce-b302099a8057"])]
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: Annotated[datetime | None, Meta(description="When it was used last, to some minutes.")]
+
+    @classmethod
+    def of(cls, view: KeyView, **more: str) -> Self:
+        """Show a key."""
+        key = view.key
+        return cls(
+            key_id=str(key.id),
+            name=key.name,
+            tenant=key.tenant.value,
+            scopes=sorted(key.scopes),
+            project=None if view.project is None else view.project.value,
+            status=view.status,
+            created_at=key.created_at,
+            created_by=key.created_by,
+            expires_at=key.expires_at,
+            revoked_at=key.revoked_at,
+            last_used_at=key.last_used_at,
+            **more,
+        )
+
+
+class IssuedKeyResponse(KeyResponse, kw_only=True):
+    """A new key with its text, which no other answer has."""
+
+    key: Annotated[str, Meta(description="The text to send as `Authorization: Bearer ssk_...`.")]
+
+    @classmethod
+    def of_issued(cls, issued: IssuedKey) -> Self:
+        """Show a new key, this once with its text."""
+        return cls.of(issued.view, key=issued.text.value)
