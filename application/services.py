@@ -62,6 +62,7 @@ from application.use_cases.revoke_key import RevokeKey
 from application.use_cases.rotate_key import RotateKey
 from application.use_cases.run_again import RunAgain
 from application.use_cases.run_execution import RunExecution
+from application.use_cases.set_quota import SetQuota
 from application.use_cases.stop_execution import StopExecution
 from application.use_cases.upload_code import UploadCode
 from domain.limits import LimitPolicy
@@ -151,6 +152,7 @@ class Services:
     revoke_key: RevokeKey
     create_tenant: CreateTenant
     change_tenant: ChangeTenant
+    set_quota: SetQuota
     delete_tenant: DeleteTenant
 
     read_code: ReadCode
@@ -278,6 +280,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         revoke_key=RevokeKey(unit_of_work=caller_unit_of_work, clock=ports.clock),
         create_tenant=CreateTenant(unit_of_work=caller_unit_of_work, clock=ports.clock),
         change_tenant=ChangeTenant(unit_of_work=caller_unit_of_work),
+        set_quota=SetQuota(unit_of_work=caller_unit_of_work),
         delete_tenant=DeleteTenant(
             unit_of_work=caller_unit_of_work, end_deleted_jobs=end_deleted_jobs, clock=ports.clock
         ),

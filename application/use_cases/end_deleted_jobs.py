@@ -54,5 +54,5 @@ class EndDeletedJobs:
 
         try:
             self._unit_of_work.run(work)
-        except CorruptRow as error:
-            logger.error("job %s of a deleted tenant cannot be cancelled: %s", job_id, error)
+        except CorruptRow:
+            logger.exception("job %s of a deleted tenant cannot be cancelled", job_id)

@@ -36,6 +36,8 @@ _TAGS = (
     ("Projects", "Jobs are kept together in projects."),
     ("Machines", "What programs run on."),
     ("Engines", "What execution engines report."),
+    ("Keys", "Keys that callers show who they are with."),
+    ("Tenants", "Owners of projects, jobs and keys, and their quotas; for administrators."),
     ("Health", "Whether the service answers."),
 )
 

@@ -30,7 +30,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CURSOR_FORM = struct.Struct(">q16s")  # microseconds since the epoch, and the job's id
 JobIdInPath: TypeAlias = Annotated[str, PathParameter(name="jobId", description="A job's id, a UUID.")]
 ProjectInPath: TypeAlias = Annotated[str, PathParameter(description="A project's name, or its id.")]
-KeyIdInPath: TypeAlias = Annotated[str, PathParameter(name="keyId", description="A key's id, a UUID.")]
+KeyIdInPath: TypeAlias = Annotated[str, PathParameter(description="A key's id, a UUID.")]
 TenantInPath: TypeAlias = Annotated[str, PathParameter(description="A tenant's name.")]
 ClusterInPath: TypeAlias = Annotated[str, PathParameter(name="clusterName", description="A cluster's name.")]
 Wait: TypeAlias = Annotated[

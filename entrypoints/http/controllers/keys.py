@@ -16,7 +16,6 @@ from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import KeyIdInPath, existing_key, existing_tenant
 from entrypoints.http.schemas.keys import IssuedKeyResponse, KeyRequest, KeyResponse, RotationRequest
 
-
 _KeyBody = Annotated[
     KeyRequest,
     BodyKwarg(
@@ -27,6 +26,10 @@ _KeyBody = Annotated[
             )
         ]
     ),
+]
+_RotationBody = Annotated[
+    RotationRequest | None,
+    BodyKwarg(examples=[Example(summary="Stay valid for another hour", value={"overlap_s": 3_600})]),
 ]
 _TenantName: TypeAlias = Annotated[
     str | None, QueryParameter(description="The tenant of the keys; another than the caller's takes `admin`.")
@@ -86,7 +89,7 @@ class KeysController(Controller):
         return IssuedKeyResponse.of_issued(api.services.create_key(caller, command))
 
     @delete(
-        "/{keyId:str}",
+        "/{key_id:str}",
         status_code=200,
         sync_to_thread=True,
         **openapi_docs(
@@ -112,7 +115,7 @@ class KeysController(Controller):
         return KeyResponse.of(view)
 
     @post(
-        "/{keyId:str}/rotate",
+        "/{key_id:str}/rotate",
         status_code=200,
         sync_to_thread=True,
         **openapi_docs(
@@ -129,7 +132,7 @@ class KeysController(Controller):
         key_id: KeyIdInPath,
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
-        data: RotationRequest | None = None,
+        data: _RotationBody = None,
         tenant: _TenantName = None,
     ) -> IssuedKeyResponse:
         """Rotate an API key."""

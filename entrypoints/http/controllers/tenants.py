@@ -9,6 +9,7 @@ from litestar.params import BodyKwarg
 
 from domain.caller import Caller, Scope
 from domain.quota import UNLIMITED
+from domain.tenant import TenantTrigger
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import TenantInPath, existing_tenant
@@ -20,7 +21,6 @@ from entrypoints.http.schemas.tenants import (
     TenantResponse,
 )
 
-
 _TenantBody = Annotated[
     TenantRequest,
     BodyKwarg(examples=[Example(summary="A tenant", value={"tenant": "acme", "quota": {"running": 10}})]),
@@ -31,6 +31,12 @@ _QuotaBody = Annotated[
         examples=[Example(summary="A quota", value={"running": 10, "uploads_per_day": 10_000})],
     ),
 ]
+
+
+_ChangeBody = Annotated[
+    TenantChange, BodyKwarg(examples=[Example(summary="Suspend a tenant", value={"status": "SUSPENDED"})])
+]
+_TRIGGERS = {ChosenStatus.ACTIVE: TenantTrigger.RESUME, ChosenStatus.SUSPENDED: TenantTrigger.SUSPEND}
 
 
 class TenantsController(Controller):
@@ -89,12 +95,11 @@ class TenantsController(Controller):
         tenant: TenantInPath,
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
-        data: TenantChange,
+        data: _ChangeBody,
     ) -> TenantResponse:
         """Suspend or resume a tenant."""
-        command = api.services.change_tenant
-        change = command.resume if data.status is ChosenStatus.ACTIVE else command.suspend
-        return TenantResponse.of(change(caller, existing_tenant(tenant)))
+        name, trigger = existing_tenant(tenant), _TRIGGERS[data.status]
+        return TenantResponse.of(api.services.change_tenant(caller, name, trigger))
 
     @put(
         "/{tenant:str}/quota",
@@ -115,9 +120,7 @@ class TenantsController(Controller):
         data: _QuotaBody,
     ) -> TenantResponse:
         """Set the quota of a tenant."""
-        return TenantResponse.of(
-            api.services.change_tenant.set_quota(caller, existing_tenant(tenant), data.quota())
-        )
+        return TenantResponse.of(api.services.set_quota(caller, existing_tenant(tenant), data.quota()))
 
     @delete(
         "/{tenant:str}",

@@ -25,7 +25,8 @@ class KeyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         str | None, Meta(description="The only project that it reaches, by its name or its id, as text.")
     ] = None
     expires_at: Annotated[
-        datetime | None, Meta(tz=True, description="When it expires, RFC 3339 with an offset.")
+        Annotated[datetime, Meta(tz=True)] | None,
+        Meta(description="When it expires, RFC 3339 with an offset."),
     ] = None
     tenant: Annotated[
         str | None, Meta(description="The tenant of the key; another than the caller's takes `admin`.")

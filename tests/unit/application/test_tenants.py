@@ -9,7 +9,7 @@ from domain.caller import Scope
 from domain.errors import InvalidValue, TenantTransitionRefused
 from domain.job_lifecycle import JobStatus
 from domain.quota import UNLIMITED, Quota
-from domain.tenant import DEFAULT_TENANT, TenantName, TenantStatus
+from domain.tenant import DEFAULT_TENANT, TenantName, TenantStatus, TenantTrigger
 from tests.support.callers import a_caller
 
 ADMIN = a_caller("default")
@@ -56,26 +56,29 @@ def test_a_name_is_never_given_anew(service, acme, name):
 
 
 def test_a_tenant_is_suspended_and_resumed(service, acme):
-    assert service.change_tenant.suspend(ADMIN, NAME) == replace(acme, status=TenantStatus.SUSPENDED)
-    assert service.change_tenant.suspend(ADMIN, NAME).status is TenantStatus.SUSPENDED
-    assert service.change_tenant.resume(ADMIN, NAME) == acme
+    assert service.change_tenant(ADMIN, NAME, TenantTrigger.SUSPEND) == replace(
+        acme, status=TenantStatus.SUSPENDED
+    )
+    assert service.change_tenant(ADMIN, NAME, TenantTrigger.SUSPEND).status is TenantStatus.SUSPENDED
+    assert service.change_tenant(ADMIN, NAME, TenantTrigger.RESUME) == acme
     assert service.tenant_reader.get(NAME) == acme
 
 
 def test_a_quota_takes_the_place_of_the_whole_one_before(service, acme):
-    changed = service.change_tenant.set_quota(ADMIN, NAME, Quota(waiting=0))
+    changed = service.set_quota(ADMIN, NAME, Quota(waiting=0))
 
     assert changed == replace(acme, quota=Quota(waiting=0))
     assert service.tenant_reader.get(NAME) == changed
 
 
 def test_there_is_no_unknown_tenant(service):
-    changes = service.change_tenant
-    for act in (changes.suspend, changes.resume, service.delete_tenant):
+    for trigger in (TenantTrigger.SUSPEND, TenantTrigger.RESUME):
         with pytest.raises(NotFound):
-            act(ADMIN, NAME)
+            service.change_tenant(ADMIN, NAME, trigger)
     with pytest.raises(NotFound):
-        changes.set_quota(ADMIN, NAME, QUOTA)
+        service.delete_tenant(ADMIN, NAME)
+    with pytest.raises(NotFound):
+        service.set_quota(ADMIN, NAME, QUOTA)
     with pytest.raises(NotFound):
         service.tenant_reader.get(NAME)
 
@@ -86,12 +89,11 @@ def test_a_deleted_tenant_stays_deleted(service, acme):
     assert deleted == replace(acme, status=TenantStatus.DELETED)
     assert service.delete_tenant(ADMIN, NAME) == deleted
     assert service.tenant_reader.get(NAME) == deleted
-    changes = service.change_tenant
-    for act in (changes.suspend, changes.resume):
+    for trigger in (TenantTrigger.SUSPEND, TenantTrigger.RESUME):
         with pytest.raises(TenantTransitionRefused):
-            act(ADMIN, NAME)
+            service.change_tenant(ADMIN, NAME, trigger)
     with pytest.raises(TenantTransitionRefused):
-        changes.set_quota(ADMIN, NAME, QUOTA)
+        service.set_quota(ADMIN, NAME, QUOTA)
 
 
 def test_the_default_tenant_cannot_be_deleted(service):

@@ -1,0 +1,41 @@
+"""Command: set the quota of a tenant."""
+
+from dataclasses import replace
+
+from application.caller_unit_of_work import CallerUnitOfWork
+from application.ports.unit_of_work import Transaction
+from domain.audit import Act
+from domain.caller import Caller
+from domain.errors import TenantTransitionRefused
+from domain.quota import Quota
+from domain.tenant import Tenant, TenantName, TenantStatus
+
+
+class SetQuota:
+    """Sets the quota of a tenant that is not deleted.
+
+    * It takes the place of the whole quota before, and counts for what begins from then on.
+    """
+
+    def __init__(self, unit_of_work: CallerUnitOfWork) -> None:
+        self._unit_of_work = unit_of_work
+
+    def __call__(self, caller: Caller, name: TenantName, quota: Quota) -> Tenant:
+        """Return the tenant with its new quota.
+
+        Raises:
+            NotFound: There is no such tenant.
+            TenantTransitionRefused: It is deleted.
+        """
+
+        def work(transaction: Transaction) -> Tenant:
+            before = transaction.tenants.lock_or_raise(name)
+            if before.status is TenantStatus.DELETED:
+                raise TenantTransitionRefused(f"tenant '{name}' is {before.status} and has no quota")
+            after = replace(before, quota=quota)
+            transaction.tenants.replace(before, after)
+            return after
+
+        return self._unit_of_work.run(
+            caller, Act.TENANT_QUOTA, work, subject=lambda _tenant: name.value, asked_for=name.value
+        )
