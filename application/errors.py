@@ -1,6 +1,7 @@
 """Errors of use cases, beside those of the domain's own rules.
 
 ApplicationError
+├── NotAuthenticated          the caller has no valid key
 ├── NotFound                  the named thing does not exist
 ├── Conflict                  it exists, and is not in a state for this
 ├── Unprocessable             the request is understood and cannot be met here
@@ -18,6 +19,16 @@ OBJECT_STORE = "object store"
 
 class ApplicationError(Exception):
     """A use case failed."""
+
+
+class NotAuthenticated(ApplicationError):
+    """The caller has no valid key. The words are the same for each reason."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this needs a valid API key, in the header `Authorization: Bearer ssk_...` or "
+            "`X-Auth-Token: ssk_...`"
+        )
 
 
 class NotFound(ApplicationError):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from application.authenticator import Authenticator
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.in_flight_executions import InFlightExecutions
 from application.log_archive import LogArchive
@@ -139,6 +140,8 @@ class ServiceOptions:
 class Services:
     """Every use case and reader that entrypoints call."""
 
+    authenticator: Authenticator
+
     upload_code: UploadCode
     execute_job: ExecuteJob
     cancel_job: CancelJob
@@ -246,6 +249,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock
     )
     return Services(
+        authenticator=Authenticator(unit_of_work=ports.unit_of_work, clock=ports.clock),
         upload_code=upload_code,
         execute_job=ExecuteJob(
             unit_of_work=caller_unit_of_work,

@@ -31,6 +31,26 @@ _CHECKSUM_CHARS = 6
 KEY_TEXT = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_SECRET_CHARS + _CHECKSUM_CHARS}}}")
 
 
+# A text that begins like a key, whole or in part.
+_KEY_LIKE = re.compile(rf"{PREFIX}[0-9A-Za-z]{{8,}}")
+_MASKED = f"{PREFIX}..."
+
+
+def key_digest(text: str) -> str:
+    """Return the SHA-256 of a text, in hexadecimal: that by which keys are stored and looked up."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def has_key(text: str) -> bool:
+    """Whether a text has a key in it, or most of one."""
+    return _KEY_LIKE.search(text) is not None
+
+
+def mask_keys(text: str) -> str:
+    """Return a text without the keys in it, of which the prefix is left."""
+    return _KEY_LIKE.sub(_MASKED, text) if PREFIX in text else text
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyText:
     """The text of a key: a prefix, 256 random bits and their CRC-32 in base 62.
@@ -57,10 +77,10 @@ class KeyText:
     @property
     def digest(self) -> str:
         """The SHA-256 of the text, in hexadecimal: all that is stored of it."""
-        return hashlib.sha256(self.value.encode()).hexdigest()
+        return key_digest(self.value)
 
     def __repr__(self) -> str:
-        return f"KeyText({PREFIX}...)"
+        return f"KeyText({_MASKED})"
 
 
 class KeyStatus(StrEnum):

@@ -12,7 +12,8 @@ import binascii
 import os
 import re
 from collections.abc import Mapping
-from ipaddress import ip_network
+from enum import StrEnum
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypedDict
 from urllib.parse import urlsplit
@@ -163,6 +164,13 @@ def _check_host(host: str) -> str:
     return host
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def _check_readable(file: Path) -> Path:
     try:
         file.open("rb").close()
@@ -179,6 +187,14 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
 Origin = Annotated[str, AfterValidator(_check_origin)]
 HostName = Annotated[str, AfterValidator(_check_host)]
 ReadableFile = Annotated[Path, AfterValidator(_check_readable)]
+
+
+class AuthMode(StrEnum):
+    """Whom the service answers: any caller, those with an API key, or also users of an OIDC provider."""
+
+    OFF = "off"
+    KEYS = "keys"
+    KEYS_AND_OIDC = "keys+oidc"
 
 
 class AwsCredentials(TypedDict):
@@ -259,6 +275,10 @@ class Settings(BaseSettings):
     address_share_percent: int = Field(50, ge=1, le=100)
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "::1")
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()
+
+    # Callers
+    auth: AuthMode | None = None
+    max_failed_keys_per_minute: int = Field(30, ge=1)
 
     # Limits on submissions
     max_code_bytes: int = Field(1 << 20, ge=1)
@@ -381,6 +401,22 @@ class Settings(BaseSettings):
     def is_development(self) -> bool:
         """Whether this is a development installation, which is lenient."""
         return _ENVIRONMENTS[self.environment.lower()]
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether a caller needs a key. Unset, only a service on loopback asks for none."""
+        return not self.is_on_loopback if self.auth is None else self.auth is not AuthMode.OFF
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether the service listens to this machine alone."""
+        return _is_loopback(self.host)
+
+    @property
+    def is_open_to_all(self) -> bool:
+        """Whether callers from elsewhere are answered, and asked for no key."""
+        is_public = self.public_url is not None and not _is_loopback(self.public_url.host or "")
+        return not self.asks_for_keys and (is_public or not self.is_on_loopback)
 
     @property
     def base_url(self) -> str:

@@ -20,6 +20,11 @@ _AWS_ENDPOINTS = "AWS_ENDPOINT_URL_"
 # Kubernetes sets these for a Service whose name is service-server (kubernetes.io, "Accessing the Service").
 _KUBERNETES = tuple(f"{PREFIX}{name}" for name in ("SERVICE_HOST", "SERVICE_PORT", "PORT"))
 _KUBERNETES_PORT = f"{PREFIX}PORT"
+OPEN_TO_ALL = (
+    f"{PREFIX}AUTH is off on a public address: whoever reaches the port runs code, reads every log and "
+    f"deletes every project. {PREFIX}AUTH=keys asks callers for API keys, of which `service-server setup` "
+    "makes the first."
+)
 _COMBINATIONS: tuple[tuple[Callable[[Settings], bool], str], ...] = (
     (
         lambda settings: settings.code_bucket is not None and settings.log_bucket is None,
@@ -32,6 +37,10 @@ _COMBINATIONS: tuple[tuple[Callable[[Settings], bool], str], ...] = (
     (
         lambda settings: settings.uses_runners and settings.code_bucket is None,
         "EXECUTION_ENGINE_BASE_URL is set without AWS_CODE_BUCKET: runners fetch code from S3 alone.",
+    ),
+    (
+        lambda settings: settings.is_open_to_all,
+        OPEN_TO_ALL,
     ),
 )
 

@@ -15,6 +15,7 @@ from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
+from entrypoints.settings import AuthMode
 from entrypoints.topology import Topology
 
 _PREFIX = "service-server-"
@@ -30,7 +31,7 @@ def serve_embedded(*, runs: bool) -> Iterator[ServiceClient]:
     It is a standalone runner: it leaves other processes' work alone, and with Redis, where workers run
     programs, also the programs of its own.
     """
-    settings = load_settings().model_copy(update={"drain_s": 0})
+    settings = load_settings().model_copy(update={"auth": AuthMode.OFF, "drain_s": 0})
     # What goes wrong is told once, as the API's answer.
     configure_logging(settings.log_level if settings.debug else "CRITICAL")
     topology = Topology.of_command(settings, runs_programs=runs)

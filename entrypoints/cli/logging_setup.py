@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TextIO
 
 from application.log_context import log_fields
+from domain.api_key import mask_keys
 from entrypoints.cli.terminal import one_line, printable
 
 EVERY_S = 30.0
@@ -114,7 +115,7 @@ def _say_count(line: logging.LogRecord, more: int, within_s: float) -> None:
 
 
 class Lines(logging.Formatter):
-    """Times in UTC, and control characters of callers and programs escaped."""
+    """Times in UTC, control characters of callers and programs escaped, and API keys masked."""
 
     converter = staticmethod(time.gmtime)
 
@@ -123,6 +124,10 @@ class Lines(logging.Formatter):
             "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s%(fields)s",
             datefmt="%Y-%m-%dT%H:%M:%S",
         )
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record, its traceback included, without the keys in it."""
+        return mask_keys(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - named by logging
         """Write a line as one line."""

@@ -19,7 +19,9 @@ def parts(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def admitted(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yields the hosts and the origins of pages that are admitted, with the settings for them."""
+    """Yields the admitted callers, hosts and origins of pages, with the settings for them."""
+    callers = "with an API key" if settings.asks_for_keys else "all who reach the address, without a key"
+    yield "callers", f"{callers} (SERVICE_SERVER_AUTH)"
     hosts = settings.served_hosts
     named = "any" if hosts is None else ", ".join(sorted(hosts))
     yield "hosts", f"{named} (SERVICE_SERVER_ALLOWED_HOSTS; others are refused with 421)"

@@ -16,7 +16,7 @@ from litestar import Litestar
 from adapters.common.background import PeriodicTask
 from application.ports.execution_engine import ExecutionEngine
 from application.queries.queue_history import SAMPLE_EVERY_S, QueueHistory
-from entrypoints.cli.errors import Failure
+from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.parts import parts
 from entrypoints.cli.running import running
@@ -24,8 +24,8 @@ from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import build_container
 from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
-from entrypoints.settings import Settings
-from entrypoints.settings_check import warnings
+from entrypoints.settings import Settings, variable
+from entrypoints.settings_check import OPEN_TO_ALL, warnings
 from entrypoints.topology import Topology
 from entrypoints.worker.cpu_affinity import pinned_to_one_cpu
 
@@ -34,9 +34,10 @@ _BACKLOG = 2_048
 _SUM = ("print(sum(map(int, input().split())))", "input_data=1+2+3&")
 _ANSWER = ("print(6 * 7)", "")
 _UPLOAD = (
-    "curl -s {url}/api/upload -H 'Content-Type: application/json' -d "
+    "curl -s {key}{url}/api/upload -H 'Content-Type: application/json' -d "
     """'{{"project": "first", "language": "python", "code": "{code}"}}'"""
 )
+_KEY_HEADER = '-H "Authorization: Bearer $SERVICE_SERVER_API_KEY" '
 _log = logging.getLogger("service_server.settings")
 
 
@@ -46,6 +47,7 @@ _log = logging.getLogger("service_server.settings")
 def command(host: str | None, port: int | None) -> None:
     """Serve the HTTP API."""
     settings = load_settings(host, port)
+    _ensure_callers_are_decided(settings)
     configure_logging(settings.log_level)
     with _listen(settings.host, settings.port) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
@@ -64,6 +66,22 @@ def command(host: str | None, port: int | None) -> None:
         ):
             app = create_app(settings, container.limit_policy(), container.ports(), services)
             _Server(app, settings, container.engine()).run(sockets=[listener])
+
+
+def _ensure_callers_are_decided(settings: Settings) -> None:
+    """Refuse to listen to other machines before it is decided who may call.
+
+    Raises:
+        Failure: SERVICE_SERVER_AUTH is not set, and the address is not one of loopback.
+    """
+    if settings.auth is None and not settings.is_on_loopback:
+        name = variable(Settings, "auth")
+        raise Failure(
+            f"others can reach {settings.host}, so set who may call: {name}=keys asks each caller for an API "
+            f"key, of which `service-server setup` makes the first; {name}=off lets whoever reaches the port "
+            "run code, read every log and delete every project",
+            ExitCode.USAGE,
+        )
 
 
 class _Server(HttpServer):
@@ -111,13 +129,14 @@ def banner(settings: Settings, warning: str | None) -> Iterator[str]:
     yield f"Service Server listens on {url} (API page: {url}/docs)"
     for name, what in parts(settings):
         yield f"  {name:<9} {what}"
-    if warning is not None:
-        yield f"\n  WARNING: {warning}"
+    for sentence in filter(None, (warning, OPEN_TO_ALL if settings.is_open_to_all else None)):
+        yield f"\n  WARNING: {sentence}"
     reads_stdin = not settings.uses_runners
     code, stdin = _SUM if reads_stdin else _ANSWER
+    key = _KEY_HEADER if settings.asks_for_keys else ""
     yield "\nA first program, with curl:"
-    yield f"""  JOB=$({_UPLOAD.format(url=url, code=code)} | cut -d'"' -f4)"""
-    yield f'  curl -s -X POST "{url}/api/execute/$JOB?{stdin}wait=10"'
+    yield f"""  JOB=$({_UPLOAD.format(key=key, url=url, code=code)} | cut -d'"' -f4)"""
+    yield f'  curl -s {key}-X POST "{url}/api/execute/$JOB?{stdin}wait=10"'
     if reads_stdin:
         yield "and with the command line:"
         yield f"  {_program()} run --server {url} --stdin 'to be or not to be' examples/words.py"

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import quote
 
 from litestar.enums import HttpMethod, ScopeType
@@ -18,7 +18,7 @@ from litestar.types import (
 )
 
 from entrypoints.http.errors import PROBLEM_TYPES, encode_problem
-from entrypoints.http.origin_guard import OriginGuard, RequestRefused, header
+from entrypoints.http.origin_guard import RequestRefused, header
 from entrypoints.http.request_context import (
     REQUEST_ID_HEADER,
     answer_headers,
@@ -49,14 +49,17 @@ SAFETY_HEADERS = tuple(name.decode().title() for name, _value in _SAFETY)
 class AccessMiddleware:
     """Gives each request an id, each response its safe headers, and both a line in the access log.
 
-    Requests that the origin guard refuses are answered here.
+    Requests that a check of their heads refuses are answered here.
 
     The line has the path without its query, which may hold a program's input.
+
+    Args:
+        checks: Raise RequestRefused for a request that is not let in.
     """
 
-    def __init__(self, app: ASGIApp, origin_guard: OriginGuard) -> None:
+    def __init__(self, app: ASGIApp, checks: Sequence[Callable[[HTTPScope], None]]) -> None:
         self._app = app
-        self._origin_guard = origin_guard
+        self._checks = checks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and its answer back."""
@@ -69,7 +72,8 @@ class AccessMiddleware:
         headers_token = answer_headers.set({})
         answer = _Answer(scope, send, receive)
         try:
-            self._origin_guard.check(scope)
+            for check in self._checks:
+                check(scope)
             await self._app(_as_get(scope), answer.receive, answer.send)
         except RequestRefused as refusal:
             await answer.refuse(scope, refusal)

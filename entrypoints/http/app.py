@@ -34,6 +34,7 @@ from entrypoints.http.dependencies import build_api
 from entrypoints.http.docs_pages import files_router, openapi_config, read_document, reference_page
 from entrypoints.http.errors import problem_response
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, JsonRequest
+from entrypoints.http.keys_in_urls import refuse_key_in_query
 from entrypoints.http.openapi_document import OpenApiDocument
 from entrypoints.http.origin_guard import OriginGuard
 from entrypoints.http.parameters import check_url
@@ -97,15 +98,19 @@ def create_app(
         request_max_body_size=settings.max_body_bytes,
     )
     # Not in `middleware`, which the framework calls after the route is found.
-    app.asgi_handler = AccessMiddleware(
-        ConditionalRequests(app.asgi_handler), OriginGuard(settings.served_hosts, cors)
-    )
+    checks = [OriginGuard(settings.served_hosts, cors).check]
+    if settings.asks_for_keys:
+        checks.append(refuse_key_in_query)
+    app.asgi_handler = AccessMiddleware(ConditionalRequests(app.asgi_handler), checks)
     large_bodies = settings.max_large_bodies
     app.state.body_limiter = ConcurrencyLimiter(
         large_bodies, "other large bodies are being received", settings.share_of_address(large_bodies)
     )
+    app.state.callers = api.callers
     app.state.min_upload_bytes_per_s = settings.min_upload_bytes_per_s
-    app.state.openapi_document = OpenApiDocument(settings.submission_limits, limit_policy)
+    app.state.openapi_document = OpenApiDocument(
+        settings.submission_limits, limit_policy, asks_for_keys=settings.asks_for_keys
+    )
     app.state.notifier = api.notifier
     app.state.pages = pages
     app.state.request_rates = RequestRates(ports.rate_limiter)

@@ -1,24 +1,34 @@
-"""The caller of a request: made, and held against the scope of its route, before the body is read."""
+"""The caller of a request: found, and held against the scope of its route, before the body is read."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from litestar.connection import ASGIConnection
 from litestar.enums import HttpMethod
 from litestar.handlers import BaseRouteHandler
+from litestar.types import HTTPScope, WebSocketScope
 
+from application.authenticator import Authenticator, StoredKey
+from application.errors import NotAuthenticated
+from domain.api_key import key_digest
 from domain.caller import Caller, anonymous
-from domain.tenant import DEFAULT_TENANT, Tenant, TenantStatus
+from domain.tenant import Tenant
+from entrypoints.http.failed_attempts import FailedAttempts
 from entrypoints.http.json_request import AnyRequest
-from entrypoints.http.request_context import caller_address
+from entrypoints.http.origin_guard import headers
+from entrypoints.http.request_context import caller_address, caller_network, reauthenticate
 
 AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
+AnyScope: TypeAlias = HTTPScope | WebSocketScope
+T = TypeVar("T")
 
-# The name in a route's `opt` of the scope that it takes. A route without an entry answers nobody; with None,
-# it needs no caller.
+# The name in a route's `opt` of the scope that it takes. A route without an entry answers no request; with
+# None, it needs no caller.
 SCOPE = "scope"
+TOKEN_HEADER = "X-Auth-Token"  # noqa: S105 - the name of a header
 # The ways to bring a key, as an OpenAPI document describes them.
 SECURITY_SCHEMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -26,15 +36,96 @@ SECURITY_SCHEMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "authToken": {
             "type": "apiKey",
             "in": "header",
-            "name": "X-Auth-Token",
+            "name": TOKEN_HEADER,
             "description": "An API key, for clients that cannot send it as a bearer's.",
         },
     }
 )
+_TOKEN_HEADER = TOKEN_HEADER.lower().encode()
+_BEARER = "bearer"
+# Where callers are not asked for keys, a silent database holds a request up no longer.
+_DEFAULT_TENANT_WAIT_S = 1.0
 
-_DEFAULT = Tenant(
-    name=DEFAULT_TENANT, status=TenantStatus.ACTIVE, created_at=datetime.min.replace(tzinfo=UTC)
-)
+
+class Callers:
+    """Finds the callers of requests.
+
+    What was looked up in the last seconds is answered from memory; lookups of the same key at the same time
+    are one query. An address that brought too many bad keys is refused those that are not known as good.
+
+    Args:
+        asks_for_keys: Whether a caller needs a key; if not, each is of the default tenant.
+    """
+
+    def __init__(
+        self, authenticator: Authenticator, failed_attempts: FailedAttempts, *, asks_for_keys: bool
+    ) -> None:
+        self._authenticator = authenticator
+        self._failed_attempts = failed_attempts
+        self._asks_for_keys = asks_for_keys
+        self._lookups: dict[str | None, asyncio.Task[Any]] = {}
+
+    async def of(self, scope: AnyScope) -> Caller:
+        """Return the caller of a request.
+
+        Raises:
+            NotAuthenticated: It has no key, two different ones, or one that is not good.
+            QuotaExceeded: Its address brought too many bad keys.
+            DependencyUnavailable: The key is not known here, and the database is out of reach.
+        """
+        if not self._asks_for_keys:
+            return anonymous(await self._default_tenant(), caller_address.get() or None)
+        return await self.of_key(key_digest(_key(scope)))
+
+    async def of_key(self, digest: str) -> Caller:
+        """Return the caller with a key, by its digest; a stream of this request is to ask for it again.
+
+        Raises:
+            NotAuthenticated: The key is not good.
+            QuotaExceeded: The address brought too many bad keys.
+            DependencyUnavailable: The key is not known here, and the database is out of reach.
+        """
+        if not self._authenticator.was_good(digest):
+            self._failed_attempts.check(caller_network())
+        reauthenticate.set(partial(self._admitted, digest))
+        try:
+            return await self._admitted(digest, caller_address.get() or None)
+        except NotAuthenticated:
+            self._failed_attempts.count(caller_network())
+            raise
+
+    async def _admitted(self, digest: str, address: str | None = None) -> Caller:
+        return self._authenticator.admit(await self._stored(digest), address)
+
+    async def _stored(self, digest: str) -> StoredKey | None:
+        kept = self._authenticator.cached(digest)
+        if kept is not None:
+            return kept.value
+        return await self._once(digest, partial(self._authenticator.look_up, digest))
+
+    async def _default_tenant(self) -> Tenant:
+        cached = self._authenticator.cached_default()
+        if cached is not None:
+            return cached
+        try:
+            async with asyncio.timeout(_DEFAULT_TENANT_WAIT_S):
+                return await self._once(None, self._authenticator.read_default)
+        except TimeoutError:
+            return self._authenticator.latest_default()
+
+    async def _once(self, name: str | None, read: Callable[[], T]) -> T:
+        """Read on a thread, or wait for who reads the same already."""
+        lookup = self._lookups.get(name)
+        if lookup is None:
+            lookup = self._lookups[name] = asyncio.create_task(asyncio.to_thread(read))
+            lookup.add_done_callback(partial(self._forget, name))
+        result: T = await asyncio.shield(lookup)
+        return result
+
+    def _forget(self, name: str | None, lookup: asyncio.Task[Any]) -> None:
+        del self._lookups[name]
+        if not lookup.cancelled():
+            lookup.exception()  # is retrieved, though all who waited for it may have left
 
 
 async def authorize(connection: AnyConnection, handler: BaseRouteHandler) -> None:
@@ -42,15 +133,17 @@ async def authorize(connection: AnyConnection, handler: BaseRouteHandler) -> Non
 
     Raises:
         KeyError: The route declares no scope.
+        NotAuthenticated: The route needs a caller, and the request has no good key.
         QuotaExceeded: The caller makes too many requests a second.
         ScopeMissing: The caller does not have the route's scope.
     """
-    if connection.scope.get("method") == HttpMethod.OPTIONS:  # says which methods there are
+    if connection.scope.get("method") == HttpMethod.OPTIONS:  # lists the methods
         return
     scope = handler.opt[SCOPE]
     if scope is None:
         return
-    caller = anonymous(_DEFAULT, caller_address.get() or None)
+    callers: Callers = connection.app.state.callers
+    caller = await callers.of(connection.scope)
     await connection.app.state.request_rates.admit(caller)
     caller.require(scope)
     connection.scope["auth"] = caller
@@ -60,3 +153,19 @@ def caller_of_request(request: AnyRequest) -> Caller:
     """Return the caller of a request to a route that needs one."""
     caller: Caller = request.auth
     return caller
+
+
+def _key(scope: AnyScope) -> str:
+    """Return the text of the key that a request brings, well-formed or not.
+
+    Raises:
+        NotAuthenticated: There is none, or there are several.
+    """
+    texts = set(headers(scope, _TOKEN_HEADER))
+    for value in headers(scope, b"authorization"):
+        scheme, _, text = value.partition(" ")
+        if scheme.lower() == _BEARER:
+            texts.add(text.strip())
+    if len(texts) != 1:
+        raise NotAuthenticated
+    return texts.pop()

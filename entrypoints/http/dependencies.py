@@ -6,7 +6,9 @@ from application.ports.clock import Clock
 from application.services import Ports, Services
 from domain.caller import Caller
 from domain.limits import LimitPolicy
+from entrypoints.http.callers import Callers
 from entrypoints.http.concurrency import SharedBudget, StorageLimiter, StorageThreads
+from entrypoints.http.failed_attempts import FailedAttempts
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.server import max_streams
@@ -29,6 +31,7 @@ class Api:
     limit_policy: LimitPolicy
     clock: Clock
     services: Services
+    callers: Callers
     presenter: Presenter
     notifier: JobNotifier
     output_streams: OutputStreams
@@ -52,6 +55,11 @@ class Api:
 
 def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, services: Services) -> Api:
     """Builds the HTTP layer's services on the application's."""
+    callers = Callers(
+        services.authenticator,
+        FailedAttempts(settings.max_failed_keys_per_minute),
+        asks_for_keys=settings.asks_for_keys,
+    )
     streams = max_streams(settings.max_streams)
     notifier = JobNotifier(
         ports.event_feed, ports.job_queries.versions, streams, settings.share_of_address(streams)
@@ -72,6 +80,7 @@ def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, se
         limit_policy=limit_policy,
         clock=ports.clock,
         services=services,
+        callers=callers,
         presenter=Presenter(ports.log_store),
         notifier=notifier,
         output_streams=OutputStreams(notifier, services.job_reader, ports.output_feed, archive),

@@ -13,12 +13,20 @@ from litestar.exceptions import NotFoundException as NoSuchRoute
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from msgspec import UNSET
 
-from application.errors import Conflict, DependencyUnavailable, NotFound, QuotaExceeded, Unprocessable
+from application.errors import (
+    Conflict,
+    DependencyUnavailable,
+    NotAuthenticated,
+    NotFound,
+    QuotaExceeded,
+    Unprocessable,
+)
 from domain.errors import InvalidValue, ScopeMissing, TooLarge, TransitionRefused
 from entrypoints.http import validation_errors
 from entrypoints.http.concurrency import Overloaded
 from entrypoints.http.csrf import ForgedRequest
 from entrypoints.http.json_request import AnyRequest, UnreadableBody, UnsupportedMediaType
+from entrypoints.http.keys_in_urls import KeyInUrl
 from entrypoints.http.origin_guard import CrossSiteRequest, HostRefused, PathNotCanonical
 from entrypoints.http.ranges import RangeNotSatisfiable
 from entrypoints.http.rate_limits import exceeded_headers
@@ -69,9 +77,11 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     MethodNotAllowedException: ProblemType(405, "method-not-allowed", "The method is not allowed here"),
     Conflict: ProblemType(409, "conflict", "The state forbids this"),
     TransitionRefused: ProblemType(409, "transition-refused", "The state forbids this"),
+    NotAuthenticated: ProblemType(401, "not-authenticated", "The caller has no valid key"),
     ForgedRequest: ProblemType(403, "forged-request", "The form is not from here"),
     CrossSiteRequest: ProblemType(403, "cross-site-request", "The request comes from another site"),
     ScopeMissing: ProblemType(403, "scope-missing", "The caller has no right to this"),
+    KeyInUrl: ProblemType(400, "key-in-url", "A key does not belong in a URL"),
     HostRefused: ProblemType(421, "misdirected-request", "The request is for another host"),
     RangeNotSatisfiable: ProblemType(416, "range-not-satisfiable", "The range is not in the content"),
     SignatureRefused: ProblemType(401, "signature-refused", "The message is not signed as it must be"),
@@ -82,7 +92,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
 }
 PROBLEM_TYPES_BY_STATUS = {
     problem_type.status: problem_type
-    for problem_type in (HEAD_TOO_LARGE, TOO_SLOW, MALFORMED, *reversed([*PROBLEM_TYPES.values()]))
+    for problem_type in (*reversed([*PROBLEM_TYPES.values()]), HEAD_TOO_LARGE, TOO_SLOW, MALFORMED)
 }
 
 
@@ -180,6 +190,8 @@ def _sentence(fault: Fault) -> str:
 def _headers(error: Exception, problem_type: ProblemType) -> dict[str, Any]:
     if problem_type is _INTERNAL:  # what an unexpected error carries is not for callers
         return {}
+    if isinstance(error, NotAuthenticated):
+        return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, DependencyUnavailable | QuotaExceeded):
         policy = exceeded_headers(error) if isinstance(error, QuotaExceeded) else {}
         return {"Retry-After": str(error.retry_after_s), **policy}

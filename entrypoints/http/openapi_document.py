@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 from litestar import Litestar
 
+from application.errors import NotAuthenticated
 from application.queries.cluster_reader import CLUSTER_NAME_MAX_CHARS
 from domain.language import LANGUAGES
 from domain.limits import LimitPolicy
@@ -32,7 +33,7 @@ Json: TypeAlias = dict[str, Any]
 _PROBLEMS: Mapping[int, tuple[str, str]] = MappingProxyType(
     {
         400: ("BadRequest", "the request ended before its body did"),
-        401: ("SignatureRefused", "no signature in the header webhook-signature is good"),
+        401: ("NotAuthenticated", str(NotAuthenticated())),
         403: ("CrossSiteRequest", "pages of other sites may not do this"),
         404: ("NotFound", "job '01890a5d-ac96-774b-bcce-b302099a8057' does not exist"),
         408: ("TooSlow", "The rest of the request did not come within 15 s."),
@@ -55,7 +56,7 @@ _PROBLEMS: Mapping[int, tuple[str, str]] = MappingProxyType(
 # body.
 _EVERYWHERE = (400, 408, 421, 422, 431, 500, 503)
 _UNSAFE = (403,)
-_OF_CALLERS = (403, 429)
+_OF_CALLERS = (401, 403, 429)
 _NAMING = (404,)
 _JSON_BODY = (413, 415)
 _UNSAFE_METHODS = frozenset({"post", "put", "patch", "delete"})
@@ -84,7 +85,7 @@ _HEADERS: Mapping[str, tuple[str, Json]] = MappingProxyType(
         "X-Accel-Buffering": ("`no`: proxies are to pass events on at once.", {"type": "string"}),
         "Accept-Ranges": ("`bytes`: a part of the content may be asked for.", {"type": "string"}),
         "Content-Range": ("Which part of the content this is, or its size.", {"type": "string"}),
-        "WWW-Authenticate": ("How a message is to be signed.", {"type": "string"}),
+        "WWW-Authenticate": ("How to bring a key, or to sign a message.", {"type": "string"}),
         "Accept": ("The media type that is taken.", {"type": "string"}),
         "Accept-Encoding": ("The codings of a body that are taken.", {"type": "string"}),
         IGNORED_FIELDS_HEADER: (
@@ -217,11 +218,13 @@ class OpenApiDocument:
     Args:
         limits: How much a caller may submit.
         policy: The limits of executions.
+        asks_for_keys: Whether a caller needs a key, or may bring one.
     """
 
-    def __init__(self, limits: SubmissionLimits, policy: LimitPolicy) -> None:
+    def __init__(self, limits: SubmissionLimits, policy: LimitPolicy, *, asks_for_keys: bool) -> None:
         self._limits = limits
         self._policy = policy
+        self._asks_for_keys = asks_for_keys
         self._content: bytes | None = None
 
     def content(self, app: Litestar) -> bytes:
@@ -235,6 +238,8 @@ class OpenApiDocument:
         for path, operations in document["paths"].items():
             for method, operation in operations.items():
                 _complete_operation(path, method, operation)
+                if operation["security"] and not self._asks_for_keys:
+                    operation["security"].append({})
         for schema in components["schemas"].values():
             for name, field in schema.get("properties", {}).items():
                 _add(field, _FACETS.get(name, {}))

@@ -5,7 +5,7 @@ import re
 from urllib.parse import urlsplit
 
 from litestar.config.cors import CORSConfig
-from litestar.types import HTTPScope
+from litestar.types import HTTPScope, WebSocketScope
 
 from entrypoints.settings import PREFIX
 
@@ -145,7 +145,7 @@ def header(scope: HTTPScope, wanted: bytes) -> str | None:
     return next(iter(headers(scope, wanted)), None)
 
 
-def headers(scope: HTTPScope, wanted: bytes) -> list[str]:
+def headers(scope: HTTPScope | WebSocketScope, wanted: bytes) -> list[str]:
     """Return a request's headers of a name, read here and not by the framework, which would keep them all."""
     return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
 

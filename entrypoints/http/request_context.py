@@ -1,13 +1,14 @@
-"""The current request's id, its caller's address and network, and headers of its answer."""
+"""The current request: its id, its caller's address and authentication, and headers of its answer."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from ipaddress import IPv6Address, ip_address
 from types import MappingProxyType
 from uuid import uuid4
 
 from application.log_context import request_id
+from domain.api_key import has_key
 
 __all__ = [
     "REQUEST_ID_HEADER",
@@ -15,6 +16,7 @@ __all__ = [
     "caller_address",
     "caller_network",
     "choose_request_id",
+    "reauthenticate",
     "request_id",
 ]
 
@@ -23,6 +25,10 @@ _SANE = re.compile(r"[A-Za-z0-9._:+/=@-]{1,128}")
 # What one subscriber of IPv6 is given at least (RFC 6177).
 _IPV6_PREFIX_BITS = 64
 
+# Finds the caller of the request anew, or raises NotAuthenticated; None where no key was asked for.
+reauthenticate: ContextVar[Callable[[], Awaitable[object]] | None] = ContextVar(
+    "service_server_reauthenticate", default=None
+)
 caller_address: ContextVar[str] = ContextVar("service_server_caller_address", default="")
 # Headers of the answer, whatever it will be.
 answer_headers: ContextVar[Mapping[str, str]] = ContextVar(
@@ -46,4 +52,6 @@ def caller_network() -> str:
 
 def choose_request_id(offered: str | None) -> str:
     """Return the id that a client offers if it is safe in headers and logs, or else a new one."""
-    return offered if offered and _SANE.fullmatch(offered) else str(uuid4())
+    if offered is None or not _SANE.fullmatch(offered) or has_key(offered):
+        return str(uuid4())
+    return offered

@@ -25,6 +25,8 @@ _STOPPING_THREADS = 16
 _PENDING_RESULTS_EVERY_S = 1.0
 # The jobs of a deleted tenant that the deletion itself has left are cancelled in so long.
 _DELETED_TENANTS_EVERY_S = 5.0
+# The last use of a key is shown so much later.
+_KEY_USE_EVERY_S = 15.0
 # Each round deletes a small batch of the expired rows.
 _RETENTION_EVERY_S = 3_600.0
 
@@ -144,6 +146,7 @@ class BackgroundServices:
         settings, services, mode = self._settings, self._services, self._topology.mode
         if self._topology.relays_stale_messages:
             yield "outbox-sweep", services.relay_outbox.sweep, settings.relay_sweep_every_s
+        yield "key-use", services.authenticator.record_use, _KEY_USE_EVERY_S
         yield "pending-results", services.finish_execution.store_kept, _PENDING_RESULTS_EVERY_S
         if mode is not WorkerMode.NONE:
             yield "lease-renewal", self._renew_leases, settings.renew_every_s

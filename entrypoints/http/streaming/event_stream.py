@@ -51,7 +51,7 @@ class EventStreams:
                     yield b"".join(map(_state, news))
                 if details.job.status.is_terminal:
                     break
-                if self._notifier.is_closed:
+                if self._notifier.is_closed or subscription.is_refused:
                     return
                 if not await subscription.wait(HEARTBEAT_S):
                     yield HEARTBEAT

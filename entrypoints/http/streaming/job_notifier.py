@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from uuid import UUID
 
-from application.errors import DependencyUnavailable
+from application.errors import DependencyUnavailable, NotAuthenticated
 from application.log_context import outage_of
 from application.messages import Message
 from application.ports.event_feed import EventFeed
@@ -17,11 +17,15 @@ from application.views import JobDetails, JobVersion
 from domain.caller import Caller
 from domain.values import JobId
 from entrypoints.http.concurrency import SharedBudget
+from entrypoints.http.request_context import reauthenticate
 
 logger = logging.getLogger("service_server.http")
 
 # Events are hints and may be lost: how often the database is asked what has changed, once for all who wait.
 _RECHECK_S = 1.0
+# How often the callers who wait are authenticated again, and how many of them at once.
+_REAUTHENTICATE_S = 1.0
+_REAUTHENTICATED_AT_ONCE = 8
 ENDS = frozenset({"JobCompleted", "JobCancelled"})
 # As many jobs as end between a start and its caller's listening, and far more.
 _ENDED_KEPT = 4_096
@@ -37,12 +41,16 @@ class Subscription:
         woken: Set on a wake-up.
         changed: Whether the job may have changed since the handler last cleared this.
         seen: The version of the job that the handler knows, or was woken for.
+        reauthenticate: Finds the handler's caller anew, or raises NotAuthenticated; None if it needs no key.
+        is_refused: Whether the caller is no longer let in, so that the handler is to end.
     """
 
     events: Collection[str] | None = None
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     changed: bool = True
     seen: JobVersion | None = None
+    reauthenticate: Callable[[], Awaitable[object]] | None = None
+    is_refused: bool = False
 
     async def wait(self, seconds: float) -> bool:
         """Sleep until woken, or for so long; return whether it was woken."""
@@ -76,7 +84,8 @@ class RecentJobs:
 class JobNotifier:
     """Wakes the handlers that wait for jobs, from one subscription to the event feed.
 
-    Lost events are made up for by one query for all waiting handlers, once a second.
+    Lost events are made up for by one query for all waiting handlers, once a second. A handler
+    whose caller is no longer let in is woken to end.
 
     Args:
         max_listeners: Subscriptions at once.
@@ -101,7 +110,7 @@ class JobNotifier:
             f"one address waits for jobs at most {max_per_address} times at once",
         )
         self._recheck_s = recheck_s
-        self._rechecking: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._subscriptions: dict[str, list[Subscription]] = {}
         self._ended = RecentJobs(_ENDED_KEPT)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -112,13 +121,13 @@ class JobNotifier:
         """Subscribe to the event feed."""
         self._loop = asyncio.get_running_loop()
         self._unsubscribe = await asyncio.to_thread(self._event_feed.subscribe, self._hear)
-        self._rechecking = asyncio.create_task(self._recheck())
+        self._tasks = [asyncio.create_task(self._recheck()), asyncio.create_task(self._reauthenticate())]
 
     async def stop(self) -> None:
         """End all waits and the subscription to the event feed."""
         self.close()
-        if self._rechecking is not None:
-            self._rechecking.cancel()
+        for task in self._tasks:
+            task.cancel()
         await asyncio.to_thread(self._unsubscribe)
 
     def close(self) -> None:
@@ -133,7 +142,7 @@ class JobNotifier:
 
         A job that ended a moment ago wakes its subscription at once.
         """
-        subscription = Subscription(events)
+        subscription = Subscription(events, reauthenticate=reauthenticate.get())
         listeners = self._subscriptions.setdefault(str(job_id), [])
         listeners.append(subscription)
         release = self.capacity.take()
@@ -184,6 +193,33 @@ class JobNotifier:
             )
         except Exception:  # everybody's waiting must outlive a bug in one round of it
             logger.exception("checking jobs for changes failed")
+
+    async def _reauthenticate(self) -> None:
+        while True:
+            await asyncio.sleep(_REAUTHENTICATE_S)
+            turn = asyncio.Semaphore(_REAUTHENTICATED_AT_ONCE)
+            waiting = [one for listeners in self._subscriptions.values() for one in listeners]
+            await asyncio.gather(*(self._reauthenticate_one(one, turn) for one in waiting))
+
+    @staticmethod
+    async def _reauthenticate_one(subscription: Subscription, turn: asyncio.Semaphore) -> None:
+        if subscription.reauthenticate is None:
+            return
+        try:
+            async with turn:
+                await subscription.reauthenticate()
+        except NotAuthenticated:
+            subscription.is_refused = True
+            subscription.woken.set()
+        except DependencyUnavailable as error:
+            logger.warning(
+                "callers who wait not authenticated, retrying in %.1f s: %s",
+                _REAUTHENTICATE_S,
+                error,
+                extra=outage_of(error),
+            )
+        except Exception:  # the other callers are to be authenticated all the same
+            logger.exception("authenticating a caller who waits failed")
 
     def _compare(self, versions: Mapping[JobId, JobVersion]) -> None:
         for job_id, version in versions.items():

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from litestar.types import Receive
 
-from application.errors import DependencyUnavailable
+from application.errors import DependencyUnavailable, NotAuthenticated
 from application.queries.job_reader import JobReader
 from application.views import JobStatusView, JobView
 from domain.caller import Caller
@@ -54,6 +54,7 @@ class JobWaiter:
             NotFound: There is no such job.
             DependencyUnavailable: The database is out of reach.
             Overloaded: As many wait as may.
+            NotAuthenticated: The caller's key was revoked meanwhile.
         """
 
         def look() -> tuple[bool, Shown]:
@@ -70,8 +71,8 @@ class JobWaiter:
     ) -> Shown | None:
         """Show a job that was just started once it has ended, or after some seconds.
 
-        Returns None if there is nothing newer: no wait was asked for, the database is out of reach, or too
-        many clients wait.
+        Returns None if there is nothing newer: no wait was asked for, the database is out of reach, too many
+        clients wait, or the caller's key was revoked meanwhile.
         """
         if seconds <= 0 or started.status is not JobStatus.RUNNING:
             return None
@@ -82,7 +83,7 @@ class JobWaiter:
 
         try:
             return await self._look_until(started.job_id, seconds, look, is_known=True)
-        except (DependencyUnavailable, Overloaded):
+        except (DependencyUnavailable, NotAuthenticated, Overloaded):
             return None
 
     async def _look_until(
@@ -96,6 +97,8 @@ class JobWaiter:
             if is_known and not self._notifier.is_closed:
                 await subscription.wait(deadline - loop.time())
             while True:
+                if subscription.is_refused:
+                    raise NotAuthenticated
                 has_ended, seen = await asyncio.to_thread(look)
                 left = deadline - loop.time()
                 if has_ended or left <= 0 or self._notifier.is_closed or has_left():

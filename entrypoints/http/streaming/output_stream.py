@@ -105,7 +105,7 @@ class OutputStreams:
                     yield encoded
                 if details.job.status.is_terminal:
                     break
-                if self._notifier.is_closed:
+                if self._notifier.is_closed or subscription.is_refused:
                     return
                 if not await subscription.wait(HEARTBEAT_S):
                     yield HEARTBEAT

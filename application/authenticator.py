@@ -1,0 +1,146 @@
+"""Authentication: from an API key to its caller."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+
+from application.errors import DependencyUnavailable, NotAuthenticated
+from application.ports.clock import Clock
+from application.ports.unit_of_work import UnitOfWork
+from application.timed_cache import Kept, TimedCache
+from domain.api_key import ApiKey, KeyId, KeyStatus
+from domain.caller import Caller
+from domain.tenant import DEFAULT_TENANT, Tenant, TenantStatus
+
+# A revoked key is refused everywhere within five seconds: for new requests after this time, for open streams
+# after this time and the interval of their checks.
+KEPT_S = 2.0
+# Good keys and refused texts each have so many entries: guesses drive no good key out.
+_CAPACITY = 20_000
+_USE_IS_RECORDED_EVERY = timedelta(minutes=5)
+# The tenant of callers without keys, as long as the database was never within reach.
+_UNREAD_DEFAULT = Tenant(
+    name=DEFAULT_TENANT, status=TenantStatus.ACTIVE, created_at=datetime.min.replace(tzinfo=UTC)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key and its tenant, as they are stored."""
+
+    key: ApiKey
+    tenant: Tenant
+
+    def opens(self, now: datetime) -> bool:
+        """Whether a request with the key is let in."""
+        is_active = self.key.status(now) is KeyStatus.ACTIVE
+        return is_active and self.tenant.status is not TenantStatus.DELETED
+
+
+class Authenticator:
+    """Finds the caller of a key, and records the use of keys.
+
+    * A key is known by the digest of its text. Each text is looked up in the same way, so that the answer
+      takes the same time whether it is malformed, unknown, expired or revoked, and has the same words.
+    * The keys of a deleted tenant are refused; those of a suspended one are not.
+    * A stored key is read again after some seconds. While the database is out of reach, a known key is good
+      for the rest of that time.
+    * Without keys, each caller is of the default tenant, as it was read last.
+    * The time of a key's last use is recorded some minutes apart, and off the request's path.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        clock: Clock,
+        kept_s: float = KEPT_S,
+        capacity: int = _CAPACITY,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+        self._found = TimedCache[str, StoredKey | None](kept_s, capacity, clock.monotonic)
+        self._missed = TimedCache[str, StoredKey | None](kept_s, capacity, clock.monotonic)
+        self._default = TimedCache[None, Tenant](kept_s, 1, clock.monotonic)
+        self._used: set[KeyId] = set()
+        self._lock = Lock()
+
+    def cached(self, digest: str) -> Kept[StoredKey | None] | None:
+        """Return the result of a lookup in the last seconds, or None if there was none."""
+        return self._found.fresh(digest) or self._missed.fresh(digest)
+
+    def look_up(self, digest: str) -> StoredKey | None:
+        """Read a key from the database; None for one that it does not have.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach.
+        """
+        at = self._clock.monotonic()
+        found = self._unit_of_work.read(lambda transaction: transaction.keys.find(digest))
+        stored = None if found is None else StoredKey(*found)
+        keep, discard = (self._found, self._missed) if stored else (self._missed, self._found)
+        keep.keep(digest, stored, at)
+        discard.discard(digest)
+        return stored
+
+    def was_good(self, digest: str) -> bool:
+        """Whether the key opened the service when it was last looked up, however long ago."""
+        latest = self._found.latest(digest)
+        return latest is not None and latest.value is not None and latest.value.opens(self._clock.now())
+
+    def admit(self, stored: StoredKey | None, address: str | None) -> Caller:
+        """Return the caller of a key.
+
+        Raises:
+            NotAuthenticated: The key is not in the database, or is expired, revoked, or a deleted tenant's.
+        """
+        now = self._clock.now()
+        if stored is None or not stored.opens(now):
+            raise NotAuthenticated
+        key = stored.key
+        if key.last_used_at is None or now - key.last_used_at >= _USE_IS_RECORDED_EVERY:
+            self._used.add(key.id)
+        return Caller(
+            tenant=stored.tenant,
+            principal=f"key:{key.id}",
+            scopes=key.scopes,
+            project=key.project,
+            address=address,
+        )
+
+    def cached_default(self) -> Tenant | None:
+        """Return the default tenant as it was read in the last seconds, or None if it was not."""
+        kept = self._default.fresh(None)
+        return None if kept is None else kept.value
+
+    def latest_default(self) -> Tenant:
+        """Return the default tenant as it was read last, however long ago; active, if it never was."""
+        kept = self._default.latest(None)
+        return _UNREAD_DEFAULT if kept is None else kept.value
+
+    def read_default(self) -> Tenant:
+        """Read the default tenant; while the database is out of reach, return it as it was read last."""
+        at = self._clock.monotonic()
+        try:
+            tenant = self._unit_of_work.read(lambda transaction: transaction.tenants.get(DEFAULT_TENANT))
+        except DependencyUnavailable:
+            tenant = None
+        self._default.keep(None, tenant or self.latest_default(), at)
+        return self.latest_default()
+
+    def record_use(self) -> None:
+        """Store when the keys that were used lately were last used.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach; they are stored the next time.
+        """
+        with self._lock:
+            used, self._used = self._used, set()
+        if not used:
+            return
+        now = self._clock.now()
+        try:
+            self._unit_of_work.run(lambda transaction: transaction.keys.touch(used, now))
+        except DependencyUnavailable:
+            with self._lock:
+                self._used |= used
+            raise
