@@ -29,7 +29,7 @@ def running(
     """
     _ensure_open_files()
     if not topology.migrates_at_start:
-        _check(schema)
+        check_schema(schema)
     background_services.start()
     try:
         yield
@@ -37,7 +37,12 @@ def running(
         background_services.stop()
 
 
-def _check(schema: DatabaseSchema) -> None:
+def check_schema(schema: DatabaseSchema) -> None:
+    """Compare the schema of a database that others migrate with the one needed; log differences.
+
+    Raises:
+        Failure: The database has no tables, or others' by the same names.
+    """
     try:
         refuse_foreign_tables(schema)
         revision, is_newer = schema.revision(), schema.is_newer()

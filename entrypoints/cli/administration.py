@@ -1,0 +1,78 @@
+"""The service's use cases for administrators, in a command's own process on the machine."""
+
+import os
+import pwd
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from application.services import Services
+from domain.caller import Caller, Scope
+from domain.tenant import DEFAULT_TENANT
+from entrypoints.cli.logging_setup import configure_logging
+from entrypoints.cli.running import check_schema
+from entrypoints.cli.settings_report import load_limits, load_settings
+from entrypoints.container import build_container
+from entrypoints.topology import Topology
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Administration:
+    """The use cases, and the caller of the command: an administrator by access to the machine."""
+
+    services: Services
+    caller: Caller
+
+
+@contextmanager
+def administration() -> Iterator[Administration]:
+    """Open the database in force for a command.
+
+    Raises:
+        Failure: A setting breaks its rule, or the database has no tables, and does not get them by itself.
+        DependencyUnavailable: The database is out of reach.
+    """
+    settings = load_settings()
+    configure_logging(settings.log_level if settings.debug else "CRITICAL")  # an error is the command's own
+    topology = Topology.of_command(settings, runs_programs=False)
+    container = build_container(settings, load_limits(), topology)
+    schema = container.schema()
+    if topology.migrates_at_start:
+        schema.upgrade()
+    else:
+        check_schema(schema)
+    services = container.services()
+    try:
+        caller = Caller(
+            tenant=services.tenant_reader.get(DEFAULT_TENANT),
+            principal=f"command:{_user()}",
+            scopes=frozenset({Scope.ADMIN}),
+        )
+        yield Administration(services=services, caller=caller)
+    finally:
+        container.broker().close()
+        container.database().dispose()
+
+
+def administrative(function: Callable[Concatenate[Administration, P], None]) -> Callable[P, None]:
+    """Give a command the use cases for administrators once its arguments are known to be valid."""
+
+    @wraps(function)
+    def run(*args: P.args, **options: P.kwargs) -> None:
+        with administration() as admin:
+            function(admin, *args, **options)
+
+    return run
+
+
+def _user() -> str:
+    """Return the name of the user that this process runs as, by the system and not by the environment."""
+    uid = os.getuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # a container may run as a user without a name
+        return str(uid)

@@ -1,0 +1,196 @@
+"""The command `keys`: creates, lists, rotates and revokes API keys, on the machine."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import rich_click as click
+from msgspec import to_builtins
+
+from application.commands import CreateKeyCommand
+from application.use_cases.rotate_key import DEFAULT_OVERLAP
+from application.views import IssuedKey
+from domain.api_key import parse_key_id
+from domain.caller import Scope
+from domain.tenant import DEFAULT_TENANT, TenantName
+from entrypoints.cli.administration import Administration, administrative
+from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
+from entrypoints.http.schemas.keys import IssuedKeyResponse, KeyResponse
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DURATION = re.compile(r"(?P<number>\d{1,6})(?P<unit>[smhd])", re.ASCII)
+_UNITS = {
+    unit: timedelta(seconds=seconds) for unit, seconds in zip("smhd", (1, 60, 3_600, 86_400), strict=True)
+}
+_COLUMNS = ("key_id", "name", "scopes", "project", "status", "created_at", "expires_at", "last_used_at")
+
+
+class Duration(click.ParamType[timedelta]):
+    """A number with its unit: seconds, minutes, hours or days."""
+
+    name = "duration"
+
+    def convert(
+        self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Read a duration."""
+        if isinstance(value, timedelta):
+            return value
+        match = _DURATION.fullmatch(value)
+        if match is None:
+            self.fail(f"'{value}' is not a number with a unit, such as 30m, 24h or 90d", param, ctx)
+        return int(match["number"]) * _UNITS[match["unit"]]
+
+
+class Expiry(click.ParamType[datetime]):
+    """A time with its offset, or a duration from now."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read a time."""
+        if isinstance(value, datetime):
+            return value
+        match = _DURATION.fullmatch(value)
+        if match is not None:
+            return datetime.now(UTC) + int(match["number"]) * _UNITS[match["unit"]]
+        try:
+            time = datetime.fromisoformat(value)
+        except ValueError:
+            time = None
+        if time is None or time.tzinfo is None:
+            self.fail(
+                f"'{value}' is neither a time with its offset, such as 2030-01-31T12:00:00Z, nor a duration "
+                "from now, such as 90d",
+                param,
+                ctx,
+            )
+        return time
+
+
+def tenant_option(function: F) -> F:
+    """Add --tenant."""
+    return click.option(
+        "--tenant", default=DEFAULT_TENANT.value, show_default=True, metavar="NAME", help="The keys' tenant."
+    )(function)
+
+
+@click.group("keys")
+def command() -> None:
+    """Create, list, rotate and revoke API keys, in the database of the settings in force.
+
+    A key's text is printed by the command that makes it, and nowhere else.
+    """
+
+
+@command.command("create")
+@click.option("--name", required=True, help="A name to know it by.")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice([scope.value for scope in Scope]),
+    multiple=True,
+    required=True,
+    help="A right of it; may be repeated.",
+)
+@tenant_option
+@click.option("--project", metavar="NAME", help="The only project that it reaches, by its name or its id.")
+@click.option(
+    "--expires",
+    type=Expiry(),
+    metavar="TIME",
+    help="When it expires: a time such as 2030-01-31T12:00:00Z, or a duration from now such as 90d.",
+)
+@json_option
+@administrative
+def create(
+    admin: Administration,
+    *,
+    name: str,
+    scopes: tuple[str, ...],
+    tenant: str,
+    project: str | None,
+    expires: datetime | None,
+    as_json: bool,
+) -> None:
+    """Create a key and print its text."""
+    issued = admin.services.create_key(
+        admin.caller,
+        CreateKeyCommand(
+            name=name,
+            scopes=frozenset(map(Scope, scopes)),
+            tenant=TenantName(tenant),
+            project=project,
+            expires_at=expires,
+        ),
+    )
+    print_issued(issued, as_json=as_json)
+
+
+@command.command("list")
+@tenant_option
+@json_option
+@administrative
+def list_keys(admin: Administration, *, tenant: str, as_json: bool) -> None:
+    """List the keys of a tenant, the oldest first."""
+    views = admin.services.key_reader.all(admin.caller, TenantName(tenant))
+    keys = [to_builtins(KeyResponse.of(view)) for view in views]
+    if as_json:
+        print_json(keys)
+        return
+    print_table(
+        [name.removesuffix("_at").replace("_", " ").upper() for name in _COLUMNS],
+        ([_cell(key[name]) for name in _COLUMNS] for key in keys),
+    )
+
+
+@command.command("rotate")
+@click.argument("key_id", metavar="KEY_ID")
+@tenant_option
+@click.option(
+    "--overlap",
+    type=Duration(),
+    default=DEFAULT_OVERLAP,
+    show_default="24h",
+    metavar="DURATION",
+    help="How long the key stays valid beside its successor.",
+)
+@json_option
+@administrative
+def rotate(admin: Administration, *, key_id: str, tenant: str, overlap: timedelta, as_json: bool) -> None:
+    """Make the successor of a key, of the same rights, and print its text."""
+    issued = admin.services.rotate_key(admin.caller, parse_key_id(key_id), overlap, TenantName(tenant))
+    print_issued(issued, as_json=as_json)
+
+
+@command.command("revoke")
+@click.argument("key_id", metavar="KEY_ID")
+@tenant_option
+@click.option("--force", is_flag=True, help="Revoke it even if it is the last active one with `admin`.")
+@json_option
+@administrative
+def revoke(admin: Administration, *, key_id: str, tenant: str, force: bool, as_json: bool) -> None:
+    """Revoke a key: it opens nothing from then on, after five seconds at most."""
+    view = admin.services.revoke_key(admin.caller, parse_key_id(key_id), TenantName(tenant), force=force)
+    if as_json:
+        print_json(to_builtins(KeyResponse.of(view)))
+    else:
+        click.echo(f"revoked {view.key.id}")
+
+
+def print_issued(issued: IssuedKey, *, as_json: bool) -> None:
+    """Print a new key with its text."""
+    fields = to_builtins(IssuedKeyResponse.of_issued(issued))
+    if as_json:
+        print_json(fields)
+        return
+    print_fields((name, _cell(value)) for name, value in fields.items())
+    click.echo("Keep the key: it is not shown again.", err=True)
+
+
+def _cell(value: object) -> object:
+    return " ".join(value) if isinstance(value, list) else value

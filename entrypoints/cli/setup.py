@@ -1,0 +1,33 @@
+"""The command `setup`: makes the first administrator's key."""
+
+import rich_click as click
+
+from application.commands import CreateKeyCommand
+from application.errors import Conflict
+from domain.caller import Scope
+from entrypoints.cli.administration import administration
+from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.keys import print_issued
+from entrypoints.cli.terminal import json_option
+
+_NAME = "first administrator"
+
+
+@click.command("setup")
+@json_option
+def command(*, as_json: bool) -> None:
+    """Make the first administrator's key and print it, once.
+
+    It works on the database of the settings in force. The key's text is printed here and nowhere else.
+    """
+    first = CreateKeyCommand(name=_NAME, scopes=frozenset({Scope.ADMIN}), first=True)
+    with administration() as admin:
+        try:
+            issued = admin.services.create_key(admin.caller, first)
+        except Conflict:
+            raise Failure(
+                "the first administrator's key has been made already; `service-server keys create "
+                f"--name NAME --scope {Scope.ADMIN}` makes another",
+                ExitCode.FAILED,
+            ) from None
+    print_issued(issued, as_json=as_json)

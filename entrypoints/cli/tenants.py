@@ -1,0 +1,134 @@
+"""The command `tenants`: creates, lists, changes and deletes tenants, on the machine."""
+
+from collections.abc import Sequence
+
+import rich_click as click
+from msgspec import to_builtins
+
+from domain.quota import QUOTA_NAMES, UNLIMITED, Quota
+from domain.tenant import Tenant, TenantName, TenantTrigger
+from entrypoints.cli.administration import Administration, administrative
+from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
+from entrypoints.http.schemas.tenants import TenantResponse
+
+_name_argument = click.argument("name")
+_figures_argument = click.argument("figures", nargs=-1, metavar="[FIGURE=NUMBER]...")
+
+
+@click.group("tenants")
+def command() -> None:
+    """Create, list, suspend, resume and delete tenants, and set their quotas, in the database in force."""
+
+
+@command.command("create", epilog=f"Figures: {', '.join(sorted(QUOTA_NAMES))}.")
+@_name_argument
+@_figures_argument
+@json_option
+@administrative
+def create(admin: Administration, *, name: str, figures: Sequence[str], as_json: bool) -> None:
+    """Create a tenant, with a quota of the figures; a name is never given anew."""
+    _print(admin.services.create_tenant(admin.caller, name, _quota(figures)), as_json=as_json)
+
+
+@command.command("list")
+@json_option
+@administrative
+def list_tenants(admin: Administration, *, as_json: bool) -> None:
+    """List tenants, deleted ones among them, by their names."""
+    tenants = [_fields(tenant) for tenant in admin.services.tenant_reader.all()]
+    if as_json:
+        print_json(tenants)
+        return
+    print_table(
+        ("TENANT", "STATUS", "CREATED", "QUOTA"),
+        ((t["tenant"], t["status"], t["created_at"], _written(t["quota"])) for t in tenants),
+    )
+
+
+@command.command("show")
+@_name_argument
+@json_option
+@administrative
+def show(admin: Administration, *, name: str, as_json: bool) -> None:
+    """Show a tenant."""
+    _print(admin.services.tenant_reader.get(TenantName(name)), as_json=as_json)
+
+
+@command.command("suspend")
+@_name_argument
+@json_option
+@administrative
+def suspend(admin: Administration, *, name: str, as_json: bool) -> None:
+    """Suspend a tenant: it reads and cancels, and starts nothing."""
+    tenant = admin.services.change_tenant(admin.caller, TenantName(name), TenantTrigger.SUSPEND)
+    _print(tenant, as_json=as_json)
+
+
+@command.command("resume")
+@_name_argument
+@json_option
+@administrative
+def resume(admin: Administration, *, name: str, as_json: bool) -> None:
+    """Resume a suspended tenant."""
+    tenant = admin.services.change_tenant(admin.caller, TenantName(name), TenantTrigger.RESUME)
+    _print(tenant, as_json=as_json)
+
+
+@command.command("delete")
+@_name_argument
+@json_option
+@administrative
+def delete(admin: Administration, *, name: str, as_json: bool) -> None:
+    """Delete a tenant for good: its keys are revoked, and its jobs are cancelled."""
+    _print(admin.services.delete_tenant(admin.caller, TenantName(name)), as_json=as_json)
+
+
+@command.command("quota", epilog=f"Figures: {', '.join(sorted(QUOTA_NAMES))}.")
+@_name_argument
+@_figures_argument
+@click.option("--unlimited", is_flag=True, help="Remove every bound.")
+@json_option
+@administrative
+def quota(
+    admin: Administration, *, name: str, figures: Sequence[str], unlimited: bool, as_json: bool
+) -> None:
+    """Set the whole quota of a tenant; a figure left out is no bound. Without any, show the quota."""
+    if unlimited and figures:
+        raise Failure("--unlimited goes with no figure", ExitCode.USAGE)
+    if unlimited or figures:
+        tenant = admin.services.set_quota(admin.caller, TenantName(name), _quota(figures))
+    else:
+        tenant = admin.services.tenant_reader.get(TenantName(name))
+    _print(tenant, as_json=as_json)
+
+
+def _quota(figures: Sequence[str]) -> Quota:
+    given: dict[str, int] = {}
+    for figure in figures:
+        name, _, number = figure.partition("=")
+        if name not in QUOTA_NAMES or not (number.isascii() and number.isdecimal()) or name in given:
+            raise Failure(
+                f"'{figure}' is not FIGURE=NUMBER, once for each of {', '.join(sorted(QUOTA_NAMES))}",
+                ExitCode.USAGE,
+            )
+        given[name] = int(number[:20])
+    return Quota.of(given) if given else UNLIMITED
+
+
+def _fields(tenant: Tenant) -> dict[str, object]:
+    fields: dict[str, object] = to_builtins(TenantResponse.of(tenant))
+    return fields
+
+
+def _written(quota: object) -> str:
+    figures = quota if isinstance(quota, dict) else {}
+    return " ".join(f"{name}={figure}" for name, figure in figures.items()) or "none"
+
+
+def _print(tenant: Tenant, *, as_json: bool) -> None:
+    fields = _fields(tenant)
+    if as_json:
+        print_json(fields)
+    else:
+        print_fields((fields | {"quota": _written(fields["quota"])}).items())
