@@ -51,6 +51,7 @@ from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.follow_outages import FollowOutages
 from application.use_cases.forget_processed_messages import ForgetProcessedMessages
 from application.use_cases.mark_started import MarkStarted
+from application.use_cases.post_audit_entries import PostAuditEntries
 from application.use_cases.read_code import ReadCode
 from application.use_cases.read_log import ReadLog
 from application.use_cases.read_output import ReadOutput
@@ -182,6 +183,7 @@ class Services:
     relay_outbox: RelayOutbox
     forget_processed_messages: ForgetProcessedMessages
     end_deleted_jobs: EndDeletedJobs
+    post_audit_entries: PostAuditEntries
     in_flight: InFlightExecutions
 
 
@@ -381,6 +383,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             unit_of_work=ports.unit_of_work, clock=ports.clock, kept_days=options.processed_messages_kept_days
         ),
         end_deleted_jobs=end_deleted_jobs,
+        post_audit_entries=PostAuditEntries(unit_of_work=ports.unit_of_work, record_refusal=record_refusal),
         in_flight=in_flight,
     )
 

@@ -1,9 +1,12 @@
-"""An entry of the audit log: an act, its caller, its outcome, and the use of the service that it adds."""
+"""The audit log: entries about acts, the use of the service that they add, and the chain of their hashes."""
 
+import hashlib
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType, Self
 from uuid import UUID
 
 from domain.tenant import TenantName
@@ -25,12 +28,12 @@ ADDRESS_MAX_CHARS = 64
 SUBJECT_MAX_CHARS = 255
 OUTCOME_MAX_CHARS = 64
 REQUEST_ID_MAX_CHARS = 128
-_MAX_CHARS = {
-    "principal": PRINCIPAL_MAX_CHARS,
-    "address": ADDRESS_MAX_CHARS,
-    "subject": SUBJECT_MAX_CHARS,
-    "request_id": REQUEST_ID_MAX_CHARS,
-}
+_MAX_CHARS = (
+    ("principal", PRINCIPAL_MAX_CHARS),
+    ("address", ADDRESS_MAX_CHARS),
+    ("subject", SUBJECT_MAX_CHARS),
+    ("request_id", REQUEST_ID_MAX_CHARS),
+)
 
 
 class Act(StrEnum):
@@ -68,8 +71,46 @@ class Usage:
     cpu_ms: int = 0
     stored_bytes: int = 0
 
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            uploads=self.uploads + other.uploads,
+            executions=self.executions + other.executions,
+            cpu_ms=self.cpu_ms + other.cpu_ms,
+            stored_bytes=self.stored_bytes + other.stored_bytes,
+        )
+
 
 NO_USAGE = Usage()
+
+
+class EntryRow(NamedTuple):
+    """An entry as plain values, with its times as texts: as it is stored, and hashed."""
+
+    entry_id: str
+    at: str
+    tenant: str | None
+    principal: str
+    address: str | None
+    act: str
+    subject: str
+    outcome: str
+    request_id: str | None
+    project_id: int | None
+    uploads: int
+    executions: int
+    cpu_ms: int
+    stored_bytes: int
+    left_out: int
+
+    @property
+    def usage(self) -> Usage:
+        """The use that the act adds."""
+        return Usage(
+            uploads=self.uploads,
+            executions=self.executions,
+            cpu_ms=self.cpu_ms,
+            stored_bytes=self.stored_bytes,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +122,7 @@ class AuditEntry:
     Attributes:
         tenant: The caller's; None if the caller did not show who it is.
         principal: The caller's name in records.
+        act: One of `Act`, or of a newer version's.
         address: The network address that the caller called from, if it is known.
         subject: The id or name of the job, project, key or tenant, or the route.
         outcome: DONE, or the kind of the refusal.
@@ -93,7 +135,7 @@ class AuditEntry:
     at: datetime
     tenant: TenantName | None
     principal: str
-    act: Act
+    act: str
     subject: str
     outcome: str = DONE
     address: str | None = None
@@ -103,8 +145,88 @@ class AuditEntry:
     left_out: int = 0
 
     def __post_init__(self) -> None:
-        for name, max_chars in _MAX_CHARS.items():
+        for name, max_chars in _MAX_CHARS:
             text: str | None = getattr(self, name)
             if text is not None and (len(text) > max_chars or not text.isprintable()):
                 printable = (char if char.isprintable() else "\ufffd" for char in text[:max_chars])
                 object.__setattr__(self, name, "".join(printable))
+
+    def row(self) -> EntryRow:
+        """Return the entry as plain values."""
+        usage = self.usage
+        return EntryRow(
+            str(self.id),
+            self.at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z",
+            None if self.tenant is None else self.tenant.value,
+            self.principal,
+            self.address,
+            str(self.act),
+            self.subject,
+            self.outcome,
+            self.request_id,
+            self.project,
+            usage.uploads,
+            usage.executions,
+            usage.cpu_ms,
+            usage.stored_bytes,
+            self.left_out,
+        )
+
+    @classmethod
+    def of(cls, row: EntryRow) -> Self:
+        """Build the entry that has these values."""
+        return cls(
+            id=AuditEntryId(UUID(row.entry_id)),
+            at=datetime.fromisoformat(row.at),
+            tenant=None if row.tenant is None else TenantName(row.tenant),
+            principal=row.principal,
+            address=row.address,
+            act=row.act,
+            subject=row.subject,
+            outcome=row.outcome,
+            request_id=row.request_id,
+            project=None if row.project_id is None else ProjectId(row.project_id),
+            usage=row.usage,
+            left_out=row.left_out,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLink:
+    """The place of an entry in the chain: its number, and the hash over it and all before it.
+
+    The hash is the SHA-256 of a JSON array without spaces and in ASCII: the number, the hash of the entry
+    before, and the entry's row.
+    """
+
+    sequence: int
+    hash: str
+
+    def next(self, row: EntryRow) -> "ChainLink":
+        """Return the link of the entry that follows."""
+        sequence = self.sequence + 1
+        canonical = _canonical([sequence, self.hash, *row])
+        return ChainLink(sequence, hashlib.sha256(canonical.encode("ascii")).hexdigest())
+
+
+_canonical = json.JSONEncoder(separators=(",", ":")).encode
+# The link before the first entry's.
+CHAIN_START = ChainLink(0, "0" * 64)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """An entry of the ledger, and its link."""
+
+    link: ChainLink
+    entry: AuditEntry
+
+
+def usage_by_day(rows: Iterable[EntryRow]) -> dict[tuple[str, str, int], Usage]:
+    """Return the sums of the usage of entries, by tenant, day and project."""
+    sums: dict[tuple[str, str, int], Usage] = {}
+    for row in rows:
+        if row.tenant is not None and row.project_id is not None and row.usage != NO_USAGE:
+            key = (row.tenant, row.at[:10], row.project_id)
+            sums[key] = sums.get(key, NO_USAGE) + row.usage
+    return sums

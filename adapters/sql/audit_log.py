@@ -1,16 +1,100 @@
-"""The audit log, in SQL."""
+"""The audit log, in SQL.
 
+Entries are written and moved as rows of plain values by the driver alone: every command of a caller waits
+for the one, and the other is done as often.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, sqlite
 
-from adapters.sql.tables import audit_journal
+from adapters.sql.tables import audit_head, audit_journal, audit_ledger, usage_by_day, usage_of_tenants
 from application.ports.audit_log import AuditLog
-from domain.audit import Act, AuditEntry, AuditEntryId, Usage
+from domain import audit
+from domain.audit import CHAIN_START, NO_USAGE, AuditEntry, ChainLink, EntryRow, Usage
 from domain.tenant import TenantName
 
-_ADD = sa.insert(audit_journal)
-_WAITING = sa.select(audit_journal).order_by(audit_journal.c.entry_id).limit(sa.bindparam("limit"))
+_HEAD_ID = 1
+_ALL_TIME = "all"
+_USAGE = ("uploads", "executions", "cpu_ms", "stored_bytes")
+
+
+def _for_drivers(statement: sa.Insert) -> Mapping[str, str]:
+    """Return a statement by the name of the database, for its driver and values by position."""
+    dialects = (sqlite.dialect(paramstyle="qmark"), mysql.dialect(paramstyle="format"))
+    return {dialect.name: str(statement.compile(dialect=dialect)) for dialect in dialects}
+
+
+_ADD = _for_drivers(sa.insert(audit_journal))
+_LINK = _for_drivers(sa.insert(audit_ledger))
+# Without a type, so that values are as the driver has them.
+_ENTRY: list[sa.ColumnElement[Any]] = [sa.column(name) for name in EntryRow._fields]
+_WAITING = (
+    sa.select(*_ENTRY)
+    .select_from(audit_journal)
+    .order_by(audit_journal.c.entry_id)
+    .limit(sa.bindparam("limit"))
+)
+_REMOVE = sa.delete(audit_journal).where(
+    audit_journal.c.entry_id.in_(sa.bindparam("ids", type_=sa.String, expanding=True))
+)
+
+_is_head = audit_head.c.head_id == _HEAD_ID
+_HAS_HEAD = sa.select(audit_head.c.head_id).where(_is_head)
+# Another process that has it locked is not waited for: it does the same.
+_LOCK_HEAD = (
+    sa.select(audit_head.c.sequence, audit_head.c.hash).where(_is_head).with_for_update(skip_locked=True)
+)
+_FIRST_HEAD = sa.insert(audit_head).values(
+    head_id=_HEAD_ID, sequence=CHAIN_START.sequence, hash=CHAIN_START.hash
+)
+_MOVE_HEAD = sa.update(audit_head).where(_is_head)
+
+
+def _sums(table: sa.Table, *key: str) -> tuple[sa.Update, sa.Insert]:
+    """Return the statements that add to a row of sums, and that make it."""
+    update = (
+        sa.update(table)
+        .where(*(table.c[name] == sa.bindparam(f"of_{name}") for name in key))
+        .values({name: table.c[name] + sa.bindparam(f"more_{name}") for name in _USAGE})
+    )
+    insert = sa.insert(table).values(
+        {name: sa.bindparam(f"of_{name}") for name in key}
+        | {name: sa.bindparam(f"more_{name}") for name in _USAGE}
+    )
+    return update, insert
+
+
+_OF_DAY = _sums(usage_by_day, "tenant", "day", "project_id")
+_OF_TENANT = _sums(usage_of_tenants, "tenant", "period")
+
+_tenant = sa.bindparam("name", type_=usage_of_tenants.c.tenant.type)
+_begin, _end = (sa.bindparam(name, type_=audit_journal.c.at.type) for name in ("begin", "end"))
+
+
+def _summed(of_day: sa.ColumnElement[bool], table: sa.Table) -> tuple[sa.ColumnElement[Any], ...]:
+    """Return the figures of a row: those of a day if they are of it, and stored bytes as they are."""
+    figures = (sa.case((of_day, table.c[name]), else_=0).label(name) for name in _USAGE[:-1])
+    return (*figures, table.c.stored_bytes.label("stored_bytes"))
+
+
+_rows = sa.union_all(
+    sa.select(
+        *(usage_of_tenants.c[name] for name in _USAGE[:-1]),
+        sa.literal(0, sa.BigInteger).label("stored_bytes"),
+    ).where(usage_of_tenants.c.tenant == _tenant, usage_of_tenants.c.period == sa.bindparam("day")),
+    sa.select(*_summed(sa.false(), usage_of_tenants)).where(
+        usage_of_tenants.c.tenant == _tenant, usage_of_tenants.c.period == _ALL_TIME
+    ),
+    sa.select(
+        *_summed(sa.and_(audit_journal.c.at >= _begin, audit_journal.c.at < _end), audit_journal)
+    ).where(audit_journal.c.tenant == _tenant),
+).subquery("figures")
+# In one statement, so that an entry which is posted meanwhile counts once.
+_USAGE_NOW = sa.select(*(sa.func.coalesce(sa.func.sum(_rows.c[name]), 0) for name in _USAGE))
 
 
 class SqlAuditLog(AuditLog):
@@ -18,55 +102,81 @@ class SqlAuditLog(AuditLog):
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self._database = connection.dialect.name
 
     def add(self, entry: AuditEntry) -> None:
         """Store an entry in the journal."""
-        self._connection.execute(_ADD, _values(entry))
+        self._connection.exec_driver_sql(_ADD[self._database], self._stored(entry.row()))
 
     def waiting(self, limit: int) -> list[AuditEntry]:
         """Return entries of the journal."""
-        return [to_entry(row) for row in self._connection.execute(_WAITING, {"limit": limit}).mappings()]
+        return [AuditEntry.of(row) for row in self._waiting(limit)]
 
+    def post(self, limit: int) -> int:
+        """Move entries from the journal to the ledger, under a lock on the chain's end."""
+        head = self._lock_head()
+        rows = [] if head is None else self._waiting(limit)
+        if head is None or not rows:
+            return 0
+        linked = []
+        for row in rows:
+            head = head.next(row)
+            linked.append((head.sequence, *self._stored(row), head.hash))
+        self._connection.exec_driver_sql(_LINK[self._database], linked)
+        self._connection.execute(_REMOVE, {"ids": [row.entry_id for row in rows]})
+        self._connection.execute(_MOVE_HEAD.values(sequence=head.sequence, hash=head.hash))
+        self._add_usage(audit.usage_by_day(rows))
+        return len(rows)
 
-def _values(entry: AuditEntry) -> dict[str, Any]:
-    usage = entry.usage
-    return {
-        "entry_id": entry.id,
-        "at": entry.at,
-        "tenant": None if entry.tenant is None else entry.tenant.value,
-        "principal": entry.principal,
-        "address": entry.address,
-        "act": entry.act.value,
-        "subject": entry.subject,
-        "outcome": entry.outcome,
-        "request_id": entry.request_id,
-        "project_id": entry.project,
-        "uploads": usage.uploads,
-        "executions": usage.executions,
-        "cpu_ms": usage.cpu_ms,
-        "stored_bytes": usage.stored_bytes,
-        "left_out": entry.left_out,
-    }
+    def usage(self, tenant: TenantName, day: date) -> Usage:
+        """Return the sums of posted entries, and of those in the journal."""
+        begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        figures = self._connection.execute(
+            _USAGE_NOW,
+            {
+                "name": tenant.value,
+                "day": day.isoformat(),
+                "begin": begin,
+                "end": begin + timedelta(days=1),
+            },
+        ).one()
+        return Usage(**{name: int(figure) for name, figure in zip(_USAGE, figures, strict=True)})
 
+    def _lock_head(self) -> ChainLink | None:
+        """Return the end of the chain, locked; None if another transaction has it locked."""
+        if self._connection.execute(_HAS_HEAD).first() is None:
+            self._connection.execute(_FIRST_HEAD)
+        found = self._connection.execute(_LOCK_HEAD).first()
+        return None if found is None else ChainLink(found.sequence, found.hash)
 
-def to_entry(row: sa.RowMapping) -> AuditEntry:
-    """Read a row of the journal or of the ledger."""
-    return AuditEntry(
-        id=AuditEntryId(row["entry_id"]),
-        at=row["at"],
-        tenant=None if row["tenant"] is None else TenantName(row["tenant"]),
-        principal=row["principal"],
-        address=row["address"],
-        act=Act(row["act"]),
-        subject=row["subject"],
-        outcome=row["outcome"],
-        request_id=row["request_id"],
-        project=row["project_id"],
-        usage=Usage(
-            uploads=row["uploads"],
-            executions=row["executions"],
-            cpu_ms=row["cpu_ms"],
-            stored_bytes=row["stored_bytes"],
-        ),
-        left_out=row["left_out"],
-    )
+    def _waiting(self, limit: int) -> list[EntryRow]:
+        return [self._read(row) for row in self._connection.execute(_WAITING, {"limit": limit})]
+
+    def _add_usage(self, sums: Mapping[tuple[str, str, int], Usage]) -> None:
+        by_tenant: dict[tuple[str, str], Usage] = {}
+        for (tenant, day, project), usage in sums.items():
+            key = {"of_tenant": tenant, "of_day": date.fromisoformat(day), "of_project_id": project}
+            self._add_to(_OF_DAY, usage, key)
+            for period in (day, _ALL_TIME):
+                by_tenant[tenant, period] = by_tenant.get((tenant, period), NO_USAGE) + usage
+        for (tenant, period), usage in by_tenant.items():
+            self._add_to(_OF_TENANT, usage, {"of_tenant": tenant, "of_period": period})
+
+    def _add_to(
+        self, statements: tuple[sa.Update, sa.Insert], usage: Usage, key: Mapping[str, object]
+    ) -> None:
+        update, insert = statements
+        row = {**key, **{f"more_{name}": getattr(usage, name) for name in _USAGE}}
+        if self._connection.execute(update, row).rowcount == 0:
+            self._connection.execute(insert, row)
+
+    def _stored(self, row: EntryRow) -> tuple[Any, ...]:
+        """Return an entry's values as the database takes them: MySQL's times have no zone."""
+        return row if self._database == "sqlite" else row._replace(at=row.at.removesuffix("Z"))
+
+    def _read(self, row: Sequence[Any]) -> EntryRow:
+        """Return an entry's values as they were before they were stored."""
+        read = EntryRow(*row)
+        if self._database == "sqlite":
+            return read
+        return read._replace(at=row[1].isoformat(timespec="microseconds") + "Z")

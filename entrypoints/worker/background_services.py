@@ -27,6 +27,8 @@ _PENDING_RESULTS_EVERY_S = 1.0
 _DELETED_TENANTS_EVERY_S = 5.0
 # The last use of a key is shown so much later.
 _KEY_USE_EVERY_S = 15.0
+# Interval at which audit entries are posted to the ledger. A quota's check adds up the ones that are not.
+_POSTING_EVERY_S = 0.5
 # Each round deletes a small batch of the expired rows.
 _RETENTION_EVERY_S = 3_600.0
 
@@ -148,6 +150,7 @@ class BackgroundServices:
             yield "outbox-sweep", services.relay_outbox.sweep, settings.relay_sweep_every_s
         yield "key-use", services.authenticator.record_use, _KEY_USE_EVERY_S
         yield "pending-results", services.finish_execution.store_kept, _PENDING_RESULTS_EVERY_S
+        yield "audit-posting", services.post_audit_entries, _POSTING_EVERY_S
         if mode is not WorkerMode.NONE:
             yield "lease-renewal", self._renew_leases, settings.renew_every_s
         if mode is WorkerMode.ALL:

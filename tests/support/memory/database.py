@@ -5,7 +5,7 @@ from threading import Lock
 
 from application.messages import Message
 from domain.api_key import ApiKey, KeyId
-from domain.audit import AuditEntry, AuditEntryId
+from domain.audit import AuditEntry, AuditEntryId, LedgerEntry
 from domain.caller import Caller
 from domain.execution import Execution
 from domain.idempotency import KeyRecord
@@ -55,6 +55,7 @@ class Tables:
     sessions: dict[SessionId, Session] = field(default_factory=dict)
     idempotency_keys: dict[tuple[TenantName, str], KeyRecord] = field(default_factory=dict)
     audit_journal: dict[AuditEntryId, AuditEntry] = field(default_factory=dict)
+    audit_ledger: list[LedgerEntry] = field(default_factory=list)
 
     def copy(self) -> "Tables":
         """Return tables to be changed apart from these."""
@@ -70,6 +71,7 @@ class Tables:
             sessions=self.sessions.copy(),
             idempotency_keys=self.idempotency_keys.copy(),
             audit_journal=self.audit_journal.copy(),
+            audit_ledger=self.audit_ledger.copy(),
         )
 
 

@@ -144,3 +144,17 @@ def test_a_refusal_while_the_database_is_away_is_still_the_refusal(service, monk
     monkeypatch.setattr(service.unit_of_work, "run", refused_and_then_away)
     with pytest.raises(NotFound):
         service.cancel_job(ANONYMOUS, job_id)
+
+
+def test_posting_moves_all_entries_in_batches_and_counts_left_out_refusals_first(service):
+    for _ in range(600):
+        service.create_project(ANONYMOUS, "demo", None)
+    for _ in range(30):
+        refuse(service)
+    service.clock.advance(60)
+
+    assert service.post_audit_entries() == 621
+    assert service.post_audit_entries() == 0
+    links = [linked.link for linked in service.database.tables.audit_ledger]
+    assert [link.sequence for link in links] == list(range(1, 622))
+    assert service.database.tables.audit_ledger[-1].entry.left_out == 10
