@@ -38,15 +38,18 @@ def dashboard_router(pages: Pages) -> Router:
 
 def _error_page(request: AnyRequest, error: Exception) -> Response[bytes]:
     """Show an error and advice, on a page of its own or in the part that a script asked for."""
-    problem = problem_response(request, error).content
+    answer = problem_response(request, error)
+    problem = answer.content
     pages: Pages = request.app.state.pages
     template = "_fault.html" if is_partial(request) else "fault.html"
-    return pages.page(
+    page = pages.page(
         request,
         template,
         {"problem": problem, "advice": _advice(problem.status)},
         status_code=problem.status,
     )
+    page.headers.update(answer.headers)
+    return page
 
 
 def _advice(status: int) -> str:

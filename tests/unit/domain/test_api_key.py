@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.api_key import ApiKey, KeyId, KeyStatus, KeyText
+from domain.api_key import ApiKey, KeyId, KeyStatus, KeyText, has_key, mask_keys
 from domain.caller import Caller, Scope, anonymous
 from domain.errors import InvalidValue, KeyTransitionRefused, ScopeMissing
 from domain.tenant import Tenant, TenantName, TenantStatus
@@ -121,3 +121,19 @@ def test_a_caller_of_one_project_reaches_no_other():
     limited = replace(anonymous(ACME), project=ProjectId(1))
     assert limited.reaches(ProjectId(1))
     assert not limited.reaches(ProjectId(2))
+
+
+@pytest.mark.parametrize("around", ["{}", "Bearer {}", "path=/x?key={}&more=1", "'{}': not found", "{} {}"])
+def test_a_key_is_masked_wherever_it_stands_in_a_text(around):
+    key = KeyText.generate().value
+    text = around.format(key, key)
+
+    assert has_key(text)
+    assert mask_keys(text) == around.format("ssk_...", "ssk_...")
+
+
+def test_a_part_of_a_key_is_masked_and_other_texts_are_not():
+    assert mask_keys(KeyText.generate().value[:20]) == "ssk_..."
+    for text in ("", "ssk_", "task_name", "ssk_..."):
+        assert mask_keys(text) == text
+        assert not has_key(text)
