@@ -1,7 +1,7 @@
 """Command: create an API key."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import CreateKeyCommand
@@ -53,8 +53,7 @@ class CreateKey:
         def work(transaction: Transaction) -> KeyView:
             for scope in sorted(command.scopes):
                 caller.require(scope)
-            if command.expires_at is not None and command.expires_at <= now:
-                raise InvalidValue("expires_at", "must be in the future")
+            expires_at = _expiry(command.expires_at, now)
             within = lock_tenant(transaction, caller, command.tenant)
             if command.first:
                 _ensure_first_administrator(transaction)
@@ -68,7 +67,7 @@ class CreateKey:
                 created_at=now,
                 created_by=caller.principal,
                 project=None if project is None else project.id,
-                expires_at=command.expires_at,
+                expires_at=expires_at,
             )
             make_room(transaction, within, self._max_keys, now)
             transaction.keys.add(key)
@@ -118,6 +117,16 @@ def make_room(transaction: Transaction, caller: Caller, max_keys: int, now: date
 def _ensure_first_administrator(transaction: Transaction) -> None:
     if transaction.keys.administrators_of_any_tenant():
         raise Conflict(f"the first key with the scope '{Scope.ADMIN}' has been made before")
+
+
+def _expiry(time: datetime | None, now: datetime) -> datetime | None:
+    try:
+        expires_at = None if time is None else time.astimezone(UTC)
+    except OverflowError:  # in UTC it is of no year that there is
+        raise InvalidValue("expires_at", "must be in the years 1 to 9999 of UTC") from None
+    if expires_at is not None and expires_at <= now:
+        raise InvalidValue("expires_at", "must be in the future")
+    return expires_at
 
 
 def _project(transaction: Transaction, caller: Caller, name_or_id: str | None) -> Project | None:

@@ -15,8 +15,8 @@ from domain.caller import Caller
 from domain.errors import InvalidValue
 from domain.tenant import TenantName
 
-DEFAULT_OVERLAP = timedelta(hours=24)
-MAX_OVERLAP = timedelta(days=30)
+DEFAULT_OVERLAP_S = 24 * 3_600
+MAX_OVERLAP_S = 30 * 24 * 3_600
 
 
 class RotateKey:
@@ -37,7 +37,7 @@ class RotateKey:
         self,
         caller: Caller,
         key_id: KeyId,
-        overlap: timedelta = DEFAULT_OVERLAP,
+        overlap_s: int = DEFAULT_OVERLAP_S,
         tenant: TenantName | None = None,
     ) -> IssuedKey:
         """Return the successor and its text.
@@ -45,11 +45,11 @@ class RotateKey:
         Args:
             caller: The caller.
             key_id: The key.
-            overlap: How long the key stays valid beside its successor, unless it expires earlier.
+            overlap_s: How many seconds the key stays valid beside its successor, unless it expires earlier.
             tenant: The key's tenant; the caller's by default.
 
         Raises:
-            InvalidValue: The overlap is negative or longer than MAX_OVERLAP.
+            InvalidValue: The overlap is negative or longer than MAX_OVERLAP_S.
             NotFound: The caller reaches no such key, or there is no such tenant.
             ScopeMissing: The caller lacks a scope of the key, or ADMIN for another tenant.
             KeyTransitionRefused: The key is expired or revoked.
@@ -60,14 +60,13 @@ class RotateKey:
         successor_id, text = KeyId(self._ids.new()), KeyText.generate()
 
         def work(transaction: Transaction) -> KeyView:
-            if not timedelta(0) <= overlap <= MAX_OVERLAP:
-                most_s = MAX_OVERLAP // timedelta(seconds=1)
-                raise InvalidValue("overlap_s", f"must be from 0 to {most_s} seconds")
+            if not 0 <= overlap_s <= MAX_OVERLAP_S:
+                raise InvalidValue("overlap_s", f"must be from 0 to {MAX_OVERLAP_S}")
             within = lock_tenant(transaction, caller, tenant)
             key = transaction.keys.get_or_raise(within, key_id)
             for scope in sorted(key.scopes):
                 caller.require(scope)
-            expiring, successor = key.rotate(successor_id, text.digest, now, overlap)
+            expiring, successor = key.rotate(successor_id, text.digest, now, timedelta(seconds=overlap_s))
             successor = replace(successor, created_by=caller.principal)
             transaction.keys.replace(key, expiring)
             make_room(transaction, within, self._max_keys, now)

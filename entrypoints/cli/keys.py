@@ -9,7 +9,7 @@ import rich_click as click
 from msgspec import to_builtins
 
 from application.commands import CreateKeyCommand
-from application.use_cases.rotate_key import DEFAULT_OVERLAP
+from application.use_cases.rotate_key import DEFAULT_OVERLAP_S
 from application.views import IssuedKey
 from domain.api_key import parse_key_id
 from domain.caller import Scope
@@ -154,7 +154,7 @@ def list_keys(admin: Administration, *, tenant: str, as_json: bool) -> None:
 @click.option(
     "--overlap",
     type=Duration(),
-    default=DEFAULT_OVERLAP,
+    default=timedelta(seconds=DEFAULT_OVERLAP_S),
     show_default="24h",
     metavar="DURATION",
     help="How long the key stays valid beside its successor.",
@@ -163,7 +163,9 @@ def list_keys(admin: Administration, *, tenant: str, as_json: bool) -> None:
 @administrative
 def rotate(admin: Administration, *, key_id: str, tenant: str, overlap: timedelta, as_json: bool) -> None:
     """Make the successor of a key, of the same rights, and print its text."""
-    issued = admin.services.rotate_key(admin.caller, parse_key_id(key_id), overlap, TenantName(tenant))
+    issued = admin.services.rotate_key(
+        admin.caller, parse_key_id(key_id), overlap // timedelta(seconds=1), TenantName(tenant)
+    )
     print_issued(issued, as_json=as_json)
 
 

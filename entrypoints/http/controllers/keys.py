@@ -1,6 +1,5 @@
 """API keys: created, listed, rotated, revoked."""
 
-from datetime import timedelta
 from typing import Annotated, TypeAlias
 
 from litestar import Controller, delete, get, post
@@ -9,7 +8,7 @@ from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter
 
 from application.commands import CreateKeyCommand
-from application.use_cases.rotate_key import DEFAULT_OVERLAP
+from application.use_cases.rotate_key import DEFAULT_OVERLAP_S
 from domain.caller import Caller, Scope
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
@@ -138,7 +137,7 @@ class KeysController(Controller):
         """Rotate an API key."""
         name = None if tenant is None else existing_tenant(tenant)
         given = None if data is None else data.overlap_s
-        overlap = DEFAULT_OVERLAP if given is None else timedelta(seconds=given)
+        overlap_s = DEFAULT_OVERLAP_S if given is None else given
         return IssuedKeyResponse.of_issued(
-            api.services.rotate_key(caller, existing_key(key_id), overlap, name)
+            api.services.rotate_key(caller, existing_key(key_id), overlap_s, name)
         )

@@ -1,16 +1,14 @@
 """API keys as callers send and get them."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Self
 
 from msgspec import Meta, Struct
 
-from application.use_cases.rotate_key import DEFAULT_OVERLAP, MAX_OVERLAP
+from application.use_cases.rotate_key import DEFAULT_OVERLAP_S, MAX_OVERLAP_S
 from application.views import IssuedKey, KeyView
 from domain.api_key import KeyStatus
 from domain.caller import Scope
-
-_SECOND = timedelta(seconds=1)
 
 
 class KeyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -39,8 +37,8 @@ class RotationRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     overlap_s: Annotated[
         int | None,
         Meta(
-            description=f"Seconds for which the key stays valid beside its successor, 0 to "
-            f"{MAX_OVERLAP // _SECOND}; {DEFAULT_OVERLAP // _SECOND} by default."
+            description="Seconds for which the key stays valid beside its successor, 0 to "
+            f"{MAX_OVERLAP_S}; {DEFAULT_OVERLAP_S} by default."
         ),
     ] = None
 

@@ -187,17 +187,17 @@ def test_a_rotated_key_lasts_through_the_overlap(service):
 def test_without_an_overlap_a_rotated_key_ends_at_once(service):
     issued = create(service)
 
-    service.rotate_key(ACME, issued.view.key.id, timedelta(0))
+    service.rotate_key(ACME, issued.view.key.id, 0)
 
     assert stored(service, issued).status(service.clock.now()) is KeyStatus.EXPIRED
     with pytest.raises(KeyTransitionRefused):
         service.rotate_key(ACME, issued.view.key.id)
 
 
-@pytest.mark.parametrize("overlap", [timedelta(seconds=-1), timedelta(days=30, seconds=1)])
-def test_an_overlap_is_bounded(service, overlap):
+@pytest.mark.parametrize("overlap_s", [-1, 30 * 86_400 + 1, 10**30])
+def test_an_overlap_is_bounded(service, overlap_s):
     with pytest.raises(InvalidValue, match="overlap_s"):
-        service.rotate_key(ACME, create(service).view.key.id, overlap)
+        service.rotate_key(ACME, create(service).view.key.id, overlap_s)
 
 
 def test_a_caller_rotates_no_key_with_a_scope_that_it_lacks(service):
