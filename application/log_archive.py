@@ -60,17 +60,19 @@ class LogArchive:
     @contextmanager
     def compose(
         self, job: Job, execution_id: ExecutionId, report: EngineReport
-    ) -> Iterator[tuple[ExecutionResult, IO[bytes] | None]]:
-        """Give an execution's result with the key of its log, and the log that is to be stored under it.
+    ) -> Iterator[tuple[ExecutionResult, IO[bytes] | None, int]]:
+        """Give an execution's result with the key of its log, the log to be stored under it, and its size.
 
         The log is None where its engine has written one itself.
 
         Raises:
             OSError: The log cannot be put together: the disk is full.
         """
-        if report.result.log_key is not None and self._has_log(job, execution_id, report.result.log_key):
-            yield report.result, None
-            return
+        if report.result.log_key is not None:
+            size = self._size_of_engines_log(job, execution_id, report.result.log_key)
+            if size is not None:
+                yield report.result, None, size
+                return
         result = replace(report.result, log_key=None)
         digest = hashlib.sha256()
         with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=self._spool_directory) as document:
@@ -80,8 +82,9 @@ class LogArchive:
             key = ObjectKey(
                 f"{job.tenant.key_prefix}{LOG_PREFIX}{uuid5(execution_id, digest.hexdigest())}.json"
             )
+            size = document.tell()
             document.seek(0)
-            yield replace(result, log_key=key), document
+            yield replace(result, log_key=key), document, size
 
     def store(self, key: ObjectKey, log: IO[bytes]) -> None:
         """Store a log, from where its stream stands to its end.
@@ -92,16 +95,16 @@ class LogArchive:
         start = log.tell()
         self._retry(lambda: self._put(key, log, start))
 
-    def _has_log(self, job: Job, execution_id: ExecutionId, key: ObjectKey) -> bool:
+    def _size_of_engines_log(self, job: Job, execution_id: ExecutionId, key: ObjectKey) -> int | None:
         try:
             log = self._log_store.get(key, _LOOKED_INTO_BYTES)
         except (NotFound, Unprocessable, StorageUnavailable) as error:
             logger.warning("execution %s gets a log here: %s", execution_id, error)
-            return False
+            return None
         if _is_another_s(log, _identity(job, execution_id)):
             logger.warning("execution %s gets a log here: the engine names another's", execution_id)
-            return False
-        return True
+            return None
+        return len(log)
 
     def _put(self, key: ObjectKey, log: IO[bytes], start: int) -> None:
         log.seek(start)

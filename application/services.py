@@ -218,7 +218,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     )
     read_code = ReadCode(code_store=ports.code_store, max_bytes=options.max_code_bytes)
     complete_execution = CompleteExecution(
-        unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock
+        unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock, ids=ports.ids
     )
     finish_execution = FinishExecution(
         unit_of_work=ports.unit_of_work,
@@ -371,6 +371,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             engine=ports.engine,
             outbox_writer=outbox_writer,
             clock=ports.clock,
+            ids=ports.ids,
             wait_s=options.engine_wait_s,
         ),
         relay_outbox=RelayOutbox(

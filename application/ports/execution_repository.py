@@ -88,10 +88,11 @@ class ExecutionRepository(ABC):
         """Return how many executions have a result that is kept until their logs are stored."""
 
     @abstractmethod
-    def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> None:
+    def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> bool:
         """Record that an execution has ended: with a result, or without one as cancelled or lost.
 
-        A result is kept once it is recorded; the time of the first end stays.
+        A result is kept once it is recorded; the time of the first end stays. Returns whether this was
+        recorded.
         """
 
     @abstractmethod

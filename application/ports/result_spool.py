@@ -18,6 +18,7 @@ class KeptResult:
     Attributes:
         result: It has the key that the log will have.
         ended_at: When the program's end was known here.
+        log_bytes: The size of its log.
         has_log: Whether its log is kept with it, to be stored before the result is recorded.
     """
 
@@ -25,6 +26,7 @@ class KeptResult:
     job_id: JobId
     result: ExecutionResult
     ended_at: datetime
+    log_bytes: int = 0
     has_log: bool = True
 
 

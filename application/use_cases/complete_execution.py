@@ -4,10 +4,13 @@ import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from application.end_of_execution import record_end, usage_of
 from application.errors import NotFound
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.audit import AuditEntryId
 from domain.execution import Execution, ExecutionResult
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -30,12 +33,16 @@ class CompleteExecution:
     * The first result of a job's current execution counts. One that comes late, twice, or from an execution
       that has been replaced changes nothing and is no error.
     * A job that was cancelled stays so; the output of its program until then is kept with the execution.
+    * The usage is recorded with the result that is kept, once.
     """
 
-    def __init__(self, unit_of_work: UnitOfWork, outbox_writer: OutboxWriter, clock: Clock) -> None:
+    def __init__(
+        self, unit_of_work: UnitOfWork, outbox_writer: OutboxWriter, clock: Clock, ids: IdGenerator
+    ) -> None:
         self._unit_of_work = unit_of_work
         self._outbox_writer = outbox_writer
         self._clock = clock
+        self._ids = ids
 
     def __call__(
         self,
@@ -44,6 +51,7 @@ class CompleteExecution:
         message: MessageKey | None = None,
         claimed: Job | None = None,
         ended_at: datetime | None = None,
+        log_bytes: int = 0,
     ) -> bool:
         """Complete the execution; return whether its result was the one that counted.
 
@@ -55,11 +63,13 @@ class CompleteExecution:
             claimed: The job as it was when the execution was claimed. If it still is so, which its
                 replacement finds out, nothing has to be read.
             ended_at: When it ended, by the process that ran it; now, if that is not known.
+            log_bytes: The size of its log in the log store.
 
         Raises:
             NotFound: There is no such execution.
         """
         now = ended_at or self._clock.now()
+        entry_id = AuditEntryId(self._ids.new())
         # A cancellation has changed the job. After a conflict, it is read.
         assumed = [] if claimed is None or result.status is JobStatus.CANCELLED else [claimed]
 
@@ -77,11 +87,15 @@ class CompleteExecution:
             after, events = before.complete(execution_id, result, time)
             if events:
                 transaction.jobs.replace(before, after)
-                transaction.executions.end(execution_id, result, after.updated_at)
+                is_recorded = transaction.executions.end(execution_id, result, after.updated_at)
                 self._outbox_writer.add(transaction, events)
-            elif before.status is JobStatus.CANCELLED:
+            else:
                 kept = replace(result, status=JobStatus.CANCELLED, reason=Reason.CANCELLED)
-                transaction.executions.end(execution_id, kept, time)
+                is_recorded = before.status is JobStatus.CANCELLED and transaction.executions.end(
+                    execution_id, kept, time
+                )
+            if is_recorded:
+                record_end(transaction, entry_id, before, usage_of(result, log_bytes), time)
             return bool(events)
 
         counted = self._unit_of_work.run(work)

@@ -3,6 +3,7 @@
 import logging
 import random
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from io import BytesIO
@@ -88,10 +89,11 @@ class FinishExecution:
         give_up = self._clock.monotonic() + self._kept_s
         while True:
             try:
-                with self._log_archive.compose(job, execution.id, report) as (result, log):
-                    if log is not None and not self._store_or_keep(job, execution.id, result, log, ended_at):
+                with self._log_archive.compose(job, execution.id, report) as (result, log, log_bytes):
+                    ended = _ended(job, execution.id, result, ended_at, log_bytes)
+                    if log is not None and not self._store_or_keep(ended, log):
                         return self._await(execution.id)
-                return self._complete(job, execution.id, result, ended_at)
+                return self._complete(job, ended)
             except (StorageUnavailable, OSError) as error:
                 if report.result.status is JobStatus.CANCELLED or self._clock.monotonic() > give_up:
                     break
@@ -103,7 +105,7 @@ class FinishExecution:
                 )
                 self._clock.sleep(_AGAIN_AFTER_S)
         logger.error("the log of execution %s is lost", execution.id)
-        return self._complete(job, execution.id, without_log(report.result), ended_at)
+        return self._complete(job, _ended(job, execution.id, without_log(report.result), ended_at))
 
     def reported(
         self, job: Job, execution_id: ExecutionId, report: EngineReport, message: MessageKey
@@ -116,12 +118,13 @@ class FinishExecution:
         """
         ended_at = self._clock.now()
         try:
-            with self._log_archive.compose(job, execution_id, report) as (result, log):
-                if log is not None and not self._store_or_keep(job, execution_id, result, log, ended_at):
+            with self._log_archive.compose(job, execution_id, report) as (result, log, log_bytes):
+                ended = _ended(job, execution_id, result, ended_at, log_bytes)
+                if log is not None and not self._store_or_keep(ended, log):
                     return self._await(execution_id)
         except OSError as error:
             raise StorageUnavailable("this machine's disk is full, or refuses") from error
-        counted = self._complete_execution(execution_id, result, message, None, ended_at)
+        counted = self._complete_execution(execution_id, result, message, None, ended_at, log_bytes)
         return Finish.COUNTED if counted else Finish.LATE
 
     def store_kept(self) -> int:
@@ -142,10 +145,9 @@ class FinishExecution:
             raise
         return len(names)
 
-    def _store_or_keep(
-        self, job: Job, execution_id: ExecutionId, result: ExecutionResult, log: IO[bytes], ended_at: datetime
-    ) -> bool:
+    def _store_or_keep(self, ended: KeptResult, log: IO[bytes]) -> bool:
         """Store a log; return False if it is kept with its result instead, as the log store is away."""
+        result = ended.result
         if result.log_key is None:
             return True
         try:
@@ -154,10 +156,8 @@ class FinishExecution:
             if result.status is JobStatus.CANCELLED:
                 raise
             log.seek(0)
-            self._spool.keep(
-                KeptResult(execution_id=execution_id, job_id=job.id, result=result, ended_at=ended_at), log
-            )
-            logger.warning("the result of execution %s is kept here: %s", execution_id, error)
+            self._spool.keep(ended, log)
+            logger.warning("the result of execution %s is kept here: %s", ended.execution_id, error)
             return False
         return True
 
@@ -187,34 +187,29 @@ class FinishExecution:
 
         self._unit_of_work.run(work)
 
-    def _complete(
-        self, job: Job, execution_id: ExecutionId, result: ExecutionResult, ended_at: datetime
-    ) -> Finish:
+    def _complete(self, job: Job, ended: KeptResult) -> Finish:
         """Complete an execution that ran here; its result waits on the disk while the database is away."""
 
         def complete() -> Finish:
-            counted = self._complete_execution(execution_id, result, None, job, ended_at)
+            counted = self._complete_execution(
+                ended.execution_id, ended.result, None, job, ended.ended_at, ended.log_bytes
+            )
             return Finish.COUNTED if counted else Finish.LATE
 
         try:
             return complete()
         except DependencyUnavailable as error:
-            if not self._keep_unrecorded(job, execution_id, result, ended_at):
+            if not self._keep_unrecorded(ended):
                 return self._retry(complete)
-            logger.warning("the result of execution %s is kept here: %s", execution_id, error)
+            logger.warning("the result of execution %s is kept here: %s", ended.execution_id, error)
             return Finish.UNRECORDED
 
-    def _keep_unrecorded(
-        self, job: Job, execution_id: ExecutionId, result: ExecutionResult, ended_at: datetime
-    ) -> bool:
+    def _keep_unrecorded(self, ended: KeptResult) -> bool:
         """Keep a result without a log, for its log is stored or lost; return False if the disk is full."""
-        kept = KeptResult(
-            execution_id=execution_id, job_id=job.id, result=result, ended_at=ended_at, has_log=False
-        )
         try:
-            self._spool.keep(kept, BytesIO())
+            self._spool.keep(replace(ended, has_log=False), BytesIO())
         except StorageUnavailable as error:
-            logger.warning("the result of execution %s waits on its thread: %s", execution_id, error)
+            logger.warning("the result of execution %s waits on its thread: %s", ended.execution_id, error)
             return False
         return True
 
@@ -230,7 +225,7 @@ class FinishExecution:
             if not kept.has_log or not self._is_expired(kept.ended_at):
                 return False
             logger.error("the log of execution %s is lost: it waited for too long", kept.execution_id)
-            self._end_kept(name, kept.execution_id, without_log(kept.result))
+            self._end_kept(name, replace(kept, result=without_log(kept.result), log_bytes=0))
             return True
 
     def _store_one(self, name: str) -> None:
@@ -239,9 +234,10 @@ class FinishExecution:
                 kept, log = opened
                 if kept.has_log and kept.result.log_key is not None:
                     self._log_archive.store(kept.result.log_key, log)
-                self._end_kept(name, kept.execution_id, kept.result)
+                self._end_kept(name, kept)
 
-    def _end_kept(self, name: str, execution_id: ExecutionId, result: ExecutionResult) -> None:
+    def _end_kept(self, name: str, kept: KeptResult) -> None:
+        execution_id = kept.execution_id
         try:
             awaiting = self._unit_of_work.read(lambda transaction: awaiting_job(transaction, execution_id))
         except NotFound:  # its job was deleted meanwhile
@@ -249,5 +245,13 @@ class FinishExecution:
             awaiting = None
         if awaiting is not None:
             with logging_about(*awaiting):
-                self._complete_execution(execution_id, result)
+                self._complete_execution(execution_id, kept.result, log_bytes=kept.log_bytes)
         self._spool.remove(name)
+
+
+def _ended(
+    job: Job, execution_id: ExecutionId, result: ExecutionResult, ended_at: datetime, log_bytes: int = 0
+) -> KeptResult:
+    return KeptResult(
+        execution_id=execution_id, job_id=job.id, result=result, ended_at=ended_at, log_bytes=log_bytes
+    )

@@ -2,11 +2,14 @@
 
 import logging
 
+from application.end_of_execution import record_end
 from application.errors import CorruptRow
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
+from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.audit import NO_USAGE, AuditEntryId
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import Reason
 from domain.values import ExecutionId, JobId
@@ -32,6 +35,7 @@ class FollowOutages:
         engine: ExecutionEngine,
         outbox_writer: OutboxWriter,
         clock: Clock,
+        ids: IdGenerator,
         wait_s: float,
         batch: int = 500,
     ) -> None:
@@ -39,6 +43,7 @@ class FollowOutages:
         self._engine = engine
         self._outbox_writer = outbox_writer
         self._clock = clock
+        self._ids = ids
         self._wait_s = wait_s
         self._batch = batch
 
@@ -55,6 +60,7 @@ class FollowOutages:
 
     def _give_up(self, execution_id: ExecutionId, job_id: JobId) -> bool:
         now = self._clock.now()
+        entry_id = AuditEntryId(self._ids.new())
 
         def work(transaction: Transaction) -> bool:
             try:
@@ -67,6 +73,7 @@ class FollowOutages:
             if events:
                 transaction.jobs.replace(before, after)
                 transaction.executions.end(execution_id, _GIVEN_UP, now)
+                record_end(transaction, entry_id, before, NO_USAGE, now)
                 self._outbox_writer.add(transaction, events)
             return True
 

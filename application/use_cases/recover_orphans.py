@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from application.end_of_execution import record_end
 from application.errors import CorruptRow, DependencyUnavailable
 from application.log_context import logging_about
 from application.outbox_writer import OutboxWriter
@@ -16,6 +17,7 @@ from application.ports.output_feed import OutputChunk, OutputFeed, Stream
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.ports.work_queue import WorkQueue
 from application.use_cases.renew_leases import RenewLeases
+from domain.audit import AuditEntryId, Usage
 from domain.events import Event
 from domain.execution import Execution, ExecutionResult, Output
 from domain.job import Job
@@ -164,7 +166,7 @@ class RecoverOrphans:
     def recover(self, overdue: Execution) -> bool:
         """Recover an execution; return False if somebody has renewed its lease or ended it meanwhile."""
         now = overdue.not_before(self._clock.now())
-        next_id = ExecutionId(self._ids.new())
+        next_id, entry_id = ExecutionId(self._ids.new()), AuditEntryId(self._ids.new())
         output = _streamed_output(self._output_feed.recall(overdue.id), self._inline_bytes)
 
         jobs: list[Job] = []
@@ -199,6 +201,10 @@ class RecoverOrphans:
                 transaction.executions.add(execution)
                 transaction.executions.end(overdue.id, _of_replaced(output), now)
             self._outbox_writer.add(transaction, events)
+            # Its processor time is not known.
+            record_end(
+                transaction, entry_id, before, Usage(executions=int(expired.started_at is not None)), now
+            )
             return True
 
         is_orphan = self._unit_of_work.run(work)

@@ -3,10 +3,12 @@
 import logging
 from datetime import datetime
 
+from application.end_of_execution import record_end, usage_of
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.audit import AuditEntryId
 from domain.events import Event
 from domain.execution import Execution, ExecutionResult
 from domain.job import Job
@@ -41,7 +43,7 @@ class ReplaceExecution:
             failure: The engine's result of its attempt; None if it is requeued and has had none.
         """
         now = self._clock.now()
-        next_id = ExecutionId(self._ids.new())
+        next_id, entry_id = ExecutionId(self._ids.new()), AuditEntryId(self._ids.new())
 
         def work(transaction: Transaction) -> bool:
             ended = transaction.executions.get(execution_id)
@@ -52,7 +54,9 @@ class ReplaceExecution:
             if execution is None:
                 return False
             transaction.jobs.replace(before, after)
-            transaction.executions.end(execution_id, failure, after.updated_at)
+            is_recorded = transaction.executions.end(execution_id, failure, after.updated_at)
+            if is_recorded and failure is not None:
+                record_end(transaction, entry_id, before, usage_of(failure), after.updated_at)
             transaction.executions.add(execution)
             self._outbox_writer.add(transaction, events)
             return True

@@ -1,12 +1,17 @@
 import pytest
 
-from application.errors import DependencyUnavailable, NotFound
+from application.errors import DependencyUnavailable, NotFound, StorageUnavailable
+from application.ports.execution_engine import EngineReport
+from application.use_cases.complete_execution import MessageKey
 from domain.audit import Act, Usage
 from domain.errors import JobTransitionRefused, TenantTransitionRefused, TooLarge
+from domain.execution import ExecutionResult, ResourceUsage
+from domain.job_lifecycle import JobStatus, Reason
 from domain.project import ProjectTrigger
-from domain.tenant import TenantStatus
+from domain.tenant import DEFAULT_TENANT, TenantStatus
 from domain.values import JobId
 from tests.support.callers import ANONYMOUS, a_caller
+from tests.support.in_memory_service import LEASE_S
 
 
 def entries(service):
@@ -158,3 +163,84 @@ def test_posting_moves_all_entries_in_batches_and_counts_left_out_refusals_first
     links = [linked.link for linked in service.database.tables.audit_ledger]
     assert [link.sequence for link in links] == list(range(1, 622))
     assert service.database.tables.audit_ledger[-1].entry.left_out == 10
+
+
+def ends(service):
+    return [entry for entry in entries(service) if entry.act == Act.JOB_END]
+
+
+def measured(_request, observer):
+    observer.started()
+    return EngineReport(
+        ExecutionResult(
+            status=JobStatus.SUCCESS,
+            exit_code=0,
+            resource=ResourceUsage(execution_time_ms=900, cpu_time_ms=700),
+        )
+    )
+
+
+def test_an_end_is_recorded_with_its_usage(service):
+    service.engine.program = measured
+    job = service.start()
+    service.run_execution()
+
+    (end,) = ends(service)
+    (log,) = service.log_store.objects.values()
+    assert (end.subject, end.principal, end.project) == (str(job.job_id), "service", job.project_id)
+    assert end.usage == Usage(executions=1, cpu_ms=700, stored_bytes=len(log))
+    assert service.unit_of_work.read(
+        lambda transaction: transaction.audit.usage(DEFAULT_TENANT, service.clock.now().date())
+    ) == Usage(uploads=1, executions=1, cpu_ms=700, stored_bytes=len(log) + len("print(1)"))
+
+
+def test_a_result_that_comes_twice_counts_once(service):
+    service.start()
+    execution = service.claim()
+    result = ExecutionResult(status=JobStatus.SUCCESS, exit_code=0)
+    for number in range(3):
+        service.complete_execution(execution.id, result, MessageKey("engine", str(number)))
+
+    assert len(ends(service)) == 1
+
+
+def test_the_usage_of_a_cancelled_program_counts_once(service):
+    job = service.start()
+    execution = service.claim()
+    service.cancel_job(ANONYMOUS, job.job_id)
+    assert ends(service) == []
+
+    result = ExecutionResult(
+        status=JobStatus.CANCELLED, reason=Reason.CANCELLED, resource=ResourceUsage(execution_time_ms=300)
+    )
+    for _ in range(2):
+        service.complete_execution(execution.id, result)
+
+    assert [end.usage for end in ends(service)] == [Usage(executions=1, cpu_ms=300)]
+
+
+def test_an_execution_that_lost_its_worker_counts_if_it_had_started(service):
+    service.start()
+    execution = service.claim()
+    service.unit_of_work.run(
+        lambda transaction: transaction.executions.mark_started(execution.id, "worker-1")
+    )
+    service.pass_time(LEASE_S + 2 * 10 + 2)
+
+    assert [end.usage for end in ends(service)] == [Usage(executions=1)]
+
+
+def test_a_log_that_is_kept_counts_when_it_is_stored(service, monkeypatch):
+    def away(*_arguments):
+        raise StorageUnavailable("away")
+
+    monkeypatch.setattr(service.log_store, "put", away)
+    service.start()
+    service.run_execution()
+    assert ends(service) == []
+
+    monkeypatch.undo()
+    service.finish_execution.store_kept()
+
+    (log,) = service.log_store.objects.values()
+    assert [end.usage.stored_bytes for end in ends(service)] == [len(log)]
