@@ -30,6 +30,7 @@ from application.queries.job_reader import JobReader
 from application.queries.project_reader import ProjectReader
 from application.queries.queue_history import QueueHistory
 from application.queries.tenant_reader import KeyReader, TenantReader
+from application.quota_guard import QuotaGuard
 from application.record_refusal import RecordRefusal
 from application.retry_policy import RetryPolicy
 from application.use_cases.cancel_job import CancelJob
@@ -200,11 +201,13 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         unit_of_work=ports.unit_of_work, record_refusal=record_refusal, clock=ports.clock, ids=ports.ids
     )
 
+    quota_guard = QuotaGuard(clock=ports.clock)
     upload_code = UploadCode(
         unit_of_work=caller_unit_of_work,
         code_store=ports.code_store,
         engine=ports.engine,
         outbox_writer=outbox_writer,
+        quota_guard=quota_guard,
         clock=ports.clock,
         ids=ports.ids,
         limit_policy=options.limit_policy,
@@ -256,6 +259,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         execute_job=ExecuteJob(
             unit_of_work=caller_unit_of_work,
             outbox_writer=outbox_writer,
+            quota_guard=quota_guard,
             clock=ports.clock,
             ids=ports.ids,
             submission_limits=options.submission_limits,

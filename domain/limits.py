@@ -38,6 +38,11 @@ class Bounds:
         if not self.minimum <= self.default <= self.maximum:
             raise InvalidValue("limits", f"{self.default} is not in {self.minimum}..{self.maximum}")
 
+    def lowered_to(self, largest: int) -> "Bounds":
+        """Return the bounds with a lower maximum, which is at least the minimum, and a default within it."""
+        maximum = max(min(self.maximum, largest), self.minimum)
+        return Bounds(min(self.default, maximum), self.minimum, maximum)
+
 
 STANDARD_BOUNDS: Mapping[str, Bounds] = {
     "timeout_ms": Bounds(default=30_000, minimum=100, maximum=600_000),
@@ -73,6 +78,13 @@ class LimitPolicy:
             if not bounds.minimum <= value <= bounds.maximum:
                 raise InvalidValue(name, f"must be from {bounds.minimum} to {bounds.maximum}")
         return Limits(**{name: requested.get(name, bounds.default) for name, bounds in self.bounds.items()})
+
+    def lowered_to(self, largest: Mapping[str, int]) -> "LimitPolicy":
+        """Return the policy with maxima, and the defaults above them, lowered to the ones that are given."""
+        if not largest:
+            return self
+        lowered = {name: self.bounds[name].lowered_to(most) for name, most in largest.items()}
+        return LimitPolicy({**self.bounds, **lowered})
 
 
 STANDARD_LIMITS = LimitPolicy(STANDARD_BOUNDS)

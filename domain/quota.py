@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from domain.errors import InvalidValue
 from domain.limits import STANDARD_BOUNDS
-from domain.submission import MAX_PRIORITY
+from domain.submission import DEFAULT_PRIORITY, MAX_PRIORITY
 
 # Every figure fits the 64 bits of a database's integers.
 MAX_FIGURE = 2**63 - 1
@@ -64,6 +64,19 @@ class Quota:
         given = {name: figure for name, figure in figures.items() if figure is not None}
         own = {name: given.pop(name) for name in _OWN_FIGURES if name in given}
         return cls(**own, limits=given)
+
+    def allowed_priority(self, wanted: int) -> int:
+        """Return the priority of a job; the default one is lowered to the highest that there may be.
+
+        Raises:
+            InvalidValue: A higher one than that is wanted.
+        """
+        highest = MAX_PRIORITY if self.max_priority is None else self.max_priority
+        if wanted <= highest:
+            return wanted
+        if wanted == DEFAULT_PRIORITY:
+            return highest
+        raise InvalidValue("priority", f"the quota 'max_priority' allows priorities up to {highest}")
 
     def figures(self) -> dict[str, int]:
         """Return the bounds that there are, by their names, limits included."""

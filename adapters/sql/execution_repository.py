@@ -12,6 +12,7 @@ from adapters.sql.errors import is_duplicate
 from adapters.sql.mapping import execution_values, result_values, to_claimed, to_execution
 from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult, Note
+from domain.tenant import TenantName
 from domain.values import ExecutionId, JobId
 
 
@@ -130,6 +131,11 @@ class SqlExecutionRepository(ExecutionRepository):
         if languages is None:
             return self._jobs_of(statements.WAITING, wanted)
         return self._jobs_of(statements.WAITING_IN, {**wanted, "languages": sorted(languages)})
+
+    def count_waiting(self, tenant: TenantName, at_most: int) -> int:
+        """Return how many executions of a tenant wait, from an index, up to a bound."""
+        wanted = {"owner": tenant.value, "limit": at_most}
+        return self._connection.execute(statements.COUNT_WAITING, wanted).scalar_one()
 
     def defer(self, claimed: Execution, worker: str, within_s: float) -> bool:
         """Put a claimed execution back in the queue, unless it was put back first longer ago than that."""

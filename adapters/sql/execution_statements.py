@@ -127,6 +127,12 @@ WAITING = (
     .limit(sa.bindparam("limit"))
 )
 WAITING_IN = WAITING.where(executions.c.language.in_(sa.bindparam("languages", expanding=True)))
+COUNT_WAITING = sa.select(sa.func.count()).select_from(
+    sa.select(executions.c.execution_id)
+    .where(_waits, executions.c.tenant == sa.bindparam("owner"))
+    .limit(sa.bindparam("limit"))
+    .subquery("counted")
+)
 HELD = sa.select(executions.c.execution_id).where(_of_these_held)
 
 # Rows that others are about to claim are stepped over, not waited for. SQLite has one writer at a time.

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from domain.execution import Execution, ExecutionResult, Note
+from domain.tenant import TenantName
 from domain.values import ExecutionId, JobId
 
 
@@ -111,6 +112,10 @@ class ExecutionRepository(ABC):
 
         With `languages`, none in other languages.
         """
+
+    @abstractmethod
+    def count_waiting(self, tenant: TenantName, at_most: int) -> int:
+        """Return how many executions of a tenant wait; `at_most` where there are more."""
 
     @abstractmethod
     def defer(self, claimed: Execution, worker: str, within_s: float) -> bool:

@@ -6,8 +6,9 @@ from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
+from application.quota_guard import QuotaGuard
 from application.views import JobView
-from domain.audit import Act
+from domain.audit import Act, Usage
 from domain.caller import Caller
 from domain.submission import SubmissionLimits
 from domain.values import ExecutionId, JobId
@@ -19,18 +20,21 @@ class ExecuteJob:
     * The job is RUNNING from here on, and an execution waits for a worker: the answer does not wait for the
       engine.
     * An archived project takes no new work, and a suspended tenant starts none.
+    * The tenant has room for it in its quotas of waiting executions and processor time.
     """
 
     def __init__(
         self,
         unit_of_work: CallerUnitOfWork,
         outbox_writer: OutboxWriter,
+        quota_guard: QuotaGuard,
         clock: Clock,
         ids: IdGenerator,
         submission_limits: SubmissionLimits,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._outbox_writer = outbox_writer
+        self._quota_guard = quota_guard
         self._clock = clock
         self._ids = ids
         self._submission_limits = submission_limits
@@ -44,6 +48,7 @@ class ExecuteJob:
             JobTransitionRefused: It runs already, or has ended.
             ProjectTransitionRefused: Its project takes no new work.
             TenantTransitionRefused: The tenant starts none.
+            QuotaExceeded: The tenant has used a quota up.
         """
         with self._unit_of_work.recording_refusals(caller, Act.JOB_EXECUTE, str(job_id)):
             caller.tenant.ensure_starts_work()
@@ -53,6 +58,7 @@ class ExecuteJob:
         now = self._clock.now()
 
         def work(transaction: Transaction) -> JobView:
+            self._quota_guard.check(transaction, caller, Usage(executions=1), now)
             before, project = transaction.jobs.get_with_project_or_raise(caller, job_id)
             project.ensure_takes_work()
             after, execution, events = before.start(execution_id, stdin, now, current_request_id())

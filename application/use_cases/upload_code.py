@@ -18,6 +18,7 @@ from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
 from application.ports.object_store import ObjectStore
 from application.ports.unit_of_work import Transaction
+from application.quota_guard import QuotaGuard
 from application.views import JobView
 from domain.audit import Act, Usage
 from domain.caller import Caller
@@ -42,6 +43,9 @@ class UploadCode:
     * A project that is named and does not exist is made; a project that is given by its id must exist.
     * An archived project takes no new work, and a suspended tenant starts none.
     * The language must be one that the engine runs here and now.
+    * The tenant has room for it in its quotas of uploads, stored bytes and, where it is executed, of waiting
+      executions and processor time.
+    * Its limits and its priority are at most the largest of the tenant's quota; defaults above are lowered.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class UploadCode:
         code_store: ObjectStore,
         engine: ExecutionEngine,
         outbox_writer: OutboxWriter,
+        quota_guard: QuotaGuard,
         clock: Clock,
         ids: IdGenerator,
         limit_policy: LimitPolicy,
@@ -59,6 +64,7 @@ class UploadCode:
         self._code_store = code_store
         self._engine = engine
         self._outbox_writer = outbox_writer
+        self._quota_guard = quota_guard
         self._clock = clock
         self._ids = ids
         self._limit_policy = limit_policy
@@ -73,6 +79,7 @@ class UploadCode:
             NotFound: There is no project of the id.
             ProjectTransitionRefused: The project takes no new work.
             TenantTransitionRefused: The tenant starts none.
+            QuotaExceeded: The tenant has used a quota up; there is no job.
             DependencyUnavailable: A part of the service is out of reach; there is no job.
             CommitOutcomeUnknown: The database went away during the commit; there may be a job.
         """
@@ -83,11 +90,14 @@ class UploadCode:
             reference = parse_project_reference(command.project)
             job_id = JobId(self._ids.new())
             execution_id = ExecutionId(self._ids.new())
-            spec = self._spec(command, language, self._code_key(caller, reference, job_id, language))
+            spec = self._spec(caller, command, language, self._code_key(caller, reference, job_id, language))
             self._submission_limits.check_spec(spec)
-        now = self._clock.now()
+            now = self._clock.now()
+            added = Usage(uploads=1, executions=int(command.execute), stored_bytes=len(code))
+            self._quota_guard.check_early(self._unit_of_work, caller, added, now)
 
         def work(transaction: Transaction) -> JobView:
+            self._quota_guard.check(transaction, caller, added, now)
             project = (
                 transaction.projects.get_or_add(caller, reference, None, now)
                 if isinstance(reference, ProjectName)
@@ -153,10 +163,10 @@ class UploadCode:
             raise NotFound("project", project_id)
         return project
 
-    def _spec(self, command: UploadCodeCommand, language: Language, code_key: ObjectKey) -> JobSpec:
-        return JobSpec(
-            code_key=code_key,
-            language=language,
-            limits=self._limit_policy.resolve(command.limits),
-            **command.options(),
-        )
+    def _spec(
+        self, caller: Caller, command: UploadCodeCommand, language: Language, code_key: ObjectKey
+    ) -> JobSpec:
+        quota = caller.tenant.quota
+        options = {**command.options(), "priority": quota.allowed_priority(command.priority)}
+        limits = self._limit_policy.lowered_to(quota.limits).resolve(command.limits)
+        return JobSpec(code_key=code_key, language=language, limits=limits, **options)

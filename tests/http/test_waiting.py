@@ -15,6 +15,7 @@ from domain.job_lifecycle import JobStatus
 from domain.values import JobId, MessageId
 from entrypoints.http.streaming.job_notifier import ENDS, JobNotifier, RecentJobs
 from tests.http.support import UNKNOWN_ID, Service, serving
+from tests.support.callers import ANONYMOUS
 from tests.support.loop_thread import run_apart
 from tests.support.processes import eventually
 
@@ -174,7 +175,7 @@ def test_waiting_outlives_a_bug_in_looking_for_changes():
     async def look_twice() -> None:
         notifier = JobNotifier(InProcessEventFeed(), fail, 9, recheck_s=0.001)
         await notifier.start()
-        with notifier.listen(JobId(UUID(UNKNOWN_ID))):
+        with notifier.listen(ANONYMOUS, JobId(UUID(UNKNOWN_ID))):
             assert await asyncio.to_thread(is_asked_again.wait, 10)
         await notifier.stop()
 
@@ -190,7 +191,7 @@ def test_who_begins_to_wait_when_the_job_has_just_ended_does_not_wait():
         feed.publish([told("JobCompleted", UNKNOWN_ID), told("JobStarted", OTHER_ID)])
         woken = []
         for job_id in (UNKNOWN_ID, OTHER_ID):
-            with notifier.listen(JobId(UUID(job_id)), ENDS) as subscription:
+            with notifier.listen(ANONYMOUS, JobId(UUID(job_id)), ENDS) as subscription:
                 woken.append(await subscription.wait(0.05))
         await notifier.stop()
         return woken

@@ -33,15 +33,16 @@ class EventStreams:
 
         Raises:
             Overloaded: Too many streams are open.
+            QuotaExceeded: Too many of the caller's tenant are.
         """
-        self._notifier.capacity.check()
+        self._notifier.check(caller)
         return self._follow(caller, details, presenter, last_event_id)
 
     async def _follow(
         self, caller: Caller, details: JobDetails, presenter: Presenter, last_event_id: str | None
     ) -> AsyncIterator[bytes]:
         sent = read_position(last_event_id)
-        with self._notifier.listen(details.job.id) as subscription:
+        with self._notifier.listen(caller, details.job.id) as subscription:
             while True:
                 if subscription.changed:
                     details = await read_anew(self._job_reader, caller, details, subscription)

@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from uuid import UUID
 
-from application.errors import DependencyUnavailable, NotAuthenticated
+from application.errors import DependencyUnavailable, NotAuthenticated, QuotaExceeded
 from application.log_context import outage_of
 from application.messages import Message
 from application.ports.event_feed import EventFeed
 from application.queries.job_reader import JobReader
 from application.views import JobDetails, JobVersion
 from domain.caller import Caller
+from domain.tenant import TenantName
 from domain.values import JobId
 from entrypoints.http.concurrency import SharedBudget
 from entrypoints.http.request_context import reauthenticate
@@ -23,6 +25,7 @@ logger = logging.getLogger("service_server.http")
 
 # Events are hints and may be lost: how often the database is asked what has changed, once for all who wait.
 _RECHECK_S = 1.0
+_RETRY_AFTER_S = 5
 # How often the callers who wait are authenticated again, and how many of them at once.
 _REAUTHENTICATE_S = 1.0
 _REAUTHENTICATED_AT_ONCE = 8
@@ -109,6 +112,7 @@ class JobNotifier:
             "as many callers wait for jobs as may at once",
             f"one address waits for jobs at most {max_per_address} times at once",
         )
+        self._of_tenants: Counter[TenantName] = Counter()
         self._recheck_s = recheck_s
         self._tasks: list[asyncio.Task[None]] = []
         self._subscriptions: dict[str, list[Subscription]] = {}
@@ -136,22 +140,44 @@ class JobNotifier:
         for job_id in tuple(self._subscriptions):
             self._wake(job_id)
 
+    def check(self, caller: Caller) -> None:
+        """Check that a caller may wait for a job, or open a stream.
+
+        Raises:
+            Overloaded: As many callers wait as may at once, in total or of its address.
+            QuotaExceeded: As many of its tenant's wait in this process as may.
+        """
+        self.capacity.check()
+        used, allowed = self._of_tenants[caller.tenant.name], caller.tenant.quota.streams
+        if allowed is not None and used >= allowed:
+            raise QuotaExceeded("streams", used, allowed, _RETRY_AFTER_S)
+
     @contextmanager
-    def listen(self, job_id: JobId, events: Collection[str] | None = None) -> Iterator[Subscription]:
+    def listen(
+        self, caller: Caller, job_id: JobId, events: Collection[str] | None = None
+    ) -> Iterator[Subscription]:
         """Subscribe to a job, or to some events of it, for as long as the context lasts.
 
-        A job that ended a moment ago wakes its subscription at once.
+        A job that ended a moment ago wakes its subscription at once. A caller whose tenant has got no room
+        for it since `check` is refused.
         """
-        subscription = Subscription(events, reauthenticate=reauthenticate.get())
+        used, allowed = self._of_tenants[caller.tenant.name], caller.tenant.quota.streams
+        subscription = Subscription(
+            events,
+            reauthenticate=reauthenticate.get(),
+            is_refused=allowed is not None and used >= allowed,
+        )
         listeners = self._subscriptions.setdefault(str(job_id), [])
         listeners.append(subscription)
         release = self.capacity.take()
+        self._of_tenants[caller.tenant.name] += 1
         if str(job_id) in self._ended:  # looked at now that what comes is heard
             subscription.woken.set()
         try:
             yield subscription
         finally:
             release()
+            self._of_tenants -= Counter([caller.tenant.name])
             listeners.remove(subscription)
             if not listeners:
                 del self._subscriptions[str(job_id)]

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from litestar.types import Receive
 
-from application.errors import DependencyUnavailable, NotAuthenticated
+from application.errors import DependencyUnavailable, NotAuthenticated, QuotaExceeded
 from application.queries.job_reader import JobReader
 from application.views import JobStatusView, JobView
 from domain.caller import Caller
@@ -54,6 +54,7 @@ class JobWaiter:
             NotFound: There is no such job.
             DependencyUnavailable: The database is out of reach.
             Overloaded: As many wait as may.
+            QuotaExceeded: As many of the caller's tenant wait as may.
             NotAuthenticated: The caller's key was revoked meanwhile.
         """
 
@@ -83,7 +84,7 @@ class JobWaiter:
 
         try:
             return await self._look_until(started.job_id, seconds, look, is_known=True)
-        except (DependencyUnavailable, NotAuthenticated, Overloaded):
+        except (DependencyUnavailable, NotAuthenticated, Overloaded, QuotaExceeded):
             return None
 
     async def _look_until(
@@ -92,8 +93,11 @@ class JobWaiter:
         """Read the job after each wake-up, and first of all unless its state is known."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(seconds, self._max_wait_s)
-        self._notifier.capacity.check()
-        with self._notifier.listen(job_id, ENDS) as subscription, self._departure(subscription) as has_left:
+        self._notifier.check(self._caller)
+        with (
+            self._notifier.listen(self._caller, job_id, ENDS) as subscription,
+            self._departure(subscription) as has_left,
+        ):
             if is_known and not self._notifier.is_closed:
                 await subscription.wait(deadline - loop.time())
             while True:

@@ -86,15 +86,16 @@ class OutputStreams:
 
         Raises:
             Overloaded: Too many streams are open.
+            QuotaExceeded: Too many of the caller's tenant are.
         """
-        self._notifier.capacity.check()
+        self._notifier.check(caller)
         return chunked(self._follow(caller, details, presenter, OutputEventEncoder(last_event_id, offset)))
 
     async def _follow(
         self, caller: Caller, details: JobDetails, presenter: Presenter, encoder: OutputEventEncoder
     ) -> AsyncGenerator[bytes, None]:
         with (
-            self._notifier.listen(details.job.id) as subscription,
+            self._notifier.listen(caller, details.job.id) as subscription,
             _Followed(self._output_feed, subscription) as followed,
         ):
             while True:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from domain.execution import ExecutionResult, Note, Output
 from domain.execution_lifecycle import ExecutionState
 from domain.job_lifecycle import JobStatus
+from domain.tenant import DEFAULT_TENANT, TenantName
 from tests.support.repository_steps import (
     await_storage,
     awaiting_storage,
@@ -48,6 +49,18 @@ def test_an_execution_that_is_stored_already_stays_as_it_is(store):
     store.run(lambda transaction: transaction.executions.add(replace(execution, stdin="another")))
 
     assert get(store, execution.id) == execution
+
+
+def test_the_waiting_executions_of_a_tenant_are_counted_up_to_a_bound(store):
+    for _ in range(4):
+        a_running_job(store)
+    claim(store)
+
+    def count(tenant, at_most):
+        return store.run(lambda transaction: transaction.executions.count_waiting(tenant, at_most))
+
+    assert [count(DEFAULT_TENANT, at_most) for at_most in (0, 2, 3, 9)] == [0, 2, 3, 3]
+    assert count(TenantName("acme"), 9) == 0
 
 
 def test_nothing_is_claimed_where_nothing_waits(store):

@@ -6,6 +6,7 @@ from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult, Note
 from domain.execution_lifecycle import LEASED, TRANSITIONS, ExecutionState, ExecutionTrigger
 from domain.job_lifecycle import JobStatus
+from domain.tenant import TenantName
 from domain.values import ExecutionId, JobId
 from tests.support.memory.database import QueuedExecution, Tables, is_from_the_future, is_older
 
@@ -135,6 +136,11 @@ class MemoryExecutionRepository(ExecutionRepository):
         rows = self._waiting(languages)
         found = _oldest(limit, (row for row in rows if is_older(row.waiting_since, longer_than_s, now)))
         return {execution.id: execution.job_id for execution in found}
+
+    def count_waiting(self, tenant: TenantName, at_most: int) -> int:
+        """Return how many executions of a tenant wait, up to a bound."""
+        owners = (self._tables.jobs[row.execution.job_id].tenant for row in self._waiting(None))
+        return min(sum(owner == tenant for owner in owners), at_most)
 
     def defer(self, claimed: Execution, worker: str, within_s: float) -> bool:
         """Put a claimed execution back in the queue, unless it was put back first longer ago than that."""

@@ -1,6 +1,8 @@
-"""Requests a second of callers, as their answers show them."""
+"""Requests a second and other quotas of callers, as their answers show them."""
 
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -9,7 +11,7 @@ from adapters.in_process.rate_limiter import InProcessRateLimiter
 from application.ports.rate_limiter import RateDecision, RateLimiter
 from domain.quota import Quota
 from entrypoints.http import callers
-from tests.http.support import UNKNOWN_ID, Service, assert_problem, serving
+from tests.http.support import UNKNOWN_ID, Service, assert_problem, poll, serving
 from tests.support.callers import ANONYMOUS
 
 
@@ -40,15 +42,15 @@ def limited(tmp_path, limiter: FrozenLimiter) -> Iterator[Service]:
         yield service
 
 
-def call_as(monkeypatch: pytest.MonkeyPatch, *, tenant: int | None, key: int | None = None) -> None:
-    """Have callers limited to so many requests a second."""
-    quota = Quota(requests_per_s=tenant)
-    caller = replace(ANONYMOUS, tenant=replace(ANONYMOUS.tenant, quota=quota), requests_per_s=key)
+def call_as(monkeypatch: pytest.MonkeyPatch, key: int | None = None, **figures: int) -> None:
+    """Give callers a quota, and a limit of requests a second to their key."""
+    tenant = replace(ANONYMOUS.tenant, quota=Quota.of(figures))
+    caller = replace(ANONYMOUS, tenant=tenant, requests_per_s=key)
     monkeypatch.setattr(callers, "anonymous", lambda *_: caller)
 
 
 def test_every_answer_names_the_limit_and_what_is_left_of_it(limited: Service, monkeypatch):
-    call_as(monkeypatch, tenant=3)
+    call_as(monkeypatch, requests_per_s=3)
 
     listed = limited.http.get("/api/jobs")
     missing = limited.http.get(f"/api/jobs/{UNKNOWN_ID}")
@@ -64,7 +66,7 @@ def test_every_answer_names_the_limit_and_what_is_left_of_it(limited: Service, m
 
 
 def test_a_request_too_many_is_refused_before_its_body_is_read(limited: Service, monkeypatch):
-    call_as(monkeypatch, tenant=1)
+    call_as(monkeypatch, requests_per_s=1)
     limited.http.get("/api/jobs")
 
     refused = limited.http.post("/api/upload", content=b"{", headers={"content-type": "application/json"})
@@ -75,7 +77,7 @@ def test_a_request_too_many_is_refused_before_its_body_is_read(limited: Service,
 
 
 def test_a_key_has_a_limit_beside_its_tenants(limited: Service, monkeypatch):
-    call_as(monkeypatch, tenant=10, key=1)
+    call_as(monkeypatch, requests_per_s=10, key=1)
 
     first, second = limited.http.get("/api/jobs"), limited.http.get("/api/jobs")
 
@@ -87,7 +89,7 @@ def test_a_key_has_a_limit_beside_its_tenants(limited: Service, monkeypatch):
 
 
 def test_a_limit_of_zero_lets_no_request_in(limited: Service, monkeypatch):
-    call_as(monkeypatch, tenant=0)
+    call_as(monkeypatch, requests_per_s=0)
 
     refused = limited.http.get("/api/jobs")
 
@@ -106,7 +108,7 @@ def test_callers_without_a_limit_are_not_counted(limited: Service, limiter: Froz
 
 @pytest.mark.parametrize("path", ["/api/health", "/health/live", "/openapi.json", "/docs"])
 def test_requests_that_need_no_caller_are_not_counted(limited: Service, monkeypatch, path: str):
-    call_as(monkeypatch, tenant=1)
+    call_as(monkeypatch, requests_per_s=1)
 
     answers = [limited.http.get(path) for _ in range(3)]
 
@@ -115,7 +117,7 @@ def test_requests_that_need_no_caller_are_not_counted(limited: Service, monkeypa
 
 
 def test_pages_of_other_sites_may_read_the_limits(limited: Service, monkeypatch):
-    call_as(monkeypatch, tenant=1)
+    call_as(monkeypatch, requests_per_s=1)
 
     answer = limited.http.get("/api/jobs", headers={"origin": "http://localhost:5173"})
 
@@ -125,9 +127,73 @@ def test_pages_of_other_sites_may_read_the_limits(limited: Service, monkeypatch)
 
 def test_a_stream_names_the_limit_too(limited: Service, monkeypatch):
     job_id = limited.run()["job_id"]
-    call_as(monkeypatch, tenant=2)
+    call_as(monkeypatch, requests_per_s=2)
 
     answer = limited.http.get(f"/api/jobs/{job_id}/events", headers={"accept": "text/event-stream"})
 
     assert answer.status_code == 200
     assert answer.headers["ratelimit"] == '"requests_per_s";r=1;t=1'
+
+
+def test_no_more_streams_are_open_than_the_quota_allows(limited: Service, monkeypatch):
+    job_id = limited.upload()["job_id"]
+    call_as(monkeypatch, streams=3)
+    address = (limited.http.base_url.host, limited.http.base_url.port)
+
+    with ExitStack() as stack:
+        connections = [stack.enter_context(socket.create_connection(address)) for _ in range(40)]
+        for number, connection in enumerate(connections):
+            kind = ("output", "events")[number % 2]
+            connection.sendall(f"GET /api/jobs/{job_id}/{kind} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        statuses = [connection.recv(12).rpartition(b" ")[2] for connection in connections]
+        poll(lambda: limited.notifier.capacity.used == 3)
+        refused = limited.http.get(f"/api/jobs/{job_id}/status", params={"wait": 1})
+
+    assert set(statuses) == {b"200", b"429"}
+    assert statuses.count(b"200") >= 3
+    problem = assert_problem(refused, 429)
+    assert (problem["quota"], problem["used"], problem["allowed"]) == ("streams", 3, 3)
+    assert refused.headers["ratelimit-policy"] == '"streams";q=3;qu="concurrent-requests"'
+    poll(lambda: limited.notifier.capacity.used == 0)
+    assert limited.http.get(f"/api/jobs/{job_id}/status", params={"wait": 0.01}).status_code == 200
+
+
+def test_a_job_that_was_started_is_answered_where_the_quota_allows_no_wait(limited: Service, monkeypatch):
+    call_as(monkeypatch, streams=0)
+
+    started = limited.http.post(
+        "/api/upload",
+        params={"wait": 20},
+        json={"project": "demo", "code": "1", "language": "python", "execute": True},
+    )
+
+    assert started.status_code == 200
+    poll(lambda: not limited.running())
+
+
+def test_a_priority_beyond_the_quota_names_the_field_and_the_quota(limited: Service, monkeypatch):
+    call_as(monkeypatch, max_priority=3, memory_mb=64)
+    body = {"project": "demo", "code": "1", "language": "python"}
+
+    urgent = limited.http.post("/api/upload", json={**body, "priority": 4})
+    large = limited.http.post("/api/upload", json={**body, "memory_mb": 65})
+
+    assert assert_problem(urgent, 422)["errors"] == [
+        {"pointer": "/priority", "detail": "the quota 'max_priority' allows priorities up to 3"}
+    ]
+    assert assert_problem(large, 422)["errors"] == [
+        {"pointer": "/memory_mb", "detail": "must be from 16 to 64"}
+    ]
+    assert limited.http.post("/api/upload", json=body).status_code == 200
+
+
+def test_uploads_are_refused_beyond_the_quota_of_the_day(limited: Service, monkeypatch):
+    call_as(monkeypatch, uploads_per_day=1)
+    limited.upload()
+
+    refused = limited.http.post("/api/upload", json={"project": "demo", "code": "1", "language": "python"})
+
+    problem = assert_problem(refused, 429)
+    assert (problem["quota"], problem["used"], problem["allowed"]) == ("uploads_per_day", 1, 1)
+    assert 1 <= int(refused.headers["retry-after"]) <= 86_400
+    assert refused.headers["ratelimit-policy"] == '"uploads_per_day";q=1;w=86400'

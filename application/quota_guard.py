@@ -1,0 +1,177 @@
+"""Checks of a tenant's use against its quota, in the transactions that add to it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from application.caller_unit_of_work import CallerUnitOfWork
+from application.errors import QuotaExceeded
+from application.ports.clock import Clock
+from application.ports.unit_of_work import Transaction
+from domain.audit import Usage
+from domain.caller import Caller
+from domain.quota import UNLIMITED
+from domain.tenant import TenantName
+
+# While there is room for so many more commands like the one that is checked, the use is counted without a
+# lock, and may have been counted a moment ago: one tenant's commands are fewer in that time, and fewer are
+# under way at once.
+_PLENTY = 1_000
+_COUNTED_WITHIN_S = 0.25
+_SOON_S = 5
+_LATER_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A quota that is counted from rows.
+
+    Attributes:
+        name: Its name in `Quota`.
+        added: Returns how much of it a command takes.
+        retry_after_s: Returns the seconds after which there may be more of it.
+        is_exact: Whether it is never exceeded; if not, work that has begun may go beyond it.
+    """
+
+    name: str
+    added: Callable[[Usage], int]
+    retry_after_s: Callable[[datetime], int]
+    is_exact: bool = True
+
+
+def _until_tomorrow(now: datetime) -> int:
+    """Return the seconds until the next day of UTC begins."""
+    tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return max(1, -int((now - tomorrow) // timedelta(seconds=1)))
+
+
+_COUNTED = (
+    _Counted("uploads_per_day", lambda usage: usage.uploads, _until_tomorrow),
+    _Counted("waiting", lambda usage: usage.executions, lambda _now: _SOON_S),
+    # An execution begins if there is any time left.
+    _Counted("cpu_seconds_per_day", lambda usage: min(usage.executions, 1), _until_tomorrow, is_exact=False),
+    _Counted("stored_bytes", lambda usage: usage.stored_bytes, lambda _now: _LATER_S),
+)
+_OF_LEDGER = frozenset({"uploads_per_day", "cpu_seconds_per_day", "stored_bytes"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """A quota that is in force for a command.
+
+    Attributes:
+        counted: The quota.
+        allowed: The whole of it.
+        added: How much of it the command takes.
+    """
+
+    counted: _Counted
+    allowed: int
+    added: int
+
+    @property
+    def name(self) -> str:
+        """The name of the quota."""
+        return self.counted.name
+
+    def is_exceeded(self, used: Mapping[str, int]) -> bool:
+        """Whether there is no room for the command."""
+        return used[self.name] + self.added > self.allowed
+
+    def has_plenty(self, used: Mapping[str, int]) -> bool:
+        """Whether there is room for many commands like this one."""
+        return used[self.name] + _PLENTY * self.added <= self.allowed
+
+
+class QuotaGuard:
+    """Refuses commands that would take their tenants over their quotas.
+
+    * The use is counted from rows: there is no counter to leak, whichever process is killed.
+    * Near a bound, the tenant's row is locked before the use is counted: the commands of one tenant follow
+      one another there, and none exceeds it.
+    * A tenant without a quota costs nothing.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        # The use that was counted last, and when, by the tenant and the names of the quotas.
+        self._counts: dict[tuple[TenantName, tuple[str, ...]], tuple[Mapping[str, int], float]] = {}
+
+    def check_early(
+        self, unit_of_work: CallerUnitOfWork, caller: Caller, added: Usage, now: datetime
+    ) -> None:
+        """Refuse a command before its other work if there was no room when the use was counted last.
+
+        Args:
+            unit_of_work: Counts the use again.
+            caller: The caller, of whose tenant the quota is.
+            added: The use that the command adds; `executions` are the ones that it has wait.
+            now: The time, whose day of UTC counts.
+
+        Raises:
+            QuotaExceeded: There still is no room.
+        """
+        bounds = _bounds(caller, added)
+        counted = self._last(caller, bounds)
+        if counted is not None and any(bound.is_exceeded(counted[0]) for bound in bounds):
+            _refuse(bounds, unit_of_work.read(lambda t: self._count(t, caller, bounds, now)), now)
+
+    def check(self, transaction: Transaction, caller: Caller, added: Usage, now: datetime) -> None:
+        """Check that there is room for a command, at the beginning of its transaction.
+
+        Raises:
+            QuotaExceeded: There is none.
+        """
+        bounds = _bounds(caller, added)
+        if not bounds or self._had_plenty(caller, bounds):
+            return
+        used = self._count(transaction, caller, bounds, now)
+        if any(bound.counted.is_exact and not bound.has_plenty(used) for bound in bounds):
+            transaction.tenants.lock_or_raise(caller.tenant.name)
+            used = self._count(transaction, caller, bounds, now)
+        _refuse(bounds, used, now)
+
+    def _last(self, caller: Caller, bounds: Sequence[_Bound]) -> tuple[Mapping[str, int], float] | None:
+        return self._counts.get((caller.tenant.name, tuple(bound.name for bound in bounds)))
+
+    def _had_plenty(self, caller: Caller, bounds: Sequence[_Bound]) -> bool:
+        """Whether there was room for many such commands a moment ago."""
+        counted = self._last(caller, bounds)
+        if counted is None:
+            return False
+        used, at = counted
+        is_recent = self._clock.monotonic() - at < _COUNTED_WITHIN_S
+        return is_recent and all(bound.has_plenty(used) for bound in bounds)
+
+    def _count(
+        self, transaction: Transaction, caller: Caller, bounds: Sequence[_Bound], now: datetime
+    ) -> Mapping[str, int]:
+        began_at = self._clock.monotonic()
+        tenant = caller.tenant.name
+        used: dict[str, int] = {}
+        names = tuple(bound.name for bound in bounds)
+        if _OF_LEDGER.intersection(names):
+            usage = transaction.audit.usage(tenant, now.date())
+            used["uploads_per_day"] = usage.uploads
+            used["cpu_seconds_per_day"] = usage.cpu_ms // 1_000
+            used["stored_bytes"] = usage.stored_bytes
+        if "waiting" in names:
+            allowed = next(bound.allowed for bound in bounds if bound.name == "waiting")
+            used["waiting"] = transaction.executions.count_waiting(tenant, allowed)
+        self._counts[tenant, names] = used, began_at
+        return used
+
+
+def _bounds(caller: Caller, added: Usage) -> list[_Bound]:
+    quota = caller.tenant.quota
+    if quota is UNLIMITED:
+        return []
+    allowed = ((row, getattr(quota, row.name)) for row in _COUNTED)
+    bounds = (_Bound(row, most, row.added(added)) for row, most in allowed if most is not None)
+    return [bound for bound in bounds if bound.added > 0]
+
+
+def _refuse(bounds: Sequence[_Bound], used: Mapping[str, int], now: datetime) -> None:
+    for bound in bounds:
+        if bound.is_exceeded(used):
+            raise QuotaExceeded(bound.name, used[bound.name], bound.allowed, bound.counted.retry_after_s(now))
