@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from application.authenticator import Authenticator
@@ -17,6 +18,7 @@ from application.ports.engine_report_reader import EngineReportReader
 from application.ports.event_feed import EventFeed
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
+from application.ports.identity_provider import IdentityProvider
 from application.ports.job_queries import JobQueries
 from application.ports.message_relay import MessageRelay
 from application.ports.object_store import ObjectStore
@@ -29,10 +31,13 @@ from application.queries.cluster_reader import ClusterReader
 from application.queries.job_reader import JobReader
 from application.queries.project_reader import ProjectReader
 from application.queries.queue_history import QueueHistory
+from application.queries.session_reader import SessionReader
 from application.queries.tenant_reader import KeyReader, TenantReader
 from application.quota_guard import QuotaGuard
 from application.record_refusal import RecordRefusal
 from application.retry_policy import RetryPolicy
+from application.session_authenticator import SessionAuthenticator
+from application.session_opener import SessionOpener
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
 from application.use_cases.change_tenant import ChangeTenant
@@ -51,6 +56,7 @@ from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.follow_outages import FollowOutages
 from application.use_cases.forget_processed_messages import ForgetProcessedMessages
+from application.use_cases.forget_sessions import ForgetSessions
 from application.use_cases.mark_started import MarkStarted
 from application.use_cases.post_audit_entries import PostAuditEntries
 from application.use_cases.read_code import ReadCode
@@ -66,9 +72,14 @@ from application.use_cases.rotate_key import RotateKey
 from application.use_cases.run_again import RunAgain
 from application.use_cases.run_execution import RunExecution
 from application.use_cases.set_quota import SetQuota
+from application.use_cases.sign_in_with_identity import SignInWithIdentity
+from application.use_cases.sign_in_with_key import SignInWithKey
+from application.use_cases.sign_out import SignOut
 from application.use_cases.stop_execution import StopExecution
+from application.use_cases.switch_tenant import SwitchTenant
 from application.use_cases.upload_code import UploadCode
 from domain.limits import LimitPolicy
+from domain.membership import MembershipRules
 from domain.submission import SubmissionLimits
 
 # A log that is not stored after this delay is kept on this machine's disk, so that its worker goes on soon.
@@ -101,6 +112,7 @@ class Ports:
     rate_limiter: RateLimiter
     message_relay: MessageRelay
     work_queue: WorkQueue
+    identity_provider: IdentityProvider
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +143,10 @@ class ServiceOptions:
     engine_wait_s: float
     pending_results_s: float
     processed_messages_kept_days: float
+    session_idle_s: float
+    session_max_s: float
+    sessions_kept_days: float
+    membership_rules: MembershipRules
     stale_message_after_s: float
     max_keys: int
     log_storage_retry: RetryPolicy = _LOG_STORAGE_RETRY
@@ -143,6 +159,12 @@ class Services:
     """Every use case and reader that entrypoints call."""
 
     authenticator: Authenticator
+    session_authenticator: SessionAuthenticator
+    sign_in_with_key: SignInWithKey
+    sign_in_with_identity: SignInWithIdentity
+    sign_out: SignOut
+    switch_tenant: SwitchTenant
+    session_reader: SessionReader
 
     upload_code: UploadCode
     execute_job: ExecuteJob
@@ -185,6 +207,7 @@ class Services:
     forget_processed_messages: ForgetProcessedMessages
     end_deleted_jobs: EndDeletedJobs
     post_audit_entries: PostAuditEntries
+    forget_sessions: ForgetSessions
     in_flight: InFlightExecutions
 
 
@@ -253,7 +276,43 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     end_deleted_jobs = EndDeletedJobs(
         unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock
     )
+    session_idle = timedelta(seconds=options.session_idle_s)
+    session_opener = SessionOpener(
+        caller_unit_of_work=caller_unit_of_work,
+        clock=ports.clock,
+        ids=ports.ids,
+        max_age=timedelta(seconds=options.session_max_s),
+    )
+    session_authenticator = SessionAuthenticator(
+        unit_of_work=ports.unit_of_work, clock=ports.clock, idle=session_idle
+    )
     return Services(
+        session_authenticator=session_authenticator,
+        sign_in_with_key=SignInWithKey(
+            unit_of_work=ports.unit_of_work,
+            session_opener=session_opener,
+            record_refusal=record_refusal,
+            clock=ports.clock,
+        ),
+        sign_in_with_identity=SignInWithIdentity(
+            unit_of_work=ports.unit_of_work,
+            identity_provider=ports.identity_provider,
+            membership_rules=options.membership_rules,
+            session_opener=session_opener,
+            record_refusal=record_refusal,
+        ),
+        sign_out=SignOut(
+            caller_unit_of_work=caller_unit_of_work,
+            session_authenticator=session_authenticator,
+            clock=ports.clock,
+        ),
+        switch_tenant=SwitchTenant(
+            caller_unit_of_work=caller_unit_of_work, session_authenticator=session_authenticator
+        ),
+        session_reader=SessionReader(unit_of_work=ports.unit_of_work, clock=ports.clock, idle=session_idle),
+        forget_sessions=ForgetSessions(
+            unit_of_work=ports.unit_of_work, clock=ports.clock, kept_days=options.sessions_kept_days
+        ),
         authenticator=Authenticator(unit_of_work=ports.unit_of_work, clock=ports.clock),
         upload_code=upload_code,
         execute_job=ExecuteJob(

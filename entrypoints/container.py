@@ -22,6 +22,7 @@ from adapters.in_process.output_feed import KEPT_BYTES, InProcessOutputFeed
 from adapters.in_process.output_journal import OutputJournal
 from adapters.in_process.rate_limiter import InProcessRateLimiter
 from adapters.local_engine.engine import LocalEngine
+from adapters.oidc.no_provider import NoIdentityProvider
 from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.job_queries import SqlJobQueries
@@ -36,6 +37,7 @@ from application.ports.dead_letter_store import DeadLetterStore
 from application.ports.engine_report_reader import EngineReportReader
 from application.ports.event_feed import EventFeed
 from application.ports.execution_engine import ExecutionEngine
+from application.ports.identity_provider import IdentityProvider
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
 from application.ports.rate_limiter import RateLimiter
@@ -44,7 +46,7 @@ from application.ports.work_queue import WorkQueue
 from application.retry_policy import RetryPolicy
 from application.services import Ports, ServiceOptions, Services, build_services
 from domain.limits import LimitPolicy
-from entrypoints.settings import LimitSettings, Settings
+from entrypoints.settings import SIGN_IN_RETURN, AuthMode, LimitSettings, Settings
 from entrypoints.topology import Topology, WorkerMode
 from entrypoints.worker.background_services import BackgroundServices
 from entrypoints.worker.handlers import completion_handler
@@ -214,6 +216,23 @@ def _report_reader(settings: Settings) -> EngineReportReader:
     return RunnerReportReader(settings.inline_output_bytes, _data_dir(settings))
 
 
+def _identity_provider(settings: Settings, clock: Clock) -> IdentityProvider:
+    issuer, client_id = settings.oidc_issuer, settings.oidc_client_id
+    if settings.auth is not AuthMode.KEYS_AND_OIDC or issuer is None or client_id is None:
+        return NoIdentityProvider()
+    from adapters.oidc.identity_provider import OidcIdentityProvider  # noqa: PLC0415 - likewise
+
+    secret = settings.oidc_client_secret
+    return OidcIdentityProvider(
+        issuer=issuer,
+        client_id=client_id,
+        client_secret=None if secret is None else secret.get_secret_value(),
+        scopes=settings.oidc_scopes,
+        redirect_uri=settings.base_url + SIGN_IN_RETURN,
+        clock=clock,
+    )
+
+
 def _service_options(settings: Settings, topology: Topology, limit_policy: LimitPolicy) -> ServiceOptions:
     return ServiceOptions(
         worker=worker_name(),
@@ -231,6 +250,10 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         engine_wait_s=settings.engine_wait_s,
         pending_results_s=settings.pending_results_s,
         processed_messages_kept_days=settings.receipts_kept_days,
+        session_idle_s=settings.session_idle_s,
+        session_max_s=settings.session_max_s,
+        sessions_kept_days=settings.sessions_kept_days,
+        membership_rules=settings.membership_rules,
         stale_message_after_s=settings.relay_left_behind_after_s,
         max_keys=settings.max_keys,
     )
@@ -292,6 +315,8 @@ class Container(containers.DeclarativeContainer):
 
     report_reader = providers.ThreadSafeSingleton(_report_reader, settings)
 
+    identity_provider = providers.ThreadSafeSingleton(_identity_provider, settings=settings, clock=clock)
+
     ports = providers.ThreadSafeSingleton(
         Ports,
         clock=clock,
@@ -310,6 +335,7 @@ class Container(containers.DeclarativeContainer):
         rate_limiter=rate_limiter,
         message_relay=message_relay,
         work_queue=work_queue,
+        identity_provider=identity_provider,
     )
     service_options = providers.Factory(
         _service_options, settings=settings, topology=topology, limit_policy=limit_policy

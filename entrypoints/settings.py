@@ -32,10 +32,14 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from domain.errors import InvalidValue
 from domain.language import parse_language
 from domain.limits import STANDARD_BOUNDS, Bounds, LimitPolicy
+from domain.membership import ROLES, MembershipRules
 from domain.submission import SubmissionLimits
+from domain.tenant import TenantName
 
 PREFIX = "SERVICE_SERVER_"
 ENV_FILE = ".env"
+# The path that an identity provider sends visitors back to.
+SIGN_IN_RETURN = "/dashboard/sign-in/return"
 _CONFIG = SettingsConfigDict(
     env_prefix=PREFIX,
     env_file=ENV_FILE,
@@ -179,6 +183,18 @@ def _check_readable(file: Path) -> Path:
     return file
 
 
+def _check_issuer(issuer: str) -> str:
+    """Refuse an issuer that others could answer for: on its way, http is read and changed."""
+    _check_address(issuer)
+    parts = urlsplit(issuer)
+    if parts.query or parts.fragment or parts.username is not None:
+        raise ValueError("must be an address without a query, like https://accounts.example.com")
+    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        raise ValueError("must begin with https://, unless it is on this machine")
+    return issuer
+
+
+OidcIssuer = Annotated[str, AfterValidator(_check_issuer)]
 HttpAddress = Annotated[str, AfterValidator(_check_address)]
 EngineAddress = Annotated[str, AfterValidator(_check_engine_address)]
 RunnerAddress = Annotated[str, AfterValidator(_check_runner_address)]
@@ -280,6 +296,19 @@ class Settings(BaseSettings):
     auth: AuthMode | None = None
     max_failed_keys_per_minute: int = Field(30, ge=1)
 
+    # Sign-in to the dashboard
+    session_idle_s: float = Field(3_600, ge=60, le=30 * _DAY_S)
+    session_max_s: float = Field(43_200, ge=60, le=365 * _DAY_S)
+    sessions_kept_days: float = Field(90, ge=0, le=3_650)
+    oidc_issuer: OidcIssuer | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_scopes: Annotated[tuple[str, ...], NoDecode] = ("openid", "email", "profile")
+    oidc_tenant_claim: str = "tenant"
+    oidc_tenants: Annotated[Mapping[str, str], NoDecode] = {}
+    oidc_role_claim: str = "role"
+    oidc_roles: Annotated[Mapping[str, str], NoDecode] = {}
+
     # Limits on submissions
     max_code_bytes: int = Field(1 << 20, ge=1)
     max_stdin_bytes: int = Field(1 << 20, ge=0)
@@ -351,6 +380,7 @@ class Settings(BaseSettings):
         "allowed_hosts",
         "cors_origins",
         "engine_languages",
+        "oidc_scopes",
         "trusted_proxies",
         "webhook_secrets",
         mode="before",
@@ -360,6 +390,36 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("oidc_tenants", "oidc_roles", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.strip().rpartition("=") for part in value.split(",") if part.strip()]
+        if not all(claim.strip() and name.strip() for claim, _, name in pairs):
+            raise ValueError(
+                "must be pairs of a claim's value and a name, such as `ops=admin, eng=developer`"
+            )
+        return {claim.strip(): name.strip() for claim, _, name in pairs}
+
+    @field_validator("oidc_tenants")
+    @classmethod
+    def _are_tenants(cls, tenants: Mapping[str, str]) -> Mapping[str, str]:
+        for name in tenants.values():
+            try:
+                TenantName(name)
+            except InvalidValue as error:
+                raise ValueError(f"{name}: {error.detail}") from error
+        return tenants
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _are_roles(cls, roles: Mapping[str, str]) -> Mapping[str, str]:
+        for name in roles.values():
+            if name not in ROLES:
+                raise ValueError(f"{name}: must be one of {', '.join(ROLES)}")
+        return roles
 
     @field_validator("environment")
     @classmethod
@@ -396,6 +456,27 @@ class Settings(BaseSettings):
                 "renewal that fails"
             )
         return self
+
+    @model_validator(mode="after")
+    def _knows_its_provider(self) -> Self:
+        if self.auth is AuthMode.KEYS_AND_OIDC:
+            missing = [name for name in ("oidc_issuer", "oidc_client_id") if getattr(self, name) is None]
+            if missing:
+                names = " and ".join(PREFIX + name.upper() for name in missing)
+                raise ValueError(f"{PREFIX}AUTH={AuthMode.KEYS_AND_OIDC} needs {names}")
+            if "openid" not in self.oidc_scopes:
+                raise ValueError(f"{PREFIX}OIDC_SCOPES must name `openid`")
+        return self
+
+    @property
+    def membership_rules(self) -> MembershipRules:
+        """The rules that give users of the identity provider their tenants and roles."""
+        return MembershipRules(
+            tenant_claim=self.oidc_tenant_claim,
+            role_claim=self.oidc_role_claim,
+            tenants=self.oidc_tenants,
+            roles=self.oidc_roles,
+        )
 
     @property
     def is_development(self) -> bool:

@@ -64,7 +64,11 @@ def create_app(
 ) -> Litestar:
     """Builds the HTTP API."""
     api = build_api(settings=settings, limit_policy=limit_policy, ports=ports, services=services)
-    pages = Pages(secure=settings.base_url.startswith("https:"), environment_name=settings.environment)
+    pages = Pages(
+        environment_name=settings.environment,
+        asks_for_keys=settings.asks_for_keys,
+        is_open_to_all=settings.is_open_to_all,
+    )
     cors = _cors(settings)
     app = Litestar(
         [
@@ -113,6 +117,7 @@ def create_app(
     )
     app.state.notifier = api.notifier
     app.state.pages = pages
+    app.state.session_cookies = api.session_cookies
     app.state.request_rates = RequestRates(ports.rate_limiter)
     app.state.webhook_verifier = api.webhook_verifier
     return app

@@ -20,6 +20,7 @@ from entrypoints.http.failed_attempts import FailedAttempts
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.origin_guard import headers
 from entrypoints.http.request_context import caller_address, caller_network, reauthenticate
+from entrypoints.http.visitors import Visitors
 
 AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
 AnyScope: TypeAlias = HTTPScope | WebSocketScope
@@ -58,9 +59,15 @@ class Callers:
     """
 
     def __init__(
-        self, authenticator: Authenticator, failed_attempts: FailedAttempts, *, asks_for_keys: bool
+        self,
+        authenticator: Authenticator,
+        failed_attempts: FailedAttempts,
+        visitors: Visitors,
+        *,
+        asks_for_keys: bool,
     ) -> None:
         self._authenticator = authenticator
+        self._visitors = visitors
         self._failed_attempts = failed_attempts
         self._asks_for_keys = asks_for_keys
         self._lookups: dict[str | None, asyncio.Task[Any]] = {}
@@ -75,6 +82,10 @@ class Callers:
         """
         if not self._asks_for_keys:
             return anonymous(await self._default_tenant(), caller_address.get() or None)
+        if not _keys(scope):
+            visitor = await self._visitors.of(scope)
+            if visitor is not None:
+                return visitor
         return await self.of_key(key_digest(_key(scope)))
 
     async def of_key(self, digest: str) -> Caller:
@@ -161,11 +172,16 @@ def _key(scope: AnyScope) -> str:
     Raises:
         NotAuthenticated: There is none, or there are several.
     """
+    texts = _keys(scope)
+    if len(texts) != 1:
+        raise NotAuthenticated
+    return texts.pop()
+
+
+def _keys(scope: AnyScope) -> set[str]:
     texts = set(headers(scope, _TOKEN_HEADER))
     for value in headers(scope, b"authorization"):
         scheme, _, text = value.partition(" ")
         if scheme.lower() == _BEARER:
             texts.add(text.strip())
-    if len(texts) != 1:
-        raise NotAuthenticated
-    return texts.pop()
+    return texts

@@ -1,9 +1,10 @@
 """Protection of forms against cross-site request forgery.
 
-A form has to bring the token that a cookie has, which other sites can neither read nor have sent (OWASP,
-"Cross-Site Request Forgery Prevention Cheat Sheet", double submit). Nothing is kept here, so any process can
-check. Where a request comes from, `admission` has looked at before: a token may be planted, from another port
-or a name below this one, where a page is not served by https.
+A form has to bring a token that other sites can neither read nor have sent. That of a visitor who has signed
+in is derived from the secret of its session, and is good for this session alone (OWASP, "Cross-Site Request
+Forgery Prevention Cheat Sheet", HMAC). That of any other visitor is also in a cookie (double submit). Nothing
+is kept here, so any process can check. The origin of a request was checked before, by `origin_guard`: where
+pages are not served by https, another port, or a name below this one, may plant a cookie.
 """
 
 import asyncio
@@ -14,7 +15,8 @@ from urllib.parse import parse_qsl
 from litestar.datastructures import Cookie
 
 from entrypoints.http.json_request import AnyRequest, UnreadableBody
-from entrypoints.http.origin_guard import headers
+from entrypoints.http.session_cookie import SessionCookies, cookie_of
+from entrypoints.http.visitors import form_token
 
 FIELD = "csrf"
 _COOKIE = "service_server_csrf"
@@ -29,47 +31,46 @@ class ForgedRequest(Exception):
         super().__init__("the form is not from a page of this service, or too old: load the page anew")
 
 
-def token_of(request: AnyRequest) -> str:
-    """Return the visitor's token, new if there is none."""
-    token = _cookie_of(request)
-    return token if len(token) == _TOKEN_CHARS and token.isascii() else secrets.token_urlsafe(32)
-
-
-def cookie(token: str, *, secure: bool) -> Cookie:
-    """Return the cookie that keeps a token."""
-    return Cookie(
-        key=_COOKIE, value=token, path="/dashboard", httponly=True, samesite="strict", secure=secure
+def token_of(request: AnyRequest) -> tuple[str, Cookie | None]:
+    """Return the token of a page's forms, and the cookie that goes with it, if one does."""
+    cookies = cookies_of(request)
+    bound = form_token(request, cookies)
+    if bound is not None:
+        return bound, None
+    token = cookie_of(request.scope, _name(cookies))
+    if len(token) != _TOKEN_CHARS:
+        token = secrets.token_urlsafe(32)
+    path = "/" if cookies.secure else "/dashboard"
+    return token, Cookie(
+        key=_name(cookies), value=token, path=path, httponly=True, samesite="strict", secure=cookies.secure
     )
-
-
-def _cookie_of(request: AnyRequest) -> str:
-    """Return the token that the visitor's cookie has, or nothing.
-
-    The framework would undo the quoting of all cookies, in a time that grows with the square of their
-    backslashes.
-    """
-    for text in headers(request.scope, b"cookie"):
-        for pair in text.split(";"):
-            name, _, value = pair.strip().partition("=")
-            if name == _COOKIE:
-                return value
-    return ""
 
 
 async def read_form(request: AnyRequest) -> Mapping[str, str]:
     """Return the fields of a form that comes from a page of this service.
 
     Raises:
-        ForgedRequest: It comes from elsewhere.
+        ForgedRequest: It comes from elsewhere, or from a page of another session.
         UnreadableBody: It is not written as this service's pages write forms.
     """
-    token = _cookie_of(request)
+    cookies = cookies_of(request)
+    token = form_token(request, cookies) or cookie_of(request.scope, _name(cookies))
     if not token:
         raise ForgedRequest
     fields = await asyncio.to_thread(_parse, await request.body())
     if not secrets.compare_digest(token.encode(), fields.get(FIELD, "").encode()):
         raise ForgedRequest
     return fields
+
+
+def cookies_of(request: AnyRequest) -> SessionCookies:
+    """Return the cookies of the application that a request is for."""
+    cookies: SessionCookies = request.app.state.session_cookies
+    return cookies
+
+
+def _name(cookies: SessionCookies) -> str:
+    return cookies.name(_COOKIE)
 
 
 def _parse(body: bytes) -> Mapping[str, str]:

@@ -12,10 +12,12 @@ from entrypoints.http.failed_attempts import FailedAttempts
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.server import max_streams
+from entrypoints.http.session_cookie import SessionCookies
 from entrypoints.http.streaming.event_stream import EventStreams
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from entrypoints.http.streaming.job_waiter import JobWaiter
 from entrypoints.http.streaming.output_stream import Archive, OutputStreams
+from entrypoints.http.visitors import Visitors
 from entrypoints.http.webhook_signature import WebhookVerifier
 from entrypoints.settings import Settings, webhook_key
 
@@ -32,6 +34,9 @@ class Api:
     clock: Clock
     services: Services
     callers: Callers
+    failed_attempts: FailedAttempts
+    session_cookies: SessionCookies
+    visitors: Visitors
     presenter: Presenter
     notifier: JobNotifier
     output_streams: OutputStreams
@@ -55,9 +60,13 @@ class Api:
 
 def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, services: Services) -> Api:
     """Builds the HTTP layer's services on the application's."""
+    session_cookies = SessionCookies(secure=settings.base_url.startswith("https:"))
+    visitors = Visitors(services.session_authenticator, session_cookies)
+    failed_attempts = FailedAttempts(settings.max_failed_keys_per_minute)
     callers = Callers(
         services.authenticator,
-        FailedAttempts(settings.max_failed_keys_per_minute),
+        failed_attempts,
+        visitors,
         asks_for_keys=settings.asks_for_keys,
     )
     streams = max_streams(settings.max_streams)
@@ -81,6 +90,9 @@ def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, se
         clock=ports.clock,
         services=services,
         callers=callers,
+        failed_attempts=failed_attempts,
+        session_cookies=session_cookies,
+        visitors=visitors,
         presenter=Presenter(ports.log_store),
         notifier=notifier,
         output_streams=OutputStreams(notifier, services.job_reader, ports.output_feed, archive),

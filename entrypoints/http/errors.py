@@ -19,6 +19,7 @@ from application.errors import (
     NotAuthenticated,
     NotFound,
     QuotaExceeded,
+    SignInRefused,
     Unprocessable,
 )
 from domain.errors import InvalidValue, ScopeMissing, TooLarge, TransitionRefused
@@ -78,6 +79,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     Conflict: ProblemType(409, "conflict", "The state forbids this"),
     TransitionRefused: ProblemType(409, "transition-refused", "The state forbids this"),
     NotAuthenticated: ProblemType(401, "not-authenticated", "The caller has no valid key"),
+    SignInRefused: ProblemType(403, "sign-in-refused", "You are not signed in"),
     ForgedRequest: ProblemType(403, "forged-request", "The form is not from here"),
     CrossSiteRequest: ProblemType(403, "cross-site-request", "The request comes from another site"),
     ScopeMissing: ProblemType(403, "scope-missing", "The caller has no right to this"),

@@ -140,7 +140,7 @@ class RefusalLog:
             logger.warning("further refused names are not logged: %d were", MAX_REFUSED_NAMES)
 
 
-def header(scope: HTTPScope, wanted: bytes) -> str | None:
+def header(scope: HTTPScope | WebSocketScope, wanted: bytes) -> str | None:
     """Return a header of a request, or the first of several."""
     return next(iter(headers(scope, wanted)), None)
 

@@ -160,6 +160,7 @@ class BackgroundServices:
             yield "orphan-recovery", services.recover_orphans, every_s
             yield "deleted-tenants", services.end_deleted_jobs, _DELETED_TENANTS_EVERY_S
             yield "retention", services.forget_processed_messages, _RETENTION_EVERY_S
+            yield "sessions", services.forget_sessions, _RETENTION_EVERY_S
 
     def _drain(self, worker: Worker) -> None:
         deadline = time.monotonic() + self._settings.drain_s

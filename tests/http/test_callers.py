@@ -40,6 +40,12 @@ OPEN = {
     "GET /docs/static/{file_path:path}",
     "HEAD /docs/static/{file_path:path}",
     "GET /dashboard/static/{digest:str}/{path:path}",
+    "GET /dashboard/sign-in",
+    "POST /dashboard/sign-in",
+    "GET /dashboard/sign-in/provider",
+    "GET /dashboard/sign-in/return",
+    "POST /dashboard/sign-out",
+    "POST /dashboard/sign-out/everywhere",
     "POST /api/executions/{execution_id:str}/completion",
 }
 # Routes that name a thing of another tenant and answer as if there were none, rather than with 404.

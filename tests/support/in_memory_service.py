@@ -11,6 +11,7 @@ from adapters.http_engine.report_reader import RunnerReportReader
 from adapters.in_process.event_feed import InProcessEventFeed
 from adapters.in_process.output_feed import InProcessOutputFeed
 from adapters.in_process.rate_limiter import InProcessRateLimiter
+from adapters.oidc.no_provider import NoIdentityProvider
 from application.commands import UploadCodeCommand
 from application.messages import Message
 from application.ports.job_queries import JobQueries
@@ -21,6 +22,7 @@ from application.services import Ports, ServiceOptions, Services, build_services
 from application.views import JobView
 from domain.execution import Execution
 from domain.limits import STANDARD_LIMITS
+from domain.membership import MembershipRules
 from domain.submission import SubmissionLimits
 from domain.values import JobId
 from tests.support.callers import ANONYMOUS
@@ -104,6 +106,7 @@ class InMemoryService:
             rate_limiter=InProcessRateLimiter(),
             message_relay=self.relay,
             work_queue=self.work_queue,
+            identity_provider=NoIdentityProvider(),
         )
         self._options = ServiceOptions(
             worker="worker-1",
@@ -121,6 +124,10 @@ class InMemoryService:
             engine_wait_s=WAIT_S,
             pending_results_s=KEPT_S,
             processed_messages_kept_days=7.0,
+            session_idle_s=3_600.0,
+            session_max_s=43_200.0,
+            sessions_kept_days=90.0,
+            membership_rules=MembershipRules(tenant_claim="tenant", role_claim="role"),
             stale_message_after_s=5.0,
             max_keys=MAX_KEYS,
             log_storage_retry=retry,

@@ -15,7 +15,9 @@ from domain.job_lifecycle import JobStatus, Phase
 from entrypoints.http import csrf
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.assets import accepts_gzip, asset_url
+from entrypoints.http.dashboard.visitor import visitor_of
 from entrypoints.http.json_request import AnyRequest
+from entrypoints.settings_check import OPEN_TO_ALL
 
 HTML = "text/html"  # to which the framework adds the encoding
 # Only what is served from here; `data:` for the pictures of disclosure marks in stylesheets.
@@ -71,26 +73,36 @@ class Pages:
     """Renders pages.
 
     Args:
-        secure: Whether visitors come by https.
         environment_name: The name of this installation, such as development or production.
+        asks_for_keys: Whether visitors have to sign in.
+        is_open_to_all: Whether visitors from elsewhere do not have to.
     """
 
-    def __init__(self, *, secure: bool, environment_name: str) -> None:
-        self._secure = secure
+    def __init__(self, *, environment_name: str, asks_for_keys: bool, is_open_to_all: bool) -> None:
         self._environment_name = environment_name
+        self._asks_for_keys = asks_for_keys
+        self._warning = OPEN_TO_ALL if is_open_to_all else ""
 
     def page(
         self, request: AnyRequest, template: str, context: Mapping[str, object], *, status_code: int = 200
     ) -> Response[bytes]:
         """Render a page, or a part of one."""
-        token = csrf.token_of(request)
+        token, cookie = csrf.token_of(request)
         html = (
             _environment()
             .get_template(template)
-            .render(csrf=token, path=request.url.path, installation=self._environment_name, **context)
+            .render(
+                csrf=token,
+                path=request.url.path,
+                installation=self._environment_name,
+                warning=self._warning,
+                visitor=visitor_of(request, asks_for_keys=self._asks_for_keys),
+                **context,
+            )
         )
         response = _html(request, html.encode(), status_code)
-        response.set_cookie(csrf.cookie(token, secure=self._secure))
+        if cookie is not None:
+            response.set_cookie(cookie)
         return response
 
     def part(
@@ -104,14 +116,24 @@ class Pages:
 
         The page sends the version that it has as `seen`.
         """
-        token = csrf.token_of(request)
-        html = _environment().get_template(template).render(csrf=token, version=_VERSION_MARK, **context)
+        token, cookie = csrf.token_of(request)
+        html = (
+            _environment()
+            .get_template(template)
+            .render(
+                csrf=token,
+                version=_VERSION_MARK,
+                visitor=visitor_of(request, asks_for_keys=self._asks_for_keys),
+                **context,
+            )
+        )
         version = hashlib.sha256(html.replace(_VERSION_MARK, "").encode()).hexdigest()[:_VERSION_CHARS]
         if request.query_params.get("seen") == version:
             return Response(b"", status_code=204, headers=headers)
         response = _html(request, html.replace(_VERSION_MARK, version).encode(), 200)
         response.headers.update(headers or {})
-        response.set_cookie(csrf.cookie(token, secure=self._secure))
+        if cookie is not None:
+            response.set_cookie(cookie)
         return response
 
 

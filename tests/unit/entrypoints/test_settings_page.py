@@ -22,7 +22,7 @@ def without_another_data_directory(monkeypatch):
 def shown(default: object) -> str:
     """Return a default as the page has it."""
     match default:
-        case None:
+        case None | {}:
             return ""
         case SecretStr():
             return default.get_secret_value()

@@ -1,0 +1,23 @@
+"""The identity provider of a service that has none."""
+
+from application.errors import SignInRefused
+from application.ports.identity_provider import Identity, IdentityProvider, ProviderAnswer, SignInAttempt
+
+
+class NoIdentityProvider(IdentityProvider):
+    """Refuses every sign-in, with the settings that name a provider."""
+
+    def sign_in_url(self, attempt: SignInAttempt) -> str:  # noqa: ARG002 - the port's
+        """Refuse to begin a sign-in."""
+        raise _refused()
+
+    def identify(self, attempt: SignInAttempt, answer: ProviderAnswer) -> Identity:  # noqa: ARG002 - the port's
+        """Refuse an answer."""
+        raise _refused()
+
+
+def _refused() -> SignInRefused:
+    return SignInRefused(
+        "this service has no identity provider: SERVICE_SERVER_AUTH=keys+oidc names one, with "
+        "SERVICE_SERVER_OIDC_ISSUER and SERVICE_SERVER_OIDC_CLIENT_ID"
+    )

@@ -1,0 +1,129 @@
+"""Authentication of the dashboard's visitors: from the secret of a session to its caller."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from application.errors import NotAuthenticated
+from application.ports.clock import Clock
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.timed_cache import Kept, TimedCache
+from domain.api_key import ApiKey, KeyStatus
+from domain.caller import Caller
+from domain.session import Session, SessionStatus
+from domain.tenant import Tenant, TenantStatus
+
+# A session ends everywhere within five seconds, as a key does.
+KEPT_S = 2.0
+_CAPACITY = 5_000
+_SEEN_IS_RECORDED_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session, its tenants and its key, as they are stored.
+
+    Attributes:
+        home: The tenant of its principal.
+        shown: The tenant whose things it shows.
+        key: The key that it was signed in with; None for that of a user.
+    """
+
+    session: Session
+    home: Tenant
+    shown: Tenant
+    key: ApiKey | None
+
+    def is_open(self, now: datetime, idle: timedelta) -> bool:
+        """Whether a request with the session is let in."""
+        if self.session.status(now, idle) is not SessionStatus.OPEN:
+            return False
+        if self.session.key_id is not None and (
+            self.key is None or self.key.status(now) is not KeyStatus.ACTIVE
+        ):
+            return False
+        return self.home.status is not TenantStatus.DELETED
+
+
+class SessionAuthenticator:
+    """Finds the caller of a session.
+
+    * A session is known by the digest of its secret.
+    * It ends when its visitor signs out or does nothing for some time, when its time is over, and with its
+      key or its tenant. A suspended tenant's goes on.
+    * A stored session is read again after some seconds.
+    * A page that refreshes itself is no act of its visitor.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        clock: Clock,
+        idle: timedelta,
+        kept_s: float = KEPT_S,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+        self._idle = idle
+        self._known = TimedCache[str, StoredSession | None](kept_s, _CAPACITY, clock.monotonic)
+        self._unknown = TimedCache[str, StoredSession | None](kept_s, _CAPACITY, clock.monotonic)
+
+    def cached(self, digest: str) -> Kept[StoredSession | None] | None:
+        """Return the result of a lookup in the last seconds, or None if there was none."""
+        return self._known.fresh(digest) or self._unknown.fresh(digest)
+
+    def look_up(self, digest: str) -> StoredSession | None:
+        """Read a session from the database; None for one that it does not have.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach.
+        """
+        at = self._clock.monotonic()
+        stored = self._unit_of_work.read(lambda transaction: _find(transaction, digest))
+        (self._known if stored else self._unknown).keep(digest, stored, at)
+        return stored
+
+    def admit(self, stored: StoredSession | None, address: str | None) -> Caller:
+        """Return the caller of a session.
+
+        Raises:
+            NotAuthenticated: The session is not in the database, or is over.
+        """
+        if stored is None or not stored.is_open(self._clock.now(), self._idle):
+            raise NotAuthenticated
+        return stored.session.caller(stored.shown, address)
+
+    def is_to_touch(self, stored: StoredSession) -> bool:
+        """Whether an act of the visitor is to be recorded."""
+        return self._clock.now() - stored.session.seen_at >= _SEEN_IS_RECORDED_EVERY
+
+    def touch(self, stored: StoredSession) -> StoredSession:
+        """Record an act of the visitor.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach.
+        """
+        now = self._clock.now()
+        at = self._clock.monotonic()
+        self._unit_of_work.run(lambda transaction: transaction.sessions.touch(stored.session.id, now))
+        touched = replace(stored, session=replace(stored.session, seen_at=now))
+        self._known.keep(stored.session.digest, touched, at)
+        return touched
+
+    def forget(self, digest: str) -> None:
+        """Have a session that was changed read again by its next request in this process."""
+        self._known.discard(digest)
+        self._unknown.discard(digest)
+
+
+def _find(transaction: Transaction, digest: str) -> StoredSession | None:
+    session = transaction.sessions.find(digest)
+    home = None if session is None else transaction.tenants.get(session.home)
+    if session is None or home is None:
+        return None
+    key = None
+    if session.key_id is not None:
+        key = transaction.keys.get(session.caller(home, None), session.key_id)
+    shown = home if session.tenant == session.home else transaction.tenants.get(session.tenant)
+    if shown is None or shown.status is TenantStatus.DELETED:
+        shown = home
+    return StoredSession(session, home, shown, key)

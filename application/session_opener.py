@@ -1,0 +1,111 @@
+"""The opening of a session, whichever way its visitor has signed in."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from application.caller_unit_of_work import CallerUnitOfWork
+from application.errors import SignInRefused
+from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
+from application.ports.unit_of_work import Transaction
+from domain.api_key import KeyId
+from domain.audit import Act
+from domain.caller import Scope
+from domain.session import SESSION_NAME_MAX_CHARS, Session, SessionId, SessionToken
+from domain.tenant import Tenant
+from domain.values import ProjectId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrant:
+    """A visitor who has shown who it is.
+
+    Attributes:
+        name: Its name for people.
+        ends_at: When its session ends at the latest, if that is before the end of any session.
+        sign_in: The digest of its sign-in at an identity provider.
+    """
+
+    tenant: Tenant
+    principal: str
+    name: str
+    scopes: frozenset[Scope]
+    project: ProjectId | None = None
+    key_id: KeyId | None = None
+    sign_in: str | None = None
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A new session and its secret, which is given to the visitor once."""
+
+    session: Session
+    token: SessionToken
+
+
+class SessionOpener:
+    """Opens sessions, each with its entry in the audit log.
+
+    * A sign-in opens a new session with a new secret, and ends the one that the browser had: a secret that
+      was planted there opens nothing.
+    * A sign-in at an identity provider opens one session at most, however often its answer comes.
+
+    Args:
+        max_age: How long a session lasts at most.
+    """
+
+    def __init__(
+        self, *, caller_unit_of_work: CallerUnitOfWork, clock: Clock, ids: IdGenerator, max_age: timedelta
+    ) -> None:
+        self._caller_unit_of_work = caller_unit_of_work
+        self._clock = clock
+        self._ids = ids
+        self._max_age = max_age
+
+    def open(self, entrant: Entrant, address: str | None, before: SessionToken | None) -> SignedIn:
+        """Open a session.
+
+        Args:
+            entrant: The visitor.
+            address: The network address that it calls from.
+            before: The secret that its browser has.
+
+        Raises:
+            SignInRefused: The sign-in has opened a session before.
+            DependencyUnavailable: The database is out of reach.
+        """
+        token, now = SessionToken.generate(), self._clock.now()
+        end = now + self._max_age
+        session = Session(
+            id=SessionId(self._ids.new()),
+            digest=token.digest,
+            home=entrant.tenant.name,
+            tenant=entrant.tenant.name,
+            principal=entrant.principal,
+            name=entrant.name[:SESSION_NAME_MAX_CHARS],
+            scopes=entrant.scopes,
+            project=entrant.project,
+            key_id=entrant.key_id,
+            sign_in=entrant.sign_in,
+            address=address,
+            created_at=now,
+            seen_at=now,
+            expires_at=end if entrant.ends_at is None else min(end, entrant.ends_at),
+        )
+
+        def work(transaction: Transaction) -> None:
+            if not transaction.sessions.add(session):
+                raise SignInRefused("this sign-in has opened a session already: begin again")
+            left = None if before is None else transaction.sessions.find(before.digest)
+            if left is not None:
+                transaction.sessions.end(left.id, now)
+
+        self._caller_unit_of_work.run(
+            session.caller(entrant.tenant, address),
+            Act.SESSION_SIGN_IN,
+            work,
+            subject=lambda _result: str(session.id),
+            asked_for=str(session.id),
+        )
+        return SignedIn(session, token)

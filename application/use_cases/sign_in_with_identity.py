@@ -1,0 +1,94 @@
+"""Command: sign a visitor of the dashboard in with an identity that a provider vouches for."""
+
+from application.errors import SignInRefused
+from application.ports.identity_provider import Identity, IdentityProvider, ProviderAnswer, SignInAttempt
+from application.ports.unit_of_work import UnitOfWork
+from application.record_refusal import RecordRefusal, refusal_kind
+from application.session_opener import Entrant, SessionOpener, SignedIn
+from domain.audit import PRINCIPAL_MAX_CHARS, Act
+from domain.errors import MembershipRefused
+from domain.membership import MembershipRules
+from domain.session import SessionToken
+from domain.tenant import TenantStatus
+
+
+class SignInWithIdentity:
+    """Signs a user of the identity provider in.
+
+    * The session's tenant and rights are those that the claims of the user's identity name.
+    * A user without a tenant or a role, or of a tenant that is deleted or unknown, is refused; one of a
+      suspended tenant is not.
+    * A refusal has an entry in the audit log.
+    """
+
+    def __init__(
+        self,
+        *,
+        unit_of_work: UnitOfWork,
+        identity_provider: IdentityProvider,
+        membership_rules: MembershipRules,
+        session_opener: SessionOpener,
+        record_refusal: RecordRefusal,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._identity_provider = identity_provider
+        self._membership_rules = membership_rules
+        self._session_opener = session_opener
+        self._record_refusal = record_refusal
+
+    def begin(self, attempt: SignInAttempt) -> str:
+        """Return the address at which a user signs in at the provider.
+
+        Raises:
+            SignInRefused: There is no provider.
+            DependencyUnavailable: The provider is out of reach.
+        """
+        return self._identity_provider.sign_in_url(attempt)
+
+    def __call__(
+        self,
+        attempt: SignInAttempt,
+        answer: ProviderAnswer,
+        address: str | None,
+        before: SessionToken | None,
+    ) -> SignedIn:
+        """Open a session for the user of the provider's answer.
+
+        Args:
+            attempt: The sign-in that the browser has begun.
+            answer: The answer that the browser brings.
+            address: The network address that the visitor calls from.
+            before: The secret that the visitor's browser has.
+
+        Raises:
+            SignInRefused: The answer is not one to this attempt, or gives the user no place here.
+            DependencyUnavailable: The provider or the database is out of reach.
+        """
+        subject = "provider"
+        try:
+            identity = self._identity_provider.identify(attempt, answer)
+            subject = identity.subject
+            entrant = self._entrant(identity, attempt)
+        except SignInRefused as error:
+            self._record_refusal(Act.SESSION_SIGN_IN, None, address, subject, refusal_kind(error))
+            raise
+        return self._session_opener.open(entrant, address, before)
+
+    def _entrant(self, identity: Identity, attempt: SignInAttempt) -> Entrant:
+        principal = f"user:{identity.subject}"
+        if len(principal) > PRINCIPAL_MAX_CHARS or not principal.isprintable():
+            raise SignInRefused("the identity provider names you by more characters than are kept here")
+        try:
+            membership = self._membership_rules.membership(identity.claims)
+        except MembershipRefused as error:
+            raise SignInRefused(f"{error}; the administrator of this service can give you a place") from error
+        tenant = self._unit_of_work.read(lambda transaction: transaction.tenants.get(membership.tenant))
+        if tenant is None or tenant.status is TenantStatus.DELETED:
+            raise SignInRefused(f"the tenant '{membership.tenant}' of your identity does not exist here")
+        return Entrant(
+            tenant=tenant,
+            principal=principal,
+            name=identity.name,
+            scopes=membership.scopes,
+            sign_in=attempt.digest,
+        )

@@ -1,0 +1,70 @@
+"""Command: sign a visitor of the dashboard in with an API key."""
+
+from application.errors import SignInRefused
+from application.ports.clock import Clock
+from application.ports.unit_of_work import UnitOfWork
+from application.record_refusal import RecordRefusal, refusal_kind
+from application.session_opener import Entrant, SessionOpener, SignedIn
+from domain.api_key import ApiKey, KeyStatus, key_digest
+from domain.audit import Act
+from domain.session import SessionToken
+from domain.tenant import Tenant, TenantStatus
+
+
+class SignInWithKey:
+    """Signs a visitor in with the text of an API key.
+
+    * The session has the key's rights and reach, and ends with the key.
+    * A key that is malformed, unknown, expired, revoked or of a deleted tenant is refused, each in the same
+      words and after the same query; that of a suspended tenant is not.
+    * A refusal has an entry in the audit log.
+    """
+
+    def __init__(
+        self,
+        *,
+        unit_of_work: UnitOfWork,
+        session_opener: SessionOpener,
+        record_refusal: RecordRefusal,
+        clock: Clock,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._session_opener = session_opener
+        self._record_refusal = record_refusal
+        self._clock = clock
+
+    def __call__(self, text: str, address: str | None, before: SessionToken | None) -> SignedIn:
+        """Open a session.
+
+        Args:
+            text: The text, as the visitor gave it.
+            address: The network address that the visitor calls from.
+            before: The secret that the visitor's browser has.
+
+        Raises:
+            SignInRefused: The key opens nothing.
+            DependencyUnavailable: The database is out of reach.
+        """
+        digest = key_digest(text.strip())
+        found = self._unit_of_work.read(lambda transaction: transaction.keys.find(digest))
+        if found is None or not self._opens(*found):
+            error = SignInRefused(
+                "this key does not open the dashboard: it is not a key, or it is unknown, expired or revoked"
+            )
+            self._record_refusal(Act.SESSION_SIGN_IN, None, address, "key", refusal_kind(error))
+            raise error
+        key, tenant = found
+        entrant = Entrant(
+            tenant=tenant,
+            principal=f"key:{key.id}",
+            name=key.name,
+            scopes=key.scopes,
+            project=key.project,
+            key_id=key.id,
+            ends_at=key.expires_at,
+        )
+        return self._session_opener.open(entrant, address, before)
+
+    def _opens(self, key: ApiKey, tenant: Tenant) -> bool:
+        is_active = key.status(self._clock.now()) is KeyStatus.ACTIVE
+        return is_active and tenant.status is not TenantStatus.DELETED

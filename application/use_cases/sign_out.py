@@ -1,0 +1,80 @@
+"""Command: end sessions of the dashboard."""
+
+from application.caller_unit_of_work import CallerUnitOfWork
+from application.errors import NotFound
+from application.ports.clock import Clock
+from application.ports.unit_of_work import Transaction
+from application.session_authenticator import SessionAuthenticator, StoredSession
+from domain.audit import Act
+from domain.caller import Caller, Scope
+from domain.session import SessionId
+
+
+class SignOut:
+    """Ends sessions.
+
+    * A visitor ends its own session, or all that its principal has.
+    * A visitor with the scope `keys:write` ends any session of its tenant's principals.
+    * In this process a session is over at once, and everywhere within some seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        caller_unit_of_work: CallerUnitOfWork,
+        session_authenticator: SessionAuthenticator,
+        clock: Clock,
+    ) -> None:
+        self._caller_unit_of_work = caller_unit_of_work
+        self._session_authenticator = session_authenticator
+        self._clock = clock
+
+    def __call__(self, stored: StoredSession, address: str | None) -> None:
+        """End a visitor's own session."""
+        session, now = stored.session, self._clock.now()
+        self._caller_unit_of_work.run(
+            session.caller(stored.home, address),
+            Act.SESSION_SIGN_OUT,
+            lambda transaction: transaction.sessions.end(session.id, now),
+            subject=lambda _result: str(session.id),
+        )
+        self._session_authenticator.forget(session.digest)
+
+    def everywhere(self, stored: StoredSession, address: str | None) -> int:
+        """End all sessions of a visitor's principal; return how many there were."""
+        session, now = stored.session, self._clock.now()
+        ended = self._caller_unit_of_work.run(
+            session.caller(stored.home, address),
+            Act.SESSION_SIGN_OUT,
+            lambda transaction: transaction.sessions.end_all(session.home, session.principal, now),
+            subject=lambda _result: session.principal,
+        )
+        self._session_authenticator.forget(session.digest)
+        return ended
+
+    def of_member(self, caller: Caller, session_id: SessionId) -> None:
+        """End a session of the caller's tenant.
+
+        Raises:
+            ScopeMissing: It is another's, and the caller has no right to end it.
+            NotFound: The tenant has no such session.
+        """
+        now = self._clock.now()
+
+        def work(transaction: Transaction) -> str:
+            session = transaction.sessions.get(caller, session_id)
+            if session is None:
+                raise NotFound("session", session_id)
+            if session.principal != caller.principal:
+                caller.require(Scope.KEYS_WRITE)
+            transaction.sessions.end(session.id, now)
+            return session.digest
+
+        digest = self._caller_unit_of_work.run(
+            caller,
+            Act.SESSION_SIGN_OUT,
+            work,
+            subject=lambda _digest: str(session_id),
+            asked_for=str(session_id),
+        )
+        self._session_authenticator.forget(digest)

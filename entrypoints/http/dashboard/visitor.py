@@ -1,0 +1,77 @@
+"""The visitor of a page, as templates need it: its name, its tenant, and the pages that it may see."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from domain.caller import ANONYMOUS_SCOPES, Caller, Scope
+from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.visitors import stored_session
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the navigation, and the scope that its page takes."""
+
+    name: str
+    path: str
+    scope: Scope
+
+
+PROJECTS = Entry("Projects", "/dashboard", Scope.JOBS_READ)
+_ENTRIES = (PROJECTS, Entry("Cluster", "/dashboard/cluster", Scope.CLUSTER_READ))
+# Of visitors who have signed in.
+_OWN_ENTRIES: Sequence[Entry] = ()
+_FORMS: Mapping[str, Scope] = MappingProxyType({scope.value: scope for scope in Scope})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """The visitor of a page.
+
+    Attributes:
+        name: Its name; empty if it has not signed in.
+        tenant: The tenant whose things are shown; empty if no caller is known.
+        home: The tenant that the visitor belongs to.
+        switches: Whether it may look at other tenants.
+    """
+
+    name: str = ""
+    tenant: str = ""
+    home: str = ""
+    scopes: frozenset[Scope] = frozenset()
+    switches: bool = False
+
+    def may(self, scope: str) -> bool:
+        """Whether the visitor has a scope, by its name."""
+        return not self.scopes.isdisjoint({_FORMS[scope], Scope.ADMIN})
+
+    def is_at(self, entry: Entry, path: str) -> bool:
+        """Whether a page is below an entry of the navigation: the first one's are all that are no other's."""
+        others = [other for other in self.entries if other is not PROJECTS]
+        if entry is PROJECTS:
+            return not any(path.startswith(other.path) for other in others)
+        return path.startswith(entry.path)
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The entries of the navigation."""
+        entries = (*_ENTRIES, *_OWN_ENTRIES) if self.name else _ENTRIES
+        return [entry for entry in entries if self.may(entry.scope)]
+
+
+def visitor_of(request: AnyRequest, *, asks_for_keys: bool) -> Visitor:
+    """Return the visitor of a page."""
+    caller: Caller | None = request.scope.get("auth")
+    if caller is None:
+        return Visitor() if asks_for_keys else Visitor(scopes=ANONYMOUS_SCOPES)
+    stored = stored_session(request)
+    if stored is None:
+        return Visitor(tenant=caller.tenant.name.value, scopes=caller.scopes)
+    return Visitor(
+        name=stored.session.name,
+        tenant=caller.tenant.name.value,
+        home=stored.home.name.value,
+        scopes=caller.scopes,
+        switches=stored.session.switches_tenants,
+    )
