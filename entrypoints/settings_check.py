@@ -13,7 +13,9 @@ _FAMILIES = (PREFIX, "EXECUTION_ENGINE_", "AWS_RDS_", "AWS_ECS_")
 # Names of the other kind are only suspected if they are as close to one of ours as a slip of the finger.
 _SIMILAR, _ALMOST_THE_SAME = 0.6, 0.88
 # Read elsewhere: by the command line, and by the tests.
-_OTHERS_OF_OURS = frozenset({f"{PREFIX}SERVER_URL", f"{PREFIX}SOAK", f"{PREFIX}TEST_MYSQL"})
+_OTHERS_OF_OURS = frozenset(
+    {f"{PREFIX}API_KEY", f"{PREFIX}SERVER_URL", f"{PREFIX}SOAK", f"{PREFIX}TEST_MYSQL"}
+)
 # Names that resemble ours and belong to the AWS tools.
 _OF_AWS = frozenset({"AWS_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SECURITY_TOKEN"})
 _AWS_ENDPOINTS = "AWS_ENDPOINT_URL_"

@@ -1,17 +1,19 @@
 """The client of the HTTP API for commands, and its reading of event streams."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote
 
 import httpx
 
+from domain.api_key import KeyText
 from entrypoints.cli.errors import ExitCode, Failure
 
 # What an answer holds is known where it is read.
 Json: TypeAlias = Any
 
+_KEY_HINT = "; SERVICE_SERVER_API_KEY or --api-key-file has the key of a command"
 # Streams send a heartbeat more often than this.
 _TIMEOUT = httpx.Timeout(30, connect=5, read=60)
 
@@ -53,6 +55,24 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
             yield line.decode("utf-8", "replace")
 
 
+class _BearerKey(httpx.Auth):
+    """Sends an API key with the requests to one server, and to no other that it refers to."""
+
+    def __init__(self, key: KeyText, server: httpx.URL) -> None:
+        self._header = f"Bearer {key.value}"
+        self._origin = _origin(server)
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the header."""
+        if _origin(request.url) == self._origin:
+            request.headers["Authorization"] = self._header
+        yield request
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
 class ServiceClient:
     """Client of the HTTP API. Methods raise Failure with the service's own message when it refuses."""
 
@@ -61,10 +81,11 @@ class ServiceClient:
         self._name = name
 
     @classmethod
-    def at(cls, url: str) -> Self:
-        """Build a client of the server at a URL."""
+    def at(cls, url: str, key: KeyText | None = None) -> Self:
+        """Build a client of the server at a URL, which sends it an API key."""
         try:
-            return cls(httpx.Client(base_url=url, timeout=_TIMEOUT), url)
+            auth = None if key is None else _BearerKey(key, httpx.URL(url))
+            return cls(httpx.Client(base_url=url, timeout=_TIMEOUT, auth=auth), url)
         except (httpx.InvalidURL, ValueError) as error:
             raise Failure(f"--server {url}: {error}", ExitCode.USAGE) from error
 
@@ -130,8 +151,9 @@ class ServiceClient:
         return response
 
     def _refusal(self, response: httpx.Response) -> Failure:
+        hint = _KEY_HINT if response.status_code == httpx.codes.UNAUTHORIZED else ""
         try:
-            return Failure(str(response.json()["detail"]), _exit_code(response))
+            return Failure(f"{response.json()['detail']}{hint}", _exit_code(response))
         except (ValueError, KeyError, TypeError):
             return Failure(f"{self._name} answered {response.status_code}, and not as this service would")
 

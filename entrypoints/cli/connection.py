@@ -1,26 +1,65 @@
 """The connection of a command to a server, or to the same service inside this process."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import rich_click as click
 
+from domain.api_key import KeyText
+from domain.errors import InvalidValue
 from entrypoints.cli.client import ServiceClient
+from entrypoints.cli.errors import ExitCode, Failure
 
 F = TypeVar("F", bound=Callable[..., Any])
 SERVER_VARIABLE = "SERVICE_SERVER_SERVER_URL"
+KEY_VARIABLE = "SERVICE_SERVER_API_KEY"
+_KEY_FILE = "service-server.api-key-file"
 
 
 def server_option(function: F) -> F:
-    """Add --server."""
+    """Add --server, and --api-key-file for a server that asks for a key.
+
+    A key itself is no option: other users of the machine see the arguments of commands.
+    """
+    with_key_file = click.option(
+        "--api-key-file",
+        type=click.Path(path_type=Path),
+        callback=_remember_key_file,
+        expose_value=False,
+        help=f"The file with the API key for the server, rather than {KEY_VARIABLE}.",
+    )(function)
     return click.option(
         "--server",
         envvar=SERVER_VARIABLE,
         show_envvar=True,
         metavar="URL",
         help="The server to speak to, rather than work on this machine.",
-    )(function)
+    )(with_key_file)
+
+
+def _remember_key_file(context: click.Context, _option: click.Parameter, file: Path | None) -> None:
+    context.meta[_KEY_FILE] = file
+
+
+def _api_key() -> KeyText | None:
+    """Return the API key for a server, if there is one.
+
+    Raises:
+        Failure: The file cannot be read, or there is something else in the place of the key.
+    """
+    context = click.get_current_context(silent=True)
+    file: Path | None = None if context is None else context.meta.get(_KEY_FILE)
+    source = KEY_VARIABLE if file is None else str(file)
+    try:
+        text = os.environ.get(KEY_VARIABLE) if file is None else file.read_text()
+        return KeyText(text.strip()) if text else None
+    except OSError as error:
+        raise Failure(f"cannot read {source}: {error.strerror}", ExitCode.USAGE) from error
+    except (InvalidValue, UnicodeDecodeError):
+        raise Failure(f"{source} has no API key, which begins with ssk_", ExitCode.USAGE) from None
 
 
 @contextmanager
@@ -32,7 +71,7 @@ def connect(server: str | None, *, runs: bool = False) -> Iterator[ServiceClient
         runs: Whether the service inside this process runs the programs that this process uploads.
     """
     if server is not None:
-        client = ServiceClient.at(server)
+        client = ServiceClient.at(server, _api_key())
         try:
             yield client
         finally:
