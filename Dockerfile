@@ -16,6 +16,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --create-home --home-dir /var/lib/service-server service-server
 COPY --from=build /app /app
+# It listens to others, so it starts only with SERVICE_SERVER_AUTH: keys, or off to let all in who reach it.
 ENV PATH=/app/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     SERVER_HOST=0.0.0.0 \

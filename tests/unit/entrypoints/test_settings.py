@@ -9,6 +9,7 @@ from domain.limits import STANDARD_BOUNDS
 from entrypoints.cli.errors import Failure
 from entrypoints.cli.settings_report import load_settings
 from entrypoints.settings import LimitSettings, Settings, variable
+from tests.support.settings import settings_of
 
 
 @pytest.fixture(autouse=True)
@@ -232,3 +233,48 @@ def test_the_readme_names_the_defaults_that_differ_from_the_existing_deployment(
             default = fields[name].default
             assert (f"`{default}`" if default else "unset") in here or default == (), (name, here)
     assert {"AWS_CODE_REGION", "SERVER_HOST", "AWS_LOG_BUCKET"} <= set(re.findall(r"[A-Z][A-Z_]+", section))
+
+
+@pytest.mark.parametrize(
+    ("host", "is_on_loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),  # noqa: S104 - only read
+        ("::", False),
+        ("10.0.0.1", False),
+        ("localhost.example.com", False),
+        ("example.org", False),
+    ],
+)
+def test_without_a_word_only_a_service_on_loopback_asks_for_no_key(host, is_on_loopback):
+    settings = settings_of(host=host)
+
+    assert settings.is_on_loopback is is_on_loopback
+    assert settings.asks_for_keys is not is_on_loopback
+    assert not settings.is_open_to_all
+
+
+@pytest.mark.parametrize(
+    ("fields", "asks_for_keys", "is_open_to_all"),
+    [
+        ({"auth": "off"}, False, False),
+        ({"auth": "off", "host": "10.0.0.1"}, False, True),
+        ({"auth": "off", "public_url": "https://runs.example.com"}, False, True),
+        ({"public_url": "https://runs.example.com"}, False, True),
+        ({"public_url": "http://localhost:8000"}, False, False),
+        ({"auth": "keys"}, True, False),
+        ({"auth": "keys", "host": "10.0.0.1"}, True, False),
+    ],
+)
+def test_a_service_is_open_to_all_if_others_reach_it_without_a_key(fields, asks_for_keys, is_open_to_all):
+    settings = settings_of(**fields)
+
+    assert (settings.asks_for_keys, settings.is_open_to_all) == (asks_for_keys, is_open_to_all)
+
+
+def test_an_unknown_mode_of_authentication_is_refused():
+    with pytest.raises(ValidationError, match=r"keys\+oidc"):
+        settings_of(auth="on")
