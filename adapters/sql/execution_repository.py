@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from adapters.sql import execution_statements as statements
 from adapters.sql.database_time import microseconds
 from adapters.sql.errors import is_duplicate
+from adapters.sql.fair_claim import FairClaim
 from adapters.sql.mapping import execution_values, result_values, to_claimed, to_execution
 from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult, Note
@@ -45,18 +46,19 @@ class SqlExecutionRepository(ExecutionRepository):
         limit: int = 1,
         starts: bool = False,
         languages: Collection[str] | None = None,
+        after: TenantName | None = None,
     ) -> Sequence[Execution]:
-        """Claim the most urgent waiting executions, the oldest first among equals."""
-        if languages is None:
-            rows = self._connection.execute(statements.NEXT, {"limit": limit}).mappings().all()
-        else:
-            rows = self._next_in(languages, limit)
+        """Claim waiting executions, fairly between tenants; of each tenant the most urgent and the oldest."""
+        rows = FairClaim(self._connection, languages, after.value if after else "").next(limit)
         return self._claim(rows, worker, lease_s, starts)
 
     def claim(
         self, execution_id: ExecutionId, worker: str, lease_s: float, *, starts: bool = False
     ) -> Execution | None:
-        """Claim this execution, if it waits."""
+        """Claim this execution, if it waits and its tenant may have it run."""
+        tenant = self._connection.execute(statements.TENANT, {"id": execution_id}).scalar()
+        if tenant is None or not FairClaim(self._connection, None, "").allows(tenant):
+            return None
         rows = self._connection.execute(statements.THIS, {"id": execution_id}).mappings().all()
         return next(iter(self._claim(rows, worker, lease_s, starts)), None)
 
@@ -171,20 +173,6 @@ class SqlExecutionRepository(ExecutionRepository):
         self, statement: sa.Select[Any], wanted: Mapping[str, object]
     ) -> Mapping[ExecutionId, JobId]:
         return {row.execution_id: row.job_id for row in self._connection.execute(statement, wanted)}
-
-    def _next_in(self, languages: Collection[str], limit: int) -> Sequence[sa.RowMapping]:
-        """Find the next executions of each language in its own range of an index; return the first of all."""
-        rows = [
-            row
-            for language in (*sorted(languages), None)
-            for row in self._connection.execute(
-                statements.NEXT_IN, {"language": language, "limit": limit}
-            ).mappings()
-        ]
-        rows.sort(
-            key=lambda row: (row["execution_precedence"], row["execution_requested_at"], row["execution_id"])
-        )
-        return rows[:limit]
 
     def _change(self, statement: sa.Update, **parameters: object) -> bool:
         return self._connection.execute(statement, parameters).rowcount == 1

@@ -141,14 +141,45 @@ _waiting = (
     .where(_allows(ExecutionTrigger.CLAIM))
     .with_for_update(skip_locked=True)
 )
+_QUEUE = "FORCE INDEX (ix_executions_queue)"
+_LANGUAGE = "FORCE INDEX (ix_executions_language)"
 # Rows of a version that did not know their languages are among those of every language.
 _is_in = executions.c.language.is_not_distinct_from(
     sa.bindparam("language", type_=executions.c.language.type)
 )
 _are_in = executions.c.language.in_(sa.bindparam("languages", expanding=True))
-NEXT = _waiting.order_by(executions.c.precedence, *_by_age).limit(sa.bindparam("limit"))
-NEXT_IN = NEXT.where(_is_in)
+_next = (
+    _waiting.where(executions.c.tenant == sa.bindparam("tenant"))
+    .order_by(executions.c.precedence, *_by_age)
+    .limit(sa.bindparam("limit"))
+)
+# A short table is read whole otherwise, and the rows that are passed over are locked.
+NEXT = _next.with_hint(executions, _QUEUE, "mysql")
+NEXT_IN = _next.where(_is_in).with_hint(executions, _LANGUAGE, "mysql")
 THIS = _waiting.where(_has_id)
+TENANT = sa.select(executions.c.tenant).where(_has_id)
+# The program of a spooled execution has ended.
+RUNNING = (
+    sa.select(executions.c.tenant, sa.func.count().label("running"))
+    .with_hint(executions, _QUEUE, "mysql")
+    .where(_is_leased, sa.not_(_is_spooled))
+    .group_by(executions.c.tenant)
+)
+RUNNING_OF = RUNNING.where(executions.c.tenant.in_(sa.bindparam("tenants", expanding=True)))
+
+
+def first_tenant(low: str, high: str, *, in_language: bool) -> sa.ScalarSelect[str]:
+    """Build the search for the first tenant with waiting executions in a range of names."""
+    found = (
+        sa.select(executions.c.tenant)
+        .with_hint(executions, _LANGUAGE if in_language else _QUEUE, "mysql")
+        .where(_waits, executions.c.tenant >= sa.bindparam(low), executions.c.tenant < sa.bindparam(high))
+        .order_by(executions.c.tenant)
+        .limit(1)
+    )
+    return (found.where(_is_in) if in_language else found).scalar_subquery()
+
+
 CLAIM = (
     sa.update(executions)
     .where(_are_these)

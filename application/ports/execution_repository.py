@@ -36,8 +36,15 @@ class ExecutionRepository(ABC):
         limit: int = 1,
         starts: bool = False,
         languages: Collection[str] | None = None,
+        after: TenantName | None = None,
     ) -> Sequence[Execution]:
-        """Claim the waiting executions of the highest priority, the oldest first, for one worker only.
+        """Claim waiting executions for one worker only, fairly between tenants.
+
+        Each claim goes to the tenant of which the fewest executions run, and of equal ones to the next by
+        name after `after`, the tenant that was served last; several at once are spread alike. Of a tenant
+        the most urgent execution comes first, and of equal ones the oldest. A tenant that is not active, or
+        has as many running as its quota allows, goes on waiting. A delegated execution runs; a spooled one
+        does not, for its program has ended.
 
         With `starts`, their programs start at once: the time of the claim is that of the start. With
         `languages`, executions in other languages go on waiting.
@@ -47,7 +54,10 @@ class ExecutionRepository(ABC):
     def claim(
         self, execution_id: ExecutionId, worker: str, lease_s: float, *, starts: bool = False
     ) -> Execution | None:
-        """Claim this execution for one worker only, as `claim_next` does; None if it does not wait."""
+        """Claim this execution for one worker only, as `claim_next` does.
+
+        Return None if it does not wait, or its tenant's executions have to.
+        """
 
     @abstractmethod
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:

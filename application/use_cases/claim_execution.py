@@ -16,6 +16,7 @@ from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
 from domain.execution import Execution
 from domain.job import Job
+from domain.tenant import TenantName
 from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.executions")
@@ -105,7 +106,10 @@ class ClaimBatcher(Generic[T]):
 class ClaimExecution:
     """Claims the next waiting execution for this worker, under a lease.
 
-    * The most urgent executions come first, and of equal ones the oldest.
+    * Tenants come in turn: next is the one of which the fewest executions run. Of a tenant the most urgent
+      execution comes first, and of equal ones the oldest.
+    * No more executions of a tenant run at once than its quota allows, and none of a tenant that is not
+      active.
     * Threads that claim at the same moment share one transaction.
     * An execution whose job is gone, or is a corrupt row, is ended, so that it blocks no other.
     * Languages whose engine is away are left waiting.
@@ -133,6 +137,7 @@ class ClaimExecution:
         self._clock = clock
         self._worker = worker
         self._lease_s = lease_s
+        self._served_last: TenantName | None = None
         self.batcher = ClaimBatcher(self.claim_next)
 
     def __call__(self, only: ExecutionId | None = None) -> Claim | None:
@@ -152,11 +157,15 @@ class ClaimExecution:
             DependencyUnavailable: The database is out of reach; nothing is claimed.
         """
         starts, languages = self._engine.claim_implies_start, self._engine.startable_languages()
-        return self._claim(
+        after = self._served_last
+        claims = self._claim(
             lambda executions: executions.claim_next(
-                self._worker, self._lease_s, limit=limit, starts=starts, languages=languages
+                self._worker, self._lease_s, limit=limit, starts=starts, languages=languages, after=after
             )
         )
+        if claims:
+            self._served_last = claims[-1].job.tenant
+        return claims
 
     def _claim_only(self, execution_id: ExecutionId) -> Sequence[Claim]:
         starts = self._engine.claim_implies_start

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from domain.api_key import ApiKey, KeyId, KeyText
-from domain.caller import Scope
+from domain.caller import Caller, Scope
 from domain.execution import Execution
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -73,10 +73,10 @@ def new_execution_id() -> ExecutionId:
     return ExecutionId(uuid4())
 
 
-def a_project(store: Store, name: str = "demo") -> Project:
+def a_project(store: Store, name: str = "demo", caller: Caller = ANONYMOUS) -> Project:
     """Store a project."""
     return store.run(
-        lambda transaction: transaction.projects.get_or_add(ANONYMOUS, ProjectName(name), None, NOW)
+        lambda transaction: transaction.projects.get_or_add(caller, ProjectName(name), None, NOW)
     )
 
 
@@ -92,9 +92,11 @@ def the_project(project_id: int) -> Project:
     )
 
 
-def a_job(store: Store, *, project: str = "demo", now: datetime = NOW, **spec) -> Job:
+def a_job(
+    store: Store, *, project: str = "demo", caller: Caller = ANONYMOUS, now: datetime = NOW, **spec
+) -> Job:
     """Store a PENDING job."""
-    job, _events = Job.submit(JobId(uuid4()), a_project(store, project), a_spec(**spec), now)
+    job, _events = Job.submit(JobId(uuid4()), a_project(store, project, caller), a_spec(**spec), now)
     store.run(lambda transaction: transaction.jobs.add(job))
     return job
 

@@ -21,6 +21,7 @@ class QueuedExecution:
     """An execution and its place in the queue."""
 
     execution: Execution
+    tenant: TenantName
     waiting_since: datetime
     leased_at: datetime | None = None
     lease_expires_at: datetime | None = None

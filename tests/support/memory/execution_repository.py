@@ -1,14 +1,18 @@
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult, Note
 from domain.execution_lifecycle import LEASED, TRANSITIONS, ExecutionState, ExecutionTrigger
+from domain.fairness import TenantLoad, share
 from domain.job_lifecycle import JobStatus
-from domain.tenant import TenantName
+from domain.tenant import TenantName, TenantStatus
 from domain.values import ExecutionId, JobId
 from tests.support.memory.database import QueuedExecution, Tables, is_from_the_future, is_older
+
+# The program of a spooled execution has ended.
+_RUNNING = LEASED - {ExecutionState.SPOOLED}
 
 
 class MemoryExecutionRepository(ExecutionRepository):
@@ -23,7 +27,9 @@ class MemoryExecutionRepository(ExecutionRepository):
         """Store a new execution, waiting to be claimed; one that is stored already stays as it is."""
         if execution.job_id not in self._tables.jobs:
             raise LookupError(f"execution {execution.id} belongs to no job")
-        self._rows.setdefault(execution.id, QueuedExecution(execution=execution, waiting_since=self._now()))
+        tenant = self._tables.jobs[execution.job_id].tenant
+        row = QueuedExecution(execution=execution, tenant=tenant, waiting_since=self._now())
+        self._rows.setdefault(execution.id, row)
 
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """Return an execution, or None if there is none of that id."""
@@ -38,18 +44,33 @@ class MemoryExecutionRepository(ExecutionRepository):
         limit: int = 1,
         starts: bool = False,
         languages: Collection[str] | None = None,
+        after: TenantName | None = None,
     ) -> Sequence[Execution]:
-        """Claim the oldest of the most urgent waiting executions."""
-        waiting = list(self._waiting(languages))
-        waiting.sort(key=lambda row: (-row.execution.priority, *_age(row.execution)))
-        return [self._claim(row, worker, lease_s, starts) for row in waiting[:limit]]
+        """Claim waiting executions, fairly between tenants; of each tenant the most urgent and the oldest."""
+        waiting: dict[TenantName, list[QueuedExecution]] = {}
+        for row in self._waiting(languages):
+            waiting.setdefault(row.tenant, []).append(row)
+        last = after.value if after else ""
+        in_turn = sorted(waiting, key=lambda name: (name.value <= last, name.value))
+        claimed: list[Execution] = []
+        while len(claimed) < limit:
+            shares = share((load for name in in_turn if waiting[name] for load in self._load(name)), 1)
+            if not shares:
+                break
+            rows = waiting[next(iter(shares))]
+            row = min(rows, key=lambda row: (-row.execution.priority, *_age(row.execution)))
+            rows.remove(row)
+            claimed.append(self._claim(row, worker, lease_s, starts))
+        return claimed
 
     def claim(
         self, execution_id: ExecutionId, worker: str, lease_s: float, *, starts: bool = False
     ) -> Execution | None:
         """Claim this execution, if it waits."""
         row = self._open_to(ExecutionTrigger.CLAIM, execution_id)
-        return None if row is None else self._claim(row, worker, lease_s, starts)
+        if row is None or not share(self._load(row.tenant), 1):
+            return None
+        return self._claim(row, worker, lease_s, starts)
 
     def renew(self, worker: str, held: Collection[ExecutionId], lease_s: float) -> set[ExecutionId]:
         """Extend the leases of a worker's executions; return the ones that it still holds."""
@@ -188,6 +209,14 @@ class MemoryExecutionRepository(ExecutionRepository):
         if row is not None:
             self._change(row, ExecutionTrigger.GIVE_UP, replace(row.execution, ended_at=now))
         return row is not None
+
+    def _load(self, name: TenantName) -> Iterator[TenantLoad]:
+        """Yield the load of a tenant, if it is active."""
+        tenant = self._tables.tenants.get(name)
+        if tenant is not None and tenant.status is TenantStatus.ACTIVE:
+            rows = (row for row in self._rows.values() if row.tenant == name)
+            running = sum(row.execution.state in _RUNNING for row in rows)
+            yield TenantLoad(name, running, tenant.quota.running)
 
     def _waiting(self, languages: Collection[str] | None) -> Iterable[QueuedExecution]:
         waiting = [row for row in self._rows.values() if row.execution.state is ExecutionState.WAITING]

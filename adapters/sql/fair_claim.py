@@ -1,0 +1,226 @@
+"""The executions to claim next, fair between tenants.
+
+Neither the number of rows that wait nor the number of tenants decides what a claim costs: it looks for the
+first tenant that waits in ranges of names, each a single step in the index of the queue. The ranges are the
+names of the tenants of which programs run, and the gaps between these names.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from adapters.sql import execution_statements as statements
+from adapters.sql.tables import tenants
+from domain.fairness import TenantLoad, share
+from domain.tenant import TenantName, TenantStatus
+from domain.values import ExecutionId
+
+# Before and after every character that a tenant's name may have, also where spaces are added to compare.
+_NEXT_NAME, _LAST_NAME = "!", "~"
+_RANGES_AT_ONCE = 64
+
+_OF_TENANTS = tenants.c.tenant.in_(sa.bindparam("tenants", expanding=True))
+_TENANTS = sa.select(tenants.c.tenant, tenants.c.status, tenants.c.quota).where(_OF_TENANTS)
+_LOCKED_TENANTS = _TENANTS.order_by(tenants.c.tenant).with_for_update()
+_UNLOCKED_TENANTS = _TENANTS.order_by(tenants.c.tenant).with_for_update(skip_locked=True)
+_Range = tuple[str, str]
+
+
+@cache
+def walk_statement(ranges: int, *, in_language: bool) -> sa.Select[tuple[Any, ...]]:
+    """Find the first tenant that waits in each range of names, and how the tenant served last is."""
+    of_last = sa.select(tenants).where(tenants.c.tenant == sa.bindparam("last")).subquery("of_last")
+    found = (
+        statements.first_tenant(f"from_{number}", f"until_{number}", in_language=in_language).label(
+            f"tenant_{number}"
+        )
+        for number in range(ranges)
+    )
+    status = sa.select(of_last.c.status).scalar_subquery().label("status")
+    quota = sa.select(of_last.c.quota).scalar_subquery().label("quota")
+    return sa.select(*(*found, status, quota))
+
+
+class FairClaim:
+    """Finds waiting executions to claim, and locks them.
+
+    * Tenants that are not active, or have as many running as their quota allows, are passed over.
+    * The row of a tenant with a bound is locked while its executions are counted and claimed, so that two
+      claims at once keep it. While another claim holds it, other tenants come first.
+
+    Args:
+        connection: The connection of the transaction that claims.
+        languages: The languages to choose from; None for all.
+        last: The name of the tenant that was served last; empty at first.
+    """
+
+    def __init__(self, connection: sa.Connection, languages: Collection[str] | None, last: str) -> None:
+        self._connection = connection
+        self._languages = None if languages is None else (*sorted(languages), None)
+        self._last = last
+        self._running: dict[str, int] = {}
+        # Of tenants that are active; None is no bound.
+        self._bounds: dict[str, int | None] = {}
+        self._seen: set[str] = set()
+        self._taken: dict[str, set[ExecutionId]] = {}
+        self._exhausted: set[str] = set()
+        self._passed_over: set[str] = set()
+
+    def next(self, limit: int) -> Sequence[sa.RowMapping]:
+        """Return executions, so many at most, in the order in which they are claimed."""
+        found = self._walk({self._last} if self._last else set())
+        if found == [self._last] and self._bounds.get(self._last, 0) is None:
+            return self._next_of(self._last, limit)
+        self._running = self._count()
+        taken = self._spread(found, limit)
+        if len(taken) < limit and self._passed_over:
+            waiting = sorted(self._passed_over)
+            self._exhausted -= self._passed_over
+            taken += self._serve(self._shares(waiting, limit - len(taken)), _LOCKED_TENANTS)
+        return taken
+
+    def allows(self, name: str) -> bool:
+        """Return whether an execution of a tenant may be claimed, and lock the tenant if it has a bound."""
+        self._look_at([name])
+        if self._bounds.get(name) is not None:
+            self._lock([name], _LOCKED_TENANTS)
+        bound = self._bounds.get(name, 0)
+        return bound is None or self._running.get(name, 0) < bound
+
+    def _spread(self, found: list[str], limit: int) -> list[sa.RowMapping]:
+        """Serve each tenant of which nothing runs, once; and when all are known, those with the fewest."""
+        taken: list[sa.RowMapping] = []
+        known = {self._last} if self._last else set()
+        while new := [name for name in found if name not in known]:
+            self._look_at(new)
+            idle = [name for name in new if not self._running.get(name)]
+            once = dict.fromkeys(self._shares(idle, limit - len(taken)), 1)
+            taken += self._serve(once, _UNLOCKED_TENANTS)
+            if len(taken) == limit:
+                return taken
+            known |= {*new, *self._running}
+            found = self._walk(known)
+        self._look_at(found)
+        while shares := self._shares(found, limit - len(taken)):
+            taken += self._serve(shares, _UNLOCKED_TENANTS)
+        return taken
+
+    def _shares(self, waiting: Iterable[str], claims: int) -> dict[str, int]:
+        loads = (
+            TenantLoad(TenantName(name), self._running.get(name, 0), self._bounds[name])
+            for name in waiting
+            if name in self._bounds and name not in self._exhausted
+        )
+        return {tenant.value: number for tenant, number in share(loads, claims).items()}
+
+    def _serve(self, shares: Mapping[str, int], lock: sa.Select[tuple[Any, ...]]) -> Iterator[sa.RowMapping]:
+        """Take executions of some tenants; one that has fewer of them is served no more."""
+        self._lock([name for name in shares if self._bounds[name] is not None], lock)
+        for name, number in shares.items():
+            bound = self._bounds.get(name, 0)
+            room = number if bound is None else min(number, bound - self._running.get(name, 0))
+            rows = self._next_of(name, room) if room > 0 and name not in self._passed_over else ()
+            self._running[name] = self._running.get(name, 0) + len(rows)
+            if len(rows) < number:
+                self._exhausted.add(name)
+            yield from rows
+
+    def _lock(self, names: Sequence[str], lock: sa.Select[tuple[Any, ...]]) -> None:
+        """Lock the rows of tenants, and read anew how they are, and how many of their programs run."""
+        if not names:
+            return
+        locked = {row.tenant: row for row in self._connection.execute(lock, {"tenants": names})}
+        self._passed_over = set(names) - locked.keys()
+        for row in locked.values():
+            self._note(row.tenant, row.status, row.quota)
+        stored = self._count(locked)
+        self._running |= {name: stored.get(name, 0) + len(self._taken.get(name, ())) for name in locked}
+
+    def _look_at(self, names: Iterable[str]) -> None:
+        """Read how tenants are, unless that is known."""
+        new = [name for name in names if name not in self._seen]
+        if new:
+            for row in self._connection.execute(_TENANTS, {"tenants": new}):
+                self._note(row.tenant, row.status, row.quota)
+
+    def _note(self, name: str, status: str | None, quota: Mapping[str, int] | None) -> None:
+        self._seen.add(name)
+        if status == TenantStatus.ACTIVE:
+            self._bounds[name] = (quota or {}).get("running")
+        else:
+            self._bounds.pop(name, None)
+
+    def _count(self, names: Collection[str] | None = None) -> dict[str, int]:
+        """Count the programs that run, of some tenants or of all of which any run."""
+        if names is None:
+            rows = self._connection.execute(statements.RUNNING)
+        else:
+            rows = self._connection.execute(statements.RUNNING_OF, {"tenants": sorted(names)})
+        return {row.tenant: row.running for row in rows}
+
+    def _walk(self, known: Collection[str]) -> list[str]:
+        """Find tenants that wait, in turn: the known ones, and the first of each gap between them."""
+        ranges = list(self._ranges(known))
+        found: list[str] = []
+        for begin in range(0, len(ranges), _RANGES_AT_ONCE):
+            some = ranges[begin : begin + _RANGES_AT_ONCE]
+            bounds = {
+                name: value
+                for number, (low, high) in enumerate(some)
+                for name, value in ((f"from_{number}", low), (f"until_{number}", high))
+            }
+            found += self._first_in(len(some), bounds)
+        return found
+
+    def _first_in(self, ranges: int, bounds: Mapping[str, str]) -> list[str]:
+        """Find the first tenant that waits in each range, in any of the languages."""
+        wanted = {**bounds, "last": self._last}
+        if self._languages is None:
+            rows = [self._connection.execute(walk_statement(ranges, in_language=False), wanted).one()]
+        else:
+            statement = walk_statement(ranges, in_language=True)
+            rows = [
+                self._connection.execute(statement, {**wanted, "language": language}).one()
+                for language in self._languages
+            ]
+        self._note(self._last, rows[0].status, rows[0].quota)
+        firsts = (set(names) - {None} for names in zip(*(row[:ranges] for row in rows), strict=True))
+        return [min(names) for names in firsts if names]
+
+    def _ranges(self, known: Collection[str]) -> Iterator[_Range]:
+        """Divide all names, from the one after the last served around to it, at the known ones."""
+        after = sorted(name for name in known if name > self._last)
+        until = sorted(name for name in known if name <= self._last)
+        for first, names in ((self._last and self._last + _NEXT_NAME, after), ("", until)):
+            low = first
+            for name in names:
+                yield from ((low, name), (name, name + _NEXT_NAME))
+                low = name + _NEXT_NAME
+            if names is after:
+                yield low, _LAST_NAME
+
+    def _next_of(self, name: str, number: int) -> Sequence[sa.RowMapping]:
+        """Find the executions of a tenant that are next, so many at most, and lock them."""
+        taken = self._taken.setdefault(name, set())
+        wanted = {"tenant": name, "limit": number + len(taken)}
+        if self._languages is None:
+            rows = self._connection.execute(statements.NEXT, wanted).mappings().all()
+        else:
+            rows = [
+                row
+                for language in self._languages
+                for row in self._connection.execute(
+                    statements.NEXT_IN, {**wanted, "language": language}
+                ).mappings()
+            ]
+            rows.sort(key=_turn)
+        # The ones that are taken already are stored as waiting until all are claimed.
+        rows = [row for row in rows if row["execution_id"] not in taken][:number]
+        taken |= {row["execution_id"] for row in rows}
+        return rows
+
+
+def _turn(row: sa.RowMapping) -> tuple[Any, ...]:
+    return row["execution_precedence"], row["execution_requested_at"], row["execution_id"]
