@@ -1,10 +1,11 @@
-"""Transactions of callers' commands: the effect and its audit entry, all or nothing."""
+"""Transactions of callers' commands: the effect, its audit entry and its idempotency key, all or nothing."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from application.errors import ApplicationError, DependencyUnavailable
+from application.errors import ApplicationError, DependencyUnavailable, Repeated
+from application.idempotent_requests import Again, IdempotentRequests
 from application.log_context import current_request_id
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
@@ -24,13 +25,20 @@ class CallerUnitOfWork:
     * A command that is done has its entry in the transaction of its effect.
     * A command that is refused, which is an error of the domain or of the application, has it in a
       transaction of its own, after the rollback.
-    * A command that failed because a part of the service is away was not refused, and has none.
+    * A command that failed because a part of the service is away was not refused, and has none; nor has one
+      that comes again under its idempotency key.
     """
 
     def __init__(
-        self, unit_of_work: UnitOfWork, record_refusal: RecordRefusal, clock: Clock, ids: IdGenerator
+        self,
+        unit_of_work: UnitOfWork,
+        idempotent_requests: IdempotentRequests,
+        record_refusal: RecordRefusal,
+        clock: Clock,
+        ids: IdGenerator,
     ) -> None:
         self._unit_of_work = unit_of_work
+        self._idempotent_requests = idempotent_requests
         self._record_refusal = record_refusal
         self._clock = clock
         self._ids = ids
@@ -45,6 +53,7 @@ class CallerUnitOfWork:
         project: Callable[[T], ProjectId | None] = lambda _result: None,
         usage: Usage = NO_USAGE,
         asked_for: str = "",
+        again: Again[T] | None = None,
     ) -> T:
         """Run work as `UnitOfWork.run` does, together with its entry.
 
@@ -56,8 +65,11 @@ class CallerUnitOfWork:
             project: Returns the project of it.
             usage: The use that the act adds.
             asked_for: The subject if the act is refused: by the name that the caller gave it.
+            again: The way to the result for a request that is repeated since its answer was lost. Without
+                one, the repeated request is refused.
 
         Raises:
+            Repeated: The request came under its idempotency key before, and was done.
             DependencyUnavailable: As of `UnitOfWork.run`; or an error of the work, which is recorded.
         """
         entry_id, at = AuditEntryId(self._ids.new()), self._clock.now()
@@ -81,14 +93,18 @@ class CallerUnitOfWork:
             return result
 
         with self.recording_refusals(caller, act, asked_for):
-            return self._unit_of_work.run(work_and_record)
+            return self._unit_of_work.run(
+                lambda transaction: self._idempotent_requests.once(
+                    transaction, caller, work_and_record, again
+                )
+            )
 
     @contextmanager
     def recording_refusals(self, caller: Caller, act: Act, asked_for: str) -> Iterator[None]:
         """Record a refusal that is raised in this context, as by the checks before a transaction."""
         try:
             yield
-        except DependencyUnavailable:
+        except (DependencyUnavailable, Repeated):
             raise
         except (DomainError, ApplicationError) as error:
             self._record_refusal(act, caller, caller.address, asked_for, refusal_kind(error))

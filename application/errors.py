@@ -7,6 +7,11 @@ ApplicationError
 ├── Unprocessable             the request is understood and cannot be met here
 ├── SignInRefused             a visitor of the dashboard is not signed in
 ├── QuotaExceeded             a bound of the tenant's or the key's use is reached
+├── Repeated                  a request came under its idempotency key before
+│   ├── KeyReused             ... which was another request
+│   ├── RequestInWork         ... and is not answered yet
+│   ├── AlreadyAnswered       ... and is answered
+│   └── AnswerLost            ... and its answer cannot be given again
 └── DependencyUnavailable     a part of the service is out of reach for now
     ├── StorageUnavailable    ... the object store
     └── CommitOutcomeUnknown        ... the database, and a commit's answer was lost with it
@@ -79,6 +84,50 @@ class QuotaExceeded(ApplicationError):
 
 class SignInRefused(ApplicationError):
     """A visitor of the dashboard is not signed in; the message is the reason, for people."""
+
+
+class Repeated(ApplicationError):
+    """A request came under its idempotency key before, so that nothing was done this time."""
+
+
+class KeyReused(Repeated):
+    """The idempotency key is that of another request."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the Idempotency-Key was used for another request: another method, path, query or body; a new "
+            "request takes a new key"
+        )
+
+
+class RequestInWork(Repeated):
+    """The first request under the idempotency key is not answered yet.
+
+    Attributes:
+        retry_after_s: When it is worth trying again, in seconds.
+    """
+
+    retry_after_s = 1
+
+    def __init__(self) -> None:
+        super().__init__("the first request under this Idempotency-Key is still in work")
+
+
+class AlreadyAnswered(Repeated):
+    """The first request under the idempotency key is answered, and its answer is stored."""
+
+    def __init__(self) -> None:
+        super().__init__("the first request under this Idempotency-Key is answered already")
+
+
+class AnswerLost(Repeated):
+    """The first request under the idempotency key took effect, and its answer cannot be given again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the first request under this Idempotency-Key took effect, and its answer is lost, or held a "
+            "secret for another key; look at what there is before another request, under a new key"
+        )
 
 
 class DependencyUnavailable(ApplicationError):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from application.authenticator import Authenticator
 from application.caller_unit_of_work import CallerUnitOfWork
+from application.idempotent_requests import IdempotentRequests
 from application.in_flight_executions import InFlightExecutions
 from application.log_archive import LogArchive
 from application.outbox_writer import OutboxWriter
@@ -55,6 +56,7 @@ from application.use_cases.end_deleted_jobs import EndDeletedJobs
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.follow_outages import FollowOutages
+from application.use_cases.forget_idempotency_keys import ForgetIdempotencyKeys
 from application.use_cases.forget_processed_messages import ForgetProcessedMessages
 from application.use_cases.forget_sessions import ForgetSessions
 from application.use_cases.mark_started import MarkStarted
@@ -147,6 +149,7 @@ class ServiceOptions:
     session_max_s: float
     sessions_kept_days: float
     membership_rules: MembershipRules
+    idempotency_keys_kept_hours: float
     stale_message_after_s: float
     max_keys: int
     log_storage_retry: RetryPolicy = _LOG_STORAGE_RETRY
@@ -173,6 +176,7 @@ class Services:
     create_project: CreateProject
     change_project: ChangeProject
     record_refusal: RecordRefusal
+    idempotent_requests: IdempotentRequests
 
     create_key: CreateKey
     rotate_key: RotateKey
@@ -208,6 +212,7 @@ class Services:
     end_deleted_jobs: EndDeletedJobs
     post_audit_entries: PostAuditEntries
     forget_sessions: ForgetSessions
+    forget_idempotency_keys: ForgetIdempotencyKeys
     in_flight: InFlightExecutions
 
 
@@ -219,9 +224,16 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     in_flight = InFlightExecutions()
     outbox_writer = OutboxWriter(ids=ports.ids)
     poison_jobs = PoisonJobHandler(outbox_writer=outbox_writer)
+    idempotent_requests = IdempotentRequests(
+        unit_of_work=ports.unit_of_work, kept_hours=options.idempotency_keys_kept_hours
+    )
     record_refusal = RecordRefusal(unit_of_work=ports.unit_of_work, clock=ports.clock, ids=ports.ids)
     caller_unit_of_work = CallerUnitOfWork(
-        unit_of_work=ports.unit_of_work, record_refusal=record_refusal, clock=ports.clock, ids=ports.ids
+        unit_of_work=ports.unit_of_work,
+        idempotent_requests=idempotent_requests,
+        record_refusal=record_refusal,
+        clock=ports.clock,
+        ids=ports.ids,
     )
 
     quota_guard = QuotaGuard(clock=ports.clock)
@@ -355,6 +367,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         key_reader=KeyReader(unit_of_work=ports.unit_of_work, clock=ports.clock),
         tenant_reader=TenantReader(unit_of_work=ports.unit_of_work),
+        idempotent_requests=idempotent_requests,
         job_reader=job_reader,
         project_reader=ProjectReader(
             unit_of_work=ports.unit_of_work, dashboard_queries=ports.dashboard_queries, clock=ports.clock
@@ -448,6 +461,9 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         end_deleted_jobs=end_deleted_jobs,
         post_audit_entries=PostAuditEntries(unit_of_work=ports.unit_of_work, record_refusal=record_refusal),
+        forget_idempotency_keys=ForgetIdempotencyKeys(
+            unit_of_work=ports.unit_of_work, clock=ports.clock, kept_hours=options.idempotency_keys_kept_hours
+        ),
         in_flight=in_flight,
     )
 

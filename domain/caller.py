@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Self
 
 from domain.errors import ScopeMissing
+from domain.idempotency import IdempotentRequest
 from domain.tenant import Tenant, TenantName
 from domain.values import ProjectId
 
@@ -31,6 +32,7 @@ class Caller:
         project: The only project that it reaches; None for all of its tenant's.
         requests_per_s: Requests a second of its key; None for no bound but its tenant's.
         address: The network address that it calls from, if it is known.
+        idempotency: The request that it makes, if it makes it under an idempotency key.
     """
 
     tenant: Tenant
@@ -39,6 +41,7 @@ class Caller:
     project: ProjectId | None = None
     requests_per_s: int | None = None
     address: str | None = None
+    idempotency: IdempotentRequest | None = None
 
     def require(self, scope: Scope) -> None:
         """Refuse an act that the caller has no right to.

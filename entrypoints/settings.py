@@ -291,6 +291,7 @@ class Settings(BaseSettings):
     address_share_percent: int = Field(50, ge=1, le=100)
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ("127.0.0.1", "::1")
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode] = ()
+    idempotency_keys_kept_hours: float = Field(24, ge=1, le=8_760)
 
     # Callers
     auth: AuthMode | None = None

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from application.caller_unit_of_work import CallerUnitOfWork
+from application.idempotent_requests import job_again
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction
@@ -46,6 +47,7 @@ class CancelJob:
             subject=lambda view: str(view.job_id),
             project=lambda view: view.project_id,
             asked_for=str(job_id),
+            again=job_again(caller, job_id),
         )
 
 

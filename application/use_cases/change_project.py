@@ -2,6 +2,7 @@
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.errors import Conflict, NotFound
+from application.idempotent_requests import project_again
 from application.ports.unit_of_work import Transaction
 from domain.audit import Act
 from domain.caller import Caller
@@ -56,4 +57,5 @@ class ChangeProject:
             subject=lambda project: project.name.value,
             project=lambda project: project.id,
             asked_for=name_or_id,
+            again=project_again(caller, reference),
         )

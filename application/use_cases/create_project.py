@@ -1,6 +1,7 @@
 """Command: get or make a project."""
 
 from application.caller_unit_of_work import CallerUnitOfWork
+from application.idempotent_requests import project_again
 from application.ports.clock import Clock
 from domain.audit import Act
 from domain.caller import Caller
@@ -41,4 +42,5 @@ class CreateProject:
             subject=lambda project: project.name.value,
             project=lambda project: project.id,
             asked_for=name,
+            again=project_again(caller, project_name),
         )

@@ -1,6 +1,7 @@
 """Command: create a tenant."""
 
 from application.caller_unit_of_work import CallerUnitOfWork
+from application.idempotent_requests import Again
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction
 from domain.audit import Act
@@ -34,5 +35,10 @@ class CreateTenant:
             return tenant
 
         return self._unit_of_work.run(
-            caller, Act.TENANT_CREATE, work, subject=lambda _tenant: name, asked_for=name
+            caller,
+            Act.TENANT_CREATE,
+            work,
+            subject=lambda _tenant: name,
+            asked_for=name,
+            again=Again(name, lambda transaction, made: transaction.tenants.lock_or_raise(TenantName(made))),
         )

@@ -1,6 +1,7 @@
 """Command: execute a job."""
 
 from application.caller_unit_of_work import CallerUnitOfWork
+from application.idempotent_requests import job_again
 from application.log_context import current_request_id
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
@@ -74,4 +75,5 @@ class ExecuteJob:
             subject=lambda view: str(view.job_id),
             project=lambda view: view.project_id,
             asked_for=str(job_id),
+            again=job_again(caller, job_id),
         )

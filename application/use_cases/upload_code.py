@@ -11,6 +11,7 @@ from application.errors import (
     NotFound,
     Unprocessable,
 )
+from application.idempotent_requests import job_again
 from application.log_context import current_request_id
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
@@ -116,7 +117,7 @@ class UploadCode:
 
         self._code_store.put(spec.code_key, code, CODE_CONTENT_TYPE)
         try:
-            return self._unit_of_work.run(
+            view = self._unit_of_work.run(
                 caller,
                 Act.JOB_UPLOAD,
                 work,
@@ -124,12 +125,16 @@ class UploadCode:
                 project=lambda view: view.project_id,
                 usage=Usage(uploads=1, stored_bytes=len(code)),
                 asked_for=command.project,
+                again=job_again(caller, job_id),
             )
         except CommitOutcomeUnknown:
             raise  # the job may be there, and must not be without its code
         except (DomainError, ApplicationError):
             self._discard(spec.code_key)
             raise
+        if view.job_id != job_id:  # of an earlier request under the same idempotency key
+            self._discard(spec.code_key)
+        return view
 
     def _discard(self, code_key: ObjectKey) -> None:
         try:

@@ -10,11 +10,12 @@ from importlib.metadata import version
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
+from litestar.types import ASGIApp
 
 from application.services import Ports, Services
 from domain.limits import LimitPolicy
 from entrypoints.http.access import AccessMiddleware
-from entrypoints.http.callers import authorize, caller_of_request
+from entrypoints.http.callers import authorize
 from entrypoints.http.concurrency import ConcurrencyLimiter
 from entrypoints.http.conditional import ConditionalRequests
 from entrypoints.http.controllers.cluster import ClusterController
@@ -33,6 +34,7 @@ from entrypoints.http.dashboard.router import dashboard_router, first_page
 from entrypoints.http.dependencies import build_api
 from entrypoints.http.docs_pages import files_router, openapi_config, read_document, reference_page
 from entrypoints.http.errors import problem_response
+from entrypoints.http.idempotency import REPLAYED_HEADER, IdempotencyMiddleware, KeyedRequests, keyed_caller
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, JsonRequest
 from entrypoints.http.keys_in_urls import refuse_key_in_query
 from entrypoints.http.openapi_document import OpenApiDocument
@@ -70,12 +72,19 @@ def create_app(
         is_open_to_all=settings.is_open_to_all,
     )
     cors = _cors(settings)
+    keyed_requests = KeyedRequests(services.idempotent_requests, ports.clock, settings.max_wait_s)
+
+    # A function, for the framework copies any other kind of object for each route.
+    def idempotent(app: ASGIApp) -> ASGIApp:
+        return IdempotencyMiddleware(app, keyed_requests)
+
     app = Litestar(
         [
-            Router("/api", route_handlers=_CONTROLLERS),
+            Router("/api", route_handlers=_CONTROLLERS, middleware=[idempotent]),
             Router(
                 "/api",
                 route_handlers=[CompletionsController],
+                middleware=[idempotent],
                 request_max_body_size=settings.max_report_bytes,
             ),
             HealthController,
@@ -90,7 +99,7 @@ def create_app(
         debug=False,  # not the setting's: callers get no stack traces
         dependencies={
             "api": Provide(lambda: api, sync_to_thread=False),
-            "caller": Provide(caller_of_request, sync_to_thread=False),
+            "caller": Provide(keyed_caller),
             "settings": Provide(lambda: settings, sync_to_thread=False),
         },
         exception_handlers={Exception: problem_response},
@@ -135,6 +144,7 @@ def _cors(settings: Settings) -> CORSConfig:
             LIMIT_HEADER,
             POLICY_HEADER,
             IGNORED_FIELDS_HEADER,
+            REPLAYED_HEADER,
             REQUEST_ID_HEADER,
         ],
     )

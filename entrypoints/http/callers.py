@@ -86,7 +86,7 @@ class Callers:
             visitor = await self._visitors.of(scope)
             if visitor is not None:
                 return visitor
-        return await self.of_key(key_digest(_key(scope)))
+        return await self.of_key(key_digest(key_text(scope)))
 
     async def of_key(self, digest: str) -> Caller:
         """Return the caller with a key, by its digest; a stream of this request is to ask for it again.
@@ -166,7 +166,7 @@ def caller_of_request(request: AnyRequest) -> Caller:
     return caller
 
 
-def _key(scope: AnyScope) -> str:
+def key_text(scope: AnyScope) -> str:
     """Return the text of the key that a request brings, well-formed or not.
 
     Raises:

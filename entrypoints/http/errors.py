@@ -16,9 +16,12 @@ from msgspec import UNSET
 from application.errors import (
     Conflict,
     DependencyUnavailable,
+    KeyReused,
     NotAuthenticated,
     NotFound,
     QuotaExceeded,
+    Repeated,
+    RequestInWork,
     SignInRefused,
     Unprocessable,
 )
@@ -26,6 +29,7 @@ from domain.errors import InvalidValue, ScopeMissing, TooLarge, TransitionRefuse
 from entrypoints.http import validation_errors
 from entrypoints.http.concurrency import Overloaded
 from entrypoints.http.csrf import ForgedRequest
+from entrypoints.http.idempotency import MalformedKey
 from entrypoints.http.json_request import AnyRequest, UnreadableBody, UnsupportedMediaType
 from entrypoints.http.keys_in_urls import KeyInUrl
 from entrypoints.http.origin_guard import CrossSiteRequest, HostRefused, PathNotCanonical
@@ -80,6 +84,10 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     TransitionRefused: ProblemType(409, "transition-refused", "The state forbids this"),
     NotAuthenticated: ProblemType(401, "not-authenticated", "The caller has no valid key"),
     SignInRefused: ProblemType(403, "sign-in-refused", "You are not signed in"),
+    MalformedKey: MALFORMED,
+    KeyReused: ProblemType(422, "idempotency-key-reused", "The Idempotency-Key is another request's"),
+    RequestInWork: ProblemType(409, "request-in-work", "The first request is still in work"),
+    Repeated: ProblemType(409, "request-repeated", "The request took effect before"),
     ForgedRequest: ProblemType(403, "forged-request", "The form is not from here"),
     CrossSiteRequest: ProblemType(403, "cross-site-request", "The request comes from another site"),
     ScopeMissing: ProblemType(403, "scope-missing", "The caller has no right to this"),
@@ -194,7 +202,7 @@ def _headers(error: Exception, problem_type: ProblemType) -> dict[str, Any]:
         return {}
     if isinstance(error, NotAuthenticated):
         return {"WWW-Authenticate": "Bearer"}
-    if isinstance(error, DependencyUnavailable | QuotaExceeded):
+    if isinstance(error, DependencyUnavailable | QuotaExceeded | RequestInWork):
         policy = exceeded_headers(error) if isinstance(error, QuotaExceeded) else {}
         return {"Retry-After": str(error.retry_after_s), **policy}
     return dict(getattr(error, "headers", None) or {})

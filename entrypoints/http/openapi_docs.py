@@ -11,6 +11,7 @@ from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Requ
 from domain.caller import Scope
 from entrypoints.http.callers import SCOPE, SECURITY_SCHEMES
 from entrypoints.http.errors import PROBLEM_TYPES_BY_STATUS
+from entrypoints.http.idempotency import SECRET_ANSWER
 from entrypoints.http.schemas.problem import PROBLEM_JSON, Problem
 
 
@@ -40,6 +41,7 @@ def openapi_docs(
     problems: tuple[int, ...] = (),
     headers: tuple[str, ...] = (),
     answers: Mapping[int, ResponseSpec] | None = None,
+    secret_answer: bool = False,
 ) -> dict[str, Any]:
     """Return a route decorator's arguments that describe the operation.
 
@@ -51,10 +53,12 @@ def openapi_docs(
         problems: The statuses of its errors, beside the errors of any request.
         headers: The headers of its success, beside the headers of every answer.
         answers: Successes that are unknown to the framework.
+        secret_answer: Whether its success holds a secret, which is stored sealed for a repeated request.
     """
     needed = None if scope is None else f"Takes the scope `{scope}`."
     return {
         SCOPE: scope,
+        SECRET_ANSWER: secret_answer,
         "operation_class": ApiOperation,
         "operation_id": operation_id,
         "summary": summary,

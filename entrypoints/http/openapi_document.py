@@ -14,6 +14,7 @@ from litestar import Litestar
 
 from application.errors import NotAuthenticated
 from application.queries.cluster_reader import CLUSTER_NAME_MAX_CHARS
+from domain.idempotency import IDEMPOTENCY_KEY_MAX_CHARS
 from domain.language import LANGUAGES
 from domain.limits import LimitPolicy
 from domain.submission import ENVIRONMENT_NAME, MAX_ATTEMPTS, MAX_PRIORITY, TAG_NAME, SubmissionLimits
@@ -22,6 +23,7 @@ from entrypoints.http import webhook_signature
 from entrypoints.http.access import SAFETY_HEADERS
 from entrypoints.http.callers import SECURITY_SCHEMES
 from entrypoints.http.errors import PROBLEM_TYPES_BY_STATUS
+from entrypoints.http.idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER
 from entrypoints.http.rate_limits import LIMIT_HEADER, POLICY_HEADER
 from entrypoints.http.request_context import REQUEST_ID_HEADER
@@ -57,6 +59,7 @@ _PROBLEMS: Mapping[int, tuple[str, str]] = MappingProxyType(
 _EVERYWHERE = (400, 408, 421, 422, 431, 500, 503)
 _UNSAFE = (403,)
 _OF_CALLERS = (401, 403, 429)
+_POST = (409,)
 _NAMING = (404,)
 _JSON_BODY = (413, 415)
 _UNSAFE_METHODS = frozenset({"post", "put", "patch", "delete"})
@@ -85,6 +88,10 @@ _HEADERS: Mapping[str, tuple[str, Json]] = MappingProxyType(
         "X-Accel-Buffering": ("`no`: proxies are to pass events on at once.", {"type": "string"}),
         "Accept-Ranges": ("`bytes`: a part of the content may be asked for.", {"type": "string"}),
         "Content-Range": ("Which part of the content this is, or its size.", {"type": "string"}),
+        REPLAYED_HEADER: (
+            "`true`: the answer to an earlier request under the same Idempotency-Key.",
+            {"type": "string", "enum": ["true"]},
+        ),
         "WWW-Authenticate": ("How to bring a key, or to sign a message.", {"type": "string"}),
         "Accept": ("The media type that is taken.", {"type": "string"}),
         "Accept-Encoding": ("The codings of a body that are taken.", {"type": "string"}),
@@ -102,6 +109,7 @@ _ON_EVERY_ANSWER = (REQUEST_ID_HEADER, "Vary", POLICY_HEADER, LIMIT_HEADER, *SAF
 _OF_PROBLEMS: Mapping[int, tuple[str, ...]] = MappingProxyType(
     {
         401: ("WWW-Authenticate",),
+        409: ("Retry-After",),
         415: ("Accept", "Accept-Encoding"),
         416: ("Content-Range",),
         429: ("Retry-After",),
@@ -112,6 +120,19 @@ _OF_SUCCESS: Mapping[int, tuple[str, ...]] = MappingProxyType(
     {206: ("Accept-Ranges", "Content-Range", "ETag")}
 )
 _DESCRIPTIONS: Mapping[int, str] = MappingProxyType({200: "Success."})
+_IDEMPOTENCY_KEY: Json = {
+    "name": IDEMPOTENCY_KEY_HEADER,
+    "in": "header",
+    "description": "A name of this request that no other of the tenant has, best a random UUID. Sent again "
+    "under it, the request takes effect once, and gets the first answer. With quotes (RFC 9651) or without.",
+    "required": False,
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": IDEMPOTENCY_KEY_MAX_CHARS,
+        "examples": ["7b8a0c1e-6f5d-4c3b-9a29-1807f6e5d4c3"],
+    },
+}
 _IF_NONE_MATCH: Json = {
     "name": "If-None-Match",
     "in": "header",
@@ -333,10 +354,14 @@ def _complete_responses(path: str, method: str, operation: Json) -> None:
         errors.update(_OF_CALLERS)
     if "requestBody" in operation:
         errors.update(_JSON_BODY)
+    if method == "post":
+        errors.update(_POST)
+        operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
     for status, answer in operation["responses"].items():
         if int(status) in errors:
             continue
-        named = [*answer.get("headers", {}), *_OF_SUCCESS.get(int(status), ())]
+        replayed = (REPLAYED_HEADER,) if method == "post" else ()
+        named = [*answer.get("headers", {}), *_OF_SUCCESS.get(int(status), ()), *replayed]
         answers[status] = {
             "description": _DESCRIPTIONS.get(int(status), answer["description"]),
             "headers": _header_refs((*named, *_ON_EVERY_ANSWER)),

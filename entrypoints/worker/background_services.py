@@ -161,6 +161,7 @@ class BackgroundServices:
             yield "deleted-tenants", services.end_deleted_jobs, _DELETED_TENANTS_EVERY_S
             yield "retention", services.forget_processed_messages, _RETENTION_EVERY_S
             yield "sessions", services.forget_sessions, _RETENTION_EVERY_S
+            yield "idempotency-retention", services.forget_idempotency_keys, _RETENTION_EVERY_S
 
     def _drain(self, worker: Worker) -> None:
         deadline = time.monotonic() + self._settings.drain_s

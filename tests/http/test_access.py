@@ -116,7 +116,10 @@ def test_pages_on_this_machine_may_call_in_development(service: Service, origin:
 
     assert response.headers["access-control-allow-origin"] == origin
     exposed = {name.strip().lower() for name in response.headers["access-control-expose-headers"].split(",")}
-    assert exposed == {*("content-range", "etag", "link", "retry-after", "x-ignored-fields", "x-request-id")}
+    assert exposed == {
+        *("content-range", "etag", "idempotent-replayed", "link", "ratelimit", "ratelimit-policy"),
+        *("retry-after", "x-ignored-fields", "x-request-id"),
+    }
 
 
 def test_a_page_may_read_an_error(service: Service):

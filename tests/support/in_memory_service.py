@@ -44,6 +44,7 @@ KEPT_S = 600.0
 RENEW_EVERY_S = 10.0
 WAIT_S = 120.0
 MAX_KEYS = 5
+KEYS_KEPT_HOURS = 24.0
 
 
 class InMemoryService:
@@ -128,6 +129,7 @@ class InMemoryService:
             session_max_s=43_200.0,
             sessions_kept_days=90.0,
             membership_rules=MembershipRules(tenant_claim="tenant", role_claim="role"),
+            idempotency_keys_kept_hours=KEYS_KEPT_HOURS,
             stale_message_after_s=5.0,
             max_keys=MAX_KEYS,
             log_storage_retry=retry,

@@ -72,6 +72,7 @@ class KeysController(Controller):
             "own only, and one of a single project gives keys of that project.",
             scope=Scope.KEYS_WRITE,
             problems=(404, 409),
+            secret_answer=True,
         ),
     )
     def create(
@@ -124,6 +125,7 @@ class KeysController(Controller):
             "answer and nowhere else. The key stays valid beside it for `overlap_s`.",
             scope=Scope.KEYS_WRITE,
             problems=(404, 409),
+            secret_answer=True,
         ),
     )
     def rotate(

@@ -1,0 +1,331 @@
+"""Requests with an Idempotency-Key header: done once, and given the first answer when they come again.
+
+The header is that of draft-ietf-httpapi-idempotency-key-header-07.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+from litestar.enums import HttpMethod, ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from application.errors import (
+    AnswerLost,
+    DependencyUnavailable,
+    KeyReused,
+    NotAuthenticated,
+    RequestInWork,
+)
+from application.idempotent_requests import IdempotentRequests
+from application.ports.clock import Clock
+from domain.caller import Caller
+from domain.idempotency import IDEMPOTENCY_KEY_MAX_CHARS, IdempotentRequest, StoredAnswer
+from domain.tenant import TenantName
+from entrypoints.http.callers import caller_of_request, key_text
+from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.origin_guard import headers
+from entrypoints.http.sealing import Unopened, open_sealed, seal
+
+logger = logging.getLogger("service_server.http")
+
+IDEMPOTENCY_KEY_HEADER = "Idempotency-Key"
+REPLAYED_HEADER = "Idempotent-Replayed"
+# The name in a route's `opt` that says that its answer holds a secret, and is stored sealed.
+SECRET_ANSWER = "secret_answer"  # noqa: S105 - the name of an option
+_STATE = "idempotency"
+# A string of structured fields (RFC 9651, 3.3.3), or the bare text.
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+_BARE = re.compile(r"[!#-~][ -~]*")
+_ESCAPED = re.compile(r'\\(["\\])')
+# The headers that are the answer's, and not the connection's, the caller's or the moment's.
+_KEPT_HEADERS = frozenset({b"content-type", b"etag", b"link", b"location", b"x-ignored-fields"})
+# An answer that is not there so long after it was to be expected is not to come.
+_GRACE_S = 5.0
+# More is hashed on another thread.
+_LARGE_BYTES = 64 << 10
+_FIRST_ERROR = 400
+
+
+class MalformedKey(Exception):
+    """The header Idempotency-Key is not one key."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"{IDEMPOTENCY_KEY_HEADER} is given once, with 1 to {IDEMPOTENCY_KEY_MAX_CHARS} printable ASCII "
+            "characters, as they are or as a string in quotes"
+        )
+
+
+def parse_key(values: Sequence[str]) -> str:
+    """Return the key in the values of the header.
+
+    Raises:
+        MalformedKey: There is more than one value, or it is too long, empty, or not printable.
+    """
+    text = values[0].strip(" \t")
+    quoted = _QUOTED.fullmatch(text)
+    key = _ESCAPED.sub(r"\1", quoted[1]) if quoted else text
+    is_one = len(values) == 1 and (quoted or _BARE.fullmatch(text))
+    if not is_one or not 1 <= len(key) <= IDEMPOTENCY_KEY_MAX_CHARS:
+        raise MalformedKey
+    return key
+
+
+class KeyedRequests:
+    """The requests under idempotency keys that this process is answering.
+
+    Args:
+        records: The record of those that took effect.
+        max_wait_s: The longest that an answer waits for a job's end.
+    """
+
+    def __init__(self, records: IdempotentRequests, clock: Clock, max_wait_s: float) -> None:
+        self.records = records
+        self._clock = clock
+        self._max_wait_s = max_wait_s
+        self._in_work: dict[tuple[TenantName, str], str] = {}
+
+    async def describe(self, request: AnyRequest, caller: Caller, key: str) -> IdempotentRequest:
+        """Return a request under a key as it is recorded: by digests alone."""
+        # A caller that reaches one project does not meet the requests of callers that reach more.
+        reach = "" if caller.project is None else str(caller.project)
+        received_at = self._clock.now()
+        due_in_s = self._wait_s(request.query_params.get("wait", "0")) + _GRACE_S
+        return IdempotentRequest(
+            id=uuid4(),
+            key=hashlib.sha256(f"{reach}:{key}".encode()).hexdigest(),
+            fingerprint=await _fingerprint(key, request),
+            received_at=received_at,
+            answer_due=received_at + timedelta(seconds=due_in_s),
+        )
+
+    def begin(self, caller: Caller, request: IdempotentRequest) -> None:
+        """Note that a request is in work.
+
+        Raises:
+            KeyReused: Another request under its key is.
+            RequestInWork: The same request is.
+        """
+        name = (caller.tenant.name, request.key)
+        first = self._in_work.get(name)
+        if first is None:
+            self._in_work[name] = request.fingerprint
+        elif hmac.compare_digest(first, request.fingerprint):
+            raise RequestInWork
+        else:
+            raise KeyReused
+
+    def end(self, caller: Caller, request: IdempotentRequest) -> None:
+        """Note that a request is in work no longer."""
+        del self._in_work[caller.tenant.name, request.key]
+
+    def _wait_s(self, asked_for: str) -> float:
+        try:
+            seconds = float(asked_for)
+        except ValueError:  # refused later
+            return 0.0
+        return seconds if 0 <= seconds <= self._max_wait_s else self._max_wait_s
+
+
+class KeyedRequest:
+    """A request under a key, on its way through the application.
+
+    Attributes:
+        caller: The caller with its request; None while no handler has taken it.
+    """
+
+    def __init__(self, key: str, requests: KeyedRequests) -> None:
+        self._key = key
+        self._requests = requests
+        self.caller: Caller | None = None
+
+    async def begin(self, request: AnyRequest, caller: Caller) -> Caller:
+        """Return the caller with its request, which is in work from now on.
+
+        Raises:
+            Repeated: A request under the key is in work.
+        """
+        described = await self._requests.describe(request, caller, self._key)
+        self._requests.begin(caller, described)
+        self.caller = replace(caller, idempotency=described)
+        return self.caller
+
+    def end(self) -> None:
+        """Note that the request is in work no longer, if it was."""
+        if self.caller is not None and self.caller.idempotency is not None:
+            self._requests.end(self.caller, self.caller.idempotency)
+
+
+async def keyed_caller(request: AnyRequest) -> Caller:
+    """Return the caller of a request to a route that needs one, with the key that it makes the request under.
+
+    Raises:
+        Repeated: A request under the key is in work.
+    """
+    caller = caller_of_request(request)
+    keyed: KeyedRequest | None = request.scope["state"].get(_STATE)
+    return caller if keyed is None else await keyed.begin(request, caller)
+
+
+class IdempotencyMiddleware:
+    """Stores the answers to POST requests under keys, and gives them again.
+
+    A request that comes again meets its record in the transaction of its effect, or fails earlier. Its answer
+    is looked up then, so that a request that comes once costs no look-up.
+    """
+
+    def __init__(self, app: ASGIApp, requests: KeyedRequests) -> None:
+        self._app = app
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and its answer or its first one back.
+
+        Raises:
+            MalformedKey: The header is not one key.
+            Repeated: The first answer cannot be given again.
+        """
+        if scope["type"] != ScopeType.HTTP or not (keys := _given_keys(scope)):
+            await self._app(scope, receive, send)
+            return
+        keyed = KeyedRequest(parse_key(keys), self._requests)
+        scope["state"][_STATE] = keyed
+        answer = _HeldAnswer(send)
+        try:
+            await self._app(scope, receive, answer.send)
+            made = answer.made
+            if keyed.caller is not None and made is not None:
+                first = await asyncio.to_thread(self._first_answer, scope, keyed.caller, made)
+                if first is not None:
+                    answer.replace(first)
+        finally:
+            keyed.end()
+        await answer.release()
+
+    def _first_answer(self, scope: HTTPScope, caller: Caller, made: StoredAnswer) -> StoredAnswer | None:
+        """Return the answer to give instead of the one that was made; store that if it is the first."""
+        records, is_error = self._requests.records, made.status >= _FIRST_ERROR
+        try:
+            if not scope["route_handler"].opt.get(SECRET_ANSWER):
+                return records.find(caller) if is_error else records.keep(caller, made)
+            sealing = _sealing(scope, caller)
+            if sealing is None:
+                return None
+            return sealing.opened(
+                records.find(caller) if is_error else records.keep(caller, sealing.sealed(made))
+            )
+        except DependencyUnavailable as error:
+            logger.warning("an answer is given without its idempotency record: %s", error)
+            return None
+
+
+class _Sealing:
+    """The sealing of the answers to one request, for the caller's own credential."""
+
+    def __init__(self, credential: str, key: str) -> None:
+        self._credential = credential.encode()
+        self._key = key.encode()
+
+    def sealed(self, answer: StoredAnswer) -> StoredAnswer:
+        return replace(answer, body=seal(answer.body, self._credential, self._key))
+
+    def opened(self, answer: StoredAnswer | None) -> StoredAnswer | None:
+        if answer is None:
+            return None
+        try:
+            return replace(answer, body=open_sealed(answer.body, self._credential, self._key))
+        except Unopened:
+            raise AnswerLost from None
+
+
+def _sealing(scope: HTTPScope, caller: Caller) -> _Sealing | None:
+    """Return the sealing for the API key that a request came with; None for one that came without."""
+    if caller.idempotency is None:
+        return None
+    try:
+        return _Sealing(key_text(scope), caller.idempotency.key)
+    except NotAuthenticated:
+        return None
+
+
+class _HeldAnswer:
+    """A response that is held back until it is known whether another is given instead.
+
+    One in several pieces, as a stream is, is passed on as it comes.
+
+    Attributes:
+        made: The response, when it is there and held back.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._held: list[Message] = []
+        self._is_stream = False
+        self.made: StoredAnswer | None = None
+
+    async def send(self, message: Message) -> None:
+        """Take a part of the response."""
+        self._held.append(message)
+        if message["type"] != "http.response.body":
+            return
+        if message["more_body"] or self._is_stream:
+            self._is_stream = True
+            await self.release()
+            return
+        start = self._held[0]
+        if start["type"] == "http.response.start":
+            kept = _kept(start["headers"])
+            self.made = StoredAnswer(status=start["status"], headers=kept, body=message["body"])
+
+    def replace(self, answer: StoredAnswer) -> None:
+        """Hold another response in place of the one that was made."""
+        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+        fields += [
+            (b"content-length", str(len(answer.body)).encode()),
+            (REPLAYED_HEADER.lower().encode(), b"true"),
+        ]
+        self._held = [
+            {"type": "http.response.start", "status": answer.status, "headers": fields},
+            {"type": "http.response.body", "body": answer.body, "more_body": False},
+        ]
+
+    async def release(self) -> None:
+        """Pass on what is held back."""
+        held, self._held = self._held, []
+        for message in held:
+            await self._send(message)
+
+
+def _given_keys(scope: HTTPScope) -> Sequence[str]:
+    if scope["method"] != HttpMethod.POST:
+        return ()
+    return headers(scope, IDEMPOTENCY_KEY_HEADER.lower().encode())
+
+
+def _kept(fields: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in fields
+        if name.lower() in _KEPT_HEADERS
+    )
+
+
+async def _fingerprint(key: str, request: AnyRequest) -> str:
+    """Return the HMAC of a request under a key, of which the hash alone is stored."""
+    scope = request.scope
+    body = await request.body()
+    head = b"\n".join((request.method.encode(), scope["raw_path"], scope["query_string"], b""))
+
+    def digest() -> str:
+        code = hmac.new(key.encode(), head, hashlib.sha256)
+        code.update(body)
+        return code.hexdigest()
+
+    return digest() if len(body) <= _LARGE_BYTES else await asyncio.to_thread(digest)
