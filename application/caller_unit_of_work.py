@@ -51,7 +51,7 @@ class CallerUnitOfWork:
         *,
         subject: Callable[[T], str],
         project: Callable[[T], ProjectId | None] = lambda _result: None,
-        usage: Usage = NO_USAGE,
+        usage: Usage | Callable[[T], Usage] = NO_USAGE,
         asked_for: str = "",
         again: Again[T] | None = None,
     ) -> T:
@@ -63,7 +63,7 @@ class CallerUnitOfWork:
             work: Reads and writes, and returns a result.
             subject: Returns the id or name of the thing that was acted on.
             project: Returns the project of it.
-            usage: The use that the act adds.
+            usage: The use that the act adds, or a function that returns it.
             asked_for: The subject if the act is refused: by the name that the caller gave it.
             again: The way to the result for a request that is repeated since its answer was lost. Without
                 one, the repeated request is refused.
@@ -87,7 +87,7 @@ class CallerUnitOfWork:
                     subject=subject(result),
                     request_id=current_request_id(),
                     project=project(result),
-                    usage=usage,
+                    usage=usage if isinstance(usage, Usage) else usage(result),
                 )
             )
             return result

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import IO, Any
 from uuid import uuid5
 
-from application.errors import NotFound, StorageUnavailable, Unprocessable
+from application.errors import DependencyUnavailable, NotFound, Unprocessable
 from application.ports.execution_engine import EngineReport
+from application.ports.job_queries import JobQueries
 from application.ports.object_store import ObjectStore
 from application.retry_policy import RetryPolicy
 from domain.execution import ExecutionResult, Output
@@ -42,17 +43,25 @@ class LogArchive:
     each has its own log, and the one that counts keeps the log that it names.
 
     An engine may have written the log itself, and in any form. It is the execution's log where it is there
-    and does not name another; where that cannot be read, one is written here.
+    and does not name another, and where its key is that of a log, outside every other tenant's, and no other
+    job has it; where that cannot be found out, one is written here. An engine does not make one job's log
+    another's.
 
     Args:
+        job_queries: The reads of the jobs that have a log.
         log_store: Where logs are kept.
         retry: The retries of storing a log.
         spool_directory: Where a log that is too large for memory is put together; None for the system's own.
     """
 
     def __init__(
-        self, log_store: ObjectStore, retry: RetryPolicy, spool_directory: Path | None = None
+        self,
+        job_queries: JobQueries,
+        log_store: ObjectStore,
+        retry: RetryPolicy,
+        spool_directory: Path | None = None,
     ) -> None:
+        self._job_queries = job_queries
         self._log_store = log_store
         self._retry = retry
         self._spool_directory = None if spool_directory is None else str(spool_directory)
@@ -97,14 +106,24 @@ class LogArchive:
 
     def _size_of_engines_log(self, job: Job, execution_id: ExecutionId, key: ObjectKey) -> int | None:
         try:
+            if not self._may_be_log(job, key):
+                logger.warning(
+                    "execution %s gets a log here: the engine names no log of its own", execution_id
+                )
+                return False
             log = self._log_store.get(key, _LOOKED_INTO_BYTES)
-        except (NotFound, Unprocessable, StorageUnavailable) as error:
+        except (NotFound, Unprocessable, DependencyUnavailable) as error:
             logger.warning("execution %s gets a log here: %s", execution_id, error)
             return None
         if _is_another_s(log, _identity(job, execution_id)):
             logger.warning("execution %s gets a log here: the engine names another's", execution_id)
             return None
         return len(log)
+
+    def _may_be_log(self, job: Job, key: ObjectKey) -> bool:
+        if not key.value.startswith((LOG_PREFIX, f"{job.tenant.key_prefix}{LOG_PREFIX}")):
+            return False
+        return all(owner.job_id == job.id for owner in self._job_queries.owners_of_log(key))
 
     def _put(self, key: ObjectKey, log: IO[bytes], start: int) -> None:
         log.seek(start)

@@ -24,6 +24,7 @@ from application.ports.job_queries import JobQueries
 from application.ports.message_relay import MessageRelay
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
+from application.ports.purge_repository import StoreName
 from application.ports.rate_limiter import RateLimiter
 from application.ports.result_spool import ResultSpool
 from application.ports.unit_of_work import UnitOfWork
@@ -50,9 +51,9 @@ from application.use_cases.create_key import CreateKey
 from application.use_cases.create_project import CreateProject
 from application.use_cases.create_tenant import CreateTenant
 from application.use_cases.defer_execution import DeferExecution
+from application.use_cases.delete_job import DeleteJob
 from application.use_cases.delete_tenant import DeleteTenant
 from application.use_cases.drain_executions import DrainExecutions
-from application.use_cases.end_deleted_jobs import EndDeletedJobs
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.follow_outages import FollowOutages
@@ -66,6 +67,7 @@ from application.use_cases.read_log import ReadLog
 from application.use_cases.read_output import ReadOutput
 from application.use_cases.recover_orphans import RecoverOrphans
 from application.use_cases.relay_outbox import RelayOutbox
+from application.use_cases.remove_deleted import RemoveDeleted
 from application.use_cases.renew_leases import RenewLeases
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.report_completion import ReportCompletion
@@ -177,6 +179,7 @@ class Services:
     change_project: ChangeProject
     record_refusal: RecordRefusal
     idempotent_requests: IdempotentRequests
+    delete_job: DeleteJob
 
     create_key: CreateKey
     rotate_key: RotateKey
@@ -209,10 +212,10 @@ class Services:
     follow_outages: FollowOutages
     relay_outbox: RelayOutbox
     forget_processed_messages: ForgetProcessedMessages
-    end_deleted_jobs: EndDeletedJobs
     post_audit_entries: PostAuditEntries
     forget_sessions: ForgetSessions
     forget_idempotency_keys: ForgetIdempotencyKeys
+    remove_deleted: RemoveDeleted
     in_flight: InFlightExecutions
 
 
@@ -261,6 +264,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     finish_execution = FinishExecution(
         unit_of_work=ports.unit_of_work,
         log_archive=LogArchive(
+            job_queries=ports.job_queries,
             log_store=ports.log_store,
             retry=options.log_storage_retry,
             spool_directory=options.spool_directory,
@@ -284,9 +288,6 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     )
     renew_leases = RenewLeases(
         unit_of_work=ports.unit_of_work, in_flight=in_flight, worker=options.worker, lease_s=options.lease_s
-    )
-    end_deleted_jobs = EndDeletedJobs(
-        unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock
     )
     session_idle = timedelta(seconds=options.session_idle_s)
     session_opener = SessionOpener(
@@ -344,7 +345,8 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             clock=ports.clock,
             submission_limits=options.submission_limits,
         ),
-        change_project=ChangeProject(unit_of_work=caller_unit_of_work),
+        change_project=ChangeProject(unit_of_work=caller_unit_of_work, clock=ports.clock, ids=ports.ids),
+        delete_job=DeleteJob(unit_of_work=caller_unit_of_work),
         record_refusal=record_refusal,
         create_key=CreateKey(
             unit_of_work=caller_unit_of_work,
@@ -362,9 +364,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         create_tenant=CreateTenant(unit_of_work=caller_unit_of_work, clock=ports.clock),
         change_tenant=ChangeTenant(unit_of_work=caller_unit_of_work),
         set_quota=SetQuota(unit_of_work=caller_unit_of_work),
-        delete_tenant=DeleteTenant(
-            unit_of_work=caller_unit_of_work, end_deleted_jobs=end_deleted_jobs, clock=ports.clock
-        ),
+        delete_tenant=DeleteTenant(unit_of_work=caller_unit_of_work, clock=ports.clock, ids=ports.ids),
         key_reader=KeyReader(unit_of_work=ports.unit_of_work, clock=ports.clock),
         tenant_reader=TenantReader(unit_of_work=ports.unit_of_work),
         idempotent_requests=idempotent_requests,
@@ -459,10 +459,18 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         forget_processed_messages=ForgetProcessedMessages(
             unit_of_work=ports.unit_of_work, clock=ports.clock, kept_days=options.processed_messages_kept_days
         ),
-        end_deleted_jobs=end_deleted_jobs,
         post_audit_entries=PostAuditEntries(unit_of_work=ports.unit_of_work, record_refusal=record_refusal),
         forget_idempotency_keys=ForgetIdempotencyKeys(
             unit_of_work=ports.unit_of_work, clock=ports.clock, kept_hours=options.idempotency_keys_kept_hours
+        ),
+        remove_deleted=RemoveDeleted(
+            unit_of_work=ports.unit_of_work,
+            stores={StoreName.CODE: ports.code_store, StoreName.LOG: ports.log_store},
+            output_feed=ports.output_feed,
+            outbox_writer=outbox_writer,
+            clock=ports.clock,
+            ids=ports.ids,
+            worker=options.worker,
         ),
         in_flight=in_flight,
     )

@@ -10,6 +10,7 @@ from domain.execution import Execution
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase, Reason, phase_of
 from domain.project import Project
+from domain.tenant import TenantName
 from domain.values import JobId, ObjectKey, ProjectId, ProjectName
 
 
@@ -62,6 +63,15 @@ class JobView:
             tags=job.spec.tags,
             execution=execution,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOwner:
+    """A job that has a log, its project and its tenant."""
+
+    tenant: TenantName
+    project_id: ProjectId
+    job_id: JobId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

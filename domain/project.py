@@ -1,8 +1,9 @@
 """A project and its life.
 
-ACTIVE ──archive──> ARCHIVED ──delete──> DELETED
+ACTIVE ──archive──> ARCHIVED ──delete──> DELETED ──purge──> PURGED
    │  <──restore───     │
-   └──────────delete────┴──────────────> DELETED
+   ├──────────delete────┴──────────────> DELETED
+   └──────────purge─────┴──────────────────────────────────> PURGED
 """
 
 from dataclasses import dataclass, replace
@@ -16,11 +17,16 @@ from domain.values import ProjectId, ProjectName
 
 
 class ProjectStatus(StrEnum):
-    """Whether a project takes work (ACTIVE), keeps its history only (ARCHIVED), or is gone (DELETED)."""
+    """Whether a project takes work (ACTIVE), keeps its history only (ARCHIVED), or is gone.
+
+    The jobs of one that is DELETED are there still, by their ids. The jobs of one that is PURGED are gone for
+    every caller, and are removed one after the other, and the project at last.
+    """
 
     ACTIVE = "ACTIVE"
     ARCHIVED = "ARCHIVED"
     DELETED = "DELETED"
+    PURGED = "PURGED"
 
 
 class ProjectTrigger(StrEnum):
@@ -29,6 +35,7 @@ class ProjectTrigger(StrEnum):
     ARCHIVE = "archive"
     RESTORE = "restore"
     DELETE = "delete"
+    PURGE = "purge"
 
 
 # What is not in the table is refused. A trigger that asks for the present status changes nothing.
@@ -40,6 +47,10 @@ TRANSITIONS: dict[tuple[ProjectStatus, ProjectTrigger], ProjectStatus] = {
     (ProjectStatus.ARCHIVED, ProjectTrigger.RESTORE): ProjectStatus.ACTIVE,
     (ProjectStatus.ARCHIVED, ProjectTrigger.DELETE): ProjectStatus.DELETED,
     (ProjectStatus.DELETED, ProjectTrigger.DELETE): ProjectStatus.DELETED,
+    (ProjectStatus.ACTIVE, ProjectTrigger.PURGE): ProjectStatus.PURGED,
+    (ProjectStatus.ARCHIVED, ProjectTrigger.PURGE): ProjectStatus.PURGED,
+    (ProjectStatus.DELETED, ProjectTrigger.PURGE): ProjectStatus.PURGED,
+    (ProjectStatus.PURGED, ProjectTrigger.PURGE): ProjectStatus.PURGED,
 }
 
 
@@ -53,6 +64,11 @@ class Project:
     description: str | None
     status: ProjectStatus
     created_at: datetime
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is in lists, and its name is its own."""
+        return self.status in {ProjectStatus.ACTIVE, ProjectStatus.ARCHIVED}
 
     def apply(self, trigger: ProjectTrigger) -> Self:
         """Take the project to the status that the trigger asks for.

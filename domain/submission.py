@@ -70,11 +70,17 @@ class JobOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec(JobOptions):
-    """The program of a job and how it is to be run. It never changes."""
+    """The program of a job and how it is to be run. It never changes.
+
+    Attributes:
+        code_bytes: The size of the code in its store; 0 if an earlier version stored it, and counted it to
+            no tenant.
+    """
 
     code_key: ObjectKey
     language: Language
     limits: Limits
+    code_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ class Failure(Enum):
 
 
 _LOCKED = "another transaction holds it locked"
+_REFERENCED = "a row that another belongs to, as a job to its project, was removed at the same time"
 _NO_CONNECTION = "no connection to it could be made"
 _NOT_MIGRATED = (
     "its tables are missing or of another version; 'service-server migrate check' names the difference, and "
@@ -39,6 +40,8 @@ _MYSQL: dict[int, tuple[Failure, str]] = {
     1205: (Failure.CONFLICT, _LOCKED),
     1213: (Failure.CONFLICT, "the transaction was chosen to end a deadlock"),
     3572: (Failure.CONFLICT, _LOCKED),
+    1451: (Failure.CONFLICT, _REFERENCED),
+    1452: (Failure.CONFLICT, _REFERENCED),
     1053: (Failure.LOST, "it is shutting down"),
     1927: (Failure.LOST, "it ended the connection"),
     2006: (Failure.LOST, "the connection broke"),

@@ -28,15 +28,19 @@ from adapters.sql.mapping import (
     to_view,
 )
 from adapters.sql.project_repository import MAX_ID
-from adapters.sql.tables import executions, jobs, projects
+from adapters.sql.purge_repository import deletion_digest
+from adapters.sql.tables import executions, jobs, pending_deletions, projects
 from adapters.sql.transaction_retrier import TransactionRetrier
+from application.errors import NotFound
 from application.ports.job_queries import JobQueries
-from application.views import Cursor, FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, JobView
+from application.ports.purge_repository import StoreName
+from application.views import Cursor, FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, LogOwner
 from domain.caller import Caller
 from domain.job_lifecycle import JobStatus, phase_of
+from domain.project import ProjectStatus
 from domain.submission import is_tag_name
 from domain.tenant import TenantName
-from domain.values import JobId, ObjectKey, ProjectId, ProjectName
+from domain.values import JobId, ObjectKey, ProjectName
 
 # How many keys a page walks through at most where its filters have no index together. Walking through so many
 # takes some ten milliseconds.
@@ -84,10 +88,13 @@ _VERSIONS = (
     .where(jobs.c.job_id.in_(sa.bindparam("ids", expanding=True)))
 )
 _OWNERS_OF_LOG = (
-    sa.select(jobs.c.tenant, jobs.c.project_id)
+    sa.select(jobs.c.job_id, jobs.c.tenant, jobs.c.project_id, projects.c.status.label("project_status"))
     .join_from(executions, jobs, jobs.c.job_id == executions.c.job_id)
+    .join(projects, projects.c.project_id == jobs.c.project_id)
     .where(executions.c.log_key == sa.bindparam("key"))
-    .limit(1)
+)
+_IS_TO_BE_DELETED = sa.select(pending_deletions.c.digest).where(
+    pending_deletions.c.digest == sa.bindparam("digest")
 )
 
 
@@ -168,7 +175,7 @@ class SqlJobQueries(JobQueries):
     def _find(self, tenant: TenantName, wanted: JobFilter) -> FoundJobs:
         ways = walks(PageShape.of(wanted))
         if ways[0].is_exact:
-            return FoundJobs(self._views(tenant, wanted, ways[0]))
+            return self._views(tenant, wanted, ways[0])
         first = min(_FIRST_SCAN * wanted.limit, self._scanned_keys)
         found = self._scan(tenant, wanted, ways[0], first)
         if found.resume_after is None or first == self._scanned_keys:
@@ -186,25 +193,39 @@ class SqlJobQueries(JobQueries):
 
     def _scan(self, tenant: TenantName, wanted: JobFilter, walk: Walk, scanned: int) -> FoundJobs:
         """Walk through `scanned` keys. A page that they do not fill has the cursor to resume after."""
-        views = self._views(tenant, wanted, walk, {"scanned": scanned})
-        if len(views) == wanted.limit:
-            return FoundJobs(views)
+        found = self._views(tenant, wanted, walk, {"scanned": scanned})
+        if found.resume_after is not None or len(found.jobs) == wanted.limit:
+            return found
         position = {**page_parameters(tenant, wanted), "scanned": scanned, "before_last": scanned - 1}
         last = self._rows(last_key_statement(PageShape.of(wanted), walk), position)
-        return FoundJobs(views, Cursor(**last[0]) if last else None)
+        return FoundJobs(found.jobs, Cursor(**last[0]) if last else None)
 
     def _views(
         self, tenant: TenantName, wanted: JobFilter, walk: Walk, more: Mapping[str, object] | None = None
-    ) -> list[JobView]:
+    ) -> FoundJobs:
+        """Read the jobs of a walk. A full page with jobs of a purged project has the rest after a cursor."""
         parameters = {**page_parameters(tenant, wanted), **(more or {})}
-        views = [to_view(row) for row in self._rows(page_statement(PageShape.of(wanted), walk), parameters)]
-        views.sort(key=lambda view: (view.created_at, view.job_id), reverse=True)
-        return views
+        rows = sorted(
+            self._rows(page_statement(PageShape.of(wanted), walk), parameters),
+            key=lambda row: (row["job_created_at"], row["job_id"]),
+            reverse=True,
+        )
+        views = [to_view(row) for row in rows if row["project_status"] != ProjectStatus.PURGED.value]
+        if len(views) < len(rows) == wanted.limit:
+            return FoundJobs(views, Cursor(rows[-1]["job_created_at"], rows[-1]["job_id"]))
+        return FoundJobs(views)
 
-    def owners_of_log(self, log_key: ObjectKey) -> tuple[TenantName, ProjectId] | None:
-        """Return the owners of an execution's log, or None if no execution has a log of that key."""
+    def owners_of_log(self, log_key: ObjectKey) -> Collection[LogOwner]:
+        """Return the jobs whose executions have a log of that key."""
         rows = self._rows(_OWNERS_OF_LOG, {"key": log_key.value})
-        return (TenantName(rows[0]["tenant"]), rows[0]["project_id"]) if rows else None
+        is_purged = any(row["project_status"] == ProjectStatus.PURGED.value for row in rows)
+        deletion = {"digest": deletion_digest(StoreName.LOG, log_key.value)}
+        if is_purged or (not rows and self._rows(_IS_TO_BE_DELETED, deletion)):
+            raise NotFound("log", log_key)
+        return {
+            LogOwner(tenant=TenantName(row["tenant"]), project_id=row["project_id"], job_id=row["job_id"])
+            for row in rows
+        }
 
     def _rows(self, statement: sa.Executable, parameters: Mapping[str, object]) -> Sequence[sa.RowMapping]:
         def read() -> Sequence[sa.RowMapping]:

@@ -1,6 +1,6 @@
 """The repository of jobs, in SQL."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -18,14 +18,13 @@ from adapters.sql.mapping import (
     to_job,
     to_project,
 )
-from adapters.sql.tables import job_tags, jobs, projects, tenants
+from adapters.sql.tables import job_tags, jobs, projects
 from application.errors import ConcurrencyConflict, CorruptRow
 from application.ports.job_repository import JobRepository
 from domain.caller import Caller
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.project import Project
-from domain.tenant import TenantStatus
 from domain.values import ExecutionId, JobId
 
 _has_id = jobs.c.job_id == sa.bindparam("id")
@@ -35,15 +34,6 @@ _GET_WITH_PROJECT = (
     sa.select(*PROJECT_COLUMNS, *JOB_COLUMNS)
     .join_from(jobs, projects, projects.c.project_id == jobs.c.project_id)
     .where(_has_id, is_reached)
-)
-_OPEN_OF_DELETED = (
-    sa.select(jobs.c.job_id)
-    .join_from(tenants, jobs, jobs.c.tenant == tenants.c.tenant)
-    .where(
-        tenants.c.status == TenantStatus.DELETED.value,
-        jobs.c.status.in_([status.value for status in JobStatus if not status.is_terminal]),
-    )
-    .limit(sa.bindparam("limit"))
 )
 _ADD = sa.insert(jobs)
 _ADD_TAGS = sa.insert(job_tags)
@@ -108,10 +98,6 @@ class SqlJobRepository(JobRepository):
         except UNREADABLE:  # one of them is enough
             return {job_id: job for job_id in job_ids if (job := self._get_or_error(job_id)) is not None}
         return {job.id: job for job in found}
-
-    def open_of_deleted_tenants(self, limit: int) -> Sequence[JobId]:
-        """Return jobs of deleted tenants that have not ended."""
-        return self._connection.execute(_OPEN_OF_DELETED, {"limit": limit}).scalars().all()
 
     def get_with_project(self, caller: Caller, job_id: JobId) -> tuple[Job, Project] | None:
         """Return a job and its project, or None if the caller reaches none of that id."""

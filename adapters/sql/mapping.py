@@ -101,6 +101,7 @@ JOB_COLUMNS = _named(
 # The columns that a list shows of a job.
 VIEW_COLUMNS = _named(
     projects.c.name,
+    projects.c.status,
     jobs.c.job_id,
     jobs.c.project_id,
     jobs.c.code_key,
@@ -172,8 +173,9 @@ MESSAGE_COLUMNS = (outbox.c.message_id, outbox.c.name, outbox.c.body)
 
 Row = sa.RowMapping
 
-# Whether a caller reaches a job; `reach` has the parameters.
+# Whether a caller reaches a job that is read with its project; `reach` has the parameters.
 is_reached = sa.and_(
+    projects.c.status != ProjectStatus.PURGED.value,
     jobs.c.tenant == sa.bindparam("caller_tenant"),
     sa.or_(
         sa.bindparam("caller_project", type_=sa.Integer).is_(None),

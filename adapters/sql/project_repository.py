@@ -76,13 +76,12 @@ class SqlProjectRepository(ProjectRepository):
 
     def replace(self, before: Project, after: Project) -> None:
         """Store a project's new state, if its status is still as before."""
-        is_live = after.status is not ProjectStatus.DELETED
         found = self._connection.execute(
             _REPLACE,
             {
                 "id": before.id,
                 "expected": before.status.value,
-                "new_live_name": _qualified(after.tenant, after.name) if is_live else None,
+                "new_live_name": _qualified(after.tenant, after.name) if after.is_live else None,
                 "new_description": after.description,
                 "new_status": after.status.value,
             },

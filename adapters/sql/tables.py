@@ -392,3 +392,40 @@ usage_of_tenants = sa.Table(
     sqlite_with_rowid=False,
     **_OPTIONS,
 )
+
+# Removals of all that a project or a tenant has, while they are under way.
+purges = sa.Table(
+    "purges",
+    metadata,
+    sa.Column("purge_id", Guid, primary_key=True),
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
+    # NULL for the whole tenant.
+    sa.Column("project_id", sa.Integer),
+    sa.Column("project", sa.String(PROJECT_NAME_MAX_CHARS), nullable=False),
+    sa.Column("requested_at", UtcDateTime, nullable=False),
+    sa.Column("requested_by", sa.String(PRINCIPAL_MAX_CHARS), nullable=False),
+    sa.Column("removed_jobs", sa.BigInteger, nullable=False),
+    sa.Column("freed_bytes", sa.BigInteger, nullable=False),
+    # Whether no job is left.
+    sa.Column("is_emptied", sa.Boolean, nullable=False),
+    sa.Column("taken_at", UtcDateTime),
+    sa.Column("taken_by", sa.String(WORKER_MAX_CHARS)),
+    **_OPTIONS,
+)
+
+# Objects of jobs that are removed.
+pending_deletions = sa.Table(
+    "pending_deletions",
+    metadata,
+    # SHA-256 of store and key: a key is too long for an index.
+    sa.Column("digest", sa.CHAR(64), primary_key=True),
+    sa.Column("store", symbol(16), nullable=False),
+    sa.Column("object_key", sa.String(OBJECT_KEY_MAX_BYTES), nullable=False),
+    sa.Column("purge_id", Guid),
+    sa.Column("added_at", UtcDateTime, server_default=database_time(), nullable=False),
+    # When a process took it to delete the object; the others leave it alone for a while then.
+    sa.Column("taken_at", UtcDateTime),
+    sa.Index("ix_pending_deletions_added", "added_at", "digest"),
+    sa.Index("ix_pending_deletions_purge", "purge_id"),
+    **_OPTIONS,
+)

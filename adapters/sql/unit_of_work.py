@@ -21,6 +21,7 @@ from adapters.sql.job_repository import SqlJobRepository
 from adapters.sql.key_repository import SqlKeyRepository
 from adapters.sql.outbox import SqlOutbox
 from adapters.sql.project_repository import SqlProjectRepository
+from adapters.sql.purge_repository import SqlPurgeRepository
 from adapters.sql.session_repository import SqlSessionRepository
 from adapters.sql.tables import projects
 from adapters.sql.tenant_repository import SqlTenantRepository
@@ -50,6 +51,7 @@ class SqlTransaction:
         self.jobs = SqlJobRepository(connection)
         self.executions = SqlExecutionRepository(connection)
         self.projects = SqlProjectRepository(connection)
+        self.purges = SqlPurgeRepository(connection)
         self.tenants = SqlTenantRepository(connection)
         self.keys = SqlKeyRepository(connection)
         self.outbox = SqlOutbox(connection)

@@ -3,10 +3,9 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 
-from application.views import FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion
+from application.views import FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, LogOwner
 from domain.caller import Caller
-from domain.tenant import TenantName
-from domain.values import JobId, ObjectKey, ProjectId
+from domain.values import JobId, ObjectKey
 
 
 class JobQueries(ABC):
@@ -34,5 +33,9 @@ class JobQueries(ABC):
         """
 
     @abstractmethod
-    def owners_of_log(self, log_key: ObjectKey) -> tuple[TenantName, ProjectId] | None:
-        """Return the owners of an execution's log, or None if no execution has a log of that key."""
+    def owners_of_log(self, log_key: ObjectKey) -> Collection[LogOwner]:
+        """Return the jobs whose executions have a log of that key: at most one, but by an engine's fault.
+
+        Raises:
+            NotFound: The log is of a job that is deleted, or of a purged project.
+        """

@@ -1,7 +1,7 @@
 """The port to stored jobs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from application.errors import CorruptRow, NotFound
@@ -33,10 +33,6 @@ class JobRepository(ABC):
 
         In the place of one that cannot be read is an error.
         """
-
-    @abstractmethod
-    def open_of_deleted_tenants(self, limit: int) -> Sequence[JobId]:
-        """Return jobs of deleted tenants that have not ended."""
 
     @abstractmethod
     def get_with_project(self, caller: Caller, job_id: JobId) -> tuple[Job, Project] | None:

@@ -13,6 +13,7 @@ from application.ports.job_repository import JobRepository
 from application.ports.key_repository import KeyRepository
 from application.ports.outbox import Outbox
 from application.ports.project_repository import ProjectRepository
+from application.ports.purge_repository import PurgeRepository
 from application.ports.session_repository import SessionRepository
 from application.ports.tenant_repository import TenantRepository
 from application.retry_policy import RetryPolicy
@@ -42,6 +43,10 @@ class Transaction(Protocol):
     @property
     def keys(self) -> KeyRepository:
         """The API keys."""
+
+    @property
+    def purges(self) -> PurgeRepository:
+        """The removal of jobs, and the objects that are to be deleted."""
 
     @property
     def outbox(self) -> Outbox:

@@ -15,7 +15,6 @@ from domain.caller import Caller
 from domain.errors import InvalidValue
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus, Phase, phase_of
-from domain.project import ProjectStatus
 from domain.values import JobId, ProjectId, parse_project_reference
 
 View = TypeVar("View")
@@ -121,7 +120,7 @@ class JobReader:
     def _project_id(self, caller: Caller, text: str) -> ProjectId | None:
         reference = parse_project_reference(text)
         project = self._unit_of_work.read(lambda transaction: transaction.projects.get(caller, reference))
-        return None if project is None or project.status is ProjectStatus.DELETED else project.id
+        return project.id if project is not None and project.is_live else None
 
     def _waiting(self, details: JobDetails) -> Waiting | None:
         if details.job.status is JobStatus.PENDING:

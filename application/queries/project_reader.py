@@ -10,7 +10,7 @@ from application.ports.clock import Clock
 from application.ports.dashboard_queries import DashboardQueries, ProjectActivity
 from application.ports.unit_of_work import UnitOfWork
 from domain.caller import Caller
-from domain.project import Project, ProjectStatus
+from domain.project import Project
 from domain.values import parse_project_reference
 
 RECENT_HOURS = 12
@@ -51,7 +51,7 @@ class ProjectReader:
         """
         reference = parse_project_reference(name_or_id)
         project = self._unit_of_work.read(lambda transaction: transaction.projects.get(caller, reference))
-        if project is None or project.status is ProjectStatus.DELETED:
+        if project is None or not project.is_live:
             raise NotFound("project", reference)
         return project
 

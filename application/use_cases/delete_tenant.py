@@ -3,28 +3,28 @@
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.errors import Conflict
 from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
+from application.ports.purge_repository import Purge
 from application.ports.unit_of_work import Transaction
-from application.use_cases.end_deleted_jobs import EndDeletedJobs
 from application.use_cases.revoke_key import active_administrators
 from domain.audit import Act
 from domain.caller import Caller, Scope
-from domain.tenant import Tenant, TenantName, TenantTrigger
+from domain.tenant import Tenant, TenantName, TenantStatus, TenantTrigger
 
 
 class DeleteTenant:
     """Deletes a tenant for good. One that is deleted stays so.
 
     * Its keys are revoked with it, in one transaction.
-    * Its jobs that have not ended are cancelled: some at once, and the others soon, by `EndDeletedJobs`.
+    * No caller reaches anything of it from then on. `RemoveDeleted` cancels its running jobs and removes all
+      that it has, but for the audit entries and its name.
     * The tenant `default` stays, and so does a tenant that has all active keys with ADMIN.
     """
 
-    def __init__(
-        self, unit_of_work: CallerUnitOfWork, end_deleted_jobs: EndDeletedJobs, clock: Clock
-    ) -> None:
+    def __init__(self, unit_of_work: CallerUnitOfWork, clock: Clock, ids: IdGenerator) -> None:
         self._unit_of_work = unit_of_work
-        self._end_deleted_jobs = end_deleted_jobs
         self._clock = clock
+        self._ids = ids
 
     def __call__(self, caller: Caller, name: TenantName) -> Tenant:
         """Return the tenant, deleted.
@@ -35,6 +35,7 @@ class DeleteTenant:
             Conflict: It has all active keys with ADMIN.
         """
         now = self._clock.now()
+        purge = Purge(id=self._ids.new(), tenant=name, requested_at=now, requested_by=caller.principal)
 
         def work(transaction: Transaction) -> Tenant:
             before = transaction.tenants.lock_or_raise(name)
@@ -47,10 +48,10 @@ class DeleteTenant:
                 )
             transaction.tenants.replace(before, after)
             transaction.keys.revoke_all(name, now)
+            if before.status is not TenantStatus.DELETED:
+                transaction.purges.add(purge)
             return after
 
-        tenant = self._unit_of_work.run(
+        return self._unit_of_work.run(
             caller, Act.TENANT_DELETE, work, subject=lambda _tenant: name.value, asked_for=name.value
         )
-        self._end_deleted_jobs.once()
-        return tenant

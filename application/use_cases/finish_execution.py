@@ -15,6 +15,7 @@ from application.log_archive import LogArchive, without_log
 from application.log_context import logging_about, outage
 from application.ports.clock import Clock
 from application.ports.execution_engine import EngineReport
+from application.ports.purge_repository import StoreName
 from application.ports.result_spool import KeptResult, ResultSpool
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
@@ -54,6 +55,8 @@ class FinishExecution:
     * A result for which the disk has no room either waits here, on the thread that ran its program.
     * A result that has waited for longer than it may has FAILED with the reason storage_error.
     * A cancelled execution waits for nothing.
+    * A job that was cancelled may be deleted before its program has ended: its result is late then, and a log
+      that was stored for it is noted to be deleted.
     """
 
     def __init__(
@@ -124,7 +127,11 @@ class FinishExecution:
                     return self._await(execution_id)
         except OSError as error:
             raise StorageUnavailable("this machine's disk is full, or refuses") from error
-        counted = self._complete_execution(execution_id, result, message, None, ended_at, log_bytes)
+        try:
+            counted = self._complete_execution(execution_id, result, message, None, ended_at, log_bytes)
+        except NotFound:
+            self._discard(execution_id, result)
+            raise
         return Finish.COUNTED if counted else Finish.LATE
 
     def store_kept(self) -> int:
@@ -191,9 +198,13 @@ class FinishExecution:
         """Complete an execution that ran here; its result waits on the disk while the database is away."""
 
         def complete() -> Finish:
-            counted = self._complete_execution(
-                ended.execution_id, ended.result, None, job, ended.ended_at, ended.log_bytes
-            )
+            try:
+                counted = self._complete_execution(
+                    ended.execution_id, ended.result, None, job, ended.ended_at, ended.log_bytes
+                )
+            except NotFound:
+                self._discard(ended.execution_id, ended.result)
+                return Finish.LATE
             return Finish.COUNTED if counted else Finish.LATE
 
         try:
@@ -232,21 +243,32 @@ class FinishExecution:
         with self._spool.opened(name) as opened:
             if opened is not None:
                 kept, log = opened
-                if kept.has_log and kept.result.log_key is not None:
-                    self._log_archive.store(kept.result.log_key, log)
+                log_key = kept.result.log_key if kept.has_log else None
+                if log_key is not None and self._exists(kept.execution_id):
+                    self._log_archive.store(log_key, log)
                 self._end_kept(name, kept)
 
     def _end_kept(self, name: str, kept: KeptResult) -> None:
         execution_id = kept.execution_id
         try:
             awaiting = self._unit_of_work.read(lambda transaction: awaiting_job(transaction, execution_id))
-        except NotFound:  # its job was deleted meanwhile
-            logger.warning("a result is kept for execution %s, which does not exist", execution_id)
-            awaiting = None
-        if awaiting is not None:
-            with logging_about(*awaiting):
-                self._complete_execution(execution_id, kept.result, log_bytes=kept.log_bytes)
+            if awaiting is not None:
+                with logging_about(*awaiting):
+                    self._complete_execution(execution_id, kept.result, log_bytes=kept.log_bytes)
+        except NotFound:
+            self._discard(execution_id, kept.result)
         self._spool.remove(name)
+
+    def _exists(self, execution_id: ExecutionId) -> bool:
+        found = self._unit_of_work.read(lambda transaction: transaction.executions.get(execution_id))
+        return found is not None
+
+    def _discard(self, execution_id: ExecutionId, result: ExecutionResult) -> None:
+        """Note the log of an execution to be deleted whose job is deleted."""
+        logger.warning("the result of execution %s is dropped: its job was deleted", execution_id)
+        key = result.log_key
+        if key is not None:
+            self._unit_of_work.run(lambda transaction: transaction.purges.delete_object(StoreName.LOG, key))
 
 
 def _ended(

@@ -14,6 +14,8 @@ class ReadLog:
 
     * A log belongs to the project and the tenant of the execution whose result names it.
     * One that no result names belongs to the default tenant, if its key is that of a log.
+    * One that the results of several jobs name, by an engine's fault, is read by callers that reach them all.
+    * The log of a deleted job is gone at once, also while its object is still there.
     """
 
     def __init__(self, job_queries: JobQueries, log_store: ObjectStore, max_bytes: int) -> None:
@@ -30,16 +32,16 @@ class ReadLog:
             Unprocessable: It is larger than `max_bytes`; its URL has all of it.
         """
         key = ObjectKey(log_key)
-        if not self._is_reached(caller, key):
-            raise NotFound("log", log_key)
         try:
-            return self._log_store.get(key, self._max_bytes).decode("utf-8", "replace")
+            if self._is_reached(caller, key):
+                return self._log_store.get(key, self._max_bytes).decode("utf-8", "replace")
         except NotFound:
             raise NotFound("log", log_key) from None
+        raise NotFound("log", log_key)
 
     def _is_reached(self, caller: Caller, key: ObjectKey) -> bool:
         tenant = caller.tenant.name
         owners = self._job_queries.owners_of_log(key)
-        if owners is not None:
-            return owners[0] == tenant and caller.reaches(owners[1])
+        if owners:
+            return all(owner.tenant == tenant and caller.reaches(owner.project_id) for owner in owners)
         return tenant == DEFAULT_TENANT and caller.project is None and key.value.startswith(LOG_PREFIX)

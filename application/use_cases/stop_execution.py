@@ -20,6 +20,7 @@ class StopExecution:
       the process that holds the execution, or by every process if the engine was delegated with it.
     * An engine may be asked twice.
     * An execution that was replaced is not mentioned to the engine, which may be running its replacement.
+    * A job that was deleted meanwhile had ended, and has no other execution: its engine is asked.
     """
 
     def __init__(
@@ -33,6 +34,8 @@ class StopExecution:
         """Stop the execution; one that runs elsewhere, or not at all, is no error."""
         execution, job = self._unit_of_work.read(lambda transaction: _find(transaction, execution_id, job_id))
         if execution is None or job is None:
+            logger.info("the job of execution %s was deleted; stopping it", execution_id)
+            self._engine.cancel(execution_id, job_id)
             return
         with logging_about(job, execution):
             if job.current_execution_id != execution_id:

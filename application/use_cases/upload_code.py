@@ -1,6 +1,7 @@
 """Command: upload code as a job."""
 
 import logging
+from dataclasses import replace
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import UploadCodeCommand
@@ -28,7 +29,7 @@ from domain.events import Event
 from domain.job import Job
 from domain.language import Language, parse_language
 from domain.limits import LimitPolicy
-from domain.project import Project, ProjectStatus
+from domain.project import Project
 from domain.submission import JobSpec, SubmissionLimits
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName, parse_project_reference
 
@@ -91,7 +92,8 @@ class UploadCode:
             reference = parse_project_reference(command.project)
             job_id = JobId(self._ids.new())
             execution_id = ExecutionId(self._ids.new())
-            spec = self._spec(caller, command, language, self._code_key(caller, reference, job_id, language))
+            code_key = self._code_key(caller, reference, job_id, language)
+            spec = replace(self._spec(caller, command, language, code_key), code_bytes=len(code))
             self._submission_limits.check_spec(spec)
             now = self._clock.now()
             added = Usage(uploads=1, executions=int(command.execute), stored_bytes=len(code))
@@ -164,7 +166,7 @@ class UploadCode:
     @staticmethod
     def _existing(caller: Caller, transaction: Transaction, project_id: ProjectId) -> Project:
         project = transaction.projects.get(caller, project_id)
-        if project is None or project.status is ProjectStatus.DELETED:
+        if project is None or not project.is_live:
             raise NotFound("project", project_id)
         return project
 

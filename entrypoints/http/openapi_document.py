@@ -365,8 +365,9 @@ def _complete_responses(path: str, method: str, operation: Json) -> None:
         answers[status] = {
             "description": _DESCRIPTIONS.get(int(status), answer["description"]),
             "headers": _header_refs((*named, *_ON_EVERY_ANSWER)),
-            "content": dict(map(_content, answer["content"].items())),
         }
+        if "content" in answer:  # a 204 has none
+            answers[status]["content"] = dict(map(_content, answer["content"].items()))
         if "ETag" in answer.get("headers", {}):
             operation.setdefault("parameters", []).append(_IF_NONE_MATCH)
             answers["304"] = {

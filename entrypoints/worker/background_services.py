@@ -23,12 +23,12 @@ _REQUEUE_S = 4.5
 _STOPPING_THREADS = 16
 # Interval at which results that wait for the log store are tried: so soon do they end when it is back.
 _PENDING_RESULTS_EVERY_S = 1.0
-# The jobs of a deleted tenant that the deletion itself has left are cancelled in so long.
-_DELETED_TENANTS_EVERY_S = 5.0
 # The last use of a key is shown so much later.
 _KEY_USE_EVERY_S = 15.0
 # Interval at which audit entries are posted to the ledger. A quota's check adds up the ones that are not.
 _POSTING_EVERY_S = 0.5
+# How soon after it a purge begins, and the objects of a deleted job go.
+_DELETION_EVERY_S = 2.0
 # Each round deletes a small batch of the expired rows.
 _RETENTION_EVERY_S = 3_600.0
 
@@ -158,7 +158,7 @@ class BackgroundServices:
             # At least as often as leases are renewed: a longer pause would count as an outage.
             every_s = min(settings.rescue_every_s, settings.renew_every_s)
             yield "orphan-recovery", services.recover_orphans, every_s
-            yield "deleted-tenants", services.end_deleted_jobs, _DELETED_TENANTS_EVERY_S
+            yield "deletion", services.remove_deleted, _DELETION_EVERY_S
             yield "retention", services.forget_processed_messages, _RETENTION_EVERY_S
             yield "sessions", services.forget_sessions, _RETENTION_EVERY_S
             yield "idempotency-retention", services.forget_idempotency_keys, _RETENTION_EVERY_S

@@ -25,6 +25,7 @@ ENDPOINTS = {
     ("get", "/api/cloudwatch/{clusterName}/metrics"),
     ("get", "/api/health"),
     ("get", "/api/jobs/{jobId}"),
+    ("delete", "/api/jobs/{jobId}"),
     ("get", "/api/jobs/{jobId}/output"),
     ("get", "/api/jobs/{jobId}/output/{stream}"),
     ("get", "/api/jobs/{jobId}/events"),

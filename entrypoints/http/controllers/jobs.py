@@ -1,6 +1,6 @@
 """Lists and details of jobs."""
 
-from litestar import Controller, Response, get
+from litestar import Controller, Response, delete, get
 from litestar.di import NamedDependency, Provide
 
 from application.queries.job_reader import JobPage
@@ -84,6 +84,23 @@ class JobsController(Controller):
     ) -> Response[JobDetailsResponse]:
         """Get a job."""
         return tagged(api.presenter.details(api.services.job_reader.get(caller, existing_job(job_id))))
+
+    @delete(
+        "/jobs/{jobId:str}",
+        status_code=204,
+        sync_to_thread=True,
+        **openapi_docs(
+            "deleteJob",
+            "Delete a job",
+            "Removes a job that has ended, with its executions, its code and its logs. One that has not "
+            "ended is cancelled first.",
+            problems=(404, 409),
+            scope=Scope.JOBS_WRITE,
+        ),
+    )
+    def delete(self, job_id: JobIdInPath, caller: NamedDependency[Caller], api: NamedDependency[Api]) -> None:
+        """Delete a job."""
+        api.services.delete_job(caller, existing_job(job_id))
 
 
 def _page(request: JsonRequest, page: JobPage, presenter: Presenter) -> _Jobs:

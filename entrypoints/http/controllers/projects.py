@@ -33,6 +33,7 @@ _Body = Annotated[
     ),
 ]
 _Name = Annotated[str | None, QueryParameter(description="The project's name, here or in the body.")]
+_Purge = Annotated[bool, QueryParameter(description="Remove the project's jobs, their code and logs too.")]
 _Description = Annotated[str | None, QueryParameter(description="Any text, here or in the body.")]
 
 
@@ -130,16 +131,23 @@ class ProjectsController(Controller):
         **openapi_docs(
             "deleteProject",
             "Delete a project",
-            "It is gone from every list and its name is free again; its jobs can still be read by their ids.",
+            "It is gone from every list and its name is free again; its jobs can still be read by their ids. "
+            "With `purge`, they are gone too, at once for every caller and soon from the database and the "
+            "object stores; a project that was deleted before is purged by its id.",
             problems=(404, 409),
             scope=Scope.PROJECTS_WRITE,
         ),
     )
     def delete(
-        self, project: ProjectInPath, caller: NamedDependency[Caller], api: NamedDependency[Api]
+        self,
+        project: ProjectInPath,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+        purge: _Purge = False,  # noqa: FBT002 - a parameter of the query
     ) -> ProjectResponse:
-        """Delete a project."""
-        return _shown(api.services.change_project(caller, project, ProjectTrigger.DELETE))
+        """Delete a project, or purge it."""
+        trigger = ProjectTrigger.PURGE if purge else ProjectTrigger.DELETE
+        return _shown(api.services.change_project(caller, project, trigger))
 
 
 def _shown(project: Project) -> ProjectResponse:

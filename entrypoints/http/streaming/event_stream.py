@@ -1,7 +1,7 @@
 """The stream of a job's events."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from application.queries.job_reader import JobReader
 from application.queries.timeline import Entry, entries_of
@@ -9,7 +9,7 @@ from application.views import JobDetails
 from domain.caller import Caller
 from domain.job_lifecycle import JobStatus
 from entrypoints.http.presenter import Presenter
-from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription, read_anew
+from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription, read_anew, until_deleted
 from entrypoints.http.streaming.server_sent_events import HEARTBEAT, HEARTBEAT_S, event
 from entrypoints.http.timeline_presenter import present_entry
 
@@ -36,11 +36,11 @@ class EventStreams:
             QuotaExceeded: Too many of the caller's tenant are.
         """
         self._notifier.check(caller)
-        return self._follow(caller, details, presenter, last_event_id)
+        return until_deleted(self._follow(caller, details, presenter, last_event_id))
 
     async def _follow(
         self, caller: Caller, details: JobDetails, presenter: Presenter, last_event_id: str | None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         sent = read_position(last_event_id)
         with self._notifier.listen(caller, details.job.id) as subscription:
             while True:

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from uuid import UUID
 
-from application.errors import DependencyUnavailable, NotAuthenticated, QuotaExceeded
+from application.errors import DependencyUnavailable, NotAuthenticated, NotFound, QuotaExceeded
 from application.log_context import outage_of
 from application.messages import Message
 from application.ports.event_feed import EventFeed
@@ -208,8 +208,9 @@ class JobNotifier:
                 await self._recheck_once()
 
     async def _recheck_once(self) -> None:
+        asked = self.listened()
         try:
-            self._compare(await asyncio.to_thread(self._read_versions, self.listened()))
+            self._compare(asked, await asyncio.to_thread(self._read_versions, asked))
         except DependencyUnavailable as error:
             logger.warning(
                 "jobs not checked for changes, retrying in %.1f s: %s",
@@ -247,19 +248,35 @@ class JobNotifier:
         except Exception:  # the other callers are to be authenticated all the same
             logger.exception("authenticating a caller who waits failed")
 
-    def _compare(self, versions: Mapping[JobId, JobVersion]) -> None:
-        for job_id, version in versions.items():
+    def _compare(self, asked: Collection[JobId], versions: Mapping[JobId, JobVersion]) -> None:
+        for job_id in asked:
+            version = versions.get(job_id)
             for subscription in self._subscriptions.get(str(job_id), ()):
-                if subscription.seen != version:
+                # A job without a version was deleted, and is looked for until its listeners have noticed.
+                if version is None or subscription.seen != version:
                     subscription.seen = version
                     subscription.changed = True
                     subscription.woken.set()
 
 
+async def until_deleted(events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """Yield the events of a job, and end when it is deleted; a client that comes back gets a 404."""
+    async with aclosing(events):
+        try:
+            async for piece in events:
+                yield piece
+        except NotFound:
+            return
+
+
 async def read_anew(
     job_reader: JobReader, caller: Caller, known: JobDetails, subscription: Subscription
 ) -> JobDetails:
-    """Read a job again, or return the known one while the database is out of reach."""
+    """Read a job again, or return the known one while the database is out of reach.
+
+    Raises:
+        NotFound: It was deleted.
+    """
     subscription.changed = False
     try:
         details = await asyncio.to_thread(job_reader.get, caller, known.job.id)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from litestar.types import Receive
 
-from application.errors import DependencyUnavailable, NotAuthenticated, QuotaExceeded
+from application.errors import DependencyUnavailable, NotAuthenticated, NotFound, QuotaExceeded
 from application.queries.job_reader import JobReader
 from application.views import JobStatusView, JobView
 from domain.caller import Caller
@@ -72,8 +72,8 @@ class JobWaiter:
     ) -> Shown | None:
         """Show a job that was just started once it has ended, or after some seconds.
 
-        Returns None if there is nothing newer: no wait was asked for, the database is out of reach, too many
-        clients wait, or the caller's key was revoked meanwhile.
+        Returns None if there is nothing newer: no wait was asked for, the job was deleted, the database is
+        out of reach, too many clients wait, or the caller's key was revoked meanwhile.
         """
         if seconds <= 0 or started.status is not JobStatus.RUNNING:
             return None
@@ -84,7 +84,7 @@ class JobWaiter:
 
         try:
             return await self._look_until(started.job_id, seconds, look, is_known=True)
-        except (DependencyUnavailable, NotAuthenticated, Overloaded, QuotaExceeded):
+        except (DependencyUnavailable, NotAuthenticated, NotFound, Overloaded, QuotaExceeded):
             return None
 
     async def _look_until(

@@ -16,7 +16,7 @@ from domain.caller import Caller
 from domain.values import ExecutionId, JobId
 from entrypoints.http.concurrency import Overloaded, SharedBudget, StorageLimiter
 from entrypoints.http.presenter import Presenter
-from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription, read_anew
+from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription, read_anew, until_deleted
 from entrypoints.http.streaming.output_events import OutputEventEncoder
 from entrypoints.http.streaming.server_sent_events import HEARTBEAT, HEARTBEAT_S, chunked, event
 from entrypoints.http.streaming.spooled_body import SpooledBody
@@ -89,7 +89,8 @@ class OutputStreams:
             QuotaExceeded: Too many of the caller's tenant are.
         """
         self._notifier.check(caller)
-        return chunked(self._follow(caller, details, presenter, OutputEventEncoder(last_event_id, offset)))
+        encoder = OutputEventEncoder(last_event_id, offset)
+        return chunked(until_deleted(self._follow(caller, details, presenter, encoder)))
 
     async def _follow(
         self, caller: Caller, details: JobDetails, presenter: Presenter, encoder: OutputEventEncoder

@@ -2,15 +2,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
+from uuid import UUID
 
 from application.messages import Message
+from application.ports.purge_repository import PendingDeletion, Purge
 from domain.api_key import ApiKey, KeyId
 from domain.audit import AuditEntry, AuditEntryId, LedgerEntry
 from domain.caller import Caller
 from domain.execution import Execution
 from domain.idempotency import KeyRecord
 from domain.job import Job
-from domain.project import Project
+from domain.project import Project, ProjectStatus
 from domain.session import Session, SessionId
 from domain.tenant import DEFAULT_TENANT, Tenant, TenantName, TenantStatus
 from domain.values import ExecutionId, JobId, MessageId, ProjectId
@@ -41,16 +43,38 @@ class StoredMessage:
         return self.taken_at or self.added_at
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPurge:
+    """A purge, and the process that works on it."""
+
+    purge: Purge
+    is_emptied: bool = False
+    taken_at: datetime | None = None
+    taken_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredDeletion:
+    """An object to be deleted, and the purge that it is of."""
+
+    deletion: PendingDeletion
+    purge_id: UUID | None
+    taken_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Tables:
     """All that is kept. Once a transaction has committed its tables, they are not changed any more."""
 
     projects: dict[ProjectId, Project] = field(default_factory=dict)
+    last_ids: dict[str, int] = field(default_factory=dict)
     jobs: dict[JobId, Job] = field(default_factory=dict)
     executions: dict[ExecutionId, QueuedExecution] = field(default_factory=dict)
     outbox: dict[MessageId, StoredMessage] = field(default_factory=dict)
     inbox: dict[tuple[str, str], datetime] = field(default_factory=dict)
     heartbeats: dict[str, datetime] = field(default_factory=dict)
+    purges: dict[UUID, StoredPurge] = field(default_factory=dict)
+    deletions: dict[str, StoredDeletion] = field(default_factory=dict)
     tenants: dict[TenantName, Tenant] = field(default_factory=dict)
     keys: dict[KeyId, ApiKey] = field(default_factory=dict)
     sessions: dict[SessionId, Session] = field(default_factory=dict)
@@ -62,11 +86,14 @@ class Tables:
         """Return tables to be changed apart from these."""
         return Tables(
             projects=self.projects.copy(),
+            last_ids=self.last_ids.copy(),
             jobs=self.jobs.copy(),
             executions=self.executions.copy(),
             outbox=self.outbox.copy(),
             inbox=self.inbox.copy(),
             heartbeats=self.heartbeats.copy(),
+            purges=self.purges.copy(),
+            deletions=self.deletions.copy(),
             tenants=self.tenants.copy(),
             keys=self.keys.copy(),
             sessions=self.sessions.copy(),
@@ -90,9 +117,10 @@ def is_older(time: datetime, seconds: float, now: datetime) -> bool:
     return time <= now - timedelta(seconds=seconds) or is_from_the_future(time, now)
 
 
-def is_reached(caller: Caller, job: Job) -> bool:
+def is_reached(tables: Tables, caller: Caller, job: Job) -> bool:
     """Return whether a job is the caller's tenant's, and of its project if it reaches one only."""
-    return job.tenant == caller.tenant.name and caller.reaches(job.project_id)
+    is_purged = tables.projects[job.project_id].status is ProjectStatus.PURGED
+    return not is_purged and job.tenant == caller.tenant.name and caller.reaches(job.project_id)
 
 
 def _utc_now() -> datetime:

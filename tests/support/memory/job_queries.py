@@ -1,13 +1,15 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from application.errors import NotFound
 from application.ports.job_queries import JobQueries
-from application.views import FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, JobView
+from application.ports.purge_repository import StoreName
+from application.views import FoundJobs, JobDetails, JobFilter, JobStatusView, JobVersion, JobView, LogOwner
 from domain.caller import Caller
 from domain.execution import Execution
 from domain.job import Job
-from domain.tenant import TenantName
-from domain.values import JobId, ObjectKey, ProjectId
+from domain.project import ProjectStatus
+from domain.values import JobId, ObjectKey
 from tests.support.memory.database import MemoryDatabase, Tables, is_reached
 
 
@@ -25,16 +27,23 @@ class MemoryJobQueries(JobQueries):
     def details(self, caller: Caller, job_id: JobId) -> JobDetails | None:
         """Return a job and its executions, or None if the caller reaches none of that id."""
         job = self._database.tables.jobs.get(job_id)
-        return None if job is None or not is_reached(caller, job) else self._details(job)
+        return (
+            None if job is None or not is_reached(self._database.tables, caller, job) else self._details(job)
+        )
 
-    def owners_of_log(self, log_key: ObjectKey) -> tuple[TenantName, ProjectId] | None:
-        """Return the owners of an execution's log, or None if no execution has a log of that key."""
+    def owners_of_log(self, log_key: ObjectKey) -> Collection[LogOwner]:
+        """Return the jobs whose executions have a log of that key."""
         tables = self._database.tables
-        for row in tables.executions.values():
-            if row.execution.result is not None and row.execution.result.log_key == log_key:
-                job = tables.jobs[row.execution.job_id]
-                return job.tenant, job.project_id
-        return None
+        owners = [
+            tables.jobs[row.execution.job_id]
+            for row in tables.executions.values()
+            if row.execution.result is not None and row.execution.result.log_key == log_key
+        ]
+        noted = {(stored.deletion.store, stored.deletion.key) for stored in tables.deletions.values()}
+        is_purged = any(tables.projects[job.project_id].status is ProjectStatus.PURGED for job in owners)
+        if is_purged or (not owners and (StoreName.LOG, log_key) in noted):
+            raise NotFound("log", log_key)
+        return [LogOwner(tenant=job.tenant, project_id=job.project_id, job_id=job.id) for job in owners]
 
     def _details(self, job: Job) -> JobDetails:
         tables = self._database.tables
@@ -62,7 +71,7 @@ def _matching(tables: Tables, caller: Caller, wanted: JobFilter) -> Iterable[Job
     cursor = wanted.cursor
     for job in tables.jobs.values():
         if (
-            is_reached(caller, job)
+            is_reached(tables, caller, job)
             and wanted.project_id in {None, job.project_id}
             and (not wanted.statuses or job.status in wanted.statuses)
             and (not wanted.phases or _view(tables, job).phase in wanted.phases)

@@ -1,4 +1,4 @@
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -8,7 +8,6 @@ from domain.caller import Caller
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.project import Project
-from domain.tenant import TenantStatus
 from domain.values import ExecutionId, JobId
 from tests.support.memory.database import Tables, is_reached
 
@@ -33,17 +32,10 @@ class MemoryJobRepository(JobRepository):
         """Return jobs that are there by their ids."""
         return {job_id: self._tables.jobs[job_id] for job_id in job_ids if job_id in self._tables.jobs}
 
-    def open_of_deleted_tenants(self, limit: int) -> Sequence[JobId]:
-        """Return jobs of deleted tenants that have not ended."""
-        tenants = self._tables.tenants.values()
-        deleted = {tenant.name for tenant in tenants if tenant.status is TenantStatus.DELETED}
-        jobs = self._tables.jobs.values()
-        return [job.id for job in jobs if job.tenant in deleted and not job.status.is_terminal][:limit]
-
     def get_with_project(self, caller: Caller, job_id: JobId) -> tuple[Job, Project] | None:
         """Return a job and its project, or None if the caller reaches none of that id."""
         job = self._tables.jobs.get(job_id)
-        if job is None or not is_reached(caller, job):
+        if job is None or not is_reached(self._tables, caller, job):
             return None
         return job, self._tables.projects[job.project_id]
 

@@ -11,7 +11,7 @@ from tests.support.memory.database import Tables
 
 
 class MemoryProjectRepository(ProjectRepository):
-    """The projects in a transaction's tables. They are never removed, so their number gives the next id."""
+    """The projects in a transaction's tables."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -31,8 +31,10 @@ class MemoryProjectRepository(ProjectRepository):
         if project is None and caller.project is not None:
             raise NotFound("project", name)
         if project is None:
+            last = self._tables.last_ids
+            last["projects"] = last.get("projects", 0) + 1
             project = Project(
-                id=ProjectId(len(self._tables.projects) + 1),
+                id=ProjectId(last["projects"]),
                 tenant=caller.tenant.name,
                 name=name,
                 description=description,
@@ -61,7 +63,7 @@ class MemoryProjectRepository(ProjectRepository):
         return [
             project
             for _id, project in sorted(self._tables.projects.items())
-            if project.status is not ProjectStatus.DELETED and _is_reached(caller, project)
+            if project.is_live and _is_reached(caller, project)
         ]
 
 

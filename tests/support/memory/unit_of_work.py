@@ -17,6 +17,7 @@ from tests.support.memory.job_repository import MemoryJobRepository
 from tests.support.memory.key_repository import MemoryKeyRepository
 from tests.support.memory.outbox import MemoryOutbox
 from tests.support.memory.project_repository import MemoryProjectRepository
+from tests.support.memory.purge_repository import MemoryPurgeRepository
 from tests.support.memory.session_repository import MemorySessionRepository
 from tests.support.memory.tenant_repository import MemoryTenantRepository
 
@@ -34,6 +35,7 @@ class MemoryTransaction:
         self.projects = MemoryProjectRepository(draft)
         self.tenants = MemoryTenantRepository(draft)
         self.keys = MemoryKeyRepository(draft)
+        self.purges = MemoryPurgeRepository(draft, now)
         self.outbox = MemoryOutbox(draft, now)
         self.inbox = MemoryInbox(draft)
         self.audit = MemoryAuditLog(draft)

@@ -5,6 +5,7 @@ import pytest
 from application.commands import CreateKeyCommand, UploadCodeCommand
 from application.errors import Conflict, NotFound
 from domain.api_key import KeyStatus
+from domain.audit import SERVICE, Act
 from domain.caller import Scope
 from domain.errors import InvalidValue, TenantTransitionRefused
 from domain.job_lifecycle import JobStatus
@@ -127,7 +128,7 @@ def test_a_tenant_with_all_keys_of_administrators_stays(service, acme):
     assert service.delete_tenant(ADMIN, NAME).status is TenantStatus.DELETED
 
 
-def test_the_jobs_of_a_deleted_tenant_are_cancelled_and_no_others(service, acme):
+def test_the_jobs_of_a_deleted_tenant_are_cancelled_and_removed_and_no_others(service, acme):
     waiting, pending = upload(service, ACME), upload(service, ACME, execute=False)
     other = upload(service, ADMIN)
     claimed = service.claim()
@@ -135,19 +136,41 @@ def test_the_jobs_of_a_deleted_tenant_are_cancelled_and_no_others(service, acme)
     service.relay.offered.clear()
 
     service.delete_tenant(ADMIN, acme.name)
+    service.remove_deleted()
 
-    assert [status(service, ACME, job) for job in (waiting, pending)] == [JobStatus.CANCELLED] * 2
+    for job in (waiting, pending):
+        with pytest.raises(NotFound):
+            status(service, ACME, job)
     assert status(service, ADMIN, other) is JobStatus.RUNNING
-    assert service.announced().count("JobCancelled") == 2
+    assert service.announced().count("JobCancelled") == 1
+    assert list(service.code_store.objects) == [other.code_key]
 
 
-def test_later_sweeps_cancel_the_jobs_that_a_deletion_leaves(service, acme):
-    jobs = [upload(service, ACME, execute=False) for _ in range(60)]
-
+def test_a_deletion_of_many_jobs_goes_on_batch_by_batch(service, acme):
+    for _ in range(250):
+        upload(service, ACME, execute=False)
     service.delete_tenant(ADMIN, acme.name)
-    left = [job for job in jobs if status(service, ACME, job) is JobStatus.PENDING]
-    service.end_deleted_jobs()
+    service.delete_tenant(ADMIN, acme.name)
 
-    assert len(left) == 10
-    assert {status(service, ACME, job) for job in jobs} == {JobStatus.CANCELLED}
-    assert service.end_deleted_jobs.once() == 0
+    assert service.remove_deleted() == 250
+
+    assert not service.database.tables.jobs
+    assert not service.code_store.objects
+
+
+def test_what_is_uploaded_while_a_tenant_is_deleted_goes_too(service, acme):
+    service.delete_tenant(ADMIN, acme.name)
+    service.remove_deleted()
+    upload(service, ACME, execute=False)
+
+    service.clock.advance(61)
+    service.remove_deleted()
+    service.remove_deleted()
+
+    tables = service.database.tables
+    assert not tables.jobs
+    assert not tables.projects
+    assert not tables.purges
+    entries = service.unit_of_work.read(lambda transaction: transaction.audit.waiting(100))
+    ends = [entry for entry in entries if entry.principal == SERVICE]
+    assert [(entry.act, entry.subject) for entry in ends] == [(Act.TENANT_DELETE, NAME.value)]

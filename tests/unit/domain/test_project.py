@@ -9,12 +9,13 @@ from tests.unit.domain.builders import PROJECT
 
 # A status to be in afterwards, or "no" for what is refused.
 DRAWN = {
-    #             archive     restore   delete
-    "ACTIVE": ("ARCHIVED", "ACTIVE", "DELETED"),
-    "ARCHIVED": ("ARCHIVED", "ACTIVE", "DELETED"),
-    "DELETED": ("no", "no", "DELETED"),
+    #             archive     restore   delete     purge
+    "ACTIVE": ("ARCHIVED", "ACTIVE", "DELETED", "PURGED"),
+    "ARCHIVED": ("ARCHIVED", "ACTIVE", "DELETED", "PURGED"),
+    "DELETED": ("no", "no", "DELETED", "PURGED"),
+    "PURGED": ("no", "no", "no", "PURGED"),
 }
-COLUMNS = {"archive": 0, "restore": 1, "delete": 2}
+COLUMNS = {"archive": 0, "restore": 1, "delete": 2, "purge": 3}
 
 
 def a_project(status: ProjectStatus) -> Project:
@@ -37,7 +38,7 @@ def test_an_active_project_takes_work():
     a_project(ProjectStatus.ACTIVE).ensure_takes_work()
 
 
-@pytest.mark.parametrize("status", [ProjectStatus.ARCHIVED, ProjectStatus.DELETED])
+@pytest.mark.parametrize("status", [ProjectStatus.ARCHIVED, ProjectStatus.DELETED, ProjectStatus.PURGED])
 def test_a_project_that_is_not_active_takes_no_work_and_says_so(status):
     with pytest.raises(ProjectTransitionRefused, match=f"project 'demo' is {status}"):
         a_project(status).ensure_takes_work()

@@ -1,0 +1,325 @@
+"""The repository of purges and pending deletions, in SQL."""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from adapters.sql.database_time import database_time, is_from_the_future, microseconds
+from adapters.sql.errors import is_duplicate
+from adapters.sql.tables import (
+    api_keys,
+    executions,
+    idempotency_keys,
+    job_tags,
+    jobs,
+    pending_deletions,
+    projects,
+    purges,
+    sessions,
+)
+from application.errors import ConcurrencyConflict
+from application.ports.purge_repository import PendingDeletion, Purge, PurgeRepository, Removed, StoreName
+from domain.job import Job
+from domain.job_lifecycle import JobStatus
+from domain.tenant import TenantName
+from domain.values import ExecutionId, JobId, ObjectKey
+
+_PURGE_COLUMNS = (
+    purges.c.purge_id,
+    purges.c.tenant,
+    purges.c.project_id,
+    purges.c.project,
+    purges.c.requested_at,
+    purges.c.requested_by,
+    purges.c.removed_jobs,
+    purges.c.freed_bytes,
+)
+_idle_since = database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
+
+
+def _is_idle(taken_at: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    return sa.or_(taken_at.is_(None), taken_at <= _idle_since, is_from_the_future(taken_at))
+
+
+_is_this = purges.c.purge_id == sa.bindparam("id")
+# A purge that another process is about to take is stepped over.
+_NEXT = (
+    sa.select(*_PURGE_COLUMNS)
+    .where(
+        sa.not_(purges.c.is_emptied),
+        sa.or_(purges.c.taken_by == sa.bindparam("worker"), _is_idle(purges.c.taken_at)),
+    )
+    .order_by(purges.c.requested_at, purges.c.purge_id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+_TAKE = (
+    sa.update(purges).where(_is_this).values(taken_at=database_time(), taken_by=sa.bindparam("worker_name"))
+)
+_COUNT = (
+    sa.update(purges)
+    .where(_is_this)
+    .values(
+        removed_jobs=purges.c.removed_jobs + sa.bindparam("more"),
+        freed_bytes=purges.c.freed_bytes + sa.bindparam("freed"),
+        is_emptied=sa.bindparam("none_left"),
+        taken_at=database_time(),
+    )
+)
+_FINISHED = (
+    sa.select(*_PURGE_COLUMNS)
+    .where(
+        purges.c.is_emptied,
+        sa.or_(purges.c.project_id.is_not(None), purges.c.requested_at < sa.bindparam("before")),
+        sa.not_(sa.exists().where(pending_deletions.c.purge_id == purges.c.purge_id)),
+    )
+    .order_by(purges.c.requested_at, purges.c.purge_id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+)
+_HAS_WORK = sa.select(
+    sa.or_(sa.exists(sa.select(purges.c.purge_id)), sa.exists(sa.select(pending_deletions.c.digest)))
+)
+_REOPEN = sa.update(purges).where(_is_this).values(is_emptied=False, taken_at=None)
+_FORGET = sa.delete(purges).where(_is_this)
+# The other rows of a tenant, by the column that shows its owner and the one that identifies it there.
+_OF_TENANT = (
+    (idempotency_keys.c.tenant, idempotency_keys.c.digest),
+    (sessions.c.home, sessions.c.session_id),
+    (api_keys.c.tenant, api_keys.c.key_id),
+    (projects.c.tenant, projects.c.project_id),
+)
+_REMOVED_AT_ONCE = 500
+
+_are_these_jobs: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+_EXECUTIONS = (
+    sa.select(executions.c.execution_id, executions.c.log_key)
+    .where(executions.c.job_id.in_(_are_these_jobs))
+    .with_for_update()
+)
+_REMOVE = tuple(
+    sa.delete(table).where(table.c.job_id.in_(_are_these_jobs)) for table in (executions, job_tags, jobs)
+)
+# Imported jobs may share their code: their keys are without the job's id.
+_OTHERS_WITH_CODE = sa.select(jobs.c.code_key).where(
+    jobs.c.code_key.in_(sa.bindparam("keys", expanding=True)), jobs.c.job_id.not_in(_are_these_jobs)
+)
+
+_PRESENT = sa.select(pending_deletions.c.digest).where(
+    pending_deletions.c.digest.in_(sa.bindparam("digests", expanding=True))
+)
+_ADD_DELETIONS = sa.insert(pending_deletions)
+_DELETIONS = (
+    sa.select(
+        pending_deletions.c.digest,
+        pending_deletions.c.store,
+        pending_deletions.c.object_key,
+        sa.exists()
+        .where(
+            pending_deletions.c.store == StoreName.LOG.value,
+            executions.c.log_key == pending_deletions.c.object_key,
+        )
+        .label("is_shared"),
+    )
+    .where(
+        pending_deletions.c.digest.in_(sa.bindparam("digests", expanding=True)),
+    )
+    .order_by(pending_deletions.c.added_at, pending_deletions.c.digest)
+)
+_IDLE_DELETIONS = (
+    sa.select(pending_deletions.c.digest)
+    .where(_is_idle(pending_deletions.c.taken_at))
+    .order_by(pending_deletions.c.added_at, pending_deletions.c.digest)
+    .limit(sa.bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_are_these_digests = pending_deletions.c.digest.in_(sa.bindparam("digests", expanding=True))
+_TAKE_DELETIONS = sa.update(pending_deletions).where(_are_these_digests).values(taken_at=database_time())
+_FORGET_DELETIONS = sa.delete(pending_deletions).where(_are_these_digests)
+
+
+class SqlPurgeRepository(PurgeRepository):
+    """The purges, and the objects of removed jobs."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def add(self, purge: Purge) -> None:
+        """Note that a project or a tenant is to be emptied."""
+        row = {
+            "purge_id": purge.id,
+            "tenant": purge.tenant.value,
+            "project_id": purge.project_id,
+            "project": purge.project,
+            "requested_at": purge.requested_at,
+            "requested_by": purge.requested_by,
+            "removed_jobs": purge.removed_jobs,
+            "freed_bytes": purge.freed_bytes,
+            "is_emptied": False,
+        }
+        try:
+            self._connection.execute(sa.insert(purges), row)
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+
+    def take(self, worker: str, idle_s: float) -> Purge | None:
+        """Return the oldest purge with jobs left, for this worker only."""
+        wanted = {"worker": worker, "offset_us": -microseconds(idle_s)}
+        row = self._connection.execute(_NEXT, wanted).mappings().first()
+        if row is None:
+            return None
+        self._connection.execute(_TAKE, {"id": row["purge_id"], "worker_name": worker})
+        return _to_purge(row)
+
+    def running_jobs(self, purge: Purge, limit: int) -> Sequence[JobId]:
+        """Return RUNNING jobs that a purge is to remove."""
+        found = (
+            sa.select(jobs.c.job_id)
+            .where(_is_in(purge, jobs), jobs.c.status == JobStatus.RUNNING.value)
+            .limit(limit)
+        )
+        return self._connection.execute(found).scalars().all()
+
+    def remove_jobs(self, purge: Purge, limit: int) -> Removed:
+        """Remove the rows of the next jobs of a purge that are not RUNNING."""
+        found = (
+            sa.select(jobs.c.job_id, jobs.c.code_key, jobs.c.spec)
+            .where(_is_in(purge, jobs), jobs.c.status != JobStatus.RUNNING.value)
+            .limit(limit)
+            .with_for_update()
+        )
+        rows = self._connection.execute(found).all()
+        codes = {row.job_id: row.code_key for row in rows}
+        # Rows of versions that did not count have no number.
+        removed = self._remove(codes, sum((row.spec or {}).get("code_bytes", 0) for row in rows), purge.id)
+        left = sa.select(jobs.c.job_id).where(_is_in(purge, jobs)).limit(1)
+        none_left = len(codes) < limit and self._connection.execute(left).first() is None
+        counted = {"more": len(codes), "freed": removed.freed_bytes, "none_left": none_left}
+        self._connection.execute(_COUNT, {"id": purge.id, **counted})
+        return removed
+
+    def remove_job(self, job: Job) -> Removed:
+        """Remove the rows of a job that has ended."""
+        return self._remove({job.id: job.spec.code_key.value}, job.spec.code_bytes, None)
+
+    def finish_next(self, requested_before: datetime) -> Purge | None:
+        """Remove a purge that has nothing left, with its projects."""
+        row = self._connection.execute(_FINISHED, {"before": requested_before}).mappings().first()
+        if row is None:
+            return None
+        purge = _to_purge(row)
+        late = sa.select(jobs.c.job_id).where(_is_in(purge, jobs)).limit(1)
+        if self._connection.execute(late).first() is not None:  # uploaded while the purge was requested
+            self._connection.execute(_REOPEN, {"id": purge.id})
+            return None
+        if purge.project_id is not None:
+            self._connection.execute(sa.delete(projects).where(_is_in(purge, projects)))
+        elif any(self._remove_of_tenant(purge, *columns) for columns in _OF_TENANT):
+            return None
+        self._connection.execute(_FORGET, {"id": purge.id})
+        return purge
+
+    def has_work(self) -> bool:
+        """Return whether there is a purge, or an object to be deleted."""
+        return bool(self._connection.execute(_HAS_WORK).scalar_one())
+
+    def take_deletions(self, idle_s: float, limit: int) -> Sequence[PendingDeletion]:
+        """Take the oldest deletions that no process took lately."""
+        wanted = {"offset_us": -microseconds(idle_s), "limit": limit}
+        digests = sorted(self._connection.execute(_IDLE_DELETIONS, wanted).scalars())
+        if not digests:
+            return []
+        rows = self._connection.execute(_DELETIONS, {"digests": digests}).mappings().all()
+        self._connection.execute(_TAKE_DELETIONS, {"digests": digests})
+        return [
+            PendingDeletion(
+                row["digest"], StoreName(row["store"]), ObjectKey(row["object_key"]), bool(row["is_shared"])
+            )
+            for row in rows
+        ]
+
+    def forget_deletions(self, digests: Collection[str]) -> None:
+        """Remove the notes of objects that are deleted."""
+        if digests:
+            self._connection.execute(_FORGET_DELETIONS, {"digests": sorted(digests)})
+
+    def delete_object(self, store: StoreName, key: ObjectKey) -> None:
+        """Note the key of an object to be deleted that belongs to no job."""
+        self._add_deletions({(store, key.value)}, None)
+
+    def _remove_of_tenant(self, purge: Purge, owner: sa.Column[Any], key: sa.Column[Any]) -> bool:
+        """Remove a bounded number of a tenant's rows; return whether there were so many."""
+        of_tenant = sa.select(key).where(owner == purge.tenant.value).limit(_REMOVED_AT_ONCE)
+        found = self._connection.execute(of_tenant).scalars().all()
+        if found:
+            removal = sa.delete(owner.table).where(owner == purge.tenant.value, key.in_(sorted(found)))
+            self._connection.execute(removal)
+        return len(found) == _REMOVED_AT_ONCE
+
+    def _remove(self, codes: Mapping[JobId, str], code_bytes: int, purge_id: UUID | None) -> Removed:
+        """Remove the rows of jobs, given with the keys of their code, and note their objects."""
+        if not codes:
+            return Removed([], [], 0)
+        ids = {"ids": sorted(codes)}
+        rows = self._connection.execute(_EXECUTIONS, ids).all()
+        objects = {(StoreName.LOG, row.log_key) for row in rows if row.log_key is not None}
+        objects |= {(StoreName.CODE, key) for key in self._own_code(codes)}
+        for statement in _REMOVE:
+            removed = self._connection.execute(statement, ids).rowcount
+        if removed != len(codes):
+            raise ConcurrencyConflict("a job was removed by another transaction")
+        self._add_deletions(objects, purge_id)
+        return Removed(list(codes), [ExecutionId(row.execution_id) for row in rows], code_bytes)
+
+    def _own_code(self, codes: Mapping[JobId, str]) -> set[str]:
+        """Return the keys of code that no other job has."""
+        imported = sorted({key for job_id, key in codes.items() if str(job_id) not in key})
+        if not imported:
+            return set(codes.values())
+        shared = self._connection.execute(_OTHERS_WITH_CODE, {"keys": imported, "ids": sorted(codes)})
+        return set(codes.values()) - set(shared.scalars())
+
+    def _add_deletions(self, objects: Collection[tuple[StoreName, str]], purge_id: UUID | None) -> None:
+        rows = {
+            deletion_digest(store, key): {"store": store.value, "object_key": key, "purge_id": purge_id}
+            for store, key in objects
+        }
+        if not rows:
+            return
+        present = set(self._connection.execute(_PRESENT, {"digests": sorted(rows)}).scalars())
+        if new := [{"digest": digest, **rows[digest]} for digest in sorted(rows.keys() - present)]:
+            try:
+                self._connection.execute(_ADD_DELETIONS, new)
+            except sa.exc.IntegrityError as error:
+                if not is_duplicate(error):
+                    raise
+                raise ConcurrencyConflict("another transaction has noted the same object") from error
+
+
+def _is_in(purge: Purge, table: sa.Table) -> sa.ColumnElement[bool]:
+    if purge.project_id is None:
+        return table.c.tenant == purge.tenant.value
+    return table.c.project_id == purge.project_id
+
+
+def deletion_digest(store: StoreName, key: str) -> str:
+    """Return the digest by which the deletion of an object is noted."""
+    return hashlib.sha256(f"{store}:{key}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _to_purge(row: sa.RowMapping) -> Purge:
+    return Purge(
+        id=row["purge_id"],
+        tenant=TenantName(row["tenant"]),
+        project_id=row["project_id"],
+        project=row["project"],
+        requested_at=row["requested_at"],
+        requested_by=row["requested_by"],
+        removed_jobs=row["removed_jobs"],
+        freed_bytes=row["freed_bytes"],
+    )

@@ -1,0 +1,140 @@
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from application.errors import ConcurrencyConflict
+from application.ports.purge_repository import PendingDeletion, Purge, PurgeRepository, Removed, StoreName
+from domain.job import Job
+from domain.job_lifecycle import JobStatus
+from domain.values import JobId, ObjectKey
+from tests.support.memory.database import StoredDeletion, StoredPurge, Tables, is_older
+
+
+class MemoryPurgeRepository(PurgeRepository):
+    """Purges and pending deletions in a transaction's tables."""
+
+    def __init__(self, tables: Tables, now: Callable[[], datetime]) -> None:
+        self._tables = tables
+        self._now = now
+
+    def add(self, purge: Purge) -> None:
+        """Note that a project or a tenant is to be emptied."""
+        self._tables.purges.setdefault(purge.id, StoredPurge(purge=purge))
+
+    def take(self, worker: str, idle_s: float) -> Purge | None:
+        """Return the oldest purge with jobs left, for this worker only."""
+        now = self._now()
+        for stored in sorted(self._tables.purges.values(), key=lambda stored: stored.purge.requested_at):
+            is_free = stored.taken_by == worker or _is_idle(stored.taken_at, idle_s, now)
+            if is_free and not stored.is_emptied:
+                self._tables.purges[stored.purge.id] = replace(stored, taken_at=now, taken_by=worker)
+                return stored.purge
+        return None
+
+    def running_jobs(self, purge: Purge, limit: int) -> Sequence[JobId]:
+        """Return RUNNING jobs that a purge is to remove."""
+        return [job.id for job in self._jobs(purge) if job.status is JobStatus.RUNNING][:limit]
+
+    def remove_jobs(self, purge: Purge, limit: int) -> Removed:
+        """Remove the next jobs of a purge that are not RUNNING."""
+        found = [job for job in self._jobs(purge) if job.status is not JobStatus.RUNNING][:limit]
+        removed = self._remove(found, purge.id)
+        stored = self._tables.purges[purge.id]
+        self._tables.purges[purge.id] = replace(
+            stored,
+            purge=replace(
+                stored.purge,
+                removed_jobs=stored.purge.removed_jobs + len(found),
+                freed_bytes=stored.purge.freed_bytes + removed.freed_bytes,
+            ),
+            is_emptied=len(found) < limit and not self._jobs(purge),
+            taken_at=self._now(),
+        )
+        return removed
+
+    def remove_job(self, job: Job) -> Removed:
+        """Remove a job that has ended."""
+        return self._remove([job], None)
+
+    def finish_next(self, requested_before: datetime) -> Purge | None:
+        """Remove a purge that has nothing left, with its projects."""
+        for stored in list(self._tables.purges.values()):
+            purge = stored.purge
+            has_objects = any(one.purge_id == purge.id for one in self._tables.deletions.values())
+            is_early = purge.project_id is None and purge.requested_at >= requested_before
+            if not stored.is_emptied or has_objects or is_early:
+                continue
+            if self._jobs(purge):
+                self._tables.purges[purge.id] = replace(stored, is_emptied=False, taken_at=None)
+                continue
+            for project in list(self._tables.projects.values()):
+                if project.tenant == purge.tenant and purge.project_id in {None, project.id}:
+                    del self._tables.projects[project.id]
+            del self._tables.purges[purge.id]
+            return purge
+        return None
+
+    def has_work(self) -> bool:
+        """Return whether there is a purge, or an object to be deleted."""
+        return bool(self._tables.purges or self._tables.deletions)
+
+    def take_deletions(self, idle_s: float, limit: int) -> Sequence[PendingDeletion]:
+        """Take the oldest deletions that no process took lately."""
+        now = self._now()
+        named = {
+            row.execution.result.log_key for row in self._tables.executions.values() if row.execution.result
+        }
+        found: list[PendingDeletion] = []
+        for digest, stored in list(self._tables.deletions.items()):
+            if _is_idle(stored.taken_at, idle_s, now) and len(found) < limit:
+                self._tables.deletions[digest] = replace(stored, taken_at=now)
+                deletion = stored.deletion
+                is_shared = deletion.store is StoreName.LOG and deletion.key in named
+                found.append(replace(deletion, is_shared=is_shared))
+        return found
+
+    def forget_deletions(self, digests: Collection[str]) -> None:
+        """Remove the notes of objects that are deleted."""
+        for digest in digests:
+            self._tables.deletions.pop(digest, None)
+
+    def delete_object(self, store: StoreName, key: ObjectKey) -> None:
+        """Note the key of an object to be deleted that belongs to no job."""
+        self._add_deletions([(store, key)], None)
+
+    def _jobs(self, purge: Purge) -> Sequence[Job]:
+        return [
+            job
+            for job in self._tables.jobs.values()
+            if job.tenant == purge.tenant and purge.project_id in {None, job.project_id}
+        ]
+
+    def _remove(self, jobs: Sequence[Job], purge_id: UUID | None) -> Removed:
+        ids = {job.id for job in jobs}
+        if not ids <= self._tables.jobs.keys():
+            raise ConcurrencyConflict("a job was removed by another transaction")
+        executions = [
+            row.execution for row in self._tables.executions.values() if row.execution.job_id in ids
+        ]
+        logs = [execution.result.log_key for execution in executions if execution.result is not None]
+        for job_id in ids:
+            del self._tables.jobs[job_id]
+        for execution in executions:
+            del self._tables.executions[execution.id]
+        others = {job.spec.code_key for job in self._tables.jobs.values()}
+        objects = [(StoreName.LOG, key) for key in logs if key is not None]
+        objects += [(StoreName.CODE, job.spec.code_key) for job in jobs if job.spec.code_key not in others]
+        self._add_deletions(objects, purge_id)
+        freed_bytes = sum(job.spec.code_bytes for job in jobs)
+        return Removed([job.id for job in jobs], [execution.id for execution in executions], freed_bytes)
+
+    def _add_deletions(self, objects: Iterable[tuple[StoreName, ObjectKey]], purge_id: UUID | None) -> None:
+        for store, key in objects:
+            digest = f"{store}:{key}"
+            deletion = PendingDeletion(digest, store, key)
+            self._tables.deletions.setdefault(digest, StoredDeletion(deletion=deletion, purge_id=purge_id))
+
+
+def _is_idle(taken_at: datetime | None, idle_s: float, now: datetime) -> bool:
+    return taken_at is None or is_older(taken_at, idle_s, now)
