@@ -42,16 +42,23 @@ Case = Callable[["Caller"], Callable[[], object]]
 
 
 class Caller:
-    """A client of one connection that does next to nothing itself."""
+    """A client of one connection that does next to nothing itself.
 
-    def __init__(self, port: int) -> None:
+    Args:
+        key: The API key that it brings, if it brings one.
+    """
+
+    def __init__(self, port: int, key: str | None = None) -> None:
+        self._headers = "Host: localhost\r\nContent-Type: application/json\r\n"
+        if key is not None:
+            self._headers += f"Authorization: Bearer {key}\r\n"
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
 
     def __call__(self, method: str, path: str, body: object = None) -> bytes:
         content = b"" if body is None else json.dumps(body).encode()
-        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        head = f"{method} {path} HTTP/1.1\r\n{self._headers}"
         self._socket.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
         status = self._file.readline()
         length = 0
@@ -129,8 +136,8 @@ def _warm(port: int, case: Case, callers: int, seconds: float) -> list[float]:
     return _measure(port, case, callers, seconds)
 
 
-def _measure(port: int, case: Case, callers: int, seconds: float) -> list[float]:
-    actions = [case(Caller(port)) for _ in range(callers)]
+def _measure(port: int, case: Case, callers: int, seconds: float, key: str | None = None) -> list[float]:
+    actions = [case(Caller(port, key)) for _ in range(callers)]
     with ThreadPoolExecutor(callers) as pool:
         deadline = time.perf_counter() + seconds
         return [took for times in pool.map(lambda act: _timed(act, deadline), actions) for took in times]
@@ -176,8 +183,8 @@ def _serve(
 
 
 @contextmanager
-def _service(directory: Path) -> Iterator[Litestar]:
-    settings = settings_of(data_dir=directory)
+def _service(directory: Path, **settings_given: object) -> Iterator[Litestar]:
+    settings = settings_of(data_dir=directory, **settings_given)
     container = build_container(settings, STANDARD_LIMITS)
     container.engine.override(ScriptedEngine())
     background = container.background_services()

@@ -1,0 +1,71 @@
+"""How much slower requests are with API keys than without.
+
+`python -m tests.benchmarks.bench_auth [ROUNDS] [SECONDS]`; the default is 9 rounds of 1 second each. Ends
+with 1 if a figure misses its target.
+
+Two services run in processes of their own, embedded on SQLite: one asks for keys, the other does not. They
+are measured in turns, and the median of the rounds' ratios counts, for machines vary.
+"""
+
+import statistics
+import sys
+import tempfile
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from domain.limits import STANDARD_LIMITS
+from entrypoints.container import build_container
+from tests.benchmarks.bench_api import CASES, WARM_UP_S, Caller, _measure, _served, _service
+from tests.support.keys import Keys
+from tests.support.settings import settings_of
+
+ROUNDS = 9
+SECONDS = 1.0
+CALLERS = 8
+# How many times as long a request may take.
+TARGETS = {"upload": 1.05, "status": 1.10}
+
+
+def main(rounds: int = ROUNDS, seconds: float = SECONDS) -> list[str]:
+    """Print a line for each figure; return the names of those that missed their targets."""
+    missed = []
+    print(f"{CALLERS} callers\n{'':10}{'off, ms':>10}{'keys, ms':>10}{'ratio':>8}{'at most':>9}")
+    with tempfile.TemporaryDirectory() as name, ExitStack() as running:
+        off = running.enter_context(_served(_service, Path(name) / "off"))
+        keys = running.enter_context(_served(partial(_service, auth="keys"), Path(name) / "keys"))
+        Caller(keys)("GET", "/api/health")  # its tables are there
+        key = _key(Path(name) / "keys")
+        for case, target in TARGETS.items():
+            for port, its_key in ((off, None), (keys, key)):
+                _measure(port, CASES[case], CALLERS, WARM_UP_S, its_key)
+            times = [
+                (_mean(off, case, seconds, None), _mean(keys, case, seconds, key)) for _ in range(rounds)
+            ]
+            without, with_key = (1_000 * statistics.median(column) for column in zip(*times, strict=True))
+            ratio = statistics.median(one / other for other, one in times)
+            print(f"{case:10}{without:10.3f}{with_key:10.3f}{ratio:8.3f}{target:9.2f}", flush=True)
+            if ratio > target:
+                missed.append(case)
+    return missed
+
+
+def _mean(port: int, case: str, seconds: float, key: str | None) -> float:
+    """Return the mean time of a request, in seconds."""
+    return statistics.fmean(_measure(port, CASES[case], CALLERS, seconds, key))
+
+
+def _key(data_dir: Path) -> str:
+    """Make a key in a service's database."""
+    container = build_container(settings_of(data_dir=data_dir), STANDARD_LIMITS)
+    try:
+        return Keys(container.unit_of_work()).add()
+    finally:
+        container.database().dispose()
+
+
+if __name__ == "__main__":
+    if too_slow := main(
+        *(cast(argument) for cast, argument in zip((int, float), sys.argv[1:], strict=False))
+    ):
+        sys.exit(f"missed: {', '.join(too_slow)}")
