@@ -104,6 +104,7 @@ class Authenticator:
             principal=f"key:{key.id}",
             scopes=key.scopes,
             project=key.project,
+            requests_per_s=key.requests_per_s,
             address=address,
         )
 

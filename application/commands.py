@@ -32,6 +32,7 @@ class CreateKeyCommand:
     Attributes:
         project: The only project that it reaches, by its name or its id written as text.
         tenant: The key's tenant; the caller's by default.
+        requests_per_s: The requests that it may make in a second; the caller's own bound by default.
         first: Whether it must be the first key with ADMIN that is ever made.
     """
 
@@ -40,4 +41,5 @@ class CreateKeyCommand:
     project: str | None = None
     expires_at: datetime | None = None
     tenant: TenantName | None = None
+    requests_per_s: int | None = None
     first: bool = False

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from domain.caller import Scope
 from domain.errors import InvalidValue, KeyTransitionRefused
+from domain.quota import Quota
 from domain.tenant import TenantName
 from domain.values import ProjectId, parse_uuid
 
@@ -99,11 +100,12 @@ class ApiKey:
         digest: The SHA-256 of the text, in hexadecimal.
         project: The only project that the key reaches; None for all of the tenant's.
         created_by: The principal that made it.
+        requests_per_s: The requests that it may make in a second; None for no bound but its tenant's.
         last_used_at: When it was used last, to some minutes.
 
     Raises:
-        InvalidValue: The name is empty, too long or unprintable, there is no scope, or the scopes have ADMIN
-            and there is a project.
+        InvalidValue: The name is empty, too long or unprintable, there is no scope, the scopes have ADMIN
+            and there is a project, or the limit of requests is none.
     """
 
     id: KeyId
@@ -117,6 +119,7 @@ class ApiKey:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    requests_per_s: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= KEY_NAME_MAX_CHARS or not self.name.isprintable():
@@ -125,6 +128,7 @@ class ApiKey:
             raise InvalidValue("scopes", "a key has at least one scope")
         if self.project is not None and Scope.ADMIN in self.scopes:
             raise InvalidValue("project", f"a key with the scope '{Scope.ADMIN}' reaches every project")
+        Quota(requests_per_s=self.requests_per_s)  # has the rule
 
     def status(self, now: datetime) -> KeyStatus:
         """Return the status at a time."""

@@ -217,6 +217,7 @@ def to_key(row: Row) -> ApiKey | None:
         expires_at=row["api_key_expires_at"],
         revoked_at=row["api_key_revoked_at"],
         last_used_at=row["api_key_last_used_at"],
+        requests_per_s=row["api_key_requests_per_s"],
     )
 
 
@@ -423,6 +424,7 @@ def key_values(key: ApiKey) -> Values:
         "expires_at": key.expires_at,
         "revoked_at": key.revoked_at,
         "last_used_at": key.last_used_at,
+        "requests_per_s": key.requests_per_s,
     }
 
 

@@ -75,6 +75,8 @@ api_keys = sa.Table(
     sa.Column("expires_at", UtcDateTime),
     sa.Column("revoked_at", UtcDateTime),
     sa.Column("last_used_at", UtcDateTime),
+    # The key's own limit, beside its tenant's.
+    sa.Column("requests_per_s", sa.BigInteger),
     sa.Index("ix_api_keys_tenant", "tenant", "created_at", "key_id"),
     **_OPTIONS,
 )

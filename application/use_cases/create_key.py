@@ -25,6 +25,7 @@ class CreateKey:
     * A caller gives no scope that it lacks.
     * A caller of one project gives keys of that project only. The project of a key is one that the caller
       reaches and that is not deleted.
+    * A caller whose key has a limit of requests a second gives no key a higher one.
     * A key of another tenant is given by ADMIN only, and a deleted tenant gets none.
     * The first key, of the set-up, is made only where no key with ADMIN was made before, also if that one is
       revoked by now.
@@ -68,6 +69,7 @@ class CreateKey:
                 created_by=caller.principal,
                 project=None if project is None else project.id,
                 expires_at=expires_at,
+                requests_per_s=_rate(caller, command.requests_per_s),
             )
             make_room(transaction, within, self._max_keys, now)
             transaction.keys.add(key)
@@ -127,6 +129,13 @@ def _expiry(time: datetime | None, now: datetime) -> datetime | None:
     if expires_at is not None and expires_at <= now:
         raise InvalidValue("expires_at", "must be in the future")
     return expires_at
+
+
+def _rate(caller: Caller, wanted: int | None) -> int | None:
+    own = caller.requests_per_s
+    if own is not None and wanted is not None and wanted > own:
+        raise InvalidValue("requests_per_s", f"must be at most {own}, as of the key that gives it")
+    return own if wanted is None else wanted
 
 
 def _project(transaction: Transaction, caller: Caller, name_or_id: str | None) -> Project | None:

@@ -105,6 +105,12 @@ def command() -> None:
     metavar="TIME",
     help="When it expires: a time such as 2030-01-31T12:00:00Z, or a duration from now such as 90d.",
 )
+@click.option(
+    "--requests-per-s",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="The requests that it may make in a second.",
+)
 @json_option
 @administrative
 def create(
@@ -115,6 +121,7 @@ def create(
     tenant: str,
     project: str | None,
     expires: datetime | None,
+    requests_per_s: int | None,
     as_json: bool,
 ) -> None:
     """Create a key and print its text."""
@@ -126,6 +133,7 @@ def create(
             tenant=TenantName(tenant),
             project=project,
             expires_at=expires,
+            requests_per_s=requests_per_s,
         ),
     )
     print_issued(issued, as_json=as_json)

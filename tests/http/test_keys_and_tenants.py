@@ -23,7 +23,7 @@ from tests.support.callers import a_caller
 ADMIN = a_caller("default")
 SHOWN = {
     *("key_id", "name", "tenant", "scopes", "project", "status"),
-    *("created_at", "created_by", "expires_at", "revoked_at", "last_used_at"),
+    *("created_at", "created_by", "expires_at", "requests_per_s", "revoked_at", "last_used_at"),
 }
 NUMBERS = count()
 

@@ -8,11 +8,16 @@ from dataclasses import replace
 import pytest
 
 from adapters.in_process.rate_limiter import InProcessRateLimiter
+from application.commands import CreateKeyCommand
 from application.ports.rate_limiter import RateDecision, RateLimiter
+from domain.caller import Scope
 from domain.quota import Quota
 from entrypoints.http import callers
+from entrypoints.settings import AuthMode
 from tests.http.support import UNKNOWN_ID, Service, assert_problem, poll, serving
-from tests.support.callers import ANONYMOUS
+from tests.support.callers import ANONYMOUS, a_caller
+
+JOB = {"project": "demo", "code": "1", "language": "python"}
 
 
 class FrozenLimiter(RateLimiter):
@@ -164,7 +169,7 @@ def test_a_job_that_was_started_is_answered_where_the_quota_allows_no_wait(limit
     started = limited.http.post(
         "/api/upload",
         params={"wait": 20},
-        json={"project": "demo", "code": "1", "language": "python", "execute": True},
+        json={**JOB, "execute": True},
     )
 
     assert started.status_code == 200
@@ -173,10 +178,8 @@ def test_a_job_that_was_started_is_answered_where_the_quota_allows_no_wait(limit
 
 def test_a_priority_beyond_the_quota_names_the_field_and_the_quota(limited: Service, monkeypatch):
     call_as(monkeypatch, max_priority=3, memory_mb=64)
-    body = {"project": "demo", "code": "1", "language": "python"}
-
-    urgent = limited.http.post("/api/upload", json={**body, "priority": 4})
-    large = limited.http.post("/api/upload", json={**body, "memory_mb": 65})
+    urgent = limited.http.post("/api/upload", json={**JOB, "priority": 4})
+    large = limited.http.post("/api/upload", json={**JOB, "memory_mb": 65})
 
     assert assert_problem(urgent, 422)["errors"] == [
         {"pointer": "/priority", "detail": "the quota 'max_priority' allows priorities up to 3"}
@@ -184,16 +187,52 @@ def test_a_priority_beyond_the_quota_names_the_field_and_the_quota(limited: Serv
     assert assert_problem(large, 422)["errors"] == [
         {"pointer": "/memory_mb", "detail": "must be from 16 to 64"}
     ]
-    assert limited.http.post("/api/upload", json=body).status_code == 200
+    assert limited.http.post("/api/upload", json=JOB).status_code == 200
 
 
 def test_uploads_are_refused_beyond_the_quota_of_the_day(limited: Service, monkeypatch):
     call_as(monkeypatch, uploads_per_day=1)
     limited.upload()
 
-    refused = limited.http.post("/api/upload", json={"project": "demo", "code": "1", "language": "python"})
+    refused = limited.http.post("/api/upload", json=JOB)
 
     problem = assert_problem(refused, 429)
     assert (problem["quota"], problem["used"], problem["allowed"]) == ("uploads_per_day", 1, 1)
     assert 1 <= int(refused.headers["retry-after"]) <= 86_400
     assert refused.headers["ratelimit-policy"] == '"uploads_per_day";q=1;w=86400'
+
+
+def test_quotas_of_a_tenant_and_a_rate_of_a_key_are_set_over_the_api(tmp_path, limiter: FrozenLimiter):
+    def prepare(container):
+        container.rate_limiter.override(limiter)
+
+    with serving(tmp_path, prepare, auth=AuthMode.KEYS) as service:
+        # Given a tenant with quotas and a key with a rate of its own
+        first = service.container.services().create_key(
+            a_caller("default"), CreateKeyCommand(name="admin", scopes=frozenset({Scope.ADMIN}))
+        )
+        admin = {"Authorization": f"Bearer {first.text.value}"}
+        tenant = {"tenant": "acme", "quota": {"requests_per_s": 100, "uploads_per_day": 1}}
+        service.http.post("/api/tenants", headers=admin, json=tenant).raise_for_status()
+        made = service.http.post(
+            "/api/keys",
+            headers=admin,
+            json={"name": "ci", "tenant": "acme", "scopes": ["jobs:write"], "requests_per_s": 3},
+        ).raise_for_status()
+        key = {"X-Auth-Token": made.json()["key"]}
+        # When it uploads more than it may, and asks more often than it may
+        answers = [service.http.post("/api/upload", headers=key, json=JOB) for _ in range(4)]
+        # Then each refusal names the quota, and every answer the rates
+        assert [answer.status_code for answer in answers] == [200, 429, 429, 429]
+        assert [answer.json().get("quota") for answer in answers] == [
+            *(None, "uploads_per_day", "uploads_per_day", "requests_per_s_of_key")
+        ]
+        policy = '"requests_per_s";q=100;w=1, "requests_per_s_of_key";q=3;w=1'
+        assert answers[0].headers["ratelimit-policy"] == policy
+        assert answers[1].headers["ratelimit-policy"] == f'"uploads_per_day";q=1;w=86400, {policy}'
+        # And a quota that is lifted is in force soon
+        service.http.put("/api/tenants/acme/quota", headers=admin, json={}).raise_for_status()
+        key = service.http.post(
+            "/api/keys", headers=admin, json={"name": "ci", "tenant": "acme", "scopes": ["jobs:write"]}
+        ).json()["key"]
+        poll(lambda: service.http.post("/api/upload", headers={"X-Auth-Token": key}, json=JOB).is_success)

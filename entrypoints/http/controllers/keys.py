@@ -84,6 +84,7 @@ class KeysController(Controller):
             scopes=frozenset(data.scopes),
             project=data.project,
             expires_at=data.expires_at,
+            requests_per_s=data.requests_per_s,
             tenant=None if data.tenant is None else existing_tenant(data.tenant),
         )
         return IssuedKeyResponse.of_issued(api.services.create_key(caller, command))

@@ -26,6 +26,10 @@ class KeyRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         Annotated[datetime, Meta(tz=True)] | None,
         Meta(description="When it expires, RFC 3339 with an offset."),
     ] = None
+    requests_per_s: Annotated[
+        int | None,
+        Meta(description="The requests that it may make in a second, within its tenant's.", examples=[10]),
+    ] = None
     tenant: Annotated[
         str | None, Meta(description="The tenant of the key; another than the caller's takes `admin`.")
     ] = None
@@ -55,6 +59,7 @@ class KeyResponse(Struct, kw_only=True):
     created_at: datetime
     created_by: Annotated[str, Meta(examples=["key:01890a5d-ac96-774b-bcce-b302099a8057"])]
     expires_at: datetime | None
+    requests_per_s: Annotated[int | None, Meta(description="The requests that it may make in a second.")]
     revoked_at: datetime | None
     last_used_at: Annotated[datetime | None, Meta(description="When it was used last, to some minutes.")]
 
@@ -72,6 +77,7 @@ class KeyResponse(Struct, kw_only=True):
             created_at=key.created_at,
             created_by=key.created_by,
             expires_at=key.expires_at,
+            requests_per_s=key.requests_per_s,
             revoked_at=key.revoked_at,
             last_used_at=key.last_used_at,
             **more,

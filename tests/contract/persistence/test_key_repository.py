@@ -6,6 +6,7 @@ import pytest
 from application.errors import ConcurrencyConflict, NotFound
 from domain.api_key import KeyId
 from domain.caller import Scope
+from domain.quota import MAX_FIGURE
 from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.values import ProjectId
 from tests.support.callers import a_caller, a_tenant
@@ -35,6 +36,7 @@ def change(store, before, after):
         {},
         {"name": "\U0001f600" * 255, "scopes": frozenset(Scope), "created_by": "key:" + "1" * 36},
         {"project": ProjectId(7), "expires_at": LATER, "revoked_at": NOW, "last_used_at": LATER},
+        {"requests_per_s": MAX_FIGURE},
     ],
 )
 def test_a_key_is_kept_as_it_is(store, changes):

@@ -275,3 +275,22 @@ def test_the_first_administrators_key_is_made_once(service):
     service.revoke_key(ADMIN, issued.view.key.id, force=True)
     with pytest.raises(Conflict):
         service.create_key(ADMIN, first)
+
+
+def test_a_key_with_a_limit_of_requests_gives_none_a_higher_one(service):
+    limited = replace(ACME, requests_per_s=10)
+
+    with pytest.raises(InvalidValue, match="must be at most 10, as of the key that gives it"):
+        create(service, limited, requests_per_s=11)
+    made = [create(service, limited, requests_per_s=rate).view.key.requests_per_s for rate in (None, 3)]
+
+    assert made == [10, 3]
+    assert create(service).view.key.requests_per_s is None
+
+
+@pytest.mark.parametrize("rate", [-1, 2**63])
+def test_a_limit_of_requests_is_a_whole_number_that_fits(service, rate):
+    with pytest.raises(InvalidValue) as refused:
+        create(service, requests_per_s=rate)
+
+    assert refused.value.field == "requests_per_s"
