@@ -19,6 +19,7 @@ from domain.api_key import KeyId, parse_key_id
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
 from domain.language import parse_language
+from domain.session import SessionId
 from domain.tenant import TenantName
 from domain.values import JobId, parse_job_id
 from entrypoints.http.json_request import AnyRequest
@@ -167,6 +168,18 @@ def existing_key(text: str) -> KeyId:
         return parse_key_id(text)
     except InvalidValue:
         raise NotFound("key", text) from None
+
+
+def existing_session(text: str) -> SessionId:
+    """Parse a session's id. A malformed id is that of an unknown session.
+
+    Raises:
+        NotFound: The text is not an id.
+    """
+    try:
+        return SessionId(UUID(text))
+    except ValueError:
+        raise NotFound("session", text) from None
 
 
 def existing_tenant(text: str) -> TenantName:

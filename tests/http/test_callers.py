@@ -22,7 +22,7 @@ from domain.job_lifecycle import JobStatus
 from domain.tenant import TenantTrigger
 from entrypoints.cli.logging_setup import Lines, LogFieldsFilter
 from entrypoints.http.callers import SCOPE
-from tests.http.support import Service, assert_problem, poll, serving
+from tests.http.support import UNKNOWN_ID, Service, assert_problem, poll, serving
 from tests.support.keys import Keys, bearer
 from tests.support.raw_http import answer, connect
 
@@ -105,6 +105,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
             "clusterName": "local",
             "key_id": stored["key_id"],
             "tenant": "acme",
+            "session": UNKNOWN_ID,
             "stream": "stdout",
             "log_key": job["log_key"],
         }

@@ -10,17 +10,20 @@ from application.errors import NotAuthenticated
 from entrypoints.http.dashboard.assets import read_asset
 from entrypoints.http.dashboard.cluster import ClusterPages
 from entrypoints.http.dashboard.job import JobPages
+from entrypoints.http.dashboard.keys import KeysPages
+from entrypoints.http.dashboard.members import MembersPages
 from entrypoints.http.dashboard.pages import Pages, is_partial
 from entrypoints.http.dashboard.project import ProjectPages
 from entrypoints.http.dashboard.projects import ProjectsPages
 from entrypoints.http.dashboard.sign_in import SignInPages, to_sign_in
 from entrypoints.http.dashboard.sign_out import SignOutForms
+from entrypoints.http.dashboard.tenants import TenantsPages
 from entrypoints.http.errors import problem_response
 from entrypoints.http.json_request import AnyRequest
 
 _PAGES = (
     *(ProjectsPages, ProjectPages, JobPages, ClusterPages, read_asset),
-    *(SignInPages, SignOutForms),
+    *(SignInPages, SignOutForms, KeysPages, MembersPages, TenantsPages),
 )
 _NOT_FOUND = 404
 _INTERNAL = 500
@@ -46,11 +49,10 @@ def dashboard_router(pages: Pages) -> Router:
 
 def _error_page(request: AnyRequest, error: Exception) -> Response[Any]:
     """Show an error and advice, on a page of its own or in the part that a script asked for."""
-    answer = problem_response(request, error)
-    problem = answer.content
     if isinstance(error, NotAuthenticated):
         return to_sign_in(request)
-    problem = problem_response(request, error).content
+    answer = problem_response(request, error)
+    problem = answer.content
     pages: Pages = request.app.state.pages
     template = "_fault.html" if is_partial(request) else "fault.html"
     page = pages.page(

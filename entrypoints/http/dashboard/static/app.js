@@ -85,6 +85,18 @@
   };
 
   document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const shown = document.getElementById(button.dataset.copy);
+    try {
+      await copy(shown.textContent);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(shown);  // to be copied by hand
+    }
+  });
+
+  document.addEventListener("click", async (event) => {
     const link = event.target.closest("[data-copy-from]");
     if (!link) return;
     event.preventDefault();
