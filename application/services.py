@@ -82,6 +82,7 @@ from application.use_cases.sign_out import SignOut
 from application.use_cases.stop_execution import StopExecution
 from application.use_cases.switch_tenant import SwitchTenant
 from application.use_cases.upload_code import UploadCode
+from application.use_cases.wake_workers import WakeWorkers
 from domain.limits import LimitPolicy
 from domain.membership import MembershipRules
 from domain.submission import SubmissionLimits
@@ -286,6 +287,12 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         worker=options.worker,
         lease_s=options.lease_s,
     )
+    wake_workers = WakeWorkers(
+        unit_of_work=ports.unit_of_work,
+        work_queue=ports.work_queue,
+        clock=ports.clock,
+        max_wake_ups=options.max_wake_ups,
+    )
     renew_leases = RenewLeases(
         unit_of_work=ports.unit_of_work, in_flight=in_flight, worker=options.worker, lease_s=options.lease_s
     )
@@ -337,7 +344,10 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             submission_limits=options.submission_limits,
         ),
         cancel_job=CancelJob(
-            unit_of_work=caller_unit_of_work, outbox_writer=outbox_writer, clock=ports.clock
+            unit_of_work=caller_unit_of_work,
+            outbox_writer=outbox_writer,
+            wake_workers=wake_workers,
+            clock=ports.clock,
         ),
         run_again=RunAgain(job_reader=job_reader, read_code=read_code, upload_code=upload_code),
         create_project=CreateProject(
@@ -362,8 +372,8 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         revoke_key=RevokeKey(unit_of_work=caller_unit_of_work, clock=ports.clock),
         create_tenant=CreateTenant(unit_of_work=caller_unit_of_work, clock=ports.clock),
-        change_tenant=ChangeTenant(unit_of_work=caller_unit_of_work),
-        set_quota=SetQuota(unit_of_work=caller_unit_of_work),
+        change_tenant=ChangeTenant(unit_of_work=caller_unit_of_work, wake_workers=wake_workers),
+        set_quota=SetQuota(unit_of_work=caller_unit_of_work, wake_workers=wake_workers),
         delete_tenant=DeleteTenant(unit_of_work=caller_unit_of_work, clock=ports.clock, ids=ports.ids),
         key_reader=KeyReader(unit_of_work=ports.unit_of_work, clock=ports.clock),
         tenant_reader=TenantReader(unit_of_work=ports.unit_of_work),
@@ -414,6 +424,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
                 wait_s=options.engine_wait_s,
             ),
             stop_execution=stop_execution,
+            wake_workers=wake_workers,
             retry=options.database_retry,
             clock=ports.clock,
             worker=options.worker,
@@ -421,7 +432,10 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         complete_execution=complete_execution,
         finish_execution=finish_execution,
         report_completion=ReportCompletion(
-            unit_of_work=ports.unit_of_work, reader=ports.report_reader, finish_execution=finish_execution
+            unit_of_work=ports.unit_of_work,
+            reader=ports.report_reader,
+            finish_execution=finish_execution,
+            wake_workers=wake_workers,
         ),
         stop_execution=stop_execution,
         renew_leases=renew_leases,
@@ -441,6 +455,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             renotify_after_s=options.renotify_after_s,
             renew_every_s=options.renew_every_s,
             max_wake_ups=options.max_wake_ups,
+            wake_workers=wake_workers,
         ),
         follow_outages=FollowOutages(
             unit_of_work=ports.unit_of_work,

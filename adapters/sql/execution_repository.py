@@ -57,7 +57,7 @@ class SqlExecutionRepository(ExecutionRepository):
     ) -> Execution | None:
         """Claim this execution, if it waits and its tenant may have it run."""
         tenant = self._connection.execute(statements.TENANT, {"id": execution_id}).scalar()
-        if tenant is None or not FairClaim(self._connection, None, "").allows(tenant):
+        if tenant is None or not FairClaim(self._connection).allows(tenant):
             return None
         rows = self._connection.execute(statements.THIS, {"id": execution_id}).mappings().all()
         return next(iter(self._claim(rows, worker, lease_s, starts)), None)
@@ -129,10 +129,16 @@ class SqlExecutionRepository(ExecutionRepository):
         self, longer_than_s: float, limit: int, languages: Collection[str] | None = None
     ) -> Mapping[ExecutionId, JobId]:
         """Return executions that have waited longer than that, the oldest first, and their jobs."""
-        wanted: dict[str, object] = {"offset_us": -microseconds(longer_than_s), "limit": limit}
+        held_back = FairClaim(self._connection).held_back()
+        offset_us = -microseconds(longer_than_s)
+        wanted: dict[str, object] = {"offset_us": offset_us, "limit": limit, "held_back": sorted(held_back)}
         if languages is None:
             return self._jobs_of(statements.WAITING, wanted)
         return self._jobs_of(statements.WAITING_IN, {**wanted, "languages": sorted(languages)})
+
+    def count_running(self, tenant: TenantName) -> int:
+        """Return how many executions of a tenant run."""
+        return FairClaim(self._connection).running(tenant.value)
 
     def count_waiting(self, tenant: TenantName, at_most: int) -> int:
         """Return how many executions of a tenant wait, from an index, up to a bound."""

@@ -118,6 +118,7 @@ WAITING = (
     sa.select(executions.c.execution_id, executions.c.job_id)
     .where(
         _waits,
+        executions.c.tenant.not_in(sa.bindparam("held_back", expanding=True)),
         sa.or_(
             executions.c.waiting_since <= database_time(sa.bindparam("offset_us", type_=sa.BigInteger)),
             is_from_the_future(executions.c.waiting_since),

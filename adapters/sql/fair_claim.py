@@ -23,6 +23,16 @@ _RANGES_AT_ONCE = 64
 
 _OF_TENANTS = tenants.c.tenant.in_(sa.bindparam("tenants", expanding=True))
 _TENANTS = sa.select(tenants.c.tenant, tenants.c.status, tenants.c.quota).where(_OF_TENANTS)
+_MAY_BE_HELD_BACK = sa.select(tenants.c.tenant, tenants.c.status, tenants.c.quota).where(
+    sa.or_(
+        tenants.c.status == TenantStatus.SUSPENDED.value,
+        # Within the text of the JSON, of which only the quotas with this figure are read.
+        sa.and_(
+            tenants.c.status == TenantStatus.ACTIVE.value,
+            sa.type_coerce(tenants.c.quota, sa.Text).contains('"running"'),
+        ),
+    )
+)
 _LOCKED_TENANTS = _TENANTS.order_by(tenants.c.tenant).with_for_update()
 _UNLOCKED_TENANTS = _TENANTS.order_by(tenants.c.tenant).with_for_update(skip_locked=True)
 _Range = tuple[str, str]
@@ -56,7 +66,9 @@ class FairClaim:
         last: The name of the tenant that was served last; empty at first.
     """
 
-    def __init__(self, connection: sa.Connection, languages: Collection[str] | None, last: str) -> None:
+    def __init__(
+        self, connection: sa.Connection, languages: Collection[str] | None = None, last: str = ""
+    ) -> None:
         self._connection = connection
         self._languages = None if languages is None else (*sorted(languages), None)
         self._last = last
@@ -88,6 +100,19 @@ class FairClaim:
             self._lock([name], _LOCKED_TENANTS)
         bound = self._bounds.get(name, 0)
         return bound is None or self._running.get(name, 0) < bound
+
+    def running(self, name: str) -> int:
+        """Return how many executions of a tenant run."""
+        return self._count([name]).get(name, 0)
+
+    def held_back(self) -> set[str]:
+        """Return the tenants that are suspended, or have as many running as their quota allows."""
+        running = self._count()
+        return {
+            row.tenant
+            for row in self._connection.execute(_MAY_BE_HELD_BACK)
+            if row.status != TenantStatus.ACTIVE or row.quota["running"] <= running.get(row.tenant, 0)
+        }
 
     def _spread(self, found: list[str], limit: int) -> list[sa.RowMapping]:
         """Serve each tenant of which nothing runs, once; and when all are known, those with the fewest."""

@@ -120,8 +120,13 @@ class ExecutionRepository(ABC):
     ) -> Mapping[ExecutionId, JobId]:
         """Return executions that have been waiting longer than that, the oldest first, and their jobs.
 
-        With `languages`, none in other languages.
+        With `languages`, none in other languages. None that its tenant holds back: one that is not active,
+        or has as many running as its quota allows.
         """
+
+    @abstractmethod
+    def count_running(self, tenant: TenantName) -> int:
+        """Return how many executions of a tenant run: claimed or delegated, and not spooled."""
 
     @abstractmethod
     def count_waiting(self, tenant: TenantName, at_most: int) -> int:

@@ -7,6 +7,7 @@ from application.idempotent_requests import job_again
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction
+from application.use_cases.wake_workers import WakeWorkers
 from application.views import JobView
 from domain.audit import Act
 from domain.caller import Caller
@@ -22,9 +23,16 @@ class CancelJob:
       renewal of the lease.
     """
 
-    def __init__(self, unit_of_work: CallerUnitOfWork, outbox_writer: OutboxWriter, clock: Clock) -> None:
+    def __init__(
+        self,
+        unit_of_work: CallerUnitOfWork,
+        outbox_writer: OutboxWriter,
+        wake_workers: WakeWorkers,
+        clock: Clock,
+    ) -> None:
         self._unit_of_work = unit_of_work
         self._outbox_writer = outbox_writer
+        self._wake_workers = wake_workers
         self._clock = clock
 
     def __call__(self, caller: Caller, job_id: JobId) -> JobView:
@@ -40,7 +48,7 @@ class CancelJob:
             before, project = transaction.jobs.get_with_project_or_raise(caller, job_id)
             return JobView.of(cancel(transaction, self._outbox_writer, before, now), project.name)
 
-        return self._unit_of_work.run(
+        cancelled = self._unit_of_work.run(
             caller,
             Act.JOB_CANCEL,
             work,
@@ -49,6 +57,8 @@ class CancelJob:
             asked_for=str(job_id),
             again=job_again(caller, job_id),
         )
+        self._wake_workers.after_end(caller.tenant.name)
+        return cancelled
 
 
 def cancel(transaction: Transaction, outbox_writer: OutboxWriter, job: Job, now: datetime) -> Job:

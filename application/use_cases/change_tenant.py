@@ -2,6 +2,7 @@
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.ports.unit_of_work import Transaction
+from application.use_cases.wake_workers import WakeWorkers
 from domain.audit import Act
 from domain.caller import Caller
 from domain.tenant import Tenant, TenantName, TenantTrigger
@@ -13,10 +14,12 @@ class ChangeTenant:
     """Suspends or resumes a tenant that is not deleted.
 
     * A suspended tenant reads and cancels, and starts nothing. Programs that run, run to their end.
+    * Executions of a suspended tenant go on waiting; workers are woken for them when it is resumed.
     """
 
-    def __init__(self, unit_of_work: CallerUnitOfWork) -> None:
+    def __init__(self, unit_of_work: CallerUnitOfWork, wake_workers: WakeWorkers) -> None:
         self._unit_of_work = unit_of_work
+        self._wake_workers = wake_workers
 
     def __call__(self, caller: Caller, name: TenantName, trigger: TenantTrigger) -> Tenant:
         """Return the tenant as it is then.
@@ -37,6 +40,8 @@ class ChangeTenant:
             transaction.tenants.replace(before, after)
             return after
 
-        return self._unit_of_work.run(
+        tenant = self._unit_of_work.run(
             caller, _ACTS[trigger], work, subject=lambda _tenant: name.value, asked_for=name.value
         )
+        self._wake_workers(name)
+        return tenant

@@ -17,6 +17,7 @@ from application.ports.output_feed import OutputChunk, OutputFeed, Stream
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.ports.work_queue import WorkQueue
 from application.use_cases.renew_leases import RenewLeases
+from application.use_cases.wake_workers import WakeWorkers
 from domain.audit import AuditEntryId, Usage
 from domain.events import Event
 from domain.execution import Execution, ExecutionResult, Output
@@ -93,6 +94,7 @@ class RecoverOrphans:
       worker_lost. An orphan that was delegated to an engine has run out of time.
     * Streamed output of an orphan is its output, as far as the output feed still has it.
     * Workers are woken again for executions that have waited unclaimed for long: their wake-up may be lost.
+      Executions that wait for their tenant are left out.
     * Any number of processes may sweep at once: the first write counts.
     * While the database takes no writes no worker can renew a lease, and when its clock is set forward every
       lease expires. So no execution is an orphan before this process has written to the database, with an
@@ -116,6 +118,7 @@ class RecoverOrphans:
         renotify_after_s: float,
         renew_every_s: float,
         max_wake_ups: int,
+        wake_workers: WakeWorkers,
         batch: int = 50,
     ) -> None:
         self._unit_of_work = unit_of_work
@@ -133,6 +136,7 @@ class RecoverOrphans:
         self._window = StabilityWindow(clock, 2 * renew_every_s)
         self._batch = batch
         self._max_wake_ups = max_wake_ups
+        self._wake_workers = wake_workers
 
     def __call__(self) -> int:
         """Sweep once; return how many executions were recovered or announced again."""
@@ -209,12 +213,15 @@ class RecoverOrphans:
 
         is_orphan = self._unit_of_work.run(work)
         if is_orphan:
-            self._output_feed.close(overdue.id)
-            with logging_about(next(iter(jobs), None), overdue):
-                logger.warning(
-                    "lease expired: execution %s lost its worker %s", overdue.id, overdue.claimed_by
-                )
+            self._end(next(iter(jobs), None), overdue)
         return is_orphan
+
+    def _end(self, job: Job | None, lost: Execution) -> None:
+        self._output_feed.close(lost.id)
+        with logging_about(job, lost):
+            logger.warning("lease expired: execution %s lost its worker %s", lost.id, lost.claimed_by)
+        if job is not None:
+            self._wake_workers.after_end(job.tenant)
 
     def _renotify(self) -> int:
         """Enqueue wake-ups for executions that have waited for long, as far as the queue has few of them."""

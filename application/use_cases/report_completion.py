@@ -5,6 +5,7 @@ from application.ports.engine_report_reader import EngineReportReader
 from application.ports.unit_of_work import UnitOfWork
 from application.use_cases.complete_execution import MessageKey, awaiting_job
 from application.use_cases.finish_execution import Finish, FinishExecution
+from application.use_cases.wake_workers import WakeWorkers
 from domain.execution_lifecycle import ExecutionState
 from domain.values import ExecutionId
 
@@ -21,10 +22,12 @@ class ReportCompletion:
         unit_of_work: UnitOfWork,
         reader: EngineReportReader,
         finish_execution: FinishExecution,
+        wake_workers: WakeWorkers,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._reader = reader
         self._finish_execution = finish_execution
+        self._wake_workers = wake_workers
 
     def __call__(self, execution_id: ExecutionId, report: bytes, message: MessageKey) -> bool:
         """Complete the execution; return whether this report was the one that counted.
@@ -41,4 +44,6 @@ class ReportCompletion:
         if execution.state is ExecutionState.SPOOLED:
             return False  # an earlier one is kept
         with logging_about(job, execution), self._reader.read(report, job) as read:
-            return self._finish_execution.reported(job, execution_id, read, message) is not Finish.LATE
+            finish = self._finish_execution.reported(job, execution_id, read, message)
+        self._wake_workers.after_end(job.tenant)
+        return finish is not Finish.LATE

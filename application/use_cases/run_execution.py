@@ -26,6 +26,7 @@ from application.use_cases.finish_execution import Finish, FinishExecution
 from application.use_cases.mark_started import MarkStarted
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.stop_execution import StopExecution
+from application.use_cases.wake_workers import WakeWorkers
 from domain.execution import Execution, ExecutionResult, Note
 from domain.execution_lifecycle import DELEGATE_PREFIX
 from domain.job import Job
@@ -62,6 +63,7 @@ class RunExecution:
         replace_execution: ReplaceExecution,
         defer_execution: DeferExecution,
         stop_execution: StopExecution,
+        wake_workers: WakeWorkers,
         retry: RetryPolicy,
         clock: Clock,
         worker: str,
@@ -77,6 +79,7 @@ class RunExecution:
         self._replace_execution = replace_execution
         self._defer_execution = defer_execution
         self._stop_execution = stop_execution
+        self._wake_workers = wake_workers
         self._retry = retry
         self._clock = clock
         self._worker = worker
@@ -96,12 +99,18 @@ class RunExecution:
             else:
                 with report:
                     self._finish(job, execution, report)
+                self._wake_workers.after_end(job.tenant)
         return True
 
     def run_standalone(self, execution_id: ExecutionId) -> None:
-        """Run one execution, and again as long as its engine cannot start it: no wake-up comes for it."""
-        while self(execution_id) and self._waits(execution_id):
+        """Run one execution, and again as long as its engine cannot start it or its tenant has it wait.
+
+        No wake-up comes for it.
+        """
+        self(execution_id)
+        while self._waits(execution_id):
             self._clock.sleep(_AGAIN_AFTER_S)
+            self(execution_id)
 
     def _waits(self, execution_id: ExecutionId) -> bool:
         execution = self._unit_of_work.read(lambda transaction: transaction.executions.get(execution_id))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.ports.unit_of_work import Transaction
+from application.use_cases.wake_workers import WakeWorkers
 from domain.audit import Act
 from domain.caller import Caller
 from domain.errors import TenantTransitionRefused
@@ -15,10 +16,12 @@ class SetQuota:
     """Sets the quota of a tenant that is not deleted.
 
     * It takes the place of the whole quota before, and counts for what begins from then on.
+    * Workers are woken for executions that may run by the new one.
     """
 
-    def __init__(self, unit_of_work: CallerUnitOfWork) -> None:
+    def __init__(self, unit_of_work: CallerUnitOfWork, wake_workers: WakeWorkers) -> None:
         self._unit_of_work = unit_of_work
+        self._wake_workers = wake_workers
 
     def __call__(self, caller: Caller, name: TenantName, quota: Quota) -> Tenant:
         """Return the tenant with its new quota.
@@ -36,6 +39,8 @@ class SetQuota:
             transaction.tenants.replace(before, after)
             return after
 
-        return self._unit_of_work.run(
+        tenant = self._unit_of_work.run(
             caller, Act.TENANT_QUOTA, work, subject=lambda _tenant: name.value, asked_for=name.value
         )
+        self._wake_workers(name)
+        return tenant

@@ -10,7 +10,15 @@ from domain.language import LANGUAGES
 from domain.quota import Quota
 from domain.tenant import TenantName, TenantStatus, TenantTrigger
 from tests.support.callers import a_caller
-from tests.support.repository_steps import await_storage, claim, defer, delegate, end_execution, get
+from tests.support.repository_steps import (
+    await_storage,
+    claim,
+    defer,
+    delegate,
+    end_execution,
+    get,
+    waiting,
+)
 from tests.support.samples import NOW, a_running_job
 
 
@@ -275,3 +283,36 @@ def test_a_worker_that_waits_for_a_tenants_lock_still_finds_its_execution(store,
         claimed = list(pool.map(work, range(6)))
 
     assert [len(one) for one in claimed] == [1] * 6
+
+
+def test_executions_that_their_tenant_holds_back_are_not_among_the_waiting(store, tenants):
+    tenants.add("acme", "beta", running=1)
+    tenants.add("gamma")
+    _running, held_back = tenants.queue("acme", 2)
+    (open_to_claims,) = tenants.queue("beta")
+    (suspended,) = tenants.queue("gamma")
+    tenants.change("gamma", lambda tenant: tenant.apply(TenantTrigger.SUSPEND))
+    (own,) = tenants.queue("default")
+    first = claim(store)
+
+    assert set(waiting(store)) == {open_to_claims.id, own.id}
+
+    end_execution(store, first, None)
+    tenants.change("gamma", lambda tenant: tenant.apply(TenantTrigger.RESUME))
+    assert set(waiting(store)) == {held_back.id, open_to_claims.id, suspended.id, own.id}
+
+
+def test_the_running_executions_of_a_tenant_are_counted(store, tenants):
+    def count(name):
+        return store.run(lambda transaction: transaction.executions.count_running(TenantName(name)))
+
+    tenants.add("acme", "beta")
+    tenants.queue("acme", 3)
+    assert count("acme") == 0
+    first, second = claim(store), claim(store)
+    assert delegate(store, first)
+    assert (count("acme"), count("beta")) == (2, 0)
+
+    assert await_storage(store, second)
+
+    assert count("acme") == 1

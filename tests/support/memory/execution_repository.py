@@ -154,9 +154,14 @@ class MemoryExecutionRepository(ExecutionRepository):
     ) -> Mapping[ExecutionId, JobId]:
         """Return executions that have waited longer than that, the oldest first, and their jobs."""
         now = self._now()
-        rows = self._waiting(languages)
+        rows = (row for row in self._waiting(languages) if share(self._load(row.tenant), 1))
         found = _oldest(limit, (row for row in rows if is_older(row.waiting_since, longer_than_s, now)))
         return {execution.id: execution.job_id for execution in found}
+
+    def count_running(self, tenant: TenantName) -> int:
+        """Return how many executions of a tenant run."""
+        rows = (row for row in self._rows.values() if row.tenant == tenant)
+        return sum(row.execution.state in _RUNNING for row in rows)
 
     def count_waiting(self, tenant: TenantName, at_most: int) -> int:
         """Return how many executions of a tenant wait, up to a bound."""
@@ -214,9 +219,7 @@ class MemoryExecutionRepository(ExecutionRepository):
         """Yield the load of a tenant, if it is active."""
         tenant = self._tables.tenants.get(name)
         if tenant is not None and tenant.status is TenantStatus.ACTIVE:
-            rows = (row for row in self._rows.values() if row.tenant == name)
-            running = sum(row.execution.state in _RUNNING for row in rows)
-            yield TenantLoad(name, running, tenant.quota.running)
+            yield TenantLoad(name, self.count_running(name), tenant.quota.running)
 
     def _waiting(self, languages: Collection[str] | None) -> Iterable[QueuedExecution]:
         waiting = [row for row in self._rows.values() if row.execution.state is ExecutionState.WAITING]
