@@ -110,7 +110,7 @@ class LogArchive:
                 logger.warning(
                     "execution %s gets a log here: the engine names no log of its own", execution_id
                 )
-                return False
+                return None
             log = self._log_store.get(key, _LOOKED_INTO_BYTES)
         except (NotFound, Unprocessable, DependencyUnavailable) as error:
             logger.warning("execution %s gets a log here: %s", execution_id, error)

@@ -10,6 +10,7 @@ from application.caller_unit_of_work import CallerUnitOfWork
 from application.idempotent_requests import IdempotentRequests
 from application.in_flight_executions import InFlightExecutions
 from application.log_archive import LogArchive
+from application.log_links import LogLinks
 from application.outbox_writer import OutboxWriter
 from application.poison_jobs import PoisonJobHandler
 from application.ports.clock import Clock
@@ -108,6 +109,7 @@ class Ports:
     dashboard_queries: DashboardQueries
     code_store: ObjectStore
     log_store: ObjectStore
+    log_links: LogLinks
     result_spool: ResultSpool
     cluster_metrics: ClusterMetrics
     engine: ExecutionEngine
@@ -391,7 +393,10 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         read_code=read_code,
         read_log=ReadLog(
-            job_queries=ports.job_queries, log_store=ports.log_store, max_bytes=options.max_log_read_bytes
+            job_queries=ports.job_queries,
+            log_store=ports.log_store,
+            log_links=ports.log_links,
+            max_bytes=options.max_log_read_bytes,
         ),
         read_output=ReadOutput(
             queries=ports.job_queries, log_store=ports.log_store, max_bytes=options.max_log_read_bytes

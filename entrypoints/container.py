@@ -14,6 +14,7 @@ from adapters.filesystem.data_directory import prepare_data_directory
 from adapters.filesystem.names import DRAFTS
 from adapters.filesystem.object_store import FilesystemObjectStore
 from adapters.filesystem.result_spool import FilesystemResultSpool
+from adapters.filesystem.secret_key import read_or_make_key
 from adapters.host_metrics.cluster_metrics import HostClusterMetrics
 from adapters.http_engine.report_reader import RunnerReportReader
 from adapters.in_process.event_feed import InProcessEventFeed
@@ -31,6 +32,7 @@ from adapters.sql.migrate import SqlSchema
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator, worker_name
+from application.log_links import LogLinks
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
 from application.ports.dead_letter_store import DeadLetterStore
@@ -62,6 +64,7 @@ _CODE_STORE_RETRY_DELAYS_S = (0.2, 1.0, 3.0)
 # Entries of the data directory.
 _DATABASE, _CODE, _LOG = "service-server.sqlite3", "code", "log"
 _PENDING, _OUTPUT = "pending-logs", "output"
+_LINK_KEY = "link-key"
 
 # Seconds for S3 to answer: an upload's caller waits meanwhile; a log is larger, and its worker can keep it.
 _CODE_TIMEOUT_S, _LOG_TIMEOUT_S = 3.0, 10.0
@@ -95,9 +98,14 @@ def _code_store(settings: Settings) -> ObjectStore:
     return _s3_store(settings, settings.code_bucket, settings.code_region, _CODE_TIMEOUT_S, None)
 
 
-def _log_store(settings: Settings) -> ObjectStore:
+def _log_links(settings: Settings, clock: Clock) -> LogLinks:
+    key = settings.link_key_bytes or read_or_make_key(_data_dir(settings) / _LINK_KEY)
+    return LogLinks(key, settings.base_url, settings.log_url_expiry_s, clock)
+
+
+def _log_store(settings: Settings, log_links: LogLinks) -> ObjectStore:
     if settings.log_bucket is None:
-        return FilesystemObjectStore(_data_dir(settings) / _LOG, settings.base_url)
+        return FilesystemObjectStore(_data_dir(settings) / _LOG, settings.base_url, link=log_links.url)
     expiry_s = settings.log_url_expiry_s if settings.presign_logs else None
     return _s3_store(settings, settings.log_bucket, settings.log_region, _LOG_TIMEOUT_S, expiry_s)
 
@@ -302,7 +310,8 @@ class Container(containers.DeclarativeContainer):
     job_queries = providers.ThreadSafeSingleton(SqlJobQueries, database)
     dashboard_queries = providers.ThreadSafeSingleton(SqlDashboardQueries, database)
     code_store = providers.ThreadSafeSingleton(_code_store, settings)
-    log_store = providers.ThreadSafeSingleton(_log_store, settings)
+    log_links = providers.ThreadSafeSingleton(_log_links, settings=settings, clock=clock)
+    log_store = providers.ThreadSafeSingleton(_log_store, settings=settings, log_links=log_links)
     result_spool = providers.ThreadSafeSingleton(_result_spool, settings)
     cluster_metrics = providers.ThreadSafeSingleton(_cluster_metrics, settings=settings, clock=clock)
     engine = providers.ThreadSafeSingleton(
@@ -327,6 +336,7 @@ class Container(containers.DeclarativeContainer):
         dashboard_queries=dashboard_queries,
         code_store=code_store,
         log_store=log_store,
+        log_links=log_links,
         result_spool=result_spool,
         cluster_metrics=cluster_metrics,
         engine=engine,

@@ -69,6 +69,7 @@ _ENVIRONMENTS: Mapping[str, bool] = {
 _DAY_S = 86_400
 # The specification's range begins here; an empty key would let anybody sign.
 _WEBHOOK_KEY_MIN_BYTES = 24
+_LINK_KEY_MIN_BYTES = 32
 _WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins is none
 # As a browser writes it (Fetch standard, "byte-serializing a request origin"), but for a wildcard.
 _ORIGIN = re.compile(
@@ -100,6 +101,21 @@ def webhook_key(secret: SecretStr) -> bytes:
 
 def _check_webhook_secret(secret: SecretStr) -> SecretStr:
     webhook_key(secret)
+    return secret
+
+
+def _link_key(secret: SecretStr) -> bytes:
+    try:
+        key = base64.b64decode(secret.get_secret_value(), validate=True)
+    except binascii.Error:
+        raise ValueError("is Base64, as `openssl rand -base64 32` prints it") from None
+    if len(key) < _LINK_KEY_MIN_BYTES:
+        raise ValueError(f"has at least {_LINK_KEY_MIN_BYTES} bytes")
+    return key
+
+
+def _check_link_key(secret: SecretStr) -> SecretStr:
+    _link_key(secret)
     return secret
 
 
@@ -199,6 +215,7 @@ HttpAddress = Annotated[str, AfterValidator(_check_address)]
 EngineAddress = Annotated[str, AfterValidator(_check_engine_address)]
 RunnerAddress = Annotated[str, AfterValidator(_check_runner_address)]
 RedisAddress = Annotated[SecretStr, AfterValidator(_check_redis_address)]
+LinkKey = Annotated[SecretStr, AfterValidator(_check_link_key)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
 Origin = Annotated[str, AfterValidator(_check_origin)]
 HostName = Annotated[str, AfterValidator(_check_host)]
@@ -345,6 +362,7 @@ class Settings(BaseSettings):
     log_region: str = Field("us-east-1", validation_alias="AWS_LOG_REGION")
     presign_logs: bool = True
     log_url_expiry_s: int = Field(3_600, ge=60, le=604_800)
+    link_key: LinkKey | None = None
     ecs_cluster_name: str | None = Field(None, validation_alias="AWS_ECS_CLUSTER_NAME")
     ecs_region: str | None = None
     # The name that boto3 knows it by.
@@ -499,6 +517,11 @@ class Settings(BaseSettings):
         """Whether callers from elsewhere are answered, and asked for no key."""
         is_public = self.public_url is not None and not _is_loopback(self.public_url.host or "")
         return not self.asks_for_keys and (is_public or not self.is_on_loopback)
+
+    @property
+    def link_key_bytes(self) -> bytes | None:
+        """The key of signed links; None for one that is made in the data directory."""
+        return None if self.link_key is None else _link_key(self.link_key)
 
     @property
     def base_url(self) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
@@ -22,7 +23,8 @@ class FilesystemObjectStore(ObjectStore):
 
     Args:
         directory: The directory of the objects. It is made if it is missing.
-        base_url: The address of this service; its log endpoint is an object's address.
+        base_url: The address of this service; an object's address is in it, unless `link` is given.
+        link: Returns the address of an object, as a signed link.
         durable: Whether an object survives a power failure as soon as it is stored. This waits for the disk
             twice, half a millisecond on a solid-state drive; without it, a power failure may lose the objects
             of the seconds before.
@@ -31,8 +33,16 @@ class FilesystemObjectStore(ObjectStore):
         StorageUnavailable: The directory cannot be made or written to.
     """
 
-    def __init__(self, directory: Path, base_url: str, *, durable: bool = True) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        base_url: str,
+        *,
+        link: Callable[[ObjectKey], str] | None = None,
+        durable: bool = True,
+    ) -> None:
         self._directory = directory
+        self._link = link
         self._base_url = base_url.rstrip("/")
         self._tree = Tree(directory, incoming=OBJECT_DRAFTS, durable=durable)
         with storage_errors("opening the object store"):
@@ -60,6 +70,8 @@ class FilesystemObjectStore(ObjectStore):
 
     def url(self, key: ObjectKey) -> str:
         """Return the address of the object in this service's own API."""
+        if self._link is not None:
+            return self._link(key)
         return f"{self._base_url}/api/log?log_key={quote(key.value, safe='')}"
 
     def check(self) -> None:

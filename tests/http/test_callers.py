@@ -30,6 +30,8 @@ from tests.support.raw_http import answer, connect
 OPEN = {
     "GET /",
     "GET /api/health",
+    # By a signed link.
+    "GET /api/log-link",
     "GET /health/live",
     "GET /health/ready",
     "GET /openapi.json",

@@ -21,6 +21,7 @@ ENDPOINTS = {
     ("get", "/api/projects"),
     ("post", "/api/project"),
     ("get", "/api/log"),
+    ("get", "/api/log-link"),
     ("get", "/api/cloudwatch/{clusterName}"),
     ("get", "/api/cloudwatch/{clusterName}/metrics"),
     ("get", "/api/health"),

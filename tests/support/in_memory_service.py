@@ -13,6 +13,7 @@ from adapters.in_process.output_feed import InProcessOutputFeed
 from adapters.in_process.rate_limiter import InProcessRateLimiter
 from adapters.oidc.no_provider import NoIdentityProvider
 from application.commands import UploadCodeCommand
+from application.log_links import LogLinks
 from application.messages import Message
 from application.ports.job_queries import JobQueries
 from application.ports.message_relay import MessageRelay
@@ -98,6 +99,7 @@ class InMemoryService:
             dashboard_queries=self.dashboard_queries,
             code_store=self.code_store,
             log_store=self.log_store,
+            log_links=LogLinks(b"installation", "http://localhost:8000", 3_600, self.clock),
             result_spool=self.spool,
             cluster_metrics=self.metrics,
             engine=self.engine,

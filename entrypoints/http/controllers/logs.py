@@ -1,5 +1,6 @@
 """Logs by their keys."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -7,10 +8,15 @@ from litestar import Controller, MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
+from application.log_links import LINK_PATH
 from domain.caller import Caller, Scope
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.streaming.spooled_body import SpooledBody
+
+_LogKey = Annotated[str, QueryParameter(description="The log_key of a job.")]
+_Expires = Annotated[str, QueryParameter(description="When the link expires, in seconds since 1970.")]
+_Signature = Annotated[str, QueryParameter(description="The link's signature.")]
 
 
 class LogsController(Controller):
@@ -33,17 +39,37 @@ class LogsController(Controller):
         ),
     )
     async def read(
-        self,
-        log_key: Annotated[str, QueryParameter(description="The log_key of a job.")],
-        caller: NamedDependency[Caller],
-        api: NamedDependency[Api],
+        self, log_key: _LogKey, caller: NamedDependency[Caller], api: NamedDependency[Api]
     ) -> Response[Any]:
-        """Read a log. It may be large, so it is encoded here, on a thread of its own."""
+        """Read a log."""
+        return await _answer(api, lambda: api.services.read_log(caller, log_key))
 
-        def read() -> SpooledBody:
-            return SpooledBody(
-                msgspec.json.encode(api.services.read_log(caller, log_key)), api.spool_space, is_tagged=True
-            )
+    @get(
+        LINK_PATH.removeprefix("/api"),
+        media_type=MediaType.JSON,
+        opt={"names": {"key": "log_key"}},
+        **openapi_docs(
+            "readLogByLink",
+            "Read a log by its link",
+            "The same, by the `logs_url` of a job whose log is in the data directory: a signed link, which "
+            "needs no key and is good for that log alone, until it expires.",
+            problems=(404,),
+            headers=("ETag",),
+            scope=None,
+        ),
+    )
+    async def read_by_link(
+        self, log_key: _LogKey, expires: _Expires, signature: _Signature, api: NamedDependency[Api]
+    ) -> Response[Any]:
+        """Read a log by its link."""
+        return await _answer(api, lambda: api.services.read_log.by_link(log_key, expires, signature))
 
-        log = await api.log_limiter.run(read)
-        return log.response(MediaType.JSON, {"ETag": log.tag, "Cache-Control": "private, no-cache"})
+
+async def _answer(api: Api, read_log: Callable[[], str]) -> Response[Any]:
+    """Answer with a log. It may be large, so it is encoded here, on a thread of its own."""
+
+    def read() -> SpooledBody:
+        return SpooledBody(msgspec.json.encode(read_log()), api.spool_space, is_tagged=True)
+
+    log = await api.log_limiter.run(read)
+    return log.response(MediaType.JSON, {"ETag": log.tag, "Cache-Control": "private, no-cache"})

@@ -1,0 +1,45 @@
+"""A secret key of an installation, in a file of the data directory."""
+
+import os
+import secrets
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from application.errors import DependencyUnavailable
+
+_BYTES = 32
+
+
+def read_or_make_key(path: Path) -> bytes:
+    """Return the key in a file, made with the file if there is none: the same for every process.
+
+    The file is its owner's alone, and survives a power failure.
+
+    Raises:
+        DependencyUnavailable: It cannot be read or made, or is too short.
+    """
+    try:
+        if not path.exists():
+            _make(path)
+        key = path.read_bytes()
+    except OSError as error:
+        raise DependencyUnavailable("data directory", f"{path}: {error.strerror}") from error
+    if len(key) < _BYTES:
+        raise DependencyUnavailable("data directory", f"{path} is cut off; remove it, and links end with it")
+    return key
+
+
+def _make(path: Path) -> None:
+    """Write a new key to a file that appears whole; one that another process has made stays."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-") as draft:  # mode 0600
+        draft.write(secrets.token_bytes(_BYTES))
+        draft.flush()
+        os.fsync(draft.fileno())
+        with suppress(FileExistsError):
+            os.link(draft.name, path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
