@@ -1,9 +1,12 @@
 """The client of the HTTP API for commands, and its reading of event streams."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 
@@ -14,6 +17,11 @@ from entrypoints.cli.errors import ExitCode, Failure
 Json: TypeAlias = Any
 
 _KEY_HINT = "; SERVICE_SERVER_API_KEY or --api-key-file has the key of a command"
+_IDEMPOTENCY_KEY = "Idempotency-Key"
+# A connection that broke when the request may have taken effect already.
+_LOST = (httpx.ReadError, httpx.WriteError, httpx.CloseError, httpx.RemoteProtocolError)
+# So long a request is sent again whose first one is in work: its answer is overdue sooner.
+_IN_WORK_S = 15.0
 # Streams send a heartbeat more often than this.
 _TIMEOUT = httpx.Timeout(30, connect=5, read=60)
 
@@ -114,8 +122,8 @@ class ServiceClient:
         return found[:limit]
 
     def post(self, path: str, body: Json = None) -> Json:
-        """Post a body and return the answer."""
-        return self._answer("POST", path, json=body).json()
+        """Post a body under an idempotency key, again if the connection is lost; return the answer."""
+        return self._checked(partial(self._post, path, body)).json()
 
     def health(self) -> Json:
         """Return the health of every part of the service, also of one that is not ready."""
@@ -137,9 +145,25 @@ class ServiceClient:
                 raise self._refusal(response)
             yield from read_events(response.iter_bytes())
 
-    def _answer(self, method: str, path: str, **request: Json) -> httpx.Response:
+    def _post(self, path: str, body: Json) -> httpx.Response:
+        headers = {_IDEMPOTENCY_KEY: str(uuid4())}
+        send = partial(self._http.request, "POST", path, json=body, headers=headers)
         try:
-            response = self._http.request(method, path, **request)
+            return send()
+        except _LOST:
+            response = send()
+        end = time.monotonic() + _IN_WORK_S
+        while _is_in_work(response) and time.monotonic() < end:
+            time.sleep(int(response.headers["Retry-After"]))
+            response = send()
+        return response
+
+    def _answer(self, method: str, path: str, **request: Json) -> httpx.Response:
+        return self._checked(partial(self._http.request, method, path, **request))
+
+    def _checked(self, send: Callable[[], httpx.Response]) -> httpx.Response:
+        try:
+            response = send()
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise Failure(f"--server {self._name}: {error}", ExitCode.USAGE) from error
         except httpx.TimeoutException as error:
@@ -156,6 +180,11 @@ class ServiceClient:
             return Failure(f"{response.json()['detail']}{hint}", _exit_code(response))
         except (ValueError, KeyError, TypeError):
             return Failure(f"{self._name} answered {response.status_code}, and not as this service would")
+
+
+def _is_in_work(response: httpx.Response) -> bool:
+    """Whether the first request under the same key is not answered yet."""
+    return response.status_code == httpx.codes.CONFLICT and "Retry-After" in response.headers
 
 
 def _exit_code(refusal: httpx.Response) -> ExitCode:
