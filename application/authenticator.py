@@ -36,6 +36,17 @@ class StoredKey:
         is_active = self.key.status(now) is KeyStatus.ACTIVE
         return is_active and self.tenant.status is not TenantStatus.DELETED
 
+    def caller(self, address: str | None) -> Caller:
+        """Return the caller of a request with the key, let in or not."""
+        return Caller(
+            tenant=self.tenant,
+            principal=f"key:{self.key.id}",
+            scopes=self.key.scopes,
+            project=self.key.project,
+            requests_per_s=self.key.requests_per_s,
+            address=address,
+        )
+
 
 class Authenticator:
     """Finds the caller of a key, and records the use of keys.
@@ -99,14 +110,7 @@ class Authenticator:
         key = stored.key
         if key.last_used_at is None or now - key.last_used_at >= _USE_IS_RECORDED_EVERY:
             self._used.add(key.id)
-        return Caller(
-            tenant=stored.tenant,
-            principal=f"key:{key.id}",
-            scopes=key.scopes,
-            project=key.project,
-            requests_per_s=key.requests_per_s,
-            address=address,
-        )
+        return stored.caller(address)
 
     def cached_default(self) -> Tenant | None:
         """Return the default tenant as it was read in the last seconds, or None if it was not."""

@@ -13,8 +13,11 @@ from litestar.types import HTTPScope, WebSocketScope
 
 from application.authenticator import Authenticator, StoredKey
 from application.errors import NotAuthenticated
-from domain.api_key import key_digest
-from domain.caller import Caller, anonymous
+from application.record_refusal import RecordRefusal, refusal_kind
+from domain.api_key import key_digest, mask_keys
+from domain.audit import Act
+from domain.caller import Caller, Scope, anonymous
+from domain.errors import ScopeMissing
 from domain.tenant import Tenant
 from entrypoints.http.failed_attempts import FailedAttempts
 from entrypoints.http.json_request import AnyRequest
@@ -52,7 +55,8 @@ class Callers:
     """Finds the callers of requests.
 
     What was looked up in the last seconds is answered from memory; lookups of the same key at the same time
-    are one query. An address that brought too many bad keys is refused those that are not known as good.
+    are one query. An address that brought too many bad keys is refused those that are not known as good. A
+    bad key and a missing scope are recorded, after the answer.
 
     Args:
         asks_for_keys: Whether a caller needs a key; if not, each is of the default tenant.
@@ -63,6 +67,7 @@ class Callers:
         authenticator: Authenticator,
         failed_attempts: FailedAttempts,
         visitors: Visitors,
+        record_refusal: RecordRefusal,
         *,
         asks_for_keys: bool,
     ) -> None:
@@ -70,7 +75,9 @@ class Callers:
         self._visitors = visitors
         self._failed_attempts = failed_attempts
         self._asks_for_keys = asks_for_keys
+        self._record_refusal = record_refusal
         self._lookups: dict[str | None, asyncio.Task[Any]] = {}
+        self._records: set[asyncio.Task[None]] = set()
 
     async def of(self, scope: AnyScope) -> Caller:
         """Return the caller of a request.
@@ -86,7 +93,24 @@ class Callers:
             visitor = await self._visitors.of(scope)
             if visitor is not None:
                 return visitor
-        return await self.of_key(key_digest(key_text(scope)))
+        digest = key_digest(key_text(scope))
+        try:
+            return await self.of_key(digest)
+        except NotAuthenticated as error:
+            self._refused(scope, self._owner(digest), error)
+            raise
+
+    def require(self, scope: AnyScope, caller: Caller, needed: Scope) -> None:
+        """Refuse a request whose caller does not have the scope of its route.
+
+        Raises:
+            ScopeMissing: It does not.
+        """
+        try:
+            caller.require(needed)
+        except ScopeMissing as error:
+            self._refused(scope, caller, error)
+            raise
 
     async def of_key(self, digest: str) -> Caller:
         """Return the caller with a key, by its digest; a stream of this request is to ask for it again.
@@ -104,6 +128,27 @@ class Callers:
         except NotAuthenticated:
             self._failed_attempts.count(caller_network())
             raise
+
+    def _owner(self, digest: str) -> Caller | None:
+        """Return whose key was refused, if it is one of the service's that is expired or revoked."""
+        kept = self._authenticator.cached(digest)
+        stored = None if kept is None else kept.value
+        return None if stored is None else stored.caller(caller_address.get() or None)
+
+    def _refused(self, scope: AnyScope, caller: Caller | None, error: Exception) -> None:
+        """Record a refusal on a thread; its answer does not wait for the database."""
+        subject = mask_keys(f"{scope.get('method')} {scope['path']}")
+        record = partial(
+            self._record_refusal,
+            Act.ACCESS_REFUSE,
+            caller,
+            caller_address.get() or None,
+            subject,
+            refusal_kind(error),
+        )
+        task = asyncio.create_task(asyncio.to_thread(record))
+        self._records.add(task)
+        task.add_done_callback(self._records.discard)
 
     async def _admitted(self, digest: str, address: str | None = None) -> Caller:
         return self._authenticator.admit(await self._stored(digest), address)
@@ -156,7 +201,7 @@ async def authorize(connection: AnyConnection, handler: BaseRouteHandler) -> Non
     callers: Callers = connection.app.state.callers
     caller = await callers.of(connection.scope)
     await connection.app.state.request_rates.admit(caller)
-    caller.require(scope)
+    callers.require(connection.scope, caller, scope)
     connection.scope["auth"] = caller
 
 

@@ -67,6 +67,7 @@ def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, se
         services.authenticator,
         failed_attempts,
         visitors,
+        services.record_refusal,
         asks_for_keys=settings.asks_for_keys,
     )
     streams = max_streams(settings.max_streams)

@@ -11,11 +11,14 @@ from threading import Event
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
+from adapters.sql.tables import audit_journal, audit_ledger
 from application.ports.execution_engine import EngineReport
 from domain.api_key import KeyText
+from domain.audit import Act
 from domain.caller import Scope
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus
@@ -217,6 +220,37 @@ def test_no_route_shows_a_thing_of_another_tenant(guarded: Guarded):
     # All of it is there still, for its own tenant.
     assert guarded.ask(f"/api/jobs/{guarded.names['jobId']}", guarded.key).json()["status"] == "SUCCESS"
     assert guarded.ask("/api/log", guarded.key, params={"log_key": guarded.names["log_key"]}).is_success
+
+
+def recorded(service: Service, subject: str) -> list[tuple[str | None, str, str, str]]:
+    """Return the tenant, principal, address and outcome of the refusals of a request, by the database."""
+    refusals = [
+        sa.select(table.c.tenant, table.c.principal, table.c.address, table.c.outcome).where(
+            table.c.act == Act.ACCESS_REFUSE, table.c.subject == subject
+        )
+        for table in (audit_journal, audit_ledger)
+    ]
+    with service.container.database().connect() as connection:
+        return [tuple(row) for row in connection.execute(sa.union_all(*refusals))]
+
+
+def test_a_bad_key_and_a_missing_scope_are_recorded(tmp_path):
+    with serving(tmp_path, auth="keys") as service:
+        keys = Keys(service.container.unit_of_work())
+        revoked, unknown = keys.add(revoked_at=datetime.now(UTC)), KeyText.generate().value
+        reader = keys.add("acme", frozenset({Scope.JOBS_READ}))
+
+        service.http.get("/api/jobs", headers=bearer(revoked))
+        service.http.get("/api/projects", headers=bearer(unknown))
+        service.http.get("/api/projects")
+        service.http.post(f"/api/cancel/{UNKNOWN_ID}", headers=bearer(reader))
+
+        (of_revoked,) = poll(lambda: recorded(service, "GET /api/jobs"))
+        (of_unknown,) = poll(lambda: recorded(service, "GET /api/projects"))
+        (of_reader,) = poll(lambda: recorded(service, f"POST /api/cancel/{UNKNOWN_ID}"))
+        assert of_revoked == ("acme", f"key:{keys.id(revoked)}", "127.0.0.1", "not_authenticated")
+        assert of_unknown == (None, "unknown", "127.0.0.1", "not_authenticated")
+        assert of_reader == ("acme", f"key:{keys.id(reader)}", "127.0.0.1", "scope_missing")
 
 
 def test_a_key_may_come_in_either_header_and_in_both(guarded: Guarded):

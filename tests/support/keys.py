@@ -43,6 +43,10 @@ class Keys:
         self._keys[text.value] = key
         return text.value
 
+    def id(self, text: str) -> KeyId:
+        """Return a key's id."""
+        return self._keys[text].id
+
     def tenant(self, text: str) -> str:
         """Return the name of a key's tenant."""
         return str(self._keys[text].tenant)
