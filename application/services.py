@@ -30,6 +30,7 @@ from application.ports.rate_limiter import RateLimiter
 from application.ports.result_spool import ResultSpool
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.work_queue import WorkQueue
+from application.queries.audit_reader import AuditReader, UsageReader
 from application.queries.cluster_reader import ClusterReader
 from application.queries.job_reader import JobReader
 from application.queries.project_reader import ProjectReader
@@ -83,6 +84,7 @@ from application.use_cases.sign_out import SignOut
 from application.use_cases.stop_execution import StopExecution
 from application.use_cases.switch_tenant import SwitchTenant
 from application.use_cases.upload_code import UploadCode
+from application.use_cases.verify_audit_log import VerifyAuditLog
 from application.use_cases.wake_workers import WakeWorkers
 from domain.limits import LimitPolicy
 from domain.membership import MembershipRules
@@ -197,6 +199,9 @@ class Services:
     read_output: ReadOutput
     job_reader: JobReader
     project_reader: ProjectReader
+    audit_reader: AuditReader
+    usage_reader: UsageReader
+    verify_audit_log: VerifyAuditLog
     key_reader: KeyReader
     tenant_reader: TenantReader
     cluster_reader: ClusterReader
@@ -308,6 +313,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     session_authenticator = SessionAuthenticator(
         unit_of_work=ports.unit_of_work, clock=ports.clock, idle=session_idle
     )
+    audit_reader = AuditReader(unit_of_work=ports.unit_of_work)
     return Services(
         session_authenticator=session_authenticator,
         sign_in_with_key=SignInWithKey(
@@ -377,6 +383,9 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         change_tenant=ChangeTenant(unit_of_work=caller_unit_of_work, wake_workers=wake_workers),
         set_quota=SetQuota(unit_of_work=caller_unit_of_work, wake_workers=wake_workers),
         delete_tenant=DeleteTenant(unit_of_work=caller_unit_of_work, clock=ports.clock, ids=ports.ids),
+        audit_reader=audit_reader,
+        usage_reader=UsageReader(unit_of_work=ports.unit_of_work, clock=ports.clock),
+        verify_audit_log=VerifyAuditLog(audit_reader=audit_reader),
         key_reader=KeyReader(unit_of_work=ports.unit_of_work, clock=ports.clock),
         tenant_reader=TenantReader(unit_of_work=ports.unit_of_work),
         idempotent_requests=idempotent_requests,

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Self
 
 from domain.api_key import ApiKey, KeyStatus, KeyText
+from domain.audit import LedgerEntry, Usage
 from domain.execution import Execution
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase, Reason, phase_of
@@ -178,6 +179,81 @@ class JobFilter:
     created_after: datetime | None = None
     created_before: datetime | None = None
     cursor: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCursor:
+    """The last entry of a page of the audit log: the next page begins after it."""
+
+    at: datetime
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Filter of audit entries, which meet every given condition.
+
+    Attributes:
+        limit: How many entries at most.
+        tenant: None for all, and for callers that did not show who they are.
+        since: The earliest time.
+        until: The time before which they are.
+        cursor: The last entry of the page before.
+    """
+
+    limit: int
+    tenant: TenantName | None = None
+    project_id: ProjectId | None = None
+    act: str | None = None
+    principal: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    cursor: AuditCursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEntries:
+    """Entries of the audit log, newest first.
+
+    Attributes:
+        resume_after: Where the search ended, if that was before it had found as many as were wanted.
+    """
+
+    entries: Sequence[LedgerEntry]
+    resume_after: AuditCursor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageFilter:
+    """Filter of a tenant's usage by day and project.
+
+    Attributes:
+        limit: How many days of projects at most.
+        since: The first day.
+        until: The last day.
+        cursor: The last day and project of the page before.
+    """
+
+    limit: int
+    tenant: TenantName
+    since: date
+    until: date
+    project_id: ProjectId | None = None
+    cursor: tuple[date, ProjectId] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayUsage:
+    """The usage of a project on a day of UTC.
+
+    Attributes:
+        project: The project's name; None if it is purged.
+    """
+
+    day: date
+    project_id: ProjectId
+    project: str | None
+    usage: Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,11 @@ class EntryRow(NamedTuple):
     left_out: int
 
     @property
+    def time(self) -> datetime:
+        """The time of the act."""
+        return datetime.fromisoformat(self.at)
+
+    @property
     def usage(self) -> Usage:
         """The use that the act adds."""
         return Usage(
@@ -177,7 +182,7 @@ class AuditEntry:
         """Build the entry that has these values."""
         return cls(
             id=AuditEntryId(UUID(row.entry_id)),
-            at=datetime.fromisoformat(row.at),
+            at=row.time,
             tenant=None if row.tenant is None else TenantName(row.tenant),
             principal=row.principal,
             address=row.address,
@@ -216,10 +221,10 @@ CHAIN_START = ChainLink(0, "0" * 64)
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """An entry of the ledger, and its link."""
+    """An entry of the ledger as it is stored, and its link."""
 
     link: ChainLink
-    entry: AuditEntry
+    row: EntryRow
 
 
 def usage_by_day(rows: Iterable[EntryRow]) -> dict[tuple[str, str, int], Usage]:

@@ -11,10 +11,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, sqlite
 
-from adapters.sql.tables import audit_head, audit_journal, audit_ledger, usage_by_day, usage_of_tenants
+from adapters.sql.tables import (
+    audit_head,
+    audit_journal,
+    audit_ledger,
+    projects,
+    usage_by_day,
+    usage_of_tenants,
+)
 from application.ports.audit_log import AuditLog
+from application.views import AuditCursor, AuditFilter, DayUsage, FoundEntries, UsageFilter
 from domain import audit
-from domain.audit import CHAIN_START, NO_USAGE, AuditEntry, ChainLink, EntryRow, Usage
+from domain.audit import CHAIN_START, NO_USAGE, AuditEntry, ChainLink, EntryRow, LedgerEntry, Usage
 from domain.tenant import TenantName
 
 _HEAD_ID = 1
@@ -97,6 +105,13 @@ _rows = sa.union_all(
 _USAGE_NOW = sa.select(*(sa.func.coalesce(sa.func.sum(_rows.c[name]), 0) for name in _USAGE))
 
 
+_LEDGER_ROW: list[sa.ColumnElement[Any]] = [sa.column(name) for name in ("sequence", "hash")] + _ENTRY
+_NEWEST_FIRST = (audit_ledger.c.at.desc(), audit_ledger.c.sequence.desc())
+_HEAD = sa.select(audit_head.c.sequence, audit_head.c.hash).where(_is_head)
+# A filter that no index has is applied to so many entries, and the page ends there.
+_WALKED = 10_000
+
+
 class SqlAuditLog(AuditLog):
     """The audit log of one transaction."""
 
@@ -142,6 +157,75 @@ class SqlAuditLog(AuditLog):
         ).one()
         return Usage(**{name: int(figure) for name, figure in zip(_USAGE, figures, strict=True)})
 
+    def page(self, wanted: AuditFilter) -> FoundEntries:
+        """Return entries of the ledger, found in the index of the filters that have one together."""
+        index, indexed, others = _conditions(wanted)
+        end = None
+        if others:
+            walk = self._connection.execute(
+                _ledger(index, audit_ledger.c.at, audit_ledger.c.sequence)
+                .where(*indexed)
+                .order_by(*_NEWEST_FIRST)
+                .limit(1)
+                .offset(_WALKED - 1)
+            ).first()
+            end = None if walk is None else AuditCursor(walk.at, walk.sequence)
+        until_end = [] if end is None else [_is_at_or_before(end)]
+        rows = self._connection.execute(
+            _ledger(index, *_LEDGER_ROW)
+            .where(*indexed, *until_end, *others)
+            .order_by(*_NEWEST_FIRST)
+            .limit(wanted.limit)
+        ).all()
+        is_full = len(rows) == wanted.limit
+        return FoundEntries([self._linked(row) for row in rows], None if is_full else end)
+
+    def head(self) -> ChainLink:
+        """Return the end of the chain."""
+        found = self._connection.execute(_HEAD).first()
+        return CHAIN_START if found is None else ChainLink(found.sequence, found.hash)
+
+    def linked(self, after: int, limit: int, tenant: TenantName | None = None) -> Sequence[LedgerEntry]:
+        """Return entries of the ledger in the order of its key."""
+        of_tenant = [] if tenant is None else [audit_ledger.c.tenant == tenant.value]
+        rows = self._connection.execute(
+            sa.select(*_LEDGER_ROW)
+            .select_from(audit_ledger)
+            .where(audit_ledger.c.sequence > after, *of_tenant)
+            .order_by(audit_ledger.c.sequence)
+            .limit(limit)
+        )
+        return [self._linked(row) for row in rows]
+
+    def usage_by_day(self, wanted: UsageFilter) -> Sequence[DayUsage]:
+        """Return sums of posted entries, with the names of their projects."""
+        day, project_id = usage_by_day.c.day, usage_by_day.c.project_id
+        conditions = [usage_by_day.c.tenant == wanted.tenant.value, day >= wanted.since, day <= wanted.until]
+        if wanted.project_id is not None:
+            conditions.append(project_id == wanted.project_id)
+        if wanted.cursor is not None:
+            last_day, last_project = wanted.cursor
+            conditions.append(sa.and_(day <= last_day, sa.or_(day < last_day, project_id < last_project)))
+        rows = self._connection.execute(
+            sa.select(day, project_id, projects.c.name, *(usage_by_day.c[name] for name in _USAGE))
+            .outerjoin_from(usage_by_day, projects, projects.c.project_id == project_id)
+            .where(*conditions)
+            .order_by(day.desc(), project_id.desc())
+            .limit(wanted.limit)
+        )
+        return [
+            DayUsage(
+                day=row.day,
+                project_id=row.project_id,
+                project=row.name,
+                usage=Usage(**{name: getattr(row, name) for name in _USAGE}),
+            )
+            for row in rows
+        ]
+
+    def _linked(self, row: Sequence[Any]) -> LedgerEntry:
+        return LedgerEntry(ChainLink(row[0], row[1]), self._read(row[2:]))
+
     def _lock_head(self) -> ChainLink | None:
         """Return the end of the chain, locked; None if another transaction has it locked."""
         if self._connection.execute(_HAS_HEAD).first() is None:
@@ -180,3 +264,58 @@ class SqlAuditLog(AuditLog):
         if self._database == "sqlite":
             return read
         return read._replace(at=row[1].isoformat(timespec="microseconds") + "Z")
+
+
+def _conditions(
+    wanted: AuditFilter,
+) -> tuple[str, list[sa.ColumnElement[bool]], list[sa.ColumnElement[bool]]]:
+    """Return an index, the conditions that narrow its range, and the other ones."""
+    columns = audit_ledger.c
+    range_of_index: list[sa.ColumnElement[bool]] = []
+    if wanted.since is not None:
+        range_of_index.append(columns.at >= wanted.since)
+    if wanted.until is not None:
+        range_of_index.append(columns.at < wanted.until)
+    if wanted.cursor is not None:
+        range_of_index.append(_is_after(wanted.cursor))
+    others = [
+        column == value
+        for column, value in (
+            (columns.project_id, wanted.project_id),
+            (columns.act, wanted.act),
+            (columns.principal, wanted.principal),
+        )
+        if value is not None
+    ]
+    if wanted.tenant is None:
+        return "ix_audit_ledger_at", range_of_index, others
+    range_of_index.append(columns.tenant == wanted.tenant.value)
+    for index, column, value in (
+        ("ix_audit_ledger_principal", columns.principal, wanted.principal),
+        ("ix_audit_ledger_act", columns.act, wanted.act),
+    ):
+        if value is not None:
+            rest = [other for other in others if not other.compare(column == value)]
+            return index, [*range_of_index, column == value], rest
+    return "ix_audit_ledger_tenant", range_of_index, others
+
+
+def _ledger(index: str, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """Select from the ledger by an index: MySQL and MariaDB choose another one now and then."""
+    return (
+        sa.select(*columns)
+        .select_from(audit_ledger)
+        .with_hint(audit_ledger, f"FORCE INDEX ({index})", "mysql")
+    )
+
+
+def _is_after(cursor: AuditCursor) -> sa.ColumnElement[bool]:
+    """Whether an entry follows the last one of a page: in a form that is a range of an index."""
+    at, sequence = audit_ledger.c.at, audit_ledger.c.sequence
+    return sa.and_(at <= cursor.at, sa.or_(at < cursor.at, sequence < cursor.sequence))
+
+
+def _is_at_or_before(end: AuditCursor) -> sa.ColumnElement[bool]:
+    """Whether an entry is the last one of a walk, or comes before it."""
+    at, sequence = audit_ledger.c.at, audit_ledger.c.sequence
+    return sa.and_(at >= end.at, sa.or_(at > end.at, sequence >= end.sequence))

@@ -1,9 +1,11 @@
 """The port to the audit log."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from datetime import date
 
-from domain.audit import AuditEntry, Usage
+from application.views import AuditFilter, DayUsage, FoundEntries, UsageFilter
+from domain.audit import AuditEntry, ChainLink, LedgerEntry, Usage
 from domain.tenant import TenantName
 
 
@@ -35,3 +37,25 @@ class AuditLog(ABC):
 
         Entries of the journal count. To have none added meanwhile, lock the tenant first.
         """
+
+    @abstractmethod
+    def page(self, wanted: AuditFilter) -> FoundEntries:
+        """Return entries of the ledger, newest first."""
+
+    @abstractmethod
+    def head(self) -> ChainLink:
+        """Return the link of the latest entry of the ledger."""
+
+    @abstractmethod
+    def linked(self, after: int, limit: int, tenant: TenantName | None = None) -> Sequence[LedgerEntry]:
+        """Return entries of the ledger in the order of their numbers, perhaps of one tenant.
+
+        Args:
+            after: The number before the first one.
+            limit: How many at most.
+            tenant: Their tenant; None for all of them.
+        """
+
+    @abstractmethod
+    def usage_by_day(self, wanted: UsageFilter) -> Sequence[DayUsage]:
+        """Return the usage in the ledger by day, the latest first, and by project."""

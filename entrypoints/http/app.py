@@ -18,6 +18,7 @@ from entrypoints.http.access import AccessMiddleware
 from entrypoints.http.callers import authorize
 from entrypoints.http.concurrency import ConcurrencyLimiter
 from entrypoints.http.conditional import ConditionalRequests
+from entrypoints.http.controllers.audit import AuditController, UsageController
 from entrypoints.http.controllers.cluster import ClusterController
 from entrypoints.http.controllers.completions import CompletionsController
 from entrypoints.http.controllers.executions import ExecutionsController
@@ -53,7 +54,9 @@ _CONTROLLERS = (
     ProjectsController,
     LogsController,
     ClusterController,
+    AuditController,
     KeysController,
+    UsageController,
     TenantsController,
 )
 

@@ -4,7 +4,7 @@ import base64
 import binascii
 import struct
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
 from uuid import UUID
@@ -14,20 +14,22 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from application.errors import NotFound
 from application.queries.job_reader import DEFAULT_LIMIT, MAX_LIMIT
-from application.views import Cursor, JobFilter
+from application.views import AuditCursor, Cursor, JobFilter
 from domain.api_key import KeyId, parse_key_id
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
 from domain.language import parse_language
 from domain.session import SessionId
 from domain.tenant import TenantName
-from domain.values import JobId, parse_job_id
+from domain.values import JobId, ProjectId, parse_job_id
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.settings import Settings
 
 # What a caller may ask for; SERVICE_SERVER_MAX_WAIT_S cuts it short.
 _LONGEST_WAIT_S = 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNREADABLE_CURSOR = (binascii.Error, struct.error, OverflowError, ValueError)
+_NUMBERS_FORM = struct.Struct(">qq")
 _CURSOR_FORM = struct.Struct(">q16s")  # microseconds since the epoch, and the job's id
 JobIdInPath: TypeAlias = Annotated[str, PathParameter(name="jobId", description="A job's id, a UUID.")]
 ProjectInPath: TypeAlias = Annotated[str, PathParameter(description="A project's name, or its id.")]
@@ -83,7 +85,7 @@ _CreatedBefore: TypeAlias = Annotated[
     ),
 ]
 _Language: TypeAlias = Annotated[str | None, QueryParameter(description="Jobs in this language.")]
-_CursorText: TypeAlias = Annotated[
+CursorText: TypeAlias = Annotated[
     str | None, QueryParameter(description="Where a page begins: from the Link header of the one before.")
 ]
 
@@ -101,7 +103,7 @@ def job_filter(
     tag: _Tags = (),
     created_after: _CreatedAfter = None,
     created_before: _CreatedBefore = None,
-    cursor: _CursorText = None,
+    cursor: CursorText = None,
 ) -> JobFilter:
     """Read the parameters that every list of jobs has.
 
@@ -115,21 +117,26 @@ def job_filter(
         phases=_choices("phase", phase, Phase),
         language=None if language is None else parse_language(language).name,
         tags=_tags(tag),
-        created_after=_time("created_after", created_after),
-        created_before=_time("created_before", created_before),
+        created_after=parse_time("created_after", created_after),
+        created_before=parse_time("created_before", created_before),
         cursor=None if cursor is None else read_cursor(cursor),
     )
 
 
 def next_page(request: AnyRequest, cursor: Cursor | None) -> dict[str, str]:
-    """Return the header that leads to the next page, if there is one (RFC 8288).
+    """Return the header that leads to the next page of jobs, if there is one."""
+    return link_to_next(request, None if cursor is None else write_cursor(cursor))
+
+
+def link_to_next(request: AnyRequest, cursor: str | None) -> dict[str, str]:
+    """Return the header that leads to the next page of a list, if there is one (RFC 8288).
 
     The reference is relative, so it holds behind a proxy too; all that narrows the list is kept.
     """
     if cursor is None:
         return {}
     kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-    query = urlencode([*kept, ("cursor", write_cursor(cursor))])
+    query = urlencode([*kept, ("cursor", cursor)])
     return {"Link": f'<{quote(request.scope["path"])}?{query}>; rel="next"'}
 
 
@@ -228,7 +235,12 @@ def _tags(texts: Sequence[str]) -> Mapping[str, str]:
     return tags
 
 
-def _time(name: str, text: str | None) -> datetime | None:
+def parse_time(name: str, text: str | None) -> datetime | None:
+    """Parse a time with its offset, if one is given.
+
+    Raises:
+        InvalidValue: The text is no such time.
+    """
     if text is None:
         return None
     try:
@@ -240,6 +252,20 @@ def _time(name: str, text: str | None) -> datetime | None:
     raise InvalidValue(
         name, "must be a time with its offset, such as 2025-01-31T12:00:00Z (in a URL, '+' is %2B)"
     )
+
+
+def parse_day(name: str, text: str | None) -> date | None:
+    """Parse a day, if one is given.
+
+    Raises:
+        InvalidValue: The text is no day.
+    """
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidValue(name, "must be a day, such as 2025-01-31") from None
 
 
 def write_cursor(cursor: Cursor) -> str:
@@ -257,5 +283,54 @@ def read_cursor(text: str) -> Cursor:
     try:
         microseconds, job_id = _CURSOR_FORM.unpack(base64.b64decode(text, altchars=b"-_", validate=True))
         return Cursor(_EPOCH + timedelta(microseconds=microseconds), JobId(UUID(bytes=job_id)))
-    except (binascii.Error, struct.error, OverflowError, ValueError):
-        raise InvalidValue("cursor", "is not one that a Link header of this service gave") from None
+    except _UNREADABLE_CURSOR:
+        raise _no_cursor() from None
+
+
+def write_entry_cursor(cursor: AuditCursor) -> str:
+    """Encode a cursor in the audit log."""
+    return _write_numbers((cursor.at - _EPOCH) // timedelta(microseconds=1), cursor.sequence)
+
+
+def read_entry_cursor(text: str) -> AuditCursor:
+    """Decode a cursor in the audit log.
+
+    Raises:
+        InvalidValue: The text is not from `write_entry_cursor`.
+    """
+    try:
+        microseconds, sequence = _read_numbers(text)
+        return AuditCursor(_EPOCH + timedelta(microseconds=microseconds), sequence)
+    except _UNREADABLE_CURSOR:
+        raise _no_cursor() from None
+
+
+def write_day_cursor(day: date, project_id: ProjectId) -> str:
+    """Encode a cursor in the usage by day and project."""
+    return _write_numbers(day.toordinal(), project_id)
+
+
+def read_day_cursor(text: str) -> tuple[date, ProjectId]:
+    """Decode a cursor in the usage by day and project.
+
+    Raises:
+        InvalidValue: The text is not from `write_day_cursor`.
+    """
+    try:
+        day, project_id = _read_numbers(text)
+        return date.fromordinal(day), ProjectId(project_id)
+    except _UNREADABLE_CURSOR:
+        raise _no_cursor() from None
+
+
+def _write_numbers(*numbers: int) -> str:
+    return base64.urlsafe_b64encode(_NUMBERS_FORM.pack(*numbers)).decode()
+
+
+def _read_numbers(text: str) -> tuple[int, int]:
+    first, second = _NUMBERS_FORM.unpack(base64.b64decode(text, altchars=b"-_", validate=True))
+    return first, second
+
+
+def _no_cursor() -> InvalidValue:
+    return InvalidValue("cursor", "is not one that a Link header of this service gave")

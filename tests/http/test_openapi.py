@@ -37,6 +37,7 @@ ENDPOINTS = {
     ("post", "/api/projects/{project}/restore"),
     ("delete", "/api/projects/{project}"),
     ("post", "/api/executions/{execution_id}/completion"),
+    ("get", "/api/audit"),
     ("get", "/api/keys"),
     ("post", "/api/keys"),
     ("delete", "/api/keys/{key_id}"),
@@ -47,6 +48,7 @@ ENDPOINTS = {
     ("patch", "/api/tenants/{tenant}"),
     ("delete", "/api/tenants/{tenant}"),
     ("put", "/api/tenants/{tenant}/quota"),
+    ("get", "/api/usage"),
     ("get", "/health/live"),
     ("get", "/health/ready"),
 }

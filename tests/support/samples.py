@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from domain.api_key import ApiKey, KeyId, KeyText
+from domain.audit import Act, AuditEntry, AuditEntryId
 from domain.caller import Caller, Scope
 from domain.execution import Execution
 from domain.job import Job
@@ -71,6 +72,19 @@ def a_session(**changes) -> Session:
 def new_execution_id() -> ExecutionId:
     """Return an id that no execution has."""
     return ExecutionId(uuid4())
+
+
+def an_audit_entry(number: int, **changes) -> AuditEntry:
+    """Return an entry whose id has this number."""
+    entry = AuditEntry(
+        id=AuditEntryId(UUID(int=number)),
+        at=NOW,
+        tenant=TenantName("acme"),
+        principal="key:1",
+        act=Act.JOB_UPLOAD,
+        subject="a job",
+    )
+    return replace(entry, **changes)
 
 
 def a_project(store: Store, name: str = "demo", caller: Caller = ANONYMOUS) -> Project:

@@ -1,8 +1,12 @@
+from collections.abc import Sequence
 from datetime import date
+from itertools import islice
 
 from application.ports.audit_log import AuditLog
-from domain.audit import CHAIN_START, NO_USAGE, AuditEntry, LedgerEntry, Usage
+from application.views import AuditFilter, DayUsage, FoundEntries, UsageFilter
+from domain.audit import CHAIN_START, NO_USAGE, AuditEntry, ChainLink, LedgerEntry, Usage, usage_by_day
 from domain.tenant import TenantName
+from domain.values import ProjectId
 from tests.support.memory.database import Tables
 
 
@@ -12,6 +16,7 @@ class MemoryAuditLog(AuditLog):
     def __init__(self, tables: Tables) -> None:
         self._journal = tables.audit_journal
         self._ledger = tables.audit_ledger
+        self._projects = tables.projects
 
     def add(self, entry: AuditEntry) -> None:
         """Store an entry."""
@@ -25,19 +30,73 @@ class MemoryAuditLog(AuditLog):
         """Move entries to the ledger."""
         moved = self.waiting(limit)
         for entry in moved:
-            head = self._ledger[-1].link if self._ledger else CHAIN_START
-            self._ledger.append(LedgerEntry(head.next(entry.row()), entry))
+            self._ledger.append(LedgerEntry(self.head().next(entry.row()), entry.row()))
             del self._journal[entry.id]
         return len(moved)
 
     def usage(self, tenant: TenantName, day: date) -> Usage:
         """Add up all entries of the tenant."""
-        entries = [*self._journal.values(), *(linked.entry for linked in self._ledger)]
-        own = [entry for entry in entries if entry.tenant == tenant]
-        of_day = sum((entry.usage for entry in own if entry.at.date() == day), NO_USAGE)
+        rows = [*(entry.row() for entry in self._journal.values()), *(linked.row for linked in self._ledger)]
+        own = [row for row in rows if row.tenant == tenant.value]
+        of_day = sum((row.usage for row in own if row.time.date() == day), NO_USAGE)
         return Usage(
             uploads=of_day.uploads,
             executions=of_day.executions,
             cpu_ms=of_day.cpu_ms,
-            stored_bytes=sum(entry.usage.stored_bytes for entry in own),
+            stored_bytes=sum(row.stored_bytes for row in own),
         )
+
+    def page(self, wanted: AuditFilter) -> FoundEntries:
+        """Return entries of the ledger, newest first."""
+        newest_first = sorted(self._ledger, key=_age, reverse=True)
+        found = (linked for linked in newest_first if _is_wanted(linked, wanted))
+        return FoundEntries(list(islice(found, wanted.limit)))
+
+    def head(self) -> ChainLink:
+        """Return the latest link."""
+        return self._ledger[-1].link if self._ledger else CHAIN_START
+
+    def linked(self, after: int, limit: int, tenant: TenantName | None = None) -> Sequence[LedgerEntry]:
+        """Return entries of the ledger in the order of their numbers."""
+        later = (linked for linked in self._ledger if linked.link.sequence > after)
+        of_tenant = (linked for linked in later if tenant is None or linked.row.tenant == tenant.value)
+        return list(islice(of_tenant, limit))
+
+    def usage_by_day(self, wanted: UsageFilter) -> Sequence[DayUsage]:
+        """Return sums of the ledger."""
+        sums = usage_by_day(linked.row for linked in self._ledger)
+        days = [
+            DayUsage(
+                day=date.fromisoformat(day),
+                project_id=ProjectId(project),
+                project=self._projects[ProjectId(project)].name.value if project in self._projects else None,
+                usage=usage,
+            )
+            for (tenant, day, project), usage in sums.items()
+            if tenant == wanted.tenant.value and wanted.project_id in {None, project}
+        ]
+        days.sort(key=lambda one: (one.day, one.project_id), reverse=True)
+        in_range = (one for one in days if wanted.since <= one.day <= wanted.until)
+        rest = (one for one in in_range if wanted.cursor is None or (one.day, one.project_id) < wanted.cursor)
+        return list(islice(rest, wanted.limit))
+
+
+def _age(linked: LedgerEntry) -> tuple[str, int]:
+    return linked.row.at, linked.link.sequence
+
+
+def _is_wanted(linked: LedgerEntry, wanted: AuditFilter) -> bool:
+    row, cursor = linked.row, wanted.cursor
+    tenant = None if wanted.tenant is None else wanted.tenant.value
+    equal = (
+        (tenant, row.tenant),
+        (wanted.project_id, row.project_id),
+        (wanted.act, row.act),
+        (wanted.principal, row.principal),
+    )
+    return (
+        all(value is None or value == found for value, found in equal)
+        and (wanted.since is None or row.time >= wanted.since)
+        and (wanted.until is None or row.time < wanted.until)
+        and (cursor is None or (row.time, linked.link.sequence) < (cursor.at, cursor.sequence))
+    )

@@ -162,7 +162,7 @@ def test_posting_moves_all_entries_in_batches_and_counts_left_out_refusals_first
     assert service.post_audit_entries() == 0
     links = [linked.link for linked in service.database.tables.audit_ledger]
     assert [link.sequence for link in links] == list(range(1, 622))
-    assert service.database.tables.audit_ledger[-1].entry.left_out == 10
+    assert service.database.tables.audit_ledger[-1].row.left_out == 10
 
 
 def ends(service):

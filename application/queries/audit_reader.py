@@ -1,0 +1,159 @@
+"""Reads of the audit log, and of the usage that it adds up to."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from application.ports.clock import Clock
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.views import AuditCursor, AuditFilter, DayUsage, FoundEntries, UsageFilter
+from domain.audit import ChainLink, LedgerEntry, Usage
+from domain.caller import Caller, Scope
+from domain.errors import InvalidValue
+from domain.tenant import TenantName
+from domain.values import ProjectId
+
+DEFAULT_ENTRIES = 100
+MAX_ENTRIES = 1_000
+DEFAULT_DAYS = 30
+MAX_DAYS = 366
+_BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """A page of entries, and where the next one begins if there is one."""
+
+    entries: Sequence[LedgerEntry]
+    next: AuditCursor | None
+
+
+class AuditReader:
+    """Reads the audit log.
+
+    * A caller reads the entries of its tenant, and of its project if it reaches no other.
+    * An administrator reads the entries of any tenant, and of all.
+    """
+
+    def __init__(self, unit_of_work: UnitOfWork) -> None:
+        self._unit_of_work = unit_of_work
+
+    def page(self, caller: Caller, wanted: AuditFilter) -> AuditPage:
+        """Return a page of entries, newest first. Administrators who name no tenant get those of all.
+
+        Raises:
+            ScopeMissing: The filter names another tenant, and the caller lacks ADMIN.
+            InvalidValue: The limit is out of range.
+        """
+        _check_limit(wanted.limit)
+        if wanted.limit == 0:
+            return AuditPage((), None)
+        is_of_all = wanted.tenant is None and Scope.ADMIN in caller.scopes and caller.project is None
+        tenant = None if is_of_all else wanted.tenant or caller.tenant.name
+        if tenant is not None:
+            caller.require_tenant(tenant)
+        # One more than asked for shows whether there is a next page.
+        one_more = replace(wanted, tenant=tenant, project_id=caller.project, limit=wanted.limit + 1)
+        found = self._unit_of_work.read(lambda transaction: transaction.audit.page(one_more))
+        return _page(found, wanted.limit)
+
+    def ledger(self, after: int = 0, tenant: TenantName | None = None) -> Iterator[LedgerEntry]:
+        """Yield the ledger in its order, for administrators.
+
+        Args:
+            after: The number before the first entry.
+            tenant: The tenant of the entries; None for all.
+        """
+        while batch := self._read_linked(after, tenant):
+            yield from batch
+            after = batch[-1].link.sequence
+
+    def head(self) -> ChainLink:
+        """Return the latest link of the chain."""
+        return self._unit_of_work.read(lambda transaction: transaction.audit.head())
+
+    def _read_linked(self, after: int, tenant: TenantName | None) -> Sequence[LedgerEntry]:
+        return self._unit_of_work.read(lambda transaction: transaction.audit.linked(after, _BATCH, tenant))
+
+
+def _check_limit(limit: int) -> None:
+    if not 0 <= limit <= MAX_ENTRIES:
+        raise InvalidValue("limit", f"must be from 0 to {MAX_ENTRIES}")
+
+
+def _page(found: FoundEntries, limit: int) -> AuditPage:
+    entries = found.entries[:limit]
+    if len(found.entries) > limit:
+        last = entries[-1]
+        return AuditPage(entries, AuditCursor(last.row.time, last.link.sequence))
+    return AuditPage(entries, found.resume_after)
+
+
+@dataclass(frozen=True, slots=True)
+class UsagePage:
+    """A page of usage by day and project, and where the next one begins if there is one."""
+
+    days: Sequence[DayUsage]
+    next: tuple[date, ProjectId] | None
+
+
+class UsageReader:
+    """Reads a tenant's usage, which the entries of the ledger add up to.
+
+    * A caller reads that of its tenant, and of its project if it reaches no other.
+    """
+
+    def __init__(self, unit_of_work: UnitOfWork, clock: Clock) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+
+    def by_day(
+        self,
+        caller: Caller,
+        *,
+        project: ProjectId | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        limit: int = DEFAULT_ENTRIES,
+        cursor: tuple[date, ProjectId] | None = None,
+    ) -> UsagePage:
+        """Return a page of the usage by day, the latest first, and by project.
+
+        Args:
+            caller: The caller.
+            project: The only project; None for all that the caller reaches.
+            since: The first day; by default that of thirty days.
+            until: The last day, today by default.
+            limit: How many days of projects at most.
+            cursor: The last one of the page before.
+
+        Raises:
+            InvalidValue: The range is empty or too long, or the limit is out of range.
+        """
+        _check_limit(limit)
+        until = until or self._clock.now().date()
+        since = since or until - min(timedelta(days=DEFAULT_DAYS - 1), until - date.min)
+        if not timedelta(0) <= until - since < timedelta(days=MAX_DAYS):
+            raise InvalidValue("since", f"must be from 0 to {MAX_DAYS - 1} days before 'until'")
+        if limit == 0 or (project is not None and not caller.reaches(project)):
+            return UsagePage((), None)
+        wanted = UsageFilter(
+            limit=limit + 1,
+            tenant=caller.tenant.name,
+            since=since,
+            until=until,
+            project_id=project if caller.project is None else caller.project,
+            cursor=cursor,
+        )
+        found = self._unit_of_work.read(lambda transaction: transaction.audit.usage_by_day(wanted))
+        days = found[:limit]
+        return UsagePage(days, (days[-1].day, days[-1].project_id) if len(found) > limit else None)
+
+    def today(self, caller: Caller) -> Usage:
+        """Return the usage of the caller's tenant today, but with the stored bytes of all time."""
+        tenant, day = caller.tenant.name, self._clock.now().date()
+
+        def work(transaction: Transaction) -> Usage:
+            return transaction.audit.usage(tenant, day)
+
+        return self._unit_of_work.read(work)

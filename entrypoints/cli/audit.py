@@ -1,0 +1,90 @@
+"""The command `audit`: verifies the chain of the audit log, and exports it, on the machine."""
+
+import json
+import re
+
+import rich_click as click
+
+from domain.audit import ChainLink, LedgerEntry
+from domain.tenant import TenantName
+from entrypoints.cli.administration import Administration, administrative
+from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.terminal import json_option, print_json
+
+_LINK = re.compile(r"(\d{1,18}):([0-9a-f]{64})", re.ASCII)
+
+
+class Link(click.ParamType[ChainLink]):
+    """A number and a hash, as `verify` prints them."""
+
+    name = "link"
+
+    def convert(
+        self, value: str | ChainLink, param: click.Parameter | None, ctx: click.Context | None
+    ) -> ChainLink:
+        """Read a link."""
+        if isinstance(value, ChainLink):
+            return value
+        match = _LINK.fullmatch(value)
+        if match is None:
+            self.fail(f"'{value}' is not NUMBER:HASH, as 'audit verify' prints it", param, ctx)
+        return ChainLink(int(match[1]), match[2])
+
+
+@click.group("audit")
+def command() -> None:
+    """Verify and export the audit log, in the database of the settings in force."""
+
+
+@command.command("verify")
+@click.option(
+    "--noted",
+    type=Link(),
+    metavar="NUMBER:HASH",
+    help="The end of the chain as an earlier verification printed it: it must still be in the chain.",
+)
+@json_option
+@administrative
+def verify(admin: Administration, *, noted: ChainLink | None, as_json: bool) -> None:
+    """Verify that no entry was changed, removed or put in.
+
+    Prints the end of the chain, to be noted in another place: with --noted a later verification finds out
+    whether the whole chain was computed anew. Ends with 1 and names the first bad entry if there is one.
+    """
+    found = admin.services.verify_audit_log(noted)
+    end = f"{found.head.sequence}:{found.head.hash}"
+    if as_json:
+        print_json(
+            {
+                "verified": found.head.sequence,
+                "end": end,
+                "bad_entry": found.bad_entry,
+                "fault": found.fault,
+            }
+        )
+    elif found.fault is None:
+        click.echo(f"{found.head.sequence} entries are as they were written; the chain ends with {end}")
+    if found.fault is not None:
+        raise Failure("" if as_json else found.fault, ExitCode.FAILED)
+
+
+@command.command("export")
+@click.option("--tenant", metavar="NAME", help="Entries of this tenant only.")
+@click.option(
+    "--after",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="NUMBER",
+    help="Entries after the one of this number.",
+)
+@administrative
+def export(admin: Administration, *, tenant: str | None, after: int) -> None:
+    """Print the entries as JSON lines, in the order of the chain."""
+    name = None if tenant is None else TenantName(tenant)
+    for linked in admin.services.audit_reader.ledger(after, name):
+        click.echo(_line(linked))
+
+
+def _line(linked: LedgerEntry) -> str:
+    return json.dumps({"sequence": linked.link.sequence, **linked.row._asdict(), "hash": linked.link.hash})

@@ -1,0 +1,164 @@
+"""The audit log, and the usage by day and project."""
+
+from typing import Annotated, TypeAlias
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from application.queries.audit_reader import DEFAULT_DAYS, DEFAULT_ENTRIES, MAX_DAYS, MAX_ENTRIES
+from application.views import AuditFilter
+from domain.audit import Act
+from domain.caller import Caller, Scope
+from entrypoints.http.dependencies import Api
+from entrypoints.http.json_request import JsonRequest
+from entrypoints.http.openapi_docs import openapi_docs
+from entrypoints.http.parameters import (
+    CursorText,
+    existing_tenant,
+    link_to_next,
+    parse_day,
+    parse_time,
+    read_day_cursor,
+    read_entry_cursor,
+    write_day_cursor,
+    write_entry_cursor,
+)
+from entrypoints.http.schemas.audit import AuditEntryResponse, DayUsageResponse
+
+_Limit: TypeAlias = Annotated[
+    int, QueryParameter(description="How many.", schema_extra={"minimum": 0, "maximum": MAX_ENTRIES})
+]
+_Tenant: TypeAlias = Annotated[
+    str | None, QueryParameter(description="The tenant; another than the caller's takes `admin`.")
+]
+_Act: TypeAlias = Annotated[
+    str | None, QueryParameter(description="Entries of this act.", schema_extra={"enum": list(Act)})
+]
+_Principal: TypeAlias = Annotated[
+    str | None, QueryParameter(description="Entries of this principal, such as `key:<key_id>`.")
+]
+_Since: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(
+        description="Entries of this time or later, RFC 3339 with an offset.",
+        schema_extra={"format": "date-time"},
+    ),
+]
+_Until: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(
+        description="Entries of before this time, RFC 3339 with an offset.",
+        schema_extra={"format": "date-time"},
+    ),
+]
+_FirstDay: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(
+        description=f"The first day of UTC; {DEFAULT_DAYS} days without it, {MAX_DAYS} at most.",
+        schema_extra={"format": "date"},
+    ),
+]
+_LastDay: TypeAlias = Annotated[
+    str | None,
+    QueryParameter(description="The last day of UTC; today without it.", schema_extra={"format": "date"}),
+]
+_Project: TypeAlias = Annotated[str | None, QueryParameter(description="The project, by its name or its id.")]
+
+
+class AuditController(Controller):
+    """The audit log."""
+
+    path = "/audit"
+    tags = ("Audit",)
+
+    @get(
+        sync_to_thread=True,
+        **openapi_docs(
+            "listAuditEntries",
+            "List audit entries",
+            "Newest first, page by page, as lists of jobs are. Entries come a second or so after their acts. "
+            "An administrator who names no tenant gets the entries of all.",
+            headers=("Link",),
+            scope=Scope.KEYS_WRITE,
+            problems=(404,),
+        ),
+    )
+    def list_all(
+        self,
+        request: JsonRequest,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+        tenant: _Tenant = None,
+        act: _Act = None,
+        principal: _Principal = None,
+        since: _Since = None,
+        until: _Until = None,
+        limit: _Limit = DEFAULT_ENTRIES,
+        cursor: CursorText = None,
+    ) -> Response[list[AuditEntryResponse]]:
+        """List audit entries."""
+        wanted = AuditFilter(
+            limit=limit,
+            tenant=None if tenant is None else existing_tenant(tenant),
+            act=act,
+            principal=principal,
+            since=parse_time("since", since),
+            until=parse_time("until", until),
+            cursor=None if cursor is None else read_entry_cursor(cursor),
+        )
+        page = api.services.audit_reader.page(caller, wanted)
+        following = None if page.next is None else write_entry_cursor(page.next)
+        return Response(
+            [AuditEntryResponse.of(linked) for linked in page.entries],
+            headers=link_to_next(request, following),
+        )
+
+
+class UsageController(Controller):
+    """The use of the service."""
+
+    path = "/usage"
+    tags = ("Audit",)
+
+    @get(
+        sync_to_thread=True,
+        **openapi_docs(
+            "listUsage",
+            "List the usage by day and project",
+            "Of the tenant, the latest day first, page by page. Acts of the last second or so are not in it.",
+            headers=("Link",),
+            scope=Scope.JOBS_READ,
+            problems=(404,),
+        ),
+    )
+    def list_all(
+        self,
+        request: JsonRequest,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+        tenant: _Tenant = None,
+        project: _Project = None,
+        since: _FirstDay = None,
+        until: _LastDay = None,
+        limit: _Limit = DEFAULT_ENTRIES,
+        cursor: CursorText = None,
+    ) -> Response[list[DayUsageResponse]]:
+        """List the usage by day and project."""
+        services = api.services
+        if tenant is not None:
+            name = existing_tenant(tenant)
+            caller.require_tenant(name)
+            caller = caller.within(services.tenant_reader.get(name))
+        page = services.usage_reader.by_day(
+            caller,
+            project=None if project is None else services.project_reader.get(caller, project).id,
+            since=parse_day("since", since),
+            until=parse_day("until", until),
+            limit=limit,
+            cursor=None if cursor is None else read_day_cursor(cursor),
+        )
+        following = None if page.next is None else write_day_cursor(*page.next)
+        return Response(
+            [DayUsageResponse.of_day(day) for day in page.days], headers=link_to_next(request, following)
+        )

@@ -1,0 +1,87 @@
+"""Audit entries and usage as callers get them."""
+
+from datetime import date, datetime
+from typing import Annotated, Self
+
+from msgspec import Meta, Struct
+
+from application.views import DayUsage
+from domain.audit import DONE, Act, LedgerEntry, Usage
+
+
+class UsageResponse(Struct, kw_only=True):
+    """Use of the service."""
+
+    uploads: int
+    executions: int
+    cpu_ms: Annotated[int, Meta(description="Processor time of programs that ended, in milliseconds.")]
+    stored_bytes: Annotated[int, Meta(description="Bytes of code and logs; below zero for deleted ones.")]
+
+    @classmethod
+    def of(cls, usage: Usage) -> Self:
+        """Show usage."""
+        return cls(
+            uploads=usage.uploads,
+            executions=usage.executions,
+            cpu_ms=usage.cpu_ms,
+            stored_bytes=usage.stored_bytes,
+        )
+
+
+class AuditEntryResponse(Struct, kw_only=True):
+    """An entry of the audit log."""
+
+    sequence: Annotated[int, Meta(description="Its place in the chain, from 1.")]
+    at: datetime
+    tenant: Annotated[str | None, Meta(description="Null for a caller that did not show who it is.")]
+    principal: Annotated[str, Meta(examples=["key:01890a5d-ac96-774b-bcce-b302099a8057"])]
+    address: str | None
+    act: Annotated[str, Meta(description=f"One of {', '.join(Act)}.", examples=[Act.JOB_UPLOAD])]
+    subject: Annotated[str, Meta(description="The id or name of the job, project, key or tenant.")]
+    outcome: Annotated[str, Meta(description=f"`{DONE}`, or the kind of the refusal.")]
+    request_id: str | None
+    project_id: int | None
+    usage: UsageResponse
+    left_out: Annotated[int, Meta(description="Refusals without an entry that this one stands for.")]
+    hash: Annotated[str, Meta(description="SHA-256 over the entry and all before it.")]
+
+    @classmethod
+    def of(cls, linked: LedgerEntry) -> Self:
+        """Show an entry."""
+        row = linked.row
+        return cls(
+            sequence=linked.link.sequence,
+            at=row.time,
+            tenant=row.tenant,
+            principal=row.principal,
+            address=row.address,
+            act=row.act,
+            subject=row.subject,
+            outcome=row.outcome,
+            request_id=row.request_id,
+            project_id=row.project_id,
+            usage=UsageResponse.of(row.usage),
+            left_out=row.left_out,
+            hash=linked.link.hash,
+        )
+
+
+class DayUsageResponse(UsageResponse, kw_only=True):
+    """The usage of a project on a day of UTC."""
+
+    day: date
+    project_id: int
+    project: Annotated[str | None, Meta(description="Its name; null if it is purged.")]
+
+    @classmethod
+    def of_day(cls, day: DayUsage) -> Self:
+        """Show the usage of a day."""
+        return cls(
+            day=day.day,
+            project_id=day.project_id,
+            project=day.project,
+            uploads=day.usage.uploads,
+            executions=day.usage.executions,
+            cpu_ms=day.usage.cpu_ms,
+            stored_bytes=day.usage.stored_bytes,
+        )
