@@ -109,12 +109,16 @@ class SqlExecutionRepository(ExecutionRepository):
         """Return how many executions have a result that is kept until their logs are stored."""
         return self._connection.execute(statements.AWAITING_STORAGE).scalar_one()
 
-    def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> bool:
+    def end(
+        self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime, log_bytes: int = 0
+    ) -> bool:
         """Record the end, and the result if there is one; return False if they are recorded already."""
         if result is None:
             return self._change(statements.END, id=execution_id, now=now)
         new = {f"new_{name}": value for name, value in result_values(result).items()}
-        return self._change(statements.END_WITH_RESULT, id=execution_id, now=now, **new)
+        return self._change(
+            statements.END_WITH_RESULT, id=execution_id, now=now, new_log_bytes=log_bytes, **new
+        )
 
     def expire_lease(self, execution_id: ExecutionId, now: datetime) -> bool:
         """End a claimed execution whose lease has run out; return whether it was so."""

@@ -239,6 +239,6 @@ DEFERRED = (
 GIVE_UP = _update(ExecutionTrigger.GIVE_UP).values(ended_at=_now)
 END = _update(ExecutionTrigger.END).values(**_first_end)
 END_WITH_RESULT = _update(ExecutionTrigger.COMPLETE, executions.c.status.is_(None)).values(
-    **_first_end, **{name: sa.bindparam(f"new_{name}") for name in _RESULT_COLUMNS}
+    **_first_end, **{name: sa.bindparam(f"new_{name}") for name in (*_RESULT_COLUMNS, "log_bytes")}
 )
 EXPIRE_LEASE = _update(ExecutionTrigger.EXPIRE, _is_overdue).values(**_first_end)

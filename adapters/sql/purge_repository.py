@@ -97,7 +97,7 @@ _REMOVED_AT_ONCE = 500
 
 _are_these_jobs: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 _EXECUTIONS = (
-    sa.select(executions.c.execution_id, executions.c.log_key)
+    sa.select(executions.c.execution_id, executions.c.log_key, executions.c.log_bytes)
     .where(executions.c.job_id.in_(_are_these_jobs))
     .with_for_update()
 )
@@ -274,7 +274,8 @@ class SqlPurgeRepository(PurgeRepository):
         if removed != len(codes):
             raise ConcurrencyConflict("a job was removed by another transaction")
         self._add_deletions(objects, purge_id)
-        return Removed(list(codes), [ExecutionId(row.execution_id) for row in rows], code_bytes)
+        freed_bytes = code_bytes + sum(row.log_bytes or 0 for row in rows)
+        return Removed(list(codes), [ExecutionId(row.execution_id) for row in rows], freed_bytes)
 
     def _own_code(self, codes: Mapping[JobId, str]) -> set[str]:
         """Return the keys of code that no other job has."""

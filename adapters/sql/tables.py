@@ -200,6 +200,8 @@ executions = sa.Table(
     sa.Column("stdout", LongText),
     sa.Column("stderr", LongText),
     sa.Column("stdin", LongText),
+    # As its tenant's stored bytes were counted up; NULL in rows of a version that did not count.
+    sa.Column("log_bytes", sa.BigInteger),
     sa.Index("ix_executions_job", "job_id", "number"),
     # In the order of claims; the last column is there for the sweep to read from the index alone.
     sa.Index(

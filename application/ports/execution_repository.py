@@ -99,11 +99,13 @@ class ExecutionRepository(ABC):
         """Return how many executions have a result that is kept until their logs are stored."""
 
     @abstractmethod
-    def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> bool:
+    def end(
+        self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime, log_bytes: int = 0
+    ) -> bool:
         """Record that an execution has ended: with a result, or without one as cancelled or lost.
 
         A result is kept once it is recorded; the time of the first end stays. Returns whether this was
-        recorded.
+        recorded. The size of a log is kept with the result that names it.
         """
 
     @abstractmethod

@@ -87,12 +87,12 @@ class CompleteExecution:
             after, events = before.complete(execution_id, result, time)
             if events:
                 transaction.jobs.replace(before, after)
-                is_recorded = transaction.executions.end(execution_id, result, after.updated_at)
+                is_recorded = transaction.executions.end(execution_id, result, after.updated_at, log_bytes)
                 self._outbox_writer.add(transaction, events)
             else:
                 kept = replace(result, status=JobStatus.CANCELLED, reason=Reason.CANCELLED)
                 is_recorded = before.status is JobStatus.CANCELLED and transaction.executions.end(
-                    execution_id, kept, time
+                    execution_id, kept, time, log_bytes
                 )
             if is_recorded:
                 record_end(transaction, entry_id, before, usage_of(result, log_bytes), time)

@@ -4,7 +4,7 @@ from uuid import uuid4
 import pytest
 
 from application.errors import ConcurrencyConflict
-from application.ports.purge_repository import Purge, StoreName, purge_of_project
+from application.ports.purge_repository import Purge, Removed, StoreName, purge_of_project
 from application.views import Cursor, JobFilter
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus
@@ -21,7 +21,7 @@ def an_ended_job(store, log="logs/a.json", **spec):
     """Store a job that has ended, with a log."""
     job, execution = a_running_job(store, **spec)
     result = ExecutionResult(status=JobStatus.SUCCESS, exit_code=0, log_key=ObjectKey(log))
-    store.run(lambda transaction: transaction.executions.end(execution.id, result, LATER))
+    store.run(lambda transaction: transaction.executions.end(execution.id, result, LATER, log_bytes=30))
     return end(store, job, JobStatus.SUCCESS), execution
 
 
@@ -73,12 +73,12 @@ def listed(store, caller=ANONYMOUS, **wanted):
 
 
 def test_a_removed_job_is_gone_with_its_tags_and_executions_and_its_objects_are_noted(store):
-    job, execution = an_ended_job(store, tags={"team": "blue"}, code_key=ObjectKey("demo/a.py"))
+    job, execution = an_ended_job(store, tags={"team": "blue"}, code_key=ObjectKey("demo/a.py"), code_bytes=7)
     kept, _execution = an_ended_job(store, "logs/b.json", tags={"team": "blue"})
 
     removed = store.run(lambda transaction: transaction.purges.remove_job(job))
 
-    assert (removed.jobs, removed.executions) == ([job.id], [execution.id])
+    assert removed == Removed([job.id], [execution.id], 37)
     assert store.run(lambda transaction: transaction.jobs.get_of_any_tenant(job.id)) is None
     assert store.run(lambda transaction: transaction.executions.get(execution.id)) is None
     assert store.queries.details(ANONYMOUS, job.id) is None
@@ -177,7 +177,7 @@ def test_a_purge_ends_with_its_last_object_and_its_project_goes(store):
     assert has_work(store)
     forget(store, deletions(store))
 
-    assert finish(store) == replace(noted, removed_jobs=1, freed_bytes=8)
+    assert finish(store) == replace(noted, removed_jobs=1, freed_bytes=38)
     assert finish(store) is None
     assert not has_work(store)
     gone = store.run(lambda transaction: transaction.projects.get(ANONYMOUS, noted.project_id))

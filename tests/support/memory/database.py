@@ -27,6 +27,7 @@ class QueuedExecution:
     waiting_since: datetime
     leased_at: datetime | None = None
     lease_expires_at: datetime | None = None
+    log_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,13 +127,17 @@ class MemoryExecutionRepository(ExecutionRepository):
         """Return how many executions have a result that is kept until their logs are stored."""
         return sum(row.execution.state is ExecutionState.SPOOLED for row in self._rows.values())
 
-    def end(self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime) -> bool:
+    def end(
+        self, execution_id: ExecutionId, result: ExecutionResult | None, now: datetime, log_bytes: int = 0
+    ) -> bool:
         """Record the end, and the result if there is one; return False if they are recorded already."""
         trigger = ExecutionTrigger.END if result is None else ExecutionTrigger.COMPLETE
         row = self._open_to(trigger, execution_id)
         if row is not None:
             execution = row.execution
             ended = replace(execution, ended_at=execution.ended_at or now, result=execution.result or result)
+            if execution.result is None and result is not None:
+                row = replace(row, log_bytes=log_bytes)
             self._change(row, trigger, ended)
         return row is not None and (result is None or row.execution.result is None)
 

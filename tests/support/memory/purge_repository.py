@@ -114,9 +114,8 @@ class MemoryPurgeRepository(PurgeRepository):
         ids = {job.id for job in jobs}
         if not ids <= self._tables.jobs.keys():
             raise ConcurrencyConflict("a job was removed by another transaction")
-        executions = [
-            row.execution for row in self._tables.executions.values() if row.execution.job_id in ids
-        ]
+        rows = [row for row in self._tables.executions.values() if row.execution.job_id in ids]
+        executions = [row.execution for row in rows]
         logs = [execution.result.log_key for execution in executions if execution.result is not None]
         for job_id in ids:
             del self._tables.jobs[job_id]
@@ -126,7 +125,8 @@ class MemoryPurgeRepository(PurgeRepository):
         objects = [(StoreName.LOG, key) for key in logs if key is not None]
         objects += [(StoreName.CODE, job.spec.code_key) for job in jobs if job.spec.code_key not in others]
         self._add_deletions(objects, purge_id)
-        freed_bytes = sum(job.spec.code_bytes for job in jobs)
+        log_bytes = sum(row.log_bytes for row in rows)
+        freed_bytes = log_bytes + sum(job.spec.code_bytes for job in jobs)
         return Removed([job.id for job in jobs], [execution.id for execution in executions], freed_bytes)
 
     def _add_deletions(self, objects: Iterable[tuple[StoreName, ObjectKey]], purge_id: UUID | None) -> None:

@@ -39,6 +39,36 @@ def test_a_deleted_job_is_gone_at_once_and_its_objects_soon(service):
         service.delete_job(ANONYMOUS, job.job_id)
 
 
+def stored_bytes(service):
+    """Add up the stored bytes of all audit entries."""
+    entries = service.unit_of_work.read(lambda transaction: transaction.audit.waiting(1_000))
+    return sum(entry.usage.stored_bytes for entry in entries)
+
+
+def test_a_deleted_job_gives_its_tenant_the_stored_bytes_back(service):
+    kept, deleted = run(service), run(service, code="print('more')")
+    before = stored_bytes(service)
+
+    service.delete_job(ANONYMOUS, deleted.job_id)
+
+    left = (
+        service.code_store.objects[kept.code_key],
+        service.log_store.objects[kept.execution.result.log_key.value],
+    )
+    assert before > stored_bytes(service) == sum(map(len, left))
+
+
+def test_a_purged_project_gives_its_tenant_the_stored_bytes_back(service):
+    for _ in range(3):
+        run(service)
+    assert stored_bytes(service) > 0
+
+    service.change_project(ANONYMOUS, "demo", ProjectTrigger.PURGE)
+    service.remove_deleted()
+
+    assert stored_bytes(service) == 0
+
+
 @pytest.mark.parametrize("execute", [False, True])
 def test_a_job_that_has_not_ended_is_cancelled_first(service, execute):
     job = service.upload(execute=execute)
