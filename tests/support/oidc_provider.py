@@ -1,0 +1,55 @@
+"""A real identity provider in a process of its own: `oidc-provider-mock`, which runs Authlib's server."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+_START_S = 30
+
+
+@dataclass(frozen=True)
+class OidcProvider:
+    """The provider, whose users a test registers."""
+
+    address: str
+
+    def register(self, subject: str, claims: Mapping[str, Any]) -> None:
+        """Register a user with its claims."""
+        httpx.put(f"{self.address}/users/{subject}", json=dict(claims)).raise_for_status()
+
+
+@contextmanager
+def oidc_provider() -> Iterator[OidcProvider]:
+    """Run a provider until the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    # A warning of the library's own about the library that it is made of is no error here.
+    command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://localhost:{port}"
+    try:
+        _wait_for(address, process)
+        yield OidcProvider(address)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _START_S
+    while True:
+        try:
+            httpx.get(f"{address}/.well-known/openid-configuration").raise_for_status()
+        except httpx.HTTPError:
+            assert process.poll() is None, "the provider has ended"
+            assert time.monotonic() < deadline, "the provider does not answer"
+            time.sleep(0.05)
+        else:
+            return
