@@ -416,6 +416,30 @@ def test_an_address_with_too_many_bad_keys_is_refused_all_but_known_ones(tmp_pat
         assert service.http.get("/api/jobs").status_code == 401  # no key is no guess
 
 
+def test_without_keys_the_default_tenant_may_be_suspended(tmp_path):
+    with serving(tmp_path) as service:
+        body = {"project": "p", "code": "1", "language": "python"}
+        assert service.http.post("/api/upload", json=body).status_code == 200
+
+        Keys(service.container.unit_of_work()).change("default", TenantTrigger.SUSPEND)
+
+        assert_problem(poll(lambda: _refused(service.http.post("/api/upload", json=body))), 409)
+        assert len(service.http.get("/api/jobs").raise_for_status().json()) >= 1
+
+
+def test_a_page_of_an_allowed_origin_may_bring_a_key(whole_service: Service):
+    asked = {
+        "Origin": "http://localhost:5173",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type,idempotency-key,x-auth-token",
+    }
+
+    allowed = whole_service.http.options("/api/upload", headers=asked)
+
+    names = allowed.headers["access-control-allow-headers"].lower().replace(" ", "").split(",")
+    assert {"authorization", "content-type", "idempotency-key", "x-auth-token"} <= set(names)
+
+
 def test_without_keys_a_key_is_not_looked_at(whole_service: Service):
     for headers in (bearer("ssk_nonsense"), {"X-Auth-Token": "nonsense"}):
         assert whole_service.http.get("/api/jobs", headers=headers).status_code == 200
