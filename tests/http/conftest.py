@@ -4,25 +4,35 @@ import pytest
 
 from tests.http.support import Service, poll, serving
 from tests.support.databases import database_settings
+from tests.support.keys import Keys, bearer
 from tests.support.scripted_engine import echo
 
 # What these modules ask is answered by a database, and is to be the same on each kind.
 _ON_EVERY_DATABASE = {"test_bad_input", "test_contract", "test_lists", "test_projects", "test_upload_fields"}
+# What existing clients do works in both modes, with a key of the tenant `default`.
+_IN_BOTH_MODES = {"test_contract", "test_projects"}
+_WITH_KEYS = "sqlite, with keys"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "whole_service" in metafunc.fixturenames:
-        everywhere = metafunc.module.__name__.rpartition(".")[2] in _ON_EVERY_DATABASE
-        databases = ["sqlite", "mariadb"] if everywhere else ["sqlite"]
-        metafunc.parametrize("whole_service", databases, indirect=True, scope="package")
+        module = metafunc.module.__name__.rpartition(".")[2]
+        kinds = ["sqlite", "mariadb"] if module in _ON_EVERY_DATABASE else ["sqlite"]
+        kinds += [_WITH_KEYS] if module in _IN_BOTH_MODES else []
+        metafunc.parametrize("whole_service", kinds, indirect=True, scope="package")
 
 
 @pytest.fixture(scope="package")
 def whole_service(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    settings = database_settings(request, request.param, "http")
-    with serving(tmp_path_factory.mktemp("service"), **settings) as service:
+    directory = tmp_path_factory.mktemp("service")
+    if request.param == _WITH_KEYS:
+        with serving(directory, auth="keys") as service:
+            service.http.headers.update(bearer(Keys(service.container.unit_of_work()).add("default")))
+            yield service
+        return
+    with serving(directory, **database_settings(request, request.param, "http")) as service:
         yield service
 
 
