@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.sql.engine import read_only
+from adapters.sql.fair_claim import FairClaim
 from adapters.sql.mapping import STORED_STATES
 from adapters.sql.tables import executions, jobs
 from adapters.sql.transaction_retrier import TransactionRetrier
@@ -23,8 +24,11 @@ from domain.execution import Execution
 from domain.execution_lifecycle import ExecutionState
 from domain.job_lifecycle import JobStatus
 from domain.submission import MAX_PRIORITY
+from domain.tenant import TenantName
 from domain.values import ProjectId
 
+# The age of the queue is that of so many tenants' queues, at most.
+_MOST_TENANTS = 50
 _waits = executions.c.state == STORED_STATES[ExecutionState.WAITING]
 
 
@@ -96,19 +100,23 @@ def _bounds(times: Sequence[datetime]) -> dict[str, datetime]:
 
 
 _WAITING = _count(executions, _waits)
-# The queue is in the order of precedence: the first of each is the oldest of it.
+_is_owned = executions.c.tenant == sa.bindparam("owner")
+# The queue of a tenant is in the order of precedence: the first of each is the oldest of it.
 _OLDEST = sa.union_all(
     *(
-        sa.select(sa.func.min(executions.c.requested_at)).where(_waits, executions.c.precedence == precedence)
+        sa.select(sa.func.min(executions.c.requested_at)).where(
+            _waits, _is_owned, executions.c.precedence == precedence
+        )
         for precedence in range(MAX_PRIORITY + 1)
     )
 )
 _CLAIMED = _count(executions, executions.c.state == STORED_STATES[ExecutionState.CLAIMED])
 _is_as_urgent = executions.c.precedence == sa.bindparam("precedence")
-_MORE_URGENT = _count(executions, _waits, executions.c.precedence < sa.bindparam("precedence"))
+_MORE_URGENT = _count(executions, _waits, _is_owned, executions.c.precedence < sa.bindparam("precedence"))
 _AS_URGENT_AND_OLDER = _count(
     executions,
     _waits,
+    _is_owned,
     _is_as_urgent,
     executions.c.requested_at <= sa.bindparam("requested_at"),
     sa.or_(
@@ -135,16 +143,22 @@ class SqlDashboardQueries(DashboardQueries):
 
     def queue(self) -> QueueState:
         """Return the length and the age of the queue."""
-        oldest = [row[0] for row in self._rows(_OLDEST, {}) if row[0] is not None]
+        oldest = [
+            row[0]
+            for tenant in self._waiting_tenants()
+            for row in self._rows(_OLDEST, {"owner": tenant})
+            if row[0] is not None
+        ]
         return QueueState(
             waiting=self._count(_WAITING, {}),
             claimed=self._count(_CLAIMED, {}),
             oldest_waits_since=min(oldest, default=None),
         )
 
-    def executions_ahead(self, execution: Execution) -> int:
-        """Return how many waiting executions will be claimed before this waiting one."""
+    def executions_ahead(self, tenant: TenantName, execution: Execution) -> int:
+        """Return how many waiting executions of its tenant will be claimed before this waiting one."""
         place = {
+            "owner": tenant.value,
             "precedence": MAX_PRIORITY - execution.priority,
             "requested_at": execution.requested_at,
             "id": execution.id,
@@ -166,6 +180,13 @@ class SqlDashboardQueries(DashboardQueries):
                 )
             )
         return slices
+
+    def _waiting_tenants(self) -> Sequence[str]:
+        def read() -> Sequence[str]:
+            with self._engine.connect() as connection:
+                return FairClaim(connection).waiting_tenants(_MOST_TENANTS)
+
+        return self._retrier(read)
 
     def _count(self, statement: sa.Select[int], parameters: Mapping[str, object]) -> int:
         count: int = self._rows(statement, parameters)[0][0]

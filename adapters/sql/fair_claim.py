@@ -101,6 +101,13 @@ class FairClaim:
         bound = self._bounds.get(name, 0)
         return bound is None or self._running.get(name, 0) < bound
 
+    def waiting_tenants(self, at_most: int) -> Sequence[str]:
+        """Return the tenants with waiting executions, or so many of them."""
+        known: set[str] = set()
+        while len(known) < at_most and (new := set(self._walk(known)) - known):
+            known |= new
+        return sorted(known)[:at_most]
+
     def running(self, name: str) -> int:
         """Return how many executions of a tenant run."""
         return self._count([name]).get(name, 0)

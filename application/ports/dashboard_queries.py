@@ -7,6 +7,7 @@ from datetime import datetime
 
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus
+from domain.tenant import TenantName
 from domain.values import ProjectId
 
 # Up to here counts are exact. No answer takes longer because there are more jobs: what is more than this is
@@ -58,11 +59,11 @@ class DashboardQueries(ABC):
 
     @abstractmethod
     def queue(self) -> QueueState:
-        """Return how long the queue is."""
+        """Return how long the queue of all tenants is."""
 
     @abstractmethod
-    def executions_ahead(self, execution: Execution) -> int:
-        """Return how many waiting executions will be claimed before this waiting one."""
+    def executions_ahead(self, tenant: TenantName, execution: Execution) -> int:
+        """Return how many waiting executions of its tenant will be claimed before this waiting one."""
 
     @abstractmethod
     def ended(self, times: Sequence[datetime], limit: int) -> Sequence[Sequence[EndedJob]]:

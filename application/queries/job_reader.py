@@ -15,6 +15,7 @@ from domain.caller import Caller
 from domain.errors import InvalidValue
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus, Phase, phase_of
+from domain.tenant import TenantName
 from domain.values import JobId, ProjectId, parse_project_reference
 
 View = TypeVar("View")
@@ -129,15 +130,15 @@ class JobReader:
             return None
         execution = details.executions[-1]
         if execution.claimed_at is None:
-            return self._in_queue(execution)
+            return self._in_queue(details.job.tenant, execution)
         if execution.is_delegated:
             return Waiting(awaited=Awaited.REPORT)
         return _WAIT_OF_PHASE.get(phase_of(details.job.status, execution.building_at, execution.started_at))
 
-    def _in_queue(self, execution: Execution) -> Waiting:
+    def _in_queue(self, tenant: TenantName, execution: Execution) -> Waiting:
         if execution.deferred_since is not None:
             return Waiting(awaited=Awaited.ENGINE, since=execution.deferred_since)
-        ahead = self._dashboard_queries.executions_ahead(execution)
+        ahead = self._dashboard_queries.executions_ahead(tenant, execution)
         if ahead > COUNTED_UP_TO:
             return Waiting(awaited=Awaited.WORKER, behind_more_than=COUNTED_UP_TO)
         return Waiting(awaited=Awaited.WORKER, place=ahead + 1)

@@ -69,8 +69,9 @@ class Waiting:
     """A job's wait.
 
     Attributes:
-        place: Its place in the queue, if it is in it: 1 is next. None also if it is too far back to count.
-        behind_more_than: So many are counted ahead of it, and there are more.
+        place: Its place among the waiting executions of its tenant, if it is one of them: 1 is next. None
+            also if it is too far back to count.
+        behind_more_than: So many of its tenant's are counted ahead of it, and there are more.
         since: Since when its engine has not been able to start it.
     """
 

@@ -52,10 +52,14 @@ class WaitingResponse(Struct, kw_only=True):
     ]
     place: Annotated[
         int | None,
-        Meta(description="Its place in the queue: 1 is next. Null if too far back to count."),
+        Meta(
+            description="Its place among the waiting executions of its own tenant: 1 is next. Null if it is "
+            "too far back to count."
+        ),
     ]
     behind_more_than: Annotated[
-        int | None, Meta(description="If it is too far back: as many are ahead of it, and more.")
+        int | None,
+        Meta(description="If it is too far back: as many of its own tenant's are ahead of it, and more."),
     ]
     since: Annotated[
         datetime | UnsetType,

@@ -6,7 +6,9 @@ import pytest
 from application.ports.dashboard_queries import COUNTED_UP_TO, EndedJob
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
+from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.values import JobId
+from tests.support.callers import a_caller, a_tenant
 from tests.support.samples import (
     LATER,
     NOW,
@@ -87,14 +89,41 @@ def test_ahead_of_an_execution_are_the_more_urgent_and_the_older(store):
     a_running_job(store, now=NOW, priority=1)
     a_running_job(store, now=LATER + HOUR)
 
-    assert store.dashboard.executions_ahead(execution) == 2
+    assert store.dashboard.executions_ahead(DEFAULT_TENANT, execution) == 2
+
+
+def test_a_place_in_the_queue_is_among_those_of_the_tenant(store):
+    for name in ("acme", "beta"):
+        store.run(lambda transaction, name=name: transaction.tenants.add(a_tenant(name)))
+    _job, execution = a_running_job(store, caller=a_caller("beta"), now=LATER)
+    a_running_job(store, caller=a_caller("acme"), now=NOW, priority=9)
+    a_running_job(store, now=NOW)
+    assert store.dashboard.executions_ahead(TenantName("beta"), execution) == 0
+
+    a_running_job(store, caller=a_caller("beta"), now=NOW)
+
+    assert store.dashboard.executions_ahead(TenantName("beta"), execution) == 1
+
+
+def test_the_oldest_is_found_among_those_of_all_tenants(store):
+    for number in range(5):
+        name = f"tenant-{number}"
+        store.run(lambda transaction, name=name: transaction.tenants.add(a_tenant(name)))
+        a_running_job(store, caller=a_caller(name), now=NOW if number == 3 else LATER)
+    a_running_job(store, now=LATER)
+
+    queue = store.dashboard.queue()
+
+    assert (queue.waiting, queue.oldest_waits_since) == (6, NOW)
 
 
 def test_two_of_the_same_moment_have_different_places(store):
     _one, first = a_running_job(store)
     _two, second = a_running_job(store)
 
-    assert {store.dashboard.executions_ahead(first), store.dashboard.executions_ahead(second)} == {0, 1}
+    places = {store.dashboard.executions_ahead(DEFAULT_TENANT, one) for one in (first, second)}
+
+    assert places == {0, 1}
 
 
 @pytest.mark.parametrize("store", ["memory", "sqlite"], indirect=True)

@@ -12,6 +12,7 @@ from application.ports.dashboard_queries import (
 from domain.execution import Execution
 from domain.execution_lifecycle import LEASED, ExecutionState
 from domain.job_lifecycle import JobStatus
+from domain.tenant import TenantName
 from domain.values import ExecutionId, ProjectId
 from tests.support.memory.database import MemoryDatabase
 
@@ -45,9 +46,10 @@ class MemoryDashboardQueries(DashboardQueries):
             oldest_waits_since=min(waiting, default=None),
         )
 
-    def executions_ahead(self, execution: Execution) -> int:
-        """Return how many waiting executions will be claimed before this waiting one."""
-        others = (row.execution for row in self._database.tables.executions.values())
+    def executions_ahead(self, tenant: TenantName, execution: Execution) -> int:
+        """Return how many waiting executions of its tenant will be claimed before this waiting one."""
+        rows = self._database.tables.executions.values()
+        others = (row.execution for row in rows if row.tenant == tenant)
         waiting = (other for other in others if other.state is ExecutionState.WAITING)
         return _count(other for other in waiting if _turn(other) < _turn(execution))
 
