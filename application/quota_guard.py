@@ -83,6 +83,14 @@ class _Bound:
         return used[self.name] + _PLENTY * self.added <= self.allowed
 
 
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """The use of quotas, by their names, as it was counted at a time of the monotonic clock."""
+
+    used: Mapping[str, int]
+    at: float
+
+
 class QuotaGuard:
     """Refuses commands that would take their tenants over their quotas.
 
@@ -94,8 +102,8 @@ class QuotaGuard:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        # The use that was counted last, and when, by the tenant and the names of the quotas.
-        self._counts: dict[tuple[TenantName, tuple[str, ...]], tuple[Mapping[str, int], float]] = {}
+        # The latest ones, by the tenant and the names of the quotas.
+        self._counts: dict[tuple[TenantName, tuple[str, ...]], _Count] = {}
 
     def check_early(
         self, unit_of_work: CallerUnitOfWork, caller: Caller, added: Usage, now: datetime
@@ -112,8 +120,8 @@ class QuotaGuard:
             QuotaExceeded: There still is no room.
         """
         bounds = _bounds(caller, added)
-        counted = self._last(caller, bounds)
-        if counted is not None and any(bound.is_exceeded(counted[0]) for bound in bounds):
+        last = self._last(caller, bounds)
+        if last is not None and any(bound.is_exceeded(last.used) for bound in bounds):
             _refuse(bounds, unit_of_work.read(lambda t: self._count(t, caller, bounds, now)), now)
 
     def check(self, transaction: Transaction, caller: Caller, added: Usage, now: datetime) -> None:
@@ -123,25 +131,24 @@ class QuotaGuard:
             QuotaExceeded: There is none.
         """
         bounds = _bounds(caller, added)
-        if not bounds or self._had_plenty(caller, bounds):
+        if not bounds:
             return
-        used = self._count(transaction, caller, bounds, now)
-        if any(bound.counted.is_exact and not bound.has_plenty(used) for bound in bounds):
-            transaction.tenants.lock_or_raise(caller.tenant.name)
+        last = self._last(caller, bounds)
+        if last is None or not _is_near(bounds, last.used):
+            if last is not None and self._is_recent(last) and all(b.has_plenty(last.used) for b in bounds):
+                return
             used = self._count(transaction, caller, bounds, now)
-        _refuse(bounds, used, now)
+            if not _is_near(bounds, used):
+                _refuse(bounds, used, now)
+                return
+        transaction.tenants.lock_or_raise(caller.tenant.name)
+        _refuse(bounds, self._count(transaction, caller, bounds, now), now)
 
-    def _last(self, caller: Caller, bounds: Sequence[_Bound]) -> tuple[Mapping[str, int], float] | None:
+    def _last(self, caller: Caller, bounds: Sequence[_Bound]) -> _Count | None:
         return self._counts.get((caller.tenant.name, tuple(bound.name for bound in bounds)))
 
-    def _had_plenty(self, caller: Caller, bounds: Sequence[_Bound]) -> bool:
-        """Whether there was room for many such commands a moment ago."""
-        counted = self._last(caller, bounds)
-        if counted is None:
-            return False
-        used, at = counted
-        is_recent = self._clock.monotonic() - at < _COUNTED_WITHIN_S
-        return is_recent and all(bound.has_plenty(used) for bound in bounds)
+    def _is_recent(self, count: _Count) -> bool:
+        return self._clock.monotonic() - count.at < _COUNTED_WITHIN_S
 
     def _count(
         self, transaction: Transaction, caller: Caller, bounds: Sequence[_Bound], now: datetime
@@ -158,7 +165,7 @@ class QuotaGuard:
         if "waiting" in names:
             allowed = next(bound.allowed for bound in bounds if bound.name == "waiting")
             used["waiting"] = transaction.executions.count_waiting(tenant, allowed)
-        self._counts[tenant, names] = used, began_at
+        self._counts[tenant, names] = _Count(used, began_at)
         return used
 
 
@@ -169,6 +176,11 @@ def _bounds(caller: Caller, added: Usage) -> list[_Bound]:
     allowed = ((row, getattr(quota, row.name)) for row in _COUNTED)
     bounds = (_Bound(row, most, row.added(added)) for row, most in allowed if most is not None)
     return [bound for bound in bounds if bound.added > 0]
+
+
+def _is_near(bounds: Sequence[_Bound], used: Mapping[str, int]) -> bool:
+    """Whether a quota that is never exceeded has no room for many such commands."""
+    return any(bound.counted.is_exact and not bound.has_plenty(used) for bound in bounds)
 
 
 def _refuse(bounds: Sequence[_Bound], used: Mapping[str, int], now: datetime) -> None:
