@@ -22,7 +22,16 @@ from adapters.sql.tables import (
 from application.ports.audit_log import AuditLog
 from application.views import AuditCursor, AuditFilter, DayUsage, FoundEntries, UsageFilter
 from domain import audit
-from domain.audit import CHAIN_START, NO_USAGE, AuditEntry, ChainLink, EntryRow, LedgerEntry, Usage
+from domain.audit import (
+    CHAIN_START,
+    NO_USAGE,
+    AuditEntry,
+    AuditEntryId,
+    ChainLink,
+    EntryRow,
+    LedgerEntry,
+    Usage,
+)
 from domain.tenant import TenantName
 
 _HEAD_ID = 1
@@ -112,16 +121,44 @@ _HEAD = sa.select(audit_head.c.sequence, audit_head.c.hash).where(_is_head)
 _WALKED = 10_000
 
 
+_IN_JOURNAL = sa.select(audit_journal.c.entry_id).where(
+    audit_journal.c.entry_id == sa.bindparam("id", type_=audit_journal.c.entry_id.type)
+)
+_IN_LEDGER = sa.select(audit_ledger.c.entry_id).where(
+    audit_ledger.c.entry_id == sa.bindparam("id", type_=audit_ledger.c.entry_id.type)
+)
+# Locked, so that a transaction which has not ended yet is waited for.
+_IN_JOURNAL_LOCKED = _IN_JOURNAL.with_for_update()
+
+
+def is_recorded(connection: sa.Connection, entry_id: AuditEntryId) -> bool:
+    """Return whether an entry was committed; a transaction that has not ended is waited for.
+
+    The ledger is read last: an entry that leaves the journal meanwhile is there.
+    """
+    row = {"id": entry_id}
+    return any(
+        connection.execute(statement, row).first() is not None
+        for statement in (_IN_JOURNAL_LOCKED, _IN_LEDGER)
+    )
+
+
 class SqlAuditLog(AuditLog):
-    """The audit log of one transaction."""
+    """The audit log of one transaction.
+
+    Attributes:
+        added: The id of an entry that the transaction has added, if there is one.
+    """
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
         self._database = connection.dialect.name
+        self.added: AuditEntryId | None = None
 
     def add(self, entry: AuditEntry) -> None:
         """Store an entry in the journal."""
         self._connection.exec_driver_sql(_ADD[self._database], self._stored(entry.row()))
+        self.added = entry.id
 
     def waiting(self, limit: int) -> list[AuditEntry]:
         """Return entries of the journal."""

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from adapters.sql.audit_log import SqlAuditLog
-from adapters.sql.commit_log import CommitLog
+from adapters.sql.audit_log import SqlAuditLog, is_recorded
+from adapters.sql.commit_log import CommitLog, LogEntry
 from adapters.sql.engine import read_only
 from adapters.sql.errors import Failure, diagnose, unavailable
 from adapters.sql.execution_repository import SqlExecutionRepository
@@ -32,6 +32,7 @@ from application.messages import Message
 from application.ports.message_relay import MessageRelay
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
+from domain.audit import AuditEntryId
 
 T = TypeVar("T")
 
@@ -65,9 +66,9 @@ class SqlTransaction:
 class SqlUnitOfWork(UnitOfWork):
     """Transactions on an engine. There is one unit of work for a process.
 
-    * Each transaction on a server stores an id of its own. When the answer to its commit was lost, the id is
-      looked up before the work is run again: it is found if, and only if, the transaction was committed.
-      SQLite's commits always have an answer.
+    * Each transaction on a server stores an id of its own: its audit entry's, or else one in the log of
+      commits. When the answer to its commit was lost, the id is looked up before the work is run again: it is
+      found if, and only if, the transaction was committed. SQLite's commits always have an answer.
     * A deadlock, a lock timeout and a conflict with another's write have the whole transaction run again.
     """
 
@@ -128,17 +129,20 @@ class SqlUnitOfWork(UnitOfWork):
     ) -> tuple[T, list[Message]]:
         # Of an attempt that has begun its commit, until the log shows that it was not committed.
         unanswered: tuple[T, list[Message]] | None = None
+        audit_entry: AuditEntryId | None = None
 
         def attempt() -> tuple[T, list[Message]]:
-            nonlocal unanswered
+            nonlocal unanswered, audit_entry
             with self._writer_lock(), self._engine.begin() as connection:
-                if unanswered is not None and entry.is_committed(connection):
+                if unanswered is not None and _is_committed(connection, entry, audit_entry):
                     return unanswered
                 unanswered = None
                 transaction = SqlTransaction(connection)
                 done = work(transaction), transaction.outbox.added
                 if self._may_lose_answers:
-                    entry.write(connection)
+                    audit_entry = transaction.audit.added
+                    if audit_entry is None:
+                        entry.write(connection)
                     unanswered = done
             return done
 
@@ -168,3 +172,8 @@ class SqlUnitOfWork(UnitOfWork):
             yield
         finally:
             self._lock.release()
+
+
+def _is_committed(connection: sa.Connection, log_entry: LogEntry, audit_entry: AuditEntryId | None) -> bool:
+    """Return whether a transaction was committed, by the id that it stored."""
+    return log_entry.is_committed(connection) if audit_entry is None else is_recorded(connection, audit_entry)

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
+from adapters.sql.audit_log import SqlAuditLog, is_recorded
 from adapters.sql.commit_log import LogEntry
 from adapters.sql.tables import commits
 from adapters.sql.unit_of_work import SqlUnitOfWork
@@ -19,7 +20,7 @@ from application.errors import CommitOutcomeUnknown, DependencyUnavailable
 from application.messages import Message
 from application.retry_policy import RetryPolicy
 from domain.values import MessageId
-from tests.support.samples import NOW, a_project
+from tests.support.samples import NOW, a_project, an_audit_entry
 from tests.support.stores import SqlStore
 from tests.support.tcp_proxy import TcpProxy
 
@@ -29,6 +30,7 @@ class BrokenServer(SqlStore):
 
     def __init__(self, url, proxy):
         # Not encrypted, or the proxy could not know a commit.
+        self.url_of_server = url
         super().__init__(url.set(port=proxy.port).update_query_dict({"ssl_disabled": "1"}))
         self._proxy = proxy
 
@@ -52,15 +54,21 @@ def store(request, migrated_url):
         store.close()
 
 
-@pytest.fixture
-def add(store):
-    """Work that adds a row of its own to the outbox at each run, and returns the number of its run."""
+@pytest.fixture(params=[False, True], ids=["log of commits", "audit entry"])
+def add(request, store):
+    """Work that adds a row of its own to the outbox at each run, and returns the number of its run.
+
+    With an audit entry or without one, it is the same to its caller.
+    """
+    entry = an_audit_entry(1) if request.param else None
 
     class Add:
         runs = 0
 
         def __call__(self, transaction):
             self.runs += 1
+            if entry is not None:
+                transaction.audit.add(entry)
             transaction.outbox.add([Message(id=MessageId(uuid4()), name="Added", body={"run": self.runs})])
             return self.runs
 
@@ -183,9 +191,43 @@ def test_nothing_was_done_when_the_database_was_gone_before_the_commit(store):
     assert not isinstance(caught.value, CommitOutcomeUnknown)
 
 
+def test_an_entry_that_was_posted_before_its_commit_is_looked_up_is_found(store, add):
+    def work(transaction):
+        if add.runs == 0:
+            stays_away.enter_context(store.database_away())
+        return add(transaction)
+
+    def come_back(_seconds):
+        stays_away.close()
+        other.run(lambda transaction: transaction.audit.post(10))
+
+    other = SqlStore(store.url_of_server)
+    stays_away = _Later()
+    store.lose_commit(is_done=True)
+
+    assert store.unit_of_work.run(work, RetryPolicy((1.0,) * 600, sleep=come_back_slowly(come_back))) == 1
+
+    other.close()
+    assert (add.runs, added(store)) == (1, [1])
+
+
+class _AuditRecord:
+    """An audit entry as the proof of its transaction."""
+
+    def __init__(self):
+        self._entry = an_audit_entry(uuid4().int)
+
+    def write(self, connection):
+        SqlAuditLog(connection).add(self._entry)
+
+    def is_committed(self, connection):
+        return is_recorded(connection, self._entry.id)
+
+
+@pytest.mark.parametrize("proof", [lambda: LogEntry(uuid4(), uuid4()), _AuditRecord])
 @pytest.mark.parametrize("is_committed", [True, False])
-def test_a_transaction_that_has_not_ended_is_waited_for(store, is_committed):
-    entry = LogEntry(uuid4(), uuid4())
+def test_a_transaction_that_has_not_ended_is_waited_for(store, proof, is_committed):
+    entry = proof()
     is_written, may_end = threading.Event(), threading.Event()
     connection = store.engine.connect()
 
@@ -210,9 +252,9 @@ def test_a_transaction_that_has_not_ended_is_waited_for(store, is_committed):
         assert looked_up.result() is is_committed
 
 
-def test_the_log_has_a_row_for_each_transaction_that_runs_at_once_and_no_more(store, add):
+def test_the_log_has_a_row_for_each_transaction_that_runs_at_once_and_no_more(store):
     for _ in range(5):
-        store.run(add)
+        store.run(lambda _transaction: None)
     assert len(slots(store)) == 1
 
     with ThreadPoolExecutor(4) as pool:
@@ -220,7 +262,8 @@ def test_the_log_has_a_row_for_each_transaction_that_runs_at_once_and_no_more(st
     assert len(slots(store)) <= 4
 
 
-def test_rows_of_processes_that_have_ended_are_removed_after_a_day(store, add):
+def test_rows_of_processes_that_have_ended_are_removed_after_a_day(store):
+    a_project(store)
     (old,) = slots(store)
     with store.engine.begin() as connection:
         connection.execute(sa.update(commits).values(written_at=NOW - timedelta(days=366)))
@@ -228,7 +271,7 @@ def test_rows_of_processes_that_have_ended_are_removed_after_a_day(store, add):
     store.another().run(lambda _transaction: None)
 
     assert old not in slots(store)
-    assert store.run(add) == 1  # a process that had only been idle goes on
+    store.run(lambda _transaction: None)  # a process that had only been idle goes on
     assert len(slots(store)) == 2
 
 

@@ -3,8 +3,9 @@ import pytest
 from application.errors import DependencyUnavailable, NotFound, StorageUnavailable
 from application.ports.execution_engine import EngineReport
 from application.use_cases.complete_execution import MessageKey
+from domain.api_key import KeyText
 from domain.audit import Act, Usage
-from domain.errors import JobTransitionRefused, TenantTransitionRefused, TooLarge
+from domain.errors import InvalidValue, JobTransitionRefused, TenantTransitionRefused, TooLarge
 from domain.execution import ExecutionResult, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.project import ProjectTrigger
@@ -81,6 +82,16 @@ def test_a_thing_of_another_tenant_is_refused_as_not_found_to_its_caller(service
 
     refused = entries(service)[-1]
     assert (str(refused.tenant), refused.outcome, refused.project) == ("acme", "not_found", None)
+
+
+def test_a_key_that_a_refused_caller_gave_as_a_name_is_masked(service):
+    key = KeyText.generate().value
+    with pytest.raises(InvalidValue):
+        service.upload(project=f"{key}/")
+
+    (refused,) = entries(service)
+    assert key not in refused.subject
+    assert refused.subject.startswith("ssk_")
 
 
 def test_a_failure_is_no_refusal(service):
