@@ -103,7 +103,7 @@ class IdempotentRequests:
     def keep(self, caller: Caller, answer: StoredAnswer) -> StoredAnswer | None:
         """Store the answer to the caller's request.
 
-        Returns the answer to give instead where an earlier request took the effect, and None otherwise.
+        Returns the answer to give instead where another answer came first, or an earlier request took effect.
         """
         request = caller.idempotency
         if request is None:
@@ -115,11 +115,10 @@ class IdempotentRequests:
             if keys.set_answer(tenant, KeyRecord(request=request, made=""), answer):
                 return None
             earlier = keys.get(tenant, request.key)
-            if earlier is None:
-                return None
-            if earlier.answer is None:
+            if earlier is not None and earlier.answer is None:
                 keys.set_answer(tenant, earlier, answer)
-            return earlier.answer or answer
+                earlier = keys.get(tenant, request.key)
+            return None if earlier is None else earlier.answer
 
         return self._unit_of_work.run(work)
 

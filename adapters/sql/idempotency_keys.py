@@ -24,7 +24,7 @@ _ADD = sa.insert(idempotency_keys)
 _GET = sa.select(idempotency_keys).where(_is_of_key)
 _SET_ANSWER = (
     sa.update(idempotency_keys)
-    .where(_is_as_read)
+    .where(_is_as_read, _columns.status.is_(None))
     .values({name: sa.bindparam(name) for name in ("status", "headers", "body")})
 )
 _REMOVE = sa.delete(idempotency_keys).where(_is_as_read)
@@ -72,7 +72,7 @@ class SqlIdempotencyKeys(IdempotencyKeys):
         return None if found is None else _record(found)
 
     def set_answer(self, tenant: TenantName, record: KeyRecord, answer: StoredAnswer) -> bool:
-        """Store the answer to the request that made the record; return False if another request made it."""
+        """Store the answer to the request that made a record; return False if that is another or answered."""
         row = {"status": answer.status, "headers": answer.headers, "body": answer.body}
         return self._connection.execute(_SET_ANSWER, {**row, **_as_read(tenant, record)}).rowcount == 1
 

@@ -104,6 +104,16 @@ _EXECUTIONS = (
 _REMOVE = tuple(
     sa.delete(table).where(table.c.job_id.in_(_are_these_jobs)) for table in (executions, job_tags, jobs)
 )
+# A request that is sent again finds its key and no job: nothing is made anew, and no output is shown.
+_FORGET_ANSWERS = (
+    sa.update(idempotency_keys)
+    .where(
+        idempotency_keys.c.made.in_(
+            sa.bindparam("removed", expanding=True, type_=idempotency_keys.c.made.type)
+        )
+    )
+    .values(status=None, headers=None, body=None)
+)
 # Imported jobs may share their code: their keys are without the job's id.
 _OTHERS_WITH_CODE = sa.select(jobs.c.code_key).where(
     jobs.c.code_key.in_(sa.bindparam("keys", expanding=True)), jobs.c.job_id.not_in(_are_these_jobs)
@@ -271,6 +281,7 @@ class SqlPurgeRepository(PurgeRepository):
         objects |= {(StoreName.CODE, key) for key in self._own_code(codes)}
         for statement in _REMOVE:
             removed = self._connection.execute(statement, ids).rowcount
+        self._connection.execute(_FORGET_ANSWERS, {"removed": [str(job_id) for job_id in sorted(codes)]})
         if removed != len(codes):
             raise ConcurrencyConflict("a job was removed by another transaction")
         self._add_deletions(objects, purge_id)

@@ -304,6 +304,7 @@ idempotency_keys = sa.Table(
     sa.Column("headers", Json),
     sa.Column("body", LongBytes),
     sa.Index("ix_idempotency_keys_received", "received_at"),
+    sa.Index("ix_idempotency_keys_made", "made"),
     **_OPTIONS,
 )
 

@@ -23,7 +23,7 @@ class IdempotencyKeys(ABC):
 
     @abstractmethod
     def set_answer(self, tenant: TenantName, record: KeyRecord, answer: StoredAnswer) -> bool:
-        """Store the answer to the request that made the record; return False if another request made it."""
+        """Store the answer to the request that made a record; return False if that is another or answered."""
 
     @abstractmethod
     def remove(self, tenant: TenantName, record: KeyRecord) -> bool:

@@ -419,3 +419,39 @@ def test_an_answer_is_not_given_again_without_a_good_key(service: Service):
     path, options = request
     bad = {"Authorization": "Bearer ssk_bad", IDEMPOTENCY_KEY_HEADER: key}
     assert_problem(service.http.post(path, headers=bad, **options), 401)
+
+
+def test_an_upload_whose_job_is_deleted_is_neither_made_anew_nor_shown(service: Service):
+    # Given an upload whose answer has the output of its program, and whose job is deleted
+    request, key = ("/api/upload", {"params": {"wait": 20}, "json": {**UPLOAD, "execute": True}}), new_key()
+    job_id = send(service, request, key).json()["job_id"]
+    assert service.http.delete(f"/api/jobs/{job_id}").is_success
+    with service.container.database().begin() as connection:
+        connection.execute(sa.text("UPDATE idempotency_keys SET answer_due = received_at"))
+    # When it is sent again, Then there is no such job
+    assert job_id in assert_problem(send(service, request, key), 404)["detail"]
+
+
+def test_a_key_costs_one_statement_in_the_transaction_and_one_after_it(service: Service):
+    send(service, ("/api/upload", {"json": UPLOAD}), new_key())
+    without = statements(service, lambda: service.http.post("/api/upload", json=UPLOAD))
+    with_key = statements(service, lambda: send(service, ("/api/upload", {"json": UPLOAD}), new_key()))
+    added = [statement for statement in with_key if "idempotency_keys" in statement]
+    assert [statement.split()[0] for statement in added] == ["INSERT", "UPDATE"]
+    assert not any("idempotency_keys" in statement for statement in without)
+
+
+def statements(service: Service, act: Callable[[], httpx.Response]) -> list[str]:
+    """Return the statements that are made while a request is answered."""
+    seen: list[str] = []
+
+    def see(_connection, _cursor, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    engine = service.container.database()
+    sa.event.listen(engine, "before_cursor_execute", see)
+    try:
+        assert act().status_code == 200
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", see)
+    return seen

@@ -96,6 +96,13 @@ def test_only_the_request_that_made_the_record_answers_it(store):
     assert get(store, a_record()) == replace(a_record(), answer=ANSWER)
 
 
+def test_an_answer_that_is_stored_stays(store):
+    add(store.unit_of_work, a_record())
+    assert set_answer(store, a_record())
+    assert not set_answer(store, a_record(), replace(ANSWER, body=b"later"))
+    assert get(store, a_record()).answer == ANSWER
+
+
 def test_an_answer_may_be_as_long_as_any(store):
     add(store.unit_of_work, a_record())
     long = replace(ANSWER, body=bytes(range(256)) * 1_000)

@@ -11,6 +11,7 @@ from domain.job_lifecycle import JobStatus
 from domain.project import ProjectTrigger
 from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.values import ObjectKey, ProjectName
+from tests.contract.persistence.test_idempotency_keys import ANSWER, a_record
 from tests.support.callers import ANONYMOUS, a_caller
 from tests.support.samples import LATER, NOW, a_job, a_project, a_running_job, end
 
@@ -70,6 +71,26 @@ def objects(noted):
 
 def listed(store, caller=ANONYMOUS, **wanted):
     return [job.job_id for job in store.queries.page(caller, JobFilter(limit=100, **wanted)).jobs]
+
+
+def test_the_answers_about_a_removed_job_are_gone_and_their_keys_are_known(store):
+    # Given the answers to requests about two jobs
+    removed, _execution = an_ended_job(store)
+    kept, _execution = an_ended_job(store, "logs/b.json")
+    records = [a_record(str(number), number, str(job.id)) for number, job in enumerate((removed, kept))]
+    for record in records:
+        store.run(lambda t, record=record: t.idempotency_keys.add(DEFAULT_TENANT, record))
+        store.run(lambda t, record=record: t.idempotency_keys.set_answer(DEFAULT_TENANT, record, ANSWER))
+    # When one of the jobs is removed
+    store.run(lambda transaction: transaction.purges.remove_job(removed))
+    # Then its answer is gone
+    found = [
+        store.unit_of_work.read(
+            lambda t, record=record: t.idempotency_keys.get(DEFAULT_TENANT, record.request.key)
+        )
+        for record in records
+    ]
+    assert [record.answer for record in found] == [None, ANSWER]
 
 
 def test_a_removed_job_is_gone_with_its_tags_and_executions_and_its_objects_are_noted(store):

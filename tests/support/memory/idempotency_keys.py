@@ -24,10 +24,12 @@ class MemoryIdempotencyKeys(IdempotencyKeys):
         return self._records.get((tenant, key))
 
     def set_answer(self, tenant: TenantName, record: KeyRecord, answer: StoredAnswer) -> bool:
-        """Store the answer to the request that made the record; return False if another request made it."""
+        """Store the answer to the request that made a record; return False if that is another or answered."""
         if not self._is_there(tenant, record):
             return False
         found = self._records[tenant, record.request.key]
+        if found.answer is not None:
+            return False
         self._records[tenant, record.request.key] = replace(found, answer=answer)
         return True
 

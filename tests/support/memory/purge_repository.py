@@ -119,6 +119,10 @@ class MemoryPurgeRepository(PurgeRepository):
         logs = [execution.result.log_key for execution in executions if execution.result is not None]
         for job_id in ids:
             del self._tables.jobs[job_id]
+        made = {str(job_id) for job_id in ids}
+        for key, record in self._tables.idempotency_keys.items():
+            if record.made in made:
+                self._tables.idempotency_keys[key] = replace(record, answer=None)
         for execution in executions:
             del self._tables.executions[execution.id]
         others = {job.spec.code_key for job in self._tables.jobs.values()}

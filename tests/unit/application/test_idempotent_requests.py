@@ -82,6 +82,18 @@ def test_a_request_whose_process_was_lost_is_answered_from_what_it_made(service)
     assert stored_code(service) == 1
 
 
+def test_an_answer_that_comes_after_one_that_was_made_again_gives_way_to_it(service):
+    # Given an upload that takes longer than its answer may, and is answered from what it made
+    slow = asking(service)
+    service.upload_code(slow, PROGRAM)
+    service.clock.advance(DUE_S)
+    again = asking(service)
+    service.upload_code(again, PROGRAM)
+    assert service.idempotent_requests.keep(again, ANSWER) == ANSWER
+    # When its own answer is there, Then both are the same
+    assert service.idempotent_requests.keep(slow, replace(ANSWER, body=b"later")) == ANSWER
+
+
 def test_every_command_of_a_post_route_finds_its_result_again(service):
     job = service.upload()
     commands = [

@@ -26,6 +26,7 @@ def upgrade() -> None:
         sa.Column("headers", Json),
         sa.Column("body", LongBytes),
         sa.Index("ix_idempotency_keys_received", "received_at"),
+        sa.Index("ix_idempotency_keys_made", "made"),
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
