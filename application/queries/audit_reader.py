@@ -18,6 +18,7 @@ MAX_ENTRIES = 1_000
 DEFAULT_DAYS = 30
 MAX_DAYS = 366
 _BATCH = 1_000
+_COUNTED_WAITING = 10_001
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,5 +156,15 @@ class UsageReader:
 
         def work(transaction: Transaction) -> Usage:
             return transaction.audit.usage(tenant, day)
+
+        return self._unit_of_work.read(work)
+
+    def executions(self, caller: Caller) -> tuple[int, int]:
+        """Return how many executions of the caller's tenant run and wait, as far as they are counted."""
+        tenant = caller.tenant.name
+
+        def work(transaction: Transaction) -> tuple[int, int]:
+            executions = transaction.executions
+            return executions.count_running(tenant), executions.count_waiting(tenant, _COUNTED_WAITING)
 
         return self._unit_of_work.read(work)

@@ -1,4 +1,4 @@
-"""The pages of keys, members and tenants, and their forms."""
+"""The pages of keys, usage, members, audit and tenants, and their forms."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -8,10 +8,14 @@ import pytest
 
 from domain.caller import Scope
 from domain.membership import ROLES
+from domain.quota import Quota
+from domain.session import SessionToken
 from tests.http.support import UNKNOWN_ID, Service, poll, serving
 from tests.http.visitor import PAGE, Visitor, a_key_of, a_tenant_of
 
 PARTS = {"HX-Request": "true"}
+FOR_READERS = {"/dashboard", "/dashboard/cluster", "/dashboard/usage"}
+FOR_MAINTAINERS = {"/dashboard/keys", "/dashboard/members", "/dashboard/audit"}
 _KEY_TEXT = re.compile(r'<code id="key-text">(ssk_\w+)</code>')
 
 
@@ -28,10 +32,16 @@ def visit(guarded: Service) -> Iterator[Callable[..., Visitor]]:
     """Return a function that signs a visitor in."""
     clients = []
 
-    def signed_in(tenant: str = "acme", scopes: frozenset[Scope] = ROLES["maintainer"], **changed) -> Visitor:
+    def signed_in(
+        tenant: str = "acme",
+        scopes: frozenset[Scope] = ROLES["maintainer"],
+        key: str | None = None,
+        **changed,
+    ) -> Visitor:
         clients.append(httpx.Client(base_url=guarded.http.base_url, timeout=30))
         visitor = Visitor(clients[-1])
-        assert visitor.sign_in(a_key_of(guarded, tenant, scopes, **changed)[1]).status_code == 303
+        text = key or a_key_of(guarded, tenant, scopes, **changed)[1]
+        assert visitor.sign_in(text).status_code == 303
         return visitor
 
     yield signed_in
@@ -151,10 +161,13 @@ def test_sessions_of_another_tenant_are_unknown(visit: Callable[..., Visitor]):
     assert other.http.get("/dashboard", headers=PAGE).status_code == 200
 
 
-def test_an_administrator_switches_to_another_tenant_and_back(visit: Callable[..., Visitor]):
+def test_an_administrator_switches_to_another_tenant_and_back(
+    guarded: Service, visit: Callable[..., Visitor]
+):
     other = visit("other")
     other.post("/dashboard/projects", name="a project of others")
-    admin = visit("acme", frozenset(Scope))
+    key, text = a_key_of(guarded, "acme")
+    admin = visit(key=text)
     assert "a project of others" not in page(admin, "/dashboard")
 
     switched = admin.post("/dashboard/tenants/switch", "/dashboard/tenants", tenant="other")
@@ -163,6 +176,8 @@ def test_an_administrator_switches_to_another_tenant_and_back(visit: Callable[..
     shown = page(admin, "/dashboard")
     assert "a project of others" in shown
     assert "Of acme, looking at other" in shown
+    log = f"/dashboard/audit?act=session.sign_in&principal=key:{key.id}"
+    poll(lambda: f"key:{key.id}</td>" in page(admin, log))
     admin.post("/dashboard/tenants/switch", "/dashboard/tenants", tenant="acme")
     assert "a project of others" not in page(admin, "/dashboard")
 
@@ -185,9 +200,9 @@ def test_who_is_no_administrator_has_no_switch(visit: Callable[..., Visitor]):
 @pytest.mark.parametrize(
     ("role", "entries"),
     [
-        ("viewer", {"/dashboard", "/dashboard/cluster"}),
-        ("developer", {"/dashboard", "/dashboard/cluster"}),
-        ("maintainer", {"/dashboard", "/dashboard/cluster", "/dashboard/keys", "/dashboard/members"}),
+        ("viewer", FOR_READERS),
+        ("developer", FOR_READERS),
+        ("maintainer", FOR_READERS | FOR_MAINTAINERS),
     ],
 )
 def test_the_navigation_has_what_a_visitor_may_see(
@@ -197,17 +212,91 @@ def test_the_navigation_has_what_a_visitor_may_see(
     navigation = page(visitor, "/dashboard").partition("<nav")[2].partition("</nav>")[0]
 
     assert set(re.findall(r'href="(/dashboard[^"]*)"', navigation)) == entries
-    for hidden in {"/dashboard/keys", "/dashboard/members"} - entries:
+    for hidden in FOR_MAINTAINERS - entries:
         assert visitor.http.get(hidden, headers=PAGE).status_code == 403
 
 
-@pytest.mark.parametrize("url", ["/dashboard/keys/list", "/dashboard/members/list"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/dashboard/keys/list",
+        "/dashboard/members/list",
+        "/dashboard/usage/quotas",
+        "/dashboard/audit/list?act=key.create",
+    ],
+)
 def test_a_part_that_has_not_changed_is_not_sent_again(visit: Callable[..., Visitor], url: str):
     visitor = visit()
     version = re.search(r'"seen": "(\w+)"', visitor.http.get(url, headers=PARTS).text)[1]
+    seen = f"{url}{'&' if '?' in url else '?'}seen={version}"
 
-    assert visitor.http.get(url, params={"seen": version}, headers=PARTS).status_code == 204
+    assert visitor.http.get(seen, headers=PARTS).status_code == 204
 
 
 def test_pages_of_keys_need_a_sign_in(service: Service):
     assert service.http.get("/dashboard/keys", headers=PAGE).status_code == 403
+
+
+def test_usage_is_shown_against_the_quotas(guarded: Service, visit: Callable[..., Visitor]):
+    quota = Quota(running=2, uploads_per_day=1, stored_bytes=1_000, max_priority=3, limits={"memory_mb": 64})
+    a_tenant_of(guarded, "bounded", quota)
+    _key, text = a_key_of(guarded, "bounded")
+    with httpx.Client(base_url=guarded.http.base_url, headers={"X-Auth-Token": text}) as client:
+        job = {"project": "used", "code": "x" * 100, "language": "python"}
+        client.post("/api/upload", json=job).raise_for_status()
+    visitor = visit(key=text)
+
+    shown = poll(lambda: (text := page(visitor, "/dashboard/usage")) and ">used</a>" in text and text)
+
+    assert "Uploads today" in shown
+    assert "quota reached" in shown
+    assert re.search(r"100 B <span class=\"muted\">of 1000 B", shown)
+    assert "Highest priority: 3 · memory mb: 64" in shown
+    assert re.search(r'aria-label="Uploads in each of the last 30 days: [0, ]*1"', shown)
+    others = page(visit("other"), "/dashboard/usage")
+    assert ">used</a>" not in others
+    assert "no bound" in others
+
+
+def test_the_usage_of_a_week_is_shown(visit: Callable[..., Visitor]):
+    shown = page(visit(), "/dashboard/usage?period=week")
+
+    assert "Uploads in 7 days" in shown
+    assert "Uploads in 30 days" in page(visit(), "/dashboard/usage?period=century")
+
+
+def test_the_audit_log_shows_the_tenants_own_acts(guarded: Service, visit: Callable[..., Visitor]):
+    key, text = a_key_of(guarded, "acme")
+    visitor, other = visit(key=text), visit("other")
+    visitor.post("/dashboard/projects", name="recorded")
+    log = f"/dashboard/audit?act=project.create&principal=key:{key.id}"
+
+    shown = poll(lambda: (text := page(visitor, log)) and "project.create</td>" in text and text)
+
+    assert f"key:{key.id}</td>" in shown
+    assert "127.0.0.1" in shown
+    assert f"key:{key.id}</td>" not in page(other, log)
+
+
+def test_the_audit_log_is_filtered_and_paged(guarded: Service, visit: Callable[..., Visitor]):
+    key, text = a_key_of(guarded, "acme")
+    visitor = visit(key=text)
+    for number in range(52):
+        visitor.http.post(
+            "/dashboard/projects",
+            data={"csrf": SessionToken(visitor.cookie).form_token, "name": f"p{number}"},
+        )
+    of_key = f"principal=key:{key.id}"
+
+    first = poll(
+        lambda: (text := page(visitor, f"/dashboard/audit?{of_key}")) and 'id="older"' in text and text
+    )
+    older = re.search(r'id="older" href="([^"]+)"', first)[1].replace("&amp;", "&")
+
+    assert first.count("</tr>") == 51
+    assert of_key.replace(":", "%3A") in older
+    assert "session.sign_in</td>" in page(visitor, older)
+    assert "No entry is like that" in page(visitor, f"/dashboard/audit?act=key.revoke&{of_key}")
+    assert visitor.http.get("/dashboard/audit?cursor=x", headers=PAGE).status_code == 422
+    part = visitor.http.get(f"/dashboard/audit/list?act=project.create&{of_key}", headers=PARTS)
+    assert part.headers["hx-push-url"].startswith("/dashboard/audit?act=project.create&principal=key%3A")

@@ -8,6 +8,7 @@ import httpx
 
 from domain.api_key import ApiKey, KeyId, KeyText
 from domain.caller import Scope
+from domain.quota import UNLIMITED, Quota
 from domain.tenant import DEFAULT_TENANT, Tenant, TenantName, TenantStatus
 from tests.http.support import Service
 
@@ -15,9 +16,10 @@ _TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
 PAGE = {"Accept": "text/html"}
 
 
-def a_tenant_of(service: Service, name: str) -> None:
+def a_tenant_of(service: Service, name: str, quota: Quota = UNLIMITED) -> None:
     """Store a tenant."""
-    tenant = Tenant(name=TenantName(name), status=TenantStatus.ACTIVE, created_at=datetime.now(UTC))
+    now = datetime.now(UTC)
+    tenant = Tenant(name=TenantName(name), status=TenantStatus.ACTIVE, created_at=now, quota=quota)
     service.container.unit_of_work().run(lambda transaction: transaction.tenants.add(tenant))
 
 

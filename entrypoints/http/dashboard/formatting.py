@@ -46,6 +46,11 @@ def count(number: int) -> str:
     return f"over {COUNTED_UP_TO:,}" if number > COUNTED_UP_TO else f"{number:,}"
 
 
+def count_all(number: int) -> str:
+    """Format a number of things that were all counted."""
+    return f"{number:,}"
+
+
 def milliseconds(value: float | None) -> str:
     """Format a duration."""
     if value is None:
@@ -76,6 +81,11 @@ def size(value: float | None) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= _KIBI
     return f"{value:.1f} GiB"
+
+
+def signed_size(value: int) -> str:
+    """Format a change of a number of bytes."""
+    return f"\N{MINUS SIGN}{size(-value)}" if value < 0 else size(value)
 
 
 def clock_time(time: datetime | None) -> str:

@@ -8,6 +8,7 @@ from litestar.response import Redirect
 
 from application.errors import NotAuthenticated
 from entrypoints.http.dashboard.assets import read_asset
+from entrypoints.http.dashboard.audit import AuditPages
 from entrypoints.http.dashboard.cluster import ClusterPages
 from entrypoints.http.dashboard.job import JobPages
 from entrypoints.http.dashboard.keys import KeysPages
@@ -18,12 +19,13 @@ from entrypoints.http.dashboard.projects import ProjectsPages
 from entrypoints.http.dashboard.sign_in import SignInPages, to_sign_in
 from entrypoints.http.dashboard.sign_out import SignOutForms
 from entrypoints.http.dashboard.tenants import TenantsPages
+from entrypoints.http.dashboard.usage import UsagePages
 from entrypoints.http.errors import problem_response
 from entrypoints.http.json_request import AnyRequest
 
 _PAGES = (
     *(ProjectsPages, ProjectPages, JobPages, ClusterPages, read_asset),
-    *(SignInPages, SignOutForms, KeysPages, MembersPages, TenantsPages),
+    *(SignInPages, SignOutForms, KeysPages, UsagePages, MembersPages, AuditPages, TenantsPages),
 )
 _NOT_FOUND = 404
 _INTERNAL = 500

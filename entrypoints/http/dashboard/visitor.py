@@ -22,8 +22,10 @@ PROJECTS = Entry("Projects", "/dashboard", Scope.JOBS_READ)
 _ENTRIES = (PROJECTS, Entry("Cluster", "/dashboard/cluster", Scope.CLUSTER_READ))
 # Of visitors who have signed in.
 _OWN_ENTRIES = (
+    Entry("Usage", "/dashboard/usage", Scope.JOBS_READ),
     Entry("Keys", "/dashboard/keys", Scope.KEYS_WRITE),
     Entry("Members", "/dashboard/members", Scope.KEYS_WRITE),
+    Entry("Audit", "/dashboard/audit", Scope.KEYS_WRITE),
 )
 _FORMS: Mapping[str, Scope] = MappingProxyType({scope.value: scope for scope in Scope})
 
