@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.caller import Scope
-from domain.submission import JobOptions
+from domain.errors import InvalidValue
+from domain.job import Job
+from domain.submission import JobOptions, check_variables
 from domain.tenant import TenantName
 
 
@@ -16,6 +18,11 @@ class UploadCodeCommand(JobOptions):
     Attributes:
         project: The project's name, or its id written as text.
         limits: The requested ones, by the names in `Limits`; the rest gets its defaults.
+        secret_env: Variables of the program that are never shown.
+        secrets_of: The job whose secret variables the new one gets, in place of `secret_env`.
+
+    Raises:
+        InvalidValue: A value breaks its rule, or a variable is in `env` and in `secret_env`.
     """
 
     project: str
@@ -23,6 +30,14 @@ class UploadCodeCommand(JobOptions):
     language: str
     limits: Mapping[str, int] = field(default_factory=dict)
     execute: bool = False
+    secret_env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets_of: Job | None = None
+
+    def __post_init__(self) -> None:
+        JobOptions.__post_init__(self)
+        check_variables("secret_env", self.secret_env)
+        if not self.env.keys().isdisjoint(self.secret_env):
+            raise InvalidValue("secret_env", "has a variable that 'env' has as well")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

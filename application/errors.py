@@ -5,6 +5,7 @@ ApplicationError
 ├── NotFound                  the named thing does not exist
 ├── Conflict                  it exists, and is not in a state for this
 ├── Unprocessable             the request is understood and cannot be met here
+│   └── SecretsUnavailable    ... for secret variables cannot be sealed or opened here
 ├── SignInRefused             a visitor of the dashboard is not signed in
 ├── QuotaExceeded             a bound of the tenant's or the key's use is reached
 ├── Repeated                  a request came under its idempotency key before
@@ -128,6 +129,13 @@ class AnswerLost(Repeated):
             "the first request under this Idempotency-Key took effect, and its answer is lost, or held a "
             "secret for another key; look at what there is before another request, under a new key"
         )
+
+
+class SecretsUnavailable(Unprocessable):
+    """Secret variables cannot be sealed or opened here; the message names the setting and no secret."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("secret_env", detail)
 
 
 class DependencyUnavailable(ApplicationError):

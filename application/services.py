@@ -28,6 +28,7 @@ from application.ports.output_feed import OutputFeed
 from application.ports.purge_repository import StoreName
 from application.ports.rate_limiter import RateLimiter
 from application.ports.result_spool import ResultSpool
+from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.work_queue import WorkQueue
 from application.queries.audit_reader import AuditReader, UsageReader
@@ -113,6 +114,7 @@ class Ports:
     log_store: ObjectStore
     log_links: LogLinks
     result_spool: ResultSpool
+    secret_sealer: SecretSealer
     cluster_metrics: ClusterMetrics
     engine: ExecutionEngine
     report_reader: EngineReportReader
@@ -253,6 +255,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         code_store=ports.code_store,
         engine=ports.engine,
         outbox_writer=outbox_writer,
+        secret_sealer=ports.secret_sealer,
         quota_guard=quota_guard,
         clock=ports.clock,
         ids=ports.ids,
@@ -439,6 +442,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             ),
             stop_execution=stop_execution,
             wake_workers=wake_workers,
+            secret_sealer=ports.secret_sealer,
             retry=options.database_retry,
             clock=ports.clock,
             worker=options.worker,

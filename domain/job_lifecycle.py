@@ -46,6 +46,7 @@ class Reason(StrEnum):
     ENGINE_ERROR = "engine_error"
     WORKER_LOST = "worker_lost"
     STORAGE_ERROR = "storage_error"
+    SECRETS_UNAVAILABLE = "secrets_unavailable"
     INTERNAL = "internal"
 
 

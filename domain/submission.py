@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 from domain.errors import InvalidValue, TooLarge
@@ -18,6 +20,7 @@ TAG_MAX_CHARS = 255
 
 # POSIX.1-2017, 8.1: names of environment variables in the portable character set.
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 TAG_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -49,10 +52,7 @@ class JobOptions:
         _check_encodable("stdin", self.stdin)
         for argument in self.args:
             _check_text("args", argument)
-        for name, value in self.env.items():
-            if not ENVIRONMENT_NAME.fullmatch(name):
-                raise InvalidValue("env", "a variable's name has letters, digits and '_', and no digit first")
-            _check_text("env", value)
+        check_variables("env", self.env)
         for name, value in self.tags.items():
             if not is_tag_name(name):
                 raise InvalidValue("tags", "a tag's name has 1 to 64 letters, digits, '_', '.' and '-'")
@@ -68,6 +68,21 @@ class JobOptions:
         return {option.name: getattr(self, option.name) for option in fields(JobOptions)}
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class SealedSecrets:
+    """Secret variables of a job, as they are stored: encrypted, and readable with a key of the settings only.
+
+    Attributes:
+        key_id: The name of the key that `wrapped_key` is sealed with.
+        wrapped_key: The key of the box, sealed for one job.
+        box: The names and values.
+    """
+
+    key_id: str
+    wrapped_key: str
+    box: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSpec(JobOptions):
     """The program of a job and how it is to be run. It never changes.
@@ -75,12 +90,14 @@ class JobSpec(JobOptions):
     Attributes:
         code_bytes: The size of the code in its store; 0 if an earlier version stored it, and counted it to
             no tenant.
+        secrets: Variables of the program that are never shown, beside `env`.
     """
 
     code_key: ObjectKey
     language: Language
     limits: Limits
     code_bytes: int = 0
+    secrets: SealedSecrets | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,22 +143,38 @@ class SubmissionLimits:
         if len(text) > self.text_chars:
             raise InvalidValue(name, f"has at most {self.text_chars} characters")
 
-    def check_spec(self, spec: JobSpec) -> None:
-        """Check the sizes of all that is submitted beside the code.
+    def check_spec(self, spec: JobSpec, secret_env: Mapping[str, str] = NO_VARIABLES) -> None:
+        """Check the sizes of all that is submitted beside the code. Secret variables count as the others do.
 
         Raises:
             InvalidValue: There are too many of something.
             TooLarge: Something is larger than its limit.
         """
         self.check_stdin(spec.stdin)
-        if len(spec.args) > self.arguments or len(spec.env) > self.arguments:
+        if len(spec.args) > self.arguments or len(spec.env) + len(secret_env) > self.arguments:
             raise InvalidValue("args", f"there are at most {self.arguments} arguments and as many variables")
-        size = sum(len(text.encode()) for text in (*spec.args, *spec.env.keys(), *spec.env.values()))
+        variables = (*spec.env.items(), *secret_env.items())
+        size = sum(len(text.encode()) for text in (*spec.args, *chain.from_iterable(variables)))
         _check_size("args", size, self.arguments_bytes)
         if len(spec.tags) > self.tags or any(len(value) > TAG_MAX_CHARS for value in spec.tags.values()):
             raise InvalidValue("tags", f"at most {self.tags} tags of at most {TAG_MAX_CHARS} characters")
         for name in ("function_name", "description"):
             self.check_text(name, getattr(spec, name) or "")
+
+
+def check_variables(field_name: str, variables: Mapping[str, str]) -> None:
+    """Check names and values of environment variables.
+
+    Raises:
+        InvalidValue: A name has other characters than POSIX names, or a value cannot be passed on. The error
+            has no value in it.
+    """
+    for name, value in variables.items():
+        if not ENVIRONMENT_NAME.fullmatch(name):
+            raise InvalidValue(
+                field_name, "a variable's name has letters, digits and '_', and no digit first"
+            )
+        _check_text(field_name, value)
 
 
 def is_tag_name(text: str) -> bool:

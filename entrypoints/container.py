@@ -24,6 +24,7 @@ from adapters.in_process.output_journal import OutputJournal
 from adapters.in_process.rate_limiter import InProcessRateLimiter
 from adapters.local_engine.engine import LocalEngine
 from adapters.oidc.no_provider import NoIdentityProvider
+from adapters.sealing.secret_sealer import AesGcmSealer
 from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.job_queries import SqlJobQueries
@@ -44,11 +45,12 @@ from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputFeed
 from application.ports.rate_limiter import RateLimiter
 from application.ports.result_spool import ResultSpool
+from application.ports.secret_sealer import SecretSealer
 from application.ports.work_queue import WorkQueue
 from application.retry_policy import RetryPolicy
 from application.services import Ports, ServiceOptions, Services, build_services
 from domain.limits import LimitPolicy
-from entrypoints.settings import SIGN_IN_RETURN, AuthMode, LimitSettings, Settings
+from entrypoints.settings import SIGN_IN_RETURN, AuthMode, LimitSettings, Settings, sealing_key
 from entrypoints.topology import Topology, WorkerMode
 from entrypoints.worker.background_services import BackgroundServices
 from entrypoints.worker.handlers import completion_handler
@@ -126,6 +128,10 @@ def _s3_store(
 
 def _result_spool(settings: Settings) -> ResultSpool:
     return FilesystemResultSpool(_data_dir(settings) / _PENDING, settings.pending_results_mb << 20)
+
+
+def _secret_sealer(settings: Settings) -> SecretSealer:
+    return AesGcmSealer(dict(map(sealing_key, settings.sealing_keys)))
 
 
 def _backup_archive(settings: Settings) -> BackupArchive:
@@ -313,6 +319,7 @@ class Container(containers.DeclarativeContainer):
     log_links = providers.ThreadSafeSingleton(_log_links, settings=settings, clock=clock)
     log_store = providers.ThreadSafeSingleton(_log_store, settings=settings, log_links=log_links)
     result_spool = providers.ThreadSafeSingleton(_result_spool, settings)
+    secret_sealer = providers.ThreadSafeSingleton(_secret_sealer, settings)
     cluster_metrics = providers.ThreadSafeSingleton(_cluster_metrics, settings=settings, clock=clock)
     engine = providers.ThreadSafeSingleton(
         _engine, settings=settings, code_store=code_store, limit_policy=limit_policy
@@ -338,6 +345,7 @@ class Container(containers.DeclarativeContainer):
         log_store=log_store,
         log_links=log_links,
         result_spool=result_spool,
+        secret_sealer=secret_sealer,
         cluster_metrics=cluster_metrics,
         engine=engine,
         report_reader=report_reader,

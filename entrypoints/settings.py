@@ -70,6 +70,8 @@ _DAY_S = 86_400
 # The specification's range begins here; an empty key would let anybody sign.
 _WEBHOOK_KEY_MIN_BYTES = 24
 _LINK_KEY_MIN_BYTES = 32
+_SEALING_KEY_BYTES = 32
+_SEALING_KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins is none
 # As a browser writes it (Fetch standard, "byte-serializing a request origin"), but for a wildcard.
 _ORIGIN = re.compile(
@@ -97,6 +99,30 @@ def webhook_key(secret: SecretStr) -> bytes:
     if len(key) < _WEBHOOK_KEY_MIN_BYTES:
         raise ValueError(f"a webhook secret has at least {_WEBHOOK_KEY_MIN_BYTES} bytes")
     return key
+
+
+def sealing_key(secret: SecretStr) -> tuple[str, bytes]:
+    """Read the name of a sealing key, and the key.
+
+    Raises:
+        ValueError: It has another form, or another size.
+    """
+    key_id, colon, text = secret.get_secret_value().partition(":")
+    try:
+        key = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        key = b""
+    if not colon or not _SEALING_KEY_ID.fullmatch(key_id) or len(key) != _SEALING_KEY_BYTES:
+        raise ValueError(
+            "a sealing key is NAME:KEY, where NAME has 1 to 32 letters, digits, '_', '.' and '-', and KEY is "
+            f"{_SEALING_KEY_BYTES} bytes in Base64, such as of `openssl rand -base64 {_SEALING_KEY_BYTES}`"
+        )
+    return key_id, key
+
+
+def _check_sealing_key(secret: SecretStr) -> SecretStr:
+    sealing_key(secret)
+    return secret
 
 
 def _check_webhook_secret(secret: SecretStr) -> SecretStr:
@@ -217,6 +243,7 @@ RunnerAddress = Annotated[str, AfterValidator(_check_runner_address)]
 RedisAddress = Annotated[SecretStr, AfterValidator(_check_redis_address)]
 LinkKey = Annotated[SecretStr, AfterValidator(_check_link_key)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
+SealingKey = Annotated[SecretStr, AfterValidator(_check_sealing_key)]
 Origin = Annotated[str, AfterValidator(_check_origin)]
 HostName = Annotated[str, AfterValidator(_check_host)]
 ReadableFile = Annotated[Path, AfterValidator(_check_readable)]
@@ -337,6 +364,7 @@ class Settings(BaseSettings):
     max_log_read_bytes: int = Field(_LOG_BYTES, ge=1)
 
     # Callers
+    sealing_keys: Annotated[tuple[SealingKey, ...], NoDecode] = ()
     max_keys: int = Field(1_000, ge=1)
 
     # Storage on this machine
@@ -402,6 +430,7 @@ class Settings(BaseSettings):
         "oidc_scopes",
         "trusted_proxies",
         "webhook_secrets",
+        "sealing_keys",
         mode="before",
     )
     @classmethod
@@ -475,6 +504,14 @@ class Settings(BaseSettings):
                 "renewal that fails"
             )
         return self
+
+    @field_validator("sealing_keys")
+    @classmethod
+    def _has_keys_of_different_names(cls, secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        names = [sealing_key(secret)[0] for secret in secrets]
+        if len(set(names)) < len(names):
+            raise ValueError("each sealing key has a name of its own")
+        return secrets
 
     @model_validator(mode="after")
     def _knows_its_provider(self) -> Self:

@@ -175,7 +175,7 @@ class HttpEngine(ExecutionEngine):
         if runner is None:
             observer.start_failed()
             return outcome.failed(Reason.ENGINE_ERROR, "This engine does not run the job's language.")
-        if request.spec.args or request.spec.env:
+        if request.spec.args or request.spec.env or request.spec.secrets is not None:
             observer.start_failed()
             message = "This engine passes programs neither arguments nor environment variables."
             return outcome.failed(Reason.ENGINE_ERROR, message)

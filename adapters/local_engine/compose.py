@@ -20,10 +20,20 @@ _HEAP_SHARE = 0.75
 def compose(
     toolchain: Toolchain, executables: Mapping[str, str], request: ExecutionRequest, code: bytes
 ) -> Program:
-    """Fill in a row of the table for a request."""
+    """Fill in a row of the table for a request.
+
+    Raises:
+        SecretsUnavailable: The program's secrets do not open here.
+    """
     spec = request.spec
     program = compose_without_job(toolchain, executables, spec.limits, code)
-    return replace(program, arguments=spec.args, stdin=request.stdin, variables=spec.env)
+    return replace(
+        program,
+        arguments=spec.args,
+        stdin=request.stdin,
+        variables=spec.env,
+        secrets=request.open_secrets(),
+    )
 
 
 def compose_without_job(

@@ -25,7 +25,7 @@ from domain.language import LANGUAGES, Language
 from domain.limits import STANDARD_BOUNDS, Limits
 from domain.project import Project, ProjectStatus
 from domain.quota import QUOTA_NAMES, Quota
-from domain.submission import MAX_PRIORITY, JobSpec
+from domain.submission import MAX_PRIORITY, JobSpec, SealedSecrets
 from domain.tenant import Tenant, TenantName, TenantStatus
 from domain.values import ObjectKey, ProjectName
 
@@ -257,6 +257,8 @@ def _to_spec(row: Row) -> JobSpec:
         document = {name: row[f"job_{name}"] for name in _COPIED}
     known = {name: document[name] for name in _SPEC if name in document}
     read = {name: parse(document[name]) for name, parse in _PARSERS.items()}
+    if document.get("secrets") is not None:
+        read["secrets"] = SealedSecrets(**document["secrets"])
     return JobSpec(**{**known, **read}, stdin=row["job_stdin"])
 
 
@@ -447,6 +449,7 @@ def _spec_values(spec: JobSpec) -> Values:
     values = {name: getattr(spec, name) for name in _SPEC}
     return {
         **{name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()},
+        "secrets": None if spec.secrets is None else asdict(spec.secrets),
         "code_key": spec.code_key.value,
         "language": spec.language.name,
         "limits": asdict(spec.limits),

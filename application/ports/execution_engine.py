@@ -1,7 +1,7 @@
 """The port to an engine, which runs programs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Self
@@ -9,18 +9,24 @@ from typing import IO, Self
 from application.ports.output_feed import OutputChunk
 from domain.execution import ExecutionResult, Note
 from domain.language import Language
-from domain.submission import JobSpec
+from domain.submission import NO_VARIABLES, JobSpec
 from domain.values import ExecutionId, JobId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionRequest:
-    """A program to run. The engine fetches its code by `spec.code_key` itself."""
+    """A program to run. The engine fetches its code by `spec.code_key` itself.
+
+    Attributes:
+        open_secrets: Returns the program's secret variables, to be called just before it starts; raises
+            SecretsUnavailable.
+    """
 
     execution_id: ExecutionId
     job_id: JobId
     spec: JobSpec
     stdin: str
+    open_secrets: Callable[[], Mapping[str, str]] = field(default=lambda: NO_VARIABLES, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,9 @@ class ExecutionEngine(ABC):
         Every act of the program, and every failure of the engine, becomes a result with a reason; this
         raises for nothing but its own bugs. None means that the engine has taken the work and will report
         its end by itself.
+
+        Raises:
+            SecretsUnavailable: From `open_secrets`; the program was not started.
         """
 
     @abstractmethod

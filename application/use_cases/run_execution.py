@@ -1,11 +1,12 @@
 """Command: claim an execution, run it and complete it: a worker's whole task."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
-from application.errors import DependencyUnavailable
+from application.errors import DependencyUnavailable, SecretsUnavailable
 from application.in_flight_executions import InFlightExecutions
 from application.log_context import logging_about
 from application.ports.clock import Clock
@@ -18,6 +19,7 @@ from application.ports.execution_engine import (
 from application.ports.execution_repository import ExecutionRepository
 from application.ports.output_feed import OutputChunk, OutputFeed
 from application.ports.result_spool import ResultSpool
+from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import UnitOfWork
 from application.retry_policy import RetryPolicy
 from application.use_cases.claim_execution import Claim, ClaimExecution
@@ -31,6 +33,7 @@ from domain.execution import Execution, ExecutionResult, Note
 from domain.execution_lifecycle import DELEGATE_PREFIX
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
+from domain.submission import NO_VARIABLES
 from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.executions")
@@ -46,6 +49,8 @@ class RunExecution:
 
     * A wake-up only means that some execution waits: which one, and whether it still does, the database
       knows.
+    * Secret variables are opened when the engine is about to start the program, and not before. A job whose
+      secrets do not open here has failed.
     * The claim is a lease that `RenewLeases` extends while the program runs; a worker that loses it can no
       longer write.
     """
@@ -64,6 +69,7 @@ class RunExecution:
         defer_execution: DeferExecution,
         stop_execution: StopExecution,
         wake_workers: WakeWorkers,
+        secret_sealer: SecretSealer,
         retry: RetryPolicy,
         clock: Clock,
         worker: str,
@@ -80,6 +86,7 @@ class RunExecution:
         self._defer_execution = defer_execution
         self._stop_execution = stop_execution
         self._wake_workers = wake_workers
+        self._secret_sealer = secret_sealer
         self._retry = retry
         self._clock = clock
         self._worker = worker
@@ -124,6 +131,7 @@ class RunExecution:
             job_id=job.id,
             spec=job.spec,
             stdin=job.spec.stdin if execution.stdin is None else execution.stdin,
+            open_secrets=partial(self._open_secrets, job),
         )
         observer = _Observer(
             claim,
@@ -135,12 +143,21 @@ class RunExecution:
         )
         try:
             report = self._engine.execute(request, observer)
+        except SecretsUnavailable as error:
+            logger.warning("execution %s cannot start: %s", execution.id, error)
+            report = EngineReport(
+                ExecutionResult.failed(Reason.SECRETS_UNAVAILABLE, f"The program was not started: {error}.")
+            )
         except Exception:  # the job must end in spite of a bug of its engine
             logger.exception("the engine failed on execution %s", execution.id)
             report = EngineReport(ExecutionResult.failed(Reason.INTERNAL, "The engine failed; see its log."))
         finally:
             self._output_feed.close(execution.id)
         return report, observer.execution
+
+    def _open_secrets(self, job: Job) -> Mapping[str, str]:
+        secrets = job.spec.secrets
+        return NO_VARIABLES if secrets is None else self._secret_sealer.open(job.id, secrets)
 
     def _record_start(self, claim: Claim) -> datetime | None:
         started_at = self._retry(lambda: self._mark_started(claim))

@@ -19,6 +19,7 @@ from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.id_generator import IdGenerator
 from application.ports.object_store import ObjectStore
+from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import Transaction
 from application.quota_guard import QuotaGuard
 from application.views import JobView
@@ -30,7 +31,7 @@ from domain.job import Job
 from domain.language import Language, parse_language
 from domain.limits import LimitPolicy
 from domain.project import Project
-from domain.submission import JobSpec, SubmissionLimits
+from domain.submission import JobSpec, SealedSecrets, SubmissionLimits
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName, parse_project_reference
 
 logger = logging.getLogger("service_server.jobs")
@@ -44,6 +45,7 @@ class UploadCode:
     * The code is stored before the job, so that a job without its code cannot exist.
     * A project that is named and does not exist is made; a project that is given by its id must exist.
     * An archived project takes no new work, and a suspended tenant starts none.
+    * Secret variables are sealed before the job is stored, and refused where there is no key to seal them.
     * The language must be one that the engine runs here and now.
     * The tenant has room for it in its quotas of uploads, stored bytes and, where it is executed, of waiting
       executions and processor time.
@@ -56,6 +58,7 @@ class UploadCode:
         code_store: ObjectStore,
         engine: ExecutionEngine,
         outbox_writer: OutboxWriter,
+        secret_sealer: SecretSealer,
         quota_guard: QuotaGuard,
         clock: Clock,
         ids: IdGenerator,
@@ -66,6 +69,7 @@ class UploadCode:
         self._code_store = code_store
         self._engine = engine
         self._outbox_writer = outbox_writer
+        self._secret_sealer = secret_sealer
         self._quota_guard = quota_guard
         self._clock = clock
         self._ids = ids
@@ -77,7 +81,7 @@ class UploadCode:
 
         Raises:
             InvalidValue: A value breaks its rule; nothing was stored.
-            Unprocessable: The language is not available here.
+            Unprocessable: The language is not available here, or secrets cannot be sealed.
             NotFound: There is no project of the id.
             ProjectTransitionRefused: The project takes no new work.
             TenantTransitionRefused: The tenant starts none.
@@ -94,7 +98,8 @@ class UploadCode:
             execution_id = ExecutionId(self._ids.new())
             code_key = self._code_key(caller, reference, job_id, language)
             spec = replace(self._spec(caller, command, language, code_key), code_bytes=len(code))
-            self._submission_limits.check_spec(spec)
+            self._submission_limits.check_spec(spec, command.secret_env)
+            spec = replace(spec, secrets=self._sealed(command, job_id))
             now = self._clock.now()
             added = Usage(uploads=1, executions=int(command.execute), stored_bytes=len(code))
             self._quota_guard.check_early(self._unit_of_work, caller, added, now)
@@ -143,6 +148,12 @@ class UploadCode:
             self._code_store.delete(code_key)
         except DependencyUnavailable as error:
             logger.warning("object '%s' belongs to no job and could not be removed: %s", code_key, error)
+
+    def _sealed(self, command: UploadCodeCommand, job_id: JobId) -> SealedSecrets | None:
+        origin = command.secrets_of
+        if origin is not None and origin.spec.secrets is not None:
+            return self._secret_sealer.pass_on(origin.spec.secrets, origin.id, job_id)
+        return self._secret_sealer.seal(job_id, command.secret_env) if command.secret_env else None
 
     def _available_language(self, name: str) -> Language:
         language = parse_language(name)

@@ -16,6 +16,8 @@ def parts(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "engine", _runners(settings) if settings.uses_runners else _local_engine(settings)
     cluster = settings.ecs_cluster_name
     yield "metrics", "this machine" if cluster is None else f"CloudWatch, ECS cluster {cluster}"
+    is_sealing = bool(settings.sealing_keys)
+    yield "secrets", "sealed" if is_sealing else "refused (SERVICE_SERVER_SEALING_KEYS has no key)"
 
 
 def admitted(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,10 @@ from entrypoints.cli.terminal import Progress, one_line
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_STATUS = {"SUCCESS": ExitCode.OK, "TIMEOUT": ExitCode.TIMEOUT, "CANCELLED": ExitCode.INTERRUPTED}
 # Reasons that are the service's and not the program's.
-_SERVICE = {"engine_unavailable", "engine_error", "worker_lost", "storage_error", "internal"}
+_SERVICE = {
+    *("engine_unavailable", "engine_error", "worker_lost"),
+    *("storage_error", "secrets_unavailable", "internal"),
+}
 
 
 class Interrupted(KeyboardInterrupt):

@@ -305,6 +305,11 @@ class OpenApiDocument:
             "stdin": self._stdin_facets(),
             "args": {"maxItems": limits.arguments},
             "env": {"maxProperties": limits.arguments, "propertyNames": _whole(ENVIRONMENT_NAME)},
+            "secret_env": {
+                "maxProperties": limits.arguments,
+                "propertyNames": _whole(ENVIRONMENT_NAME),
+                "writeOnly": True,
+            },
             "tags": {"maxProperties": limits.tags, "propertyNames": _whole(TAG_NAME)},
             "priority": {"minimum": 0, "maximum": MAX_PRIORITY},
             "max_attempts": {"minimum": 1, "maximum": MAX_ATTEMPTS},

@@ -54,6 +54,7 @@ _MESSAGES: Mapping[JobStatus | Reason, str] = {
     Reason.ENGINE_ERROR: "The engine failed to run the program",
     Reason.WORKER_LOST: "The worker that ran the program was lost",
     Reason.STORAGE_ERROR: "The program ended, but its log could not be stored",
+    Reason.SECRETS_UNAVAILABLE: "The worker could not open the job's secrets",
     Reason.INTERNAL: "The service failed to run the program",
 }
 # A job that is RUNNING waits and is built before its program runs.

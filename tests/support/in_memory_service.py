@@ -12,11 +12,13 @@ from adapters.in_process.event_feed import InProcessEventFeed
 from adapters.in_process.output_feed import InProcessOutputFeed
 from adapters.in_process.rate_limiter import InProcessRateLimiter
 from adapters.oidc.no_provider import NoIdentityProvider
+from adapters.sealing.secret_sealer import KEY_BYTES, AesGcmSealer
 from application.commands import UploadCodeCommand
 from application.log_links import LogLinks
 from application.messages import Message
 from application.ports.job_queries import JobQueries
 from application.ports.message_relay import MessageRelay
+from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import UnitOfWork
 from application.retry_policy import RetryPolicy
 from application.services import Ports, ServiceOptions, Services, build_services
@@ -58,6 +60,7 @@ class InMemoryService:
         open_database: Returns a unit of work, which offers messages to this relay, and its queries; those in
             memory by default.
         log_spool: Directory for logs that are too large for memory.
+        sealer: Seals secrets; with a key by default.
 
     Attributes:
         services: The use cases and readers of this process.
@@ -69,6 +72,7 @@ class InMemoryService:
         self,
         open_database: Callable[[MessageRelay], tuple[UnitOfWork, JobQueries]] | None = None,
         log_spool: Path | None = None,
+        sealer: SecretSealer | None = None,
     ) -> None:
         self.clock = MemoryClock()
         self.ids = MemoryIdGenerator()
@@ -86,6 +90,7 @@ class InMemoryService:
         self.code_store = MemoryObjectStore()
         self.log_store = MemoryObjectStore()
         self.spool = MemoryResultSpool()
+        self.sealer = sealer or AesGcmSealer({"test": bytes(KEY_BYTES)})
         self.metrics = MemoryClusterMetrics(self.clock)
         self.engine = ScriptedEngine()
         self.output_feed = InProcessOutputFeed()
@@ -101,6 +106,7 @@ class InMemoryService:
             log_store=self.log_store,
             log_links=LogLinks(b"installation", "http://localhost:8000", 3_600, self.clock),
             result_spool=self.spool,
+            secret_sealer=self.sealer,
             cluster_metrics=self.metrics,
             engine=self.engine,
             report_reader=RunnerReportReader(65_536),
@@ -143,9 +149,10 @@ class InMemoryService:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.services, name)
 
-    def process(self, worker: str, **options: object) -> Services:
-        """Build the use cases of a process of that name, perhaps with other options."""
-        return build_services(ports=self._ports, options=replace(self._options, worker=worker, **options))
+    def process(self, worker: str, *, sealer: SecretSealer | None = None, **options: object) -> Services:
+        """Build the use cases of a process of that name, perhaps with another sealer and other options."""
+        ports = replace(self._ports, secret_sealer=sealer or self.sealer)
+        return build_services(ports=ports, options=replace(self._options, worker=worker, **options))
 
     def upload(self, **changed: object) -> JobView:
         """Upload a program, with defaults for all that a test leaves out."""

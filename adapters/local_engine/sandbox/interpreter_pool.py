@@ -116,4 +116,7 @@ class InterpreterRecipe(PrewarmRecipe[PrewarmedInterpreter]):
 
 def _fixed_at_start(program: Program) -> tuple[object, ...]:
     limits = program.limits
-    return (program.build, program.run, program.variables, limits.disk_mb, limits.files)
+    return (
+        *(program.build, program.run, program.variables, program.secrets),
+        *(limits.disk_mb, limits.files),
+    )

@@ -24,7 +24,11 @@ ARCHIVE_PATH = f"/proc/self/fd/{ARCHIVE_DESCRIPTOR}"
 # The output of a build, which is not the program's.
 BUILD_OUTPUT_DESCRIPTOR = 9
 
+# A shell script that exports secrets. The other descriptors are bubblewrap's own.
+SECRETS_DESCRIPTOR = 13
 _SHELL = "/bin/sh"
+# What becomes a program with the secrets in its environment.
+SECRETS_COMMAND = (_SHELL, "-c", f'. /proc/self/fd/{SECRETS_DESCRIPTOR} && exec "$@"', "sh")
 # The usual mode of files, for programs: the supervisor's own umask keeps its files from other users.
 _USUAL_MODES = "umask 022"
 
@@ -89,6 +93,11 @@ def launch_script(
     lines += [f"exec {STATUS_DESCRIPTOR}>&-"] if reaper is None else []
     lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     return _command_line(lines, run, reaper)
+
+
+def secrets_script(secrets: Mapping[str, str]) -> bytes:
+    """Write the script that exports secrets: for a file in memory, for others can list command lines."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in secrets.items()).encode()
 
 
 def prewarm_script(

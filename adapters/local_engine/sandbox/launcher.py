@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 
+from adapters.local_engine.sandbox.files import sealed_file
 from adapters.local_engine.sandbox.isolation import Isolation
-from adapters.local_engine.sandbox.launch_script import BUILD_OUTPUT_DESCRIPTOR
+from adapters.local_engine.sandbox.launch_script import (
+    BUILD_OUTPUT_DESCRIPTOR,
+    SECRETS_DESCRIPTOR,
+    secrets_script,
+)
 from adapters.local_engine.sandbox.program import Program
 from adapters.local_engine.sandbox.supervisor.kernel import pipe
 from adapters.local_engine.sandbox.supervisor.protocol import MAX_MESSAGE_BYTES, RunEvent, Status
@@ -90,6 +95,9 @@ class Launcher:
             if program.build:
                 build_output, build_writer = pipe(ours, theirs)
                 descriptors[BUILD_OUTPUT_DESCRIPTOR] = build_writer
+            if program.secrets:
+                script = secrets_script(program.secrets)
+                descriptors[SECRETS_DESCRIPTOR] = theirs.enter_context(sealed_file("secrets", script))
             request = replace(launch.request, descriptors=list(descriptors))
             streams = (stdin, stdout_writer, stderr_writer)
             control_socket = self._supervisor.run(request, [*streams, *descriptors.values()])

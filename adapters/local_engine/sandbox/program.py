@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from adapters.local_engine.sandbox.launch_script import Rlimits
+from adapters.local_engine.sandbox.launch_script import SECRETS_COMMAND, Rlimits
 from adapters.local_engine.sandbox.supervisor.protocol import ResourceLimits
 from domain.execution import Output
 from domain.limits import STANDARD_LIMITS, Limits
@@ -42,6 +42,7 @@ class Program:
         settings: The program's own environment beside it, of our own table.
         variables: The caller's beside both. They are the program's alone: a loader or a shell that obeys one
             of them would run the caller's code before the limits are in force.
+        secrets: More of them, which are on no command line: other users of the machine can list those.
         rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
         out_of_memory: Phrases by which its runtime reports on stderr that it is out of memory.
         descriptors: Descriptors of ours that it inherits, by the numbers that they have there.
@@ -61,6 +62,7 @@ class Program:
     env: Mapping[str, str]
     settings: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     limits: Limits
     rlimits: Rlimits
     out_of_memory: Sequence[str] = ()
@@ -73,7 +75,12 @@ class Program:
     def command(self) -> Sequence[str]:
         """The whole command line."""
         given = [f"{name}={value}" for name, value in self.variables.items()]
-        return [*([_ENV, *given] if given else []), *self.run, *self.arguments]
+        return [
+            *(SECRETS_COMMAND if self.secrets else ()),
+            *([_ENV, *given] if given else []),
+            *self.run,
+            *self.arguments,
+        ]
 
 
 def program_limits(program: Program, processes: int) -> ResourceLimits:

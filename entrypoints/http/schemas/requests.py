@@ -56,6 +56,10 @@ class UploadRequest(RequestedLimits, kw_only=True):
     env: Annotated[
         dict[str, str] | None, Meta(description="The program's environment; a build has none of it.")
     ] = None
+    secret_env: Annotated[
+        dict[str, str] | None,
+        Meta(description="Variables of the program that are stored encrypted and never shown, beside `env`."),
+    ] = None
     tags: Annotated[dict[str, str] | None, Meta(description="Names and values to find the job by.")] = None
     priority: Annotated[
         int | None,

@@ -48,6 +48,7 @@ class Program:
     stdin: str = ""
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -120,7 +121,11 @@ class EngineUnderTest:
             env=program.env,
         )
         return ExecutionRequest(
-            execution_id=ExecutionId(uuid4()), job_id=JobId(job_id), spec=spec, stdin=program.stdin
+            execution_id=ExecutionId(uuid4()),
+            job_id=JobId(job_id),
+            spec=spec,
+            stdin=program.stdin,
+            open_secrets=lambda: program.secrets,
         )
 
     def forget_code(self, request: ExecutionRequest) -> None:

@@ -21,6 +21,7 @@ def job(status, reason=None, **result):
         (job("FAILED", "memory_limit", exit_code=None, signal=9), 137),
         (job("FAILED", "compile_error", exit_code=None, signal=None), 1),
         (job("FAILED", "storage_error", exit_code=0), 3),
+        (job("FAILED", "secrets_unavailable", exit_code=None), 3),
         (job("FAILED", "worker_lost"), 3),
         (job("TIMEOUT", "wall_time_limit", signal=9), 124),
         (job("CANCELLED", "cancelled"), 130),

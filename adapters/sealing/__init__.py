@@ -1,0 +1,1 @@
+"""Sealing of secret variables with keys of the settings."""
