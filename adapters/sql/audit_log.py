@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, sqlite
 
+from adapters.sql.errors import is_duplicate
 from adapters.sql.tables import (
     audit_head,
     audit_journal,
@@ -266,7 +267,11 @@ class SqlAuditLog(AuditLog):
     def _lock_head(self) -> ChainLink | None:
         """Return the end of the chain, locked; None if another transaction has it locked."""
         if self._connection.execute(_HAS_HEAD).first() is None:
-            self._connection.execute(_FIRST_HEAD)
+            try:
+                self._connection.execute(_FIRST_HEAD)
+            except sa.exc.IntegrityError as error:  # another made it meanwhile
+                if not is_duplicate(error):
+                    raise
         found = self._connection.execute(_LOCK_HEAD).first()
         return None if found is None else ChainLink(found.sequence, found.hash)
 
