@@ -84,9 +84,10 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 class ServiceClient:
     """Client of the HTTP API. Methods raise Failure with the service's own message when it refuses."""
 
-    def __init__(self, http: httpx.Client, name: str) -> None:
+    def __init__(self, http: httpx.Client, name: str, *, may_lose_answers: bool = True) -> None:
         self._http = http
         self._name = name
+        self._may_lose_answers = may_lose_answers
 
     @classmethod
     def at(cls, url: str, key: KeyText | None = None) -> Self:
@@ -102,7 +103,7 @@ class ServiceClient:
         """Build a client of a server that listens on a Unix domain socket."""
         transport = httpx.HTTPTransport(uds=path)
         http = httpx.Client(base_url="http://localhost", transport=transport, timeout=_TIMEOUT)
-        return cls(http, "the embedded service")
+        return cls(http, "the embedded service", may_lose_answers=False)
 
     def close(self) -> None:
         """Close the connections."""
@@ -122,7 +123,10 @@ class ServiceClient:
         return found[:limit]
 
     def post(self, path: str, body: Json = None) -> Json:
-        """Post a body under an idempotency key, again if the connection is lost; return the answer."""
+        """Post a body and return the answer.
+
+        A server gets the request under an idempotency key, and again if the connection is lost.
+        """
         return self._checked(partial(self._post, path, body)).json()
 
     def health(self) -> Json:
@@ -146,6 +150,8 @@ class ServiceClient:
             yield from read_events(response.iter_bytes())
 
     def _post(self, path: str, body: Json) -> httpx.Response:
+        if not self._may_lose_answers:
+            return self._http.request("POST", path, json=body)
         headers = {_IDEMPOTENCY_KEY: str(uuid4())}
         send = partial(self._http.request, "POST", path, json=body, headers=headers)
         try:
@@ -153,8 +159,8 @@ class ServiceClient:
         except _LOST:
             response = send()
         end = time.monotonic() + _IN_WORK_S
-        while _is_in_work(response) and time.monotonic() < end:
-            time.sleep(int(response.headers["Retry-After"]))
+        while (delay_s := _in_work_for(response)) is not None and time.monotonic() + delay_s < end:
+            time.sleep(delay_s)
             response = send()
         return response
 
@@ -182,9 +188,11 @@ class ServiceClient:
             return Failure(f"{self._name} answered {response.status_code}, and not as this service would")
 
 
-def _is_in_work(response: httpx.Response) -> bool:
-    """Whether the first request under the same key is not answered yet."""
-    return response.status_code == httpx.codes.CONFLICT and "Retry-After" in response.headers
+def _in_work_for(response: httpx.Response) -> int | None:
+    """Return the delay of a request whose first one is not answered yet, in seconds; None for others."""
+    delay_s = response.headers.get("Retry-After", "")
+    is_in_work = response.status_code == httpx.codes.CONFLICT and delay_s.isdecimal()
+    return int(delay_s) if is_in_work else None
 
 
 def _exit_code(refusal: httpx.Response) -> ExitCode:

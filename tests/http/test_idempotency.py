@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from threading import Event
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from application.commands import CreateKeyCommand
 from application.ports.execution_engine import EngineReport, ExecutionObserver, ExecutionRequest
 from domain.caller import Scope
+from entrypoints.cli.client import ServiceClient
 from entrypoints.http.idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER, SECRET_ANSWER
 from tests.http.support import Service, assert_problem, poll, serving
 from tests.http.test_callers import handlers
@@ -455,3 +457,35 @@ def statements(service: Service, act: Callable[[], httpx.Response]) -> list[str]
     finally:
         sa.event.remove(engine, "before_cursor_execute", see)
     return seen
+
+
+class LosesAnswers(httpx.HTTPTransport):
+    """Sends every request, and loses each first answer."""
+
+    answers = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; lose every other answer."""
+        response = super().handle_request(request)
+        self.answers += 1
+        if self.answers % 2:
+            response.close()
+            raise httpx.ReadError("the connection is lost")
+        return response
+
+
+def test_the_command_line_does_nothing_twice_when_it_loses_answers(service: Service):
+    # Given a client that loses its answers, and a project of one job
+    http = httpx.Client(
+        base_url=service.http.base_url, transport=LosesAnswers(), headers=service.http.headers, timeout=30
+    )
+    body = {**UPLOAD, "project": f"p-{uuid4()}"}
+    with closing(ServiceClient(http, "the service")) as client:
+        # When it uploads and executes a program
+        job_id = client.post("/api/upload", body)["job_id"]
+        status = client.post(f"/api/execute/{job_id}")["status"]
+    # Then it has the answers, and there is one job of one execution
+    assert status == "RUNNING"
+    jobs = service.http.get(f"/api/projects/{body['project']}/jobs").json()
+    assert [job["job_id"] for job in jobs] == [job_id]
+    assert len(service.http.get(f"/api/jobs/{job_id}").json()["executions"]) == 1

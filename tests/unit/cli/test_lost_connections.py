@@ -1,4 +1,5 @@
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,8 @@ def test_each_request_has_a_key_of_its_own():
         ([LOST, REFUSED], 2, "RUNNING"),
         ([REFUSED], 1, "RUNNING"),
         ([IN_WORK], 1, "still in work"),
+        ([LOST, replace(IN_WORK, headers={"Retry-After": "9999"})], 2, "still in work"),
+        ([LOST, replace(IN_WORK, headers={"Retry-After": "Mon, 01 Jan 2029 00:00:00 GMT"})], 2, "in work"),
     ],
 )
 def test_what_is_lost_twice_or_refused_is_an_error(answers, sent, why):
