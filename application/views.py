@@ -242,6 +242,18 @@ class UsageFilter:
     cursor: tuple[date, ProjectId] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class QuotaUse:
+    """A quota that is in force.
+
+    Attributes:
+        used: The use of it; None where it bounds single requests, or is counted elsewhere.
+    """
+
+    used: int | None
+    allowed: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayUsage:
     """The usage of a project on a day of UTC.

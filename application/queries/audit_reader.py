@@ -1,12 +1,12 @@
 """Reads of the audit log, and of the usage that it adds up to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from application.views import AuditCursor, AuditFilter, DayUsage, FoundEntries, UsageFilter
+from application.views import AuditCursor, AuditFilter, DayUsage, FoundEntries, QuotaUse, UsageFilter
 from domain.audit import ChainLink, LedgerEntry, Usage
 from domain.caller import Caller, Scope
 from domain.errors import InvalidValue
@@ -150,6 +150,17 @@ class UsageReader:
         days = found[:limit]
         return UsagePage(days, (days[-1].day, days[-1].project_id) if len(found) > limit else None)
 
+    def of_quota(self, caller: Caller) -> Mapping[str, QuotaUse]:
+        """Return the quotas of the caller's tenant that are in force now, by their names, and their use."""
+        name, day = caller.tenant.name, self._clock.now().date()
+
+        def work(transaction: Transaction) -> Mapping[str, QuotaUse]:
+            allowed = transaction.tenants.get_or_raise(name).quota.figures()
+            counted = _counted(transaction, name, day, allowed)
+            return {quota: QuotaUse(counted.get(quota), most) for quota, most in allowed.items()}
+
+        return self._unit_of_work.read(work)
+
     def today(self, caller: Caller) -> Usage:
         """Return the usage of the caller's tenant today, but with the stored bytes of all time."""
         tenant, day = caller.tenant.name, self._clock.now().date()
@@ -168,3 +179,17 @@ class UsageReader:
             return executions.count_running(tenant), executions.count_waiting(tenant, _COUNTED_WAITING)
 
         return self._unit_of_work.read(work)
+
+
+def _counted(
+    transaction: Transaction, tenant: TenantName, day: date, allowed: Mapping[str, int]
+) -> Mapping[str, int]:
+    """Return the use of the quotas that are counted from rows; the waiting executions up to their bound."""
+    usage, executions = transaction.audit.usage(tenant, day), transaction.executions
+    return {
+        "uploads_per_day": usage.uploads,
+        "cpu_seconds_per_day": usage.cpu_ms // 1_000,
+        "stored_bytes": usage.stored_bytes,
+        "running": executions.count_running(tenant) if "running" in allowed else 0,
+        "waiting": executions.count_waiting(tenant, allowed.get("waiting", 0)),
+    }

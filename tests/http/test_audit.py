@@ -191,3 +191,31 @@ def test_usage_is_added_up_by_day_and_project(service, key_of):
 def test_bad_parameters_are_refused_by_their_names(service, owner, path, named):
     (error,) = assert_problem(service.http.get(path, headers=owner), 422)["errors"]
     assert error["parameter"] == named
+
+
+def test_quotas_in_force_are_shown_with_their_use(service, key_of, admin):
+    # Given a tenant with some quotas, of which it has used a part
+    service.http.post("/api/tenants", headers=admin, json={"tenant": "counted"}).raise_for_status()
+    headers = key_of(Scope.JOBS_WRITE, Scope.JOBS_READ, tenant="counted")
+    quota = {"uploads_per_day": 9, "stored_bytes": 100, "waiting": 3, "running": 2, "requests_per_s": 99}
+    quota |= {"cpu_seconds_per_day": 5, "streams": 4, "max_priority": 7, "memory_mb": 64}
+    service.http.put("/api/tenants/counted/quota", headers=admin, json=quota).raise_for_status()
+    for _ in range(2):
+        service.http.post("/api/upload", headers=headers, json=PROGRAM).raise_for_status()
+    # When it asks for them
+    answer = service.http.get("/api/usage/quota", headers=headers).raise_for_status().json()
+    # Then each is there with its use, where it has one
+    used = dict.fromkeys(quota) | {"uploads_per_day": 2, "stored_bytes": 10}
+    used |= {"waiting": 0, "running": 0, "cpu_seconds_per_day": 0, "streams": 0}
+    assert answer == {
+        "tenant": "counted",
+        "quota": {name: {"used": used[name], "allowed": quota[name]} for name in quota},
+    }
+    # And an administrator sees the same, and another tenant nothing
+    of_counted = {"tenant": "counted"}
+    seen = service.http.get("/api/usage/quota", headers=admin, params=of_counted)
+    assert seen.json() == answer
+    other = service.http.get("/api/usage/quota", headers=key_of(Scope.JOBS_READ), params=of_counted)
+    assert other.status_code == 403
+    none = service.http.get("/api/usage/quota", headers=key_of(Scope.JOBS_READ)).json()
+    assert none == {"tenant": "acme", "quota": {}}

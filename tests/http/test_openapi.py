@@ -49,6 +49,7 @@ ENDPOINTS = {
     ("delete", "/api/tenants/{tenant}"),
     ("put", "/api/tenants/{tenant}/quota"),
     ("get", "/api/usage"),
+    ("get", "/api/usage/quota"),
     ("get", "/health/live"),
     ("get", "/health/ready"),
 }

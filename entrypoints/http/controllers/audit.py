@@ -24,7 +24,12 @@ from entrypoints.http.parameters import (
     write_day_cursor,
     write_entry_cursor,
 )
-from entrypoints.http.schemas.audit import AuditEntryResponse, DayUsageResponse
+from entrypoints.http.schemas.audit import (
+    AuditEntryResponse,
+    DayUsageResponse,
+    QuotaResponse,
+    QuotaUseResponse,
+)
 
 _Limit: TypeAlias = Annotated[
     int, QueryParameter(description="How many.", schema_extra={"minimum": 0, "maximum": MAX_ENTRIES})
@@ -146,10 +151,7 @@ class UsageController(Controller):
     ) -> Response[list[DayUsageResponse]]:
         """List the usage by day and project."""
         services = api.services
-        if tenant is not None:
-            name = existing_tenant(tenant)
-            caller.require_tenant(name)
-            caller = caller.within(services.tenant_reader.get(name))
+        caller = _within(caller, api, tenant)
         page = services.usage_reader.by_day(
             caller,
             project=None if project is None else services.project_reader.get(caller, project).id,
@@ -162,3 +164,39 @@ class UsageController(Controller):
         return Response(
             [DayUsageResponse.of_day(day) for day in page.days], headers=link_to_next(request, following)
         )
+
+    @get(
+        "/quota",
+        sync_to_thread=True,
+        **openapi_docs(
+            "getQuotaUse",
+            "Get the quotas in force and their use",
+            "Those of the tenant: of today (UTC), or at this moment.",
+            scope=Scope.JOBS_READ,
+            problems=(404,),
+        ),
+    )
+    def quota(
+        self, caller: NamedDependency[Caller], api: NamedDependency[Api], tenant: _Tenant = None
+    ) -> QuotaResponse:
+        """Get the quotas in force and their use."""
+        caller = _within(caller, api, tenant)
+        name = caller.tenant.name
+        in_force = api.services.usage_reader.of_quota(caller)
+        elsewhere = {"streams": api.notifier.number_of(name)}
+        return QuotaResponse(
+            tenant=name.value,
+            quota={
+                quota: QuotaUseResponse(used=elsewhere.get(quota, use.used), allowed=use.allowed)
+                for quota, use in in_force.items()
+            },
+        )
+
+
+def _within(caller: Caller, api: Api, tenant: str | None) -> Caller:
+    """Return the caller as it reads the usage of a tenant, by default its own."""
+    if tenant is None:
+        return caller
+    name = existing_tenant(tenant)
+    caller.require_tenant(name)
+    return caller.within(api.services.tenant_reader.get(name))

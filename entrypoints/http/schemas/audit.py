@@ -66,6 +66,22 @@ class AuditEntryResponse(Struct, kw_only=True):
         )
 
 
+class QuotaUseResponse(Struct, kw_only=True):
+    """A quota that is in force, and the use of it."""
+
+    used: Annotated[int | None, Meta(description="Null for the bounds of single requests, and for rates.")]
+    allowed: int
+
+
+class QuotaResponse(Struct, kw_only=True):
+    """The quotas of a tenant that are in force, by their names."""
+
+    tenant: str
+    quota: Annotated[
+        dict[str, QuotaUseResponse], Meta(examples=[{"uploads_per_day": {"used": 7, "allowed": 1000}}])
+    ]
+
+
 class DayUsageResponse(UsageResponse, kw_only=True):
     """The usage of a project on a day of UTC."""
 

@@ -182,6 +182,10 @@ class JobNotifier:
             if not listeners:
                 del self._subscriptions[str(job_id)]
 
+    def number_of(self, tenant: TenantName) -> int:
+        """Return how many subscriptions the callers of a tenant have in this process."""
+        return self._of_tenants[tenant]
+
     def listened(self) -> list[JobId]:
         """Return the jobs that have a subscription."""
         return [JobId(UUID(job_id)) for job_id in tuple(self._subscriptions)]
