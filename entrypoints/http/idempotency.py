@@ -152,6 +152,8 @@ class KeyedRequest:
         Raises:
             Repeated: A request under the key is in work.
         """
+        if self.caller is not None:
+            return self.caller
         described = await self._requests.describe(request, caller, self._key)
         self._requests.begin(caller, described)
         self.caller = replace(caller, idempotency=described)
@@ -275,7 +277,7 @@ class _HeldAnswer:
         self._held.append(message)
         if message["type"] != "http.response.body":
             return
-        if message["more_body"] or self._is_stream:
+        if message.get("more_body") or self._is_stream:
             self._is_stream = True
             await self.release()
             return

@@ -171,6 +171,15 @@ def test_another_request_under_the_same_key_is_refused(service: Service, route: 
     assert service.stored() == stored
 
 
+def test_large_bodies_are_told_apart_by_their_last_byte(service: Service):
+    code, key = "#" * 900_000, new_key()
+    request = ("/api/upload", {"json": {**UPLOAD, "code": f"{code}1"}})
+    first = send(service, request, key)
+    assert first.status_code == 200
+    assert send(service, request, key).content == first.content
+    assert_problem(send(service, ("/api/upload", {"json": {**UPLOAD, "code": f"{code}2"}}), key), 422)
+
+
 def test_the_refusal_of_a_reused_key_names_the_key(service: Service):
     key = new_key()
     send(service, upload(service), key)
