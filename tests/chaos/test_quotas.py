@@ -4,6 +4,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle, islice
 from threading import Event
+from time import monotonic
 
 import httpx
 import pytest
@@ -13,14 +14,15 @@ from tests.support.cluster import Cluster
 
 CALLERS = 16
 WAITING = 30
+PER_S = 20
 UPLOADS = 150
 JOB = {"project": "chaos", "language": "python", "code": "print(1)"}
 
 
-@pytest.fixture
-def limited(servers, tmp_path):
+@pytest.fixture(scope="module")
+def limited(servers, tmp_path_factory):
     """Two APIs without a worker, for a tenant with quotas."""
-    with Cluster(tmp_path / "quotas", servers, redis_database=4) as cluster:
+    with Cluster(tmp_path_factory.mktemp("quotas"), servers, redis_database=4) as cluster:
         cluster.run("tenants", "quota", "default", f"uploads_per_day={UPLOADS}", f"waiting={WAITING}")
         cluster.start(apis=2, workers=0)
         yield cluster
@@ -86,3 +88,41 @@ def test_no_quota_is_exceeded_by_callers_at_once_nor_after_a_kill(limited: Clust
     refused = ask("POST", f"{limited.urls[1]}/api/upload", json=JOB)
     assert refused.status_code == 429
     assert (refused.json()["used"], refused.json()["allowed"]) == (UPLOADS, UPLOADS)
+
+
+def test_requests_a_second_are_counted_for_all_processes_and_for_each_without_redis(limited: Cluster):
+    # Given a limit that is in force at both processes
+    limited.heal()
+    limited.run("tenants", "quota", "default", f"requests_per_s={PER_S}")
+    urls = [f"{url}/api/projects" for url in limited.urls]
+    for url in urls:
+        soon(lambda url=url: f"q={PER_S};" in ask("GET", url).headers.get("ratelimit-policy", ""))
+    # When callers ask both for a time
+    statuses, took_s = ask_for_a_second(urls)
+    # Then together they are answered as often as the limit allows, which is a second's requests in advance
+    assert statuses.keys() == {200, 429}
+    assert PER_S // 2 <= statuses[200] <= PER_S * (took_s + 1) + 1
+    # And without Redis each process limits the requests that it gets
+    limited.servers.redis.kill()
+    statuses, took_s = ask_for_a_second(urls)
+    assert statuses.keys() == {200, 429}
+    assert statuses[200] <= 2 * (PER_S * (took_s + 1) + 1)
+    assert any("requests a second are limited for each process alone" in api.output for api in limited.apis)
+
+
+def ask_for_a_second(urls: list[str]) -> tuple[Counter[int], float]:
+    """Ask addresses in turn from many threads; return how often each status came, and the time it took."""
+    begin = monotonic()
+
+    def ask_on(first: int) -> Counter[int]:
+        statuses: Counter[int] = Counter()
+        with httpx.Client(verify=NO_TLS, timeout=15) as http:
+            for url in islice(cycle(urls), first, None):
+                statuses[http.get(url).status_code] += 1
+                if monotonic() - begin > 1:
+                    return statuses
+        return statuses
+
+    with ThreadPoolExecutor(CALLERS) as callers:
+        statuses = sum(callers.map(ask_on, range(CALLERS)), Counter())
+    return statuses, monotonic() - begin
