@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from tests.http.support import Service, poll, serving
+from tests.support.keys import Keys, bearer
 from tests.support.scripted_engine import echo, take_over
 from tests.unit.entrypoints.test_webhook_signature import OLD, signed
 
@@ -25,9 +26,24 @@ class Delegated:
 
 @pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with serving(tmp_path_factory.mktemp("called"), webhook_secrets=(SecretStr(OLD),)) as service:
+    secrets = (SecretStr(OLD),)
+    with serving(tmp_path_factory.mktemp("called"), auth="keys", webhook_secrets=secrets) as service:
         service.engine.program = echo
         yield service
+
+
+@pytest.fixture(scope="package")
+def keys(service: Service) -> Keys:
+    """The service's keys."""
+    return Keys(service.container.unit_of_work())
+
+
+@pytest.fixture(scope="package", autouse=True)
+def key(service: Service, keys: Keys) -> str:
+    """A key for every operation, which the service's own client brings as well."""
+    key = keys.add("default")
+    service.http.headers.update(bearer(key))
+    return key
 
 
 @pytest.fixture(scope="package")

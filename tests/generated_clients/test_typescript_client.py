@@ -11,8 +11,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from domain.caller import Scope
 from tests.generated_clients.conftest import Delegated
 from tests.http.support import Service
+from tests.support.keys import Keys
 
 _SOURCES = Path(__file__).parent / "typescript"
 _TOOLS = Path(__file__).parents[2] / ".tools" / "typescript-client"
@@ -50,20 +52,30 @@ def built(tools: Path, document: Path) -> Iterator[Path]:
 
 
 def test_every_operation_can_be_called(
-    service: Service, built: Path, operation_ids: set[str], delegated: Delegated
+    service: Service,
+    built: Path,
+    operation_ids: set[str],
+    delegated: Delegated,
+    key: str,
+    keys: Keys,
 ):
+    keys.add("typescript-to-delete", frozenset({Scope.JOBS_READ}))
     given = {
         "url": str(service.http.base_url).rstrip("/"),
         "cluster": "local",
         "execution_id": delegated.execution_id,
         "report": delegated.report,
         "signature": delegated.signature,
+        "key": key,
+        "key_to_rotate": str(keys.id(keys.add("typescript"))),
+        "key_to_revoke": str(keys.id(keys.add("typescript"))),
     }
 
     statuses = json.loads(_run("node", "calls.js", json.dumps(given), cwd=built))
 
     assert statuses.pop("refused") == 404
-    assert statuses == dict.fromkeys(operation_ids, 200)
+    assert statuses.pop("deleteJob") == 204
+    assert statuses == dict.fromkeys(operation_ids - {"deleteJob"}, 200)
 
 
 def _run(*command: object, cwd: Path) -> str:

@@ -11,13 +11,17 @@ interface Given {
   execution_id: string;
   report: { execution_id: string; stdout: string; exit_code: number };
   signature: Record<string, string>;
+  key: string;
+  key_to_rotate: string;
+  key_to_revoke: string;
 }
 
 const given = JSON.parse(process.argv[2] ?? "") as Given;
-const api = createClient<paths>({ baseUrl: given.url });
+const api = createClient<paths>({ baseUrl: given.url, headers: { Authorization: `Bearer ${given.key}` } });
 const project = "typescript";
+const tenant = "typescript";
 
-async function upload(execute: boolean): Promise<{ id: string; logKey: string }> {
+async function upload(execute: boolean): Promise<{ id: string; logKey: string; link: URLSearchParams }> {
   const { data, response } = await api.POST("/api/upload", {
     params: { query: { wait: 20 } },
     body: { project, code: "console.log(1)", language: "js", stdin: "in\n", tags: { team: "blue" }, execute },
@@ -25,7 +29,8 @@ async function upload(execute: boolean): Promise<{ id: string; logKey: string }>
   if (data === undefined) throw new Error(`upload: ${response.status}`);
   const phase: "waiting" | "building" | "running" | "ended" = data.phase;
   if (execute && phase !== "ended") throw new Error(phase);
-  return { id: data.job_id, logKey: data.log_key ?? "" };
+  const link = (data.logs_url ?? "").split("?")[1];
+  return { id: data.job_id, logKey: data.log_key ?? "", link: new URLSearchParams(link) };
 }
 
 const ended = await upload(true);
@@ -48,6 +53,16 @@ const calls: { [name in keyof operations]: () => Promise<{ response: Response }>
   readOutput: () =>
     api.GET("/api/jobs/{jobId}/output/{stream}", { params: { path: { ...path, stream: "stdout" } }, parseAs: "text" }),
   readLog: () => api.GET("/api/log", { params: { query: { log_key: ended.logKey } } }),
+  readLogByLink: () =>
+    api.GET("/api/log-link", {
+      params: {
+        query: {
+          log_key: ended.logKey,
+          expires: ended.link.get("expires") ?? "",
+          signature: ended.link.get("signature") ?? "",
+        },
+      },
+    }),
   createProject: () => api.POST("/api/project", { body: { project_name: project } }),
   listProjects: () => api.GET("/api/projects"),
   archiveProject: () => api.POST("/api/projects/{project}/archive", { params: { path: { project } } }),
@@ -56,6 +71,23 @@ const calls: { [name in keyof operations]: () => Promise<{ response: Response }>
     await api.POST("/api/project", { params: { query: { project_name: "to delete" } } });
     return api.DELETE("/api/projects/{project}", { params: { path: { project: "to delete" } } });
   },
+  deleteJob: async () =>
+    api.DELETE("/api/jobs/{jobId}", { params: { path: { jobId: (await upload(true)).id } } }),
+  listKeys: () => api.GET("/api/keys"),
+  createKey: () => api.POST("/api/keys", { body: { name: "made", scopes: ["jobs:read"] } }),
+  rotateKey: () =>
+    api.POST("/api/keys/{key_id}/rotate", { params: { path: { key_id: given.key_to_rotate }, query: { tenant } } }),
+  revokeKey: () =>
+    api.DELETE("/api/keys/{key_id}", { params: { path: { key_id: given.key_to_revoke }, query: { tenant } } }),
+  listTenants: () => api.GET("/api/tenants"),
+  createTenant: () => api.POST("/api/tenants", { body: { tenant: "typescript-made" } }),
+  getTenant: () => api.GET("/api/tenants/{tenant}", { params: { path: { tenant } } }),
+  changeTenant: () =>
+    api.PATCH("/api/tenants/{tenant}", { params: { path: { tenant } }, body: { status: "SUSPENDED" } }),
+  setQuota: () => api.PUT("/api/tenants/{tenant}/quota", { params: { path: { tenant } }, body: { running: 1 } }),
+  deleteTenant: () => api.DELETE("/api/tenants/{tenant}", { params: { path: { tenant: "typescript-to-delete" } } }),
+  listAuditEntries: () => api.GET("/api/audit", { params: { query: { limit: 1 } } }),
+  listUsage: () => api.GET("/api/usage"),
   listLanguages: () => api.GET("/api/languages"),
   getEngine: () => api.GET("/api/engine"),
   getClusterMetrics: () =>
