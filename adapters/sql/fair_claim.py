@@ -164,7 +164,7 @@ class FairClaim:
         if not names:
             return
         locked = {row.tenant: row for row in self._connection.execute(lock, {"tenants": names})}
-        self._passed_over = set(names) - locked.keys()
+        self._passed_over = (self._passed_over | set(names)) - locked.keys()
         for row in locked.values():
             self._note(row.tenant, row.status, row.quota)
         stored = self._count(locked)

@@ -316,3 +316,31 @@ def test_the_running_executions_of_a_tenant_are_counted(store, tenants):
     assert await_storage(store, second)
 
     assert count("acme") == 1
+
+
+@pytest.mark.parametrize("store", ["mariadb", "mysql"], indirect=True)
+def test_while_a_tenant_is_locked_others_are_served_and_at_last_it_is_waited_for(store, tenants):
+    # Given a transaction that holds a tenant
+    tenants.add("acme", "beta", running=9)
+    tenants.queue("acme", 2)
+    tenants.queue("beta", 2)
+    is_locked, may_end = threading.Event(), threading.Event()
+
+    def hold(transaction):
+        transaction.tenants.lock(TenantName("acme"))
+        is_locked.set()
+        assert may_end.wait(20)
+
+    with ThreadPoolExecutor(2) as pool:
+        holder = pool.submit(store.another().run, hold)
+        assert is_locked.wait(20)
+        # When others claim, then they do not wait for it as long as there is other work
+        assert tenants.claim() == ["beta"]
+        assert tenants.claim() == ["beta"]
+        # And then they do
+        claimed = pool.submit(tenants.claim)
+        with pytest.raises(TimeoutError):
+            claimed.result(0.2)
+        may_end.set()
+        assert claimed.result(20) == ["acme"]
+        holder.result(20)
