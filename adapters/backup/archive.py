@@ -36,8 +36,8 @@ class BackupArchive:
     """Packs a data directory into one file while the service runs, and unpacks it.
 
     An object is stored before a row refers to it, and never changes. So the database is copied first, as one
-    snapshot, and the objects after it: no reference dangles. Results that wait for the log store come and go,
-    and are copied before the database and after it.
+    snapshot, and the objects after it: no reference dangles, but of a job that is deleted meanwhile. Results
+    that wait for the log store come and go, and are copied before the database and after it.
 
     Args:
         directory: The data directory.

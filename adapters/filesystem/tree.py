@@ -22,7 +22,7 @@ _CHUNK_BYTES = 1 << 20
 # The errors of a path that leads to no file: ELOOP of a link, ENXIO of a socket.
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
 # A directory that is removed while a file is on its way into it is made anew this often.
-_ATTEMPTS = 3
+_ATTEMPTS = 100
 # A writer that has not written for so long did not live to finish.
 _ABANDONED_AFTER_S = 600
 
@@ -114,7 +114,7 @@ class Tree:
             os.close(descriptor)
 
     def remove(self, names: Sequence[str]) -> None:
-        """Remove a file, or a link in its place, if it is there.
+        """Remove a file, or a link in its place, if it is there, and the directories that are empty then.
 
         Raises:
             OSError: It could not be removed.
@@ -124,8 +124,18 @@ class Tree:
             with self.directory(parents) as parent:
                 os.unlink(name, dir_fd=parent)
                 self._sync(parent)
+            self._remove_empty(parents)
         except OSError as error:
             self._expect_no_file(error)
+
+    def _remove_empty(self, parents: Sequence[str]) -> None:
+        """Remove the directories that have become empty; a writer makes its own again."""
+        with suppress(OSError):
+            while parents:
+                *above, name = parents
+                with self.directory(above) as directory:
+                    os.rmdir(name, dir_fd=directory)
+                parents = above
 
     def _open_below(self, parent: int, name: str, *, create: bool) -> int:
         try:

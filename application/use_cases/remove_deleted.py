@@ -20,7 +20,7 @@ from domain.values import JobId
 logger = logging.getLogger("service_server.purges")
 
 # A purge or an object that its process has not come back to for so long is another's to take.
-_IDLE_S = 60.0
+_IDLE_S = 15.0
 # How long after its deletion a tenant's last upload may come: callers are authenticated from memory.
 _SETTLED = timedelta(seconds=60)
 # An object store takes some ten milliseconds to delete one.

@@ -1,8 +1,10 @@
 """Isolation by bubblewrap, seccomp and cgroups."""
 
+import errno
 import logging
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -230,18 +232,38 @@ class Bubblewrap(Isolation):
 
     @contextmanager
     def _slot(self) -> Iterator[int]:
-        """Reserve the smallest number that no other run has.
+        """Reserve the smallest number that no other run has: as root, none on this machine.
 
         Raises:
             OSError: There are no more.
         """
-        with self._lock:
-            slot = next(number for number in range(_USERS + 1) if number not in self._slots)
-            if slot == _USERS:
-                raise OSError(0, "every slot is taken")
-            self._slots.add(slot)
-        try:
-            yield slot
-        finally:
+        with ExitStack() as reservation:
             with self._lock:
-                self._slots.remove(slot)
+                free = (number for number in range(_USERS) if number not in self._slots)
+                slot = next((one for one in free if self._reserve(reservation, _FIRST_USER + one)), None)
+                if slot is None:
+                    raise OSError(0, "every slot is taken")
+                self._slots.add(slot)
+            try:
+                yield slot
+            finally:
+                with self._lock:
+                    self._slots.remove(slot)
+
+    def _reserve(self, reservation: ExitStack, user: int) -> bool:
+        """Reserve a user id among the processes of this machine; return whether it was free.
+
+        The name of a socket is taken as long as that is open, and at most as long as its process lives.
+        """
+        if not self._is_root:
+            return True
+        holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            holder.bind(f"\0service-server/sandbox-user/{user}")
+        except OSError as error:
+            holder.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return False
+        reservation.enter_context(holder)
+        return True

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -271,3 +272,20 @@ def test_a_store_that_need_not_be_durable_works_the_same(root):
     store = FilesystemObjectStore(Path(root), "http://127.0.0.1:8000", durable=False)
     store.put(KEY, b"1", "text/plain")
     assert store.get(KEY, ANY_SIZE) == b"1"
+
+
+def test_a_directory_goes_with_its_last_object_and_writers_are_not_in_its_way(tmp_path):
+    root = tmp_path / "objects"
+    store = FilesystemObjectStore(root, "http://127.0.0.1:8000", durable=False)
+
+    def come_and_go(number):
+        key = ObjectKey(f"tenants/acme/demo/{number}.py")
+        for _ in range(50):
+            store.put(key, b"x", "text/plain")
+            assert store.get(key, 10) == b"x"
+            store.delete(key)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(come_and_go, range(8)))
+
+    assert [path.name for path in root.iterdir()] == ["~incoming"]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import pytest
 
 from adapters.local_engine.sandbox import launch_script
@@ -213,6 +214,54 @@ def test_an_engine_leaves_the_programs_of_another_one_alone(tmp_path):
         assert not running.end.done()
         one.engine.cancel(running.request.execution_id, running.request.job_id)
         assert running.end.result(5).result.status is JobStatus.CANCELLED
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives programs users of their own")
+def test_programs_never_have_the_same_user_at_once_whichever_engine_runs_them(tmp_path):
+    waits = Program(code="echo; sleep 61.2345", language="bash")
+    with isolated_engine(tmp_path / "one") as one, isolated_engine(tmp_path / "other") as other:
+        running = [(kit, kit.start(waits)) for kit in (one, other, one, other)]
+        assert all(run.recorder.has_output.wait(10) for _kit, run in running)
+        assert eventually(lambda: len(_users_of("61.2345")) == len(running))
+
+        assert len(set(_users_of("61.2345"))) == len(running)
+
+        for kit, run in running:
+            kit.engine.cancel(run.request.execution_id, run.request.job_id)
+            run.end.result(10)
+
+
+def _users_of(argument):
+    """Return the users of the processes with an argument, as the machine sees them."""
+    processes = psutil.process_iter(["cmdline", "uids"])
+    return [process.info["uids"].real for process in processes if argument in (process.info["cmdline"] or ())]
+
+
+def test_a_program_finds_nothing_that_the_one_before_it_left(kit):
+    leaves = Program(
+        code="""
+import os, pathlib, sys
+for place in (pathlib.Path.home(), pathlib.Path("/tmp"), pathlib.Path("/dev/shm"), pathlib.Path("/var/tmp")):
+    try:
+        (place / "left-by-a-tenant").write_text("secret")
+    except OSError:
+        pass
+sys.modules["left_by_a_tenant"] = sys
+os.environ["LEFT_BY_A_TENANT"] = "secret"
+"""
+    )
+    looks = Program(
+        code="""
+import os, pathlib, sys
+found = [name for name in os.environ if "LEFT" in name] + [name for name in sys.modules if "left" in name]
+for place in (pathlib.Path.home(), pathlib.Path("/tmp"), pathlib.Path("/dev/shm"), pathlib.Path("/var/tmp")):
+    found += [str(path) for path in place.glob("left*")]
+print(found)
+"""
+    )
+    for _ in range(3):
+        assert kit.run(leaves).result.status is JobStatus.SUCCESS
+        assert kit.run(looks).stdout == b"[]\n"
 
 
 def _run_if_installed(kit, program):

@@ -369,3 +369,22 @@ def test_an_interpreter_that_cannot_wait_is_no_obstacle_and_says_why(tmp_path, m
 
         assert eventually(lambda: "it would rather not" in kit.engine.describe().warm_start)
         assert kit.run(Program(code="print(1)")).stdout == b"1\n"
+
+
+def test_a_warm_interpreter_serves_one_program_alone(warm):
+    leaves = (
+        f"import builtins, sys; builtins.left = sys.left = 1; open('left', 'w').close(); print({_IS_WARM})"
+    )
+    looks = (
+        "import builtins, os, sys; print(hasattr(builtins, 'left'), hasattr(sys, 'left'), os.listdir(), "
+        f"{_IS_WARM})"
+    )
+
+    for _ in range(3):
+        assert warm.run(Program(code=leaves)).stdout == b"True\n"
+        assert warm.engine.wait_until_warm(30)
+        found = warm.run(Program(code=looks)).stdout
+        assert warm.engine.wait_until_warm(30)
+        assert found.startswith(b"False False")
+        assert b"'left'" not in found
+        assert found.endswith(b"True\n")
