@@ -14,7 +14,7 @@ PAGES = ("projects", "project", "job", "cluster", "missing")
 WEIGHT_BYTES = 250_000
 PAINT_MS = 300
 PATIENCE_S = 60
-_VIOLATIONS = """
+VIOLATIONS = """
 async () => (await axe.run()).violations
     .filter((found) => ["serious", "critical"].includes(found.impact))
     .map((found) => [found.id, found.nodes.map((node) => node.target.join(" "))])
@@ -57,7 +57,7 @@ def test_no_page_has_a_serious_barrier(browser: Browser, server: Server, paths: 
     for name in PAGES:
         page.goto(paths[name])
         page.evaluate(AXE.read_text())
-        found[name] = page.evaluate(_VIOLATIONS)
+        found[name] = page.evaluate(VIOLATIONS)
     context.close()
 
     assert found == {name: [] for name in PAGES}

@@ -65,7 +65,12 @@
     placeOfFault(detail).replaceChildren(alertOf(`The server cannot be reached.${doubt}`));
   });
   document.body.addEventListener("htmx:responseError", ({ detail }) => { if (isRefresh(detail) && detail.xhr.status >= 500) setLost(true); });
-  document.body.addEventListener("htmx:afterRequest", ({ detail }) => { if (detail.successful) setLost(false); });
+  document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (!detail.successful) return;
+    setLost(false);
+    const menu = detail.requestConfig.elt.closest("details.menu");
+    if (menu && detail.xhr.status < 300) { menu.open = false; detail.requestConfig.elt.reset?.(); }
+  });
   document.addEventListener("connection", (event) => setLost(event.detail.isLost));
   document.body.addEventListener("htmx:load", (event) => sayTimes(event.detail.elt));
   document.addEventListener("visibilitychange", refresh);
@@ -122,6 +127,9 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     sayTimes(document);
+    // The navigation of a narrow page is scrolled to the page that is shown.
+    const navigation = document.querySelector(".top nav"), current = navigation.querySelector("[aria-current]");
+    if (current) navigation.scrollLeft = current.offsetLeft - navigation.offsetLeft;
     setInterval(refresh, REFRESH_MS);
     setInterval(() => sayTimes(document), 15000);
   });
