@@ -266,14 +266,18 @@ class SqlAuditLog(AuditLog):
 
     def _lock_head(self) -> ChainLink | None:
         """Return the end of the chain, locked; None if another transaction has it locked."""
-        if self._connection.execute(_HAS_HEAD).first() is None:
-            try:
-                self._connection.execute(_FIRST_HEAD)
-            except sa.exc.IntegrityError as error:  # another made it meanwhile
-                if not is_duplicate(error):
-                    raise
         found = self._connection.execute(_LOCK_HEAD).first()
-        return None if found is None else ChainLink(found.sequence, found.hash)
+        if found is not None:
+            return ChainLink(found.sequence, found.hash)
+        if self._connection.execute(_HAS_HEAD).first() is not None:
+            return None
+        try:
+            self._connection.execute(_FIRST_HEAD)
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            return None  # another has made it meanwhile
+        return CHAIN_START
 
     def _waiting(self, limit: int) -> list[EntryRow]:
         return [self._read(row) for row in self._connection.execute(_WAITING, {"limit": limit})]

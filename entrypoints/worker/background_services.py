@@ -26,7 +26,7 @@ _PENDING_RESULTS_EVERY_S = 1.0
 # The last use of a key is shown so much later.
 _KEY_USE_EVERY_S = 15.0
 # Interval at which audit entries are posted to the ledger. A quota's check adds up the ones that are not.
-_POSTING_EVERY_S = 0.5
+_POSTING_EVERY_S = 1.0
 # How soon after it a purge begins, and the objects of a deleted job go.
 _DELETION_EVERY_S = 2.0
 # Each round deletes a small batch of the expired rows.
