@@ -9,6 +9,7 @@ from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS
+from domain.submission import SealedSecrets
 from domain.values import JobId, ObjectKey
 from tests.support.callers import ANONYMOUS
 from tests.support.samples import (
@@ -45,6 +46,13 @@ def test_a_job_comes_back_as_it_was(store):
     )
 
     assert get(store, job.id) == job
+
+
+def test_sealed_secrets_come_back_as_they_were(store):
+    secrets = SealedSecrets("key-1", wrapped_key="a+/=", box="b" * 100_000)
+    job = a_job(store, secrets=secrets)
+
+    assert get(store, job.id).spec.secrets == secrets
 
 
 def test_a_job_with_all_that_is_optional_left_out_comes_back_too(store):

@@ -6,6 +6,7 @@ import pytest
 
 from domain.execution import Note, ResourceUsage
 from domain.limits import STANDARD_BOUNDS
+from domain.submission import SealedSecrets
 from tests.integration.http_engine.executions import (
     ENGINE_ERROR,
     NONZERO_EXIT,
@@ -191,7 +192,11 @@ def test_a_job_with_stdin_runs_without_it_and_a_note_says_so_from_its_start(engi
     assert observer.notes == notes
 
 
-@pytest.mark.parametrize("spec", [{"args": ("--dry-run",)}, {"env": {"MODE": "dry"}}], ids=["args", "env"])
+@pytest.mark.parametrize(
+    "spec",
+    [{"args": ("--dry-run",)}, {"env": {"MODE": "dry"}}, {"secrets": SealedSecrets("key", "a", "b")}],
+    ids=["args", "env", "secrets"],
+)
 def test_a_job_with_arguments_or_variables_is_not_run_without_them(runner, engine, spec):
     observer = RememberingObserver()
 
