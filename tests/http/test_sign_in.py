@@ -403,3 +403,22 @@ def test_a_service_that_is_open_to_all_says_so_on_every_page(tmp_path):
         page = service.http.get("/dashboard", headers=PAGE).text
 
     assert "SERVICE_SERVER_AUTH is off on a public address" in page
+
+
+def test_a_stream_that_a_page_follows_ends_with_the_session(guarded: Service, visitor: Visitor):
+    key, text = a_key_of(guarded, "acme")
+    visitor.sign_in(text)
+    body = {"project": "streamed", "code": "print(1)", "language": "python"}
+    with httpx.Client(base_url=guarded.http.base_url, headers={"X-Auth-Token": text}) as client:
+        job_id = client.post("/api/upload", json=body).raise_for_status().json()["job_id"]
+
+    with visitor.http.stream("GET", f"/api/jobs/{job_id}/events", headers=SAME_ORIGIN) as stream:
+        assert stream.status_code == 200
+        lines = stream.iter_lines()
+        assert next(lines)
+        revoked = key.revoke(datetime.now(UTC))
+        guarded.container.unit_of_work().run(lambda transaction: transaction.keys.replace(key, revoked))
+        begin = datetime.now(UTC)
+        assert not any("event: end" in line for line in lines)  # to the end of the stream
+
+    assert datetime.now(UTC) - begin < timedelta(seconds=5)
