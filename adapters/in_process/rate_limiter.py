@@ -26,14 +26,13 @@ class InProcessRateLimiter(RateLimiter):
         self._sweep_at = _SWEPT_FROM
 
     @property
-    def may_wait(self) -> bool:
-        """Whether `take` waits for another process: it does not."""
-        return False
-
-    @property
     def kept(self) -> int:
         """The number of buckets that take memory."""
         return len(self._full_at)
+
+    def try_take(self, limits: Sequence[RateLimit]) -> RateDecision:
+        """Take a token from each bucket, or from none; there is never a wait."""
+        return self.take(limits)
 
     def take(self, limits: Sequence[RateLimit]) -> RateDecision:
         """Take a token from each bucket, or from none of them if one is empty."""

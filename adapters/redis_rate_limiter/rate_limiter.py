@@ -2,6 +2,9 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from time import monotonic
 from typing import Any
 
 from adapters.common.circuit_breaker import CircuitBreaker
@@ -22,26 +25,55 @@ _TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local stored = redis.call('MGET', unpack(KEYS))
-local full_at, left, is_allowed = {}, {}, 1
+local full_at, left, granted = {}, {}, tonumber(ARGV[#ARGV])
 for i = 1, #KEYS do
   full_at[i] = math.max(tonumber(stored[i] or now), now)
   if full_at[i] > now + 1000001 then full_at[i] = now end
   left[i] = math.floor((now + 1000000.5 - full_at[i]) * ARGV[i] / 1000000)
-  if left[i] < 1 then is_allowed = 0 end
+  granted = math.min(granted, left[i])
 end
-if is_allowed == 1 then
+if granted > 0 then
   for i = 1, #KEYS do
-    local full_again = full_at[i] + 1000000 / ARGV[i]
+    local full_again = full_at[i] + granted * 1000000 / ARGV[i]
     redis.call('SET', KEYS[i], string.format('%.3f', full_again), 'PX', math.ceil((full_again - now) / 1000))
-    left[i] = left[i] - 1
+    left[i] = left[i] - granted
   end
 end
-return {is_allowed, unpack(left)}
+return {granted, unpack(left)}
 """
+# So long a process goes by one answer: it takes as many tokens at once as it has used in such a time before,
+# and at most a tenth of a bucket. A busy caller costs some twenty calls a second, whatever it sends.
+_LEASE_S = 0.05
+_LARGEST_SHARE = 10
+_SWEPT_FROM = 1_024
+
+
+@dataclass(slots=True, kw_only=True)
+class _Lease:
+    """Tokens of some buckets that a process has taken ahead, or their refusal for a moment.
+
+    Attributes:
+        began_at: When it was given, by the monotonic clock.
+        until: When it ends.
+        tokens: The tokens that are not used yet.
+        left: The tokens that were left in each bucket.
+        is_refusal: Whether one of them was empty.
+        asked: The requests since it was given.
+    """
+
+    began_at: float
+    until: float
+    tokens: int
+    left: Sequence[int]
+    is_refusal: bool
+    asked: int = 0
 
 
 class RedisRateLimiter(RateLimiter):
-    """Token buckets in Redis: one round trip takes a token from all buckets of a request, or from none.
+    """Token buckets in Redis: one round trip takes tokens from all buckets of a request, or from none.
+
+    A process takes tokens ahead, as many as it is about to use, so that most requests wait for no answer.
+    Tokens that it does not use in time are lost to the others: a bucket is never exceeded for it.
 
     While Redis is out of reach, the requests of each process are limited by themselves.
 
@@ -55,19 +87,37 @@ class RedisRateLimiter(RateLimiter):
         self._take: Any = connect(url).register_script(_TAKE)
         self._local = local
         self._circuit = CircuitBreaker(_DEPENDENCY)
+        self._leases: dict[tuple[RateLimit, ...], _Lease] = {}
+        self._sweep_at = _SWEPT_FROM
+        self._lock = Lock()
+        # Requests that find no lease wait for the one who asks for it.
+        self._asking = Lock()
 
-    @property
-    def may_wait(self) -> bool:
-        """Whether `take` waits for another process: for Redis."""
-        return True
+    def try_take(self, limits: Sequence[RateLimit]) -> RateDecision | None:
+        """Take a token that was taken ahead from each bucket; return None if there is no lease."""
+        with self._lock:
+            lease = self._leases.get(tuple(limits))
+            if lease is None:
+                return None
+            lease.asked += 1
+            if lease.until <= monotonic() or not (lease.tokens or lease.is_refusal):
+                return None
+            lease.tokens -= not lease.is_refusal
+            left = [tokens + lease.tokens for tokens in lease.left]
+            return RateDecision(is_allowed=not lease.is_refusal, left=left)
 
     def take(self, limits: Sequence[RateLimit]) -> RateDecision:
         """Take a token from each bucket, or from none of them if one is empty."""
+        with self._asking:
+            return self.try_take(limits) or self._ask(limits)
+
+    def _ask(self, limits: Sequence[RateLimit]) -> RateDecision:
         was_closed = self._circuit.is_closed
         try:
             with self._circuit.call(), redis_errors(_DEPENDENCY):
-                is_allowed, *left = self._take(
-                    [KEY_PREFIX + limit.subject for limit in limits], [limit.per_s for limit in limits]
+                granted, *left = self._take(
+                    [KEY_PREFIX + limit.subject for limit in limits],
+                    [*(limit.per_s for limit in limits), self._wanted(limits)],
                 )
         except DependencyUnavailable as error:
             if was_closed:
@@ -75,4 +125,31 @@ class RedisRateLimiter(RateLimiter):
                     "requests a second are limited for each process alone: %s", error, extra=outage_of(error)
                 )
             return self._local.take(limits)
-        return RateDecision(is_allowed=bool(is_allowed), left=left)
+        ahead = max(granted - 1, 0)
+        self._note(limits, left, ahead, is_refusal=not granted)
+        return RateDecision(is_allowed=granted > 0, left=[tokens + ahead for tokens in left])
+
+    def _wanted(self, limits: Sequence[RateLimit]) -> int:
+        """Return how many tokens are used in the time of a lease, going by the latest one."""
+        with self._lock:
+            lease = self._leases.get(tuple(limits))
+        if lease is None:
+            return 1
+        used = lease.asked * _LEASE_S / max(monotonic() - lease.began_at, _LEASE_S / _LARGEST_SHARE)
+        return max(1, min(int(used), min(limit.per_s for limit in limits) // _LARGEST_SHARE))
+
+    def _note(
+        self, limits: Sequence[RateLimit], left: Sequence[int], tokens: int, *, is_refusal: bool
+    ) -> None:
+        """Keep an answer for a moment."""
+        now = monotonic()
+        until = now + _LEASE_S
+        if is_refusal:  # until there may be another token
+            until = now + min(_LEASE_S, 1 / min(limit.per_s for limit in limits))
+        with self._lock:
+            self._leases[tuple(limits)] = _Lease(
+                began_at=now, until=until, tokens=tokens, left=left, is_refusal=is_refusal
+            )
+            if len(self._leases) > self._sweep_at:
+                self._leases = {key: lease for key, lease in self._leases.items() if lease.until > now}
+                self._sweep_at = max(_SWEPT_FROM, 2 * len(self._leases))

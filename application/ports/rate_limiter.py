@@ -37,10 +37,9 @@ class RateDecision:
 class RateLimiter(ABC):
     """Token buckets, shared by all processes of the service or of this process alone."""
 
-    @property
     @abstractmethod
-    def may_wait(self) -> bool:
-        """Whether `take` waits for the answer of another process."""
+    def try_take(self, limits: Sequence[RateLimit]) -> RateDecision | None:
+        """Do as `take` does, but only if that takes no wait for another process; return None otherwise."""
 
     @abstractmethod
     def take(self, limits: Sequence[RateLimit]) -> RateDecision:

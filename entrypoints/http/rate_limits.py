@@ -30,9 +30,6 @@ _MAX_INTEGER = 999_999_999_999_999
 _RETRY_FORBIDDEN_S = 60
 # A bucket is full again in a second.
 _RETRY_S = 1
-# So many calls at once wait for the limiter, on threads of their own: one that does not answer holds no
-# handler up.
-_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +73,8 @@ class RequestRates:
 
     def __init__(self, limiter: RateLimiter) -> None:
         self._limiter = limiter
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="rates")
+        # Of its own: a limiter that does not answer holds no handler up.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="rates")
 
     async def admit(self, caller: Caller) -> None:
         """Count a request, and have its answer name the limits that are in force.
@@ -100,10 +98,11 @@ class RequestRates:
     async def _take(self, limits: list[RateLimit]) -> RateDecision:
         if any(limit.per_s == 0 for limit in limits):
             return RateDecision(is_allowed=False, left=[min(limit.per_s, 1) for limit in limits])
-        if not self._limiter.may_wait:
-            return self._limiter.take(limits)
+        decision = self._limiter.try_take(limits)
+        if decision is not None:
+            return decision
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._limiter.take, limits)
+        return await loop.run_in_executor(self._thread, self._limiter.take, limits)
 
 
 def _limits(caller: Caller) -> dict[str, RateLimit]:

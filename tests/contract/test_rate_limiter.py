@@ -130,6 +130,43 @@ def test_buckets_in_redis_are_shared_by_processes_and_expire(server: RedisServer
     assert left_ms != -1  # it would stay
 
 
+def test_a_busy_process_takes_tokens_ahead_and_asks_redis_seldom(server: RedisServer):
+    limiter = RedisRateLimiter(server.url, InProcessRateLimiter())
+    limit = RateLimit("tenant:busy", MAX_PER_S)
+    with server.client() as client:
+        client.config_resetstat()
+
+        begin = time.monotonic()
+        allowed = [limiter.take([limit]).is_allowed for _ in range(5_000)]
+        took_s = time.monotonic() - begin
+
+        calls = sum(
+            figures["calls"]
+            for name, figures in client.info("commandstats").items()
+            if name.startswith("cmdstat_eval")
+        )
+    assert all(allowed)
+    assert calls < 100 + took_s * 50
+
+
+def test_processes_that_take_tokens_ahead_take_no_more_together_than_there_are(server: RedisServer):
+    server.flush()
+    limit = RateLimit("tenant:acme", 200)
+    limiters = [RedisRateLimiter(server.url, InProcessRateLimiter()) for _ in range(3)]
+    begin = time.monotonic()
+
+    def ask(limiter: RateLimiter) -> int:
+        allowed = 0
+        while time.monotonic() - begin < 1:
+            allowed += limiter.take([limit]).is_allowed
+        return allowed
+
+    with ThreadPoolExecutor(3) as threads:
+        allowed = sum(threads.map(ask, limiters))
+
+    assert 200 <= allowed <= 200 + (time.monotonic() - begin) * 200 + 1
+
+
 def test_a_bucket_from_before_the_servers_clock_was_set_back_is_full(server: RedisServer):
     with server.client() as client:
         client.set(KEY_PREFIX + "tenant:acme", "9e15")

@@ -27,9 +27,8 @@ class FrozenLimiter(RateLimiter):
         self._buckets = InProcessRateLimiter(lambda: 0.0)
         self.asked = 0
 
-    @property
-    def may_wait(self) -> bool:
-        return True
+    def try_take(self, _limits) -> None:
+        return None
 
     def take(self, limits) -> RateDecision:
         self.asked += 1
