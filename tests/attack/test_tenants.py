@@ -26,6 +26,8 @@ RUNS_ON = "import time\nprint('krait-running', flush=True)\ntime.sleep(600)"
 ENDS = "import sys\nprint('krait-output', sys.stdin.read())"
 IDS = ("job", "running", "pending", "execution", "key_id", "session", "log_key", "code_key")
 _WORD_CHARS = 6
+# A heartbeat comes less often.
+_STREAM_S = 5
 Names = dict[str, str]
 
 
@@ -211,13 +213,22 @@ def send(url: str, key: str, trick: Trick, names: Names) -> Answer:
     elif trick.form is not None:
         body = urlencode({name: filled(value, names) for name, value in trick.form.items()})
         headers = {**headers, "Content-Type": "application/x-www-form-urlencoded"}
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=_STREAM_S)
     try:
         connection.request(trick.method, filled(trick.target, names), body, headers)
         response = connection.getresponse()
-        return Answer(response.status, response.read())
+        return Answer(response.status, b"".join(pieces(response)))
     finally:
         connection.close()
+
+
+def pieces(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Read an answer to its end, or a stream until nothing comes."""
+    try:
+        while piece := response.read1(65_536):
+            yield piece
+    except TimeoutError:
+        return
 
 
 def but_for_names(answer: Answer, names: Names) -> tuple[int, bytes]:

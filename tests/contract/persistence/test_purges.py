@@ -13,7 +13,7 @@ from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.values import ObjectKey, ProjectName
 from tests.contract.persistence.test_idempotency_keys import ANSWER, a_record
 from tests.support.callers import ANONYMOUS, a_caller
-from tests.support.samples import LATER, NOW, a_job, a_project, a_running_job, end
+from tests.support.samples import LATER, NOW, a_job, a_project, a_running_job, a_session, an_api_key, end
 
 IDLE_S = 60
 
@@ -228,6 +228,9 @@ def test_a_purge_of_a_tenant_removes_its_projects_and_nobody_else_s(store):
     store.run(lambda transaction: transaction.jobs.add(their_job))
     noted = Purge(id=uuid4(), tenant=TenantName("acme"), requested_at=NOW, requested_by="admin")
     store.run(lambda transaction: transaction.purges.add(noted))
+    session = a_session()
+    store.run(lambda transaction: transaction.keys.add(an_api_key()))
+    store.run(lambda transaction: transaction.sessions.add(session))
 
     assert take(store) == noted
     assert remove(store, noted).jobs == [their_job.id]
@@ -236,6 +239,8 @@ def test_a_purge_of_a_tenant_removes_its_projects_and_nobody_else_s(store):
     assert finish(store, NOW) is None
     assert finish(store, LATER).id == noted.id
     assert store.run(lambda transaction: transaction.projects.all(acme)) == []
+    assert store.run(lambda transaction: transaction.keys.all(acme)) == []
+    assert store.run(lambda transaction: transaction.sessions.find(session.digest)) is None
     assert ours.id in listed(store)
     assert DEFAULT_TENANT in {project.tenant for project in all_projects(store)}
 

@@ -7,6 +7,7 @@ from application.errors import ConcurrencyConflict
 from application.ports.purge_repository import PendingDeletion, Purge, PurgeRepository, Removed, StoreName
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
+from domain.tenant import TenantName
 from domain.values import JobId, ObjectKey
 from tests.support.memory.database import StoredDeletion, StoredPurge, Tables, is_older
 
@@ -71,9 +72,20 @@ class MemoryPurgeRepository(PurgeRepository):
             for project in list(self._tables.projects.values()):
                 if project.tenant == purge.tenant and purge.project_id in {None, project.id}:
                     del self._tables.projects[project.id]
+            if purge.project_id is None:
+                self._remove_rest(purge.tenant)
             del self._tables.purges[purge.id]
             return purge
         return None
+
+    def _remove_rest(self, tenant: TenantName) -> None:
+        tables = self._tables
+        for key in [key for key in tables.keys.values() if key.tenant == tenant]:
+            del tables.keys[key.id]
+        for session in [session for session in tables.sessions.values() if session.home == tenant]:
+            del tables.sessions[session.id]
+        for record in [record for record in tables.idempotency_keys if record[0] == tenant]:
+            del tables.idempotency_keys[record]
 
     def has_work(self) -> bool:
         """Return whether there is a purge, or an object to be deleted."""
