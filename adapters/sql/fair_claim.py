@@ -38,19 +38,25 @@ _UNLOCKED_TENANTS = _TENANTS.order_by(tenants.c.tenant).with_for_update(skip_loc
 _Range = tuple[str, str]
 
 
+# The tenant that was served last, and whether others wait: in most cases all that a claim has to know.
+ALONE = sa.select(
+    tenants.c.status,
+    tenants.c.quota,
+    statements.first_tenant("from_0", "until_0", in_language=False).label("following"),
+    statements.first_tenant("from_1", "until_1", in_language=False).label("preceding"),
+).where(tenants.c.tenant == sa.bindparam("last"))
+
+
 @cache
 def walk_statement(ranges: int, *, in_language: bool) -> sa.Select[tuple[Any, ...]]:
-    """Find the first tenant that waits in each range of names, and how the tenant served last is."""
-    of_last = sa.select(tenants).where(tenants.c.tenant == sa.bindparam("last")).subquery("of_last")
-    found = (
+    """Find the first tenant that waits in each range of names."""
+    found: list[sa.Label[Any]] = [
         statements.first_tenant(f"from_{number}", f"until_{number}", in_language=in_language).label(
             f"tenant_{number}"
         )
         for number in range(ranges)
-    )
-    status = sa.select(of_last.c.status).scalar_subquery().label("status")
-    quota = sa.select(of_last.c.quota).scalar_subquery().label("quota")
-    return sa.select(*(*found, status, quota))
+    ]
+    return sa.select(*found)
 
 
 class FairClaim:
@@ -82,9 +88,10 @@ class FairClaim:
 
     def next(self, limit: int) -> Sequence[sa.RowMapping]:
         """Return executions, so many at most, in the order in which they are claimed."""
-        found = self._walk({self._last} if self._last else set())
-        if found == [self._last] and self._bounds.get(self._last, 0) is None:
+        others = self._others()
+        if not others and self._bounds.get(self._last, 0) is None:
             return self._next_of(self._last, limit)
+        found = others or self._walk({self._last} if self._last else ())
         self._running = self._count()
         taken = self._spread(found, limit)
         if len(taken) < limit and self._passed_over:
@@ -170,6 +177,20 @@ class FairClaim:
         stored = self._count(locked)
         self._running |= {name: stored.get(name, 0) + len(self._taken.get(name, ())) for name in locked}
 
+    def _others(self) -> list[str]:
+        """Find other tenants that wait than the one that was served last, and read how that one is."""
+        gaps = {
+            "from_0": self._last + _NEXT_NAME,
+            "until_0": _LAST_NAME,
+            "from_1": "",
+            "until_1": self._last,
+        }
+        row = self._connection.execute(ALONE, {**gaps, "last": self._last}).first()
+        if row is None:
+            return []
+        self._note(self._last, row.status, row.quota)
+        return [name for name in (row.following, row.preceding) if name is not None]
+
     def _look_at(self, names: Iterable[str]) -> None:
         """Read how tenants are, unless that is known."""
         new = [name for name in names if name not in self._seen]
@@ -208,17 +229,15 @@ class FairClaim:
 
     def _first_in(self, ranges: int, bounds: Mapping[str, str]) -> list[str]:
         """Find the first tenant that waits in each range, in any of the languages."""
-        wanted = {**bounds, "last": self._last}
         if self._languages is None:
-            rows = [self._connection.execute(walk_statement(ranges, in_language=False), wanted).one()]
+            rows = [self._connection.execute(walk_statement(ranges, in_language=False), bounds).one()]
         else:
             statement = walk_statement(ranges, in_language=True)
             rows = [
-                self._connection.execute(statement, {**wanted, "language": language}).one()
+                self._connection.execute(statement, {**bounds, "language": language}).one()
                 for language in self._languages
             ]
-        self._note(self._last, rows[0].status, rows[0].quota)
-        firsts = (set(names) - {None} for names in zip(*(row[:ranges] for row in rows), strict=True))
+        firsts = (set(names) - {None} for names in zip(*rows, strict=True))
         return [min(names) for names in firsts if names]
 
     def _ranges(self, known: Collection[str]) -> Iterator[_Range]:

@@ -5,7 +5,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
+from adapters.sql.tables import executions
 from domain.language import LANGUAGES
 from domain.quota import Quota
 from domain.tenant import TenantName, TenantStatus, TenantTrigger
@@ -344,3 +346,16 @@ def test_while_a_tenant_is_locked_others_are_served_and_at_last_it_is_waited_for
         may_end.set()
         assert claimed.result(20) == ["acme"]
         holder.result(20)
+
+
+@pytest.mark.parametrize("store", ["sqlite", "mariadb", "mysql"], indirect=True)
+def test_a_row_of_the_version_without_tenants_is_the_default_tenants(store):
+    _job, execution = a_running_job(store)
+    with store.engine.begin() as connection:
+        columns = [column for column in executions.c if column.name not in {"tenant", "language"}]
+        names = [column.name for column in columns]
+        row = connection.execute(sa.select(*columns)).one()
+        connection.execute(sa.delete(executions))
+        connection.execute(sa.insert(executions), dict(zip(names, row, strict=True)))
+
+    assert claim(store, languages=["python"]).id == execution.id

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import mysql
 
 from adapters.sql import execution_statements
 from adapters.sql.dashboard_queries import ended_statement
-from adapters.sql.fair_claim import walk_statement
+from adapters.sql.fair_claim import ALONE, walk_statement
 from adapters.sql.job_pages import PageShape, count_statement, last_key_statement, page_statement, walks
 from adapters.sql.tables import metadata
 from domain.job_lifecycle import Phase
@@ -20,6 +20,7 @@ RUNNING = frozenset({Phase.RUNNING})
 def statements():
     yield ended_statement(2)
     yield from (execution_statements.NEXT, execution_statements.NEXT_IN, execution_statements.RUNNING)
+    yield ALONE
     yield from (walk_statement(2, in_language=in_language) for in_language in (False, True))
     for project, statuses, phases, language, tags in product(
         (False, True), (0, 1, 2), (frozenset(), RUNNING), (False, True), (0, 1, 2)
