@@ -43,6 +43,7 @@ class StoredKey:
             principal=f"key:{self.key.id}",
             scopes=self.key.scopes,
             project=self.key.project,
+            expires_at=self.key.expires_at,
             requests_per_s=self.key.requests_per_s,
             address=address,
         )

@@ -50,6 +50,7 @@ class SessionAuthenticator:
     * A session is known by the digest of its secret.
     * It ends when its visitor signs out or does nothing for some time, when its time is over, and with its
       key or its tenant. A suspended tenant's goes on.
+    * Its caller has the expiry and the limit of requests of its key.
     * A stored session is read again after some seconds.
     * A page that refreshes itself is no act of its visitor.
     """
@@ -90,7 +91,11 @@ class SessionAuthenticator:
         """
         if stored is None or not stored.is_open(self._clock.now(), self._idle):
             raise NotAuthenticated
-        return stored.session.caller(stored.shown, address)
+        caller = stored.session.caller(stored.shown, address)
+        key = stored.key
+        if key is None:
+            return caller
+        return replace(caller, expires_at=key.expires_at, requests_per_s=key.requests_per_s)
 
     def is_to_touch(self, stored: StoredSession) -> bool:
         """Whether an act of the visitor is to be recorded."""

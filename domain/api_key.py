@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import NewType, Self
 from uuid import UUID
 
-from domain.caller import Scope
+from domain.caller import Caller, Scope
 from domain.errors import InvalidValue, KeyTransitionRefused
 from domain.quota import Quota
 from domain.tenant import TenantName
@@ -137,6 +137,16 @@ class ApiKey:
         if self.expires_at is not None and self.expires_at <= now:
             return KeyStatus.EXPIRED
         return KeyStatus.ACTIVE
+
+    def exceeds(self, caller: Caller) -> bool:
+        """Whether it expires later than the caller's own key, or may make more requests a second."""
+        is_later = caller.expires_at is not None and (
+            self.expires_at is None or self.expires_at > caller.expires_at
+        )
+        is_faster = caller.requests_per_s is not None and (
+            self.requests_per_s is None or self.requests_per_s > caller.requests_per_s
+        )
+        return is_later or is_faster
 
     def revoke(self, now: datetime) -> Self:
         """Close the key for good; one that is revoked stays as it is."""

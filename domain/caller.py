@@ -1,6 +1,7 @@
 """A caller: who makes a request, and the reach of it."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
@@ -30,6 +31,7 @@ class Caller:
         tenant: As it was some seconds ago at most.
         principal: Its name in records: `key:<id>`, `user:<subject>`, `anonymous`, or a command's.
         project: The only project that it reaches; None for all of its tenant's.
+        expires_at: When its key expires; None for never, and for a caller without a key.
         requests_per_s: Requests a second of its key; None for no bound but its tenant's.
         address: The network address that it calls from, if it is known.
         idempotency: The request that it makes, if it makes it under an idempotency key.
@@ -39,6 +41,7 @@ class Caller:
     principal: str
     scopes: frozenset[Scope]
     project: ProjectId | None = None
+    expires_at: datetime | None = None
     requests_per_s: int | None = None
     address: str | None = None
     idempotency: IdempotentRequest | None = None

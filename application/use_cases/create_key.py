@@ -26,6 +26,7 @@ class CreateKey:
     * A caller of one project gives keys of that project only. The project of a key is one that the caller
       reaches and that is not deleted.
     * A caller whose key has a limit of requests a second gives no key a higher one.
+    * A caller without ADMIN whose key expires gives no key that expires later.
     * A key of another tenant is given by ADMIN only, and a deleted tenant gets none.
     * The first key, of the set-up, is made only where no key with ADMIN was made before, also if that one is
       revoked by now.
@@ -43,7 +44,7 @@ class CreateKey:
 
         Raises:
             ScopeMissing: The caller lacks a scope of the key, or ADMIN for another tenant.
-            InvalidValue: A value breaks its rule, or the expiry has passed.
+            InvalidValue: A value breaks its rule, or the expiry has passed or is too late.
             NotFound: There is no such tenant, or the caller reaches no such project.
             TenantTransitionRefused: The tenant is deleted.
             Conflict: The tenant has as many active keys as it may have, or the first key is not the first.
@@ -54,7 +55,7 @@ class CreateKey:
         def work(transaction: Transaction) -> KeyView:
             for scope in sorted(command.scopes):
                 caller.require(scope)
-            expires_at = _expiry(command.expires_at, now)
+            expires_at = _expiry(caller, command.expires_at, now)
             within = lock_tenant(transaction, caller, command.tenant)
             if command.first:
                 _ensure_first_administrator(transaction)
@@ -121,14 +122,19 @@ def _ensure_first_administrator(transaction: Transaction) -> None:
         raise Conflict(f"the first key with the scope '{Scope.ADMIN}' has been made before")
 
 
-def _expiry(time: datetime | None, now: datetime) -> datetime | None:
+def _expiry(caller: Caller, time: datetime | None, now: datetime) -> datetime | None:
     try:
         expires_at = None if time is None else time.astimezone(UTC)
     except OverflowError:  # in UTC it is of no year that there is
         raise InvalidValue("expires_at", "must be in the years 1 to 9999 of UTC") from None
     if expires_at is not None and expires_at <= now:
         raise InvalidValue("expires_at", "must be in the future")
-    return expires_at
+    latest = None if Scope.ADMIN in caller.scopes else caller.expires_at
+    if expires_at is not None and latest is not None and expires_at > latest:
+        raise InvalidValue(
+            "expires_at", f"must be at most {latest.isoformat()}, when the key that gives it expires"
+        )
+    return latest if expires_at is None else expires_at
 
 
 def _rate(caller: Caller, wanted: int | None) -> int | None:

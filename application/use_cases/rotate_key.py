@@ -11,7 +11,7 @@ from application.use_cases.create_key import lock_tenant, make_room
 from application.views import IssuedKey, KeyView
 from domain.api_key import KeyId, KeyText
 from domain.audit import Act
-from domain.caller import Caller
+from domain.caller import Caller, Scope
 from domain.errors import InvalidValue
 from domain.tenant import TenantName
 
@@ -23,6 +23,8 @@ class RotateKey:
     """Gives a key a successor of the same rights and expiry, and lets the key expire after an overlap.
 
     * A caller rotates no key with a scope that it lacks, for it learns the successor's text.
+    * A caller without ADMIN rotates no key that expires later, or has a higher limit of requests, than its
+      own.
     * A key that is expired or revoked has no successor.
     * A key of another tenant is rotated by ADMIN only.
     """
@@ -51,7 +53,8 @@ class RotateKey:
         Raises:
             InvalidValue: The overlap is negative or longer than MAX_OVERLAP_S.
             NotFound: The caller reaches no such key, or there is no such tenant.
-            ScopeMissing: The caller lacks a scope of the key, or ADMIN for another tenant.
+            ScopeMissing: The caller lacks a scope of the key, or ADMIN for another tenant or for a key that
+                exceeds its own.
             KeyTransitionRefused: The key is expired or revoked.
             TenantTransitionRefused: The tenant is deleted.
             Conflict: The tenant has as many active keys as it may have.
@@ -66,6 +69,8 @@ class RotateKey:
             key = transaction.keys.get_or_raise(within, key_id)
             for scope in sorted(key.scopes):
                 caller.require(scope)
+            if key.exceeds(caller):
+                caller.require(Scope.ADMIN)
             expiring, successor = key.rotate(successor_id, text.digest, now, timedelta(seconds=overlap_s))
             successor = replace(successor, created_by=caller.principal)
             transaction.keys.replace(key, expiring)

@@ -69,7 +69,8 @@ class KeysController(Controller):
             "createKey",
             "Create an API key",
             "Its text is in the field `key` of this answer and nowhere else. A caller gives scopes of its "
-            "own only, and one of a single project gives keys of that project.",
+            "own only, and one of a single project gives keys of that project. Without `admin`, a key that "
+            "expires gives keys that expire with it at the latest.",
             scope=Scope.KEYS_WRITE,
             problems=(404, 409),
             secret_answer=True,

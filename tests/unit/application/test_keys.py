@@ -288,6 +288,41 @@ def test_a_key_with_a_limit_of_requests_gives_none_a_higher_one(service):
     assert create(service).view.key.requests_per_s is None
 
 
+def test_a_key_that_expires_gives_none_that_lasts_longer(service):
+    end = service.clock.now() + timedelta(hours=1)
+    expiring = replace(ACME, expires_at=end)
+
+    with pytest.raises(InvalidValue, match="when the key that gives it expires"):
+        create(service, expiring, expires_at=end + timedelta(microseconds=1))
+    made = [create(service, expiring, expires_at=at).view.key.expires_at for at in (None, end)]
+
+    assert made == [end, end]
+    assert create(service, replace(ADMIN, expires_at=end)).view.key.expires_at is None
+
+
+@pytest.mark.parametrize(
+    ("own", "higher"),
+    [
+        ({"expires_at": timedelta(hours=1)}, {"expires_at": timedelta(hours=2)}),
+        ({"requests_per_s": 10}, {"requests_per_s": 11}),
+    ],
+)
+def test_a_caller_rotates_no_key_that_exceeds_its_own(service, own, higher):
+    def bounds(given):
+        now = service.clock.now()
+        return {name: now + of if isinstance(of, timedelta) else of for name, of in given.items()}
+
+    bounded = replace(ACME, **bounds(own))
+    for exceeding in (create(service), create(service, **bounds(higher))):
+        with pytest.raises(ScopeMissing, match=Scope.ADMIN):
+            service.rotate_key(bounded, exceeding.view.key.id)
+    administrator = replace(ADMIN, **bounds(own))
+    assert service.rotate_key(administrator, exceeding.view.key.id, 0, TenantName("acme"))
+
+    equal = create(service, **bounds(own))
+    assert service.rotate_key(bounded, equal.view.key.id).view.status is KeyStatus.ACTIVE
+
+
 @pytest.mark.parametrize("rate", [-1, 2**63])
 def test_a_limit_of_requests_is_a_whole_number_that_fits(service, rate):
     with pytest.raises(InvalidValue) as refused:

@@ -77,6 +77,15 @@ def test_a_session_has_the_rights_of_its_key_and_an_entry(service):
     assert signed_in.token.value not in repr(entry)
 
 
+def test_a_session_has_the_bounds_of_its_key(service):
+    end = service.clock.now() + timedelta(hours=1)
+    signed_in = sign_in(service, requests_per_s=5, expires_at=end)
+
+    caller = service.session_authenticator.admit(stored(service, signed_in), ADDRESS)
+
+    assert (caller.requests_per_s, caller.expires_at) == (5, end)
+
+
 @pytest.mark.parametrize("text", ["", "ssk_x", f"ssk_{'0' * 49}"])
 def test_a_bad_key_is_refused_with_an_entry(service, text):
     with pytest.raises(SignInRefused):
