@@ -12,7 +12,6 @@ from application.log_context import current_request_id
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from domain.api_key import mask_keys
 from domain.audit import LEFT_OUT, UNKNOWN, Act, AuditEntry, AuditEntryId
 from domain.caller import ANONYMOUS, Caller
 from domain.tenant import TenantName
@@ -98,7 +97,7 @@ class RecordRefusal:
                 principal=principal,
                 address=address,
                 act=act,
-                subject=mask_keys(subject),
+                subject=subject,
                 outcome=outcome,
                 request_id=current_request_id(),
                 project=None if caller is None else caller.project,

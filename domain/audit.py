@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple, NewType, Self
 from uuid import UUID
 
+from domain.api_key import mask_keys
 from domain.tenant import TenantName
 from domain.values import ProjectId
 
@@ -122,7 +123,8 @@ class EntryRow(NamedTuple):
 class AuditEntry:
     """The record of an act. It has no key, no code, no input and no output of a program.
 
-    Texts that are too long are cut off, and characters that do not print become U+FFFD.
+    API keys in texts are masked, texts that are too long are cut off, and characters that do not print become
+    U+FFFD.
 
     Attributes:
         tenant: The caller's; None if the caller did not show who it is.
@@ -152,9 +154,13 @@ class AuditEntry:
     def __post_init__(self) -> None:
         for name, max_chars in _MAX_CHARS:
             text: str | None = getattr(self, name)
-            if text is not None and (len(text) > max_chars or not text.isprintable()):
-                printable = (char if char.isprintable() else "\ufffd" for char in text[:max_chars])
-                object.__setattr__(self, name, "".join(printable))
+            if text is None:
+                continue
+            masked = mask_keys(text)[:max_chars]
+            if not masked.isprintable():
+                masked = "".join(char if char.isprintable() else "\ufffd" for char in masked)
+            if masked is not text:
+                object.__setattr__(self, name, masked)
 
     def row(self) -> EntryRow:
         """Return the entry as plain values."""

@@ -14,7 +14,7 @@ from litestar.types import HTTPScope, WebSocketScope
 from application.authenticator import Authenticator, StoredKey
 from application.errors import NotAuthenticated
 from application.record_refusal import RecordRefusal, refusal_kind
-from domain.api_key import key_digest, mask_keys
+from domain.api_key import key_digest
 from domain.audit import Act
 from domain.caller import Caller, Scope, anonymous
 from domain.errors import ScopeMissing
@@ -137,7 +137,7 @@ class Callers:
 
     def _refused(self, scope: AnyScope, caller: Caller | None, error: Exception) -> None:
         """Record a refusal on a thread; its answer does not wait for the database."""
-        subject = mask_keys(f"{scope.get('method')} {scope['path']}")
+        subject = f"{scope.get('method')} {scope['path']}"
         record = partial(
             self._record_refusal,
             Act.ACCESS_REFUSE,

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from uuid import UUID
 
+from domain.api_key import KeyText
 from domain.audit import CHAIN_START, Act, AuditEntry, AuditEntryId, Usage, usage_by_day
 from domain.tenant import TenantName
 from domain.values import ProjectId
@@ -26,6 +27,15 @@ def test_texts_that_are_too_long_are_cut_off():
 
 def test_characters_that_do_not_print_are_replaced():
     assert entry(subject="a\ud800b\n\0c").subject == "a\ufffdb\ufffd\ufffdc"
+
+
+def test_keys_are_masked_before_texts_are_cut_off():
+    key = KeyText.generate().value
+    masked = entry(subject=f"project {key}", principal=f"user:{key}", address=key[:20], request_id=key)
+
+    assert (masked.subject, masked.principal) == ("project ssk_...", "user:ssk_...")
+    assert (masked.address, masked.request_id) == ("ssk_...", "ssk_...")
+    assert entry(subject="x" * 245 + key).subject == "x" * 245 + "ssk_..."
 
 
 def test_an_entry_is_the_same_after_its_row():
