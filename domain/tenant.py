@@ -104,11 +104,13 @@ class Tenant:
             raise TenantTransitionRefused(f"the tenant '{self.name}' cannot be deleted")
         return replace(self, status=to)
 
-    def ensure_starts_work(self) -> None:
-        """Refuse new work for a tenant that is not active.
+    def ensure_active(self) -> None:
+        """Refuse work and changes for a tenant that is not active.
 
         Raises:
             TenantTransitionRefused: The tenant is suspended or deleted.
         """
         if self.status is not TenantStatus.ACTIVE:
-            raise TenantTransitionRefused(f"tenant '{self.name}' is {self.status} and starts no new work")
+            raise TenantTransitionRefused(
+                f"tenant '{self.name}' is {self.status}: it reads and cancels, and starts or changes nothing"
+            )

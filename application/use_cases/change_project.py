@@ -29,6 +29,7 @@ class ChangeProject:
     * A purged project is gone with its jobs at once, for every caller, and `RemoveDeleted` removes them. One
       that was deleted before is purged by its id.
     * A project cannot be deleted or purged while one of its jobs runs.
+    * A suspended tenant changes no project.
     """
 
     def __init__(self, unit_of_work: CallerUnitOfWork, clock: Clock, ids: IdGenerator) -> None:
@@ -43,12 +44,14 @@ class ChangeProject:
             InvalidValue: The reference to the project can be neither a name nor an id.
             NotFound: There is no such project.
             ProjectTransitionRefused: Its status forbids the trigger.
+            TenantTransitionRefused: The tenant is suspended.
             Conflict: It is to be deleted or purged, and has a running job.
         """
         reference = parse_project_reference(name_or_id)
         now, purge_id = self._clock.now(), self._ids.new()
 
         def work(transaction: Transaction) -> Project:
+            caller.tenant.ensure_active()
             before = transaction.projects.get(caller, reference)
             if before is None or not (before.is_live or _purges_deleted(before, trigger)):
                 raise NotFound("project", reference)

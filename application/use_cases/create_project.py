@@ -3,6 +3,7 @@
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.idempotent_requests import project_again
 from application.ports.clock import Clock
+from application.ports.unit_of_work import Transaction
 from domain.audit import Act
 from domain.caller import Caller
 from domain.project import Project
@@ -14,6 +15,7 @@ class CreateProject:
     """Gets the project of a name, or makes it.
 
     * The same name twice is one project.
+    * A suspended tenant makes none.
     * A description is kept when the project is made; an existing project keeps its own.
     """
 
@@ -29,16 +31,22 @@ class CreateProject:
 
         Raises:
             InvalidValue: The name or the description breaks its rule.
+            TenantTransitionRefused: The tenant is suspended.
             NotFound: The caller reaches one project only, and that is another.
         """
         project_name = ProjectName(name)
         if description is not None:
             self._submission_limits.check_text("description", description)
         now = self._clock.now()
+
+        def work(transaction: Transaction) -> Project:
+            caller.tenant.ensure_active()
+            return transaction.projects.get_or_add(caller, project_name, description, now)
+
         return self._unit_of_work.run(
             caller,
             Act.PROJECT_CREATE,
-            lambda transaction: transaction.projects.get_or_add(caller, project_name, description, now),
+            work,
             subject=lambda project: project.name.value,
             project=lambda project: project.id,
             asked_for=name,

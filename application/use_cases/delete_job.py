@@ -15,6 +15,7 @@ class DeleteJob:
 
     * A job that has not ended is cancelled first: one that waits to be executed, too.
     * The keys of its objects are noted in the same transaction, and `RemoveDeleted` deletes them.
+    * A suspended tenant deletes none.
     * Its stored bytes are its tenant's again.
     """
 
@@ -26,10 +27,12 @@ class DeleteJob:
 
         Raises:
             NotFound: There is no such job.
+            TenantTransitionRefused: The tenant is suspended.
             Conflict: It has not ended.
         """
 
         def work(transaction: Transaction) -> tuple[Job, Removed]:
+            caller.tenant.ensure_active()
             job, _project = transaction.jobs.get_with_project_or_raise(caller, job_id)
             if not job.status.is_terminal:
                 raise Conflict(f"the job is {job.status} and has not ended; cancel it first")

@@ -52,7 +52,7 @@ class ExecuteJob:
             QuotaExceeded: The tenant has used a quota up.
         """
         with self._unit_of_work.recording_refusals(caller, Act.JOB_EXECUTE, str(job_id)):
-            caller.tenant.ensure_starts_work()
+            caller.tenant.ensure_active()
             if stdin is not None:
                 self._submission_limits.check_stdin(stdin)
         execution_id = ExecutionId(self._ids.new())

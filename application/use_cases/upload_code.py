@@ -90,7 +90,7 @@ class UploadCode:
             CommitOutcomeUnknown: The database went away during the commit; there may be a job.
         """
         with self._unit_of_work.recording_refusals(caller, Act.JOB_UPLOAD, command.project):
-            caller.tenant.ensure_starts_work()
+            caller.tenant.ensure_active()
             language = self._available_language(command.language)
             code = self._submission_limits.check_code(command.code)
             reference = parse_project_reference(command.project)

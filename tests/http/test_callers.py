@@ -326,6 +326,17 @@ def test_a_suspended_tenant_reads_and_cancels_and_starts_nothing(guarded: Guarde
     assert "SUSPENDED" in assert_problem(http.post(f"/api/execute/{job_id}", headers=headers), 409)["detail"]
     assert http.get(path, headers=headers).json()["status"] == "PENDING"
     assert http.post(f"/api/cancel/{job_id}", headers=headers).json()["status"] == "CANCELLED"
+    for method, change in (
+        ("POST", "/api/project?project_name=another"),
+        ("POST", "/api/projects/p/archive"),
+        ("POST", "/api/projects/p/restore"),
+        ("DELETE", "/api/projects/p"),
+        ("DELETE", "/api/projects/p?purge=true"),
+        ("DELETE", f"/api/jobs/{job_id}"),
+    ):
+        assert "SUSPENDED" in assert_problem(http.request(method, change, headers=headers), 409)["detail"]
+    (project,) = http.get("/api/projects", headers=headers).json()
+    assert (project["project"], project["status"]) == ("p", "ACTIVE")
 
     guarded.keys.change("suspended", TenantTrigger.DELETE)
     assert_problem(poll(lambda: _refused(http.get(path, headers=headers))), 401)

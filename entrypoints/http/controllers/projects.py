@@ -70,6 +70,7 @@ class ProjectsController(Controller):
             "createProject",
             "Get or make a project",
             "The same name twice is one project, and keeps the description that it was made with.",
+            problems=(404, 409),
             scope=Scope.PROJECTS_WRITE,
         ),
     )

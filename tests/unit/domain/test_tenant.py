@@ -39,13 +39,13 @@ def test_the_default_tenant_cannot_be_deleted(status):
         default.apply(TenantTrigger.DELETE)
 
 
-def test_only_an_active_tenant_starts_work():
-    a_tenant(TenantStatus.ACTIVE).ensure_starts_work()
+def test_only_an_active_tenant_starts_and_changes_things():
+    a_tenant(TenantStatus.ACTIVE).ensure_active()
     for status in (TenantStatus.SUSPENDED, TenantStatus.DELETED):
         with pytest.raises(
-            TenantTransitionRefused, match=f"tenant 'acme' is {status} and starts no new work"
+            TenantTransitionRefused, match=f"tenant 'acme' is {status}: it reads and cancels, and starts"
         ):
-            a_tenant(status).ensure_starts_work()
+            a_tenant(status).ensure_active()
 
 
 @pytest.mark.parametrize("name", ["a", "acme", "a-1", "0", "x" * 63])
