@@ -52,8 +52,12 @@ class Caller:
         Raises:
             ScopeMissing: It has neither the scope nor ADMIN.
         """
-        if self.scopes.isdisjoint({scope, Scope.ADMIN}):
+        if not self.has(scope):
             raise ScopeMissing(scope)
+
+    def has(self, scope: Scope) -> bool:
+        """Whether the caller has a right: by its scope, or by ADMIN."""
+        return not self.scopes.isdisjoint({scope, Scope.ADMIN})
 
     def require_tenant(self, name: TenantName) -> None:
         """Refuse an act in another tenant.

@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from application.ports.object_store import ObjectStore
 from application.views import JobDetails, JobStatusView, JobView
+from domain.caller import Caller, Scope
 from domain.execution import Execution, Note, ResourceUsage
 from domain.execution import ExecutionResult as Result
 from domain.job_lifecycle import JobStatus, Phase, Reason
@@ -81,10 +82,19 @@ _NOTES: Mapping[Note, str] = {
 
 
 class Presenter:
-    """Shows jobs to callers. It asks the log store for URLs, so it belongs on a thread."""
+    """Shows jobs to callers. It asks the log store for URLs, so it belongs on a thread.
 
-    def __init__(self, log_store: ObjectStore) -> None:
+    Args:
+        links_logs: Whether jobs are shown with links to their logs, which are read without a key.
+    """
+
+    def __init__(self, log_store: ObjectStore, *, links_logs: bool = True) -> None:
         self._log_store = log_store
+        self._links_logs = links_logs
+
+    def to(self, caller: Caller) -> "Presenter":
+        """Return a presenter that links logs if the caller may read them."""
+        return Presenter(self._log_store, links_logs=caller.has(Scope.LOGS_READ))
 
     def job(self, view: JobView, message: str | None = None) -> JobResponse:
         """Show a job; the default message describes its state."""
@@ -191,7 +201,7 @@ class Presenter:
         )
 
     def _url(self, log_key: ObjectKey | None) -> str | None:
-        return None if log_key is None else self._log_store.url(log_key)
+        return self._log_store.url(log_key) if self._links_logs and log_key is not None else None
 
 
 def tagged(shown: Shown) -> Response[Shown]:

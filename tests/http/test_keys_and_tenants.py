@@ -394,3 +394,20 @@ def test_tenants_are_for_administrators(service: Service, key_of):
 def test_keys_and_tenants_are_out_of_reach_where_callers_are_not_asked_for_keys(whole_service: Service):
     for path, scope in (("/api/keys", "keys:write"), ("/api/tenants", "admin")):
         assert f"'{scope}'" in assert_problem(whole_service.http.get(path), 403)["detail"]
+
+
+def test_a_log_is_linked_for_callers_with_logs_read_alone(service: Service, key_of, tenant):
+    writer = key_of(Scope.JOBS_READ, Scope.JOBS_WRITE, tenant=tenant)
+    reader = key_of(Scope.JOBS_READ, Scope.LOGS_READ, tenant=tenant)
+    program = {"project": "demo", "code": "print(1)", "language": "python", "execute": True}
+    http = service.http
+
+    ran = http.post("/api/upload?wait=20", headers=writer, json=program).raise_for_status().json()
+    job = f"/api/jobs/{ran['job_id']}"
+    paths = (job, f"{job}/status", f"{job}/events", "/api/jobs", "/api/projects/demo/jobs")
+
+    assert ran["log_key"]
+    assert (ran["logs_url"], ran["data"]["result"]["logs_url"]) == (None, None)
+    for path in paths:
+        assert "/api/log-link" not in http.get(path, headers=writer).raise_for_status().text
+        assert "/api/log-link" in http.get(path, headers=reader).raise_for_status().text

@@ -95,7 +95,7 @@ class ExecutionsController(Controller):
         wait: Wait = 0,
     ) -> Response[JobResponse]:
         """Upload code, and execute it on request."""
-        show = partial(_show, api.presenter)
+        show = partial(_show, api.presenter.to(caller))
 
         def upload() -> tuple[JobView, JobResponse]:
             job = api.services.upload_code(caller, data.command())
@@ -129,7 +129,7 @@ class ExecutionsController(Controller):
     ) -> JobResponse:
         """Execute a job."""
         stdin = only_one("stdin", input_data, None if data is None else data.stdin)
-        show = partial(_show, api.presenter)
+        show = partial(_show, api.presenter.to(caller))
 
         def execute() -> tuple[JobView, JobResponse]:
             job = api.services.execute_job(caller, existing_job(job_id), stdin)
@@ -157,7 +157,7 @@ class ExecutionsController(Controller):
         api: NamedDependency[Api],
     ) -> JobResponse:
         """Cancel a job."""
-        return api.presenter.job(api.services.cancel_job(caller, existing_job(job_id)), _CANCELLED)
+        return api.presenter.to(caller).job(api.services.cancel_job(caller, existing_job(job_id)), _CANCELLED)
 
     @get(
         ["/jobs/{jobId:str}/status", "/status/{jobId:str}"],
@@ -179,9 +179,8 @@ class ExecutionsController(Controller):
         wait: Wait = 0,
     ) -> Response[JobStatusResponse]:
         """Get a job's status."""
-        return tagged(
-            await api.waiter(request, caller).until_ended(existing_job(job_id), wait, api.presenter.status)
-        )
+        show = api.presenter.to(caller).status
+        return tagged(await api.waiter(request, caller).until_ended(existing_job(job_id), wait, show))
 
 
 def _show(presenter: Presenter, job: JobView) -> JobResponse:

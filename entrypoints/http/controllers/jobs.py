@@ -40,7 +40,7 @@ class JobsController(Controller):
         api: NamedDependency[Api],
     ) -> _Jobs:
         """List jobs."""
-        return _page(request, api.services.job_reader.page(caller, job_filter), api.presenter)
+        return _page(request, api.services.job_reader.page(caller, job_filter), api.presenter.to(caller))
 
     @get(
         "/projects/{project:str}/jobs",
@@ -62,7 +62,8 @@ class JobsController(Controller):
         api: NamedDependency[Api],
     ) -> _Jobs:
         """List a project's jobs."""
-        return _page(request, api.services.job_reader.page(caller, job_filter, project), api.presenter)
+        page = api.services.job_reader.page(caller, job_filter, project)
+        return _page(request, page, api.presenter.to(caller))
 
     @get(
         "/jobs/{jobId:str}",
@@ -83,7 +84,8 @@ class JobsController(Controller):
         api: NamedDependency[Api],
     ) -> Response[JobDetailsResponse]:
         """Get a job."""
-        return tagged(api.presenter.details(api.services.job_reader.get(caller, existing_job(job_id))))
+        details = api.services.job_reader.get(caller, existing_job(job_id))
+        return tagged(api.presenter.to(caller).details(details))
 
     @delete(
         "/jobs/{jobId:str}",

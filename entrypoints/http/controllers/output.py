@@ -82,7 +82,7 @@ class OutputController(Controller):
     ) -> StreamResponse:
         """Follow a job's output."""
         details = await asyncio.to_thread(api.services.job_reader.get, caller, existing_job(job_id))
-        events = api.output_streams.follow(caller, details, api.presenter, last_event_id, offset)
+        events = api.output_streams.follow(caller, details, api.presenter.to(caller), last_event_id, offset)
         return StreamResponse(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)
 
     @get(

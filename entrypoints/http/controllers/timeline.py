@@ -68,5 +68,5 @@ class TimelineController(Controller):
     ) -> Stream:
         """Follow a job's state."""
         details = await asyncio.to_thread(api.services.job_reader.get, caller, existing_job(job_id))
-        events = api.event_streams.follow(caller, details, api.presenter, last_event_id)
+        events = api.event_streams.follow(caller, details, api.presenter.to(caller), last_event_id)
         return Stream(events, media_type=MEDIA_TYPE, headers=STREAM_HEADERS)

@@ -122,11 +122,7 @@ def _page(
 
 def _list(caller: Caller, api: Api) -> dict[str, object]:
     newest_first = list(reversed(api.services.key_reader.all(caller)))
-    return {"keys": newest_first, "own_scopes": [scope.value for scope in Scope if _has(caller, scope)]}
-
-
-def _has(caller: Caller, scope: Scope) -> bool:
-    return not caller.scopes.isdisjoint({scope, Scope.ADMIN})
+    return {"keys": newest_first, "own_scopes": [scope.value for scope in Scope if caller.has(scope)]}
 
 
 def _command(form: Mapping[str, str], now: datetime) -> CreateKeyCommand:
