@@ -2,7 +2,6 @@
 
 import logging
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -353,39 +352,40 @@ def running(guarded: Guarded) -> Iterator[tuple[str, str]]:
 
     def wait(_request, observer):
         observer.started()
-        may_end.wait(30)
+        may_end.wait()
         return EngineReport(ExecutionResult(status=JobStatus.SUCCESS, exit_code=0))
 
     service = guarded.service
     service.engine.program = wait
     key = guarded.keys.add(f"runs-{KeyText.generate().value[4:20].lower()}")
     body = {"project": "p", "code": "1", "language": "python", "execute": True}
-    yield key, service.http.post("/api/upload", json=body, headers=bearer(key)).json()["job_id"]
-    may_end.set()
+    try:
+        yield key, service.http.post("/api/upload", json=body, headers=bearer(key)).json()["job_id"]
+    finally:
+        may_end.set()
 
 
 @pytest.mark.parametrize("stream", ["events", "output"])
 @pytest.mark.parametrize("end", ["key revoked", "tenant deleted"])
-def test_an_open_stream_ends_soon_after_its_key_does(guarded: Guarded, running, stream, end):
+def test_an_open_stream_ends_with_its_key(guarded: Guarded, running, stream, end):
+    # How soon is shown where nothing else is in the process: in tests/chaos/test_revoked_keys.py.
     key, job_id = running
     with guarded.service.http.stream("GET", f"/api/jobs/{job_id}/{stream}", headers=bearer(key)) as response:
         pieces = response.iter_text()
         assert next(pieces)
 
-        begin = time.monotonic()
         if end == "key revoked":
             guarded.keys.revoke(key)
         else:
             guarded.keys.change(guarded.keys.tenant(key), TenantTrigger.DELETE)
         rest = "".join(pieces)
 
-    assert time.monotonic() - begin < 5
     if end == "key revoked":  # the jobs of a deleted tenant end
         assert "event: end" not in rest
     assert guarded.ask(f"/api/jobs/{job_id}/{stream}", key).status_code == 401
 
 
-def test_a_wait_ends_soon_after_its_key_does(guarded: Guarded, running):
+def test_a_wait_ends_with_its_key(guarded: Guarded, running):
     key, job_id = running
     path = f"/api/jobs/{job_id}/status?wait=30"
     with ThreadPoolExecutor(1) as thread:
@@ -393,7 +393,7 @@ def test_a_wait_ends_soon_after_its_key_does(guarded: Guarded, running):
         poll(lambda: guarded.service.is_waited_for(job_id))
         guarded.keys.revoke(key)
 
-        assert_problem(waiting.result(timeout=5), 401)
+        assert_problem(waiting.result(), 401)  # and not the job's status, when the wait is over
 
 
 def test_a_stream_of_a_suspended_tenant_goes_on(guarded: Guarded, running):
