@@ -1,9 +1,13 @@
 """Faults of a request's input, from the messages of the decoder, the framework and the domain."""
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from litestar.exceptions import ValidationException
+from msgspec import Struct
+from msgspec.structs import fields
 
 from entrypoints.http.json_request import AnyRequest, UnreadableBody
 from entrypoints.http.schemas.problem import Fault
@@ -12,6 +16,7 @@ _PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
 _NAMED = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
 _MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
+_ALTERNATIVES = (Annotated, Union, UnionType)
 _TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _TYPE = re.compile(r"\b(?:str|int|float|bool)\b")
 
@@ -19,9 +24,11 @@ _TYPE = re.compile(r"\b(?:str|int|float|bool)\b")
 def of_value(request: AnyRequest, name: str, detail: str) -> Fault:
     """Locate a value that broke a rule: in the URL, or else in the body."""
     name = request.route_handler.opt.get("names", {}).get(name, name)
-    if name in request.path_params or name in request.query_params or not _takes(request, name):
+    field = request.route_handler.parsed_data_field
+    pointer = None if field is None else _pointer(field.raw, name)
+    if name in request.path_params or name in request.query_params or pointer is None:
         return Fault(parameter=name, detail=detail)
-    return Fault(pointer=f"/{name}", detail=detail)
+    return Fault(pointer=pointer, detail=detail)
 
 
 def of_body(error: UnreadableBody) -> Fault:
@@ -54,10 +61,26 @@ def _of_extra(extra: dict[str, Any]) -> Fault:
     return Fault(parameter=name, detail=_plain(extra["message"].partition(", got")[0]))
 
 
-def _takes(request: AnyRequest, name: str) -> bool:
-    field = request.route_handler.parsed_data_field
-    types = () if field is None else (field, *field.inner_types)
-    return any(name in getattr(type_.annotation, "__struct_fields__", ()) for type_ in types)
+def _pointer(body: object, name: str) -> str | None:
+    """Return the pointer to the member of a name in a body of a type, or in an object in it."""
+    structs = list(_structs(body))
+    if any(name in struct.__struct_fields__ for struct in structs):
+        return f"/{name}"
+    for struct in structs:
+        for field in fields(struct):
+            inner = _pointer(field.type, name)
+            if inner is not None:
+                return f"/{field.encode_name}{inner}"
+    return None
+
+
+def _structs(annotation: object) -> Iterator[type[Struct]]:
+    """Yield the structures that a value of a type may be."""
+    if isinstance(annotation, type) and issubclass(annotation, Struct):
+        yield annotation
+    elif get_origin(annotation) in _ALTERNATIVES:
+        for argument in get_args(annotation):
+            yield from _structs(argument)
 
 
 def _plain(message: str) -> str:
