@@ -137,6 +137,8 @@ def banner(settings: Settings, warning: str | None) -> Iterator[str]:
     yield "\nA first program, with curl:"
     yield f"""  JOB=$({_UPLOAD.format(key=key, url=url, code=code)} | cut -d'"' -f4)"""
     yield f'  curl -s {key}-X POST "{url}/api/execute/$JOB?{stdin}wait=10"'
+    if settings.asks_for_keys:
+        yield "with an API key in SERVICE_SERVER_API_KEY, of which `service-server setup` makes the first,"
     if reads_stdin:
         yield "and with the command line:"
         yield f"  {_program()} run --server {url} --stdin 'to be or not to be' examples/words.py"
