@@ -7,7 +7,7 @@ from threading import Lock
 from application.errors import DependencyUnavailable, NotAuthenticated
 from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
-from application.timed_cache import Kept, TimedCache
+from application.timed_cache import Kept, LookupCache, TimedCache
 from domain.api_key import ApiKey, KeyId, KeyStatus
 from domain.caller import Caller
 from domain.tenant import DEFAULT_TENANT, Tenant, TenantStatus
@@ -15,7 +15,6 @@ from domain.tenant import DEFAULT_TENANT, Tenant, TenantStatus
 # A revoked key is refused everywhere within five seconds: for new requests after this time, for open streams
 # after this time and the interval of their checks.
 KEPT_S = 2.0
-# Good keys and refused texts each have so many entries: guesses drive no good key out.
 _CAPACITY = 20_000
 _USE_IS_RECORDED_EVERY = timedelta(minutes=5)
 # The tenant of callers without keys, as long as the database was never within reach.
@@ -70,15 +69,14 @@ class Authenticator:
     ) -> None:
         self._unit_of_work = unit_of_work
         self._clock = clock
-        self._found = TimedCache[str, StoredKey | None](kept_s, capacity, clock.monotonic)
-        self._missed = TimedCache[str, StoredKey | None](kept_s, capacity, clock.monotonic)
+        self._keys = LookupCache[str, StoredKey](kept_s, capacity, clock.monotonic)
         self._default = TimedCache[None, Tenant](kept_s, 1, clock.monotonic)
         self._used: set[KeyId] = set()
         self._lock = Lock()
 
     def cached(self, digest: str) -> Kept[StoredKey | None] | None:
         """Return the result of a lookup in the last seconds, or None if there was none."""
-        return self._found.fresh(digest) or self._missed.fresh(digest)
+        return self._keys.fresh(digest)
 
     def look_up(self, digest: str) -> StoredKey | None:
         """Read a key from the database; None for one that it does not have.
@@ -89,15 +87,13 @@ class Authenticator:
         at = self._clock.monotonic()
         found = self._unit_of_work.read(lambda transaction: transaction.keys.find(digest))
         stored = None if found is None else StoredKey(*found)
-        keep, discard = (self._found, self._missed) if stored else (self._missed, self._found)
-        keep.keep(digest, stored, at)
-        discard.discard(digest)
+        self._keys.keep(digest, stored, at)
         return stored
 
     def was_good(self, digest: str) -> bool:
         """Whether the key opened the service when it was last looked up, however long ago."""
-        latest = self._found.latest(digest)
-        return latest is not None and latest.value is not None and latest.value.opens(self._clock.now())
+        latest = self._keys.latest(digest)
+        return latest is not None and latest.opens(self._clock.now())
 
     def admit(self, stored: StoredKey | None, address: str | None) -> Caller:
         """Return the caller of a key.

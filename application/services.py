@@ -60,9 +60,7 @@ from application.use_cases.drain_executions import DrainExecutions
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
 from application.use_cases.follow_outages import FollowOutages
-from application.use_cases.forget_idempotency_keys import ForgetIdempotencyKeys
-from application.use_cases.forget_processed_messages import ForgetProcessedMessages
-from application.use_cases.forget_sessions import ForgetSessions
+from application.use_cases.forget_old_records import ForgetOldRecords
 from application.use_cases.mark_started import MarkStarted
 from application.use_cases.post_audit_entries import PostAuditEntries
 from application.use_cases.read_code import ReadCode
@@ -221,10 +219,10 @@ class Services:
     recover_orphans: RecoverOrphans
     follow_outages: FollowOutages
     relay_outbox: RelayOutbox
-    forget_processed_messages: ForgetProcessedMessages
+    forget_processed_messages: ForgetOldRecords
     post_audit_entries: PostAuditEntries
-    forget_sessions: ForgetSessions
-    forget_idempotency_keys: ForgetIdempotencyKeys
+    forget_sessions: ForgetOldRecords
+    forget_idempotency_keys: ForgetOldRecords
     remove_deleted: RemoveDeleted
     in_flight: InFlightExecutions
 
@@ -341,8 +339,13 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             caller_unit_of_work=caller_unit_of_work, session_authenticator=session_authenticator
         ),
         session_reader=SessionReader(unit_of_work=ports.unit_of_work, clock=ports.clock, idle=session_idle),
-        forget_sessions=ForgetSessions(
-            unit_of_work=ports.unit_of_work, clock=ports.clock, kept_days=options.sessions_kept_days
+        forget_sessions=ForgetOldRecords(
+            unit_of_work=ports.unit_of_work,
+            clock=ports.clock,
+            forget=lambda transaction, before, batch: transaction.sessions.forget_of_any_tenant(
+                before, batch
+            ),
+            kept=timedelta(days=options.sessions_kept_days),
         ),
         authenticator=Authenticator(unit_of_work=ports.unit_of_work, clock=ports.clock),
         upload_code=upload_code,
@@ -489,12 +492,18 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             event_feed=ports.event_feed,
             stale_after_s=options.stale_message_after_s,
         ),
-        forget_processed_messages=ForgetProcessedMessages(
-            unit_of_work=ports.unit_of_work, clock=ports.clock, kept_days=options.processed_messages_kept_days
+        forget_processed_messages=ForgetOldRecords(
+            unit_of_work=ports.unit_of_work,
+            clock=ports.clock,
+            forget=lambda transaction, before, batch: transaction.inbox.forget(before, batch),
+            kept=timedelta(days=options.processed_messages_kept_days),
         ),
         post_audit_entries=PostAuditEntries(unit_of_work=ports.unit_of_work, record_refusal=record_refusal),
-        forget_idempotency_keys=ForgetIdempotencyKeys(
-            unit_of_work=ports.unit_of_work, clock=ports.clock, kept_hours=options.idempotency_keys_kept_hours
+        forget_idempotency_keys=ForgetOldRecords(
+            unit_of_work=ports.unit_of_work,
+            clock=ports.clock,
+            forget=lambda transaction, before, batch: transaction.idempotency_keys.forget(before, batch),
+            kept=timedelta(hours=options.idempotency_keys_kept_hours),
         ),
         remove_deleted=RemoveDeleted(
             unit_of_work=ports.unit_of_work,

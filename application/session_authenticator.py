@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from application.errors import NotAuthenticated
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from application.timed_cache import Kept, TimedCache
+from application.timed_cache import Kept, LookupCache
 from domain.api_key import ApiKey, KeyStatus
 from domain.caller import Caller
 from domain.session import Session, SessionStatus
@@ -65,12 +65,11 @@ class SessionAuthenticator:
         self._unit_of_work = unit_of_work
         self._clock = clock
         self._idle = idle
-        self._known = TimedCache[str, StoredSession | None](kept_s, _CAPACITY, clock.monotonic)
-        self._unknown = TimedCache[str, StoredSession | None](kept_s, _CAPACITY, clock.monotonic)
+        self._sessions = LookupCache[str, StoredSession](kept_s, _CAPACITY, clock.monotonic)
 
     def cached(self, digest: str) -> Kept[StoredSession | None] | None:
         """Return the result of a lookup in the last seconds, or None if there was none."""
-        return self._known.fresh(digest) or self._unknown.fresh(digest)
+        return self._sessions.fresh(digest)
 
     def look_up(self, digest: str) -> StoredSession | None:
         """Read a session from the database; None for one that it does not have.
@@ -80,7 +79,7 @@ class SessionAuthenticator:
         """
         at = self._clock.monotonic()
         stored = self._unit_of_work.read(lambda transaction: _find(transaction, digest))
-        (self._known if stored else self._unknown).keep(digest, stored, at)
+        self._sessions.keep(digest, stored, at)
         return stored
 
     def admit(self, stored: StoredSession | None, address: str | None) -> Caller:
@@ -111,13 +110,12 @@ class SessionAuthenticator:
         at = self._clock.monotonic()
         self._unit_of_work.run(lambda transaction: transaction.sessions.touch(stored.session.id, now))
         touched = replace(stored, session=replace(stored.session, seen_at=now))
-        self._known.keep(stored.session.digest, touched, at)
+        self._sessions.keep(stored.session.digest, touched, at)
         return touched
 
     def forget(self, digest: str) -> None:
         """Have a session that was changed read again by its next request in this process."""
-        self._known.discard(digest)
-        self._unknown.discard(digest)
+        self._sessions.discard(digest)
 
 
 def _find(transaction: Transaction, digest: str) -> StoredSession | None:

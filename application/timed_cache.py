@@ -1,4 +1,4 @@
-"""A bounded cache whose entries are good for a fixed time."""
+"""Bounded caches whose entries are good for a fixed time."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -58,3 +58,37 @@ class TimedCache(Generic[K, V]):
         """Remove the entry of a key, if there is one."""
         with self._lock:
             self._entries.pop(key, None)
+
+
+class LookupCache(Generic[K, V]):
+    """Results of lookups by keys that callers bring. Things that were not found have entries of their own.
+
+    So guesses, however many, take the place of no thing that was found.
+    """
+
+    def __init__(self, kept_s: float, capacity: int, clock: Callable[[], float]) -> None:
+        self._found = TimedCache[K, V | None](kept_s, capacity, clock)
+        self._missed = TimedCache[K, V | None](kept_s, capacity, clock)
+
+    def fresh(self, key: K) -> Kept[V | None] | None:
+        """Return the result for a key, if there is one that is fresh."""
+        return self._found.fresh(key) or self._missed.fresh(key)
+
+    def latest(self, key: K) -> V | None:
+        """Return the thing that was found last, fresh or not, unless it was missed since."""
+        kept = self._found.latest(key)
+        return None if kept is None else kept.value
+
+    def keep(self, key: K, value: V | None, at: float) -> None:
+        """Keep a result that is of a time, by this cache's clock."""
+        if value is None:
+            keep, discard = self._missed, self._found
+        else:
+            keep, discard = self._found, self._missed
+        keep.keep(key, value, at)
+        discard.discard(key)
+
+    def discard(self, key: K) -> None:
+        """Remove the result for a key, if there is one."""
+        self._found.discard(key)
+        self._missed.discard(key)

@@ -9,7 +9,7 @@ import pytest
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import UploadCodeCommand
 from application.errors import AlreadyAnswered, AnswerLost, KeyReused, NotFound, RequestInWork
-from application.use_cases.forget_idempotency_keys import ForgetIdempotencyKeys
+from application.use_cases.forget_old_records import ForgetOldRecords
 from domain.audit import Act
 from domain.errors import DomainError
 from domain.idempotency import IdempotentRequest, StoredAnswer
@@ -188,7 +188,13 @@ def test_old_records_are_removed_in_batches(service):
     for number in range(5):
         service.create_project(asking(service, key=str(number)), "made", None)
     service.clock.advance(KEYS_KEPT_HOURS * 3_600 + 1)
-    forget = ForgetIdempotencyKeys(service.unit_of_work, service.clock, KEYS_KEPT_HOURS, batch=2)
+    forget = ForgetOldRecords(
+        service.unit_of_work,
+        service.clock,
+        lambda transaction, before, batch: transaction.idempotency_keys.forget(before, batch),
+        kept=timedelta(hours=KEYS_KEPT_HOURS),
+        batch=2,
+    )
     assert forget() == 5
 
 

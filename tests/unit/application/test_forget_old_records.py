@@ -1,4 +1,6 @@
-from application.use_cases.forget_processed_messages import ForgetProcessedMessages
+from datetime import timedelta
+
+from application.use_cases.forget_old_records import ForgetOldRecords
 
 DAY_S = 86_400
 
@@ -10,8 +12,12 @@ def receive(service, message_id):
 
 def test_messages_are_remembered_for_so_many_days_and_then_forgotten(service):
     # Given messages of a week ago, more than one transaction forgets, and of today
-    forget_processed_messages = ForgetProcessedMessages(
-        service.unit_of_work, service.clock, kept_days=7, batch=2
+    forget_processed_messages = ForgetOldRecords(
+        service.unit_of_work,
+        service.clock,
+        lambda transaction, before, batch: transaction.inbox.forget(before, batch),
+        kept=timedelta(days=7),
+        batch=2,
     )
     for number in range(5):
         receive(service, str(number))

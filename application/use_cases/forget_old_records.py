@@ -1,0 +1,39 @@
+"""Command: remove old records of one kind."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from application.ports.clock import Clock
+from application.ports.unit_of_work import Transaction, UnitOfWork
+
+# Removes records of before a time, so many at most; returns how many.
+Forget: TypeAlias = Callable[[Transaction, datetime, int], int]
+
+
+class ForgetOldRecords:
+    """Removes the records of one kind that are needed no longer, batch by batch.
+
+    Args:
+        kept: How long a record is kept.
+        batch: How many are removed in one transaction.
+    """
+
+    def __init__(
+        self, unit_of_work: UnitOfWork, clock: Clock, forget: Forget, kept: timedelta, batch: int = 500
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+        self._forget = forget
+        self._kept = kept
+        self._batch = batch
+
+    def __call__(self) -> int:
+        """Remove every record that is old enough; return how many."""
+        before = self._clock.now() - self._kept
+        total = 0
+        while forgotten := self._unit_of_work.run(
+            lambda transaction: self._forget(transaction, before, self._batch)
+        ):
+            total += forgotten
+        return total
