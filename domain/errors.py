@@ -42,8 +42,8 @@ class ScopeMissing(DomainError):
         scope: The name of the right.
     """
 
-    def __init__(self, scope: str) -> None:
-        super().__init__(f"the scope '{scope}' is missing")
+    def __init__(self, scope: str, reason: str = "") -> None:
+        super().__init__(f"the scope '{scope}' is missing{reason and f': {reason}'}")
         self.scope = scope
 
 

@@ -16,7 +16,7 @@ from application.errors import NotAuthenticated
 from application.record_refusal import RecordRefusal, refusal_kind
 from domain.api_key import key_digest
 from domain.audit import Act
-from domain.caller import Caller, Scope, anonymous
+from domain.caller import ANONYMOUS, Caller, Scope, anonymous
 from domain.errors import ScopeMissing
 from domain.tenant import Tenant
 from entrypoints.http.failed_attempts import FailedAttempts
@@ -47,6 +47,9 @@ SECURITY_SCHEMES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 _TOKEN_HEADER = TOKEN_HEADER.lower().encode()
 _BEARER = "bearer"
+_WITHOUT_A_KEY = (
+    "a caller without an API key does not have it, and SERVICE_SERVER_AUTH=keys asks callers for one"
+)
 # Where callers are not asked for keys, a silent database holds a request up no longer.
 _DEFAULT_TENANT_WAIT_S = 1.0
 
@@ -110,6 +113,8 @@ class Callers:
             caller.require(needed)
         except ScopeMissing as error:
             self._refused(scope, caller, error)
+            if caller.principal == ANONYMOUS:
+                raise ScopeMissing(needed, _WITHOUT_A_KEY) from None
             raise
 
     async def of_key(self, digest: str) -> Caller:

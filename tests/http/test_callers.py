@@ -456,4 +456,5 @@ def test_without_keys_a_key_is_not_looked_at(whole_service: Service):
         assert whole_service.http.get("/api/jobs", headers=headers).status_code == 200
     assert whole_service.http.get("/api/jobs?access_token=1").status_code == 200
     refusal = assert_problem(whole_service.http.get("/api/keys"), 403)
-    assert refusal["detail"] == "the scope 'keys:write' is missing"
+    assert refusal["detail"].startswith("the scope 'keys:write' is missing: ")
+    assert "SERVICE_SERVER_AUTH=keys" in refusal["detail"]
