@@ -1,7 +1,8 @@
 """The command `keys`: creates, lists, rotates and revokes API keys, on the machine."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -9,12 +10,14 @@ import rich_click as click
 from msgspec import to_builtins
 
 from application.commands import CreateKeyCommand
+from application.errors import NotFound
 from application.use_cases.rotate_key import DEFAULT_OVERLAP_S
 from application.views import IssuedKey
 from domain.api_key import parse_key_id
 from domain.caller import Scope
 from domain.tenant import DEFAULT_TENANT, TenantName
 from entrypoints.cli.administration import Administration, administrative
+from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
 from entrypoints.http.schemas.keys import IssuedKeyResponse, KeyResponse
 
@@ -171,9 +174,10 @@ def list_keys(admin: Administration, *, tenant: str, as_json: bool) -> None:
 @administrative
 def rotate(admin: Administration, *, key_id: str, tenant: str, overlap: timedelta, as_json: bool) -> None:
     """Make the successor of a key, of the same rights, and print its text."""
-    issued = admin.services.rotate_key(
-        admin.caller, parse_key_id(key_id), overlap // timedelta(seconds=1), TenantName(tenant)
-    )
+    with _key_of(tenant):
+        issued = admin.services.rotate_key(
+            admin.caller, parse_key_id(key_id), overlap // timedelta(seconds=1), TenantName(tenant)
+        )
     print_issued(issued, as_json=as_json)
 
 
@@ -185,7 +189,8 @@ def rotate(admin: Administration, *, key_id: str, tenant: str, overlap: timedelt
 @administrative
 def revoke(admin: Administration, *, key_id: str, tenant: str, force: bool, as_json: bool) -> None:
     """Revoke a key: it opens nothing from then on, after five seconds at most."""
-    view = admin.services.revoke_key(admin.caller, parse_key_id(key_id), TenantName(tenant), force=force)
+    with _key_of(tenant):
+        view = admin.services.revoke_key(admin.caller, parse_key_id(key_id), TenantName(tenant), force=force)
     if as_json:
         print_json(to_builtins(KeyResponse.of(view)))
     else:
@@ -200,6 +205,17 @@ def print_issued(issued: IssuedKey, *, as_json: bool) -> None:
         return
     print_fields((name, _cell(value)) for name, value in fields.items())
     click.echo("Keep the key: it is not shown again.", err=True)
+
+
+@contextmanager
+def _key_of(tenant: str) -> Iterator[None]:
+    """Name the tenant in which a key was not found, and the option for another one."""
+    try:
+        yield
+    except NotFound as error:
+        if error.kind != "key":
+            raise
+        raise Failure(f"{error} in the tenant '{tenant}'; --tenant names another", ExitCode.FAILED) from error
 
 
 def _cell(value: object) -> object:

@@ -102,8 +102,12 @@ def test_keys_of_a_tenant_are_named_with_it(printed, run):
 
     assert printed("keys", "list") == []
     assert [key["key_id"] for key in printed("keys", "list", "--tenant", "acme")] == [made["key_id"]]
-    with pytest.raises(NotFound):
-        run("keys", "revoke", made["key_id"])
+    for command in ("rotate", "revoke"):
+        with pytest.raises(
+            Failure, match="does not exist in the tenant 'default'; --tenant names"
+        ) as refused:
+            run("keys", command, made["key_id"])
+        assert refused.value.exit_code == ExitCode.FAILED
     assert printed("keys", "revoke", made["key_id"], "--tenant", "acme")["status"] == "REVOKED"
 
 
@@ -163,7 +167,7 @@ def test_a_figure_that_breaks_its_rule_is_refused(run, figure):
     ],
 )
 def test_what_is_not_there_is_said(run, command):
-    with pytest.raises(NotFound, match="does not exist"):
+    with pytest.raises((NotFound, Failure), match="does not exist"):
         run(*command)
 
 
