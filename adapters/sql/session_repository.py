@@ -15,12 +15,15 @@ from domain.tenant import TenantName
 
 _c = sessions.c
 _is_of_home = _c.home == sa.bindparam("of_home")
+_project: sa.BindParameter[int | None] = sa.bindparam("of_project", type_=sa.Integer)
+# `_reach` has the parameters.
+_is_reached = sa.and_(_is_of_home, sa.or_(_project.is_(None), _c.project_id == _project))
 _ADD = sa.insert(sessions)
 _BY_DIGEST = sa.select(sessions).where(_c.digest == sa.bindparam("digest"))
-_BY_ID = sa.select(sessions).where(_c.session_id == sa.bindparam("id"), _is_of_home)
+_BY_ID = sa.select(sessions).where(_c.session_id == sa.bindparam("id"), _is_reached)
 _LATEST = (
     sa.select(sessions)
-    .where(_is_of_home)
+    .where(_is_reached)
     .order_by(_c.seen_at.desc(), _c.session_id.desc())
     .limit(sa.bindparam("limit"))
 )
@@ -32,7 +35,7 @@ _MEMBERS = (
         sa.func.min(_c.created_at, type_=_c.created_at.type).label("first_seen_at"),
         sa.func.max(_c.seen_at, type_=_c.seen_at.type).label("last_seen_at"),
     )
-    .where(_is_of_home)
+    .where(_is_reached)
     .group_by(_c.principal)
     .order_by(sa.desc("last_seen_at"), _c.principal)
     .limit(sa.bindparam("limit"))
@@ -95,17 +98,17 @@ class SqlSessionRepository(SessionRepository):
         return self._one(_BY_DIGEST, {"digest": digest})
 
     def get(self, caller: Caller, session_id: SessionId) -> Session | None:
-        """Return a session of the caller's tenant, in any status."""
-        return self._one(_BY_ID, {"id": session_id, "of_home": caller.tenant.name.value})
+        """Return a session that the caller reaches, in any status."""
+        return self._one(_BY_ID, {"id": session_id, **_reach(caller)})
 
     def latest(self, caller: Caller, limit: int) -> Sequence[Session]:
-        """Return the sessions of the caller's tenant, the one that was seen last first."""
-        parameters = {"of_home": caller.tenant.name.value, "limit": limit}
+        """Return the sessions that the caller reaches, the one that was seen last first."""
+        parameters = {"limit": limit, **_reach(caller)}
         return [_to_session(row) for row in self._connection.execute(_LATEST, parameters).mappings()]
 
     def members(self, caller: Caller, limit: int) -> Sequence[Member]:
-        """Return the principals of the caller's tenant that have signed in."""
-        parameters = {"of_home": caller.tenant.name.value, "limit": limit}
+        """Return the principals of the sessions that the caller reaches."""
+        parameters = {"limit": limit, **_reach(caller)}
         return [Member(**row) for row in self._connection.execute(_MEMBERS, parameters).mappings()]
 
     def touch(self, session_id: SessionId, seen_at: datetime) -> None:
@@ -135,6 +138,10 @@ class SqlSessionRepository(SessionRepository):
     def _one(self, statement: sa.Select[Any], parameters: dict[str, object]) -> Session | None:
         row = self._connection.execute(statement, parameters).mappings().first()
         return None if row is None else _to_session(row)
+
+
+def _reach(caller: Caller) -> dict[str, object]:
+    return {"of_home": caller.tenant.name.value, "of_project": caller.project}
 
 
 def _to_session(row: sa.RowMapping) -> Session:

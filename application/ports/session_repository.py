@@ -29,7 +29,7 @@ class Member:
 class SessionRepository(ABC):
     """The sessions, as the transaction sees them.
 
-    A caller reaches the sessions of the principals of its tenant.
+    A caller reaches the sessions of the principals of its tenant; one of a project, those of that project.
     """
 
     @abstractmethod
@@ -42,15 +42,15 @@ class SessionRepository(ABC):
 
     @abstractmethod
     def get(self, caller: Caller, session_id: SessionId) -> Session | None:
-        """Return a session of the caller's tenant, in any status."""
+        """Return a session that the caller reaches, in any status."""
 
     @abstractmethod
     def latest(self, caller: Caller, limit: int) -> Sequence[Session]:
-        """Return the sessions of the caller's tenant in any status, the one that was seen last first."""
+        """Return the sessions that the caller reaches in any status, the one that was seen last first."""
 
     @abstractmethod
     def members(self, caller: Caller, limit: int) -> Sequence[Member]:
-        """Return the principals of the caller's tenant that have signed in, the one seen last first."""
+        """Return the principals of the sessions that the caller reaches, the one seen last first."""
 
     @abstractmethod
     def touch(self, session_id: SessionId, seen_at: datetime) -> None:

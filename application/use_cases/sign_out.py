@@ -14,7 +14,8 @@ class SignOut:
     """Ends sessions.
 
     * A visitor ends its own session, or all that its principal has.
-    * A visitor with the scope `keys:write` ends any session of its tenant's principals.
+    * A visitor with the scope `keys:write` ends any session of its tenant's principals; a visitor of one
+      project, those of that project; and ADMIN alone those with ADMIN.
     * In this process a session is over at once, and everywhere within some seconds.
     """
 
@@ -53,11 +54,11 @@ class SignOut:
         return ended
 
     def of_member(self, caller: Caller, session_id: SessionId) -> None:
-        """End a session of the caller's tenant.
+        """End a session that the caller reaches.
 
         Raises:
             ScopeMissing: It is another's, and the caller has no right to end it.
-            NotFound: The tenant has no such session.
+            NotFound: The caller reaches no such session.
         """
         now = self._clock.now()
 
@@ -66,7 +67,7 @@ class SignOut:
             if session is None:
                 raise NotFound("session", session_id)
             if session.principal != caller.principal:
-                caller.require(Scope.KEYS_WRITE)
+                caller.require(Scope.ADMIN if Scope.ADMIN in session.scopes else Scope.KEYS_WRITE)
             transaction.sessions.end(session.id, now)
             return session.digest
 

@@ -45,6 +45,18 @@ def test_a_session_is_reached_from_the_tenant_of_its_principal_alone(store):
     assert store.run(lambda transaction: transaction.sessions.members(OTHER, 10)) == []
 
 
+def test_a_caller_of_one_project_reaches_the_sessions_of_that_project_alone(store):
+    own, others = add(store, project=7, principal="key:7"), [add(store, project=8), add(store, project=None)]
+    caller = a_caller("acme", project=7)
+
+    assert store.run(lambda transaction: transaction.sessions.get(caller, own.id)) == own
+    for other in others:
+        assert store.run(lambda transaction, other=other: transaction.sessions.get(caller, other.id)) is None
+    assert store.run(lambda transaction: transaction.sessions.latest(caller, 10)) == [own]
+    (member,) = store.run(lambda transaction: transaction.sessions.members(caller, 10))
+    assert member.principal == "key:7"
+
+
 def test_a_sign_in_makes_one_session_at_most(store):
     first = add(store, sign_in="a" * 64)
     replayed = a_session(sign_in="a" * 64)

@@ -29,17 +29,17 @@ class MemorySessionRepository(SessionRepository):
         return next((session for session in self._sessions.values() if session.digest == digest), None)
 
     def get(self, caller: Caller, session_id: SessionId) -> Session | None:
-        """Return a session of the caller's tenant."""
+        """Return a session that the caller reaches."""
         found = self._sessions.get(session_id)
-        return found if found is not None and found.home == caller.tenant.name else None
+        return found if found is not None and _is_reached(caller, found) else None
 
     def latest(self, caller: Caller, limit: int) -> Sequence[Session]:
-        """Return the sessions of the caller's tenant, the one that was seen last first."""
-        own = [session for session in self._sessions.values() if session.home == caller.tenant.name]
+        """Return the sessions that the caller reaches, the one that was seen last first."""
+        own = [session for session in self._sessions.values() if _is_reached(caller, session)]
         return sorted(own, key=lambda session: (session.seen_at, str(session.id)), reverse=True)[:limit]
 
     def members(self, caller: Caller, limit: int) -> Sequence[Member]:
-        """Return the principals of the caller's tenant that have signed in."""
+        """Return the principals of the sessions that the caller reaches."""
         own = sorted(self.latest(caller, len(self._sessions)), key=lambda session: session.principal)
         members = [
             _member(principal, list(sessions))
@@ -87,3 +87,7 @@ def _member(principal: str, sessions: Sequence[Session]) -> Member:
         first_seen_at=min(session.created_at for session in sessions),
         last_seen_at=max(session.seen_at for session in sessions),
     )
+
+
+def _is_reached(caller: Caller, session: Session) -> bool:
+    return session.home == caller.tenant.name and caller.project in {None, session.project}

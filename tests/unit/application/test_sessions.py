@@ -195,6 +195,14 @@ def test_a_session_of_another_takes_the_right_to_keys(service):
     ]
 
 
+def test_only_an_administrator_ends_an_administrators_session(service):
+    session_id = sign_in(service, scopes=frozenset({Scope.ADMIN})).session.id
+
+    with pytest.raises(ScopeMissing, match=Scope.ADMIN):
+        service.sign_out.of_member(a_caller("acme", scopes=frozenset({Scope.KEYS_WRITE})), session_id)
+    service.sign_out.of_member(a_caller("acme", scopes=frozenset({Scope.ADMIN})), session_id)
+
+
 def test_an_administrator_is_shown_another_tenant_whose_log_says_so(service):
     signed_in = sign_in(service, scopes=frozenset({Scope.ADMIN}))
 
