@@ -14,7 +14,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 from litestar.enums import HttpMethod, ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
+from litestar.types import Scope as AnyScope
 
 from application.errors import (
     AnswerLost,
@@ -25,12 +26,13 @@ from application.errors import (
 )
 from application.idempotent_requests import IdempotentRequests
 from application.ports.clock import Clock
-from domain.caller import Caller
+from domain.caller import Caller, Scope
 from domain.idempotency import IDEMPOTENCY_KEY_MAX_CHARS, IdempotentRequest, StoredAnswer
 from domain.tenant import TenantName
 from entrypoints.http.callers import caller_of_request, key_text
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.origin_guard import headers
+from entrypoints.http.presenter import without_links
 from entrypoints.http.sealing import Unopened, open_sealed, seal
 
 logger = logging.getLogger("service_server.http")
@@ -187,7 +189,7 @@ class IdempotencyMiddleware:
         self._app = app
         self._requests = requests
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AnyScope, receive: Receive, send: Send) -> None:
         """Pass a request on, and its answer or its first one back.
 
         Raises:
@@ -206,7 +208,8 @@ class IdempotencyMiddleware:
             if keyed.caller is not None and made is not None:
                 first = await asyncio.to_thread(self._first_answer, scope, keyed.caller, made)
                 if first is not None:
-                    answer.replace(first)
+                    is_linked = keyed.caller.has(Scope.LOGS_READ)
+                    answer.replace(first if is_linked else replace(first, body=without_links(first.body)))
         finally:
             keyed.end()
         await answer.release()

@@ -215,6 +215,11 @@ def tagged(shown: Shown) -> Response[Shown]:
     )
 
 
+def without_links(body: bytes) -> bytes:
+    """Return an answer in JSON without its links to logs."""
+    return _SIGNED.sub(b'"logs_url":null', body)
+
+
 def explain(status: JobStatus, reason: Reason | None, phase: Phase, result: Result | None = None) -> str:
     """Return a sentence on the state of a job, whose latest execution ended with that result."""
     if status is JobStatus.RUNNING and phase in _PHASES:

@@ -40,8 +40,8 @@ def service(guarded: Service) -> Iterator[Service]:
     poll(lambda: not guarded.running())
 
 
-def new_api_key(service: Service, project: str | None = None) -> str:
-    scopes = frozenset(Scope) if project is None else frozenset({Scope.JOBS_WRITE})
+def new_api_key(service: Service, project: str | None = None, scopes: frozenset[Scope] | None = None) -> str:
+    scopes = scopes or (frozenset(Scope) if project is None else frozenset({Scope.JOBS_WRITE}))
     command = CreateKeyCommand(name="test", scopes=scopes, project=project)
     return service.container.services().create_key(ADMINISTRATOR, command).text.value
 
@@ -422,6 +422,23 @@ def test_keys_of_a_tenant_share_its_requests_and_one_of_a_project_does_not(servi
     of_project = send_as(new_api_key(service, project="reached"))
     assert of_project.status_code == 200
     assert not is_replay(of_project)
+
+
+def test_an_answer_is_given_again_without_links_to_logs_to_a_key_that_reads_none(service: Service):
+    body = {**UPLOAD, "execute": True}
+    key, writes_alone = new_key(), new_api_key(service, scopes=frozenset({Scope.JOBS_WRITE}))
+
+    def post(api_key: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {api_key}", IDEMPOTENCY_KEY_HEADER: key}
+        return service.http.post("/api/upload?wait=20", json=body, headers=headers).raise_for_status()
+
+    first, replayed, again = post(new_api_key(service)), post(writes_alone), post(new_api_key(service))
+
+    assert first.json()["logs_url"]
+    assert is_replay(replayed)
+    assert replayed.json()["job_id"] == first.json()["job_id"]
+    assert (replayed.json()["logs_url"], replayed.json()["data"]["result"]["logs_url"]) == (None, None)
+    assert again.content == first.content
 
 
 def test_an_answer_is_not_given_again_without_a_good_key(service: Service):
