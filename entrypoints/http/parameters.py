@@ -21,7 +21,7 @@ from domain.job_lifecycle import JobStatus, Phase
 from domain.language import parse_language
 from domain.session import SessionId
 from domain.tenant import TenantName
-from domain.values import JobId, ProjectId, parse_job_id
+from domain.values import JobId, ProjectId, parse_job_id, parse_uuid
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.settings import Settings
 
@@ -184,8 +184,8 @@ def existing_session(text: str) -> SessionId:
         NotFound: The text is not an id.
     """
     try:
-        return SessionId(UUID(text))
-    except ValueError:
+        return SessionId(parse_uuid("session", text))
+    except InvalidValue:
         raise NotFound("session", text) from None
 
 
