@@ -93,7 +93,7 @@ def test_every_operation_can_be_called(
         "changeTenant": {**tenant, "body": models.TenantChange.from_dict({"status": "SUSPENDED"})},
         "setQuota": {**tenant, "body": models.QuotaRequest.from_dict({"running": 1})},
         "deleteTenant": {"tenant": "python-to-delete"},
-        **{name: {} for name in ("listKeys", "listTenants", "listAuditEntries", "listUsage")},
+        **{name: {} for name in ("listKeys", "listTenants", "listAuditEntries", "listUsage", "getQuotaUse")},
         "getClusterMetrics": {"cluster_name": "local", "minutes": 5},
         "listMetricNames": {"cluster_name": "local"},
         "reportCompletion": {

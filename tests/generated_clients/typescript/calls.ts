@@ -88,6 +88,7 @@ const calls: { [name in keyof operations]: () => Promise<{ response: Response }>
   deleteTenant: () => api.DELETE("/api/tenants/{tenant}", { params: { path: { tenant: "typescript-to-delete" } } }),
   listAuditEntries: () => api.GET("/api/audit", { params: { query: { limit: 1 } } }),
   listUsage: () => api.GET("/api/usage"),
+  getQuotaUse: () => api.GET("/api/usage/quota"),
   listLanguages: () => api.GET("/api/languages"),
   getEngine: () => api.GET("/api/engine"),
   getClusterMetrics: () =>
