@@ -51,7 +51,7 @@ _WITHOUT_A_KEY = (
     "a caller without an API key does not have it, and SERVICE_SERVER_AUTH=keys asks callers for one"
 )
 # Where callers are not asked for keys, a silent database holds a request up no longer.
-_DEFAULT_TENANT_WAIT_S = 1.0
+_DEFAULT_TENANT_WAIT_S = 0.25
 
 
 class Callers:
