@@ -81,7 +81,7 @@ class Session:
         key_id: The key that it was signed in with. The session ends with it.
         sign_in: The SHA-256 of the sign-in at an identity provider, which makes one session at most.
         seen_at: When its visitor did something last, to a minute.
-        expires_at: When it ends, whatever its visitor does.
+        expires_at: When it ends, also if its visitor is active.
     """
 
     id: SessionId

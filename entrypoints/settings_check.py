@@ -23,9 +23,9 @@ _AWS_ENDPOINTS = "AWS_ENDPOINT_URL_"
 _KUBERNETES = tuple(f"{PREFIX}{name}" for name in ("SERVICE_HOST", "SERVICE_PORT", "PORT"))
 _KUBERNETES_PORT = f"{PREFIX}PORT"
 OPEN_TO_ALL = (
-    f"{PREFIX}AUTH is off on a public address: whoever reaches the port runs code, reads every log and "
-    f"deletes every project. {PREFIX}AUTH=keys asks callers for API keys, of which `service-server setup` "
-    "makes the first."
+    f"{PREFIX}AUTH is off on a public address: every client that reaches the port runs code, reads every "
+    f"log and deletes every project. {PREFIX}AUTH=keys asks callers for API keys, of which "
+    "`service-server setup` makes the first."
 )
 _COMBINATIONS: tuple[tuple[Callable[[Settings], bool], str], ...] = (
     (

@@ -42,7 +42,8 @@ end
 return {granted, unpack(left)}
 """
 # So long a process goes by one answer: it takes as many tokens at once as it has used in such a time before,
-# and at most a tenth of a bucket. A busy caller costs some twenty calls a second, whatever it sends.
+# and at most a tenth of a bucket. A busy caller costs some twenty calls a second, however many requests it
+# sends.
 _LEASE_S = 0.05
 _LARGEST_SHARE = 10
 _SWEPT_FROM = 1_024

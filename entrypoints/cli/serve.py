@@ -78,8 +78,8 @@ def _ensure_callers_are_decided(settings: Settings) -> None:
         name = variable(Settings, "auth")
         raise Failure(
             f"others can reach {settings.host}, so set who may call: {name}=keys asks each caller for an API "
-            f"key, of which `service-server setup` makes the first; {name}=off lets whoever reaches the port "
-            "run code, read every log and delete every project",
+            f"key, of which `service-server setup` makes the first; {name}=off lets every client that "
+            "reaches the port run code, read every log and delete every project",
             ExitCode.USAGE,
         )
 

@@ -30,7 +30,7 @@ reauthenticate: ContextVar[Callable[[], Awaitable[object]] | None] = ContextVar(
     "service_server_reauthenticate", default=None
 )
 caller_address: ContextVar[str] = ContextVar("service_server_caller_address", default="")
-# Headers of the answer, whatever it will be.
+# Headers of the answer, a success or an error.
 answer_headers: ContextVar[Mapping[str, str]] = ContextVar(
     "service_server_answer_headers", default=MappingProxyType({})
 )

@@ -1,4 +1,4 @@
-"""How long a claim takes, whatever waits: one job, or 100,000 of one tenant or of 1,000.
+"""The time of a claim with different queues: one job, or 100,000 of one tenant or of 1,000.
 
 `python -m tests.benchmarks.bench_fairness [--waiting 100000]`, on SQLite and on a private MariaDB. Claims of
 all queues are timed by turns, so that other load on the machine slows all of them. The claim of one tenant's

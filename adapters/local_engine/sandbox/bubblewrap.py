@@ -39,7 +39,7 @@ from adapters.local_engine.sandbox.supervisor.protocol import ResourceLimits, Ro
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from application.errors import DependencyUnavailable
 
-# User ids that systemd's list of assignments (UIDS-GIDS.md) leaves to nobody; one for each slot.
+# User ids that systemd's list of assignments (UIDS-GIDS.md) leaves unassigned; one for each slot.
 _FIRST_USER = 60_578
 _USERS = 606
 # The program's reaper, or the shell that stands in for it.

@@ -73,5 +73,5 @@ def _advice(status: int) -> str:
     if status == _UNAVAILABLE:
         return "Nothing is lost. Try again in a few seconds."
     if status >= _INTERNAL:
-        return "Tell whoever runs this service the request's id: its log says what went wrong."
+        return "Send the operator of this service the request's id: its log has the cause."
     return "Go back, change what is said above, and try again."

@@ -18,7 +18,7 @@ _SEE_OTHER: Literal[303] = 303
 
 
 class SignOutForms(Controller):
-    """Signing out, of this browser or of all. Whatever scopes a visitor has, it may."""
+    """Signing out, of this browser or of all. It takes no scope."""
 
     path = "/sign-out"
     opt = {"scope": None}  # noqa: RUF012 - the framework's
