@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from urllib.parse import urlencode
+from urllib.parse import quote
 
 from application.ports.clock import Clock
 from domain.values import ObjectKey
@@ -35,9 +35,8 @@ class LogLinks:
         """Return a link to a log."""
         expires = -(-(int(self._clock.now().timestamp()) + self._expiry_s) // _STEP_S) * _STEP_S
         signature = self._signature(log_key, expires)
-        return f"{self._base_url}{LINK_PATH}?" + urlencode(
-            {"log_key": log_key.value, "expires": expires, "signature": signature}
-        )
+        quoted = quote(log_key.value, safe="")
+        return f"{self._base_url}{LINK_PATH}?log_key={quoted}&expires={expires}&signature={signature}"
 
     def is_valid(self, log_key: ObjectKey, expires: str, signature: str) -> bool:
         """Whether a link was made here for this log, and has not expired."""
