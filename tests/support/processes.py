@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -34,6 +34,15 @@ def memory_kb(pid: int, figure: str = "VmRSS") -> int:
     """Return a figure of a process's memory from /proc."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{figure}:"))
+
+
+def descriptors(pid: int) -> list[str]:
+    """Return the targets of a live process's descriptors, in the order of their numbers."""
+    found = {}
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it is closed at this moment
+            found[int(link.name)] = str(link.readlink())
+    return [found[number] for number in sorted(found)]
 
 
 def eventually(condition: Callable[[], bool], within_s: float = 10) -> bool:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryDirectory
 
@@ -11,7 +10,7 @@ import pytest
 
 from domain.job_lifecycle import Reason
 from tests.contract.engine_kit.harness import Program
-from tests.support.processes import eventually
+from tests.support.processes import descriptors, eventually
 from tests.support.sandbox import has_cgroups, isolated_engine, require_bubblewrap
 
 _ROOT = Path(__file__).parents[3]
@@ -71,11 +70,7 @@ def test_what_is_mounted_later_is_in_no_box(tmp_path):
 
 def _namespaces(kit):
     """How many mount namespaces a supervisor keeps."""
-    number = 0
-    for link in Path(f"/proc/{kit.engine.sandbox.supervisor.pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # it is closed at this moment
-            number += str(link.readlink()).startswith("mnt:")
-    return number
+    return sum(target.startswith("mnt:") for target in descriptors(kit.engine.sandbox.supervisor.pid))
 
 
 @pytest.mark.skipif(not os.access("/etc", os.W_OK), reason="only root may put files into /etc")

@@ -16,7 +16,7 @@ from adapters.local_engine.sandbox.supervisor.cgroups import CgroupPlan
 from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
-from tests.support.processes import eventually
+from tests.support.processes import descriptors, eventually
 from tests.support.sandbox import has_cgroups, isolated_engine, running_engine
 
 
@@ -127,11 +127,9 @@ def test_data_where_programs_have_to_look_is_refused(tmp_path, directory):
 
 def test_the_view_is_made_before_the_first_job(tmp_path):
     with isolated_engine(tmp_path) as kit:
-        links = [
-            link.readlink().name for link in Path(f"/proc/{kit.engine.sandbox.supervisor.pid}/fd").iterdir()
-        ]
+        targets = descriptors(kit.engine.sandbox.supervisor.pid)
 
-        assert len([link for link in links if link.startswith("mnt:")]) == 2
+        assert len([target for target in targets if target.startswith("mnt:")]) == 2
 
 
 @pytest.mark.parametrize("spare", [0, 4, 9, 11, 13])

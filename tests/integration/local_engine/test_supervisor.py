@@ -16,7 +16,7 @@ from application.retry_policy import RetryPolicy
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
 from tests.support.memory.object_store import MemoryObjectStore
-from tests.support.processes import eventually, memory_kb, with_word
+from tests.support.processes import descriptors, eventually, memory_kb, with_word
 from tests.support.sandbox import running_engine
 
 _ROOT = Path(__file__).parents[3]
@@ -223,17 +223,19 @@ def test_the_supervisor_knows_nothing_of_the_worker(kit, monkeypatch):
     monkeypatch.setenv("SERVICE_SERVER_CANARY", "secret")
     kit.engine.sandbox.supervisor.close()
     kit.engine.check()
-    process = Path(f"/proc/{_supervisor(kit)}")
+    supervisor = _supervisor(kit)
 
-    assert (process / "environ").read_bytes() == b""
+    assert Path(f"/proc/{supervisor}/environ").read_bytes() == b""
     assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS
 
-    def descriptors():
-        targets = [str(link.readlink()) for link in (process / "fd").iterdir() if int(link.name) > 2]
-        return sorted(target.split(":")[0] for target in targets)
-
+    standard_streams = 3
     views = ["mnt", "mnt"] if kit.engine.describe().is_isolated else []
-    assert eventually(lambda: descriptors() == [*views, "socket"])
+    assert eventually(
+        lambda: (
+            sorted(target.split(":")[0] for target in descriptors(supervisor)[standard_streams:])
+            == [*views, "socket"]
+        )
+    )
 
 
 def test_the_supervisor_stays_small_with_sixteen_programs(kit):

@@ -17,7 +17,7 @@ from application.ports.output_feed import Stream
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import EngineUnderTest, Program, Recorder
 from tests.support.memory.object_store import MemoryObjectStore
-from tests.support.processes import eventually
+from tests.support.processes import descriptors, eventually
 from tests.support.sandbox import has_cgroups, require_bubblewrap
 from tests.support.warm_engine import WarmEngine
 
@@ -222,7 +222,7 @@ def test_what_waits_has_nothing_of_the_host_and_uses_no_processor(warm):
     for pid in _waiting(warm):
         process = Path(f"/proc/{pid}")
         names = [entry.split("=")[0] for entry in (process / "environ").read_text().split("\0")]
-        links = sorted(str(link.readlink()).split(":[")[0] for link in (process / "fd").iterdir())
+        links = sorted(target.split(":[")[0] for target in descriptors(pid))
         namespaces = [
             (process / "ns" / kind).readlink() != Path(f"/proc/self/ns/{kind}").readlink()
             for kind in ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup")
