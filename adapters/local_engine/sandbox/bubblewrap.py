@@ -1,15 +1,12 @@
 """Isolation by bubblewrap, seccomp and cgroups."""
 
-import errno
 import logging
 import os
 import shutil
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 
 from adapters.local_engine.sandbox import reaper, seccomp
 from adapters.local_engine.sandbox.cgroup_discovery import clear, discover, remedy, remove
@@ -35,13 +32,21 @@ from adapters.local_engine.sandbox.rootfs import (
     rootfs,
 )
 from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan
-from adapters.local_engine.sandbox.supervisor.protocol import ResourceLimits, Rootfs, SpawnRequest, Tmpfs
+from adapters.local_engine.sandbox.supervisor.protocol import (
+    ResourceLimits,
+    Rootfs,
+    SpawnRequest,
+    Tmpfs,
+    UserRange,
+)
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from application.errors import DependencyUnavailable
 
-# User ids that systemd's list of assignments (UIDS-GIDS.md) leaves unassigned; one for each slot.
+# User ids that systemd's list of assignments (UIDS-GIDS.md) leaves unassigned.
 _FIRST_USER = 60_578
 _USERS = 606
+# In a directory of root's that all services of a machine see and that is empty after its start.
+_USERS_LOCK = Path("/run/service-server-users.lock")
 # The program's reaper, or the shell that stands in for it.
 _OUR_PROCESSES = 1
 # What bubblewrap reads and closes.
@@ -81,9 +86,7 @@ class Bubblewrap(Isolation):
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
         self._hidden = hidden
         self._rootfs: Rootfs | None = None
-        self._is_root = os.geteuid() == 0
-        self._lock = Lock()
-        self._slots: set[int] = set()
+        self._users: UserRange | None = None
         self._filter = b""
 
     def drop_control_groups(self, trouble: str) -> bool:
@@ -130,6 +133,7 @@ class Bubblewrap(Isolation):
                 "engine", f"its work directory cannot be used: {error.strerror}"
             ) from error
         self._rootfs = rootfs(self._bwrap, self._hidden, self._reaper)
+        self._users = self._user_range() if os.geteuid() == 0 else None
         try:
             self.cgroups = discover()
         except CgroupsUnavailable as error:
@@ -161,7 +165,6 @@ class Bubblewrap(Isolation):
         """Describe the sandbox, which the supervisor and bubblewrap make."""
         limits = program.limits
         with ExitStack() as stack:
-            slot = stack.enter_context(self._slot())
             _, *script = self._command_line(program)
             contents = {
                 _ARGUMENTS: b"\0".join(part.encode() for part in self._arguments(program)) + b"\0",
@@ -178,7 +181,7 @@ class Bubblewrap(Isolation):
                     directory="/",
                     limits=program_limits(program, program.limits.processes + _OUR_PROCESSES),
                     build_limits=build_limits(program) if program.build else None,
-                    user=_FIRST_USER + slot if self._is_root else None,
+                    users=self._users,
                     cgroup=self.cgroups,
                     rootfs=self._current_rootfs(),
                     tmpfs=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
@@ -191,6 +194,17 @@ class Bubblewrap(Isolation):
         """Return the limits of a program that is given to a prewarmed interpreter."""
         processes = program.limits.processes + _OUR_PROCESSES
         return replace(program_limits(program, processes), rlimits=attainable(self._rlimits(program)))
+
+    def _user_range(self) -> UserRange:
+        lock = _USERS_LOCK
+        if not os.access(lock.parent, os.W_OK):
+            _log.warning(
+                "%s is not writable: programs of another service on this machine may have the same user ids, "
+                "and share the kernel's quotas of a user",
+                lock.parent,
+            )
+            lock = self._directory / lock.name
+        return UserRange(first=_FIRST_USER, count=_USERS, lock=str(lock))
 
     def _rlimits(self, program: Program) -> Rlimits:
         """Return the limits of each of a program's processes; with a cgroup, that limits their memory.
@@ -229,41 +243,3 @@ class Bubblewrap(Isolation):
             groups=groups,
             reaper=reaper_path,
         )
-
-    @contextmanager
-    def _slot(self) -> Iterator[int]:
-        """Reserve the smallest number that no other run has: as root, none on this machine.
-
-        Raises:
-            OSError: There are no more.
-        """
-        with ExitStack() as reservation:
-            with self._lock:
-                free = (number for number in range(_USERS) if number not in self._slots)
-                slot = next((one for one in free if self._reserve(reservation, _FIRST_USER + one)), None)
-                if slot is None:
-                    raise OSError(0, "every slot is taken")
-                self._slots.add(slot)
-            try:
-                yield slot
-            finally:
-                with self._lock:
-                    self._slots.remove(slot)
-
-    def _reserve(self, reservation: ExitStack, user: int) -> bool:
-        """Reserve a user id among the processes of this machine; return whether it was free.
-
-        The name of a socket is taken as long as that is open, and at most as long as its process lives.
-        """
-        if not self._is_root:
-            return True
-        holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            holder.bind(f"\0service-server/sandbox-user/{user}")
-        except OSError as error:
-            holder.close()
-            if error.errno != errno.EADDRINUSE:
-                raise
-            return False
-        reservation.enter_context(holder)
-        return True

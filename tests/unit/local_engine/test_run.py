@@ -34,6 +34,7 @@ class _Sleeps:
     def __init__(self):
         self.status = -1
         self.start = -1
+        self.released = []
 
     def spawn(self, _order, _inherited, _entrances):
         pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], {}, setsid=True)
@@ -42,6 +43,9 @@ class _Sleeps:
         self.start, start = os.pipe()
         os.set_blocking(self.start, False)
         return Spawned(pid, os.pidfd_open(pid), status, start)
+
+    def release(self, spawned):
+        self.released.append(spawned.pid)
 
     def report(self, *statuses):
         """Write to the status pipe."""
@@ -116,6 +120,7 @@ def test_an_end_that_cannot_be_seen_to_is_seen_to_later(control_socket):
     ready, last = _events(ours)
     assert ready.status is Status.READY
     assert (last.status, last.was_ready, last.error) == (Status.ENDED, True, "")
+    assert spawner.released == [run.pid]
     spawner.close()
 
 

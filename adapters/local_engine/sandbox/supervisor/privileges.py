@@ -37,10 +37,14 @@ class PrivilegeSwitch:
         self._mounts = -1
 
     @contextmanager
-    def of(self, request: SpawnRequest) -> Iterator[None]:
+    def of(self, request: SpawnRequest, user: int | None) -> Iterator[None]:
         """Switch to a program's privileges for as long as the context lasts.
 
         Root keeps its effective user, which does not outlast an exec that resets it to the real one.
+
+        Args:
+            request: The program.
+            user: The user and group id to become; None to stay the supervisor's.
 
         Raises:
             OSError: The kernel refuses; the supervisor is as it was before.
@@ -52,18 +56,18 @@ class PrivilegeSwitch:
                 setns(mounts, CLONE_NEWNS)
                 unshare(CLONE_NEWNS)
             if request.tmpfs is not None:
-                _mount(request.tmpfs, request.user)
-            if request.user is not None:
-                os.setresgid(request.user, _ROOT, _ROOT)
-                os.setresuid(request.user, _ROOT, _ROOT)
+                _mount(request.tmpfs, user)
+            if user is not None:
+                os.setresgid(user, _ROOT, _ROOT)
+                os.setresuid(user, _ROOT, _ROOT)
             yield
         finally:
-            self._return(request)
+            self._return(request, user)
 
-    def _return(self, request: SpawnRequest) -> None:
+    def _return(self, request: SpawnRequest, user: int | None) -> None:
         """Restore the supervisor's privileges; if that fails, exit, which ends every program."""
         try:
-            if request.user is not None:
+            if user is not None:
                 os.setresuid(_ROOT, _ROOT, _ROOT)
                 os.setresgid(_ROOT, _ROOT, _ROOT)
             if request.rootfs is not None and self._home is not None:

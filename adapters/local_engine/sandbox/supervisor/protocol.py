@@ -78,6 +78,20 @@ class Tmpfs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserRange:
+    """User and group ids for programs, each of which one program on the machine may have at a time.
+
+    Attributes:
+        first: The lowest one.
+        lock: The path of the file by whose locks the supervisors of the machine share them.
+    """
+
+    first: int
+    count: int
+    lock: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rootfs:
     """The root file system of programs.
 
@@ -130,7 +144,7 @@ class SpawnRequest(_Message):
         limits: The limits of the program.
         build_limits: The limits of the build that `argv` begins with; None if there is none.
         descriptors: The numbers at which the program inherits the further descriptors that were sent.
-        user: The user and group id to become; None to stay the supervisor's.
+        users: The ids of which the program gets one; None for the supervisor's own.
         cgroup: The place for a control group of the run; None to sample the memory of its tree.
         rootfs: None for the supervisor's own.
         tmpfs: A file system of the program's own in the root file system.
@@ -143,7 +157,7 @@ class SpawnRequest(_Message):
     limits: ResourceLimits
     build_limits: ResourceLimits | None = None
     descriptors: Sequence[int] = ()
-    user: int | None = None
+    users: UserRange | None = None
     cgroup: CgroupPlan | None = None
     rootfs: Rootfs | None = None
     tmpfs: Tmpfs | None = None
@@ -156,6 +170,7 @@ class SpawnRequest(_Message):
         fields["limits"] = ResourceLimits(**fields["limits"])
         fields["build_limits"] = ResourceLimits(**fields["build_limits"]) if fields["build_limits"] else None
         fields["cgroup"] = CgroupPlan(**fields["cgroup"]) if fields["cgroup"] else None
+        fields["users"] = UserRange(**fields["users"]) if fields["users"] else None
         if rootfs := fields["rootfs"]:
             fields["rootfs"] = Rootfs(
                 **rootfs | {"argv": tuple(rootfs["argv"]), "files": tuple(rootfs["files"])}

@@ -86,7 +86,9 @@ class Run:
                 on_failure.callback(discard, self._cgroup)
             self._memory_notice = self._watch_memory(on_failure)
             spawned = spawner.spawn(request, numbered, self._cgroup.entrances if self._cgroup else ())
+            on_failure.callback(spawner.release, spawned)
             on_failure.callback(spawned.abandon)
+            self._release = partial(spawner.release, spawned)
             self._status_pipe, self._start_pipe = StatusPipe(spawned.status_pipe), spawned.start_pipe
             self.pid = spawned.pid
             self._counts_cpu = self._cgroup is not None and self._cgroup.counts_cpu
@@ -155,6 +157,7 @@ class Run:
         for descriptor in (self._status_pipe.descriptor, self._start_pipe, self._memory_notice):
             if descriptor is not None:
                 self._events.close(descriptor)
+        self._release()
         self._detach()
         if self._cgroup is not None:
             self._discard(self._cgroup)

@@ -14,6 +14,7 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     STATUS_DESCRIPTOR,
     SpawnRequest,
 )
+from adapters.local_engine.sandbox.supervisor.user_ids import UserIds
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,14 @@ class Spawned:
     Attributes:
         process: Ready when the process has ended.
         status_pipe: Does not block.
+        user: Its user id, leased until `Spawner.release`; None for the supervisor's own.
     """
 
     pid: int
     process: int
     status_pipe: int
     start_pipe: int
+    user: int | None = None
 
     def abandon(self) -> None:
         """End the process and close everything."""
@@ -42,6 +45,7 @@ class Spawner:
 
     def __init__(self) -> None:
         self._privileges = PrivilegeSwitch()
+        self._users: UserIds | None = None
 
     def spawn(self, request: SpawnRequest, inherited: Mapping[int, int], entrances: Sequence[str]) -> Spawned:
         """Start the first process of a request.
@@ -62,12 +66,27 @@ class Spawner:
             for number, entrance in zip(ENTRANCE_DESCRIPTORS, entrances, strict=False):
                 descriptors[number] = os.open(entrance, os.O_WRONLY | os.O_CLOEXEC)
                 theirs.callback(os.close, descriptors[number])
-            if request.user is not None:
+            user = self._lease_user(request, on_failure)
+            if user is not None:
                 for stream in (1, 2):  # programs open /dev/stdout and /dev/stderr, and root's only root could
-                    os.fchown(inherited[stream], request.user, request.user)
-            with self._privileges.of(request):
+                    os.fchown(inherited[stream], user, user)
+            with self._privileges.of(request, user):
                 pid = processes.spawn(request.argv, request.env, descriptors)
             on_failure.callback(processes.end, pid)
             process = os.pidfd_open(pid)
             on_failure.pop_all()
-            return Spawned(pid, process, status, start)
+            return Spawned(pid, process, status, start, user)
+
+    def release(self, spawned: Spawned) -> None:
+        """Give back the user of a run whose last process is gone."""
+        if self._users is not None and spawned.user is not None:
+            self._users.give_back(spawned.user)
+
+    def _lease_user(self, request: SpawnRequest, on_failure: ExitStack) -> int | None:
+        if request.users is None:
+            return None
+        if self._users is None:
+            self._users = UserIds(request.users)
+        user = self._users.lease()
+        on_failure.callback(self._users.give_back, user)
+        return user

@@ -1,0 +1,67 @@
+"""User ids of programs: each is leased to one supervisor of the machine at a time.
+
+The kernel counts many things for each user: processes, pending signals, inotify watches, pages of pipes,
+descriptors in flight. Two programs with one user could use up each other's.
+"""
+
+import fcntl
+import os
+import struct
+from collections.abc import Callable
+
+from adapters.local_engine.sandbox.supervisor.protocol import UserRange
+
+# struct flock of linux/fcntl.h, of a 64-bit machine: l_type, l_whence, l_start, l_len, l_pid
+_LOCK = struct.Struct("hhqqixxxx")
+
+
+class UserIds:
+    """Leases the user ids of a range.
+
+    A lease is a lock on the byte of a file that has the number of the id. The kernel drops it at the
+    supervisor's end, of whichever kind. Programs of a killed supervisor may outlive it by a moment, so an id
+    that a process has is passed over.
+    """
+
+    def __init__(self, users: UserRange, has_process: Callable[[int], bool] | None = None) -> None:
+        self._range = range(users.first, users.first + users.count)
+        self._has_process = has_process or _has_process
+        self._file = os.open(users.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        self._leased: set[int] = set()
+
+    def lease(self) -> int:
+        """Return an id that no program on this machine has.
+
+        Raises:
+            OSError: There is none left.
+        """
+        for user in self._range:
+            if user not in self._leased and self._lock(user):
+                if not self._has_process(user):
+                    self._leased.add(user)
+                    return user
+                self._unlock(user)
+        raise OSError(0, f"every user id for programs, {self._range[0]} to {self._range[-1]}, is in use")
+
+    def give_back(self, user: int) -> None:
+        """End a lease."""
+        self._unlock(user)
+        self._leased.discard(user)
+
+    def _lock(self, user: int) -> bool:
+        try:
+            fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, user, 1, 0))
+        except (BlockingIOError, PermissionError):  # the two errors of fcntl(2) for a lock of another one
+            return False
+        return True
+
+    def _unlock(self, user: int) -> None:
+        fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, _LOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, user, 1, 0))
+
+
+def _has_process(user: int) -> bool:
+    try:
+        os.getpriority(os.PRIO_USER, user)
+    except ProcessLookupError:
+        return False
+    return True
