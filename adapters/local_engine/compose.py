@@ -8,13 +8,10 @@ from adapters.local_engine import java_source
 from adapters.local_engine.sandbox.cds_archive import ARCHIVE_FILE
 from adapters.local_engine.sandbox.compiler_pool import Compiler
 from adapters.local_engine.sandbox.launch_script import ARCHIVE_PATH
-from adapters.local_engine.sandbox.program import ENVIRONMENT, Program, program_rlimits
+from adapters.local_engine.sandbox.program import ENVIRONMENT, HEAP_SHARE, Program, program_rlimits
 from adapters.local_engine.toolchains import Toolchain, fill
 from application.ports.execution_engine import ExecutionRequest
 from domain.limits import Limits
-
-# The rest of a process's memory is the runtime's own, beside the heap.
-_HEAP_SHARE = 0.75
 
 
 def compose(
@@ -69,7 +66,7 @@ def _names(
     names = {
         **executables,
         "source": toolchain.source,
-        "heap_mb": str(int(limits.memory_mb * _HEAP_SHARE)),
+        "heap_mb": str(int(limits.memory_mb * HEAP_SHARE)),
         "archive": ARCHIVE_PATH,
         "compiler": toolchain.compiler.get("cold", ""),
     }

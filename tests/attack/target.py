@@ -24,6 +24,8 @@ from tests.support.warm_engine import WarmEngine
 
 _BUILD_TIMEOUT_MS = 2_000
 _GRACE_S = 2.0
+# A limit beside one of these would be the program's own word for it.
+_WITHOUT_LIMIT = frozenset({"success", "nonzero_exit", "signal"})
 _GONE_WITHIN_S = 1.0
 _READY_WITHIN_S = 30.0
 # One for an attack, one for a program beside it.
@@ -99,6 +101,8 @@ class Target:
         reason = result.reason.value if result.reason else "success"
         if reason not in attack.ends:
             yield f"it ended with {reason}: {result.error_message} {result.stderr.text[-500:]}"
+        if result.limit is not None and reason in _WITHOUT_LIMIT:
+            yield f"it ended with {reason}, and has a limit: {result.limit}"
         building = _BUILD_TIMEOUT_MS if reason in {"compile_error", "build_limit"} else 0
         if took > max(building, attack.timeout_ms) / 1000 + _GRACE_S:
             yield f"it took {took:.1f} s"

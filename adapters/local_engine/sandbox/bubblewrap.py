@@ -89,6 +89,11 @@ class Bubblewrap(Isolation):
         self._users: UserRange | None = None
         self._filter = b""
 
+    @property
+    def limits_address_space(self) -> bool:  # type: ignore[override]  # it is known once the engine is open
+        """Whether RLIMIT_AS is in force, for want of control groups."""
+        return self.cgroups is None
+
     def drop_control_groups(self, trouble: str) -> bool:
         """Stop using control groups: a kernel may let them be made and not entered."""
         if self.cgroups is None:
@@ -215,7 +220,9 @@ class Bubblewrap(Isolation):
         return self._without_address_space({**program.rlimits, "NPROC": (processes, processes)})
 
     def _without_address_space(self, rlimits: Rlimits) -> Rlimits:
-        return rlimits if self.cgroups is None else {name: rlimits[name] for name in rlimits.keys() - {"AS"}}
+        if self.limits_address_space:
+            return rlimits
+        return {name: rlimits[name] for name in rlimits.keys() - {"AS"}}
 
     def _current_rootfs(self) -> Rootfs:
         if self._rootfs is None or self._rootfs.fingerprint != fingerprint():

@@ -24,11 +24,13 @@ class Isolation(ABC):
         name: For people.
         is_isolated: Whether a hostile program can neither see nor touch anything but its own.
         control_groups: The place of control groups, or the cause of there being none, and the remedy.
+        limits_address_space: Whether RLIMIT_AS is in force where a program has it: no control group counts.
     """
 
     name: str
     is_isolated: bool
     control_groups: str
+    limits_address_space = True
 
     def drop_control_groups(self, trouble: str) -> bool:  # noqa: ARG002 - there are none
         """Stop using control groups, since no program starts in one; return whether there were some."""

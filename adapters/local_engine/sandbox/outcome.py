@@ -42,6 +42,8 @@ class Observation:
         compile_output: The messages of the build; None if there was none.
         is_offline: Whether it was kept from the network.
         out_of_memory: The phrases of its runtime on stderr when it has no more memory.
+        refused_from_mb: The memory from which on its runtime, or a full address space, may refuse more; None
+            if only its control group does, which ends it.
     """
 
     event: RunEvent
@@ -55,6 +57,7 @@ class Observation:
     cancelled_after_ms: int | None = None
     is_offline: bool = False
     out_of_memory: Sequence[str] = ()
+    refused_from_mb: int | None = None
 
     @property
     def is_build_at_fault(self) -> bool:
@@ -63,12 +66,13 @@ class Observation:
 
     @property
     def memory_mb(self) -> int:
-        """The peak that was judged, rounded up: of all processes, or of one that was refused more."""
-        event = self.event
-        judged_kb = (
-            max(event.memory_kb, event.tree_memory_kb) if event.limit == "memory_mb" else event.memory_kb
-        )
-        return -(-judged_kb // 1024)
+        """The measured peak, rounded up: of all processes together, or of the largest one."""
+        return -(-max(self.event.memory_kb, self.event.tree_memory_kb) // 1024)
+
+    @property
+    def lacked_memory(self) -> bool:
+        """Whether its runtime reported that it was out of memory: a claim, for anyone can write so."""
+        return self.event.exit_code != 0 and says(self.stderr.text, self.out_of_memory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,18 +236,21 @@ def _wall_time(seen: Observation) -> Cause | None:
 
 
 def _cpu_time(seen: Observation) -> Cause | None:
-    allowed = seen.limits.cpu_time_ms
-    if seen.event.limit != "cpu_time_ms" and seen.event.signal != signal.SIGXCPU:
+    used, allowed = seen.event.cpu_ms, seen.limits.cpu_time_ms
+    was_ended = seen.event.signal == signal.SIGXCPU and used >= allowed  # any program can send that signal
+    if seen.event.limit != "cpu_time_ms" and not was_ended:
         return None
-    hit = LimitHit("cpu_time_ms", seen.event.cpu_ms, allowed)
     return _failed(
-        Reason.CPU_TIME_LIMIT, f"The program used more than the {allowed} ms of processor time allowed.", hit
+        Reason.CPU_TIME_LIMIT,
+        f"The program used more than the {allowed} ms of processor time allowed.",
+        LimitHit("cpu_time_ms", used, allowed),
     )
 
 
 def _memory(seen: Observation) -> Cause | None:
-    refused = seen.event.exit_code != 0 and says(seen.stderr.text, seen.out_of_memory)
-    if not refused and seen.event.limit != "memory_mb":
+    least = seen.refused_from_mb
+    was_refused = seen.lacked_memory and least is not None and seen.memory_mb >= least
+    if seen.event.limit != "memory_mb" and not was_refused:
         return None
     allowed = seen.limits.memory_mb
     hit = LimitHit("memory_mb", seen.memory_mb, allowed)
@@ -262,11 +269,17 @@ def _signal(seen: Observation) -> Cause | None:
     number = seen.event.signal
     if number is None:
         return None
-    allowed = seen.limits.file_size_mb
-    if number == signal.SIGXFSZ:
-        message = f"The program tried to write a file larger than the {allowed} MiB allowed."
-        return _failed(Reason.SIGNAL, message, LimitHit("file_size_mb", allowed, allowed))
-    return _failed(Reason.SIGNAL, f"The program was ended by {_signal_name(number)}.")
+    ended = f"The program was ended by {_signal_name(number)}"
+    if number == signal.SIGXFSZ:  # the kernel counts no such ends, and any program can send that signal
+        ended += f", as one is that writes a file larger than the {seen.limits.file_size_mb} MiB allowed"
+    return _failed(Reason.SIGNAL, f"{ended}.{_claim_of_memory(seen)}")
+
+
+def _claim_of_memory(seen: Observation) -> str:
+    if not seen.lacked_memory:
+        return ""
+    peak, allowed = seen.memory_mb, seen.limits.memory_mb
+    return f" It reported that it had no more memory; its peak was {peak} of the {allowed} MiB allowed."
 
 
 def _signal_name(number: int) -> str:
@@ -280,7 +293,7 @@ def _exit(seen: Observation) -> Cause | None:
     code = seen.event.exit_code
     if code == 0:
         return Cause(JobStatus.SUCCESS, None, None)
-    return _failed(Reason.NONZERO_EXIT, f"The program ended with exit code {code}.")
+    return _failed(Reason.NONZERO_EXIT, f"The program ended with exit code {code}.{_claim_of_memory(seen)}")
 
 
 _RULES: tuple[Callable[[Observation], Cause | None], ...] = (

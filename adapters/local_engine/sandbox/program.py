@@ -9,6 +9,10 @@ from domain.execution import Output
 from domain.limits import STANDARD_LIMITS, Limits
 
 _MIB = 1 << 20
+# A runtime's heap has this share of a program's memory. The rest is the runtime's own.
+HEAP_SHARE = 0.75
+# A full address space has at least this share in use. The rest is mapped: libraries, arenas, stacks.
+_USED_SHARE = 0.5
 _ENV = "/usr/bin/env"
 # What belongs to the system: an interpreter in someone's home is out of a sandbox's sight.
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -81,6 +85,11 @@ class Program:
             *self.run,
             *self.arguments,
         ]
+
+    @property
+    def refused_from_mb(self) -> int:
+        """The memory in use from which on its runtime, or RLIMIT_AS, may refuse more."""
+        return int(self.limits.memory_mb * (_USED_SHARE if "AS" in self.rlimits else HEAP_SHARE))
 
 
 def program_limits(program: Program, processes: int) -> ResourceLimits:

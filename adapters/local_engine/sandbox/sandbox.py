@@ -237,6 +237,7 @@ class Sandbox:
                     cancelled_after_ms=monitor.milliseconds_since_cancel(),
                     is_offline=self.isolation.is_isolated,
                     out_of_memory=program.out_of_memory,
+                    refused_from_mb=self._refused_from_mb(program),
                 )
             )
             on_failure.pop_all()
@@ -247,6 +248,11 @@ class Sandbox:
             outcome = Outcome(result, output.stdout.rewound(), output.build.rewound())
             _report_stderr(outcome, on_output)
             return outcome
+
+    def _refused_from_mb(self, program: Program) -> int | None:
+        """Return the memory from which on a runtime may refuse more; None if only a control group does."""
+        is_counted = "AS" in program.rlimits and not self.isolation.limits_address_space
+        return None if is_counted else program.refused_from_mb
 
     def _run_to_end(
         self,

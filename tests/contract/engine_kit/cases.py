@@ -172,7 +172,6 @@ CASES = (
         status=_FAILED,
         reason=Reason.SIGNAL,
         signal=signal.SIGXFSZ,
-        limit="file_size_mb",
     ),
     Case(
         name="opens too many files",

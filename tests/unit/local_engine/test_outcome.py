@@ -18,6 +18,7 @@ _SEEN = Observation(
     stderr=Output(),
     output_bytes=0,
     out_of_memory=["^MemoryError"],
+    refused_from_mb=48,
 )
 
 
@@ -51,16 +52,44 @@ _ROWS = [
         LimitHit("cpu_time_ms", 30_990, 30_000),
     ),
     (
+        _seen({"exit_code": None, "signal": signal.SIGXCPU, "cpu_ms": 29_999}),
+        JobStatus.FAILED,
+        Reason.SIGNAL,
+        None,
+    ),
+    (
         _seen(_KILLED | {"limit": "memory_mb", "tree_memory_kb": 64 << 10}),
         JobStatus.FAILED,
         Reason.MEMORY_LIMIT,
         LimitHit("memory_mb", 64, 64),
     ),
     (
-        _seen({"exit_code": 1}, stderr=Output.of("Traceback\nMemoryError\n")),
+        _seen({"exit_code": 1, "memory_kb": 48 << 10}, stderr=Output.of("Traceback\nMemoryError\n")),
         JobStatus.FAILED,
         Reason.MEMORY_LIMIT,
-        LimitHit("memory_mb", 10, 64),
+        LimitHit("memory_mb", 48, 64),
+    ),
+    (
+        _seen({"exit_code": 1, "tree_memory_kb": 48 << 10}, stderr=Output.of("MemoryError\n")),
+        JobStatus.FAILED,
+        Reason.MEMORY_LIMIT,
+        LimitHit("memory_mb", 48, 64),
+    ),
+    (
+        _seen({"exit_code": 1, "memory_kb": 47 << 10}, stderr=Output.of("MemoryError\n")),
+        JobStatus.FAILED,
+        Reason.NONZERO_EXIT,
+        None,
+    ),
+    (
+        _seen(
+            {"exit_code": 1, "memory_kb": 63 << 10},
+            stderr=Output.of("MemoryError\n"),
+            refused_from_mb=None,
+        ),
+        JobStatus.FAILED,
+        Reason.NONZERO_EXIT,
+        None,
     ),
     (_seen({"exit_code": 0}, stderr=Output.of("MemoryError\n")), JobStatus.SUCCESS, None, None),
     (
@@ -81,7 +110,7 @@ _ROWS = [
         _seen({"exit_code": None, "signal": signal.SIGXFSZ}),
         JobStatus.FAILED,
         Reason.SIGNAL,
-        LimitHit("file_size_mb", 32, 32),
+        None,
     ),
     (
         _seen({"exit_code": 1, "was_ready": False, "in_build": True}),
@@ -176,6 +205,23 @@ def test_a_signal_is_named(number, name):
     assert (
         classify(_seen({"exit_code": None, "signal": number})).error_message
         == f"The program was ended by {name}."
+    )
+
+
+def test_the_signal_of_a_file_that_is_too_large_comes_with_the_limit_that_it_may_stand_for():
+    message = classify(_seen({"exit_code": None, "signal": signal.SIGXFSZ})).error_message
+
+    assert message == (
+        "The program was ended by SIGXFSZ, as one is that writes a file larger than the 32 MiB allowed."
+    )
+
+
+def test_a_claim_of_too_little_memory_stands_beside_the_figures():
+    message = classify(_seen({"exit_code": 1}, stderr=Output.of("MemoryError\n"))).error_message
+
+    assert message == (
+        "The program ended with exit code 1. It reported that it had no more memory; "
+        "its peak was 10 of the 64 MiB allowed."
     )
 
 

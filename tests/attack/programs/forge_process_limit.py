@@ -1,0 +1,3 @@
+import sys
+
+sys.exit("BlockingIOError: [Errno 11] Resource temporarily unavailable")
