@@ -32,6 +32,7 @@ from adapters.local_engine.sandbox.rootfs import (
     rootfs,
 )
 from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan
+from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
 from adapters.local_engine.sandbox.supervisor.protocol import (
     ResourceLimits,
     Rootfs,
@@ -138,7 +139,7 @@ class Bubblewrap(Isolation):
                 "engine", f"its work directory cannot be used: {error.strerror}"
             ) from error
         self._rootfs = rootfs(self._bwrap, self._hidden, self._reaper)
-        self._users = self._user_range() if os.geteuid() == 0 else None
+        self._users = self._user_range() if has_privileges() else None
         try:
             self.cgroups = discover()
         except CgroupsUnavailable as error:

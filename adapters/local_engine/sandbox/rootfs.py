@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
 from adapters.local_engine.sandbox.supervisor.protocol import Rootfs
 from application.errors import DependencyUnavailable
 
@@ -55,7 +56,7 @@ def rootfs(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) 
     Raises:
         DependencyUnavailable: A hidden directory is a part of it.
     """
-    user = () if os.geteuid() == 0 else ("--unshare-user",)
+    user = () if has_privileges() else ("--unshare-user",)
     around = (*_system(""), "--dev-bind", "/proc", "/proc", "--dir", "/tmp")  # noqa: S108 - in the root file system
     shown = _shown()
     files = [path for path in shown if path.is_file() and not path.is_symlink()]

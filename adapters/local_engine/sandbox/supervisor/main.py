@@ -14,6 +14,7 @@ from adapters.local_engine.sandbox.supervisor import processes
 from adapters.local_engine.sandbox.supervisor.cgroups import Cgroup
 from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
 from adapters.local_engine.sandbox.supervisor.kernel import adopt_orphans
+from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
 from adapters.local_engine.sandbox.supervisor.protocol import (
     MAX_DESCRIPTORS,
     RunEvent,
@@ -44,7 +45,7 @@ class Supervisor:
         """Work until the engine is gone and every run has ended."""
         adopt_orphans()
         os.umask(0o077)
-        if os.geteuid() == 0:
+        if has_privileges():
             os.setgroups([])
         while self._is_open or self._runs or self._old_cgroups:
             self._events.wait(self._seconds_to_next_look())

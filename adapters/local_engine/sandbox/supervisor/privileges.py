@@ -16,6 +16,7 @@ from adapters.local_engine.sandbox.supervisor.kernel import (
     MS_NOSUID,
     make_mounts_private,
     mount_tmpfs,
+    read,
     setns,
     unshare,
     write,
@@ -24,8 +25,27 @@ from adapters.local_engine.sandbox.supervisor.protocol import Rootfs, SpawnReque
 
 _ROOT = 0
 _LOST = 1
+# linux/capability.h: CHOWN, KILL, SETGID, SETUID and SYS_ADMIN.
+_CAPABILITIES = 1 << 0 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 21
+_ALL_USERS = 1 << 16
 # The directories of a tmpfs, with the modes of a home directory and of /dev/shm elsewhere.
 _DIRECTORIES = {"box": 0o755, "shm": 0o1777}
+
+
+def has_privileges() -> bool:
+    """Whether this process is root and may run each program as a user of its own.
+
+    Root of a container may have neither the capabilities nor the user ids, and isolates as an ordinary user.
+    """
+    if os.geteuid() != _ROOT:
+        return False
+    status = dict(line.split(":", 1) for line in read("/proc/self/status").splitlines())
+    users = sum(int(line.split()[2]) for line in read("/proc/self/uid_map").splitlines())
+    return (
+        int(status["CapEff"], 16) & _CAPABILITIES == _CAPABILITIES
+        and read("/proc/self/setgroups").strip() == "allow"
+        and users >= _ALL_USERS
+    )
 
 
 class PrivilegeSwitch:
@@ -82,7 +102,7 @@ class PrivilegeSwitch:
         It is made again when it is another than that of the program before.
         """
         if self._home is None:
-            if os.geteuid() != _ROOT:
+            if not has_privileges():
                 _own_namespaces(os.getuid(), os.getgid())
             self._home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         if rootfs != self._rootfs:

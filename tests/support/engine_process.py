@@ -1,0 +1,69 @@
+"""An engine in a process that another command starts; it writes one JSON object to stdout."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from adapters.local_engine.engine import LocalEngine
+from application.errors import DependencyUnavailable
+from tests.contract.engine_kit.harness import EngineUnderTest, Program
+from tests.support.memory.object_store import MemoryObjectStore
+
+_ROOT = Path(__file__).parents[2]
+_PROGRAM = Program(code="print(6 * 7)")
+
+
+def run_under(
+    command: Sequence[str], *, env: Mapping[str, str] | None = None, **options: Any
+) -> dict[str, Any]:
+    """Start an engine by a command, have it run a program, and return its description and the outcome.
+
+    Args:
+        command: The words before the engine's own command line.
+        env: Variables beside this process's.
+        options: Those of subprocess.run.
+    """
+    done = subprocess.run(
+        [*command, sys.executable, "-m", __name__],
+        cwd=_ROOT,
+        env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=True,
+        **options,
+    )
+    return json.loads(done.stdout)
+
+
+def _main() -> None:
+    store = MemoryObjectStore()
+    with TemporaryDirectory() as work:
+        engine = LocalEngine(store, Path(work), isolated=True)
+        try:
+            engine.start()
+        except DependencyUnavailable as error:
+            json.dump({"trouble": error.detail}, sys.stdout)
+            return
+        kit = EngineUnderTest(engine, store)
+        result = kit.run(_PROGRAM).result
+        description = engine.describe()
+        kit.close()
+        engine.stop()
+    json.dump(
+        {
+            "trouble": None,
+            "control_groups": description.control_groups,
+            "stdout": result.stdout.text,
+            "message": result.error_message,
+        },
+        sys.stdout,
+    )
+
+
+if __name__ == "__main__":
+    _main()
