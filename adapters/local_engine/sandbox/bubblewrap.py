@@ -74,6 +74,7 @@ class Bubblewrap(Isolation):
 
     Attributes:
         cgroups: The directories of the programs' cgroups; None while there are none.
+        users: The user ids for programs; None if they have the service's own.
     """
 
     name = "bubblewrap"
@@ -87,7 +88,7 @@ class Bubblewrap(Isolation):
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
         self._hidden = hidden
         self._rootfs: Rootfs | None = None
-        self._users: UserRange | None = None
+        self.users: UserRange | None = None
         self._filter = b""
 
     @property
@@ -139,7 +140,7 @@ class Bubblewrap(Isolation):
                 "engine", f"its work directory cannot be used: {error.strerror}"
             ) from error
         self._rootfs = rootfs(self._bwrap, self._hidden, self._reaper)
-        self._users = self._user_range() if has_privileges() else None
+        self.users = self._user_range() if has_privileges() else None
         try:
             self.cgroups = discover()
         except CgroupsUnavailable as error:
@@ -187,7 +188,7 @@ class Bubblewrap(Isolation):
                     directory="/",
                     limits=program_limits(program, program.limits.processes + _OUR_PROCESSES),
                     build_limits=build_limits(program) if program.build else None,
-                    users=self._users,
+                    users=self.users,
                     cgroup=self.cgroups,
                     rootfs=self._current_rootfs(),
                     tmpfs=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),

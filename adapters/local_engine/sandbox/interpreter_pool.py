@@ -109,7 +109,7 @@ class InterpreterRecipe(PrewarmRecipe[PrewarmedInterpreter]):
             source=f"{_DIRECTORY}/{hook.file}",
             code=f"{code}\n\n{call}\n".encode(),
             env={**usual.env, hook.found_by: f"{HOME}/{_DIRECTORY}"},
-            rlimits={"CORE": (0, 0)},
+            rlimits={},
             is_prewarmed=True,
         )
 

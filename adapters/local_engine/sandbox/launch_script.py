@@ -45,7 +45,6 @@ ULIMITS = {
     "FSIZE": ("f", 512),
     "NOFILE": ("n", 1),
     "NPROC": (option_of_processes(Path(_SHELL)), 1),
-    "CORE": ("c", 512),
 }
 
 Rlimits = Mapping[str, tuple[int, int]]

@@ -25,7 +25,6 @@ _BUILD_RLIMITS = {
     "AS": (4096 * _MIB,) * 2,
     "FSIZE": (256 * _MIB,) * 2,
     "NOFILE": (1024,) * 2,
-    "CORE": (0, 0),
 }
 
 
@@ -133,7 +132,6 @@ def program_rlimits(limits: Limits, memory: str) -> Rlimits:
         "CPU": _seconds(limits.cpu_time_ms),
         "FSIZE": (limits.file_size_mb * _MIB,) * 2,
         "NOFILE": (limits.open_files,) * 2,
-        "CORE": (0, 0),
     }
     return values | {"AS": (limits.memory_mb * _MIB,) * 2} if memory == "address_space" else values
 

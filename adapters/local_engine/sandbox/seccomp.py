@@ -45,6 +45,10 @@ _PROCESS_REQUESTS = (1,)
 # changes, which only a program's own files have. Watches are bounded by fs.inotify's limits of a sandbox's
 # user, and are counted by its memory cgroup.
 _FORBIDDEN_WATCHES = 0x31
+# RLIMIT_CORE, which the supervisor has set to 1: the one value that keeps a piped kernel.core_pattern from
+# being run (core(5)). 0, to which any program could set it, does not. A program that forbids its dumps by it
+# has what it asks for, so the call succeeds, without effect.
+_CORE_LIMIT = 4
 
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
@@ -69,6 +73,20 @@ def _unless_equal_to(values: Iterable[int], then: bytes) -> bytes:
 def _looked_at(number: int, argument: int, decision: bytes) -> bytes:
     """Decide on a system call by the low word of an argument, and else allow it."""
     return _when(_IF_EQUAL, number, _step(_LOAD_WORD, argument) + decision + _step(_RETURN, _ALLOW))
+
+
+def _kept(number: int, resource: int, limit: int) -> bytes:
+    """Leave a resource limit as it is: a call that would set it succeeds without effect.
+
+    Args:
+        number: The system call.
+        resource: The offset of its argument that names the limit.
+        limit: The offset of its argument that points to a new one; a null pointer asks for the present one.
+    """
+    no_effect = _step(_RETURN, _ERRNO | 0)
+    high_word = _step(_LOAD_WORD, limit + 4) + _step(_IF_EQUAL, 0, 1) + no_effect
+    low_word = _step(_LOAD_WORD, limit) + _step(_IF_EQUAL, 0, 1) + no_effect
+    return _looked_at(number, resource, _when(_IF_EQUAL, _CORE_LIMIT, low_word + high_word))
 
 
 def _refused_by(number: int, argument: int, values: Iterable[int]) -> bytes:
@@ -113,6 +131,8 @@ def build(machine: str = platform.machine(), *, counts_memory: bool) -> bytes:
             _THIRD_ARGUMENT,
             _when(_IF_ANY_BIT, _FORBIDDEN_WATCHES, not_permitted),
         ),
+        _kept(table["setrlimit"], _FIRST_ARGUMENT, _SECOND_ARGUMENT),
+        _kept(table["prlimit64"], _SECOND_ARGUMENT, _THIRD_ARGUMENT),
         _refused_by(table["ioctl"], _SECOND_ARGUMENT, _TERMINAL_REQUESTS),
         _refused_by(table["fcntl"], _SECOND_ARGUMENT, _FILE_REQUESTS),
         _refused_by(table["prctl"], _FIRST_ARGUMENT, _PROCESS_REQUESTS),

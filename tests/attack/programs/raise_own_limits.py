@@ -7,7 +7,8 @@ for name in ("CPU", "FSIZE", "NOFILE", "NPROC", "CORE"):
     soft, hard = resource.getrlimit(which)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(which, (hard + 1, hard + 1))
-        escapes.append(name)
+        if resource.getrlimit(which) != (soft, hard):
+            escapes.append(name)
     if hard == resource.RLIM_INFINITY:
         escapes.append(f"{name} is unlimited")
 print(f"ESCAPED: {escapes}" if escapes else "CONTAINED")

@@ -14,11 +14,11 @@ from adapters.local_engine.sandbox.launch_script import (
     prewarm_script,
 )
 
-_LIMITS = {"CPU": (2, 3), "AS": (64 << 20, 64 << 20), "CORE": (0, 0)}
+_LIMITS = {"CPU": (2, 3), "AS": (64 << 20, 64 << 20), "NOFILE": (64, 64)}
 _LIMITED = [
     "ulimit -St 2 && ulimit -Ht 3 || exit",
     "ulimit -Sv 65536 && ulimit -Hv 65536 || exit",
-    "ulimit -Sc 0 && ulimit -Hc 0 || exit",
+    "ulimit -Sn 64 && ulimit -Hn 64 || exit",
 ]
 _MODES = "umask 022"
 _REPORTED = ['echo \'{"status":"ready"}\' >&3 || exit', "read start <&7 || exit", "exec 7<&-"]
@@ -73,7 +73,7 @@ def test_control_groups_are_joined_before_anything_else():
 
 
 def test_a_prewarmed_program_gives_its_hook_a_status_pipe():
-    _, _, script, *rest = prewarm_script(["./program", "a b"], {"CORE": (0, 0)}, groups=1)
+    _, _, script, *rest = prewarm_script(["./program", "a b"], {"NOFILE": (64, 64)}, groups=1)
 
     assert script.splitlines() == [
         "echo 0 >&4 || exit",

@@ -177,7 +177,7 @@ def test_a_prewarmed_program_starts_with_the_limits_of_its_job(control_socket):
     ours, theirs = control_socket
     supervision, watch, spawner = _Supervision([]), EventLoop(), _Sleeps()
     run = _run(theirs, supervision, watch, spawner, [], is_prewarmed=True)
-    limits = replace(_LIMITS, rlimits={"CORE": (0, 0)})
+    limits = replace(_LIMITS, rlimits={"NOFILE": (9, 9)})
     steps = [
         lambda: spawner.report(Status.WAITING),
         lambda: ours.send(limits.encode()),
@@ -191,7 +191,7 @@ def test_a_prewarmed_program_starts_with_the_limits_of_its_job(control_socket):
     run.kill()
     _serve(run, supervision, watch)
 
-    assert told == [b"", f"{resource.RLIMIT_CORE} 0 0\n\n".encode(), b""]
+    assert told == [b"", f"{resource.RLIMIT_NOFILE} 9 9\n\n".encode(), b""]
     statuses = [event.status for event in _events(ours)]
     assert statuses == [Status.WAITING, Status.READY, Status.ENDED]
     spawner.close()

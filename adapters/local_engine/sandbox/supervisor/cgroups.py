@@ -16,6 +16,10 @@ class Names:
     """The names of the files of one version of cgroups.
 
     Attributes:
+        memory_usage: Its present size.
+        sockets_limit: The limit of the memory of sockets, where the limit of memory leaves that out. The
+            kernel leaves each socket a packet all the same, so usage can be many times that.
+        sockets_usage: Its present size.
         no_swap: The limit of memory and swap, or of swap alone; not every kernel has it.
         entrance: Where a process writes 0 to move there. With `tasks`, which moves one thread, the kernel
             does not wait until no processor is forking, which takes it 10 ms.
@@ -24,6 +28,9 @@ class Names:
     """
 
     memory_limit: str
+    memory_usage: str
+    sockets_limit: str | None
+    sockets_usage: str | None
     memory_peak: str
     memory_events: str
     no_swap: str
@@ -34,6 +41,10 @@ class Names:
 
 
 UNIFIED = 2
+# The memory of a run's sockets from which on the kernel keeps their buffers small. All processes of the
+# machine share an allowance (tcp_mem of tcp(7), udp_mem of udp(7)).
+_SOCKETS_BYTES = 16 << 20
+_ACTIVITIES = ("active", "inactive")
 _EMPTY_WITHIN_S = 2.0
 _RETRY_S = 0.002
 
@@ -41,6 +52,9 @@ _RETRY_S = 0.002
 NAMES = {
     1: Names(
         "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "memory.kmem.tcp.limit_in_bytes",
+        "memory.kmem.tcp.usage_in_bytes",
         "memory.max_usage_in_bytes",
         "memory.oom_control",
         "memory.memsw.limit_in_bytes",
@@ -51,6 +65,9 @@ NAMES = {
     ),
     UNIFIED: Names(
         "memory.max",
+        "memory.current",
+        None,
+        None,
         "memory.peak",
         "memory.events",
         "memory.swap.max",
@@ -107,7 +124,11 @@ def _present(group: str) -> list[int]:
 
 
 class Cgroup:
-    """The control group of one run."""
+    """The control group of one run.
+
+    Attributes:
+        counts_sockets_apart: Whether the memory of sockets is not a part of the limited memory.
+    """
 
     def __init__(self, plan: CgroupPlan, name: str, memory_bytes: int, processes: int) -> None:
         self._version = plan.version
@@ -119,6 +140,7 @@ class Cgroup:
         try:
             for directory in self._directories:
                 os.mkdir(directory)
+            self.counts_sockets_apart = self._limit_sockets()
             self.limit_memory(memory_bytes)
             self.limit_processes(processes)
         except OSError:
@@ -168,9 +190,22 @@ class Cgroup:
         Raises:
             OSError: More is in use.
         """
+        self._memory_bytes = size
         self._limit_swap(size)  # never the smaller one: first if both rise, last if both fall
         write(f"{self._memory}/{self._names.memory_limit}", str(size))
         self._limit_swap(size)
+
+    def has_too_large_sockets(self) -> bool:
+        """Whether the memory of sockets, counted apart, and all other memory together exceed the limit.
+
+        Files that programs have read are in memory as long as there is room, and do not count.
+        """
+        sockets = int(read(f"{self._memory}/{self._names.sockets_usage}"))
+        if sockets <= _SOCKETS_BYTES:
+            return False
+        used = int(read(f"{self._memory}/{self._names.memory_usage}"))
+        read_files = sum(self._count(f"{self._memory}/memory.stat", f"{kind}_file") for kind in _ACTIVITIES)
+        return sockets + used - read_files > self._memory_bytes
 
     def limit_processes(self, number: int) -> None:
         """Set the limit of processes."""
@@ -200,6 +235,16 @@ class Cgroup:
                 continue
             except OSError:
                 return False
+        return True
+
+    def _limit_sockets(self) -> bool:
+        """Have the kernel count the memory of sockets, if it does so apart from other memory."""
+        if self._names.sockets_limit is None:
+            return False
+        try:
+            write(f"{self._memory}/{self._names.sockets_limit}", str(_SOCKETS_BYTES))
+        except OSError:  # kernels that do not account for it have no such file
+            return False
         return True
 
     def _limit_swap(self, memory: int) -> None:

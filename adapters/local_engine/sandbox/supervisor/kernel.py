@@ -2,7 +2,8 @@
 
 import ctypes
 import os
-from contextlib import ExitStack
+import resource
+from contextlib import ExitStack, suppress
 
 # linux/sched.h
 CLONE_NEWNS = 0x00020000
@@ -42,6 +43,15 @@ def mount_tmpfs(target: str, flags: int, options: str) -> None:
 def make_mounts_private() -> None:
     """Have no mount that is made elsewhere appear in this process's namespace, nor the other way round."""
     _check(_libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None))
+
+
+def forbid_core_dumps() -> None:
+    """Keep the kernel from handing dumps of this process and its descendants to a program of root's.
+
+    A limit of 1 is the one at which it does not run a piped kernel.core_pattern; at 0 it does (core(5)).
+    """
+    with suppress(ValueError, OSError):  # a hard limit of 0 stays with an ordinary user
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
 
 def adopt_orphans() -> None:

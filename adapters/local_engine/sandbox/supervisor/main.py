@@ -13,7 +13,7 @@ import time
 from adapters.local_engine.sandbox.supervisor import processes
 from adapters.local_engine.sandbox.supervisor.cgroups import Cgroup
 from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
-from adapters.local_engine.sandbox.supervisor.kernel import adopt_orphans
+from adapters.local_engine.sandbox.supervisor.kernel import adopt_orphans, forbid_core_dumps
 from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
 from adapters.local_engine.sandbox.supervisor.protocol import (
     MAX_DESCRIPTORS,
@@ -142,5 +142,6 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[-1]))
     control.set_inheritable(False)  # a program that held it could give orders
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, no process can be waited for
+    forbid_core_dumps()
     gc.freeze()  # what is here for good is shared with every new process, until it is looked at
     Supervisor(control).serve()

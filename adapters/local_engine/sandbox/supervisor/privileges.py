@@ -30,6 +30,9 @@ _CAPABILITIES = 1 << 0 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 21
 _ALL_USERS = 1 << 16
 # The directories of a tmpfs, with the modes of a home directory and of /dev/shm elsewhere.
 _DIRECTORIES = {"box": 0o755, "shm": 0o1777}
+# Where the machine runs out of memory, programs are the first to end (proc_pid_oom_score_adj(5)).
+_OOM_SCORE = "/proc/self/oom_score_adj"
+_PROGRAMS_OOM_SCORE = "1000"
 
 
 def has_privileges() -> bool:
@@ -55,6 +58,7 @@ class PrivilegeSwitch:
         self._home: int | None = None
         self._rootfs: Rootfs | None = None
         self._mounts = -1
+        self._oom_score = read(_OOM_SCORE)
 
     @contextmanager
     def of(self, request: SpawnRequest, user: int | None) -> Iterator[None]:
@@ -72,6 +76,7 @@ class PrivilegeSwitch:
         try:
             mounts = None if request.rootfs is None else self._mounts_of(request.rootfs)
             os.chdir(request.directory)
+            write(_OOM_SCORE, _PROGRAMS_OOM_SCORE)
             if mounts is not None:
                 setns(mounts, CLONE_NEWNS)
                 unshare(CLONE_NEWNS)
@@ -93,6 +98,7 @@ class PrivilegeSwitch:
             if request.rootfs is not None and self._home is not None:
                 setns(self._home, CLONE_NEWNS)
             os.chdir("/")
+            write(_OOM_SCORE, self._oom_score)
         except OSError:
             os._exit(_LOST)
 

@@ -29,6 +29,7 @@ from adapters.local_engine.sandbox.supervisor.usage_sampler import TreeCpu, Usag
 _NEVER = float("inf")
 _MIB = 1 << 20
 _RETRY_S = 0.02
+_SOCKETS_INTERVAL_S = 0.05
 
 
 class Run:
@@ -116,10 +117,10 @@ class Run:
         elif self._deadline <= now:
             self._exceed("timeout_ms")
         elif self._sampler is not None and self._next_sample <= now:
-            if limit := self._sampler.exceeded():
+            if limit := self._sampler.exceeded() or self._exceeded_by_sockets():
                 self._exceed(limit)
             else:
-                self._next_sample = now + self._sampler.seconds_to_next_sample()
+                self._next_sample = now + self._seconds_to_next_sample(self._sampler)
 
     def kill(self) -> None:
         """Kill the first process and its group; the rest follows when that is gone.
@@ -346,7 +347,17 @@ class Run:
         self._sampler = UsageSampler(
             self.pid, self._tree_cpu_s, cpu_time_ms / 1000, memory_kb, self._cpu_before_s
         )
-        return self._started + self._sampler.seconds_to_next_sample()
+        return self._started + self._seconds_to_next_sample(self._sampler)
+
+    def _seconds_to_next_sample(self, sampler: UsageSampler) -> float:
+        seconds = sampler.seconds_to_next_sample()
+        has_sockets = self._cgroup is not None and self._cgroup.counts_sockets_apart
+        return min(seconds, _SOCKETS_INTERVAL_S) if has_sockets else seconds
+
+    def _exceeded_by_sockets(self) -> str | None:
+        group = self._cgroup
+        exceeds = group is not None and group.counts_sockets_apart and group.has_too_large_sockets()
+        return "memory_mb" if exceeds else None
 
     def _ran_out_of_memory(self) -> None:
         if self._memory_notice is not None:
