@@ -8,6 +8,7 @@ from typing import Any
 
 import rich_click as click
 
+from adapters.common.host import Host, Place
 from application.errors import ApplicationError
 from entrypoints.cli.client import Json
 from entrypoints.cli.client_commands import known_languages
@@ -34,6 +35,7 @@ def command(*, as_json: bool, server: str | None) -> None:
     }
     if server is None:
         settings = load_settings()
+        report["host"] = _host()
         report["parts"] = dict(parts(settings))
         report["admitted"] = dict(admitted(settings))
         report["settings"] = _settings(settings)
@@ -53,6 +55,12 @@ def command(*, as_json: bool, server: str | None) -> None:
     else:
         _print(report)
     sys.exit(ExitCode.FAILED if report["missing"] else ExitCode.OK)
+
+
+def _host() -> str:
+    """Return the kind of this host, by which the remedies are chosen."""
+    host = Host()
+    return f"unit {host.unit}" if host.place is Place.UNIT else host.place.value
 
 
 def _settings(settings: Settings) -> list[dict[str, Any]]:
@@ -78,6 +86,7 @@ def _missing(report: dict[str, Any]) -> list[str]:
 def _print(report: dict[str, Any]) -> None:
     print_fields([("service-server", report["service_server"]), ("Python", report["python"])])
     if "settings" in report:
+        print_fields([("host", report["host"])])
         click.echo()
         print_fields([*report["parts"].items(), *report["admitted"].items()])
         click.echo("\nSettings")

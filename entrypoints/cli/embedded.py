@@ -38,7 +38,7 @@ def serve_embedded(*, runs: bool) -> Iterator[ServiceClient]:
     container = build_container(settings, load_limits(), topology)
     app = create_app(settings, container.limit_policy(), container.ports(), container.services())
     background = running(container.background_services(), topology, container.schema())
-    with background, tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_parent()) as directory:
+    with background, tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_parent(settings.data_dir)) as directory:
         path = str(Path(directory) / "api")
         # Listening before the server starts lets the first request wait for it without asking again.
         with socket.socket(socket.AF_UNIX) as listener:
@@ -52,9 +52,15 @@ def serve_embedded(*, runs: bool) -> Iterator[ServiceClient]:
                     client.close()
 
 
-def _parent() -> str:
-    """Return a directory for temporary files whose path leaves room for a socket's."""
-    directory = tempfile.gettempdir()
+def _parent(data_dir: Path) -> str:
+    """Return a directory for temporary files whose path leaves room for a socket's.
+
+    Where the root file system is read-only, there may be none but the data directory.
+    """
+    try:
+        directory = tempfile.gettempdir()
+    except FileNotFoundError:
+        directory = str(data_dir)
     if len(os.fsencode(directory)) <= _PARENT_MAX_BYTES:
         return directory
     return "/tmp"  # noqa: S108 - what is made in it is for this user alone

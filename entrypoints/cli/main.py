@@ -96,7 +96,17 @@ def main() -> None:
     except Exception as error:
         if _is_debugging():
             raise
-        _end(f"{type(error).__name__}: {error} (DEBUG=true shows where it comes from)", ExitCode.SERVICE)
+        _end(_sentence(error), ExitCode.SERVICE)
+
+
+def _sentence(error: Exception) -> str:
+    """Return cause and remedy of what the host refuses; else the error as it is."""
+    from adapters.common.obstacles import explain, refusal_of  # noqa: PLC0415 - slows every command down
+
+    refusal = refusal_of(error)
+    if refusal is not None:
+        return explain(refusal)
+    return f"{type(error).__name__}: {error} (DEBUG=true shows where it comes from)"
 
 
 def _is_debugging() -> bool:

@@ -36,6 +36,12 @@ def test_a_machine_on_which_all_is_well_has_nothing_missing(tmp_path):
     assert "SERVICE_SERVER_CORS_ORIGINS" in report["admitted"]["origins"]
 
 
+def test_the_kind_of_host_is_named(tmp_path):
+    env = service.environment(tmp_path, KUBERNETES_SERVICE_HOST="10.0.0.1")
+    examined = service.run("doctor", "--json", env=env)
+    assert json.loads(examined.stdout)["host"] == "kubernetes"
+
+
 def test_a_language_that_is_missing_says_how_to_get_it(tmp_path):
     system = tmp_path / "bin"
     system.mkdir()

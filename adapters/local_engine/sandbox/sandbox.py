@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
+from adapters.common.obstacles import explain, refusal_of
 from adapters.local_engine.sandbox.bubblewrap import Bubblewrap
 from adapters.local_engine.sandbox.capture import CapturedOutput
 from adapters.local_engine.sandbox.cds_archive import CdsArchive
@@ -25,6 +26,7 @@ from adapters.local_engine.sandbox.program import NOTHING, Program
 from adapters.local_engine.sandbox.run_monitor import BufferUntilStarted, OnOutput, OnStart, RunMonitor
 from adapters.local_engine.sandbox.supervisor.protocol import RunEvent
 from adapters.local_engine.sandbox.supervisor_process import SupervisorProcess
+from adapters.local_engine.sandbox.trial import find_refusal
 from adapters.local_engine.sandbox.unsandboxed_process import UnsandboxedProcess
 from adapters.local_engine.sandbox.warm_pool import WarmPool
 from adapters.local_engine.sandbox.work_area import WorkArea
@@ -37,12 +39,8 @@ from domain.limits import Limits
 _MIB = 1 << 20
 _COMPILERS_READY = 1
 
-_CANNOT_ISOLATE = (
-    "this machine does not let programs be isolated. It takes user namespaces: in a container, allow them "
-    "(Docker: --security-opt seccomp=unconfined --security-opt apparmor=unconfined --cap-add SYS_ADMIN); AWS "
-    "Fargate has none, so use another launch type or an HTTP engine there. SERVICE_SERVER_SANDBOX=off runs "
-    "programs without isolation, for development."
-)
+_CANNOT_ISOLATE = "this machine does not let programs be isolated: "
+_INSTEAD = "; SERVICE_SERVER_SANDBOX=off runs programs without isolation, for development"
 
 
 class Sandbox:
@@ -112,7 +110,7 @@ class Sandbox:
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DependencyUnavailable("engine", f"no work directory: {error.strerror}") from error
+            raise DependencyUnavailable("engine", f"no work directory: {_cause(error)}") from error
         self.isolation.open()
         self.check()
         if self.isolation.is_isolated:
@@ -132,7 +130,7 @@ class Sandbox:
         try:
             self.supervisor.start()
         except OSError as error:
-            raise DependencyUnavailable("engine", f"its supervisor cannot start: {error.strerror}") from error
+            raise DependencyUnavailable("engine", f"its supervisor cannot start: {_cause(error)}") from error
 
     def close(self) -> None:
         """Kill every program and release everything. One that is not open is no error."""
@@ -299,11 +297,13 @@ class Sandbox:
             DependencyUnavailable: This machine does not let programs be isolated.
         """
         trouble = self._trouble_of(NOTHING)
-        if trouble and self.isolation.drop_control_groups(trouble):
+        refusal = find_refusal(trouble) if trouble else None
+        if trouble and not refusal and self.isolation.drop_control_groups(trouble):
             trouble = self._trouble_of(NOTHING)
         if trouble:
             self.close()
-            raise DependencyUnavailable("engine", f"{_CANNOT_ISOLATE} {trouble}")
+            cause = explain(refusal) if refusal else trouble.rstrip(".")
+            raise DependencyUnavailable("engine", f"{_CANNOT_ISOLATE}{cause}{_INSTEAD}")
 
     def _trouble_of(self, program: Program) -> str | None:
         outcome = self._run(program, RunMonitor(), lambda: None, lambda _: None)
@@ -311,6 +311,11 @@ class Sandbox:
             if stream is not None:
                 stream.close()
         return outcome.result.error_message
+
+
+def _cause(error: OSError) -> str:
+    refusal = refusal_of(error)
+    return explain(refusal) if refusal else (error.strerror or "no reason is given").lower()
 
 
 def _compile_output(program: Program, output: CapturedOutput) -> Output | None:

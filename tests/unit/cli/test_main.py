@@ -46,3 +46,11 @@ def test_debugging_shows_where_an_error_comes_from(ends_with, tmp_path):
     (tmp_path / ".env").write_text("DEBUG=true\n")
     with pytest.raises(RuntimeError, match="oh"):
         ends_with(RuntimeError("oh"))
+
+
+def test_what_the_host_refuses_is_a_sentence_with_the_setting_that_helps(ends_with, monkeypatch, capsys):
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    assert ends_with(RuntimeError("can't start new thread")) == 3
+    assert capsys.readouterr().err == (
+        "service-server: no further process or thread may be started; raise podPidsLimit of the kubelet\n"
+    )

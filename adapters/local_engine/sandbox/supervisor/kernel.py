@@ -11,6 +11,7 @@ CLONE_NEWUSER = 0x10000000
 # linux/mount.h
 MS_NOSUID = 2
 MS_NODEV = 4
+_MS_NOEXEC = 8
 _MS_REC = 0x4000
 _MS_PRIVATE = 0x40000
 # linux/prctl.h
@@ -38,6 +39,12 @@ def unshare(kinds: int) -> None:
 def mount_tmpfs(target: str, flags: int, options: str) -> None:
     """Mount a file system in memory."""
     _check(_libc.mount(b"tmpfs", target.encode(), b"tmpfs", ctypes.c_ulong(flags), options.encode()))
+
+
+def mount_proc(target: str) -> None:
+    """Mount the processes of this process's namespace."""
+    flags = MS_NOSUID | MS_NODEV | _MS_NOEXEC
+    _check(_libc.mount(b"proc", target.encode(), b"proc", ctypes.c_ulong(flags), None))
 
 
 def make_mounts_private() -> None:

@@ -1,0 +1,129 @@
+"""The kind of host that this process runs on, and its bounds, by the traces that hosts leave."""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+# A unit of systemd's that is a service, in the path of a control group. User managers are no service here.
+_SERVICE = re.compile(r"/((?!user@)[^/\n]+\.service)(?=/|\n|$)")
+_FILTERED = "2"
+_CONFINED = re.compile(r"(\S+) \((?:enforce|kill|prompt)\)")
+
+
+class Place(StrEnum):
+    """Kinds of hosts, each with a way of its own to grant something."""
+
+    FARGATE = "fargate"
+    ECS = "ecs"
+    KUBERNETES = "kubernetes"
+    PODMAN = "podman"
+    DOCKER = "docker"
+    CONTAINER = "container"
+    UNIT = "unit"
+    MACHINE = "machine"
+
+
+CONTAINERS = frozenset(Place) - {Place.UNIT, Place.MACHINE}
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The files and variables in which a host shows its kind and its bounds.
+
+    Args:
+        root: The directory in which /proc and /run are.
+        env: The environment.
+    """
+
+    root: Path = Path("/")
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    @property
+    def place(self) -> Place:
+        """The kind of host: the innermost that leaves traces."""
+        return next(place for place, has_traces in _TRACES if has_traces(self))
+
+    @property
+    def manager(self) -> str:
+        """The name that a container's manager gives itself; empty outside of one."""
+        return self.text("run/systemd/container") or self.env.get("container", "")
+
+    @property
+    def unit(self) -> str | None:
+        """The service of systemd's that this process is part of; None outside of one."""
+        if "INVOCATION_ID" not in self.env:
+            return None
+        found = _SERVICE.search(self.text("proc/self/cgroup"))
+        return found[1] if found else None
+
+    @property
+    def has_seccomp_filter(self) -> bool:
+        """Whether a filter of system calls, which this process was started with, is in force."""
+        return self._status.get("Seccomp") == _FILTERED
+
+    @property
+    def apparmor_profile(self) -> str | None:
+        """The AppArmor profile that confines this process."""
+        found = _CONFINED.match(
+            self.text("proc/self/attr/apparmor/current") or self.text("proc/self/attr/current")
+        )
+        return found[1] if found else None
+
+    @property
+    def is_unconfined(self) -> bool:
+        """Whether no AppArmor profile confines this process."""
+        return self.apparmor_profile is None
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this process is root, if only of its namespace."""
+        return os.geteuid() == 0
+
+    @property
+    def is_chroot(self) -> bool:
+        """Whether the root directory is none of a file system, as chroot(2) leaves it."""
+        mounts = self._mount_points
+        return bool(mounts) and "/" not in mounts
+
+    @property
+    def covered_processes(self) -> Sequence[str]:
+        """The places below /proc that other mounts cover, or /proc itself if it shows processes alone."""
+        lines = [line.split() for line in self.text("proc/self/mountinfo").splitlines()]
+        covers = [words[4] for words in lines if words[4].startswith("/proc/")]
+        is_part = any(words[4] == "/proc" and "subset=pid" in words[-1] for words in lines)
+        return [*(["/proc"] if is_part else []), *covers]
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        return (self.root / name).exists()
+
+    def text(self, name: str) -> str:
+        """Return the text of a file, stripped; empty if it cannot be read."""
+        with suppress(OSError, UnicodeDecodeError):
+            return (self.root / name).read_text().strip("\0\n ")
+        return ""
+
+    @property
+    def _status(self) -> Mapping[str, str]:
+        pairs = (line.partition(":") for line in self.text("proc/self/status").splitlines())
+        return {name: value.strip() for name, _, value in pairs}
+
+    @property
+    def _mount_points(self) -> frozenset[str]:
+        return frozenset(line.split()[4] for line in self.text("proc/self/mountinfo").splitlines())
+
+
+_TRACES: Sequence[tuple[Place, Callable[[Host], bool]]] = (
+    (Place.FARGATE, lambda host: host.env.get("AWS_EXECUTION_ENV") == "AWS_ECS_FARGATE"),
+    (Place.ECS, lambda host: any(name.startswith("ECS_CONTAINER_METADATA_URI") for name in host.env)),
+    (Place.KUBERNETES, lambda host: "KUBERNETES_SERVICE_HOST" in host.env),
+    (Place.PODMAN, lambda host: host.manager == Place.PODMAN or host.has("run/.containerenv")),
+    (Place.DOCKER, lambda host: host.manager == Place.DOCKER or host.has(".dockerenv")),
+    (Place.CONTAINER, lambda host: bool(host.manager)),
+    (Place.UNIT, lambda host: host.unit is not None),
+    (Place.MACHINE, lambda _: True),
+)

@@ -1,0 +1,107 @@
+"""Refusals of a host, with the cause and the setting that helps, by the table in obstacles.toml."""
+
+import errno
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from adapters.common.host import CONTAINERS, Host
+
+_TABLE = Path(__file__).with_name("obstacles.toml")
+# The error of a step that ended its process.
+KILLED = "KILLED"
+_CONTAINER, _ANY = "container", "any"
+_SHOWN_PATHS = 3
+# Python's words for a thread that the kernel refuses and a directory that is missing; they have no number.
+_NO_THREAD, _NO_TEMPORARY = "can't start new thread", "No usable temporary directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A step that failed.
+
+    Attributes:
+        step: Its name in the table.
+        error: The name of the error's number, or KILLED.
+        subject: What was refused, if the table has no words for it.
+    """
+
+    step: str
+    error: str
+    subject: str = ""
+
+    @property
+    def message(self) -> str:
+        """The error in words."""
+        if self.error == KILLED:
+            return "the process is killed"
+        return os.strerror(getattr(errno, self.error, 0)).lower()
+
+
+def refusal_of(error: BaseException) -> Refusal | None:
+    """Return the refusal of the host's that an error is about; None for any other error."""
+    if _NO_TEMPORARY in str(error):
+        return Refusal("temporary", "ENOENT")
+    if _NO_THREAD in str(error) or isinstance(error, BlockingIOError | ChildProcessError):
+        return Refusal("process", "EAGAIN")
+    if isinstance(error, OSError) and error.errno in {errno.EROFS, errno.ENOSPC, errno.EDQUOT}:
+        return Refusal("file", error_name(error.errno), str(error.filename or "a file"))
+    return None
+
+
+def error_name(number: int | None) -> str:
+    """Return the name of an error's number."""
+    return errno.errorcode.get(number or 0, str(number))
+
+
+def explain(refusal: Refusal, host: Host | None = None) -> str:
+    """Return cause and remedy of a refusal on a host, as clauses without a full stop."""
+    host = host or Host()
+    table = _table()
+    for obstacle in table["obstacles"]:
+        words = _words(obstacle, refusal, host)
+        remedy = _remedy(table["remedies"][obstacle["remedy"]], host)
+        if words is not None and remedy is not None:
+            words["subject"] = refusal.subject or table["steps"][refusal.step]
+            return f"{obstacle['cause']}; {remedy}".format_map(words)
+    raise AssertionError("the last obstacle of the table applies to all")
+
+
+def _words(obstacle: Mapping[str, Any], refusal: Refusal, host: Host) -> dict[str, str] | None:
+    """Return the values for an obstacle's words if it applies."""
+    if refusal.step not in obstacle.get("steps", [refusal.step]):
+        return None
+    if refusal.error not in obstacle.get("errors", [refusal.error]):
+        return None
+    if not all(getattr(host, fact) for fact in obstacle.get("when", ())):
+        return None
+    value = host.text(obstacle.get("file", "").format(step=refusal.step)) if "file" in obstacle else ""
+    if "file" in obstacle and value != obstacle.get("value", value or None):
+        return None
+    return {
+        "step": refusal.step,
+        "error": refusal.message,
+        "value": value,
+        "unit": host.unit or "its unit",
+        "profile": host.apparmor_profile or "",
+        "covered": _listed(host.covered_processes),
+    }
+
+
+def _remedy(remedies: Mapping[str, str], host: Host) -> str | None:
+    kinds = [host.place.value, *([_CONTAINER] if host.place in CONTAINERS else []), _ANY]
+    return next((remedies[kind] for kind in kinds if kind in remedies), None)
+
+
+def _listed(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:_SHOWN_PATHS]) + (" and others" if len(paths) > _SHOWN_PATHS else "")
+
+
+@cache
+def _table() -> Mapping[str, Any]:
+    with _TABLE.open("rb") as file:
+        return tomllib.load(file)

@@ -1,0 +1,108 @@
+"""The steps by which the kernel isolates a program, tried one by one: a process that reports how far it came.
+
+It writes the name of each step before it takes it, and the error's number after the one that fails. A step
+whose name is the last word killed the process, as filters of system calls do.
+"""
+
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from adapters.local_engine.sandbox.supervisor import kernel
+from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
+
+# Any user that is not root: the limits of the kernel are not for root.
+_USER = 60_578
+# linux/prctl.h, linux/sockios.h, linux/if.h
+_PR_SET_DUMPABLE = 4
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 1
+_NAMESPACES: Mapping[str, int] = {
+    "mnt": kernel.CLONE_NEWNS,
+    "pid": 0x20000000,
+    "net": 0x40000000,
+    "ipc": 0x08000000,
+    "uts": 0x04000000,
+    "cgroup": 0x02000000,
+}
+# Where bubblewrap puts a sandbox together.
+_PLACE = "/tmp"  # noqa: S108 - its own file system, in a mount namespace of its own
+_STDOUT = 1
+DONE = "done"
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _leave_root() -> None:
+    if has_privileges():
+        os.setgroups([])
+        os.setresgid(_USER, _USER, _USER)
+        os.setresuid(_USER, _USER, _USER)
+        _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # or its files of /proc would be root's
+
+
+def _map_ids(maps: Mapping[str, str]) -> None:
+    for name, text in maps.items():
+        kernel.write(f"/proc/self/{name}", text)
+
+
+def _mount_tmpfs() -> None:
+    kernel.mount_tmpfs(_PLACE, kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")
+
+
+def _mount_proc() -> None:
+    """Mount a file system of processes, as the first process of the namespace that was made."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.mkdir(f"{_PLACE}/proc")
+            kernel.mount_proc(f"{_PLACE}/proc")
+        except OSError as error:
+            os._exit(error.errno or 1)
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    if code := os.waitstatus_to_exitcode(status):
+        raise OSError(code, os.strerror(code))
+
+
+def _change_root() -> None:
+    os.chdir(_PLACE)
+    if _libc.pivot_root(b".", b".") != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def _start_loopback() -> None:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as route:
+        fcntl.ioctl(route, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", _IFF_UP))
+
+
+def _steps() -> Iterator[tuple[str, Callable[[], None]]]:
+    yield "users", _leave_root
+    maps = {"setgroups": "deny"}
+    for name, number in (("uid_map", os.geteuid()), ("gid_map", os.getegid())):
+        maps[name] = f"{number} {number} 1"
+    yield "user", partial(kernel.unshare, kernel.CLONE_NEWUSER)
+    yield "ids", partial(_map_ids, maps)
+    for name, kind in _NAMESPACES.items():
+        yield name, partial(kernel.unshare, kind)
+    yield "private mounts", kernel.make_mounts_private
+    yield "tmpfs", _mount_tmpfs
+    yield "proc", _mount_proc
+    yield "root", _change_root
+    yield "loopback", _start_loopback
+
+
+def main() -> None:
+    """Take the steps, and write about them to stdout."""
+    for name, step in _steps():
+        os.write(_STDOUT, f"{name}\n".encode())
+        try:
+            step()
+        except OSError as error:
+            os.write(_STDOUT, f"{error.errno}\n".encode())
+            return
+    os.write(_STDOUT, f"{DONE}\n".encode())
