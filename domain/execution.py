@@ -29,6 +29,7 @@ class Note(StrEnum):
     CANCEL_NOT_SUPPORTED = "cancel_not_supported"
     MAY_RUN_ON = "may_run_on"
     NO_NETWORK = "no_network"
+    MACHINE_BUSY = "machine_busy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,8 @@ _NOTES: Mapping[Note, str] = {
     Note.CANCEL_NOT_SUPPORTED: "The engine cannot stop programs: this one runs on to its end.",
     Note.MAY_RUN_ON: "The engine was not seen to stop the program, which may run on.",
     Note.NO_NETWORK: "Programs have no network here.",
+    Note.MACHINE_BUSY: "The machine was busy: for a quarter of the program's time or more, some of its tasks "
+    "waited for a processor.",
 }
 
 

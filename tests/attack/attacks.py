@@ -1,6 +1,6 @@
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from domain.language import LANGUAGES
@@ -18,6 +18,8 @@ _LIMITS = {
     "file_size_mb": 8,
     "output_mb": 2,
 }
+# A neighbour stays until its attack has ended.
+_NEIGHBOUR_LIMITS = {"timeout_ms": 60_000, "cpu_time_ms": 120_000, "processes": 64}
 _BY_EXTENSION = {language.extension: language.name for language in LANGUAGES.values()}
 
 
@@ -47,7 +49,12 @@ class Attack:
 
     def neighbour(self, words: Mapping[str, Sequence[str]]) -> Program | None:
         """The program that runs beside it, if there is one."""
-        return self._program(self.beside, words, {"STAY": "1"}) if self.beside else None
+        if self.beside is None:
+            return None
+        return replace(
+            self._program(self.beside, words, {"STAY": "1"}),
+            limits=_LIMITS | _NEIGHBOUR_LIMITS,
+        )
 
     def _program(self, file: str, words: Mapping[str, Sequence[str]], env: Mapping[str, str]) -> Program:
         return Program(

@@ -10,12 +10,13 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from adapters.local_engine.sandbox import unified_cgroups
-from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan, end
+from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan, end, limit_shares
 from adapters.local_engine.sandbox.unified_cgroups import CONTROLLERS, PREFIX, CgroupsUnavailable
 
 _log = logging.getLogger("service_server.local_engine")
 # Version 2 counts processor time without a controller.
-_CPU_CONTROLLER = "cpuacct"
+_TIME_CONTROLLER = "cpuacct"
+_SHARES_CONTROLLER = "cpu"
 # The namespace in which a process has its id, and the id: in another one, another process may have it.
 _OURS = re.compile(rf"{PREFIX}(\d+)-(\d+)-[0-9a-f]+")
 
@@ -77,8 +78,10 @@ def _prepare_separate(own: Mapping[str, Path], name: str) -> CgroupPlan:
             directory.mkdir(exist_ok=True)
             on_failure.callback(directory.rmdir)
         on_failure.pop_all()
-    cpu = _make_if_possible(own[_CPU_CONTROLLER] / name) if _CPU_CONTROLLER in own else None
-    return CgroupPlan(version=1, memory=str(memory), pids=str(pids), cpu=cpu)
+    time, shares = (_make_if_possible(own, each, name) for each in (_TIME_CONTROLLER, _SHARES_CONTROLLER))
+    if shares is not None:
+        limit_shares(1, shares)
+    return CgroupPlan(version=1, memory=str(memory), pids=str(pids), cpu=time, shares=shares)
 
 
 def clear(plan: CgroupPlan) -> None:
@@ -105,15 +108,21 @@ def _prepare_unified(own: Path, name: str) -> CgroupPlan:
     base = unified_cgroups.base_of(own)
     _sweep(base)
     runs = str(unified_cgroups.set_up(base, name))
-    return CgroupPlan(version=UNIFIED, memory=runs, pids=runs, cpu=runs)
+    shares = runs if unified_cgroups.shares_processors(Path(runs)) else None
+    if shares is not None:
+        limit_shares(UNIFIED, shares)
+    return CgroupPlan(version=UNIFIED, memory=runs, pids=runs, cpu=runs, shares=shares)
 
 
-def _make_if_possible(directory: Path) -> str | None:
+def _make_if_possible(own: Mapping[str, Path], controller: str, name: str) -> str | None:
+    if controller not in own:
+        return None
+    directory = own[controller] / name
     try:
         _sweep(directory.parent)
         directory.mkdir(exist_ok=True)
     except OSError as error:
-        _log.info("processor time is sampled: %s", error.strerror)
+        _log.info("the controller %s is not used: %s", controller, error.strerror)
         return None
     return str(directory)
 

@@ -28,6 +28,10 @@ _NO_NETWORK = (
 )
 # A build that was cut had less of its time on a processor than this: others had the machine.
 _BUSY_SHARE = 0.5
+# The share of a program's time in which tasks waited for a processor that makes a busy machine, and the
+# shortest time of which that is a statement.
+_BUSY_PRESSURE = 0.25
+_LEAST_OF_PRESSURE_MS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,14 @@ class Observation:
     def memory_mb(self) -> int:
         """The measured peak, rounded up: of all processes together, or of the largest one."""
         return -(-max(self.event.memory_kb, self.event.tree_memory_kb) // 1024)
+
+    @property
+    def pressure(self) -> float:
+        """The share of its time in which some task of the machine waited for a processor; 0.0 if unknown."""
+        event = self.event
+        if not event.was_ready or event.waited_ms is None or event.wall_ms < _LEAST_OF_PRESSURE_MS:
+            return 0.0
+        return min(1.0, event.waited_ms / event.wall_ms)
 
     @property
     def lacked_memory(self) -> bool:
@@ -120,9 +132,10 @@ def classify(seen: Observation) -> ExecutionResult:
 
 
 def _notes(seen: Observation) -> tuple[Note, ...]:
-    """Return the note of a program that did not reach the network, by its output."""
+    """Return the notes of a program that did not reach the network, by its output, or had to wait."""
     missed = seen.is_offline and any(says(each.text, _NO_NETWORK) for each in (seen.stderr, seen.stdout))
-    return (Note.NO_NETWORK,) if missed else ()
+    noted = {Note.NO_NETWORK: missed, Note.MACHINE_BUSY: seen.pressure >= _BUSY_PRESSURE}
+    return tuple(note for note, applies in noted.items() if applies)
 
 
 def refuse(program: Program) -> ExecutionResult | None:
@@ -232,6 +245,8 @@ def _wall_time(seen: Observation) -> Cause | None:
     allowed = seen.limits.timeout_ms
     hit = LimitHit("timeout_ms", seen.event.wall_ms, allowed)
     message = f"The program was still running after the {allowed} ms allowed."
+    if seen.pressure >= _BUSY_PRESSURE:
+        message += f" The machine was busy: {seen.pressure:.0%} of the time some task waited for a processor."
     return Cause(JobStatus.TIMEOUT, Reason.WALL_TIME_LIMIT, message, hit)
 
 

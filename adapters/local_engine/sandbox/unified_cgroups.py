@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 CONTROLLERS = ("memory", "pids")
+# Not delegated to every service; without it each process has a share of its own.
+_PROCESSORS = "cpu"
 # What the groups of engines are called, and after them the leaf.
 PREFIX = "service_server-"
 LEAF = f"{PREFIX}main"
@@ -60,11 +62,24 @@ def set_up(base: Path, name: str) -> Path:
             runs = base / name
             runs.mkdir(exist_ok=True)
             (runs / "cgroup.subtree_control").write_text(_switched("+"))
+            _share_processors(base, runs)
         except BaseException:
             with suppress(OSError, CgroupsUnavailable):
                 _undo(base, name)
             raise
     return runs
+
+
+def shares_processors(runs: Path) -> bool:
+    """Whether each group of a run has the same share of the processors."""
+    return _PROCESSORS in _read(runs / "cgroup.subtree_control").split()
+
+
+def _share_processors(*groups: Path) -> None:
+    if _PROCESSORS in _read(groups[0] / "cgroup.controllers").split():
+        with suppress(OSError):  # some kernels refuse while the group has real-time processes
+            for group in groups:
+                (group / "cgroup.subtree_control").write_text(f"+{_PROCESSORS}")
 
 
 def tear_down(base: Path, name: str) -> None:
@@ -112,6 +127,8 @@ def _take_back(base: Path) -> None:
     if not leaf.exists():
         return  # the controllers were handed down before
     with suppress(FileNotFoundError):
+        if shares_processors(base):
+            (base / "cgroup.subtree_control").write_text(f"-{_PROCESSORS}")
         (base / "cgroup.subtree_control").write_text(_switched("-"))
     until = time.monotonic() + _MOVED_WITHIN_S
     while True:

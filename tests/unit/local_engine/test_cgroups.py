@@ -1,5 +1,6 @@
 """Finding cgroups, on trees of files that look as the kernel's do."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -53,6 +54,24 @@ def test_version_1_counts_processor_time_where_it_may(tmp_path):
     assert discover(process, "ours").cpu == str(hierarchies["cpuacct"] / "ours")
 
 
+@pytest.mark.parametrize("names", [("cpu,cpuacct",), ("cpuacct", "cpu")])
+def test_version_1_shares_processors_in_the_directory_of_their_controller(tmp_path, names):
+    hierarchies = {name: tmp_path / name for name in ("memory", "pids", *names)}
+    for directory in hierarchies.values():
+        directory.mkdir()
+    process = _process(
+        tmp_path,
+        "".join(f"5:{name}:/\n" for name in hierarchies),
+        [("/", directory, "cgroup", f"rw,{name}") for name, directory in hierarchies.items()],
+    )
+
+    plan = discover(process, "ours")
+
+    assert plan.shares == str(hierarchies[names[-1]] / "ours")
+    assert Path(plan.shares, "cpu.shares").read_text() == str(512 * os.cpu_count())
+    assert plan.directories == tuple(str(directory / "ours") for directory in hierarchies.values())
+
+
 def test_version_1_in_a_container_goes_by_what_is_mounted(tmp_path):
     memory, pids = tmp_path / "memory", tmp_path / "pids"
     memory.mkdir()
@@ -74,7 +93,7 @@ def _unified(tmp_path, controllers, path="/"):
 
 
 def test_version_2_hands_its_controllers_down(tmp_path):
-    own, process = _unified(tmp_path, "cpu memory pids\n")
+    own, process = _unified(tmp_path, "io memory pids\n")
 
     plan = discover(process, "ours")
 
@@ -83,6 +102,23 @@ def test_version_2_hands_its_controllers_down(tmp_path):
     )
     assert (own / "cgroup.subtree_control").read_text() == "+memory +pids"
     assert (own / "ours" / "cgroup.subtree_control").read_text() == "+memory +pids"
+
+
+def test_version_2_hands_the_controller_of_processors_down_where_it_has_it(tmp_path):
+    own, process = _unified(tmp_path, "cpu memory pids\n")
+
+    discover(process, "ours")
+
+    # The kernel adds each of them to the others; a file keeps the last that was written.
+    assert (own / "cgroup.subtree_control").read_text() == "+cpu"
+    assert (own / "ours" / "cgroup.subtree_control").read_text() == "+cpu"
+
+
+@pytest.mark.parametrize(("enabled", "is_shared"), [("memory pids\n", False), ("cpu memory pids\n", True)])
+def test_version_2_shares_processors_if_the_groups_of_runs_have_the_controller(tmp_path, enabled, is_shared):
+    (tmp_path / "cgroup.subtree_control").write_text(enabled)
+
+    assert unified_cgroups.shares_processors(tmp_path) is is_shared
 
 
 def test_version_2_begun_from_the_leaf_shares_out_the_group_above(tmp_path):
@@ -223,3 +259,24 @@ def test_a_group_tells_its_processor_time(tmp_path, version, file, content):
 
     assert group.counts_cpu
     assert group.cpu_s() == 1.5
+
+
+@pytest.mark.parametrize(
+    ("version", "file", "most", "usual", "ending"),
+    [(1, "cpu.shares", "262144", 512, 4096), (2, "cpu.weight", "10000", 50, 400)],
+)
+def test_a_group_that_is_killed_has_the_processors_until_it_is_gone(
+    tmp_path, version, file, most, usual, ending
+):
+    directory = str(tmp_path)
+    group = Cgroup(
+        CgroupPlan(version=version, memory=directory, pids=directory, shares=directory), "run", 4096, 7
+    )
+
+    group.kill()
+
+    assert (tmp_path / "run" / file).read_text() == most
+    assert (tmp_path / file).read_text() == str(ending * os.cpu_count())
+    assert (tmp_path / "run" / "cgroup.kill").exists() == (version == 2)
+    group.remove()
+    assert (tmp_path / file).read_text() == str(usual * os.cpu_count())

@@ -239,3 +239,26 @@ def test_a_claim_of_too_little_memory_stands_beside_the_figures():
 )
 def test_a_network_that_is_missed_is_remarked_where_there_is_none(seen, notes):
     assert classify(seen).notes == notes
+
+
+@pytest.mark.parametrize(
+    ("event", "notes"),
+    [
+        ({"wall_ms": 400, "waited_ms": 100}, (Note.MACHINE_BUSY,)),
+        ({"wall_ms": 400, "waited_ms": 99}, ()),
+        ({"wall_ms": 99, "waited_ms": 99}, ()),
+        ({"wall_ms": 400, "waited_ms": None}, ()),
+        ({"wall_ms": 400, "waited_ms": 400, "was_ready": False, "in_build": True}, ()),
+    ],
+)
+def test_a_busy_machine_is_remarked_if_the_kernel_accounts_for_it(event, notes):
+    assert classify(_seen(event)).notes == notes
+
+
+def test_a_program_that_did_not_end_in_time_has_the_pressure_of_that_time():
+    event = _KILLED | {"limit": "timeout_ms", "wall_ms": 3_000, "waited_ms": 1_050}
+
+    assert classify(_seen(event)).error_message == (
+        "The program was still running after the 30000 ms allowed. "
+        "The machine was busy: 35% of the time some task waited for a processor."
+    )

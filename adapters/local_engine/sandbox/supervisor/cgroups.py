@@ -45,6 +45,14 @@ UNIFIED = 2
 # machine share an allowance (tcp_mem of tcp(7), udp_mem of udp(7)).
 _SOCKETS_BYTES = 16 << 20
 _ACTIVITIES = ("active", "inactive")
+# Version 2 has it from Linux 5.14 on.
+_KILL = "cgroup.kill"
+# The share that all programs together have of each processor, beside one thread of the service with 1.0: the
+# service comes first. For a moment they have more of it while one of them is ended.
+_SHARE_OF_PROGRAMS = 0.5
+_SHARE_OF_ENDING = 4.0
+# The unit of shares, that of one thread or group, and the largest number of them.
+_SHARES = {1: ("cpu.shares", 1024, 262_144), UNIFIED: ("cpu.weight", 100, 10_000)}
 _EMPTY_WITHIN_S = 2.0
 _RETRY_S = 0.002
 
@@ -88,17 +96,32 @@ class CgroupPlan:
         memory: Our directory of the memory controller.
         pids: Our directory of the pids controller: with version 2 the same one.
         cpu: Our directory in which processor time is counted; None if it is not.
+        shares: Our directory in which each group has the same share of the processors, however many
+            processes are in it; None if processes alone have shares.
     """
 
     version: int
     memory: str
     pids: str
     cpu: str | None = None
+    shares: str | None = None
 
     @property
-    def directories(self) -> frozenset[str]:
+    def directories(self) -> tuple[str, ...]:
         """The directories, each once."""
-        return frozenset({self.memory, self.pids} | ({self.cpu} if self.cpu else set()))
+        every = (self.memory, self.pids, self.cpu, self.shares)
+        return tuple(dict.fromkeys(directory for directory in every if directory is not None))
+
+
+def limit_shares(version: int, directory: str, share: float = _SHARE_OF_PROGRAMS) -> None:
+    """Set the share that all groups in a directory have together of each processor on which they run.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    name, unit, most = _SHARES[version]
+    shares = round(unit * share * (os.cpu_count() or 1))
+    write(f"{directory}/{name}", str(min(shares, most)))
 
 
 def end(group: str) -> None:
@@ -136,6 +159,8 @@ class Cgroup:
         self._memory = f"{plan.memory}/{name}"
         self._pids = f"{plan.pids}/{name}"
         self._cpu = None if plan.cpu is None else f"{plan.cpu}/{name}"
+        self._shares = None if plan.shares is None else f"{plan.shares}/{name}"
+        self._is_hurried = False
         self._directories = [f"{directory}/{name}" for directory in plan.directories]
         try:
             for directory in self._directories:
@@ -211,6 +236,20 @@ class Cgroup:
         """Set the limit of processes."""
         write(f"{self._pids}/pids.max", str(number))
 
+    def kill(self) -> None:
+        """Kill every process of the group, if the kernel can do that, and have them all end quickly.
+
+        To end takes processor time, of which the others may have a larger share.
+        """
+        with contextlib.suppress(OSError):
+            if self._shares is not None:
+                self._is_hurried = True
+                name, _, most = _SHARES[self._version]
+                write(f"{self._shares}/{name}", str(most))
+                limit_shares(self._version, os.path.dirname(self._shares), _SHARE_OF_ENDING)
+            if self._version == UNIFIED:
+                write(f"{self._pids}/{_KILL}", "1")
+
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel had to kill one of the processes for memory."""
         return self._count(f"{self._memory}/{self._names.memory_events}", "oom_kill") > 0
@@ -228,6 +267,7 @@ class Cgroup:
 
     def remove(self) -> bool:
         """Remove the group; return whether that worked, which it does once its processes are reaped."""
+        self._end_hurry()
         for directory in self._directories:
             try:
                 os.rmdir(directory)
@@ -246,6 +286,12 @@ class Cgroup:
         except OSError:  # kernels that do not account for it have no such file
             return False
         return True
+
+    def _end_hurry(self) -> None:
+        if self._is_hurried and self._shares is not None:
+            self._is_hurried = False
+            with contextlib.suppress(OSError):  # the engine is gone, and its directory with it
+                limit_shares(self._version, os.path.dirname(self._shares))
 
     def _limit_swap(self, memory: int) -> None:
         with contextlib.suppress(OSError):  # kernels that do not account for swap have no such file

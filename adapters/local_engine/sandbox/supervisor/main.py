@@ -23,6 +23,7 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     reason_of,
 )
 from adapters.local_engine.sandbox.supervisor.run import Run
+from adapters.local_engine.sandbox.supervisor.scheduling import take_precedence
 from adapters.local_engine.sandbox.supervisor.spawner import Spawner
 
 # The kernel lets go of a cgroup a moment after its last process was reaped.
@@ -44,6 +45,7 @@ class Supervisor:
     def serve(self) -> None:
         """Work until the engine is gone and every run has ended."""
         adopt_orphans()
+        take_precedence()
         os.umask(0o077)
         if has_privileges():
             os.setgroups([])

@@ -192,6 +192,8 @@ class RunEvent(_Message):
         wall_ms: How long the program ran, from its start to the end of its first process; or the build, if it
             came no further.
         cpu_ms: Processor time of all its processes, or of the build's.
+        waited_ms: How much of its time some task of this machine waited for a processor; None if the kernel
+            does not account for that.
         memory_kb: The largest resident set of the program, or of a process that it waited for.
         tree_memory_kb: The largest memory of all of them together; 0 if that is not known.
         error: The cause, if it could not be started, or followed to its end.
@@ -205,6 +207,7 @@ class RunEvent(_Message):
     signal: int | None = None
     wall_ms: int = 0
     cpu_ms: int = 0
+    waited_ms: int | None = None
     memory_kb: int = 0
     tree_memory_kb: int = 0
     error: str = ""

@@ -22,6 +22,7 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     Status,
     reason_of,
 )
+from adapters.local_engine.sandbox.supervisor.scheduling import give_way, waited_s
 from adapters.local_engine.sandbox.supervisor.spawner import Spawned, Spawner
 from adapters.local_engine.sandbox.supervisor.status_pipe import StatusPipe, read_available
 from adapters.local_engine.sandbox.supervisor.usage_sampler import TreeCpu, UsageSampler, live_cpu_s
@@ -78,6 +79,8 @@ class Run:
         self._next_sample = _NEVER
         self._sampler: UsageSampler | None = None
         self._cpu_before_s = 0.0
+        self._waited_before_s: float | None = None
+        self._waited_s: float | None = None
         self.orphans: set[int] = set()
         self.is_live = True
         numbered = dict(zip((0, 1, 2, *request.descriptors), inherited, strict=True))
@@ -96,6 +99,8 @@ class Run:
             self._tree_cpu_s = self._cgroup.cpu_s if self._cgroup and self._counts_cpu else TreeCpu(self.pid)
             self._follow(spawned, on_failure)
             on_failure.pop_all()
+        if request.cgroup is None or request.cgroup.shares is None:
+            give_way(self.pid)
         if request.build_limits is not None:
             self._next_sample = self._sample(request.build_limits.cpu_time_ms)
         for descriptor in inherited:
@@ -134,6 +139,8 @@ class Run:
             with contextlib.suppress(OSError):  # it ends all the same
                 self._sampler.read()
         processes.kill_group(self.pid)
+        if self._cgroup is not None:
+            self._cgroup.kill()
 
     def reap_orphans(self, orphans: set[int]) -> bool:
         """Kill the orphans of the first process; return whether none are left.
@@ -174,6 +181,7 @@ class Run:
             signal=signal,
             wall_ms=round(self._wall_s * 1000),
             cpu_ms=round(1000 * self._cpu_s()),
+            waited_ms=None if self._waited_s is None else round(1000 * self._waited_s),
             memory_kb=self._memory_kb(),
             tree_memory_kb=self._tree_memory_kb(),
             error=self._error,
@@ -331,6 +339,7 @@ class Run:
 
     def _start(self) -> None:
         self._started = time.monotonic()
+        self._waited_before_s = waited_s()
         if not self._request.is_prewarmed:  # which starts with its limits
             try:
                 os.write(self._start_pipe, b"\n")
@@ -370,6 +379,7 @@ class Run:
 
     def _first_process_ended(self, descriptor: int) -> None:
         self._wall_s = time.monotonic() - self._started
+        self._waited_s = self._waited_since_start_s()
         self._events.close(descriptor)
         self._attempt(self._status_spoke)
         self._deadline = self._next_sample = _NEVER
@@ -377,6 +387,10 @@ class Run:
         self._status = processes.reap(self.pid, self._usage)
         self.is_live = False
         self._on_quiet(self)
+
+    def _waited_since_start_s(self) -> float | None:
+        before_s, now_s = self._waited_before_s, waited_s()
+        return None if before_s is None or now_s is None else now_s - before_s
 
     def _orphan_ended(self, pid: int, descriptor: int) -> None:
         self._events.close(descriptor)

@@ -1,12 +1,12 @@
 """The start of a run's first process, which fails without a trace."""
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from adapters.local_engine.sandbox.supervisor import processes
-from adapters.local_engine.sandbox.supervisor.kernel import pipe
+from adapters.local_engine.sandbox.supervisor.kernel import pipe, write
 from adapters.local_engine.sandbox.supervisor.privileges import PrivilegeSwitch
 from adapters.local_engine.sandbox.supervisor.protocol import (
     ENTRANCE_DESCRIPTORS,
@@ -15,6 +15,9 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     SpawnRequest,
 )
 from adapters.local_engine.sandbox.supervisor.user_ids import UserIds
+
+# What stands for the process that writes it, at the entrance of a control group.
+_MYSELF = "0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Spawner:
             if user is not None:
                 for stream in (1, 2):  # programs open /dev/stdout and /dev/stderr, and root's only root could
                     os.fchown(inherited[stream], user, user)
-            with self._privileges.of(request, user):
+            with _inside(entrances[len(ENTRANCE_DESCRIPTORS) :]), self._privileges.of(request, user):
                 pid = processes.spawn(request.argv, request.env, descriptors)
             on_failure.callback(processes.end, pid)
             process = os.pidfd_open(pid)
@@ -90,3 +93,19 @@ class Spawner:
         user = self._users.lease()
         on_failure.callback(self._users.give_back, user)
         return user
+
+
+@contextmanager
+def _inside(entrances: Sequence[str]) -> Iterator[None]:
+    """Be in control groups for a moment: a shell has no more descriptors by which a child could join them.
+
+    The group of all programs is a directory of our own one.
+    """
+    homes = [f"{os.path.dirname(os.path.dirname(os.path.dirname(each)))}/tasks" for each in entrances]
+    try:
+        for entrance in entrances:
+            write(entrance, _MYSELF)
+        yield
+    finally:
+        for home in homes:
+            write(home, _MYSELF)
