@@ -42,7 +42,7 @@ test: packages lint ## Everything that `check` does, and every other test
 
 .PHONY: test-vm
 test-vm: .venv/.dev ## Tests on a kernel with cgroup v2, in a virtual machine that this makes and boots, as root
-	@$(BIN)/python -m tests.vm
+	@$(BIN)/python -m tests.vm test
 
 .PHONY: soak
 soak: GOAL = test
