@@ -1,5 +1,6 @@
 """Interpreters that are started ahead: each waits at its start, in a sandbox of its own, for one program."""
 
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from pathlib import Path
 from adapters.local_engine.sandbox.files import fill, memory_file
 from adapters.local_engine.sandbox.launcher import Launcher
 from adapters.local_engine.sandbox.program import Program
-from adapters.local_engine.sandbox.rootfs import HOME
+from adapters.local_engine.sandbox.rootfs import HOME, HOOKS
 from adapters.local_engine.sandbox.run_monitor import RunMonitor
 from adapters.local_engine.sandbox.supervisor.protocol import (
     HOOK_STATUS_DESCRIPTOR,
@@ -29,13 +30,20 @@ LimitsOf = Callable[[Program], ResourceLimits]
 class PreloadHook:
     """The module by which an interpreter waits for its program.
 
+    The interpreter runs it at its start, before it looks for the program.
+
     Attributes:
-        file: In preload/. The interpreter runs it at its start, before it looks for the program.
         found_by: The variable that leads the interpreter there.
+        value: The variable's value; {hooks} stands for the directory of the hooks that all programs see.
+        file: A module in preload/ in place of such a hook, which removes itself with its directory, which the
+            variable then has.
+        idle_s: Seconds for which interpreters are kept ready after the last program of their language.
     """
 
-    file: str
     found_by: str
+    value: str = ""
+    file: str = ""
+    idle_s: float = math.inf
 
 
 class PrewarmedInterpreter(Prewarmed):
@@ -86,6 +94,7 @@ class InterpreterRecipe(PrewarmRecipe[PrewarmedInterpreter]):
         self, title: str, usual: Program, hook: PreloadHook, launcher: Launcher, limits_of: LimitsOf
     ) -> None:
         self.title = title
+        self.idle_s = hook.idle_s
         self._usual = usual
         self._hook = hook
         self._launcher = launcher
@@ -101,7 +110,11 @@ class InterpreterRecipe(PrewarmRecipe[PrewarmedInterpreter]):
 
     def _waiting(self) -> Program:
         """Turn the usual program into its interpreter, which waits until the program is there."""
-        hook, usual = self._hook, self._usual
+        hook = self._hook
+        usual = replace(self._usual, rlimits={}, is_prewarmed=True)
+        if not hook.file:
+            value = hook.value.replace("{hooks}", HOOKS)
+            return replace(usual, code=b"", env={**usual.env, hook.found_by: value})
         code = (_PRELOAD / hook.file).read_text()
         call = f"hold({HOOK_STATUS_DESCRIPTOR}, {START_DESCRIPTOR}, {_JOB_DESCRIPTOR}, {usual.source!r})"
         return replace(
@@ -109,8 +122,6 @@ class InterpreterRecipe(PrewarmRecipe[PrewarmedInterpreter]):
             source=f"{_DIRECTORY}/{hook.file}",
             code=f"{code}\n\n{call}\n".encode(),
             env={**usual.env, hook.found_by: f"{HOME}/{_DIRECTORY}"},
-            rlimits={},
-            is_prewarmed=True,
         )
 
 

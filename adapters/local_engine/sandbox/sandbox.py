@@ -1,5 +1,6 @@
 """The surface of this package: run a program to its end, kept from the machine and within its limits."""
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -145,7 +146,8 @@ class Sandbox:
 
     def wait_until_warm(self, timeout_s: float) -> bool:
         """Wait until every interpreter that is started ahead is ready; return whether they are."""
-        return all(pool.wait_until_full(timeout_s) for pool in list(self.interpreters.values()))
+        pools = [pool for pool in list(self.interpreters.values()) if not pool.is_idle]
+        return all(pool.wait_until_full(timeout_s) for pool in pools)
 
     @property
     def warm_start(self) -> str:
@@ -154,14 +156,15 @@ class Sandbox:
             return "none: programs are not isolated"
         if self._warm_starts == 0:
             return "none: SERVICE_SERVER_WARM_STARTS is 0"
-        lines = map(self._warm_start_of, (recipe.title for recipe in self._recipes))
+        lines = map(self._warm_start_of, self._recipes)
         return "; ".join(lines) or "none: no language that has one is installed"
 
-    def _warm_start_of(self, title: str) -> str:
-        pool = self.interpreters.get(title)
+    def _warm_start_of(self, recipe: InterpreterRecipe) -> str:
+        pool = self.interpreters.get(recipe.title)
         if pool is not None and pool.trouble is not None:
-            return f"{title}: none, {pool.trouble}"
-        return f"{title}: {self._warm_starts} ready, each for one job"
+            return f"{recipe.title}: none, {pool.trouble}"
+        since = "" if recipe.idle_s == math.inf else f" for {recipe.idle_s:.0f} s after a job"
+        return f"{recipe.title}: {self._warm_starts} ready{since}, each for one job"
 
     def run(self, program: Program, monitor: RunMonitor, on_start: OnStart, on_output: OnOutput) -> Outcome:
         """Run a program to its end.

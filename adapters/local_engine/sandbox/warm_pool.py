@@ -19,6 +19,7 @@ _RETRY_AFTER_S = 5
 _LULL_S = 0.02
 # On any other, starting one gets in the way of the job that took its predecessor, most of which are shorter.
 _HEAD_START_S = 0.01
+_IDLE_MARGIN_S = 0.01
 
 _log = logging.getLogger("service_server.local_engine")
 
@@ -52,7 +53,8 @@ class PrewarmRecipe(ABC, Generic[P]):
 
     Attributes:
         title: Its name in the log.
-        idle_s: Seconds for which they are replaced after the last job of their kind.
+        idle_s: Seconds for which they are kept ready after the last job of their kind. Where that is not for
+            ever, none are before the first one.
     """
 
     title: str
@@ -96,6 +98,11 @@ class WarmPool(Generic[P]):
     def trouble(self) -> str | None:
         """The cause, if the last attempt to start one failed."""
         return self._trouble
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there has been no job of this kind for so long that none are kept ready."""
+        return time.monotonic() - self._last_wanted > self._recipe.idle_s
 
     def get(self, program: Program) -> P | None:
         """Take a sandbox for a program, which the caller closes; None if there is none that serves it."""
@@ -159,14 +166,19 @@ class WarmPool(Generic[P]):
         """Wait until one is missing and may be started; return False if none is wanted any more."""
         with self._changed:
             while not self._thread.is_stopping and (pause_s := self._pause_s()) != 0:
+                while self._ready and self.is_idle:
+                    self._ready.popleft().close()
                 self._changed.wait(pause_s)
             return not self._thread.is_stopping
 
     def _pause_s(self) -> float | None:
-        """Return when to check again; None if there is no room for one, 0 if one may be started."""
+        """Return the seconds to the next check; None if there is no need for one, 0 if one may be started."""
         now = time.monotonic()
-        if len(self._ready) >= self._size or now - self._last_wanted > self._recipe.idle_s:
+        if self.is_idle:
             return None
+        if len(self._ready) >= self._size:
+            is_kept = self._recipe.idle_s == math.inf
+            return None if is_kept else self._last_wanted + self._recipe.idle_s - now + _IDLE_MARGIN_S
         due = self._last_job + _LULL_S if self._is_busy() else self._last_taken + _HEAD_START_S
         return max(0.0, due - now)
 

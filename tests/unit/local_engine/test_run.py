@@ -23,6 +23,8 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
 from adapters.local_engine.sandbox.supervisor.run import Run
 from adapters.local_engine.sandbox.supervisor.spawner import Spawned
 from adapters.local_engine.sandbox.supervisor.status_pipe import StatusPipe
+from adapters.local_engine.sandbox.supervisor.usage_sampler import tree
+from tests.support.processes import eventually
 
 _NONE_LEFT = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 _LIMITS = ResourceLimits(timeout_ms=60_000, cpu_time_ms=60_000, memory_mb=64, processes=8)
@@ -31,13 +33,14 @@ _LIMITS = ResourceLimits(timeout_ms=60_000, cpu_time_ms=60_000, memory_mb=64, pr
 class _Sleeps:
     """Starts a process that does nothing for as long as a test may take; has its ends of the pipes."""
 
-    def __init__(self):
+    def __init__(self, *command):
+        self._command = command or ("/bin/sleep", "60")
         self.status = -1
         self.start = -1
         self.released = []
 
     def spawn(self, _order, _inherited, _entrances):
-        pid = os.posix_spawn("/bin/sleep", ["sleep", "60"], {}, setsid=True)
+        pid = os.posix_spawn(self._command[0], self._command, {}, setsid=True)
         status, self.status = os.pipe()
         os.set_blocking(status, False)
         self.start, start = os.pipe()
@@ -175,8 +178,11 @@ def test_a_program_starts_once_it_is_ready_and_the_engine_says_so(control_socket
 
 def test_a_prewarmed_program_starts_with_the_limits_of_its_job(control_socket):
     ours, theirs = control_socket
-    supervision, watch, spawner = _Supervision([]), EventLoop(), _Sleeps()
+    spawner = _Sleeps("/bin/sh", "-c", "sleep 60 & wait")
+    supervision, watch = _Supervision([]), EventLoop()
     run = _run(theirs, supervision, watch, spawner, [], is_prewarmed=True)
+    assert eventually(lambda: len(list(tree(run.pid))) > 1)
+    _, inside = tree(run.pid)
     limits = replace(_LIMITS, rlimits={"NOFILE": (9, 9)})
     steps = [
         lambda: spawner.report(Status.WAITING),
@@ -188,10 +194,12 @@ def test_a_prewarmed_program_starts_with_the_limits_of_its_job(control_socket):
         step()
         watch.wait(5)
         told.append(spawner.words())
+    limited = resource.prlimit(inside, resource.RLIMIT_NOFILE)
     run.kill()
     _serve(run, supervision, watch)
 
-    assert told == [b"", f"{resource.RLIMIT_NOFILE} 9 9\n\n".encode(), b""]
+    assert told == [b"", b"\n", b""]
+    assert limited == (9, 9)
     statuses = [event.status for event in _events(ours)]
     assert statuses == [Status.WAITING, Status.READY, Status.ENDED]
     spawner.close()

@@ -11,6 +11,7 @@ import pytest
 from adapters.local_engine.sandbox import warm_pool
 from adapters.local_engine.sandbox.program import NOTHING
 from adapters.local_engine.sandbox.warm_pool import Prewarmed, PrewarmRecipe, WarmPool
+from tests.support.processes import eventually
 
 
 class _Waiting(Prewarmed):
@@ -102,6 +103,18 @@ def test_none_is_started_before_the_first_job_where_they_are_not_kept_when_idle(
     assert not ours.wait_until_full(0.05)
     assert ours.get(NOTHING) is None
     assert ours.wait_until_full(10)
+
+
+def test_ones_that_wait_end_when_there_has_been_no_job_of_their_kind_for_long(pool_of):
+    recipe = _Recipe(idle_s=0.2)
+    pool = pool_of(recipe, 2)
+
+    assert pool.get(NOTHING) is None
+    assert pool.wait_until_full(10)
+    assert len(recipe.prepared) == 2
+    assert eventually(lambda: all(each.is_closed for each in recipe.prepared))
+    assert pool.is_idle
+    assert pool.get(NOTHING) is None
 
 
 def test_what_is_not_possible_yet_is_tried_again_and_is_no_trouble(pool_of, caplog):

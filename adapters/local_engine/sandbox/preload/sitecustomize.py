@@ -7,7 +7,6 @@ For any Python that the machine has: the standard library only, and nothing new.
 """
 
 import os
-import resource
 import sys
 
 
@@ -16,17 +15,15 @@ def hold(status: int, start: int, job: int, program: str) -> None:
 
     Args:
         status: The descriptor of the status pipe.
-        start: The descriptor of the start pipe, which brings the limits of the job, a line for each.
+        start: The descriptor of the start pipe, which brings a line once the limits of the job are in force.
         job: The descriptor of a file with the job: the number of its arguments, the arguments, each ended by
             a NUL, and its code. It is not read before that.
         program: The file that the code is written to.
     """
     os.write(status, b'{"status":"waiting"}\n')
-    limits = os.read(start, 4096)
-    if not limits:
+    if not os.read(start, 1):
         os._exit(0)
     try:
-        _limit_itself(limits)
         os.write(status, b'{"status":"ready"}\n')
         _take(job, program)
         os.close(status)
@@ -36,16 +33,6 @@ def hold(status: int, start: int, job: int, program: str) -> None:
         sys.excepthook(*sys.exc_info())
         os._exit(1)
     __import__(__name__)  # the one that the machine has, or an error as if this one had never been there
-
-
-def _limit_itself(limits: bytes) -> None:
-    """Put limits in force, for the parent too: no process that a program may reach has higher ones."""
-    for line in limits.split(b"\n"):
-        if not line:
-            continue
-        which, soft, hard = map(int, line.split())
-        for process in (os.getppid(), 0):
-            resource.prlimit(process, which, (soft, hard))
 
 
 def _take(job: int, program: str) -> None:
@@ -74,5 +61,4 @@ def _forget() -> None:
     del os.environ["PYTHONPATH"]
     sys.path.remove(here)
     sys.path_importer_cache.pop(here, None)
-    for module in ("resource", __name__):
-        del sys.modules[module]
+    del sys.modules[__name__]

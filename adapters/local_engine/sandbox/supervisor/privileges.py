@@ -5,7 +5,8 @@ before. posix_spawn(3) copies nothing. It knows nothing of users and mounts eith
 """
 
 import os
-from collections.abc import Iterator
+import resource
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from adapters.local_engine.sandbox.supervisor import rootfs_maker
@@ -93,8 +94,7 @@ class PrivilegeSwitch:
         """Restore the supervisor's privileges; if that fails, exit, which ends every program."""
         try:
             if user is not None:
-                os.setresuid(_ROOT, _ROOT, _ROOT)
-                os.setresgid(_ROOT, _ROOT, _ROOT)
+                _be_root()
             if request.rootfs is not None and self._home is not None:
                 setns(self._home, CLONE_NEWNS)
             os.chdir("/")
@@ -120,6 +120,33 @@ class PrivilegeSwitch:
                 os.close(self._mounts)
             self._rootfs, self._mounts = rootfs, mounts
         return self._mounts
+
+
+def limit(pids: Iterable[int], rlimits: Mapping[str, Sequence[int]], user: int | None) -> None:
+    """Put limits in force for processes of a user: with its ids, which takes no capability.
+
+    Raises:
+        OSError: The kernel refuses, or a process has ended.
+    """
+    try:
+        if user is not None:
+            os.setresgid(user, _ROOT, _ROOT)
+            os.setresuid(user, _ROOT, _ROOT)
+        for pid in pids:
+            for name, (soft, hard) in rlimits.items():
+                resource.prlimit(pid, getattr(resource, f"RLIMIT_{name}"), (soft, hard))
+    finally:
+        if user is not None:
+            _be_root()
+
+
+def _be_root() -> None:
+    """Restore the supervisor's ids; if that fails, exit, which ends every program."""
+    try:
+        os.setresuid(_ROOT, _ROOT, _ROOT)
+        os.setresgid(_ROOT, _ROOT, _ROOT)
+    except OSError:
+        os._exit(_LOST)
 
 
 def _mount(tmpfs: Tmpfs, user: int | None) -> None:

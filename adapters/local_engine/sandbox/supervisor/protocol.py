@@ -14,7 +14,7 @@ From the processes of a run to the supervisor, as lines of JSON in the status pi
     {"status":"ended","wait4":"00..."}    the reaper: the program's status and struct rusage, in hexadecimal
 
 From the supervisor to the launch script or the preload hook: a line in the start pipe starts the program. A
-preload hook gets the limits of its job first, as lines of numbers: the resource, the soft and the hard limit.
+preload hook gets it when the limits of its job are in force.
 """
 
 import json

@@ -12,6 +12,7 @@ from functools import partial
 from adapters.local_engine.sandbox.supervisor import processes
 from adapters.local_engine.sandbox.supervisor.cgroups import Cgroup
 from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
+from adapters.local_engine.sandbox.supervisor.privileges import limit
 from adapters.local_engine.sandbox.supervisor.protocol import (
     MAX_MESSAGE_BYTES,
     START,
@@ -25,7 +26,7 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
 from adapters.local_engine.sandbox.supervisor.scheduling import give_way, waited_s
 from adapters.local_engine.sandbox.supervisor.spawner import Spawned, Spawner
 from adapters.local_engine.sandbox.supervisor.status_pipe import StatusPipe, read_available
-from adapters.local_engine.sandbox.supervisor.usage_sampler import TreeCpu, UsageSampler, live_cpu_s
+from adapters.local_engine.sandbox.supervisor.usage_sampler import TreeCpu, UsageSampler, live_cpu_s, tree
 
 _NEVER = float("inf")
 _MIB = 1 << 20
@@ -94,7 +95,7 @@ class Run:
             on_failure.callback(spawned.abandon)
             self._release = partial(spawner.release, spawned)
             self._status_pipe, self._start_pipe = StatusPipe(spawned.status_pipe), spawned.start_pipe
-            self.pid = spawned.pid
+            self.pid, self._user = spawned.pid, spawned.user
             self._counts_cpu = self._cgroup is not None and self._cgroup.counts_cpu
             self._tree_cpu_s = self._cgroup.cpu_s if self._cgroup and self._counts_cpu else TreeCpu(self.pid)
             self._follow(spawned, on_failure)
@@ -309,14 +310,12 @@ class Run:
         self._deadline = time.monotonic() + limits.timeout_ms / 1000
         if not self._request.is_prewarmed:
             return
-        lines = [
-            f"{getattr(resource, f'RLIMIT_{name}')} {soft} {hard}\n"
-            for name, (soft, hard) in limits.rlimits.items()
-        ]
         self._may_start = True
         try:
             self._limit_group(limits)
-            os.write(self._start_pipe, "".join([*lines, "\n"]).encode())
+            _, *inside = tree(self.pid)
+            limit(inside, limits.rlimits, self._user)
+            os.write(self._start_pipe, b"\n")
         except OSError:  # it has ended, or is itself too large already
             self.kill()
 

@@ -1,0 +1,41 @@
+// Holds Node.js at the end of its start, in its sandbox, until there is a job for it.
+//
+// Node.js requires this file when it is otherwise ready, and before it looks for the program. After that it goes on
+// by itself. The file stays, for each worker thread requires it again, to no effect.
+'use strict';
+
+const fs = require('fs');
+
+// HOOK_STATUS_DESCRIPTOR and START_DESCRIPTOR of supervisor/protocol.py, and the job's of interpreter_pool.py: a file
+// with the number of the arguments, the arguments, each ended by a NUL, and the code.
+const STATUS = 8, START = 7, JOB = 9;
+
+function hold() {
+    fs.writeSync(STATUS, '{"status":"waiting"}\n');
+    if (fs.readSync(START, Buffer.alloc(1)) === 0) process.reallyExit(0);
+    fs.writeSync(STATUS, '{"status":"ready"}\n');
+    const job = fs.readFileSync(JOB);
+    let begin = job.indexOf(0) + 1;
+    for (let left = Number(job.toString('latin1', 0, begin - 1)); left > 0; left--) {
+        const end = job.indexOf(0, begin);
+        process.argv.push(job.toString('utf8', begin, end));
+        begin = end + 1;
+    }
+    fs.writeFileSync(process.argv[1], job.subarray(begin));
+    for (const descriptor of [STATUS, START, JOB]) fs.closeSync(descriptor);
+}
+
+// No trace of this module is left.
+const paths = module.constructor._pathCache;
+for (const key of Object.keys(paths)) if (key.startsWith(__filename)) delete paths[key];
+delete require.cache[__filename];
+Object.defineProperty(process, '_preload_modules', {value: []});
+if (process.env.NODE_OPTIONS === `--require=${__filename}`) {
+    delete process.env.NODE_OPTIONS;
+    try {
+        hold();
+    } catch (error) { // Node.js would go on without the job
+        fs.writeSync(2, `${error.stack}\n`);
+        process.reallyExit(1);
+    }
+}
