@@ -15,7 +15,7 @@ from litestar.types import ASGIApp
 from application.services import Ports, Services
 from domain.limits import LimitPolicy
 from entrypoints.http.access import AccessMiddleware
-from entrypoints.http.callers import authorize
+from entrypoints.http.callers import CallerMiddleware
 from entrypoints.http.concurrency import ConcurrencyLimiter
 from entrypoints.http.conditional import ConditionalRequests
 from entrypoints.http.controllers.audit import AuditController, UsageController
@@ -32,10 +32,10 @@ from entrypoints.http.controllers.tenants import TenantsController
 from entrypoints.http.controllers.timeline import TimelineController
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dashboard.router import dashboard_router, first_page
-from entrypoints.http.dependencies import build_api
+from entrypoints.http.dependencies import build_api, keyed_caller
 from entrypoints.http.docs_pages import files_router, openapi_config, read_document, reference_page
 from entrypoints.http.errors import problem_response
-from entrypoints.http.idempotency import REPLAYED_HEADER, IdempotencyMiddleware, KeyedRequests, keyed_caller
+from entrypoints.http.idempotency import REPLAYED_HEADER, IdempotencyMiddleware
 from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, JsonRequest
 from entrypoints.http.keys_in_urls import refuse_key_in_query
 from entrypoints.http.openapi_document import OpenApiDocument
@@ -75,11 +75,10 @@ def create_app(
         is_open_to_all=settings.is_open_to_all,
     )
     cors = _cors(settings)
-    keyed_requests = KeyedRequests(services.idempotent_requests, ports.clock, settings.max_wait_s)
 
     # A function, for the framework copies any other kind of object for each route.
     def idempotent(app: ASGIApp) -> ASGIApp:
-        return IdempotencyMiddleware(app, keyed_requests)
+        return IdempotencyMiddleware(app, api.keyed_requests)
 
     app = Litestar(
         [
@@ -103,12 +102,11 @@ def create_app(
         dependencies={
             "api": Provide(lambda: api, sync_to_thread=False),
             "caller": Provide(keyed_caller),
-            "settings": Provide(lambda: settings, sync_to_thread=False),
         },
         exception_handlers={Exception: problem_response},
-        guards=[authorize],
         lifespan=[_lifespan(settings.http_threads, api.notifier)],
         logging_config=None,
+        middleware=[CallerMiddleware],
         openapi_config=openapi_config(version("service-server")),
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from litestar.connection import ASGIConnection
 from litestar.enums import HttpMethod
-from litestar.handlers import BaseRouteHandler
-from litestar.types import HTTPScope, WebSocketScope
+from litestar.types import ASGIApp, Receive, Send
+from litestar.types import Scope as AnyScope
 
 from application.authenticator import Authenticator, StoredKey
 from application.errors import NotAuthenticated
@@ -26,7 +26,6 @@ from entrypoints.http.request_context import caller_address, caller_network, rea
 from entrypoints.http.visitors import Visitors
 
 AnyConnection: TypeAlias = ASGIConnection[Any, Any, Any, Any]
-AnyScope: TypeAlias = HTTPScope | WebSocketScope
 T = TypeVar("T")
 
 # The name in a route's `opt` of the scope that it takes. A route without an entry answers no request; with
@@ -189,25 +188,33 @@ class Callers:
             lookup.exception()  # is retrieved, though all who waited for it may have left
 
 
-async def authorize(connection: AnyConnection, handler: BaseRouteHandler) -> None:
-    """Give a request its caller, if its route needs one. A guard, which runs before the body is read.
+class CallerMiddleware:
+    """Gives each request its caller, if its route needs one, before the body is read.
 
-    Raises:
-        KeyError: The route declares no scope.
-        NotAuthenticated: The route needs a caller, and the request has no good key.
-        QuotaExceeded: The caller makes too many requests a second.
-        ScopeMissing: The caller does not have the route's scope.
+    A middleware rather than a guard: the framework copies a route's handler for each call of a guard.
     """
-    if connection.scope.get("method") == HttpMethod.OPTIONS:  # lists the methods
-        return
-    scope = handler.opt[SCOPE]
-    if scope is None:
-        return
-    callers: Callers = connection.app.state.callers
-    caller = await callers.of(connection.scope)
-    await connection.app.state.request_rates.admit(caller)
-    callers.require(connection.scope, caller, scope)
-    connection.scope["auth"] = caller
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: AnyScope, receive: Receive, send: Send) -> None:
+        """Pass a request on that may be answered.
+
+        Raises:
+            KeyError: The route declares no scope.
+            NotAuthenticated: The route needs a caller, and the request has no good key.
+            QuotaExceeded: The caller makes too many requests a second.
+            ScopeMissing: The caller does not have the route's scope.
+        """
+        if scope.get("method") != HttpMethod.OPTIONS:  # which lists the methods
+            needed = scope["route_handler"].opt[SCOPE]
+            if needed is not None:
+                state = scope["litestar_app"].state
+                caller = await state.callers.of(scope)
+                await state.request_rates.admit(caller)
+                state.callers.require(scope, caller, needed)
+                scope["auth"] = caller
+        await self._app(scope, receive, send)
 
 
 def caller_of_request(request: AnyRequest) -> Caller:

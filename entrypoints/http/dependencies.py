@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 
+from litestar.di import NamedDependency
+
 from application.ports.clock import Clock
 from application.services import Ports, Services
 from domain.caller import Caller
 from domain.limits import LimitPolicy
-from entrypoints.http.callers import Callers
+from entrypoints.http.callers import Callers, caller_of_request
 from entrypoints.http.concurrency import SharedBudget, StorageLimiter, StorageThreads
 from entrypoints.http.failed_attempts import FailedAttempts
+from entrypoints.http.idempotency import KeyedRequests
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.server import max_streams
@@ -37,6 +40,7 @@ class Api:
     failed_attempts: FailedAttempts
     session_cookies: SessionCookies
     visitors: Visitors
+    keyed_requests: KeyedRequests
     presenter: Presenter
     notifier: JobNotifier
     output_streams: OutputStreams
@@ -56,6 +60,17 @@ class Api:
             request.receive,
             self.settings.max_wait_s,
         )
+
+
+async def keyed_caller(request: AnyRequest, api: NamedDependency[Api]) -> Caller:
+    """Return the caller of a request, which is in work from now on if it is under an idempotency key.
+
+    It depends on `api`, so that the framework resolves the two in turn: side by side, each is a task.
+
+    Raises:
+        Repeated: A request under the key is in work.
+    """
+    return await api.keyed_requests.begin(request, caller_of_request(request))
 
 
 def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, services: Services) -> Api:
@@ -94,6 +109,7 @@ def build_api(*, settings: Settings, limit_policy: LimitPolicy, ports: Ports, se
         failed_attempts=failed_attempts,
         session_cookies=session_cookies,
         visitors=visitors,
+        keyed_requests=KeyedRequests(services.idempotent_requests, ports.clock, settings.max_wait_s),
         presenter=Presenter(ports.log_store),
         notifier=notifier,
         output_streams=OutputStreams(notifier, services.job_reader, ports.output_feed, archive),

@@ -9,7 +9,7 @@ import hmac
 import logging
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -29,7 +29,7 @@ from application.ports.clock import Clock
 from domain.caller import Caller, Scope
 from domain.idempotency import IDEMPOTENCY_KEY_MAX_CHARS, IdempotentRequest, StoredAnswer
 from domain.tenant import TenantName
-from entrypoints.http.callers import caller_of_request, key_text
+from entrypoints.http.callers import key_text
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.origin_guard import headers
 from entrypoints.http.presenter import without_links
@@ -94,7 +94,29 @@ class KeyedRequests:
         self._max_wait_s = max_wait_s
         self._in_work: dict[tuple[TenantName, str], str] = {}
 
-    async def describe(self, request: AnyRequest, caller: Caller, key: str) -> IdempotentRequest:
+    async def begin(self, request: AnyRequest, caller: Caller) -> Caller:
+        """Return a caller with its request, which is in work from now on if it is under a key.
+
+        Raises:
+            KeyReused: Another request under its key is.
+            RequestInWork: The same request is.
+        """
+        keyed: KeyedRequest | None = request.scope["state"].get(_STATE)
+        if keyed is None:
+            return caller
+        if keyed.caller is None:
+            described = await self._describe(request, caller, keyed.key)
+            self._note(caller, described)
+            keyed.caller = replace(caller, idempotency=described)
+        return keyed.caller
+
+    def end(self, keyed: "KeyedRequest") -> None:
+        """Note that a request is in work no longer, if it was."""
+        caller = keyed.caller
+        if caller is not None and caller.idempotency is not None:
+            del self._in_work[caller.tenant.name, caller.idempotency.key]
+
+    async def _describe(self, request: AnyRequest, caller: Caller, key: str) -> IdempotentRequest:
         """Return a request under a key as it is recorded: by digests alone."""
         # A caller that reaches one project does not meet the requests of callers that reach more.
         reach = "" if caller.project is None else str(caller.project)
@@ -108,13 +130,7 @@ class KeyedRequests:
             answer_due=received_at + timedelta(seconds=due_in_s),
         )
 
-    def begin(self, caller: Caller, request: IdempotentRequest) -> None:
-        """Note that a request is in work.
-
-        Raises:
-            KeyReused: Another request under its key is.
-            RequestInWork: The same request is.
-        """
+    def _note(self, caller: Caller, request: IdempotentRequest) -> None:
         name = (caller.tenant.name, request.key)
         first = self._in_work.get(name)
         if first is None:
@@ -124,10 +140,6 @@ class KeyedRequests:
         else:
             raise KeyReused
 
-    def end(self, caller: Caller, request: IdempotentRequest) -> None:
-        """Note that a request is in work no longer."""
-        del self._in_work[caller.tenant.name, request.key]
-
     def _wait_s(self, asked_for: str) -> float:
         try:
             seconds = float(asked_for)
@@ -136,6 +148,7 @@ class KeyedRequests:
         return seconds if 0 <= seconds <= self._max_wait_s else self._max_wait_s
 
 
+@dataclass(slots=True)
 class KeyedRequest:
     """A request under a key, on its way through the application.
 
@@ -143,39 +156,8 @@ class KeyedRequest:
         caller: The caller with its request; None while no handler has taken it.
     """
 
-    def __init__(self, key: str, requests: KeyedRequests) -> None:
-        self._key = key
-        self._requests = requests
-        self.caller: Caller | None = None
-
-    async def begin(self, request: AnyRequest, caller: Caller) -> Caller:
-        """Return the caller with its request, which is in work from now on.
-
-        Raises:
-            Repeated: A request under the key is in work.
-        """
-        if self.caller is not None:
-            return self.caller
-        described = await self._requests.describe(request, caller, self._key)
-        self._requests.begin(caller, described)
-        self.caller = replace(caller, idempotency=described)
-        return self.caller
-
-    def end(self) -> None:
-        """Note that the request is in work no longer, if it was."""
-        if self.caller is not None and self.caller.idempotency is not None:
-            self._requests.end(self.caller, self.caller.idempotency)
-
-
-async def keyed_caller(request: AnyRequest) -> Caller:
-    """Return the caller of a request to a route that needs one, with the key that it makes the request under.
-
-    Raises:
-        Repeated: A request under the key is in work.
-    """
-    caller = caller_of_request(request)
-    keyed: KeyedRequest | None = request.scope["state"].get(_STATE)
-    return caller if keyed is None else await keyed.begin(request, caller)
+    key: str
+    caller: Caller | None = None
 
 
 class IdempotencyMiddleware:
@@ -199,7 +181,7 @@ class IdempotencyMiddleware:
         if scope["type"] != ScopeType.HTTP or not (keys := _given_keys(scope)):
             await self._app(scope, receive, send)
             return
-        keyed = KeyedRequest(parse_key(keys), self._requests)
+        keyed = KeyedRequest(parse_key(keys))
         scope["state"][_STATE] = keyed
         answer = _HeldAnswer(send)
         try:
@@ -211,7 +193,7 @@ class IdempotencyMiddleware:
                     is_linked = keyed.caller.has(Scope.LOGS_READ)
                     answer.replace(first if is_linked else replace(first, body=without_links(first.body)))
         finally:
-            keyed.end()
+            self._requests.end(keyed)
         await answer.release()
 
     def _first_answer(self, scope: HTTPScope, caller: Caller, made: StoredAnswer) -> StoredAnswer | None:

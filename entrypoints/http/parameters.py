@@ -22,8 +22,8 @@ from domain.language import parse_language
 from domain.session import SessionId
 from domain.tenant import TenantName
 from domain.values import JobId, ProjectId, parse_job_id, parse_uuid
+from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
-from entrypoints.settings import Settings
 
 # What a caller may ask for; SERVICE_SERVER_MAX_WAIT_S cuts it short.
 _LONGEST_WAIT_S = 86_400
@@ -95,7 +95,7 @@ _Choice = TypeVar("_Choice", JobStatus, Phase)
 
 
 def job_filter(
-    settings: NamedDependency[Settings],
+    api: NamedDependency[Api],
     limit: _Limit = DEFAULT_LIMIT,
     status: _Statuses = (),
     phase: _Phases = (),
@@ -110,7 +110,7 @@ def job_filter(
     Raises:
         InvalidValue: One of them cannot be read.
     """
-    _check_number("tag", tag, settings.max_tags)
+    _check_number("tag", tag, api.settings.max_tags)
     return JobFilter(
         limit=limit,
         statuses=_choices("status", status, JobStatus),
