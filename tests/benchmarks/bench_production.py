@@ -20,9 +20,10 @@ import psutil
 
 from tests.benchmarks.bench_api import CASES, Caller, Case, _measure
 from tests.support.cluster import Cluster, Servers, running_servers
+from tests.support.ports import free_port
 from tests.support.processes import eventually
 from tests.support.runner import Exchange, runs
-from tests.support.service import ServiceProcess, free_port
+from tests.support.service import ServiceProcess
 
 SECONDS = 3.0
 CALLERS = 12

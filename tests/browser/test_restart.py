@@ -2,7 +2,8 @@
 
 from playwright.sync_api import Browser, expect
 
-from tests.support.service import environment, free_port, served
+from tests.support.ports import free_port
+from tests.support.service import environment, served
 
 CODE = "print('still here')"
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support import service
 from tests.support.cluster import running_servers
 from tests.support.database_server import PASSWORD, USER
-from tests.support.service import free_port
+from tests.support.ports import free_port
 
 README = Path(__file__).parents[2] / "README.md"
 BLOCKS = [

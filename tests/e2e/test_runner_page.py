@@ -9,8 +9,8 @@ import time
 import pytest
 
 from tests.support import service
+from tests.support.ports import free_port
 from tests.support.s3_stub import S3Stub
-from tests.support.service import free_port
 
 PAGE = service.ROOT / "docs" / "runner.md"
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)

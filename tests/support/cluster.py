@@ -14,11 +14,12 @@ from adapters.sql.engine import create_engine
 from adapters.sql.migrate import SqlSchema
 from tests.support import mariadb
 from tests.support.database_server import PASSWORD, USER, DatabaseServer
+from tests.support.ports import free_port
 from tests.support.processes import eventually
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.runner import FakeRunner
 from tests.support.s3_stub import S3Stub
-from tests.support.service import ServiceProcess, answers_at, free_port, is_ready, says
+from tests.support.service import ServiceProcess, answers_at, is_ready, says
 
 CODE_BUCKET = "service-code"
 LOG_BUCKET = "service-logs"

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import pymysql
 import sqlalchemy as sa
+
+from tests.support.ports import free_port
 
 USER = "tester"
 PASSWORD = "tester"
@@ -36,7 +37,7 @@ class DatabaseServer:
     """
 
     def __init__(self, command: Sequence[str], directory: Path, options: Sequence[str] = ()) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
         self._command = [
@@ -145,9 +146,3 @@ def directories(directory: Path) -> list[str]:
 def run_as() -> list[str]:
     """Return the options that let a server run as root."""
     return ["--user=root"] if os.geteuid() == 0 else []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,6 +1,5 @@
 """A real identity provider in a process of its own: `oidc-provider-mock`, which runs Authlib's server."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+
+from tests.support.ports import free_port
 
 _START_S = 30
 
@@ -28,8 +29,7 @@ class OidcProvider:
 @contextmanager
 def oidc_provider() -> Iterator[OidcProvider]:
     """Run a provider until the block ends."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     # A warning of the library's own about the library that it is made of is no error here.
     command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

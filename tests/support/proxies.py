@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.service import free_port
+from tests.support.ports import free_port
 
 GUARDED = "/api/projects"  # answered by the proxy itself, with 401
 _START_S = 20

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import redis
+
+from tests.support.ports import free_port
 
 _START_S = 20
 _MISSING = "redis-server is not installed: apt-get install redis-server"
@@ -24,7 +25,7 @@ def redis_server() -> Iterator["RedisServer"]:
     if shutil.which("redis-server") is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(_MISSING)
     with tempfile.TemporaryDirectory() as directory:
-        server = RedisServer(Path(directory), _free_port())
+        server = RedisServer(Path(directory), free_port())
         server.start()
         try:
             yield server
@@ -93,8 +94,3 @@ class RedisServer:
                     return
                 time.sleep(0.01)
         raise AssertionError((self._directory / "log").read_text())
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]

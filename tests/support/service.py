@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -177,11 +176,6 @@ def is_ready(url: str) -> bool:
 def says(text: str) -> Callable[[ServiceProcess], bool]:
     """Return whether a process has written a text."""
     return lambda process: text in process.output
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Faults of an S3 store: an error that names the cause, soon, and no more than that."""
 
 import io
-import socket
 import ssl
 import time
 from datetime import timedelta
@@ -17,6 +16,7 @@ from application.errors import NotFound, StorageUnavailable, Unprocessable
 from domain.values import ObjectKey
 from tests.support.certificate import self_signed
 from tests.support.failing import Failing
+from tests.support.ports import free_port
 from tests.support.processes import eventually
 from tests.support.scripted_http import Answer, scripted_server
 
@@ -54,13 +54,6 @@ def operation(request):
     return OPERATIONS[request.param]
 
 
-@pytest.fixture
-def unused_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        yield listener.getsockname()[1]  # bound and not listening: nobody else takes it, and it refuses
-
-
 def fails(operation, address):
     """Run an operation that is to fail; return its message, and its duration in seconds."""
     store = store_at(address)
@@ -92,8 +85,8 @@ def test_a_store_that_refuses_is_tried_a_few_times_at_most(name, answer, sentenc
     assert len(server.requests) == attempts
 
 
-def test_a_store_that_does_not_listen_is_unavailable_at_once(operation, unused_port):
-    said, took_s = fails(operation, f"http://127.0.0.1:{unused_port}")
+def test_a_store_that_does_not_listen_is_unavailable_at_once(operation):
+    said, took_s = fails(operation, f"http://127.0.0.1:{free_port()}")
     assert "cannot be reached" in said
     assert took_s < 8
 
