@@ -38,6 +38,10 @@ class DatabaseOptions:
         recycle_s: The age at which a connection is replaced.
         read_timeout_s: The bound of a statement when a server hangs.
         lock_wait_s: The wait of a statement for a lock of another transaction.
+        idle_transaction_s: The time after which MariaDB ends a transaction that is sent no statement: it is
+            of a process that stands still, and others wait for its locks.
+        idle_connection_s: The time after which MySQL, which has no such limit, closes a connection that is
+            sent no statement, in a transaction or not.
         tls_ca: The file of the authority that signed the server's certificate. None means encryption if the
             server offers it, without a check of its identity.
         synchronous: Whether SQLite waits at a commit until it is on the disk, `full`, or not, `normal`: then
@@ -51,6 +55,8 @@ class DatabaseOptions:
     read_timeout_s: int = 2
     write_timeout_s: int = 2
     lock_wait_s: int = 1
+    idle_transaction_s: int = 10
+    idle_connection_s: int = 60
     tls_ca: str | None = None
     synchronous: str = "full"
 
@@ -91,6 +97,8 @@ def long_timeouts(engine: sa.Engine) -> sa.Engine:
             read_timeout_s=_LONG_TIMEOUT_S,
             write_timeout_s=_LONG_TIMEOUT_S,
             lock_wait_s=_LONG_TIMEOUT_S,
+            idle_transaction_s=_LONG_TIMEOUT_S,
+            idle_connection_s=_LONG_TIMEOUT_S,
         ),
     )
 
@@ -150,12 +158,18 @@ def pymysql_arguments(options: DatabaseOptions) -> dict[str, Any]:
         "sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
         "innodb_lock_wait_timeout": options.lock_wait_s,
     }
+    settings = ", ".join(f"{name} = {value}" for name, value in session.items())
+    # Comments that one of the two servers executes.
+    idle = (
+        f"/*M!100301 , idle_transaction_timeout = {options.idle_transaction_s} */"
+        f"/*!80000 , wait_timeout = {options.idle_connection_s} */"
+    )
     arguments: dict[str, Any] = {
         "charset": "utf8mb4",
         "connect_timeout": options.connect_timeout_s,
         "read_timeout": options.read_timeout_s,
         "write_timeout": options.write_timeout_s,
-        "init_command": "SET SESSION " + ", ".join(f"{name} = {value}" for name, value in session.items()),
+        "init_command": f"SET SESSION {settings}{idle}",
         # PyMySQL parses times with a regular expression, which is most of the cost of a list.
         "conv": {**conversions, DATETIME: datetime.fromisoformat},
     }

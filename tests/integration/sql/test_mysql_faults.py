@@ -17,7 +17,7 @@ from domain.values import JobId, MessageId
 from tests.support.callers import ANONYMOUS
 from tests.support.database_server import USER
 from tests.support.databases import migrated
-from tests.support.processes import freeze
+from tests.support.processes import PATIENCE_S, freeze
 from tests.support.samples import a_job, a_project
 from tests.support.tcp_proxy import TcpProxy, Traffic
 
@@ -134,7 +134,7 @@ def test_a_server_that_is_down_is_told_soon_and_used_again_when_it_is_back(serve
 
 def answered_in_time(ask):
     """Ask until there is an answer: a database that was gone is not asked for a moment."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
             return ask()
@@ -228,6 +228,25 @@ def test_sessions_are_as_the_adapter_needs_them(server_url, open_store):
         assert connection.get_isolation_level() == "READ COMMITTED"
         row = connection.exec_driver_sql("SELECT @@time_zone, @@innodb_lock_wait_timeout, @@autocommit")
         assert tuple(row.one()) == ("+00:00", DatabaseOptions().lock_wait_s, 0)
+
+
+def test_a_row_that_is_held_by_a_process_that_stands_still_is_let_go(server_url, open_store):
+    store = open_store(server_url)
+    job = a_job(store)
+    impatient = DatabaseOptions(idle_transaction_s=1, idle_connection_s=1)
+    still = open_store(server_url, impatient)
+    others = []
+
+    def stand_still(transaction):
+        touch(transaction, job.id)
+        answered_in_time(lambda: store.run(lambda other: touch(other, job.id)))
+        others.append("changed it")
+        touch(transaction, job.id)
+
+    with pytest.raises(DependencyUnavailable, match="the connection broke"):
+        still.run(stand_still)
+
+    assert others == ["changed it"]
 
 
 @pytest.fixture
