@@ -9,6 +9,7 @@ import httpx
 
 from tests.chaos.audit_log import TERMINAL
 from tests.support.cluster import Cluster
+from tests.support.processes import PATIENCE_S
 
 # For clients that need none: making the usual one takes each of them 20 ms.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -19,7 +20,7 @@ Outcome = tuple[str, str | None]
 
 def ask(method: str, url: str, **options: Any) -> httpx.Response:
     """Send one request."""
-    return httpx.request(method, url, verify=NO_TLS, timeout=15, **options)
+    return httpx.request(method, url, verify=NO_TLS, timeout=60, **options)
 
 
 def submit(url: str, **fields: object) -> str:
@@ -35,7 +36,7 @@ def status(cluster: Cluster, job_id: str) -> str:
     return str(cluster.rows("SELECT status FROM jobs WHERE job_id = :id", id=job_id)[0][0])
 
 
-def outcomes(cluster: Cluster, job_ids: Collection[str], within_s: float) -> dict[str, Outcome]:
+def outcomes(cluster: Cluster, job_ids: Collection[str], within_s: float = PATIENCE_S) -> dict[str, Outcome]:
     """Return the status and the reason of jobs, by their ids, when all have ended or the time is up."""
     deadline = time.monotonic() + within_s
     while True:
@@ -46,7 +47,7 @@ def outcomes(cluster: Cluster, job_ids: Collection[str], within_s: float) -> dic
         time.sleep(0.1)
 
 
-def soon(question: Callable[[], T], within_s: float = 60) -> T:
+def soon(question: Callable[[], T], within_s: float = PATIENCE_S) -> T:
     """Return the first answer that is not empty, and fail if there is none in time."""
     deadline = time.monotonic() + within_s
     while not (answer := question()):

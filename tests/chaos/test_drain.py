@@ -9,6 +9,8 @@ from tests.support.runner import FakeRunner, hang
 
 PROGRAMS = 80
 DRAIN_S = 1
+# On a busy machine: one call after the other, each until its time limit, would take minutes.
+GRACE_S = 30
 
 
 class Deaf(FakeRunner):
@@ -44,14 +46,14 @@ def test_a_worker_that_is_told_to_stop_ends_in_time_however_much_it_has_and_howe
     # Given a worker with as many programs as it has threads
     (worker,) = busy_cluster.workers
     jobs = [submit(busy_cluster.urls[0], timeout_ms=120_000) for _ in range(PROGRAMS)]
-    soon(lambda: len(deaf_runner.asked("/run")) == PROGRAMS, within_s=30)
+    soon(lambda: len(deaf_runner.asked("/run")) == PROGRAMS)
     # When it is told to stop
     begin = time.monotonic()
     worker.terminate()
-    assert worker.wait(25) == 0
+    assert worker.wait() == 0
     took_s = time.monotonic() - begin
     # Then it does soon after the time to drain, the engine was told of each program, and each is given back
-    assert took_s < DRAIN_S + 9
+    assert took_s < DRAIN_S + GRACE_S
     assert len({exchange.path for exchange in deaf_runner.asked("/cancel/")}) == PROGRAMS
     assert all([attempt["number"] for attempt in attempts(busy_cluster, job_id)] == [1, 1] for job_id in jobs)
     assert not any(worker_pid(busy_cluster, job_id) for job_id in jobs)

@@ -101,7 +101,7 @@ class Cluster:
     def wait_until_ready(self) -> None:
         """Wait until every API reaches all that it depends on."""
         for url in self.urls:
-            assert eventually(lambda url=url: is_ready(url), 20), f"{url} is not ready"
+            assert eventually(lambda url=url: is_ready(url)), f"{url} is not ready"
 
     def run(self, *arguments: str) -> str:
         """Run a command of the service to its end; return its output."""

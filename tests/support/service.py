@@ -16,10 +16,11 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.support.processes import PATIENCE_S
+
 PROGRAM = str(Path(sys.executable).with_name("service-server"))
 ROOT = Path(__file__).parents[2]
-START_TIMEOUT_S = 30
-STOP_TIMEOUT_S = 30
+START_TIMEOUT_S = STOP_TIMEOUT_S = PATIENCE_S
 _OURS = ("SERVICE_SERVER_", "SERVER_", "AWS_", "EXECUTION_ENGINE_", "ENVIRONMENT", "DEBUG")
 
 
@@ -31,7 +32,7 @@ def environment(data_dir: Path, **settings: object) -> dict[str, str]:
 
 
 def run(
-    *arguments: str, env: Mapping[str, str], stdin: bytes | None = None, timeout_s: float = 60
+    *arguments: str, env: Mapping[str, str], stdin: bytes | None = None, timeout_s: float = PATIENCE_S
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the program to its end."""
     source: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
@@ -161,7 +162,7 @@ def answers_at(url: str) -> Callable[[ServiceProcess], bool]:
 
     def ask(_process: ServiceProcess) -> bool:
         try:
-            return httpx.get(f"{url}/api/health", timeout=2).is_success
+            return httpx.get(f"{url}/api/health", timeout=10).is_success
         except httpx.TransportError:
             return False
 
@@ -170,7 +171,7 @@ def answers_at(url: str) -> Callable[[ServiceProcess], bool]:
 
 def is_ready(url: str) -> bool:
     """Return whether an API at an address reaches all that it depends on."""
-    return httpx.get(f"{url}/health/ready", timeout=10).json()["status"] == "ready"
+    return httpx.get(f"{url}/health/ready", timeout=30).json()["status"] == "ready"
 
 
 def says(text: str) -> Callable[[ServiceProcess], bool]:
