@@ -3,6 +3,7 @@
 import os
 import re
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import certifi
 from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.loaders import Loader
 from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.store import S3Store
 
@@ -71,7 +73,9 @@ class Bucket:
         self.name = name
         self.region = region
         self._endpoint_url = endpoint_url
-        self.session = Session(access_key_id, secret_access_key, session_token, region)
+        core = botocore.session.get_session()
+        core.register_component("data_loader", _descriptions())
+        self.session = Session(access_key_id, secret_access_key, session_token, region, core)
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
         self._attempts = attempts
@@ -162,6 +166,13 @@ class Bucket:
         is_global = signed.netloc == f"{self.name}.s3.amazonaws.com"
         host = f"{self.name}.{regional.netloc}" if is_global else signed.netloc
         return f"{signed.scheme}://{host}{path}", True
+
+
+@cache
+def _descriptions() -> Loader:
+    """Return the loader of boto3's descriptions of APIs, which reads and parses each once in a process."""
+    loader: Loader = botocore.session.get_session().get_component("data_loader")
+    return loader
 
 
 def _certificates() -> bytes:
