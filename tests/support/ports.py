@@ -1,4 +1,4 @@
-"""Ports of this machine for servers that are told where to listen."""
+"""Ports for servers that listen on one of a test's choice."""
 
 import socket
 
