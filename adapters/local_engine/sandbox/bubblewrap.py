@@ -1,5 +1,6 @@
 """Isolation by bubblewrap, seccomp and cgroups."""
 
+import errno
 import logging
 import os
 import shutil
@@ -9,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from adapters.local_engine.sandbox import reaper, seccomp
-from adapters.local_engine.sandbox.cgroup_discovery import clear, discover, remedy, remove
+from adapters.local_engine.sandbox.cgroup_discovery import clear, discover, remedy, remove, renew
 from adapters.local_engine.sandbox.files import sealed_file
 from adapters.local_engine.sandbox.isolation import Isolation, Launch
 from adapters.local_engine.sandbox.launch_script import Rlimits, attainable, launch_script, prewarm_script
@@ -126,7 +127,7 @@ class Bubblewrap(Isolation):
         }
 
     def open(self) -> None:
-        """Build the filter, and discover control groups."""
+        """Prepare the files that sandboxes are made of."""
         if self._bwrap is None:
             raise DependencyUnavailable(
                 "engine",
@@ -141,8 +142,11 @@ class Bubblewrap(Isolation):
             ) from error
         self._rootfs = rootfs(self._bwrap, self._hidden, self._reaper)
         self.users = self._user_range() if has_privileges() else None
+
+    def find_control_groups(self, supervisor: int | None) -> None:
+        """Discover control groups, and build the filter, which depends on there being some."""
         try:
-            self.cgroups = discover()
+            self.cgroups = discover(supervisor=supervisor)
         except CgroupsUnavailable as error:
             self.control_groups = f"not used: {error}"
             _log.warning("control groups are %s", self.control_groups)
@@ -155,6 +159,14 @@ class Bubblewrap(Isolation):
             raise DependencyUnavailable(
                 "engine", f"programs cannot be isolated: there is no seccomp filter for {error}"
             ) from error
+
+    def adopt(self, supervisor: int) -> None:
+        """Put a supervisor that was started in the place of another into the scope of its predecessor."""
+        if self.cgroups is not None:
+            try:
+                renew(self.cgroups, supervisor)
+            except CgroupsUnavailable as error:
+                raise OSError(errno.EAGAIN, f"its control groups are gone: {error}") from error
 
     def clear(self) -> None:
         """End the processes in the cgroups of programs."""

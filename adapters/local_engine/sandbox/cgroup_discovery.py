@@ -8,25 +8,37 @@ import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import ModuleType
 
 from adapters.local_engine.sandbox import unified_cgroups
 from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan, end, limit_shares
 from adapters.local_engine.sandbox.unified_cgroups import CONTROLLERS, PREFIX, CgroupsUnavailable
 
 _log = logging.getLogger("service_server.local_engine")
+_PROCESSES = Path("/proc")
 # Version 2 counts processor time without a controller.
 _TIME_CONTROLLER = "cpuacct"
 _SHARES_CONTROLLER = "cpu"
 # The namespace in which a process has its id, and the id: in another one, another process may have it.
-_OURS = re.compile(rf"{PREFIX}(\d+)-(\d+)-[0-9a-f]+")
+_OURS = re.compile(rf"{PREFIX}(\d+)-(\d+)-[0-9a-f]+(\.scope)?")
+# There is such a directory where systemd is the first process (sd_booted(3)).
+_SYSTEMD_RUNS = Path("/run/systemd/system")
+_SCOPE = ".scope"
+_UNITS = {".service", _SCOPE}
+_USER_MANAGER = "user@"
+# systemd's marks on delegated groups: one that every user can read, and that of versions before 251.
+_MARKS = ("user.delegate", "trusted.delegate")
 
 
-def discover(process: Path = Path("/proc/self"), name: str | None = None) -> CgroupPlan:
-    """Make a directory for the cgroups of runs under our own cgroup.
+def discover(
+    process: Path = _PROCESSES / "self", name: str | None = None, supervisor: int | None = None
+) -> CgroupPlan:
+    """Make a directory for the cgroups of runs: under our own cgroup, or in a scope of systemd's.
 
     Args:
         process: This process in /proc.
         name: The directory's.
+        supervisor: The process that may be put into a scope.
 
     Raises:
         CgroupsUnavailable: That cannot be; the message has cause and remedy.
@@ -36,12 +48,21 @@ def discover(process: Path = Path("/proc/self"), name: str | None = None) -> Cgr
     try:
         own = _own_directories(process)
         version = _version(own)
-        return _prepare_unified(own[""], name) if version == UNIFIED else _prepare_separate(own, name)
-    except CgroupsUnavailable as error:
-        raise CgroupsUnavailable(f"{error}; {remedy(version)}") from error
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        raise CgroupsUnavailable(f"{where}{error.strerror}; {remedy(version, error.errno)}") from error
+        if version != UNIFIED:
+            return _prepare_separate(own, name)
+        return _prepare_unified(
+            own[""], name, None if supervisor is None else process.parent / str(supervisor)
+        )
+    except (CgroupsUnavailable, OSError) as error:
+        raise _explained(error, version) from error
+
+
+def _explained(error: CgroupsUnavailable | OSError, version: int | None) -> CgroupsUnavailable:
+    """Return an error with a remedy."""
+    if isinstance(error, CgroupsUnavailable):
+        return CgroupsUnavailable(error.cause, error.remedy or remedy(version))
+    where = f"{error.filename}: " if error.filename else ""
+    return CgroupsUnavailable(f"{where}{error.strerror}", remedy(version, error.errno))
 
 
 def _version(own: Mapping[str, Path]) -> int:
@@ -55,6 +76,8 @@ def _version(own: Mapping[str, Path]) -> int:
 def remedy(version: int | None, code: int | None = None) -> str:
     """Return the remedy for control groups that cannot be used."""
     if code == errno.EROFS:
+        if _SYSTEMD_RUNS.is_dir():
+            return "remove ProtectControlGroups= from the service's systemd unit"
         return "mount /sys/fs/cgroup read-write in the service's container"
     if version is None:
         return "mount them at /sys/fs/cgroup"
@@ -90,9 +113,27 @@ def clear(plan: CgroupPlan) -> None:
         _end_runs(Path(directory))
 
 
+def renew(plan: CgroupPlan, supervisor: int) -> None:
+    """Put a supervisor that was started in the place of another into its scope, if it had one.
+
+    Raises:
+        CgroupsUnavailable: That cannot be; the message has cause and remedy.
+    """
+    if _is_in_scope(plan):
+        try:
+            _prepare_scope(Path(plan.memory).name, _PROCESSES / str(supervisor))
+        except OSError as error:
+            raise _explained(error, UNIFIED) from error
+
+
 def remove(plan: CgroupPlan) -> None:
-    """Remove the directories with their cgroups; with version 2, move processes back."""
+    """Remove the directories with their cgroups; with version 2, move processes back.
+
+    A scope is removed by systemd, when its last process is gone.
+    """
     clear(plan)
+    if _is_in_scope(plan):
+        return
     for directory in map(Path, plan.directories):
         try:
             if plan.version == UNIFIED:
@@ -104,14 +145,80 @@ def remove(plan: CgroupPlan) -> None:
             _log.warning("left the cgroup %s: %s", directory, error)
 
 
-def _prepare_unified(own: Path, name: str) -> CgroupPlan:
+def _prepare_unified(own: Path, name: str, supervisor: Path | None) -> CgroupPlan:
+    """Share out our own group; have systemd delegate another one where that cannot be."""
     base = unified_cgroups.base_of(own)
+    if os.statvfs(base).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(base))
+    try:
+        _ensure_delegated(base)
+        return _share_out(base, name)
+    except (CgroupsUnavailable, OSError) as error:
+        if supervisor is None or not _SYSTEMD_RUNS.is_dir():
+            raise
+        try:
+            return _prepare_scope(name, supervisor)
+        except CgroupsUnavailable as refused:
+            cause = _explained(error, UNIFIED).cause
+            raise CgroupsUnavailable(f"{cause}, and no other: {refused.cause}", refused.remedy) from refused
+
+
+def _share_out(base: Path, name: str) -> CgroupPlan:
     _sweep(base)
     runs = str(unified_cgroups.set_up(base, name))
     shares = runs if unified_cgroups.shares_processors(Path(runs)) else None
     if shares is not None:
         limit_shares(UNIFIED, shares)
     return CgroupPlan(version=UNIFIED, memory=runs, pids=runs, cpu=runs, shares=shares)
+
+
+def _prepare_scope(name: str, supervisor: Path) -> CgroupPlan:
+    """Have systemd delegate a scope with the supervisor in it, and share that out."""
+    unit = f"{name}{_SCOPE}"
+    _systemd().start_scope(unit, int(supervisor.name))
+    base = _own_directories(supervisor)[""]
+    if base.name != unit:
+        raise CgroupsUnavailable(
+            "systemd's scope is not among the control groups that this service can see",
+            "remove ProtectControlGroups= from the service's systemd unit",
+        )
+    _sweep(base.parent)
+    return _share_out(base, name)
+
+
+def _is_in_scope(plan: CgroupPlan) -> bool:
+    runs = Path(plan.memory)
+    return runs.parent.name == f"{runs.name}{_SCOPE}"
+
+
+def _ensure_delegated(group: Path) -> None:
+    """Ensure that a group is not one that systemd keeps to itself, and stops when a program is out of memory.
+
+    Raises:
+        CgroupsUnavailable: It is the group of a unit without Delegate=yes.
+    """
+    is_unit = group.suffix in _UNITS or group.is_mount()
+    if not is_unit or not _SYSTEMD_RUNS.is_dir() or any(_has(group, mark) for mark in _MARKS):
+        return
+    # A group that was delegated to a user is that user's. So are all of a user's manager, which can be asked.
+    is_of_a_user = group.stat().st_uid != 0
+    is_of_a_manager = any(parent.name.startswith(_USER_MANAGER) for parent in group.parents)
+    if not is_of_a_user or (is_of_a_manager and not _systemd().is_delegated(group.name)):
+        raise CgroupsUnavailable(f"systemd has not delegated {group}")
+
+
+def _systemd() -> ModuleType:
+    # Most services need no D-Bus, and its library takes as long to load as many a program.
+    from adapters.local_engine.sandbox import systemd_scope  # noqa: PLC0415 - as said above
+
+    return systemd_scope
+
+
+def _has(group: Path, mark: str) -> bool:
+    try:
+        return os.getxattr(group, mark) == b"1"
+    except OSError:
+        return False
 
 
 def _make_if_possible(own: Mapping[str, Path], controller: str, name: str) -> str | None:
@@ -142,9 +249,11 @@ def _namespace() -> str:
 
 
 def _end_runs(directory: Path) -> None:
-    for group in directory.glob("run-*/"):
+    for group in directory.rglob("run-*/"):
         try:
             end(str(group))
+        except FileNotFoundError:
+            continue  # removed by systemd, with its scope
         except OSError as error:
             _log.warning("left the cgroup %s: %s", group, error.strerror)
 

@@ -32,6 +32,20 @@ class Isolation(ABC):
     control_groups: str
     limits_address_space = True
 
+    def find_control_groups(self, supervisor: int | None) -> None:  # noqa: B027 - there are none
+        """Find the place of control groups for the programs of a supervisor.
+
+        Args:
+            supervisor: Its process id; None if it has ended.
+        """
+
+    def adopt(self, supervisor: int) -> None:  # noqa: B027 - there are none
+        """Put a supervisor that was started in the place of another where its control groups are.
+
+        Raises:
+            OSError: That cannot be.
+        """
+
     def drop_control_groups(self, trouble: str) -> bool:  # noqa: ARG002 - there are none
         """Stop using control groups, since no program starts in one; return whether there were some."""
         return False

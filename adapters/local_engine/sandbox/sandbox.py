@@ -71,7 +71,7 @@ class Sandbox:
         self._bubblewrap = Bubblewrap(directory, hidden=(directory, *hidden)) if isolated else None
         self.isolation: Isolation = self._bubblewrap or UnsandboxedProcess(WorkArea(directory))
         self._processors = os.sched_getaffinity(0)
-        self.supervisor = SupervisorProcess(self._processors, self.isolation.clear)
+        self.supervisor = SupervisorProcess(self._processors, self.isolation.clear, self.isolation.adopt)
         self._launcher = Launcher(self.supervisor, self.isolation)
         self._warm_starts = warm_starts
         self._usual_limits = usual_limits
@@ -112,15 +112,18 @@ class Sandbox:
             self._directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DependencyUnavailable("engine", f"no work directory: {_cause(error)}") from error
-        self.isolation.open()
-        self.check()
-        if self.isolation.is_isolated:
-            self._try_out()
-            if self._warm_starts > 0:
-                self.interpreters = {
-                    recipe.title: WarmPool(recipe, self._warm_starts, self._is_busy)
-                    for recipe in self._recipes
-                }
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            self.isolation.open()
+            self.check()
+            self.isolation.find_control_groups(self.supervisor.pid)
+            if self.isolation.is_isolated:
+                self._try_out()
+            on_failure.pop_all()
+        if self.isolation.is_isolated and self._warm_starts > 0:
+            self.interpreters = {
+                recipe.title: WarmPool(recipe, self._warm_starts, self._is_busy) for recipe in self._recipes
+            }
 
     def check(self) -> None:
         """Start the supervisor again if it is gone.
@@ -304,7 +307,6 @@ class Sandbox:
         if trouble and not refusal and self.isolation.drop_control_groups(trouble):
             trouble = self._trouble_of(NOTHING)
         if trouble:
-            self.close()
             cause = explain(refusal) if refusal else trouble.rstrip(".")
             raise DependencyUnavailable("engine", f"{_CANNOT_ISOLATE}{cause}{_INSTEAD}")
 

@@ -34,10 +34,15 @@ class SupervisorProcess:
         processors: The processors of it and of every program, independent of this process's own.
             If the machine takes all of them away, the ones that it gives instead are used.
         clear: Ends the processes of a supervisor that was killed.
+        adopt: Called with the id of each process that was started, before it starts a program. An OSError
+            ends the process.
     """
 
-    def __init__(self, processors: Iterable[int], clear: Callable[[], None]) -> None:
+    def __init__(
+        self, processors: Iterable[int], clear: Callable[[], None], adopt: Callable[[int], None]
+    ) -> None:
         self._clear = clear
+        self._adopt = adopt
         self._processors = ",".join(map(str, sorted(processors)))
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -100,6 +105,11 @@ class SupervisorProcess:
                 cwd=os.sep,
                 start_new_session=True,
             )
+        try:
+            self._adopt(self._process.pid)
+        except OSError:
+            self._stop()
+            raise
         return self._control
 
     def _stop(self) -> None:

@@ -33,7 +33,17 @@ _RETRY_S = 0.005
 
 
 class CgroupsUnavailable(Exception):
-    """The cause of there being no control groups, and the remedy, as a clause without a full stop."""
+    """The cause of there being no control groups, and the remedy if it is known, as clauses.
+
+    Attributes:
+        cause: The cause.
+        remedy: The remedy; None if it is that of every cause.
+    """
+
+    def __init__(self, cause: str, remedy: str | None = None) -> None:
+        super().__init__(cause if remedy is None else f"{cause}; {remedy}")
+        self.cause = cause
+        self.remedy = remedy
 
 
 def base_of(own: Path) -> Path:

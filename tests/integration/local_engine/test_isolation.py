@@ -80,7 +80,7 @@ def test_an_engine_whose_control_groups_cannot_be_entered_runs_programs_without_
     groups = tmp_path / "groups"  # in which no kernel makes the files
     groups.mkdir()
     plan = CgroupPlan(version=1, memory=str(groups), pids=str(groups))
-    monkeypatch.setattr("adapters.local_engine.sandbox.bubblewrap.discover", lambda: plan)
+    monkeypatch.setattr("adapters.local_engine.sandbox.bubblewrap.discover", lambda **_: plan)
 
     with isolated_engine(tmp_path) as kit:
         assert kit.engine.describe().control_groups.startswith("not used: no program starts in one: ")

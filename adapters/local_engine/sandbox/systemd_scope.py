@@ -1,0 +1,285 @@
+"""A scope of systemd's that is delegated to this service: a control group for a supervisor, got by D-Bus.
+
+The manager of the system gives it to root, and the manager of a user to that user. It moves the supervisor
+there, which an ordinary user could not, and removes the scope when no process is left in it: after a stop and
+after a kill alike.
+"""
+
+import os
+import pwd
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from jeepney import (
+    DBusAddress,
+    DBusErrorResponse,
+    HeaderFields,
+    MatchRule,
+    Message,
+    MessageFlag,
+    MessageType,
+    Properties,
+    message_bus,
+    new_method_call,
+)
+from jeepney.auth import AuthenticationError
+from jeepney.bus import get_bus
+from jeepney.io.blocking import DBusConnection, prep_socket
+
+from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
+
+_DELEGATE = "set Delegate=yes in the service's systemd unit"
+_CONNECTED_WITHIN_S = 2.0
+_ANSWERED_WITHIN_S = 5.0
+
+_SYSTEM_BUS = Path("/run/dbus/system_bus_socket")
+_RUNTIME_DIRECTORIES = Path("/run/user")
+_OF_THE_USER_BUS = "DBUS_SESSION_BUS_ADDRESS"
+_OF_THE_SYSTEM_BUS = "DBUS_SYSTEM_BUS_ADDRESS"
+
+_SYSTEMD = "org.freedesktop.systemd1"
+_MANAGER = DBusAddress("/org/freedesktop/systemd1", bus_name=_SYSTEMD, interface=f"{_SYSTEMD}.Manager")
+_SIGNALS = MatchRule(type="signal", interface=_MANAGER.interface, path=_MANAGER.object_path)
+
+_NO_MANAGER = {
+    "org.freedesktop.DBus.Error.ServiceUnknown",
+    "org.freedesktop.DBus.Error.NameHasNoOwner",
+}
+_UNKNOWN_PROPERTY = "org.freedesktop.DBus.Error.PropertyReadOnly"
+_UNIT_EXISTS = f"{_SYSTEMD}.UnitExists"
+
+_PROPERTIES = (
+    ("Description", ("s", "Programs of Service Server")),
+    ("Delegate", ("b", True)),
+    ("CollectMode", ("s", "inactive-or-failed")),
+)
+# One program that runs out of memory is no reason to stop the others. Scopes have this property since version
+# 253; they were stopped in the two versions before, and earlier systemd did not look.
+_KEEP_THE_OTHERS = ("OOMPolicy", ("s", "continue"))
+_FIRST_THAT_STOPS = 251
+
+
+class _Bus(DBusConnection):  # type: ignore[misc]  # the library has no types
+    """A connection on which every answer has a deadline, also the first one."""
+
+    def receive(self, *, timeout: float | None = None) -> Message:
+        """Return the next message.
+
+        Raises:
+            TimeoutError: There is none.
+        """
+        return super().receive(timeout=_ANSWERED_WITHIN_S if timeout is None else timeout)
+
+
+def start_scope(unit: str, process: int) -> None:
+    """Have systemd start a delegated scope with one process of this user in it.
+
+    A scope of that name, which has lost its last process, is waited for.
+
+    Args:
+        unit: The scope's name.
+        process: The process's id.
+
+    Raises:
+        CgroupsUnavailable: There is none to be had; the message has cause and remedy.
+    """
+    with _manager() as manager:
+        manager.start(unit, process)
+
+
+def is_delegated(unit: str) -> bool:
+    """Return whether the control group of a service or a scope is delegated.
+
+    Raises:
+        CgroupsUnavailable: There is no answer to be had; the message has cause and remedy.
+    """
+    with _manager() as manager:
+        return manager.is_delegated(unit)
+
+
+@contextmanager
+def _manager() -> Iterator["_Manager"]:
+    address = _address()
+    try:
+        with (
+            closing(prep_socket(address, timeout=_CONNECTED_WITHIN_S)) as connected,
+            closing(_Bus(connected)) as bus,
+        ):
+            _ensure_same_process_ids(bus)
+            _ask(bus, message_bus.AddMatch(_SIGNALS))
+            with bus.filter(_SIGNALS, queue=deque()) as signals:
+                yield _Manager(bus, signals)
+    except DBusErrorResponse as error:
+        if error.name in _NO_MANAGER:
+            raise _without_manager() from error
+        raise CgroupsUnavailable(f"systemd refuses: {_text(error)}", _DELEGATE) from error
+    except TimeoutError as error:
+        raise CgroupsUnavailable(
+            f"systemd does not answer on the bus at {_shown(address)}", _DELEGATE
+        ) from error
+    except (OSError, AuthenticationError, ValueError) as error:
+        trouble = getattr(error, "strerror", None) or error
+        raise CgroupsUnavailable(f"the bus at {_shown(address)} fails: {trouble}", _DELEGATE) from error
+
+
+class _Manager:
+    """The systemd manager of a bus.
+
+    Args:
+        bus: The connection.
+        signals: The signals of any process's that may be the manager's.
+    """
+
+    def __init__(self, bus: _Bus, signals: deque[Message]) -> None:
+        self._bus = bus
+        self._signals = signals
+        # Every process may send signals, and the bus names the sender.
+        self._name = self._call("Subscribe").header.fields[HeaderFields.sender]
+
+    def start(self, unit: str, process: int) -> None:
+        """Start a scope, and wait until the process is in it."""
+        until = time.monotonic() + _ANSWERED_WITHIN_S
+        properties = [*_PROPERTIES, ("PIDs", ("au", [process])), _KEEP_THE_OTHERS]
+        while True:
+            try:
+                body: tuple[Any, ...] = (unit, "fail", properties, [])
+                (job,) = self._call("StartTransientUnit", "ssa(sv)a(sa(sv))", body).body
+            except DBusErrorResponse as error:
+                if error.name == _UNIT_EXISTS:
+                    self._wait_for("UnitRemoved", unit, until)
+                elif error.name == _UNKNOWN_PROPERTY and _KEEP_THE_OTHERS in properties:
+                    self._ensure_none_is_stopped()
+                    properties.remove(_KEEP_THE_OTHERS)
+                else:
+                    raise
+            else:
+                break
+        result = self._wait_for("JobRemoved", job, until)[-1]
+        if result != "done":
+            raise CgroupsUnavailable(
+                f"systemd's job to start {unit} ended as '{result}', which its journal explains", _DELEGATE
+            )
+
+    def is_delegated(self, unit: str) -> bool:
+        """Return whether the control group of a service or a scope is delegated."""
+        (path,) = self._call("GetUnit", "s", (unit,)).body
+        kind = unit.rpartition(".")[2].capitalize()
+        address = DBusAddress(path, bus_name=_SYSTEMD, interface=f"{_SYSTEMD}.{kind}")
+        return bool(self._property(address, "Delegate"))
+
+    def _property(self, address: DBusAddress, name: str) -> object:
+        ((_, value),) = _ask(self._bus, Properties(address).get(name)).body
+        return value
+
+    def _ensure_none_is_stopped(self) -> None:
+        version = str(self._property(_MANAGER, "Version"))
+        number = version.partition(".")[0].partition("-")[0]
+        if number.isdecimal() and int(number) < _FIRST_THAT_STOPS:
+            return
+        user = "" if os.geteuid() == 0 else "--user "
+        raise CgroupsUnavailable(
+            f"systemd {version} stops a scope when one program in it runs out of memory",
+            f"{_DELEGATE}, or start it with 'systemd-run {user}--pty --same-dir -p Delegate=yes "
+            "service-server ...'",
+        )
+
+    def _call(self, member: str, signature: str | None = None, body: tuple[Any, ...] = ()) -> Message:
+        message = new_method_call(_MANAGER, member, signature, body)
+        message.header.flags |= MessageFlag.no_auto_start
+        return _ask(self._bus, message)
+
+    def _wait_for(self, member: str, subject: str, until: float) -> tuple[Any, ...]:
+        """Return the body of a signal of the manager about a subject, which is in its body."""
+        while True:
+            signal = self._bus.recv_until_filtered(self._signals, timeout=until - time.monotonic())
+            fields = signal.header.fields
+            is_meant = fields[HeaderFields.member] == member and subject in signal.body
+            if is_meant and fields.get(HeaderFields.sender) == self._name:
+                return tuple(signal.body)
+
+
+def _ask(bus: _Bus, message: Message) -> Message:
+    """Send a call and return the answer.
+
+    Raises:
+        DBusErrorResponse: The answer is an error.
+        TimeoutError: There is none.
+    """
+    reply = bus.send_and_get_reply(message, timeout=_ANSWERED_WITHIN_S)
+    if reply.header.message_type == MessageType.error:
+        raise DBusErrorResponse(reply)
+    return reply
+
+
+def _ensure_same_process_ids(bus: _Bus) -> None:
+    """Ensure that our processes have the ids here that they have for systemd.
+
+    Raises:
+        CgroupsUnavailable: They have not: they would be those of others.
+    """
+    (own,) = _ask(bus, message_bus.GetConnectionUnixProcessID(bus.unique_name)).body
+    if own != os.getpid():
+        raise CgroupsUnavailable(
+            "systemd knows the processes of this service by other ids",
+            "start the service in systemd's own process namespace, or with a control group of its own",
+        )
+
+
+def _address() -> str:
+    """Return the address of the manager's bus, as a socket's.
+
+    Raises:
+        CgroupsUnavailable: There is no such bus.
+    """
+    if os.geteuid() == 0:
+        if not os.environ.get(_OF_THE_SYSTEM_BUS) and not _SYSTEM_BUS.exists():
+            raise CgroupsUnavailable(
+                f"systemd's bus is missing ({_SYSTEM_BUS})",
+                f"'apt-get install dbus' brings it; or {_DELEGATE}",
+            )
+        return _socket_of(os.environ.get(_OF_THE_SYSTEM_BUS) or f"unix:path={_SYSTEM_BUS}")
+    # systemd's own place comes first: an environment may be another user's, or a desktop's without systemd.
+    bus = _RUNTIME_DIRECTORIES / str(os.geteuid()) / "bus"
+    if bus.exists():
+        return str(bus)
+    if os.environ.get(_OF_THE_USER_BUS):
+        return _socket_of(os.environ[_OF_THE_USER_BUS])
+    if (bus.parent / "systemd").exists():
+        raise CgroupsUnavailable(
+            f"the bus of the user's systemd is missing ({bus})",
+            f"'apt-get install dbus-user-session' and a new login bring it; or {_DELEGATE}",
+        )
+    raise _without_manager()
+
+
+def _socket_of(bus: str) -> str:
+    try:
+        return str(get_bus(bus))
+    except (RuntimeError, ValueError) as error:
+        raise CgroupsUnavailable(
+            f"the address of systemd's bus is not understood: {bus}", _DELEGATE
+        ) from error
+
+
+def _shown(address: str) -> str:
+    return address.replace("\0", "@", 1)
+
+
+def _text(error: DBusErrorResponse) -> str:
+    return str(error.data[0]).rstrip(".") if error.data else str(error.name)
+
+
+def _without_manager() -> CgroupsUnavailable:
+    if os.geteuid() == 0:
+        return CgroupsUnavailable("no systemd answers on the system's bus", _DELEGATE)
+    user = str(os.geteuid())
+    with suppress(KeyError):
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    return CgroupsUnavailable(
+        f"no systemd manager of the user {user} is running",
+        f"'loginctl enable-linger {user}', as root, starts one; or {_DELEGATE}",
+    )
