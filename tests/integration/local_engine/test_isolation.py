@@ -138,9 +138,9 @@ def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
         kit.run(Program(code="pass"))
         supervisor = kit.engine.sandbox.supervisor.pid
         descriptors = Path(f"/proc/{supervisor}/fd")
-        # Three that every process has, its socket, its own mount namespace and that of the programs' view;
-        # for root, the file of user ids.
-        idle = 6 + (os.geteuid() == 0)
+        # Three that every process has, its socket, its score for when memory runs out, its own mount
+        # namespace and that of the programs' view; for root, the file of user ids.
+        idle = 7 + (os.geteuid() == 0)
         assert eventually(lambda: len(list(descriptors.iterdir())) == idle)
         limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (idle + spare, limits[1]))

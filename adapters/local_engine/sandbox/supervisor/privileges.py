@@ -33,7 +33,7 @@ _ALL_USERS = 1 << 16
 _DIRECTORIES = {"box": 0o755, "shm": 0o1777}
 # Where the machine runs out of memory, programs are the first to end (proc_pid_oom_score_adj(5)).
 _OOM_SCORE = "/proc/self/oom_score_adj"
-_PROGRAMS_OOM_SCORE = "1000"
+_PROGRAMS_OOM_SCORE = b"1000"
 
 
 def has_privileges() -> bool:
@@ -59,7 +59,9 @@ class PrivilegeSwitch:
         self._home: int | None = None
         self._rootfs: Rootfs | None = None
         self._mounts = -1
-        self._oom_score = read(_OOM_SCORE)
+        self._own_oom_score = read(_OOM_SCORE).encode()
+        # Open all the time: there may be no descriptor left when the supervisor's own score has to return.
+        self._oom_score = os.open(_OOM_SCORE, os.O_WRONLY | os.O_CLOEXEC)
 
     @contextmanager
     def of(self, request: SpawnRequest, user: int | None) -> Iterator[None]:
@@ -77,7 +79,7 @@ class PrivilegeSwitch:
         try:
             mounts = None if request.rootfs is None else self._mounts_of(request.rootfs)
             os.chdir(request.directory)
-            write(_OOM_SCORE, _PROGRAMS_OOM_SCORE)
+            os.pwrite(self._oom_score, _PROGRAMS_OOM_SCORE, 0)
             if mounts is not None:
                 setns(mounts, CLONE_NEWNS)
                 unshare(CLONE_NEWNS)
@@ -98,7 +100,7 @@ class PrivilegeSwitch:
             if request.rootfs is not None and self._home is not None:
                 setns(self._home, CLONE_NEWNS)
             os.chdir("/")
-            write(_OOM_SCORE, self._oom_score)
+            os.pwrite(self._oom_score, self._own_oom_score, 0)
         except OSError:
             os._exit(_LOST)
 
