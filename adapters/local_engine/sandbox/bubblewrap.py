@@ -24,7 +24,6 @@ from adapters.local_engine.sandbox.program import (
 from adapters.local_engine.sandbox.rootfs import (
     HOME,
     REAPER,
-    ROOTFS,
     SHELL,
     TEMPORARY,
     TMPFS,
@@ -35,6 +34,7 @@ from adapters.local_engine.sandbox.rootfs import (
 from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan
 from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
 from adapters.local_engine.sandbox.supervisor.protocol import (
+    BOX,
     ResourceLimits,
     Rootfs,
     SpawnRequest,
@@ -244,7 +244,7 @@ class Bubblewrap(Isolation):
         return self._rootfs
 
     def _arguments(self, program: Program) -> Iterator[str]:
-        yield from (*_NAMESPACES, "--dev-bind", ROOTFS, "/", "--proc", "/proc")
+        yield from (*_NAMESPACES, "--dev-bind", BOX, "/", "--proc", "/proc")
         yield from ("--perms", "0644", "--file", str(_SOURCE), f"{HOME}/{program.source}")
         yield from ("--seccomp", str(_FILTER), "--chdir", HOME)
         for name, value in {"HOME": HOME, "TMPDIR": TEMPORARY, **program.env}.items():

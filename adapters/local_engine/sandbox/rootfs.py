@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
-from adapters.local_engine.sandbox.supervisor.protocol import Rootfs
+from adapters.local_engine.sandbox.supervisor.protocol import BOX, NOTHING, VIEW, Rootfs
 from application.errors import DependencyUnavailable
 
-ROOTFS = "/view"
 # The sandbox's own directory for everything that can be written to, and where that is mounted.
 TEMPORARY = "/tmp"  # noqa: S108
-TMPFS = f"{ROOTFS}{TEMPORARY}"
+TMPFS = f"{BOX}{TEMPORARY}"
 HOME = f"{TEMPORARY}/box"
 USER = 1000
 HOOKS = "/etc/hooks"
@@ -57,14 +56,14 @@ def rootfs(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) 
         DependencyUnavailable: A hidden directory is a part of it.
     """
     user = () if has_privileges() else ("--unshare-user",)
-    around = (*_system(""), "--dev-bind", "/proc", "/proc", "--dir", "/tmp")  # noqa: S108 - in the root file system
+    around = (*_system(""), "--dev-bind", "/proc", "/proc", *_places())
     shown = _shown()
     files = [path for path in shown if path.is_file() and not path.is_symlink()]
     mounted = [path for path in shown if path not in files]
     made = [path for path in sorted(_MADE.rglob("*")) if path.is_file() and path.parent.name != "__pycache__"]
     copies = {_ETC / path.relative_to(_MADE): path for path in made} | {path: path for path in files}
     etc = (*_parents([*copies, *mounted]), *_mounted(mounted), *_copied(copies, _FIRST_FILE, "0644"))
-    seen = (*_system(ROOTFS), *_devices(), *etc, *_hide(hidden, shown))
+    seen = (*_system(VIEW), *_devices(), *etc, *_hide(hidden, shown))
     run = {SHELL: _SOURCE_OF_SHELL} | ({} if reaper is None else {REAPER: str(reaper)})
     runnable = _copied(run, _FIRST_FILE + len(copies), "0111")
     closed = ("--remount-ro", "/", "--die-with-parent", "--", *_WAITS)
@@ -88,9 +87,14 @@ def _state(path: str) -> str:
     return f"{status.st_ino}:{status.st_mtime_ns}"
 
 
+def _places() -> Iterator[str]:
+    for path in ("/tmp", NOTHING, BOX):  # noqa: S108 - in the root file system
+        yield from ("--dir", path)
+
+
 def _made() -> Iterator[str]:
     for path in ("", "/dev", "/etc", "/proc", TEMPORARY):
-        yield from ("--dir", f"{ROOTFS}{path}")
+        yield from ("--dir", f"{VIEW}{path}")
 
 
 def _system(place: str) -> Iterator[str]:
@@ -112,29 +116,29 @@ def _shown() -> Sequence[Path]:
 def _parents(paths: Iterable[Path]) -> Iterator[str]:
     """Make the directories of paths, which bubblewrap would make for their owner only."""
     for parent in sorted({parent for path in paths for parent in path.parents if _ETC in parent.parents}):
-        yield from ("--perms", "0755", "--dir", f"{ROOTFS}{parent}")
+        yield from ("--perms", "0755", "--dir", f"{VIEW}{parent}")
 
 
 def _mounted(paths: Iterable[Path]) -> Iterator[str]:
     """Show directories as they are, and links as links: the time zone is one."""
     for path in paths:
         if path.is_symlink():
-            yield from ("--symlink", str(path.readlink()), f"{ROOTFS}{path}")
+            yield from ("--symlink", str(path.readlink()), f"{VIEW}{path}")
         else:
-            yield from ("--ro-bind", str(path), f"{ROOTFS}{path}")
+            yield from ("--ro-bind", str(path), f"{VIEW}{path}")
 
 
 def _copied(places: Iterable[Path | str], first: int, mode: str) -> Iterator[str]:
     """Show files as copies: a mount for each would slow down every sandbox."""
     for descriptor, place in enumerate(places, first):
-        yield from ("--perms", mode, "--file", str(descriptor), f"{ROOTFS}{place}")
+        yield from ("--perms", mode, "--file", str(descriptor), f"{VIEW}{place}")
 
 
 def _devices() -> Iterator[str]:
     for name in _DEVICES:
-        yield from ("--dev-bind", f"/dev/{name}", f"{ROOTFS}/dev/{name}")
+        yield from ("--dev-bind", f"/dev/{name}", f"{VIEW}/dev/{name}")
     for link, target in _LINKS.items():
-        yield from ("--symlink", target, f"{ROOTFS}{link}")
+        yield from ("--symlink", target, f"{VIEW}{link}")
 
 
 def _hide(directories: Sequence[Path], others: Sequence[Path]) -> Iterator[str]:
@@ -148,5 +152,5 @@ def _hide(directories: Sequence[Path], others: Sequence[Path]) -> Iterator[str]:
                 "its .env must be elsewhere",
             )
         if not shown.isdisjoint(directory.parents) and hidden.isdisjoint(directory.parents):
-            yield from ("--perms", "0000", "--size", "4096", "--tmpfs", f"{ROOTFS}{directory}")
-            yield from ("--remount-ro", f"{ROOTFS}{directory}")
+            yield from ("--perms", "0000", "--size", "4096", "--tmpfs", f"{VIEW}{directory}")
+            yield from ("--remount-ro", f"{VIEW}{directory}")

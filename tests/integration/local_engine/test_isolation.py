@@ -129,7 +129,8 @@ def test_the_view_is_made_before_the_first_job(tmp_path):
     with isolated_engine(tmp_path) as kit:
         targets = descriptors(kit.engine.sandbox.supervisor.pid)
 
-        assert len([target for target in targets if target.startswith("mnt:")]) == 2
+        # The supervisor's own mounts, the root file system, and the mounts of a program.
+        assert len([target for target in targets if target.startswith("mnt:")]) == 3
 
 
 @pytest.mark.parametrize("spare", [0, 4, 9, 11, 13])
@@ -138,9 +139,9 @@ def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
         kit.run(Program(code="pass"))
         supervisor = kit.engine.sandbox.supervisor.pid
         descriptors = Path(f"/proc/{supervisor}/fd")
-        # Three that every process has, its socket, its score for when memory runs out, its own mount
-        # namespace and that of the programs' view; for root, the file of user ids.
-        idle = 7 + (os.geteuid() == 0)
+        # Three that every process has, its socket, its score for when memory runs out, and the mount
+        # namespaces of itself, the root file system and a program; for root, the file of user ids.
+        idle = 8 + (os.geteuid() == 0)
         assert eventually(lambda: len(list(descriptors.iterdir())) == idle)
         limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (idle + spare, limits[1]))

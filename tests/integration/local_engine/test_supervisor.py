@@ -232,7 +232,7 @@ def test_the_supervisor_knows_nothing_of_the_worker(kit, monkeypatch):
     expected = [f"/proc/{supervisor}/oom_score_adj", "socket"]
     if kit.engine.describe().is_isolated:
         users = kit.engine.sandbox.isolation.users
-        expected += ["mnt", "mnt", *([users.lock] if users else [])]
+        expected += ["mnt", "mnt", "mnt", *([users.lock] if users else [])]
     assert eventually(
         lambda: (
             sorted(target.split(":")[0] for target in descriptors(supervisor)[standard_streams:])

@@ -9,11 +9,15 @@ from contextlib import ExitStack, suppress
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 # linux/mount.h
+MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
-_MS_NOEXEC = 8
-_MS_REC = 0x4000
+MS_NOEXEC = 8
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
 _MS_PRIVATE = 0x40000
+_MNT_DETACH = 2
 # linux/prctl.h
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -36,20 +40,20 @@ def unshare(kinds: int) -> None:
     _check(_libc.unshare(kinds))
 
 
-def mount_tmpfs(target: str, flags: int, options: str) -> None:
-    """Mount a file system in memory."""
-    _check(_libc.mount(b"tmpfs", target.encode(), b"tmpfs", ctypes.c_ulong(flags), options.encode()))
+def mount(source: str | None, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
+    """Make a new mount, or change one."""
+    texts = [None if text is None else text.encode() for text in (source, target, kind, options)]
+    _check(_libc.mount(*texts[:3], ctypes.c_ulong(flags), texts[3]))
 
 
-def mount_proc(target: str) -> None:
-    """Mount the processes of this process's namespace."""
-    flags = MS_NOSUID | MS_NODEV | _MS_NOEXEC
-    _check(_libc.mount(b"proc", target.encode(), b"proc", ctypes.c_ulong(flags), None))
+def unmount(target: str) -> None:
+    """Take a mount away."""
+    _check(_libc.umount2(target.encode(), _MNT_DETACH))
 
 
 def make_mounts_private() -> None:
     """Have no mount that is made elsewhere appear in this process's namespace, nor the other way round."""
-    _check(_libc.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None))
+    mount(None, "/", None, MS_REC | _MS_PRIVATE)
 
 
 def forbid_core_dumps() -> None:

@@ -9,14 +9,14 @@ import resource
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from adapters.local_engine.sandbox.supervisor import rootfs_maker
+from adapters.local_engine.sandbox.supervisor.box_mounts import BoxMounts, BoxMountsPool
 from adapters.local_engine.sandbox.supervisor.kernel import (
     CLONE_NEWNS,
     CLONE_NEWUSER,
     MS_NODEV,
     MS_NOSUID,
     make_mounts_private,
-    mount_tmpfs,
+    mount,
     read,
     setns,
     unshare,
@@ -58,13 +58,13 @@ class PrivilegeSwitch:
     def __init__(self) -> None:
         self._home: int | None = None
         self._rootfs: Rootfs | None = None
-        self._mounts = -1
+        self._pool = BoxMountsPool()
         self._own_oom_score = read(_OOM_SCORE).encode()
         # Open all the time: there may be no descriptor left when the supervisor's own score has to return.
         self._oom_score = os.open(_OOM_SCORE, os.O_WRONLY | os.O_CLOEXEC)
 
     @contextmanager
-    def of(self, request: SpawnRequest, user: int | None) -> Iterator[None]:
+    def of(self, request: SpawnRequest, user: int | None, mounts: BoxMounts | None) -> Iterator[None]:
         """Switch to a program's privileges for as long as the context lasts.
 
         Root keeps its effective user, which does not outlast an exec that resets it to the real one.
@@ -72,16 +72,16 @@ class PrivilegeSwitch:
         Args:
             request: The program.
             user: The user and group id to become; None to stay the supervisor's.
+            mounts: Its mounts; None for the supervisor's.
 
         Raises:
             OSError: The kernel refuses; the supervisor is as it was before.
         """
         try:
-            mounts = None if request.rootfs is None else self._mounts_of(request.rootfs)
             os.chdir(request.directory)
             os.pwrite(self._oom_score, _PROGRAMS_OOM_SCORE, 0)
             if mounts is not None:
-                setns(mounts, CLONE_NEWNS)
+                setns(mounts.namespace, CLONE_NEWNS)
                 unshare(CLONE_NEWNS)
             if request.tmpfs is not None:
                 _mount(request.tmpfs, user)
@@ -90,38 +90,44 @@ class PrivilegeSwitch:
                 os.setresuid(user, _ROOT, _ROOT)
             yield
         finally:
-            self._return(request, user)
+            self._return(user)
 
-    def _return(self, request: SpawnRequest, user: int | None) -> None:
+    def _return(self, user: int | None) -> None:
         """Restore the supervisor's privileges; if that fails, exit, which ends every program."""
         try:
             if user is not None:
                 _be_root()
-            if request.rootfs is not None and self._home is not None:
+            if self._home is not None:
                 setns(self._home, CLONE_NEWNS)
             os.chdir("/")
             os.pwrite(self._oom_score, self._own_oom_score, 0)
         except OSError:
             os._exit(_LOST)
 
-    def _mounts_of(self, rootfs: Rootfs) -> int:
-        """Return a descriptor of a root file system, once there is a way back to our own mounts.
+    def take_mounts(self, rootfs: Rootfs) -> BoxMounts:
+        """Return mounts for a program, once there is a way back to our own.
 
-        It is made again when it is another than that of the program before.
+        Raises:
+            OSError: They cannot be made; the supervisor is as it was before.
         """
         if self._home is None:
             if not has_privileges():
                 _own_namespaces(os.getuid(), os.getgid())
             self._home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-        if rootfs != self._rootfs:
-            # Later mounts of the machine would appear in it, for all programs to write to.
-            unshare(CLONE_NEWNS)
-            make_mounts_private()
-            mounts = rootfs_maker.make(rootfs)
-            if self._rootfs is not None:
-                os.close(self._mounts)
-            self._rootfs, self._mounts = rootfs, mounts
-        return self._mounts
+        try:
+            if rootfs != self._rootfs:
+                # Later mounts of the machine would appear in it, for all programs to write to.
+                unshare(CLONE_NEWNS)
+                make_mounts_private()
+                self._pool.prepare(rootfs)
+                self._rootfs = rootfs
+            return self._pool.take(rootfs)
+        finally:
+            self._return(None)
+
+    def give_back(self, mounts: BoxMounts) -> None:
+        """Take mounts back whose last program is gone."""
+        self._pool.give_back(mounts)
 
 
 def limit(pids: Iterable[int], rlimits: Mapping[str, Sequence[int]], user: int | None) -> None:
@@ -158,7 +164,7 @@ def _mount(tmpfs: Tmpfs, user: int | None) -> None:
         f"size={tmpfs.size_mb}m,nr_inodes={tmpfs.files + len(_DIRECTORIES) + 1},mode=1777,"
         f"uid={owner},gid={group}"
     )
-    mount_tmpfs(tmpfs.directory, MS_NOSUID | MS_NODEV, options)
+    mount("tmpfs", tmpfs.directory, "tmpfs", MS_NOSUID | MS_NODEV, options)
     for name, mode in _DIRECTORIES.items():
         directory = f"{tmpfs.directory}/{name}"
         os.mkdir(directory)

@@ -50,7 +50,7 @@ def _map_ids(maps: Mapping[str, str]) -> None:
 
 
 def _mount_tmpfs() -> None:
-    kernel.mount_tmpfs(_PLACE, kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")
+    kernel.mount("tmpfs", _PLACE, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=755")
 
 
 def _mount_proc() -> None:
@@ -59,7 +59,9 @@ def _mount_proc() -> None:
     if pid == 0:
         try:
             os.mkdir(f"{_PLACE}/proc")
-            kernel.mount_proc(f"{_PLACE}/proc")
+            kernel.mount(
+                "proc", f"{_PLACE}/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+            )
         except OSError as error:
             os._exit(error.errno or 1)
         os._exit(0)

@@ -33,6 +33,8 @@ START_DESCRIPTOR = 7
 # The status pipe of a preload hook.
 HOOK_STATUS_DESCRIPTOR = 8
 MAX_DESCRIPTORS = 16
+# In the mount namespace of a root file system: that, an empty directory, and the place of a program's mounts.
+VIEW, NOTHING, BOX = "/view", "/nothing", "/box"
 MAX_MESSAGE_BYTES = 4096
 STOP, START = b"\0", b"\1"
 

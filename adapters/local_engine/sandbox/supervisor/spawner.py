@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from adapters.local_engine.sandbox.supervisor import processes
+from adapters.local_engine.sandbox.supervisor.box_mounts import BoxMounts
 from adapters.local_engine.sandbox.supervisor.kernel import pipe, write
 from adapters.local_engine.sandbox.supervisor.privileges import PrivilegeSwitch
 from adapters.local_engine.sandbox.supervisor.protocol import (
@@ -27,7 +28,8 @@ class Spawned:
     Attributes:
         process: Ready when the process has ended.
         status_pipe: Does not block.
-        user: Its user id, leased until `Spawner.release`; None for the supervisor's own.
+        user: Its user id; None for the supervisor's own.
+        mounts: Its mounts; None for the supervisor's own.
     """
 
     pid: int
@@ -35,6 +37,7 @@ class Spawned:
     status_pipe: int
     start_pipe: int
     user: int | None = None
+    mounts: BoxMounts | None = None
 
     def abandon(self) -> None:
         """End the process and close everything."""
@@ -70,18 +73,21 @@ class Spawner:
                 descriptors[number] = os.open(entrance, os.O_WRONLY | os.O_CLOEXEC)
                 theirs.callback(os.close, descriptors[number])
             user = self._lease_user(request, on_failure)
+            mounts = self._take_mounts(request, on_failure)
             if user is not None:
                 for stream in (1, 2):  # programs open /dev/stdout and /dev/stderr, and root's only root could
                     os.fchown(inherited[stream], user, user)
-            with _inside(entrances[len(ENTRANCE_DESCRIPTORS) :]), self._privileges.of(request, user):
+            with _inside(entrances[len(ENTRANCE_DESCRIPTORS) :]), self._privileges.of(request, user, mounts):
                 pid = processes.spawn(request.argv, request.env, descriptors)
             on_failure.callback(processes.end, pid)
             process = os.pidfd_open(pid)
             on_failure.pop_all()
-            return Spawned(pid, process, status, start, user)
+            return Spawned(pid, process, status, start, user, mounts)
 
     def release(self, spawned: Spawned) -> None:
-        """Give back the user of a run whose last process is gone."""
+        """Give back the user and the mounts of a run whose last process is gone."""
+        if spawned.mounts is not None:
+            self._privileges.give_back(spawned.mounts)
         if self._users is not None and spawned.user is not None:
             self._users.give_back(spawned.user)
 
@@ -93,6 +99,13 @@ class Spawner:
         user = self._users.lease()
         on_failure.callback(self._users.give_back, user)
         return user
+
+    def _take_mounts(self, request: SpawnRequest, on_failure: ExitStack) -> BoxMounts | None:
+        if request.rootfs is None:
+            return None
+        mounts = self._privileges.take_mounts(request.rootfs)
+        on_failure.callback(self._privileges.give_back, mounts)
+        return mounts
 
 
 @contextmanager
