@@ -1,0 +1,65 @@
+"""The fates of system calls, as a program in a sandbox finds them."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from adapters.local_engine.sandbox.seccomp import numbers
+from domain.job_lifecycle import Reason
+from tests.contract.engine_kit.harness import Program
+from tests.support.sandbox import has_cgroups, isolated_engine
+
+_MACHINE = os.uname().machine
+# The kernel asks no filter about them, and ends a program that calls them elsewhere than in its trampolines.
+_UNFILTERED = {"uprobe", "uretprobe"}
+# Of each call that it is given, the name of the error that it fails with.
+_CALLS = """
+import ctypes, errno, json, sys
+libc = ctypes.CDLL(None, use_errno=True)
+fates = {}
+for name, number in json.load(sys.stdin).items():
+    ctypes.set_errno(0)
+    libc.syscall(number, *[ctypes.c_long(-1)] * 6)
+    fates[name] = errno.errorcode.get(ctypes.get_errno())
+print(json.dumps(fates))
+"""
+_ENTERS_AS_X32 = """
+#include <unistd.h>
+int main(void) { return syscall(0x40000000 + 39) > 0; }
+"""
+_ENTERS_AS_32_BIT = """
+int main(void) { long id = 20; __asm__ volatile("int $0x80" : "+a"(id)); return id > 0; }
+"""
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory):
+    with isolated_engine(tmp_path_factory.mktemp("engine")) as kit:
+        yield kit
+
+
+@pytest.mark.parametrize(("kind", "error"), [("refused", "EPERM"), ("absent", "ENOSYS")])
+def test_calls_that_no_program_may_make_fail_as_the_table_has_it(kit, kind, error):
+    calls = {name: number for name, number in numbers(_MACHINE, kind).items() if name not in _UNFILTERED}
+
+    ended = kit.run(Program(code=_CALLS, stdin=json.dumps(calls)))
+
+    assert json.loads(ended.stdout) == dict.fromkeys(calls, error), ended.result
+
+
+def test_memory_that_is_no_process_s_is_there_if_it_is_counted(kit):
+    calls = numbers(_MACHINE, "counted")
+
+    fates = json.loads(kit.run(Program(code=_CALLS, stdin=json.dumps(calls))).stdout)
+
+    assert ("EPERM" not in fates.values()) == has_cgroups(kit.engine), fates
+
+
+@pytest.mark.skipif(_MACHINE != "x86_64", reason="x86-64 alone has other ways into the kernel")
+@pytest.mark.parametrize("code", [_ENTERS_AS_X32, _ENTERS_AS_32_BIT])
+def test_calls_of_another_architecture_end_the_program(kit, code):
+    result = kit.run(Program(language="c", code=code)).result
+
+    assert (result.reason, result.signal) == (Reason.SIGNAL, signal.SIGSYS)
