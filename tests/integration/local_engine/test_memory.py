@@ -65,7 +65,7 @@ def kit(request, tmp_path_factory):
             yield kit
 
 
-def _no_cgroups():
+def _no_cgroups(**_):
     raise CgroupsUnavailable("a test has none")
 
 
@@ -91,6 +91,15 @@ def test_a_program_that_is_killed_has_what_it_had_by_then(kit):
 
     assert result.reason is Reason.WALL_TIME_LIMIT
     assert result.resource.memory_mb == pytest.approx(110, rel=0.2)
+
+
+def test_a_program_that_wrote_too_much_has_what_it_had_by_then(kit):
+    code = "print('x' * (100 << 20))"
+
+    result = kit.run(Program(code=code, limits={"output_mb": 1, "memory_mb": 512})).result
+
+    assert result.reason is Reason.OUTPUT_LIMIT
+    assert result.resource.memory_mb > 100
 
 
 def test_a_program_that_exceeds_its_memory_is_measured_by_its_limit_and_not_by_its_build(kit):

@@ -21,6 +21,8 @@ _HEADERS = [
     for directory in ("/usr/include/x86_64-linux-gnu/asm", "/usr/include/asm")
     if (path := Path(directory, "unistd_64.h")).exists()
 ]
+_GENERIC_HEADER = Path("/usr/include/asm-generic/unistd.h")
+_OF_64_BITS = {"fstatat": "newfstatat"}
 # No kernel has had as many system calls.
 _NUMBERS = 1024
 
@@ -92,6 +94,21 @@ def test_the_table_has_every_call_of_this_machine_s_headers():
     table_of = {name: number for kind in _KINDS for name, number in numbers("x86_64", kind).items()}
 
     assert {name: int(number) for name, number in defined}.items() - table_of.items() == set()
+
+
+@pytest.mark.skipif(not _GENERIC_HEADER.exists(), reason="there are no headers of arm64 on this machine")
+def test_the_table_has_every_call_of_the_headers_that_arm64_takes():
+    """The same for arm64, which has the generic numbers; the ones from 403 to 423 are of 32 bits."""
+    text = _GENERIC_HEADER.read_text()
+    defined = {
+        (_OF_64_BITS.get(name, name), int(number))
+        for name, number in re.findall(r"^#define __NR(?:3264)?_(\w+)\s+(\d+)", text, re.MULTILINE)
+        if not 403 <= int(number) <= 423
+    }
+    table_of = {name: number for kind in _KINDS for name, number in numbers("aarch64", kind).items()}
+
+    unknown = {name for name, _ in defined - table_of.items()}
+    assert unknown == {"arch_specific_syscall", "sync_file_range2", "syscalls"}  # of others, and no call
 
 
 def test_the_table_has_every_call_of_this_machine_s_kernel():

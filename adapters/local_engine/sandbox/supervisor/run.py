@@ -84,6 +84,7 @@ class Run:
         self._waited_s: float | None = None
         self.orphans: set[int] = set()
         self.is_live = True
+        self._is_killed = False
         numbered = dict(zip((0, 1, 2, *request.descriptors), inherited, strict=True))
         with ExitStack() as on_failure:
             self._cgroup = self._make_cgroup(name)
@@ -131,11 +132,13 @@ class Run:
     def kill(self) -> None:
         """Kill the first process and its group; the rest follows when that is gone.
 
-        Processes that end with their namespace have no parent to wait for them, so usage is read before.
+        Processes that end with their namespace have no parent to wait for them, so usage is read before. It
+        is read once, however often the engine sends the command to stop: later there is less to read.
         """
         self._deadline = self._next_sample = _NEVER
-        if not self.is_live:
+        if not self.is_live or self._is_killed:
             return
+        self._is_killed = True
         if self._sampler is not None:
             with contextlib.suppress(OSError):  # it ends all the same
                 self._sampler.read()
