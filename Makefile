@@ -38,7 +38,7 @@ unit: .venv/.dev
 test: GOAL = test
 test: packages lint ## Everything that `check` does, and every other test
 	@$(BIN)/python -m tests.support.mysql
-	$(BIN)/pytest --numprocesses=3 --durations=25 # on two processors: a third of the time, tests wait
+	$(BIN)/pytest --numprocesses=4 --durations=25 # on two processors: half of the time, tests wait
 
 .PHONY: test-vm
 test-vm: .venv/.dev ## Tests on a kernel with cgroup v2, in a virtual machine that this makes and boots, as root

@@ -27,7 +27,7 @@ _GRACE_S = 2.0
 # A limit beside one of these would be the program's own word for it.
 _WITHOUT_LIMIT = frozenset({"success", "nonzero_exit", "signal"})
 _GONE_WITHIN_S = 1.0
-_READY_WITHIN_S = 30.0
+_READY_WITHIN_S = 90
 # One for an attack, one for a program beside it.
 _WARM_STARTS = 2
 
@@ -88,12 +88,12 @@ class Target:
             yield
             return
         running = self._kit.start(program)
-        assert running.recorder.has_output.wait(10)
+        assert running.recorder.has_output.wait(90)
         try:
             yield
         finally:
             self._engine.cancel(running.request.execution_id, running.request.job_id)
-            running.end.result(timeout=10)
+            running.end.result(timeout=90)
 
     @staticmethod
     def _about_the_end(attack: Attack, ended: Ended, took: float) -> Iterator[str]:

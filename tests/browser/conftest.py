@@ -7,7 +7,7 @@ from tests.browser.visitor import Visitor
 from tests.support.browser import browsing
 from tests.support.service import Server, environment, served
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=60_000)
 
 
 @pytest.fixture(scope="package")

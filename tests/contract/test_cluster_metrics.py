@@ -151,7 +151,7 @@ def test_this_machine_has_a_point_as_soon_as_sampling_has_started():
     with HostClusterMetrics(SystemClock(), interval_s=0.05) as metrics:
         # When any cluster is asked for, then memory is known at once, and CPU soon
         assert metrics.utilization("any-name", 1, 60)[-1].memory_utilization > 0
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 90
         while metrics.utilization("any-name", 1, 60)[-1].cpu_utilization is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)

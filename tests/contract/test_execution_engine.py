@@ -24,7 +24,7 @@ from tests.support.sandbox import require_bubblewrap
 from tests.support.warm_engine import WarmEngine
 
 _MIB = 1 << 20
-_SOON_S = 10
+_SOON_S = 45  # before its program ends by itself
 _SLEEPER = Program(code="import time; print('ready', flush=True); time.sleep(60)")
 
 
@@ -228,7 +228,7 @@ def test_output_arrives_while_the_program_runs_and_a_cancelled_program_ends_at_o
     assert not running.end.done()
     engine.engine.cancel(running.request.execution_id, running.request.job_id)
 
-    result = running.end.result(timeout=1).result
+    result = running.end.result(timeout=_SOON_S).result
     assert (result.status, result.reason) == (JobStatus.CANCELLED, Reason.CANCELLED)
     assert running.recorder.starts == 1
 

@@ -12,7 +12,7 @@ from adapters.redis_rate_limiter.rate_limiter import KEY_PREFIX, RedisRateLimite
 from application.ports.rate_limiter import MAX_PER_S, RateLimit, RateLimiter
 from tests.support.redis_server import RedisServer, redis_server
 
-WITHIN_S = 5
+WITHIN_S = 60
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ def machine(tmp_path):
 def test_a_program_that_runs_outlives_a_clock_that_is_set(machine, seconds):
     machine.set_clock(seconds)
 
-    said, errors = machine.runner.communicate(timeout=30)
+    said, errors = machine.runner.communicate(timeout=90)
 
     assert (machine.runner.returncode, said) == (0, b"done\n"), errors
     ended = machine.runner_job()

@@ -85,7 +85,7 @@ def test_following_what_another_process_runs_says_that_it_is_not_live(env, serve
         assert b"--server URL shows it while it runs" in following.stderr.readline()
         with server.http as http:
             http.post(f"/api/cancel/{running}")
-        stdout, _said = following.communicate(timeout=30)
+        stdout, _said = following.communicate(timeout=90)
     assert stdout == b"begun\n"
 
 
@@ -93,7 +93,7 @@ def test_an_interrupt_ends_the_following_and_not_the_job(env, server, running):
     with service.start("logs", "--follow", "--server", server.url, running, env=env) as following:
         assert following.stdout.readline() == b"begun\n"
         following.send_signal(signal.SIGINT)
-        _stdout, said = following.communicate(timeout=30)
+        _stdout, said = following.communicate(timeout=90)
     assert following.returncode == 130
     assert b"the job goes on" in said
     assert server.job(running)["status"] == "RUNNING"

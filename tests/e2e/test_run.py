@@ -97,7 +97,7 @@ def test_who_interrupts_the_command_cancels_the_job(where, env, program, number)
     with service.start("run", path, env=where) as running:
         assert running.stdout.readline() == b"begun\n"
         running.send_signal(number)
-        _, said = running.communicate(timeout=20)
+        _, said = running.communicate(timeout=90)
     assert running.returncode == 128 + number
     assert said.startswith(b"service-server: cancelled job ")
     status = service.run("status", "--json", said.split()[-1].decode(), env=env)
@@ -111,7 +111,7 @@ def test_a_reader_that_leaves_ends_the_program(at_server, program):
         assert running.stdout.read(1) == b"y"
         running.stdout.close()
         said = running.stderr.read()
-        assert running.wait(20) == 128 + signal.SIGPIPE
+        assert running.wait(90) == 128 + signal.SIGPIPE
     assert said.startswith(b"service-server: cancelled job ")
 
 
@@ -121,7 +121,7 @@ def test_output_comes_while_the_program_runs(at_server, program):
         assert running.stdout.readline() == b"first\n"
         assert running.poll() is None
         running.send_signal(signal.SIGINT)
-        running.communicate(timeout=20)
+        running.communicate(timeout=90)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.support.s3_stub import S3Stub
 
 PAGE = service.ROOT / "docs" / "runner.md"
 (EXAMPLE,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-WAIT_S = 20
+WAIT_S = 90
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def runner(buckets, tmp_path_factory):
 
 
 def _wait_until_it_listens(process, port):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while True:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

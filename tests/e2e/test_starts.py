@@ -13,7 +13,7 @@ from tests.support import service
 
 KILLS = 4
 JOBS = 8
-START_S = 20
+START_S = 90
 
 
 def starts(path):

@@ -67,7 +67,7 @@ def test_output_and_a_cancel_cross_between_processes(server, env, tmp_path):
     with service.start("run", "--server", server.url, str(tmp_path / "slow.py"), env=env) as running:
         assert running.stdout.readline() == b"begun\n"
         running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=20)
+        _, said = running.communicate(timeout=90)
     job_id = said.split()[-1].decode()
     assert server.job(job_id)["status"] == "CANCELLED"
 
@@ -81,7 +81,7 @@ def test_a_worker_process_that_dies_is_replaced(workers):
         now = {child.pid for child in service.children(workers.pid)}
         return len(now) == 2 and now != before
 
-    assert eventually(is_replaced, within_s=20)
+    assert eventually(is_replaced)
 
 
 def test_there_are_no_dead_letters_where_all_is_well(env):

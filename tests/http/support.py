@@ -20,6 +20,7 @@ from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from tests.http.api_document import ApiDocument
+from tests.support.processes import PATIENCE_S
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
 
@@ -102,11 +103,11 @@ def serving(
     port = listener.getsockname()[1]
     try:
         hooks: dict[str, list[Callable[..., Any]]] = {"response": [_hold_against_the_document]}
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, event_hooks=hooks) as http:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, event_hooks=hooks) as http:
             yield Service(http, container, engine, server, app.state.notifier)
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(90)
         listener.close()
         background.stop()
         assert not thread.is_alive()
@@ -136,7 +137,7 @@ def assert_problem(response: httpx.Response, status: int) -> dict:
 
 def poll(look: Callable[[], T]) -> T:
     """Look until there is something to see, and return it."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while not (seen := look()):
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -161,7 +161,7 @@ def test_execute_answers_at_once_with_a_running_job(service: Service):
 
     def wait(_request, observer):
         observer.started()
-        may_end.wait(20)
+        may_end.wait(90)
         return EngineReport(ExecutionResult(status=JobStatus.SUCCESS, exit_code=0))
 
     service.engine.program = wait
@@ -353,7 +353,7 @@ def test_cancel_stops_a_running_program_and_keeps_what_it_wrote(service: Service
 
     def run_until_stopped(_request, observer):
         observer.started()
-        stopped.wait(20)
+        stopped.wait(90)
         return EngineReport(
             ExecutionResult(status=JobStatus.CANCELLED, reason=Reason.CANCELLED, stdout=Output.of("so far\n"))
         )
@@ -365,7 +365,7 @@ def test_cancel_stops_a_running_program_and_keeps_what_it_wrote(service: Service
 
     assert service.http.post(f"/api/cancel/{job_id}").json()["status"] == "CANCELLED"
 
-    assert stopped.wait(20)
+    assert stopped.wait(90)
     result = _wait_for_result(service, job_id)
     assert (result["status"], result["stdout"]) == ("CANCELLED", "so far\n")
     del service.engine.cancel

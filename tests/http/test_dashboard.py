@@ -191,7 +191,7 @@ def test_a_form_in_an_encoding_of_its_own_is_not_read(visitor: httpx.Client, pro
     )
 
     assert response.status_code in {403, 422}
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30
 
 
 @pytest.mark.parametrize("body", ["csrf=%ff", "&".join(["a=b"] * 65), "csrf=\u00e9"])

@@ -96,7 +96,7 @@ def test_a_stream_ends_when_its_job_is_purged(service: Service, part):
 
         service.http.delete(f"/api/projects/{name}", params={"purge": "true"}).raise_for_status()
 
-        assert b"event: end" not in read.result(timeout=20)
+        assert b"event: end" not in read.result(timeout=90)
     poll(lambda: not service.is_waited_for(job_id))
 
 
@@ -108,4 +108,4 @@ def test_a_wait_ends_when_its_job_is_purged(service: Service):
 
         service.http.delete("/api/projects/waited-for", params={"purge": "true"}).raise_for_status()
 
-        assert_problem(waiting.result(timeout=20), 404)
+        assert_problem(waiting.result(timeout=90), 404)

@@ -55,7 +55,7 @@ def test_a_host_that_is_none_is_a_problem(service: Service):
 )
 def test_what_is_not_http_is_a_problem(service: Service, request_line: str):
     url = service.http.base_url
-    with socket.create_connection((url.host, url.port), timeout=10) as connection:
+    with socket.create_connection((url.host, url.port), timeout=60) as connection:
         connection.sendall(f"{request_line}\r\nHost: x\r\n\r\n".encode())
         head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
 

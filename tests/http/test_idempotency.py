@@ -234,7 +234,7 @@ def test_a_request_whose_first_one_waits_for_a_job_is_in_work(service: Service):
     may_end = Event()
 
     def program(request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
-        may_end.wait(20)
+        may_end.wait(90)
         return echo(request, observer)
 
     service.engine.program = program

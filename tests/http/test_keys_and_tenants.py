@@ -208,10 +208,11 @@ def test_a_revoked_key_opens_nothing_within_five_seconds(service: Service, admin
 
     revoked = service.http.delete(f"/api/keys/{made['key_id']}", headers=admin)
 
-    begin = time.monotonic()
+    last = begin = time.monotonic()
     assert revoked.json()["status"] == "REVOKED"
-    poll(lambda: service.http.get("/api/jobs", headers=headers).status_code == 401)
-    assert time.monotonic() - begin < 5
+    while service.http.get("/api/jobs", headers=headers).status_code != 401:
+        assert last < begin + 5
+        last = time.monotonic()
     assert service.http.delete(f"/api/keys/{made['key_id']}", headers=admin).json() == revoked.json()
     assert_problem(service.http.post(f"/api/keys/{made['key_id']}/rotate", headers=admin), 409)
 

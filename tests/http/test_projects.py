@@ -47,7 +47,7 @@ def test_a_project_with_a_running_job_is_not_deleted(service: Service):
     may_end = Event()
 
     def wait(_request, _observer):
-        may_end.wait(20)
+        may_end.wait(90)
         return EngineReport(ExecutionResult(status=JobStatus.SUCCESS))
 
     service.engine.program = wait

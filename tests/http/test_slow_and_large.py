@@ -24,7 +24,7 @@ HOST = b"Host: localhost\r\n\r\n"
 LARGE = {"project": "p", "code": "x" * 70_000, "language": "python"}
 LARGEST = 4 << 20
 # Hundreds of times what it takes, and a fraction of what it would if it grew with the square of the size.
-LINEAR = timedelta(seconds=5)
+LINEAR = timedelta(seconds=20)
 JSON = {"content-type": "application/json"}
 
 

@@ -29,7 +29,7 @@ class Stoppable:
     def __call__(self, _request, observer) -> EngineReport:
         observer.started()
         self.started.set()
-        self.may_end.wait(20)
+        self.may_end.wait(90)
         return EngineReport(self.result)
 
 
@@ -38,7 +38,7 @@ def running(service: Service, result: ExecutionResult | None = None) -> Iterator
     program = Stoppable(result or ExecutionResult(status=JobStatus.SUCCESS, exit_code=0))
     service.engine.program = program
     job_id = service.upload(execute=True)["job_id"]
-    assert program.started.wait(20)
+    assert program.started.wait(90)
     try:
         yield program, job_id
     finally:
@@ -156,7 +156,7 @@ def test_a_cancelled_program_that_its_engine_did_not_stop_is_not_said_to_be_stop
 
 def all_at_rest(service: Service) -> None:
     """Wait until nothing of the tests before waits or runs: it would take a place."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while service.http.get("/api/engine").json()["queue"]["waiting"]:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -171,13 +171,13 @@ def test_a_job_that_waits_for_a_worker_has_a_place_in_the_queue(service: Service
     def program(_request, observer) -> EngineReport:
         observer.started()
         started.release()
-        gate.wait(20)
+        gate.wait(90)
         return EngineReport(ExecutionResult(status=JobStatus.SUCCESS, exit_code=0))
 
     service.engine.program = program
     try:
         job_ids = [service.upload(execute=True)["job_id"] for _ in range(slots + 3)]
-        assert all(started.acquire(timeout=20) for _ in range(slots))
+        assert all(started.acquire(timeout=90) for _ in range(slots))
         waiting = [timeline(service, job_id)["waiting"] for job_id in job_ids[-2:]]
         queue = service.http.get("/api/engine").json()["queue"]
     finally:

@@ -11,7 +11,7 @@ from tests.support.callers import ANONYMOUS
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
 
-PATIENCE_S = 20
+PATIENCE_S = 90
 
 
 def test_a_standalone_runner_runs_its_own_program_and_none_that_waited_before(tmp_path):

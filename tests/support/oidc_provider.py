@@ -12,7 +12,7 @@ import httpx
 
 from tests.support.ports import free_port
 
-_START_S = 30
+_START_S = 90
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def oidc_provider() -> Iterator[OidcProvider]:
         yield OidcProvider(address)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(90)
 
 
 def _wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:

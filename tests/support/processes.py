@@ -1,6 +1,7 @@
 """Processes of tests: servers, and a look at ones that a test did not start itself."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -50,12 +51,22 @@ def descriptors(pid: int) -> list[str]:
 
 def eventually(condition: Callable[[], bool], within_s: float = PATIENCE_S) -> bool:
     """Return whether a condition comes true in time."""
-    deadline = time.monotonic() + within_s
+    begin = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        if (waited_s := time.monotonic() - begin) > within_s:
             return False
-        time.sleep(0.005)
+        pause(waited_s)
     return True
+
+
+def pause(waited_s: float) -> None:
+    """Sleep before the next look at what a test has waited for so long, the longer the longer it has."""
+    time.sleep(min(0.005 + waited_s / 20, 0.1))
+
+
+def switches() -> int:
+    """Return how often the threads of this process have given a processor up, as one does that waits."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
 
 
 def freeze(pid: int) -> None:

@@ -16,7 +16,7 @@ import pytest
 from tests.support.ports import free_port
 
 GUARDED = "/api/projects"  # answered by the proxy itself, with 401
-_START_S = 20
+_START_S = 90
 
 # The lines that everybody has for WebSockets, and a body that is passed on as it comes.
 _NGINX = """

@@ -12,7 +12,7 @@ from adapters.dramatiq_queue.worker import QueueWorker
 from application.messages import Message
 from domain.values import MessageId
 
-WITHIN_S = 10
+WITHIN_S = 60
 
 
 def fact(**body):

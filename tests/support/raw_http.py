@@ -7,7 +7,7 @@ import httpx
 
 def connect(url: httpx.URL) -> socket.socket:
     """Connect to the server of an address."""
-    return socket.create_connection((url.host, url.port), timeout=10)
+    return socket.create_connection((url.host, url.port), timeout=60)
 
 
 def answers(connection: socket.socket) -> list[httpx.Response]:

@@ -15,7 +15,7 @@ import redis
 
 from tests.support.ports import free_port
 
-_START_S = 20
+_START_S = 90
 _MISSING = "redis-server is not installed: apt-get install redis-server"
 
 

@@ -1,7 +1,7 @@
 from adapters.local_engine.engine import LocalEngine
 from application.ports.execution_engine import EngineReport, ExecutionObserver, ExecutionRequest
 
-_READY_WITHIN_S = 30
+_READY_WITHIN_S = 90
 
 
 class WarmEngine(LocalEngine):

@@ -235,7 +235,7 @@ def test_a_transaction_that_has_not_ended_is_waited_for(store, proof, is_committ
         transaction = connection.begin()
         entry.write(connection)
         is_written.set()
-        may_end.wait(10)
+        may_end.wait(90)
         transaction.commit() if is_committed else transaction.rollback()
 
     def look_up():
@@ -244,7 +244,7 @@ def test_a_transaction_that_has_not_ended_is_waited_for(store, proof, is_committ
 
     with ThreadPoolExecutor(2) as pool, connection:
         written = pool.submit(write_slowly)
-        is_written.wait(10)
+        is_written.wait(90)
         looked_up = pool.submit(look_up)
         assert not wait([looked_up], timeout=0.3).done
         may_end.set()

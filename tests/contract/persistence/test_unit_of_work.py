@@ -65,11 +65,11 @@ def test_reading_waits_for_no_writer_and_sees_what_is_committed(store):
     def write(transaction):
         transaction.jobs.add(other)
         writing.set()
-        assert read.wait(10)
+        assert read.wait(90)
 
     with ThreadPoolExecutor(1) as pool:
         written = pool.submit(store.run, write)
-        assert writing.wait(10)
+        assert writing.wait(90)
         seen = [
             store.unit_of_work.read(lambda t, job_id=job_id: t.jobs.get_of_any_tenant(job_id))
             for job_id in (job.id, other.id)

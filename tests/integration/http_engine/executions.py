@@ -58,7 +58,7 @@ def outcome(report: EngineReport) -> tuple[JobStatus, Reason | None]:
     return report.result.status, report.result.reason
 
 
-def wait_until(condition, within_s=10.0):
+def wait_until(condition, within_s=90.0):
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline

@@ -26,7 +26,7 @@ def test_callers_at_once_each_get_their_own_answer_over_one_pool(runner, engine)
     together = Barrier(CALLERS)
 
     def call(number):
-        together.wait(30)
+        together.wait(90)
         request = a_request(code_key=f"demo/{number}.py")
         return [engine.execute(request, RememberingObserver()).result.stdout.text for _ in range(5)]
 

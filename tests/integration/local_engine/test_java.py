@@ -42,8 +42,8 @@ def _archives(directory):
 def _make_ready(kit, directory):
     """Run programs until a compiler waits for the next one."""
     _run(kit, _HELLO)
-    assert eventually(lambda: _archives(directory), within_s=60)
-    assert eventually(lambda: _run(kit, _HELLO) and _pool(kit).wait_until_full(1), within_s=20)
+    assert eventually(lambda: _archives(directory))
+    assert eventually(lambda: _run(kit, _HELLO) and _pool(kit).wait_until_full(1))
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +244,7 @@ def test_a_damaged_archive_is_made_anew(work, tmp_path):
 
     with _engine(tmp_path) as kit:
         assert _run(kit, _HELLO).stdout == b"hello\n"
-        assert eventually(lambda: damaged not in _archives(tmp_path), within_s=60)
+        assert eventually(lambda: damaged not in _archives(tmp_path))
         _make_ready(kit, tmp_path)
 
 

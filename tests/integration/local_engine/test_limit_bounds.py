@@ -105,7 +105,7 @@ def test_a_build_that_had_no_processor_is_no_mistake_of_its_author(kit):
     running = kit.start(Program(language="cpp", code=_SLOW, limits={"build_timeout_ms": 3_000}))
     assert eventually(lambda: _stopped("cc1plus"))
 
-    result = running.end.result(timeout=20).result
+    result = running.end.result(timeout=90).result
 
     assert result.reason is Reason.BUILD_LIMIT
     assert "the machine was busy" in result.error_message

@@ -54,7 +54,7 @@ def test_no_command_line_has_a_secret_while_the_program_runs(kit):
         )
     )
     try:
-        assert started.recorder.has_output.wait(20)
+        assert started.recorder.has_output.wait(90)
         lines = command_lines()
     finally:
         kit.engine.cancel(started.request.execution_id, started.request.job_id)

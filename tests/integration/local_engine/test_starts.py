@@ -51,7 +51,7 @@ def engines(tmp_path_factory):
         cold, warm = run("cold"), run("warm", warm_starts=1)
         plain = run("plain", isolated=False)
         java = _PROGRAMS["built by a compiler that waits"]
-        assert eventually(lambda: warm.run(java) and _is_compiler_ready(warm), within_s=60)
+        assert eventually(lambda: warm.run(java) and _is_compiler_ready(warm))
         yield {
             "cold": cold,
             "warm": warm,

@@ -83,12 +83,12 @@ def _supervisor(kit):
 
 def test_a_killed_supervisor_fails_what_ran_and_the_next_program_gets_another(kit):
     running = kit.start(Program(code=_SLEEP))
-    assert running.recorder.has_output.wait(10)
+    assert running.recorder.has_output.wait(90)
     first = _supervisor(kit)
 
     os.kill(first, signal.SIGKILL)
 
-    result = running.end.result(timeout=5).result
+    result = running.end.result(timeout=90).result
     assert (result.status, result.reason) == (JobStatus.FAILED, Reason.ENGINE_ERROR)
     assert kit.run(Program(code="print('next')")).result.stdout.text == "next\n"
     assert _supervisor(kit) != first
@@ -105,7 +105,7 @@ def test_a_killed_worker_leaves_nothing_running(tmp_path):
 
         worker.kill()
 
-    assert eventually(lambda: not with_word(mark), within_s=2)
+    assert eventually(lambda: not with_word(mark), within_s=30)
 
 
 def test_a_service_that_ignores_the_ends_of_processes_runs_programs(tmp_path, kit):
@@ -245,7 +245,7 @@ def test_the_supervisor_stays_small_with_sixteen_programs(kit):
     code = f"import os; os.write(1, b'x' * (1 << 20)); {_SLEEP}"
 
     running = [kit.start(Program(code=code)) for _ in range(16)]
-    assert all(each.recorder.has_output.wait(30) for each in running)
+    assert all(each.recorder.has_output.wait(90) for each in running)
 
     assert memory_kb(_supervisor(kit), "VmHWM") < 60 << 10
     for each in running:
@@ -284,11 +284,11 @@ def test_the_private_directory_is_gone_afterwards_whatever_was_put_into_it(kit, 
 
 def test_closing_the_engine_kills_what_runs(kit):
     running = kit.start(Program(code=_SLEEP))
-    assert running.recorder.has_output.wait(10)
+    assert running.recorder.has_output.wait(90)
 
     kit.engine.stop()
 
-    assert running.end.result(timeout=5).result.status is JobStatus.FAILED
+    assert running.end.result(timeout=90).result.status is JobStatus.FAILED
 
 
 def test_languages_are_known_at_once_and_their_versions_soon(kit):
@@ -296,4 +296,4 @@ def test_languages_are_known_at_once_and_their_versions_soon(kit):
         return next(s for s in kit.engine.languages() if s.language.name == "python")
 
     assert python().is_available
-    assert eventually(lambda: (python().version or "").startswith("3."), within_s=60)
+    assert eventually(lambda: (python().version or "").startswith("3."))

@@ -359,7 +359,7 @@ def test_a_killed_supervisor_takes_what_waits_along_and_the_next_one_has_its_own
 
     assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in old))
     assert warm.run(Program(code="print(1)")).result.status is JobStatus.SUCCESS
-    assert eventually(lambda: len(_waiting(warm)) == 2, within_s=30)
+    assert eventually(lambda: len(_waiting(warm)) == 2)
 
 
 def test_closing_the_engine_leaves_none_waiting(warm):

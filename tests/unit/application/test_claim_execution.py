@@ -11,7 +11,7 @@ def test_threads_that_want_work_at_once_claim_it_in_one_transaction(service):
 
     def slow_run(work, *options):
         runs.append(work)
-        may_go_on.wait(10)
+        may_go_on.wait(90)
         return run(work, *options)
 
     jobs = [service.start() for _ in range(5)]

@@ -13,7 +13,7 @@ from application.retry_policy import RetryPolicy
 from domain.values import MessageId
 from tests.support.memory.id_generator import MemoryIdGenerator
 
-PATIENCE_S = 10
+PATIENCE_S = 90
 
 
 def message() -> Message:

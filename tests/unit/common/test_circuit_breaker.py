@@ -101,12 +101,12 @@ def test_a_call_that_began_before_an_outage_was_over_does_not_prolong_it():
     def wait_in_vain():
         with circuit.call():
             began.set()
-            give_up.wait(10)
+            give_up.wait(90)
             raise DependencyUnavailable("queue", "it is gone")
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(wait_in_vain)
-        began.wait(10)
+        began.wait(90)
         # When another is answered before the first one gives up
         with circuit.call():
             pass

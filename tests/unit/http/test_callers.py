@@ -37,7 +37,7 @@ class SlowDatabase:
     def read(self, work):
         """Read, once it may."""
         self.reads += 1
-        assert self.may_answer.wait(10)
+        assert self.may_answer.wait(90)
         return self._service.unit_of_work.read(work)
 
 

@@ -20,7 +20,7 @@ def test_nobody_waits_for_what_does_not_end_by_itself(script):
 
     mounts = rootfs_maker.make(_view(script))
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 40
     assert Path(f"/proc/self/fd/{mounts}").readlink().name.startswith("mnt:")
     os.close(mounts)
 

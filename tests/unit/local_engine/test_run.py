@@ -115,7 +115,7 @@ def test_an_end_that_cannot_be_seen_to_is_seen_to_later(control_socket):
     supervision, watch, spawner = _Supervision([_NONE_LEFT] * 3), EventLoop(), _Sleeps()
     run = _run(theirs, supervision, watch, spawner, [])
     spawner.report(Status.READY)
-    watch.wait(5)
+    watch.wait(90)
     run.kill()
 
     _serve(run, supervision, watch)
@@ -143,7 +143,7 @@ def test_the_status_pipe_reports_how_far_a_program_has_come(control_socket, repo
     run = _run(theirs, supervision, watch, spawner, [])
     for statuses in reports:
         spawner.report(*statuses)
-        watch.wait(5)
+        watch.wait(90)
     run.kill()
 
     _serve(run, supervision, watch)
@@ -163,10 +163,10 @@ def test_a_program_starts_once_it_is_ready_and_the_engine_says_so(control_socket
     for step in reversed(steps) if comes_early else steps:
         told.append(spawner.words())
         step()
-        watch.wait(5)
+        watch.wait(90)
     told.append(spawner.words())
     ours.send(START)
-    watch.wait(5)
+    watch.wait(90)
     told.append(spawner.words())
     run.kill()
     _serve(run, supervision, watch)
@@ -192,7 +192,7 @@ def test_a_prewarmed_program_starts_with_the_limits_of_its_job(control_socket):
     told = []
     for step in steps:
         step()
-        watch.wait(5)
+        watch.wait(90)
         told.append(spawner.words())
     limited = resource.prlimit(inside, resource.RLIMIT_NOFILE)
     run.kill()
@@ -216,7 +216,7 @@ def test_the_deadline_of_a_program_that_waits_for_work_moves_when_it_comes(contr
     ]
     for step in steps:
         step()
-        watch.wait(5)
+        watch.wait(90)
 
     _serve(run, supervision, watch)
 
