@@ -72,12 +72,15 @@ def switches() -> int:
 def freeze(pid: int) -> None:
     """Stop a process that goes on with SIGCONT, and wait until each of its threads has stopped."""
     os.kill(pid, signal.SIGSTOP)
-    assert eventually(lambda: all(_state(thread) == "T" for thread in Path(f"/proc/{pid}/task").iterdir()))
+    assert eventually(lambda: all(map(_has_stopped, Path(f"/proc/{pid}/task").iterdir())))
 
 
-def _state(thread: Path) -> str:
-    # proc(5): the state follows the name, which stands in brackets and may have some in it.
-    return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+def _has_stopped(thread: Path) -> bool:
+    try:
+        # proc(5): the state follows the name, which stands in brackets and may have some in it.
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except (FileNotFoundError, ProcessLookupError):
+        return True  # it has ended meanwhile
 
 
 @contextmanager

@@ -1,8 +1,11 @@
 """Every limit at both ends of its range, for compiled and interpreted programs; and limits of builds."""
 
+from contextlib import suppress
+
 import psutil
 import pytest
 
+from adapters.local_engine.sandbox.supervisor.usage_sampler import tree
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_BOUNDS
 from tests.contract.engine_kit.harness import Program
@@ -103,7 +106,7 @@ def test_a_build_that_writes_too_much_is_ended_at_its_limit(kit):
 def test_a_build_that_had_no_processor_is_no_mistake_of_its_author(kit):
     """A compiler that is stopped at once stands for a machine that has no time for it."""
     running = kit.start(Program(language="cpp", code=_SLOW, limits={"build_timeout_ms": 3_000}))
-    assert eventually(lambda: _stopped("cc1plus"))
+    assert eventually(lambda: _stopped(kit, "cc1plus"))
 
     result = running.end.result(timeout=90).result
 
@@ -111,8 +114,13 @@ def test_a_build_that_had_no_processor_is_no_mistake_of_its_author(kit):
     assert "the machine was busy" in result.error_message
 
 
-def _stopped(name):
-    found = [process for process in psutil.process_iter(["name"]) if process.info["name"] == name]
-    for process in found:
-        process.suspend()
+def _stopped(kit, name):
+    """Stop the processes of an engine that have a name; return whether there are any."""
+    found = []
+    for pid in tree(kit.engine.sandbox.supervisor.pid):
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            process = psutil.Process(pid)
+            if process.name() == name:
+                process.suspend()
+                found.append(process)
     return bool(found)
