@@ -60,7 +60,7 @@ def eventually(condition: Callable[[], bool], within_s: float = PATIENCE_S) -> b
 
 
 def pause(waited_s: float) -> None:
-    """Sleep before the next look at what a test has waited for so long, the longer the longer it has."""
+    """Sleep between two looks at a condition: the longer, the longer a test has waited for it already."""
     time.sleep(min(0.005 + waited_s / 20, 0.1))
 
 

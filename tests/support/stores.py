@@ -20,6 +20,10 @@ from tests.support.memory.job_queries import MemoryJobQueries
 from tests.support.memory.message_relay import MemoryMessageRelay
 from tests.support.memory.unit_of_work import MemoryUnitOfWork
 
+# For statements that a busy machine takes long for.
+PATIENT = DatabaseOptions(
+    pool_size=16, pool_timeout_s=60, connect_timeout_s=60, read_timeout_s=60, write_timeout_s=60
+)
 # All that the database's time is written to.
 _TIMES = (
     executions.c.waiting_since,
@@ -96,7 +100,7 @@ class SqlStore(Store):
     def __init__(self, url: str | sa.URL, options: DatabaseOptions | None = None) -> None:
         super().__init__()
         self._url = url
-        self._options = options or DatabaseOptions(pool_size=16)
+        self._options = options or PATIENT
         self.engine = self._new_engine()
         self._others: list[sa.Engine] = []
         self.unit_of_work = SqlUnitOfWork(self.engine, self.relay)

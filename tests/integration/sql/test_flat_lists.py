@@ -1,12 +1,12 @@
 """Lists read their own rows and little more, however many jobs there are."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 
 import pytest
 
 from adapters.sql.dashboard_queries import ended_statement
-from adapters.sql.engine import DatabaseOptions
 from adapters.sql.execution_repository import SqlExecutionRepository
 from adapters.sql.job_pages import PageShape, count_statement, last_key_statement, page_statement, walks
 from adapters.sql.job_queries import SqlJobQueries
@@ -15,7 +15,7 @@ from domain.job_lifecycle import JobStatus, Phase
 from domain.values import ProjectId
 from tests.support.callers import ANONYMOUS
 from tests.support.filled_database import BEGIN, PROJECTS, fill, half_of_all, job_id
-from tests.support.stores import SqlStore
+from tests.support.stores import PATIENT, SqlStore
 
 JOBS = 3_000
 LIMIT = 20
@@ -56,7 +56,7 @@ FILTERS = [
 def filled(request):
     """A server with many jobs, and one connection, whose counters are looked at."""
     url = request.getfixturevalue(request.param).create_schema("flat")
-    store = SqlStore(url, DatabaseOptions(pool_size=1))
+    store = SqlStore(url, replace(PATIENT, pool_size=1))
     fill(store.engine, JOBS)
     with store.engine.begin() as connection:
         for table in ("jobs", "job_tags", "executions"):
@@ -76,7 +76,7 @@ def halves(request, tmp_path_factory):
             url = f"sqlite:///{tmp_path_factory.mktemp('halves') / 'store.db'}"
         else:
             url = request.getfixturevalue(kind).create_schema("halves")
-        stores[kind] = SqlStore(url, DatabaseOptions(pool_size=1))
+        stores[kind] = SqlStore(url, replace(PATIENT, pool_size=1))
         fill(stores[kind].engine, TWO_HALVES, half_of_all)
         return stores[kind]
 
