@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.attack.attacks import corpus
-from tests.support.sandbox import require_bubblewrap
+from tests.support.sandbox import CGROUPS_REQUIRED, require_bubblewrap
 
 _ROOT = Path(__file__).parents[2]
 _CODE = ("domain", "application", "adapters/__init__.py", "adapters/common", "adapters/local_engine")
@@ -26,7 +26,8 @@ _NOBODY = 65534
 
 
 def _as_we_are(_directory):
-    return [sys.executable, "-m", "tests.attack.target"], _ROOT
+    required = ["--cgroups"] if os.environ.get(CGROUPS_REQUIRED) == "true" else []
+    return [sys.executable, "-m", "tests.attack.target", *required], _ROOT
 
 
 def _as_nobody(directory):

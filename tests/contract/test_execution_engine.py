@@ -20,7 +20,7 @@ from tests.contract.engine_kit.harness import EVERYTHING, EngineUnderTest, Featu
 from tests.support.memory.execution_engine import MemoryExecutionEngine, MemoryRun
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.runner import FakeRunner, modern_form, runs
-from tests.support.sandbox import require_bubblewrap
+from tests.support.sandbox import require_bubblewrap, require_cgroups
 from tests.support.warm_engine import WarmEngine
 
 _MIB = 1 << 20
@@ -45,6 +45,7 @@ def _local(store, directory, *, isolated=False):
     engine = LocalEngine(store, directory, isolated=isolated)
     engine.start()
     try:
+        require_cgroups(engine)
         yield engine
     finally:
         engine.stop()
@@ -61,6 +62,7 @@ def _warm(store, directory):
     engine = WarmEngine(store, directory, isolated=True, warm_starts=1)
     engine.start()
     try:
+        require_cgroups(engine)
         yield engine
     finally:
         engine.stop()

@@ -12,6 +12,8 @@ from application.ports.object_store import ObjectStore
 from tests.contract.engine_kit.harness import EngineUnderTest
 from tests.support.memory.object_store import MemoryObjectStore
 
+CGROUPS_REQUIRED = "SERVICE_SERVER_TEST_CGROUPS_REQUIRED"
+
 
 @contextmanager
 def isolated_engine(directory: Path, hidden: Sequence[Path] = ()) -> Iterator[EngineUnderTest]:
@@ -31,10 +33,18 @@ def running_engine(
     engine = LocalEngine(store, work, isolated=isolated, **settings)
     engine.start()
     try:
+        require_cgroups(engine)
         with closing(EngineUnderTest(engine, store)) as kit:
             yield kit
     finally:
         engine.stop()
+
+
+def require_cgroups(engine: LocalEngine) -> None:
+    """Fail where an isolating engine has no control groups on a machine that is prepared for them."""
+    isolation = engine.sandbox.isolation
+    if os.environ.get(CGROUPS_REQUIRED) == "true" and isolation.is_isolated:
+        assert has_cgroups(engine), isolation.control_groups
 
 
 def has_cgroups(engine: LocalEngine) -> bool:

@@ -4,8 +4,8 @@ User-mode Linux is an ordinary program, so neither KVM nor a kernel module is ne
 The first run builds a disk in some ten minutes and keeps it in SERVICE_SERVER_VM_DIR; later ones boot it in
 ten seconds.
 
-    python -m tests.vm test                             the tests, in a machine of their own
-    python -m tests.vm run --as login -- make demo      a command in a session of a kind (sessions.toml)
+    python -m tests.vm test --as login --only demo      checks of kinds of session (sessions.toml), or all
+    python -m tests.vm run --as login -- make demo      a command in a session of a kind
     python -m tests.vm boot NAME                        a machine that stays; 1.5 GB of memory at most
     python -m tests.vm run --in NAME --as scope -- id   a command in it; any number at once
     python -m tests.vm stop NAME
@@ -19,7 +19,8 @@ import sys
 
 from tests.vm.image import CannotRun
 from tests.vm.machine import Machine, NotRunning, attach, boot, booted, running
-from tests.vm.sessions import sessions
+from tests.vm.matrix import run_matrix
+from tests.vm.sessions import checks, sessions
 
 
 def main() -> int:
@@ -41,7 +42,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--timeout", type=int, default=600, help="seconds (600)")
     run.add_argument("command", nargs="+")
     run.set_defaults(do=_run)
-    test = commands.add_parser("test", help="run the tests of control groups of version 2 in a new machine")
+    test = commands.add_parser("test", help="run the checks of kinds of sessions, each kind in a new machine")
+    test.add_argument("--as", dest="kinds", action="append", choices=sessions(), help="not every kind")
+    test.add_argument("--only", action="append", default=[], choices=checks(), help="not every check")
+    test.add_argument(
+        "--machines", type=int, default=os.cpu_count(), help="so many at once (one a processor)"
+    )
     test.set_defaults(do=_test)
     boot = commands.add_parser("boot", help="boot a machine that stays until it is stopped")
     boot.add_argument("name")
@@ -55,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.name is None:
-        with booted() as machine:
+        with booted(arguments.session) as machine:
             return _run_in(machine, arguments)
     return _run_in(attach(arguments.name), arguments)
 
@@ -65,13 +71,8 @@ def _run_in(machine: Machine, arguments: argparse.Namespace) -> int:
     return machine.run(session, arguments.command, timeout_s=arguments.timeout)
 
 
-def _test(_arguments: argparse.Namespace) -> int:
-    with booted() as machine:
-        return machine.run(
-            sessions()["root-unit-delegated"],
-            (".venv/bin/python", "-m", "pytest", "-p", "no:cacheprovider", "-q", "tests/vm/guest_cgroups.py"),
-            variables={"CI": "true"},
-        )
+def _test(arguments: argparse.Namespace) -> int:
+    return run_matrix(arguments.kinds or sessions(), arguments.only, arguments.machines)
 
 
 def _boot(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 PROJECT = Path(__file__).parents[2]
 DIRECTORY = Path(os.environ.get("SERVICE_SERVER_VM_DIR", "/var/cache/service-server-vm"))
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
-_LOCK_FILE = PROJECT / "requirements-dev.lock"
+_LOCK_FILES = ("requirements-build.lock", "requirements-dev.lock")
 _PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
 _GUEST = Path(__file__).parent / "guest"
 # Command, and the Debian package that brings it.
@@ -38,7 +38,7 @@ mount -t overlay -o lowerdir=$1,upperdir=$2/upper,workdir=$2/work overlay $2/mer
 cp /etc/resolv.conf $2/merged/etc/
 cp {_CERTIFICATES} $2/merged{_CERTIFICATES}
 cp -r {_GUEST} $2/merged/opt/guest
-cp {_LOCK_FILE.name} {" ".join(_PROJECT_FILES)} $2/merged/opt/guest/
+cp {" ".join((*_LOCK_FILES, *_PROJECT_FILES))} $2/merged/opt/guest/
 mount --rbind /dev $2/merged/dev
 mount -t proc proc $2/merged/proc
 mount --bind $2/image/kernel $2/merged/mnt
@@ -67,12 +67,15 @@ def kept_image() -> Image:
     directory = DIRECTORY / _recipe()
     image = Image(directory / "disk", directory / "kernel")
     DIRECTORY.mkdir(parents=True, exist_ok=True)
-    with _locked(DIRECTORY / "lock"):
-        if not image.disk.exists():
-            _require_space()
-            print(f"Building the virtual machine's disk in {directory}: some ten minutes.", file=sys.stderr)
-            _build(image)
-        os.utime(directory)
+    if not image.disk.exists():
+        with _locked(DIRECTORY / "lock"):
+            if not image.disk.exists():  # still
+                _require_space()
+                print(
+                    f"Building the virtual machine's disk in {DIRECTORY}: some ten minutes.", file=sys.stderr
+                )
+                _build(image)
+    os.utime(directory)
     return image
 
 
@@ -96,7 +99,7 @@ def _require_space() -> None:
 def _recipe() -> str:
     """Return a digest of everything that the disk is made of."""
     digest = hashlib.sha256()
-    for path in (*sorted(_GUEST.iterdir()), _LOCK_FILE):
+    for path in (*sorted(_GUEST.iterdir()), *(PROJECT / name for name in _LOCK_FILES)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -123,7 +126,7 @@ def _build(image: Image) -> None:
         unfinished = Path(name)
         for part in ("upper", "work", "merged", "image/kernel"):
             (unfinished / part).mkdir(parents=True)
-        subprocess.run(
+        _run(
             [
                 "unshare",
                 "--mount",
@@ -137,8 +140,6 @@ def _build(image: Image) -> None:
                 tree,
                 unfinished,
             ],
-            check=True,
-            cwd=PROJECT,
         )
         shutil.rmtree(directory, ignore_errors=True)
         (unfinished / "image").rename(directory)
@@ -161,7 +162,15 @@ def _installed() -> Path:
             "trixie",
             unfinished,
         ]
-        subprocess.run(command, check=True)
+        _run(command)
         unfinished.rename(tree)
     os.utime(tree)
     return tree
+
+
+def _run(command: Sequence[str | Path]) -> None:
+    done = subprocess.run(command, cwd=PROJECT, check=False)
+    if done.returncode != 0:
+        raise CannotRun(
+            f"building its disk failed: {command[0]} ended with {done.returncode}; its messages are above."
+        )

@@ -46,7 +46,7 @@ exec timeout --kill-after=10 {timeout_s} {command}
 
 
 class NotRunning(Exception):
-    """The virtual machine has ended, or has never come up."""
+    """A virtual machine has ended, or has never come up; the message is a sentence, begun by others."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class Machine:
     @property
     def is_running(self) -> bool:
         try:
-            with open(self.directory / "wake", "wb", opener=_without_waiting):
-                return True
+            os.close(self._open_wake())
         except OSError:
             return False
+        return True
 
     def run(
         self,
@@ -80,8 +80,10 @@ class Machine:
         Raises:
             NotRunning: The machine has ended before the command.
         """
+        if not self.is_running:
+            raise NotRunning(f"no virtual machine {self.directory.name} runs.")
         request = self.directory / "requests" / uuid4().hex
-        request.mkdir(parents=True)
+        request.mkdir()
         words = " ".join(f"{name}={shlex.quote(value)}" for name, value in (variables or {}).items())
         script = _SCRIPT.format(variables=words, timeout_s=timeout_s, command=shlex.join(command))
         (request / "script").write_text(script)
@@ -98,7 +100,7 @@ class Machine:
                 if ended:
                     break
                 if not self.is_running:
-                    raise NotRunning(f"{self.console()}\nThe virtual machine has ended before the command.")
+                    raise NotRunning(f"{self.directory.name} has ended before the command.\n{self.console()}")
                 time.sleep(_LOOK_EVERY_S)
         status = int((request / "status").read_text())
         shutil.rmtree(request)
@@ -120,14 +122,15 @@ class Machine:
 
     def _wake(self, line: str) -> None:
         try:
-            with open(self.directory / "wake", "wb", opener=_without_waiting) as wake:
-                wake.write(f"{line}\n".encode())
+            wake = self._open_wake()
         except OSError as error:
-            raise NotRunning(f"The virtual machine {self.directory.name} does not run.") from error
+            raise NotRunning(f"no virtual machine {self.directory.name} runs.") from error
+        with os.fdopen(wake, "wb") as file:
+            file.write(f"{line}\n".encode())
 
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
+    def _open_wake(self) -> int:
+        """Open the pipe that the machine reads from; its end is the machine's."""
+        return os.open(self.directory / "wake", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> None:
@@ -156,15 +159,15 @@ def boot(name: str, *, outlives_us: bool) -> Machine:
     while not (machine.directory / "ready").exists():
         if process.poll() is not None or time.monotonic() > until:
             process.kill()
-            raise NotRunning(f"{machine.console()}\nThe virtual machine did not come up: {_why_not()}")
+            raise NotRunning(f"it did not come up: {_why_not()}\n{machine.console()}")
         time.sleep(_LOOK_EVERY_S)
     return machine
 
 
 @contextmanager
-def booted() -> Iterator[Machine]:
+def booted(purpose: str) -> Iterator[Machine]:
     """Boot a machine that ends with this block, or with this process."""
-    machine = boot(f"test-{os.getpid()}", outlives_us=False)
+    machine = boot(f"{purpose}-{os.getpid()}", outlives_us=False)
     try:
         yield machine
     finally:
@@ -205,5 +208,7 @@ def _start(image: Image, directory: Path, *, outlives_us: bool) -> subprocess.Po
 def _why_not() -> str:
     ptrace = Path("/proc/sys/kernel/yama/ptrace_scope")
     if ptrace.exists() and ptrace.read_text().strip() == "3":
-        return "user-mode Linux needs ptrace, and kernel.yama.ptrace_scope=3 forbids it."
-    return f"its console's last lines are above, and in {_BOOTS}."
+        return (
+            "user-mode Linux needs ptrace, and kernel.yama.ptrace_scope=3 forbids it. Its console ends with"
+        )
+    return "its console ends with"

@@ -55,7 +55,9 @@ def test_what_is_mounted_later_is_in_no_box(tmp_path):
         Path(place).chmod(0o777)
         said = subprocess.run(
             [
-                *("unshare", "--mount", "--propagation", "shared", "--"),
+                # Shared, but not with the mounts that this namespace is a copy of.
+                *("unshare", "--mount", "--propagation", "private", "--"),
+                *("sh", "-c", 'mount --make-rshared / && exec "$@"', "sh"),
                 *(sys.executable, "-c", _MOUNTS_LATER, place, str(tmp_path / "work")),
             ],
             cwd=_ROOT,

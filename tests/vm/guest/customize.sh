@@ -4,13 +4,14 @@ cd /opt/guest
 # The project's Python packages, and the project itself where every boot brings it: as it is then, not as it is here.
 unset PIP_FIND_LINKS # a directory outside
 python3 -m venv /opt/venv
-pip="/opt/venv/bin/pip --quiet --disable-pip-version-check"
-$pip install --require-hashes -r requirements-dev.lock
+/opt/venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
+export UV_SYSTEM_CERTS=true UV_NO_CACHE=true VIRTUAL_ENV=/opt/venv
+/opt/venv/bin/uv pip install --quiet --compile-bytecode --require-hashes -r requirements-dev.lock
 mkdir -p /host/project
 cd /host/project
 mkdir domain application adapters entrypoints
 cp /opt/guest/pyproject.toml /opt/guest/README.md /opt/guest/LICENSE .
-$pip install --no-deps --editable .
+/opt/venv/bin/uv pip install --quiet --no-deps --editable .
 rm -r /host/project
 cd /opt/guest
 
@@ -41,7 +42,8 @@ cp agent.service host.mount /etc/systemd/system/
 systemctl enable --quiet agent.service ssh.service
 
 # The kernel with the libraries that it is linked to, where the machine outside starts it.
-ln -s /usr/lib/uml/modules /usr/lib/modules 2>/dev/null || ln -s ../uml/modules/* /usr/lib/modules/
+ln -s uml/modules /usr/lib/modules
+depmod "$(ls /usr/lib/modules)"
 for file in /usr/bin/linux.uml $(ldd /usr/bin/linux.uml | grep -o '/lib[^ ]*'); do
     mkdir -p "/mnt$(dirname "$file")"
     cp -L "$file" "/mnt$file"

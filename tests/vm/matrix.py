@@ -1,0 +1,92 @@
+"""Every check of every kind of session: each kind in a machine of its own, a few machines at once."""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tests.support.sandbox import CGROUPS_REQUIRED
+from tests.vm.image import kept_image
+from tests.vm.machine import Machine, booted
+from tests.vm.sessions import checks, sessions
+
+_CHECK_TIMEOUT_S = 5400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A check in a kind of session, its exit status and its output."""
+
+    session: str
+    check: str
+    status: int
+    seconds: float
+    output: bytes
+
+    def __str__(self) -> str:
+        return f"{'passed' if self.status == 0 else 'FAILED'} in {self.seconds:.0f} s"
+
+
+def run_matrix(kinds: Iterable[str], only: Sequence[str], machines: int) -> int:
+    """Run the checks, print each outcome and a table of them, and return 0 if all have passed."""
+    kept_image()  # before the threads, which would wait for one of them to build it
+    with ThreadPoolExecutor(machines) as threads:
+        outcomes = [
+            outcome for of_kind in threads.map(lambda kind: _run(kind, only), kinds) for outcome in of_kind
+        ]
+    failed = [outcome for outcome in outcomes if outcome.status != 0]
+    for outcome in failed:
+        print(f"\n===== {outcome.session}: {outcome.check} =====", flush=True)
+        sys.stdout.buffer.write(outcome.output)
+    print("\n" + "\n".join(_table(outcomes)))
+    return 1 if failed or not outcomes else 0
+
+
+def _run(kind: str, only: Sequence[str]) -> list[Outcome]:
+    chosen = [check for check in sessions()[kind].checks if not only or check in only]
+    if not chosen:
+        return []
+    with booted(kind) as machine:
+        return [_check(machine, kind, check) for check in chosen]
+
+
+def _check(machine: Machine, kind: str, check: str) -> Outcome:
+    begun = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        status = machine.run(
+            sessions()[kind],
+            checks()[check],
+            variables={
+                "CI": "true",
+                "SERVICE_SERVER_VM_SESSION": kind,
+                CGROUPS_REQUIRED: "true" if sessions()[kind].control_groups else "",
+            },
+            timeout_s=_CHECK_TIMEOUT_S,
+            stdout=output,
+            stderr=output,
+        )
+        output.seek(0)
+        outcome = Outcome(
+            session=kind,
+            check=check,
+            status=status,
+            seconds=time.monotonic() - begun,
+            output=output.read(),
+        )
+    summary = (
+        outcome.output.decode(errors="replace").strip().rpartition("\n")[2]
+        if "pytest" in checks()[check]
+        else ""
+    )
+    print(f"{kind:<28}{check:<10}{outcome} {summary}", flush=True)
+    return outcome
+
+
+def _table(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    by_place = {(outcome.session, outcome.check): str(outcome) for outcome in outcomes}
+    kinds = [kind for kind in sessions() if any(outcome.session == kind for outcome in outcomes)]
+    yield f"{'':<28}" + "".join(f"{check:<20}" for check in checks())
+    for kind in kinds:
+        yield f"{kind:<28}" + "".join(f"{by_place.get((kind, check), '-'):<20}" for check in checks())
