@@ -29,6 +29,7 @@ from adapters.local_engine.sandbox.rootfs import (
     TMPFS,
     USER,
     fingerprint,
+    proc_masks,
     rootfs,
 )
 from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan
@@ -89,6 +90,7 @@ class Bubblewrap(Isolation):
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
         self._hidden = hidden
         self._rootfs: Rootfs | None = None
+        self._proc_masks: Sequence[str] = ()
         self.users: UserRange | None = None
         self._filter = b""
 
@@ -141,6 +143,7 @@ class Bubblewrap(Isolation):
                 "engine", f"its work directory cannot be used: {error.strerror}"
             ) from error
         self._rootfs = rootfs(self._bwrap, self._hidden, self._reaper)
+        self._proc_masks = proc_masks()
         self.users = self._user_range() if has_privileges() else None
 
     def find_control_groups(self, supervisor: int | None) -> None:
@@ -244,7 +247,7 @@ class Bubblewrap(Isolation):
         return self._rootfs
 
     def _arguments(self, program: Program) -> Iterator[str]:
-        yield from (*_NAMESPACES, "--dev-bind", BOX, "/", "--proc", "/proc")
+        yield from (*_NAMESPACES, "--dev-bind", BOX, "/", "--proc", "/proc", *self._proc_masks)
         yield from ("--perms", "0644", "--file", str(_SOURCE), f"{HOME}/{program.source}")
         yield from ("--seccomp", str(_FILTER), "--chdir", HOME)
         for name, value in {"HOME": HOME, "TMPDIR": TEMPORARY, **program.env}.items():

@@ -39,6 +39,13 @@ _LINKS = {
     "/dev/stderr": "/proc/self/fd/2",
     "/dev/shm": f"{TEMPORARY}/shm",  # noqa: S108 - the sandbox's own
 }
+# Files of /proc that are about the machine and about others on it: the ones that container engines mask, and
+# the machine's command line, its disks, and locks, which show where others have them.
+MASKED = (
+    *("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list"),
+    *("timer_stats", "cmdline", "fs", "key-users", "locks"),
+)
+_EMPTY = "/empty"
 _SOURCE_OF_SHELL = "/bin/sh"
 _FIRST_FILE = 3
 _WAITS = ("/bin/sh", "-c", "echo $$; exec sleep 60")
@@ -66,9 +73,22 @@ def rootfs(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) 
     seen = (*_system(VIEW), *_devices(), *etc, *_hide(hidden, shown))
     run = {SHELL: _SOURCE_OF_SHELL} | ({} if reaper is None else {REAPER: str(reaper)})
     runnable = _copied(run, _FIRST_FILE + len(copies), "0111")
+    files_read = (*map(str, copies.values()), *run.values(), os.devnull)
+    empty = ("--file", str(_FIRST_FILE + len(files_read) - 1), _EMPTY)
     closed = ("--remount-ro", "/", "--die-with-parent", "--", *_WAITS)
-    argv = (bubblewrap, *user, *around, *_made(), *seen, *runnable, *closed)
-    return Rootfs(argv=argv, files=(*map(str, copies.values()), *run.values()), fingerprint=fingerprint())
+    argv = (bubblewrap, *user, *around, *_made(), *seen, *runnable, *empty, *closed)
+    return Rootfs(argv=argv, files=files_read, fingerprint=fingerprint())
+
+
+def proc_masks() -> Sequence[str]:
+    """Return the options by which bubblewrap covers files of a new /proc that programs could read."""
+    present = [Path("/proc", name) for name in MASKED]
+    return [
+        option
+        for path in present
+        if path.exists() and path.stat().st_mode & stat.S_IROTH
+        for option in ("--ro-bind", NOTHING if path.is_dir() else _EMPTY, str(path))
+    ]
 
 
 def fingerprint() -> str:

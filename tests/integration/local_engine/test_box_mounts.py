@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.local_engine.sandbox import rootfs
 from adapters.local_engine.sandbox.supervisor import box_mounts
 from adapters.local_engine.sandbox.supervisor.box_mounts import BoxMountsPool
 from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
@@ -112,7 +113,33 @@ def test_no_name_of_the_machine_s_is_in_the_mounts_of_a_program(kit):
     roots = {line.split()[3] for line in mounts if line}
 
     assert kinds == sources == {"overlay", "tmpfs", "proc"}
-    assert roots == {"/"}
+    assert roots <= {"/", "/newroot/nothing", "/newroot/empty"}
+
+
+# Notices of pressure, a descriptor each; and the next id of the program's namespace, for which it has no rights.
+_FOR_EVERYBODY = {
+    *(f"/proc/pressure/{kind}" for kind in ("cpu", "io", "memory")),
+    "/proc/sys/kernel/ns_last_pid",
+}
+_LOOKS_AROUND = """
+import os
+for name in MASKED:
+    path = f"/proc/{name}"
+    if os.path.isdir(path):
+        print(*os.listdir(path))
+    elif os.access(path, os.R_OK):
+        print(open(path).read())
+for directory, _, files in os.walk("/proc"):
+    place = (*directory.split("/"), "")[2]
+    if not (place.isdecimal() or place in ("self", "thread-self")):
+        print(*(f"{directory}/{name}" for name in files if os.access(f"{directory}/{name}", os.W_OK)))
+"""
+
+
+def test_proc_is_masked_as_in_containers_and_no_setting_can_be_written_to(kit):
+    seen = kit.run(Program(code=_LOOKS_AROUND.replace("MASKED", repr(rootfs.MASKED)))).stdout
+
+    assert set(seen.decode().split()) <= _FOR_EVERYBODY
 
 
 class _Namespaces:
