@@ -54,6 +54,7 @@ def _fails(error: int) -> bytes:
 
 
 _REFUSED = _fails(errno.EPERM)
+_WITHOUT_EFFECT = _fails(0)
 _ABSENT = _fails(errno.ENOSYS)
 
 
@@ -105,17 +106,14 @@ def build(machine: str = platform.machine(), *, counts_memory: bool) -> bytes:
 def _decisions(machine: str, *, counts_memory: bool) -> Mapping[int, bytes]:
     """Return the steps that decide on each call that is not absent."""
     conditions = table()["conditions"]
-    allowed = {
-        number: _looked_at(conditions[name]) if name in conditions else _ALLOWED
-        for name, number in numbers(machine, "allowed").items()
-    }
-    counted = numbers(machine, "counted").values()
-    refused = numbers(machine, "refused").values()
-    return (
-        allowed
-        | dict.fromkeys(counted, _ALLOWED if counts_memory else _REFUSED)
-        | dict.fromkeys(refused, _REFUSED)
-    )
+    decisions = {}
+    for kind in ("allowed", "counted", "refused"):
+        for name, number in numbers(machine, kind).items():
+            if kind == "refused" or (kind == "counted" and not counts_memory):
+                decisions[number] = _REFUSED
+            else:
+                decisions[number] = _looked_at(conditions[name]) if name in conditions else _ALLOWED
+    return decisions
 
 
 def _looked_at(condition: Mapping[str, Any]) -> bytes:
@@ -124,10 +122,19 @@ def _looked_at(condition: Mapping[str, Any]) -> bytes:
     if "refused_bits" in condition:
         steps.append(_when(_IF_ANY_BIT, condition["refused_bits"], _REFUSED))
     steps += [_when(_IF_EQUAL, value, _REFUSED) for value in condition.get("refused", {}).values()]
+    for value in condition.get("ignored", {}).values():
+        steps.append(_when(_IF_EQUAL, value, _unless_null(condition["unless_null"], _WITHOUT_EFFECT)))
     if "allowed" not in condition:
         return b"".join([*steps, _ALLOWED])
     steps += [_when(_IF_EQUAL, value, _ALLOWED) for value in condition["allowed"].values()]
     return b"".join([*steps, _fails(getattr(errno, condition["otherwise"]))])
+
+
+def _unless_null(argument: int, then: bytes) -> bytes:
+    """Decide on a call by a pointer, of which the kernel takes both halves; allow one with a null pointer."""
+    low = _ARGUMENTS + argument * _ARGUMENT_SIZE
+    halves = (_step(_LOAD_WORD, half) + _step(_IF_EQUAL, 0, 1) + then for half in (low, low + 4))
+    return b"".join([*halves, _ALLOWED])
 
 
 def _ranges(decisions: Mapping[int, bytes]) -> _Fates:

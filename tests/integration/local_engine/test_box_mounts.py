@@ -116,7 +116,7 @@ def test_no_name_of_the_machine_s_is_in_the_mounts_of_a_program(kit):
     assert roots <= {"/", "/newroot/nothing", "/newroot/empty"}
 
 
-# Notices of pressure, a descriptor each; and the next id of the program's namespace, for which it has no rights.
+# Notices of pressure, a descriptor each; the next id of the program's namespace, which takes a capability.
 _FOR_EVERYBODY = {
     *(f"/proc/pressure/{kind}" for kind in ("cpu", "io", "memory")),
     "/proc/sys/kernel/ns_last_pid",

@@ -21,7 +21,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 fates = {}
 for name, number in json.load(sys.stdin).items():
     ctypes.set_errno(0)
-    libc.syscall(number, *[ctypes.c_long(-1)] * 6)
+    libc.syscall(number, *[ctypes.c_long(int(sys.argv[1]))] * 6)
     fates[name] = errno.errorcode.get(ctypes.get_errno())
 print(json.dumps(fates))
 """
@@ -44,7 +44,7 @@ def kit(tmp_path_factory):
 def test_calls_that_no_program_may_make_fail_as_the_table_has_it(kit, kind, error):
     calls = {name: number for name, number in numbers(_MACHINE, kind).items() if name not in _UNFILTERED}
 
-    ended = kit.run(Program(code=_CALLS, stdin=json.dumps(calls)))
+    ended = kit.run(Program(code=_CALLS, args=("-1",), stdin=json.dumps(calls)))
 
     assert json.loads(ended.stdout) == dict.fromkeys(calls, error), ended.result
 
@@ -52,7 +52,7 @@ def test_calls_that_no_program_may_make_fail_as_the_table_has_it(kit, kind, erro
 def test_memory_that_is_no_process_s_is_there_if_it_is_counted(kit):
     calls = numbers(_MACHINE, "counted")
 
-    fates = json.loads(kit.run(Program(code=_CALLS, stdin=json.dumps(calls))).stdout)
+    fates = json.loads(kit.run(Program(code=_CALLS, args=("0",), stdin=json.dumps(calls))).stdout)
 
     assert ("EPERM" not in fates.values()) == has_cgroups(kit.engine), fates
 

@@ -231,3 +231,24 @@ def test_changes_are_watched_and_not_what_others_read(machine, mask):
 
     assert _decide(machine, add_watch, 3, 0, mask) == _ERRNO | errno.EPERM
     assert _decide(machine, add_watch, 3, 0, 0xFC6) == _ALLOW
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_limit_of_dumps_can_be_asked_for_and_not_set(machine):
+    pointer, high_half, core = 0x7FFD_1234_5678, 1 << 32, 4
+    for new in (pointer, high_half):
+        assert _decide(machine, _number(machine, "setrlimit"), core, new) == _ERRNO
+        assert _decide(machine, _number(machine, "prlimit64"), 0, core, new, pointer) == _ERRNO
+    assert _decide(machine, _number(machine, "prlimit64"), 0, core, 0, pointer) == _ALLOW
+    assert _decide(machine, _number(machine, "prlimit64"), 0, 7, pointer, 0) == _ALLOW
+    assert _decide(machine, _number(machine, "setrlimit"), 7, pointer) == _ALLOW
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_no_program_takes_the_machine_s_huge_pages(machine):
+    memfd_create = numbers(machine, "counted")["memfd_create"]
+
+    assert _decide(machine, _number(machine, "mmap"), 0, 1 << 21, 3, 0x40022) == _REFUSED
+    assert _decide(machine, _number(machine, "mmap"), 0, 1 << 21, 3, 0x22) == _ALLOW
+    assert _decide(machine, memfd_create, 0, 0x4) == _REFUSED
+    assert _decide(machine, memfd_create, 0, 0x1) == _ALLOW
