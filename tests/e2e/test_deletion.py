@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from tests.support import service
+from tests.support.files import files_below
 from tests.support.processes import eventually
 
 JOBS = 300
@@ -25,7 +26,7 @@ def rows(data_dir: Path) -> dict[str, int]:
 def files(data_dir: Path) -> list[Path]:
     """Return the objects, and the results and the output that are kept beside them."""
     directories = ("code", "log", "pending-logs", "output")
-    return [path for name in directories for path in (data_dir / name).rglob("*") if path.is_file()]
+    return files_below(*(data_dir / name for name in directories))
 
 
 def test_a_purge_that_is_killed_in_its_middle_leaves_nothing_undone_and_nothing_half_visible(tmp_path):

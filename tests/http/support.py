@@ -20,6 +20,7 @@ from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from tests.http.api_document import ApiDocument
+from tests.support.files import files_below
 from tests.support.processes import PATIENCE_S
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
@@ -78,7 +79,7 @@ class Service:
         jobs = self.http.get("/api/jobs", params={"limit": 1000}).json()
         projects = self.http.get("/api/projects").json()
         data_dir = self.container.settings().data_dir
-        files = [path for path in (data_dir / "code").rglob("*") if path.is_file()]
+        files = files_below(data_dir / "code")
         return [job["job_id"] for job in jobs], projects, sorted(files)
 
 

@@ -5,12 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.http.support import UNKNOWN_ID, Service, assert_problem, poll
+from tests.support.files import files_below
 
 
 def files(service: Service) -> set[str]:
     """Name the objects of every job that are stored."""
     data_dir = service.container.settings().data_dir
-    return {path.name for name in ("code", "log") for path in (data_dir / name).rglob("*") if path.is_file()}
+    return {path.name for path in files_below(data_dir / "code", data_dir / "log")}
 
 
 def project_id(service: Service, name: str) -> int:

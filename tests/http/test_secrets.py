@@ -15,6 +15,7 @@ from application.ports.execution_engine import EngineReport
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus
 from tests.http.support import Service, assert_problem, serving
+from tests.support.files import files_below
 
 NAME, VALUE = "API_TOKEN", "hunter2-8d1f5c"
 SECRETS = {NAME: VALUE}
@@ -93,7 +94,7 @@ def test_nothing_of_a_secret_is_anywhere_but_in_its_program(sealing: Service, ca
 
     assert_hidden(stored_rows(sealing), "rows")
     data_dir: Path = sealing.container.settings().data_dir
-    files = [path for path in data_dir.rglob("*") if path.is_file()]
+    files = files_below(data_dir)
     assert {".sqlite3", ".py", ".json"} <= {path.suffix for path in files}
     for path in files:
         assert_hidden(path.read_bytes(), path)
