@@ -18,6 +18,7 @@ from tests.attack.tenant_tricks import TRICKS, Trick
 from tests.http.visitor import Visitor
 from tests.support import service
 from tests.support.keys import bearer
+from tests.support.no_tls import NO_TLS
 
 # In all that the victim has, and in no request of an attacker's.
 SECRET = b"krait"
@@ -44,8 +45,10 @@ class Member:
 
     def __init__(self, clients: ExitStack, url: str, key: str) -> None:
         self.key = key
-        self.http = clients.enter_context(httpx.Client(base_url=url, headers=bearer(key), timeout=60))
-        visitor = Visitor(clients.enter_context(httpx.Client(base_url=url, timeout=60)))
+        self.http = clients.enter_context(
+            httpx.Client(base_url=url, verify=NO_TLS, headers=bearer(key), timeout=60)
+        )
+        visitor = Visitor(clients.enter_context(httpx.Client(base_url=url, verify=NO_TLS, timeout=60)))
         assert visitor.sign_in(key).status_code == 303
         self.cookie = "; ".join(f"{name}={value}" for name, value in visitor.http.cookies.items())
         self.csrf = visitor.token("/dashboard")
@@ -322,7 +325,7 @@ def test_a_key_of_one_project_reaches_no_other_of_its_tenant(world: World):
         f"/api/jobs/{other['job_id']}/output/stdout",
         f"/api/log?log_key={other['log_key']}",
     ):
-        assert httpx.get(world.url + path, headers=bearer(limited)).status_code == 404
-    listed = httpx.get(f"{world.url}/api/jobs?limit=1000", headers=bearer(limited)).json()
+        assert httpx.get(world.url + path, headers=bearer(limited), verify=NO_TLS).status_code == 404
+    listed = httpx.get(f"{world.url}/api/jobs?limit=1000", headers=bearer(limited), verify=NO_TLS).json()
     assert other["job_id"] not in {job["job_id"] for job in listed}
     assert own["job_id"] in {job["job_id"] for job in listed}

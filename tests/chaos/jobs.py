@@ -1,6 +1,5 @@
 """Submitting jobs, and waiting for their ends."""
 
-import ssl
 import time
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
@@ -9,10 +8,8 @@ import httpx
 
 from tests.chaos.audit_log import TERMINAL
 from tests.support.cluster import Cluster
+from tests.support.no_tls import NO_TLS
 from tests.support.processes import PATIENCE_S, pause
-
-# For clients that need none: making the usual one takes each of them 20 ms.
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 T = TypeVar("T")
 Outcome = tuple[str, str | None]

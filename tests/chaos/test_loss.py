@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from tests.chaos.conftest import QUICK
-from tests.chaos.jobs import NO_TLS, outcomes, soon
+from tests.chaos.jobs import outcomes, soon
 from tests.support.cluster import Cluster
+from tests.support.no_tls import NO_TLS
 from tests.support.runner import Behaviour, Exchange, runs
 
 PROJECT = "loss"

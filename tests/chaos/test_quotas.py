@@ -9,8 +9,9 @@ from time import monotonic
 import httpx
 import pytest
 
-from tests.chaos.jobs import NO_TLS, ask, soon
+from tests.chaos.jobs import ask, soon
 from tests.support.cluster import Cluster
+from tests.support.no_tls import NO_TLS
 
 CALLERS = 16
 WAITING = 30

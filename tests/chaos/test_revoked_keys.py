@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.cluster import Cluster
 from tests.support.keys import bearer
+from tests.support.no_tls import NO_TLS
 from tests.support.processes import eventually
 
 WITHIN_S = 5.0
@@ -27,7 +28,7 @@ def guarded(servers, tmp_path_factory):
 
 
 def ask(method: str, url: str, key: str, **request: object) -> httpx.Response:
-    return httpx.request(method, url, headers=bearer(key), timeout=60, **request)
+    return httpx.request(method, url, headers=bearer(key), verify=NO_TLS, timeout=60, **request)
 
 
 def make_key(url: str, admin: str) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ import httpx
 
 from tests.support import service
 from tests.support.files import files_below
+from tests.support.no_tls import NO_TLS
 from tests.support.processes import eventually
 
 JOBS = 300
@@ -47,9 +48,11 @@ def test_a_purge_that_is_killed_in_its_middle_leaves_nothing_undone_and_nothing_
         server.stop(signal.SIGKILL)
 
     with service.served(env) as server:
-        listed = httpx.get(f"{server.url}/api/jobs", params={"limit": 1000}).json()
+        listed = httpx.get(f"{server.url}/api/jobs", params={"limit": 1000}, verify=NO_TLS).json()
         assert [job["job_id"] for job in listed] == [kept]
-        assert all(httpx.get(f"{server.url}/api/jobs/{job_id}").status_code == 404 for job_id in ended)
+        assert all(
+            httpx.get(f"{server.url}/api/jobs/{job_id}", verify=NO_TLS).status_code == 404 for job_id in ended
+        )
         assert eventually(lambda: not any(rows(tmp_path)[name] for name in TABLES[3:]))
         assert server.job(kept)["status"] == "PENDING"
         assert eventually(lambda: "purged project 'purged'" in server.output)

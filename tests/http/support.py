@@ -21,6 +21,7 @@ from entrypoints.http.server import HttpServer
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from tests.http.api_document import ApiDocument
 from tests.support.files import files_below
+from tests.support.no_tls import NO_TLS
 from tests.support.processes import PATIENCE_S
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.settings import settings_of
@@ -104,7 +105,9 @@ def serving(
     port = listener.getsockname()[1]
     try:
         hooks: dict[str, list[Callable[..., Any]]] = {"response": [_hold_against_the_document]}
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, event_hooks=hooks) as http:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S, verify=NO_TLS, event_hooks=hooks
+        ) as http:
             yield Service(http, container, engine, server, app.state.notifier)
     finally:
         server.should_exit = True
@@ -120,7 +123,7 @@ def _hold_against_the_document(response: httpx.Response) -> None:
 
 @cache
 def _document(url: str) -> ApiDocument:
-    return ApiDocument(httpx.get(url).raise_for_status().json())
+    return ApiDocument(httpx.get(url, verify=NO_TLS).raise_for_status().json())
 
 
 def assert_problem(response: httpx.Response, status: int) -> dict:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.http.support import Service, poll
+from tests.support.no_tls import NO_TLS
 from tests.support.proxies import GUARDED, proxy
 from tests.support.raw_http import answers, connect
 
@@ -74,7 +75,7 @@ def test_no_other_form_of_a_path_leads_past_the_proxy(front: httpx.URL, path: st
 
 
 def test_everything_else_passes(front: httpx.URL):
-    with httpx.Client(base_url=front) as http:
+    with httpx.Client(base_url=front, verify=NO_TLS) as http:
         body = {"project": "proxied", "code": "print(1)", "language": "python"}
         ended = http.post("/api/upload?wait=20", json={**body, "execute": True, "stdin": "4"}).json()
         health = http.get("/api/health", headers={"Connection": "Upgrade", "Upgrade": "h2c"})

@@ -15,6 +15,7 @@ from domain.values import ObjectKey
 from entrypoints.http.dashboard.assets import assets
 from entrypoints.http.request_context import caller_address
 from tests.http.support import UNKNOWN_ID, Service
+from tests.support.no_tls import NO_TLS
 
 VENDORED = Path("entrypoints/http/dashboard/static/vendor")
 _TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
@@ -38,7 +39,7 @@ def project_url(service: Service, job_id: str) -> str:
 @pytest.fixture
 def visitor(service: Service) -> Iterator[httpx.Client]:
     """A client with a jar for cookies of its own."""
-    with httpx.Client(base_url=service.http.base_url, timeout=30) as client:
+    with httpx.Client(base_url=service.http.base_url, verify=NO_TLS, timeout=30) as client:
         yield client
 
 

@@ -8,6 +8,7 @@ from application.errors import DependencyUnavailable, QuotaExceeded
 from entrypoints.cli.logging_setup import LogFieldsFilter
 from tests.http.support import Service, assert_problem, serving
 from tests.support.failing import Failing
+from tests.support.no_tls import NO_TLS
 
 
 @pytest.mark.parametrize(
@@ -128,7 +129,10 @@ def test_a_caller_who_leaves_before_the_body_has_come_is_no_failure(
     service: Service, caplog: pytest.LogCaptureFixture
 ):
     with caplog.at_level(logging.INFO, "service_server"):
-        with pytest.raises(httpx.RemoteProtocolError), httpx.Client(base_url=service.http.base_url) as http:
+        with (
+            pytest.raises(httpx.RemoteProtocolError),
+            httpx.Client(base_url=service.http.base_url, verify=NO_TLS) as http,
+        ):
             http.post("/api/upload", content=_broken_off(), headers={"content-type": "application/json"})
         service.http.get("/api/health")
 

@@ -9,6 +9,7 @@ import pytest
 from domain.session import SessionToken
 from tests.http.support import Service, serving
 from tests.http.visitor import PAGE, Visitor, a_key_of, a_tenant_of
+from tests.support.no_tls import NO_TLS
 from tests.support.scripted_provider import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -56,7 +57,7 @@ def visit(guarded: Service) -> Iterator[Callable[[], Visitor]]:
     clients = []
 
     def new() -> Visitor:
-        clients.append(httpx.Client(base_url=guarded.http.base_url, timeout=30))
+        clients.append(httpx.Client(base_url=guarded.http.base_url, verify=NO_TLS, timeout=30))
         return Visitor(clients[-1])
 
     yield new
@@ -260,7 +261,7 @@ def test_a_sign_in_replaces_the_session_that_the_browser_had(
     back(visitor, begin(visitor, provider))
 
     assert visitor.cookie != planted
-    with httpx.Client(base_url=guarded.http.base_url) as client:
+    with httpx.Client(base_url=guarded.http.base_url, verify=NO_TLS) as client:
         client.cookies.set("service_server_session", planted)
         assert client.get("/dashboard", headers=PAGE).status_code == 303
 

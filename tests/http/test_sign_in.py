@@ -12,6 +12,7 @@ from domain.session import SessionToken
 from domain.tenant import TenantName, TenantTrigger
 from tests.http.support import UNKNOWN_ID, Service, poll, serving
 from tests.http.visitor import PAGE, Visitor, a_key_of, a_tenant_of
+from tests.support.no_tls import NO_TLS
 from tests.support.scripted_engine import echo
 
 
@@ -32,7 +33,7 @@ def visit(guarded: Service) -> Iterator[Callable[[], Visitor]]:
     clients = []
 
     def new() -> Visitor:
-        clients.append(httpx.Client(base_url=guarded.http.base_url, timeout=30))
+        clients.append(httpx.Client(base_url=guarded.http.base_url, verify=NO_TLS, timeout=30))
         return Visitor(clients[-1])
 
     yield new
@@ -207,7 +208,7 @@ def test_two_session_cookies_open_nothing(guarded: Service, visit: Callable[[], 
     other.sign_in(key_of(guarded))
     both = "; ".join(f"service_server_session={visitor.cookie}" for visitor in (one, other))
 
-    with httpx.Client(base_url=guarded.http.base_url) as client:
+    with httpx.Client(base_url=guarded.http.base_url, verify=NO_TLS) as client:
         assert client.get("/dashboard", headers={**PAGE, "Cookie": both}).status_code == 303
 
 
@@ -409,7 +410,9 @@ def test_a_stream_that_a_page_follows_ends_with_the_session(guarded: Service, vi
     key, text = a_key_of(guarded, "acme")
     visitor.sign_in(text)
     body = {"project": "streamed", "code": "print(1)", "language": "python"}
-    with httpx.Client(base_url=guarded.http.base_url, headers={"X-Auth-Token": text}) as client:
+    with httpx.Client(
+        base_url=guarded.http.base_url, verify=NO_TLS, headers={"X-Auth-Token": text}
+    ) as client:
         job_id = client.post("/api/upload", json=body).raise_for_status().json()["job_id"]
 
     with visitor.http.stream("GET", f"/api/jobs/{job_id}/events", headers=SAME_ORIGIN) as stream:

@@ -12,6 +12,7 @@ from domain.quota import Quota
 from domain.session import SessionToken
 from tests.http.support import UNKNOWN_ID, Service, poll, serving
 from tests.http.visitor import PAGE, Visitor, a_key_of, a_tenant_of
+from tests.support.no_tls import NO_TLS
 
 PARTS = {"HX-Request": "true"}
 FOR_READERS = {"/dashboard", "/dashboard/cluster", "/dashboard/usage"}
@@ -38,7 +39,7 @@ def visit(guarded: Service) -> Iterator[Callable[..., Visitor]]:
         key: str | None = None,
         **changed,
     ) -> Visitor:
-        clients.append(httpx.Client(base_url=guarded.http.base_url, timeout=30))
+        clients.append(httpx.Client(base_url=guarded.http.base_url, verify=NO_TLS, timeout=30))
         visitor = Visitor(clients[-1])
         text = key or a_key_of(guarded, tenant, scopes, **changed)[1]
         assert visitor.sign_in(text).status_code == 303
@@ -56,7 +57,7 @@ def page(visitor: Visitor, url: str) -> str:
 
 
 def opens(guarded: Service, text: str) -> bool:
-    with httpx.Client(base_url=guarded.http.base_url) as client:
+    with httpx.Client(base_url=guarded.http.base_url, verify=NO_TLS) as client:
         answer = client.get("/api/projects", headers={"Authorization": f"Bearer {text}"})
     return answer.status_code == 200
 
@@ -77,7 +78,7 @@ def test_a_key_is_made_and_its_text_is_shown_once(guarded: Service, visit: Calla
     shown = page(visitor, "/dashboard/keys")
     assert text not in shown
     assert "&lt;b&gt;build&lt;/b&gt;" in shown
-    with httpx.Client(base_url=guarded.http.base_url) as client:
+    with httpx.Client(base_url=guarded.http.base_url, verify=NO_TLS) as client:
         refused = client.post("/api/project?project_name=x", headers={"X-Auth-Token": text})
     assert refused.status_code == 403
 
@@ -243,7 +244,9 @@ def test_usage_is_shown_against_the_quotas(guarded: Service, visit: Callable[...
     quota = Quota(running=2, uploads_per_day=1, stored_bytes=1_000, max_priority=3, limits={"memory_mb": 64})
     a_tenant_of(guarded, "bounded", quota)
     _key, text = a_key_of(guarded, "bounded")
-    with httpx.Client(base_url=guarded.http.base_url, headers={"X-Auth-Token": text}) as client:
+    with httpx.Client(
+        base_url=guarded.http.base_url, verify=NO_TLS, headers={"X-Auth-Token": text}
+    ) as client:
         job = {"project": "used", "code": "x" * 100, "language": "python"}
         client.post("/api/upload", json=job).raise_for_status()
     visitor = visit(key=text)

@@ -15,7 +15,7 @@ from tests.support.ports import free_port
 
 USER = "tester"
 PASSWORD = "tester"
-_START_TIMEOUT_S = 60
+_START_TIMEOUT_S = 120
 _STOP_TIMEOUT_S = 20
 # Commits survive the server's own death, which tests bring about, and not the machine's.
 _OPTIONS = (

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.no_tls import NO_TLS
 from tests.support.ports import free_port
 
 _START_S = 90
@@ -23,7 +24,7 @@ class OidcProvider:
 
     def register(self, subject: str, claims: Mapping[str, Any]) -> None:
         """Register a user with its claims."""
-        httpx.put(f"{self.address}/users/{subject}", json=dict(claims)).raise_for_status()
+        httpx.put(f"{self.address}/users/{subject}", json=dict(claims), verify=NO_TLS).raise_for_status()
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def _wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + _START_S
     while True:
         try:
-            httpx.get(f"{address}/.well-known/openid-configuration").raise_for_status()
+            httpx.get(f"{address}/.well-known/openid-configuration", verify=NO_TLS).raise_for_status()
         except httpx.HTTPError:
             assert process.poll() is None, "the provider has ended"
             assert time.monotonic() < deadline, "the provider does not answer"

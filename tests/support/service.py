@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.support.no_tls import NO_TLS
 from tests.support.processes import PATIENCE_S
 
 PROGRAM = str(Path(sys.executable).with_name("service-server"))
@@ -162,7 +163,7 @@ def answers_at(url: str) -> Callable[[ServiceProcess], bool]:
 
     def ask(_process: ServiceProcess) -> bool:
         try:
-            return httpx.get(f"{url}/api/health", timeout=10).is_success
+            return httpx.get(f"{url}/api/health", verify=NO_TLS, timeout=10).is_success
         except httpx.TransportError:
             return False
 
@@ -171,7 +172,7 @@ def answers_at(url: str) -> Callable[[ServiceProcess], bool]:
 
 def is_ready(url: str) -> bool:
     """Return whether an API at an address reaches all that it depends on."""
-    return httpx.get(f"{url}/health/ready", timeout=30).json()["status"] == "ready"
+    return httpx.get(f"{url}/health/ready", verify=NO_TLS, timeout=30).json()["status"] == "ready"
 
 
 def says(text: str) -> Callable[[ServiceProcess], bool]:
@@ -189,7 +190,7 @@ class Server:
     @property
     def http(self) -> httpx.Client:
         """A client of the server."""
-        return httpx.Client(base_url=self.url, timeout=60)
+        return httpx.Client(base_url=self.url, verify=NO_TLS, timeout=60)
 
     def upload(self, code: str, language: str = "python", **fields: Any) -> dict[str, Any]:
         """Upload a program and return its job."""
