@@ -55,7 +55,7 @@ class DatabaseOptions:
     read_timeout_s: int = 2
     write_timeout_s: int = 2
     lock_wait_s: int = 1
-    idle_transaction_s: int = 10
+    idle_transaction_s: int = 20
     idle_connection_s: int = 60
     tls_ca: str | None = None
     synchronous: str = "full"

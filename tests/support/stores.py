@@ -22,7 +22,13 @@ from tests.support.memory.unit_of_work import MemoryUnitOfWork
 
 # For statements that a busy machine takes long for.
 PATIENT = DatabaseOptions(
-    pool_size=16, pool_timeout_s=60, connect_timeout_s=60, read_timeout_s=60, write_timeout_s=60
+    pool_size=16,
+    pool_timeout_s=60,
+    connect_timeout_s=60,
+    read_timeout_s=60,
+    write_timeout_s=60,
+    idle_transaction_s=300,
+    idle_connection_s=300,
 )
 # All that the database's time is written to.
 _TIMES = (
