@@ -185,6 +185,7 @@ def asked(services: list[Service]) -> Iterator[tuple[object, list[object]]]:
         yield path, [asker.get(path) for asker in askers]
 
 
+@pytest.mark.timeout(1_200)  # thousands of requests
 def test_every_database_gives_the_same_answers(services: list[Service]):
     differences = []
     for question, answers in asked(services):
