@@ -55,7 +55,7 @@ def _fill(server: Server) -> str:
     job = server.upload(
         _REPORT, project="shop-reports", execute=True, tags={"team": "sales", "kind": "report"}
     )
-    server.job(job["job_id"], wait_s=20)
+    server.job(job["job_id"], wait_s=60)
     assert pending["status"] == "PENDING"
     for _ in range(_WAVES):
         for _ in range(_WAVE):

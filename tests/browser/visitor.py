@@ -43,7 +43,7 @@ class Visitor:
     def run(self, code: str, **fields: object) -> str:
         """Run a program to its end, beside the page."""
         job_id = self.upload(code, execute=True, **fields)
-        self.server.job(job_id, wait_s=30)
+        self.server.job(job_id, wait_s=60)
         return job_id
 
     def run_in_editor(self, code: str) -> None:

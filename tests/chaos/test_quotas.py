@@ -40,6 +40,8 @@ def upload_until_refused(cluster: Cluster, first: int, job: dict[str, object]) -
             except httpx.TransportError:  # that process has been killed
                 answers["lost"] += 1
                 continue
+            if answer.status_code == 503:  # on a busy machine, callers wait for each other's locks in vain
+                continue
             refused = answer.status_code == 429
             assert refused or answer.status_code == 200, answer.text
             answers["quota" if refused else "done"] += 1

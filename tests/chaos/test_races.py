@@ -15,7 +15,7 @@ from tests.support.cluster import Cluster
 # On MySQL as many as show that it decides races as MariaDB does. `make soak` runs twenty times as many.
 RACES = {"mariadb": 2_500, "mysql": 250}
 LANES = 4
-CHUNK = 1_000
+CHUNK = 100
 
 
 @pytest.fixture(params=RACES)

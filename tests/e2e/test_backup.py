@@ -26,14 +26,14 @@ def archive(tmp_path_factory):
     file.write_bytes(b"an older one")
     with service.served(env) as server:
         jobs = [
-            server.execute(server.upload(f"print({number}, 'é')")["job_id"], wait_s=30)["job_id"]
+            server.execute(server.upload(f"print({number}, 'é')")["job_id"], wait_s=60)["job_id"]
             for number in range(3)
         ]
         is_over = threading.Event()
 
         def work_on():
             while not is_over.is_set():
-                server.execute(server.upload("print('meanwhile')")["job_id"], wait_s=30)
+                server.execute(server.upload("print('meanwhile')")["job_id"], wait_s=60)
 
         busy = threading.Thread(target=work_on)
         busy.start()
@@ -67,7 +67,7 @@ def test_what_is_restored_has_every_job_its_result_its_code_and_its_log(archive,
             if job["log_key"]:
                 assert http.get("/api/log", params={"log_key": job["log_key"]}).is_success
         again = server.upload("print('after')", execute=True)
-        assert server.job(again["job_id"], wait_s=30)["status"] == "SUCCESS"
+        assert server.job(again["job_id"], wait_s=60)["status"] == "SUCCESS"
 
 
 def test_nothing_is_restored_over_data(archive, tmp_path):

@@ -12,8 +12,8 @@ from tests.support import service
 SOURCE = Path(service.__file__).with_name("settable_clock.c")
 PROGRAM = "import sys, time; print('begun', flush=True); time.sleep(float(sys.argv[1])); print('done')"
 # Some leases, and the two intervals of renewal that recovery waits after the clock was set.
-SOME_LEASES_S = 5
-SOON_S = 20
+SOME_LEASES_S = 4 * SHORT["SERVICE_SERVER_LEASE_S"]
+SOON_S = 60
 
 
 class Machine:

@@ -17,7 +17,7 @@ def job_id(server):
 
 @pytest.fixture
 def where(env, server, job_id):
-    assert server.job(job_id, wait_s=30)["status"] == "SUCCESS"
+    assert server.job(job_id, wait_s=60)["status"] == "SUCCESS"
     return {**env, "SERVICE_SERVER_SERVER_URL": server.url}
 
 

@@ -34,7 +34,7 @@ def test_a_purge_that_is_killed_in_its_middle_leaves_nothing_undone_and_nothing_
     env = service.environment(tmp_path)
     with service.served(env) as server:
         ended = [server.upload("print(1)", project="purged", execute=True)["job_id"] for _ in range(3)]
-        assert all(server.job(job_id, wait_s=30)["status"] == "SUCCESS" for job_id in ended)
+        assert all(server.job(job_id, wait_s=60)["status"] == "SUCCESS" for job_id in ended)
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(lambda n: server.upload("", project="purged", tags={"n": str(n)}), range(JOBS)))
         kept = server.upload("print('kept')", project="kept")["job_id"]

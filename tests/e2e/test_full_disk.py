@@ -6,7 +6,7 @@ from tests.support import service
 from tests.support.processes import eventually
 from tests.support.small_disk import fill, small_disk
 
-PROGRAM = "import time; print('begun', 'x' * int(input()), flush=True); time.sleep(2)"
+PROGRAM = "import time; print('begun', 'x' * int(input()), flush=True); time.sleep(4)"
 # One whose output stays in memory, and one whose output is on the disk while it runs.
 SIZES = (10, 300_000)
 
@@ -32,7 +32,7 @@ def test_a_full_disk_costs_no_result_and_runs_no_program_twice(disk):
         ready = http.get("/health/ready")
         filler.unlink()
         # Then all of them end well, at their first attempt, with their logs
-        ended = [server.job(job_id, wait_s=30) for job_id in jobs]
+        ended = [server.job(job_id, wait_s=60) for job_id in jobs]
         logs = [http.get("/api/log", params={"log_key": job["log_key"]}) for job in ended]
     assert ready.status_code == 503
     assert "the disk is full" in ready.text

@@ -35,7 +35,7 @@ def test_programs_outlive_a_database_that_takes_no_writes(tmp_path):
             other.execute("BEGIN IMMEDIATE")
             time.sleep(LONGER_THAN_A_LEASE_S)
             other.execute("ROLLBACK")
-        ended = server.job(job_id, wait_s=30)
+        ended = server.job(job_id, wait_s=60)
         said, errors = runner.communicate(timeout=90)
         logged = server.output
     # Then both end as if nothing had been

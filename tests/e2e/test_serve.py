@@ -31,7 +31,7 @@ def test_a_program_that_reads_its_stdin_gives_its_answer(server, language):
         pytest.skip(f"{NEEDS[language]} is not installed")
     uploaded = server.upload(PROGRAMS[language], language)
     assert uploaded["status"] == "PENDING"
-    ended = server.execute(uploaded["job_id"], wait_s=30, stdin="1 2 39")
+    ended = server.execute(uploaded["job_id"], wait_s=60, stdin="1 2 39")
     assert (ended["status"], ended["data"]["result"]["stdout"]) == ("SUCCESS", "42\n")
 
 
@@ -72,5 +72,5 @@ def test_what_does_not_end_in_time_is_given_back_and_runs_again(tmp_path):
             assert next(stream.iter_lines()).startswith(("id:", "event:"))  # a worker has it
             assert server.stop() == 0
     with service.served(env) as server:
-        ended = server.job(job_id, wait_s=30)
+        ended = server.job(job_id, wait_s=60)
     assert ended["status"] == "SUCCESS"

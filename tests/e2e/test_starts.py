@@ -43,7 +43,7 @@ def test_a_program_that_may_start_once_never_starts_twice(tmp_path):
             server.stop(signal.SIGKILL)
     # Then each has started once at most
     with service.served(env) as server:
-        ended = {name: server.job(job_id, wait_s=30) for job_id, name in jobs}
+        ended = {name: server.job(job_id, wait_s=60) for job_id, name in jobs}
     seen = starts(marks)
     outcomes = {(job["status"], job["data"].get("reason")) for job in ended.values()}
     assert outcomes <= {("SUCCESS", None), ("FAILED", "worker_lost")}

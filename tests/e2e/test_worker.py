@@ -32,7 +32,7 @@ def test_what_the_api_accepts_waits_for_a_worker_and_is_run_by_one(server, env):
     job = server.upload("print(6 * 7)", execute=True)
     assert server.job(job["job_id"])["status"] == "RUNNING"
     with service.start("worker", env=env) as worker:
-        ended = server.job(job["job_id"], wait_s=30)
+        ended = server.job(job["job_id"], wait_s=60)
         worker.terminate()
         worker.communicate(timeout=service.STOP_TIMEOUT_S)
     assert (ended["status"], ended["data"]["result"]["stdout"]) == ("SUCCESS", "42\n")

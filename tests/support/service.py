@@ -21,7 +21,7 @@ from tests.support.processes import PATIENCE_S
 
 PROGRAM = str(Path(sys.executable).with_name("service-server"))
 ROOT = Path(__file__).parents[2]
-START_TIMEOUT_S = STOP_TIMEOUT_S = PATIENCE_S
+START_TIMEOUT_S = STOP_TIMEOUT_S = 2 * PATIENCE_S
 _OURS = ("SERVICE_SERVER_", "SERVER_", "AWS_", "EXECUTION_ENGINE_", "ENVIRONMENT", "DEBUG")
 
 
@@ -190,7 +190,7 @@ class Server:
     @property
     def http(self) -> httpx.Client:
         """A client of the server."""
-        return httpx.Client(base_url=self.url, verify=NO_TLS, timeout=60)
+        return httpx.Client(base_url=self.url, verify=NO_TLS, timeout=120)
 
     def upload(self, code: str, language: str = "python", **fields: Any) -> dict[str, Any]:
         """Upload a program and return its job."""
