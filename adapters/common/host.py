@@ -10,6 +10,8 @@ from pathlib import Path
 
 # A unit of systemd's that is a service, in the path of a control group. User managers are no service here.
 _SERVICE = re.compile(r"/((?!user@)[^/\n]+\.service)(?=/|\n|$)")
+_OF_PODMAN = re.compile(r" \S*-containers/[0-9a-f]{64}/userdata/\S+ /etc/host")
+_OF_DOCKER = re.compile(r" \S*/containers/[0-9a-f]{64}/host\S* /etc/host")
 _FILTERED = "2"
 _CONFINED = re.compile(r"(\S+) \((?:enforce|kill|prompt)\)")
 
@@ -123,6 +125,9 @@ _TRACES: Sequence[tuple[Place, Callable[[Host], bool]]] = (
     (Place.KUBERNETES, lambda host: "KUBERNETES_SERVICE_HOST" in host.env),
     (Place.PODMAN, lambda host: host.manager == Place.PODMAN or host.has("run/.containerenv")),
     (Place.DOCKER, lambda host: host.manager == Place.DOCKER or host.has(".dockerenv")),
+    # With a read-only root, these two leave no other trace than the files that they bring in.
+    (Place.PODMAN, lambda host: bool(_OF_PODMAN.search(host.text("proc/self/mountinfo")))),
+    (Place.DOCKER, lambda host: bool(_OF_DOCKER.search(host.text("proc/self/mountinfo")))),
     (Place.CONTAINER, lambda host: bool(host.manager)),
     (Place.UNIT, lambda host: host.unit is not None),
     (Place.MACHINE, lambda _: True),

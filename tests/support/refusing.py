@@ -10,8 +10,22 @@ import sys
 # linux/sched.h: all kinds of namespaces, and that of users.
 _NAMESPACES, _OF_USERS = 0x7E020080, 0x10000000
 _CALLS = {
-    "x86_64": {"clone": 56, "clone3": 435, "unshare": 272, "mount": 165, "pivot_root": 155},
-    "aarch64": {"clone": 220, "clone3": 435, "unshare": 97, "mount": 40, "pivot_root": 41},
+    "x86_64": {
+        "clone": 56,
+        "clone3": 435,
+        "unshare": 272,
+        "mount": 165,
+        "pivot_root": 155,
+        "sethostname": 170,
+    },
+    "aarch64": {
+        "clone": 220,
+        "clone3": 435,
+        "unshare": 97,
+        "mount": 40,
+        "pivot_root": 41,
+        "sethostname": 161,
+    },
 }[platform.machine()]
 # linux/filter.h, linux/seccomp.h
 _LOAD, _EQUAL, _HAS_BITS, _RETURN = 0x20, 0x15, 0x45, 0x06
@@ -26,6 +40,7 @@ KINDS = {
         ("clone", _NAMESPACES, _ERROR | errno.EPERM),
         ("unshare", _NAMESPACES, _ERROR | errno.EPERM),
     ],
+    "host names": [("sethostname", None, _ERROR | errno.EPERM)],  # as the default profile of podman does
     "mounts": [("mount", None, _ERROR | errno.EPERM)],
     "roots": [("pivot_root", None, _ERROR | errno.EPERM)],
     "mounts, by death": [("mount", None, _KILL)],

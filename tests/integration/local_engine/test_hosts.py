@@ -57,6 +57,13 @@ def test_root_without_privileges_isolates_programs_as_an_ordinary_user_does(comm
     assert (ran["trouble"], ran.get("stdout")) == (None, "42\n")
 
 
+@ROOT_ONLY
+def test_root_with_privileges_needs_no_proc_that_is_not_covered():
+    ran = run_under(("unshare", "--mount", "sh", "-c", COVERED, "sh"))
+
+    assert (ran["trouble"], ran.get("stdout")) == (None, "42\n")
+
+
 @pytest.mark.parametrize(
     ("command", "cause", "remedy"),
     [
@@ -74,13 +81,19 @@ def test_root_without_privileges_isolates_programs_as_an_ordinary_user_does(comm
         ),
         pytest.param(
             filtered("namespaces"),
-            "(a user namespace: operation not permitted)",
+            " namespace: operation not permitted)",
             "localhostProfile: seccomp.json",
             id="a filter of namespaces",
         ),
         pytest.param(
+            filtered("host names"),
+            "(a host name of its own: operation not permitted)",
+            "localhostProfile: seccomp.json",
+            id="a filter of host names",
+        ),
+        pytest.param(
             filtered("mounts"),
-            "(mounts of its own: operation not permitted)",
+            ": operation not permitted)",
             "localhostProfile: seccomp.json",
             id="a filter of mounts",
         ),
@@ -92,7 +105,7 @@ def test_root_without_privileges_isolates_programs_as_an_ordinary_user_does(comm
         ),
         pytest.param(
             filtered("mounts, by death"),
-            "(mounts of its own: the process is killed)",
+            ": the process is killed)",
             "localhostProfile: seccomp.json",
             id="a filter that kills",
         ),

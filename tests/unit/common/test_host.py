@@ -3,6 +3,8 @@ import pytest
 from adapters.common.host import Host, Place
 
 MOUNTS = "22 27 0:21 / /proc rw - proc proc rw\n27 1 254:0 / / rw - ext4 /dev/vda rw\n"
+ID = 64 * "a"
+BROUGHT = "9 2 254:0 {} /etc/hostname ro,relatime - ext4 /dev/vda rw\n"
 SESSION = "0::/user.slice/user@1000.service/app.slice/a.scope\n"
 UNIT = "0::/system.slice/service-server.service/service_server-main\n"
 
@@ -38,6 +40,8 @@ FILES = {
         ({}, {"dockerenv": ""}, Place.DOCKER),
         ({}, {"containerenv": ""}, Place.PODMAN),
         ({"container": "podman"}, {"dockerenv": ""}, Place.PODMAN),
+        ({}, {"mountinfo": BROUGHT.format(f"/overlay-containers/{ID}/userdata/hostname")}, Place.PODMAN),
+        ({}, {"mountinfo": BROUGHT.format(f"/docker/containers/{ID}/hostname")}, Place.DOCKER),
         ({"container": "systemd-nspawn"}, {}, Place.CONTAINER),
         ({"INVOCATION_ID": "1"}, {"manager": "lxc\n", "cgroup": UNIT}, Place.CONTAINER),
         ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, {"dockerenv": ""}, Place.KUBERNETES),

@@ -7,7 +7,7 @@ before. posix_spawn(3) copies nothing. It knows nothing of users and mounts eith
 import os
 import resource
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from adapters.local_engine.sandbox.supervisor.box_mounts import BoxMounts, BoxMountsPool
 from adapters.local_engine.sandbox.supervisor.kernel import (
@@ -50,6 +50,17 @@ def has_privileges() -> bool:
         and read("/proc/self/setgroups").strip() == "allow"
         and users >= _ALL_USERS
     )
+
+
+def uncover_processes() -> None:
+    """Mount a new /proc in this mount namespace if parts of the present one are covered.
+
+    The kernel gives a user namespace a /proc of its own where it finds one that is not. Root may mount it
+    whatever there is; for all others the kernel decides, and their sandboxes show it.
+    """
+    if any(line.split()[4].startswith("/proc/") for line in read("/proc/self/mountinfo").splitlines()):
+        with suppress(OSError):
+            mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV)
 
 
 class PrivilegeSwitch:
@@ -119,6 +130,7 @@ class PrivilegeSwitch:
                 # Later mounts of the machine would appear in it, for all programs to write to.
                 unshare(CLONE_NEWNS)
                 make_mounts_private()
+                uncover_processes()
                 self._pool.prepare(rootfs)
                 self._rootfs = rootfs
             return self._pool.take(rootfs)

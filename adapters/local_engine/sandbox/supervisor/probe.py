@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from adapters.local_engine.sandbox.supervisor import kernel
-from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
+from adapters.local_engine.sandbox.supervisor.privileges import has_privileges, uncover_processes
 
 # Any user that is not root: the limits of the kernel are not for root.
 _USER = 60_578
@@ -34,6 +34,13 @@ _PLACE = "/tmp"  # noqa: S108 - its own file system, in a mount namespace of its
 _STDOUT = 1
 DONE = "done"
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _own_mounts() -> None:
+    if has_privileges():
+        kernel.unshare(kernel.CLONE_NEWNS)
+        kernel.make_mounts_private()
+        uncover_processes()
 
 
 def _leave_root() -> None:
@@ -77,12 +84,17 @@ def _change_root() -> None:
         raise OSError(code, os.strerror(code))
 
 
+def _set_host_name() -> None:
+    socket.sethostname("box")
+
+
 def _start_loopback() -> None:
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as route:
         fcntl.ioctl(route, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", _IFF_UP))
 
 
 def _steps() -> Iterator[tuple[str, Callable[[], None]]]:
+    yield "mnt", _own_mounts
     yield "users", _leave_root
     maps = {"setgroups": "deny"}
     for name, number in (("uid_map", os.geteuid()), ("gid_map", os.getegid())):
@@ -91,6 +103,7 @@ def _steps() -> Iterator[tuple[str, Callable[[], None]]]:
     yield "ids", partial(_map_ids, maps)
     for name, kind in _NAMESPACES.items():
         yield name, partial(kernel.unshare, kind)
+    yield "host name", _set_host_name
     yield "private mounts", kernel.make_mounts_private
     yield "tmpfs", _mount_tmpfs
     yield "proc", _mount_proc
