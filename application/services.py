@@ -300,6 +300,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         work_queue=ports.work_queue,
         clock=ports.clock,
         max_wake_ups=options.max_wake_ups,
+        worker_threads=options.worker_threads,
     )
     renew_leases = RenewLeases(
         unit_of_work=ports.unit_of_work, in_flight=in_flight, worker=options.worker, lease_s=options.lease_s

@@ -23,6 +23,7 @@ from adapters.in_process.output_feed import KEPT_BYTES, InProcessOutputFeed
 from adapters.in_process.output_journal import OutputJournal
 from adapters.in_process.rate_limiter import InProcessRateLimiter
 from adapters.local_engine.engine import LocalEngine
+from adapters.local_engine.memory_budget import room_for_programs
 from adapters.oidc.no_provider import NoIdentityProvider
 from adapters.sealing.secret_sealer import AesGcmSealer
 from adapters.sql.dashboard_queries import SqlDashboardQueries
@@ -172,6 +173,7 @@ def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPoli
         isolated=settings.sandbox != "off",
         warm_starts=settings.warm_starts,
         usual_limits=limit_policy.resolve({}),
+        memory_mb=room_for_programs(settings.engine_memory_mb),
         hidden=[_data_dir(settings), *(file.resolve().parent for file in [Path(".env")] if file.exists())],
         retry=RetryPolicy(_CODE_STORE_RETRY_DELAYS_S),
     )

@@ -419,6 +419,7 @@ class Settings(BaseSettings):
     java_run_url: RunnerAddress | None = Field(None, validation_alias="EXECUTION_ENGINE_JAVA_RUN_URL")
     engine_wait_s: float = Field(3_600, ge=0, le=_DAY_S)
     sandbox: Literal["bubblewrap", "off"] = "bubblewrap"
+    engine_memory_mb: int | None = Field(None, ge=0)
     warm_starts: int = Field(4, ge=0, le=64)
     engine_languages: Annotated[tuple[str, ...], NoDecode] = ("python", "node", "java")
     inline_output_bytes: int = Field(64 << 10, ge=1_024)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,6 +12,7 @@ from pathlib import Path
 _SERVICE = re.compile(r"/((?!user@)[^/\n]+\.service)(?=/|\n|$)")
 _OF_PODMAN = re.compile(r" \S*-containers/[0-9a-f]{64}/userdata/\S+ /etc/host")
 _OF_DOCKER = re.compile(r" \S*/containers/[0-9a-f]{64}/host\S* /etc/host")
+_HIERARCHICAL = re.compile(r"^hierarchical_memory_limit (\d+)", re.MULTILINE)
 _FILTERED = "2"
 _CONFINED = re.compile(r"(\S+) \((?:enforce|kill|prompt)\)")
 
@@ -98,6 +99,45 @@ class Host:
         covers = [words[4] for words in lines if words[4].startswith("/proc/")]
         is_part = any(words[4] == "/proc" and "subset=pid" in words[-1] for words in lines)
         return [*(["/proc"] if is_part else []), *covers]
+
+    @property
+    def memory_limit_mb(self) -> int | None:
+        """The least limit of memory of this process's control group and the ones around it, in mebibytes.
+
+        None where there is none, or none below the memory of the machine.
+        """
+        limits = [int(limit) >> 20 for limit in self._memory_limits() if limit.isdecimal()]
+        machine_kb = re.search(r"^MemTotal: +(\d+)", self.text("proc/meminfo"), re.MULTILINE)
+        below = [limit for limit in limits if machine_kb is None or limit < int(machine_kb[1]) >> 10]
+        return min(below, default=None)
+
+    def _memory_limits(self) -> Iterator[str]:
+        for group, mount in self._groups("memory"):
+            found = _HIERARCHICAL.search(self.text(f"{mount / group}/memory.stat"))
+            yield found[1] if found else ""
+        for group, mount in self._groups(""):
+            for directory in (mount / group, *(mount / group).parents):
+                if directory.is_relative_to(mount):
+                    yield self.text(f"{directory}/memory.max")
+
+    def _groups(self, controller: str) -> Iterator[tuple[Path, Path]]:
+        """Yield the group of a controller, or of version 2 for "", and where its hierarchy is mounted."""
+        for line in self.text("proc/self/mountinfo").splitlines():
+            before, _, after = line.partition(" - ")
+            root, mount = before.split()[3:5]
+            kind, _, options = after.split()[:3]
+            if kind == ("cgroup" if controller else "cgroup2") and (
+                not controller or controller in options.split(",")
+            ):
+                for group in self._own_groups(controller):
+                    relative = os.path.relpath(group, root)
+                    yield Path("." if relative.startswith("..") else relative), Path(mount.lstrip("/"))
+
+    def _own_groups(self, controller: str) -> Iterator[str]:
+        for line in self.text("proc/self/cgroup").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controller in controllers.split(","):
+                yield path
 
     def has(self, name: str) -> bool:
         """Whether there is a file of this name."""

@@ -1,16 +1,18 @@
 """The engine that runs programs on this machine, in a sandbox."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
 from adapters.local_engine.compose import compose, compose_compiler, compose_without_job
+from adapters.local_engine.memory_budget import MemoryBudget
+from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB
 from adapters.local_engine.sandbox.rootfs import HOOKS
 from adapters.local_engine.sandbox.run_monitor import RunMonitor
 from adapters.local_engine.sandbox.sandbox import Sandbox
-from adapters.local_engine.toolchains import Toolchains
+from adapters.local_engine.toolchains import Toolchain, Toolchains
 from application.errors import ApplicationError, DependencyUnavailable
 from application.ports.execution_engine import (
     EngineDescription,
@@ -31,6 +33,10 @@ _MIB = 1 << 20
 _ONCE = RetryPolicy()
 _USUAL_LIMITS = STANDARD_LIMITS.resolve({})
 _ROOT = Path(__file__).parents[2]
+_NO_ROOM = ExecutionResult.failed(
+    Reason.ENGINE_UNAVAILABLE,
+    "The engine had no memory for the program, beside the others that ran, for as long as a job may wait.",
+)
 _NOT_ISOLATED = (
     "programs are NOT isolated: they run as this service's user, read its files and reach its network; "
     "for development only"
@@ -52,6 +58,7 @@ class LocalEngine(ExecutionEngine):
         warm_starts: The number of prewarmed interpreters of each language; 0 for none, and no compilers.
         usual_limits: The limits that most jobs have, for which these are made.
         hidden: Directories that no program may see, beside the service's own code and work directories.
+        memory_mb: The memory of all programs at once, by their limits; None for any.
     """
 
     def __init__(
@@ -66,7 +73,9 @@ class LocalEngine(ExecutionEngine):
         warm_starts: int = 0,
         usual_limits: Limits = _USUAL_LIMITS,
         hidden: Sequence[Path] = (),
+        memory_mb: int | None = None,
     ) -> None:
+        self._memory = MemoryBudget(memory_mb, usual_limits.memory_mb)
         self._code_store = code_store
         self._max_code_bytes = max_code_bytes
         self._retry = retry
@@ -112,6 +121,8 @@ class LocalEngine(ExecutionEngine):
         for limit, how in description.limits.items():
             _log.info("limit %s: %s", limit, how)
         _log.info("warm start: %s", description.warm_start)
+        if self._memory.room_mb is not None:
+            _log.info("programs at once: as many as may have %d MiB together", self._memory.room_mb)
 
     def stop(self) -> None:
         """Kill every program and release everything. An engine that was not started is no error."""
@@ -124,11 +135,19 @@ class LocalEngine(ExecutionEngine):
         return EngineDescription(
             name=self.name,
             is_isolated=isolation.is_isolated,
-            limits=isolation.limits(),
+            limits=self._limits(),
             warning=None if isolation.is_isolated else _NOT_ISOLATED,
             warm_start=self.sandbox.warm_start,
             control_groups=isolation.control_groups,
         )
+
+    def _limits(self) -> Mapping[str, str]:
+        limits = dict(self.sandbox.isolation.limits())
+        if self._memory.room_mb is not None:
+            limits["memory_mb"] += (
+                f"; all programs at once may have {self._memory.room_mb} MiB, and others wait"
+            )
+        return limits
 
     def wait_until_warm(self, timeout_s: float) -> bool:
         """Wait until every interpreter that is started ahead is ready; return whether they are."""
@@ -137,6 +156,16 @@ class LocalEngine(ExecutionEngine):
     def languages(self) -> Sequence[LanguageSupport]:
         """Return the languages of the table, as this machine has them."""
         return self._toolchains.support()
+
+    def paused_languages(self) -> frozenset[str]:
+        """Return all languages while there is no memory for the next program."""
+        if not self._memory.is_short():
+            return frozenset()
+        return frozenset(support.language.name for support in self.languages())
+
+    def regained_room(self) -> bool:
+        """Whether there is memory again for programs that were left waiting: true once."""
+        return self._memory.regained_room()
 
     def check(self) -> None:
         """Check that programs can be run, and start the supervisor again if it is gone."""
@@ -157,6 +186,20 @@ class LocalEngine(ExecutionEngine):
         toolchain, support = self._toolchains.find(language)
         if support.unavailable_because is not None:
             return _failure(Reason.ENGINE_UNAVAILABLE, support.unavailable_because)
+        with self._memory.reserved(self._memory_mb(toolchain, request.spec.limits)) as has_room:
+            if not has_room:
+                return EngineReport(_NO_ROOM, is_startable=True)
+            return self._execute(request, observer, toolchain)
+
+    def _memory_mb(self, toolchain: Toolchain, limits: Limits) -> int:
+        """Return the memory that a program may have, with its files, which only control groups count."""
+        memory_mb = max(limits.memory_mb, BUILD_MEMORY_MB) if toolchain.build else limits.memory_mb
+        return memory_mb if self.sandbox.isolation.counts_files else memory_mb + limits.disk_mb
+
+    def _execute(
+        self, request: ExecutionRequest, observer: ExecutionObserver, toolchain: Toolchain
+    ) -> EngineReport:
+        language = request.spec.language
         try:
             code = self._retry(lambda: self._code_store.get(request.spec.code_key, self._max_code_bytes))
         except DependencyUnavailable as error:

@@ -184,6 +184,13 @@ class ExecutionEngine(ABC):
         """
         return frozenset()
 
+    def regained_room(self) -> bool:
+        """Whether the engine has room again after it had none, and was asked for nothing: true once.
+
+        Executions that wait have had their wake-ups by then. Cheap enough to be asked after every execution.
+        """
+        return False
+
     def startable_languages(self) -> frozenset[str] | None:
         """Return the languages that executions are to be claimed in; None for all of them."""
         paused = self.paused_languages()

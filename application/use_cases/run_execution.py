@@ -107,6 +107,8 @@ class RunExecution:
                 with report:
                     self._finish(job, execution, report)
                 self._wake_workers.after_end(job.tenant)
+        if self._engine.regained_room():
+            self._wake_workers.for_room()
         return True
 
     def run_standalone(self, execution_id: ExecutionId) -> None:

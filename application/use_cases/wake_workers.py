@@ -22,18 +22,25 @@ class WakeWorkers:
       suspended, or has as many running as its quota allows, have none left when they may run.
     * Workers are woken when a tenant is resumed, when its quota is changed, and when an execution of a tenant
       with a bound no longer runs.
+    * They are woken too when an engine that had no room for a program has room again.
     * No more are woken than executions may be claimed, and none for a tenant without a bound whose execution
       has ended.
     * It never fails: a wake-up that is lost delays work until `RecoverOrphans` wakes workers again.
     """
 
     def __init__(
-        self, unit_of_work: UnitOfWork, work_queue: WorkQueue, clock: Clock, max_wake_ups: int
+        self,
+        unit_of_work: UnitOfWork,
+        work_queue: WorkQueue,
+        clock: Clock,
+        max_wake_ups: int,
+        worker_threads: int,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._work_queue = work_queue
         self._clock = clock
         self._max_wake_ups = max_wake_ups
+        self._worker_threads = worker_threads
         self._unbounded_until: dict[TenantName, float] = {}
 
     def __call__(self, tenant: TenantName) -> None:
@@ -45,6 +52,13 @@ class WakeWorkers:
         now = self._clock.monotonic()
         if self._unbounded_until.get(tenant, now) <= now:
             self._wake(tenant, 1, only_with_bound=True)
+
+    def for_room(self) -> None:
+        """Wake workers for executions that waited for room in the engine, and whose wake-ups are spent."""
+        try:
+            self._work_queue.wake(self._worker_threads)
+        except DependencyUnavailable as error:
+            logger.warning("no worker is woken for the room that there is: %s", error, extra=outage_of(error))
 
     def _wake(self, tenant: TenantName, at_most: int, *, only_with_bound: bool = False) -> None:
         def claimable(transaction: Transaction) -> int:

@@ -28,7 +28,7 @@ def profile(source: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rules(rules: list[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the rules that hold without capabilities, but for what isolation takes."""
+    """Yield the rules that hold without capabilities, without the calls that isolate programs."""
     for rule in rules:
         names = [name for name in rule["names"] if name not in ISOLATION]
         if names and not (rule.get("includes") or {}).get("caps"):

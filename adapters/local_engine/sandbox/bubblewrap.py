@@ -99,6 +99,11 @@ class Bubblewrap(Isolation):
         """Whether RLIMIT_AS is in force, for want of control groups."""
         return self.cgroups is None
 
+    @property
+    def counts_files(self) -> bool:
+        """Whether there are control groups, which count files in memory."""
+        return self.cgroups is not None
+
     def drop_control_groups(self, trouble: str) -> bool:
         """Stop using control groups: a kernel may let them be made and not entered."""
         if self.cgroups is None:

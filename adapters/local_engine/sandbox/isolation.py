@@ -46,6 +46,11 @@ class Isolation(ABC):
             OSError: That cannot be.
         """
 
+    @property
+    def counts_files(self) -> bool:
+        """Whether a program's files in memory are counted as its memory."""
+        return False
+
     def drop_control_groups(self, trouble: str) -> bool:  # noqa: ARG002 - there are none
         """Stop using control groups, since no program starts in one; return whether there were some."""
         return False
