@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import secrets
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -26,6 +27,8 @@ _SYSTEMD_RUNS = Path("/run/systemd/system")
 _SCOPE = ".scope"
 _UNITS = {".service", _SCOPE}
 _USER_MANAGER = "user@"
+_SCOPE_GONE_WITHIN_S = 5.0
+_RETRY_S = 0.005
 # systemd's marks on delegated groups: one that every user can read, and that of versions before 251.
 _MARKS = ("user.delegate", "trusted.delegate")
 
@@ -133,6 +136,7 @@ def remove(plan: CgroupPlan) -> None:
     """
     clear(plan)
     if _is_in_scope(plan):
+        _wait_until_gone(Path(plan.memory).parent)
         return
     for directory in map(Path, plan.directories):
         try:
@@ -184,6 +188,19 @@ def _prepare_scope(name: str, supervisor: Path) -> CgroupPlan:
         )
     _sweep(base.parent)
     return _share_out(base, name)
+
+
+def _wait_until_gone(scope: Path) -> None:
+    """Wait until systemd has removed a scope, unless a process is left in it."""
+    until = time.monotonic() + _SCOPE_GONE_WITHIN_S
+    while time.monotonic() < until:
+        try:
+            if "populated 1" in (scope / "cgroup.events").read_text():
+                return
+        except OSError:  # it is gone
+            return
+        time.sleep(_RETRY_S)
+    _log.warning("systemd has not removed %s", scope)
 
 
 def _is_in_scope(plan: CgroupPlan) -> bool:

@@ -4,12 +4,12 @@ import os
 import socket
 from contextlib import closing
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 
 import pytest
 
 from adapters.local_engine.sandbox import cgroup_discovery, systemd_scope
-from adapters.local_engine.sandbox.cgroup_discovery import discover, renew
+from adapters.local_engine.sandbox.cgroup_discovery import discover, remove, renew
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from tests.support.fake_systemd import FakeSystemd, message_bus_daemon
 
@@ -104,6 +104,29 @@ def test_a_supervisor_in_a_group_of_the_services_own_needs_none_again(machine, s
     renew(machine.discover(), _SUPERVISOR + 1)
 
     assert systemd.units == {}
+
+
+def test_a_stop_waits_until_systemd_has_removed_the_scope(machine, systemd):
+    plan = machine.discover()
+    scope = systemd.group_of(f"{_NAME}.scope")
+    (scope / "cgroup.events").write_text("populated 0\nfrozen 0\n")
+    removal = Timer(0.2, lambda: systemd.loses_the_last_process_of(scope.name))
+    removal.start()
+
+    remove(plan)
+
+    assert not scope.exists()
+    removal.join()
+
+
+def test_a_stop_leaves_a_scope_in_which_a_process_is_left(machine, systemd):
+    plan = machine.discover()
+    scope = systemd.group_of(f"{_NAME}.scope")
+    (scope / "cgroup.events").write_text("populated 1\nfrozen 0\n")
+
+    remove(plan)
+
+    assert Path(plan.memory).is_dir()
 
 
 def test_signals_of_other_processes_change_nothing(machine, systemd):
