@@ -26,8 +26,8 @@ from adapters.local_engine.sandbox.supervisor.protocol import Rootfs, SpawnReque
 
 _ROOT = 0
 _LOST = 1
-# linux/capability.h: CHOWN, KILL, SETGID, SETUID and SYS_ADMIN.
-_CAPABILITIES = 1 << 0 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 21
+# linux/capability.h: CHOWN, KILL, SETGID, SETUID, SYS_CHROOT (which setns takes for mounts) and SYS_ADMIN.
+_CAPABILITIES = 1 << 0 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 18 | 1 << 21
 _ALL_USERS = 1 << 16
 # The directories of a tmpfs, with the modes of a home directory and of /dev/shm elsewhere.
 _DIRECTORIES = {"box": 0o755, "shm": 0o1777}
