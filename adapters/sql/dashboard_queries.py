@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.engine import read_only
+from adapters.sql.engine import reading
 from adapters.sql.fair_claim import FairClaim
 from adapters.sql.mapping import STORED_STATES
 from adapters.sql.tables import executions, jobs
@@ -130,7 +130,7 @@ class SqlDashboardQueries(DashboardQueries):
     """Statistics whose cost does not grow with the number of jobs."""
 
     def __init__(self, engine: sa.Engine) -> None:
-        self._engine = read_only(engine)
+        self._engine = engine
         self._retrier = TransactionRetrier()
 
     def activity(self, project_id: ProjectId, times: Sequence[datetime]) -> ProjectActivity:
@@ -183,7 +183,7 @@ class SqlDashboardQueries(DashboardQueries):
 
     def _waiting_tenants(self) -> Sequence[str]:
         def read() -> Sequence[str]:
-            with self._engine.connect() as connection:
+            with reading(self._engine) as connection:
                 return FairClaim(connection).waiting_tenants(_MOST_TENANTS)
 
         return self._retrier(read)
@@ -194,7 +194,7 @@ class SqlDashboardQueries(DashboardQueries):
 
     def _rows(self, statement: sa.Executable, parameters: Mapping[str, object]) -> Sequence[Any]:
         def read() -> Sequence[Any]:
-            with self._engine.connect() as connection:
+            with reading(self._engine) as connection:
                 return connection.execute(statement, parameters).all()
 
         return self._retrier(read)

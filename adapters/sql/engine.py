@@ -2,7 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -12,11 +13,14 @@ import sqlalchemy as sa
 from pymysql.constants.FIELD_TYPE import DATETIME
 from pymysql.constants.SERVER_STATUS import SERVER_STATUS_IN_TRANS
 from pymysql.converters import conversions
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
-# Names of an engine's execution options.
-_READ_ONLY = "service_server_read_only"
+# The name of an engine's execution option.
 OPTIONS = "service_server_options"
+_SQLITE = "sqlite+immediate"
 _LONG_TIMEOUT_S = 3_600
 _SQLITE_PRAGMAS = ("journal_mode = WAL", "foreign_keys = ON")
 # A connection that was in use so lately is taken to be alive; if it is not, the transaction is run again.
@@ -81,9 +85,14 @@ def create_engine(url: str | sa.URL, options: DatabaseOptions | None = None) -> 
     return make(url, options, common)
 
 
-def read_only(engine: sa.Engine) -> sa.Engine:
-    """Return the same engine for transactions that only read, which never wait for SQLite's write lock."""
-    return engine.execution_options(**{_READ_ONLY: True})
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Provide a connection in a transaction that only reads, which never waits for SQLite's write lock."""
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        if isinstance(driver, sqlite3.Connection):
+            driver.execute("BEGIN")
+        yield connection
 
 
 def long_timeouts(engine: sa.Engine) -> sa.Engine:
@@ -103,12 +112,30 @@ def long_timeouts(engine: sa.Engine) -> sa.Engine:
     )
 
 
+class SqliteDialect(SQLiteDialect_pysqlite):
+    """SQLite with transactions that take the write lock at once: those that read first would lose updates.
+
+    It begins them itself, since an engine with a listener for that looks for listeners of everything else, at
+    each step of each statement.
+    """
+
+    supports_statement_cache = True
+
+    def do_begin(self, dbapi_connection: DBAPIConnection) -> None:
+        """Begin a transaction, unless `reading` has begun one."""
+        if not dbapi_connection.driver_connection.in_transaction:
+            dbapi_connection.driver_connection.execute("BEGIN IMMEDIATE")
+
+
+registry.register(_SQLITE.replace("+", "."), __name__, SqliteDialect.__name__)
+
+
 def _sqlite_engine(url: sa.URL, options: DatabaseOptions, common: Mapping[str, Any]) -> sa.Engine:
     """Build an engine for a file: one writer at a time, who begins as one, and readers undisturbed by it."""
     engine = sa.create_engine(
-        url,
+        url.set(drivername=_SQLITE),
         poolclass=sa.QueuePool,
-        # None keeps Python's sqlite3 from beginning transactions by itself: `_begin_on_sqlite` does.
+        # None keeps Python's sqlite3 from beginning transactions by itself: the dialect does.
         connect_args={
             "isolation_level": None,
             "check_same_thread": False,
@@ -117,7 +144,6 @@ def _sqlite_engine(url: sa.URL, options: DatabaseOptions, common: Mapping[str, A
         **common,
     )
     sa.event.listen(engine, "connect", _pragmas((*_SQLITE_PRAGMAS, f"synchronous = {options.synchronous}")))
-    sa.event.listen(engine, "begin", _begin_on_sqlite)
     return engine
 
 
@@ -127,12 +153,6 @@ def _pragmas(pragmas: Sequence[str]) -> Callable[[sqlite3.Connection, object], N
             connection.execute(f"PRAGMA {pragma}")
 
     return set_up
-
-
-def _begin_on_sqlite(connection: sa.Connection) -> None:
-    """Take the write lock at once: a transaction that reads first and writes then would lose updates."""
-    is_read_only = connection.get_execution_options().get(_READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
 
 
 def _mysql_engine(url: sa.URL, options: DatabaseOptions, common: Mapping[str, Any]) -> sa.Engine:

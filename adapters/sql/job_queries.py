@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from adapters.sql.engine import read_only
+from adapters.sql.engine import reading
 from adapters.sql.job_pages import (
     PageShape,
     Walk,
@@ -109,7 +109,7 @@ class SqlJobQueries(JobQueries):
     """
 
     def __init__(self, engine: sa.Engine, *, scanned_keys: int = SCANNED_KEYS) -> None:
-        self._engine = read_only(engine)
+        self._engine = engine
         self._scanned_keys = scanned_keys
         self._retrier = TransactionRetrier()
 
@@ -229,7 +229,7 @@ class SqlJobQueries(JobQueries):
 
     def _rows(self, statement: sa.Executable, parameters: Mapping[str, object]) -> Sequence[sa.RowMapping]:
         def read() -> Sequence[sa.RowMapping]:
-            with self._engine.connect() as connection:
+            with reading(self._engine) as connection:
                 return connection.execute(statement, parameters).mappings().all()
 
         return self._retrier(read)

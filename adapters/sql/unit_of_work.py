@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from adapters.sql.audit_log import SqlAuditLog, is_recorded
 from adapters.sql.commit_log import CommitLog, LogEntry
-from adapters.sql.engine import read_only
+from adapters.sql.engine import reading
 from adapters.sql.errors import Failure, diagnose, unavailable
 from adapters.sql.execution_repository import SqlExecutionRepository
 from adapters.sql.heartbeats import SqlHeartbeats
@@ -74,7 +74,6 @@ class SqlUnitOfWork(UnitOfWork):
 
     def __init__(self, engine: sa.Engine, relay: MessageRelay) -> None:
         self._engine = engine
-        self._readers = read_only(engine)
         self._relay = relay
         self._retrier = TransactionRetrier()
         self._commit_log = CommitLog()
@@ -93,7 +92,7 @@ class SqlUnitOfWork(UnitOfWork):
         """Run work that only reads."""
 
         def ask() -> T:
-            with self._readers.begin() as connection:
+            with reading(self._engine) as connection:
                 return work(SqlTransaction(connection))
 
         return self._retrier(ask)
@@ -102,7 +101,7 @@ class SqlUnitOfWork(UnitOfWork):
         """Check that the database answers, and now and then that it commits a write."""
 
         def ask() -> None:
-            with self._readers.connect() as connection:
+            with reading(self._engine) as connection:
                 connection.execute(_CHECK)
 
         self._retrier(ask)
