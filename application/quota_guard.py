@@ -171,7 +171,7 @@ class QuotaGuard:
 
 def _bounds(caller: Caller, added: Usage) -> list[_Bound]:
     quota = caller.tenant.quota
-    if quota is UNLIMITED:
+    if quota == UNLIMITED:
         return []
     allowed = ((row, getattr(quota, row.name)) for row in _COUNTED)
     bounds = (_Bound(row, most, row.added(added)) for row, most in allowed if most is not None)

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import NamedTuple, NewType, Self
 from uuid import UUID
 
@@ -82,6 +84,8 @@ class Usage:
 
 
 NO_USAGE = Usage()
+_FIGURES = tuple(field.name for field in fields(Usage))
+_figures_of = attrgetter(*_FIGURES)
 
 
 class EntryRow(NamedTuple):
@@ -235,9 +239,10 @@ class LedgerEntry:
 
 def usage_by_day(rows: Iterable[EntryRow]) -> dict[tuple[str, str, int], Usage]:
     """Return the sums of the usage of entries, by tenant, day and project."""
-    sums: dict[tuple[str, str, int], Usage] = {}
+    figures: defaultdict[tuple[str, str, int], list[tuple[int, ...]]] = defaultdict(list)
     for row in rows:
-        if row.tenant is not None and row.project_id is not None and row.usage != NO_USAGE:
-            key = (row.tenant, row.at[:10], row.project_id)
-            sums[key] = sums.get(key, NO_USAGE) + row.usage
-    return sums
+        used = _figures_of(row)
+        if row.tenant is not None and row.project_id is not None and any(used):
+            figures[row.tenant, row.at[:10], row.project_id].append(used)
+    sums = ((key, map(sum, zip(*used, strict=True))) for key, used in figures.items())
+    return {key: Usage(**dict(zip(_FIGURES, sum_of_each, strict=True))) for key, sum_of_each in sums}

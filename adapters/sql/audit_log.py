@@ -280,7 +280,7 @@ class SqlAuditLog(AuditLog):
         return CHAIN_START
 
     def _waiting(self, limit: int) -> list[EntryRow]:
-        return [self._read(row) for row in self._connection.execute(_WAITING, {"limit": limit})]
+        return [self._read(row) for row in self._connection.execute(_WAITING, {"limit": limit}).all()]
 
     def _add_usage(self, sums: Mapping[tuple[str, str, int], Usage]) -> None:
         by_tenant: dict[tuple[str, str], Usage] = {}

@@ -210,7 +210,7 @@ class SqlJobQueries(JobQueries):
             key=lambda row: (row["job_created_at"], row["job_id"]),
             reverse=True,
         )
-        views = [to_view(row) for row in rows if row["project_status"] != ProjectStatus.PURGED.value]
+        views = [to_view(row) for row in rows if row["project_status"] != ProjectStatus.PURGED]
         if len(views) < len(rows) == wanted.limit:
             return FoundJobs(views, Cursor(rows[-1]["job_created_at"], rows[-1]["job_id"]))
         return FoundJobs(views)
@@ -218,7 +218,7 @@ class SqlJobQueries(JobQueries):
     def owners_of_log(self, log_key: ObjectKey) -> Collection[LogOwner]:
         """Return the jobs whose executions have a log of that key."""
         rows = self._rows(_OWNERS_OF_LOG, {"key": log_key.value})
-        is_purged = any(row["project_status"] == ProjectStatus.PURGED.value for row in rows)
+        is_purged = any(row["project_status"] == ProjectStatus.PURGED for row in rows)
         deletion = {"digest": deletion_digest(StoreName.LOG, log_key.value)}
         if is_purged or (not rows and self._rows(_IS_TO_BE_DELETED, deletion)):
             raise NotFound("log", log_key)

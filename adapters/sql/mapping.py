@@ -95,7 +95,10 @@ JOB_COLUMNS = _named(
     jobs.c.current_execution_id,
     jobs.c.spec,
     jobs.c.stdin,
-    *(jobs.c[name] for name in _COPIED),
+) + tuple(
+    # Only where there is no specification: beside it, they would be decoded in vain.
+    sa.case((jobs.c.spec.is_(None), jobs.c[name])).label(f"job_{name}")
+    for name in _COPIED
 )
 
 # The columns that a list shows of a job.
@@ -452,7 +455,7 @@ def _spec_values(spec: JobSpec) -> Values:
         "secrets": None if spec.secrets is None else asdict(spec.secrets),
         "code_key": spec.code_key.value,
         "language": spec.language.name,
-        "limits": asdict(spec.limits),
+        "limits": {name: getattr(spec.limits, name) for name in STANDARD_BOUNDS},
     }
 
 

@@ -95,11 +95,12 @@ class UploadCode:
             code = self._submission_limits.check_code(command.code)
             reference = parse_project_reference(command.project)
             job_id = JobId(self._ids.new())
-            execution_id = ExecutionId(self._ids.new())
+            execution_id = ExecutionId(self._ids.new()) if command.execute else None
             code_key = self._code_key(caller, reference, job_id, language)
-            spec = replace(self._spec(caller, command, language, code_key), code_bytes=len(code))
+            spec = self._spec(caller, command, language, code_key, len(code))
             self._submission_limits.check_spec(spec, command.secret_env)
-            spec = replace(spec, secrets=self._sealed(command, job_id))
+            if (secrets := self._sealed(command, job_id)) is not None:
+                spec = replace(spec, secrets=secrets)
             now = self._clock.now()
             added = Usage(uploads=1, executions=int(command.execute), stored_bytes=len(code))
             self._quota_guard.check_early(self._unit_of_work, caller, added, now)
@@ -114,7 +115,7 @@ class UploadCode:
             job, events = Job.submit(job_id, project, spec, now)
             execution = None
             more: tuple[Event, ...] = ()
-            if command.execute:
+            if execution_id is not None:
                 job, execution, more = job.start(execution_id, None, now, current_request_id())
             transaction.jobs.add(job)
             if execution is not None:
@@ -182,9 +183,14 @@ class UploadCode:
         return project
 
     def _spec(
-        self, caller: Caller, command: UploadCodeCommand, language: Language, code_key: ObjectKey
+        self,
+        caller: Caller,
+        command: UploadCodeCommand,
+        language: Language,
+        code_key: ObjectKey,
+        code_bytes: int,
     ) -> JobSpec:
         quota = caller.tenant.quota
         options = {**command.options(), "priority": quota.allowed_priority(command.priority)}
         limits = self._limit_policy.lowered_to(quota.limits).resolve(command.limits)
-        return JobSpec(code_key=code_key, language=language, limits=limits, **options)
+        return JobSpec(code_key=code_key, language=language, limits=limits, code_bytes=code_bytes, **options)

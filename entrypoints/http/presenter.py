@@ -100,11 +100,11 @@ class Presenter:
 
     def job(self, view: JobView, message: str | None = None) -> JobResponse:
         """Show a job; the default message describes its state."""
-        execution = view.execution
+        execution, phase, run_started_at = view.execution, view.phase, view.run_started_at
         result = None if execution is None else self._result(view.job_id, view.code_key, execution)
         ended = None if execution is None else execution.result
-        status = explain(view.status, view.reason, view.phase, ended)
-        if view.phase is Phase.WAITING and execution is not None and execution.deferred_since is not None:
+        status = explain(view.status, view.reason, phase, ended)
+        if phase is Phase.WAITING and execution is not None and execution.deferred_since is not None:
             status = _DEFERRED
         return JobResponse(
             job_id=str(view.job_id),
@@ -112,8 +112,8 @@ class Presenter:
             code_key=view.code_key,
             status=view.status,
             message=message or status,
-            phase=view.phase,
-            run_started_at=view.run_started_at,
+            phase=phase,
+            run_started_at=run_started_at,
             log_key=None if result is None else result.log_key,
             logs_url=None if result is None else result.logs_url,
             data=JobData(
@@ -125,8 +125,8 @@ class Presenter:
                 language=view.language,
                 reason=view.reason,
                 tags=dict(view.tags),
-                phase=view.phase,
-                run_started_at=view.run_started_at,
+                phase=phase,
+                run_started_at=run_started_at,
                 notes=notes_of(execution),
                 result=result or UNSET,
             ),

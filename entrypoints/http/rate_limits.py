@@ -107,12 +107,10 @@ class RequestRates:
 
 def _limits(caller: Caller) -> dict[str, RateLimit]:
     """Return the limits that are in force for a caller, by the names of their quotas."""
-    rates = (
-        (_TENANT_RATE, f"tenant:{caller.tenant.name}", caller.tenant.quota.requests_per_s),
-        (_KEY_RATE, caller.principal, caller.requests_per_s),
-    )
-    return {
-        quota: RateLimit(subject, min(per_s, MAX_PER_S))
-        for quota, subject, per_s in rates
-        if per_s is not None
-    }
+    of_tenant, of_key = caller.tenant.quota.requests_per_s, caller.requests_per_s
+    limits = {}
+    if of_tenant is not None:
+        limits[_TENANT_RATE] = RateLimit(f"tenant:{caller.tenant.name}", min(of_tenant, MAX_PER_S))
+    if of_key is not None:
+        limits[_KEY_RATE] = RateLimit(caller.principal, min(of_key, MAX_PER_S))
+    return limits
