@@ -1,5 +1,6 @@
 """Every check of every kind of session: each kind in a machine of its own, a few machines at once."""
 
+import re
 import sys
 import tempfile
 import time
@@ -9,10 +10,11 @@ from dataclasses import dataclass
 
 from tests.support.sandbox import CGROUPS_REQUIRED
 from tests.vm.image import kept_image
-from tests.vm.machine import Machine, booted
+from tests.vm.machine import Machine, NotRunning, booted
 from tests.vm.sessions import checks, sessions
 
 _CHECK_TIMEOUT_S = 5400
+_COUNTS = re.compile(r"^[0-9]+ (passed|failed|skipped).* in [0-9.]+s")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,12 @@ class Outcome:
     status: int
     seconds: float
     output: bytes
+
+    @property
+    def summary(self) -> str:
+        """The counts of pytest, if it came to its end."""
+        lines = self.output.decode(errors="replace").splitlines()
+        return next((line for line in reversed(lines) if _COUNTS.search(line)), "")
 
     def __str__(self) -> str:
         return f"{'passed' if self.status == 0 else 'FAILED'} in {self.seconds:.0f} s"
@@ -45,43 +53,43 @@ def run_matrix(kinds: Iterable[str], only: Sequence[str], machines: int) -> int:
 
 
 def _run(kind: str, only: Sequence[str]) -> list[Outcome]:
-    chosen = [check for check in sessions()[kind].checks if not only or check in only]
-    if not chosen:
-        return []
-    with booted(kind) as machine:
-        return [_check(machine, kind, check) for check in chosen]
+    outcomes = []
+    waiting = [check for check in sessions()[kind].checks if not only or check in only]
+    while waiting:  # in one machine, unless a check ends it
+        with booted(kind) as machine:
+            while waiting and machine.is_running:
+                outcomes.append(_check(machine, kind, waiting.pop(0)))
+                print(f"{kind:<28}{outcomes[-1].check:<10}{outcomes[-1]} {outcomes[-1].summary}", flush=True)
+    return outcomes
 
 
 def _check(machine: Machine, kind: str, check: str) -> Outcome:
     begun = time.monotonic()
     with tempfile.TemporaryFile() as output:
-        status = machine.run(
-            sessions()[kind],
-            checks()[check],
-            variables={
-                "CI": "true",
-                "SERVICE_SERVER_VM_SESSION": kind,
-                CGROUPS_REQUIRED: "true" if sessions()[kind].control_groups else "",
-            },
-            timeout_s=_CHECK_TIMEOUT_S,
-            stdout=output,
-            stderr=output,
-        )
+        try:
+            status = machine.run(
+                sessions()[kind],
+                checks()[check],
+                variables={
+                    "CI": "true",
+                    "SERVICE_SERVER_VM_SESSION": kind,
+                    CGROUPS_REQUIRED: "true" if sessions()[kind].control_groups else "",
+                },
+                timeout_s=_CHECK_TIMEOUT_S,
+                stdout=output,
+                stderr=output,
+            )
+        except NotRunning as error:
+            status = 2
+            output.write(f"\n{error}\n".encode())
         output.seek(0)
-        outcome = Outcome(
+        return Outcome(
             session=kind,
             check=check,
             status=status,
             seconds=time.monotonic() - begun,
             output=output.read(),
         )
-    summary = (
-        outcome.output.decode(errors="replace").strip().rpartition("\n")[2]
-        if "pytest" in checks()[check]
-        else ""
-    )
-    print(f"{kind:<28}{check:<10}{outcome} {summary}", flush=True)
-    return outcome
 
 
 def _table(outcomes: Sequence[Outcome]) -> Iterator[str]:
