@@ -6,12 +6,15 @@ that it goes on by itself: it finds the program where it would have been from th
 For any Python that the machine has: the standard library only, and nothing new.
 """
 
+import gc
 import os
 import sys
 
 
 def hold(status: int, start: int, job: int, program: str) -> None:
     """Wait for a job, and leave no trace of having waited.
+
+    What can be done before the job comes is done by then.
 
     Args:
         status: The descriptor of the status pipe.
@@ -20,19 +23,22 @@ def hold(status: int, start: int, job: int, program: str) -> None:
             a NUL, and its code. It is not read before that.
         program: The file that the code is written to.
     """
-    os.write(status, b'{"status":"waiting"}\n')
-    if not os.read(start, 1):
-        os._exit(0)
+    _forget()
     try:
-        os.write(status, b'{"status":"ready"}\n')
-        _take(job, program)
-        os.close(status)
-        os.close(start)
-        _forget()
-    except BaseException:  # Python would go on without this module, and without the job
-        sys.excepthook(*sys.exc_info())
-        os._exit(1)
-    __import__(__name__)  # the one that the machine has, or an error as if this one had never been there
+        __import__(__name__)  # the one that the machine has, or an error as if this one had never been there
+    finally:
+        gc.freeze()  # as etc/hooks/python/sitecustomize.py does
+        try:
+            os.write(status, b'{"status":"waiting"}\n')
+            if not os.read(start, 1):
+                os._exit(0)
+            os.write(status, b'{"status":"ready"}\n')
+            _take(job, program)
+            os.close(status)
+            os.close(start)
+        except BaseException:  # Python would go on without the job
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
 
 
 def _take(job: int, program: str) -> None:
@@ -61,4 +67,5 @@ def _forget() -> None:
     del os.environ["PYTHONPATH"]
     sys.path.remove(here)
     sys.path_importer_cache.pop(here, None)
-    del sys.modules[__name__]
+    for module in ("gc", __name__):
+        del sys.modules[module]

@@ -82,6 +82,7 @@ class Run:
         self._cpu_before_s = 0.0
         self._waited_before_s: float | None = None
         self._waited_s: float | None = None
+        self._inside: list[int] = []
         self.orphans: set[int] = set()
         self.is_live = True
         self._is_killed = False
@@ -273,6 +274,7 @@ class Run:
             self._events.remove(self._status_pipe.descriptor)
 
     def _waiting(self) -> None:
+        _, *self._inside = tree(self.pid)
         self._cpu_before_s = self._tree_cpu_s() if self._counts_cpu else live_cpu_s(self.pid)
         self._tell(RunEvent(status=Status.WAITING))
 
@@ -316,8 +318,7 @@ class Run:
         self._may_start = True
         try:
             self._limit_group(limits)
-            _, *inside = tree(self.pid)
-            limit(inside, limits.rlimits, self._user)
+            limit(self._inside, limits.rlimits, self._user)
             os.write(self._start_pipe, b"\n")
         except OSError:  # it has ended, or is itself too large already
             self.kill()
