@@ -41,6 +41,10 @@ _NOT_ISOLATED = (
     "programs are NOT isolated: they run as this service's user, read its files and reach its network; "
     "for development only"
 )
+_PARTLY_ISOLATED = (
+    "programs are isolated in part: they see nothing of the machine and of each other, but can take from "
+    "each other what this host does not divide; for callers that trust each other. Missing"
+)
 
 _log = logging.getLogger("service_server.local_engine")
 
@@ -132,11 +136,17 @@ class LocalEngine(ExecutionEngine):
     def describe(self) -> EngineDescription:
         """Describe the isolation of programs, and how each limit is enforced."""
         isolation = self.sandbox.isolation
+        missing = isolation.missing()
+        warning = None if isolation.is_isolated else _NOT_ISOLATED
+        if missing:
+            names = " and ".join(guarantee.partition(":")[0] for guarantee in missing)
+            warning = f"{_PARTLY_ISOLATED}: {names}"
         return EngineDescription(
             name=self.name,
             is_isolated=isolation.is_isolated,
             limits=self._limits(),
-            warning=None if isolation.is_isolated else _NOT_ISOLATED,
+            missing=missing,
+            warning=warning,
             warm_start=self.sandbox.warm_start,
             control_groups=isolation.control_groups,
         )

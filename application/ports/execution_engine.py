@@ -82,6 +82,7 @@ class EngineDescription:
     Attributes:
         is_isolated: Whether programs are kept from the machine and from each other; None if the engine is
             elsewhere without a word of it.
+        missing: The guarantees of isolation that this host does not give, each with its remedy.
         limits: How each limit is enforced, by its name in `Limits`.
         warning: A fault of the set-up, in production.
         warm_start: Which programs are started ahead of their jobs, or why none are.
@@ -91,6 +92,7 @@ class EngineDescription:
 
     name: str
     is_isolated: bool | None = None
+    missing: Sequence[str] = ()
     limits: Mapping[str, str] = field(default_factory=dict)
     warning: str | None = None
     warm_start: str | None = None

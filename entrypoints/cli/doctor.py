@@ -123,7 +123,9 @@ def _print_engine(engine: Json | None) -> None:
     if engine is None:
         return
     click.echo("\nEngine")
-    isolated = {True: "yes", False: "NO", None: "the engine does not say"}[engine["isolated"]]
+    isolated = {True: "yes", "partly": "PARTLY", False: "NO", None: "the engine does not say"}[
+        engine["isolated"]
+    ]
     print_fields(
         [
             ("name", engine["name"]),
@@ -131,6 +133,7 @@ def _print_engine(engine: Json | None) -> None:
             ("warm start", engine["warm_start"]),
             ("control groups", engine["control_groups"]),
             ("warning", engine["warning"]),
+            *(("missing", guarantee) for guarantee in engine["missing"]),
         ]
     )
     print_table(("LIMIT", "HOW IT IS ENFORCED"), engine["limits"].items())

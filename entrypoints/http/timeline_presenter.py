@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from msgspec import UNSET
 
 from application.ports.dashboard_queries import COUNTED_UP_TO, QueueState
-from application.ports.execution_engine import LanguageSupport
+from application.ports.execution_engine import EngineDescription, LanguageSupport
 from application.queries.cluster_reader import EngineState
 from application.queries.timeline import Entry, Step, Timeline, Waiting, holder_of
 from application.views import JobDetails
@@ -21,6 +21,7 @@ from entrypoints.http.schemas.timeline import (
     EngineName,
     EngineResponse,
     EntryResponse,
+    Isolated,
     LanguageResponse,
     QueueResponse,
     TimelineResponse,
@@ -56,7 +57,7 @@ def present_timeline(timeline: Timeline) -> TimelineResponse:
         reason=details.job.reason,
         entries=list(map(present_entry, timeline.entries)),
         attempts=list(map(_attempt, details.executions)),
-        engine=EngineName(name=timeline.engine.name, isolated=timeline.engine.is_isolated),
+        engine=EngineName(name=timeline.engine.name, isolated=_isolated(timeline.engine)),
         limits=[
             AllowedLimit(
                 name=name,
@@ -76,7 +77,8 @@ def present_engine(state: EngineState) -> EngineResponse:
     description = state.description
     return EngineResponse(
         name=description.name,
-        isolated=description.is_isolated,
+        isolated=_isolated(description),
+        missing=list(description.missing),
         warning=description.warning,
         warm_start=description.warm_start,
         control_groups=description.control_groups,
@@ -85,6 +87,10 @@ def present_engine(state: EngineState) -> EngineResponse:
         languages=list(map(present_language, state.languages)),
         queue=_queue(state.queue),
     )
+
+
+def _isolated(engine: EngineDescription) -> Isolated:
+    return "partly" if engine.is_isolated and engine.missing else engine.is_isolated
 
 
 def present_language(support: LanguageSupport) -> LanguageResponse:

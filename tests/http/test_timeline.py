@@ -254,5 +254,6 @@ def test_the_engine_says_what_it_is(service: Service):
     engine = service.http.get("/api/engine").json()
 
     assert engine["name"] == "scripted"
+    assert (engine["isolated"], engine["missing"]) == (None, [])
     assert engine["slots"] >= 1
     assert "python" in {language["name"] for language in engine["languages"]}

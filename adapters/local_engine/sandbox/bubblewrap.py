@@ -57,6 +57,13 @@ _ARGUMENTS, _FILTER, _SOURCE = range(10, 13)
 
 _log = logging.getLogger("service_server.local_engine")
 
+_MEASURED = (
+    "control groups: memory and processes are measured, and can be over a limit for a moment. They are"
+)
+_SHARED_USER = (
+    "a user id for each program: all share the service's, and with it the kernel's quotas of a user, such as "
+    "watches of files and descriptors in flight. Run the service as root with its capabilities"
+)
 _NAMESPACES = (
     *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
     *("--unshare-cgroup", "--new-session", "--die-with-parent", "--as-pid-1", "--clearenv"),
@@ -112,6 +119,17 @@ class Bubblewrap(Isolation):
         self.control_groups = f"not used: no program starts in one: {trouble.rstrip('.')}; {remedy(UNIFIED)}"
         _log.warning("control groups are %s", self.control_groups)
         return True
+
+    def missing(self) -> Sequence[str]:
+        """Return the guarantees that take control groups and user ids, where there are none."""
+        if self._rootfs is None:
+            return ()
+        missing = []
+        if self.cgroups is None:
+            missing.append(f"{_MEASURED} {self.control_groups}")
+        if self.users is None:
+            missing.append(_SHARED_USER)
+        return missing
 
     def limits(self) -> Mapping[str, str]:
         """Return how each limit is enforced on this machine."""

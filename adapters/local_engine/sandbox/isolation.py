@@ -1,7 +1,7 @@
 """The ways to keep programs from the machine: bubblewrap, and none."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -54,6 +54,10 @@ class Isolation(ABC):
     def drop_control_groups(self, trouble: str) -> bool:  # noqa: ARG002 - there are none
         """Stop using control groups, since no program starts in one; return whether there were some."""
         return False
+
+    def missing(self) -> Sequence[str]:
+        """Return the guarantees that this host does not give, each with its remedy."""
+        return ()
 
     @abstractmethod
     def limits(self) -> Mapping[str, str]:

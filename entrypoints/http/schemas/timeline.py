@@ -1,7 +1,7 @@
 """The timeline of a job, and the engine and its queue, as callers see them."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -79,11 +79,14 @@ class CancellationResponse(Struct, kw_only=True):
     proof: Annotated[str, Meta(examples=["The job was cancelled; its last process was gone 3 ms later."])]
 
 
+Isolated: TypeAlias = bool | Literal["partly"] | None
+
+
 class EngineName(Struct, kw_only=True):
     """The engine that this service runs programs on."""
 
     name: str
-    isolated: bool | None
+    isolated: Isolated
 
 
 class TimelineResponse(Struct, kw_only=True):
@@ -127,7 +130,14 @@ class EngineResponse(Struct, kw_only=True):
 
     name: str
     isolated: Annotated[
-        bool | None, Meta(description="Whether programs are kept from the machine; null: it does not say.")
+        Isolated,
+        Meta(
+            description="Whether programs are kept from the machine and from each other; `partly`: they can "
+            "take from each other what the host does not divide; null: the engine does not say."
+        ),
+    ]
+    missing: Annotated[
+        list[str], Meta(description="The guarantees that this host does not give, each with its remedy.")
     ]
     warning: Annotated[str | None, Meta(description="What is not as it should be in production.")]
     warm_start: Annotated[

@@ -11,11 +11,14 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
+from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.sandbox import launch_script
 from adapters.local_engine.sandbox.supervisor.cgroups import CgroupPlan
+from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
+from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.processes import descriptors, eventually
 from tests.support.sandbox import has_cgroups, isolated_engine, running_engine
 
@@ -123,6 +126,44 @@ def test_data_where_programs_have_to_look_is_refused(tmp_path, directory):
         isolated_engine(tmp_path, [Path(directory)]),
     ):
         pass
+
+
+def _no_cgroups(**_):
+    raise CgroupsUnavailable("a test has none")
+
+
+@pytest.mark.parametrize(
+    ("patched", "missing", "warned_of"),
+    [
+        ({}, [], ""),
+        ({"discover": _no_cgroups}, ["control groups: "], "Missing: control groups"),
+        ({"has_privileges": lambda: False}, ["a user id"], "Missing: a user id for each program"),
+        (
+            {"discover": _no_cgroups, "has_privileges": lambda: False},
+            ["control groups: ", "a user id"],
+            "Missing: control groups and a user id for each program",
+        ),
+    ],
+)
+def test_missing_guarantees_are_described_and_warned_of(tmp_path, monkeypatch, patched, missing, warned_of):
+    with isolated_engine(tmp_path) as kit:
+        if kit.engine.describe().missing:
+            pytest.skip("this host does not give all guarantees itself")
+    for name, function in patched.items():
+        monkeypatch.setattr(f"adapters.local_engine.sandbox.bubblewrap.{name}", function)
+
+    engine = LocalEngine(MemoryObjectStore(), tmp_path / "work", isolated=True)
+    assert engine.describe().missing == ()
+    engine.start()
+    try:
+        description = engine.describe()
+    finally:
+        engine.stop()
+
+    assert description.is_isolated
+    assert len(description.missing) == len(missing)
+    assert all(map(str.startswith, description.missing, missing)), description.missing
+    assert (description.warning or "").partition("other. ")[2] == warned_of
 
 
 def test_the_view_is_made_before_the_first_job(tmp_path):
