@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import service
 
-PATIENCE_S = 60
+PATIENCE_S = 200
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def all_processes_of(block, env, directory):
             start_new_session=True,
         )
         try:
-            typed.wait(60)
+            typed.wait(200)
         finally:
             os.killpg(typed.pid, signal.SIGTERM)
     return (directory / "said").read_text()
