@@ -17,7 +17,7 @@ from uuid import uuid4
 from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.sandbox.supervisor.usage_sampler import tree
 from tests.attack.attacks import Attack, corpus
-from tests.contract.engine_kit.harness import Ended, EngineUnderTest, Program
+from tests.contract.engine_kit.harness import SLOWNESS, Ended, EngineUnderTest, Program
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.processes import eventually
 from tests.support.warm_engine import WarmEngine
@@ -107,7 +107,7 @@ class Target:
         if result.limit is not None and reason in _WITHOUT_LIMIT:
             yield f"it ended with {reason}, and has a limit: {result.limit}"
         building = _BUILD_TIMEOUT_MS if reason in {"compile_error", "build_limit"} else 0
-        if took > max(building, attack.timeout_ms) / 1000 + _GRACE_S:
+        if took > (max(building, attack.timeout_ms) / 1000 + _GRACE_S) * SLOWNESS:
             yield f"it took {took:.1f} s"
         if attack.contained and "CONTAINED" not in result.stdout.text:
             yield f"it did not say that it was contained: {result.stdout.text[-500:]}"
@@ -115,13 +115,13 @@ class Target:
             yield result.stdout.text[-500:]
 
     def _about_the_aftermath(self) -> Iterator[str]:
-        if not eventually(lambda: not self._processes(), _GONE_WITHIN_S):
+        if not eventually(lambda: not self._processes(), _GONE_WITHIN_S * SLOWNESS):
             yield f"processes are left: {self._processes()}"
         after = self._kit.run(Program(code="import json; print('fine')")).result
         if after.stdout.text != "fine\n":
             yield f"the next program ended with {after.reason}: {after.error_message} {after.stderr.text}"
         assert self._engine.wait_until_warm(_READY_WITHIN_S)
-        if not eventually(lambda: self._machine() == self._before, _GONE_WITHIN_S):
+        if not eventually(lambda: self._machine() == self._before, _GONE_WITHIN_S * SLOWNESS):
             yield f"the machine is not as it was: {self._machine()} was {self._before}"
 
     def _processes(self) -> list[int]:

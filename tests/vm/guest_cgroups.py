@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sandbox import CGROUPS_REQUIRED
+
 _ROOT = Path("/sys/fs/cgroup")
 _ENGINE = """
 import sys, tempfile
@@ -40,6 +42,7 @@ class Engine:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env={name: value for name, value in os.environ.items() if name != CGROUPS_REQUIRED},
         )
 
     def says(self) -> str:

@@ -14,6 +14,8 @@ from tests.vm.machine import Machine, NotRunning, booted
 from tests.vm.sessions import checks, sessions
 
 _CHECK_TIMEOUT_S = 5400
+# That of the emulated kernel, with a processor that is shared.
+_SLOWNESS = 5
 _COUNTS = re.compile(r"^[0-9]+ (passed|failed|skipped).* in [0-9.]+s")
 
 
@@ -73,6 +75,7 @@ def _check(machine: Machine, kind: str, check: str) -> Outcome:
                 variables={
                     "CI": "true",
                     "SERVICE_SERVER_VM_SESSION": kind,
+                    "SERVICE_SERVER_TEST_SLOWNESS": str(_SLOWNESS),
                     CGROUPS_REQUIRED: "true" if sessions()[kind].control_groups else "",
                 },
                 timeout_s=_CHECK_TIMEOUT_S,

@@ -13,7 +13,7 @@ from threading import Lock, Thread
 
 from adapters.local_engine.sandbox.cpu_affinity import allow_cpus
 from adapters.local_engine.sandbox.files import sealed_copy
-from adapters.local_engine.sandbox.program import ENVIRONMENT
+from adapters.local_engine.sandbox.program import ENVIRONMENT, SYSTEM_PATH
 from adapters.local_engine.sandbox.work_area import WorkArea
 
 ARCHIVE_FILE = "archive"
@@ -49,6 +49,7 @@ class CdsArchive:
         self._identity = ""
         self._again_at = _NEVER
         self._copy: int | None = None
+        self._thread: Thread | None = None
         self._maker: subprocess.Popen[bytes] | None = None
         self._is_closed = False
 
@@ -65,12 +66,15 @@ class CdsArchive:
                 os.close(descriptor)
 
     def close(self) -> None:
-        """Release the archive, and stop making one."""
+        """Release the archive, and stop making one; nothing of it is left then."""
         with self._lock:
             self._is_closed = True
             self._hold(None)
             if self._maker is not None:
                 self._maker.kill()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
 
     def _look(self) -> None:
         """Find the archive of the compiler as it is now, or begin to make it."""
@@ -81,7 +85,8 @@ class CdsArchive:
         self._identity, self._again_at = identity, _NEVER
         self._hold(self._find(identity))
         if self._copy is None:
-            Thread(target=self._make, args=(identity,), name="build-archive", daemon=True).start()
+            self._thread = Thread(target=self._make, args=(identity,), name="build-archive", daemon=True)
+            self._thread.start()
 
     def _identify(self) -> str:
         """Digest the compiler's files, its command line and the sample."""
@@ -126,11 +131,13 @@ class CdsArchive:
         """Have the compiler write its archive. That the sample has a mistake is no failure."""
         shutil.copy(self._sample, directory)
         allow_cpus(self._processors)
+        setpriv = shutil.which("setpriv", path=SYSTEM_PATH)
+        ends_with_us = [] if setpriv is None else [setpriv, "--pdeathsig", "KILL", "--"]
         with self._lock:
             if self._is_closed:
                 raise InterruptedError
             maker = self._maker = subprocess.Popen(  # noqa: S603 - a command line of our own table
-                self._command,
+                [*ends_with_us, *self._command],
                 cwd=directory,
                 env={**ENVIRONMENT, "HOME": str(directory)},
                 stdin=subprocess.DEVNULL,

@@ -1,6 +1,7 @@
+import os
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from threading import Event
 from uuid import uuid4
@@ -15,9 +16,13 @@ from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import ExecutionResult
 from domain.language import LANGUAGES
-from domain.limits import STANDARD_LIMITS
+from domain.limits import STANDARD_LIMITS, Limits
 from domain.submission import JobSpec
 from domain.values import ExecutionId, JobId, ObjectKey
+
+# The factor by which programs take longer than on an ordinary machine: on an emulated one, say.
+SLOWNESS = float(os.environ.get("SERVICE_SERVER_TEST_SLOWNESS") or 1)
+_TIMES = ("timeout_ms", "cpu_time_ms", "build_timeout_ms", "build_cpu_time_ms")
 
 
 class Feature(Enum):
@@ -116,7 +121,7 @@ class EngineUnderTest:
         spec = JobSpec(
             code_key=key,
             language=language,
-            limits=STANDARD_LIMITS.resolve(program.limits),
+            limits=_on_this_machine(STANDARD_LIMITS.resolve(program.limits)),
             args=program.args,
             env=program.env,
         )
@@ -147,3 +152,7 @@ class EngineUnderTest:
         """Run a program on a thread of its own."""
         request, recorder = self.request(program), Recorder()
         return Started(request, recorder, self._threads.submit(self.execute, request, recorder))
+
+
+def _on_this_machine(limits: Limits) -> Limits:
+    return replace(limits, **{name: int(getattr(limits, name) * SLOWNESS) for name in _TIMES})

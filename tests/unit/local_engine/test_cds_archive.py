@@ -1,6 +1,8 @@
 """Making the archive of a compiler's classes, with a compiler that fails at first."""
 
 import os
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -87,3 +89,42 @@ def test_an_archive_that_cannot_be_kept_leaves_no_copy_open(archive, mark, monke
 
     assert eventually(lambda: "read only" in caplog.text)
     assert eventually(lambda: _copies() == before)
+
+
+_MAKES_ONE = """
+import sys
+from pathlib import Path
+from adapters.local_engine.sandbox.cds_archive import CdsArchive
+compiler, sample, work = sys.argv[1:]
+with CdsArchive("java", [compiler, "Sample.java"], Path(sample), Path(work)).opened():
+    sys.stdin.read()
+"""
+
+
+def test_a_compiler_ends_with_a_service_that_is_killed(mark, tmp_path, archive):  # noqa: ARG001 - its files
+    (tmp_path / "bin" / "java").write_text(f"#!/bin/sh\necho $$ > {mark}\nexec sleep 60\n")
+    files = [tmp_path / "bin" / "java", tmp_path / "Sample.java", tmp_path / "work"]
+    with subprocess.Popen([sys.executable, "-c", _MAKES_ONE, *files], stdin=subprocess.PIPE) as service:
+        assert eventually(lambda: mark.exists() and mark.read_text().endswith("\n"))
+        service.kill()
+
+    compiler = mark.read_text().strip()
+    assert eventually(lambda: not _runs(compiler))
+
+
+def _runs(pid):
+    """Whether a process is there and has not ended."""
+    with suppress(OSError):
+        return Path("/proc", pid, "stat").read_text().rpartition(") ")[2][0] != "Z"
+    return False
+
+
+def test_nothing_of_a_compiler_is_left_when_its_archive_is_closed(archive, mark, tmp_path):
+    (tmp_path / "bin" / "java").write_text(f"#!/bin/sh\necho $$ > {mark}\nexec sleep 60\n")
+    assert not _is_there(archive)
+    assert eventually(lambda: mark.exists() and mark.read_text().endswith("\n"))
+
+    archive.close()
+
+    assert not Path("/proc", mark.read_text().strip()).exists()
+    assert list((tmp_path / "work").iterdir()) == []
