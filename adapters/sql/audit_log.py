@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, sqlite
 
+from adapters.sql.driver_statements import for_drivers
 from adapters.sql.errors import is_duplicate
 from adapters.sql.tables import (
     audit_head,
@@ -40,14 +40,8 @@ _ALL_TIME = "all"
 _USAGE = ("uploads", "executions", "cpu_ms", "stored_bytes")
 
 
-def _for_drivers(statement: sa.Insert) -> Mapping[str, str]:
-    """Return a statement by the name of the database, for its driver and values by position."""
-    dialects = (sqlite.dialect(paramstyle="qmark"), mysql.dialect(paramstyle="format"))
-    return {dialect.name: str(statement.compile(dialect=dialect)) for dialect in dialects}
-
-
-_ADD = _for_drivers(sa.insert(audit_journal))
-_LINK = _for_drivers(sa.insert(audit_ledger))
+_ADD = for_drivers(sa.insert(audit_journal))
+_LINK = for_drivers(sa.insert(audit_ledger))
 # Without a type, so that values are as the driver has them.
 _ENTRY: list[sa.ColumnElement[Any]] = [sa.column(name) for name in EntryRow._fields]
 _WAITING = (

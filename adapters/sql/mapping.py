@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from adapters.sql.tables import api_keys, executions, jobs, outbox, projects, tenants
+from adapters.sql.types import encode_json
 from application.messages import Message
 from application.views import JobView
 from domain.api_key import ApiKey
@@ -526,6 +527,6 @@ def _output_values(stream: str, output: Output | None) -> Values:
     }
 
 
-def message_values(message: Message) -> Values:
-    """Return the row of a message."""
-    return {"message_id": message.id, "name": message.name, "body": dict(message.body)}
+def message_row(message: Message) -> tuple[str, str, str]:
+    """Return MESSAGE_COLUMNS of a new message as plain values, for a driver."""
+    return str(message.id), message.name, encode_json(dict(message.body))

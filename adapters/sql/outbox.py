@@ -5,13 +5,14 @@ from collections.abc import Collection, Sequence
 import sqlalchemy as sa
 
 from adapters.sql.database_time import database_time, is_from_the_future, microseconds
-from adapters.sql.mapping import MESSAGE_COLUMNS, message_values, to_message
+from adapters.sql.driver_statements import for_drivers
+from adapters.sql.mapping import MESSAGE_COLUMNS, message_row, to_message
 from adapters.sql.tables import outbox
 from application.messages import Message
 from application.ports.outbox import Outbox
 from domain.values import MessageId
 
-_ADD = sa.insert(outbox)
+_ADD = for_drivers(sa.insert(outbox), ("message_id", "name", "body"))
 _latest = database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
 # Rows that others are about to take are stepped over, not waited for. SQLite has one writer at a time.
 _LEFT_BEHIND = (
@@ -45,7 +46,8 @@ class SqlOutbox(Outbox):
     def add(self, messages: Sequence[Message]) -> None:
         """Store messages, and remember them for the relay."""
         if messages:
-            self._connection.execute(_ADD, [message_values(message) for message in messages])
+            statement = _ADD[self._connection.dialect.name]
+            self._connection.exec_driver_sql(statement, [message_row(message) for message in messages])
             self.added.extend(messages)
 
     def fetch_stale(self, longer_than_s: float, limit: int) -> Sequence[Message]:

@@ -24,7 +24,7 @@ def symbol(length: int) -> sa.String:
 
 
 # Made once: `json.dumps` would make an encoder of this form for each value.
-_encode_json = json.JSONEncoder(separators=(",", ":")).encode
+encode_json = json.JSONEncoder(separators=(",", ":")).encode
 # Bytes of any length; MySQL's own LargeBinary has 64 KiB.
 LongBytes = sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")
 
@@ -106,7 +106,7 @@ class Json(TypeDecorator[Any]):
 
     def process_bind_param(self, value: object, dialect: Dialect) -> str:  # noqa: ARG002
         """Put a value in its form in the database."""
-        return _encode_json(value)
+        return encode_json(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> object:  # noqa: ARG002
         """Read a value from its form in the database."""
