@@ -1,13 +1,14 @@
 """Discovery of the place on this machine where this process may make cgroups."""
 
 import errno
+import fcntl
 import logging
 import os
 import re
 import secrets
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -20,11 +21,14 @@ _PROCESSES = Path("/proc")
 # Version 2 counts processor time without a controller.
 _TIME_CONTROLLER = "cpuacct"
 _SHARES_CONTROLLER = "cpu"
-# The namespace in which a process has its id, and the id: in another one, another process may have it.
-_OURS = re.compile(rf"{PREFIX}(\d+)-(\d+)-[0-9a-f]+(\.scope)?")
+# A program can read the name (/proc/self/cgroup), so it tells nothing.
+_OURS = re.compile(rf"{PREFIX}[0-9a-f]{{16}}(\.scope)?")
+# The locks on this process's directories, by which others know that they are in use.
+_held: dict[Path, int] = {}
 # There is such a directory where systemd is the first process (sd_booted(3)).
 _SYSTEMD_RUNS = Path("/run/systemd/system")
 _SCOPE = ".scope"
+_ATTEMPTS = 3
 _UNITS = {".service", _SCOPE}
 _USER_MANAGER = "user@"
 _SCOPE_GONE_WITHIN_S = 5.0
@@ -46,7 +50,7 @@ def discover(
     Raises:
         CgroupsUnavailable: That cannot be; the message has cause and remedy.
     """
-    name = name or f"{PREFIX}{_namespace()}-{os.getpid()}-{secrets.token_hex(4)}"
+    name = name or f"{PREFIX}{secrets.token_hex(8)}"
     version = None
     try:
         own = _own_directories(process)
@@ -101,7 +105,7 @@ def _prepare_separate(own: Mapping[str, Path], name: str) -> CgroupPlan:
     with ExitStack() as on_failure:
         for directory in {memory, pids}:
             _sweep(directory.parent)
-            directory.mkdir(exist_ok=True)
+            _make(directory)
             on_failure.callback(directory.rmdir)
         on_failure.pop_all()
     time, shares = (_make_if_possible(own, each, name) for each in (_TIME_CONTROLLER, _SHARES_CONTROLLER))
@@ -135,10 +139,12 @@ def remove(plan: CgroupPlan) -> None:
     A scope is removed by systemd, when its last process is gone.
     """
     clear(plan)
+    directories = [Path(directory) for directory in plan.directories]
+    _let_go(directories)
     if _is_in_scope(plan):
         _wait_until_gone(Path(plan.memory).parent)
         return
-    for directory in map(Path, plan.directories):
+    for directory in directories:
         try:
             if plan.version == UNIFIED:
                 _sweep(directory.parent)
@@ -170,6 +176,7 @@ def _prepare_unified(own: Path, name: str, supervisor: Path | None) -> CgroupPla
 def _share_out(base: Path, name: str) -> CgroupPlan:
     _sweep(base)
     runs = str(unified_cgroups.set_up(base, name))
+    _hold(Path(runs))
     shares = runs if unified_cgroups.shares_processors(Path(runs)) else None
     if shares is not None:
         limit_shares(UNIFIED, shares)
@@ -244,7 +251,7 @@ def _make_if_possible(own: Mapping[str, Path], controller: str, name: str) -> st
     directory = own[controller] / name
     try:
         _sweep(directory.parent)
-        directory.mkdir(exist_ok=True)
+        _make(directory)
     except OSError as error:
         _log.info("the controller %s is not used: %s", controller, error.strerror)
         return None
@@ -254,15 +261,58 @@ def _make_if_possible(own: Mapping[str, Path], controller: str, name: str) -> st
 def _sweep(parent: Path) -> None:
     """Remove the directories of engines that are gone, and kill the processes that outlived them."""
     for directory in parent.glob(f"{PREFIX}*"):
-        owner = _OURS.fullmatch(directory.name)
-        if owner is not None and owner[1] == _namespace() and not Path("/proc", owner[2]).exists():
-            _end_runs(directory)
-            with suppress(OSError):
+        if _OURS.fullmatch(directory.name):
+            in_use = directory / directory.stem if directory.suffix == _SCOPE else directory
+            with suppress(OSError), _locked(in_use):
+                _end_runs(directory)
                 directory.rmdir()
 
 
-def _namespace() -> str:
-    return str(Path("/proc/self/ns/pid").stat().st_ino)
+def _make(directory: Path) -> None:
+    """Make a directory that others see to be in use; again if one of them removes it in between."""
+    for _ in range(_ATTEMPTS):
+        directory.mkdir(exist_ok=True)
+        with suppress(OSError):
+            _hold(directory)
+            if directory.exists():
+                return
+
+
+def _hold(directory: Path) -> None:
+    """Have others see that a directory is in use, for as long as this process lives.
+
+    Raises:
+        OSError: Another process is about to remove it.
+    """
+    descriptor = _lock(directory)
+    if directory in _held:
+        os.close(_held[directory])
+    _held[directory] = descriptor
+
+
+def _lock(directory: Path) -> int:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    descriptor = _lock(directory)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _let_go(directories: Iterable[Path]) -> None:
+    for directory in directories:
+        if (descriptor := _held.pop(directory, None)) is not None:
+            os.close(descriptor)
 
 
 def _end_runs(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -140,6 +141,17 @@ def test_proc_is_masked_as_in_containers_and_no_setting_can_be_written_to(kit):
     seen = kit.run(Program(code=_LOOKS_AROUND.replace("MASKED", repr(rootfs.MASKED)))).stdout
 
     assert set(seen.decode().split()) <= _FOR_EVERYBODY
+
+
+def test_no_name_or_number_of_the_service_s_is_in_the_control_groups_of_a_program(kit):
+    groups = kit.run(Program(code="print(open('/proc/self/cgroup').read())")).stdout.decode()
+
+    own = {
+        f"{os.getpid()}",
+        f"{kit.engine.sandbox.supervisor.pid}",
+        f"{Path('/proc/self/ns/pid').stat().st_ino}",
+    }
+    assert own.isdisjoint(re.findall(r"[0-9a-f]+", groups)), groups
 
 
 class _Namespaces:

@@ -1,7 +1,10 @@
 """Finding cgroups, on trees of files that look as the kernel's do."""
 
 import os
+import re
+import signal
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -204,19 +207,45 @@ def test_version_1_leaves_nothing_where_one_controller_refuses(tmp_path):
 
 def test_what_a_killed_engine_left_is_removed_and_what_another_one_uses_is_not(tmp_path):
     own, process = _unified(tmp_path, "memory pids\n")
-    with subprocess.Popen(["true"]) as gone:
-        pass
-    here = Path("/proc/self/ns/pid").stat().st_ino
-    left = f"service_server-{here}-{gone.pid}-0a"
-    elsewhere = f"service_server-{here + 1}-{gone.pid}-0a"  # its process may live where we do not see it
-    used = f"service_server-{here}-1-0a"
-    for name in (f"{left}/run-1-1", f"{elsewhere}/run-1-1", used, "other"):
+    left, used = (f"service_server-{digit * 16}" for digit in "0a")
+    for name in (f"{left}/run-1-1", f"{used}/run-1-1", "other"):
         (own / name).mkdir(parents=True)
+    with _in_use(own / used):
+        discover(process, "ours")
 
-    discover(process, "ours")
+    assert {path.name for path in own.iterdir() if path.is_dir()} == {used, "other", "ours"}
+    assert (own / used / "run-1-1").is_dir()
 
-    assert {path.name for path in own.iterdir() if path.is_dir()} == {elsewhere, used, "other", "ours"}
-    assert (own / elsewhere / "run-1-1").is_dir()
+
+def test_a_directory_is_in_use_as_long_as_its_engine_has_it(tmp_path):
+    own, process = _unified(tmp_path, "memory pids\n")
+    name = f"service_server-{'b' * 16}"
+    discover(process, name)
+    (own / name / "run-1-1").mkdir()
+
+    discover(process, "another")
+
+    assert (own / name / "run-1-1").is_dir()
+
+
+def test_the_name_of_a_directory_tells_nothing_of_its_process(tmp_path):
+    _, process = _unified(tmp_path, "memory pids\n")
+    names = {Path(discover(process).memory).name for _ in range(2)}
+
+    assert len(names) == 2
+    assert all(re.fullmatch(r"service_server-[0-9a-f]{16}", name) for name in names)
+
+
+@contextmanager
+def _in_use(directory):
+    """Have a process lock a directory, as one does that uses it."""
+    command = ["flock", "--exclusive", str(directory), "sh", "-c", "echo locked; exec sleep 60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout.readline() == b"locked\n"
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
