@@ -15,7 +15,7 @@ from tests.vm.sessions import checks, sessions
 
 _CHECK_TIMEOUT_S = 5400
 # That of the emulated kernel, with a processor that is shared.
-_SLOWNESS = 5
+_SLOWNESS = 10
 _COUNTS = re.compile(r"^[0-9]+ (passed|failed|skipped).* in [0-9.]+s")
 
 
@@ -47,9 +47,6 @@ def run_matrix(kinds: Iterable[str], only: Sequence[str], machines: int) -> int:
             outcome for of_kind in threads.map(lambda kind: _run(kind, only), kinds) for outcome in of_kind
         ]
     failed = [outcome for outcome in outcomes if outcome.status != 0]
-    for outcome in failed:
-        print(f"\n===== {outcome.session}: {outcome.check} =====", flush=True)
-        sys.stdout.buffer.write(outcome.output)
     print("\n" + "\n".join(_table(outcomes)))
     return 1 if failed or not outcomes else 0
 
@@ -61,8 +58,15 @@ def _run(kind: str, only: Sequence[str]) -> list[Outcome]:
         with booted(kind) as machine:
             while waiting and machine.is_running:
                 outcomes.append(_check(machine, kind, waiting.pop(0)))
-                print(f"{kind:<28}{outcomes[-1].check:<10}{outcomes[-1]} {outcomes[-1].summary}", flush=True)
+                _print(outcomes[-1])
     return outcomes
+
+
+def _print(outcome: Outcome) -> None:
+    """Print an outcome, and a failed one with its output, in one piece: others print at the same time."""
+    line = f"{outcome.session:<28}{outcome.check:<10}{outcome} {outcome.summary}\n".encode()
+    sys.stdout.buffer.write(line if outcome.status == 0 else line + outcome.output)
+    sys.stdout.buffer.flush()
 
 
 def _check(machine: Machine, kind: str, check: str) -> Outcome:
