@@ -7,7 +7,7 @@ from tests.chaos.jobs import attempts, soon, submit, worker_pid
 from tests.support.cluster import Cluster
 from tests.support.runner import FakeRunner, hang
 
-PROGRAMS = 80
+PROGRAMS = 40
 DRAIN_S = 1
 # On a busy machine: one call after the other, each until its time limit, would take minutes.
 GRACE_S = 30
