@@ -89,7 +89,10 @@ def _outcome(client: ServiceClient, example: Example) -> dict[str, Any]:
     try:
         job = client.post("/api/upload", upload)
         stdin = (_HERE / example.stdin).read_text()
-        job = client.post(f"/api/execute/{job['job_id']}?wait=30", {"stdin": stdin})
+        job = client.post(f"/api/execute/{job['job_id']}?wait=20", {"stdin": stdin})
+        while job["status"] == "RUNNING":
+            client.get(f"/api/jobs/{job['job_id']}/status", wait=20)
+            job = client.get(f"/api/jobs/{job['job_id']}")
         log = json.loads(client.get("/api/log", log_key=job["log_key"]))
     except Failure as failure:
         return {"status": "REFUSED", "said": str(failure)}
