@@ -100,7 +100,8 @@ class FakeSystemd(Thread):
 
     def loses_the_last_process_of(self, unit: str) -> None:
         """Remove the group of a scope, and forget the unit only when it is asked for again."""
-        shutil.rmtree(self.group_of(unit))
+        removed = self.group_of(unit).rename(self._groups / "removed")  # at once, as the kernel does
+        shutil.rmtree(removed)
         self._stopping.add(unit)
 
     def Subscribe(self, call: Message) -> None:  # noqa: N802 - the method's name
