@@ -6,7 +6,7 @@ from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program, Recorder
 
 _WARNED = {
-    "c": ('int main(void) { int n = "text"; return n != n; }', "warning"),
+    "c": ("int main(void) { char n = 300; return n != n; }", "warning"),
     "cpp": ("int f() {} int main() { return 0; }", "warning"),
     "java": (
         "import java.util.*; class Raw { public static void main(String[] a) { new ArrayList().add(1); } }",
