@@ -1,15 +1,15 @@
 """Processes of tests: servers, and a look at ones that a test did not start itself."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 
 # Longer than anything takes that happens at all, on a machine that is ten times as busy as usual.
 PATIENCE_S = 90.0
@@ -64,9 +64,9 @@ def pause(waited_s: float) -> None:
     time.sleep(min(0.005 + waited_s / 20, 0.1))
 
 
-def switches() -> int:
-    """Return how often the threads of this process have given a processor up, as one does that waits."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+def cpu_s(threads: Iterable[Thread]) -> float:
+    """Return the processor time that threads of this process have used, in seconds."""
+    return sum(time.clock_gettime(time.pthread_getcpuclockid(thread.ident)) for thread in threads)
 
 
 def freeze(pid: int) -> None:

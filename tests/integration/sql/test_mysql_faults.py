@@ -19,6 +19,7 @@ from tests.support.database_server import USER
 from tests.support.databases import migrated
 from tests.support.processes import PATIENCE_S, freeze
 from tests.support.samples import a_job, a_project
+from tests.support.stores import PATIENT
 from tests.support.tcp_proxy import TcpProxy, Traffic
 
 
@@ -272,7 +273,7 @@ def ordinary_url(server, server_url):
 def test_a_server_that_answers_and_takes_no_writes_is_noticed(
     server, ordinary_url, open_store, statement, words
 ):
-    store = open_store(ordinary_url)
+    store = open_store(ordinary_url, replace(PATIENT, read_timeout_s=5))
     job = a_job(store)
     with closing(server.connect()) as admin, admin.cursor() as cursor:
         cursor.execute(statement)
