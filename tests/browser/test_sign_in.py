@@ -144,7 +144,7 @@ def test_a_program_runs_in_the_editor_and_its_output_is_followed(page: Page, gua
     page.get_by_role("button", name="Create project").click()
     expect(page.get_by_role("heading", name="followed")).to_be_visible()
 
-    page.wait_for_function("Boolean(window.editor?.setValue)")
+    expect(page.locator(".CodeMirror")).to_be_visible()
     page.evaluate("code => window.editor.setValue(code)", "print('seen ' + 'live')")
     page.get_by_role("button", name="Run", exact=True).click()
 
