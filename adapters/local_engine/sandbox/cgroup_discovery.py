@@ -1,7 +1,6 @@
 """Discovery of the place on this machine where this process may make cgroups."""
 
 import errno
-import fcntl
 import logging
 import os
 import re
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from adapters.local_engine.sandbox import unified_cgroups
+from adapters.local_engine.sandbox.files import lock_directory
 from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan, end, limit_shares
 from adapters.local_engine.sandbox.unified_cgroups import CONTROLLERS, PREFIX, CgroupsUnavailable
 
@@ -284,25 +284,15 @@ def _hold(directory: Path) -> None:
     Raises:
         OSError: Another process is about to remove it.
     """
-    descriptor = _lock(directory)
+    descriptor = lock_directory(directory)
     if directory in _held:
         os.close(_held[directory])
     _held[directory] = descriptor
 
 
-def _lock(directory: Path) -> int:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    descriptor = _lock(directory)
+    descriptor = lock_directory(directory)
     try:
         yield
     finally:

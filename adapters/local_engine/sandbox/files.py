@@ -76,6 +76,25 @@ def _memory_file(name: str) -> int:
     return os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
 
 
+def lock_directory(path: Path | str, *, parent: int | None = None) -> int:
+    """Open a directory and lock it, for as long as the returned descriptor is open.
+
+    Args:
+        path: Its path, or its name in `parent`. A symbolic link is refused.
+        parent: The descriptor of a directory.
+
+    Raises:
+        OSError: Another process holds its lock, or there is no such directory.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | _DIRECTORY, dir_fd=parent)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 def remove_tree(parent: int, name: str) -> None:
     """Remove a directory and all that a program has put there.
 

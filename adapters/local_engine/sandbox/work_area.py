@@ -1,6 +1,5 @@
 """The private directories of programs, and the removal of the ones that a killed engine left."""
 
-import fcntl
 import logging
 import os
 import secrets
@@ -8,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from adapters.local_engine.sandbox.files import remove_tree
+from adapters.local_engine.sandbox.files import lock_directory, remove_tree
 
 _log = logging.getLogger("service_server.local_engine")
 _PREFIX = "engine-"
@@ -41,7 +40,7 @@ class WorkArea:
         self._shared.mkdir(parents=True, exist_ok=True)
         self._parent = os.open(self._shared, os.O_RDONLY | os.O_DIRECTORY)
         os.mkdir(self._name, mode=0o700, dir_fd=self._parent)
-        self._own = self._lock(self._name)
+        self._own = lock_directory(self._name, parent=self._parent)
         for name in os.listdir(self._parent):  # noqa: PTH208 - a path has no listing by descriptor
             if name.startswith(_PREFIX) and name != self._name:
                 self._sweep(name)
@@ -65,18 +64,9 @@ class WorkArea:
         finally:
             remove_tree(self._own, name)
 
-    def _lock(self, name: str) -> int:
-        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._parent)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            raise
-        return descriptor
-
     def _sweep(self, name: str) -> None:
         try:
-            lock = self._lock(name)
+            lock = lock_directory(name, parent=self._parent)
             try:
                 remove_tree(self._parent, name)
             finally:
