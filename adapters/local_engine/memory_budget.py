@@ -59,9 +59,8 @@ class MemoryBudget:
     def is_short(self) -> bool:
         """Whether there is no room for the program that waits for it, or for a usual one."""
         with self._lock:
-            if (
-                self._used_mb == 0
-            ):  # the one that waited would be next, unless it is cancelled or runs elsewhere
+            # With all room free, the one that waited has been cancelled, or runs elsewhere.
+            if self._used_mb == 0:
                 self._wanted_mb = 0
             is_short = not self._has_room(self._wanted_mb or self._usual_mb)
             self._is_held_back = self._is_held_back or is_short

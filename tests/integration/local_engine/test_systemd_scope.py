@@ -2,7 +2,7 @@
 
 import os
 import socket
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Thread, Timer
 
@@ -236,17 +236,24 @@ def test_a_bus_that_answers_nonsense_or_nothing_costs_the_groups_alone(
     monkeypatch.setattr(systemd_scope, "_CONNECTED_WITHIN_S", 0.5)
     path = tmp_path / "strange"
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={path}")
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-        answering = Thread(target=_answer, args=(listener, answer), daemon=True)
-        answering.start()
 
+    with _listening(path, _answer, answer):
         refusal = _refusal(machine)
-    answering.join()
 
     assert f"bus at {path}" in refusal
     assert "Delegate=yes" in refusal
+
+
+@contextmanager
+def _listening(path, answer, *arguments):
+    """Answer one connection to a socket."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        answering = Thread(target=answer, args=(listener, *arguments), daemon=True)
+        answering.start()
+        yield
+    answering.join()
 
 
 def _answer(listener, answer):
@@ -263,14 +270,9 @@ def test_a_bus_that_admits_us_and_falls_silent_is_given_up(machine, tmp_path, mo
     monkeypatch.setattr(systemd_scope, "_ANSWERED_WITHIN_S", 0.3)
     path = tmp_path / "silent"
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={path}")
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-        answering = Thread(target=_admit, args=(listener,), daemon=True)
-        answering.start()
 
+    with _listening(path, _admit):
         refusal = _refusal(machine)
-    answering.join()
 
     assert f"systemd does not answer on the bus at {path}" in refusal
 
