@@ -51,6 +51,7 @@ _MESSAGES: Mapping[JobStatus | Reason, str] = {
     Reason.MEMORY_LIMIT: "The program used up its memory",
     Reason.OUTPUT_LIMIT: "The program wrote more than it may",
     Reason.PROCESS_LIMIT: "The program started more processes than it may",
+    Reason.CASES_FAILED: "Not every case was accepted",
     Reason.ENGINE_UNAVAILABLE: "The engine could not start the program",
     Reason.ENGINE_ERROR: "The engine failed to run the program",
     Reason.WORKER_LOST: "The worker that ran the program was lost",

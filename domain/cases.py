@@ -1,0 +1,248 @@
+"""The cases of a job: many inputs of one program, their verdicts, and the score of all."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from domain.errors import InvalidValue
+from domain.execution import ExecutionResult
+from domain.job_lifecycle import JobStatus, Reason
+
+NAME_MAX_CHARS = 128
+MAX_WEIGHT = 1_000_000
+# The head of a case's output, of each side of a difference, and of a checker's message.
+OUTPUT_HEAD_BYTES = 1_024
+DIFFERENCE_MAX_CHARS = 200
+MESSAGE_MAX_CHARS = 500
+
+
+class Verdict(StrEnum):
+    """The outcome of one case."""
+
+    ACCEPTED = "accepted"
+    WRONG_ANSWER = "wrong_answer"
+    PRESENTATION_ERROR = "presentation_error"
+    TIME_LIMIT = "time_limit"
+    MEMORY_LIMIT = "memory_limit"
+    OUTPUT_LIMIT = "output_limit"
+    RUNTIME_ERROR = "runtime_error"
+    CHECKER_FAILED = "checker_failed"
+    SKIPPED = "skipped"
+
+
+class StopOn(StrEnum):
+    """The event after which the remaining cases of a job are skipped."""
+
+    FIRST_FAILURE = "first_failure"
+    NEVER = "never"
+
+
+# The verdict of a case whose program did not end well. Every other reason is a failure of the service.
+_VERDICTS = {
+    Reason.WALL_TIME_LIMIT: Verdict.TIME_LIMIT,
+    Reason.CPU_TIME_LIMIT: Verdict.TIME_LIMIT,
+    Reason.MEMORY_LIMIT: Verdict.MEMORY_LIMIT,
+    Reason.OUTPUT_LIMIT: Verdict.OUTPUT_LIMIT,
+    Reason.NONZERO_EXIT: Verdict.RUNTIME_ERROR,
+    Reason.SIGNAL: Verdict.RUNTIME_ERROR,
+    Reason.PROCESS_LIMIT: Verdict.RUNTIME_ERROR,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One input of a program, with the answer that is expected of it.
+
+    Attributes:
+        name: Unique among the cases of a job.
+        args: The program's arguments; None for the job's own.
+        expected: The expected output; None if every program that ends well is accepted, or a checker needs
+            no answer.
+        limits: Limits other than the job's own, by their names.
+        hidden: Whether callers see the verdict and the figures of the case alone.
+
+    Raises:
+        InvalidValue: A value breaks its rule.
+    """
+
+    name: str
+    stdin: bytes = b""
+    args: tuple[str, ...] | None = None
+    expected: bytes | None = None
+    weight: float = 1.0
+    limits: Mapping[str, int] = field(default_factory=dict)
+    hidden: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.name) <= NAME_MAX_CHARS or not self.name.isprintable():
+            raise InvalidValue("name", f"has 1 to {NAME_MAX_CHARS} printable characters")
+        if not 0 <= self.weight <= MAX_WEIGHT:
+            raise InvalidValue("weight", f"must be from 0 to {MAX_WEIGHT}")
+        if any("\0" in argument for argument in self.args or ()):
+            raise InvalidValue("args", "must not have a NUL character")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first difference between an output and the expected one.
+
+    Attributes:
+        line: Its number, from 1 on.
+        expected: The expected text there, cut to DIFFERENCE_MAX_CHARS; None at the end of the answer.
+        found: The program's text there, cut likewise; None at the end of the output.
+    """
+
+    line: int
+    expected: str | None
+    found: str | None
+
+    def __str__(self) -> str:
+        """Describe the difference in one line."""
+        expected = "the end" if self.expected is None else repr(self.expected)
+        found = "the end" if self.found is None else repr(self.found)
+        return f"line {self.line}: expected {expected}, found {found}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """The opinion of a checker on the output of a program that ended well.
+
+    Attributes:
+        verdict: ACCEPTED, WRONG_ANSWER, PRESENTATION_ERROR or CHECKER_FAILED.
+        message: The words of a checker that is a program, cut to MESSAGE_MAX_CHARS.
+    """
+
+    verdict: Verdict
+    difference: Difference | None = None
+    message: str | None = None
+
+
+ACCEPTED = Judgement(verdict=Verdict.ACCEPTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """The result of one case.
+
+    Attributes:
+        index: The place of the case in its job, from 0 on.
+        memory_mb: The peak, in mebibytes.
+        stdout: The head of the output.
+        diff: The first difference, in words.
+        checker_message: The words of a checker that is a program.
+        first_time_ms: The time of a first run that hit a time limit on a busy machine; `time_ms` is that of
+            the run which followed it, alone.
+    """
+
+    index: int
+    name: str
+    verdict: Verdict
+    weight: float = 1.0
+    hidden: bool = False
+    time_ms: int | None = None
+    cpu_time_ms: int | None = None
+    memory_mb: float | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    stdout: str | None = None
+    diff: str | None = None
+    checker_message: str | None = None
+    first_time_ms: int | None = None
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the case has passed."""
+        return self.verdict is Verdict.ACCEPTED
+
+    @classmethod
+    def skipped(cls, index: int, case: Case) -> "CaseResult":
+        """Build the result of a case that was not run, for an earlier one had failed."""
+        return cls(
+            index=index, name=case.name, verdict=Verdict.SKIPPED, weight=case.weight, hidden=case.hidden
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The sum of the results of a job's cases.
+
+    Attributes:
+        passed: The number of accepted cases.
+        total: The number of all cases.
+        score: The weights of the accepted cases together.
+        max_score: The weights of all cases together.
+        slowest: The index of the case that took the longest; None if none ran.
+        largest: The index of the case that took the most memory; None if none ran.
+        first_failure: The index of the first case that was run and not accepted.
+    """
+
+    passed: int
+    total: int
+    score: float
+    max_score: float
+    slowest: int | None = None
+    largest: int | None = None
+    first_failure: int | None = None
+
+    @property
+    def is_passed(self) -> bool:
+        """Whether every case was accepted."""
+        return self.passed == self.total
+
+    @property
+    def status(self) -> JobStatus:
+        """The status of the job."""
+        return JobStatus.SUCCESS if self.is_passed else JobStatus.FAILED
+
+
+def summarize(results: Iterable[CaseResult]) -> Summary:
+    """Sum up the results of all cases of a job. The order of the results does not matter."""
+    ordered = sorted(results, key=lambda result: result.index)
+    ran = [result for result in ordered if result.verdict is not Verdict.SKIPPED]
+    accepted = [result for result in ordered if result.is_accepted]
+    slowest = max(ran, key=lambda result: result.time_ms or 0, default=None)
+    largest = max(ran, key=lambda result: result.memory_mb or 0.0, default=None)
+    failed = next((result for result in ran if not result.is_accepted), None)
+    return Summary(
+        passed=len(accepted),
+        total=len(ordered),
+        score=_sum(accepted),
+        max_score=_sum(ordered),
+        slowest=None if slowest is None else slowest.index,
+        largest=None if largest is None else largest.index,
+        first_failure=None if failed is None else failed.index,
+    )
+
+
+def verdict_without_check(result: ExecutionResult) -> Verdict | None:
+    """Return the verdict on a program that did not end well; None if its output is to be checked.
+
+    Raises:
+        InvalidValue: The service failed, and not the program: there is no verdict.
+    """
+    if result.status is JobStatus.SUCCESS:
+        return None
+    verdict = None if result.reason is None else _VERDICTS.get(result.reason)
+    if verdict is None:
+        raise InvalidValue("reason", f"{result.reason} is no verdict on a program")
+    return verdict
+
+
+def is_verdict(result: ExecutionResult) -> bool:
+    """Whether a result is the program's own: the service has not failed, and nothing was cancelled."""
+    return result.status is JobStatus.SUCCESS or result.reason in _VERDICTS
+
+
+def skip_after(results: Sequence[CaseResult], stop_on: StopOn) -> int | None:
+    """Return the index after which cases are skipped, given the results so far; None for no case.
+
+    Cases run side by side: one behind the first failure may have a result already, and keeps it.
+    """
+    if stop_on is StopOn.NEVER:
+        return None
+    return min((result.index for result in results if not result.is_accepted), default=None)
+
+
+def _sum(results: Iterable[CaseResult]) -> float:
+    """Add up weights without a trace of binary fractions."""
+    return round(sum(result.weight for result in results), 6)
