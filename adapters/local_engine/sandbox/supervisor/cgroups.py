@@ -263,7 +263,7 @@ class Cgroup:
         try:
             return int(read(f"{self._memory}/{self._names.memory_peak}")) >> 10
         except OSError:  # version 2 has it from Linux 5.19 on
-            return 0
+            return self._memory_bytes >> 10 if self.ran_out_of_memory() else 0
 
     def remove(self) -> bool:
         """Remove the group; return whether that worked, which it does once its processes are reaped."""

@@ -177,18 +177,24 @@ class Run:
 
     def _ended(self) -> RunEvent:
         exit_code, signal = self._status_pipe.exit_code_and_signal(self._status)
+        limit = self._limit or self._named(self._limit_of_cgroup())
+        tree_memory_kb = self._tree_memory_kb()
+        memory_kb = self._memory_kb()
+        if memory_kb == 0 and limit == "memory_mb":
+            # With version 2 the kernel ends all processes at once, before one of them can be looked at.
+            memory_kb = tree_memory_kb
         return RunEvent(
             status=Status.ENDED,
             was_ready=self._was_ready,
             in_build=self._status_pipe.last is Status.BUILDING,
-            limit=self._limit or self._named(self._limit_of_cgroup()),
+            limit=limit,
             exit_code=exit_code,
             signal=signal,
             wall_ms=round(self._wall_s * 1000),
             cpu_ms=round(1000 * self._cpu_s()),
             waited_ms=None if self._waited_s is None else round(1000 * self._waited_s),
-            memory_kb=self._memory_kb(),
-            tree_memory_kb=self._tree_memory_kb(),
+            memory_kb=memory_kb,
+            tree_memory_kb=tree_memory_kb,
             error=self._error,
         )
 
