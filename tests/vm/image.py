@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 _LOCK_FILES = ("requirements-build.lock", "requirements-dev.lock")
 _PROJECT_FILES = ("pyproject.toml", "README.md", "LICENSE")
 _GUEST = Path(__file__).parent / "guest"
+_TREE_FILES = ("packages.txt", "apt.conf", "forky.list")
 # Command, and the Debian package that brings it.
 _NEEDED = {
     "mmdebstrap": "mmdebstrap",
@@ -98,8 +99,12 @@ def _require_space() -> None:
 
 def _recipe() -> str:
     """Return a digest of everything that the disk is made of."""
+    return _digest((*sorted(_GUEST.iterdir()), *(PROJECT / name for name in _LOCK_FILES)))
+
+
+def _digest(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for path in (*sorted(_GUEST.iterdir()), *(PROJECT / name for name in _LOCK_FILES)):
+    for path in paths:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -147,10 +152,10 @@ def _build(image: Image) -> None:
 
 def _installed() -> Path:
     """Return a tree with the packages, which is never written to afterwards."""
-    text = (_GUEST / "packages.txt").read_text()
-    tree = DIRECTORY / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.tree"
+    lines = (_GUEST / "packages.txt").read_text().splitlines()
+    tree = DIRECTORY / f"{_digest(_GUEST / name for name in _TREE_FILES)}.tree"
     if not tree.exists():
-        packages = ",".join(line for line in text.splitlines() if line and not line.startswith("#"))
+        packages = ",".join(line for line in lines if line and not line.startswith("#"))
         unfinished = tree.with_suffix(".unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
@@ -158,6 +163,8 @@ def _installed() -> Path:
             "mmdebstrap",
             "--quiet",
             "--variant=minbase",
+            f"--aptopt={_GUEST}/apt.conf",
+            f"--setup-hook=copy-in {_GUEST}/forky.list /etc/apt/sources.list.d",
             f"--include={packages}",
             "trixie",
             unfinished,

@@ -35,7 +35,7 @@ mount --bind $3 $1/share
 mount --bind $4 $1/share/project
 mount -o remount,bind,ro $1/share/project
 exec chroot $1 /usr/bin/linux.uml mem={_MEMORY_MB}M ubd0=/share/disk,/image/disk root=/dev/ubda rw quiet \\
-    systemd.show_status=0 panic=-1 con=null con0=null,fd:1 ssl=null ssl0=fd:0
+    systemd.show_status=0 panic=-1 seccomp=auto con=null con0=null,fd:1 ssl=null ssl0=fd:0
 """
 _SCRIPT = """\
 cd /host/project
