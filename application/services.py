@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from application.authenticator import Authenticator
+from application.blobs import Blobs
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.idempotent_requests import IdempotentRequests
 from application.in_flight_executions import InFlightExecutions
@@ -69,6 +70,7 @@ from application.use_cases.read_output import ReadOutput
 from application.use_cases.recover_orphans import RecoverOrphans
 from application.use_cases.relay_outbox import RelayOutbox
 from application.use_cases.remove_deleted import RemoveDeleted
+from application.use_cases.remove_unused_blobs import RemoveUnusedBlobs
 from application.use_cases.renew_leases import RenewLeases
 from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.report_completion import ReportCompletion
@@ -157,6 +159,7 @@ class ServiceOptions:
     sessions_kept_days: float
     membership_rules: MembershipRules
     idempotency_keys_kept_hours: float
+    unused_files_kept_hours: float
     stale_message_after_s: float
     max_keys: int
     log_storage_retry: RetryPolicy = _LOG_STORAGE_RETRY
@@ -224,6 +227,8 @@ class Services:
     forget_sessions: ForgetOldRecords
     forget_idempotency_keys: ForgetOldRecords
     remove_deleted: RemoveDeleted
+    remove_unused_blobs: RemoveUnusedBlobs
+    blobs: Blobs
     in_flight: InFlightExecutions
 
 
@@ -247,6 +252,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ids=ports.ids,
     )
 
+    blobs = Blobs(unit_of_work=ports.unit_of_work, code_store=ports.code_store)
     quota_guard = QuotaGuard(clock=ports.clock)
     upload_code = UploadCode(
         unit_of_work=caller_unit_of_work,
@@ -515,6 +521,13 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             ids=ports.ids,
             worker=options.worker,
         ),
+        remove_unused_blobs=RemoveUnusedBlobs(
+            unit_of_work=ports.unit_of_work,
+            clock=ports.clock,
+            ids=ports.ids,
+            kept=timedelta(hours=options.unused_files_kept_hours),
+        ),
+        blobs=blobs,
         in_flight=in_flight,
     )
 

@@ -40,13 +40,14 @@ _MAX_CHARS = (
 
 
 class Act(StrEnum):
-    """The acts that are recorded. JOB_END is the service's own."""
+    """The acts that are recorded. JOB_END and FILES_REMOVE are the service's own."""
 
     JOB_UPLOAD = "job.upload"
     JOB_EXECUTE = "job.execute"
     JOB_CANCEL = "job.cancel"
     JOB_DELETE = "job.delete"
     JOB_END = "job.end"
+    FILES_REMOVE = "files.remove"
     PROJECT_CREATE = "project.create"
     PROJECT_ARCHIVE = "project.archive"
     PROJECT_RESTORE = "project.restore"

@@ -271,6 +271,7 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         sessions_kept_days=settings.sessions_kept_days,
         membership_rules=settings.membership_rules,
         idempotency_keys_kept_hours=settings.idempotency_keys_kept_hours,
+        unused_files_kept_hours=settings.unused_files_kept_hours,
         stale_message_after_s=settings.relay_left_behind_after_s,
         max_keys=settings.max_keys,
     )

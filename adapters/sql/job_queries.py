@@ -27,8 +27,8 @@ from adapters.sql.mapping import (
     to_reason,
     to_view,
 )
+from adapters.sql.pending_deletions import deletion_digest
 from adapters.sql.project_repository import MAX_ID
-from adapters.sql.purge_repository import deletion_digest
 from adapters.sql.tables import executions, jobs, pending_deletions, projects
 from adapters.sql.transaction_retrier import TransactionRetrier
 from application.errors import NotFound

@@ -1,6 +1,5 @@
 """The repository of purges and pending deletions, in SQL."""
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -8,8 +7,10 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from adapters.sql.blob_repository import SqlBlobRepository
 from adapters.sql.database_time import database_time, is_from_the_future, microseconds
 from adapters.sql.errors import is_duplicate
+from adapters.sql.pending_deletions import note_deletions
 from adapters.sql.tables import (
     api_keys,
     executions,
@@ -22,7 +23,14 @@ from adapters.sql.tables import (
     sessions,
 )
 from application.errors import ConcurrencyConflict
-from application.ports.purge_repository import PendingDeletion, Purge, PurgeRepository, Removed, StoreName
+from application.ports.purge_repository import (
+    PendingDeletion,
+    Purge,
+    PurgeRepository,
+    Removed,
+    StoreName,
+    UnusedBlobs,
+)
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.tenant import TenantName
@@ -119,10 +127,6 @@ _OTHERS_WITH_CODE = sa.select(jobs.c.code_key).where(
     jobs.c.code_key.in_(sa.bindparam("keys", expanding=True)), jobs.c.job_id.not_in(_are_these_jobs)
 )
 
-_PRESENT = sa.select(pending_deletions.c.digest).where(
-    pending_deletions.c.digest.in_(sa.bindparam("digests", expanding=True))
-)
-_ADD_DELETIONS = sa.insert(pending_deletions)
 _DELETIONS = (
     sa.select(
         pending_deletions.c.digest,
@@ -157,6 +161,7 @@ class SqlPurgeRepository(PurgeRepository):
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self._blobs = SqlBlobRepository(connection)
 
     def add(self, purge: Purge) -> None:
         """Note that a project or a tenant is to be emptied."""
@@ -229,7 +234,9 @@ class SqlPurgeRepository(PurgeRepository):
             return None
         if purge.project_id is not None:
             self._connection.execute(sa.delete(projects).where(_is_in(purge, projects)))
-        elif any(self._remove_of_tenant(purge, *columns) for columns in _OF_TENANT):
+        elif self._remove_blobs(purge) or any(
+            self._remove_of_tenant(purge, *columns) for columns in _OF_TENANT
+        ):
             return None
         self._connection.execute(_FORGET, {"id": purge.id})
         return purge
@@ -260,7 +267,19 @@ class SqlPurgeRepository(PurgeRepository):
 
     def delete_object(self, store: StoreName, key: ObjectKey) -> None:
         """Note the key of an object to be deleted that belongs to no job."""
-        self._add_deletions({(store, key.value)}, None)
+        note_deletions(self._connection, {(store, key.value)}, None)
+
+    def remove_unused_blobs(self, idle_s: float, limit: int) -> UnusedBlobs:
+        """Remove blobs that nothing has referred to for so long."""
+        return self._blobs.remove_unused(idle_s, limit)
+
+    def _remove_blobs(self, purge: Purge) -> bool:
+        """Remove a bounded number of a tenant's blobs; return whether there were some."""
+        freed = self._blobs.remove_of_tenant(purge.tenant, purge.id, _REMOVED_AT_ONCE)
+        if freed is None:
+            return False
+        self._connection.execute(_COUNT, {"id": purge.id, "more": 0, "freed": freed, "none_left": True})
+        return True
 
     def _remove_of_tenant(self, purge: Purge, owner: sa.Column[Any], key: sa.Column[Any]) -> bool:
         """Remove a bounded number of a tenant's rows; return whether there were so many."""
@@ -281,10 +300,11 @@ class SqlPurgeRepository(PurgeRepository):
         objects |= {(StoreName.CODE, key) for key in self._own_code(codes)}
         for statement in _REMOVE:
             removed = self._connection.execute(statement, ids).rowcount
+        self._blobs.release(codes)
         self._connection.execute(_FORGET_ANSWERS, {"removed": [str(job_id) for job_id in sorted(codes)]})
         if removed != len(codes):
             raise ConcurrencyConflict("a job was removed by another transaction")
-        self._add_deletions(objects, purge_id)
+        note_deletions(self._connection, objects, purge_id)
         freed_bytes = code_bytes + sum(row.log_bytes or 0 for row in rows)
         return Removed(list(codes), [ExecutionId(row.execution_id) for row in rows], freed_bytes)
 
@@ -296,32 +316,11 @@ class SqlPurgeRepository(PurgeRepository):
         shared = self._connection.execute(_OTHERS_WITH_CODE, {"keys": imported, "ids": sorted(codes)})
         return set(codes.values()) - set(shared.scalars())
 
-    def _add_deletions(self, objects: Collection[tuple[StoreName, str]], purge_id: UUID | None) -> None:
-        rows = {
-            deletion_digest(store, key): {"store": store.value, "object_key": key, "purge_id": purge_id}
-            for store, key in objects
-        }
-        if not rows:
-            return
-        present = set(self._connection.execute(_PRESENT, {"digests": sorted(rows)}).scalars())
-        if new := [{"digest": digest, **rows[digest]} for digest in sorted(rows.keys() - present)]:
-            try:
-                self._connection.execute(_ADD_DELETIONS, new)
-            except sa.exc.IntegrityError as error:
-                if not is_duplicate(error):
-                    raise
-                raise ConcurrencyConflict("another transaction has noted the same object") from error
-
 
 def _is_in(purge: Purge, table: sa.Table) -> sa.ColumnElement[bool]:
     if purge.project_id is None:
         return table.c.tenant == purge.tenant.value
     return table.c.project_id == purge.project_id
-
-
-def deletion_digest(store: StoreName, key: str) -> str:
-    """Return the digest by which the deletion of an object is noted."""
-    return hashlib.sha256(f"{store}:{key}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _to_purge(row: sa.RowMapping) -> Purge:

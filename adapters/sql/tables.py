@@ -14,6 +14,7 @@ from domain.audit import (
     REQUEST_ID_MAX_CHARS,
     SUBJECT_MAX_CHARS,
 )
+from domain.blob import SHA256_CHARS
 from domain.session import SESSION_NAME_MAX_CHARS
 from domain.submission import TAG_MAX_CHARS
 from domain.tenant import DEFAULT_TENANT, TENANT_NAME_MAX_CHARS
@@ -432,5 +433,31 @@ pending_deletions = sa.Table(
     sa.Column("taken_at", UtcDateTime),
     sa.Index("ix_pending_deletions_added", "added_at", "digest"),
     sa.Index("ix_pending_deletions_purge", "purge_id"),
+    **_OPTIONS,
+)
+
+# Bytes that callers brought beside code, by their content.
+blobs = sa.Table(
+    "blobs",
+    metadata,
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), primary_key=True),
+    sa.Column("sha256", symbol(SHA256_CHARS), primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    # Whether its object is in the store and counted: from its first reference on.
+    sa.Column("is_stored", sa.Boolean, nullable=False),
+    # When it lost a reference, or was announced; NULL once it is known to have one.
+    sa.Column("idle_since", UtcDateTime),
+    sa.Index("ix_blobs_idle", "idle_since"),
+    **_OPTIONS,
+)
+
+blob_references = sa.Table(
+    "blob_references",
+    metadata,
+    # The id of a job, or of another thing that has the blob.
+    sa.Column("owner", Guid, primary_key=True),
+    sa.Column("sha256", symbol(SHA256_CHARS), primary_key=True),
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
+    sa.Index("ix_blob_references_blob", "tenant", "sha256"),
     **_OPTIONS,
 )

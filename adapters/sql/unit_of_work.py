@@ -10,6 +10,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from adapters.sql.audit_log import SqlAuditLog, is_recorded
+from adapters.sql.blob_repository import SqlBlobRepository
 from adapters.sql.commit_log import CommitLog, LogEntry
 from adapters.sql.engine import reading
 from adapters.sql.errors import Failure, diagnose, unavailable
@@ -55,6 +56,7 @@ class SqlTransaction:
         self.purges = SqlPurgeRepository(connection)
         self.tenants = SqlTenantRepository(connection)
         self.keys = SqlKeyRepository(connection)
+        self.blobs = SqlBlobRepository(connection)
         self.outbox = SqlOutbox(connection)
         self.inbox = SqlInbox(connection)
         self.audit = SqlAuditLog(connection)

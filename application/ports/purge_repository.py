@@ -1,7 +1,7 @@
 """The port to the removal of jobs: purges, and the objects that removed jobs leave."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -64,6 +64,19 @@ class Removed:
     jobs: Sequence[JobId]
     executions: Sequence[ExecutionId]
     freed_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedBlobs:
+    """The outcome of a removal of blobs that nothing referred to.
+
+    Attributes:
+        is_all: Whether no more were due.
+        freed_bytes: The stored bytes of the ones that are removed, by their tenants.
+    """
+
+    is_all: bool
+    freed_bytes: Mapping[TenantName, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +146,13 @@ class PurgeRepository(ABC):
     @abstractmethod
     def forget_deletions(self, digests: Collection[str]) -> None:
         """Remove the notes of objects that are deleted."""
+
+    @abstractmethod
+    def remove_unused_blobs(self, idle_s: float, limit: int) -> UnusedBlobs:
+        """Remove the records of so many blobs that nothing has referred to for so long.
+
+        Their objects are noted to be deleted.
+        """
 
     @abstractmethod
     def delete_object(self, store: StoreName, key: ObjectKey) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from application.ports.audit_log import AuditLog
+from application.ports.blob_repository import BlobRepository
 from application.ports.execution_repository import ExecutionRepository
 from application.ports.heartbeats import Heartbeats
 from application.ports.idempotency_keys import IdempotencyKeys
@@ -47,6 +48,10 @@ class Transaction(Protocol):
     @property
     def purges(self) -> PurgeRepository:
         """The removal of jobs, and the objects that are to be deleted."""
+
+    @property
+    def blobs(self) -> BlobRepository:
+        """The blobs, and the references to them."""
 
     @property
     def outbox(self) -> Outbox:

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import compress
 
 from application.errors import CorruptRow
 from application.outbox_writer import OutboxWriter
@@ -21,6 +23,9 @@ logger = logging.getLogger("service_server.purges")
 
 # A purge or an object that its process has not come back to for so long is another's to take.
 _IDLE_S = 15.0
+# An object may be stored anew once another process has deleted it: a process that was held up for so long
+# deletes none.
+_LATE_S = _IDLE_S / 2
 # How long after its deletion a tenant's last upload may come: callers are authenticated from memory.
 _SETTLED = timedelta(seconds=60)
 # An object store takes some ten milliseconds to delete one.
@@ -135,20 +140,29 @@ class RemoveDeleted:
         """Delete objects until none is due."""
         deleted = 0
         with ThreadPoolExecutor(_DELETED_AT_ONCE, thread_name_prefix="delete-object") as threads:
-            while due := self._unit_of_work.run(
-                lambda transaction: transaction.purges.take_deletions(_IDLE_S, self._batch)
-            ):
-                list(threads.map(self._delete, due))
-                self._forget([deletion.digest for deletion in due])
-                deleted += len(due)
+            while done := self._delete_batch(threads):
+                deleted += done
         if deleted:
             logger.info("deleted %d objects of removed jobs", deleted)
 
-    def _delete(self, deletion: PendingDeletion) -> None:
+    def _delete_batch(self, threads: ThreadPoolExecutor) -> int:
+        late = self._clock.monotonic() + _LATE_S
+        due = self._unit_of_work.run(
+            lambda transaction: transaction.purges.take_deletions(_IDLE_S, self._batch)
+        )
+        done = list(compress(due, threads.map(partial(self._delete, late), due)))
+        self._forget([deletion.digest for deletion in done])
+        return len(done)
+
+    def _delete(self, late: float, deletion: PendingDeletion) -> bool:
+        """Delete an object, unless it is so late that another process may be deleting it, and may be done."""
+        if self._clock.monotonic() >= late:
+            return False
         if deletion.is_shared:
             logger.warning("%s object '%s' stays: another job names it", deletion.store, deletion.key)
         else:
             self._stores[deletion.store].delete(deletion.key)
+        return True
 
     def _forget(self, digests: Collection[str]) -> None:
         self._unit_of_work.run(lambda transaction: transaction.purges.forget_deletions(digests))

@@ -29,6 +29,8 @@ _KEY_USE_EVERY_S = 15.0
 _POSTING_EVERY_S = 1.0
 # How soon after it a purge begins, and the objects of a deleted job go.
 _DELETION_EVERY_S = 2.0
+# How soon uploaded files go that nothing has had for hours.
+_UNUSED_FILES_EVERY_S = 300.0
 # Each round deletes a small batch of the expired rows.
 _RETENTION_EVERY_S = 3_600.0
 
@@ -159,6 +161,7 @@ class BackgroundServices:
             every_s = min(settings.rescue_every_s, settings.renew_every_s)
             yield "orphan-recovery", services.recover_orphans, every_s
             yield "deletion", services.remove_deleted, _DELETION_EVERY_S
+            yield "unused-files", services.remove_unused_blobs, _UNUSED_FILES_EVERY_S
             yield "retention", services.forget_processed_messages, _RETENTION_EVERY_S
             yield "sessions", services.forget_sessions, _RETENTION_EVERY_S
             yield "idempotency-retention", services.forget_idempotency_keys, _RETENTION_EVERY_S

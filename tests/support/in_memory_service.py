@@ -48,6 +48,7 @@ RENEW_EVERY_S = 10.0
 WAIT_S = 120.0
 MAX_KEYS = 5
 KEYS_KEPT_HOURS = 24.0
+FILES_KEPT_HOURS = 6.0
 
 
 class InMemoryService:
@@ -138,6 +139,7 @@ class InMemoryService:
             sessions_kept_days=90.0,
             membership_rules=MembershipRules(tenant_claim="tenant", role_claim="role"),
             idempotency_keys_kept_hours=KEYS_KEPT_HOURS,
+            unused_files_kept_hours=FILES_KEPT_HOURS,
             stale_message_after_s=5.0,
             max_keys=MAX_KEYS,
             log_storage_retry=retry,

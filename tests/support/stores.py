@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.job_queries import SqlJobQueries
-from adapters.sql.tables import executions, metadata, outbox, pending_deletions, purges, tenants
+from adapters.sql.tables import blobs, executions, metadata, outbox, pending_deletions, purges, tenants
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from application.ports.dashboard_queries import DashboardQueries
 from application.ports.job_queries import JobQueries
@@ -37,6 +37,7 @@ _TIMES = (
     executions.c.lease_expires_at,
     outbox.c.added_at,
     outbox.c.taken_at,
+    blobs.c.idle_since,
     pending_deletions.c.taken_at,
     purges.c.taken_at,
 )

@@ -63,6 +63,15 @@ class StoredDeletion:
     taken_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBlob:
+    """A blob, whether it is counted, and since when it may have no reference."""
+
+    size: int
+    is_stored: bool
+    idle_since: datetime | None
+
+
 @dataclass(frozen=True, slots=True)
 class Tables:
     """All that is kept. Once a transaction has committed its tables, they are not changed any more."""
@@ -76,6 +85,8 @@ class Tables:
     heartbeats: dict[str, datetime] = field(default_factory=dict)
     purges: dict[UUID, StoredPurge] = field(default_factory=dict)
     deletions: dict[str, StoredDeletion] = field(default_factory=dict)
+    blobs: dict[tuple[TenantName, str], StoredBlob] = field(default_factory=dict)
+    blob_references: set[tuple[TenantName, str, UUID]] = field(default_factory=set)
     tenants: dict[TenantName, Tenant] = field(default_factory=dict)
     keys: dict[KeyId, ApiKey] = field(default_factory=dict)
     sessions: dict[SessionId, Session] = field(default_factory=dict)
@@ -95,6 +106,8 @@ class Tables:
             heartbeats=self.heartbeats.copy(),
             purges=self.purges.copy(),
             deletions=self.deletions.copy(),
+            blobs=self.blobs.copy(),
+            blob_references=self.blob_references.copy(),
             tenants=self.tenants.copy(),
             keys=self.keys.copy(),
             sessions=self.sessions.copy(),

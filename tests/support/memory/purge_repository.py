@@ -4,11 +4,20 @@ from datetime import datetime
 from uuid import UUID
 
 from application.errors import ConcurrencyConflict
-from application.ports.purge_repository import PendingDeletion, Purge, PurgeRepository, Removed, StoreName
+from application.ports.purge_repository import (
+    PendingDeletion,
+    Purge,
+    PurgeRepository,
+    Removed,
+    StoreName,
+    UnusedBlobs,
+)
+from domain.blob import blob_key
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.tenant import TenantName
 from domain.values import JobId, ObjectKey
+from tests.support.memory.blob_repository import MemoryBlobRepository
 from tests.support.memory.database import StoredDeletion, StoredPurge, Tables, is_older
 
 
@@ -18,6 +27,7 @@ class MemoryPurgeRepository(PurgeRepository):
     def __init__(self, tables: Tables, now: Callable[[], datetime]) -> None:
         self._tables = tables
         self._now = now
+        self._blobs = MemoryBlobRepository(tables, now)
 
     def add(self, purge: Purge) -> None:
         """Note that a project or a tenant is to be emptied."""
@@ -69,6 +79,8 @@ class MemoryPurgeRepository(PurgeRepository):
             if self._jobs(purge):
                 self._tables.purges[purge.id] = replace(stored, is_emptied=False, taken_at=None)
                 continue
+            if purge.project_id is None and self._remove_blobs(stored):
+                continue
             for project in list(self._tables.projects.values()):
                 if project.tenant == purge.tenant and purge.project_id in {None, project.id}:
                     del self._tables.projects[project.id]
@@ -77,6 +89,40 @@ class MemoryPurgeRepository(PurgeRepository):
             del self._tables.purges[purge.id]
             return purge
         return None
+
+    def _remove_blobs(self, stored: StoredPurge) -> bool:
+        purge = stored.purge
+        found = [digest for tenant, digest in self._tables.blobs if tenant == purge.tenant]
+        if not found:
+            return False
+        freed = purge.freed_bytes + self._drop_blobs(purge.tenant, found, purge.id)
+        self._tables.purges[purge.id] = replace(stored, purge=replace(purge, freed_bytes=freed))
+        return True
+
+    def _drop_blobs(self, tenant: TenantName, digests: Iterable[str], purge_id: UUID | None) -> int:
+        freed = 0
+        for digest in digests:
+            blob = self._tables.blobs.pop((tenant, digest))
+            freed += blob.size if blob.is_stored else 0
+            self._add_deletions([(StoreName.CODE, blob_key(tenant, digest))], purge_id)
+        return freed
+
+    def remove_unused_blobs(self, idle_s: float, limit: int) -> UnusedBlobs:
+        """Remove blobs that nothing has referred to for so long."""
+        due = [
+            key
+            for key, blob in self._tables.blobs.items()
+            if blob.idle_since is not None and is_older(blob.idle_since, idle_s, self._now())
+        ][:limit]
+        used = {(tenant, digest) for tenant, digest, _owner in self._tables.blob_references}
+        freed: dict[TenantName, int] = {}
+        for tenant, digest in due:
+            if (tenant, digest) in used:
+                blob = self._tables.blobs[tenant, digest]
+                self._tables.blobs[tenant, digest] = replace(blob, idle_since=None)
+            else:
+                freed[tenant] = freed.get(tenant, 0) + self._drop_blobs(tenant, [digest], None)
+        return UnusedBlobs(is_all=len(due) < limit, freed_bytes=freed)
 
     def _remove_rest(self, tenant: TenantName) -> None:
         tables = self._tables
@@ -131,6 +177,7 @@ class MemoryPurgeRepository(PurgeRepository):
         logs = [execution.result.log_key for execution in executions if execution.result is not None]
         for job_id in ids:
             del self._tables.jobs[job_id]
+        self._blobs.release(ids)
         made = {str(job_id) for job_id in ids}
         for key, record in self._tables.idempotency_keys.items():
             if record.made in made:

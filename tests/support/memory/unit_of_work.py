@@ -8,6 +8,7 @@ from application.ports.message_relay import MessageRelay
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
 from tests.support.memory.audit_log import MemoryAuditLog
+from tests.support.memory.blob_repository import MemoryBlobRepository
 from tests.support.memory.database import MemoryDatabase, Tables
 from tests.support.memory.execution_repository import MemoryExecutionRepository
 from tests.support.memory.heartbeats import MemoryHeartbeats
@@ -36,6 +37,7 @@ class MemoryTransaction:
         self.tenants = MemoryTenantRepository(draft)
         self.keys = MemoryKeyRepository(draft)
         self.purges = MemoryPurgeRepository(draft, now)
+        self.blobs = MemoryBlobRepository(draft, now)
         self.outbox = MemoryOutbox(draft, now)
         self.inbox = MemoryInbox(draft)
         self.audit = MemoryAuditLog(draft)

@@ -1,0 +1,122 @@
+"""The blobs of tenants: stored once for each content, before the transactions that refer to them."""
+
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, TypeAlias
+
+from application.errors import StorageUnavailable
+from application.ports.blob_repository import Announcement
+from application.ports.object_store import ObjectStore
+from application.ports.unit_of_work import UnitOfWork
+from application.retry_policy import RetryPolicy
+from domain.blob import BlobRef
+from domain.tenant import TenantName
+
+logger = logging.getLogger("service_server.blobs")
+
+BLOB_CONTENT_TYPE = "application/octet-stream"
+# An object store takes some ten milliseconds to store one.
+_STORED_AT_ONCE = 8
+# An object that is being deleted is gone within so long, unless its process was killed.
+_REMOVAL_RETRY = RetryPolicy((0.1, 0.2, 0.5, 1.0, 2.0))
+
+BlobContent: TypeAlias = bytes | Callable[[], IO[bytes]]
+
+
+class Blobs:
+    """Stores and reads blobs.
+
+    * One that a tenant has already is not stored again.
+    * A blob that is stored is kept for some hours; in that time the transaction of its owner refers to it
+      (`transaction.blobs.refer`), and then it is there as long as an owner is.
+
+    Args:
+        removal_retry: When to look again whether an earlier object of the same content is deleted.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        code_store: ObjectStore,
+        removal_retry: RetryPolicy = _REMOVAL_RETRY,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._code_store = code_store
+        self._removal_retry = removal_retry
+
+    def announce(self, tenant: TenantName, blobs: frozenset[BlobRef]) -> frozenset[BlobRef]:
+        """Keep blobs from removal for some hours; return the ones that are to be stored.
+
+        Raises:
+            StorageUnavailable: Earlier objects of the same content are being deleted.
+            DependencyUnavailable: The database is out of reach.
+        """
+        return self._removal_retry(lambda: self._announce(tenant, blobs))
+
+    def store(self, tenant: TenantName, contents: Mapping[BlobRef, BlobContent]) -> None:
+        """Store blobs that were announced.
+
+        Args:
+            tenant: Their owner.
+            contents: Bytes, or functions that open a file with them.
+
+        Raises:
+            StorageUnavailable: The store is out of reach.
+        """
+        if len(contents) == 1:
+            ((blob, content),) = contents.items()
+            self._put(tenant, blob, content)
+        elif contents:
+            with ThreadPoolExecutor(_STORED_AT_ONCE, thread_name_prefix="store-blob") as threads:
+                done = [threads.submit(self._put, tenant, *each) for each in contents.items()]
+            for each in done:
+                each.result()
+
+    def put(self, tenant: TenantName, contents: Mapping[BlobRef, BlobContent]) -> None:
+        """Announce blobs, and store the ones that are missing.
+
+        Raises:
+            StorageUnavailable: As of `announce` and `store`.
+            DependencyUnavailable: The database is out of reach.
+        """
+        missing = self.announce(tenant, frozenset(contents))
+        self.store(tenant, {blob: contents[blob] for blob in sorted(missing)})
+
+    def read(self, tenant: TenantName, blob: BlobRef) -> bytes:
+        """Return the bytes of a blob.
+
+        Raises:
+            NotFound: It is gone from the store.
+            StorageUnavailable: The store is out of reach, or has other bytes.
+        """
+        return read_blob(self._code_store, tenant, blob)
+
+    def _announce(self, tenant: TenantName, blobs: frozenset[BlobRef]) -> frozenset[BlobRef]:
+        if not blobs:
+            return frozenset()
+        announcement: Announcement = self._unit_of_work.run(lambda t: t.blobs.announce(tenant, blobs))
+        if announcement.in_removal:
+            raise StorageUnavailable("an earlier copy of an uploaded file is being deleted")
+        return announcement.missing
+
+    def _put(self, tenant: TenantName, blob: BlobRef, content: BlobContent) -> None:
+        if isinstance(content, bytes):
+            self._code_store.put(blob.key(tenant), content, BLOB_CONTENT_TYPE)
+            return
+        with content() as file:
+            self._code_store.put(blob.key(tenant), file, BLOB_CONTENT_TYPE)
+
+
+def read_blob(store: ObjectStore, tenant: TenantName, blob: BlobRef) -> bytes:
+    """Return the bytes of a blob from the code store.
+
+    Raises:
+        NotFound: It is gone from the store.
+        StorageUnavailable: The store is out of reach, or has other bytes.
+    """
+    key = blob.key(tenant)
+    content = store.get(key, blob.size)
+    if len(content) != blob.size:
+        raise StorageUnavailable(f"object '{key}' has {len(content)} bytes, and {blob.size} were stored")
+    return content

@@ -1,0 +1,74 @@
+"""Command: remove blobs that nothing refers to."""
+
+import logging
+from datetime import datetime, timedelta
+
+from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
+from application.ports.purge_repository import UnusedBlobs
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from domain.audit import SERVICE, Act, AuditEntry, AuditEntryId, Usage
+from domain.tenant import TenantName
+
+logger = logging.getLogger("service_server.blobs")
+
+
+class RemoveUnusedBlobs:
+    """Removes blobs to which nothing has referred for some hours.
+
+    * The records of a batch go in one transaction, which notes their objects; `RemoveDeleted` deletes these.
+    * An upload that announces one of them at the same time comes before, and keeps it, or after, and stores
+      it anew.
+    * The audit log has an entry for each tenant, with which the stored bytes are the tenant's again.
+
+    Args:
+        kept: How long a blob is kept after its last reference.
+        batch: How many are removed in one transaction.
+    """
+
+    def __init__(
+        self, unit_of_work: UnitOfWork, clock: Clock, ids: IdGenerator, kept: timedelta, batch: int = 500
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._clock = clock
+        self._ids = ids
+        self._kept = kept
+        self._batch = batch
+
+    def __call__(self) -> int:
+        """Remove every blob that is due; return the stored bytes that were theirs."""
+        freed_bytes = 0
+        is_all = False
+        while not is_all:
+            removed = self._remove_batch()
+            is_all = removed.is_all
+            freed_bytes += sum(removed.freed_bytes.values())
+        if freed_bytes:
+            logger.info("removed %d bytes of files that no job has any more", freed_bytes)
+        return freed_bytes
+
+    def _remove_batch(self) -> UnusedBlobs:
+        now = self._clock.now()
+        entry_ids: dict[TenantName, AuditEntryId] = {}
+
+        def work(transaction: Transaction) -> UnusedBlobs:
+            removed = transaction.purges.remove_unused_blobs(self._kept.total_seconds(), self._batch)
+            for tenant, freed_bytes in removed.freed_bytes.items():
+                if freed_bytes:
+                    entry_id = entry_ids.setdefault(tenant, AuditEntryId(self._ids.new()))
+                    transaction.audit.add(_entry(entry_id, now, tenant, freed_bytes))
+            return removed
+
+        return self._unit_of_work.run(work)
+
+
+def _entry(entry_id: AuditEntryId, now: datetime, tenant: TenantName, freed_bytes: int) -> AuditEntry:
+    return AuditEntry(
+        id=entry_id,
+        at=now,
+        tenant=tenant,
+        principal=SERVICE,
+        act=Act.FILES_REMOVE,
+        subject=tenant.value,
+        usage=Usage(stored_bytes=-freed_bytes),
+    )
