@@ -27,7 +27,7 @@ def compose(
     return replace(
         program,
         arguments=spec.args,
-        stdin=request.stdin,
+        stdin=request.stdin.encode(),
         variables=spec.env,
         secrets=request.open_secrets(),
     )
@@ -51,6 +51,16 @@ def compose_without_job(
         rlimits=program_rlimits(limits, toolchain.memory),
         out_of_memory=toolchain.out_of_memory,
     )
+
+
+def with_limits(
+    program: Program, toolchain: Toolchain, executables: Mapping[str, str], limits: Limits
+) -> Program:
+    """Return a program with other limits, some of which its command line has, too."""
+    if limits == program.limits:
+        return program
+    other = compose_without_job(toolchain, executables, limits, program.code)
+    return replace(program, run=other.run, settings=other.settings, limits=limits, rlimits=other.rlimits)
 
 
 def _stripped(code: bytes, parts: Sequence[str]) -> bytes:

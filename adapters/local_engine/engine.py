@@ -1,20 +1,24 @@
 """The engine that runs programs on this machine, in a sandbox."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
-from adapters.local_engine.compose import compose, compose_compiler, compose_without_job
+from adapters.local_engine.built_program import LocalProgram, read_tree, tree_copier
+from adapters.local_engine.compose import compose, compose_compiler, compose_without_job, with_limits
 from adapters.local_engine.memory_budget import MemoryBudget
-from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB
+from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, SYSTEM_PATH, Program
 from adapters.local_engine.sandbox.rootfs import HOOKS
-from adapters.local_engine.sandbox.run_monitor import RunMonitor
+from adapters.local_engine.sandbox.run_monitor import OnOutput, OnStart, RunMonitor
 from adapters.local_engine.sandbox.sandbox import Sandbox
 from adapters.local_engine.toolchains import Toolchain, Toolchains
 from application.errors import ApplicationError, DependencyUnavailable
 from application.ports.execution_engine import (
+    BuiltProgram,
     EngineDescription,
     EngineReport,
     ExecutionEngine,
@@ -24,8 +28,8 @@ from application.ports.execution_engine import (
 )
 from application.ports.object_store import ObjectStore
 from application.retry_policy import RetryPolicy
-from domain.execution import ExecutionResult
-from domain.job_lifecycle import Reason
+from domain.execution import ExecutionResult, Output
+from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS, Limits
 from domain.values import ExecutionId, JobId
 
@@ -97,6 +101,7 @@ class LocalEngine(ExecutionEngine):
                 usual = compose_without_job(toolchain, executables, usual_limits)
                 self.sandbox.keep_interpreter(toolchain.title, usual, toolchain.warm)
         self._running: dict[ExecutionId, RunMonitor] = {}
+        self._built_programs: dict[LocalProgram, tuple[ExecutionId, JobId]] = {}
         self._lock = Lock()
         # None once it is ready.
         self._trouble: str | None = "it has not been started"
@@ -183,12 +188,22 @@ class LocalEngine(ExecutionEngine):
             raise DependencyUnavailable("engine", self._trouble)
         self.sandbox.check()
 
-    def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:  # noqa: ARG002 - the port's signature
-        """Kill a program and all its processes."""
+    def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:
+        """Kill a program and all its processes, and every program that was built for its job."""
+        self._stop(execution_id, lambda _, job: job == job_id)
+
+    def detach(self, execution_id: ExecutionId, job_id: JobId) -> None:  # noqa: ARG002 - the port's signature
+        """Kill what runs of an execution, and of no other one of its job."""
+        self._stop(execution_id, lambda execution, _: execution == execution_id)
+
+    def _stop(self, execution_id: ExecutionId, is_meant: Callable[[ExecutionId, JobId], bool]) -> None:
         with self._lock:
             monitor = self._running.get(execution_id)
+            built = [program for program, owner in self._built_programs.items() if is_meant(*owner)]
         if monitor is not None:
             monitor.cancel()
+        for program in built:
+            program.cancel()
 
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
         """Run a program to its end."""
@@ -203,28 +218,113 @@ class LocalEngine(ExecutionEngine):
 
     def _memory_mb(self, toolchain: Toolchain, limits: Limits) -> int:
         """Return the memory that a program may have, with its files, which only control groups count."""
-        memory_mb = max(limits.memory_mb, BUILD_MEMORY_MB) if toolchain.build else limits.memory_mb
+        if not toolchain.build:
+            return self._memory_of_run_mb(limits)
+        return self._memory_of_run_mb(replace(limits, memory_mb=max(limits.memory_mb, BUILD_MEMORY_MB)))
+
+    def _memory_of_run_mb(self, limits: Limits) -> int:
+        memory_mb = limits.memory_mb
         return memory_mb if self.sandbox.isolation.counts_files else memory_mb + limits.disk_mb
+
+    def refuses_cases(self) -> str | None:
+        """Return None: this engine runs them."""
+        return None
+
+    def build(
+        self, request: ExecutionRequest, observer: ExecutionObserver, tree: bytes | None = None
+    ) -> BuiltProgram | EngineReport:
+        """Build a program, in a sandbox as any other, and keep the files that its build left."""
+        toolchain, support = self._toolchains.find(request.spec.language)
+        if support.unavailable_because is not None:
+            return _failure(Reason.ENGINE_UNAVAILABLE, support.unavailable_because)
+        program = self._composed(request, toolchain)
+        if isinstance(program, EngineReport):
+            return program
+        compile_output = None
+        if tree is None and toolchain.build:
+            with self._memory.reserved(self._memory_mb(toolchain, request.spec.limits)) as has_room:
+                if not has_room:
+                    return EngineReport(_NO_ROOM, is_startable=True)
+                observer.building()
+                built = self._built(request, program)
+            if isinstance(built, EngineReport):
+                return built
+            tree, compile_output = built
+        return self._kept(request, toolchain, program, tree, compile_output)
+
+    def _built(
+        self, request: ExecutionRequest, program: Program
+    ) -> tuple[bytes, Output | None] | EngineReport:
+        """Build a program; return the files that its build left, packed, and its messages."""
+        tar = shutil.which("tar", path=SYSTEM_PATH)
+        if tar is None:
+            return _failure(Reason.ENGINE_UNAVAILABLE, f"tar was not found in {SYSTEM_PATH}")
+        report = self._run(request, tree_copier(program, tar), _ignore, lambda _: None)
+        if report.result.status is not JobStatus.SUCCESS or report.stdout is None:
+            return report
+        with report:
+            try:
+                return read_tree(report.stdout), report.result.compile_output
+            except ValueError as error:
+                _log.exception("the files of a build cannot be kept")
+                return _failure(Reason.ENGINE_ERROR, f"The engine could not keep the build: {error}.")
+
+    def _kept(
+        self,
+        request: ExecutionRequest,
+        toolchain: Toolchain,
+        program: Program,
+        tree: bytes | None,
+        compile_output: Output | None,
+    ) -> LocalProgram:
+        executables = self._toolchains.executables(request.spec.language)
+
+        def forget(program: LocalProgram) -> None:
+            with self._lock:
+                del self._built_programs[program]
+
+        kept = LocalProgram(
+            self.sandbox,
+            replace(program, build=(), archived_build=()),
+            tree,
+            lambda limits: self._memory.reserved(self._memory_of_run_mb(limits)),
+            lambda program, limits: with_limits(program, toolchain, executables, limits),
+            forget,
+            compile_output,
+        )
+        with self._lock:
+            self._built_programs[kept] = request.execution_id, request.job_id
+        return kept
 
     def _execute(
         self, request: ExecutionRequest, observer: ExecutionObserver, toolchain: Toolchain
     ) -> EngineReport:
-        language = request.spec.language
+        program = self._composed(request, toolchain)
+        if isinstance(program, EngineReport):
+            return program
+        if toolchain.build:
+            observer.building()
+        return self._run(request, program, observer.started, observer.output)
+
+    def _composed(self, request: ExecutionRequest, toolchain: Toolchain) -> Program | EngineReport:
+        """Fetch the code of a program, and put the program together; return the report of a failure."""
         try:
             code = self._retry(lambda: self._code_store.get(request.spec.code_key, self._max_code_bytes))
         except DependencyUnavailable as error:
             return EngineReport(_without_code(error), is_startable=True)
         except ApplicationError as error:
             return EngineReport(_without_code(error))
-        executables = self._toolchains.executables(language)
+        executables = self._toolchains.executables(request.spec.language)
         if toolchain.compiler:
             self.sandbox.keep_compiler(compose_compiler(toolchain, executables))
-        program = compose(toolchain, executables, request, code)
+        return compose(toolchain, executables, request, code)
+
+    def _run(
+        self, request: ExecutionRequest, program: Program, on_start: OnStart, on_output: OnOutput
+    ) -> EngineReport:
         try:
             with self._registered(request.execution_id) as monitor:
-                if toolchain.build:
-                    observer.building()
-                outcome = self.sandbox.run(program, monitor, observer.started, observer.output)
+                outcome = self.sandbox.run(program, monitor, on_start, on_output)
             return EngineReport(outcome.result, outcome.stdout, outcome.stderr)
         except DependencyUnavailable as error:
             failure = ExecutionResult.failed(Reason.INTERNAL, f"The program was not started, for {error}.")
@@ -251,3 +351,7 @@ def _without_code(error: ApplicationError) -> ExecutionResult:
 
 def _failure(reason: Reason, message: str) -> EngineReport:
     return EngineReport(ExecutionResult.failed(reason, message))
+
+
+def _ignore() -> None:
+    """The start of a build is not recorded as the program's."""

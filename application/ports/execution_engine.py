@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import IO, Self
 
 from application.ports.output_feed import OutputChunk
-from domain.execution import ExecutionResult, Note
+from domain.execution import ExecutionResult, Note, Output
 from domain.language import Language
+from domain.limits import Limits
 from domain.submission import NO_VARIABLES, JobSpec
 from domain.values import ExecutionId, JobId
 
@@ -73,6 +74,44 @@ class EngineReport:
         for stream in (self.stdout, self.stderr):
             if stream is not None:
                 stream.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseInput:
+    """The input of one run of a program that is built.
+
+    Attributes:
+        args: The program's arguments; None for the job's own.
+    """
+
+    stdin: bytes
+    args: Sequence[str] | None
+    limits: Limits
+
+
+class BuiltProgram(ABC):
+    """A program that is built once, and run any number of times, also at once.
+
+    Attributes:
+        tree: The files that the build left, for `ExecutionEngine.build` on another machine; None if nothing
+            was built.
+        compile_output: The messages of the build; None if nothing was built here.
+    """
+
+    tree: bytes | None = None
+    compile_output: Output | None = None
+
+    @abstractmethod
+    def run(self, given: CaseInput) -> EngineReport:
+        """Run the program to its end, in a sandbox that nothing else was or is in.
+
+        Returns the report as `ExecutionEngine.execute` does. It is CANCELLED at once if the execution has
+        been cancelled.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Forget the program. None of it runs any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +195,27 @@ class ExecutionEngine(ABC):
             SecretsUnavailable: From `open_secrets`; the program was not started.
         """
 
+    def refuses_cases(self) -> str | None:
+        """Explain why the engine cannot build a program once and run it for many cases; None if it can."""
+        return f"{self.name} takes one input for each upload"
+
+    def build(
+        self, request: ExecutionRequest, observer: ExecutionObserver, tree: bytes | None = None
+    ) -> BuiltProgram | EngineReport:
+        """Build a program for many runs, until it is closed; return the report of one that does not build.
+
+        Args:
+            request: The program. Its input is not used.
+            observer: Hears of the build. The start of the first run is the caller's to record.
+            tree: The files that its build left elsewhere; None to build it.
+        """
+        raise NotImplementedError(self.refuses_cases())
+
     @abstractmethod
     def cancel(self, execution_id: ExecutionId, job_id: JobId) -> None:
         """Stop an execution: `execute` then returns soon, with a CANCELLED result.
+
+        So do all runs of programs that were built for an execution of this job.
 
         An engine that knows jobs only may stop every program of this job, so nothing else of the job may
         be running or begin. An execution that is not, or no longer, running here is no error.

@@ -36,6 +36,7 @@ from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan
 from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
 from adapters.local_engine.sandbox.supervisor.protocol import (
     BOX,
+    FILES_DESCRIPTOR,
     ResourceLimits,
     Rootfs,
     SpawnRequest,
@@ -214,8 +215,10 @@ class Bubblewrap(Isolation):
             contents = {
                 _ARGUMENTS: b"\0".join(part.encode() for part in self._arguments(program)) + b"\0",
                 _FILTER: self._filter,
-                _SOURCE: program.code,
             }
+            if program.files is None:
+                contents[_SOURCE] = program.code
+            files = {} if program.files is None else {FILES_DESCRIPTOR: program.files}
             descriptors = [
                 stack.enter_context(sealed_file("sandbox", content)) for content in contents.values()
             ]
@@ -232,7 +235,7 @@ class Bubblewrap(Isolation):
                     tmpfs=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
                     is_prewarmed=program.is_prewarmed,
                 ),
-                dict(zip(contents, descriptors, strict=True)) | dict(program.descriptors),
+                dict(zip(contents, descriptors, strict=True)) | files | dict(program.descriptors),
             )
 
     def job_limits(self, program: Program) -> ResourceLimits:
@@ -271,7 +274,8 @@ class Bubblewrap(Isolation):
 
     def _arguments(self, program: Program) -> Iterator[str]:
         yield from (*_NAMESPACES, "--dev-bind", BOX, "/", "--proc", "/proc", *self._proc_masks)
-        yield from ("--perms", "0644", "--file", str(_SOURCE), f"{HOME}/{program.source}")
+        if program.files is None:
+            yield from ("--perms", "0644", "--file", str(_SOURCE), f"{HOME}/{program.source}")
         yield from ("--seccomp", str(_FILTER), "--chdir", HOME)
         for name, value in {"HOME": HOME, "TMPDIR": TEMPORARY, **program.env}.items():
             yield from ("--setenv", name, value)

@@ -178,6 +178,7 @@ class CompilerRecipe(PrewarmRecipe[PrewarmedCompiler]):
         """Whether a program is small enough, and allows its build the usual processor time."""
         return (
             program.language == self._language
+            and program.files is None
             and len(_request(program)) <= _LARGEST_REQUEST
             and program.limits.build_cpu_time_ms >= self._cpu_time_ms
         )

@@ -21,7 +21,7 @@ def memory_file(name: str) -> Iterator[int]:
     Args:
         name: As /proc shows it.
     """
-    descriptor = _memory_file(name)
+    descriptor = new_memory_file(name)
     try:
         yield descriptor
     finally:
@@ -53,7 +53,7 @@ def sealed_file(name: str, content: bytes) -> Iterator[int]:
 
 def sealed_copy(source: IO[bytes]) -> int:
     """Copy a file into one in memory that cannot be changed. The caller closes the descriptor."""
-    descriptor = _memory_file("copy")
+    descriptor = new_memory_file("copy")
     with os.fdopen(descriptor, "wb", closefd=False) as copy:
         shutil.copyfileobj(source, copy)
     os.lseek(descriptor, 0, os.SEEK_SET)
@@ -72,7 +72,8 @@ def write_executable(path: Path, content: bytes) -> None:
     Path(unfinished).replace(path)
 
 
-def _memory_file(name: str) -> int:
+def new_memory_file(name: str) -> int:
+    """Open an empty file in memory, which the caller closes."""
     return os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
 
 

@@ -75,7 +75,7 @@ class PrewarmedInterpreter(Prewarmed):
         """
         words = [str(len(program.arguments)), *program.arguments]
         fill(self._job, b"".join(word.encode() + b"\0" for word in words) + program.code)
-        fill(self._stdin, program.stdin.encode())
+        fill(self._stdin, program.stdin)
         return monitor.start(self.connection.control_socket, self._limits_of(program).encode())
 
 
@@ -128,6 +128,6 @@ class InterpreterRecipe(PrewarmRecipe[PrewarmedInterpreter]):
 def _fixed_at_start(program: Program) -> tuple[object, ...]:
     limits = program.limits
     return (
-        *(program.build, program.run, program.variables, program.secrets),
+        *(program.build, program.run, program.variables, program.secrets, program.files),
         *(limits.disk_mb, limits.files),
     )

@@ -49,6 +49,7 @@ class Program:
         rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
         out_of_memory: Phrases by which its runtime reports on stderr that it is out of memory.
         descriptors: Descriptors of ours that it inherits, by the numbers that they have there.
+        files: A descriptor of packed files that its directory has at first; None for the source alone.
         is_prewarmed: Whether it is an interpreter that waits for a job.
         build_spent_ms: The part of the time for its build that is over already.
         compile_output: The messages of a compiler that has done its work elsewhere.
@@ -61,7 +62,7 @@ class Program:
     archived_build: Sequence[str] = ()
     run: Sequence[str]
     arguments: Sequence[str] = ()
-    stdin: str = ""
+    stdin: bytes = b""
     env: Mapping[str, str]
     settings: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +71,7 @@ class Program:
     rlimits: Rlimits
     out_of_memory: Sequence[str] = ()
     descriptors: Mapping[int, int] = field(default_factory=dict)
+    files: int | None = None
     is_prewarmed: bool = False
     build_spent_ms: int = 0
     compile_output: Output | None = None

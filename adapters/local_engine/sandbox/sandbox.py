@@ -208,7 +208,7 @@ class Sandbox:
     def _compiled(self, program: Program, monitor: RunMonitor) -> Iterator[Program | Outcome]:
         """Compile a program as far as that is done outside of its own sandbox."""
         archive, pool = self._archives.get(program.language), self.compilers.get(program.language)
-        if archive is None:
+        if archive is None or not program.build:
             yield program
             return
         with archive.opened() as classes:
@@ -284,7 +284,7 @@ class Sandbox:
         output = self._capture(allowed)
         on_failure.callback(output.close)
         with (
-            sealed_file("stdin", program.stdin.encode()) as stdin,
+            sealed_file("stdin", program.stdin) as stdin,
             self._launcher.launched(program, stdin) as connection,
         ):
             return monitor.follow(connection, output, on_start, on_output), output

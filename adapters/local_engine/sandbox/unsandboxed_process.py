@@ -16,6 +16,7 @@ from adapters.local_engine.sandbox.program import (
     build_rlimits,
     program_limits,
 )
+from adapters.local_engine.sandbox.supervisor.packed_files import unpack
 from adapters.local_engine.sandbox.supervisor.protocol import SpawnRequest
 from adapters.local_engine.sandbox.work_area import WorkArea
 from application.errors import DependencyUnavailable
@@ -55,11 +56,14 @@ class UnsandboxedProcess(Isolation):
 
     @contextmanager
     def prepare(self, program: Program) -> Iterator[Launch]:
-        """Make a private directory with the source in it."""
+        """Make a private directory with the source, or the packed files, in it."""
         with self._area.directory() as directory:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            with os.fdopen(os.open(directory / program.source, flags, 0o600), "wb") as source:
-                source.write(program.code)
+            if program.files is not None:
+                unpack(program.files, str(directory))
+            else:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+                with os.fdopen(os.open(directory / program.source, flags, 0o600), "wb") as source:
+                    source.write(program.code)
             yield Launch(
                 SpawnRequest(
                     argv=[str(self._setpriv), "--pdeathsig", "KILL", "--", *self._command_line(program)],

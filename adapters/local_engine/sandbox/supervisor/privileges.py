@@ -22,6 +22,7 @@ from adapters.local_engine.sandbox.supervisor.kernel import (
     unshare,
     write,
 )
+from adapters.local_engine.sandbox.supervisor.packed_files import unpack
 from adapters.local_engine.sandbox.supervisor.protocol import Rootfs, SpawnRequest, Tmpfs
 
 _ROOT = 0
@@ -30,7 +31,8 @@ _LOST = 1
 _CAPABILITIES = 1 << 0 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 18 | 1 << 21
 _ALL_USERS = 1 << 16
 # The directories of a tmpfs, with the modes of a home directory and of /dev/shm elsewhere.
-_DIRECTORIES = {"box": 0o755, "shm": 0o1777}
+HOME_DIRECTORY = "box"
+_DIRECTORIES = {HOME_DIRECTORY: 0o755, "shm": 0o1777}
 # Where the machine runs out of memory, programs are the first to end (proc_pid_oom_score_adj(5)).
 _OOM_SCORE = "/proc/self/oom_score_adj"
 _PROGRAMS_OOM_SCORE = b"1000"
@@ -75,7 +77,9 @@ class PrivilegeSwitch:
         self._oom_score = os.open(_OOM_SCORE, os.O_WRONLY | os.O_CLOEXEC)
 
     @contextmanager
-    def of(self, request: SpawnRequest, user: int | None, mounts: BoxMounts | None) -> Iterator[None]:
+    def of(
+        self, request: SpawnRequest, user: int | None, mounts: BoxMounts | None, files: int | None = None
+    ) -> Iterator[None]:
         """Switch to a program's privileges for as long as the context lasts.
 
         Root keeps its effective user, which does not outlast an exec that resets it to the real one.
@@ -84,9 +88,10 @@ class PrivilegeSwitch:
             request: The program.
             user: The user and group id to become; None to stay the supervisor's.
             mounts: Its mounts; None for the supervisor's.
+            files: Packed files of its directory; None for an empty one.
 
         Raises:
-            OSError: The kernel refuses; the supervisor is as it was before.
+            OSError: The kernel refuses, or there is no room for the files; the supervisor is as before.
         """
         try:
             os.chdir(request.directory)
@@ -96,6 +101,8 @@ class PrivilegeSwitch:
                 unshare(CLONE_NEWNS)
             if request.tmpfs is not None:
                 _mount(request.tmpfs, user)
+                if files is not None:
+                    unpack(files, f"{request.tmpfs.directory}/{HOME_DIRECTORY}", user)
             if user is not None:
                 os.setresgid(user, _ROOT, _ROOT)
                 os.setresuid(user, _ROOT, _ROOT)

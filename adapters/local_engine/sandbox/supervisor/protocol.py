@@ -32,6 +32,8 @@ ENTRANCE_DESCRIPTORS = (4, 5, 6)
 START_DESCRIPTOR = 7
 # The status pipe of a preload hook.
 HOOK_STATUS_DESCRIPTOR = 8
+# Packed files of the program's directory, which the supervisor takes, and no program inherits.
+FILES_DESCRIPTOR = 14
 MAX_DESCRIPTORS = 16
 # In the mount namespace of a root file system: that, an empty directory, and the place of a program's mounts.
 VIEW, NOTHING, BOX = "/view", "/nothing", "/box"

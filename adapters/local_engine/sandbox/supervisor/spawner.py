@@ -11,6 +11,7 @@ from adapters.local_engine.sandbox.supervisor.kernel import pipe, write
 from adapters.local_engine.sandbox.supervisor.privileges import PrivilegeSwitch
 from adapters.local_engine.sandbox.supervisor.protocol import (
     ENTRANCE_DESCRIPTORS,
+    FILES_DESCRIPTOR,
     START_DESCRIPTOR,
     STATUS_DESCRIPTOR,
     SpawnRequest,
@@ -66,6 +67,7 @@ class Spawner:
         """
         with ExitStack() as on_failure, ExitStack() as theirs:
             descriptors = dict(inherited)
+            files = descriptors.pop(FILES_DESCRIPTOR, None)
             status, descriptors[STATUS_DESCRIPTOR] = pipe(on_failure, theirs)
             os.set_blocking(status, False)
             descriptors[START_DESCRIPTOR], start = pipe(theirs, on_failure)
@@ -77,7 +79,8 @@ class Spawner:
             if user is not None:
                 for stream in (1, 2):  # programs open /dev/stdout and /dev/stderr, and root's only root could
                     os.fchown(inherited[stream], user, user)
-            with _inside(entrances[len(ENTRANCE_DESCRIPTORS) :]), self._privileges.of(request, user, mounts):
+            privileges = self._privileges.of(request, user, mounts, files)
+            with _inside(entrances[len(ENTRANCE_DESCRIPTORS) :]), privileges:
                 pid = processes.spawn(request.argv, request.env, descriptors)
             on_failure.callback(processes.end, pid)
             process = os.pidfd_open(pid)

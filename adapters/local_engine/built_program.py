@@ -1,0 +1,189 @@
+"""A program that is built once, and run for many cases."""
+
+import os
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from threading import Lock
+from typing import IO
+
+from adapters.local_engine.sandbox.files import fill, new_memory_file
+from adapters.local_engine.sandbox.program import Program
+from adapters.local_engine.sandbox.run_monitor import RunMonitor
+from adapters.local_engine.sandbox.sandbox import Sandbox
+from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, pack
+from application.errors import DependencyUnavailable
+from application.ports.execution_engine import BuiltProgram, CaseInput, EngineReport
+from application.ports.output_feed import OutputChunk
+from domain.execution import ExecutionResult, Output
+from domain.job_lifecycle import JobStatus, Reason
+from domain.limits import Limits
+
+# The limits of the copy of a tree: it has less on the disk than that, by the limits of its build.
+_COPY_MB = 2_048
+_COPY_TIMEOUT_MS = 60_000
+_TAR = ("--create", "--hard-dereference", "--file=-", ".")
+_CANCELLED = ExecutionResult(
+    status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error_message="The program was not started."
+)
+# How long a program waits for memory before it looks for it again.
+_ROOM_EVERY_S = 0.02
+
+Reserve = Callable[[Limits], AbstractContextManager[bool]]
+
+
+def tree_copier(program: Program, tar: str) -> Program:
+    """Turn a program into one that is built like it, and writes the files of its build to its stdout."""
+    limits = replace(
+        program.limits,
+        timeout_ms=_COPY_TIMEOUT_MS,
+        cpu_time_ms=_COPY_TIMEOUT_MS,
+        output_mb=_COPY_MB,
+        processes=max(program.limits.processes, 2),
+    )
+    return replace(
+        program,
+        run=(tar, *_TAR),
+        arguments=(),
+        stdin=b"",
+        settings={},
+        variables={},
+        secrets={},
+        limits=limits,
+        rlimits={},
+        out_of_memory=(),
+    )
+
+
+def read_tree(archive: IO[bytes]) -> bytes:
+    """Read the files that a build left, from the archive that was written in its sandbox, and pack them.
+
+    Links are left out: no compiler makes any.
+
+    Raises:
+        ValueError: It is no such archive.
+    """
+    files: list[PackedFile] = []
+    directories: list[str] = []
+    try:
+        with tarfile.open(fileobj=archive, mode="r|") as members:
+            for member in members:
+                path = member.name.removeprefix("./").rstrip("/")
+                if path in {"", "."}:
+                    continue
+                if member.isdir():
+                    directories.append(path)
+                elif member.isreg() and (content := members.extractfile(member)) is not None:
+                    files.append(PackedFile(path, content.read(), bool(member.mode & 0o100)))
+    except tarfile.TarError as error:
+        raise ValueError(f"the files of a build cannot be read: {error}") from error
+    return pack(files, directories)
+
+
+class LocalProgram(BuiltProgram):
+    """A program of this engine.
+
+    Args:
+        sandbox: Runs it.
+        program: The program, with nothing to build.
+        tree: The packed files that its build left; None if it is its source alone.
+        reserve: Reserves memory for a run, if there is room.
+        limited: Returns the program with other limits than the job's.
+        forget: Called once it is closed.
+    """
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        program: Program,
+        tree: bytes | None,
+        reserve: Reserve,
+        limited: Callable[[Program, Limits], Program],
+        forget: Callable[["LocalProgram"], None],
+        compile_output: Output | None = None,
+    ) -> None:
+        self.tree = tree
+        self.compile_output = compile_output
+        self._sandbox = sandbox
+        self._reserve = reserve
+        self._limited = limited
+        self._forget = forget
+        self._lock = Lock()
+        self._running: set[RunMonitor] = set()
+        self._is_cancelled = False
+        self._files = -1
+        if tree is not None:
+            self._files = new_memory_file("files")
+            fill(self._files, tree)
+            program = replace(program, files=self._files)
+        self._program = program
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the job."""
+        return self._program.limits
+
+    def run(self, given: CaseInput) -> EngineReport:
+        """Run the program in a sandbox of its own."""
+        program = self._limited(self._program, given.limits)
+        arguments = program.arguments if given.args is None else given.args
+        program = replace(program, stdin=given.stdin, arguments=arguments)
+        with self._admitted(given.limits), self._registered() as monitor:
+            if monitor is None:
+                return EngineReport(_CANCELLED)
+            try:
+                outcome = self._sandbox.run(program, monitor, _nothing, _no_output)
+            except DependencyUnavailable as error:
+                failure = f"The program was not started, for {error}."
+                return EngineReport(ExecutionResult.failed(Reason.INTERNAL, failure), is_lost=True)
+            except OSError as error:
+                message = f"The engine could not run the program: {error.strerror}."
+                return EngineReport(ExecutionResult.failed(Reason.ENGINE_ERROR, message), is_lost=True)
+        return EngineReport(outcome.result, outcome.stdout, outcome.stderr)
+
+    def cancel(self) -> None:
+        """Kill all of its runs, and start no more. From any thread."""
+        with self._lock:
+            self._is_cancelled = True
+            running = list(self._running)
+        for monitor in running:
+            monitor.cancel()
+
+    def close(self) -> None:
+        """Free its files."""
+        self._forget(self)
+        if self._files >= 0:
+            os.close(self._files)
+            self._files = -1
+
+    @contextmanager
+    def _admitted(self, limits: Limits) -> Iterator[None]:
+        """Wait until there is memory for a run, and reserve it."""
+        while True:
+            with self._reserve(limits) as has_room:
+                if has_room or self._is_cancelled:
+                    yield
+                    return
+            time.sleep(_ROOM_EVERY_S)
+
+    @contextmanager
+    def _registered(self) -> Iterator[RunMonitor | None]:
+        monitor = RunMonitor()
+        with self._lock:
+            if not self._is_cancelled:
+                self._running.add(monitor)
+        try:
+            yield monitor if monitor in self._running else None
+        finally:
+            with self._lock:
+                self._running.discard(monitor)
+
+
+def _nothing() -> None:
+    """The start of a run is not recorded: that of the first one was."""
+
+
+def _no_output(_chunk: OutputChunk) -> None:
+    """The output of a run is not followed while it runs."""

@@ -1,0 +1,251 @@
+"""Programs that are built once and run for many cases, each in a sandbox of its own."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from adapters.local_engine.built_program import LocalProgram
+from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, pack, unpack
+from application.ports.execution_engine import BuiltProgram, CaseInput, EngineReport
+from domain.job_lifecycle import JobStatus, Reason
+from tests.contract.engine_kit.harness import EngineUnderTest, Program, Recorder
+from tests.support.sandbox import running_engine
+
+_SUM = """
+#include <fstream>
+#include <iostream>
+int main(int argc, char** argv) {
+    long n, sum = 0;
+    while (std::cin >> n) sum += n;
+    std::cout << sum << (argc > 1 ? argv[1] : "") << std::endl;
+}
+"""
+# Looks for traces of other cases, and leaves every kind of them.
+_TRACES = """
+import ctypes, os, subprocess, sys
+libc = ctypes.CDLL(None, use_errno=True)
+found = [path for path in ("trace", "/tmp/trace", "/dev/shm/trace") if os.path.exists(path)]
+found += [pid for pid in os.listdir("/proc") if pid.isdigit() and int(pid) > os.getpid()]
+if libc.shmget(4711, 16, 0) >= 0 or libc.semget(4711, 1, 0) >= 0 or libc.msgget(4711, 0) >= 0:
+    found.append("System V")
+libc.mq_open.restype = ctypes.c_int
+if libc.mq_open(b"/trace", os.O_RDONLY) >= 0:
+    found.append("queue")
+if open(__file__).read().endswith("# trace"):
+    found.append("source")
+print(found)
+for path in ("trace", "/tmp/trace", "/dev/shm/trace"):
+    open(path, "w").close()
+open(__file__, "a").write("# trace")
+libc.shmget(4711, 16, 0o1666), libc.semget(4711, 1, 0o1666), libc.msgget(4711, 0o1666)
+libc.mq_open(b"/trace", os.O_RDWR | os.O_CREAT, 0o666, None)
+null = subprocess.DEVNULL
+subprocess.Popen(["sleep", "600"], stdin=null, stdout=null, stderr=null)
+"""
+
+
+@dataclass(frozen=True)
+class _Run:
+    status: JobStatus
+    reason: Reason | None
+    stdout: str
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["isolated", "not isolated"])
+def kit(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EngineUnderTest]:
+    with running_engine(tmp_path_factory.mktemp("built"), isolated=request.param, warm_starts=1) as kit:
+        yield kit
+
+
+def _built(kit: EngineUnderTest, program: Program, tree: bytes | None = None) -> BuiltProgram:
+    built = kit.engine.build(kit.request(program), Recorder(), tree)
+    assert isinstance(built, BuiltProgram), built.result
+    return built
+
+
+def _run(built: BuiltProgram, stdin: bytes = b"", args: tuple[str, ...] | None = None, **limits: int) -> _Run:
+    assert isinstance(built, LocalProgram)
+    given = CaseInput(stdin=stdin, args=args, limits=replace(built.limits, **limits))
+    with built.run(given) as report:
+        return _Run(report.result.status, report.result.reason, report.result.stdout.text)
+
+
+def test_a_program_is_built_once_and_run_with_many_inputs(kit: EngineUnderTest) -> None:
+    observer = Recorder()
+    built = kit.engine.build(kit.request(Program(code=_SUM, language="cpp", args=("!",))), observer)
+    assert isinstance(built, BuiltProgram)
+
+    with closing(built), ThreadPoolExecutor(4) as threads:
+        runs = list(threads.map(lambda n: _run(built, f"{n} {n}".encode()), range(20)))
+
+    assert [run.stdout for run in runs] == [f"{2 * n}!\n" for n in range(20)]
+    assert observer.builds == 1
+
+
+def test_a_case_has_arguments_and_limits_of_its_own(kit: EngineUnderTest) -> None:
+    with closing(_built(kit, Program(code=_SUM, language="cpp", args=("!",)))) as built:
+        assert _run(built, b"1", ("?",)).stdout == "1?\n"
+    loop = Program(code="while True: pass", limits={"timeout_ms": 60_000})
+    with closing(_built(kit, loop)) as built:
+        assert _run(built, timeout_ms=200).reason is Reason.WALL_TIME_LIMIT
+
+
+def test_input_may_be_any_bytes(kit: EngineUnderTest) -> None:
+    code = "import sys; print(sys.stdin.buffer.read())"
+    with closing(_built(kit, Program(code=code))) as built:
+        assert _run(built, b"\xff\0\r\n").stdout == "b'\\xff\\x00\\r\\n'\n"
+
+
+@pytest.mark.parametrize("kit", [True], indirect=True, ids=["isolated"])
+def test_a_case_finds_no_trace_of_another(kit: EngineUnderTest) -> None:
+    with closing(_built(kit, Program(code=_TRACES))) as built:
+        assert [_run(built).stdout for _ in range(3)] == ["[]\n"] * 3
+
+
+_WRITER = """
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+int main() {
+    std::cout << std::filesystem::exists("trace") << std::filesystem::exists("main.cpp") << std::endl;
+    std::ofstream("trace") << 1;
+    std::filesystem::remove("main.cpp");
+    std::filesystem::remove("program");
+}
+"""
+
+
+def test_what_a_case_does_to_the_built_files_is_its_own(kit: EngineUnderTest) -> None:
+    with closing(_built(kit, Program(code=_WRITER, language="cpp"))) as built:
+        assert [_run(built).stdout for _ in range(3)] == ["01\n"] * 3
+
+
+_CLASSES = """
+public class Main {
+    record Pair(int a, int b) {}
+    public static void main(String[] args) {
+        System.out.println(new Pair(1, new java.util.Scanner(System.in).nextInt()));
+    }
+}
+"""
+
+
+def test_a_build_of_several_files_is_kept_whole(kit: EngineUnderTest) -> None:
+    with closing(_built(kit, Program(code=_CLASSES, language="java"))) as built:
+        assert [_run(built, b"%d" % n).stdout for n in range(3)] == [f"Pair[a=1, b={n}]\n" for n in range(3)]
+
+
+def test_the_files_of_a_build_serve_another_engine(kit: EngineUnderTest, tmp_path: Path) -> None:
+    with closing(_built(kit, Program(code=_SUM, language="cpp"))) as built:
+        tree = built.tree
+    assert tree is not None
+
+    with running_engine(tmp_path, isolated=kit.engine.sandbox.isolation.is_isolated) as other:
+        observer = Recorder()
+        request = other.request(Program(code="no C++ at all", language="cpp"))
+        built = other.engine.build(request, observer, tree)
+        assert isinstance(built, BuiltProgram)
+        with closing(built):
+            assert _run(built, b"20 22").stdout == "42\n"
+
+    assert observer.builds == 0
+
+
+def test_a_program_that_does_not_compile_is_reported(kit: EngineUnderTest) -> None:
+    report = kit.engine.build(
+        kit.request(Program(code="int main() { return x; }", language="cpp")), Recorder()
+    )
+
+    assert isinstance(report, EngineReport)
+    with report:
+        assert report.result.reason is Reason.COMPILE_ERROR
+        assert "was not declared" in report.result.stderr.text
+
+
+def test_a_build_has_limits_of_its_own(kit: EngineUnderTest) -> None:
+    endless = (
+        "template<int N> struct T { T<N-1> a; T<N-2> b; }; template<> struct T<0> {}; T<800> t; int main() {}"
+    )
+    program = Program(
+        code=f"#include <bits/stdc++.h>\n{endless}", language="cpp", limits={"build_timeout_ms": 100}
+    )
+
+    report = kit.engine.build(kit.request(program), Recorder())
+
+    assert isinstance(report, EngineReport)
+    with report:
+        assert report.result.reason is Reason.BUILD_LIMIT
+
+
+def test_warnings_of_a_compiler_are_kept(kit: EngineUnderTest) -> None:
+    code = "#warning look\nint main() {}"
+    with closing(_built(kit, Program(code=code, language="cpp"))) as built:
+        assert built.compile_output is not None
+        assert "look" in built.compile_output.text
+
+
+@pytest.mark.parametrize("how", ["cancel", "detach"])
+def test_the_end_of_an_execution_ends_all_of_its_runs(kit: EngineUnderTest, how: str) -> None:
+    request = kit.request(Program(code="print(1, flush=True)\nwhile True: pass"))
+    built = kit.engine.build(request, Recorder())
+    assert isinstance(built, BuiltProgram)
+    begun = Event()
+
+    def run(_: int) -> _Run:
+        begun.set()
+        return _run(built)
+
+    with closing(built), ThreadPoolExecutor(3) as threads:
+        running = threads.map(run, range(3))
+        begun.wait()
+        getattr(kit.engine, how)(request.execution_id, request.job_id)
+        assert {run.status for run in running} == {JobStatus.CANCELLED}
+        assert _run(built).status is JobStatus.CANCELLED
+
+
+def test_an_execution_that_is_detached_leaves_another_of_its_job_alone(kit: EngineUnderTest) -> None:
+    request = kit.request(Program(code="print(1)"))
+    built = kit.engine.build(request, Recorder())
+    assert isinstance(built, BuiltProgram)
+
+    with closing(built):
+        kit.engine.detach(kit.request(Program(code="")).execution_id, request.job_id)
+        assert _run(built).stdout == "1\n"
+
+
+def test_closing_frees_all_descriptors(kit: EngineUnderTest) -> None:
+    _built(kit, Program(code=_SUM, language="cpp")).close()
+    before = sorted(Path("/proc/self/fd").iterdir())
+    built = _built(kit, Program(code=_SUM, language="cpp"))
+    built.close()
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
+class TestPackedFiles:
+    def test_are_unpacked_with_their_modes(self, tmp_path: Path) -> None:
+        files = [PackedFile("a/b/c", b"1" * 100_000, is_executable=True), PackedFile("ü", b"")]
+        descriptor = os.memfd_create("packed")
+        try:
+            os.write(descriptor, pack(files, ["empty/inside"]))
+            unpack(descriptor, str(tmp_path))
+        finally:
+            os.close(descriptor)
+
+        found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+        assert found == {"a", "a/b", "a/b/c", "ü", "empty", "empty/inside"}
+        assert (tmp_path / "a/b/c").read_bytes() == b"1" * 100_000
+        modes = {path: (tmp_path / path).stat().st_mode & 0o777 for path in ("a/b/c", "ü", "empty")}
+        assert modes == {"a/b/c": 0o755, "ü": 0o644, "empty": 0o755}
+
+    @pytest.mark.parametrize("path", ["../a", "/a", "a//b", "a/./b", "", "a\0b", ".."])
+    def test_stay_in_their_directory(self, path: str) -> None:
+        with pytest.raises(ValueError, match="no path within"):
+            pack([PackedFile(path, b"")])
