@@ -9,7 +9,8 @@ DomainError
     ├── JobTransitionRefused
     ├── KeyTransitionRefused
     ├── ProjectTransitionRefused
-    └── TenantTransitionRefused
+    ├── TenantTransitionRefused
+    └── WebhookTransitionRefused
 """
 
 
@@ -69,3 +70,7 @@ class TenantTransitionRefused(TransitionRefused):
 
 class KeyTransitionRefused(TransitionRefused):
     """The key's state forbids the transition."""
+
+
+class WebhookTransitionRefused(TransitionRefused):
+    """The webhook's state forbids the transition."""

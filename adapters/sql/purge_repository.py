@@ -21,6 +21,8 @@ from adapters.sql.tables import (
     projects,
     purges,
     sessions,
+    webhook_deliveries,
+    webhooks,
 )
 from application.errors import ConcurrencyConflict
 from application.ports.purge_repository import (
@@ -96,10 +98,18 @@ _REOPEN = sa.update(purges).where(_is_this).values(is_emptied=False, taken_at=No
 _FORGET = sa.delete(purges).where(_is_this)
 # The other rows of a tenant, by the column that shows its owner and the one that identifies it there.
 _OF_TENANT = (
+    (webhook_deliveries.c.tenant, webhook_deliveries.c.delivery_id),
+    (webhooks.c.tenant, webhooks.c.webhook_id),
     (idempotency_keys.c.tenant, idempotency_keys.c.digest),
     (sessions.c.home, sessions.c.session_id),
     (api_keys.c.tenant, api_keys.c.key_id),
     (projects.c.tenant, projects.c.project_id),
+)
+# The same of a project.
+_OF_PROJECT = (
+    (webhook_deliveries.c.project_id, webhook_deliveries.c.delivery_id),
+    (webhooks.c.project_id, webhooks.c.webhook_id),
+    (projects.c.project_id, projects.c.project_id),
 )
 _REMOVED_AT_ONCE = 500
 
@@ -112,6 +122,8 @@ _EXECUTIONS = (
 _REMOVE = tuple(
     sa.delete(table).where(table.c.job_id.in_(_are_these_jobs)) for table in (executions, job_tags, jobs)
 )
+# Among them the ones that are to be attempted: what is removed is shown to no receiver.
+_REMOVE_DELIVERIES = sa.delete(webhook_deliveries).where(webhook_deliveries.c.subject.in_(_are_these_jobs))
 # A request that is sent again finds its key and no job: nothing is made anew, and no output is shown.
 _FORGET_ANSWERS = (
     sa.update(idempotency_keys)
@@ -233,9 +245,10 @@ class SqlPurgeRepository(PurgeRepository):
             self._connection.execute(_REOPEN, {"id": purge.id})
             return None
         if purge.project_id is not None:
-            self._connection.execute(sa.delete(projects).where(_is_in(purge, projects)))
+            if any(self._remove_of(purge.project_id, *columns) for columns in _OF_PROJECT):
+                return None
         elif self._remove_blobs(purge) or any(
-            self._remove_of_tenant(purge, *columns) for columns in _OF_TENANT
+            self._remove_of(purge.tenant.value, *columns) for columns in _OF_TENANT
         ):
             return None
         self._connection.execute(_FORGET, {"id": purge.id})
@@ -281,12 +294,12 @@ class SqlPurgeRepository(PurgeRepository):
         self._connection.execute(_COUNT, {"id": purge.id, "more": 0, "freed": freed, "none_left": True})
         return True
 
-    def _remove_of_tenant(self, purge: Purge, owner: sa.Column[Any], key: sa.Column[Any]) -> bool:
-        """Remove a bounded number of a tenant's rows; return whether there were so many."""
-        of_tenant = sa.select(key).where(owner == purge.tenant.value).limit(_REMOVED_AT_ONCE)
-        found = self._connection.execute(of_tenant).scalars().all()
+    def _remove_of(self, name: str | int, owner: sa.Column[Any], key: sa.Column[Any]) -> bool:
+        """Remove a bounded number of an owner's rows; return whether there were so many."""
+        of_owner = sa.select(key).where(owner == name).limit(_REMOVED_AT_ONCE)
+        found = self._connection.execute(of_owner).scalars().all()
         if found:
-            removal = sa.delete(owner.table).where(owner == purge.tenant.value, key.in_(sorted(found)))
+            removal = sa.delete(owner.table).where(owner == name, key.in_(sorted(found)))
             self._connection.execute(removal)
         return len(found) == _REMOVED_AT_ONCE
 
@@ -298,6 +311,7 @@ class SqlPurgeRepository(PurgeRepository):
         rows = self._connection.execute(_EXECUTIONS, ids).all()
         objects = {(StoreName.LOG, row.log_key) for row in rows if row.log_key is not None}
         objects |= {(StoreName.CODE, key) for key in self._own_code(codes)}
+        self._connection.execute(_REMOVE_DELIVERIES, ids)
         for statement in _REMOVE:
             removed = self._connection.execute(statement, ids).rowcount
         self._blobs.release(codes)

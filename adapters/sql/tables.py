@@ -19,6 +19,7 @@ from domain.session import SESSION_NAME_MAX_CHARS
 from domain.submission import TAG_MAX_CHARS
 from domain.tenant import DEFAULT_TENANT, TENANT_NAME_MAX_CHARS
 from domain.values import OBJECT_KEY_MAX_BYTES, PROJECT_NAME_MAX_CHARS
+from domain.webhook_url import URL_MAX_CHARS
 
 TAG_NAME_MAX_CHARS = 64
 WORKER_MAX_CHARS = 255
@@ -459,5 +460,60 @@ blob_references = sa.Table(
     sa.Column("sha256", symbol(SHA256_CHARS), primary_key=True),
     sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
     sa.Index("ix_blob_references_blob", "tenant", "sha256"),
+    **_OPTIONS,
+)
+
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("webhook_id", Guid, primary_key=True),
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
+    # NULL for all projects of the tenant.
+    sa.Column("project_id", sa.Integer),
+    sa.Column("url", symbol(URL_MAX_CHARS), nullable=False),
+    sa.Column("events", Json, nullable=False),
+    sa.Column("status", symbol(16), nullable=False),
+    # Sealed secrets.
+    sa.Column("secret", Json, nullable=False),
+    sa.Column("previous_secret", Json),
+    sa.Column("previous_until", UtcDateTime),
+    sa.Column("disabled_because", LongText),
+    sa.Column("failing_since", UtcDateTime),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("created_by", sa.String(PRINCIPAL_MAX_CHARS), nullable=False),
+    sa.Index("ix_webhooks_tenant", "tenant", "created_at", "webhook_id"),
+    sa.Index("ix_webhooks_status", "status", "tenant", "project_id"),
+    **_OPTIONS,
+)
+
+# Events on their way to receivers, with their latest attempts.
+webhook_deliveries = sa.Table(
+    "webhook_deliveries",
+    metadata,
+    sa.Column("delivery_id", Guid, primary_key=True),
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
+    sa.Column("project_id", sa.Integer),
+    # NULL for a callback.
+    sa.Column("webhook_id", Guid),
+    sa.Column("receiver", symbol(64), nullable=False),
+    sa.Column("event", symbol(32), nullable=False),
+    sa.Column("subject", Guid, nullable=False),
+    sa.Column("position", sa.SmallInteger, nullable=False),
+    sa.Column("occurred_at", UtcDateTime, nullable=False),
+    sa.Column("status", symbol(16), nullable=False),
+    # When the next attempt is due, or the lease of the present one ends; NULL once it is settled.
+    sa.Column("due_at", UtcDateTime, server_default=database_time()),
+    # Counts the claims: whoever stores an attempt names the one that it was made under.
+    sa.Column("claims", sa.Integer, nullable=False),
+    sa.Column("attempts", Json, nullable=False),
+    sa.Column("attempt_count", sa.Integer, nullable=False),
+    sa.Column("retry_until", UtcDateTime),
+    sa.Column("settled_at", UtcDateTime),
+    sa.Index("ix_webhook_deliveries_due", "status", "due_at", "receiver", "delivery_id"),
+    sa.Index("ix_webhook_deliveries_subject", "subject", "receiver", "status", "position"),
+    sa.Index("ix_webhook_deliveries_webhook", "webhook_id", "occurred_at", "delivery_id"),
+    sa.Index("ix_webhook_deliveries_project", "project_id"),
+    sa.Index("ix_webhook_deliveries_tenant", "tenant"),
+    sa.Index("ix_webhook_deliveries_settled", "settled_at"),
     **_OPTIONS,
 )

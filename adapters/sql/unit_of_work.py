@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from adapters.sql.audit_log import SqlAuditLog, is_recorded
 from adapters.sql.blob_repository import SqlBlobRepository
 from adapters.sql.commit_log import CommitLog, LogEntry
+from adapters.sql.delivery_repository import SqlDeliveryRepository
 from adapters.sql.engine import reading
 from adapters.sql.errors import Failure, diagnose, unavailable
 from adapters.sql.execution_repository import SqlExecutionRepository
@@ -27,6 +28,7 @@ from adapters.sql.session_repository import SqlSessionRepository
 from adapters.sql.tables import projects
 from adapters.sql.tenant_repository import SqlTenantRepository
 from adapters.sql.transaction_retrier import TransactionRetrier
+from adapters.sql.webhook_repository import SqlWebhookRepository
 from application.errors import CommitOutcomeUnknown, DependencyUnavailable
 from application.log_context import outage_of
 from application.messages import Message
@@ -63,6 +65,8 @@ class SqlTransaction:
         self.heartbeats = SqlHeartbeats(connection)
         self.sessions = SqlSessionRepository(connection)
         self.idempotency_keys = SqlIdempotencyKeys(connection)
+        self.webhooks = SqlWebhookRepository(connection)
+        self.deliveries = SqlDeliveryRepository(connection)
 
 
 class SqlUnitOfWork(UnitOfWork):

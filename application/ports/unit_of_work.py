@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from application.ports.audit_log import AuditLog
 from application.ports.blob_repository import BlobRepository
+from application.ports.delivery_repository import DeliveryRepository
 from application.ports.execution_repository import ExecutionRepository
 from application.ports.heartbeats import Heartbeats
 from application.ports.idempotency_keys import IdempotencyKeys
@@ -17,6 +18,7 @@ from application.ports.project_repository import ProjectRepository
 from application.ports.purge_repository import PurgeRepository
 from application.ports.session_repository import SessionRepository
 from application.ports.tenant_repository import TenantRepository
+from application.ports.webhook_repository import WebhookRepository
 from application.retry_policy import RetryPolicy
 
 T = TypeVar("T")
@@ -76,6 +78,14 @@ class Transaction(Protocol):
     @property
     def idempotency_keys(self) -> IdempotencyKeys:
         """The idempotency keys of requests."""
+
+    @property
+    def webhooks(self) -> WebhookRepository:
+        """The subscriptions to events."""
+
+    @property
+    def deliveries(self) -> DeliveryRepository:
+        """The deliveries of events."""
 
 
 class UnitOfWork(ABC):

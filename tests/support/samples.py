@@ -14,9 +14,11 @@ from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS
 from domain.project import Project, ProjectStatus
 from domain.session import Session, SessionId, SessionToken
-from domain.submission import JobSpec
+from domain.submission import JobSpec, SealedSecrets
 from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName
+from domain.webhook import Delivery, DeliveryId, Webhook, WebhookEvent, WebhookId
+from domain.webhook_url import WebhookUrl
 from tests.support.callers import ANONYMOUS
 from tests.support.stores import Store
 
@@ -48,6 +50,36 @@ def an_api_key(**changes) -> ApiKey:
         created_by="anonymous",
     )
     return replace(key, **changes)
+
+
+def a_webhook(**changes) -> Webhook:
+    """Return a webhook of the tenant `acme`, which is not stored."""
+    webhook = Webhook(
+        id=WebhookId(uuid4()),
+        tenant=TenantName("acme"),
+        project=None,
+        url=WebhookUrl("https://hooks.example.com/in?token=1"),
+        events=frozenset({WebhookEvent.JOB_COMPLETED, WebhookEvent.JOB_CANCELLED}),
+        secret=SealedSecrets("k1", "wrapped", "box"),
+        created_at=NOW,
+        created_by="key:7",
+    )
+    return replace(webhook, **changes)
+
+
+def a_delivery(**changes) -> Delivery:
+    """Return a delivery of the tenant `acme` about a job, which is not stored."""
+    delivery = Delivery(
+        id=DeliveryId(uuid4()),
+        tenant=TenantName("acme"),
+        project=None,
+        webhook_id=WebhookId(uuid4()),
+        receiver="receiver",
+        event=WebhookEvent.JOB_COMPLETED,
+        subject=uuid4(),
+        occurred_at=NOW,
+    )
+    return replace(delivery, **changes)
 
 
 def a_session(**changes) -> Session:

@@ -8,7 +8,16 @@ import sqlalchemy as sa
 from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.job_queries import SqlJobQueries
-from adapters.sql.tables import blobs, executions, metadata, outbox, pending_deletions, purges, tenants
+from adapters.sql.tables import (
+    blobs,
+    executions,
+    metadata,
+    outbox,
+    pending_deletions,
+    purges,
+    tenants,
+    webhook_deliveries,
+)
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from application.ports.dashboard_queries import DashboardQueries
 from application.ports.job_queries import JobQueries
@@ -40,6 +49,7 @@ _TIMES = (
     blobs.c.idle_since,
     pending_deletions.c.taken_at,
     purges.c.taken_at,
+    webhook_deliveries.c.due_at,
 )
 
 

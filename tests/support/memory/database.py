@@ -16,6 +16,7 @@ from domain.project import Project, ProjectStatus
 from domain.session import Session, SessionId
 from domain.tenant import DEFAULT_TENANT, Tenant, TenantName, TenantStatus
 from domain.values import ExecutionId, JobId, MessageId, ProjectId
+from domain.webhook import Delivery, DeliveryId, Webhook, WebhookId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,14 @@ class StoredBlob:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredDelivery:
+    """A delivery to a webhook, and when it is due or its lease ends."""
+
+    delivery: Delivery
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     """All that is kept. Once a transaction has committed its tables, they are not changed any more."""
 
@@ -93,6 +102,8 @@ class Tables:
     idempotency_keys: dict[tuple[TenantName, str], KeyRecord] = field(default_factory=dict)
     audit_journal: dict[AuditEntryId, AuditEntry] = field(default_factory=dict)
     audit_ledger: list[LedgerEntry] = field(default_factory=list)
+    webhooks: dict[WebhookId, Webhook] = field(default_factory=dict)
+    deliveries: dict[DeliveryId, StoredDelivery] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Return tables to be changed apart from these."""
@@ -114,6 +125,8 @@ class Tables:
             idempotency_keys=self.idempotency_keys.copy(),
             audit_journal=self.audit_journal.copy(),
             audit_ledger=self.audit_ledger.copy(),
+            webhooks=self.webhooks.copy(),
+            deliveries=self.deliveries.copy(),
         )
 
 

@@ -86,6 +86,7 @@ class MemoryPurgeRepository(PurgeRepository):
                     del self._tables.projects[project.id]
             if purge.project_id is None:
                 self._remove_rest(purge.tenant)
+            self._remove_webhooks(purge)
             del self._tables.purges[purge.id]
             return purge
         return None
@@ -133,6 +134,15 @@ class MemoryPurgeRepository(PurgeRepository):
         for record in [record for record in tables.idempotency_keys if record[0] == tenant]:
             del tables.idempotency_keys[record]
 
+    def _remove_webhooks(self, purge: Purge) -> None:
+        tables = self._tables
+        for webhook in list(tables.webhooks.values()):
+            if webhook.tenant == purge.tenant and purge.project_id in {None, webhook.project}:
+                del tables.webhooks[webhook.id]
+        for delivery in [stored.delivery for stored in tables.deliveries.values()]:
+            if delivery.tenant == purge.tenant and purge.project_id in {None, delivery.project}:
+                del tables.deliveries[delivery.id]
+
     def has_work(self) -> bool:
         """Return whether there is a purge, or an object to be deleted."""
         return bool(self._tables.purges or self._tables.deletions)
@@ -178,6 +188,9 @@ class MemoryPurgeRepository(PurgeRepository):
         for job_id in ids:
             del self._tables.jobs[job_id]
         self._blobs.release(ids)
+        for delivery in [stored.delivery for stored in self._tables.deliveries.values()]:
+            if delivery.subject in ids:
+                del self._tables.deliveries[delivery.id]
         made = {str(job_id) for job_id in ids}
         for key, record in self._tables.idempotency_keys.items():
             if record.made in made:

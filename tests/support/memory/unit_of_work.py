@@ -10,6 +10,7 @@ from application.retry_policy import RetryPolicy
 from tests.support.memory.audit_log import MemoryAuditLog
 from tests.support.memory.blob_repository import MemoryBlobRepository
 from tests.support.memory.database import MemoryDatabase, Tables
+from tests.support.memory.delivery_repository import MemoryDeliveryRepository
 from tests.support.memory.execution_repository import MemoryExecutionRepository
 from tests.support.memory.heartbeats import MemoryHeartbeats
 from tests.support.memory.idempotency_keys import MemoryIdempotencyKeys
@@ -21,6 +22,7 @@ from tests.support.memory.project_repository import MemoryProjectRepository
 from tests.support.memory.purge_repository import MemoryPurgeRepository
 from tests.support.memory.session_repository import MemorySessionRepository
 from tests.support.memory.tenant_repository import MemoryTenantRepository
+from tests.support.memory.webhook_repository import MemoryWebhookRepository
 
 T = TypeVar("T")
 
@@ -44,6 +46,8 @@ class MemoryTransaction:
         self.heartbeats = MemoryHeartbeats(draft, now)
         self.sessions = MemorySessionRepository(draft)
         self.idempotency_keys = MemoryIdempotencyKeys(draft)
+        self.webhooks = MemoryWebhookRepository(draft)
+        self.deliveries = MemoryDeliveryRepository(draft, now)
 
 
 class MemoryUnitOfWork(UnitOfWork):

@@ -1,0 +1,19 @@
+"""The port to the bodies of webhooks."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+from application.views import JobView
+from domain.webhook import Delivery
+
+
+class WebhookDocuments(ABC):
+    """Writes the body of an event in the form of the API's answers: `type`, `timestamp` and `data`."""
+
+    @abstractmethod
+    def of_job(self, delivery: Delivery, job: JobView) -> bytes:
+        """Return the body of an event of a job."""
+
+    @abstractmethod
+    def of_plain(self, delivery: Delivery, data: Mapping[str, object]) -> bytes:
+        """Return the body of an event with data as they are."""

@@ -1,0 +1,56 @@
+"""Rules on network addresses: the ones that a caller's URL may lead this service to."""
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TypeAlias
+
+IpAddress: TypeAlias = IPv4Address | IPv6Address
+
+# NAT64 (RFC 6052) is the one way to a public IPv4 address from a network of IPv6 alone.
+_NAT64 = IPv6Network("64:ff9b::/96")
+# Other addresses of IPv6 that lead to an address of IPv4 within them, past a filter of IPv4 addresses.
+_EMBEDDING = (
+    IPv6Network("::/96"),  # IPv4-compatible (RFC 4291, 2.5.5.1), unspecified, loopback
+    IPv6Network("::ffff:0:0/96"),  # IPv4-mapped (RFC 4291, 2.5.5.2)
+    IPv6Network("::ffff:0:0:0/96"),  # IPv4-translated (RFC 7915)
+    IPv6Network("64:ff9b:1::/48"),  # NAT64 of a network's own (RFC 8215)
+    IPv6Network("2001::/32"),  # Teredo (RFC 4380)
+    IPv6Network("2002::/16"),  # 6to4 (RFC 3056)
+)
+# Not of the internet, and not in the tables of every version of Python.
+_RESERVED = (
+    IPv4Network("192.0.0.0/24"),  # IETF protocol assignments (RFC 6890)
+    IPv4Network("192.88.99.0/24"),  # relays of 6to4, deprecated (RFC 7526)
+    IPv6Network("3fff::/20"),  # documentation (RFC 9637)
+    IPv6Network("fec0::/10"),  # site-local, deprecated (RFC 3879)
+)
+# ISATAP (RFC 5214, 6.1): these interface identifiers embed an address of IPv4, under any prefix.
+_ISATAP = frozenset({0x0000_5EFE, 0x0200_5EFE})
+# Public by its number, yet answered by the host of every virtual machine of Azure, with its metadata.
+_METADATA = frozenset({IPv4Address("168.63.129.16")})
+
+
+def is_public(address: IpAddress) -> bool:
+    """Whether an address is of the internet at large: no network's own, no host's own, no group's.
+
+    One that embeds an address of IPv4 is not, except by NAT64, where the embedded one decides.
+    """
+    if isinstance(address, IPv6Address):
+        if address in _NAT64:
+            return is_public(IPv4Address(int(address) & 0xFFFF_FFFF))
+        if any(address in network for network in _EMBEDDING):
+            return False
+        if (int(address) >> 32) & 0xFFFF_FFFF in _ISATAP:
+            return False
+    elif address in _METADATA:
+        return False
+    if any(address in network for network in _RESERVED):
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def parse_address(text: str) -> IpAddress | None:
+    """Read an address, perhaps with a zone; None for any other text."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None

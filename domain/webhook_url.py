@@ -1,0 +1,133 @@
+"""The URL of a webhook's receiver."""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address
+from urllib.parse import urlsplit
+
+from domain.errors import InvalidValue
+from domain.network_address import IpAddress, is_public, parse_address
+
+URL_MAX_CHARS = 2_048
+_PORTS = {"http": 80, "https": 443}
+# RFC 3986, 2: the characters of a URL; others are percent-encoded.
+_URL = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]+")
+# RFC 1123, 2.1, and the underscore of names in private networks.
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+_HOST_MAX_CHARS = 253
+_NUMBER = re.compile(
+    r"0x(?P<hex>[0-9a-f]{0,16})|(?P<octal>0[0-7]{0,16})|(?P<decimal>[1-9][0-9]{0,16})", re.IGNORECASE
+)
+_IPV4_PARTS, _BYTE = 4, 255
+# RFC 6761, 6.3: names of this machine whatever a server of names says.
+_LOCALHOST = re.compile(r"(?:.*\.)?localhost\.?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookUrl:
+    """An http or https URL that events are posted to, without credentials and without a fragment.
+
+    Attributes:
+        host: Its host, a name or an address, without the brackets of one of IPv6.
+        port: Its port, the scheme's if it names none.
+        target: Its path and query, as they are sent.
+
+    Raises:
+        InvalidValue: It is none, or is too long.
+    """
+
+    value: str
+    is_secure: bool = field(init=False, compare=False)
+    host: str = field(init=False, compare=False)
+    port: int = field(init=False, compare=False)
+    target: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.value) > URL_MAX_CHARS:
+            raise InvalidValue("url", f"has at most {URL_MAX_CHARS} characters")
+        if not _URL.fullmatch(self.value):
+            raise InvalidValue("url", "has the characters of a URL only, others percent-encoded, and no '#'")
+        try:
+            parts = urlsplit(self.value)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            raise InvalidValue("url", "must be a URL such as https://example.com/hook") from None
+        if parts.scheme not in _PORTS:
+            raise InvalidValue("url", "must begin with https:// or http://")
+        if "@" in parts.netloc:
+            raise InvalidValue(
+                "url", "must have no user name and no password: the signature shows who sent it"
+            )
+        address = parse_address(host)
+        is_name = len(host) <= _HOST_MAX_CHARS and _HOST.fullmatch(host) is not None
+        is_host = isinstance(address, IPv6Address) and "%" not in host if "[" in parts.netloc else is_name
+        if port == 0 or not is_host:
+            raise InvalidValue("url", "must have a host that is a name in ASCII or an address")
+        set_field = object.__setattr__
+        set_field(self, "is_secure", parts.scheme == "https")
+        set_field(self, "host", host)
+        set_field(self, "port", port or _PORTS[parts.scheme])
+        set_field(self, "target", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def authority(self) -> str:
+        """The host and the port, as the Host header has them: the scheme's own port is left out."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def scheme(self) -> str:
+        """The scheme."""
+        return "https" if self.is_secure else "http"
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: the part of the URL that is no secret."""
+        return f"{self.scheme}://{self.authority}"
+
+    def require_public(self) -> None:
+        """Refuse a URL that leads to a private address by itself; what a name leads to is known later.
+
+        Raises:
+            InvalidValue: Its host is an address that is not public, in any notation, or this machine's name.
+        """
+        address = _literal(self.host)
+        if _LOCALHOST.fullmatch(self.host) or (address is not None and not is_public(address)):
+            raise InvalidValue(
+                "url",
+                "must not lead to a private, loopback, link-local or metadata address; "
+                "SERVICE_SERVER_WEBHOOK_ALLOW_PRIVATE=true allows that",
+            )
+
+
+def receiver_digest(tenant: str, url: WebhookUrl) -> str:
+    """Return the name of the receiver of a tenant's callbacks at an origin, of 64 characters."""
+    return hashlib.sha256(f"{tenant} {url.origin}".encode()).hexdigest()
+
+
+def _literal(host: str) -> IpAddress | None:
+    """Read a host that is an address, also as resolvers do: 127.1, 0x7f000001, 017700000001 (inet_aton)."""
+    address = parse_address(host)
+    numbers = [_number(part) for part in host.removesuffix(".").split(".")]
+    if address is not None or len(numbers) > _IPV4_PARTS:
+        return address
+    *first, last = numbers
+    left = _IPV4_PARTS - len(first)
+    if last is None or last >= 1 << (8 * left) or any(part is None or part > _BYTE for part in first):
+        return None
+    high = sum((part or 0) << (8 * (_IPV4_PARTS - 1 - place)) for place, part in enumerate(first))
+    return IPv4Address(high + last)
+
+
+def _number(text: str) -> int | None:
+    """Read a part of an address: decimal, octal after a zero, or hexadecimal after 0x."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    if match["hex"] is not None:
+        return int(match["hex"] or "0", 16)
+    return int(match["octal"], 8) if match["octal"] is not None else int(match["decimal"])
