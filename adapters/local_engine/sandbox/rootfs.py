@@ -62,7 +62,8 @@ def rootfs(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) 
     Raises:
         DependencyUnavailable: A hidden directory is a part of it.
     """
-    user = () if has_privileges() else ("--unshare-user",)
+    # With an overlay, the kernel reads a file that is run as its owner. Programs have other users than root.
+    user, run_mode = ((), "0511") if has_privileges() else (("--unshare-user",), "0111")
     around = (*_system(""), "--dev-bind", "/proc", "/proc", *_places())
     shown = _shown()
     files = [path for path in shown if path.is_file() and not path.is_symlink()]
@@ -72,7 +73,7 @@ def rootfs(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) 
     etc = (*_parents([*copies, *mounted]), *_mounted(mounted), *_copied(copies, _FIRST_FILE, "0644"))
     seen = (*_system(VIEW), *_devices(), *etc, *_hide(hidden, shown))
     run = {SHELL: _SOURCE_OF_SHELL} | ({} if reaper is None else {REAPER: str(reaper)})
-    runnable = _copied(run, _FIRST_FILE + len(copies), "0111")
+    runnable = _copied(run, _FIRST_FILE + len(copies), run_mode)
     files_read = (*map(str, copies.values()), *run.values(), os.devnull)
     empty = ("--file", str(_FIRST_FILE + len(files_read) - 1), _EMPTY)
     closed = ("--remount-ro", "/", "--die-with-parent", "--", *_WAITS)

@@ -58,6 +58,15 @@ def test_root_without_privileges_isolates_programs_as_an_ordinary_user_does(comm
 
 
 @ROOT_ONLY
+def test_root_needs_no_more_capabilities_than_are_documented():
+    documented = "+chown,+kill,+setgid,+setuid,+sys_admin,+sys_chroot"
+
+    ran = run_under(("setpriv", f"--bounding-set=-all,{documented}", "--inh-caps=-all"))
+
+    assert (ran["trouble"], ran.get("stdout")) == (None, "42\n")
+
+
+@ROOT_ONLY
 def test_root_with_privileges_needs_no_proc_that_is_not_covered():
     ran = run_under(("unshare", "--mount", "sh", "-c", COVERED, "sh"))
 
