@@ -136,6 +136,7 @@ class LocalEngine(ExecutionEngine):
     def stop(self) -> None:
         """Kill every program and release everything. An engine that was not started is no error."""
         self._trouble = "it has been stopped"
+        self._toolchains.stop()
         self.sandbox.close()
 
     def describe(self) -> EngineDescription:

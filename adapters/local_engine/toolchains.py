@@ -15,6 +15,7 @@ from typing import Any
 
 from adapters.local_engine.sandbox.cpu_affinity import allow_cpus
 from adapters.local_engine.sandbox.interpreter_pool import PreloadHook
+from adapters.local_engine.sandbox.own_commands import OwnCommands
 from adapters.local_engine.sandbox.program import ENVIRONMENT, SYSTEM_PATH
 from adapters.local_engine.sandbox.rootfs import HOOKS_ON_MACHINE
 from application.ports.execution_engine import LanguageSupport
@@ -143,11 +144,22 @@ class Toolchains:
         self._versions_known = Event()
         self._looking = Lock()
         self._look_at = _NEVER
+        self._commands = OwnCommands()
+        self._threads: list[Thread] = []
 
     def start(self) -> None:
         """Start asking for versions, and noticing installations."""
+        self._commands = OwnCommands()
         self._look_at = time.monotonic() + _LOOK_EVERY_S
         self._begin_to_ask(list(self._table))
+
+    def stop(self) -> None:
+        """Stop asking and noticing; nothing of it runs then."""
+        with self._looking:
+            self._look_at = _NEVER
+        self._commands.stop()
+        for thread in self._threads:
+            thread.join()
 
     def wait_for_versions(self, timeout_s: float) -> bool:
         """Wait until every version is known; return whether they are."""
@@ -209,12 +221,16 @@ class Toolchains:
 
     def _begin_to_ask(self, languages: Sequence[Language]) -> None:
         thread = Thread(target=self._ask_versions, args=(languages,), name="toolchain-versions", daemon=True)
+        self._threads = [*filter(Thread.is_alive, self._threads), thread]
         thread.start()
 
     def _ask_versions(self, languages: Sequence[Language]) -> None:
         for language in languages:
             if self._support[language].is_available:
-                self._support[language] = self._ask_version(language)
+                support = self._ask_version(language)
+                if self._commands.is_stopped:
+                    return
+                self._support[language] = support
         self._versions_known.set()
 
     def _ask_version(self, language: Language) -> LanguageSupport:
@@ -222,17 +238,11 @@ class Toolchains:
         argv = fill(toolchain.version, self.executables(language))
         allow_cpus(self._processors)
         try:
-            done = subprocess.run(  # noqa: S603 - command lines of our own table
-                argv,
-                env=ENVIRONMENT,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=_VERSION_TIMEOUT_S,
-                check=True,
-            )
+            done = self._commands.run(argv, _VERSION_TIMEOUT_S, env=ENVIRONMENT)
+            done.check_returncode()
         except (OSError, subprocess.SubprocessError) as error:
-            _log.warning("%s does not answer for its version: %s", toolchain.title, error)
+            if not self._commands.is_stopped:
+                _log.warning("%s does not answer for its version: %s", toolchain.title, error)
             return LanguageSupport(
                 language,
                 None,

@@ -60,7 +60,7 @@ class Engine:
         return self._process.stdout.readline().strip()
 
     def stop(self) -> list[str]:
-        """Stop it, and return the lines of its log but for the one that an ordinary user's engine always has."""
+        """Stop it, and return the lines of its log but for the one of each ordinary user's engine."""
         _, log = self._process.communicate(timeout=60)
         assert self._process.returncode == 0
         return [line for line in log.splitlines() if "programs are isolated in part" not in line]

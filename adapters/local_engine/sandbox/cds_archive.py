@@ -13,7 +13,8 @@ from threading import Lock, Thread
 
 from adapters.local_engine.sandbox.cpu_affinity import allow_cpus
 from adapters.local_engine.sandbox.files import sealed_copy
-from adapters.local_engine.sandbox.program import ENVIRONMENT, SYSTEM_PATH
+from adapters.local_engine.sandbox.own_commands import OwnCommands
+from adapters.local_engine.sandbox.program import ENVIRONMENT
 from adapters.local_engine.sandbox.work_area import WorkArea
 
 ARCHIVE_FILE = "archive"
@@ -50,8 +51,7 @@ class CdsArchive:
         self._again_at = _NEVER
         self._copy: int | None = None
         self._thread: Thread | None = None
-        self._maker: subprocess.Popen[bytes] | None = None
-        self._is_closed = False
+        self._commands = OwnCommands()
 
     @contextmanager
     def opened(self) -> Iterator[int | None]:
@@ -68,10 +68,8 @@ class CdsArchive:
     def close(self) -> None:
         """Release the archive, and stop making one; nothing of it is left then."""
         with self._lock:
-            self._is_closed = True
+            self._commands.stop()
             self._hold(None)
-            if self._maker is not None:
-                self._maker.kill()
             thread = self._thread
         if thread is not None:
             thread.join()
@@ -80,7 +78,7 @@ class CdsArchive:
         """Find the archive of the compiler as it is now, or begin to make it."""
         identity = self._identify()
         is_due = identity != self._identity or time.monotonic() >= self._again_at
-        if self._is_closed or not is_due:
+        if self._commands.is_stopped or not is_due:
             return
         self._identity, self._again_at = identity, _NEVER
         self._hold(self._find(identity))
@@ -116,7 +114,7 @@ class CdsArchive:
                 made = self._run_compiler(directory)
                 copy = self._keep(made, identity)
         except (OSError, subprocess.SubprocessError) as error:
-            if not self._is_closed:
+            if not self._commands.is_stopped:
                 _log.warning("builds of %s stay as slow as they are: %s", self._prefix, error)
             self._again_at = time.monotonic() + _AGAIN_AFTER_S
             return
@@ -124,32 +122,20 @@ class CdsArchive:
             area.close()
         with self._lock:
             self._hold(copy)
-            if self._is_closed or identity != self._identity:
+            if self._commands.is_stopped or identity != self._identity:
                 self._hold(None)
 
     def _run_compiler(self, directory: Path) -> Path:
         """Have the compiler write its archive. That the sample has a mistake is no failure."""
         shutil.copy(self._sample, directory)
         allow_cpus(self._processors)
-        setpriv = shutil.which("setpriv", path=SYSTEM_PATH)
-        ends_with_us = [] if setpriv is None else [setpriv, "--pdeathsig", "KILL", "--"]
-        with self._lock:
-            if self._is_closed:
-                raise InterruptedError
-            maker = self._maker = subprocess.Popen(  # noqa: S603 - a command line of our own table
-                [*ends_with_us, *self._command],
-                cwd=directory,
-                env={**ENVIRONMENT, "HOME": str(directory)},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        try:
-            os.setpriority(os.PRIO_PROCESS, maker.pid, _LEAST_URGENT)
-            maker.wait(_TIMEOUT_S)
-        finally:
-            maker.kill()
-            maker.wait()
+        self._commands.run(
+            self._command,
+            _TIMEOUT_S,
+            nice=_LEAST_URGENT,
+            cwd=directory,
+            env={**ENVIRONMENT, "HOME": str(directory)},
+        )
         return directory / ARCHIVE_FILE
 
     def _keep(self, made: Path, identity: str) -> int:

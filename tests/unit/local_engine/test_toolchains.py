@@ -1,3 +1,5 @@
+import os
+from pathlib import Path
 from string import Formatter
 from uuid import uuid4
 
@@ -149,3 +151,19 @@ def test_a_version_is_read_from_what_is_said():
 
     assert known.wait_for_versions(20)
     assert known.support()[0].version == "3.1.2"
+
+
+def test_none_is_asked_any_more_when_that_is_stopped(tmp_path, caplog):
+    fifo = tmp_path / "asked"
+    os.mkfifo(fifo)
+    known = Toolchains(
+        [_toolchain(executables=["sh"], version=["{sh}", "-c", f"echo $$ >{fifo}; exec sleep 600"])]
+    )
+    known.start()
+    asked = int(fifo.read_text())
+
+    known.stop()
+
+    assert not Path("/proc", str(asked)).exists()
+    assert known.support()[0].is_available
+    assert caplog.messages == []
