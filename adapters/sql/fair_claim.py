@@ -7,6 +7,7 @@ names of the tenants of which programs run, and the gaps between these names.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -119,13 +120,18 @@ class FairClaim:
         """Return how many executions of a tenant run."""
         return self._count([name]).get(name, 0)
 
-    def held_back(self) -> set[str]:
-        """Return the tenants that are suspended, or have as many running as their quota allows."""
+    def held_back(self, beside: Mapping[str, int] = MappingProxyType({})) -> set[str]:
+        """Return the tenants that are suspended, or have as many running as their quota allows.
+
+        Args:
+            beside: The number of threads that run something of a tenant beside its executions.
+        """
         running = self._count()
         return {
             row.tenant
             for row in self._connection.execute(_MAY_BE_HELD_BACK)
-            if row.status != TenantStatus.ACTIVE or row.quota["running"] <= running.get(row.tenant, 0)
+            if row.status != TenantStatus.ACTIVE
+            or row.quota["running"] <= running.get(row.tenant, 0) + beside.get(row.tenant, 0)
         }
 
     def _spread(self, found: list[str], limit: int) -> list[sa.RowMapping]:

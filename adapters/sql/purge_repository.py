@@ -13,6 +13,9 @@ from adapters.sql.errors import is_duplicate
 from adapters.sql.pending_deletions import note_deletions
 from adapters.sql.tables import (
     api_keys,
+    case_ranges,
+    case_results,
+    case_runs,
     executions,
     idempotency_keys,
     job_tags,
@@ -120,7 +123,8 @@ _EXECUTIONS = (
     .with_for_update()
 )
 _REMOVE = tuple(
-    sa.delete(table).where(table.c.job_id.in_(_are_these_jobs)) for table in (executions, job_tags, jobs)
+    sa.delete(table).where(table.c.job_id.in_(_are_these_jobs))
+    for table in (executions, job_tags, case_ranges, case_results, case_runs, jobs)
 )
 # Among them the ones that are to be attempted: what is removed is shown to no receiver.
 _REMOVE_DELIVERIES = sa.delete(webhook_deliveries).where(webhook_deliveries.c.subject.in_(_are_these_jobs))

@@ -517,3 +517,47 @@ webhook_deliveries = sa.Table(
     sa.Index("ix_webhook_deliveries_settled", "settled_at"),
     **_OPTIONS,
 )
+
+# Jobs with cases, from when their programs are built.
+case_runs = sa.Table(
+    "case_runs",
+    metadata,
+    sa.Column("job_id", Guid, sa.ForeignKey("jobs.job_id"), primary_key=True),
+    # The files of the build; NULL if there was none.
+    sa.Column("tree_sha256", symbol(SHA256_CHARS)),
+    sa.Column("tree_size", sa.BigInteger),
+    sa.Column("compile_output", LongText),
+    sa.Column("compile_output_bytes", sa.BigInteger),
+    sa.Column("compile_output_truncated", sa.Boolean),
+    # The index after which cases are skipped.
+    sa.Column("skip_after", sa.Integer),
+    **_OPTIONS,
+)
+
+# Cases that are still to run: the ones that one thread has, or that nobody has yet.
+case_ranges = sa.Table(
+    "case_ranges",
+    metadata,
+    # Another one for each claim.
+    sa.Column("range_id", Guid, primary_key=True),
+    sa.Column("job_id", Guid, sa.ForeignKey("jobs.job_id"), nullable=False),
+    _owner(),
+    sa.Column("first_index", sa.Integer, nullable=False),
+    sa.Column("last_index", sa.Integer, nullable=False),
+    # NULL while nobody has them.
+    sa.Column("leased_at", UtcDateTime),
+    sa.Column("lease_expires_at", UtcDateTime),
+    sa.Index("ix_case_ranges_job", "job_id", "first_index"),
+    **_OPTIONS,
+)
+
+case_results = sa.Table(
+    "case_results",
+    metadata,
+    sa.Column("job_id", Guid, sa.ForeignKey("jobs.job_id"), primary_key=True),
+    sa.Column("case_index", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("verdict", symbol(32), nullable=False),
+    # All but the index and the verdict.
+    sa.Column("body", Json, nullable=False),
+    **_OPTIONS,
+)

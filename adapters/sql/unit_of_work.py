@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from adapters.sql.audit_log import SqlAuditLog, is_recorded
 from adapters.sql.blob_repository import SqlBlobRepository
+from adapters.sql.case_repository import SqlCaseRepository
 from adapters.sql.commit_log import CommitLog, LogEntry
 from adapters.sql.delivery_repository import SqlDeliveryRepository
 from adapters.sql.engine import reading
@@ -54,6 +55,7 @@ class SqlTransaction:
     def __init__(self, connection: sa.Connection) -> None:
         self.jobs = SqlJobRepository(connection)
         self.executions = SqlExecutionRepository(connection)
+        self.cases = SqlCaseRepository(connection)
         self.projects = SqlProjectRepository(connection)
         self.purges = SqlPurgeRepository(connection)
         self.tenants = SqlTenantRepository(connection)

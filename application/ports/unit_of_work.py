@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from application.ports.audit_log import AuditLog
 from application.ports.blob_repository import BlobRepository
+from application.ports.case_repository import CaseRepository
 from application.ports.delivery_repository import DeliveryRepository
 from application.ports.execution_repository import ExecutionRepository
 from application.ports.heartbeats import Heartbeats
@@ -34,6 +35,10 @@ class Transaction(Protocol):
     @property
     def executions(self) -> ExecutionRepository:
         """The executions."""
+
+    @property
+    def cases(self) -> CaseRepository:
+        """The cases of jobs, and their results."""
 
     @property
     def projects(self) -> ProjectRepository:

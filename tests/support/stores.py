@@ -10,6 +10,7 @@ from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.job_queries import SqlJobQueries
 from adapters.sql.tables import (
     blobs,
+    case_ranges,
     executions,
     metadata,
     outbox,
@@ -47,6 +48,8 @@ _TIMES = (
     outbox.c.added_at,
     outbox.c.taken_at,
     blobs.c.idle_since,
+    case_ranges.c.leased_at,
+    case_ranges.c.lease_expires_at,
     pending_deletions.c.taken_at,
     purges.c.taken_at,
     webhook_deliveries.c.due_at,

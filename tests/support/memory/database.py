@@ -5,10 +5,12 @@ from threading import Lock
 from uuid import UUID
 
 from application.messages import Message
+from application.ports.case_repository import CaseRange, CaseRun
 from application.ports.purge_repository import PendingDeletion, Purge
 from domain.api_key import ApiKey, KeyId
 from domain.audit import AuditEntry, AuditEntryId, LedgerEntry
 from domain.caller import Caller
+from domain.cases import CaseResult
 from domain.execution import Execution
 from domain.idempotency import KeyRecord
 from domain.job import Job
@@ -43,6 +45,15 @@ class StoredMessage:
     def in_hand_since(self) -> datetime:
         """Since when somebody has been about to publish it."""
         return self.taken_at or self.added_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRange:
+    """Cases that are still to run, and the lease of the thread that has them."""
+
+    range: CaseRange
+    leased_at: datetime | None = None
+    lease_expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +103,9 @@ class Tables:
     outbox: dict[MessageId, StoredMessage] = field(default_factory=dict)
     inbox: dict[tuple[str, str], datetime] = field(default_factory=dict)
     heartbeats: dict[str, datetime] = field(default_factory=dict)
+    case_runs: dict[JobId, CaseRun] = field(default_factory=dict)
+    case_ranges: dict[UUID, StoredRange] = field(default_factory=dict)
+    case_results: dict[tuple[JobId, int], CaseResult] = field(default_factory=dict)
     purges: dict[UUID, StoredPurge] = field(default_factory=dict)
     deletions: dict[str, StoredDeletion] = field(default_factory=dict)
     blobs: dict[tuple[TenantName, str], StoredBlob] = field(default_factory=dict)
@@ -115,6 +129,9 @@ class Tables:
             outbox=self.outbox.copy(),
             inbox=self.inbox.copy(),
             heartbeats=self.heartbeats.copy(),
+            case_runs=self.case_runs.copy(),
+            case_ranges=self.case_ranges.copy(),
+            case_results=self.case_results.copy(),
             purges=self.purges.copy(),
             deletions=self.deletions.copy(),
             blobs=self.blobs.copy(),

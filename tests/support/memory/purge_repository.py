@@ -178,6 +178,15 @@ class MemoryPurgeRepository(PurgeRepository):
             if job.tenant == purge.tenant and purge.project_id in {None, job.project_id}
         ]
 
+    def _remove_cases(self, job_ids: Collection[JobId]) -> None:
+        tables = self._tables
+        for job_id in job_ids:
+            tables.case_runs.pop(job_id, None)
+        for key in [key for key in tables.case_results if key[0] in job_ids]:
+            del tables.case_results[key]
+        for row in [row for row in tables.case_ranges.values() if row.range.job_id in job_ids]:
+            del tables.case_ranges[row.range.id]
+
     def _remove(self, jobs: Sequence[Job], purge_id: UUID | None) -> Removed:
         ids = {job.id for job in jobs}
         if not ids <= self._tables.jobs.keys():
@@ -197,6 +206,7 @@ class MemoryPurgeRepository(PurgeRepository):
                 self._tables.idempotency_keys[key] = replace(record, answer=None)
         for execution in executions:
             del self._tables.executions[execution.id]
+        self._remove_cases(ids)
         others = {job.spec.code_key for job in self._tables.jobs.values()}
         objects = [(StoreName.LOG, key) for key in logs if key is not None]
         objects += [(StoreName.CODE, job.spec.code_key) for job in jobs if job.spec.code_key not in others]

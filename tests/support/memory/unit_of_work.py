@@ -9,6 +9,7 @@ from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
 from tests.support.memory.audit_log import MemoryAuditLog
 from tests.support.memory.blob_repository import MemoryBlobRepository
+from tests.support.memory.case_repository import MemoryCaseRepository
 from tests.support.memory.database import MemoryDatabase, Tables
 from tests.support.memory.delivery_repository import MemoryDeliveryRepository
 from tests.support.memory.execution_repository import MemoryExecutionRepository
@@ -35,6 +36,7 @@ class MemoryTransaction:
     def __init__(self, draft: Tables, now: Callable[[], datetime]) -> None:
         self.jobs = MemoryJobRepository(draft)
         self.executions = MemoryExecutionRepository(draft, now)
+        self.cases = MemoryCaseRepository(draft, now)
         self.projects = MemoryProjectRepository(draft)
         self.tenants = MemoryTenantRepository(draft)
         self.keys = MemoryKeyRepository(draft)
