@@ -174,6 +174,7 @@ def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPoli
         warm_starts=settings.warm_starts,
         usual_limits=limit_policy.resolve({}),
         memory_mb=room_for_programs(settings.engine_memory_mb),
+        programs_at_once=settings.worker_threads,
         hidden=[_data_dir(settings), *(file.resolve().parent for file in [Path(".env")] if file.exists())],
         retry=RetryPolicy(_CODE_STORE_RETRY_DELAYS_S),
     )

@@ -67,6 +67,7 @@ class LocalEngine(ExecutionEngine):
         usual_limits: The limits that most jobs have, for which these are made.
         hidden: Directories that no program may see, beside the service's own code and work directories.
         memory_mb: The memory of all programs at once, by their limits; None for any.
+        programs_at_once: The number of programs that run at once, at most.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class LocalEngine(ExecutionEngine):
         usual_limits: Limits = _USUAL_LIMITS,
         hidden: Sequence[Path] = (),
         memory_mb: int | None = None,
+        programs_at_once: int = 8,
     ) -> None:
         self._memory = MemoryBudget(memory_mb, usual_limits.memory_mb)
         self._code_store = code_store
@@ -95,6 +97,7 @@ class LocalEngine(ExecutionEngine):
             inline_output_bytes=inline_output_bytes,
             warm_starts=warm_starts,
             usual_limits=usual_limits,
+            programs_at_once=programs_at_once,
         )
         for toolchain, executables in self._toolchains.available():
             if toolchain.warm is not None:

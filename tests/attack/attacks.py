@@ -19,7 +19,7 @@ _LIMITS = {
     "output_mb": 2,
 }
 # A neighbour stays until its attack has ended.
-_NEIGHBOUR_LIMITS = {"timeout_ms": 60_000, "cpu_time_ms": 120_000, "processes": 64}
+_NEIGHBOUR_LIMITS = {"timeout_ms": 60_000, "cpu_time_ms": 120_000, "processes": 64, "open_files": 4096}
 _BY_EXTENSION = {language.extension: language.name for language in LANGUAGES.values()}
 
 

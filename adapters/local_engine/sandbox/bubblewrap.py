@@ -44,6 +44,7 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     UserRange,
 )
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
+from adapters.local_engine.sandbox.user_share import UserShare
 from application.errors import DependencyUnavailable
 
 # User ids that systemd's list of assignments (UIDS-GIDS.md) leaves unassigned.
@@ -62,8 +63,9 @@ _MEASURED = (
     "control groups: memory and processes are measured, and can be over a limit for a moment. They are"
 )
 _SHARED_USER = (
-    "a user id for each program: all share the service's, and with it the kernel's quotas of a user, such as "
-    "watches of files and descriptors in flight. Run the service as root with its capabilities"
+    "a user id for each program: all share the service's, and with it the kernel's quotas of a user. They "
+    "may not watch files or pass descriptors, may open fewer files, and can make each other's pipes small. "
+    "Run the service as root with its capabilities"
 )
 _NAMESPACES = (
     *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
@@ -81,6 +83,7 @@ class Bubblewrap(Isolation):
     Args:
         directory: A directory for the files that sandboxes are made of.
         hidden: Directories that no program may see even if they are among the system's.
+        programs_at_once: The number of programs that divide a user's quotas, where they share one.
 
     Attributes:
         cgroups: The directories of the programs' cgroups; None while there are none.
@@ -91,12 +94,14 @@ class Bubblewrap(Isolation):
     is_isolated = True
     control_groups = "not used: the engine has not been started"
 
-    def __init__(self, directory: Path, hidden: Sequence[Path]) -> None:
+    def __init__(self, directory: Path, hidden: Sequence[Path], programs_at_once: int) -> None:
         self._directory = directory
         self._reaper: Path | None = None
         self.cgroups: CgroupPlan | None = None
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
         self._hidden = hidden
+        self._programs_at_once = programs_at_once
+        self._share: UserShare | None = None
         self._rootfs: Rootfs | None = None
         self._proc_masks: Sequence[str] = ()
         self.users: UserRange | None = None
@@ -145,7 +150,7 @@ class Bubblewrap(Isolation):
             else "supervisor: measured 20 times a second, of all processes; RLIMIT_AS or the runtime's own "
             "option, of each process; what the kernel keeps for them is not counted",
             "processes": f"{version} and RLIMIT_NPROC" if version else "RLIMIT_NPROC in a user namespace",
-            "open_files": "RLIMIT_NOFILE: of each process",
+            "open_files": f"RLIMIT_NOFILE: of each process{self._fewer_files()}",
             "file_size_mb": "RLIMIT_FSIZE",
             "disk_mb": "size of a tmpfs that all writable directories share",
             "files": "inodes of that tmpfs",
@@ -169,6 +174,7 @@ class Bubblewrap(Isolation):
         self._rootfs = rootfs(self._bwrap, self._hidden, self._reaper)
         self._proc_masks = proc_masks()
         self.users = self._user_range() if has_privileges() else None
+        self._share = None if self.users else UserShare.of_machine(self._programs_at_once)
 
     def find_control_groups(self, supervisor: int | None) -> None:
         """Discover control groups, and build the filter, which depends on there being some."""
@@ -181,7 +187,9 @@ class Bubblewrap(Isolation):
             self.control_groups = f"version {self.cgroups.version}, in {self.cgroups.memory}"
             _log.info("control groups: %s", self.control_groups)
         try:
-            self._filter = seccomp.build(counts_memory=self.cgroups is not None)
+            self._filter = seccomp.build(
+                counts_memory=self.cgroups is not None, has_own_user=self.users is not None
+            )
         except KeyError as error:
             raise DependencyUnavailable(
                 "engine", f"programs cannot be isolated: there is no seccomp filter for {error}"
@@ -227,7 +235,7 @@ class Bubblewrap(Isolation):
                     argv=[str(self._bwrap), "--args", str(_ARGUMENTS), "--", SHELL, *script],
                     env={},
                     directory="/",
-                    limits=program_limits(program, program.limits.processes + _OUR_PROCESSES),
+                    limits=self._limits(program, self._user_rlimits()),
                     build_limits=build_limits(program) if program.build else None,
                     users=self.users,
                     cgroup=self.cgroups,
@@ -238,10 +246,21 @@ class Bubblewrap(Isolation):
                 dict(zip(contents, descriptors, strict=True)) | files | dict(program.descriptors),
             )
 
+    def fitted(self, program: Program) -> Program:
+        """Return a program with processes and open files within its part of the user's quotas."""
+        return program if self._share is None else self._share.fitted(program)
+
     def job_limits(self, program: Program) -> ResourceLimits:
         """Return the limits of a program that is given to a prewarmed interpreter."""
-        processes = program.limits.processes + _OUR_PROCESSES
-        return replace(program_limits(program, processes), rlimits=attainable(self._rlimits(program)))
+        return self._limits(program, {**self._rlimits(program), **self._user_rlimits()})
+
+    def _fewer_files(self) -> str:
+        if self._share is None:
+            return ""
+        return (
+            f"; as few as cannot have more than {self._share.watches} epoll watches with all processes "
+            "of the program, for all programs share the user's"
+        )
 
     def _user_range(self) -> UserRange:
         lock = _USERS_LOCK
@@ -253,6 +272,14 @@ class Bubblewrap(Isolation):
             )
             lock = self._directory / lock.name
         return UserRange(first=_FIRST_USER, count=_USERS, lock=str(lock))
+
+    @staticmethod
+    def _limits(program: Program, rlimits: Rlimits) -> ResourceLimits:
+        limits = program_limits(program, program.limits.processes + _OUR_PROCESSES)
+        return replace(limits, rlimits=attainable(rlimits))
+
+    def _user_rlimits(self) -> Rlimits:
+        return {} if self._share is None else self._share.rlimits
 
     def _rlimits(self, program: Program) -> Rlimits:
         """Return the limits of each of a program's processes; with a cgroup, that limits their memory.

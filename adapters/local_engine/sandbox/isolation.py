@@ -59,6 +59,10 @@ class Isolation(ABC):
         """Return the guarantees that this host does not give, each with its remedy."""
         return ()
 
+    def fitted(self, program: Program) -> Program:
+        """Return a program with its limits lowered to the part of the host that it may take."""
+        return program
+
     @abstractmethod
     def limits(self) -> Mapping[str, str]:
         """Return the enforcement of each limit, or that there is none."""

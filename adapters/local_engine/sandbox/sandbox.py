@@ -54,6 +54,7 @@ class Sandbox:
         inline_output_bytes: The part of each stream that a result holds, in bytes.
         warm_starts: The number of prewarmed interpreters of each language; 0 for none, and no compilers.
         usual_limits: The limits that most programs have, for which these are made.
+        programs_at_once: The number of programs that run at once, at most.
     """
 
     def __init__(
@@ -65,10 +66,13 @@ class Sandbox:
         inline_output_bytes: int,
         warm_starts: int,
         usual_limits: Limits,
+        programs_at_once: int,
     ) -> None:
         self._directory = directory
         self._inline_output_bytes = inline_output_bytes
-        self._bubblewrap = Bubblewrap(directory, hidden=(directory, *hidden)) if isolated else None
+        self._bubblewrap = None
+        if isolated:
+            self._bubblewrap = Bubblewrap(directory, (directory, *hidden), programs_at_once)
         self.isolation: Isolation = self._bubblewrap or UnsandboxedProcess(WorkArea(directory))
         self._processors = os.sched_getaffinity(0)
         self.supervisor = SupervisorProcess(self._processors, self.isolation.clear, self.isolation.adopt)
@@ -184,6 +188,7 @@ class Sandbox:
         """
         if (refusal := refuse(program)) is not None:
             return Outcome(refusal)
+        program = self.isolation.fitted(program)
         with self._counted(), self._compiled(program, monitor) as compiled:
             if isinstance(compiled, Outcome):
                 _report_stderr(compiled, on_output)

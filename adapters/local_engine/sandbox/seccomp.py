@@ -74,42 +74,44 @@ def numbers(machine: str, kind: str) -> Mapping[str, int]:
 
     Args:
         machine: One of `MACHINES`.
-        kind: "allowed", "counted", "refused" or "absent".
+        kind: "allowed", "counted", "own_user", "refused" or "absent".
     """
     column = MACHINES.index(machine)
     rows = (row for group in table()[kind].values() for row in group.items())
     return {name: row[column] for name, row in rows if column < len(row)}
 
 
-def build(machine: str = platform.machine(), *, counts_memory: bool) -> bytes:
+def build(machine: str = platform.machine(), *, counts_memory: bool, has_own_user: bool) -> bytes:
     """Write the filter for an architecture.
 
     Args:
         machine: The architecture.
         counts_memory: Whether programs have memory cgroups, which count memory that is no process's.
+        has_own_user: Whether each program has a user id of its own.
 
     Raises:
         KeyError: The table does not know the architecture.
     """
     abi = table()["abi"][machine]
+    permitted = {"allowed": True, "counted": counts_memory, "own_user": has_own_user, "refused": False}
     steps = [
         _step(_LOAD_WORD, _ARCHITECTURE),
         _step(_IF_EQUAL, abi["audit"], 1),
         _KILLED,
         _step(_LOAD_WORD, _NUMBER),
         _when(_IF_AT_LEAST, abi["other"], _KILLED) if "other" in abi else b"",
-        _search(_ranges(_decisions(machine, counts_memory=counts_memory))),
+        _search(_ranges(_decisions(machine, permitted))),
     ]
     return b"".join(steps)
 
 
-def _decisions(machine: str, *, counts_memory: bool) -> Mapping[int, bytes]:
-    """Return the steps that decide on each call that is not absent."""
+def _decisions(machine: str, permitted: Mapping[str, bool]) -> Mapping[int, bytes]:
+    """Return the steps that decide on each call that is not absent, by the kinds that are permitted."""
     conditions = table()["conditions"]
     decisions = {}
-    for kind in ("allowed", "counted", "refused"):
+    for kind, is_permitted in permitted.items():
         for name, number in numbers(machine, kind).items():
-            if kind == "refused" or (kind == "counted" and not counts_memory):
+            if not is_permitted:
                 decisions[number] = _REFUSED
             else:
                 decisions[number] = _looked_at(conditions[name]) if name in conditions else _ALLOWED

@@ -15,8 +15,12 @@ _LIMITS = {"memory_mb": 160, "processes": 16, "open_files": 400, "timeout_ms": 2
 _COLUMNS = ("quota", "setting", "scope", "bound", "left", "test")
 
 
+_WITH_ONE_USER = "\n## Where programs share a user\n"
+
+
 def _rows():
-    lines = [line for line in _TABLE.read_text().splitlines() if line.startswith("| ")]
+    text, _, _ = _TABLE.read_text().partition(_WITH_ONE_USER)
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
     return [
         dict(zip(_COLUMNS, (cell.strip() for cell in line.strip("|").split("|")), strict=True))
         for line in lines[2:]
@@ -67,6 +71,16 @@ def test_a_program_works_beside_one_that_takes_all_that_it_gets(kit, test):
     # One that was ended by a limit has nothing any more, and had too much.
     assert not taken.stdout or int(taken.stdout) > 0, taken
     assert taken.stderr == b"", taken
+
+
+def test_every_quota_of_a_user_has_a_bound_where_programs_share_one():
+    _, _, text = _TABLE.read_text().partition(_WITH_ONE_USER)
+    bounded = ", ".join(line.split(" | ")[0].lower() for line in text.splitlines() if line.startswith("| "))
+
+    quotas = [row["quota"].lower() for row in _rows() if row["scope"].startswith("user")]
+    assert len(quotas) > 6
+    for quota in quotas:
+        assert quota.removeprefix("posix ") in bounded, quota
 
 
 def test_every_row_has_a_bound():

@@ -13,7 +13,7 @@ import pytest
 from adapters.local_engine.sandbox.seccomp import MACHINES, build, numbers, table
 
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_KINDS = ("allowed", "counted", "refused", "absent")
+_KINDS = ("allowed", "counted", "own_user", "refused", "absent")
 _REFUSED, _ABSENT = _ERRNO | errno.EPERM, _ERRNO | errno.ENOSYS
 # The headers of the C library for kernels: the names and numbers of the machine that runs the tests.
 _HEADERS = [
@@ -27,10 +27,12 @@ _OF_64_BITS = {"fstatat": "newfstatat"}
 _NUMBERS = 1024
 
 
-def _decide(machine, number, *arguments, audit=None, counts_memory=True):
+def _decide(machine, number, *arguments, audit=None, counts_memory=True, has_own_user=True):
     audit = table()["abi"][machine]["audit"] if audit is None else audit
     data = struct.pack("=IIQ6Q", number, audit, 0, *(*arguments, *[0] * (6 - len(arguments))))
-    steps = list(struct.iter_unpack("=HBBI", build(machine, counts_memory=counts_memory)))
+    steps = list(
+        struct.iter_unpack("=HBBI", build(machine, counts_memory=counts_memory, has_own_user=has_own_user))
+    )
     place = accumulator = 0
     jumps = {0x15: int.__eq__, 0x35: int.__ge__, 0x45: int.__and__}
     while True:
@@ -53,7 +55,7 @@ def _number(machine, name):
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("counts_memory", [False, True])
 def test_the_filter_is_no_longer_than_the_kernel_takes(machine, counts_memory):
-    length = len(build(machine, counts_memory=counts_memory))
+    length = len(build(machine, counts_memory=counts_memory, has_own_user=counts_memory))
 
     assert length % 8 == 0
     assert length // 8 <= 4096
@@ -225,9 +227,16 @@ def test_memory_that_is_no_process_s_is_for_programs_whose_memory_is_counted(mac
 
 
 @pytest.mark.parametrize("machine", MACHINES)
+def test_what_counts_for_a_user_is_for_programs_with_a_user_of_their_own(machine):
+    for name, number in numbers(machine, "own_user").items():
+        assert _decide(machine, number, has_own_user=True) == _ALLOW, name
+        assert _decide(machine, number, has_own_user=False) == _ERRNO | errno.EPERM, name
+
+
+@pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("mask", [0x1, 0x10, 0x20, 0xFFF])
 def test_changes_are_watched_and_not_what_others_read(machine, mask):
-    add_watch = _number(machine, "inotify_add_watch")
+    add_watch = numbers(machine, "own_user")["inotify_add_watch"]
 
     assert _decide(machine, add_watch, 3, 0, mask) == _ERRNO | errno.EPERM
     assert _decide(machine, add_watch, 3, 0, 0xFC6) == _ALLOW

@@ -26,6 +26,9 @@ from adapters.local_engine.sandbox.supervisor.packed_files import unpack
 from adapters.local_engine.sandbox.supervisor.protocol import Rootfs, SpawnRequest, Tmpfs
 
 _ROOT = 0
+# What is counted for each user, and the part up to which programs may have more; the service keeps the rest.
+_LIMITS_OF_USER = (resource.RLIMIT_NPROC, resource.RLIMIT_SIGPENDING)
+_PROGRAMS_PART = 0.75
 _LOST = 1
 # linux/capability.h: CHOWN, KILL, SETGID, SETUID, SYS_CHROOT (which setns takes for mounts) and SYS_ADMIN.
 _CAPABILITIES = 1 << 0 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 18 | 1 << 21
@@ -192,7 +195,14 @@ def _mount(tmpfs: Tmpfs, user: int | None) -> None:
 
 
 def _own_namespaces(user: int, group: int) -> None:
-    """Leave the namespaces of the machine for our own, where an ordinary user may mount."""
+    """Leave the namespaces of the machine for our own, where an ordinary user may mount.
+
+    The kernel holds all that is in a namespace to the limits of its maker, of what the user has in all.
+    """
+    for limit_of_user in _LIMITS_OF_USER:
+        soft, hard = resource.getrlimit(limit_of_user)
+        if soft != resource.RLIM_INFINITY:
+            resource.setrlimit(limit_of_user, (int(soft * _PROGRAMS_PART), hard))
     unshare(CLONE_NEWUSER | CLONE_NEWNS)
     for name, text in {
         "setgroups": "deny",

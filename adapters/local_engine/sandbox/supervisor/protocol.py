@@ -120,8 +120,8 @@ class ResourceLimits(_Message):
         cpu_time_ms: Processor time of the whole tree.
         memory_mb: Memory of the whole tree.
         processes: The most processes at once, if there is a cgroup.
-        rlimits: For a prewarmed program: soft and hard limits by the names that setrlimit(2) gives them,
-            without RLIMIT_.
+        rlimits: Soft and hard limits by the names that setrlimit(2) gives them, without RLIMIT_: ones that no
+            shell sets and, for a prewarmed program, all.
     """
 
     timeout_ms: int

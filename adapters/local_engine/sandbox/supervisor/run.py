@@ -341,6 +341,9 @@ class Run:
         self._was_ready = True
         self._started = time.monotonic()
         self._deadline = _NEVER
+        if self._limits.rlimits and not self._request.is_prewarmed:
+            _, *inside = tree(self.pid)
+            limit(inside, self._limits.rlimits, self._user)
         if self._limit is None:
             self._tell(RunEvent(status=Status.READY))
         if self._may_start:
