@@ -87,20 +87,23 @@ class Difference:
     """The first difference between an output and the expected one.
 
     Attributes:
-        line: Its number, from 1 on.
+        line: Its number in the program's output, from 1 on.
         expected: The expected text there, cut to DIFFERENCE_MAX_CHARS; None at the end of the answer.
         found: The program's text there, cut likewise; None at the end of the output.
+        column: The place in the line, in characters from 1 on; None if it is not known.
     """
 
     line: int
     expected: str | None
     found: str | None
+    column: int | None = None
 
     def __str__(self) -> str:
         """Describe the difference in one line."""
         expected = "the end" if self.expected is None else repr(self.expected)
         found = "the end" if self.found is None else repr(self.found)
-        return f"line {self.line}: expected {expected}, found {found}"
+        column = "" if self.column is None else f", column {self.column}"
+        return f"line {self.line}{column}: expected {expected}, found {found}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,49 @@
+"""A checker: the way in which a program's output is compared with the expected one."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.errors import InvalidValue
+
+DEFAULT_TOLERANCE = 1e-6
+
+
+class CheckerKind(StrEnum):
+    """A way of comparing.
+
+    EXACT takes the same bytes only. TRIMMED leaves out the kind of the ends of lines, blanks before them, and
+    blank lines at the end. TOKENS compares the parts between blanks. FLOAT also takes numbers that are close.
+    UNORDERED_LINES compares lines as TRIMMED does, in any order and without blank ones. PROGRAM is a program
+    of the caller's.
+    """
+
+    EXACT = "exact"
+    TRIMMED = "trimmed"
+    TOKENS = "tokens"
+    FLOAT = "float"
+    UNORDERED_LINES = "unordered_lines"
+    PROGRAM = "program"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checker:
+    """A way of comparing, with its options.
+
+    Attributes:
+        tolerance: Of FLOAT alone: the absolute or relative error that a number may have.
+
+    Raises:
+        InvalidValue: An option breaks its rule.
+    """
+
+    kind: CheckerKind = CheckerKind.TRIMMED
+    tolerance: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.tolerance is None:
+            return
+        if self.kind is not CheckerKind.FLOAT:
+            raise InvalidValue("checker", f"a tolerance is for the kind 'float', and not for '{self.kind}'")
+        if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
+            raise InvalidValue("checker", "a tolerance is a number from 0")

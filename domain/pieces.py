@@ -1,0 +1,156 @@
+"""Lines and tokens of a stream of bytes, a block at a time: linear in the bytes, and in bounded memory.
+
+A line or a token that is longer than `LONGEST` comes in pieces of that length. They end with marks, bytes
+that lines and tokens have not, so that a piece that is continued equals no whole line or token.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+# The length of a block that is read at once, and of the longest piece, in bytes.
+BLOCK = LONGEST = 1 << 16
+# The last byte of a piece that is continued by the next one.
+MARK = b"\n"
+# Bytes of UTF-8 that continue a character.
+CONTINUATION = bytes(range(0x80, 0xC0))
+
+
+class ByteStream(Protocol):
+    """Bytes that can be read more than once, such as an open file."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read at most so many bytes; none at the end."""
+        ...
+
+    def seek(self, offset: int, /) -> int:
+        """Go to an offset."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a text: its line and its column in characters, both from 1."""
+
+    line: int = 1
+    column: int = 1
+
+    def after(self, data: bytes) -> "Place":
+        """Return the place behind some bytes that begin here."""
+        lines = data.count(b"\n")
+        characters = len(data[data.rfind(b"\n") + 1 :].translate(None, CONTINUATION))
+        return Place(self.line + lines, characters + (1 if lines else self.column))
+
+
+class Pieces(ABC):
+    """The pieces of a stream from its beginning, in order.
+
+    Attributes:
+        last_mark: The mark of the last piece of a line or token that is too long.
+        marks: That, and `MARK` of the ones before.
+    """
+
+    last_mark = b""
+    marks = MARK
+
+    def __init__(self, stream: ByteStream) -> None:
+        stream.seek(0)
+        self._stream = stream
+        self._is_at_end = False
+        self._block = self._rest = b""
+        self._rest_is_continued = False
+        self._block_place = Place()
+        self._pieces: Sequence[bytes] = ()
+        self._next = 0
+
+    def left(self) -> Sequence[bytes]:
+        """Return the pieces of this block that are left, or else the next block's; none at the end."""
+        while self._next == len(self._pieces) and not self._is_at_end:
+            self._read_block()
+        return self._pieces[self._next :] if self._next else self._pieces
+
+    def skip(self, count: int) -> None:
+        """Pass some of the pieces that are left."""
+        self._next += count
+
+    def place(self, offset: int = 0) -> Place:
+        """Return the place of a byte of the next piece, or the end of the stream."""
+        if not self.left():
+            return self._block_place.after(self._block)
+        return self._block_place.after(self._block[: self._offset_of_next() + offset])
+
+    @abstractmethod
+    def _split(self, data: bytes) -> list[bytes]:
+        """Return the lines or tokens of a block."""
+
+    @abstractmethod
+    def _is_open(self, data: bytes) -> bool:
+        """Whether the next block may continue the last piece of a block."""
+
+    @abstractmethod
+    def _offset_of_next(self) -> int:
+        """Return the offset of the next piece in the block."""
+
+    def _read_block(self) -> None:
+        self._block_place = self._block_place.after(self._block)
+        read = self._stream.read(BLOCK)
+        self._is_at_end = not read
+        data = self._rest + read
+        pieces = self._split(data)
+        rest = pieces.pop() if read and self._is_open(data) else b""
+        rest_is_continued = self._rest_is_continued and not pieces
+        if pieces and (self._rest_is_continued or max(map(len, pieces)) > LONGEST):
+            pieces = self._cut(pieces)
+        if len(rest) > LONGEST:
+            rest_is_continued = True
+            pieces.append(rest[:LONGEST] + MARK)
+            rest = rest[LONGEST:]
+        self._rest, self._rest_is_continued = rest, rest_is_continued
+        self._block = data[: len(data) - len(rest)]
+        self._pieces, self._next = pieces, 0
+
+    def _cut(self, pieces: list[bytes]) -> list[bytes]:
+        cut: list[bytes] = []
+        is_continued = self._rest_is_continued
+        for piece in pieces:
+            *others, last = range(0, len(piece) or 1, LONGEST)
+            cut += [piece[start : start + LONGEST] + MARK for start in others]
+            cut.append(piece[last:] + (self.last_mark if others or is_continued else b""))
+            is_continued = False
+        return cut
+
+
+class Lines(Pieces):
+    """The lines of a stream, without their ends. A last one, which may be empty, has no end."""
+
+    def _split(self, data: bytes) -> list[bytes]:
+        return data.split(b"\n")
+
+    def _is_open(self, data: bytes) -> bool:  # noqa: ARG002 - the last line always is
+        return True
+
+    def _offset_of_next(self) -> int:
+        before = self._pieces[: self._next]
+        marked = sum(piece.endswith(MARK) for piece in before)
+        return sum(map(len, before)) + len(before) - 2 * marked
+
+
+class Tokens(Pieces):
+    """The tokens of a stream: its parts between blanks and ends of lines."""
+
+    last_mark = b" "
+    marks = MARK + last_mark
+
+    def _split(self, data: bytes) -> list[bytes]:
+        return data.split()
+
+    def _is_open(self, data: bytes) -> bool:
+        return not data[-1:].isspace()
+
+    def _offset_of_next(self) -> int:
+        *before, token = (piece.rstrip(self.marks) for piece in self._pieces[: self._next + 1])
+        end = 0
+        for earlier in before:
+            end = self._block.find(earlier, end) + len(earlier)
+        return self._block.find(token, end)
