@@ -16,6 +16,7 @@ from adapters.sql.tables import (
     case_ranges,
     case_results,
     case_runs,
+    case_set_versions,
     executions,
     idempotency_keys,
     job_tags,
@@ -101,6 +102,7 @@ _REOPEN = sa.update(purges).where(_is_this).values(is_emptied=False, taken_at=No
 _FORGET = sa.delete(purges).where(_is_this)
 # The other rows of a tenant, by the column that shows its owner and the one that identifies it there.
 _OF_TENANT = (
+    (case_set_versions.c.tenant, case_set_versions.c.version_id),
     (webhook_deliveries.c.tenant, webhook_deliveries.c.delivery_id),
     (webhooks.c.tenant, webhooks.c.webhook_id),
     (idempotency_keys.c.tenant, idempotency_keys.c.digest),
@@ -110,6 +112,7 @@ _OF_TENANT = (
 )
 # The same of a project.
 _OF_PROJECT = (
+    (case_set_versions.c.project_id, case_set_versions.c.version_id),
     (webhook_deliveries.c.project_id, webhook_deliveries.c.delivery_id),
     (webhooks.c.project_id, webhooks.c.webhook_id),
     (projects.c.project_id, projects.c.project_id),
@@ -303,6 +306,8 @@ class SqlPurgeRepository(PurgeRepository):
         of_owner = sa.select(key).where(owner == name).limit(_REMOVED_AT_ONCE)
         found = self._connection.execute(of_owner).scalars().all()
         if found:
+            if owner.table is case_set_versions:
+                self._blobs.release(found)
             removal = sa.delete(owner.table).where(owner == name, key.in_(sorted(found)))
             self._connection.execute(removal)
         return len(found) == _REMOVED_AT_ONCE

@@ -15,6 +15,7 @@ from domain.audit import (
     SUBJECT_MAX_CHARS,
 )
 from domain.blob import SHA256_CHARS
+from domain.case_set import CASE_SET_NAME_MAX_CHARS
 from domain.session import SESSION_NAME_MAX_CHARS
 from domain.submission import TAG_MAX_CHARS
 from domain.tenant import DEFAULT_TENANT, TENANT_NAME_MAX_CHARS
@@ -559,5 +560,24 @@ case_results = sa.Table(
     sa.Column("verdict", symbol(32), nullable=False),
     # All but the index and the verdict.
     sa.Column("body", Json, nullable=False),
+    **_OPTIONS,
+)
+
+# Sets of cases that many jobs use. No version of one ever changes.
+case_set_versions = sa.Table(
+    "case_set_versions",
+    metadata,
+    sa.Column("project_id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("name", symbol(CASE_SET_NAME_MAX_CHARS), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    # The owner of the reference to its blob.
+    sa.Column("version_id", Guid, nullable=False, unique=True),
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
+    sa.Column("manifest_sha256", symbol(SHA256_CHARS), nullable=False),
+    sa.Column("manifest_size", sa.BigInteger, nullable=False),
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("created_by", sa.String(PRINCIPAL_MAX_CHARS), nullable=False),
+    sa.Index("ix_case_set_versions_tenant", "tenant"),
     **_OPTIONS,
 )

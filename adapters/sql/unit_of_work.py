@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from adapters.sql.audit_log import SqlAuditLog, is_recorded
 from adapters.sql.blob_repository import SqlBlobRepository
 from adapters.sql.case_repository import SqlCaseRepository
+from adapters.sql.case_set_repository import SqlCaseSetRepository
 from adapters.sql.commit_log import CommitLog, LogEntry
 from adapters.sql.delivery_repository import SqlDeliveryRepository
 from adapters.sql.engine import reading
@@ -56,6 +57,7 @@ class SqlTransaction:
         self.jobs = SqlJobRepository(connection)
         self.executions = SqlExecutionRepository(connection)
         self.cases = SqlCaseRepository(connection)
+        self.case_sets = SqlCaseSetRepository(connection)
         self.projects = SqlProjectRepository(connection)
         self.purges = SqlPurgeRepository(connection)
         self.tenants = SqlTenantRepository(connection)

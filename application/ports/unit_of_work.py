@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from application.ports.audit_log import AuditLog
 from application.ports.blob_repository import BlobRepository
 from application.ports.case_repository import CaseRepository
+from application.ports.case_set_repository import CaseSetRepository
 from application.ports.delivery_repository import DeliveryRepository
 from application.ports.execution_repository import ExecutionRepository
 from application.ports.heartbeats import Heartbeats
@@ -39,6 +40,10 @@ class Transaction(Protocol):
     @property
     def cases(self) -> CaseRepository:
         """The cases of jobs, and their results."""
+
+    @property
+    def case_sets(self) -> CaseSetRepository:
+        """The case sets of projects."""
 
     @property
     def projects(self) -> ProjectRepository:

@@ -10,6 +10,7 @@ from application.ports.purge_repository import PendingDeletion, Purge
 from domain.api_key import ApiKey, KeyId
 from domain.audit import AuditEntry, AuditEntryId, LedgerEntry
 from domain.caller import Caller
+from domain.case_set import CaseSetName, CaseSetVersion
 from domain.cases import CaseResult
 from domain.execution import Execution
 from domain.idempotency import KeyRecord
@@ -104,6 +105,7 @@ class Tables:
     inbox: dict[tuple[str, str], datetime] = field(default_factory=dict)
     heartbeats: dict[str, datetime] = field(default_factory=dict)
     case_runs: dict[JobId, CaseRun] = field(default_factory=dict)
+    case_set_versions: dict[tuple[ProjectId, CaseSetName, int], CaseSetVersion] = field(default_factory=dict)
     case_ranges: dict[UUID, StoredRange] = field(default_factory=dict)
     case_results: dict[tuple[JobId, int], CaseResult] = field(default_factory=dict)
     purges: dict[UUID, StoredPurge] = field(default_factory=dict)
@@ -130,6 +132,7 @@ class Tables:
             inbox=self.inbox.copy(),
             heartbeats=self.heartbeats.copy(),
             case_runs=self.case_runs.copy(),
+            case_set_versions=self.case_set_versions.copy(),
             case_ranges=self.case_ranges.copy(),
             case_results=self.case_results.copy(),
             purges=self.purges.copy(),

@@ -87,6 +87,7 @@ class MemoryPurgeRepository(PurgeRepository):
             if purge.project_id is None:
                 self._remove_rest(purge.tenant)
             self._remove_webhooks(purge)
+            self._remove_case_sets(purge)
             del self._tables.purges[purge.id]
             return purge
         return None
@@ -142,6 +143,13 @@ class MemoryPurgeRepository(PurgeRepository):
         for delivery in [stored.delivery for stored in tables.deliveries.values()]:
             if delivery.tenant == purge.tenant and purge.project_id in {None, delivery.project}:
                 del tables.deliveries[delivery.id]
+
+    def _remove_case_sets(self, purge: Purge) -> None:
+        tables = self._tables
+        for key, version in list(tables.case_set_versions.items()):
+            if version.tenant == purge.tenant and purge.project_id in {None, version.project_id}:
+                del tables.case_set_versions[key]
+                self._blobs.release([version.id])
 
     def has_work(self) -> bool:
         """Return whether there is a purge, or an object to be deleted."""

@@ -10,6 +10,7 @@ from application.retry_policy import RetryPolicy
 from tests.support.memory.audit_log import MemoryAuditLog
 from tests.support.memory.blob_repository import MemoryBlobRepository
 from tests.support.memory.case_repository import MemoryCaseRepository
+from tests.support.memory.case_set_repository import MemoryCaseSetRepository
 from tests.support.memory.database import MemoryDatabase, Tables
 from tests.support.memory.delivery_repository import MemoryDeliveryRepository
 from tests.support.memory.execution_repository import MemoryExecutionRepository
@@ -37,6 +38,7 @@ class MemoryTransaction:
         self.jobs = MemoryJobRepository(draft)
         self.executions = MemoryExecutionRepository(draft, now)
         self.cases = MemoryCaseRepository(draft, now)
+        self.case_sets = MemoryCaseSetRepository(draft, now)
         self.projects = MemoryProjectRepository(draft)
         self.tenants = MemoryTenantRepository(draft)
         self.keys = MemoryKeyRepository(draft)
