@@ -50,9 +50,9 @@ test-vm: .venv/.dev ## Tests on a kernel with cgroup v2, in a virtual machine th
 
 .PHONY: soak
 soak: GOAL = test
-soak: packages .venv/.dev ## Kill, freeze and race twenty times as much as `test` does: 10,000 jobs, 50,000 races
+soak: packages .venv/.dev ## Kill, freeze and race fifty times as much as `test` does: 10,000 jobs, 50,000 races
 	@$(BIN)/python -m tests.support.mysql
-	SERVICE_SERVER_SOAK=20 $(BIN)/pytest tests/chaos
+	SERVICE_SERVER_SOAK=50 $(BIN)/pytest tests/chaos
 
 .PHONY: lint
 lint: .venv/.dev

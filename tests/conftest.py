@@ -1,3 +1,4 @@
+import gc
 import signal
 
 import pytest
@@ -11,6 +12,17 @@ from tests.support.suites import SuiteScheduling, longest_first
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 __all__ = ["mariadb", "migrated_sqlite", "migrated_url", "moto_address", "mysql", "swift_address"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Keep modules and tests, which stay, from the collector of garbage: while they load, and later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items):

@@ -17,7 +17,7 @@ from tests.support.no_tls import NO_TLS
 from tests.support.runner import Behaviour, Exchange, runs
 
 PROJECT = "loss"
-JOBS = 500  # `make soak` submits twenty times as many
+JOBS = 200  # `make soak` submits fifty times as many
 CALLERS = 8
 # The program of one job in two may be started again when its worker is lost; the others' may not.
 ATTEMPTS = (1, 3)

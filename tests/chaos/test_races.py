@@ -12,8 +12,8 @@ from tests.chaos.race_processes import Contested, fill, race
 from tests.support.callers import ANONYMOUS
 from tests.support.cluster import Cluster
 
-# On MySQL as many as show that it decides races as MariaDB does. `make soak` runs twenty times as many.
-RACES = {"mariadb": 2_500, "mysql": 250}
+# On MySQL as many as show that it decides races as MariaDB does. `make soak` runs fifty times as many.
+RACES = {"mariadb": 1_000, "mysql": 100}
 LANES = 4
 CHUNK = 100
 

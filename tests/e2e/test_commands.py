@@ -76,6 +76,8 @@ def running(server):
     code = "import time\nprint('begun', flush=True)\nwhile True: time.sleep(0.1)"
     job_id = server.upload(code, execute=True)["job_id"]
     with server.http as http:
+        with http.stream("GET", f"/api/jobs/{job_id}/output") as output:
+            assert any("begun" in line for line in output.iter_lines())
         yield job_id
         http.post(f"/api/cancel/{job_id}")
 

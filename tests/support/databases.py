@@ -1,6 +1,8 @@
 """Databases with all the tables: made once in a run, copied or emptied for each test."""
 
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,11 +21,20 @@ def migrated(url: sa.URL) -> sa.URL:
     return url
 
 
+@cache
+def migrated_file() -> bytes:
+    """Return the file of a SQLite database that has all the tables, and rows in none."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "migrated.db")
+        migrated(sa.make_url(f"sqlite:///{path}"))
+        return path.read_bytes()
+
+
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with all the tables, to be copied."""
     path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
-    migrated(sa.make_url(f"sqlite:///{path}"))
+    path.write_bytes(migrated_file())
     return path
 
 

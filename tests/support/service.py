@@ -16,11 +16,13 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.support.databases import migrated_file
 from tests.support.no_tls import NO_TLS
 from tests.support.processes import PATIENCE_S
 
 PROGRAM = str(Path(sys.executable).with_name("service-server"))
 ROOT = Path(__file__).parents[2]
+DATABASE = "service-server.sqlite3"
 START_TIMEOUT_S = STOP_TIMEOUT_S = 2 * PATIENCE_S
 _OURS = ("SERVICE_SERVER_", "SERVER_", "AWS_", "EXECUTION_ENGINE_", "ENVIRONMENT", "DEBUG")
 
@@ -225,7 +227,13 @@ class Server:
 
 @contextmanager
 def served(env: Mapping[str, str], port: int = 0) -> Iterator[Server]:
-    """Serve on a port, a free one if none is given; kill the server in the end."""
+    """Serve on a port, a free one if none is given; kill the server in the end.
+
+    A directory without a database is given one with all the tables, which a start would take long to make.
+    """
+    database = Path(env["SERVICE_SERVER_DATA_DIR"], DATABASE)
+    if database.parent.is_dir() and not database.exists() and "AWS_RDS_HOST" not in env:
+        database.write_bytes(migrated_file())
     with TemporaryDirectory(prefix="service-server-log-") as directory:
         log = Path(directory, "serve.log")
         process = ServiceProcess(["serve", "--port", str(port)], env, log, says("listens on"))
