@@ -6,6 +6,7 @@ ApplicationError
 ├── Conflict                  it exists, and is not in a state for this
 ├── Unprocessable             the request is understood and cannot be met here
 │   └── SecretsUnavailable    ... for secret variables cannot be sealed or opened here
+├── BatchRefused              some jobs of a batch cannot be accepted, and so none is
 ├── SignInRefused             a visitor of the dashboard is not signed in
 ├── QuotaExceeded             a bound of the tenant's or the key's use is reached
 ├── Repeated                  a request came under its idempotency key before
@@ -19,6 +20,9 @@ ApplicationError
 CorruptRow                    not for callers: a job is to be ended without being read
 ConcurrencyConflict                       not for callers: a transaction is to be run again
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 OBJECT_STORE = "object store"
 
@@ -63,6 +67,33 @@ class Unprocessable(ApplicationError):
     def __init__(self, field: str, detail: str) -> None:
         super().__init__(detail)
         self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedJob:
+    """A fault of one job of a batch.
+
+    Attributes:
+        index: The job's place in the batch, from 0.
+        field: The name of the value that is in the way.
+        detail: The rule, as a sentence.
+    """
+
+    index: int
+    field: str
+    detail: str
+
+
+class BatchRefused(ApplicationError):
+    """Some jobs of a batch cannot be accepted, and so none is.
+
+    Attributes:
+        faults: The faults, in the order of the jobs; of very many the first ones.
+    """
+
+    def __init__(self, faults: Sequence[RefusedJob], refused: int) -> None:
+        super().__init__(f"{refused} of the jobs cannot be accepted, and so none is")
+        self.faults = faults
 
 
 class QuotaExceeded(ApplicationError):

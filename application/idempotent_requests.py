@@ -16,11 +16,12 @@ from application.errors import (
     RequestInWork,
 )
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from application.views import JobView
+from application.queries.batch_reader import read_batch
+from application.views import BatchView, JobView
 from domain.caller import Caller
 from domain.idempotency import KeyRecord, KeyState, StoredAnswer
 from domain.project import Project
-from domain.values import JobId, ProjectId, ProjectName
+from domain.values import BatchId, JobId, ProjectId, ProjectName
 
 T = TypeVar("T")
 
@@ -148,6 +149,13 @@ def job_again(caller: Caller, job_id: JobId) -> Again[JobView]:
         return JobView.of(job, project.name, execution)
 
     return Again(str(job_id), read)
+
+
+def batch_again(caller: Caller, batch_id: BatchId) -> Again[BatchView]:
+    """Return the way to a command's batch as it is now."""
+    return Again(
+        str(batch_id), lambda transaction, made: read_batch(transaction, caller, BatchId(UUID(made)))
+    )
 
 
 def project_again(caller: Caller, reference: ProjectId | ProjectName) -> Again[Project]:

@@ -33,6 +33,7 @@ from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.work_queue import WorkQueue
 from application.queries.audit_reader import AuditReader, UsageReader
+from application.queries.batch_reader import BatchReader
 from application.queries.cluster_reader import ClusterReader
 from application.queries.job_reader import JobReader
 from application.queries.project_reader import ProjectReader
@@ -44,12 +45,14 @@ from application.record_refusal import RecordRefusal
 from application.retry_policy import RetryPolicy
 from application.session_authenticator import SessionAuthenticator
 from application.session_opener import SessionOpener
+from application.use_cases.cancel_batch import CancelBatch
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
 from application.use_cases.change_tenant import ChangeTenant
 from application.use_cases.check_health import CheckHealth
 from application.use_cases.check_log_store import CheckLogStore
 from application.use_cases.claim_execution import ClaimExecution
+from application.use_cases.complete_batches import CompleteBatches
 from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.create_key import CreateKey
 from application.use_cases.create_project import CreateProject
@@ -83,6 +86,7 @@ from application.use_cases.sign_in_with_identity import SignInWithIdentity
 from application.use_cases.sign_in_with_key import SignInWithKey
 from application.use_cases.sign_out import SignOut
 from application.use_cases.stop_execution import StopExecution
+from application.use_cases.submit_batch import SubmitBatch
 from application.use_cases.switch_tenant import SwitchTenant
 from application.use_cases.upload_code import UploadCode
 from application.use_cases.verify_audit_log import VerifyAuditLog
@@ -162,6 +166,7 @@ class ServiceOptions:
     unused_files_kept_hours: float
     stale_message_after_s: float
     max_keys: int
+    max_batch_jobs: int
     log_storage_retry: RetryPolicy = _LOG_STORAGE_RETRY
     database_retry: RetryPolicy = _DATABASE_RETRY
     max_wake_ups: int = 500
@@ -183,6 +188,9 @@ class Services:
     execute_job: ExecuteJob
     cancel_job: CancelJob
     run_again: RunAgain
+    submit_batch: SubmitBatch
+    cancel_batch: CancelBatch
+    batch_reader: BatchReader
     create_project: CreateProject
     change_project: ChangeProject
     record_refusal: RecordRefusal
@@ -222,6 +230,7 @@ class Services:
     recover_orphans: RecoverOrphans
     follow_outages: FollowOutages
     relay_outbox: RelayOutbox
+    complete_batches: CompleteBatches
     forget_processed_messages: ForgetOldRecords
     post_audit_entries: PostAuditEntries
     forget_sessions: ForgetOldRecords
@@ -308,6 +317,21 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         max_wake_ups=options.max_wake_ups,
         worker_threads=options.worker_threads,
     )
+    batch_reader = BatchReader(unit_of_work=ports.unit_of_work)
+    cancel_batch = CancelBatch(
+        caller_unit_of_work=caller_unit_of_work,
+        unit_of_work=ports.unit_of_work,
+        batch_reader=batch_reader,
+        outbox_writer=outbox_writer,
+        wake_workers=wake_workers,
+        clock=ports.clock,
+    )
+    complete_batches = CompleteBatches(
+        unit_of_work=ports.unit_of_work,
+        outbox_writer=outbox_writer,
+        cancel_batch=cancel_batch,
+        clock=ports.clock,
+    )
     renew_leases = RenewLeases(
         unit_of_work=ports.unit_of_work, in_flight=in_flight, worker=options.worker, lease_s=options.lease_s
     )
@@ -371,6 +395,18 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             clock=ports.clock,
         ),
         run_again=RunAgain(job_reader=job_reader, read_code=read_code, upload_code=upload_code),
+        submit_batch=SubmitBatch(
+            unit_of_work=caller_unit_of_work,
+            upload_code=upload_code,
+            code_store=ports.code_store,
+            outbox_writer=outbox_writer,
+            quota_guard=quota_guard,
+            clock=ports.clock,
+            ids=ports.ids,
+            max_jobs=options.max_batch_jobs,
+        ),
+        cancel_batch=cancel_batch,
+        batch_reader=batch_reader,
         create_project=CreateProject(
             unit_of_work=caller_unit_of_work,
             clock=ports.clock,
@@ -497,8 +533,11 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             unit_of_work=ports.unit_of_work,
             work_queue=ports.work_queue,
             event_feed=ports.event_feed,
+            complete_batches=complete_batches,
             stale_after_s=options.stale_message_after_s,
+            max_wake_ups=options.max_wake_ups,
         ),
+        complete_batches=complete_batches,
         forget_processed_messages=ForgetOldRecords(
             unit_of_work=ports.unit_of_work,
             clock=ports.clock,

@@ -7,12 +7,13 @@ from typing import Self
 
 from domain.api_key import ApiKey, KeyStatus, KeyText
 from domain.audit import LedgerEntry, Usage
+from domain.batch import Batch
 from domain.execution import Execution
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase, Reason, phase_of
 from domain.project import Project
 from domain.tenant import TenantName
-from domain.values import JobId, ObjectKey, ProjectId, ProjectName
+from domain.values import BatchId, JobId, ObjectKey, ProjectId, ProjectName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +160,33 @@ class Cursor:
 
     created_at: datetime
     job_id: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCursor:
+    """The last batch of a page: the next page begins after it."""
+
+    created_at: datetime
+    batch_id: BatchId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchView:
+    """A batch with the numbers of its jobs by their status.
+
+    Attributes:
+        jobs: The ids of its jobs that are not deleted, in the order of their submission; None where only
+            the numbers were read.
+    """
+
+    batch: Batch
+    by_status: Mapping[JobStatus, int]
+    jobs: Sequence[JobId] | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether none of its jobs goes on."""
+        return not any(number for status, number in self.by_status.items() if not status.is_terminal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

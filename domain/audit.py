@@ -48,6 +48,8 @@ class Act(StrEnum):
     JOB_DELETE = "job.delete"
     JOB_END = "job.end"
     FILES_REMOVE = "files.remove"
+    BATCH_SUBMIT = "batch.submit"
+    BATCH_CANCEL = "batch.cancel"
     PROJECT_CREATE = "project.create"
     PROJECT_ARCHIVE = "project.archive"
     PROJECT_RESTORE = "project.restore"

@@ -1,10 +1,10 @@
-"""Facts about jobs and projects, in the past tense."""
+"""Facts about jobs, batches and projects, in the past tense."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from domain.job_lifecycle import JobStatus, Reason
-from domain.values import ExecutionId, JobId, ProjectId
+from domain.values import BatchId, ExecutionId, JobId, ProjectId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,7 @@ class JobCompleted:
     status: JobStatus
     reason: Reason | None
     occurred_at: datetime
+    batch_id: BatchId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,33 @@ class JobCancelled:
     job_id: JobId
     execution_id: ExecutionId | None
     occurred_at: datetime
+    batch_id: BatchId | None = None
 
 
-Event = JobSubmitted | JobStarted | ExecutionStarted | JobRetried | JobCompleted | JobCancelled
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSubmitted:
+    """The jobs of a batch were accepted; so many executions wait for workers."""
+
+    batch_id: BatchId
+    executions: int
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchCompleted:
+    """The last job of a batch ended."""
+
+    batch_id: BatchId
+    occurred_at: datetime
+
+
+Event = (
+    JobSubmitted
+    | JobStarted
+    | ExecutionStarted
+    | JobRetried
+    | JobCompleted
+    | JobCancelled
+    | BatchSubmitted
+    | BatchCompleted
+)

@@ -17,7 +17,7 @@ from domain.job_lifecycle import Ignored, JobStatus, Reason, Trigger, check
 from domain.project import Project
 from domain.submission import JobSpec
 from domain.tenant import TenantName
-from domain.values import ExecutionId, JobId, ProjectId
+from domain.values import BatchId, ExecutionId, JobId, ProjectId
 
 _OUTCOMES = {
     JobStatus.SUCCESS: Trigger.SUCCEED,
@@ -34,6 +34,7 @@ class Job:
 
     Attributes:
         current_execution_id: The fence: a write about the running job must name it.
+        batch_id: The batch that it was submitted in, if it was.
     """
 
     id: JobId
@@ -47,10 +48,11 @@ class Job:
     started_at: datetime | None = None
     completed_at: datetime | None = None
     current_execution_id: ExecutionId | None = None
+    batch_id: BatchId | None = None
 
     @classmethod
     def submit(
-        cls, job_id: JobId, project: Project, spec: JobSpec, now: datetime
+        cls, job_id: JobId, project: Project, spec: JobSpec, now: datetime, batch_id: BatchId | None = None
     ) -> tuple[Self, tuple[Event, ...]]:
         """Accept a job whose code is stored.
 
@@ -66,6 +68,7 @@ class Job:
             status=JobStatus.PENDING,
             created_at=now,
             updated_at=now,
+            batch_id=batch_id,
         )
         return job, (JobSubmitted(job_id=job_id, project_id=project.id, occurred_at=now),)
 
@@ -143,6 +146,7 @@ class Job:
                 status=result.status,
                 reason=result.reason,
                 occurred_at=now,
+                batch_id=self.batch_id,
             ),
         )
 
@@ -161,7 +165,14 @@ class Job:
             completed_at=now,
             updated_at=now,
         )
-        return job, (JobCancelled(job_id=self.id, execution_id=self.current_execution_id, occurred_at=now),)
+        return job, (
+            JobCancelled(
+                job_id=self.id,
+                execution_id=self.current_execution_id,
+                occurred_at=now,
+                batch_id=self.batch_id,
+            ),
+        )
 
     def _replace_execution(
         self, lost: Execution, execution_id: ExecutionId, number: int, now: datetime

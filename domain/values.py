@@ -11,6 +11,7 @@ JobId = NewType("JobId", UUID)
 ExecutionId = NewType("ExecutionId", UUID)
 MessageId = NewType("MessageId", UUID)
 ProjectId = NewType("ProjectId", int)
+BatchId = NewType("BatchId", UUID)
 
 PROJECT_NAME_MAX_CHARS = 255
 # NFC makes one character of four at most, and takes a time that grows with the square of the marks in a row.
@@ -131,6 +132,15 @@ def parse_execution_id(text: str) -> ExecutionId:
         InvalidValue: The text is not such an id.
     """
     return ExecutionId(parse_uuid("executionId", text))
+
+
+def parse_batch_id(text: str) -> BatchId:
+    """Read a batch's id in the canonical form of RFC 9562.
+
+    Raises:
+        InvalidValue: The text is not such an id.
+    """
+    return BatchId(parse_uuid("batchId", text))
 
 
 def parse_uuid(field: str, text: str) -> UUID:

@@ -275,6 +275,7 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         unused_files_kept_hours=settings.unused_files_kept_hours,
         stale_message_after_s=settings.relay_left_behind_after_s,
         max_keys=settings.max_keys,
+        max_batch_jobs=settings.max_batch_jobs,
     )
 
 

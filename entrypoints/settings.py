@@ -29,6 +29,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from domain.batch import MAX_BATCH_JOBS
 from domain.errors import InvalidValue
 from domain.language import parse_language
 from domain.limits import STANDARD_BOUNDS, Bounds, LimitPolicy
@@ -327,6 +328,8 @@ class Settings(BaseSettings):
     http_threads: int = Field(32, ge=1, le=512)
     storage_threads: int = Field(16, ge=1, le=512)
     max_body_bytes: int = Field(4 << 20, ge=1_024)
+    max_batch_jobs: int = Field(1_000, ge=1, le=MAX_BATCH_JOBS)
+    max_batch_bytes: int = Field(32 << 20, ge=1_024)
     max_wait_s: float = Field(60, ge=0, le=_DAY_S)
     max_streams: int = Field(1_000, ge=1)
     max_large_bodies: int = Field(16, ge=1)

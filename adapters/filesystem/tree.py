@@ -4,11 +4,14 @@ Every step is relative to the descriptor of the directory before it and follows 
 path cannot change its meaning between a check and its use.
 """
 
+import ctypes
 import errno
+import io
 import os
 import stat
 import time
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +22,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK_BYTES = 1 << 20
+_C_LIBRARY = ctypes.CDLL(None, use_errno=True)
 # The errors of a path that leads to no file: ELOOP of a link, ENXIO of a socket.
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
 # A directory that is removed while a file is on its way into it is made anew this often.
@@ -95,6 +99,31 @@ class Tree:
                     os.unlink(draft, dir_fd=incoming)
                 raise
 
+    def write_all(self, files: Mapping[tuple[str, ...], bytes]) -> None:
+        """Store files as `write` does, and wait for the disk twice for all of them.
+
+        Raises:
+            OSError: Some could not be stored.
+        """
+        drafts: dict[tuple[str, ...], str] = {}
+        with self.directory(self._incoming, create=True) as incoming:
+            try:
+                for names, content in files.items():
+                    drafts[names] = draft = uuid4().hex
+                    self._write_draft(incoming, draft, io.BytesIO(content), is_synced=False)
+                if self._durable:
+                    _sync_file_system(incoming)
+                by_directory: defaultdict[tuple[str, ...], list[tuple[str, str]]] = defaultdict(list)
+                for (*parents, name), draft in drafts.items():
+                    by_directory[tuple(parents)].append((draft, name))
+                for directory, renames in by_directory.items():
+                    self._publish_all(incoming, renames, directory)
+            except BaseException:
+                for draft in drafts.values():
+                    with suppress(FileNotFoundError):
+                        os.unlink(draft, dir_fd=incoming)
+                raise
+
     def read(self, names: Sequence[str], max_bytes: int) -> bytes | None:
         """Return a file's content, cut after one byte more than `max_bytes`; None if there is no such file.
 
@@ -148,18 +177,27 @@ class Tree:
         self._sync(parent)
         return os.open(name, _DIRECTORY, dir_fd=parent)
 
-    def _write_draft(self, incoming: int, draft: str, content: Readable) -> None:
+    def _write_draft(self, incoming: int, draft: str, content: Readable, *, is_synced: bool = True) -> None:
         descriptor = os.open(draft, _CREATE, 0o600, dir_fd=incoming)
         with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123  (a descriptor has no path)
             while chunk := content.read(_CHUNK_BYTES):
                 _write_all(file.fileno(), chunk)
-            self._sync(descriptor)
+            if is_synced:
+                self._sync(descriptor)
 
     def _publish(self, incoming: int, draft: str, parents: Sequence[str], name: str) -> None:
+        self._publish_all(incoming, [(draft, name)], parents)
+
+    def _publish_all(self, incoming: int, renames: Sequence[tuple[str, str]], parents: Sequence[str]) -> None:
+        """Move drafts to their names in a directory."""
+        left = list(renames)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with self.directory(parents, create=True) as parent:
-                    os.rename(draft, name, src_dir_fd=incoming, dst_dir_fd=parent)
+                    while left:
+                        draft, name = left[-1]
+                        os.rename(draft, name, src_dir_fd=incoming, dst_dir_fd=parent)
+                        left.pop()
                     self._sync(parent)
                     return
             except FileNotFoundError:
@@ -175,6 +213,18 @@ class Tree:
     def _sync(self, descriptor: int) -> None:
         if self._durable:
             os.fsync(descriptor)
+
+
+def _sync_file_system(descriptor: int) -> None:
+    """Wait until all that was written to a descriptor's file system is on its disk."""
+    try:
+        sync = _C_LIBRARY.syncfs
+    except AttributeError:  # Linux alone has it
+        os.sync()
+        return
+    if sync(descriptor) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def _read_regular(descriptor: int, max_bytes: int) -> bytes | None:

@@ -4,10 +4,14 @@ Their values are plain ones, as the driver takes them, by position: SQLAlchemy t
 than the database takes to store it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
 
 
 def for_drivers(statement: sa.Insert, columns: Collection[str] | None = None) -> Mapping[str, str]:
@@ -16,3 +20,34 @@ def for_drivers(statement: sa.Insert, columns: Collection[str] | None = None) ->
     return {
         dialect.name: str(statement.compile(dialect=dialect, column_keys=columns)) for dialect in dialects
     }
+
+
+def insert_many(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all have the same columns, by one call of the driver."""
+    columns = tuple(rows[0])
+    statement, processors = _insertion(table, columns, connection.dialect)
+    connection.exec_driver_sql(
+        statement,
+        [
+            tuple(
+                value if process is None else process(value)
+                for process, value in zip(processors, row.values(), strict=True)
+            )
+            for row in rows
+        ],
+    )
+
+
+@cache
+def _insertion(
+    table: sa.Table, columns: tuple[str, ...], dialect: Dialect
+) -> tuple[str, Sequence[Callable[[Any], Any] | None]]:
+    """Return the insertion of columns in this order, and the functions that put their values in form."""
+    in_order = sa.table(table.name, *(sa.column(name) for name in columns))
+    statement = for_drivers(sa.insert(in_order))[dialect.name]
+    return statement, [_processor(table.c[name].type, dialect) for name in columns]
+
+
+def _processor(column: sa.types.TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any] | None:
+    own = column if isinstance(column, TypeDecorator) else column.dialect_impl(dialect)
+    return own.bind_processor(dialect)

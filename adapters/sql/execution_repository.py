@@ -8,11 +8,14 @@ import sqlalchemy as sa
 
 from adapters.sql import execution_statements as statements
 from adapters.sql.database_time import microseconds
+from adapters.sql.driver_statements import insert_many
 from adapters.sql.errors import is_duplicate
 from adapters.sql.fair_claim import FairClaim
 from adapters.sql.mapping import execution_values, result_values, to_claimed, to_execution
+from adapters.sql.tables import executions
 from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult, Note
+from domain.job import Job
 from domain.tenant import TenantName
 from domain.values import ExecutionId, JobId
 
@@ -32,6 +35,24 @@ class SqlExecutionRepository(ExecutionRepository):
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
+
+    def add_all(self, started: Sequence[tuple[Job, Execution]]) -> None:
+        """Store new executions in one statement, or one by one if some are stored already."""
+        rows = [
+            {
+                **execution_values(execution),
+                "tenant": job.tenant.value,
+                "language": job.spec.language.name,
+            }
+            for job, execution in started
+        ]
+        try:
+            insert_many(self._connection, executions, rows)
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            for _job, execution in started:
+                self.add(execution)
 
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """Return an execution, or None if there is none of that id."""

@@ -1,10 +1,12 @@
 """The repository of jobs, in SQL."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from adapters.sql import tables
+from adapters.sql.driver_statements import insert_many
 from adapters.sql.errors import is_duplicate
 from adapters.sql.mapping import (
     JOB_COLUMNS,
@@ -81,6 +83,19 @@ class SqlJobRepository(JobRepository):
             return
         if job.spec.tags:
             self._connection.execute(_ADD_TAGS, tag_values(job))
+
+    def add_all(self, jobs: Sequence[Job]) -> None:
+        """Store new jobs in one statement, or one by one if some are stored already."""
+        try:
+            insert_many(self._connection, tables.jobs, [job_values(job) for job in jobs])
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            for job in jobs:
+                self.add(job)
+            return
+        if tags := [row for job in jobs for row in tag_values(job)]:
+            self._connection.execute(_ADD_TAGS, tags)
 
     def get_of_any_tenant(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id."""

@@ -11,11 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from adapters.sql.tables import api_keys, executions, jobs, outbox, projects, tenants
+from adapters.sql.tables import api_keys, batches, executions, jobs, outbox, projects, tenants
 from adapters.sql.types import encode_json
 from application.messages import Message
 from application.views import JobView
 from domain.api_key import ApiKey
+from domain.batch import Batch
 from domain.caller import Caller, Scope
 from domain.errors import DomainError
 from domain.execution import Execution, ExecutionResult, LimitHit, Note, Output, ResourceUsage
@@ -72,6 +73,7 @@ def _name(column: sa.Column[Any]) -> str:
 
 
 TENANT_COLUMNS = _named(*tenants.c)
+BATCH_COLUMNS = tuple(batches.c)
 KEY_COLUMNS = _named(*api_keys.c)
 
 PROJECT_COLUMNS = _named(
@@ -94,6 +96,7 @@ JOB_COLUMNS = _named(
     jobs.c.started_at,
     jobs.c.completed_at,
     jobs.c.current_execution_id,
+    jobs.c.batch_id,
     jobs.c.spec,
     jobs.c.stdin,
 ) + tuple(
@@ -225,6 +228,19 @@ def to_key(row: Row) -> ApiKey | None:
     )
 
 
+def to_batch(row: Row) -> Batch:
+    """Read BATCH_COLUMNS."""
+    return Batch(
+        id=row["batch_id"],
+        tenant=TenantName(row["tenant"]),
+        project_id=row["project_id"],
+        total=row["total"],
+        created_at=row["created_at"],
+        cancelled_at=row["cancelled_at"],
+        completed_at=row["completed_at"],
+    )
+
+
 def to_project(row: Row) -> Project:
     """Read PROJECT_COLUMNS."""
     return Project(
@@ -251,6 +267,7 @@ def to_job(row: Row) -> Job:
         started_at=row["job_started_at"],
         completed_at=row["job_completed_at"],
         current_execution_id=row["job_current_execution_id"],
+        batch_id=row["job_batch_id"],
     )
 
 
@@ -434,6 +451,19 @@ def key_values(key: ApiKey) -> Values:
     }
 
 
+def batch_values(batch: Batch) -> Values:
+    """Return the row of a batch."""
+    return {
+        "batch_id": batch.id,
+        "tenant": batch.tenant.value,
+        "project_id": batch.project_id,
+        "total": batch.total,
+        "created_at": batch.created_at,
+        "cancelled_at": batch.cancelled_at,
+        "completed_at": batch.completed_at,
+    }
+
+
 def job_values(job: Job) -> Values:
     """Return the row of a new job."""
     spec = _spec_values(job.spec)
@@ -446,6 +476,7 @@ def job_values(job: Job) -> Values:
         "spec": spec,
         "stdin": job.spec.stdin,
         **{name: spec[name] for name in _COPIED},
+        "batch_id": job.batch_id,
     }
 
 

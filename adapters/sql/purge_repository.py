@@ -13,6 +13,7 @@ from adapters.sql.errors import is_duplicate
 from adapters.sql.pending_deletions import note_deletions
 from adapters.sql.tables import (
     api_keys,
+    batches,
     case_ranges,
     case_results,
     case_runs,
@@ -124,6 +125,20 @@ _EXECUTIONS = (
     sa.select(executions.c.execution_id, executions.c.log_key, executions.c.log_bytes)
     .where(executions.c.job_id.in_(_are_these_jobs))
     .with_for_update()
+)
+# Locked, so that of the transactions which remove the last jobs of a batch one sees that they were the last.
+_BATCHES = (
+    sa.select(batches.c.batch_id)
+    .where(
+        batches.c.batch_id.in_(
+            sa.select(jobs.c.batch_id).where(jobs.c.job_id.in_(_are_these_jobs), jobs.c.batch_id.is_not(None))
+        )
+    )
+    .with_for_update()
+)
+_REMOVE_BATCHES = sa.delete(batches).where(
+    batches.c.batch_id.in_(sa.bindparam("batch_ids", expanding=True, type_=batches.c.batch_id.type)),
+    sa.not_(sa.exists().where(jobs.c.batch_id == batches.c.batch_id)),
 )
 _REMOVE = tuple(
     sa.delete(table).where(table.c.job_id.in_(_are_these_jobs))
@@ -317,6 +332,7 @@ class SqlPurgeRepository(PurgeRepository):
         if not codes:
             return Removed([], [], 0)
         ids = {"ids": sorted(codes)}
+        in_batches = sorted(self._connection.execute(_BATCHES, ids).scalars())
         rows = self._connection.execute(_EXECUTIONS, ids).all()
         objects = {(StoreName.LOG, row.log_key) for row in rows if row.log_key is not None}
         objects |= {(StoreName.CODE, key) for key in self._own_code(codes)}
@@ -324,7 +340,10 @@ class SqlPurgeRepository(PurgeRepository):
         for statement in _REMOVE:
             removed = self._connection.execute(statement, ids).rowcount
         self._blobs.release(codes)
-        self._connection.execute(_FORGET_ANSWERS, {"removed": [str(job_id) for job_id in sorted(codes)]})
+        if in_batches:
+            self._connection.execute(_REMOVE_BATCHES, {"batch_ids": in_batches})
+        made = [str(made) for made in (*sorted(codes), *in_batches)]
+        self._connection.execute(_FORGET_ANSWERS, {"removed": made})
         if removed != len(codes):
             raise ConcurrencyConflict("a job was removed by another transaction")
         note_deletions(self._connection, objects, purge_id)

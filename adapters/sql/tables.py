@@ -130,12 +130,35 @@ jobs = sa.Table(
     sa.Column("description", LongText),
     sa.Column("args", Json, nullable=False),
     sa.Column("env", Json, nullable=False),
+    sa.Column("batch_id", Guid),
     sa.Index("ix_jobs_created", "tenant", "created_at", "job_id"),
     sa.Index("ix_jobs_status", "tenant", "status", "created_at", "job_id"),
     sa.Index("ix_jobs_language", "tenant", "language", "status", "created_at", "job_id"),
     sa.Index("ix_jobs_project", "project_id", "created_at", "job_id"),
     sa.Index("ix_jobs_project_status", "project_id", "status", "created_at", "job_id"),
     sa.Index("ix_jobs_project_language", "project_id", "language", "status", "created_at", "job_id"),
+    sa.Index(
+        "ix_jobs_batch",
+        *("batch_id", "status", "job_id"),
+        sqlite_where=sa.text("batch_id IS NOT NULL"),
+    ),
+    **_OPTIONS,
+)
+
+batches = sa.Table(
+    "batches",
+    metadata,
+    sa.Column("batch_id", Guid, primary_key=True),
+    sa.Column("tenant", symbol(TENANT_NAME_MAX_CHARS), nullable=False),
+    # NULL if its jobs are of several projects.
+    sa.Column("project_id", sa.Integer),
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("cancelled_at", UtcDateTime),
+    sa.Column("completed_at", UtcDateTime),
+    sa.Index("ix_batches_created", "tenant", "created_at", "batch_id"),
+    # NULL comes first, and the batches that go on are few.
+    sa.Index("ix_batches_completed", "completed_at", "cancelled_at", "batch_id"),
     **_OPTIONS,
 )
 

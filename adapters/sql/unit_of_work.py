@@ -10,6 +10,7 @@ from typing import TypeVar
 import sqlalchemy as sa
 
 from adapters.sql.audit_log import SqlAuditLog, is_recorded
+from adapters.sql.batch_repository import SqlBatchRepository
 from adapters.sql.blob_repository import SqlBlobRepository
 from adapters.sql.case_repository import SqlCaseRepository
 from adapters.sql.case_set_repository import SqlCaseSetRepository
@@ -58,6 +59,7 @@ class SqlTransaction:
         self.executions = SqlExecutionRepository(connection)
         self.cases = SqlCaseRepository(connection)
         self.case_sets = SqlCaseSetRepository(connection)
+        self.batches = SqlBatchRepository(connection)
         self.projects = SqlProjectRepository(connection)
         self.purges = SqlPurgeRepository(connection)
         self.tenants = SqlTenantRepository(connection)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from domain.execution import Execution, ExecutionResult, Note
+from domain.job import Job
 from domain.tenant import TenantName
 from domain.values import ExecutionId, JobId
 
@@ -22,6 +23,10 @@ class ExecutionRepository(ABC):
     @abstractmethod
     def add(self, execution: Execution) -> None:
         """Store a new execution, waiting to be claimed."""
+
+    @abstractmethod
+    def add_all(self, started: Sequence[tuple[Job, Execution]]) -> None:
+        """Store the new executions of jobs that are stored, as `add` does, in few statements."""
 
     @abstractmethod
     def get(self, execution_id: ExecutionId) -> Execution | None:

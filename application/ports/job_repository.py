@@ -1,7 +1,7 @@
 """The port to stored jobs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from application.errors import CorruptRow, NotFound
@@ -18,6 +18,10 @@ class JobRepository(ABC):
     @abstractmethod
     def add(self, job: Job) -> None:
         """Store a new job; one that is stored already stays as it is, for a transaction may run again."""
+
+    @abstractmethod
+    def add_all(self, jobs: Sequence[Job]) -> None:
+        """Store new jobs, as `add` does, in few statements."""
 
     @abstractmethod
     def get_of_any_tenant(self, job_id: JobId) -> Job | None:

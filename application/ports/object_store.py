@@ -1,9 +1,16 @@
 """The port to stored objects: code and logs."""
 
 from abc import ABC, abstractmethod
-from typing import IO
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, TypeVar
 
 from domain.values import ObjectKey
+
+T = TypeVar("T")
+
+# A bucket takes some ten milliseconds for a call, and serves many at once.
+_CALLS_AT_ONCE = 16
 
 
 class ObjectStore(ABC):
@@ -18,6 +25,14 @@ class ObjectStore(ABC):
 
         A stream is read from where it stands to its end, in pieces.
         """
+
+    def put_all(self, objects: Mapping[ObjectKey, bytes], content_type: str) -> None:
+        """Store objects, each as `put` does. After an error, some of them may be stored."""
+        _at_once(lambda one: self.put(one[0], one[1], content_type), objects.items())
+
+    def delete_all(self, keys: Collection[ObjectKey]) -> None:
+        """Remove objects, each as `delete` does. After an error, some of them may be left."""
+        _at_once(self.delete, keys)
 
     @abstractmethod
     def get(self, key: ObjectKey, max_bytes: int) -> bytes:
@@ -39,3 +54,10 @@ class ObjectStore(ABC):
     @abstractmethod
     def check(self) -> None:
         """Find out cheaply whether the store answers."""
+
+
+def _at_once(call: Callable[[T], None], arguments: Collection[T]) -> None:
+    """Call a function with each argument, several at once; raise its first error."""
+    with ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="object-store") as threads:
+        for _ in threads.map(call, arguments):
+            pass

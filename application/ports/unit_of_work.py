@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from application.ports.audit_log import AuditLog
+from application.ports.batch_repository import BatchRepository
 from application.ports.blob_repository import BlobRepository
 from application.ports.case_repository import CaseRepository
 from application.ports.case_set_repository import CaseSetRepository
@@ -44,6 +45,10 @@ class Transaction(Protocol):
     @property
     def case_sets(self) -> CaseSetRepository:
         """The case sets of projects."""
+
+    @property
+    def batches(self) -> BatchRepository:
+        """The batches of jobs."""
 
     @property
     def projects(self) -> ProjectRepository:

@@ -1,17 +1,19 @@
 """Command: publish the messages of the outbox."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from threading import Lock
+from uuid import UUID
 
 from application.messages import Message
 from application.ports.event_feed import EventFeed
 from application.ports.unit_of_work import UnitOfWork
 from application.ports.work_queue import WorkQueue
-from domain.events import JobRetried, JobStarted
-from domain.values import MessageId
+from domain.events import BatchSubmitted, JobCancelled, JobCompleted, JobRetried, JobStarted
+from domain.values import BatchId, MessageId
 
 # Events that leave an execution waiting for a worker. An older version named the wake-up in its outbox.
 _WAKING = frozenset({JobStarted.__name__, JobRetried.__name__, "ExecutionRequested"})
+_ENDING = frozenset({JobCompleted.__name__, JobCancelled.__name__})
 
 # How many published messages are removed in one transaction, at the next sweep at the latest. A crash before
 # the removal publishes them once more.
@@ -23,12 +25,15 @@ class RelayOutbox:
 
     * Messages of this process's commits are handed over after the commit. A sweep finds the stale ones, left
       by a crash or by an outage of the queue.
-    * A worker is woken for each event that leaves an execution waiting; every event goes to the event feed.
+    * A worker is woken for each event that leaves an execution waiting, and for a batch as many as its
+      executions need; every event goes to the event feed.
+    * A job's end may complete its batch.
     * Any number of processes may sweep at once: each reserves the messages that it fetches for itself.
     * A message may be published twice, and is published at least once.
 
     Args:
         stale_after_s: The age from which a message, or its reservation by a sweep, counts as abandoned.
+        max_wake_ups: How many wake-ups a batch has at most. `RecoverOrphans` adds more while executions wait.
         batch: How many messages are swept at a time.
     """
 
@@ -37,12 +42,16 @@ class RelayOutbox:
         unit_of_work: UnitOfWork,
         work_queue: WorkQueue,
         event_feed: EventFeed,
+        complete_batches: Callable[[Collection[BatchId]], object],
         stale_after_s: float,
+        max_wake_ups: int,
         batch: int = 200,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._work_queue = work_queue
         self._event_feed = event_feed
+        self._complete_batches = complete_batches
+        self._max_wake_ups = max_wake_ups
         self._stale_after_s = stale_after_s
         self._batch = batch
         self._published: list[MessageId] = []
@@ -89,9 +98,17 @@ class RelayOutbox:
         return total
 
     def _publish(self, messages: Sequence[Message]) -> None:
-        waiting = sum(message.name in _WAKING for message in messages)
+        waiting = sum(map(self._wake_ups, messages))
         try:
             if waiting:
                 self._work_queue.wake(waiting)
         finally:
             self._event_feed.publish(messages)
+        in_batches = [message.body.get("batch_id") for message in messages if message.name in _ENDING]
+        if ended := {BatchId(UUID(batch_id)) for batch_id in in_batches if batch_id is not None}:
+            self._complete_batches(sorted(ended))
+
+    def _wake_ups(self, message: Message) -> int:
+        if message.name == BatchSubmitted.__name__:
+            return min(int(message.body["executions"]), self._max_wake_ups)
+        return int(message.name in _WAKING)

@@ -1,7 +1,9 @@
 """Command: upload code as a job."""
 
 import logging
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import UploadCodeCommand
@@ -16,7 +18,7 @@ from application.idempotent_requests import job_again
 from application.log_context import current_request_id
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
-from application.ports.execution_engine import ExecutionEngine
+from application.ports.execution_engine import ExecutionEngine, LanguageSupport
 from application.ports.id_generator import IdGenerator
 from application.ports.object_store import ObjectStore
 from application.ports.secret_sealer import SecretSealer
@@ -27,16 +29,61 @@ from domain.audit import Act, Usage
 from domain.caller import Caller
 from domain.errors import DomainError
 from domain.events import Event
+from domain.execution import Execution
 from domain.job import Job
 from domain.language import Language, parse_language
 from domain.limits import LimitPolicy
 from domain.project import Project
 from domain.submission import JobSpec, SealedSecrets, SubmissionLimits
-from domain.values import ExecutionId, JobId, ObjectKey, ProjectId, ProjectName, parse_project_reference
+from domain.values import (
+    BatchId,
+    ExecutionId,
+    JobId,
+    ObjectKey,
+    ProjectId,
+    ProjectName,
+    parse_project_reference,
+)
 
 logger = logging.getLogger("service_server.jobs")
 
 CODE_CONTENT_TYPE = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A checked upload whose code and job are not stored yet.
+
+    Attributes:
+        reference: The project's name, or its id.
+        execution_id: The id of its execution; None if it is not executed at once.
+    """
+
+    job_id: JobId
+    reference: ProjectId | ProjectName
+    spec: JobSpec
+    code: bytes
+    execution_id: ExecutionId | None
+
+    @property
+    def added(self) -> Usage:
+        """The use of the service that it adds; `executions` are the ones that wait."""
+        is_executed = self.execution_id is not None
+        return Usage(uploads=1, executions=int(is_executed), stored_bytes=len(self.code))
+
+    def job(
+        self, project: Project, now: datetime, batch_id: BatchId | None = None
+    ) -> tuple[Job, Execution | None, tuple[Event, ...]]:
+        """Return its job, the execution of that if it is executed at once, and the events.
+
+        Raises:
+            ProjectTransitionRefused: The project takes no new work.
+        """
+        job, events = Job.submit(self.job_id, project, self.spec, now, batch_id)
+        if self.execution_id is None:
+            return job, None, events
+        started, execution, more = job.start(self.execution_id, None, now, current_request_id())
+        return started, execution, (*events, *more)
 
 
 class UploadCode:
@@ -91,39 +138,23 @@ class UploadCode:
         """
         with self._unit_of_work.recording_refusals(caller, Act.JOB_UPLOAD, command.project):
             caller.tenant.ensure_active()
-            language = self._available_language(command.language)
-            code = self._submission_limits.check_code(command.code)
-            reference = parse_project_reference(command.project)
-            job_id = JobId(self._ids.new())
-            execution_id = ExecutionId(self._ids.new()) if command.execute else None
-            code_key = self._code_key(caller, reference, job_id, language)
-            spec = self._spec(caller, command, language, code_key, len(code))
-            self._submission_limits.check_spec(spec, command.secret_env)
-            if (secrets := self._sealed(command, job_id)) is not None:
-                spec = replace(spec, secrets=secrets)
+            submission = self.prepare(caller, command)
+            job_id, added = submission.job_id, submission.added
             now = self._clock.now()
-            added = Usage(uploads=1, executions=int(command.execute), stored_bytes=len(code))
             self._quota_guard.check_early(self._unit_of_work, caller, added, now)
 
         def work(transaction: Transaction) -> JobView:
             self._quota_guard.check(transaction, caller, added, now)
-            project = (
-                transaction.projects.get_or_add(caller, reference, None, now)
-                if isinstance(reference, ProjectName)
-                else self._existing(caller, transaction, reference)
-            )
-            job, events = Job.submit(job_id, project, spec, now)
-            execution = None
-            more: tuple[Event, ...] = ()
-            if execution_id is not None:
-                job, execution, more = job.start(execution_id, None, now, current_request_id())
+            project = self.project(transaction, caller, submission.reference, now)
+            job, execution, events = submission.job(project, now)
             transaction.jobs.add(job)
             if execution is not None:
                 transaction.executions.add(execution)
-            self._outbox_writer.add(transaction, (*events, *more))
+            self._outbox_writer.add(transaction, events)
             return JobView.of(job, project.name, execution)
 
-        self._code_store.put(spec.code_key, code, CODE_CONTENT_TYPE)
+        code_key = submission.spec.code_key
+        self._code_store.put(code_key, submission.code, CODE_CONTENT_TYPE)
         try:
             view = self._unit_of_work.run(
                 caller,
@@ -131,18 +162,66 @@ class UploadCode:
                 work,
                 subject=lambda view: str(view.job_id),
                 project=lambda view: view.project_id,
-                usage=Usage(uploads=1, stored_bytes=len(code)),
+                usage=replace(added, executions=0),
                 asked_for=command.project,
                 again=job_again(caller, job_id),
             )
         except CommitOutcomeUnknown:
             raise  # the job may be there, and must not be without its code
         except (DomainError, ApplicationError):
-            self._discard(spec.code_key)
+            self._discard(code_key)
             raise
         if view.job_id != job_id:  # of an earlier request under the same idempotency key
-            self._discard(spec.code_key)
+            self._discard(code_key)
         return view
+
+    def prepare(
+        self, caller: Caller, command: UploadCodeCommand, languages: Sequence[LanguageSupport] | None = None
+    ) -> Submission:
+        """Check an upload against all but the quotas that are counted, and seal its secrets.
+
+        Args:
+            caller: The caller.
+            command: The upload.
+            languages: The engine's languages, where several uploads are checked at once.
+
+        Raises:
+            InvalidValue: A value breaks its rule.
+            Unprocessable: The language is not available here, or secrets cannot be sealed.
+            NotFound: There is no project of the id.
+        """
+        language = _available(command.language, self.languages() if languages is None else languages)
+        code = self._submission_limits.check_code(command.code)
+        reference = parse_project_reference(command.project)
+        job_id = JobId(self._ids.new())
+        code_key = self._code_key(caller, reference, job_id, language)
+        spec = self._spec(caller, command, language, code_key, len(code))
+        self._submission_limits.check_spec(spec, command.secret_env)
+        if (secrets := self._sealed(command, job_id)) is not None:
+            spec = replace(spec, secrets=secrets)
+        return Submission(
+            job_id=job_id,
+            reference=reference,
+            spec=spec,
+            code=code,
+            execution_id=ExecutionId(self._ids.new()) if command.execute else None,
+        )
+
+    def languages(self) -> Sequence[LanguageSupport]:
+        """Return the engine's languages, as they are now."""
+        return self._engine.languages()
+
+    def project(
+        self, transaction: Transaction, caller: Caller, reference: ProjectId | ProjectName, now: datetime
+    ) -> Project:
+        """Return the project of an upload; one that is named is made if it does not exist.
+
+        Raises:
+            NotFound: There is no project of the id, or the caller reaches none of the name.
+        """
+        if isinstance(reference, ProjectName):
+            return transaction.projects.get_or_add(caller, reference, None, now)
+        return self._existing(caller, transaction, reference)
 
     def _discard(self, code_key: ObjectKey) -> None:
         try:
@@ -155,15 +234,6 @@ class UploadCode:
         if origin is not None and origin.spec.secrets is not None:
             return self._secret_sealer.pass_on(origin.spec.secrets, origin.id, job_id)
         return self._secret_sealer.seal(job_id, command.secret_env) if command.secret_env else None
-
-    def _available_language(self, name: str) -> Language:
-        language = parse_language(name)
-        support = next((s for s in self._engine.languages() if s.language == language), None)
-        if support is None:
-            raise Unprocessable("language", f"{language} is not among the languages of this service's engine")
-        if support.unavailable_because is not None:
-            raise Unprocessable("language", f"{language} is unavailable here: {support.unavailable_because}")
-        return language
 
     def _code_key(
         self, caller: Caller, reference: ProjectId | ProjectName, job_id: JobId, language: Language
@@ -194,3 +264,19 @@ class UploadCode:
         options = {**command.options(), "priority": quota.allowed_priority(command.priority)}
         limits = self._limit_policy.lowered_to(quota.limits).resolve(command.limits)
         return JobSpec(code_key=code_key, language=language, limits=limits, code_bytes=code_bytes, **options)
+
+
+def _available(name: str, languages: Sequence[LanguageSupport]) -> Language:
+    """Return the language of a name.
+
+    Raises:
+        InvalidValue: There is no such language.
+        Unprocessable: It is not available here.
+    """
+    language = parse_language(name)
+    support = next((support for support in languages if support.language == language), None)
+    if support is None:
+        raise Unprocessable("language", f"{language} is not among the languages of this service's engine")
+    if support.unavailable_because is not None:
+        raise Unprocessable("language", f"{language} is unavailable here: {support.unavailable_because}")
+    return language

@@ -19,6 +19,7 @@ from entrypoints.http.callers import CallerMiddleware
 from entrypoints.http.concurrency import ConcurrencyLimiter
 from entrypoints.http.conditional import ConditionalRequests
 from entrypoints.http.controllers.audit import AuditController, UsageController
+from entrypoints.http.controllers.batches import BatchesController
 from entrypoints.http.controllers.cluster import ClusterController
 from entrypoints.http.controllers.completions import CompletionsController
 from entrypoints.http.controllers.executions import ExecutionsController
@@ -89,6 +90,12 @@ def create_app(
                 middleware=[idempotent],
                 request_max_body_size=settings.max_report_bytes,
             ),
+            Router(
+                "/api",
+                route_handlers=[BatchesController],
+                middleware=[idempotent],
+                request_max_body_size=settings.max_batch_bytes,
+            ),
             HealthController,
             files_router(),
             read_document,
@@ -123,7 +130,10 @@ def create_app(
     app.state.callers = api.callers
     app.state.min_upload_bytes_per_s = settings.min_upload_bytes_per_s
     app.state.openapi_document = OpenApiDocument(
-        settings.submission_limits, limit_policy, asks_for_keys=settings.asks_for_keys
+        settings.submission_limits,
+        limit_policy,
+        max_batch_jobs=settings.max_batch_jobs,
+        asks_for_keys=settings.asks_for_keys,
     )
     app.state.notifier = api.notifier
     app.state.pages = pages

@@ -56,6 +56,7 @@ class Api:
         return JobWaiter(
             self.notifier,
             self.services.job_reader,
+            self.services.batch_reader,
             caller,
             request.receive,
             self.settings.max_wait_s,

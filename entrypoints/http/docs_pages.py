@@ -33,6 +33,7 @@ Every error is `application/problem+json` (RFC 9457). Times are RFC 3339 in UTC.
 _TAGS = (
     ("Running", "Upload, execute, cancel, and ask where a job stands."),
     ("Jobs", "Find jobs and read what came of them."),
+    ("Batches", "Submit many jobs at once, and follow them together."),
     ("Projects", "Jobs are kept together in projects."),
     ("Machines", "What programs run on."),
     ("Engines", "What execution engines report."),

@@ -14,6 +14,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from msgspec import UNSET
 
 from application.errors import (
+    BatchRefused,
     Conflict,
     DependencyUnavailable,
     KeyReused,
@@ -76,6 +77,7 @@ PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
     TooLarge: _TOO_LARGE,
     RequestEntityTooLarge: _TOO_LARGE,
     Unprocessable: ProblemType(422, "unprocessable", "The request cannot be met here"),
+    BatchRefused: ProblemType(422, "batch-refused", "Jobs of the batch cannot be accepted"),
     NotFound: ProblemType(404, "not-found", "What was named does not exist"),
     NoSuchRoute: _NO_ROUTE,
     PathNotCanonical: _NO_ROUTE,
@@ -161,6 +163,8 @@ def _faults(request: AnyRequest, error: Exception) -> Sequence[Fault]:
             return validation_errors.of_parameters(error)
         case InvalidValue():
             return [validation_errors.of_value(request, error.field, error.detail)]
+        case BatchRefused():
+            return [validation_errors.of_job(fault) for fault in error.faults]
         case Unprocessable():
             return [validation_errors.of_value(request, error.field, str(error))]
         case _:
@@ -168,7 +172,7 @@ def _faults(request: AnyRequest, error: Exception) -> Sequence[Fault]:
 
 
 def _detail(request: AnyRequest, error: Exception, problem_type: ProblemType, errors: Sequence[Fault]) -> str:
-    if errors:
+    if errors and not isinstance(error, BatchRefused):
         return "; ".join(map(_sentence, errors))
     if problem_type is _INTERNAL:
         return "the service failed to answer; its log has the details under this request_id"

@@ -40,22 +40,23 @@ class _Level:
             self.step += 1
 
 
-def members(text: bytes) -> Sequence[str]:
+def members(text: bytes, max_tokens: int = MAX_TOKENS) -> Sequence[str]:
     """Return the names of the root object's members, in order; none if the root is no object.
 
     Args:
         text: JSON that a decoder has accepted; of any other text the result is undefined.
+        max_tokens: How many values it may have.
 
     Raises:
         UnwantedMember: An object has a name twice, whose meaning is unpredictable (RFC 8259, 4), or the text
-            has more than `MAX_TOKENS` values or levels deeper than `MAX_DEPTH`.
+            has more than `max_tokens` values or levels deeper than `MAX_DEPTH`.
     """
     outermost = _Level(is_object=False)
     levels = [outermost]
     root: Sequence[str] = ()
-    for number, (token, name) in enumerate(_tokens(text)):
-        if number == MAX_TOKENS:
-            raise UnwantedMember((), f"has more than {MAX_TOKENS} values")
+    for number, (token, name) in enumerate(_tokens(text, max_tokens)):
+        if number == max_tokens:
+            raise UnwantedMember((), f"has more than {max_tokens} values")
         match token:
             case b'"':
                 if name is not None:
@@ -72,11 +73,11 @@ def members(text: bytes) -> Sequence[str]:
     return root
 
 
-def _tokens(text: bytes) -> Iterator[tuple[bytes, bytes | None]]:
+def _tokens(text: bytes, max_tokens: int) -> Iterator[tuple[bytes, bytes | None]]:
     """Yield each bracket and comma, and for each string a quote, with its text if it names a member."""
     plain = text.replace(b"\\\\", _BACKSLASH).replace(b'\\"', _QUOTE)
     # Before, in and after strings by turns; of more strings than are taken, none is looked at.
-    parts = plain.split(b'"', 2 * MAX_TOKENS + 1)
+    parts = plain.split(b'"', 2 * max_tokens + 1)
     for index, part in enumerate(parts):
         if index % 2:
             after = parts[index + 1] if index + 1 < len(parts) else b""

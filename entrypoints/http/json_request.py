@@ -11,9 +11,11 @@ import msgspec
 from litestar import Request
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 
-from entrypoints.http.json_members import UnwantedMember, members
+from entrypoints.http.json_members import MAX_TOKENS, UnwantedMember, members
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
+# The name in a route's `opt` of the number of values that a body may have, where that is not the usual one.
+MAX_VALUES = "max_values"
 # What a connection may have on its way in without asking for a place.
 _SMALL_BYTES = 64 << 10
 # A sender may begin slowly, or pause, for this time beyond what its bytes may take.
@@ -92,7 +94,7 @@ class JsonRequest(Request[Any, Any, Any]):
         try:
             body.decode()  # the decoder below does not look into what it skips
             decoded = msgspec.json.decode(body, type=wanted)
-            names = members(body)
+            names = members(body, self.route_handler.opt.get(MAX_VALUES, MAX_TOKENS))
         except UnicodeDecodeError as error:
             raise UnreadableBody("the body is not UTF-8") from error
         except RecursionError as error:

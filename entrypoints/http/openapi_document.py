@@ -150,6 +150,7 @@ _FACETS: Mapping[str, Json] = MappingProxyType(
     {
         "job_id": _UUID,
         "execution_id": _UUID,
+        "batch_id": _UUID,
         "logs_url": {"format": "uri"},
         "project_id": {"minimum": 1, "format": "int64"},
         "number": {"minimum": 1},
@@ -171,6 +172,7 @@ _FACETS: Mapping[str, Json] = MappingProxyType(
 _PARAMETER_FACETS: Mapping[str, Json] = MappingProxyType(
     {
         "jobId": _UUID,
+        "batchId": _UUID,
         "execution_id": _UUID,
         "project": {"minLength": 1, "maxLength": PROJECT_NAME_MAX_CHARS},
         "project_name": {"minLength": 1, "maxLength": PROJECT_NAME_MAX_CHARS},
@@ -239,11 +241,20 @@ class OpenApiDocument:
     Args:
         limits: How much a caller may submit.
         policy: The limits of executions.
+        max_batch_jobs: How many jobs a batch has at most.
         asks_for_keys: Whether a caller needs a key, or may bring one.
     """
 
-    def __init__(self, limits: SubmissionLimits, policy: LimitPolicy, *, asks_for_keys: bool) -> None:
+    def __init__(
+        self,
+        limits: SubmissionLimits,
+        policy: LimitPolicy,
+        *,
+        max_batch_jobs: int,
+        asks_for_keys: bool,
+    ) -> None:
         self._limits = limits
+        self._max_batch_jobs = max_batch_jobs
         self._policy = policy
         self._asks_for_keys = asks_for_keys
         self._content: bytes | None = None
@@ -272,6 +283,12 @@ class OpenApiDocument:
         # In words: of a `default`, generators make a field that clients always send.
         for name, bounds in self._policy.bounds.items():
             upload[name]["description"] += f" {bounds.default} by default."
+        jobs = components["schemas"]["BatchRequest"]["properties"]["jobs"]
+        jobs |= {
+            "items": {"$ref": "#/components/schemas/UploadRequest"},
+            "minItems": 1,
+            "maxItems": self._max_batch_jobs,
+        }
         project = components["schemas"]["ProjectRequest"]["properties"]
         _add(project["project_name"], _PARAMETER_FACETS["project_name"])
         _add(project["description"], {"maxLength": self._limits.text_chars})

@@ -21,7 +21,7 @@ from domain.job_lifecycle import JobStatus, Phase
 from domain.language import parse_language
 from domain.session import SessionId
 from domain.tenant import TenantName
-from domain.values import JobId, ProjectId, parse_job_id, parse_uuid
+from domain.values import BatchId, JobId, ProjectId, parse_batch_id, parse_job_id, parse_uuid
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 
@@ -163,6 +163,18 @@ def existing_job(text: str) -> JobId:
         return parse_job_id(text)
     except InvalidValue:
         raise NotFound("job", text) from None
+
+
+def existing_batch(text: str) -> BatchId:
+    """Parse a batch's id. A malformed id is that of an unknown batch.
+
+    Raises:
+        NotFound: The text is not an id.
+    """
+    try:
+        return parse_batch_id(text)
+    except InvalidValue:
+        raise NotFound("batch", text) from None
 
 
 def existing_key(text: str) -> KeyId:

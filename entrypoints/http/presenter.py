@@ -10,7 +10,7 @@ from litestar import Response
 from msgspec import UNSET
 
 from application.ports.object_store import ObjectStore
-from application.views import JobDetails, JobStatusView, JobView
+from application.views import BatchView, JobDetails, JobStatusView, JobView
 from domain.caller import Caller, Scope
 from domain.execution import Execution, Note, ResourceUsage
 from domain.execution import ExecutionResult as Result
@@ -18,6 +18,7 @@ from domain.job_lifecycle import JobStatus, Phase, Reason
 from domain.submission import JobSpec
 from domain.values import JobId, ObjectKey
 from entrypoints.http.conditional import entity_tag
+from entrypoints.http.schemas.batches import BatchResponse
 from entrypoints.http.schemas.jobs import (
     ExecutionResponse,
     ExecutionResult,
@@ -82,6 +83,20 @@ _NOTES: Mapping[Note, str] = {
     Note.MACHINE_BUSY: "The machine was busy: for a quarter of the program's time or more, some of its tasks "
     "waited for a processor.",
 }
+
+
+def present_batch(view: BatchView) -> BatchResponse:
+    """Show a batch with its jobs."""
+    batch = view.batch
+    return BatchResponse(
+        batch_id=str(batch.id),
+        total=batch.total,
+        by_status={status: view.by_status.get(status, 0) for status in JobStatus},
+        jobs=[str(job_id) for job_id in view.jobs or ()],
+        created_at=batch.created_at,
+        cancelled_at=batch.cancelled_at,
+        completed_at=batch.completed_at,
+    )
 
 
 class Presenter:

@@ -9,6 +9,7 @@ from litestar.exceptions import ValidationException
 from msgspec import Struct
 from msgspec.structs import fields
 
+from application.errors import RefusedJob
 from entrypoints.http.json_request import AnyRequest, UnreadableBody
 from entrypoints.http.schemas.problem import Fault
 
@@ -29,6 +30,12 @@ def of_value(request: AnyRequest, name: str, detail: str) -> Fault:
     if name in request.path_params or name in request.query_params or pointer is None:
         return Fault(parameter=name, detail=detail)
     return Fault(pointer=pointer, detail=detail)
+
+
+def of_job(refused: RefusedJob) -> Fault:
+    """Locate a fault of a job in the body of a batch."""
+    place = f"/{refused.field}" if refused.field else ""
+    return Fault(pointer=f"/jobs/{refused.index}{place}", index=refused.index, detail=refused.detail)
 
 
 def of_body(error: UnreadableBody) -> Fault:

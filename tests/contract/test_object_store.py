@@ -49,6 +49,20 @@ def test_what_was_stored_is_read_back(store):
     assert store.get(KEY, ANY_SIZE) == b"print(1)\n"
 
 
+@pytest.mark.parametrize("number", [0, 1, 15, 40])
+def test_many_objects_are_stored_and_removed_at_once(store, number):
+    objects = {ObjectKey(f"project-{n % 3}/{n}.py"): b"%d" % n for n in range(number)}
+    store.put_all(dict.fromkeys(objects, b"long before"), TEXT)
+    store.put_all(objects, TEXT)
+    assert {key: store.get(key, ANY_SIZE) for key in objects} == objects
+
+    store.delete_all(objects)
+
+    for key in objects:
+        with pytest.raises(NotFound):
+            store.get(key, ANY_SIZE)
+
+
 @pytest.mark.parametrize("content", [b"", b"\0\xff\r\n", bytes(range(256)) * 300])
 def test_every_byte_is_kept(store, content):
     store.put(KEY, content, "application/octet-stream")

@@ -58,6 +58,15 @@ def cancel(service: Service) -> Request:
     return f"/api/cancel/{service.upload()['job_id']}", {}
 
 
+def submit_batch(_service: Service) -> Request:
+    return "/api/batches", {"json": {"jobs": [{**UPLOAD, "execute": False}]}}
+
+
+def cancel_batch(service: Service) -> Request:
+    path, options = submit_batch(service)
+    return f"{path}/{service.http.post(path, **options).json()['batch_id']}/cancel", {}
+
+
 def create_project(_service: Service) -> Request:
     return "/api/project", {"params": {"project_name": f"p-{uuid4()}"}}
 
@@ -93,6 +102,8 @@ REQUESTS: dict[str, Callable[[Service], Request]] = {
     "/api/upload": upload,
     "/api/execute/{jobId:str}": execute,
     "/api/cancel/{jobId:str}": cancel,
+    "/api/batches": submit_batch,
+    "/api/batches/{batchId:str}/cancel": cancel_batch,
     "/api/project": create_project,
     "/api/projects/{project:str}/archive": archive,
     "/api/projects/{project:str}/restore": restore,

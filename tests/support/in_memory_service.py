@@ -47,6 +47,7 @@ KEPT_S = 600.0
 RENEW_EVERY_S = 10.0
 WAIT_S = 120.0
 MAX_KEYS = 5
+MAX_BATCH_JOBS = 10
 KEYS_KEPT_HOURS = 24.0
 FILES_KEPT_HOURS = 6.0
 
@@ -142,6 +143,7 @@ class InMemoryService:
             unused_files_kept_hours=FILES_KEPT_HOURS,
             stale_message_after_s=5.0,
             max_keys=MAX_KEYS,
+            max_batch_jobs=MAX_BATCH_JOBS,
             log_storage_retry=retry,
             database_retry=retry,
         )

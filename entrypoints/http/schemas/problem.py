@@ -23,6 +23,9 @@ class Fault(Struct, kw_only=True, omit_defaults=True):
     detail: Annotated[str, Meta(examples=["must be from 1 to 1000"])]
     pointer: Annotated[str | UnsetType, Meta(examples=["/code"])] = UNSET
     parameter: Annotated[str | UnsetType, Meta(examples=["limit"])] = UNSET
+    index: Annotated[
+        int | UnsetType, Meta(description="The place in a batch of the job that has the fault, from 0.")
+    ] = UNSET
 
 
 class Problem(Struct, kw_only=True):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 from msgspec.structs import asdict
 
 from application.commands import UploadCodeCommand
@@ -83,6 +83,18 @@ class UploadRequest(RequestedLimits, kw_only=True):
         return UploadCodeCommand(
             limits={name: given.pop(name) for name in STANDARD_BOUNDS if name in given}, **given
         )
+
+
+class JobOfBatch(UploadRequest, kw_only=True, forbid_unknown_fields=True):
+    """Source code to keep as a job of a batch: the fields of an upload."""
+
+    LEGACY_FIELDS: ClassVar[frozenset[str]] = frozenset()
+
+
+class BatchRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Jobs to submit together. Each is decoded by itself, so that the faults of all of them are found."""
+
+    jobs: Annotated[list[Raw], Meta(description="The bodies of uploads. One that does not say is executed.")]
 
 
 class ExecuteRequest(Struct, kw_only=True, forbid_unknown_fields=True):

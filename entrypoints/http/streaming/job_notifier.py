@@ -17,7 +17,7 @@ from application.queries.job_reader import JobReader
 from application.views import JobDetails, JobVersion
 from domain.caller import Caller
 from domain.tenant import TenantName
-from domain.values import JobId
+from domain.values import BatchId, JobId
 from entrypoints.http.concurrency import SharedBudget
 from entrypoints.http.request_context import reauthenticate
 
@@ -29,7 +29,7 @@ _RETRY_AFTER_S = 5
 # How often the callers who wait are authenticated again, and how many of them at once.
 _REAUTHENTICATE_S = 1.0
 _REAUTHENTICATED_AT_ONCE = 8
-ENDS = frozenset({"JobCompleted", "JobCancelled"})
+ENDS = frozenset({"JobCompleted", "JobCancelled", "BatchCompleted"})
 # As many jobs as end between a start and its caller's listening, and far more.
 _ENDED_KEPT = 4_096
 ReadVersions = Callable[[Collection[JobId]], Mapping[JobId, JobVersion]]
@@ -154,12 +154,13 @@ class JobNotifier:
 
     @contextmanager
     def listen(
-        self, caller: Caller, job_id: JobId, events: Collection[str] | None = None
+        self, caller: Caller, job_id: JobId | BatchId, events: Collection[str] | None = None
     ) -> Iterator[Subscription]:
-        """Subscribe to a job, or to some events of it, for as long as the context lasts.
+        """Subscribe to a job or a batch, or to some events of it, for as long as the context lasts.
 
-        A job that ended a moment ago wakes its subscription at once. A caller whose tenant has got no room
-        for it since `check` is refused.
+        A job that ended a moment ago wakes its subscription at once. A batch has no version, so that its
+        subscription is woken by each look for changes too. A caller whose tenant has got no room for it since
+        `check` is refused.
         """
         used, allowed = self._of_tenants[caller.tenant.name], caller.tenant.quota.streams
         subscription = Subscription(
@@ -192,7 +193,7 @@ class JobNotifier:
 
     def _hear(self, message: Message) -> None:
         """Receive an event on the feed's thread, and wake its subscriptions on the loop."""
-        job_id = message.body.get("job_id")
+        job_id = message.body.get("job_id") or message.body.get("batch_id")
         if message.name in ENDS and isinstance(job_id, str):
             self._ended.add(job_id)
         if job_id in self._subscriptions and self._loop is not None:

@@ -8,11 +8,12 @@ from typing import TypeVar
 from litestar.types import Receive
 
 from application.errors import DependencyUnavailable, NotAuthenticated, NotFound, QuotaExceeded
+from application.queries.batch_reader import BatchReader
 from application.queries.job_reader import JobReader
-from application.views import JobStatusView, JobView
+from application.views import BatchView, JobStatusView, JobView
 from domain.caller import Caller
 from domain.job_lifecycle import JobStatus
-from domain.values import JobId
+from domain.values import BatchId, JobId
 from entrypoints.http.concurrency import Overloaded
 from entrypoints.http.streaming.job_notifier import ENDS, JobNotifier, Subscription
 
@@ -21,7 +22,7 @@ Shown = TypeVar("Shown")
 
 
 class JobWaiter:
-    """Waits for jobs to end, without a thread: the database is read after a wake-up.
+    """Waits for jobs and batches to end, without a thread: the database is read after a wake-up.
 
     The response is made on the thread that read the job, because it may call the log store.
 
@@ -35,12 +36,14 @@ class JobWaiter:
         self,
         notifier: JobNotifier,
         job_reader: JobReader,
+        batch_reader: BatchReader,
         caller: Caller,
         receive: Receive,
         max_wait_s: float,
     ) -> None:
         self._notifier = notifier
         self._job_reader = job_reader
+        self._batch_reader = batch_reader
         self._caller = caller
         self._receive = receive
         self._max_wait_s = max_wait_s
@@ -67,6 +70,26 @@ class JobWaiter:
             return seen
         return await self._look_until(job_id, seconds, look, is_known=False)
 
+    async def until_batch_ended(self, batch_id: BatchId, seconds: float) -> BatchView:
+        """Return a batch once all of its jobs have ended, or after some seconds.
+
+        Raises:
+            NotFound: There is no such batch.
+            DependencyUnavailable: The database is out of reach.
+            Overloaded: As many wait as may.
+            QuotaExceeded: As many of the caller's tenant wait as may.
+            NotAuthenticated: The caller's key was revoked meanwhile.
+        """
+
+        def look() -> tuple[bool, BatchView]:
+            view = self._batch_reader.get(self._caller, batch_id)
+            return view.has_ended, view
+
+        if seconds <= 0:
+            _, seen = await asyncio.to_thread(look)
+            return seen
+        return await self._look_until(batch_id, seconds, look, is_known=False)
+
     async def settled(
         self, started: JobView, seconds: float, show: Callable[[JobView], Shown]
     ) -> Shown | None:
@@ -88,14 +111,19 @@ class JobWaiter:
             return None
 
     async def _look_until(
-        self, job_id: JobId, seconds: float, look: Callable[[], tuple[bool, T]], *, is_known: bool
+        self,
+        subject: JobId | BatchId,
+        seconds: float,
+        look: Callable[[], tuple[bool, T]],
+        *,
+        is_known: bool,
     ) -> T:
-        """Read the job after each wake-up, and first of all unless its state is known."""
+        """Read the job or the batch after each wake-up, and first of all unless its state is known."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + min(seconds, self._max_wait_s)
         self._notifier.check(self._caller)
         with (
-            self._notifier.listen(self._caller, job_id, ENDS) as subscription,
+            self._notifier.listen(self._caller, subject, ENDS) as subscription,
             self._departure(subscription) as has_left,
         ):
             if is_known and not self._notifier.is_closed:

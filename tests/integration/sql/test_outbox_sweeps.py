@@ -33,7 +33,10 @@ def test_processes_that_sweep_at_once_publish_each_message_once(server_url, open
     store.run(lambda transaction: transaction.outbox.add(left))
     store.pass_time(60)
     feed, together = CountingFeed(), Barrier(SWEEPERS)
-    sweepers = [RelayOutbox(store.another(), MemoryWorkQueue(), feed, 5.0, batch=10) for _ in range(SWEEPERS)]
+    sweepers = [
+        RelayOutbox(store.another(), MemoryWorkQueue(), feed, len, 5.0, max_wake_ups=500, batch=10)
+        for _ in range(SWEEPERS)
+    ]
 
     def sweep(sweeper):
         together.wait()

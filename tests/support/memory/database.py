@@ -9,6 +9,7 @@ from application.ports.case_repository import CaseRange, CaseRun
 from application.ports.purge_repository import PendingDeletion, Purge
 from domain.api_key import ApiKey, KeyId
 from domain.audit import AuditEntry, AuditEntryId, LedgerEntry
+from domain.batch import Batch
 from domain.caller import Caller
 from domain.case_set import CaseSetName, CaseSetVersion
 from domain.cases import CaseResult
@@ -18,7 +19,7 @@ from domain.job import Job
 from domain.project import Project, ProjectStatus
 from domain.session import Session, SessionId
 from domain.tenant import DEFAULT_TENANT, Tenant, TenantName, TenantStatus
-from domain.values import ExecutionId, JobId, MessageId, ProjectId
+from domain.values import BatchId, ExecutionId, JobId, MessageId, ProjectId
 from domain.webhook import Delivery, DeliveryId, Webhook, WebhookId
 
 
@@ -100,6 +101,7 @@ class Tables:
     projects: dict[ProjectId, Project] = field(default_factory=dict)
     last_ids: dict[str, int] = field(default_factory=dict)
     jobs: dict[JobId, Job] = field(default_factory=dict)
+    batches: dict[BatchId, Batch] = field(default_factory=dict)
     executions: dict[ExecutionId, QueuedExecution] = field(default_factory=dict)
     outbox: dict[MessageId, StoredMessage] = field(default_factory=dict)
     inbox: dict[tuple[str, str], datetime] = field(default_factory=dict)
@@ -127,6 +129,7 @@ class Tables:
             projects=self.projects.copy(),
             last_ids=self.last_ids.copy(),
             jobs=self.jobs.copy(),
+            batches=self.batches.copy(),
             executions=self.executions.copy(),
             outbox=self.outbox.copy(),
             inbox=self.inbox.copy(),

@@ -6,6 +6,7 @@ from application.ports.execution_repository import ExecutionRepository
 from domain.execution import Execution, ExecutionResult, Note
 from domain.execution_lifecycle import LEASED, TRANSITIONS, ExecutionState, ExecutionTrigger
 from domain.fairness import TenantLoad, share
+from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.tenant import TenantName, TenantStatus
 from domain.values import ExecutionId, JobId
@@ -30,6 +31,11 @@ class MemoryExecutionRepository(ExecutionRepository):
         tenant = self._tables.jobs[execution.job_id].tenant
         row = QueuedExecution(execution=execution, tenant=tenant, waiting_since=self._now())
         self._rows.setdefault(execution.id, row)
+
+    def add_all(self, started: Sequence[tuple[Job, Execution]]) -> None:
+        """Store new executions."""
+        for _job, execution in started:
+            self.add(execution)
 
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """Return an execution, or None if there is none of that id."""

@@ -1,4 +1,4 @@
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -23,6 +23,11 @@ class MemoryJobRepository(JobRepository):
         if job.project_id not in self._tables.projects:
             raise LookupError(f"job {job.id} belongs to no project")
         self._tables.jobs.setdefault(job.id, job)
+
+    def add_all(self, jobs: Sequence[Job]) -> None:
+        """Store new jobs."""
+        for job in jobs:
+            self.add(job)
 
     def get_of_any_tenant(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id."""

@@ -209,6 +209,9 @@ class MemoryPurgeRepository(PurgeRepository):
             if delivery.subject in ids:
                 del self._tables.deliveries[delivery.id]
         made = {str(job_id) for job_id in ids}
+        left = {job.batch_id for job in self._tables.jobs.values()}
+        for batch_id in {job.batch_id for job in jobs if job.batch_id is not None} - left:
+            del self._tables.batches[batch_id]
         for key, record in self._tables.idempotency_keys.items():
             if record.made in made:
                 self._tables.idempotency_keys[key] = replace(record, answer=None)

@@ -8,6 +8,7 @@ from application.ports.message_relay import MessageRelay
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
 from tests.support.memory.audit_log import MemoryAuditLog
+from tests.support.memory.batch_repository import MemoryBatchRepository
 from tests.support.memory.blob_repository import MemoryBlobRepository
 from tests.support.memory.case_repository import MemoryCaseRepository
 from tests.support.memory.case_set_repository import MemoryCaseSetRepository
@@ -39,6 +40,7 @@ class MemoryTransaction:
         self.executions = MemoryExecutionRepository(draft, now)
         self.cases = MemoryCaseRepository(draft, now)
         self.case_sets = MemoryCaseSetRepository(draft, now)
+        self.batches = MemoryBatchRepository(draft)
         self.projects = MemoryProjectRepository(draft)
         self.tenants = MemoryTenantRepository(draft)
         self.keys = MemoryKeyRepository(draft)

@@ -1,0 +1,74 @@
+"""Command: complete batches whose jobs have all ended."""
+
+import logging
+from collections.abc import Collection
+
+from application.outbox_writer import OutboxWriter
+from application.ports.clock import Clock
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.use_cases.cancel_batch import CancelBatch
+from domain.events import BatchCompleted
+from domain.values import BatchId
+
+logger = logging.getLogger("service_server.jobs")
+
+
+class CompleteBatches:
+    """Completes each batch once, when the last of its jobs has ended.
+
+    * It is called after the commit of a job's end, for its batch. Of two jobs that end at the same time, the
+      one that commits last sees that both have ended; that the batch is completed is written once, together
+      with the event.
+    * A sweep finds the batches that were missed: an end was recorded by a process of an earlier version, or
+      a job was deleted before it ended. It also goes on with cancellations that a killed process left.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        outbox_writer: OutboxWriter,
+        cancel_batch: CancelBatch,
+        clock: Clock,
+        batch: int = 100,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._outbox_writer = outbox_writer
+        self._cancel_batch = cancel_batch
+        self._clock = clock
+        self._batch = batch
+
+    def __call__(self, batch_ids: Collection[BatchId]) -> int:
+        """Complete the batches of which no job goes on; return how many there were.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach.
+        """
+        return sum(self._complete(batch_id) for batch_id in batch_ids)
+
+    def sweep(self) -> int:
+        """Go on with cancellations, and complete the batches that were missed; return how many.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach.
+        """
+        for batch in self._unit_of_work.read(lambda t: t.batches.being_cancelled(self._batch)):
+            if cancelled := self._cancel_batch.cancel_jobs(batch):
+                logger.info("cancelled %d more jobs of batch %s", cancelled, batch.id)
+        return self(self._unit_of_work.read(lambda t: t.batches.overdue(self._batch)))
+
+    def _complete(self, batch_id: BatchId) -> bool:
+        if self._unit_of_work.read(lambda transaction: transaction.batches.unfinished(batch_id, 1)):
+            return False
+        now = self._clock.now()
+
+        def work(transaction: Transaction) -> bool:
+            is_completed = transaction.batches.complete(batch_id, now)
+            if is_completed:
+                completed = BatchCompleted(batch_id=batch_id, occurred_at=now)
+                self._outbox_writer.add(transaction, (completed,))
+            return is_completed
+
+        is_completed = self._unit_of_work.run(work)
+        if is_completed:
+            logger.info("batch %s completed", batch_id)
+        return is_completed

@@ -1,0 +1,225 @@
+"""Command: submit a batch of jobs."""
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from application.caller_unit_of_work import CallerUnitOfWork
+from application.commands import UploadCodeCommand
+from application.errors import (
+    ApplicationError,
+    BatchRefused,
+    CommitOutcomeUnknown,
+    DependencyUnavailable,
+    NotFound,
+    RefusedJob,
+    Unprocessable,
+)
+from application.idempotent_requests import batch_again
+from application.log_context import current_request_id
+from application.outbox_writer import OutboxWriter
+from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
+from application.ports.object_store import ObjectStore
+from application.ports.unit_of_work import Transaction
+from application.quota_guard import QuotaGuard
+from application.use_cases.upload_code import CODE_CONTENT_TYPE, Submission, UploadCode
+from application.views import BatchView
+from domain.audit import NO_USAGE, Act, AuditEntry, AuditEntryId, Usage
+from domain.batch import Batch
+from domain.caller import Caller
+from domain.errors import DomainError, InvalidValue
+from domain.events import BatchSubmitted
+from domain.execution import Execution
+from domain.job import Job
+from domain.job_lifecycle import JobStatus
+from domain.project import Project
+from domain.values import BatchId, ObjectKey, ProjectId, ProjectName
+
+logger = logging.getLogger("service_server.jobs")
+
+# Of more faults than this, the first ones are named.
+MAX_FAULTS = 100
+
+
+class SubmitBatch:
+    """Keeps the code of many jobs and executes them: all of them, or none.
+
+    * Each job has all that an upload of its own would have, under the rules of `UploadCode`.
+    * The whole batch has to fit the quotas of its tenant.
+    * The faults of all jobs are named, up to a bound.
+    * Workers are woken by one message.
+    * The audit log has an entry for each project of the jobs.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: CallerUnitOfWork,
+        upload_code: UploadCode,
+        code_store: ObjectStore,
+        outbox_writer: OutboxWriter,
+        quota_guard: QuotaGuard,
+        clock: Clock,
+        ids: IdGenerator,
+        max_jobs: int,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._upload_code = upload_code
+        self._code_store = code_store
+        self._outbox_writer = outbox_writer
+        self._quota_guard = quota_guard
+        self._clock = clock
+        self._ids = ids
+        self._max_jobs = max_jobs
+
+    def __call__(self, caller: Caller, commands: Sequence[UploadCodeCommand | RefusedJob]) -> BatchView:
+        """Store the jobs, and execute the ones whose commands ask for it.
+
+        Args:
+            caller: The caller.
+            commands: The commands; in the place of one that breaks a rule by itself is its fault.
+
+        Raises:
+            InvalidValue: There are no jobs, or too many.
+            BatchRefused: Some jobs break a rule; nothing was stored.
+            ProjectTransitionRefused: A project takes no new work.
+            TenantTransitionRefused: The tenant starts none.
+            QuotaExceeded: There is no room for all of them in a quota; there is no job.
+            DependencyUnavailable: A part of the service is out of reach; there is no job.
+            CommitOutcomeUnknown: The database went away during the commit; there may be the batch.
+        """
+        batch_id = BatchId(self._ids.new())
+        with self._unit_of_work.recording_refusals(caller, Act.BATCH_SUBMIT, str(batch_id)):
+            caller.tenant.ensure_active()
+            if not 1 <= len(commands) <= self._max_jobs:
+                raise InvalidValue("jobs", f"a batch has 1 to {self._max_jobs} jobs, and not {len(commands)}")
+            submissions = self._prepared(caller, commands)
+            now = self._clock.now()
+            added = sum((submission.added for submission in submissions), NO_USAGE)
+            self._quota_guard.check_early(self._unit_of_work, caller, added, now)
+        codes = {submission.spec.code_key: submission.code for submission in submissions}
+        entry_ids = [AuditEntryId(self._ids.new()) for _ in {one.reference for one in submissions}]
+        usage: dict[ProjectId, Usage] = {}
+
+        def work(transaction: Transaction) -> BatchView:
+            self._quota_guard.check(transaction, caller, added, now)
+            usage.clear()
+            view = self._store(transaction, caller, batch_id, submissions, now, usage)
+            # The entry of the first project is the command's own.
+            for entry_id, project_id in zip(entry_ids, list(usage)[1:], strict=False):
+                entry = _entry(entry_id, caller, view.batch, project_id, usage[project_id])
+                transaction.audit.add(entry)
+            return view
+
+        try:
+            self._code_store.put_all(codes, CODE_CONTENT_TYPE)
+            view = self._unit_of_work.run(
+                caller,
+                Act.BATCH_SUBMIT,
+                work,
+                subject=lambda view: str(view.batch.id),
+                project=lambda _view: next(iter(usage)),
+                usage=lambda _view: next(iter(usage.values())),
+                asked_for=str(batch_id),
+                again=batch_again(caller, batch_id),
+            )
+        except CommitOutcomeUnknown:
+            raise  # the jobs may be there, and must not be without their code
+        except (DomainError, ApplicationError):
+            self._discard(codes)
+            raise
+        if view.batch.id != batch_id:  # of an earlier request under the same idempotency key
+            self._discard(codes)
+        return view
+
+    def _prepared(
+        self, caller: Caller, commands: Sequence[UploadCodeCommand | RefusedJob]
+    ) -> Sequence[Submission]:
+        """Check all jobs.
+
+        Raises:
+            BatchRefused: Some break a rule.
+        """
+        submissions: list[Submission] = []
+        faults: list[RefusedJob] = []
+        languages = self._upload_code.languages()
+        for index, command in enumerate(commands):
+            if isinstance(command, RefusedJob):
+                faults.append(command)
+                continue
+            try:
+                submissions.append(self._upload_code.prepare(caller, command, languages))
+            except (InvalidValue, Unprocessable) as error:
+                detail = error.detail if isinstance(error, InvalidValue) else str(error)
+                faults.append(RefusedJob(index, error.field, detail))
+            except NotFound as error:
+                faults.append(RefusedJob(index, error.kind, str(error)))
+        if faults:
+            raise BatchRefused(faults[:MAX_FAULTS], len(faults))
+        return submissions
+
+    def _store(
+        self,
+        transaction: Transaction,
+        caller: Caller,
+        batch_id: BatchId,
+        submissions: Sequence[Submission],
+        now: datetime,
+        usage: dict[ProjectId, Usage],
+    ) -> BatchView:
+        """Store the jobs, and note the use of each project."""
+        projects: dict[ProjectId | ProjectName, Project] = {}
+        jobs: list[Job] = []
+        started: list[tuple[Job, Execution]] = []
+        for submission in submissions:
+            project = projects.get(submission.reference)
+            if project is None:
+                project = self._upload_code.project(transaction, caller, submission.reference, now)
+                projects[submission.reference] = project
+            # Their own events are left out: no one follows a job whose id is not known yet.
+            job, execution, _events = submission.job(project, now, batch_id)
+            jobs.append(job)
+            if execution is not None:
+                started.append((job, execution))
+            used = replace(submission.added, executions=0)
+            usage[project.id] = usage.get(project.id, NO_USAGE) + used
+        batch = Batch(
+            id=batch_id,
+            tenant=caller.tenant.name,
+            project_id=next(iter(usage)) if len(usage) == 1 else None,
+            total=len(jobs),
+            created_at=now,
+        )
+        transaction.batches.add(batch)
+        transaction.jobs.add_all(jobs)
+        if started:
+            transaction.executions.add_all(started)
+        submitted = BatchSubmitted(batch_id=batch_id, executions=len(started), occurred_at=now)
+        self._outbox_writer.add(transaction, (submitted,))
+        by_status = {JobStatus.PENDING: len(jobs) - len(started), JobStatus.RUNNING: len(started)}
+        return BatchView(batch=batch, by_status=by_status, jobs=[job.id for job in jobs])
+
+    def _discard(self, codes: Collection[ObjectKey]) -> None:
+        try:
+            self._code_store.delete_all(codes)
+        except DependencyUnavailable as error:
+            logger.warning("objects of a batch belong to no job and could not be removed: %s", error)
+
+
+def _entry(
+    entry_id: AuditEntryId, caller: Caller, batch: Batch, project: ProjectId, usage: Usage
+) -> AuditEntry:
+    """Return the audit entry of another project of a batch than the first."""
+    return AuditEntry(
+        id=entry_id,
+        at=batch.created_at,
+        tenant=batch.tenant,
+        principal=caller.principal,
+        address=caller.address,
+        act=Act.BATCH_SUBMIT,
+        subject=str(batch.id),
+        request_id=current_request_id(),
+        project=project,
+        usage=usage,
+    )

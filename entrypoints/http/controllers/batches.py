@@ -1,0 +1,149 @@
+"""Batches of jobs."""
+
+import asyncio
+from typing import Annotated
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.openapi.spec import Example
+from litestar.params import BodyKwarg, PathParameter, QueryParameter
+
+from application.queries.batch_reader import DEFAULT_BATCHES, MAX_BATCHES
+from application.views import BatchCursor, Cursor
+from domain.caller import Caller, Scope
+from domain.values import BatchId, JobId
+from entrypoints.http.dependencies import Api
+from entrypoints.http.jobs_of_batch import commands_of
+from entrypoints.http.json_request import MAX_VALUES, JsonRequest
+from entrypoints.http.openapi_docs import openapi_docs
+from entrypoints.http.parameters import CursorText, Wait, existing_batch, next_page, read_cursor
+from entrypoints.http.presenter import present_batch
+from entrypoints.http.schemas.batches import BatchResponse
+from entrypoints.http.schemas.requests import BatchRequest
+
+_BatchIdInPath = Annotated[str, PathParameter(name="batchId", description="A batch's id, a UUID.")]
+_BatchLimit = Annotated[
+    int,
+    QueryParameter(description="How many batches.", schema_extra={"minimum": 0, "maximum": MAX_BATCHES}),
+]
+_BatchBody = Annotated[
+    BatchRequest,
+    BodyKwarg(
+        examples=[
+            Example(
+                summary="Run a program with two inputs",
+                value={
+                    "jobs": [
+                        {"project": "hello", "code": "print(input())", "language": "python", "stdin": text}
+                        for text in ("one\n", "two\n")
+                    ]
+                },
+            )
+        ]
+    ),
+]
+# Strings, brackets and commas of a body: a thousand jobs, each with all that an upload usually has.
+_MAX_VALUES = 500_000
+
+
+class BatchesController(Controller):
+    """Submitting, reading and cancelling batches."""
+
+    tags = ("Batches",)
+
+    @post(
+        "/batches",
+        status_code=200,
+        opt={MAX_VALUES: _MAX_VALUES},
+        **openapi_docs(
+            "submitBatch",
+            "Submit a batch",
+            "Keeps many jobs and executes them, but those with `execute: false`: all of them, or none. Each "
+            "fault of each job is in `errors`, with its `index`.",
+            problems=(404, 409),
+            scope=Scope.JOBS_WRITE,
+        ),
+    )
+    async def submit(
+        self, data: _BatchBody, caller: NamedDependency[Caller], api: NamedDependency[Api]
+    ) -> BatchResponse:
+        """Submit a batch."""
+
+        def submit() -> BatchResponse:
+            return present_batch(api.services.submit_batch(caller, commands_of(data)))
+
+        return await api.storage_threads.run(submit)
+
+    @get(
+        "/batches",
+        sync_to_thread=True,
+        **openapi_docs(
+            "listBatches",
+            "List batches",
+            "Newest first, page by page: a page that is not the last names the next in its `Link` header.",
+            headers=("Link",),
+            scope=Scope.JOBS_READ,
+        ),
+    )
+    def list_all(
+        self,
+        request: JsonRequest,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+        limit: _BatchLimit = DEFAULT_BATCHES,
+        cursor: CursorText = None,
+    ) -> Response[list[BatchResponse]]:
+        """List batches."""
+        after = None if cursor is None else read_cursor(cursor)
+        page = api.services.batch_reader.page(
+            caller, limit, None if after is None else BatchCursor(after.created_at, BatchId(after.job_id))
+        )
+        last = page.next
+        return Response(
+            [present_batch(view) for view in page.batches],
+            headers=next_page(
+                request, None if last is None else Cursor(last.created_at, JobId(last.batch_id))
+            ),
+        )
+
+    @get(
+        "/batches/{batchId:str}",
+        **openapi_docs(
+            "getBatch",
+            "Get a batch",
+            "With `wait`, answers when the last of its jobs has ended.",
+            problems=(404,),
+            scope=Scope.JOBS_READ,
+        ),
+    )
+    async def get(
+        self,
+        request: JsonRequest,
+        batch_id: _BatchIdInPath,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+        wait: Wait = 0,
+    ) -> BatchResponse:
+        """Get a batch."""
+        found = existing_batch(batch_id)
+        return present_batch(await api.waiter(request, caller).until_batch_ended(found, wait))
+
+    @post(
+        "/batches/{batchId:str}/cancel",
+        status_code=200,
+        **openapi_docs(
+            "cancelBatch",
+            "Cancel a batch",
+            "Ends its jobs that have not ended; programs that run are stopped. A batch that has ended stays "
+            "as it is.",
+            problems=(404,),
+            scope=Scope.JOBS_WRITE,
+        ),
+    )
+    async def cancel(
+        self, batch_id: _BatchIdInPath, caller: NamedDependency[Caller], api: NamedDependency[Api]
+    ) -> BatchResponse:
+        """Cancel a batch."""
+        return present_batch(
+            await asyncio.to_thread(api.services.cancel_batch, caller, existing_batch(batch_id))
+        )

@@ -1,0 +1,26 @@
+"""Batches of jobs, as callers see them."""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from domain.job_lifecycle import JobStatus
+
+
+class BatchResponse(Struct, kw_only=True):
+    """A batch of jobs."""
+
+    batch_id: Annotated[str, Meta(examples=["01890a5d-ac96-774b-bcce-b302099a8057"])]
+    total: Annotated[int, Meta(description="How many jobs were submitted.", examples=[2])]
+    by_status: Annotated[
+        dict[JobStatus, int],
+        Meta(
+            description="How many jobs there are of each status; deleted ones are left out.",
+            examples=[{"PENDING": 0, "RUNNING": 1, "SUCCESS": 1, "FAILED": 0, "TIMEOUT": 0, "CANCELLED": 0}],
+        ),
+    ]
+    jobs: Annotated[list[str], Meta(description="The ids of its jobs, in the order of their submission.")]
+    created_at: datetime
+    cancelled_at: Annotated[datetime | None, Meta(description="When its cancellation was asked for.")]
+    completed_at: Annotated[datetime | None, Meta(description="When the last of its jobs had ended.")]

@@ -1,0 +1,85 @@
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from application.ports.batch_repository import BatchRepository
+from application.views import BatchCursor
+from domain.batch import Batch
+from domain.caller import Caller
+from domain.job_lifecycle import JobStatus
+from domain.project import ProjectStatus
+from domain.values import BatchId, JobId
+from tests.support.memory.database import Tables
+
+
+class MemoryBatchRepository(BatchRepository):
+    """The batches in a transaction's tables."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def add(self, batch: Batch) -> None:
+        """Store a new batch; one that is stored already stays as it is."""
+        self._tables.batches.setdefault(batch.id, batch)
+
+    def get(self, caller: Caller, batch_id: BatchId) -> Batch | None:
+        """Return a batch, or None if the caller reaches none of that id."""
+        batch = self._tables.batches.get(batch_id)
+        return batch if batch is not None and _is_reached(caller, batch) else None
+
+    def page(self, caller: Caller, limit: int, cursor: BatchCursor | None) -> Sequence[Batch]:
+        """Return the batches that the caller reaches, newest first."""
+        reached = [batch for batch in self._tables.batches.values() if _is_reached(caller, batch)]
+        reached.sort(key=lambda batch: (batch.created_at, batch.id), reverse=True)
+        after = None if cursor is None else (cursor.created_at, cursor.batch_id)
+        return [batch for batch in reached if after is None or (batch.created_at, batch.id) < after][:limit]
+
+    def jobs(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[JobId, JobStatus]]:
+        """Return the jobs of some batches, in the order of their ids."""
+        found: dict[BatchId, dict[JobId, JobStatus]] = {}
+        for job in sorted(self._tables.jobs.values(), key=lambda job: job.id):
+            is_purged = self._tables.projects[job.project_id].status is ProjectStatus.PURGED
+            if job.batch_id is not None and job.batch_id in batch_ids and not is_purged:
+                found.setdefault(job.batch_id, {})[job.id] = job.status
+        return found
+
+    def counts(self, batch_ids: Collection[BatchId]) -> Mapping[BatchId, Mapping[JobStatus, int]]:
+        """Return the numbers of jobs of some batches, by their status."""
+        return {batch_id: Counter(jobs.values()) for batch_id, jobs in self.jobs(batch_ids).items()}
+
+    def mark_cancelled(self, batch_id: BatchId, now: datetime) -> None:
+        """Record that the cancellation of a batch was asked for."""
+        batch = self._tables.batches[batch_id]
+        self._tables.batches[batch_id] = replace(batch, cancelled_at=batch.cancelled_at or now)
+
+    def unfinished(self, batch_id: BatchId, limit: int) -> Sequence[JobId]:
+        """Return jobs of a batch that have not ended."""
+        jobs = self._tables.jobs.values()
+        return [job.id for job in jobs if job.batch_id == batch_id and not job.status.is_terminal][:limit]
+
+    def complete(self, batch_id: BatchId, now: datetime) -> bool:
+        """Record that all jobs of a batch have ended, if that is so and not recorded."""
+        batch = self._tables.batches.get(batch_id)
+        if batch is None or batch.completed_at is not None or self.unfinished(batch_id, 1):
+            return False
+        self._tables.batches[batch_id] = replace(batch, completed_at=now)
+        return True
+
+    def overdue(self, limit: int) -> Sequence[BatchId]:
+        """Return batches that can be completed."""
+        open_ones = [batch.id for batch in self._tables.batches.values() if batch.completed_at is None]
+        return [batch_id for batch_id in open_ones if not self.unfinished(batch_id, 1)][:limit]
+
+    def being_cancelled(self, limit: int) -> Sequence[Batch]:
+        """Return batches whose cancellation was asked for, and that have not been completed."""
+        return [
+            batch
+            for batch in self._tables.batches.values()
+            if batch.cancelled_at is not None and batch.completed_at is None
+        ][:limit]
+
+
+def _is_reached(caller: Caller, batch: Batch) -> bool:
+    is_in_reach = caller.project is None or caller.project == batch.project_id
+    return batch.tenant == caller.tenant.name and is_in_reach
