@@ -60,7 +60,8 @@ _ARGUMENTS, _FILTER, _SOURCE = range(10, 13)
 _log = logging.getLogger("service_server.local_engine")
 
 _MEASURED = (
-    "control groups: memory and processes are measured, and can be over a limit for a moment. They are"
+    "control groups: memory and processor time are measured, and can be over a limit for a moment; of a "
+    "process whose parent ignores its end, the last of its processor time is not seen. They are"
 )
 _SHARED_USER = (
     "a user id for each program: all share the service's, and with it the kernel's quotas of a user. They "

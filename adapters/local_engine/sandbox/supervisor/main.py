@@ -52,8 +52,8 @@ class Supervisor:
         while self._is_open or self._runs or self._old_cgroups:
             self._events.wait(self._seconds_to_next_look())
             self._old_cgroups[:] = [cgroup for cgroup in self._old_cgroups if not cgroup.remove()]
-            for run in sorted(self._runs, key=lambda run: run.next_look):
-                run.look(time.monotonic())
+            if self._runs:  # one at a time: what the others' descriptors bring does not wait for all of them
+                min(self._runs, key=lambda run: run.next_look).look(time.monotonic())
 
     def _seconds_to_next_look(self) -> float | None:
         earliest = min((run.next_look for run in self._runs), default=float("inf"))

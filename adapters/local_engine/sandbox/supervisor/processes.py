@@ -72,6 +72,38 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def eldest_child(pid: int) -> int | None:
+    """Return the first child of a process that has not been reaped; None if there is none."""
+    try:
+        children, _, _ = read(f"/proc/{pid}/task/{pid}/children").partition(" ")
+    except OSError:  # it has ended
+        return None
+    return int(children) if children else None
+
+
+def kill_child(parent: int) -> bool:
+    """Kill the first child of a process, and its group at the same moment; return whether it has one."""
+    child = eldest_child(parent)
+    if child is None:
+        return False
+    try:
+        descriptor = os.pidfd_open(child)
+    except OSError:
+        return False
+    try:
+        # It had not been reaped when it was opened, so that the id was not another process's by then.
+        if eldest_child(parent) != child:
+            return False
+        with contextlib.suppress(ProcessLookupError):  # it may have gone to another group
+            os.killpg(child, signal.SIGKILL)
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
 def kill_group(leader: int) -> None:
     """Kill a process group. Its leader must not have been reaped, or the number may be someone else's.
 

@@ -32,6 +32,8 @@ _NEVER = float("inf")
 _MIB = 1 << 20
 _RETRY_S = 0.02
 _SOCKETS_INTERVAL_S = 0.05
+# How long a reaper may take to end a program's processes and to wait for them.
+_END_WITHIN_S = 0.5
 
 
 class Run:
@@ -122,6 +124,8 @@ class Run:
         if not self.is_live:
             self._deadline = _NEVER
             self._on_quiet(self)
+        elif self._deadline <= now and self._is_killed:
+            self._kill_all()
         elif self._deadline <= now:
             self._exceed("timeout_ms")
         elif self._sampler is not None and self._next_sample <= now:
@@ -131,17 +135,36 @@ class Run:
                 self._next_sample = now + self._seconds_to_next_sample(self._sampler)
 
     def kill(self) -> None:
-        """Kill the first process and its group; the rest follows when that is gone.
+        """Kill the program, or what there is instead; the rest follows when that is gone.
 
-        Processes that end with their namespace have no parent to wait for them, so usage is read before. It
-        is read once, however often the engine sends the command to stop: later there is less to read.
+        Where the program has a reaper, that ends the others and waits for them, so that their usage is known.
+        Else processes end with their namespace, without a parent to wait for them, so usage is read before.
+        It is read once, however often the engine sends the command to stop: later there is less to read.
         """
-        self._deadline = self._next_sample = _NEVER
+        self._next_sample = _NEVER
         if not self.is_live or self._is_killed:
             return
         self._is_killed = True
         if self._sampler is not None:
             with contextlib.suppress(OSError):  # it ends all the same
+                self._sampler.read_cpu()
+        if self._kill_program():
+            self._deadline = time.monotonic() + _END_WITHIN_S
+        else:
+            self._kill_all()
+
+    def _kill_program(self) -> bool:
+        """Kill the child of the sandbox's first process, which is its reaper; return whether there is one."""
+        if self._request.rootfs is None:
+            return False
+        first = processes.eldest_child(self.pid)
+        return first is not None and processes.kill_child(first)
+
+    def _kill_all(self) -> None:
+        """Kill the first process, its group, and with it all of its namespace."""
+        self._deadline = _NEVER
+        if self._sampler is not None:
+            with contextlib.suppress(OSError):
                 self._sampler.read()
         processes.kill_group(self.pid)
         if self._cgroup is not None:

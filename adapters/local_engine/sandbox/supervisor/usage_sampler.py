@@ -14,8 +14,13 @@ _PROCESSORS = os.cpu_count() or 1
 _MOST_PROCESSES = 1024
 _SHORTEST_S = 0.01
 _MEMORY_INTERVAL_S = 0.05
-# The supervisor has other programs, and their deadlines, to look after.
-_LONGEST_LOOK_S = 0.005
+# The supervisor has other programs, and their deadlines, to look after: it looks at each for a short time,
+# and no more often than takes a tenth of a processor.
+_LONGEST_LOOK_S = 0.003
+_PAUSE = 9
+_LONGEST_PAUSE_S = 0.25
+
+_Process = tuple[int, int]
 
 
 def tree(root: int) -> Iterator[int]:
@@ -41,23 +46,48 @@ class TreeCpu:
 
     def __init__(self, root: int) -> None:
         self._root = root
-        self._alive: dict[tuple[int, int], int] = {}
-        self._gone_ticks = 0
-        self._most_ticks = 0
+        # Of each process of the last whole look, by its id and when it began.
+        self._own_s: dict[_Process, float] = {}
+        self._waited_s = self._gone_s = self._most_s = 0.0
+        self._pending: Iterator[int] | None = None
+        self._found_s: dict[_Process, float] = {}
+        self._found_waited_s = 0.0
+        self._read_at = time.monotonic()
 
     def __call__(self) -> float:
-        """Return the processor time so far, in seconds; it never falls."""
-        alive: dict[tuple[int, int], int] = {}
-        waited_ticks = 0
-        for pid in tree(self._root):
-            began, own, waited = _cpu_ticks(pid)
-            alive[pid, began] = own
-            waited_ticks += waited
-        self._gone_ticks += sum(ticks for key, ticks in self._alive.items() if key not in alive)
-        self._alive = alive
-        now = sum(alive.values())
-        self._most_ticks = max(self._most_ticks, now + waited_ticks, now + self._gone_ticks)
-        return self._most_ticks * _TICK_S
+        """Return the processor time so far, in seconds; it never falls.
+
+        It looks at the tree for a moment, which is enough for most; a larger tree takes several calls. In
+        between it asks for the time of each process that it knows, which takes a microsecond.
+        """
+        if not self._look():
+            self._ask_again()
+        self._read_at = time.monotonic()
+        now_s = sum(self._own_s.values())
+        self._most_s = max(self._most_s, now_s + self._waited_s, now_s + self._gone_s)
+        return self._most_s
+
+    def _look(self) -> bool:
+        """Go on looking at the tree; return whether every process has been seen."""
+        until = time.monotonic() + _LONGEST_LOOK_S
+        if self._pending is None:
+            self._pending, self._found_s, self._found_waited_s = tree(self._root), {}, 0.0
+        for pid in self._pending:
+            began, own_s, waited_s = _cpu_times(pid)
+            self._found_s[pid, began] = own_s
+            self._found_waited_s += waited_s
+            if time.monotonic() >= until:
+                return False
+        self._pending = None
+        self._gone_s += sum(own_s for key, own_s in self._own_s.items() if key not in self._found_s)
+        self._own_s, self._waited_s = self._found_s, self._found_waited_s
+        return True
+
+    def _ask_again(self) -> None:
+        # A process that took the place of one that has ended may be another program's, and have any time.
+        most_s = (time.monotonic() - self._read_at) * _PROCESSORS
+        for (pid, began), own_s in self._own_s.items():
+            self._own_s[pid, began] = min(max(own_s, _clock_s(pid)), own_s + most_s)
 
 
 def live_cpu_s(root: int) -> float:
@@ -72,15 +102,16 @@ def _clock_s(pid: int) -> float:
         return 0.0  # it has ended meanwhile
 
 
-def _cpu_ticks(pid: int) -> tuple[int, int, int]:
-    """Return when a process began, its own processor time, and that of its reaped children."""
+def _cpu_times(pid: int) -> tuple[int, float, float]:
+    """Return when a process began, its own processor time, and that of its reaped children, in seconds."""
     try:
         # proc(5): fields 14 to 17 and 22, counted behind the name, which may have spaces and brackets in it.
         fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
     except OSError:
-        return 0, 0, 0
+        return 0, 0.0, 0.0
     user, system, waited_user, waited_system = map(int, fields[11:15])
-    return int(fields[19]), user + system, waited_user + waited_system
+    own_s = max(_clock_s(pid), (user + system) * _TICK_S)
+    return int(fields[19]), own_s, (waited_user + waited_system) * _TICK_S
 
 
 def memory_kb(root: int) -> Iterator[tuple[int, int]]:
@@ -89,11 +120,17 @@ def memory_kb(root: int) -> Iterator[tuple[int, int]]:
 
 
 def largest_kb(root: int) -> int:
-    """Return the largest memory that a process of a tree has had so far.
+    """Return the largest memory that a process of a tree has had so far, of as many as there is time for.
 
     The kernel has that figure ready, however much the process has mapped.
     """
-    return max(_figure_kb(pid, "status", "VmHWM:") for pid in tree(root))
+    until = time.monotonic() + _LONGEST_LOOK_S
+    largest = 0
+    for pid in tree(root):
+        largest = max(largest, _figure_kb(pid, "status", "VmHWM:"))
+        if time.monotonic() >= until:
+            break
+    return largest
 
 
 def _figure_kb(pid: int, file: str, name: str) -> int:
@@ -135,6 +172,7 @@ class UsageSampler:
         self.peak_kb = 0
         self._figures: Iterator[tuple[int, int]] | None = None
         self._seen_kb: dict[int, int] = {}
+        self._pause_s = 0.0
 
     def read(self) -> None:
         """Sample for the last time, quickly: the processes end without a parent to reap them."""
@@ -143,6 +181,13 @@ class UsageSampler:
 
     def exceeded(self) -> str | None:
         """Return the name of the limit that is exceeded, if one is."""
+        began = time.monotonic()
+        try:
+            return self._exceeded()
+        finally:
+            self._pause_s = min(_PAUSE * (time.monotonic() - began), _LONGEST_PAUSE_S)
+
+    def _exceeded(self) -> str | None:
         if self._allowed_memory_kb is not None:
             self._read_memory()
             if self.peak_kb > self._allowed_memory_kb:
@@ -153,7 +198,9 @@ class UsageSampler:
     def seconds_to_next_sample(self) -> float:
         """Return the seconds for which processor time cannot exceed its limit, even with every processor."""
         seconds = max(_SHORTEST_S, (self._allowed_cpu_s - self.last_cpu_s) / _PROCESSORS)
-        return seconds if self._allowed_memory_kb is None else min(seconds, _MEMORY_INTERVAL_S)
+        if self._allowed_memory_kb is not None:
+            seconds = min(seconds, _MEMORY_INTERVAL_S)
+        return max(seconds, self._pause_s)
 
     def read_cpu(self) -> None:
         """Sample the processor time."""
@@ -170,7 +217,8 @@ class UsageSampler:
                 break
         else:
             self._figures = None
-        self.peak_kb = max(self.peak_kb, sum(map(self._present_kb, self._seen_kb)))
+        if sum(self._seen_kb.values()) > self.peak_kb:
+            self.peak_kb = max(self.peak_kb, sum(map(self._present_kb, self._seen_kb)))
 
     def _present_kb(self, pid: int) -> int:
         """Return the sampled memory of a process, 0 if it has ended: another one may have it by now."""
