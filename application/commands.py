@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from application.submitted_cases import NewCase
 from domain.caller import Scope
+from domain.cases import JobCases, StopOn
 from domain.errors import InvalidValue
 from domain.job import Job
 from domain.submission import JobOptions, check_variables
@@ -20,6 +22,9 @@ class UploadCodeCommand(JobOptions):
         limits: The requested ones, by the names in `Limits`; the rest gets its defaults.
         secret_env: Variables of the program that are never shown.
         secrets_of: The job whose secret variables the new one gets, in place of `secret_env`.
+        cases: The inputs that the program is run for; none to run it once.
+        stop_on: When the remaining cases are skipped; None for never.
+        cases_of: The cases of another job of the tenant, in place of `cases`.
 
     Raises:
         InvalidValue: A value breaks its rule, or a variable is in `env` and in `secret_env`.
@@ -32,12 +37,19 @@ class UploadCodeCommand(JobOptions):
     execute: bool = False
     secret_env: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets_of: Job | None = None
+    cases: tuple[NewCase, ...] | None = None
+    stop_on: StopOn | None = None
+    cases_of: JobCases | None = None
 
     def __post_init__(self) -> None:
         JobOptions.__post_init__(self)
         check_variables("secret_env", self.secret_env)
         if not self.env.keys().isdisjoint(self.secret_env):
             raise InvalidValue("secret_env", "has a variable that 'env' has as well")
+        if self.cases is None and self.stop_on is not None:
+            raise InvalidValue("stop_on", "is for a job with 'cases'")
+        if self.cases is not None and self.stdin:
+            raise InvalidValue("stdin", "is that of each of the 'cases'; leave one of them out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

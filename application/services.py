@@ -9,6 +9,7 @@ from application.authenticator import Authenticator
 from application.blobs import Blobs
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.idempotent_requests import IdempotentRequests
+from application.in_flight_cases import InFlightCases
 from application.in_flight_executions import InFlightExecutions
 from application.log_archive import LogArchive
 from application.log_links import LogLinks
@@ -80,6 +81,7 @@ from application.use_cases.report_completion import ReportCompletion
 from application.use_cases.revoke_key import RevokeKey
 from application.use_cases.rotate_key import RotateKey
 from application.use_cases.run_again import RunAgain
+from application.use_cases.run_cases import RunCases
 from application.use_cases.run_execution import RunExecution
 from application.use_cases.set_quota import SetQuota
 from application.use_cases.sign_in_with_identity import SignInWithIdentity
@@ -140,6 +142,8 @@ class ServiceOptions:
         spool_directory: Directory for logs that are too large for memory.
         log_storage_retry: Delays before further attempts to store a log.
         database_retry: Delays before further attempts to record a claim, a start or an end.
+        cases_max_s: The time that all cases of a job may take together.
+        max_case_helpers: How many threads are woken for the cases of a job beside its own.
         max_wake_ups: How many wake-ups for executions that still wait may be in the queue.
     """
 
@@ -167,6 +171,8 @@ class ServiceOptions:
     stale_message_after_s: float
     max_keys: int
     max_batch_jobs: int
+    cases_max_s: float = 3_600.0
+    max_case_helpers: int = 16
     log_storage_retry: RetryPolicy = _LOG_STORAGE_RETRY
     database_retry: RetryPolicy = _DATABASE_RETRY
     max_wake_ups: int = 500
@@ -239,6 +245,7 @@ class Services:
     remove_unused_blobs: RemoveUnusedBlobs
     blobs: Blobs
     in_flight: InFlightExecutions
+    in_flight_cases: InFlightCases
 
 
 def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
@@ -246,7 +253,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
 
     Constructors are called here and with keywords, so that a type checker sees each wire.
     """
-    in_flight = InFlightExecutions()
+    in_flight, in_flight_cases = InFlightExecutions(), InFlightCases()
     outbox_writer = OutboxWriter(ids=ports.ids)
     poison_jobs = PoisonJobHandler(outbox_writer=outbox_writer)
     idempotent_requests = IdempotentRequests(
@@ -270,6 +277,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         outbox_writer=outbox_writer,
         secret_sealer=ports.secret_sealer,
         quota_guard=quota_guard,
+        blobs=blobs,
         clock=ports.clock,
         ids=ports.ids,
         limit_policy=options.limit_policy,
@@ -300,7 +308,12 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         worker=options.worker,
         kept_s=options.pending_results_s,
     )
-    stop_execution = StopExecution(unit_of_work=ports.unit_of_work, engine=ports.engine, in_flight=in_flight)
+    stop_execution = StopExecution(
+        unit_of_work=ports.unit_of_work,
+        engine=ports.engine,
+        in_flight=in_flight,
+        in_flight_cases=in_flight_cases,
+    )
     claim_execution = ClaimExecution(
         unit_of_work=ports.unit_of_work,
         engine=ports.engine,
@@ -333,7 +346,27 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         clock=ports.clock,
     )
     renew_leases = RenewLeases(
-        unit_of_work=ports.unit_of_work, in_flight=in_flight, worker=options.worker, lease_s=options.lease_s
+        unit_of_work=ports.unit_of_work,
+        in_flight=in_flight,
+        in_flight_cases=in_flight_cases,
+        worker=options.worker,
+        lease_s=options.lease_s,
+    )
+    run_cases = RunCases(
+        unit_of_work=ports.unit_of_work,
+        engine=ports.engine,
+        blobs=blobs,
+        work_queue=ports.work_queue,
+        outbox_writer=outbox_writer,
+        in_flight=in_flight_cases,
+        secret_sealer=ports.secret_sealer,
+        clock=ports.clock,
+        ids=ports.ids,
+        retry=options.database_retry,
+        lease_s=options.lease_s,
+        max_s=options.cases_max_s,
+        max_helpers=options.max_case_helpers,
+        worker_threads=options.worker_threads,
     )
     session_idle = timedelta(seconds=options.session_idle_s)
     session_opener = SessionOpener(
@@ -468,6 +501,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             output_feed=ports.output_feed,
             in_flight=in_flight,
             claim_execution=claim_execution,
+            run_cases=run_cases,
             mark_started=MarkStarted(
                 unit_of_work=ports.unit_of_work,
                 outbox_writer=outbox_writer,
@@ -503,7 +537,12 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         stop_execution=stop_execution,
         renew_leases=renew_leases,
-        drain_executions=DrainExecutions(renew_leases=renew_leases, engine=ports.engine, in_flight=in_flight),
+        drain_executions=DrainExecutions(
+            renew_leases=renew_leases,
+            engine=ports.engine,
+            in_flight=in_flight,
+            in_flight_cases=in_flight_cases,
+        ),
         recover_orphans=RecoverOrphans(
             unit_of_work=ports.unit_of_work,
             work_queue=ports.work_queue,
@@ -568,6 +607,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         blobs=blobs,
         in_flight=in_flight,
+        in_flight_cases=in_flight_cases,
     )
 
 

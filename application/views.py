@@ -8,6 +8,7 @@ from typing import Self
 from domain.api_key import ApiKey, KeyStatus, KeyText
 from domain.audit import LedgerEntry, Usage
 from domain.batch import Batch
+from domain.cases import CaseResult
 from domain.execution import Execution
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Phase, Reason, phase_of
@@ -106,11 +107,16 @@ class JobVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDetails:
-    """A job and its executions, the latest last."""
+    """A job and its executions, the latest last.
+
+    Attributes:
+        cases: The results of its cases so far, where they were read too.
+    """
 
     job: Job
     project: ProjectName
     executions: tuple[Execution, ...]
+    cases: Sequence[CaseResult] = ()
 
     @property
     def latest(self) -> Execution | None:

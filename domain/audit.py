@@ -40,12 +40,13 @@ _MAX_CHARS = (
 
 
 class Act(StrEnum):
-    """The acts that are recorded. JOB_END and FILES_REMOVE are the service's own."""
+    """The acts that are recorded. JOB_BUILD, JOB_END and FILES_REMOVE are the service's own."""
 
     JOB_UPLOAD = "job.upload"
     JOB_EXECUTE = "job.execute"
     JOB_CANCEL = "job.cancel"
     JOB_DELETE = "job.delete"
+    JOB_BUILD = "job.build"
     JOB_END = "job.end"
     FILES_REMOVE = "files.remove"
     BATCH_SUBMIT = "batch.submit"

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from domain.blob import BlobRef
 from domain.errors import InvalidValue
-from domain.execution import ExecutionResult
-from domain.job_lifecycle import JobStatus, Reason
+from domain.job_lifecycle import JobStatus
 
 NAME_MAX_CHARS = 128
 MAX_WEIGHT = 1_000_000
 # The head of a case's output, of each side of a difference, and of a checker's message.
-OUTPUT_HEAD_BYTES = 1_024
+OUTPUT_HEAD_CHARS = 1_024
 DIFFERENCE_MAX_CHARS = 200
 MESSAGE_MAX_CHARS = 500
 
@@ -37,16 +37,18 @@ class StopOn(StrEnum):
     NEVER = "never"
 
 
-# The verdict of a case whose program did not end well. Every other reason is a failure of the service.
-_VERDICTS = {
-    Reason.WALL_TIME_LIMIT: Verdict.TIME_LIMIT,
-    Reason.CPU_TIME_LIMIT: Verdict.TIME_LIMIT,
-    Reason.MEMORY_LIMIT: Verdict.MEMORY_LIMIT,
-    Reason.OUTPUT_LIMIT: Verdict.OUTPUT_LIMIT,
-    Reason.NONZERO_EXIT: Verdict.RUNTIME_ERROR,
-    Reason.SIGNAL: Verdict.RUNTIME_ERROR,
-    Reason.PROCESS_LIMIT: Verdict.RUNTIME_ERROR,
-}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCases:
+    """The cases of a job, by reference.
+
+    Attributes:
+        manifest: All of them, in one blob.
+        total: Their number.
+    """
+
+    manifest: BlobRef
+    total: int
+    stop_on: StopOn = StopOn.NEVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,25 +217,6 @@ def summarize(results: Iterable[CaseResult]) -> Summary:
         largest=None if largest is None else largest.index,
         first_failure=None if failed is None else failed.index,
     )
-
-
-def verdict_without_check(result: ExecutionResult) -> Verdict | None:
-    """Return the verdict on a program that did not end well; None if its output is to be checked.
-
-    Raises:
-        InvalidValue: The service failed, and not the program: there is no verdict.
-    """
-    if result.status is JobStatus.SUCCESS:
-        return None
-    verdict = None if result.reason is None else _VERDICTS.get(result.reason)
-    if verdict is None:
-        raise InvalidValue("reason", f"{result.reason} is no verdict on a program")
-    return verdict
-
-
-def is_verdict(result: ExecutionResult) -> bool:
-    """Whether a result is the program's own: the service has not failed, and nothing was cancelled."""
-    return result.status is JobStatus.SUCCESS or result.reason in _VERDICTS
 
 
 def skip_after(results: Sequence[CaseResult], stop_on: StopOn) -> int | None:

@@ -1,7 +1,9 @@
 """Facts about jobs, batches and projects, in the past tense."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import BatchId, ExecutionId, JobId, ProjectId
@@ -83,6 +85,22 @@ class BatchCompleted:
     occurred_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CasesJudged:
+    """Cases of a job have results.
+
+    Attributes:
+        total: The number of all cases of the job.
+        cases: Index, name, verdict, time and memory of each: what everybody may see of hidden ones, too.
+    """
+
+    job_id: JobId
+    execution_id: ExecutionId
+    total: int
+    cases: tuple[Mapping[str, Any], ...]
+    occurred_at: datetime
+
+
 Event = (
     JobSubmitted
     | JobStarted
@@ -92,4 +110,5 @@ Event = (
     | JobCancelled
     | BatchSubmitted
     | BatchCompleted
+    | CasesJudged
 )

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from domain.cases import Summary
 from domain.errors import InvalidValue
 from domain.execution_lifecycle import ExecutionState, held_state, state_of
 from domain.job_lifecycle import JobStatus, Reason
@@ -99,6 +100,7 @@ class ExecutionResult:
     Attributes:
         compile_output: The messages of a compiler and a linker; None where nothing was built.
         notes: Remarks that are known at the end only.
+        cases: The sum of the results of the job's cases; None if it has none, or they were not all run.
 
     Raises:
         InvalidValue: The status is not an outcome, or disagrees with the reason.
@@ -116,6 +118,7 @@ class ExecutionResult:
     log_key: ObjectKey | None = None
     compile_output: Output | None = None
     notes: tuple[Note, ...] = ()
+    cases: Summary | None = None
 
     @property
     def may_run_on(self) -> bool:
@@ -195,7 +198,9 @@ class Execution:
         started is tried MAX_CLAIMS times, so that a program that kills its worker cannot loop for ever. One
         that an engine took over and did not report of has run out of time: that is an outcome.
         """
-        return not self.is_delegated and self.number < (max_attempts if self.started_at else MAX_CLAIMS)
+        return not self.is_delegated and self.number < (
+            max_attempts if self.started_at else max(max_attempts, MAX_CLAIMS)
+        )
 
 
 def _excerpt(pieces: Mapping[int, bytes], total: int, max_bytes: int) -> Sequence[tuple[int, bytes]]:

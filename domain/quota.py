@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from domain.errors import InvalidValue
 from domain.limits import STANDARD_BOUNDS
-from domain.submission import DEFAULT_PRIORITY, MAX_PRIORITY
+from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
 
 # Every figure fits the 64 bits of a database's integers.
 MAX_FIGURE = 2**63 - 1

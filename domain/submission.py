@@ -1,20 +1,22 @@
 """A submission: the specification of a job, and the bounds of its size."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
+from domain.cases import JobCases
 from domain.errors import InvalidValue, TooLarge
 from domain.language import Language
 from domain.limits import Limits
+from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
 from domain.values import ObjectKey
 
-DEFAULT_PRIORITY = 5
-MAX_PRIORITY = 9
 MAX_ATTEMPTS = 3
+# Of a job with cases, whose results stand: so often it may lose its worker.
+CASES_ATTEMPTS = 20
 # What fits an indexed column on every database that this service runs on.
 TAG_MAX_CHARS = 255
 
@@ -91,6 +93,7 @@ class JobSpec(JobOptions):
         code_bytes: The size of the code in its store; 0 if an earlier version stored it, and counted it to
             no tenant.
         secrets: Variables of the program that are never shown, beside `env`.
+        cases: The cases that the program is run for, in place of once; None if it has none.
     """
 
     code_key: ObjectKey
@@ -98,6 +101,12 @@ class JobSpec(JobOptions):
     limits: Limits
     code_bytes: int = 0
     secrets: SealedSecrets | None = None
+    cases: JobCases | None = None
+
+    @property
+    def allowed_attempts(self) -> int:
+        """How often a worker may begin. One that is lost has had no effects with the cases of others."""
+        return self.max_attempts if self.cases is None else max(self.max_attempts, CASES_ATTEMPTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +119,8 @@ class SubmissionLimits:
     arguments_bytes: int = 64 << 10
     tags: int = 16
     text_chars: int = 2_000
+    cases: int = 10_000
+    cases_bytes: int = 64 << 20
 
     def check_code(self, code: str) -> bytes:
         """Encode source code as it is stored. It may be empty.
@@ -142,6 +153,19 @@ class SubmissionLimits:
         _check_text(name, text)
         if len(text) > self.text_chars:
             raise InvalidValue(name, f"has at most {self.text_chars} characters")
+
+    def check_arguments(self, arguments: Sequence[str]) -> None:
+        """Check the arguments of one case.
+
+        Raises:
+            InvalidValue: There are too many, or one cannot be passed on.
+            TooLarge: They are larger than their limit.
+        """
+        if len(arguments) > self.arguments:
+            raise InvalidValue("args", f"there are at most {self.arguments} arguments")
+        for argument in arguments:
+            _check_text("args", argument)
+        _check_size("args", sum(len(text.encode()) for text in arguments), self.arguments_bytes)
 
     def check_spec(self, spec: JobSpec, secret_env: Mapping[str, str] = NO_VARIABLES) -> None:
         """Check the sizes of all that is submitted beside the code. Secret variables count as the others do.

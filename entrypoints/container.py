@@ -262,6 +262,7 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         max_log_read_bytes=settings.max_log_read_bytes,
         inline_output_bytes=settings.inline_output_bytes,
         lease_s=settings.lease_s,
+        cases_max_s=settings.cases_max_s,
         renew_every_s=settings.renew_every_s,
         renotify_after_s=settings.announce_after_s,
         engine_wait_s=settings.engine_wait_s,

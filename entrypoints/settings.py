@@ -365,6 +365,9 @@ class Settings(BaseSettings):
     max_arguments_bytes: int = Field(64 << 10, ge=0, le=128 << 10)
     max_tags: int = Field(16, ge=0)
     max_text_chars: int = Field(2_000, ge=0)
+    max_cases: int = Field(10_000, ge=1, le=10_000)
+    max_cases_bytes: int = Field(64 << 20, ge=1)
+    cases_max_s: float = Field(3_600, ge=1)
     max_log_read_bytes: int = Field(_LOG_BYTES, ge=1)
 
     # Callers
@@ -608,6 +611,8 @@ class Settings(BaseSettings):
             arguments_bytes=self.max_arguments_bytes,
             tags=self.max_tags,
             text_chars=self.max_text_chars,
+            cases=self.max_cases,
+            cases_bytes=self.max_cases_bytes,
         )
 
     @property

@@ -23,7 +23,7 @@ from application.ports.dashboard_queries import (
 from domain.execution import Execution
 from domain.execution_lifecycle import ExecutionState
 from domain.job_lifecycle import JobStatus
-from domain.submission import MAX_PRIORITY
+from domain.priority import MAX_PRIORITY
 from domain.tenant import TenantName
 from domain.values import ProjectId
 

@@ -17,7 +17,9 @@ from application.messages import Message
 from application.views import JobView
 from domain.api_key import ApiKey
 from domain.batch import Batch
+from domain.blob import BlobRef
 from domain.caller import Caller, Scope
+from domain.cases import JobCases, StopOn, Summary
 from domain.errors import DomainError
 from domain.execution import Execution, ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.execution_lifecycle import ExecutionState
@@ -25,9 +27,10 @@ from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES, Language
 from domain.limits import STANDARD_BOUNDS, Limits
+from domain.priority import MAX_PRIORITY
 from domain.project import Project, ProjectStatus
 from domain.quota import QUOTA_NAMES, Quota
-from domain.submission import MAX_PRIORITY, JobSpec, SealedSecrets
+from domain.submission import JobSpec, SealedSecrets
 from domain.tenant import Tenant, TenantName, TenantStatus
 from domain.values import ObjectKey, ProjectName
 
@@ -172,6 +175,7 @@ _LISTED = _named(
     executions.c.compile_output,
     executions.c.compile_output_bytes,
     executions.c.compile_output_truncated,
+    executions.c.cases_summary,
 )
 LISTED_EXECUTION_COLUMNS = (*_LISTED, sa.null().label("execution_stdin"))
 EXECUTION_COLUMNS = (*_LISTED, *_named(executions.c.stdin))
@@ -280,7 +284,17 @@ def _to_spec(row: Row) -> JobSpec:
     read = {name: parse(document[name]) for name, parse in _PARSERS.items()}
     if document.get("secrets") is not None:
         read["secrets"] = SealedSecrets(**document["secrets"])
+    if document.get("cases") is not None:
+        read["cases"] = _to_cases(document["cases"])
     return JobSpec(**{**known, **read}, stdin=row["job_stdin"])
+
+
+def _to_cases(values: Mapping[str, Any]) -> JobCases:
+    return JobCases(
+        manifest=BlobRef(values["sha256"], values["size"]),
+        total=values["total"],
+        stop_on=StopOn(values["stop_on"]),
+    )
 
 
 def _to_language(name: str) -> Language:
@@ -376,8 +390,13 @@ def _to_result(row: Row) -> ExecutionResult:
         error_message=row["execution_error_message"],
         log_key=to_object_key(row["execution_log_key"]),
         compile_output=_to_compile_output(row),
+        cases=_to_summary(row["execution_cases_summary"]),
         notes=_to_notes(row["execution_result_notes"]),
     )
+
+
+def _to_summary(values: Mapping[str, Any] | None) -> Summary | None:
+    return None if values is None else Summary(**values)
 
 
 def _to_notes(values: Sequence[str] | None) -> tuple[Note, ...]:
@@ -485,9 +504,19 @@ def _spec_values(spec: JobSpec) -> Values:
     return {
         **{name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()},
         "secrets": None if spec.secrets is None else asdict(spec.secrets),
+        "cases": None if spec.cases is None else _cases_values(spec.cases),
         "code_key": spec.code_key.value,
         "language": spec.language.name,
         "limits": {name: getattr(spec.limits, name) for name in STANDARD_BOUNDS},
+    }
+
+
+def _cases_values(cases: JobCases) -> Values:
+    return {
+        "sha256": cases.manifest.sha256,
+        "size": cases.manifest.size,
+        "total": cases.total,
+        "stop_on": cases.stop_on.value,
     }
 
 
@@ -547,6 +576,7 @@ def result_values(result: ExecutionResult) -> Values:
         "error_message": result.error_message,
         "result_notes": list(result.notes),
         **_output_values("compile_output", result.compile_output),
+        "cases_summary": None if result.cases is None else asdict(result.cases),
     }
 
 

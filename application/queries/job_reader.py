@@ -64,6 +64,19 @@ class JobReader:
         """
         return _found(self._job_queries.details(caller, job_id), job_id)
 
+    def with_cases(self, caller: Caller, job_id: JobId) -> JobDetails:
+        """Return a job, its executions, and the results of its cases so far.
+
+        Raises:
+            NotFound: There is no such job.
+        """
+        details = self.get(caller, job_id)
+        if details.job.spec.cases is None:
+            return details
+        return replace(
+            details, cases=self._unit_of_work.read(lambda transaction: transaction.cases.results(job_id))
+        )
+
     def status(self, caller: Caller, job_id: JobId) -> JobStatusView:
         """Return the status of a job.
 

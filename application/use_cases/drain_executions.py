@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from application.in_flight_cases import InFlightCases
 from application.in_flight_executions import InFlightExecutions
 from application.ports.execution_engine import ExecutionEngine
 from application.use_cases.renew_leases import RenewLeases
@@ -12,21 +13,27 @@ class DrainExecutions:
     """Stops the executions of a process that is to end, and has them requeued.
 
     * Their leases are renewed before, so that none is recovered as an orphan while its engine stops it.
+    * Cases that are run here for an execution of another process are stopped too; others may claim them then.
     * An execution whose lease is lost by then is another worker's, and is not requeued.
     """
 
     def __init__(
-        self, renew_leases: RenewLeases, engine: ExecutionEngine, in_flight: InFlightExecutions
+        self,
+        renew_leases: RenewLeases,
+        engine: ExecutionEngine,
+        in_flight: InFlightExecutions,
+        in_flight_cases: InFlightCases,
     ) -> None:
         self._renew_leases = renew_leases
         self._engine = engine
         self._in_flight = in_flight
+        self._in_flight_cases = in_flight_cases
 
     def __call__(self) -> Mapping[ExecutionId, JobId]:
         """Stop every execution in flight; return the ones whose leases are lost, and their jobs."""
         running = self._in_flight.snapshot()
         lost = self._renew_leases()
         self._in_flight.mark_for_requeue(running.keys() - lost.keys())
-        for execution_id, job_id in running.items():
+        for execution_id, job_id in {**running, **dict(self._in_flight_cases.snapshot().values())}.items():
             self._engine.detach(execution_id, job_id)
         return lost

@@ -192,7 +192,7 @@ class RecoverOrphans:
             execution: Execution | None = None
             events: tuple[Event, ...]
             result = _UNREPORTED if expired.is_delegated else _LOST
-            if expired.may_run_again(before.spec.max_attempts):
+            if expired.may_run_again(before.spec.allowed_attempts):
                 after, execution, events = before.retry(expired, next_id, now)
             else:
                 after, events = before.complete(overdue.id, result, now)

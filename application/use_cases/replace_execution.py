@@ -72,6 +72,6 @@ def _run_again(
 ) -> tuple[Job, Execution | None, tuple[Event, ...]]:
     if failure is None:
         return job.requeue(ended, next_id, now)
-    if ended.may_run_again(job.spec.max_attempts):
+    if ended.may_run_again(job.spec.allowed_attempts):
         return job.retry(ended, next_id, now)
     return job, None, ()

@@ -48,6 +48,7 @@ def given(details: JobDetails, code: str) -> UploadCodeCommand:
         code=code,
         language=spec.language.name,
         limits=asdict(spec.limits),
+        cases_of=spec.cases,
         execute=True,
         **{**spec.options(), "stdin": stdin},
     )

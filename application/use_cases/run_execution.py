@@ -27,6 +27,7 @@ from application.use_cases.defer_execution import DeferExecution
 from application.use_cases.finish_execution import Finish, FinishExecution
 from application.use_cases.mark_started import MarkStarted
 from application.use_cases.replace_execution import ReplaceExecution
+from application.use_cases.run_cases import RunCases
 from application.use_cases.stop_execution import StopExecution
 from application.use_cases.wake_workers import WakeWorkers
 from domain.execution import Execution, ExecutionResult, Note
@@ -49,6 +50,7 @@ class RunExecution:
 
     * A wake-up only means that some execution waits: which one, and whether it still does, the database
       knows.
+    * A job with cases is led here, and helped with where no execution waits: `RunCases`.
     * Secret variables are opened when the engine is about to start the program, and not before. A job whose
       secrets do not open here has failed.
     * The claim is a lease that `RenewLeases` extends while the program runs; a worker that loses it can no
@@ -62,6 +64,7 @@ class RunExecution:
         output_feed: OutputFeed,
         in_flight: InFlightExecutions,
         claim_execution: ClaimExecution,
+        run_cases: RunCases,
         mark_started: MarkStarted,
         finish_execution: FinishExecution,
         spool: ResultSpool,
@@ -79,6 +82,7 @@ class RunExecution:
         self._output_feed = output_feed
         self._in_flight = in_flight
         self._claim_execution = claim_execution
+        self._run_cases = run_cases
         self._mark_started = mark_started
         self._finish_execution = finish_execution
         self._spool = spool
@@ -97,7 +101,7 @@ class RunExecution:
             return False
         claim = self._claim_execution(only)
         if claim is None:
-            return False
+            return only is None and self._run_cases.help()
         job, execution = claim.job, claim.execution
         with self._in_flight.track(execution.id, job.id), logging_about(job, execution):
             report, execution = self._execute(claim)
@@ -144,7 +148,11 @@ class RunExecution:
             self._record_notes,
         )
         try:
-            report = self._engine.execute(request, observer)
+            report = (
+                self._engine.execute(request, observer)
+                if job.spec.cases is None
+                else self._run_cases(job, request, observer)
+            )
         except SecretsUnavailable as error:
             logger.warning("execution %s cannot start: %s", execution.id, error)
             report = EngineReport(

@@ -1,7 +1,7 @@
 """Command: submit a batch of jobs."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -35,7 +35,7 @@ from domain.execution import Execution
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.project import Project
-from domain.values import BatchId, ObjectKey, ProjectId, ProjectName
+from domain.values import BatchId, JobId, ObjectKey, ProjectId, ProjectName
 
 logger = logging.getLogger("service_server.jobs")
 
@@ -103,9 +103,10 @@ class SubmitBatch:
         usage: dict[ProjectId, Usage] = {}
 
         def work(transaction: Transaction) -> BatchView:
-            self._quota_guard.check(transaction, caller, added, now)
+            of_cases = {one.job_id: one.refer(transaction, caller.tenant.name) for one in submissions}
+            self._quota_guard.check(transaction, caller, sum(of_cases.values(), added), now)
             usage.clear()
-            view = self._store(transaction, caller, batch_id, submissions, now, usage)
+            view = self._store(transaction, caller, batch_id, submissions, of_cases, now, usage)
             # The entry of the first project is the command's own.
             for entry_id, project_id in zip(entry_ids, list(usage)[1:], strict=False):
                 entry = _entry(entry_id, caller, view.batch, project_id, usage[project_id])
@@ -113,6 +114,7 @@ class SubmitBatch:
             return view
 
         try:
+            self._upload_code.store_cases(caller, submissions)
             self._code_store.put_all(codes, CODE_CONTENT_TYPE)
             view = self._unit_of_work.run(
                 caller,
@@ -165,6 +167,7 @@ class SubmitBatch:
         caller: Caller,
         batch_id: BatchId,
         submissions: Sequence[Submission],
+        of_cases: Mapping[JobId, Usage],
         now: datetime,
         usage: dict[ProjectId, Usage],
     ) -> BatchView:
@@ -182,7 +185,7 @@ class SubmitBatch:
             jobs.append(job)
             if execution is not None:
                 started.append((job, execution))
-            used = replace(submission.added, executions=0)
+            used = replace(submission.added, executions=0) + of_cases[submission.job_id]
             usage[project.id] = usage.get(project.id, NO_USAGE) + used
         batch = Batch(
             id=batch_id,

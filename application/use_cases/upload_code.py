@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from application.blobs import BlobContent, Blobs
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import UploadCodeCommand
 from application.errors import (
@@ -14,7 +15,7 @@ from application.errors import (
     NotFound,
     Unprocessable,
 )
-from application.idempotent_requests import job_again
+from application.idempotent_requests import Again, job_again
 from application.log_context import current_request_id
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
@@ -24,9 +25,12 @@ from application.ports.object_store import ObjectStore
 from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import Transaction
 from application.quota_guard import QuotaGuard
+from application.submitted_cases import submit
 from application.views import JobView
-from domain.audit import Act, Usage
+from domain.audit import NO_USAGE, Act, Usage
+from domain.blob import BlobRef
 from domain.caller import Caller
+from domain.cases import JobCases, StopOn
 from domain.errors import DomainError
 from domain.events import Event
 from domain.execution import Execution
@@ -35,6 +39,7 @@ from domain.language import Language, parse_language
 from domain.limits import LimitPolicy
 from domain.project import Project
 from domain.submission import JobSpec, SealedSecrets, SubmissionLimits
+from domain.tenant import TenantName
 from domain.values import (
     BatchId,
     ExecutionId,
@@ -57,6 +62,7 @@ class Submission:
     Attributes:
         reference: The project's name, or its id.
         execution_id: The id of its execution; None if it is not executed at once.
+        manifest: Its cases, to be stored; None if it has none, or they are stored.
     """
 
     job_id: JobId
@@ -64,12 +70,19 @@ class Submission:
     spec: JobSpec
     code: bytes
     execution_id: ExecutionId | None
+    manifest: bytes | None = None
 
     @property
     def added(self) -> Usage:
         """The use of the service that it adds; `executions` are the ones that wait."""
         is_executed = self.execution_id is not None
         return Usage(uploads=1, executions=int(is_executed), stored_bytes=len(self.code))
+
+    def refer(self, transaction: Transaction, tenant: TenantName) -> Usage:
+        """Have the job own its cases; return the use of the service that they add."""
+        if self.spec.cases is None:
+            return NO_USAGE
+        return Usage(stored_bytes=transaction.blobs.refer(tenant, self.job_id, {self.spec.cases.manifest}))
 
     def job(
         self, project: Project, now: datetime, batch_id: BatchId | None = None
@@ -86,10 +99,18 @@ class Submission:
         return started, execution, (*events, *more)
 
 
+@dataclass(frozen=True, slots=True)
+class _Uploaded:
+    """A job that is stored, and the use of the service that it added."""
+
+    view: JobView
+    usage: Usage
+
+
 class UploadCode:
     """Keeps source code as a job.
 
-    * The code is stored before the job, so that a job without its code cannot exist.
+    * The code, and the cases, are stored before the job, so that a job without them cannot exist.
     * A project that is named and does not exist is made; a project that is given by its id must exist.
     * An archived project takes no new work, and a suspended tenant starts none.
     * Secret variables are sealed before the job is stored, and refused where there is no key to seal them.
@@ -107,6 +128,7 @@ class UploadCode:
         outbox_writer: OutboxWriter,
         secret_sealer: SecretSealer,
         quota_guard: QuotaGuard,
+        blobs: Blobs,
         clock: Clock,
         ids: IdGenerator,
         limit_policy: LimitPolicy,
@@ -118,6 +140,7 @@ class UploadCode:
         self._outbox_writer = outbox_writer
         self._secret_sealer = secret_sealer
         self._quota_guard = quota_guard
+        self._blobs = blobs
         self._clock = clock
         self._ids = ids
         self._limit_policy = limit_policy
@@ -143,29 +166,32 @@ class UploadCode:
             now = self._clock.now()
             self._quota_guard.check_early(self._unit_of_work, caller, added, now)
 
-        def work(transaction: Transaction) -> JobView:
-            self._quota_guard.check(transaction, caller, added, now)
+        def work(transaction: Transaction) -> _Uploaded:
+            usage = added + submission.refer(transaction, caller.tenant.name)
+            self._quota_guard.check(transaction, caller, usage, now)
             project = self.project(transaction, caller, submission.reference, now)
             job, execution, events = submission.job(project, now)
             transaction.jobs.add(job)
             if execution is not None:
                 transaction.executions.add(execution)
             self._outbox_writer.add(transaction, events)
-            return JobView.of(job, project.name, execution)
+            return _Uploaded(JobView.of(job, project.name, execution), replace(usage, executions=0))
 
+        earlier = job_again(caller, job_id)
         code_key = submission.spec.code_key
+        self.store_cases(caller, [submission])
         self._code_store.put(code_key, submission.code, CODE_CONTENT_TYPE)
         try:
             view = self._unit_of_work.run(
                 caller,
                 Act.JOB_UPLOAD,
                 work,
-                subject=lambda view: str(view.job_id),
-                project=lambda view: view.project_id,
-                usage=replace(added, executions=0),
+                subject=lambda done: str(done.view.job_id),
+                project=lambda done: done.view.project_id,
+                usage=lambda done: done.usage,
                 asked_for=command.project,
-                again=job_again(caller, job_id),
-            )
+                again=Again(earlier.made, lambda t, made: _Uploaded(earlier.read(t, made), NO_USAGE)),
+            ).view
         except CommitOutcomeUnknown:
             raise  # the job may be there, and must not be without its code
         except (DomainError, ApplicationError):
@@ -197,15 +223,45 @@ class UploadCode:
         code_key = self._code_key(caller, reference, job_id, language)
         spec = self._spec(caller, command, language, code_key, len(code))
         self._submission_limits.check_spec(spec, command.secret_env)
-        if (secrets := self._sealed(command, job_id)) is not None:
-            spec = replace(spec, secrets=secrets)
+        cases, manifest = self._submitted_cases(command)
         return Submission(
             job_id=job_id,
             reference=reference,
-            spec=spec,
+            spec=replace(spec, secrets=self._sealed(command, job_id), cases=cases),
+            manifest=manifest,
             code=code,
             execution_id=ExecutionId(self._ids.new()) if command.execute else None,
         )
+
+    def store_cases(self, caller: Caller, submissions: Sequence[Submission]) -> None:
+        """Store the cases of submissions, or keep the ones that are stored until the new jobs own them.
+
+        Raises:
+            NotFound: The cases of an earlier job are gone.
+            DependencyUnavailable: The store, or the database, is out of reach.
+        """
+        cases = {one.spec.cases.manifest: one.manifest for one in submissions if one.spec.cases is not None}
+        if not cases:
+            return
+        missing = self._blobs.announce(caller.tenant.name, frozenset(cases))
+        contents: dict[BlobRef, BlobContent] = {}
+        for blob in sorted(missing):
+            manifest = cases[blob]
+            if manifest is None:
+                raise NotFound("blob", blob.sha256)
+            contents[blob] = manifest
+        self._blobs.store(caller.tenant.name, contents)
+
+    def _submitted_cases(self, command: UploadCodeCommand) -> tuple[JobCases | None, bytes | None]:
+        """Return the cases of an upload by reference, and their manifest unless it is stored."""
+        if command.cases is None and command.cases_of is None:
+            return None, None
+        if (refusal := self._engine.refuses_cases()) is not None:
+            raise Unprocessable("cases", f"cannot be run here: {refusal}")
+        if command.cases is None:
+            return command.cases_of, None
+        stop_on = command.stop_on or StopOn.NEVER
+        return submit(command.cases, stop_on, self._submission_limits, self._limit_policy)
 
     def languages(self) -> Sequence[LanguageSupport]:
         """Return the engine's languages, as they are now."""

@@ -17,7 +17,8 @@ from application.queries.cluster_reader import CLUSTER_NAME_MAX_CHARS
 from domain.idempotency import IDEMPOTENCY_KEY_MAX_CHARS
 from domain.language import LANGUAGES
 from domain.limits import LimitPolicy
-from domain.submission import ENVIRONMENT_NAME, MAX_ATTEMPTS, MAX_PRIORITY, TAG_NAME, SubmissionLimits
+from domain.priority import MAX_PRIORITY
+from domain.submission import ENVIRONMENT_NAME, MAX_ATTEMPTS, TAG_NAME, SubmissionLimits
 from domain.values import PROJECT_NAME_MAX_CHARS
 from entrypoints.http import webhook_signature
 from entrypoints.http.access import SAFETY_HEADERS

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Response
@@ -12,6 +12,7 @@ from msgspec import UNSET
 from application.ports.object_store import ObjectStore
 from application.views import BatchView, JobDetails, JobStatusView, JobView
 from domain.caller import Caller, Scope
+from domain.cases import CaseResult, Summary
 from domain.execution import Execution, Note, ResourceUsage
 from domain.execution import ExecutionResult as Result
 from domain.job_lifecycle import JobStatus, Phase, Reason
@@ -19,6 +20,9 @@ from domain.submission import JobSpec
 from domain.values import JobId, ObjectKey
 from entrypoints.http.conditional import entity_tag
 from entrypoints.http.schemas.batches import BatchResponse
+from entrypoints.http.schemas.jobs import (
+    CaseResult as CaseResponse,
+)
 from entrypoints.http.schemas.jobs import (
     ExecutionResponse,
     ExecutionResult,
@@ -166,8 +170,11 @@ class Presenter:
         )
 
     def details(self, details: JobDetails) -> JobDetailsResponse:
-        """Show a job and its executions."""
+        """Show a job and its executions, the latest with its cases."""
         shown = self.job(details.view)
+        result = shown.data.result
+        if isinstance(result, ExecutionResult) and result.total is not UNSET:
+            result.cases = [case_result(case) for case in details.cases]
         return JobDetailsResponse(
             **{name: getattr(shown, name) for name in JobResponse.__struct_fields__},
             spec=_specification(details.job.spec),
@@ -216,6 +223,7 @@ class Presenter:
             completed_at=execution.ended_at,
             compile_output=None if result.compile_output is None else result.compile_output.text,
             notes=notes_of(execution),
+            **_sums(result.cases),
         )
 
     def _url(self, log_key: ObjectKey | None) -> str | None:
@@ -242,6 +250,8 @@ def explain(status: JobStatus, reason: Reason | None, phase: Phase, result: Resu
     """Return a sentence on the state of a job, whose latest execution ended with that result."""
     if status is JobStatus.RUNNING and phase in _PHASES:
         return _PHASES[phase]
+    if result is not None and result.cases is not None:
+        return f"{result.cases.passed} of {result.cases.total} cases were accepted"
     if result is not None and result.exit_code is None:
         hidden = _WITHOUT_EXIT_CODE.get(reason or status)
         if hidden is not None:
@@ -250,8 +260,30 @@ def explain(status: JobStatus, reason: Reason | None, phase: Phase, result: Resu
 
 
 def _specification(spec: JobSpec) -> JobSpecification:
-    shown = {name: getattr(spec, name) for name in JobSpecification.__struct_fields__}
-    return JobSpecification(**{**shown, "language": spec.language.name, "limits": asdict(spec.limits)})
+    cases = spec.cases
+    other: dict[str, Any] = {
+        "language": spec.language.name,
+        "limits": asdict(spec.limits),
+        "cases": 0 if cases is None else cases.total,
+        "stop_on": None if cases is None else cases.stop_on,
+    }
+    own = {name: getattr(spec, name) for name in JobSpecification.__struct_fields__ if name not in other}
+    return JobSpecification(**own, **other)
+
+
+def _sums(summary: Summary | None) -> dict[str, Any]:
+    if summary is None:
+        return {}
+    names = ("passed", "total", "score", "max_score", "slowest", "largest")
+    return {name: getattr(summary, name) for name in names}
+
+
+def case_result(result: CaseResult) -> CaseResponse:
+    """Show the result of a case; of a hidden one nothing of its input and its output."""
+    shown = {name: getattr(result, name) for name in CaseResponse.__struct_fields__}
+    if result.hidden:
+        shown |= {"stdout": None, "diff": None, "checker_message": None}
+    return CaseResponse(**shown)
 
 
 def _resource(execution: Execution) -> Resource | None:

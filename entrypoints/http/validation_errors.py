@@ -26,10 +26,11 @@ def of_value(request: AnyRequest, name: str, detail: str) -> Fault:
     """Locate a value that broke a rule: in the URL, or else in the body."""
     name = request.route_handler.opt.get("names", {}).get(name, name)
     field = request.route_handler.parsed_data_field
-    pointer = None if field is None else _pointer(field.raw, name)
+    head, *steps = name.split("/")
+    pointer = None if field is None else _pointer(field.raw, head)
     if name in request.path_params or name in request.query_params or pointer is None:
         return Fault(parameter=name, detail=detail)
-    return Fault(pointer=pointer, detail=detail)
+    return Fault(pointer="/".join((pointer, *steps)), detail=detail)
 
 
 def of_job(refused: RefusedJob) -> Fault:

@@ -181,6 +181,7 @@ class BackgroundServices:
         except DependencyUnavailable as error:
             logger.warning("executions cannot be requeued: %s", error)
             return
+        self._services.in_flight_cases.wait_until_empty(_REQUEUE_S)
         if not in_flight.wait_until_empty(_REQUEUE_S):
             logger.warning("%d executions could not be requeued", len(in_flight.snapshot()))
 

@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from domain.limits import STANDARD_BOUNDS, STANDARD_LIMITS
+from domain.priority import MAX_PRIORITY
 from domain.quota import Quota
-from domain.submission import MAX_PRIORITY
 from domain.tenant import DEFAULT_TENANT
 from entrypoints.container import build_container
 from tests.benchmarks.bench_api import CASES, WARM_UP_S, Caller, _measure, _served, _service

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from adapters.sql.mapping import execution_values, job_values, tenant_values
 from adapters.sql.tables import executions, jobs, projects, tenants
 from domain.job import Job
+from domain.priority import MAX_PRIORITY
 from domain.quota import Quota
-from domain.submission import MAX_PRIORITY
 from domain.tenant import DEFAULT_TENANT
 from domain.values import JobId
 from tests.chaos.conftest import QUICK

@@ -1,13 +1,16 @@
 from collections.abc import Callable, Sequence
+from io import BytesIO
 
 from application.ports.execution_engine import (
+    BuiltProgram,
+    CaseInput,
     EngineReport,
     ExecutionEngine,
     ExecutionObserver,
     ExecutionRequest,
     LanguageSupport,
 )
-from domain.execution import ExecutionResult, Output
+from domain.execution import ExecutionResult, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
 from domain.values import ExecutionId, JobId
@@ -32,6 +35,32 @@ def cancelled_report() -> EngineReport:
     return EngineReport(ExecutionResult(status=JobStatus.CANCELLED, reason=Reason.CANCELLED))
 
 
+def echo_case(given: CaseInput) -> EngineReport:
+    """Copy stdin to stdout, and succeed."""
+    text = given.stdin.decode()
+    usage = ResourceUsage(execution_time_ms=5, cpu_time_ms=4, memory_mb=3.0)
+    result = ExecutionResult(status=JobStatus.SUCCESS, stdout=Output.of(text), exit_code=0, resource=usage)
+    return EngineReport(result, BytesIO(given.stdin), BytesIO())
+
+
+class ScriptedProgram(BuiltProgram):
+    """A program that follows the script of its engine for each case."""
+
+    def __init__(self, engine: "ScriptedEngine", request: ExecutionRequest, tree: bytes | None) -> None:
+        self.tree = tree
+        self._engine = engine
+        self._request = request
+
+    def run(self, given: CaseInput) -> EngineReport:
+        if self._request.execution_id in {*self._engine.cancelled, *self._engine.detached}:
+            return cancelled_report()
+        self._engine.inputs.append(given)
+        return self._engine.case(given)
+
+    def close(self) -> None:
+        self._engine.closed.append(self._request)
+
+
 class ScriptedEngine(ExecutionEngine):
     """Follows a test's script, right or wrong, and records its calls.
 
@@ -40,6 +69,11 @@ class ScriptedEngine(ExecutionEngine):
         requests: The requests to run, in order.
         cancelled: The executions to be stopped, in order.
         detached: The executions to be stopped here and nowhere else, in order.
+        builds: The requests to build, in order, each with the files of an earlier build.
+        built: What a build leaves; a report, if it fails.
+        case: The script of a case.
+        inputs: The inputs of the cases that were run, in order.
+        closed: The programs that were forgotten, in order.
         is_quick: Whether it starts programs at once.
         paused: The languages that it cannot start programs in.
         unavailable: Why a language is unavailable, by its name.
@@ -50,6 +84,11 @@ class ScriptedEngine(ExecutionEngine):
         self.requests: list[ExecutionRequest] = []
         self.cancelled: list[ExecutionId] = []
         self.detached: list[ExecutionId] = []
+        self.builds: list[tuple[ExecutionRequest, bytes | None]] = []
+        self.built: bytes | EngineReport | None = b"the files of a build"
+        self.case = echo_case
+        self.inputs: list[CaseInput] = []
+        self.closed: list[ExecutionRequest] = []
         self.is_quick = False
         self.paused: frozenset[str] = frozenset()
         self.unavailable: dict[str, str] = {}
@@ -65,6 +104,19 @@ class ScriptedEngine(ExecutionEngine):
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport | None:
         self.requests.append(request)
         return self.program(request, observer)
+
+    def refuses_cases(self) -> str | None:
+        return None
+
+    def build(
+        self, request: ExecutionRequest, observer: ExecutionObserver, tree: bytes | None = None
+    ) -> BuiltProgram | EngineReport:
+        self.builds.append((request, tree))
+        if tree is None:
+            observer.building()
+            if isinstance(self.built, EngineReport):
+                return self.built
+        return ScriptedProgram(self, request, tree or self.built)
 
     def cancel(self, execution_id: ExecutionId, _job_id: JobId) -> None:
         self.cancelled.append(execution_id)

@@ -16,7 +16,8 @@ from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import Language, parse_language
 from domain.limits import LimitPolicy, Limits
-from domain.submission import DEFAULT_PRIORITY, JobSpec
+from domain.priority import DEFAULT_PRIORITY
+from domain.submission import JobSpec
 from domain.tenant import DEFAULT_TENANT
 from domain.values import (
     PROJECT_NAME_MAX_CHARS,

@@ -10,8 +10,8 @@ from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, ProjectInPath, existing_job, job_filter, next_page
-from entrypoints.http.presenter import Presenter, tagged
-from entrypoints.http.schemas.jobs import JobDetailsResponse, JobResponse
+from entrypoints.http.presenter import Presenter, case_result, tagged
+from entrypoints.http.schemas.jobs import CasesResponse, JobDetailsResponse, JobResponse
 
 _Jobs = Response[list[JobResponse]]
 _PAGES = (
@@ -66,6 +66,37 @@ class JobsController(Controller):
         return _page(request, page, api.presenter.to(caller))
 
     @get(
+        "/jobs/{jobId:str}/cases",
+        sync_to_thread=True,
+        **openapi_docs(
+            "getCases",
+            "Get the results of a job's cases",
+            "The ones so far, while the job runs. A job without cases has none.",
+            problems=(404,),
+            headers=("ETag",),
+            scope=Scope.JOBS_READ,
+        ),
+    )
+    def cases(
+        self,
+        job_id: JobIdInPath,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[CasesResponse]:
+        """Get the results of a job's cases."""
+        details = api.services.job_reader.with_cases(caller, existing_job(job_id))
+        total = 0 if details.job.spec.cases is None else details.job.spec.cases.total
+        return tagged(
+            CasesResponse(
+                job_id=str(details.job.id),
+                total=total,
+                passed=sum(case.is_accepted for case in details.cases),
+                done=len(details.cases),
+                cases=[case_result(case) for case in details.cases],
+            )
+        )
+
+    @get(
         "/jobs/{jobId:str}",
         sync_to_thread=True,
         **openapi_docs(
@@ -84,7 +115,7 @@ class JobsController(Controller):
         api: NamedDependency[Api],
     ) -> Response[JobDetailsResponse]:
         """Get a job."""
-        details = api.services.job_reader.get(caller, existing_job(job_id))
+        details = api.services.job_reader.with_cases(caller, existing_job(job_id))
         return tagged(api.presenter.to(caller).details(details))
 
     @delete(

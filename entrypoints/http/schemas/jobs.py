@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from domain.cases import StopOn, Verdict
 from domain.execution import Note
 from domain.job_lifecycle import JobStatus, Phase, Reason
 
@@ -35,6 +36,45 @@ class ReachedLimit(Struct, kw_only=True):
     name: Annotated[str, Meta(description="As in an upload.", examples=["timeout_ms"])]
     measured: int
     allowed: int
+
+
+class CaseResult(Struct, kw_only=True):
+    """The result of one case. Of a hidden one `stdout`, `diff` and `checker_message` are null."""
+
+    name: Annotated[str, Meta(examples=["small"])]
+    verdict: Verdict
+    time_ms: Annotated[int | None, Meta(description="Wall time; null if it was skipped.", examples=[3])]
+    cpu_time_ms: Annotated[int | None, Meta(description="CPU time.", examples=[2])]
+    memory_mb: Annotated[float | None, Meta(description="Peak memory, in MiB.", examples=[3.4])]
+    weight: Annotated[float, Meta(description="What it adds to the score.", examples=[1.0])]
+    hidden: Annotated[bool, Meta(description="Whether its contents are not shown.", examples=[False])]
+    exit_code: Annotated[int | None, Meta(examples=[0])]
+    signal: Annotated[int | None, Meta(examples=[None])]
+    stdout: Annotated[
+        str | None, Meta(description="The beginning of what the program wrote.", examples=["5\n"])
+    ]
+    diff: Annotated[
+        str | None, Meta(description="The first difference from what was expected.", examples=[None])
+    ]
+    checker_message: Annotated[str | None, Meta(description="The words of a checker.", examples=[None])]
+    first_time_ms: Annotated[
+        int | None,
+        Meta(
+            description="Wall time of a first run that reached a time limit while the machine was busy; the "
+            "other figures are those of a second run, alone.",
+            examples=[None],
+        ),
+    ]
+
+
+class CasesResponse(Struct, kw_only=True):
+    """The results of a job's cases so far."""
+
+    job_id: Annotated[str, Meta(examples=["01890a5d-ac96-774b-bcce-b302099a8057"])]
+    total: Annotated[int, Meta(description="How many cases there are.", examples=[100])]
+    passed: Annotated[int, Meta(description="How many were accepted.", examples=[40])]
+    done: Annotated[int, Meta(description="How many have a result.", examples=[41])]
+    cases: Annotated[list[CaseResult], Meta(description="The ones with a result, in their order.")]
 
 
 class ExecutionResult(Struct, kw_only=True):
@@ -70,6 +110,24 @@ class ExecutionResult(Struct, kw_only=True):
         Meta(description="The messages of compiler and linker; null if nothing was built."),
     ]
     notes: Annotated[list[NoteResponse], Meta(description="Remarks on the execution.")]
+    passed: Annotated[
+        int | UnsetType, Meta(description="How many cases were accepted; absent without cases.")
+    ] = UNSET
+    total: Annotated[int | UnsetType, Meta(description="How many cases there are.")] = UNSET
+    score: Annotated[float | UnsetType, Meta(description="The weights of the accepted cases together.")] = (
+        UNSET
+    )
+    max_score: Annotated[float | UnsetType, Meta(description="The weights of all cases together.")] = UNSET
+    slowest: Annotated[
+        int | UnsetType | None, Meta(description="The index of the slowest case; null if none ran.")
+    ] = UNSET
+    largest: Annotated[
+        int | UnsetType | None, Meta(description="The index of the case with the most memory.")
+    ] = UNSET
+    cases: Annotated[
+        list[CaseResult] | UnsetType,
+        Meta(description="Each case, in a job's details; lists and answers to uploads have the sums alone."),
+    ] = UNSET
 
 
 _JobId = Annotated[str, Meta(examples=["01890a5d-ac96-774b-bcce-b302099a8057"])]
@@ -151,6 +209,10 @@ class JobSpecification(Struct, kw_only=True):
     priority: Annotated[int, Meta(examples=[5])]
     max_attempts: Annotated[int, Meta(examples=[1])]
     limits: Annotated[dict[str, int], Meta(examples=[{"timeout_ms": 30000, "memory_mb": 256}])]
+    cases: Annotated[int, Meta(description="How many cases there are.", examples=[0])]
+    stop_on: Annotated[
+        StopOn | None, Meta(description="When the remaining cases are skipped; null without cases.")
+    ]
 
 
 class ExecutionResponse(Struct, kw_only=True):

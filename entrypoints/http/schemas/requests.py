@@ -1,13 +1,19 @@
 """The bodies that callers send. A field that is null counts as not given; an unknown one is refused."""
 
+import base64
+import binascii
 from typing import Annotated, ClassVar
 
 from msgspec import Meta, Raw, Struct
 from msgspec.structs import asdict
 
 from application.commands import UploadCodeCommand
+from application.submitted_cases import NewCase
+from domain.cases import StopOn
+from domain.errors import InvalidValue
 from domain.limits import STANDARD_BOUNDS
-from domain.submission import DEFAULT_PRIORITY, MAX_ATTEMPTS, MAX_PRIORITY
+from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
+from domain.submission import MAX_ATTEMPTS
 
 
 class RequestedLimits(Struct, kw_only=True):
@@ -28,6 +34,77 @@ class RequestedLimits(Struct, kw_only=True):
     disk_mb: Annotated[int | None, Meta(description="Size of all files, in MiB.")] = None
     files: Annotated[int | None, Meta(description="Number of files and directories.")] = None
     output_mb: Annotated[int | None, Meta(description="Size of stdout and stderr together, in MiB.")] = None
+
+
+class CaseLimits(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The limits of a case that are other than the job's."""
+
+    timeout_ms: int | None = None
+    cpu_time_ms: int | None = None
+    memory_mb: int | None = None
+    processes: int | None = None
+    open_files: int | None = None
+    file_size_mb: int | None = None
+    disk_mb: int | None = None
+    files: int | None = None
+    output_mb: int | None = None
+
+
+class CaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """One input of the program, and the output that is expected of it."""
+
+    name: Annotated[
+        str | None,
+        Meta(description="Unique in the job; its number if it has none.", examples=["small"]),
+    ] = None
+    stdin: Annotated[str | None, Meta(description="What the program reads.", examples=["2 3\n"])] = None
+    stdin_base64: Annotated[
+        str | None, Meta(description="The same as any bytes, in base64; in place of `stdin`.")
+    ] = None
+    args: Annotated[
+        tuple[str, ...] | None, Meta(description="The program's arguments, in place of the job's.")
+    ] = None
+    expected_stdout: Annotated[
+        str | None,
+        Meta(
+            description="What the program is to write. Without it, the case is accepted if the program ends "
+            "well.",
+            examples=["5\n"],
+        ),
+    ] = None
+    weight: Annotated[float | None, Meta(description="What it adds to the score; 1 by default.")] = None
+    limits: Annotated[CaseLimits | None, Meta(description="Limits other than the job's.")] = None
+    hidden: Annotated[
+        bool | None, Meta(description="Whether results show its verdict and figures alone.")
+    ] = None
+
+    def case(self, index: int) -> NewCase:
+        """Return the case.
+
+        Raises:
+            InvalidValue: Its input is given twice, or is no base64; the field has the index.
+        """
+        limits = {} if self.limits is None else asdict(self.limits)
+        return NewCase(
+            name=self.name,
+            stdin=self._stdin(index),
+            args=self.args,
+            expected=None if self.expected_stdout is None else self.expected_stdout.encode(),
+            weight=1.0 if self.weight is None else self.weight,
+            limits={name: value for name, value in limits.items() if value is not None},
+            hidden=bool(self.hidden),
+        )
+
+    def _stdin(self, index: int) -> bytes:
+        if self.stdin_base64 is None:
+            return (self.stdin or "").encode()
+        field = f"cases/{index}/stdin_base64"
+        if self.stdin is not None:
+            raise InvalidValue(field, "takes the place of 'stdin'; leave one of them out")
+        try:
+            return base64.b64decode(self.stdin_base64, validate=True)
+        except binascii.Error:
+            raise InvalidValue(field, "is no base64 (RFC 4648, 4)") from None
 
 
 class UploadRequest(RequestedLimits, kw_only=True):
@@ -76,10 +153,22 @@ class UploadRequest(RequestedLimits, kw_only=True):
         ),
     ] = None
     execute: Annotated[bool | None, Meta(description="Whether to execute the job at once.")] = None
+    cases: Annotated[
+        tuple[CaseRequest, ...] | None,
+        Meta(
+            description="Inputs for which the program is run, each by itself, after it was built once. The "
+            "job succeeds if all are accepted."
+        ),
+    ] = None
+    stop_on: Annotated[
+        StopOn | None, Meta(description="When the remaining cases are skipped: `never` by default.")
+    ] = None
 
     def command(self) -> UploadCodeCommand:
         """Return the command; the options and limits that are not given get their defaults."""
-        given = {name: value for name, value in asdict(self).items() if value is not None}
+        given = {name: value for name, value in asdict(self).items() if value is not None and name != "cases"}
+        if self.cases is not None:
+            given["cases"] = tuple(case.case(index) for index, case in enumerate(self.cases))
         return UploadCodeCommand(
             limits={name: given.pop(name) for name in STANDARD_BOUNDS if name in given}, **given
         )

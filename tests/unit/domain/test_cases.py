@@ -12,14 +12,13 @@ from domain.cases import (
     StopOn,
     Summary,
     Verdict,
-    is_verdict,
     skip_after,
     summarize,
-    verdict_without_check,
 )
 from domain.errors import InvalidValue
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import JobStatus, Reason
+from domain.verdicts import is_verdict, verdict_without_check
 
 
 def _result(index: int, verdict: Verdict = Verdict.ACCEPTED, **fields: object) -> CaseResult:

@@ -1,7 +1,8 @@
 import pytest
 
 from domain.errors import InvalidValue, TooLarge
-from domain.submission import MAX_ATTEMPTS, MAX_PRIORITY, TAG_MAX_CHARS, SubmissionLimits
+from domain.priority import MAX_PRIORITY
+from domain.submission import MAX_ATTEMPTS, TAG_MAX_CHARS, SubmissionLimits
 from tests.unit.domain.builders import a_spec
 
 SMALL = SubmissionLimits(

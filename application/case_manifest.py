@@ -1,0 +1,83 @@
+"""The cases of a job or a case set in one blob: an index, and behind it all inputs and answers."""
+
+import json
+import struct
+from collections.abc import Iterator, Sequence
+
+from domain.cases import Case
+from domain.errors import InvalidValue
+
+_MAGIC = b"cases\x00\x00\x01"
+_LENGTH = struct.Struct("<Q")
+_HEAD_BYTES = len(_MAGIC) + _LENGTH.size
+
+
+class CaseManifest(Sequence[Case]):
+    """Cases that are read from their blob one by one.
+
+    The blob is a mark with the version, the length of the index, the index, and the contents. The index is
+    JSON: for each case its name, arguments, weight, limits and secrecy, and the sizes of its input and of its
+    answer. Contents follow each other in the order of the cases.
+
+    Args:
+        blob: The bytes.
+
+    Raises:
+        InvalidValue: They are no cases.
+    """
+
+    def __init__(self, blob: bytes) -> None:
+        if blob[: len(_MAGIC)] != _MAGIC:
+            raise InvalidValue("cases", "the stored cases have a form that this version does not know")
+        (length,) = _LENGTH.unpack_from(blob, len(_MAGIC))
+        self._blob = blob
+        self._rows = json.loads(blob[_HEAD_BYTES : _HEAD_BYTES + length])
+        self._offsets: list[int] = []
+        offset = _HEAD_BYTES + length
+        for row in self._rows:
+            self._offsets.append(offset)
+            offset += row["stdin"] + (row["expected"] or 0)
+        if offset != len(blob):
+            raise InvalidValue("cases", "the stored cases are not whole")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Case:  # type: ignore[override]  # there are no slices
+        row = self._rows[index]
+        middle = self._offsets[index] + row["stdin"]
+        expected = row["expected"]
+        return Case(
+            name=row["name"],
+            stdin=self._blob[self._offsets[index] : middle],
+            args=None if row["args"] is None else tuple(row["args"]),
+            expected=None if expected is None else self._blob[middle : middle + expected],
+            weight=row["weight"],
+            limits=row["limits"],
+            hidden=row["hidden"],
+        )
+
+    def __iter__(self) -> Iterator[Case]:
+        return (self[index] for index in range(len(self)))
+
+
+def write_manifest(cases: Sequence[Case]) -> bytes:
+    """Write cases into one blob."""
+    index = json.dumps(
+        [
+            {
+                "name": case.name,
+                "args": case.args,
+                "weight": case.weight,
+                "limits": dict(case.limits),
+                "hidden": case.hidden,
+                "stdin": len(case.stdin),
+                "expected": None if case.expected is None else len(case.expected),
+            }
+            for case in cases
+        ],
+        separators=(",", ":"),
+        ensure_ascii=False,
+    ).encode()
+    contents = (part for case in cases for part in (case.stdin, case.expected or b""))
+    return b"".join([_MAGIC, _LENGTH.pack(len(index)), index, *contents])

@@ -1,0 +1,43 @@
+"""From the report of a program that was run for a case to the result of the case."""
+
+from io import BytesIO
+from typing import IO
+
+from application.ports.execution_engine import EngineReport
+from domain.cases import ACCEPTED, OUTPUT_HEAD_CHARS, Case, CaseResult, Judgement
+from domain.checker import Checker
+from domain.checking import compare
+from domain.verdicts import verdict_without_check
+
+
+def judge(index: int, case: Case, report: EngineReport, checker: Checker) -> CaseResult:
+    """Return the result of a case whose program has ended, well or not.
+
+    Raises:
+        InvalidValue: The report is no verdict on the program.
+    """
+    result = report.result
+    failure = verdict_without_check(result)
+    judgement = _check(case, report.stdout, checker) if failure is None else Judgement(verdict=failure)
+    usage = result.resource
+    return CaseResult(
+        index=index,
+        name=case.name,
+        verdict=judgement.verdict,
+        weight=case.weight,
+        hidden=case.hidden,
+        time_ms=None if usage is None else usage.execution_time_ms,
+        cpu_time_ms=None if usage is None else usage.cpu_time_ms,
+        memory_mb=None if usage is None else usage.memory_mb,
+        exit_code=result.exit_code,
+        signal=result.signal,
+        diff=None if case.hidden or judgement.difference is None else str(judgement.difference),
+        checker_message=None if case.hidden else judgement.message,
+        stdout=None if case.hidden else result.stdout.text[:OUTPUT_HEAD_CHARS],
+    )
+
+
+def _check(case: Case, stdout: IO[bytes] | None, checker: Checker) -> Judgement:
+    if case.expected is None:
+        return ACCEPTED
+    return compare(checker, BytesIO(case.expected), BytesIO() if stdout is None else stdout)

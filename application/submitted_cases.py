@@ -1,0 +1,104 @@
+"""The cases of an upload, checked and packed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from application.case_manifest import write_manifest
+from domain.blob import BlobRef
+from domain.cases import Case, JobCases, StopOn
+from domain.errors import InvalidValue, TooLarge
+from domain.limits import LimitPolicy
+from domain.submission import SubmissionLimits
+
+T = TypeVar("T")
+
+# A build is the job's, and not a case's.
+_OF_BUILD = frozenset({"build_timeout_ms", "build_cpu_time_ms"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCase:
+    """A case as a caller sent it.
+
+    Attributes:
+        name: None for its number.
+        limits: The ones other than the job's, by their names in `Limits`.
+    """
+
+    name: str | None = None
+    stdin: bytes = b""
+    args: tuple[str, ...] | None = None
+    expected: bytes | None = None
+    weight: float = 1.0
+    limits: Mapping[str, int] = field(default_factory=dict)
+    hidden: bool = False
+
+
+def submit(
+    given: Sequence[NewCase], stop_on: StopOn, bounds: SubmissionLimits, policy: LimitPolicy
+) -> tuple[JobCases, bytes]:
+    """Check cases; return their reference, and the bytes that are to be stored.
+
+    Raises:
+        InvalidValue: There are none or too many, or one breaks a rule: the field names its index and value.
+        TooLarge: They are larger than all cases of a job may be.
+    """
+    manifest = write_manifest(checked(given, bounds, policy))
+    return JobCases(manifest=BlobRef.of(manifest), total=len(given), stop_on=stop_on), manifest
+
+
+def checked(given: Sequence[NewCase], bounds: SubmissionLimits, policy: LimitPolicy) -> Sequence[Case]:
+    """Check cases.
+
+    Raises:
+        InvalidValue: There are none or too many, or one breaks a rule: the field names its index and value.
+        TooLarge: They are larger than all cases of a job may be.
+    """
+    if not given or len(given) > bounds.cases:
+        raise InvalidValue("cases", f"there are 1 to {bounds.cases} cases, and {len(given)} were sent")
+    size = sum(len(case.stdin) + len(case.expected or b"") for case in given)
+    if size > bounds.cases_bytes:
+        raise TooLarge("cases", f"have {size} bytes together; {bounds.cases_bytes} are allowed")
+    cases = [
+        _of(index, lambda case=case, index=index: _case(case, index, bounds, policy))  # type: ignore[misc]
+        for index, case in enumerate(given)
+    ]
+    known: dict[str, int] = {}
+    for index, case in enumerate(cases):
+        earlier = known.setdefault(case.name, index)
+        if earlier != index:
+            raise InvalidValue(f"cases/{index}/name", f"is that of case {earlier} too")
+    return cases
+
+
+def _case(given: NewCase, index: int, bounds: SubmissionLimits, policy: LimitPolicy) -> Case:
+    for name in given.limits:
+        if name in _OF_BUILD:
+            raise InvalidValue(f"limits/{name}", "is the job's: it is built once for all cases")
+    try:
+        policy.resolve(given.limits)
+    except InvalidValue as error:
+        raise InvalidValue(f"limits/{error.field}", error.detail) from None
+    bounds.check_arguments(given.args or ())
+    return Case(
+        name=str(index + 1) if given.name is None else given.name,
+        stdin=given.stdin,
+        args=given.args,
+        expected=given.expected,
+        weight=given.weight,
+        limits=given.limits,
+        hidden=given.hidden,
+    )
+
+
+def _of(index: int, make: Callable[[], T]) -> T:
+    """Return what a function makes of a case; an error gets the case's index.
+
+    Raises:
+        InvalidValue: The function's error.
+    """
+    try:
+        return make()
+    except InvalidValue as error:
+        raise type(error)(f"cases/{index}/{error.field}", error.detail) from None

@@ -1,0 +1,552 @@
+"""Command: build a program once, and run it for the cases of its job, on the free threads of all workers."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+from threading import Lock
+
+from application.blobs import Blobs
+from application.case_manifest import CaseManifest
+from application.errors import ApplicationError, DependencyUnavailable, SecretsUnavailable
+from application.in_flight_cases import InFlightCases
+from application.judge import judge
+from application.log_context import current_request_id, logging_about
+from application.outbox_writer import OutboxWriter
+from application.ports.case_repository import CaseRange, CaseRun
+from application.ports.clock import Clock
+from application.ports.execution_engine import (
+    BuiltProgram,
+    CaseInput,
+    EngineReport,
+    ExecutionEngine,
+    ExecutionObserver,
+    ExecutionRequest,
+)
+from application.ports.id_generator import IdGenerator
+from application.ports.secret_sealer import SecretSealer
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.ports.work_queue import WorkQueue
+from application.retry_policy import RetryPolicy
+from domain.audit import SERVICE, Act, AuditEntry, AuditEntryId, Usage
+from domain.blob import BlobRef
+from domain.cases import CaseResult, StopOn, Verdict, summarize
+from domain.checker import Checker
+from domain.errors import DomainError
+from domain.events import CasesJudged
+from domain.execution import Execution, ExecutionResult, ResourceUsage
+from domain.job import Job
+from domain.job_lifecycle import JobStatus, Reason
+from domain.submission import NO_VARIABLES
+from domain.values import ExecutionId, JobId
+from domain.verdicts import is_verdict
+
+logger = logging.getLogger("service_server.cases")
+
+# Results are kept, and seen by readers, so often. A range takes several times as long: claims are few.
+_KEEP_EVERY_S = 0.1
+_RANGE_S = 0.4
+_MAX_AT_ONCE = 64
+# The first cases show how long the others take.
+_FIRST = 2
+# Ranges for each thread that are left when the last ones are claimed.
+_SHARES = 2
+# How long the leader sleeps while others run the last cases; less if that is this process.
+_WAIT_S = 0.1
+# The engine is asked again for a case that it failed so often in all.
+_MAX_FAILURES = 3
+_CANCELLED = ExecutionResult(
+    status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error_message="The cases were stopped."
+)
+
+
+class _End(Enum):
+    """The end of this process's work on a range."""
+
+    DONE = auto()
+    LOST = auto()  # the claim, or the job
+    STOPPED = auto()
+
+
+@dataclass(slots=True)
+class _Work:
+    """A program that threads of this process run for the cases of a job."""
+
+    job: Job
+    stop_on: StopOn
+    execution_id: ExecutionId
+    cases: CaseManifest
+    program: BuiltProgram
+    users: int = 0
+    ran: int = 0
+    ran_s: float = 0.0
+    seen: int = 0
+    failures: int = 0
+    failure: ExecutionResult | None = None
+
+
+@dataclass(slots=True)
+class _Entry:
+    """The place of a job's program in this process; its lock is held while it is built."""
+
+    lock: Lock = field(default_factory=Lock)
+    work: _Work | None = None
+
+
+class RunCases:
+    """Runs the cases of jobs.
+
+    * The worker that has claimed a job's execution leads: it builds the program, keeps the files of the build
+      in the store, and wakes other workers.
+    * Every thread that finds no execution to claim helps: it claims some of the cases, under a lease, runs
+      each in a sandbox of its own, and keeps the results in batches. So cases are spread over all workers,
+      within the tenant's quota of running executions.
+    * The claim is the fence of every write about its cases. A worker that is lost loses the cases that it was
+      running: another claims the ones without a result. Every case has one result.
+    * The leader ends the execution when every case has a result. One that takes the place of a lost leader
+      finds the build and the results.
+    * A case that the engine fails, through no fault of the program, is run again, three times in all.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        engine: ExecutionEngine,
+        blobs: Blobs,
+        work_queue: WorkQueue,
+        outbox_writer: OutboxWriter,
+        in_flight: InFlightCases,
+        secret_sealer: SecretSealer,
+        clock: Clock,
+        ids: IdGenerator,
+        retry: RetryPolicy,
+        lease_s: float,
+        max_s: float,
+        max_helpers: int,
+        worker_threads: int,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._engine = engine
+        self._blobs = blobs
+        self._work_queue = work_queue
+        self._outbox_writer = outbox_writer
+        self._in_flight = in_flight
+        self._secret_sealer = secret_sealer
+        self._clock = clock
+        self._ids = ids
+        self._retry = retry
+        self._lease_s = lease_s
+        self._max_s = max_s
+        self._max_helpers = max_helpers
+        self._worker_threads = worker_threads
+        self._entries: dict[ExecutionId, _Entry] = {}
+        self._lock = Lock()
+
+    def __call__(self, job: Job, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
+        """Build the program of a job, and return its result when all of its cases have theirs."""
+        try:
+            with self._shared(job, request, observer) as work:
+                if isinstance(work, EngineReport):
+                    return work
+                observer.started()
+                self._wake(work)
+                return self._follow(work)
+        except DependencyUnavailable as error:
+            logger.warning("the cases of job %s are interrupted: %s", job.id, error)
+            message = f"The cases were interrupted, for {error}."
+            return EngineReport(ExecutionResult.failed(Reason.INTERNAL, message), is_lost=True)
+
+    def help(self) -> bool:
+        """Run cases that another thread leads, as long as no execution waits; return False if there are none.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach.
+        """
+        if self._engine.refuses_cases() is not None:
+            return False
+        languages = self._engine.startable_languages()
+        if languages is not None and not languages:
+            return False
+        found = self._unit_of_work.read(lambda transaction: self._find_offer(transaction, languages))
+        if found is None:
+            return False
+        job, execution = found
+        with logging_about(job, execution):
+            return self._help(job, execution)
+
+    def _find_offer(
+        self, transaction: Transaction, languages: frozenset[str] | None
+    ) -> tuple[Job, Execution] | None:
+        for job_id in transaction.cases.offered(languages, 1):
+            job = transaction.jobs.get_of_any_tenant(job_id)
+            if job is None or job.current_execution_id is None:
+                continue
+            execution = transaction.executions.get(job.current_execution_id)
+            if execution is not None:
+                return job, execution
+        return None
+
+    def _help(self, job: Job, execution: Execution) -> bool:
+        taken = self._claim(job.id, _FIRST)
+        if taken is None:
+            return False
+        request = ExecutionRequest(
+            execution_id=execution.id,
+            job_id=job.id,
+            spec=job.spec,
+            stdin="",
+            open_secrets=lambda: self._secrets(job),
+        )
+        try:
+            with self._shared(job, request, _NoObserver()) as work:
+                if isinstance(work, EngineReport):
+                    self._refuse(taken, work.result.error_message)
+                    return False
+                self._help_with(work, taken)
+        except SecretsUnavailable as error:
+            self._refuse(taken, error)
+            return False
+        return True
+
+    def _help_with(self, work: _Work, first: CaseRange) -> None:
+        taken: CaseRange | None = first
+        while taken is not None:
+            if self._run_range(work, taken) is not _End.DONE or self._work_queue.backlog() > 0:
+                return
+            taken = self._claim(work.job.id, self._limit(work))
+
+    def _refuse(self, taken: CaseRange, cause: object) -> None:
+        logger.warning("cases of job %s cannot be run here: %s", taken.job_id, cause)
+        self._release(taken)
+
+    def _secrets(self, job: Job) -> Mapping[str, str]:
+        secrets = job.spec.secrets
+        return NO_VARIABLES if secrets is None else self._secret_sealer.open(job.id, secrets)
+
+    @contextmanager
+    def _shared(
+        self, job: Job, request: ExecutionRequest, observer: ExecutionObserver
+    ) -> Iterator[_Work | EngineReport]:
+        """Share the program of an execution among the threads of this process: the first one builds it."""
+        with self._lock:
+            entry = self._entries.setdefault(request.execution_id, _Entry())
+        with entry.lock:
+            opened = entry.work or self._open(job, request, observer)
+            if isinstance(opened, EngineReport):
+                with self._lock:
+                    self._entries.pop(request.execution_id, None)
+            else:
+                entry.work = opened
+                opened.users += 1
+        try:
+            yield opened
+        finally:
+            if isinstance(opened, _Work):
+                with entry.lock:
+                    opened.users -= 1
+                    if opened.users == 0:
+                        entry.work = None
+                        opened.program.close()
+                        with self._lock:
+                            self._entries.pop(request.execution_id, None)
+
+    def _open(self, job: Job, request: ExecutionRequest, observer: ExecutionObserver) -> _Work | EngineReport:
+        references = job.spec.cases
+        if references is None:
+            return EngineReport(ExecutionResult.failed(Reason.INTERNAL, "The job has no cases."))
+        try:
+            run = self._unit_of_work.read(lambda transaction: transaction.cases.get(job.id))
+            cases = CaseManifest(self._blobs.read(job.tenant, references.manifest))
+            tree = None if run is None or run.tree is None else self._blobs.read(job.tenant, run.tree)
+        except DependencyUnavailable as error:
+            return EngineReport(_without_cases(error), is_startable=True)
+        except (ApplicationError, DomainError) as error:
+            return EngineReport(_without_cases(error))
+        built = self._engine.build(request, observer, tree)
+        if isinstance(built, EngineReport):
+            return built
+        try:
+            if run is None:
+                self._retry(lambda: self._keep_build(job, built, len(cases)))
+        except BaseException:
+            built.close()
+            raise
+        return _Work(job, references.stop_on, request.execution_id, cases, built)
+
+    def _keep_build(self, job: Job, built: BuiltProgram, total: int) -> None:
+        """Store the files of a build for other workers, and let cases be claimed."""
+        tree = None if built.tree is None else BlobRef.of(built.tree)
+        if tree is not None and built.tree is not None:
+            self._blobs.put(job.tenant, {tree: built.tree})
+        range_id, entry_id, now = self._ids.new(), AuditEntryId(self._ids.new()), self._clock.now()
+
+        def work(transaction: Transaction) -> None:
+            run = CaseRun(tree=tree, compile_output=built.compile_output)
+            if not transaction.cases.open(job.id, range_id, total, run) or tree is None:
+                return
+            stored_bytes = transaction.blobs.refer(job.tenant, job.id, {tree})
+            transaction.audit.add(
+                AuditEntry(
+                    id=entry_id,
+                    at=now,
+                    tenant=job.tenant,
+                    principal=SERVICE,
+                    act=Act.JOB_BUILD,
+                    subject=str(job.id),
+                    request_id=current_request_id(),
+                    project=job.project_id,
+                    usage=Usage(stored_bytes=stored_bytes),
+                )
+            )
+
+        self._unit_of_work.run(work)
+
+    def _wake(self, work: _Work) -> None:
+        helpers = min(len(work.cases) - 1, self._max_helpers)
+        if helpers > 0:
+            try:
+                self._work_queue.wake(helpers)
+            except DependencyUnavailable as error:
+                logger.warning("no worker is woken for cases: %s", error)
+
+    def _follow(self, work: _Work) -> EngineReport:
+        """Run cases, and wait for the ones that others run, until each has a result."""
+        job = work.job
+        until = self._clock.monotonic() + self._max_s
+        while True:
+            if self._clock.monotonic() > until:
+                return EngineReport(self._out_of_time(job.id))
+            taken = self._claim(job.id, self._limit(work))
+            if taken is not None:
+                end = self._run_range(work, taken)
+                if work.failure is not None:
+                    return EngineReport(work.failure)
+                if end is _End.STOPPED:
+                    return EngineReport(self._sum_up(work, stopped=True))
+                continue
+            is_current, remaining = self._retry(
+                lambda: self._unit_of_work.read(lambda transaction: _progress(transaction, work))
+            )
+            if not is_current:
+                return EngineReport(self._sum_up(work, stopped=True))
+            if remaining == 0:
+                return EngineReport(self._sum_up(work))
+            self._in_flight.wait_for_change(_WAIT_S)
+
+    def _claim(self, job_id: JobId, limit: int) -> CaseRange | None:
+        range_id = self._ids.new()
+        return self._retry(
+            lambda: self._unit_of_work.run(
+                lambda transaction: transaction.cases.claim(job_id, range_id, limit, self._lease_s),
+                self._retry,
+            )
+        )
+
+    def _release(self, taken: CaseRange) -> None:
+        try:
+            self._unit_of_work.run(lambda transaction: transaction.cases.release([taken.id]))
+        except DependencyUnavailable as error:
+            logger.warning("cases of job %s wait for the end of their lease: %s", taken.job_id, error)
+
+    def _limit(self, work: _Work) -> int:
+        """Return how many cases to claim: for some time, and no more than leaves some for every thread."""
+        if not work.ran:
+            return _FIRST
+        for_some_time = int(_RANGE_S * work.ran / max(work.ran_s, 0.001))
+        left = len(work.cases) - work.seen
+        return max(1, min(for_some_time, left // (_SHARES * self._worker_threads), _MAX_AT_ONCE))
+
+    def _run_range(self, work: _Work, taken: CaseRange) -> _End:
+        work.seen = max(work.seen, taken.last + 1)
+        with self._in_flight.track(taken.id, work.execution_id, work.job.id):
+            end = _RangeRunner(self, work, taken).run()
+            if end is _End.STOPPED:
+                self._release(taken)
+            return end
+
+    def run_case(self, work: _Work, index: int) -> CaseResult | ExecutionResult:
+        """Run one case; return the engine's result if it is no verdict."""
+        case = work.cases[index]
+        limits = replace(work.job.spec.limits, **case.limits)
+        given = CaseInput(stdin=case.stdin, args=case.args, limits=limits)
+        while True:
+            begun = self._clock.monotonic()
+            with work.program.run(given) as report:
+                work.ran += 1
+                work.ran_s += self._clock.monotonic() - begun
+                if is_verdict(report.result):
+                    return judge(index, case, report, Checker())
+                if report.result.status is JobStatus.CANCELLED:
+                    return report.result
+                work.failures += 1
+                logger.warning("case %d was not run: %s", index, report.result.error_message)
+                if work.failures >= _MAX_FAILURES:
+                    work.failure = report.result
+                    return report.result
+
+    def keep(
+        self, work: _Work, taken: CaseRange, results: Sequence[CaseResult], *, is_done: bool
+    ) -> CaseRun | None:
+        """Keep results, and an event of them; return the cases as they are now, None if the claim is lost."""
+        failed = min((result.index for result in results if not result.is_accepted), default=None)
+        events = [_judged(work, results, self._clock)] if results else []
+
+        def write(transaction: Transaction) -> CaseRun | None:
+            if failed is not None and work.stop_on is StopOn.FIRST_FAILURE:
+                transaction.cases.skip_after(work.job.id, failed)
+            run = transaction.cases.record(taken.id, results, is_done=is_done, lease_s=self._lease_s)
+            if run is not None:
+                self._outbox_writer.add(transaction, events)
+            return run
+
+        return self._retry(lambda: self._unit_of_work.run(write, self._retry))
+
+    def now(self) -> float:
+        """Return the time, on the monotonic clock."""
+        return self._clock.monotonic()
+
+    def _sum_up(self, work: _Work, *, stopped: bool = False) -> ExecutionResult:
+        """Return the result of the execution: of all cases, or of the ones that were run until it stopped."""
+        results, run = self._retry(
+            lambda: self._unit_of_work.read(
+                lambda transaction: (
+                    transaction.cases.results(work.job.id),
+                    transaction.cases.get(work.job.id),
+                )
+            )
+        )
+        resource = _resource(results)
+        if stopped:
+            return replace(_CANCELLED, resource=resource)
+        summary = summarize(results)
+        return ExecutionResult(
+            status=summary.status,
+            reason=None if summary.is_passed else Reason.CASES_FAILED,
+            resource=resource,
+            error_message=_explain(results),
+            compile_output=None if run is None else run.compile_output,
+            cases=summary,
+        )
+
+    def _out_of_time(self, job_id: JobId) -> ExecutionResult:
+        logger.warning("the cases of job %s have run out of time", job_id)
+        return ExecutionResult(
+            status=JobStatus.TIMEOUT,
+            reason=Reason.WALL_TIME_LIMIT,
+            error_message=f"The cases did not end within {self._max_s:.0f} s, which all of a job together "
+            "may take (SERVICE_SERVER_CASES_MAX_S).",
+        )
+
+
+class _RangeRunner:
+    """Runs the cases of one range, and keeps their results now and then."""
+
+    def __init__(self, cases: RunCases, work: _Work, taken: CaseRange) -> None:
+        self._cases = cases
+        self._work = work
+        self._taken = taken
+        self._results: list[CaseResult] = []
+        self._skip_after: int | None = None
+        self._kept_at = cases.now()
+
+    def run(self) -> _End:
+        taken = self._taken
+        if self._work.stop_on is StopOn.FIRST_FAILURE and not self._keep():
+            return _End.LOST
+        for index in range(taken.first, taken.last + 1):
+            if index in taken.done:
+                continue
+            result = self._result(index)
+            if isinstance(result, ExecutionResult):
+                return _End.STOPPED if self._keep() else _End.LOST
+            self._results.append(result)
+            if self._is_due(result) and not self._keep():
+                return _End.LOST
+        return _End.DONE if self._keep(is_done=True) else _End.LOST
+
+    def _result(self, index: int) -> CaseResult | ExecutionResult:
+        if self._skip_after is not None and index > self._skip_after:
+            return CaseResult.skipped(index, self._work.cases[index])
+        return self._cases.run_case(self._work, index)
+
+    def _is_due(self, result: CaseResult) -> bool:
+        """Whether results are to be kept now: from time to time, and at once if others are to be skipped."""
+        stops = self._work.stop_on is StopOn.FIRST_FAILURE and self._skip_after is None
+        is_failure = not result.is_accepted and result.verdict is not Verdict.SKIPPED
+        return (stops and is_failure) or self._cases.now() - self._kept_at >= _KEEP_EVERY_S
+
+    def _keep(self, *, is_done: bool = False) -> bool:
+        run = self._cases.keep(self._work, self._taken, self._results, is_done=is_done)
+        self._results = []
+        self._kept_at = self._cases.now()
+        if run is None:
+            return False
+        self._skip_after = run.skip_after
+        return True
+
+
+class _NoObserver(ExecutionObserver):
+    """The observer of a helper's build: the start of the execution is its leader's to record."""
+
+    def started(self) -> None:
+        """Record nothing."""
+
+    def output(self, chunk: object) -> None:
+        """Follow nothing."""
+
+
+def _progress(transaction: Transaction, work: _Work) -> tuple[bool, int]:
+    """Return whether the execution is still its job's, and how many ranges have cases without a result."""
+    job = transaction.jobs.get_of_any_tenant(work.job.id)
+    is_current = (
+        job is not None and job.status is JobStatus.RUNNING and job.current_execution_id == work.execution_id
+    )
+    return is_current, transaction.cases.remaining(work.job.id)
+
+
+def _judged(work: _Work, results: Sequence[CaseResult], clock: Clock) -> CasesJudged:
+    return CasesJudged(
+        job_id=work.job.id,
+        execution_id=work.execution_id,
+        total=len(work.cases),
+        cases=tuple(
+            {
+                "index": result.index,
+                "name": result.name,
+                "verdict": result.verdict.value,
+                "time_ms": result.time_ms,
+                "memory_mb": result.memory_mb,
+            }
+            for result in results
+        ),
+        occurred_at=clock.now(),
+    )
+
+
+def _resource(results: Sequence[CaseResult]) -> ResourceUsage | None:
+    """Return the times of all cases together, and the largest memory."""
+    ran = [result for result in results if result.time_ms is not None]
+    if not ran:
+        return None
+    time_ms = sum(result.time_ms or 0 for result in ran)
+    cpu_ms = sum(result.cpu_time_ms or 0 for result in ran)
+    return ResourceUsage(
+        execution_time_ms=time_ms,
+        cpu_time_ms=cpu_ms,
+        cpu_percent=round(100 * cpu_ms / time_ms, 1) if time_ms else None,
+        memory_mb=max(result.memory_mb or 0.0 for result in ran),
+    )
+
+
+def _explain(results: Sequence[CaseResult]) -> str | None:
+    failed = [result for result in results if not result.is_accepted]
+    if not failed:
+        return None
+    first = failed[0]
+    number = f"{len(failed)} of {len(results)} cases"
+    return f"Not accepted: {number}; the first is '{first.name}': {first.verdict.replace('_', ' ')}."
+
+
+def _without_cases(error: Exception) -> ExecutionResult:
+    return ExecutionResult.failed(Reason.STORAGE_ERROR, f"The cases could not be fetched: {error}.")

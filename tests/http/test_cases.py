@@ -1,0 +1,143 @@
+"""Cases in an upload, and their results."""
+
+import base64
+
+import pytest
+
+from application.ports.execution_engine import EngineReport
+from domain.execution import ExecutionResult
+from domain.job_lifecycle import JobStatus, Reason
+from tests.http.support import PROBLEM, UNKNOWN_ID, Service
+from tests.support.scripted_engine import echo_case
+
+_CASES = [
+    {"name": "first", "stdin": "1\n", "expected_stdout": "1\n", "weight": 2},
+    {"name": "second", "stdin": "secret\n", "expected_stdout": "another\n", "hidden": True},
+    {"stdin_base64": base64.b64encode(b"3").decode(), "args": ["x"], "limits": {"timeout_ms": 1000}},
+]
+
+
+def test_the_results_of_all_cases_are_in_the_job(service: Service):
+    job = service.run(cases=_CASES)
+
+    result = job["data"]["result"]
+    assert (job["status"], result["reason"]) == ("FAILED", "cases_failed")
+    assert job["message"] == "2 of 3 cases were accepted"
+    assert {name: result[name] for name in ("passed", "total", "score", "max_score")} == {
+        "passed": 2,
+        "total": 3,
+        "score": 3.0,
+        "max_score": 4.0,
+    }
+    details = service.http.get(f"/api/jobs/{job['job_id']}").json()
+    assert (details["spec"]["cases"], details["spec"]["stop_on"]) == (3, "never")
+    first, second, third = details["data"]["result"]["cases"]
+    assert (first["name"], first["verdict"], first["stdout"], first["weight"]) == (
+        "first",
+        "accepted",
+        "1\n",
+        2.0,
+    )
+    assert (second["verdict"], second["time_ms"], second["hidden"]) == ("wrong_answer", 5, True)
+    assert (third["name"], third["verdict"]) == ("3", "accepted")
+
+
+def test_a_hidden_case_shows_nothing_of_its_contents_anywhere(service: Service):
+    job = service.run(cases=_CASES)
+
+    for path in ("", "/cases", "/timeline", "/output"):
+        answer = service.http.get(f"/api/jobs/{job['job_id']}{path}").text
+        assert "secret" not in answer
+        assert "another" not in answer
+
+
+def test_cases_are_read_by_themselves(service: Service):
+    job = service.run(cases=_CASES)
+
+    cases = service.http.get(f"/api/jobs/{job['job_id']}/cases").json()
+
+    assert {name: cases[name] for name in ("total", "passed", "done")} == {"total": 3, "passed": 2, "done": 3}
+    details = service.http.get(f"/api/jobs/{job['job_id']}").json()
+    assert cases["cases"] == details["data"]["result"]["cases"]
+
+
+def test_a_job_without_cases_has_none(service: Service):
+    job = service.run()
+
+    assert "total" not in job["data"]["result"]
+    cases = service.http.get(f"/api/jobs/{job['job_id']}/cases").json()
+    assert (cases["total"], cases["done"], cases["cases"]) == (0, 0, [])
+    assert service.http.get(f"/api/jobs/{UNKNOWN_ID}/cases").status_code == 404
+
+
+def test_a_job_whose_cases_are_all_accepted_is_a_success(service: Service):
+    job = service.run(cases=_CASES[:1], stop_on="first_failure")
+
+    assert (job["status"], job["data"]["reason"]) == ("SUCCESS", None)
+    assert job["message"] == "1 of 1 cases were accepted"
+
+
+def test_lists_have_the_sums_alone(service: Service):
+    service.run(cases=_CASES)
+
+    job, *_others = service.http.get("/api/jobs").json()
+
+    assert job["data"]["result"]["total"] == 3
+    assert "cases" not in job["data"]["result"]
+
+
+def test_cases_behind_a_failure_are_skipped_if_so_asked(service: Service):
+    failed = EngineReport(ExecutionResult(status=JobStatus.FAILED, reason=Reason.SIGNAL, signal=11))
+    service.engine.case = lambda given: failed if given.stdin == b"1\n" else echo_case(given)
+
+    job = service.run(cases=[*_CASES, *({"stdin": str(n)} for n in range(20))], stop_on="first_failure")
+
+    cases = service.http.get(f"/api/jobs/{job['job_id']}/cases").json()["cases"]
+    assert cases[0]["verdict"] == "runtime_error"
+    assert cases[0]["signal"] == 11
+    assert cases[-1]["verdict"] == "skipped"
+    assert cases[-1]["time_ms"] is None
+
+
+@pytest.mark.parametrize(
+    ("cases", "pointer"),
+    [
+        ([{}, {"weight": -1}], "/cases/1/weight"),
+        ([{"name": "a"}, {"name": "a"}], "/cases/1/name"),
+        ([{"name": "a\nb"}], "/cases/0/name"),
+        ([{"limits": {"timeout_ms": 1}}], "/cases/0/limits/timeout_ms"),
+        ([{"limits": {"build_timeout_ms": 1_000}}], "/cases/0/limits/build_timeout_ms"),
+        ([{"stdin": "a", "stdin_base64": "YQ=="}], "/cases/0/stdin_base64"),
+        ([{"stdin_base64": "?"}], "/cases/0/stdin_base64"),
+        ([{"colour": 1}], "/cases/0/colour"),
+        ([{"stdin": 1}], "/cases/0/stdin"),
+        ([{"args": ["a\0b"]}], "/cases/0/args"),
+        ([], "/cases"),
+    ],
+)
+def test_a_fault_names_the_case_and_its_field(service: Service, cases: list, pointer: str):
+    answer = service.http.post(
+        "/api/upload", json={"project": "p", "code": "", "language": "python", "cases": cases}
+    )
+
+    problem = answer.json()
+    assert (answer.status_code, {*problem} >= PROBLEM) == (422, True)
+    assert [error.get("pointer") for error in problem["errors"]] == [pointer]
+
+
+def test_more_cases_than_are_allowed_are_refused(service: Service):
+    answer = service.http.post(
+        "/api/upload", json={"project": "p", "code": "", "language": "python", "cases": [{}] * 10_001}
+    )
+
+    assert answer.status_code == 422
+    assert "1 to 10000 cases, and 10001 were sent" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("fields", [{"stop_on": "never"}, {"cases": [{}], "stdin": "x"}])
+def test_options_that_exclude_each_other_are_refused(service: Service, fields: dict):
+    answer = service.http.post(
+        "/api/upload", json={"project": "p", "code": "", "language": "python", **fields}
+    )
+
+    assert answer.status_code == 422
