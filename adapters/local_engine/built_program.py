@@ -3,19 +3,20 @@
 import os
 import tarfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from threading import Lock
-from typing import IO
+from typing import IO, Self
 
-from adapters.local_engine.sandbox.files import fill, new_memory_file
+from adapters.local_engine.sandbox.files import fill, new_memory_file, sealed_file
 from adapters.local_engine.sandbox.program import Program
 from adapters.local_engine.sandbox.run_monitor import RunMonitor
 from adapters.local_engine.sandbox.sandbox import Sandbox
-from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, pack
+from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, extend, pack
 from application.errors import DependencyUnavailable
-from application.ports.execution_engine import BuiltProgram, CaseInput, EngineReport
+from application.ports.execution_engine import BuiltProgram, CaseInput, EngineReport, Interaction
 from application.ports.output_feed import OutputChunk
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
@@ -28,6 +29,8 @@ _TAR = ("--create", "--hard-dereference", "--file=-", ".")
 _CANCELLED = ExecutionResult(
     status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error_message="The program was not started."
 )
+# Of a pipe.
+_EVERYBODY_MAY_OPEN = 0o666
 # How long a program waits for memory before it looks for it again.
 _ROOM_EVERY_S = 0.02
 
@@ -127,12 +130,51 @@ class LocalProgram(BuiltProgram):
 
     def run(self, given: CaseInput) -> EngineReport:
         """Run the program in a sandbox of its own."""
+        with self._admitted(given.limits), self.registered() as monitor:
+            return self.run_once(given, monitor)
+
+    def interact(self, given: CaseInput, other: BuiltProgram, other_given: CaseInput) -> Interaction:
+        """Run two programs side by side, each with the other's output as its input."""
+        if not isinstance(other, LocalProgram):
+            raise TypeError("programs of two engines cannot speak with each other")
+        interactor = other
+        both = replace(given.limits, memory_mb=given.limits.memory_mb + other_given.limits.memory_mb)
+        with (
+            self._admitted(both),
+            self.registered() as monitor,
+            interactor.registered() as other_monitor,
+            _Conversation() as conversation,
+            ThreadPoolExecutor(1, thread_name_prefix="interactor") as threads,
+        ):
+
+            def run_other() -> EngineReport:
+                with conversation.place(1) as pipes:
+                    report = interactor.run_once(other_given, other_monitor, pipes)
+                    if report.result.status is not JobStatus.SUCCESS and monitor is not None:
+                        monitor.cancel()
+                    return report
+
+            running = threads.submit(run_other)
+            with conversation.place(0) as pipes:
+                report = self.run_once(given, monitor, pipes)
+            return Interaction(report, running.result(), is_first=conversation.ended_first == 0)
+
+    def run_once(
+        self, given: CaseInput, monitor: RunMonitor | None, pipes: tuple[int, int] | None = None
+    ) -> EngineReport:
+        """Run the program for one case, without a look at the memory of others.
+
+        Args:
+            given: The case.
+            monitor: The run's; None if it is cancelled.
+            pipes: What it reads from and writes to in place of the case's input and a captured stream.
+        """
+        if monitor is None:
+            return EngineReport(_CANCELLED)
         program = self._limited(self._program, given.limits)
         arguments = program.arguments if given.args is None else given.args
-        program = replace(program, stdin=given.stdin, arguments=arguments)
-        with self._admitted(given.limits), self._registered() as monitor:
-            if monitor is None:
-                return EngineReport(_CANCELLED)
+        program = replace(program, stdin=given.stdin, arguments=arguments, pipes=pipes)
+        with self._with_files(program, given.files) as program:
             try:
                 outcome = self._sandbox.run(program, monitor, _nothing, _no_output)
             except DependencyUnavailable as error:
@@ -159,6 +201,20 @@ class LocalProgram(BuiltProgram):
             self._files = -1
 
     @contextmanager
+    def _with_files(self, program: Program, files: Mapping[str, bytes]) -> Iterator[Program]:
+        """Put more files into the program's directory."""
+        if not files:
+            yield program
+            return
+        more = [PackedFile(path, content) for path, content in files.items()]
+        if program.files is None:
+            packed = pack([PackedFile(program.source, program.code), *more])
+        else:
+            packed = extend(program.files, more)
+        with sealed_file("files", packed) as descriptor:
+            yield replace(program, files=descriptor)
+
+    @contextmanager
     def _admitted(self, limits: Limits) -> Iterator[None]:
         """Wait until there is memory for a run, and reserve it."""
         while True:
@@ -169,7 +225,8 @@ class LocalProgram(BuiltProgram):
             time.sleep(_ROOM_EVERY_S)
 
     @contextmanager
-    def _registered(self) -> Iterator[RunMonitor | None]:
+    def registered(self) -> Iterator[RunMonitor | None]:
+        """Return the monitor of a run, which `cancel` reaches; None if the program is cancelled."""
         monitor = RunMonitor()
         with self._lock:
             if not self._is_cancelled:
@@ -179,6 +236,48 @@ class LocalProgram(BuiltProgram):
         finally:
             with self._lock:
                 self._running.discard(monitor)
+
+
+class _Conversation:
+    """Two pipes between two programs, and the order in which these end.
+
+    The ends of each program are open here too, until it has ended: so the other one cannot notice its end
+    before that is noted.
+    """
+
+    def __init__(self) -> None:
+        self.ended_first: int | None = None
+        self._lock = Lock()
+        self._held = ExitStack()
+        self._ends: list[ExitStack] = []
+        self._pipes: list[tuple[int, int]] = []
+
+    def __enter__(self) -> Self:
+        (reader, other_writer), (other_reader, writer) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+        self._pipes = [(reader, writer), (other_reader, other_writer)]
+        for pipes in self._pipes:
+            ends = self._held.enter_context(ExitStack())
+            self._ends.append(ends)
+            for end in pipes:
+                ends.callback(os.close, end)
+                os.fchmod(
+                    end, _EVERYBODY_MAY_OPEN
+                )  # /dev/stdin, as another user than the one at its other end
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
+
+    @contextmanager
+    def place(self, number: int) -> Iterator[tuple[int, int]]:
+        """Return what a program reads from and writes to; at the end of the context it has ended."""
+        try:
+            yield self._pipes[number]
+        finally:
+            with self._lock:
+                if self.ended_first is None:
+                    self.ended_first = number
+            self._ends[number].close()
 
 
 def _nothing() -> None:

@@ -82,11 +82,28 @@ class CaseInput:
 
     Attributes:
         args: The program's arguments; None for the job's own.
+        files: More files in the program's directory, by their paths.
     """
 
     stdin: bytes
     args: Sequence[str] | None
     limits: Limits
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """The end of two programs that spoke with each other.
+
+    Attributes:
+        report: The report of the first one, without the output that the other one has read.
+        other: The same of the second one.
+        is_first: Whether the first one has ended before the second one.
+    """
+
+    report: EngineReport
+    other: EngineReport
+    is_first: bool
 
 
 class BuiltProgram(ABC):
@@ -108,6 +125,14 @@ class BuiltProgram(ABC):
         Returns the report as `ExecutionEngine.execute` does. It is CANCELLED at once if the execution has
         been cancelled.
         """
+
+    def interact(self, given: CaseInput, other: "BuiltProgram", other_given: CaseInput) -> Interaction:
+        """Run two programs of this engine side by side, each with the other's output as its input.
+
+        When one has ended, the other one reads to the end of what it wrote. The first one is cancelled if the
+        second one has ended before it, and not well.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def close(self) -> None:

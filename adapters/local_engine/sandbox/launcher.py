@@ -99,7 +99,7 @@ class Launcher:
                 script = secrets_script(program.secrets)
                 descriptors[SECRETS_DESCRIPTOR] = theirs.enter_context(sealed_file("secrets", script))
             request = replace(launch.request, descriptors=list(descriptors))
-            streams = (stdin, stdout_writer, stderr_writer)
+            streams = (*(program.pipes or (stdin, stdout_writer)), stderr_writer)
             control_socket = self._supervisor.run(request, [*streams, *descriptors.values()])
             ours.enter_context(control_socket)
             theirs.close()

@@ -48,6 +48,8 @@ class Program:
         secrets: More of them, which are on no command line: other users of the machine can list those.
         rlimits: The limits of each of the program's processes, as setrlimit(2) takes them.
         out_of_memory: Phrases by which its runtime reports on stderr that it is out of memory.
+        pipes: Descriptors that it reads its input from and writes its output to, in place of `stdin` and of
+            a stream that is captured.
         descriptors: Descriptors of ours that it inherits, by the numbers that they have there.
         files: A descriptor of packed files that its directory has at first; None for the source alone.
         is_prewarmed: Whether it is an interpreter that waits for a job.
@@ -72,6 +74,7 @@ class Program:
     out_of_memory: Sequence[str] = ()
     descriptors: Mapping[int, int] = field(default_factory=dict)
     files: int | None = None
+    pipes: tuple[int, int] | None = None
     is_prewarmed: bool = False
     build_spent_ms: int = 0
     compile_output: Output | None = None
