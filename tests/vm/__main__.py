@@ -6,7 +6,7 @@ ten seconds.
 
     python -m tests.vm test --as login --only demo      checks of kinds of session (sessions.toml), or all
     python -m tests.vm run --as login -- make demo      a command in a session of a kind
-    python -m tests.vm boot NAME                        a machine that stays; 1.5 GB of memory at most
+    python -m tests.vm boot NAME                        a machine that stays; 2.5 GB of memory at most
     python -m tests.vm run --in NAME --as scope -- id   a command in it; any number at once
     python -m tests.vm stop NAME
 

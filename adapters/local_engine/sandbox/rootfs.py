@@ -45,6 +45,8 @@ MASKED = (
     *("acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list"),
     *("timer_stats", "cmdline", "fs", "locks"),
 )
+# About the programs' own user, which is the service's where each program has none of its own.
+MASKED_OF_SHARED_USER = ("key-users",)
 _EMPTY = "/empty"
 _SOURCE_OF_SHELL = "/bin/sh"
 _FIRST_FILE = 3
@@ -87,7 +89,8 @@ def proc_masks() -> Sequence[str]:
     Each is a mount, which takes a start 0.1 ms, so there is none for a directory without files.
     """
     options: list[str] = []
-    for path in (Path("/proc", name) for name in MASKED):
+    names = MASKED if has_privileges() else (*MASKED, *MASKED_OF_SHARED_USER)
+    for path in (Path("/proc", name) for name in names):
         if not path.exists() or not path.stat().st_mode & stat.S_IROTH:
             continue
         if not path.is_dir():
