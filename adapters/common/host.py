@@ -13,6 +13,8 @@ _SERVICE = re.compile(r"/((?!user@)[^/\n]+\.service)(?=/|\n|$)")
 _OF_PODMAN = re.compile(r" \S*-containers/[0-9a-f]{64}/userdata/\S+ /etc/host")
 _OF_DOCKER = re.compile(r" \S*/containers/[0-9a-f]{64}/host\S* /etc/host")
 _HIERARCHICAL = re.compile(r"^hierarchical_memory_limit (\d+)", re.MULTILINE)
+# Directories of /proc that are empty but for what is mounted there: that covers nothing.
+_MOUNT_POINTS = frozenset({"/proc/fs/nfsd", "/proc/sys/fs/binfmt_misc"})
 _FILTERED = "2"
 _CONFINED = re.compile(r"(\S+) \((?:enforce|kill|prompt)\)")
 
@@ -96,9 +98,9 @@ class Host:
     def covered_processes(self) -> Sequence[str]:
         """The places below /proc that other mounts cover, or /proc itself if it shows processes alone."""
         lines = [line.split() for line in self.text("proc/self/mountinfo").splitlines()]
-        covers = [words[4] for words in lines if words[4].startswith("/proc/")]
+        covers = dict.fromkeys(words[4] for words in lines if words[4].startswith("/proc/"))
         is_part = any(words[4] == "/proc" and "subset=pid" in words[-1] for words in lines)
-        return [*(["/proc"] if is_part else []), *covers]
+        return [*(["/proc"] if is_part else []), *(path for path in covers if path not in _MOUNT_POINTS)]
 
     @property
     def memory_limit_mb(self) -> int | None:

@@ -20,7 +20,7 @@ from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.processes import descriptors, eventually
-from tests.support.sandbox import has_cgroups, isolated_engine, running_engine
+from tests.support.sandbox import CGROUPS_REQUIRED, has_cgroups, isolated_engine, running_engine
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,7 @@ def test_an_engine_whose_control_groups_cannot_be_entered_runs_programs_without_
     groups.mkdir()
     plan = CgroupPlan(version=1, memory=str(groups), pids=str(groups))
     monkeypatch.setattr("adapters.local_engine.sandbox.bubblewrap.discover", lambda **_: plan)
+    monkeypatch.delenv(CGROUPS_REQUIRED, raising=False)
 
     with isolated_engine(tmp_path) as kit:
         assert kit.engine.describe().control_groups.startswith("not used: no program starts in one: ")

@@ -72,9 +72,11 @@ def test_a_profile_confines_if_it_is_enforced(tmp_path, label, profile):
 
 def test_covers_of_proc_are_listed(tmp_path):
     covers = "30 22 0:5 / /proc/kcore ro - tmpfs none ro\n31 22 0:21 /sys /proc/sys ro - proc proc rw\n"
+    covers_nothing = "32 22 0:22 / /proc/sys/fs/binfmt_misc rw - autofs systemd-1 rw\n"
 
     assert host(tmp_path, mountinfo=MOUNTS).covered_processes == []
-    assert host(tmp_path, mountinfo=MOUNTS + covers).covered_processes == ["/proc/kcore", "/proc/sys"]
+    assert host(tmp_path, mountinfo=MOUNTS + 2 * covers).covered_processes == ["/proc/kcore", "/proc/sys"]
+    assert host(tmp_path, mountinfo=MOUNTS + covers_nothing).covered_processes == []
     assert host(tmp_path, mountinfo=MOUNTS.replace("proc rw", "proc rw,subset=pid")).covered_processes == [
         "/proc"
     ]
