@@ -35,6 +35,7 @@ from application.ports.unit_of_work import UnitOfWork
 from application.ports.work_queue import WorkQueue
 from application.queries.audit_reader import AuditReader, UsageReader
 from application.queries.batch_reader import BatchReader
+from application.queries.case_set_reader import CaseSetReader
 from application.queries.cluster_reader import ClusterReader
 from application.queries.job_reader import JobReader
 from application.queries.project_reader import ProjectReader
@@ -59,6 +60,7 @@ from application.use_cases.create_key import CreateKey
 from application.use_cases.create_project import CreateProject
 from application.use_cases.create_tenant import CreateTenant
 from application.use_cases.defer_execution import DeferExecution
+from application.use_cases.delete_case_set import DeleteCaseSet
 from application.use_cases.delete_job import DeleteJob
 from application.use_cases.delete_tenant import DeleteTenant
 from application.use_cases.drain_executions import DrainExecutions
@@ -68,6 +70,7 @@ from application.use_cases.follow_outages import FollowOutages
 from application.use_cases.forget_old_records import ForgetOldRecords
 from application.use_cases.mark_started import MarkStarted
 from application.use_cases.post_audit_entries import PostAuditEntries
+from application.use_cases.put_case_set import PutCaseSet
 from application.use_cases.read_code import ReadCode
 from application.use_cases.read_log import ReadLog
 from application.use_cases.read_output import ReadOutput
@@ -202,6 +205,8 @@ class Services:
     record_refusal: RecordRefusal
     idempotent_requests: IdempotentRequests
     delete_job: DeleteJob
+    put_case_set: PutCaseSet
+    delete_case_set: DeleteCaseSet
 
     create_key: CreateKey
     rotate_key: RotateKey
@@ -216,6 +221,7 @@ class Services:
     read_output: ReadOutput
     job_reader: JobReader
     project_reader: ProjectReader
+    case_set_reader: CaseSetReader
     audit_reader: AuditReader
     usage_reader: UsageReader
     verify_audit_log: VerifyAuditLog
@@ -447,6 +453,17 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         change_project=ChangeProject(unit_of_work=caller_unit_of_work, clock=ports.clock, ids=ports.ids),
         delete_job=DeleteJob(unit_of_work=caller_unit_of_work),
+        put_case_set=PutCaseSet(
+            unit_of_work=caller_unit_of_work,
+            blobs=blobs,
+            quota_guard=quota_guard,
+            clock=ports.clock,
+            ids=ports.ids,
+            limit_policy=options.limit_policy,
+            submission_limits=options.submission_limits,
+        ),
+        delete_case_set=DeleteCaseSet(unit_of_work=caller_unit_of_work),
+        case_set_reader=CaseSetReader(unit_of_work=ports.unit_of_work, blobs=blobs),
         record_refusal=record_refusal,
         create_key=CreateKey(
             unit_of_work=caller_unit_of_work,

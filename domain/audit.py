@@ -51,6 +51,8 @@ class Act(StrEnum):
     FILES_REMOVE = "files.remove"
     BATCH_SUBMIT = "batch.submit"
     BATCH_CANCEL = "batch.cancel"
+    CASE_SET_PUT = "case_set.put"
+    CASE_SET_DELETE = "case_set.delete"
     PROJECT_CREATE = "project.create"
     PROJECT_ARCHIVE = "project.archive"
     PROJECT_RESTORE = "project.restore"
