@@ -16,6 +16,7 @@ from application.use_cases.read_code import ReadCode
 from application.use_cases.run_again import given
 from domain.caller import Caller, Scope
 from entrypoints.http.csrf import read_form
+from entrypoints.http.dashboard.cases import cases_context
 from entrypoints.http.dashboard.formatting import inert_json
 from entrypoints.http.dashboard.job_state import state_context
 from entrypoints.http.dashboard.pages import Pages, go_to
@@ -25,6 +26,8 @@ from entrypoints.http.parameters import existing_job
 
 _DEFAULTS = asdict(UploadCodeCommand(project="", code="", language=""))
 _WAIT_S = 30
+# Some may be hidden, and all together may be larger than a command line.
+_WITHOUT_CASES = '# The job\'s cases are left out; add them as "cases".'
 
 
 class JobPages(Controller):
@@ -46,7 +49,8 @@ class JobPages(Controller):
         def show() -> Response[bytes]:
             timeline = api.services.job_reader.timeline(caller, existing_job(job))
             code = _code(api.services.read_code, timeline)
-            context = {"code": code, "version": "", **state_context(timeline)}
+            details = api.services.job_reader.with_cases(caller, timeline.details.job.id)
+            context = {"code": code, "version": "", **state_context(timeline), **cases_context(details)}
             return pages.page(request, "job.html", context)
 
         return await api.storage_threads.run(show)
@@ -65,6 +69,19 @@ class JobPages(Controller):
             request, "_state.html", state_context(api.services.job_reader.timeline(caller, existing_job(job)))
         )
 
+    @get("/cases", sync_to_thread=True, scope=Scope.JOBS_READ)
+    def cases(
+        self,
+        request: AnyRequest,
+        job: FromPath[str],
+        pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes]:
+        """Show the results of the job's cases, without the page around them."""
+        details = api.services.job_reader.with_cases(caller, existing_job(job))
+        return pages.part(request, "_cases.html", cases_context(details))
+
     @get("/curl", media_type=MediaType.TEXT, scope=Scope.LOGS_READ)
     async def show_curl(
         self,
@@ -80,7 +97,9 @@ class JobPages(Controller):
             same = given(details, api.services.read_code(details.job))
             return replace(same, project=details.project.value)
 
-        return _curl(f"{request.url.scheme}://{request.url.netloc}", await api.storage_threads.run(command))
+        same = await api.storage_threads.run(command)
+        curl = _curl(f"{request.url.scheme}://{request.url.netloc}", replace(same, cases_of=None))
+        return curl if same.cases_of is None else f"{_WITHOUT_CASES}\n{curl}"
 
     @post("/cancel", scope=Scope.JOBS_WRITE)
     async def cancel(

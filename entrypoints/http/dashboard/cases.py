@@ -1,0 +1,80 @@
+"""The results of a job's cases on its page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from application.views import JobDetails
+from domain.cases import CaseResult, Verdict, summarize
+from entrypoints.http.dashboard import formatting
+from entrypoints.http.presenter import case_result
+from entrypoints.http.schemas.jobs import CaseResult as ShownCase
+
+# A page has at most so many rows; the API has them all.
+MAX_ROWS = 1_000
+_MIB = 1 << 20
+_WORDS = {verdict: verdict.replace("_", " ") for verdict in Verdict}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRow:
+    """One case in the table.
+
+    Attributes:
+        kind: accepted, skipped or failed.
+        time_note: The figure of a first run on a busy machine.
+    """
+
+    number: int
+    name: str
+    kind: str
+    verdict: str
+    time: str
+    time_note: str
+    memory: str
+    weight: str
+    is_hidden: bool
+    diff: str | None
+    message: str | None
+    stdout: str | None
+
+
+def cases_context(details: JobDetails) -> dict[str, object]:
+    """Return the context of the template of a job's cases; `total` is 0 for a job without."""
+    cases = details.job.spec.cases
+    summary = summarize(details.cases)
+    return {
+        "job": details.job,
+        "job_id": str(details.job.id),
+        "total": 0 if cases is None else cases.total,
+        "done": len(details.cases),
+        "passed": summary.passed,
+        "score": f"{summary.score:g}",
+        "max_score": f"{summary.max_score:g}",
+        "rows": _rows(details.cases[:MAX_ROWS]),
+        "left_out": max(len(details.cases) - MAX_ROWS, 0),
+    }
+
+
+def _rows(results: Sequence[CaseResult]) -> Sequence[CaseRow]:
+    return [_row(result, case_result(result)) for result in results]
+
+
+def _row(result: CaseResult, shown: ShownCase) -> CaseRow:
+    kinds = {Verdict.ACCEPTED: "accepted", Verdict.SKIPPED: "skipped"}
+    first = shown.first_time_ms
+    return CaseRow(
+        number=result.index + 1,
+        name=shown.name,
+        kind=kinds.get(shown.verdict, "failed"),
+        verdict=_WORDS[shown.verdict],
+        time="" if shown.time_ms is None else formatting.milliseconds(shown.time_ms),
+        time_note=""
+        if first is None
+        else f"alone; {formatting.milliseconds(first)} before, on a busy machine",
+        memory="" if shown.memory_mb is None else formatting.size(shown.memory_mb * _MIB),
+        weight=f"{shown.weight:g}",
+        is_hidden=shown.hidden,
+        diff=shown.diff,
+        message=shown.checker_message,
+        stdout=shown.stdout,
+    )
