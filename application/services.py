@@ -76,6 +76,7 @@ from application.use_cases.read_log import ReadLog
 from application.use_cases.read_output import ReadOutput
 from application.use_cases.recover_orphans import RecoverOrphans
 from application.use_cases.relay_outbox import RelayOutbox
+from application.use_cases.release_delayed import ReleaseDelayed
 from application.use_cases.remove_deleted import RemoveDeleted
 from application.use_cases.remove_unused_blobs import RemoveUnusedBlobs
 from application.use_cases.renew_leases import RenewLeases
@@ -98,6 +99,7 @@ from application.use_cases.verify_audit_log import VerifyAuditLog
 from application.use_cases.wake_workers import WakeWorkers
 from domain.limits import LimitPolicy
 from domain.membership import MembershipRules
+from domain.retrying import Backoff
 from domain.submission import SubmissionLimits
 
 # A log that is not stored after this delay is kept on this machine's disk, so that its worker goes on soon.
@@ -176,6 +178,7 @@ class ServiceOptions:
     max_batch_jobs: int
     cases_max_s: float = 3_600.0
     max_case_helpers: int = 16
+    backoff: Backoff
     log_storage_retry: RetryPolicy = _LOG_STORAGE_RETRY
     database_retry: RetryPolicy = _DATABASE_RETRY
     max_wake_ups: int = 500
@@ -243,6 +246,7 @@ class Services:
     follow_outages: FollowOutages
     relay_outbox: RelayOutbox
     complete_batches: CompleteBatches
+    release_delayed: ReleaseDelayed
     forget_processed_messages: ForgetOldRecords
     post_audit_entries: PostAuditEntries
     forget_sessions: ForgetOldRecords
@@ -297,7 +301,11 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     )
     read_code = ReadCode(code_store=ports.code_store, max_bytes=options.max_code_bytes)
     complete_execution = CompleteExecution(
-        unit_of_work=ports.unit_of_work, outbox_writer=outbox_writer, clock=ports.clock, ids=ports.ids
+        unit_of_work=ports.unit_of_work,
+        outbox_writer=outbox_writer,
+        clock=ports.clock,
+        ids=ports.ids,
+        backoff=options.backoff,
     )
     finish_execution = FinishExecution(
         unit_of_work=ports.unit_of_work,
@@ -594,6 +602,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             max_wake_ups=options.max_wake_ups,
         ),
         complete_batches=complete_batches,
+        release_delayed=ReleaseDelayed(unit_of_work=ports.unit_of_work, work_queue=ports.work_queue),
         forget_processed_messages=ForgetOldRecords(
             unit_of_work=ports.unit_of_work,
             clock=ports.clock,

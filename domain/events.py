@@ -38,12 +38,17 @@ class ExecutionStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRetried:
-    """An execution was lost by its worker or its engine, or requeued, and another takes its place."""
+    """An execution was lost by its worker or its engine, requeued, or failed, and another takes its place.
+
+    Attributes:
+        delay_s: The seconds for which that does not yet wait for a worker.
+    """
 
     job_id: JobId
     lost_execution_id: ExecutionId
     execution_id: ExecutionId
     occurred_at: datetime
+    delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

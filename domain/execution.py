@@ -153,6 +153,7 @@ class Execution:
         notes: Remarks that were recorded before its end.
         deferred_since: Since when its engine has not been able to start it; kept once it has.
         request_id: By which the request is known that asked for it.
+        delayed_until: When its delay ends, in the database's time; None once it waits for a worker.
     """
 
     id: ExecutionId
@@ -170,6 +171,7 @@ class Execution:
     notes: tuple[Note, ...] = ()
     deferred_since: datetime | None = None
     request_id: str | None = None
+    delayed_until: datetime | None = None
 
     @property
     def all_notes(self) -> tuple[Note, ...]:
@@ -184,7 +186,7 @@ class Execution:
     @property
     def state(self) -> ExecutionState:
         """Its state in the queue."""
-        return state_of(self.claimed_by, self.ended_at)
+        return state_of(self.claimed_by, self.ended_at, self.delayed_until)
 
     @property
     def is_delegated(self) -> bool:

@@ -1,5 +1,8 @@
 """The life of an execution, as a table.
 
+         DELAYED ────────────end, complete──────────> ENDED
+            │ release
+            v
             ┌───────claim────────┐ ↺ progress, renew
             │                    v
          WAITING <───defer─── CLAIMED ──delegate──> DELEGATED
@@ -24,10 +27,12 @@ from enum import StrEnum
 class ExecutionState(StrEnum):
     """The state of an execution in the queue.
 
+    DELAYED until its back-off is over.
     CLAIMED by a worker; DELEGATED to an engine that reports the end itself; SPOOLED when its program has
     ended and its result is kept until the log store takes the log.
     """
 
+    DELAYED = "DELAYED"
     WAITING = "WAITING"
     CLAIMED = "CLAIMED"
     DELEGATED = "DELEGATED"
@@ -41,6 +46,7 @@ class ExecutionTrigger(StrEnum):
     PROGRESS is a build, a start or a note. COMPLETE is an end with a result, END one without.
     """
 
+    RELEASE = "release"
     CLAIM = "claim"
     PROGRESS = "progress"
     RENEW = "renew"
@@ -57,6 +63,9 @@ _S, _T = ExecutionState, ExecutionTrigger
 
 # A trigger without a row changes nothing.
 TRANSITIONS: Mapping[tuple[ExecutionState, ExecutionTrigger], ExecutionState] = {
+    (_S.DELAYED, _T.RELEASE): _S.WAITING,
+    (_S.DELAYED, _T.END): _S.ENDED,
+    (_S.DELAYED, _T.COMPLETE): _S.ENDED,
     (_S.WAITING, _T.CLAIM): _S.CLAIMED,
     (_S.WAITING, _T.GIVE_UP): _S.ENDED,
     (_S.WAITING, _T.END): _S.ENDED,
@@ -108,8 +117,12 @@ def held_state(holder: str) -> ExecutionState:
     return ExecutionState.CLAIMED
 
 
-def state_of(holder: str | None, ended_at: datetime | None) -> ExecutionState:
-    """Return the state of an execution with this holder and this end."""
+def state_of(
+    holder: str | None, ended_at: datetime | None, delayed_until: datetime | None = None
+) -> ExecutionState:
+    """Return the state of an execution with this holder, this end, and this end of a delay that goes on."""
     if ended_at is not None:
         return ExecutionState.ENDED
-    return ExecutionState.WAITING if holder is None else held_state(holder)
+    if holder is not None:
+        return held_state(holder)
+    return ExecutionState.WAITING if delayed_until is None else ExecutionState.DELAYED

@@ -114,6 +114,16 @@ class Job:
         """
         return self._replace_execution(lost, execution_id, lost.number + 1, now)
 
+    def retry_later(
+        self, failed: Execution, execution_id: ExecutionId, now: datetime, delay_s: float
+    ) -> tuple[Self, Execution | None, tuple[Event, ...]]:
+        """Replace an execution that failed by one that is delayed; a late or foreign one is ignored.
+
+        Raises:
+            JobTransitionRefused: The job never ran.
+        """
+        return self._replace_execution(failed, execution_id, failed.number + 1, now, delay_s)
+
     def requeue(
         self, stopped: Execution, execution_id: ExecutionId, now: datetime
     ) -> tuple[Self, Execution | None, tuple[Event, ...]]:
@@ -175,7 +185,7 @@ class Job:
         )
 
     def _replace_execution(
-        self, lost: Execution, execution_id: ExecutionId, number: int, now: datetime
+        self, lost: Execution, execution_id: ExecutionId, number: int, now: datetime, delay_s: float = 0.0
     ) -> tuple[Self, Execution | None, tuple[Event, ...]]:
         if self._is_late(lost.id, Trigger.RETRY):
             return self, None, ()
@@ -194,7 +204,11 @@ class Job:
             execution,
             (
                 JobRetried(
-                    job_id=self.id, lost_execution_id=lost.id, execution_id=execution_id, occurred_at=now
+                    job_id=self.id,
+                    lost_execution_id=lost.id,
+                    execution_id=execution_id,
+                    occurred_at=now,
+                    delay_s=delay_s,
                 ),
             ),
         )

@@ -87,7 +87,12 @@ class Ignored:
 _TABLE: tuple[tuple[JobStatus, Trigger, Applied | Ignored, str], ...] = (
     (JobStatus.PENDING, Trigger.EXECUTE, Applied(JobStatus.RUNNING), "the caller wants it run"),
     (JobStatus.PENDING, Trigger.CANCEL, Applied(JobStatus.CANCELLED), "it need never start"),
-    (JobStatus.RUNNING, Trigger.RETRY, Applied(JobStatus.RUNNING), "its worker was lost; a new attempt"),
+    (
+        JobStatus.RUNNING,
+        Trigger.RETRY,
+        Applied(JobStatus.RUNNING),
+        "it was lost, or failed; a new attempt",
+    ),
     (JobStatus.RUNNING, Trigger.SUCCEED, Applied(JobStatus.SUCCESS), "the engine reported success"),
     (JobStatus.RUNNING, Trigger.FAIL, Applied(JobStatus.FAILED), "the engine, or its loss, ended it"),
     (JobStatus.RUNNING, Trigger.TIME_OUT, Applied(JobStatus.TIMEOUT), "it used up its time"),

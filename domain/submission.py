@@ -9,12 +9,15 @@ from typing import Any
 
 from domain.cases import JobCases
 from domain.errors import InvalidValue, TooLarge
+from domain.job_lifecycle import Reason
 from domain.language import Language
 from domain.limits import Limits
 from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
+from domain.retrying import RETRYABLE
 from domain.values import ObjectKey
 
-MAX_ATTEMPTS = 3
+# The most that a setting may allow.
+MAX_ATTEMPTS = 8
 # Of a job with cases, whose results stand: so often it may lose its worker.
 CASES_ATTEMPTS = 20
 # What fits an indexed column on every database that this service runs on.
@@ -35,7 +38,9 @@ class JobOptions:
     Attributes:
         stdin: The program's input, unless an execution brings its own.
         priority: 0 to 9; of the jobs that wait, the highest runs first, then the oldest.
-        max_attempts: How often the program may be started if its worker or its engine loses it.
+        max_attempts: How often the program may be started if its worker or its engine loses it, or if it
+            ends for a reason of `retry_on`.
+        retry_on: The reasons for which it is started again.
 
     Raises:
         InvalidValue: A value breaks its rule.
@@ -49,6 +54,7 @@ class JobOptions:
     tags: Mapping[str, str] = field(default_factory=dict)
     priority: int = DEFAULT_PRIORITY
     max_attempts: int = 1
+    retry_on: tuple[Reason, ...] = ()
 
     def __post_init__(self) -> None:
         _check_encodable("stdin", self.stdin)
@@ -64,6 +70,10 @@ class JobOptions:
             raise InvalidValue("priority", f"must be from 0 to {MAX_PRIORITY}")
         if not 1 <= self.max_attempts <= MAX_ATTEMPTS:
             raise InvalidValue("max_attempts", f"must be from 1 to {MAX_ATTEMPTS}")
+        if not RETRYABLE.keys() >= set(self.retry_on):
+            raise InvalidValue("retry_on", f"has reasons of {', '.join(sorted(RETRYABLE))}")
+        if self.retry_on and self.max_attempts == 1:
+            raise InvalidValue("retry_on", "needs 'max_attempts' of 2 or more")
 
     def options(self) -> dict[str, Any]:
         """Return the options by their names."""
@@ -108,6 +118,10 @@ class JobSpec(JobOptions):
         """How often a worker may begin. One that is lost has had no effects with the cases of others."""
         return self.max_attempts if self.cases is None else max(self.max_attempts, CASES_ATTEMPTS)
 
+    def retries(self, reason: Reason | None, attempt: int) -> bool:
+        """Whether an attempt that ended for a reason is followed by another."""
+        return reason in self.retry_on and attempt < self.max_attempts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionLimits:
@@ -121,6 +135,7 @@ class SubmissionLimits:
     text_chars: int = 2_000
     cases: int = 10_000
     cases_bytes: int = 64 << 20
+    attempts: int = 3
 
     def check_code(self, code: str) -> bytes:
         """Encode source code as it is stored. It may be empty.
@@ -178,6 +193,8 @@ class SubmissionLimits:
         if len(spec.args) > self.arguments or len(spec.env) + len(secret_env) > self.arguments:
             raise InvalidValue("args", f"there are at most {self.arguments} arguments and as many variables")
         variables = (*spec.env.items(), *secret_env.items())
+        if spec.max_attempts > self.attempts:
+            raise InvalidValue("max_attempts", f"must be from 1 to {self.attempts}")
         size = sum(len(text.encode()) for text in (*spec.args, *chain.from_iterable(variables)))
         _check_size("args", size, self.arguments_bytes)
         if len(spec.tags) > self.tags or any(len(value) > TAG_MAX_CHARS for value in spec.tags.values()):

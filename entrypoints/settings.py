@@ -34,7 +34,8 @@ from domain.errors import InvalidValue
 from domain.language import parse_language
 from domain.limits import STANDARD_BOUNDS, Bounds, LimitPolicy
 from domain.membership import ROLES, MembershipRules
-from domain.submission import SubmissionLimits
+from domain.retrying import Backoff
+from domain.submission import MAX_ATTEMPTS, SubmissionLimits
 from domain.tenant import TenantName
 
 PREFIX = "SERVICE_SERVER_"
@@ -368,6 +369,9 @@ class Settings(BaseSettings):
     max_cases: int = Field(10_000, ge=1, le=10_000)
     max_cases_bytes: int = Field(64 << 20, ge=1)
     cases_max_s: float = Field(3_600, ge=1)
+    max_attempts: int = Field(3, ge=1, le=MAX_ATTEMPTS)
+    retry_first_delay_s: float = Field(1, gt=0, le=_DAY_S)
+    retry_longest_delay_s: float = Field(60, gt=0, le=_DAY_S)
     max_log_read_bytes: int = Field(_LOG_BYTES, ge=1)
 
     # Callers
@@ -613,7 +617,13 @@ class Settings(BaseSettings):
             text_chars=self.max_text_chars,
             cases=self.max_cases,
             cases_bytes=self.max_cases_bytes,
+            attempts=self.max_attempts,
         )
+
+    @property
+    def backoff(self) -> Backoff:
+        """The delays between the attempts of a job."""
+        return Backoff(first_s=self.retry_first_delay_s, longest_s=self.retry_longest_delay_s)
 
     @property
     def aws_credentials(self) -> AwsCredentials:

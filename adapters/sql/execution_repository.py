@@ -26,8 +26,8 @@ class SqlExecutionRepository(ExecutionRepository):
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def add(self, execution: Execution) -> None:
-        """Store a new execution, waiting to be claimed; one that is stored already stays as it is."""
+    def add(self, execution: Execution, delay_s: float = 0.0) -> None:
+        """Store a new execution, waiting or delayed; one that is stored already stays as it is."""
         try:
             self._connection.execute(
                 statements.ADD, {**execution_values(execution), "of_job": execution.job_id}
@@ -35,6 +35,9 @@ class SqlExecutionRepository(ExecutionRepository):
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
+            return
+        if delay_s:
+            self._change(statements.DELAY, id=execution.id, lease_us=microseconds(delay_s))
 
     def add_all(self, started: Sequence[tuple[Job, Execution]]) -> None:
         """Store new executions in one statement, or one by one if some are stored already."""
@@ -53,6 +56,17 @@ class SqlExecutionRepository(ExecutionRepository):
                 raise
             for _job, execution in started:
                 self.add(execution)
+
+    def release(self, limit: int) -> Sequence[ExecutionId]:
+        """Have executions wait whose delay is over; of several processes, each takes other ones."""
+        due = sorted(self._connection.execute(statements.DUE, {"limit": limit}).scalars())
+        if due:
+            self._connection.execute(statements.RELEASE, {"ids": due})
+        return due
+
+    def has_due(self) -> bool:
+        """Return whether the delay of an execution is over."""
+        return bool(self._connection.execute(statements.HAS_DUE).scalar_one())
 
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """Return an execution, or None if there is none of that id."""

@@ -39,15 +39,19 @@ def _is_held_as(state: ExecutionState) -> sa.ColumnElement[bool]:
 
 
 _waits = executions.c.state == STORED_STATES[ExecutionState.WAITING]
+# Until the time that is the lease's of one that is claimed.
+_is_delayed = executions.c.state == STORED_STATES[ExecutionState.DELAYED]
 _is_leased = executions.c.state == STORED_STATES[ExecutionState.CLAIMED]
 _is_delegated = _is_held_as(ExecutionState.DELEGATED)
 _is_spooled = _is_held_as(ExecutionState.SPOOLED)
 # The sets of states that the lifecycle's triggers have as their sources.
 _IS_IN = {
+    frozenset({ExecutionState.DELAYED}): _is_delayed,
     frozenset({ExecutionState.WAITING}): _waits,
     frozenset({ExecutionState.CLAIMED}): sa.and_(_is_leased, sa.not_(_is_delegated), sa.not_(_is_spooled)),
     LEASED: _is_leased,
-    LEASED | {ExecutionState.WAITING}: executions.c.state != STORED_STATES[ExecutionState.ENDED],
+    LEASED | {ExecutionState.WAITING, ExecutionState.DELAYED}: executions.c.state
+    != STORED_STATES[ExecutionState.ENDED],
     frozenset(ExecutionState): sa.true(),
 }
 
@@ -100,6 +104,28 @@ _of_job = jobs.c.job_id == sa.bindparam("of_job")
 ADD = sa.insert(executions).values(
     tenant=sa.select(jobs.c.tenant).where(_of_job).scalar_subquery(),
     language=sa.select(jobs.c.language).where(_of_job).scalar_subquery(),
+)
+DELAY = (
+    sa.update(executions).where(_has_id, _waits).values(state=STORED_STATES[ExecutionState.DELAYED], **_lease)
+)
+DUE = (
+    sa.select(executions.c.execution_id)
+    .where(_allows(ExecutionTrigger.RELEASE), _is_overdue)
+    .limit(sa.bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+HAS_DUE = sa.select(
+    sa.exists(sa.select(executions.c.execution_id).where(_allows(ExecutionTrigger.RELEASE), _is_overdue))
+)
+RELEASE = (
+    sa.update(executions)
+    .where(_are_these, _allows(ExecutionTrigger.RELEASE))
+    .values(
+        **_becomes(ExecutionTrigger.RELEASE),
+        leased_at=None,
+        lease_expires_at=None,
+        waiting_since=database_time(),
+    )
 )
 GET = sa.select(*EXECUTION_COLUMNS).where(_has_id)
 _orphaned = (

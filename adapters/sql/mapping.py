@@ -38,12 +38,15 @@ Values = dict[str, Any]
 
 # The column `state`. Delegated and spooled executions are known by their holder's name, `claimed_by`.
 STORED_STATES = {
+    ExecutionState.DELAYED: "DELAYED",
     ExecutionState.WAITING: "WAITING",
     ExecutionState.CLAIMED: "CLAIMED",
     ExecutionState.DELEGATED: "CLAIMED",
     ExecutionState.SPOOLED: "CLAIMED",
     ExecutionState.ENDED: "ENDED",
 }
+
+_DELAYED = STORED_STATES[ExecutionState.DELAYED]
 
 # What reading a row raises whose content is not what this version of the service writes.
 UNREADABLE = (DomainError, LookupError, TypeError, ValueError, AttributeError)
@@ -146,6 +149,8 @@ _LISTED = _named(
     executions.c.requested_at,
     executions.c.claimed_at,
     executions.c.claimed_by,
+    executions.c.state,
+    executions.c.lease_expires_at,
     executions.c.started_at,
     executions.c.ended_at,
     executions.c.building_at,
@@ -282,6 +287,8 @@ def _to_spec(row: Row) -> JobSpec:
         document = {name: row[f"job_{name}"] for name in _COPIED}
     known = {name: document[name] for name in _SPEC if name in document}
     read = {name: parse(document[name]) for name, parse in _PARSERS.items()}
+    if "retry_on" in document:
+        read["retry_on"] = tuple(map(Reason, document["retry_on"]))
     if document.get("secrets") is not None:
         read["secrets"] = SealedSecrets(**document["secrets"])
     if document.get("cases") is not None:
@@ -370,6 +377,7 @@ def to_execution(row: Row) -> Execution:
         notes=_to_notes(row["execution_notes"]),
         deferred_since=row["execution_deferred_since"],
         request_id=row["execution_request_id"],
+        delayed_until=row["execution_lease_expires_at"] if row["execution_state"] == _DELAYED else None,
     )
 
 

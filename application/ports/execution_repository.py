@@ -21,12 +21,20 @@ class ExecutionRepository(ABC):
     """
 
     @abstractmethod
-    def add(self, execution: Execution) -> None:
-        """Store a new execution, waiting to be claimed."""
+    def add(self, execution: Execution, delay_s: float = 0.0) -> None:
+        """Store a new execution, which waits to be claimed once its delay is over."""
 
     @abstractmethod
     def add_all(self, started: Sequence[tuple[Job, Execution]]) -> None:
         """Store the new executions of jobs that are stored, as `add` does, in few statements."""
+
+    @abstractmethod
+    def release(self, limit: int) -> Sequence[ExecutionId]:
+        """Have executions wait whose delay is over, so many at most; return them."""
+
+    @abstractmethod
+    def has_due(self) -> bool:
+        """Return whether the delay of an execution is over. Cheap: asked every second."""
 
     @abstractmethod
     def get(self, execution_id: ExecutionId) -> Execution | None:

@@ -142,6 +142,8 @@ class JobReader:
         if details.job.status.is_terminal or not details.executions:
             return None
         execution = details.executions[-1]
+        if execution.delayed_until is not None:
+            return Waiting(awaited=Awaited.RETRY, until=execution.delayed_until)
         if execution.claimed_at is None:
             return self._in_queue(details.job.tenant, execution)
         if execution.is_delegated:

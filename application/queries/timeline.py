@@ -1,7 +1,7 @@
 """The timeline of a job: its steps, from its record."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -22,6 +22,7 @@ class Step(StrEnum):
     BUILDING = "building"
     STARTED = "started"
     LOST = "lost"
+    RETRIED = "retried"
     ENDED = "ended"
     STOPPED = "stopped"
 
@@ -62,6 +63,7 @@ class Awaited(StrEnum):
     ENGINE = "engine"
     BUILD = "build"
     REPORT = "report"
+    RETRY = "retry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +75,14 @@ class Waiting:
             also if it is too far back to count.
         behind_more_than: So many of its tenant's are counted ahead of it, and there are more.
         since: Since when its engine has not been able to start it.
+        until: When the delay before its next attempt ends.
     """
 
     awaited: Awaited
     place: int | None = None
     behind_more_than: int | None = None
     since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,16 @@ def _entries(details: JobDetails) -> Iterator[Entry]:
     for execution in details.executions:
         yield from _attempt(execution)
         if execution.id != job.current_execution_id and execution.ended_at is not None:
-            yield _running(Step.LOST, execution, execution.ended_at, "service", _loss(execution))
+            reason = None if execution.result is None else execution.result.reason
+            if reason in job.spec.retry_on:
+                yield replace(
+                    _running(
+                        Step.RETRIED, execution, execution.ended_at, holder_of(execution), _ending(execution)
+                    ),
+                    reason=reason,
+                )
+            else:
+                yield _running(Step.LOST, execution, execution.ended_at, "service", _loss(execution))
     yield from _end(details)
 
 

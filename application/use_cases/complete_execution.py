@@ -14,6 +14,7 @@ from domain.audit import AuditEntryId
 from domain.execution import Execution, ExecutionResult
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
+from domain.retrying import Backoff
 from domain.values import ExecutionId
 
 logger = logging.getLogger("service_server.executions")
@@ -30,6 +31,8 @@ class MessageKey:
 class CompleteExecution:
     """Record how an execution ended, and end its job with it.
 
+    * A job that is to be run again for this reason goes on instead: another execution follows after a delay,
+      as long as the job has attempts left.
     * The first result of a job's current execution counts. One that comes late, twice, or from an execution
       that has been replaced changes nothing and is no error.
     * A job that was cancelled stays so; the output of its program until then is kept with the execution.
@@ -37,8 +40,14 @@ class CompleteExecution:
     """
 
     def __init__(
-        self, unit_of_work: UnitOfWork, outbox_writer: OutboxWriter, clock: Clock, ids: IdGenerator
+        self,
+        unit_of_work: UnitOfWork,
+        outbox_writer: OutboxWriter,
+        clock: Clock,
+        ids: IdGenerator,
+        backoff: Backoff,
     ) -> None:
+        self._backoff = backoff
         self._unit_of_work = unit_of_work
         self._outbox_writer = outbox_writer
         self._clock = clock
@@ -69,9 +78,12 @@ class CompleteExecution:
             NotFound: There is no such execution.
         """
         now = ended_at or self._clock.now()
-        entry_id = AuditEntryId(self._ids.new())
-        # A cancellation has changed the job. After a conflict, it is read.
-        assumed = [] if claimed is None or result.status is JobStatus.CANCELLED else [claimed]
+        entry_id, next_id = AuditEntryId(self._ids.new()), ExecutionId(self._ids.new())
+        # A cancellation has changed the job, and a retry takes its execution. After a conflict, it is read.
+        must_read = (
+            claimed is None or result.status is JobStatus.CANCELLED or result.reason in claimed.spec.retry_on
+        )
+        assumed = [] if claimed is None or must_read else [claimed]
 
         def work(transaction: Transaction) -> bool:
             if message and not self._is_new(transaction, execution_id, message, now):
@@ -84,6 +96,16 @@ class CompleteExecution:
                     return False
                 before, execution = awaiting
                 time = execution.not_before(now)
+                if before.spec.retries(result.reason, execution.number):
+                    delay_s = self._backoff.before(execution.number + 1)
+                    after, following, retried = before.retry_later(execution, next_id, time, delay_s)
+                    if following is not None:
+                        transaction.jobs.replace(before, after)
+                        transaction.executions.end(execution_id, result, after.updated_at, log_bytes)
+                        transaction.executions.add(following, delay_s)
+                        self._outbox_writer.add(transaction, retried)
+                        record_end(transaction, entry_id, before, usage_of(result, log_bytes), time)
+                        return True
             after, events = before.complete(execution_id, result, time)
             if events:
                 transaction.jobs.replace(before, after)

@@ -111,4 +111,4 @@ class RelayOutbox:
     def _wake_ups(self, message: Message) -> int:
         if message.name == BatchSubmitted.__name__:
             return min(int(message.body["executions"]), self._max_wake_ups)
-        return int(message.name in _WAKING)
+        return int(message.name in _WAKING and not message.body.get("delay_s"))

@@ -18,7 +18,7 @@ from domain.idempotency import IDEMPOTENCY_KEY_MAX_CHARS
 from domain.language import LANGUAGES
 from domain.limits import LimitPolicy
 from domain.priority import MAX_PRIORITY
-from domain.submission import ENVIRONMENT_NAME, MAX_ATTEMPTS, TAG_NAME, SubmissionLimits
+from domain.submission import ENVIRONMENT_NAME, TAG_NAME, SubmissionLimits
 from domain.values import PROJECT_NAME_MAX_CHARS
 from entrypoints.http import webhook_signature
 from entrypoints.http.access import SAFETY_HEADERS
@@ -330,7 +330,7 @@ class OpenApiDocument:
             },
             "tags": {"maxProperties": limits.tags, "propertyNames": _whole(TAG_NAME)},
             "priority": {"minimum": 0, "maximum": MAX_PRIORITY},
-            "max_attempts": {"minimum": 1, "maximum": MAX_ATTEMPTS},
+            "max_attempts": {"minimum": 1, "maximum": limits.attempts},
             **{
                 name: {"minimum": bounds.minimum, "maximum": bounds.maximum}
                 for name, bounds in self._policy.bounds.items()

@@ -194,6 +194,7 @@ class Presenter:
             building_at=execution.building_at,
             started_at=execution.started_at,
             ended_at=execution.ended_at,
+            delayed_until=execution.delayed_until or UNSET,
             notes=notes_of(execution),
             result=self._result(job_id, code_key, execution),
         )

@@ -121,6 +121,7 @@ def _waiting(waiting: Waiting) -> WaitingResponse:
         place=waiting.place,
         behind_more_than=waiting.behind_more_than,
         since=waiting.since or UNSET,
+        until=waiting.until or UNSET,
     )
 
 

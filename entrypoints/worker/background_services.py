@@ -31,6 +31,8 @@ _POSTING_EVERY_S = 1.0
 _DELETION_EVERY_S = 2.0
 # How soon uploaded files go that nothing has had for hours.
 _UNUSED_FILES_EVERY_S = 300.0
+# So much later than its delay ends, at most, an execution waits for a worker.
+_RELEASE_EVERY_S = 0.5
 # A batch that no end of a job completed is completed so much later.
 _BATCH_SWEEP_EVERY_S = 15.0
 # Each round deletes a small batch of the expired rows.
@@ -162,6 +164,7 @@ class BackgroundServices:
             # At least as often as leases are renewed: a longer pause would count as an outage.
             every_s = min(settings.rescue_every_s, settings.renew_every_s)
             yield "orphan-recovery", services.recover_orphans, every_s
+            yield "delayed-executions", services.release_delayed, _RELEASE_EVERY_S
             yield "batch-sweep", services.complete_batches.sweep, _BATCH_SWEEP_EVERY_S
             yield "deletion", services.remove_deleted, _DELETION_EVERY_S
             yield "unused-files", services.remove_unused_blobs, _UNUSED_FILES_EVERY_S

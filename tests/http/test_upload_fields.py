@@ -22,6 +22,7 @@ def test_everything_that_is_asked_for_is_kept(service: Service):
         "tags": {"team": "blue", "run.id": "7:1"},
         "priority": 0,
         "max_attempts": 2,
+        "retry_on": ["wall_time_limit"],
     }
 
     job = service.upload(**asked, **limits)

@@ -26,6 +26,7 @@ from application.views import JobView
 from domain.execution import Execution
 from domain.limits import STANDARD_LIMITS
 from domain.membership import MembershipRules
+from domain.retrying import Backoff
 from domain.submission import SubmissionLimits
 from domain.values import JobId
 from tests.support.callers import ANONYMOUS
@@ -144,6 +145,7 @@ class InMemoryService:
             stale_message_after_s=5.0,
             max_keys=MAX_KEYS,
             max_batch_jobs=MAX_BATCH_JOBS,
+            backoff=Backoff(first_s=1.0, longest_s=3.0),
             log_storage_retry=retry,
             database_retry=retry,
         )

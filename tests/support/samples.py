@@ -148,15 +148,15 @@ def a_job(
 
 
 def a_running_job(
-    store: Store, *, stdin: str | None = None, now: datetime = NOW, **spec
+    store: Store, *, stdin: str | None = None, now: datetime = NOW, delay_s: float = 0.0, **spec
 ) -> tuple[Job, Execution]:
-    """Store a RUNNING job and the execution that waits."""
+    """Store a RUNNING job and the execution that waits, or is delayed."""
     pending = a_job(store, now=now, **spec)
     job, execution, _events = pending.start(new_execution_id(), stdin, now)
 
     def work(transaction):
         transaction.jobs.replace(pending, job)
-        transaction.executions.add(execution)
+        transaction.executions.add(execution, delay_s)
 
     store.run(work)
     return job, execution

@@ -208,6 +208,7 @@ class JobSpecification(Struct, kw_only=True):
     tags: dict[str, str]
     priority: Annotated[int, Meta(examples=[5])]
     max_attempts: Annotated[int, Meta(examples=[1])]
+    retry_on: Annotated[list[Reason], Meta(description="The reasons for which it is run again.")]
     limits: Annotated[dict[str, int], Meta(examples=[{"timeout_ms": 30000, "memory_mb": 256}])]
     cases: Annotated[int, Meta(description="How many cases there are.", examples=[0])]
     stop_on: Annotated[
@@ -229,6 +230,10 @@ class ExecutionResponse(Struct, kw_only=True):
         Meta(description="When its engine started the program; if that is at once, when it was claimed."),
     ]
     ended_at: datetime | None
+    delayed_until: Annotated[
+        datetime | UnsetType,
+        Meta(description="When the delay that follows a failed attempt ends; absent once it is over."),
+    ] = UNSET
     notes: Annotated[list[NoteResponse], Meta(description="Remarks, from its start on.")]
     result: ExecutionResult | None
 

@@ -11,9 +11,9 @@ from application.commands import UploadCodeCommand
 from application.submitted_cases import NewCase
 from domain.cases import StopOn
 from domain.errors import InvalidValue
+from domain.job_lifecycle import Reason
 from domain.limits import STANDARD_BOUNDS
 from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
-from domain.submission import MAX_ATTEMPTS
 
 
 class RequestedLimits(Struct, kw_only=True):
@@ -148,8 +148,16 @@ class UploadRequest(RequestedLimits, kw_only=True):
     max_attempts: Annotated[
         int | None,
         Meta(
-            description=f"1 to {MAX_ATTEMPTS}, 1 by default: how often it may start, if its worker or its "
-            "engine fails."
+            description="1 by default: how often it may start, if its worker or its engine fails, or if it "
+            "ends for a reason of `retry_on`."
+        ),
+    ] = None
+    retry_on: Annotated[
+        tuple[Reason, ...] | None,
+        Meta(
+            description="The reasons for which it is run again, after delays that double, up to "
+            "`max_attempts`: never `cancelled`, `compile_error` or `secrets_unavailable`.",
+            examples=[["wall_time_limit"]],
         ),
     ] = None
     execute: Annotated[bool | None, Meta(description="Whether to execute the job at once.")] = None

@@ -48,7 +48,8 @@ class WaitingResponse(Struct, kw_only=True):
     """The cause of a job's wait, and its place in the queue."""
 
     awaited: Annotated[
-        Awaited, Meta(description="A call to execute, a worker, an engine, a build, or a report.")
+        Awaited,
+        Meta(description="A call to execute, a worker, an engine, a build, a report, or a retry's delay."),
     ]
     place: Annotated[
         int | None,
@@ -64,6 +65,10 @@ class WaitingResponse(Struct, kw_only=True):
     since: Annotated[
         datetime | UnsetType,
         Meta(description="Since when its engine, being away or full, could not start it; absent else."),
+    ] = UNSET
+    until: Annotated[
+        datetime | UnsetType,
+        Meta(description="When the delay before its next attempt ends; absent else."),
     ] = UNSET
 
 

@@ -14,6 +14,7 @@ LEASE_S = -30.0
 
 # The way of a waiting execution into each state.
 WAYS = {
+    ExecutionState.DELAYED: (),
     ExecutionState.WAITING: (),
     ExecutionState.CLAIMED: (ExecutionTrigger.CLAIM,),
     ExecutionState.DELEGATED: (ExecutionTrigger.CLAIM, ExecutionTrigger.DELEGATE),
@@ -23,6 +24,7 @@ WAYS = {
 
 # Each with the execution as it is stored, by its holder.
 STEPS = {
+    ExecutionTrigger.RELEASE: lambda executions, _one, _holder: executions.release(100),
     ExecutionTrigger.CLAIM: lambda executions, one, holder: executions.claim(one.id, holder, LEASE_S),
     ExecutionTrigger.PROGRESS: lambda executions, one, holder: (
         executions.mark_building(one.id, holder),
@@ -61,7 +63,8 @@ def take(store, execution_id, trigger):
 @pytest.mark.parametrize("state", ExecutionState)
 def test_a_trigger_does_to_a_state_what_the_table_says(store, state):
     for trigger in ExecutionTrigger:
-        _job, execution = a_running_job(store)
+        delay_s = LEASE_S if state is ExecutionState.DELAYED else 0.0
+        _job, execution = a_running_job(store, delay_s=delay_s)
         for step in WAYS[state]:
             take(store, execution.id, step)
         assert get(store, execution.id).state is state

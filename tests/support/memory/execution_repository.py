@@ -24,18 +24,39 @@ class MemoryExecutionRepository(ExecutionRepository):
         self._rows = tables.executions
         self._now = now
 
-    def add(self, execution: Execution) -> None:
-        """Store a new execution, waiting to be claimed; one that is stored already stays as it is."""
+    def add(self, execution: Execution, delay_s: float = 0.0) -> None:
+        """Store a new execution, waiting or delayed; one that is stored already stays as it is."""
         if execution.job_id not in self._tables.jobs:
             raise LookupError(f"execution {execution.id} belongs to no job")
         tenant = self._tables.jobs[execution.job_id].tenant
-        row = QueuedExecution(execution=execution, tenant=tenant, waiting_since=self._now())
+        now = self._now()
+        if delay_s:
+            execution = replace(execution, delayed_until=now + timedelta(seconds=delay_s))
+        row = QueuedExecution(
+            execution=execution,
+            tenant=tenant,
+            waiting_since=now,
+            leased_at=now if delay_s else None,
+            lease_expires_at=execution.delayed_until,
+        )
         self._rows.setdefault(execution.id, row)
 
     def add_all(self, started: Sequence[tuple[Job, Execution]]) -> None:
         """Store new executions."""
         for _job, execution in started:
             self.add(execution)
+
+    def release(self, limit: int) -> Sequence[ExecutionId]:
+        """Have executions wait whose delay is over."""
+        due = list(self._due())[:limit]
+        for row in due:
+            unleased = replace(row, leased_at=None, lease_expires_at=None, waiting_since=self._now())
+            self._change(unleased, ExecutionTrigger.RELEASE, replace(row.execution, delayed_until=None))
+        return [row.execution.id for row in due]
+
+    def has_due(self) -> bool:
+        """Return whether the delay of an execution is over."""
+        return any(self._due())
 
     def get(self, execution_id: ExecutionId) -> Execution | None:
         """Return an execution, or None if there is none of that id."""
@@ -224,6 +245,16 @@ class MemoryExecutionRepository(ExecutionRepository):
         if row is not None:
             self._change(row, ExecutionTrigger.GIVE_UP, replace(row.execution, ended_at=now))
         return row is not None
+
+    def _due(self) -> Iterator[QueuedExecution]:
+        now = self._now()
+        for row in self._rows.values():
+            until, since = row.lease_expires_at, row.leased_at
+            is_delayed = row.execution.state is ExecutionState.DELAYED
+            if not is_delayed or until is None or since is None:
+                continue
+            if until < now or is_from_the_future(since, now):
+                yield row
 
     def _load(self, name: TenantName) -> Iterator[TenantLoad]:
         """Yield the load of a tenant, if it is active."""

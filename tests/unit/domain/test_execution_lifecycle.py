@@ -16,12 +16,13 @@ from tests.unit.domain.builders import NOON
 
 # The state that follows, or "no" where the trigger has no effect.
 DRAWN = """
-           claim    progress  renew      defer    delegate   await_storage  give_up  expire  end    complete
-WAITING    CLAIMED  no        no         no       no         no             ENDED    no      ENDED  ENDED
-CLAIMED    no       CLAIMED   CLAIMED    WAITING  DELEGATED  SPOOLED        no       ENDED   ENDED  ENDED
-DELEGATED  no       no        no         no       no         SPOOLED        no       ENDED   ENDED  ENDED
-SPOOLED    no       no        no         no       no         SPOOLED        no       ENDED   ENDED  ENDED
-ENDED      no       no        no         no       no         no             no       no      no     ENDED
+          release claim   progress renew   defer   delegate  await_storage give_up expire end   complete
+DELAYED   WAITING no      no       no      no      no        no            no      no     ENDED ENDED
+WAITING   no      CLAIMED no       no      no      no        no            ENDED   no     ENDED ENDED
+CLAIMED   no      no      CLAIMED  CLAIMED WAITING DELEGATED SPOOLED       no      ENDED  ENDED ENDED
+DELEGATED no      no      no       no      no      no        SPOOLED       no      ENDED  ENDED ENDED
+SPOOLED   no      no      no       no      no      no        SPOOLED       no      ENDED  ENDED ENDED
+ENDED     no      no      no       no      no      no        no            no      no     no    ENDED
 """
 
 
@@ -67,3 +68,8 @@ def test_a_trigger_leads_to_one_state(trigger):
 )
 def test_the_state_follows_from_the_holder_and_the_end(holder, ended_at, state):
     assert state_of(holder, ended_at) is state
+
+
+def test_one_that_has_no_holder_is_delayed_while_it_has_an_end_of_its_delay():
+    assert state_of(None, None, NOON) is ExecutionState.DELAYED
+    assert state_of(None, NOON, NOON) is ExecutionState.ENDED

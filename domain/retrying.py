@@ -1,0 +1,46 @@
+"""The reasons that a job may be run again for, and the delays between its attempts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from domain.job_lifecycle import Reason
+
+# Each with its cause. For the reasons that are left out a further attempt ends as the one before, or is not
+# wanted: `compile_error`, `secrets_unavailable`, `cancelled`.
+RETRYABLE: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.NONZERO_EXIT: "a program may depend on chance, on the time, or on a service that it calls",
+        Reason.SIGNAL: "likewise",
+        Reason.BUILD_LIMIT: "a build takes longer while the machine is busy",
+        Reason.WALL_TIME_LIMIT: "a program takes longer while the machine is busy",
+        Reason.CPU_TIME_LIMIT: "a program may depend on chance",
+        Reason.MEMORY_LIMIT: "likewise",
+        Reason.OUTPUT_LIMIT: "likewise",
+        Reason.PROCESS_LIMIT: "likewise",
+        Reason.ENGINE_UNAVAILABLE: "the engine may be back",
+        Reason.ENGINE_ERROR: "the engine may have recovered",
+        Reason.STORAGE_ERROR: "the store of logs may be back",
+        Reason.INTERNAL: "the fault may be of one worker alone",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """Delays that double from attempt to attempt, in seconds.
+
+    Attributes:
+        first_s: The delay before the second attempt.
+        longest_s: The longest delay.
+    """
+
+    first_s: float = 1.0
+    longest_s: float = 60.0
+
+    def before(self, attempt: int) -> float:
+        """Return the delay before an attempt, of which the first is 1 and has none."""
+        if attempt <= 1:
+            return 0.0
+        # No power of a number that a caller's bound could make large.
+        return float(min(self.first_s * 2 ** min(attempt - 2, 30), self.longest_s))
