@@ -11,6 +11,8 @@ from domain.errors import InvalidValue
 from domain.job import Job
 from domain.submission import JobOptions, check_variables
 from domain.tenant import TenantName
+from domain.webhook import WebhookEvent
+from domain.webhook_signing import WebhookSecret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +23,12 @@ class UploadCodeCommand(JobOptions):
         project: The project's name, or its id written as text.
         limits: The requested ones, by the names in `Limits`; the rest gets its defaults.
         secret_env: Variables of the program that are never shown.
-        secrets_of: The job whose secret variables the new one gets, in place of `secret_env`.
+        secrets_of: The job whose secret variables the new one gets, in place of `secret_env`, and whose
+            secret signs its callback.
         cases: The inputs that the program is run for; none to run it once.
         stop_on: When the remaining cases are skipped; None for never.
         cases_of: The cases of another job of the tenant, in place of `cases`.
+        callback_secret: The secret that signs the callback; one that is made by default.
 
     Raises:
         InvalidValue: A value breaks its rule, or a variable is in `env` and in `secret_env`.
@@ -40,6 +44,7 @@ class UploadCodeCommand(JobOptions):
     cases: tuple[NewCase, ...] | None = None
     stop_on: StopOn | None = None
     cases_of: JobCases | None = None
+    callback_secret: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         JobOptions.__post_init__(self)
@@ -50,6 +55,10 @@ class UploadCodeCommand(JobOptions):
             raise InvalidValue("stop_on", "is for a job with 'cases'")
         if self.cases is not None and self.stdin:
             raise InvalidValue("stdin", "is that of each of the 'cases'; leave one of them out")
+        if self.callback_secret is not None:
+            if self.callback_url is None:
+                raise InvalidValue("callback_secret", "signs the callback, and there is no 'callback_url'")
+            WebhookSecret(self.callback_secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,3 +79,16 @@ class CreateKeyCommand:
     tenant: TenantName | None = None
     requests_per_s: int | None = None
     first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateWebhookCommand:
+    """A subscription to events to make.
+
+    Attributes:
+        project: The project, by its name or its id written as text; all that the caller reaches by default.
+    """
+
+    url: str
+    events: frozenset[WebhookEvent]
+    project: str | None = None

@@ -1,24 +1,35 @@
 """The way of domain events into the outbox."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from application.messages import Message
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
+from application.webhook_writer import WebhookWriter
 from domain.events import Event
+from domain.job import Job
 from domain.values import MessageId
 
 
 class OutboxWriter:
-    """Writes domain events to the outbox of a transaction, as messages."""
+    """Writes domain events to the outbox of a transaction, as messages, and to webhooks."""
 
-    def __init__(self, ids: IdGenerator) -> None:
+    def __init__(self, ids: IdGenerator, webhook_writer: WebhookWriter) -> None:
         self._ids = ids
+        self._webhook_writer = webhook_writer
 
     def messages(self, events: Iterable[Event]) -> list[Message]:
         """Turn events into messages, each with a new id."""
         return [Message.of(MessageId(self._ids.new()), event) for event in events]
 
-    def add(self, transaction: Transaction, events: Iterable[Event]) -> None:
-        """Add events, to be published once the transaction has committed."""
+    def add(self, transaction: Transaction, events: Sequence[Event], job: Job | None) -> None:
+        """Add events, to be published once the transaction has committed.
+
+        Args:
+            transaction: The transaction of the events.
+            events: The events of one job.
+            job: The job as it is then; None for one that cannot be read, of which no webhook can be written.
+        """
         transaction.outbox.add(self.messages(events))
+        if job is not None:
+            self._webhook_writer.add_job_events(transaction, events, job)

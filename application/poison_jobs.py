@@ -35,5 +35,5 @@ class PoisonJobHandler:
             reason=Reason.INTERNAL,
             occurred_at=now,
         )
-        self._outbox_writer.add(transaction, (ended,))
+        self._outbox_writer.add(transaction, (ended,), None)
         logger.error("execution %s ended as internal: %s", execution.id, error)

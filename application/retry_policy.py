@@ -35,18 +35,26 @@ class RetryPolicy:
     sleep: Callable[[float], None] = field(default=time.sleep, compare=False)
 
     @classmethod
-    def exponential(cls, first_s: float, max_s: float, retries: int | None = None, jitter: float = 0) -> Self:
-        """Build a policy whose delays double from the first to the longest; endless without a number."""
+    def exponential(
+        cls, first_s: float, max_s: float, retries: int | None = None, jitter: float = 0, growth: float = 2
+    ) -> Self:
+        """Build a policy whose delays grow from the first to the longest; endless without a number."""
         delays_s = [first_s]
         while delays_s[-1] < max_s if retries is None else len(delays_s) < retries:
-            delays_s.append(min(2 * delays_s[-1], max_s))
+            delays_s.append(min(growth * delays_s[-1], max_s))
         return cls(tuple(delays_s[:retries]), is_endless=retries is None, jitter=jitter)
 
     def delays(self) -> Iterator[float]:
         """Yield the seconds to wait before each further attempt."""
         endless = repeat(self.delays_s[-1]) if self.is_endless else ()
-        for delay_s in chain(self.delays_s, endless):
-            yield delay_s * random.uniform(1 - self.jitter, 1)  # noqa: S311 - jitter keeps no secret
+        return map(self._jittered, chain(self.delays_s, endless))
+
+    def delay_after(self, attempts: int) -> float:
+        """Return the seconds to wait after so many attempts, at least one, of an endless policy."""
+        return self._jittered(self.delays_s[min(attempts, len(self.delays_s)) - 1])
+
+    def _jittered(self, delay_s: float) -> float:
+        return delay_s * random.uniform(1 - self.jitter, 1)  # noqa: S311 - jitter keeps no secret
 
     def __call__(self, action: Callable[[], T]) -> T:
         """Return the result of the first attempt for which no dependency was out of reach.

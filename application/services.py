@@ -32,6 +32,8 @@ from application.ports.rate_limiter import RateLimiter
 from application.ports.result_spool import ResultSpool
 from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import UnitOfWork
+from application.ports.webhook_documents import WebhookDocuments
+from application.ports.webhook_sender import WebhookSender
 from application.ports.work_queue import WorkQueue
 from application.queries.audit_reader import AuditReader, UsageReader
 from application.queries.batch_reader import BatchReader
@@ -42,6 +44,7 @@ from application.queries.project_reader import ProjectReader
 from application.queries.queue_history import QueueHistory
 from application.queries.session_reader import SessionReader
 from application.queries.tenant_reader import KeyReader, TenantReader
+from application.queries.webhook_reader import WebhookReader
 from application.quota_guard import QuotaGuard
 from application.record_refusal import RecordRefusal
 from application.retry_policy import RetryPolicy
@@ -51,6 +54,7 @@ from application.use_cases.cancel_batch import CancelBatch
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
 from application.use_cases.change_tenant import ChangeTenant
+from application.use_cases.change_webhook import ChangeWebhook
 from application.use_cases.check_health import CheckHealth
 from application.use_cases.check_log_store import CheckLogStore
 from application.use_cases.claim_execution import ClaimExecution
@@ -59,10 +63,12 @@ from application.use_cases.complete_execution import CompleteExecution
 from application.use_cases.create_key import CreateKey
 from application.use_cases.create_project import CreateProject
 from application.use_cases.create_tenant import CreateTenant
+from application.use_cases.create_webhook import CreateWebhook
 from application.use_cases.defer_execution import DeferExecution
 from application.use_cases.delete_case_set import DeleteCaseSet
 from application.use_cases.delete_job import DeleteJob
 from application.use_cases.delete_tenant import DeleteTenant
+from application.use_cases.deliver_webhooks import DeliverWebhooks, DeliveryRules
 from application.use_cases.drain_executions import DrainExecutions
 from application.use_cases.execute_job import ExecuteJob
 from application.use_cases.finish_execution import FinishExecution
@@ -75,6 +81,7 @@ from application.use_cases.read_code import ReadCode
 from application.use_cases.read_log import ReadLog
 from application.use_cases.read_output import ReadOutput
 from application.use_cases.recover_orphans import RecoverOrphans
+from application.use_cases.redeliver_event import RedeliverEvent
 from application.use_cases.relay_outbox import RelayOutbox
 from application.use_cases.release_delayed import ReleaseDelayed
 from application.use_cases.remove_deleted import RemoveDeleted
@@ -84,9 +91,11 @@ from application.use_cases.replace_execution import ReplaceExecution
 from application.use_cases.report_completion import ReportCompletion
 from application.use_cases.revoke_key import RevokeKey
 from application.use_cases.rotate_key import RotateKey
+from application.use_cases.rotate_webhook import RotateWebhook
 from application.use_cases.run_again import RunAgain
 from application.use_cases.run_cases import RunCases
 from application.use_cases.run_execution import RunExecution
+from application.use_cases.send_test_event import SendTestEvent
 from application.use_cases.set_quota import SetQuota
 from application.use_cases.sign_in_with_identity import SignInWithIdentity
 from application.use_cases.sign_in_with_key import SignInWithKey
@@ -97,6 +106,8 @@ from application.use_cases.switch_tenant import SwitchTenant
 from application.use_cases.upload_code import UploadCode
 from application.use_cases.verify_audit_log import VerifyAuditLog
 from application.use_cases.wake_workers import WakeWorkers
+from application.webhook_secrets import WebhookSecrets
+from application.webhook_writer import WebhookWriter
 from domain.limits import LimitPolicy
 from domain.membership import MembershipRules
 from domain.retrying import Backoff
@@ -126,6 +137,9 @@ class Ports:
     log_links: LogLinks
     result_spool: ResultSpool
     secret_sealer: SecretSealer
+    webhook_sealer: SecretSealer
+    webhook_sender: WebhookSender
+    webhook_documents: WebhookDocuments
     cluster_metrics: ClusterMetrics
     engine: ExecutionEngine
     report_reader: EngineReportReader
@@ -176,6 +190,9 @@ class ServiceOptions:
     stale_message_after_s: float
     max_keys: int
     max_batch_jobs: int
+    max_webhooks: int
+    webhook_deliveries_kept_days: float
+    delivery_rules: DeliveryRules
     cases_max_s: float = 3_600.0
     max_case_helpers: int = 16
     backoff: Backoff
@@ -219,6 +236,13 @@ class Services:
     set_quota: SetQuota
     delete_tenant: DeleteTenant
 
+    create_webhook: CreateWebhook
+    change_webhook: ChangeWebhook
+    rotate_webhook: RotateWebhook
+    send_test_event: SendTestEvent
+    redeliver_event: RedeliverEvent
+    webhook_reader: WebhookReader
+
     read_code: ReadCode
     read_log: ReadLog
     read_output: ReadOutput
@@ -252,6 +276,10 @@ class Services:
     forget_sessions: ForgetOldRecords
     forget_idempotency_keys: ForgetOldRecords
     remove_deleted: RemoveDeleted
+    webhook_writer: WebhookWriter
+    deliver_webhooks: DeliverWebhooks
+    forget_deliveries: ForgetOldRecords
+    forget_webhooks: ForgetOldRecords
     remove_unused_blobs: RemoveUnusedBlobs
     blobs: Blobs
     in_flight: InFlightExecutions
@@ -264,7 +292,9 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     Constructors are called here and with keywords, so that a type checker sees each wire.
     """
     in_flight, in_flight_cases = InFlightExecutions(), InFlightCases()
-    outbox_writer = OutboxWriter(ids=ports.ids)
+    webhook_writer = WebhookWriter(clock=ports.clock, ids=ports.ids)
+    webhook_secrets = WebhookSecrets(sealer=ports.webhook_sealer)
+    outbox_writer = OutboxWriter(ids=ports.ids, webhook_writer=webhook_writer)
     poison_jobs = PoisonJobHandler(outbox_writer=outbox_writer)
     idempotent_requests = IdempotentRequests(
         unit_of_work=ports.unit_of_work, kept_hours=options.idempotency_keys_kept_hours
@@ -286,6 +316,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         engine=ports.engine,
         outbox_writer=outbox_writer,
         secret_sealer=ports.secret_sealer,
+        webhook_secrets=webhook_secrets,
         quota_guard=quota_guard,
         blobs=blobs,
         clock=ports.clock,
@@ -632,6 +663,53 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             kept=timedelta(hours=options.unused_files_kept_hours),
         ),
         blobs=blobs,
+        create_webhook=CreateWebhook(
+            unit_of_work=caller_unit_of_work,
+            secrets=webhook_secrets,
+            clock=ports.clock,
+            ids=ports.ids,
+            submission_limits=options.submission_limits,
+            max_webhooks=options.max_webhooks,
+        ),
+        change_webhook=ChangeWebhook(unit_of_work=caller_unit_of_work),
+        rotate_webhook=RotateWebhook(
+            unit_of_work=caller_unit_of_work, secrets=webhook_secrets, clock=ports.clock
+        ),
+        redeliver_event=RedeliverEvent(unit_of_work=caller_unit_of_work),
+        send_test_event=SendTestEvent(
+            unit_of_work=caller_unit_of_work,
+            webhook_writer=webhook_writer,
+            clock=ports.clock,
+            ids=ports.ids,
+        ),
+        webhook_reader=WebhookReader(unit_of_work=ports.unit_of_work),
+        webhook_writer=webhook_writer,
+        deliver_webhooks=DeliverWebhooks(
+            unit_of_work=ports.unit_of_work,
+            job_queries=ports.job_queries,
+            sender=ports.webhook_sender,
+            documents=ports.webhook_documents,
+            secrets=webhook_secrets,
+            clock=ports.clock,
+            ids=ports.ids,
+            rules=options.delivery_rules,
+        ),
+        forget_deliveries=ForgetOldRecords(
+            unit_of_work=ports.unit_of_work,
+            clock=ports.clock,
+            forget=lambda transaction, before, batch: transaction.deliveries.forget_of_any_tenant(
+                before, batch
+            ),
+            kept=timedelta(days=options.webhook_deliveries_kept_days),
+        ),
+        forget_webhooks=ForgetOldRecords(
+            unit_of_work=ports.unit_of_work,
+            clock=ports.clock,
+            forget=lambda transaction, _before, batch: transaction.webhooks.remove_deleted_of_any_tenant(
+                batch
+            ),
+            kept=timedelta(0),
+        ),
         in_flight=in_flight,
         in_flight_cases=in_flight_cases,
     )

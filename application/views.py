@@ -15,11 +15,17 @@ from domain.job_lifecycle import JobStatus, Phase, Reason, phase_of
 from domain.project import Project
 from domain.tenant import TenantName
 from domain.values import BatchId, JobId, ObjectKey, ProjectId, ProjectName
+from domain.webhook import Webhook
+from domain.webhook_signing import WebhookSecret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
-    """A job as a list shows it, with its latest execution but without its input."""
+    """A job as a list shows it, with its latest execution but without its input.
+
+    Attributes:
+        callback_secret: The secret of its callback, shown once by the upload that made it.
+    """
 
     job_id: JobId
     project_id: ProjectId
@@ -34,6 +40,7 @@ class JobView:
     completed_at: datetime | None
     tags: Mapping[str, str]
     execution: Execution | None
+    callback_secret: WebhookSecret | None = None
 
     @property
     def phase(self) -> Phase:
@@ -338,3 +345,28 @@ class IssuedKey:
 
     view: KeyView
     text: KeyText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookView:
+    """A subscription as it is shown, without its secret.
+
+    Attributes:
+        project: The name of its project; None for all of the tenant's.
+    """
+
+    webhook: Webhook
+    project: ProjectName | None
+
+    @classmethod
+    def of(cls, webhook: Webhook, project: Project | None) -> Self:
+        """Show a subscription."""
+        return cls(webhook=webhook, project=None if project is None else project.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedWebhook:
+    """A subscription with its new secret, which is shown once."""
+
+    view: WebhookView
+    secret: WebhookSecret

@@ -25,6 +25,7 @@ class Quota:
         stored_bytes: Bytes of code and logs in the object store.
         max_priority: The highest priority of a job.
         streams: Event streams and waiting requests at once.
+        webhooks: Subscriptions to events.
         limits: The largest limits of an execution, by their names.
 
     Raises:
@@ -39,6 +40,7 @@ class Quota:
     stored_bytes: int | None = None
     max_priority: int | None = None
     streams: int | None = None
+    webhooks: int | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

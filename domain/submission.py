@@ -15,6 +15,7 @@ from domain.limits import Limits
 from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
 from domain.retrying import RETRYABLE
 from domain.values import ObjectKey
+from domain.webhook_url import WebhookUrl
 
 # The most that a setting may allow.
 MAX_ATTEMPTS = 8
@@ -41,6 +42,7 @@ class JobOptions:
         max_attempts: How often the program may be started if its worker or its engine loses it, or if it
             ends for a reason of `retry_on`.
         retry_on: The reasons for which it is started again.
+        callback_url: The URL that the end of the job is posted to.
 
     Raises:
         InvalidValue: A value breaks its rule.
@@ -55,6 +57,7 @@ class JobOptions:
     priority: int = DEFAULT_PRIORITY
     max_attempts: int = 1
     retry_on: tuple[Reason, ...] = ()
+    callback_url: str | None = None
 
     def __post_init__(self) -> None:
         _check_encodable("stdin", self.stdin)
@@ -74,6 +77,8 @@ class JobOptions:
             raise InvalidValue("retry_on", f"has reasons of {', '.join(sorted(RETRYABLE))}")
         if self.retry_on and self.max_attempts == 1:
             raise InvalidValue("retry_on", "needs 'max_attempts' of 2 or more")
+        if self.callback_url is not None:
+            webhook_url("callback_url", self.callback_url)
 
     def options(self) -> dict[str, Any]:
         """Return the options by their names."""
@@ -104,6 +109,7 @@ class JobSpec(JobOptions):
             no tenant.
         secrets: Variables of the program that are never shown, beside `env`.
         cases: The cases that the program is run for, in place of once; None if it has none.
+        callback_secret: The secret that signs what is posted to `callback_url`.
     """
 
     code_key: ObjectKey
@@ -111,6 +117,7 @@ class JobSpec(JobOptions):
     limits: Limits
     code_bytes: int = 0
     secrets: SealedSecrets | None = None
+    callback_secret: SealedSecrets | None = None
     cases: JobCases | None = None
 
     @property
@@ -125,7 +132,11 @@ class JobSpec(JobOptions):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionLimits:
-    """How much a caller may submit. Sizes are bytes of UTF-8."""
+    """How much a caller may submit. Sizes are bytes of UTF-8.
+
+    Attributes:
+        allows_private_urls: Whether webhooks may lead to private addresses.
+    """
 
     code_bytes: int = 1 << 20
     stdin_bytes: int = 1 << 20
@@ -136,6 +147,7 @@ class SubmissionLimits:
     cases: int = 10_000
     cases_bytes: int = 64 << 20
     attempts: int = 3
+    allows_private_urls: bool = False
 
     def check_code(self, code: str) -> bytes:
         """Encode source code as it is stored. It may be empty.
@@ -182,6 +194,20 @@ class SubmissionLimits:
             _check_text("args", argument)
         _check_size("args", sum(len(text.encode()) for text in arguments), self.arguments_bytes)
 
+    def check_url(self, name: str, text: str) -> WebhookUrl:
+        """Read the URL of a webhook's receiver.
+
+        Raises:
+            InvalidValue: It is none, or leads to an address that is not allowed.
+        """
+        url = webhook_url(name, text)
+        if not self.allows_private_urls:
+            try:
+                url.require_public()
+            except InvalidValue as error:
+                raise InvalidValue(name, error.detail) from None
+        return url
+
     def check_spec(self, spec: JobSpec, secret_env: Mapping[str, str] = NO_VARIABLES) -> None:
         """Check the sizes of all that is submitted beside the code. Secret variables count as the others do.
 
@@ -201,6 +227,20 @@ class SubmissionLimits:
             raise InvalidValue("tags", f"at most {self.tags} tags of at most {TAG_MAX_CHARS} characters")
         for name in ("function_name", "description"):
             self.check_text(name, getattr(spec, name) or "")
+        if spec.callback_url is not None:
+            self.check_url("callback_url", spec.callback_url)
+
+
+def webhook_url(name: str, text: str) -> WebhookUrl:
+    """Read the URL of a webhook's receiver.
+
+    Raises:
+        InvalidValue: It is none.
+    """
+    try:
+        return WebhookUrl(text)
+    except InvalidValue as error:
+        raise InvalidValue(name, error.detail) from None
 
 
 def check_variables(field_name: str, variables: Mapping[str, str]) -> None:

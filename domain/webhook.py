@@ -58,6 +58,14 @@ class WebhookStatus(StrEnum):
     DELETED = "DELETED"
 
 
+class WebhookTrigger(StrEnum):
+    """Causes of a change that its owner asks for."""
+
+    ENABLE = "enable"
+    DISABLE = "disable"
+    DELETE = "delete"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
     """A subscription to the events of a project, or of all projects of a tenant.
@@ -111,9 +119,15 @@ class Webhook:
             return self
         return replace(self, status=WebhookStatus.DISABLED, disabled_because=reason)
 
-    def delete(self) -> Self:
-        """Close it for good."""
-        return replace(self, status=WebhookStatus.DELETED)
+    def apply(self, trigger: WebhookTrigger) -> Self:
+        """Change it as its owner wants."""
+        match trigger:
+            case WebhookTrigger.ENABLE:
+                return self.enable()
+            case WebhookTrigger.DISABLE:
+                return self.disable("Its owner disabled it.")
+            case WebhookTrigger.DELETE:
+                return replace(self, status=WebhookStatus.DELETED)
 
     def ensure_active(self) -> None:
         """Refuse to post to a subscription that is disabled.

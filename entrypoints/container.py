@@ -1,5 +1,6 @@
 """The one place that imports adapters: chooses them by settings, and gives them to the application."""
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from adapters.in_process.rate_limiter import InProcessRateLimiter
 from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.memory_budget import room_for_programs
 from adapters.oidc.no_provider import NoIdentityProvider
-from adapters.sealing.secret_sealer import AesGcmSealer
+from adapters.sealing.secret_sealer import KEY_BYTES, AesGcmSealer
 from adapters.sql.dashboard_queries import SqlDashboardQueries
 from adapters.sql.engine import DatabaseOptions, create_engine
 from adapters.sql.job_queries import SqlJobQueries
@@ -34,6 +35,7 @@ from adapters.sql.migrate import SqlSchema
 from adapters.sql.unit_of_work import SqlUnitOfWork
 from adapters.system.clock import SystemClock
 from adapters.system.id_generator import Uuid7Generator, worker_name
+from adapters.webhook_sender.sender import HttpWebhookSender
 from application.log_links import LogLinks
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics
@@ -47,15 +49,18 @@ from application.ports.output_feed import OutputFeed
 from application.ports.rate_limiter import RateLimiter
 from application.ports.result_spool import ResultSpool
 from application.ports.secret_sealer import SecretSealer
+from application.ports.webhook_sender import WebhookSender
 from application.ports.work_queue import WorkQueue
 from application.retry_policy import RetryPolicy
 from application.services import Ports, ServiceOptions, Services, build_services
 from domain.limits import LimitPolicy
 from entrypoints.settings import SIGN_IN_RETURN, AuthMode, LimitSettings, Settings, sealing_key
 from entrypoints.topology import Topology, WorkerMode
+from entrypoints.webhook_documents import ApiWebhookDocuments
 from entrypoints.worker.background_services import BackgroundServices
 from entrypoints.worker.handlers import completion_handler
 from entrypoints.worker.standalone_runner import StandaloneRunner
+from entrypoints.worker.webhook_dispatcher import WebhookDispatcher
 
 if TYPE_CHECKING:
     from adapters.dramatiq_queue.redis_broker import RedisQueueBroker
@@ -67,7 +72,9 @@ _CODE_STORE_RETRY_DELAYS_S = (0.2, 1.0, 3.0)
 # Entries of the data directory.
 _DATABASE, _CODE, _LOG = "service-server.sqlite3", "code", "log"
 _PENDING, _OUTPUT = "pending-logs", "output"
-_LINK_KEY = "link-key"
+_LINK_KEY, _SEALING_KEY = "link-key", "sealing-key"
+# The key of one data directory is told from another's by so many digits of its hash.
+_KEY_ID_CHARS = 8
 
 # Seconds for S3 to answer: an upload's caller waits meanwhile; a log is larger, and its worker can keep it.
 _CODE_TIMEOUT_S, _LOG_TIMEOUT_S = 3.0, 10.0
@@ -91,6 +98,7 @@ def _database(settings: Settings) -> sa.Engine:
     )
     # A connection for every thread that may want one: none waits for another.
     threads = settings.http_threads + settings.storage_threads + settings.worker_threads
+    threads += settings.webhook_threads
     ca_file = None if settings.rds_ca_file is None else str(settings.rds_ca_file)
     return create_engine(url, DatabaseOptions(pool_size=threads, tls_ca=ca_file))
 
@@ -133,6 +141,25 @@ def _result_spool(settings: Settings) -> ResultSpool:
 
 def _secret_sealer(settings: Settings) -> SecretSealer:
     return AesGcmSealer(dict(map(sealing_key, settings.sealing_keys)))
+
+
+def _webhook_sealer(settings: Settings) -> SecretSealer:
+    """Seals secrets of webhooks, with a key that is made in the data directory if the settings have none."""
+    own = read_or_make_key(_data_dir(settings) / _SEALING_KEY)[:KEY_BYTES]
+    own_id = f"data-directory-{hashlib.sha256(own).hexdigest()[:_KEY_ID_CHARS]}"
+    return AesGcmSealer({**dict(map(sealing_key, settings.sealing_keys)), own_id: own})
+
+
+def _webhook_sender(settings: Settings) -> WebhookSender:
+    return HttpWebhookSender(settings.webhook_timeout_s, allows_private=settings.webhook_allow_private)
+
+
+def _webhook_dispatcher(
+    settings: Settings, topology: Topology, services: Services
+) -> WebhookDispatcher | None:
+    if not topology.posts_webhooks:
+        return None
+    return WebhookDispatcher(services.deliver_webhooks, services.webhook_writer, settings.webhook_threads)
 
 
 def _backup_archive(settings: Settings) -> BackupArchive:
@@ -278,6 +305,9 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         max_keys=settings.max_keys,
         max_batch_jobs=settings.max_batch_jobs,
         backoff=settings.backoff,
+        max_webhooks=settings.max_webhooks,
+        webhook_deliveries_kept_days=settings.webhook_deliveries_kept_days,
+        delivery_rules=settings.delivery_rules,
     )
 
 
@@ -327,6 +357,9 @@ class Container(containers.DeclarativeContainer):
     log_store = providers.ThreadSafeSingleton(_log_store, settings=settings, log_links=log_links)
     result_spool = providers.ThreadSafeSingleton(_result_spool, settings)
     secret_sealer = providers.ThreadSafeSingleton(_secret_sealer, settings)
+    webhook_sealer = providers.ThreadSafeSingleton(_webhook_sealer, settings)
+    webhook_sender = providers.ThreadSafeSingleton(_webhook_sender, settings)
+    webhook_documents = providers.ThreadSafeSingleton(ApiWebhookDocuments, log_store=log_store)
     cluster_metrics = providers.ThreadSafeSingleton(_cluster_metrics, settings=settings, clock=clock)
     engine = providers.ThreadSafeSingleton(
         _engine, settings=settings, code_store=code_store, limit_policy=limit_policy
@@ -353,6 +386,9 @@ class Container(containers.DeclarativeContainer):
         log_links=log_links,
         result_spool=result_spool,
         secret_sealer=secret_sealer,
+        webhook_sealer=webhook_sealer,
+        webhook_sender=webhook_sender,
+        webhook_documents=webhook_documents,
         cluster_metrics=cluster_metrics,
         engine=engine,
         report_reader=report_reader,
@@ -370,6 +406,9 @@ class Container(containers.DeclarativeContainer):
     worker = providers.ThreadSafeSingleton(
         _worker, settings=settings, topology=topology, broker=broker, event_feed=event_feed, services=services
     )
+    webhook_dispatcher = providers.ThreadSafeSingleton(
+        _webhook_dispatcher, settings=settings, topology=topology, services=services
+    )
     background_services = providers.ThreadSafeSingleton(
         BackgroundServices,
         settings=settings,
@@ -377,6 +416,7 @@ class Container(containers.DeclarativeContainer):
         ports=ports,
         services=services,
         worker=worker,
+        webhooks=webhook_dispatcher,
         relay=message_relay,
         schema=schema,
         close=providers.List(broker.provided.close, database.provided.dispose),

@@ -12,6 +12,7 @@ import binascii
 import os
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -29,6 +30,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from application.retry_policy import RetryPolicy
+from application.use_cases.deliver_webhooks import DeliveryRules
 from domain.batch import MAX_BATCH_JOBS
 from domain.errors import InvalidValue
 from domain.language import parse_language
@@ -69,6 +72,8 @@ _ENVIRONMENTS: Mapping[str, bool] = {
     "prod": False,
 }
 _DAY_S = 86_400
+# Of the delays between attempts to post an event: some forty in a day.
+_RETRY_JITTER, _RETRY_GROWTH = 0.3, 1.5
 # The specification's range begins here; an empty key would let anybody sign.
 _WEBHOOK_KEY_MIN_BYTES = 24
 _LINK_KEY_MIN_BYTES = 32
@@ -378,6 +383,18 @@ class Settings(BaseSettings):
     sealing_keys: Annotated[tuple[SealingKey, ...], NoDecode] = ()
     max_keys: int = Field(1_000, ge=1)
 
+    # Webhooks
+    webhook_allow_private: bool = False
+    webhook_timeout_s: float = Field(5, gt=0, le=60)
+    webhook_threads: int = Field(16, ge=1, le=256)
+    webhook_receiver_threads: int = Field(4, ge=1, le=256)
+    webhook_retry_first_s: float = Field(1, gt=0, le=_DAY_S)
+    webhook_retry_max_s: float = Field(3_600, gt=0, le=_DAY_S)
+    webhook_retry_hours: float = Field(24, ge=0, le=720)
+    webhook_disable_after_hours: float = Field(72, gt=0, le=8_760)
+    webhook_deliveries_kept_days: float = Field(7, ge=0, le=3_650)
+    max_webhooks: int = Field(100, ge=0)
+
     # Storage on this machine
     data_dir: Path = Field(default_factory=_data_home)
     sqlite_synchronous: Literal["full", "normal"] = "full"
@@ -618,6 +635,25 @@ class Settings(BaseSettings):
             cases=self.max_cases,
             cases_bytes=self.max_cases_bytes,
             attempts=self.max_attempts,
+            allows_private_urls=self.webhook_allow_private,
+        )
+
+    @property
+    def delivery_rules(self) -> DeliveryRules:
+        """The rules of attempts to post events."""
+        return DeliveryRules(
+            threads=self.webhook_threads,
+            per_receiver=self.webhook_receiver_threads,
+            # An attempt is over long before, and its outcome stored.
+            lease_s=max(self.lease_s, 3 * self.webhook_timeout_s),
+            retry=RetryPolicy.exponential(
+                self.webhook_retry_first_s,
+                self.webhook_retry_max_s,
+                jitter=_RETRY_JITTER,
+                growth=_RETRY_GROWTH,
+            ),
+            retried_for=timedelta(hours=self.webhook_retry_hours),
+            disabled_after=timedelta(hours=self.webhook_disable_after_hours),
         )
 
     @property

@@ -24,6 +24,7 @@ class Topology:
         uses_runners: Programs run on HTTP runners, rather than in this process's sandbox.
         mode: Executions that this process runs.
         checks_engine: The engine's health counts: an API beside workers leaves their sandbox to them.
+        posts_webhooks: The process posts events to webhooks, as each one does that stays.
     """
 
     shares_database: bool
@@ -31,6 +32,7 @@ class Topology:
     uses_runners: bool
     mode: WorkerMode
     checks_engine: bool
+    posts_webhooks: bool
 
     @classmethod
     def of_server(cls, settings: Settings) -> "Topology":
@@ -48,16 +50,25 @@ class Topology:
     def of_command(cls, settings: Settings, *, runs_programs: bool) -> "Topology":
         """Topology of a single command, which leaves other processes' work alone."""
         is_standalone = runs_programs and settings.redis_url is None
-        return cls._of(settings, WorkerMode.OWN if is_standalone else WorkerMode.NONE)
+        mode = WorkerMode.OWN if is_standalone else WorkerMode.NONE
+        return cls._of(settings, mode, posts_webhooks=False)
 
     @classmethod
-    def _of(cls, settings: Settings, mode: WorkerMode, *, checks_engine: bool = True) -> "Topology":
+    def _of(
+        cls,
+        settings: Settings,
+        mode: WorkerMode,
+        *,
+        checks_engine: bool = True,
+        posts_webhooks: bool = True,
+    ) -> "Topology":
         return cls(
             shares_database=settings.rds_host is not None,
             shares_queue=settings.redis_url is not None,
             uses_runners=settings.uses_runners,
             mode=mode,
             checks_engine=checks_engine,
+            posts_webhooks=posts_webhooks,
         )
 
     @property

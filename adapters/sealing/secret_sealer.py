@@ -1,7 +1,7 @@
 """Sealing with AES-256-GCM (NIST SP 800-38D), in two layers.
 
 The variables are encrypted under a key of their own, made for them, and this key is encrypted under one of
-the settings, bound to the job. So a job passes its variables on without their being decrypted.
+the settings, bound to their owner. So a job passes its variables on without their being decrypted.
 """
 
 import base64
@@ -9,6 +9,7 @@ import binascii
 import json
 import os
 from collections.abc import Mapping
+from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -16,7 +17,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from application.errors import SecretsUnavailable
 from application.ports.secret_sealer import SecretSealer
 from domain.submission import SealedSecrets
-from domain.values import JobId
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -38,39 +38,39 @@ class AesGcmSealer(SecretSealer):
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
 
-    def seal(self, job_id: JobId, variables: Mapping[str, str]) -> SealedSecrets:
-        """Seal variables for a job."""
+    def seal(self, owner: UUID, variables: Mapping[str, str]) -> SealedSecrets:
+        """Seal variables for an owner."""
         key = AESGCM.generate_key(8 * KEY_BYTES)
         content = json.dumps(dict(variables)).encode()
-        return self._wrapped(key, job_id, _encrypted(AESGCM(key), content, _BOX))
+        return self._wrapped(key, owner, _encrypted(AESGCM(key), content, _BOX))
 
-    def pass_on(self, secrets: SealedSecrets, job_id: JobId, successor: JobId) -> SealedSecrets:
-        """Seal the key of the box anew, for another job; the box stays closed."""
-        return self._wrapped(self._unwrapped(job_id, secrets), successor, secrets.box)
+    def pass_on(self, secrets: SealedSecrets, owner: UUID, successor: UUID) -> SealedSecrets:
+        """Seal the key of the box anew, for another owner; the box stays closed."""
+        return self._wrapped(self._unwrapped(owner, secrets), successor, secrets.box)
 
-    def open(self, job_id: JobId, secrets: SealedSecrets) -> Mapping[str, str]:
-        """Return the variables of a job."""
-        cipher = AESGCM(self._unwrapped(job_id, secrets))
+    def open(self, owner: UUID, secrets: SealedSecrets) -> Mapping[str, str]:
+        """Return the variables of an owner."""
+        cipher = AESGCM(self._unwrapped(owner, secrets))
         variables: dict[str, str] = json.loads(_decrypted(cipher, secrets.box, _BOX, secrets.key_id))
         return variables
 
-    def _wrapped(self, key: bytes, job_id: JobId, box: str) -> SealedSecrets:
+    def _wrapped(self, key: bytes, owner: UUID, box: str) -> SealedSecrets:
         if not self._ciphers:
             raise SecretsUnavailable(f"secrets are refused here: {_SETTING} has no key to seal them with")
         key_id, cipher = next(iter(self._ciphers.items()))
-        return SealedSecrets(key_id, _encrypted(cipher, key, _bound_to(job_id)), box)
+        return SealedSecrets(key_id, _encrypted(cipher, key, _bound_to(owner)), box)
 
-    def _unwrapped(self, job_id: JobId, secrets: SealedSecrets) -> bytes:
+    def _unwrapped(self, owner: UUID, secrets: SealedSecrets) -> bytes:
         cipher = self._ciphers.get(secrets.key_id)
         if cipher is None:
             raise SecretsUnavailable(
-                f"the job's secrets are sealed with the key '{secrets.key_id}', which {_SETTING} lacks here"
+                f"the secrets are sealed with the key '{secrets.key_id}', which {_SETTING} lacks here"
             )
-        return _decrypted(cipher, secrets.wrapped_key, _bound_to(job_id), secrets.key_id)
+        return _decrypted(cipher, secrets.wrapped_key, _bound_to(owner), secrets.key_id)
 
 
-def _bound_to(job_id: JobId) -> bytes:
-    return f"service-server key of job {job_id}".encode()
+def _bound_to(owner: UUID) -> bytes:
+    return f"service-server key of job {owner}".encode()
 
 
 def _encrypted(cipher: AESGCM, content: bytes, bound_to: bytes) -> str:
@@ -84,6 +84,6 @@ def _decrypted(cipher: AESGCM, text: str, bound_to: bytes, key_id: str) -> bytes
         return cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], bound_to)
     except (InvalidTag, ValueError, binascii.Error):
         raise SecretsUnavailable(
-            "the job's secrets do not open: they are another job's, or were changed, or the key "
+            "the secrets do not open: they are another job's or webhook's, or were changed, or the key "
             f"'{key_id}' of {_SETTING} is not the one that sealed them"
         ) from None

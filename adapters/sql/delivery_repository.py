@@ -117,7 +117,7 @@ class SqlDeliveryRepository(DeliveryRepository):
         """Return deliveries that are due, and take them for a lease."""
         parameters = {
             "full": sorted(receiver for receiver, room in wanted.room.items() if room <= 0),
-            "busy": sorted(wanted.busy_tenants),
+            "busy": sorted(tenant for tenant, room in wanted.tenant_room.items() if room <= 0),
             "limit": _READ_PER_CLAIM * wanted.limit,
         }
         rows = self._connection.execute(_DUE, parameters).mappings().all()
@@ -175,14 +175,20 @@ class SqlDeliveryRepository(DeliveryRepository):
 
 
 def _fair_share(rows: Collection[sa.RowMapping], wanted: DeliveryClaim) -> list[sa.RowMapping]:
-    """Return the rows to claim: of each receiver no more than it has room for."""
-    claimed: Counter[str] = Counter()
+    """Return the rows to claim: of each receiver and each tenant no more than there is room for."""
+    of_receiver: Counter[str] = Counter()
+    of_tenant: Counter[str] = Counter()
     chosen: list[sa.RowMapping] = []
     for row in rows:
-        receiver = row["receiver"]
-        room = min(wanted.room.get(receiver, wanted.per_receiver), wanted.per_receiver)
-        if claimed[receiver] < room and len(chosen) < wanted.limit:
-            claimed[receiver] += 1
+        receiver, tenant = row["receiver"], row["tenant"]
+        room = min(
+            wanted.room.get(receiver, wanted.per_receiver) - of_receiver[receiver],
+            wanted.tenant_room.get(tenant, wanted.per_tenant) - of_tenant[tenant],
+            wanted.limit - len(chosen),
+        )
+        if room > 0:
+            of_receiver[receiver] += 1
+            of_tenant[tenant] += 1
             chosen.append(row)
     return chosen
 

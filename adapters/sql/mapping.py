@@ -293,6 +293,8 @@ def _to_spec(row: Row) -> JobSpec:
         read["secrets"] = SealedSecrets(**document["secrets"])
     if document.get("cases") is not None:
         read["cases"] = _to_cases(document["cases"])
+    if document.get("callback_secret") is not None:
+        read["callback_secret"] = SealedSecrets(**document["callback_secret"])
     return JobSpec(**{**known, **read}, stdin=row["job_stdin"])
 
 
@@ -513,6 +515,7 @@ def _spec_values(spec: JobSpec) -> Values:
         **{name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()},
         "secrets": None if spec.secrets is None else asdict(spec.secrets),
         "cases": None if spec.cases is None else _cases_values(spec.cases),
+        "callback_secret": None if spec.callback_secret is None else asdict(spec.callback_secret),
         "code_key": spec.code_key.value,
         "language": spec.language.name,
         "limits": {name: getattr(spec.limits, name) for name in STANDARD_BOUNDS},

@@ -1,7 +1,7 @@
 """The port to stored deliveries of events to webhooks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -19,15 +19,17 @@ class DeliveryClaim:
         limit: How many at most.
         per_receiver: How many of one receiver at most.
         lease_s: Seconds for which no other process is given them.
+        per_tenant: How many of one tenant at most.
         room: How many of some receivers at most, where that is less.
-        busy_tenants: Tenants of which none is claimed.
+        tenant_room: The same of some tenants.
     """
 
     limit: int
     per_receiver: int
+    per_tenant: int
     lease_s: float
     room: Mapping[str, int] = field(default_factory=dict)
-    busy_tenants: Collection[str] = ()
+    tenant_room: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

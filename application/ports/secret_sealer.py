@@ -2,36 +2,36 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from uuid import UUID
 
 from domain.submission import SealedSecrets
-from domain.values import JobId
 
 
 class SecretSealer(ABC):
-    """Seals the secret variables of jobs. Sealed for one job, they open for no other."""
+    """Seals secrets of jobs and of webhooks. Sealed for one owner, by its id, they open for no other."""
 
     @abstractmethod
-    def seal(self, job_id: JobId, variables: Mapping[str, str]) -> SealedSecrets:
-        """Seal variables for a job.
+    def seal(self, owner: UUID, variables: Mapping[str, str]) -> SealedSecrets:
+        """Seal variables for an owner.
 
         Raises:
             SecretsUnavailable: No key is configured.
         """
 
     @abstractmethod
-    def pass_on(self, secrets: SealedSecrets, job_id: JobId, successor: JobId) -> SealedSecrets:
-        """Seal the variables of a job for another one, without opening them.
+    def pass_on(self, secrets: SealedSecrets, owner: UUID, successor: UUID) -> SealedSecrets:
+        """Seal the variables of an owner for another one, without opening them.
 
         Raises:
             SecretsUnavailable: The key that they are sealed with is not configured, or they are not sealed
-                for the job.
+                for the owner.
         """
 
     @abstractmethod
-    def open(self, job_id: JobId, secrets: SealedSecrets) -> Mapping[str, str]:
-        """Return the variables of a job.
+    def open(self, owner: UUID, secrets: SealedSecrets) -> Mapping[str, str]:
+        """Return the variables of an owner.
 
         Raises:
             SecretsUnavailable: The key that they are sealed with is not configured, or they are not sealed
-                for the job.
+                for the owner.
         """

@@ -190,6 +190,7 @@ def _counted(
         "uploads_per_day": usage.uploads,
         "cpu_seconds_per_day": usage.cpu_ms // 1_000,
         "stored_bytes": usage.stored_bytes,
+        "webhooks": transaction.webhooks.count(tenant) if "webhooks" in allowed else 0,
         "running": executions.count_running(tenant) if "running" in allowed else 0,
         "waiting": executions.count_waiting(tenant, allowed.get("waiting", 0)),
     }

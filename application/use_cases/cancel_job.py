@@ -74,5 +74,5 @@ def cancel(transaction: Transaction, outbox_writer: OutboxWriter, job: Job, now:
     transaction.jobs.replace(job, after)
     if execution is not None:
         transaction.executions.end(execution.id, None, after.updated_at)
-    outbox_writer.add(transaction, events)
+    outbox_writer.add(transaction, events, after)
     return after

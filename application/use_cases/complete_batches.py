@@ -65,7 +65,7 @@ class CompleteBatches:
             is_completed = transaction.batches.complete(batch_id, now)
             if is_completed:
                 completed = BatchCompleted(batch_id=batch_id, occurred_at=now)
-                self._outbox_writer.add(transaction, (completed,))
+                self._outbox_writer.add(transaction, (completed,), None)
             return is_completed
 
         is_completed = self._unit_of_work.run(work)

@@ -103,14 +103,14 @@ class CompleteExecution:
                         transaction.jobs.replace(before, after)
                         transaction.executions.end(execution_id, result, after.updated_at, log_bytes)
                         transaction.executions.add(following, delay_s)
-                        self._outbox_writer.add(transaction, retried)
+                        self._outbox_writer.add(transaction, retried, after)
                         record_end(transaction, entry_id, before, usage_of(result, log_bytes), time)
                         return True
             after, events = before.complete(execution_id, result, time)
             if events:
                 transaction.jobs.replace(before, after)
                 is_recorded = transaction.executions.end(execution_id, result, after.updated_at, log_bytes)
-                self._outbox_writer.add(transaction, events)
+                self._outbox_writer.add(transaction, events, after)
             else:
                 kept = replace(result, status=JobStatus.CANCELLED, reason=Reason.CANCELLED)
                 is_recorded = before.status is JobStatus.CANCELLED and transaction.executions.end(

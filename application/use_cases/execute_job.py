@@ -65,7 +65,7 @@ class ExecuteJob:
             after, execution, events = before.start(execution_id, stdin, now, current_request_id())
             transaction.jobs.replace(before, after)
             transaction.executions.add(execution)
-            self._outbox_writer.add(transaction, events)
+            self._outbox_writer.add(transaction, events, after)
             return JobView.of(after, project.name, execution)
 
         return self._unit_of_work.run(

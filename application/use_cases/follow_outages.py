@@ -74,7 +74,7 @@ class FollowOutages:
                 transaction.jobs.replace(before, after)
                 transaction.executions.end(execution_id, _GIVEN_UP, now)
                 record_end(transaction, entry_id, before, NO_USAGE, now)
-                self._outbox_writer.add(transaction, events)
+                self._outbox_writer.add(transaction, events, after)
             return True
 
         is_given_up = self._unit_of_work.run(work)

@@ -204,7 +204,7 @@ class RecoverOrphans:
             else:
                 transaction.executions.add(execution)
                 transaction.executions.end(overdue.id, _of_replaced(output), now)
-            self._outbox_writer.add(transaction, events)
+            self._outbox_writer.add(transaction, events, after)
             # Its processor time is not known.
             record_end(
                 transaction, entry_id, before, Usage(executions=int(expired.started_at is not None)), now

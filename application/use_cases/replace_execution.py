@@ -58,7 +58,7 @@ class ReplaceExecution:
             if is_recorded and failure is not None:
                 record_end(transaction, entry_id, before, usage_of(failure), after.updated_at)
             transaction.executions.add(execution)
-            self._outbox_writer.add(transaction, events)
+            self._outbox_writer.add(transaction, events, after)
             return True
 
         was_replaced = self._unit_of_work.run(work)

@@ -397,7 +397,7 @@ class RunCases:
                 transaction.cases.skip_after(work.job.id, failed)
             run = transaction.cases.record(taken.id, results, is_done=is_done, lease_s=self._lease_s)
             if run is not None:
-                self._outbox_writer.add(transaction, events)
+                self._outbox_writer.add(transaction, events, work.job)
             return run
 
         return self._retry(lambda: self._unit_of_work.run(write, self._retry))

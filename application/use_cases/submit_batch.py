@@ -199,7 +199,7 @@ class SubmitBatch:
         if started:
             transaction.executions.add_all(started)
         submitted = BatchSubmitted(batch_id=batch_id, executions=len(started), occurred_at=now)
-        self._outbox_writer.add(transaction, (submitted,))
+        self._outbox_writer.add(transaction, (submitted,), None)
         by_status = {JobStatus.PENDING: len(jobs) - len(started), JobStatus.RUNNING: len(started)}
         return BatchView(batch=batch, by_status=by_status, jobs=[job.id for job in jobs])
 

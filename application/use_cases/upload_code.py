@@ -27,6 +27,7 @@ from application.ports.unit_of_work import Transaction
 from application.quota_guard import QuotaGuard
 from application.submitted_cases import submit
 from application.views import JobView
+from application.webhook_secrets import WebhookSecrets
 from domain.audit import NO_USAGE, Act, Usage
 from domain.blob import BlobRef
 from domain.caller import Caller
@@ -49,6 +50,7 @@ from domain.values import (
     ProjectName,
     parse_project_reference,
 )
+from domain.webhook_signing import WebhookSecret
 
 logger = logging.getLogger("service_server.jobs")
 
@@ -63,6 +65,7 @@ class Submission:
         reference: The project's name, or its id.
         execution_id: The id of its execution; None if it is not executed at once.
         manifest: Its cases, to be stored; None if it has none, or they are stored.
+        made_secret: The secret of its callback, if it was made here, for its caller alone.
     """
 
     job_id: JobId
@@ -71,6 +74,7 @@ class Submission:
     code: bytes
     execution_id: ExecutionId | None
     manifest: bytes | None = None
+    made_secret: WebhookSecret | None = None
 
     @property
     def added(self) -> Usage:
@@ -114,6 +118,8 @@ class UploadCode:
     * A project that is named and does not exist is made; a project that is given by its id must exist.
     * An archived project takes no new work, and a suspended tenant starts none.
     * Secret variables are sealed before the job is stored, and refused where there is no key to seal them.
+    * What is posted to the callback is signed with a secret that the caller brings, or with one that is made
+      and returned this once. It is sealed, and refused where there is no key to seal it.
     * The language must be one that the engine runs here and now.
     * The tenant has room for it in its quotas of uploads, stored bytes and, where it is executed, of waiting
       executions and processor time.
@@ -127,6 +133,7 @@ class UploadCode:
         engine: ExecutionEngine,
         outbox_writer: OutboxWriter,
         secret_sealer: SecretSealer,
+        webhook_secrets: WebhookSecrets,
         quota_guard: QuotaGuard,
         blobs: Blobs,
         clock: Clock,
@@ -139,6 +146,7 @@ class UploadCode:
         self._engine = engine
         self._outbox_writer = outbox_writer
         self._secret_sealer = secret_sealer
+        self._webhook_secrets = webhook_secrets
         self._quota_guard = quota_guard
         self._blobs = blobs
         self._clock = clock
@@ -174,7 +182,7 @@ class UploadCode:
             transaction.jobs.add(job)
             if execution is not None:
                 transaction.executions.add(execution)
-            self._outbox_writer.add(transaction, events)
+            self._outbox_writer.add(transaction, events, job)
             return _Uploaded(JobView.of(job, project.name, execution), replace(usage, executions=0))
 
         earlier = job_again(caller, job_id)
@@ -199,7 +207,9 @@ class UploadCode:
             raise
         if view.job_id != job_id:  # of an earlier request under the same idempotency key
             self._discard(code_key)
-        return view
+            return view
+        made_secret = submission.made_secret
+        return view if made_secret is None else replace(view, callback_secret=made_secret)
 
     def prepare(
         self, caller: Caller, command: UploadCodeCommand, languages: Sequence[LanguageSupport] | None = None
@@ -224,13 +234,20 @@ class UploadCode:
         spec = self._spec(caller, command, language, code_key, len(code))
         self._submission_limits.check_spec(spec, command.secret_env)
         cases, manifest = self._submitted_cases(command)
+        callback_secret, made_secret = self._callback_secret(command, job_id)
         return Submission(
             job_id=job_id,
             reference=reference,
-            spec=replace(spec, secrets=self._sealed(command, job_id), cases=cases),
+            spec=replace(
+                spec,
+                secrets=self._sealed(command, job_id),
+                callback_secret=callback_secret,
+                cases=cases,
+            ),
             manifest=manifest,
             code=code,
             execution_id=ExecutionId(self._ids.new()) if command.execute else None,
+            made_secret=made_secret,
         )
 
     def store_cases(self, caller: Caller, submissions: Sequence[Submission]) -> None:
@@ -290,6 +307,23 @@ class UploadCode:
         if origin is not None and origin.spec.secrets is not None:
             return self._secret_sealer.pass_on(origin.spec.secrets, origin.id, job_id)
         return self._secret_sealer.seal(job_id, command.secret_env) if command.secret_env else None
+
+    def _callback_secret(
+        self, command: UploadCodeCommand, job_id: JobId
+    ) -> tuple[SealedSecrets | None, WebhookSecret | None]:
+        """Return the secret of the callback, sealed, and as it is if it is made here."""
+        if command.callback_url is None:
+            return None, None
+        origin = command.secrets_of
+        if origin is not None and origin.spec.callback_secret is not None:
+            return self._webhook_secrets.pass_on(origin.spec.callback_secret, origin.id, job_id), None
+        if command.callback_secret is not None:
+            return self._seal_callback(job_id, WebhookSecret(command.callback_secret)), None
+        made = WebhookSecret.generate()
+        return self._seal_callback(job_id, made), made
+
+    def _seal_callback(self, job_id: JobId, secret: WebhookSecret) -> SealedSecrets:
+        return self._webhook_secrets.seal("callback_url", job_id, secret)
 
     def _code_key(
         self, caller: Caller, reference: ProjectId | ProjectName, job_id: JobId, language: Language

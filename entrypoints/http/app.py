@@ -31,6 +31,7 @@ from entrypoints.http.controllers.output import OutputController
 from entrypoints.http.controllers.projects import ProjectsController
 from entrypoints.http.controllers.tenants import TenantsController
 from entrypoints.http.controllers.timeline import TimelineController
+from entrypoints.http.controllers.webhooks import JobDeliveriesController, WebhooksController
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dashboard.router import dashboard_router, first_page
 from entrypoints.http.dependencies import build_api, keyed_caller
@@ -59,6 +60,8 @@ _CONTROLLERS = (
     KeysController,
     UsageController,
     TenantsController,
+    WebhooksController,
+    JobDeliveriesController,
 )
 
 

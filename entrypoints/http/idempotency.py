@@ -32,7 +32,7 @@ from domain.tenant import TenantName
 from entrypoints.http.callers import key_text
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.origin_guard import headers
-from entrypoints.http.presenter import without_links
+from entrypoints.http.presenter import without_links, without_secret
 from entrypoints.http.sealing import Unopened, open_sealed, seal
 
 logger = logging.getLogger("service_server.http")
@@ -201,7 +201,8 @@ class IdempotencyMiddleware:
         records, is_error = self._requests.records, made.status >= _FIRST_ERROR
         try:
             if not scope["route_handler"].opt.get(SECRET_ANSWER):
-                return records.find(caller) if is_error else records.keep(caller, made)
+                kept = replace(made, body=without_secret(made.body))
+                return records.find(caller) if is_error else records.keep(caller, kept)
             sealing = _sealing(scope, caller)
             if sealing is None:
                 return None

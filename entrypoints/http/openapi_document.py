@@ -20,6 +20,7 @@ from domain.limits import LimitPolicy
 from domain.priority import MAX_PRIORITY
 from domain.submission import ENVIRONMENT_NAME, TAG_NAME, SubmissionLimits
 from domain.values import PROJECT_NAME_MAX_CHARS
+from domain.webhook_url import URL_MAX_CHARS
 from entrypoints.http import webhook_signature
 from entrypoints.http.access import SAFETY_HEADERS
 from entrypoints.http.callers import SECURITY_SCHEMES
@@ -331,6 +332,8 @@ class OpenApiDocument:
             "tags": {"maxProperties": limits.tags, "propertyNames": _whole(TAG_NAME)},
             "priority": {"minimum": 0, "maximum": MAX_PRIORITY},
             "max_attempts": {"minimum": 1, "maximum": limits.attempts},
+            "callback_url": {"maxLength": URL_MAX_CHARS},
+            "callback_secret": {"writeOnly": True},
             **{
                 name: {"minimum": bounds.minimum, "maximum": bounds.maximum}
                 for name, bounds in self._policy.bounds.items()

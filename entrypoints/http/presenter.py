@@ -40,6 +40,7 @@ Shown = TypeVar("Shown")
 
 # In JSON a quotation mark within a string is escaped, so this is never part of one.
 _SIGNED = re.compile(rb'"logs_url":"[^"]*+"')
+_SECRET = re.compile(rb',"callback_secret":"[^"]*+"')
 _MESSAGES: Mapping[JobStatus | Reason, str] = {
     JobStatus.PENDING: "Waiting to be executed",
     JobStatus.RUNNING: "Running",
@@ -245,6 +246,11 @@ def tagged(shown: Shown) -> Response[Shown]:
 def without_links(body: bytes) -> bytes:
     """Return an answer in JSON without its links to logs."""
     return _SIGNED.sub(b'"logs_url":null', body)
+
+
+def without_secret(body: bytes) -> bytes:
+    """Return an answer in JSON without the secret of a callback, which is shown once."""
+    return _SECRET.sub(b"", body)
 
 
 def explain(status: JobStatus, reason: Reason | None, phase: Phase, result: Result | None = None) -> str:

@@ -15,6 +15,7 @@ from application.services import Ports, Services
 from domain.values import ExecutionId, JobId
 from entrypoints.settings import Settings
 from entrypoints.topology import Topology, WorkerMode
+from entrypoints.worker.webhook_dispatcher import WebhookDispatcher
 
 logger = logging.getLogger("service_server.worker")
 
@@ -75,6 +76,7 @@ class BackgroundServices:
 
     Args:
         worker: None in a process that runs no programs.
+        webhooks: None in a process that posts no events.
         close: Called last, in turn, to close connections.
     """
 
@@ -86,6 +88,7 @@ class BackgroundServices:
         ports: Ports,
         services: Services,
         worker: Worker | None,
+        webhooks: WebhookDispatcher | None,
         relay: Relay,
         schema: DatabaseSchema,
         close: Sequence[Callable[[], None]],
@@ -95,6 +98,7 @@ class BackgroundServices:
         self._ports = ports
         self._services = services
         self._worker = worker
+        self._webhooks = webhooks
         self._relay = relay
         self._schema = schema
         self._close = close
@@ -113,6 +117,9 @@ class BackgroundServices:
         for part in self._parts:
             self._start(part)
         self._unsubscribe = self._ports.event_feed.subscribe(self._stop_cancelled)
+        if self._webhooks is not None:
+            self._ports.event_feed.subscribe(self._webhooks.notice)
+            self._webhooks.start()
         if self._worker is not None:
             self._worker.start()
         for task in self._tasks:
@@ -131,6 +138,8 @@ class BackgroundServices:
         self._stopping.shutdown(wait=False, cancel_futures=True)
         self._relay.stop()
         self._forget_published()
+        if self._webhooks is not None:
+            self._webhooks.stop()
         for part in reversed(self._parts):
             part.stop()
         for close in self._close:
@@ -170,6 +179,8 @@ class BackgroundServices:
             yield "unused-files", services.remove_unused_blobs, _UNUSED_FILES_EVERY_S
             yield "retention", services.forget_processed_messages, _RETENTION_EVERY_S
             yield "sessions", services.forget_sessions, _RETENTION_EVERY_S
+            yield "deliveries", services.forget_deliveries, _RETENTION_EVERY_S
+            yield "webhook-deletion", services.forget_webhooks, _RETENTION_EVERY_S
             yield "idempotency-retention", services.forget_idempotency_keys, _RETENTION_EVERY_S
 
     def _drain(self, worker: Worker) -> None:

@@ -23,6 +23,7 @@ def test_everything_that_is_asked_for_is_kept(service: Service):
         "priority": 0,
         "max_attempts": 2,
         "retry_on": ["wall_time_limit"],
+        "callback_url": "https://example.com/hook?token=1",
     }
 
     job = service.upload(**asked, **limits)

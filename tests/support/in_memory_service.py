@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import UnitOfWork
 from application.retry_policy import RetryPolicy
 from application.services import Ports, ServiceOptions, Services, build_services
+from application.use_cases.deliver_webhooks import DeliveryRules
 from application.views import JobView
 from domain.execution import Execution
 from domain.limits import STANDARD_LIMITS
@@ -29,6 +31,7 @@ from domain.membership import MembershipRules
 from domain.retrying import Backoff
 from domain.submission import SubmissionLimits
 from domain.values import JobId
+from entrypoints.webhook_documents import ApiWebhookDocuments
 from tests.support.callers import ANONYMOUS
 from tests.support.memory.clock import MemoryClock
 from tests.support.memory.cluster_metrics import MemoryClusterMetrics
@@ -42,6 +45,7 @@ from tests.support.memory.result_spool import MemoryResultSpool
 from tests.support.memory.unit_of_work import MemoryUnitOfWork
 from tests.support.memory.work_queue import MemoryWorkQueue
 from tests.support.scripted_engine import ScriptedEngine
+from tests.support.scripted_receivers import ScriptedReceivers
 
 LEASE_S = 30.0
 KEPT_S = 600.0
@@ -49,6 +53,15 @@ RENEW_EVERY_S = 10.0
 WAIT_S = 120.0
 MAX_KEYS = 5
 MAX_BATCH_JOBS = 10
+MAX_WEBHOOKS = 5
+DELIVERY_RULES = DeliveryRules(
+    threads=8,
+    per_receiver=2,
+    lease_s=LEASE_S,
+    retry=RetryPolicy.exponential(1.0, 60.0),
+    retried_for=timedelta(hours=24),
+    disabled_after=timedelta(hours=72),
+)
 KEYS_KEPT_HOURS = 24.0
 FILES_KEPT_HOURS = 6.0
 
@@ -96,6 +109,7 @@ class InMemoryService:
         self.sealer = sealer or AesGcmSealer({"test": bytes(KEY_BYTES)})
         self.metrics = MemoryClusterMetrics(self.clock)
         self.engine = ScriptedEngine()
+        self.receivers = ScriptedReceivers()
         self.output_feed = InProcessOutputFeed()
         self.slept: list[float] = []
         retry = RetryPolicy((1.0, 2.0), sleep=self.slept.append)
@@ -110,6 +124,9 @@ class InMemoryService:
             log_links=LogLinks(b"installation", "http://localhost:8000", 3_600, self.clock),
             result_spool=self.spool,
             secret_sealer=self.sealer,
+            webhook_sealer=self.sealer,
+            webhook_sender=self.receivers,
+            webhook_documents=ApiWebhookDocuments(self.log_store),
             cluster_metrics=self.metrics,
             engine=self.engine,
             report_reader=RunnerReportReader(65_536),
@@ -146,6 +163,9 @@ class InMemoryService:
             max_keys=MAX_KEYS,
             max_batch_jobs=MAX_BATCH_JOBS,
             backoff=Backoff(first_s=1.0, longest_s=3.0),
+            max_webhooks=MAX_WEBHOOKS,
+            webhook_deliveries_kept_days=7.0,
+            delivery_rules=DELIVERY_RULES,
             log_storage_retry=retry,
             database_retry=retry,
         )
@@ -157,7 +177,8 @@ class InMemoryService:
 
     def process(self, worker: str, *, sealer: SecretSealer | None = None, **options: object) -> Services:
         """Build the use cases of a process of that name, perhaps with another sealer and other options."""
-        ports = replace(self._ports, secret_sealer=sealer or self.sealer)
+        sealer = sealer or self.sealer
+        ports = replace(self._ports, secret_sealer=sealer, webhook_sealer=sealer)
         return build_services(ports=ports, options=replace(self._options, worker=worker, **options))
 
     def upload(self, **changed: object) -> JobView:

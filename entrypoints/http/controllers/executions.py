@@ -102,8 +102,10 @@ class ExecutionsController(Controller):
             return job, show(job)
 
         job, uploaded = await api.storage_threads.run(upload)
-        ended = await api.waiter(request, caller).settled(job, wait, show)
-        return Response(ended or uploaded, headers=ignored_fields_header(request.ignored_fields))
+        answer = await api.waiter(request, caller).settled(job, wait, show) or uploaded
+        if job.callback_secret is not None:
+            answer.callback_secret = job.callback_secret.value
+        return Response(answer, headers=ignored_fields_header(request.ignored_fields))
 
     @post(
         "/execute/{jobId:str}",

@@ -175,6 +175,13 @@ class JobResponse(Struct, kw_only=True):
     log_key: _LogKey
     logs_url: _LogsUrl
     data: JobData
+    callback_secret: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The secret that signs what is posted to `callback_url`, once: in the answer to the "
+            "upload that it was made for."
+        ),
+    ] = UNSET
 
 
 class JobStatusResponse(Struct, kw_only=True):
@@ -209,6 +216,7 @@ class JobSpecification(Struct, kw_only=True):
     priority: Annotated[int, Meta(examples=[5])]
     max_attempts: Annotated[int, Meta(examples=[1])]
     retry_on: Annotated[list[Reason], Meta(description="The reasons for which it is run again.")]
+    callback_url: Annotated[str | None, Meta(description="Where the end of the job is posted to.")]
     limits: Annotated[dict[str, int], Meta(examples=[{"timeout_ms": 30000, "memory_mb": 256}])]
     cases: Annotated[int, Meta(description="How many cases there are.", examples=[0])]
     stop_on: Annotated[

@@ -160,6 +160,20 @@ class UploadRequest(RequestedLimits, kw_only=True):
             examples=[["wall_time_limit"]],
         ),
     ] = None
+    callback_url: Annotated[
+        str | None,
+        Meta(
+            description="The http or https URL that the end of the job is posted to, as a webhook.",
+            examples=["https://example.com/hooks/jobs"],
+        ),
+    ] = None
+    callback_secret: Annotated[
+        str | None,
+        Meta(
+            description="The secret that signs what is posted there, `whsec_...`, stored encrypted and never "
+            "shown; by default one is made, and shown in the answer alone."
+        ),
+    ] = None
     execute: Annotated[bool | None, Meta(description="Whether to execute the job at once.")] = None
     cases: Annotated[
         tuple[CaseRequest, ...] | None,

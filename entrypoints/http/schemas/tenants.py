@@ -28,6 +28,7 @@ class QuotaRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
     stored_bytes: Annotated[int | None, Meta(description="Bytes of code and logs.")] = None
     max_priority: Annotated[int | None, Meta(description="The highest priority of a job.")] = None
     streams: Annotated[int | None, Meta(description="Streams and waiting requests at once.")] = None
+    webhooks: Annotated[int | None, Meta(description="Subscriptions to events.")] = None
 
     def quota(self) -> Quota:
         """Return the quota.

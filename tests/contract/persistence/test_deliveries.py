@@ -27,8 +27,10 @@ def add(store, *deliveries):
     return deliveries
 
 
-def claim(store, limit=10, per_receiver=10, lease_s=30.0, **bounds):
-    wanted = DeliveryClaim(limit=limit, per_receiver=per_receiver, lease_s=lease_s, **bounds)
+def claim(store, limit=10, per_receiver=10, per_tenant=40, lease_s=30.0, **bounds):
+    wanted = DeliveryClaim(
+        limit=limit, per_receiver=per_receiver, per_tenant=per_tenant, lease_s=lease_s, **bounds
+    )
     return store.run(lambda transaction: transaction.deliveries.claim(wanted))
 
 
@@ -140,15 +142,18 @@ def test_the_longest_due_comes_first(store):
 def test_no_more_is_claimed_of_a_receiver_than_it_has_room_for(store):
     add(store, *(a_delivery(receiver=name) for name in "aaaabbbb"), a_delivery(receiver="full"))
 
-    claimed = claim(store, per_receiver=2, room={"b": 1, "full": 0, "a": 5})
+    claimed = claim(store, per_receiver=2, room={"b": 1, "full": 0})
 
     assert Counter(one.receiver for one in claimed) == {"a": 2, "b": 1}
 
 
-def test_nothing_is_claimed_of_a_busy_tenant(store):
-    add(store, a_delivery(), a_delivery(tenant=TenantName("other")))
+def test_no_more_is_claimed_of_a_tenant_than_it_has_room_for(store):
+    names = ("acme", "acme", "acme", "busy", "other", "other")
+    add(store, *(a_delivery(tenant=TenantName(name), receiver=str(n)) for n, name in enumerate(names)))
 
-    assert {one.tenant.value for one in claim(store, busy_tenants=["acme"])} == {"other"}
+    claimed = claim(store, per_tenant=2, tenant_room={"busy": 0, "other": 1})
+
+    assert Counter(one.tenant.value for one in claimed) == {"acme": 2, "other": 1}
 
 
 def test_of_many_who_claim_at_once_each_delivery_falls_to_one(store):
@@ -160,7 +165,7 @@ def test_of_many_who_claim_at_once_each_delivery_falls_to_one(store):
     def take_all(unit):
         barrier.wait()
         taken = []
-        wanted = DeliveryClaim(limit=3, per_receiver=1, lease_s=300)
+        wanted = DeliveryClaim(limit=3, per_receiver=1, per_tenant=3, lease_s=300)
         while batch := unit.run(lambda transaction: transaction.deliveries.claim(wanted)):
             taken += batch
         return taken

@@ -8,7 +8,7 @@ from application.errors import ConcurrencyConflict, NotFound
 from domain.submission import SealedSecrets
 from domain.tenant import TenantName
 from domain.values import ProjectId
-from domain.webhook import SUBSCRIBED, WebhookEvent, WebhookId, WebhookStatus
+from domain.webhook import SUBSCRIBED, WebhookEvent, WebhookId, WebhookStatus, WebhookTrigger
 from tests.support.callers import a_caller
 from tests.support.samples import LATER, NOW, a_delivery, a_webhook
 
@@ -80,7 +80,7 @@ def test_a_caller_reaches_its_tenants_webhooks_or_one_projects(store):
 
 def test_a_deleted_webhook_is_reached_and_counted_no_more(store):
     webhook, _kept = add(store), add(store)
-    change(store, webhook, webhook.delete())
+    change(store, webhook, webhook.apply(WebhookTrigger.DELETE))
 
     assert get(store, webhook) is None
     assert store.run(lambda t: t.webhooks.count(TenantName("acme"))) == 1
@@ -142,7 +142,7 @@ def test_deleted_webhooks_go_with_their_deliveries_batch_by_batch(store):
     deliveries = [a_delivery(webhook_id=webhook.id) for _ in range(3)]
     other = a_delivery(webhook_id=kept.id)
     store.run(lambda transaction: transaction.deliveries.add([*deliveries, other]))
-    change(store, webhook, webhook.delete())
+    change(store, webhook, webhook.apply(WebhookTrigger.DELETE))
 
     removed = []
     while count := store.run(lambda t: t.webhooks.remove_deleted_of_any_tenant(2)):

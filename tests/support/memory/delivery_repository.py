@@ -32,15 +32,19 @@ class MemoryDeliveryRepository(DeliveryRepository):
         """Return deliveries that are due, and take them for a lease."""
         claimed: list[Delivery] = []
         of_receiver: Counter[str] = Counter()
+        of_tenant: Counter[str] = Counter()
         for stored in self._due():
             delivery = stored.delivery
-            room = min(wanted.room.get(delivery.receiver, wanted.per_receiver), wanted.per_receiver)
-            is_busy = delivery.tenant.value in wanted.busy_tenants
-            if is_busy or of_receiver[delivery.receiver] >= room or len(claimed) == wanted.limit:
-                continue
-            if self._has_earlier(delivery):
+            tenant = delivery.tenant.value
+            room = min(
+                wanted.room.get(delivery.receiver, wanted.per_receiver) - of_receiver[delivery.receiver],
+                wanted.tenant_room.get(tenant, wanted.per_tenant) - of_tenant[tenant],
+                wanted.limit - len(claimed),
+            )
+            if room <= 0 or self._has_earlier(delivery):
                 continue
             of_receiver[delivery.receiver] += 1
+            of_tenant[tenant] += 1
             taken = replace(delivery, claims=delivery.claims + 1)
             self._store(taken, wanted.lease_s)
             claimed.append(replace(taken, next_attempt_at=stored.due_at))

@@ -1,0 +1,1 @@
+"""Posts of events to receivers on the internet."""

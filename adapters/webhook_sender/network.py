@@ -1,0 +1,177 @@
+"""Connections to receivers: names are resolved once and pinned, and bounds hold for all that is read."""
+
+import socket
+import ssl
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
+from queue import Empty, SimpleQueue
+from threading import BoundedSemaphore, Thread
+from time import monotonic
+from typing import Any
+
+import httpcore
+
+from application.ports.webhook_sender import PostFailed
+from domain.network_address import IpAddress, is_public, parse_address
+
+# A name's servers may take long, and the system's resolver cannot be interrupted: so many threads wait for
+# it at most, of requests that may have ended.
+_RESOLVING_AT_ONCE = 64
+# One record of TLS; each write has the time that is left.
+_WRITTEN_AT_ONCE = 16 << 10
+
+
+class Deadline:
+    """The time until which a request may last in all."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends_at = monotonic() + seconds
+
+    def left_s(self) -> float:
+        """Return the seconds that are left.
+
+        Raises:
+            httpcore.TimeoutException: None are.
+        """
+        left_s = self._ends_at - monotonic()
+        if left_s <= 0:
+            raise httpcore.TimeoutException
+        return left_s
+
+
+class AnswerCutOff(Exception):
+    """The answer has more bytes than are read."""
+
+
+class Resolver:
+    """Resolves names within a time, with the system's resolver on threads that it may keep."""
+
+    def __init__(self) -> None:
+        self._resolving = BoundedSemaphore(_RESOLVING_AT_ONCE)
+
+    def __call__(self, host: str, port: int, deadline: Deadline) -> Sequence[IpAddress]:
+        """Return the addresses of a host.
+
+        Raises:
+            PostFailed: There are none.
+            httpcore.TimeoutException: They did not come in time.
+        """
+        if (address := parse_address(host)) is not None:
+            return [address]
+        if not self._resolving.acquire(timeout=deadline.left_s()):
+            raise httpcore.TimeoutException
+        answers: SimpleQueue[list[IpAddress]] = SimpleQueue()
+        Thread(target=self._look_up, args=(host, port, answers), name="resolve", daemon=True).start()
+        try:
+            addresses = answers.get(timeout=deadline.left_s())
+        except Empty:
+            raise httpcore.TimeoutException from None
+        if not addresses:
+            raise PostFailed(f"The name '{host}' cannot be resolved.")
+        return addresses
+
+    def _look_up(self, host: str, port: int, answers: SimpleQueue[list[IpAddress]]) -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answers.put(list(dict.fromkeys(ip_address(entry[4][0]) for entry in found)))
+        except (OSError, ValueError):  # UnicodeError is one, of a label that is too long
+            answers.put([])
+        finally:
+            self._resolving.release()
+
+
+class PinnedBackend(httpcore.SyncBackend):
+    """Opens the connection of one request, to the addresses that its name had when it was asked.
+
+    Args:
+        resolve: Returns the addresses of a host.
+        deadline: The end of the request.
+        max_bytes: The most that is read.
+        allows_private: Whether an address may be other than public.
+    """
+
+    def __init__(
+        self, resolve: Resolver, deadline: Deadline, max_bytes: int, *, allows_private: bool
+    ) -> None:
+        self._resolve = resolve
+        self._deadline = deadline
+        self._max_bytes = max_bytes
+        self._allows_private = allows_private
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002 - the deadline bounds it
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Connect to the first of the host's addresses that accepts, if all of them may be connected to."""
+        addresses = self._resolve(host, port, self._deadline)
+        if not self._allows_private and not all(map(is_public, addresses)):
+            raise PostFailed(
+                f"'{host}' leads to an address that is not public; "
+                "SERVICE_SERVER_WEBHOOK_ALLOW_PRIVATE=true allows that."
+            )
+        *others, last = addresses
+        for address in others:
+            try:
+                return self._connect(address, port, local_address, socket_options)
+            except httpcore.ConnectError:
+                continue
+        return self._connect(last, port, local_address, socket_options)
+
+    def _connect(
+        self,
+        address: IpAddress,
+        port: int,
+        local_address: str | None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None,
+    ) -> httpcore.NetworkStream:
+        left_s = self._deadline.left_s()
+        stream = super().connect_tcp(str(address), port, left_s, local_address, socket_options)
+        return BoundedStream(stream, self._deadline, self._max_bytes)
+
+
+class BoundedStream(httpcore.NetworkStream):
+    """A connection with a deadline, and a bound of what is read from it."""
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline, max_bytes: int) -> None:
+        self._stream = stream
+        self._deadline = deadline
+        self._left_bytes = max_bytes
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the deadline bounds it
+        """Read bytes that have come, or wait for some until the deadline.
+
+        Raises:
+            AnswerCutOff: As many as may be have been read.
+        """
+        if not self._left_bytes:
+            raise AnswerCutOff
+        data = self._stream.read(min(max_bytes, self._left_bytes), self._deadline.left_s())
+        self._left_bytes -= len(data)
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - likewise
+        """Send bytes until the deadline."""
+        for start in range(0, len(buffer), _WRITTEN_AT_ONCE):
+            self._stream.write(buffer[start : start + _WRITTEN_AT_ONCE], self._deadline.left_s())
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - likewise
+    ) -> httpcore.NetworkStream:
+        """Switch to TLS, with a certificate of the host's name."""
+        stream = self._stream.start_tls(ssl_context, server_hostname, self._deadline.left_s())
+        return BoundedStream(stream, self._deadline, self._left_bytes)
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - the interface's own type
+        """Return a property of the connection."""
+        return self._stream.get_extra_info(info)

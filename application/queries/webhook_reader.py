@@ -1,0 +1,91 @@
+"""Reads of subscriptions and of deliveries."""
+
+from collections.abc import Sequence
+
+from application.errors import NotFound
+from application.ports.delivery_repository import DeliveryFilter
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.views import WebhookView
+from domain.caller import Caller
+from domain.errors import InvalidValue
+from domain.values import JobId, parse_project_reference
+from domain.webhook import Delivery, WebhookId
+
+MAX_DELIVERIES = 200
+DEFAULT_DELIVERIES = 50
+
+
+class WebhookReader:
+    """Reads the subscriptions that a caller reaches, and what was posted."""
+
+    def __init__(self, unit_of_work: UnitOfWork) -> None:
+        self._unit_of_work = unit_of_work
+
+    def get(self, caller: Caller, webhook_id: WebhookId) -> WebhookView:
+        """Return a subscription.
+
+        Raises:
+            NotFound: The caller reaches no such subscription.
+        """
+
+        def work(transaction: Transaction) -> WebhookView:
+            webhook = transaction.webhooks.get_or_raise(caller, webhook_id)
+            project = None if webhook.project is None else transaction.projects.get(caller, webhook.project)
+            return WebhookView.of(webhook, project)
+
+        return self._unit_of_work.read(work)
+
+    def all(self, caller: Caller, project: str | None = None) -> Sequence[WebhookView]:
+        """Return the subscriptions, perhaps of one project by its name or its id, the oldest first.
+
+        Raises:
+            InvalidValue: The project's name cannot be one.
+            NotFound: The caller reaches no such project.
+        """
+        reference = None if project is None else parse_project_reference(project)
+
+        def work(transaction: Transaction) -> Sequence[WebhookView]:
+            wanted = None
+            if reference is not None:
+                found = transaction.projects.get(caller, reference)
+                if found is None:
+                    raise NotFound("project", reference)
+                wanted = found.id
+            webhooks = transaction.webhooks.all(caller, wanted)
+            ids = {webhook.project for webhook in webhooks if webhook.project is not None}
+            projects = {project_id: transaction.projects.get(caller, project_id) for project_id in ids}
+            return [
+                WebhookView.of(one, None if one.project is None else projects[one.project])
+                for one in webhooks
+            ]
+
+        return self._unit_of_work.read(work)
+
+    def deliveries(self, caller: Caller, webhook_id: WebhookId, wanted: DeliveryFilter) -> Sequence[Delivery]:
+        """Return deliveries to a subscription, newest first.
+
+        Raises:
+            InvalidValue: The limit is out of range.
+            NotFound: The caller reaches no such subscription.
+        """
+        if not 0 <= wanted.limit <= MAX_DELIVERIES:
+            raise InvalidValue("limit", f"must be from 0 to {MAX_DELIVERIES}")
+
+        def work(transaction: Transaction) -> Sequence[Delivery]:
+            transaction.webhooks.get_or_raise(caller, webhook_id)
+            return transaction.deliveries.of_webhook(webhook_id, wanted)
+
+        return self._unit_of_work.read(work)
+
+    def of_job(self, caller: Caller, job_id: JobId) -> Sequence[Delivery]:
+        """Return the latest deliveries about a job, newest first.
+
+        Raises:
+            NotFound: There is no such job.
+        """
+
+        def work(transaction: Transaction) -> Sequence[Delivery]:
+            transaction.jobs.get_with_project_or_raise(caller, job_id)
+            return transaction.deliveries.of_subject(caller, job_id, MAX_DELIVERIES)
+
+        return self._unit_of_work.read(work)

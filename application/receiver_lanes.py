@@ -1,0 +1,117 @@
+"""Lanes of receivers: the bounds that keep a slow or dead receiver from delaying the others."""
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+from threading import Lock
+
+from application.ports.clock import Clock
+from application.ports.delivery_repository import DeliveryClaim
+from application.retry_policy import RetryPolicy
+from domain.webhook import Delivery
+
+# A receiver that takes so long is slow: all of these have a part of the threads only.
+_SLOW_S = 0.5
+_SLOW_PART = 4
+# A tenant has half of the threads at most.
+_TENANT_PART = 2
+# Failures in a row after which a receiver is left alone for a while, and then gets one event on trial.
+_FAILURES = 10
+_PAUSES = RetryPolicy.exponential(1.0, 60.0, jitter=0.3)
+# Receivers that are remembered at most; more are taken for new ones.
+_MAX_REMEMBERED = 1_000
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The state of a receiver in this process."""
+
+    in_flight: int = 0
+    failures: int = 0
+    closed_until: float = 0.0
+    is_slow: bool = False
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether nothing about it need be remembered."""
+        return not (self.in_flight or self.failures or self.is_slow)
+
+
+class ReceiverLanes:
+    """The deliveries that this process is posting, by receiver and by tenant. Safe for several threads.
+
+    * A receiver gets a few at once, and a tenant half of what there is room for.
+    * Slow receivers together get a quarter, each one at a time.
+    * One that failed ten times in a row gets none for a second, and for longer after each further failure, up
+      to a minute, and then one.
+
+    Args:
+        threads: How many are posted at once.
+        per_receiver: How many of one receiver.
+    """
+
+    def __init__(self, clock: Clock, threads: int, per_receiver: int) -> None:
+        self._clock = clock
+        self._per_receiver = per_receiver
+        self._per_tenant = max(threads // _TENANT_PART, 1)
+        self._slow_at_once = max(threads // _SLOW_PART, 1)
+        self._lanes: dict[str, _Lane] = {}
+        self._tenants: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def claim(self, limit: int, lease_s: float) -> DeliveryClaim:
+        """Return the bounds of a claim of so many deliveries at most."""
+        with self._lock:
+            return DeliveryClaim(
+                limit=limit,
+                per_receiver=self._per_receiver,
+                per_tenant=self._per_tenant,
+                lease_s=lease_s,
+                room=self._room(),
+                tenant_room={name: self._per_tenant - count for name, count in self._tenants.items()},
+            )
+
+    def begin(self, delivery: Delivery) -> None:
+        """Note that a delivery is being posted."""
+        with self._lock:
+            self._lanes.setdefault(delivery.receiver, _Lane()).in_flight += 1
+            self._tenants[delivery.tenant.value] += 1
+
+    def end(self, delivery: Delivery, *, took_s: float, is_success: bool) -> None:
+        """Note that a delivery was posted, and how."""
+        with self._lock:
+            lane = self._lanes[delivery.receiver]
+            lane.in_flight -= 1
+            lane.is_slow = took_s >= _SLOW_S
+            lane.failures = 0 if is_success else lane.failures + 1
+            if lane.failures >= _FAILURES:
+                pause_s = _PAUSES.delay_after(lane.failures - _FAILURES + 1)
+                lane.closed_until = self._clock.monotonic() + pause_s
+            self._tenants[delivery.tenant.value] -= 1
+            if not self._tenants[delivery.tenant.value]:
+                del self._tenants[delivery.tenant.value]
+            self._forget(delivery.receiver, lane)
+
+    def _forget(self, receiver: str, lane: _Lane) -> None:
+        if lane.is_usual:
+            del self._lanes[receiver]
+        elif len(self._lanes) > _MAX_REMEMBERED:
+            idle = (name for name, one in self._lanes.items() if not one.in_flight)
+            if (oldest := next(idle, None)) is not None:
+                del self._lanes[oldest]
+
+    def _room(self) -> dict[str, int]:
+        now = self._clock.monotonic()
+        room = {name: self._room_of(lane, now) for name, lane in self._lanes.items()}
+        slow = [name for name, lane in self._lanes.items() if lane.is_slow]
+        left = self._slow_at_once - sum(self._lanes[name].in_flight for name in slow)
+        waiting = [name for name in slow if room[name] > 0]
+        for name in random.sample(waiting, max(len(waiting) - max(left, 0), 0)):
+            room[name] = 0
+        return room
+
+    def _room_of(self, lane: _Lane, now: float) -> int:
+        is_on_trial = lane.is_slow or lane.failures >= _FAILURES
+        if lane.failures >= _FAILURES and now < lane.closed_until:
+            return 0
+        return (1 if is_on_trial else self._per_receiver) - lane.in_flight

@@ -1,0 +1,49 @@
+"""Command: enable, disable or delete a subscription."""
+
+from application.caller_unit_of_work import CallerUnitOfWork
+from application.ports.unit_of_work import Transaction
+from application.views import WebhookView
+from domain.audit import Act
+from domain.caller import Caller
+from domain.webhook import WebhookId, WebhookTrigger
+
+_ACTS = {
+    WebhookTrigger.ENABLE: Act.WEBHOOK_ENABLE,
+    WebhookTrigger.DISABLE: Act.WEBHOOK_DISABLE,
+    WebhookTrigger.DELETE: Act.WEBHOOK_DELETE,
+}
+
+
+class ChangeWebhook:
+    """Enables, disables or deletes a subscription that the caller reaches.
+
+    * A disabled one gets no events: those that wait become dead letters, and new ones are not stored.
+    * An enabled one gets the events from then on.
+    * A deleted one is gone at once, and its deliveries soon.
+    """
+
+    def __init__(self, unit_of_work: CallerUnitOfWork) -> None:
+        self._unit_of_work = unit_of_work
+
+    def __call__(self, caller: Caller, webhook_id: WebhookId, trigger: WebhookTrigger) -> WebhookView:
+        """Return the subscription as it is then.
+
+        Raises:
+            NotFound: The caller reaches no such subscription.
+        """
+
+        def work(transaction: Transaction) -> WebhookView:
+            before = transaction.webhooks.get_or_raise(caller, webhook_id)
+            after = before.apply(trigger)
+            transaction.webhooks.replace(before, after)
+            project = None if after.project is None else transaction.projects.get(caller, after.project)
+            return WebhookView.of(after, project)
+
+        return self._unit_of_work.run(
+            caller,
+            _ACTS[trigger],
+            work,
+            subject=lambda _view: str(webhook_id),
+            project=lambda view: view.webhook.project,
+            asked_for=str(webhook_id),
+        )

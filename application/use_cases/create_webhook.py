@@ -1,0 +1,115 @@
+"""Command: subscribe to events."""
+
+from application.caller_unit_of_work import CallerUnitOfWork
+from application.commands import CreateWebhookCommand
+from application.errors import Conflict, NotFound, QuotaExceeded
+from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
+from application.ports.unit_of_work import Transaction
+from application.views import IssuedWebhook, WebhookView
+from application.webhook_secrets import WebhookSecrets
+from domain.audit import Act
+from domain.caller import Caller, Scope
+from domain.project import Project
+from domain.submission import SubmissionLimits
+from domain.values import parse_project_reference
+from domain.webhook import Webhook, WebhookId
+from domain.webhook_signing import WebhookSecret
+
+_RETRY_AFTER_S = 60
+
+
+class CreateWebhook:
+    """Makes a subscription of a project, or of all projects of the tenant, and returns its secret once.
+
+    * The events have what callers with JOBS_READ read, so that it takes this scope too.
+    * A caller of one project subscribes to that project only.
+    * The URL leads to no private address that can be seen in it; what a name leads to is checked at each
+      attempt.
+    * A tenant has a bounded number of subscriptions, by its quota and by a setting.
+    * The secret is sealed before it is stored, and refused where there is no key to seal it.
+    * A suspended tenant subscribes to nothing.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: CallerUnitOfWork,
+        secrets: WebhookSecrets,
+        clock: Clock,
+        ids: IdGenerator,
+        submission_limits: SubmissionLimits,
+        max_webhooks: int,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._secrets = secrets
+        self._clock = clock
+        self._ids = ids
+        self._submission_limits = submission_limits
+        self._max_webhooks = max_webhooks
+
+    def __call__(self, caller: Caller, command: CreateWebhookCommand) -> IssuedWebhook:
+        """Return the subscription and its secret.
+
+        Raises:
+            ScopeMissing: The caller may not read jobs.
+            InvalidValue: A value breaks its rule.
+            Unprocessable: There is no key to seal the secret with.
+            NotFound: The caller reaches no such project.
+            TenantTransitionRefused: The tenant is suspended.
+            QuotaExceeded: The tenant has as many as its quota allows.
+            Conflict: It has as many as the setting allows.
+        """
+        with self._unit_of_work.recording_refusals(caller, Act.WEBHOOK_CREATE, command.project or ""):
+            caller.require(Scope.JOBS_READ)
+            caller.tenant.ensure_active()
+            url = self._submission_limits.check_url("url", command.url)
+            webhook_id, secret = WebhookId(self._ids.new()), WebhookSecret.generate()
+            sealed = self._secrets.seal("url", webhook_id, secret)
+        now = self._clock.now()
+
+        def work(transaction: Transaction) -> WebhookView:
+            transaction.tenants.lock_or_raise(caller.tenant.name)
+            self._ensure_room(transaction, caller)
+            project = _project(transaction, caller, command.project)
+            webhook = Webhook(
+                id=webhook_id,
+                tenant=caller.tenant.name,
+                project=None if project is None else project.id,
+                url=url,
+                events=command.events,
+                secret=sealed,
+                created_at=now,
+                created_by=caller.principal,
+            )
+            transaction.webhooks.add(webhook)
+            return WebhookView.of(webhook, project)
+
+        view = self._unit_of_work.run(
+            caller,
+            Act.WEBHOOK_CREATE,
+            work,
+            subject=lambda _view: str(webhook_id),
+            project=lambda view: view.webhook.project,
+            asked_for=command.project or "",
+        )
+        return IssuedWebhook(view=view, secret=secret)
+
+    def _ensure_room(self, transaction: Transaction, caller: Caller) -> None:
+        used, allowed = transaction.webhooks.count(caller.tenant.name), caller.tenant.quota.webhooks
+        if allowed is not None and used >= allowed:
+            raise QuotaExceeded("webhooks", used, allowed, _RETRY_AFTER_S)
+        if used >= self._max_webhooks:
+            raise Conflict(
+                f"tenant '{caller.tenant.name}' has {used} webhooks, as many as SERVICE_SERVER_MAX_WEBHOOKS "
+                "allows; delete one first"
+            )
+
+
+def _project(transaction: Transaction, caller: Caller, name_or_id: str | None) -> Project | None:
+    reference = caller.project if name_or_id is None else parse_project_reference(name_or_id)
+    if reference is None:
+        return None
+    project = transaction.projects.get(caller, reference)
+    if project is None or not project.is_live:
+        raise NotFound("project", reference)
+    return project

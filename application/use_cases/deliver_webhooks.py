@@ -1,0 +1,296 @@
+"""Command: post events to their receivers."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from application.errors import DependencyUnavailable, SecretsUnavailable
+from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
+from application.ports.job_queries import JobQueries
+from application.ports.unit_of_work import Transaction, UnitOfWork
+from application.ports.webhook_documents import WebhookDocuments
+from application.ports.webhook_sender import PostFailed, WebhookSender
+from application.receiver_lanes import ReceiverLanes
+from application.retry_policy import RetryPolicy
+from application.views import JobDetails, JobView
+from application.webhook_secrets import WebhookSecrets
+from domain.audit import SERVICE, Act, AuditEntry, AuditEntryId
+from domain.caller import Caller, Scope
+from domain.job_lifecycle import JobStatus
+from domain.submission import SealedSecrets
+from domain.tenant import Tenant, TenantStatus
+from domain.values import JobId
+from domain.webhook import (
+    ANSWER_MAX_CHARS,
+    ERROR_MAX_CHARS,
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Webhook,
+    WebhookEvent,
+    WebhookStatus,
+)
+from domain.webhook_signing import WebhookSecret, signed_headers
+from domain.webhook_url import WebhookUrl
+
+logger = logging.getLogger("service_server.webhooks")
+
+_MS_PER_S = 1_000
+_SUCCESS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRules:
+    """The rules of attempts, as the settings have them.
+
+    Attributes:
+        threads: How many events a process posts at once.
+        per_receiver: How many of them to one receiver.
+        lease_s: Seconds after which an event that a process has claimed is another's.
+        retry: The delays between the attempts at one event.
+        retried_for: The time for which an event is attempted.
+        disabled_after: The time of failures after which a subscription is disabled.
+    """
+
+    threads: int
+    per_receiver: int
+    lease_s: float
+    retry: RetryPolicy
+    retried_for: timedelta
+    disabled_after: timedelta
+
+
+class _NotToBePosted(Exception):
+    """The event is given up; the message is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """A request that is ready to be sent.
+
+    Attributes:
+        is_failing: Whether its subscription has failed since its last success.
+    """
+
+    url: WebhookUrl
+    secrets: Sequence[WebhookSecret]
+    body: bytes
+    is_failing: bool = False
+
+
+class DeliverWebhooks:
+    """Posts events, as any number of processes do at once.
+
+    * An event is claimed for a lease, posted, and its outcome stored. A process that is killed in between has
+      another post it again: it arrives at least once, under one id.
+    * A later event of a job waits for the earlier one, for each receiver.
+    * Whatever a receiver does, others wait for it no longer than `ReceiverLanes` lets it hold threads.
+    * A failure is followed by another attempt, after a delay that grows, until the event's time is up. Then
+      it is a dead letter, which its owner can have posted again.
+    * A subscription that fails for long is disabled, one whose receiver answers 410 at once. Its events are
+      dead letters then.
+    * The log has no secret, and no more of a URL than its origin.
+    """
+
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        job_queries: JobQueries,
+        sender: WebhookSender,
+        documents: WebhookDocuments,
+        secrets: WebhookSecrets,
+        clock: Clock,
+        ids: IdGenerator,
+        rules: DeliveryRules,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._job_queries = job_queries
+        self._sender = sender
+        self._documents = documents
+        self._secrets = secrets
+        self._clock = clock
+        self._ids = ids
+        self._rules = rules
+        self._lanes = ReceiverLanes(clock, rules.threads, rules.per_receiver)
+
+    def claim(self, limit: int) -> Sequence[Delivery]:
+        """Claim deliveries that are due, so many at most; this is called with each.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach.
+        """
+        if not self._unit_of_work.read(lambda transaction: transaction.deliveries.has_due()):
+            return ()
+        wanted = self._lanes.claim(limit, self._rules.lease_s)
+        claimed = self._unit_of_work.run(lambda transaction: transaction.deliveries.claim(wanted))
+        for delivery in claimed:
+            self._lanes.begin(delivery)
+        return claimed
+
+    def __call__(self, delivery: Delivery) -> float | None:
+        """Post a claimed delivery once, and store the outcome; return the seconds to the next attempt.
+
+        Raises:
+            DependencyUnavailable: The database is out of reach; the delivery is due when its lease ends.
+        """
+        began, is_success = self._clock.monotonic(), False
+        try:
+            after, due_in_s = self._attempted(delivery)
+            is_success = after.status is DeliveryStatus.DELIVERED
+        finally:
+            took_s = self._clock.monotonic() - began
+            self._lanes.end(delivery, took_s=took_s, is_success=is_success)
+        return due_in_s if after.status is DeliveryStatus.PENDING else None
+
+    def _attempted(self, delivery: Delivery) -> tuple[Delivery, float]:
+        at, began = self._clock.now(), self._clock.monotonic()
+        status: int | None = None
+        error: str | None = None
+        answer: str | None = None
+        is_over, is_failing = False, False
+        try:
+            post = self._prepared(delivery)
+            is_failing = post.is_failing
+            headers = signed_headers(post.secrets, str(delivery.id), int(at.timestamp()), post.body)
+            answered = self._sender.post(post.url, headers, post.body)
+            status, answer = answered.status, answered.text[:ANSWER_MAX_CHARS]
+            if status // 100 != _SUCCESS:
+                error = f"The receiver answered {status}."
+        except _NotToBePosted as reason:
+            error, is_over = str(reason), True
+        except (PostFailed, SecretsUnavailable) as failure:
+            error = str(failure)
+        except DependencyUnavailable:
+            raise
+        except Exception:  # an event that cannot be written must not keep the others from being posted
+            logger.exception("delivery %s could not be prepared", delivery.id)
+            error = "The event could not be written by this version of the service."
+        attempt = Attempt(
+            at=at,
+            duration_ms=round((self._clock.monotonic() - began) * _MS_PER_S),
+            status=status,
+            error=None if error is None else error[:ERROR_MAX_CHARS],
+            answer=answer,
+        )
+        after = delivery.after(attempt, self._rules.retried_for)
+        if is_over:
+            after = after.settle(DeliveryStatus.FAILED, at)
+        due_in_s = self._rules.retry.delay_after(after.attempt_count)
+        self._store(delivery, after, due_in_s, is_failing=is_failing)
+        return after, due_in_s
+
+    def _store(self, before: Delivery, after: Delivery, due_in_s: float, *, is_failing: bool) -> None:
+        attempt, entry_id = after.attempts[-1], AuditEntryId(self._ids.new())
+        # A success after successes changes nothing about its subscription, which is not read then.
+        is_of_note = after.webhook_id is not None and (is_failing or not attempt.is_success)
+
+        def work(transaction: Transaction) -> Webhook | None:
+            is_stored = transaction.deliveries.store_attempt(before, after, due_in_s)
+            return self._note_outcome(transaction, after, entry_id) if is_stored and is_of_note else None
+
+        disabled = self._unit_of_work.run(work)
+        if disabled is not None:
+            logger.warning("webhook %s is disabled: %s", disabled.id, disabled.disabled_because)
+        if after.status is DeliveryStatus.FAILED:
+            logger.warning("delivery %s is dead-lettered: %s", after.id, attempt.error)
+        elif not attempt.is_success:
+            logger.info("delivery %s failed, retrying in %.1f s: %s", after.id, due_in_s, attempt.error)
+
+    def _note_outcome(
+        self, transaction: Transaction, delivery: Delivery, entry_id: AuditEntryId
+    ) -> Webhook | None:
+        """Store what an attempt changes about its subscription; return that if it is disabled by it."""
+        attempt, webhook_id = delivery.attempts[-1], delivery.webhook_id
+        before = None if webhook_id is None else transaction.webhooks.get_of_any_tenant(webhook_id)
+        if before is None or before.status is not WebhookStatus.ACTIVE:
+            return None
+        after = before.after(attempt, self._rules.disabled_after)
+        if after == before:
+            return None
+        transaction.webhooks.replace(before, after)
+        if after.status is WebhookStatus.ACTIVE:
+            return None
+        transaction.audit.add(
+            AuditEntry(
+                id=entry_id,
+                at=attempt.at,
+                tenant=after.tenant,
+                principal=SERVICE,
+                act=Act.WEBHOOK_DISABLE,
+                subject=str(after.id),
+                project=after.project,
+            )
+        )
+        return after
+
+    def _prepared(self, delivery: Delivery) -> _Post:
+        """Return the request of an event.
+
+        Raises:
+            _NotToBePosted: Its subject is gone, or its subscription is deleted or disabled.
+            SecretsUnavailable: A secret cannot be opened here.
+        """
+        if delivery.webhook_id is None:
+            return self._callback(delivery)
+        webhook_id = delivery.webhook_id
+        webhook = self._unit_of_work.read(lambda t: t.webhooks.get_of_any_tenant(webhook_id))
+        if webhook is None or webhook.status is not WebhookStatus.ACTIVE:
+            status = WebhookStatus.DELETED if webhook is None else webhook.status
+            raise _NotToBePosted(f"The webhook is {status}.")
+        sealed = webhook.secrets(self._clock.now())
+        secrets = [self._secrets.open(webhook.id, one) for one in sealed]
+        return _Post(webhook.url, secrets, self._body(delivery), webhook.failing_since is not None)
+
+    def _callback(self, delivery: Delivery) -> _Post:
+        details = self._job(delivery)
+        url, secret = details.job.spec.callback_url, details.job.spec.callback_secret
+        if url is None or secret is None:
+            raise _NotToBePosted("There is no callback.")
+        return self._to(WebhookUrl(url), delivery, secret, self._document(delivery, details))
+
+    def _to(self, url: WebhookUrl, delivery: Delivery, secret: SealedSecrets, body: bytes) -> _Post:
+        return _Post(url, [self._secrets.open(delivery.subject, secret)], body)
+
+    def _body(self, delivery: Delivery) -> bytes:
+        if delivery.event is WebhookEvent.TEST:
+            return self._documents.of_plain(delivery, {"webhook_id": str(delivery.webhook_id)})
+        return self._document(delivery, self._job(delivery))
+
+    def _job(self, delivery: Delivery) -> JobDetails:
+        details = self._job_queries.details(_reader_of(delivery), JobId(delivery.subject))
+        if details is None:
+            raise _NotToBePosted("The job was deleted.")
+        return details
+
+    def _document(self, delivery: Delivery, details: JobDetails) -> bytes:
+        return self._documents.of_job(delivery, as_of(delivery, details))
+
+
+def as_of(delivery: Delivery, details: JobDetails) -> JobView:
+    """Return a job as it was at an event: an end stays as it is, and a start has nothing that came later."""
+    view = details.view
+    if delivery.event is not WebhookEvent.JOB_STARTED:
+        return view
+    return JobView(
+        job_id=view.job_id,
+        project_id=view.project_id,
+        project=view.project,
+        code_key=view.code_key,
+        language=view.language,
+        status=JobStatus.RUNNING,
+        reason=None,
+        created_at=view.created_at,
+        updated_at=delivery.occurred_at,
+        started_at=view.started_at,
+        completed_at=None,
+        tags=view.tags,
+        execution=None,
+    )
+
+
+def _reader_of(delivery: Delivery) -> Caller:
+    """Return the service as a reader of the jobs of a delivery's tenant."""
+    tenant = Tenant(name=delivery.tenant, status=TenantStatus.ACTIVE, created_at=delivery.occurred_at)
+    return Caller(tenant=tenant, principal=SERVICE, scopes=frozenset({Scope.JOBS_READ}))

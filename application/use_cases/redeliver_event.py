@@ -1,0 +1,55 @@
+"""Command: post an event once more."""
+
+from application.caller_unit_of_work import CallerUnitOfWork
+from application.errors import Conflict, NotFound
+from application.ports.unit_of_work import Transaction
+from domain.audit import Act
+from domain.caller import Caller
+from domain.values import JobId
+from domain.webhook import Delivery, DeliveryId, DeliveryStatus, WebhookId
+
+
+class RedeliverEvent:
+    """Has an event that arrived, or is a dead letter, posted once more, under its id.
+
+    * It is attempted for as long as a new one.
+    * One that is still attempted is left as it is.
+    * A subscription that is disabled gets none.
+    """
+
+    def __init__(self, unit_of_work: CallerUnitOfWork) -> None:
+        self._unit_of_work = unit_of_work
+
+    def __call__(self, caller: Caller, delivery_id: DeliveryId, to: WebhookId | JobId) -> Delivery:
+        """Return the delivery as it is then.
+
+        Args:
+            caller: The caller.
+            delivery_id: The delivery.
+            to: Its subscription or, of a callback, its job.
+
+        Raises:
+            NotFound: The caller reaches no such delivery there.
+            Conflict: The delivery is still attempted.
+            WebhookTransitionRefused: The subscription is disabled.
+        """
+
+        def work(transaction: Transaction) -> Delivery:
+            delivery = transaction.deliveries.get_or_raise(caller, delivery_id)
+            if to != (delivery.subject if delivery.webhook_id is None else delivery.webhook_id):
+                raise NotFound("delivery", delivery_id)
+            if delivery.webhook_id is not None:
+                transaction.webhooks.get_or_raise(caller, delivery.webhook_id).ensure_active()
+            if delivery.status is DeliveryStatus.PENDING:
+                raise Conflict(f"delivery '{delivery_id}' is {delivery.status}: it is attempted by itself")
+            transaction.deliveries.redeliver(delivery)
+            return delivery.again()
+
+        return self._unit_of_work.run(
+            caller,
+            Act.WEBHOOK_REDELIVER,
+            work,
+            subject=lambda _delivery: str(delivery_id),
+            project=lambda delivery: delivery.project,
+            asked_for=str(delivery_id),
+        )

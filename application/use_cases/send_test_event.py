@@ -1,0 +1,60 @@
+"""Command: post a test event to a subscription."""
+
+from application.caller_unit_of_work import CallerUnitOfWork
+from application.ports.clock import Clock
+from application.ports.id_generator import IdGenerator
+from application.ports.unit_of_work import Transaction
+from application.webhook_writer import WebhookWriter
+from domain.audit import Act
+from domain.caller import Caller
+from domain.webhook import Delivery, DeliveryId, WebhookEvent, WebhookId
+
+
+class SendTestEvent:
+    """Has an event of a type of its own posted to one subscription.
+
+    * It is attempted as every event is.
+    * A subscription that is disabled gets none.
+    """
+
+    def __init__(
+        self, unit_of_work: CallerUnitOfWork, webhook_writer: WebhookWriter, clock: Clock, ids: IdGenerator
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._webhook_writer = webhook_writer
+        self._clock = clock
+        self._ids = ids
+
+    def __call__(self, caller: Caller, webhook_id: WebhookId) -> Delivery:
+        """Return the delivery of the event.
+
+        Raises:
+            NotFound: The caller reaches no such subscription.
+            WebhookTransitionRefused: It is disabled.
+        """
+        now, delivery_id = self._clock.now(), DeliveryId(self._ids.new())
+
+        def work(transaction: Transaction) -> Delivery:
+            webhook = transaction.webhooks.get_or_raise(caller, webhook_id)
+            webhook.ensure_active()
+            delivery = Delivery(
+                id=delivery_id,
+                tenant=webhook.tenant,
+                project=webhook.project,
+                webhook_id=webhook.id,
+                receiver=str(webhook.id),
+                event=WebhookEvent.TEST,
+                subject=delivery_id,
+                occurred_at=now,
+            )
+            self._webhook_writer.store(transaction, [delivery])
+            return delivery
+
+        return self._unit_of_work.run(
+            caller,
+            Act.WEBHOOK_TEST,
+            work,
+            subject=lambda _delivery: str(webhook_id),
+            project=lambda delivery: delivery.project,
+            asked_for=str(webhook_id),
+        )

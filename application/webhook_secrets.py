@@ -1,0 +1,49 @@
+"""The sealing of webhooks' secrets."""
+
+from uuid import UUID
+
+from application.errors import SecretsUnavailable, Unprocessable
+from application.ports.secret_sealer import SecretSealer
+from domain.submission import SealedSecrets
+from domain.webhook_signing import WebhookSecret
+
+_NAME = "secret"
+
+
+class WebhookSecrets:
+    """Seals and opens the secrets that sign, each for its webhook or its job."""
+
+    def __init__(self, sealer: SecretSealer) -> None:
+        self._sealer = sealer
+
+    def seal(self, field: str, owner: UUID, secret: WebhookSecret) -> SealedSecrets:
+        """Seal a secret.
+
+        Args:
+            field: The field that an error names.
+            owner: The webhook or the job.
+            secret: The secret.
+
+        Raises:
+            Unprocessable: There is no key to seal it with.
+        """
+        try:
+            return self._sealer.seal(owner, {_NAME: secret.value})
+        except SecretsUnavailable as error:
+            raise Unprocessable(field, str(error)) from error
+
+    def pass_on(self, sealed: SealedSecrets, owner: UUID, successor: UUID) -> SealedSecrets:
+        """Seal a job's secret for another job, without opening it.
+
+        Raises:
+            SecretsUnavailable: The key that it is sealed with is not there any more.
+        """
+        return self._sealer.pass_on(sealed, owner, successor)
+
+    def open(self, owner: UUID, sealed: SealedSecrets) -> WebhookSecret:
+        """Return a secret.
+
+        Raises:
+            SecretsUnavailable: The key that it is sealed with is not there any more.
+        """
+        return WebhookSecret(self._sealer.open(owner, sealed)[_NAME])

@@ -1,0 +1,34 @@
+"""The bodies of webhooks, in the form of the API's answers."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from application.ports.object_store import ObjectStore
+from application.ports.webhook_documents import WebhookDocuments
+from application.views import JobView
+from domain.webhook import Delivery
+
+
+class ApiWebhookDocuments(WebhookDocuments):
+    """Writes events as the API shows their subjects, without the links to logs, which take no key."""
+
+    def __init__(self, log_store: ObjectStore) -> None:
+        self._log_store = log_store
+
+    def of_job(self, delivery: Delivery, job: JobView) -> bytes:
+        """Return the body of an event of a job."""
+        # Imported here, for the presenter takes the web framework along, which a worker does without.
+        from entrypoints.http.presenter import Presenter  # noqa: PLC0415 - as said above
+
+        return _document(delivery, Presenter(self._log_store, links_logs=False).job(job))
+
+    def of_plain(self, delivery: Delivery, data: Mapping[str, object]) -> bytes:
+        """Return the body of an event with data as they are."""
+        return _document(delivery, data)
+
+
+def _document(delivery: Delivery, data: object) -> bytes:
+    timestamp: datetime = delivery.occurred_at
+    return msgspec.json.encode({"type": delivery.event, "timestamp": timestamp, "data": data})

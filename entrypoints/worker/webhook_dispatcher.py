@@ -1,0 +1,101 @@
+"""The threads of a process that post events to webhooks."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from threading import Condition
+from time import monotonic
+from uuid import UUID
+
+from adapters.common.background import BackgroundThread
+from application.errors import DependencyUnavailable
+from application.messages import Message
+from application.use_cases.deliver_webhooks import DeliverWebhooks
+from application.webhook_writer import WebhookWriter
+from domain.webhook import Delivery
+
+logger = logging.getLogger("service_server.webhooks")
+
+# Interval at which events of other processes, and second attempts, are looked for.
+_POLL_S = 1.0
+
+
+class WebhookDispatcher:
+    """Claims events that are due, and posts them on threads of their own.
+
+    It claims no more than it has free threads for: what waits is any process's. Threads are started when
+    there is something to post.
+
+    Args:
+        threads: How many events are posted at once.
+    """
+
+    def __init__(self, deliver: DeliverWebhooks, writer: WebhookWriter, threads: int) -> None:
+        self._deliver = deliver
+        self._writer = writer
+        self._threads = threads
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="webhook")
+        self._claiming = BackgroundThread("webhooks", self._step, wake=self.wake)
+        self._changed = Condition()
+        self._in_flight = 0
+        self._is_awake = False
+        self._next_s = monotonic()
+
+    def start(self) -> None:
+        """Start to claim events."""
+        self._claiming.start()
+
+    def stop(self) -> None:
+        """Claim no more events, and wait for the posts that are under way, which end in seconds."""
+        self._claiming.stop()
+        self._executor.shutdown()
+
+    def wake(self) -> None:
+        """Look for events at once."""
+        with self._changed:
+            self._is_awake = True
+            self._changed.notify()
+
+    def notice(self, message: Message) -> None:
+        """Look for events at once if this message is about one that this process has stored for webhooks."""
+        job_id = message.body.get("job_id")
+        if job_id is not None and self._writer.take_noted(UUID(job_id)):
+            self.wake()
+
+    def _step(self) -> None:
+        free = self._wait_until_due()
+        if not free or self._claiming.is_stopping:
+            return
+        claimed = self._deliver.claim(free)
+        with self._changed:
+            self._in_flight += len(claimed)
+            self._is_awake = self._is_awake or bool(claimed)
+        for delivery in claimed:
+            self._executor.submit(self._post, delivery)
+
+    def _wait_until_due(self) -> int:
+        """Wait until a thread is free and there may be something to post; return how many threads are."""
+        with self._changed:
+            while not self._claiming.is_stopping:
+                left_s = self._next_s - monotonic()
+                free = self._threads - self._in_flight
+                if free and (self._is_awake or left_s <= 0):
+                    self._is_awake, self._next_s = False, monotonic() + _POLL_S
+                    return free
+                self._changed.wait(left_s if free else None)
+            return 0
+
+    def _post(self, delivery: Delivery) -> None:
+        due_in_s: float | None = None
+        try:
+            due_in_s = self._deliver(delivery)
+        except DependencyUnavailable as error:
+            logger.warning("delivery %s is attempted again when its lease ends: %s", delivery.id, error)
+        except Exception:  # the result of this thread is read by no one
+            logger.exception("delivery %s is attempted again when its lease ends", delivery.id)
+        with self._changed:
+            self._in_flight -= 1
+            # What waited for this delivery, or for its thread, may be due.
+            self._is_awake = True
+            if due_in_s is not None:
+                self._next_s = min(self._next_s, monotonic() + due_in_s)
+            self._changed.notify()
