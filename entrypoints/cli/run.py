@@ -13,11 +13,18 @@ from typing import BinaryIO
 import rich_click as click
 
 from domain.language import LANGUAGES
+from entrypoints.cli.cases import (
+    case_progress,
+    follow_cases,
+    print_verdicts,
+    read_cases,
+    write_junit,
+)
 from entrypoints.cli.client import Json, ServiceClient
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.program_output import ProgramOutput, follow, forget_stdout
-from entrypoints.cli.terminal import Progress, one_line
+from entrypoints.cli.terminal import Progress, one_line, printable
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_STATUS = {"SUCCESS": ExitCode.OK, "TIMEOUT": ExitCode.TIMEOUT, "CANCELLED": ExitCode.INTERRUPTED}
@@ -63,7 +70,8 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 @click.command(
     "run",
     epilog="Ends with the program's own exit code; with 128 plus a signal's number, 124 for a timeout, 130 "
-    "when cancelled; with 1 for a failure without an exit code, 2 for wrong usage, 3 for one of the service.",
+    "when cancelled; with 1 for a failure without an exit code, 2 for wrong usage, 3 for one of the service. "
+    "With --cases: 0 if all are accepted, 1 if not, or if the program does not compile.",
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
@@ -79,6 +87,23 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     type=click.FloatRange(min=0, min_open=True),
     help="The wall time of its build, in seconds, where it has one.",
 )
+@click.option(
+    "--cases",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Run it for each input in a directory: files *.in, with the expected output in *.out or *.ans.",
+)
+@click.option(
+    "--stop-on",
+    type=click.Choice(["first_failure", "never"]),
+    help="With --cases: when the remaining ones are skipped.",
+)
+@click.option(
+    "--junit",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --cases: write a report in the form of JUnit.",
+)
 @click.option("--project", default="cli", show_default=True, help="The project to keep the job in.")
 @server_option
 def command(
@@ -89,22 +114,54 @@ def command(
     stdin: str | None,
     timeout: float | None,
     build_timeout: float | None,
+    cases: Path | None,
+    stop_on: str | None,
+    junit: Path | None,
     project: str,
     server: str | None,
 ) -> None:
     """Run the program in FILE, with ARGS after `--`, and end with its exit code."""
-    upload = {
+    if cases is None and (stop_on is not None or junit is not None):
+        raise Failure("--stop-on and --junit are for a program that runs with --cases", ExitCode.USAGE)
+    if cases is not None and stdin is not None:
+        raise Failure("--stdin is what each of the --cases has; leave one of them out", ExitCode.USAGE)
+    upload: Json = {
         "project": project,
         "language": language or _language_of(file),
         "code": read_text(file),
-        "stdin": program_input(stdin),
+        "stdin": None if cases is not None else program_input(stdin),
         "args": args,
         "timeout_ms": _milliseconds(timeout),
         "build_timeout_ms": _milliseconds(build_timeout),
     }
+    if cases is not None:
+        upload |= {"cases": read_cases(cases), "stop_on": stop_on}
+        with interruptible():
+            code = _run_cases(upload, server, junit, file.name)
+        sys.exit(code)
     with interruptible(), Progress(f"Running {one_line(file.name)}") as progress:
         code = _run(upload, server, progress)
     sys.exit(code)
+
+
+def _run_cases(upload: Json, server: str | None, junit: Path | None, name: str) -> int:
+    with connect(server, runs=True) as client:
+        job_id = client.post("/api/upload", upload)["job_id"]
+        try:
+            client.post(f"/api/execute/{job_id}")
+            with case_progress(len(upload["cases"])) as progress:
+                job = follow_cases(client, job_id, progress)
+        except Interrupted as interrupted:
+            _cancel(client, job_id)
+            return ExitCode.SIGNAL + interrupted.signal
+    print_verdicts(job)
+    if junit is not None:
+        write_junit(junit, job, name)
+    if job["data"]["reason"] == "compile_error":
+        click.echo(printable(job["data"]["result"]["stderr"]), err=True, nl=False)
+    if job["data"]["reason"] != "cases_failed":
+        _tell(job)
+    return exit_code(job)
 
 
 def _milliseconds(seconds: float | None) -> int | None:

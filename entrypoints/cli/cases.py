@@ -1,0 +1,232 @@
+"""Cases of the command `run`: read from a directory, followed on the terminal, and reported."""
+
+import base64
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+from xml.etree import ElementTree as ET
+
+import httpx
+import rich_click as click
+
+from application.retry_policy import RetryPolicy
+from domain.case_files import find_cases
+from domain.errors import InvalidValue
+from entrypoints.cli.client import Json, ServiceClient
+from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.terminal import one_line, print_table
+
+# A server that restarts is back within these pauses, in seconds.
+_RECONNECT = RetryPolicy((0.2, 0.5, 1, 2, 4, 8))
+_COLUMNS = ("CASE", "VERDICT", "TIME", "MEMORY", "DETAILS")
+_HIDDEN = "(hidden)"
+
+
+def read_cases(directory: Path) -> Sequence[Json]:
+    """Read the cases in a directory: files *.in with *.out or *.ans beside them, or directories in and out.
+
+    Raises:
+        Failure: There are none, or one cannot be read.
+    """
+    if not directory.is_dir():
+        raise Failure(f"{directory} is not a directory", ExitCode.USAGE)
+    files = sorted(path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
+    try:
+        found = find_cases(path.as_posix() for path in files)
+    except InvalidValue as error:
+        raise Failure(f"{directory}: {error.detail}", ExitCode.USAGE) from error
+    return [
+        {
+            "name": case.name,
+            **_input(_bytes(directory / case.stdin)),
+            **({} if case.expected is None else {"expected_stdout": _text(directory / case.expected)}),
+            **({"hidden": True} if case.hidden else {}),
+        }
+        for case in found
+    ]
+
+
+def _input(data: bytes) -> dict[str, str]:
+    try:
+        return {"stdin": data.decode()}
+    except UnicodeDecodeError:
+        return {"stdin_base64": base64.b64encode(data).decode()}
+
+
+def _text(path: Path) -> str:
+    try:
+        return _bytes(path).decode()
+    except UnicodeDecodeError as error:
+        raise Failure(f"{path} is not UTF-8: byte {error.start} cannot be decoded", ExitCode.USAGE) from error
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Failure(f"{path}: {(error.strerror or 'cannot be read').lower()}", ExitCode.USAGE) from error
+
+
+class CaseProgress(Protocol):
+    """Shows how many cases are done."""
+
+    def update(self, done: int, failed: int) -> None:
+        """Show other numbers."""
+
+
+class _Bar:
+    """A bar on stderr; terminals only."""
+
+    def __init__(self, total: int) -> None:
+        from rich.console import Console  # noqa: PLC0415 - only terminals need it
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
+        columns = (TextColumn("Cases"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+        self.progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task = self.progress.add_task("", total=total)
+
+    def update(self, done: int, failed: int) -> None:
+        """Show other numbers."""
+        description = f"{failed} not accepted" if failed else ""
+        self.progress.update(self._task, completed=done, description=description)
+
+
+class _NoBar:
+    """Shows nothing."""
+
+    def update(self, done: int, failed: int) -> None:
+        """Do nothing."""
+
+
+@contextmanager
+def case_progress(total: int) -> Iterator[CaseProgress]:
+    """Show a bar on a terminal for as long as the context lasts, and nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield _NoBar()
+        return
+    bar = _Bar(total)
+    with bar.progress:
+        yield bar
+
+
+def follow_cases(client: ServiceClient, job_id: str, progress: CaseProgress) -> Json:
+    """Follow a job until it has ended, and return it with its cases.
+
+    Raises:
+        Failure: The service is lost, or refuses.
+    """
+    delays_s = _RECONNECT.delays()
+    while True:
+        try:
+            for event in client.events(f"/api/jobs/{job_id}/events", None):
+                delays_s = _RECONNECT.delays()
+                if event.name == "cases":
+                    told = json.loads(event.data)
+                    progress.update(told["done"], told["done"] - told["passed"])
+                elif event.name == "end":
+                    return client.get(f"/api/jobs/{job_id}")
+        except httpx.TransportError as error:
+            lost: Exception | None = error
+        else:
+            lost = None
+        delay_s = next(delays_s, None)
+        if delay_s is None:
+            raise Failure(f"lost the service; the job goes on: service-server status {job_id}") from lost
+        time.sleep(delay_s)
+
+
+def print_verdicts(job: Json) -> None:
+    """Print a table of all cases, and their sum."""
+    result = job["data"].get("result") or {}
+    cases = result.get("cases") or ()
+    if cases:
+        print_table(_COLUMNS, map(_row, cases))
+    if "total" in result:
+        sums = f"{result['passed']} of {result['total']} accepted, score {result['score']:g}"
+        click.echo(f"{sums} of {result['max_score']:g}")
+
+
+def _row(case: Json) -> Sequence[object]:
+    time_ms, memory_mb = case["time_ms"], case["memory_mb"]
+    return (
+        case["name"],
+        case["verdict"].replace("_", " "),
+        "" if time_ms is None else f"{time_ms} ms",
+        "" if memory_mb is None else f"{memory_mb:.1f} MiB",
+        _details(case),
+    )
+
+
+def _details(case: Json) -> str:
+    if case["hidden"]:
+        return _HIDDEN
+    parts = [part for part in (case["diff"], case["checker_message"]) if part]
+    if case["first_time_ms"] is not None:
+        parts.append(f"alone; {case['first_time_ms']} ms before, on a busy machine")
+    if case["signal"]:
+        parts.append(f"signal {case['signal']}")
+    elif case["exit_code"]:
+        parts.append(f"exit code {case['exit_code']}")
+    return "; ".join(parts)
+
+
+def write_junit(path: Path, job: Json, name: str) -> None:
+    """Write a report in the form of JUnit, which build servers read.
+
+    Raises:
+        Failure: The file cannot be written.
+    """
+    result = job["data"].get("result") or {}
+    cases = result.get("cases") or []
+    suite = ET.Element("testsuite", name=_xml_text(name), tests=str(len(cases) or 1))
+    counts = dict.fromkeys(("failure", "error", "skipped"), 0)
+    for case in cases:
+        kind = _add_case(suite, case, name)
+        if kind is not None:
+            counts[kind] += 1
+    if not cases:  # nothing ran: a failed build, or a failure of the service
+        element = ET.SubElement(suite, "testcase", classname=_xml_text(name), name="build")
+        message = _xml_text(result.get("error_message") or job["message"])
+        ET.SubElement(element, "error", message=message).text = _xml_text(result.get("stderr") or "")
+        counts["error"] += 1
+    suite.set("failures", str(counts["failure"]))
+    suite.set("errors", str(counts["error"]))
+    suite.set("skipped", str(counts["skipped"]))
+    suite.set("time", _seconds(sum(case["time_ms"] or 0 for case in cases)))
+    try:
+        ET.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        raise Failure(f"{path}: {(error.strerror or 'cannot be written').lower()}") from error
+
+
+def _add_case(suite: ET.Element, case: Json, name: str) -> str | None:
+    """Add a case; return the kind of what was wrong with it, None if it was accepted."""
+    element = ET.SubElement(
+        suite,
+        "testcase",
+        classname=_xml_text(name),
+        name=_xml_text(case["name"]),
+        time=_seconds(case["time_ms"] or 0),
+    )
+    verdict = case["verdict"]
+    if verdict == "accepted":
+        return None
+    kind = {"skipped": "skipped", "checker_failed": "error"}.get(verdict, "failure")
+    wrong = ET.SubElement(element, kind, message=_xml_text(verdict.replace("_", " ")))
+    if kind != "skipped":
+        wrong.set("type", verdict)
+        wrong.text = _xml_text(_details(case))
+    return kind
+
+
+def _seconds(milliseconds: float) -> str:
+    return f"{milliseconds / 1000:.3f}"
+
+
+def _xml_text(text: str) -> str:
+    """Escape what XML has no form for (XML 1.0, 2.2): control characters and lone surrogates."""
+    return one_line(text).encode("utf-8", "backslashreplace").decode()
