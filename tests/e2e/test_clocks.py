@@ -35,10 +35,15 @@ class Machine:
         return self.server.job(job["job_id"], wait_s=SOON_S)
 
 
-@pytest.fixture
-def machine(request, tmp_path):
-    library = tmp_path / "settable_clock.so"
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    library = tmp_path_factory.mktemp("library") / "settable_clock.so"
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
+    return library
+
+
+@pytest.fixture
+def machine(request, library, tmp_path):
     offset = tmp_path / "offset"
     offset.write_text("0")
     clock = {"LD_PRELOAD": str(library), "SETTABLE_CLOCK": str(offset)}

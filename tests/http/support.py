@@ -20,6 +20,7 @@ from entrypoints.http.app import create_app
 from entrypoints.http.server import HttpServer
 from entrypoints.http.streaming.job_notifier import JobNotifier
 from tests.http.api_document import ApiDocument
+from tests.support.databases import make_tables
 from tests.support.files import files_below
 from tests.support.no_tls import NO_TLS
 from tests.support.processes import PATIENCE_S
@@ -89,6 +90,7 @@ def serving(
     data_dir: Path, prepare: Callable[[Container], object] = lambda _container: None, **settings: object
 ) -> Iterator[Service]:
     """Serve a fresh service until the context ends; `prepare` may override its parts before."""
+    make_tables(data_dir)
     environment = settings_of(data_dir=data_dir, **settings)
     container = build_container(environment, STANDARD_LIMITS)
     engine = ScriptedEngine()

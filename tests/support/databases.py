@@ -12,6 +12,9 @@ from adapters.sql.engine import create_engine
 from adapters.sql.migrate import SqlSchema
 from tests.support.database_server import DatabaseServer
 
+# As the service names it.
+_IN_DATA_DIR = "service-server.sqlite3"
+
 
 def migrated(url: sa.URL) -> sa.URL:
     """Make the tables in an empty database; return its URL."""
@@ -28,6 +31,13 @@ def migrated_file() -> bytes:
         path = Path(directory, "migrated.db")
         migrated(sa.make_url(f"sqlite:///{path}"))
         return path.read_bytes()
+
+
+def make_tables(data_dir: Path) -> None:
+    """Give a data directory without a database one with all the tables, as a start does in a longer time."""
+    path = data_dir / _IN_DATA_DIR
+    if data_dir.is_dir() and not path.exists():
+        path.write_bytes(migrated_file())
 
 
 @pytest.fixture(scope="session")

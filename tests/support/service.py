@@ -10,19 +10,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 import httpx
 import psutil
 
-from tests.support.databases import migrated_file
+from tests.support import prepared_program
+from tests.support.databases import make_tables
 from tests.support.no_tls import NO_TLS
+from tests.support.prepared_program import StartedProcess
 from tests.support.processes import PATIENCE_S
 
 PROGRAM = str(Path(sys.executable).with_name("service-server"))
 ROOT = Path(__file__).parents[2]
-DATABASE = "service-server.sqlite3"
 START_TIMEOUT_S = STOP_TIMEOUT_S = 2 * PATIENCE_S
 _OURS = ("SERVICE_SERVER_", "SERVER_", "AWS_", "EXECUTION_ENGINE_", "ENVIRONMENT", "DEBUG")
 
@@ -38,20 +39,24 @@ def run(
     *arguments: str, env: Mapping[str, str], stdin: bytes | None = None, timeout_s: float = PATIENCE_S
 ) -> subprocess.CompletedProcess[bytes]:
     """Run the program to its end."""
-    source: dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-    return subprocess.run(
-        [PROGRAM, *arguments],
-        env=env,
-        capture_output=True,
-        check=False,
-        timeout=timeout_s,
-        cwd=ROOT,
-        **source,
-    )
+    with TemporaryFile() as source, TemporaryFile() as output, TemporaryFile() as errors:
+        source.write(stdin or b"")
+        source.seek(0)
+        command = [PROGRAM, *arguments]
+        streams = [stream.fileno() for stream in (source, output, errors)]
+        process = prepared_program.start(command, env, ROOT, streams)
+        try:
+            code = process.wait(timeout_s)
+        finally:
+            process.kill()
+            process.wait()
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(command, code, output.read(), errors.read())
 
 
 def start(*arguments: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the program, with pipes from its output."""
+    """Start the program as its users do, with pipes from its output."""
     return subprocess.Popen(
         [PROGRAM, *arguments],
         env=env,
@@ -82,7 +87,7 @@ class ServiceProcess:
         self._log = log
         self._log_begin = 0
         self._is_ready = is_ready
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: StartedProcess | None = None
 
     @property
     def pid(self) -> int:
@@ -100,16 +105,11 @@ class ServiceProcess:
 
     def launch(self) -> None:
         """Start it without waiting for it."""
-        with self._log.open("ab") as log:
+        with self._log.open("ab") as log, Path(os.devnull).open("rb") as nothing:
             self._log_begin = log.tell()
-            self._process = subprocess.Popen(
-                [PROGRAM, *self._arguments],
-                env=dict(self._environment),
-                cwd=self._log.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+            streams = [stream.fileno() for stream in (nothing, log, log)]
+            command, directory = [PROGRAM, *self._arguments], self._log.parent
+            self._process = prepared_program.start(command, self._environment, directory, streams)
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -227,13 +227,8 @@ class Server:
 
 @contextmanager
 def served(env: Mapping[str, str], port: int = 0) -> Iterator[Server]:
-    """Serve on a port, a free one if none is given; kill the server in the end.
-
-    A directory without a database is given one with all the tables, which a start would take long to make.
-    """
-    database = Path(env["SERVICE_SERVER_DATA_DIR"], DATABASE)
-    if database.parent.is_dir() and not database.exists() and "AWS_RDS_HOST" not in env:
-        database.write_bytes(migrated_file())
+    """Serve on a port, a free one if none is given; kill the server in the end."""
+    make_tables(Path(env["SERVICE_SERVER_DATA_DIR"]))
     with TemporaryDirectory(prefix="service-server-log-") as directory:
         log = Path(directory, "serve.log")
         process = ServiceProcess(["serve", "--port", str(port)], env, log, says("listens on"))

@@ -1,0 +1,167 @@
+"""Starts of the program `service-server` by a process that has loaded it, as loading takes most of a start.
+
+Each start is a fork: a process of its own, with its own arguments, variables, directory and streams, which
+runs the program's `main` from its beginning. Only the modules are there already.
+"""
+
+import atexit
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+_ROOT = Path(__file__).parents[2]
+_MESSAGE_BYTES = 1 << 20
+# The interpreter and the loader have read these before it forks: each choice has a process of its own.
+_OF_THE_INTERPRETER = ("LD_", "PYTHON")
+
+
+def start(
+    command: Sequence[str], env: Mapping[str, str], directory: Path, streams: Sequence[int]
+) -> "StartedProcess":
+    """Start the program with open files as its standard input, output and error."""
+    chosen = frozenset((name, value) for name, value in env.items() if name.startswith(_OF_THE_INTERPRETER))
+    return _prepared(chosen).start(command, env, directory, streams)
+
+
+class StartedProcess:
+    """A process of the program, with the methods of Popen that tests need."""
+
+    def __init__(self, program: "PreparedProgram", pid: int) -> None:
+        self.pid = pid
+        self._program = program
+        self._descriptor = os.pidfd_open(pid)
+        self._exit_code: int | None = None
+        self._once = Lock()
+
+    def poll(self) -> int | None:
+        """Return the exit code of a process that has ended, None of one that runs."""
+        with self._once:
+            if self._exit_code is None and self._has_ended(0):
+                self._exit_code = self._program.collect(self.pid)
+                os.close(self._descriptor)
+            return self._exit_code
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code when the process has ended.
+
+        Raises:
+            subprocess.TimeoutExpired: It runs for longer.
+        """
+        code = self.poll()
+        if code is None and self._has_ended(timeout):
+            code = self.poll()
+        if code is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+        return code
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def _has_ended(self, timeout: float | None) -> bool:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        return bool(poll.poll(None if timeout is None else timeout * 1000))
+
+
+class PreparedProgram:
+    """A process that has loaded the program, and forks when it is asked to.
+
+    Args:
+        variables: Its environment variables, beside a path.
+    """
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._one_at_a_time = Lock()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, str(theirs.fileno())],
+                cwd=_ROOT,
+                env={"PATH": os.environ["PATH"], **variables},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+
+    def start(
+        self, command: Sequence[str], env: Mapping[str, str], directory: Path, streams: Sequence[int]
+    ) -> StartedProcess:
+        """Start the program with open files as its standard input, output and error."""
+        asked = {"command": list(command), "env": dict(env), "directory": str(directory)}
+        return StartedProcess(self, self._ask(asked, streams))
+
+    def collect(self, pid: int) -> int:
+        """Return the exit code of a process that has ended."""
+        return os.waitstatus_to_exitcode(self._ask({"ended": pid}))
+
+    def stop(self) -> None:
+        """End the process; started ones go on."""
+        self._socket.close()
+        self._process.wait()
+
+    def _ask(self, message: Mapping[str, Any], descriptors: Sequence[int] = ()) -> int:
+        with self._one_at_a_time:
+            socket.send_fds(self._socket, [json.dumps(message).encode()], descriptors)
+            answer = self._socket.recv(_MESSAGE_BYTES)
+        assert answer, "the program could not be loaded"
+        return int(answer)
+
+
+@cache
+def _prepared(variables: frozenset[tuple[str, str]]) -> PreparedProgram:
+    program = PreparedProgram(dict(variables))
+    atexit.register(program.stop)
+    return program
+
+
+def _fork_on_demand(asking: socket.socket) -> bool:
+    """Fork for each start; return True in the processes that are started, and False in the end."""
+    while True:
+        text, streams, _flags, _address = socket.recv_fds(asking, _MESSAGE_BYTES, 3)
+        if not text:
+            return False
+        message = json.loads(text)
+        if "ended" in message:
+            answer = os.waitpid(message["ended"], 0)[1]
+        elif not (answer := os.fork()):
+            asking.close()
+            _become(message, streams)
+            return True
+        for stream in streams:
+            os.close(stream)
+        asking.send(str(answer).encode())
+
+
+def _become(message: Mapping[str, Any], streams: Sequence[int]) -> None:
+    """Give this process the arguments, the variables, the directory and the streams of a start."""
+    sys.argv[:] = message["command"]
+    os.environ.clear()
+    os.environ.update(message["env"])
+    os.chdir(message["directory"])
+    for standard, stream in enumerate(streams):
+        os.dup2(stream, standard)
+        os.close(stream)
+
+
+def _main() -> None:
+    asking = socket.socket(fileno=int(sys.argv[1]))
+    from entrypoints.cli import main, serve, worker  # noqa: PLC0415, F401 - not in the process of the tests
+
+    assert len([*Path("/proc/self/task").iterdir()]) == 1, "a fork would lack the other threads"
+    if _fork_on_demand(asking):
+        main.main()
+
+
+if __name__ == "__main__":
+    _main()
