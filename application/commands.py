@@ -92,3 +92,22 @@ class CreateWebhookCommand:
     url: str
     events: frozenset[WebhookEvent]
     project: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackCommand:
+    """The receiver of the end of a batch.
+
+    Attributes:
+        secret: The secret that signs what is posted; one that is made by default.
+
+    Raises:
+        InvalidValue: The secret is none.
+    """
+
+    url: str
+    secret: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.secret is not None:
+            WebhookSecret(self.secret)

@@ -32,4 +32,4 @@ class OutboxWriter:
         """
         transaction.outbox.add(self.messages(events))
         if job is not None:
-            self._webhook_writer.add_job_events(transaction, events, job)
+            self._webhook_writer.add_job_events(transaction, [(event, job) for event in events], noted=job.id)

@@ -387,6 +387,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     complete_batches = CompleteBatches(
         unit_of_work=ports.unit_of_work,
         outbox_writer=outbox_writer,
+        webhook_writer=webhook_writer,
         cancel_batch=cancel_batch,
         clock=ports.clock,
     )
@@ -424,6 +425,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         unit_of_work=ports.unit_of_work, clock=ports.clock, idle=session_idle
     )
     audit_reader = AuditReader(unit_of_work=ports.unit_of_work)
+    batch_reader = BatchReader(unit_of_work=ports.unit_of_work)
     return Services(
         session_authenticator=session_authenticator,
         sign_in_with_key=SignInWithKey(
@@ -478,6 +480,9 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             upload_code=upload_code,
             code_store=ports.code_store,
             outbox_writer=outbox_writer,
+            webhook_writer=webhook_writer,
+            webhook_secrets=webhook_secrets,
+            submission_limits=options.submission_limits,
             quota_guard=quota_guard,
             clock=ports.clock,
             ids=ports.ids,
@@ -687,6 +692,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         deliver_webhooks=DeliverWebhooks(
             unit_of_work=ports.unit_of_work,
             job_queries=ports.job_queries,
+            batch_reader=batch_reader,
             sender=ports.webhook_sender,
             documents=ports.webhook_documents,
             secrets=webhook_secrets,

@@ -190,11 +190,13 @@ class BatchView:
     Attributes:
         jobs: The ids of its jobs that are not deleted, in the order of their submission; None where only
             the numbers were read.
+        callback_secret: The secret of its callback, shown once by the submission that made it.
     """
 
     batch: Batch
     by_status: Mapping[JobStatus, int]
     jobs: Sequence[JobId] | None = None
+    callback_secret: WebhookSecret | None = None
 
     @property
     def has_ended(self) -> bool:

@@ -1,19 +1,21 @@
 """The way of domain events to webhooks: deliveries are stored in the transaction of the event."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from threading import Lock
+from typing import NamedTuple
 from uuid import UUID
 
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
 from application.ports.webhook_repository import Subscriber
-from domain.events import Event, JobCancelled, JobCompleted, JobStarted
+from domain.batch import Batch
+from domain.events import BatchCompleted, Event, JobCancelled, JobCompleted, JobStarted
 from domain.job import Job
 from domain.tenant import TenantName
 from domain.values import ProjectId
-from domain.webhook import CALLED_BACK, Delivery, DeliveryId, WebhookEvent, WebhookId
+from domain.webhook import CALLED_BACK, Delivery, DeliveryId, Webhook, WebhookEvent, WebhookId
 from domain.webhook_url import WebhookUrl, receiver_digest
 
 # Seconds for which the projects with subscriptions are known without being read again. Whoever makes or
@@ -28,6 +30,15 @@ _EVENTS: dict[type[Event], WebhookEvent] = {
     JobCompleted: WebhookEvent.JOB_COMPLETED,
     JobCancelled: WebhookEvent.JOB_CANCELLED,
 }
+
+
+class _About(NamedTuple):
+    """The subject of an event: a job or a batch, its owner, and the time."""
+
+    tenant: TenantName
+    project: ProjectId | None
+    subject: UUID
+    occurred_at: datetime
 
 
 class WebhookWriter:
@@ -46,88 +57,86 @@ class WebhookWriter:
         self._lock = Lock()
         self._noted: dict[UUID, None] = {}
 
-    def add_job_events(self, transaction: Transaction, events: Iterable[Event], job: Job) -> None:
-        """Store the deliveries of a job's events."""
-        for event in events:
-            kind = _EVENTS.get(type(event))
-            if kind is not None:
-                self.add(
-                    transaction,
-                    kind,
-                    tenant=job.tenant,
-                    project=job.project_id,
-                    subject=job.id,
-                    callback_url=job.spec.callback_url,
-                    occurred_at=event.occurred_at,
-                )
-
-    def add(
-        self,
-        transaction: Transaction,
-        event: WebhookEvent,
-        *,
-        tenant: TenantName,
-        project: ProjectId,
-        subject: UUID,
-        callback_url: str | None,
-        occurred_at: datetime,
+    def add_job_events(
+        self, transaction: Transaction, events: Iterable[tuple[Event, Job]], *, noted: UUID
     ) -> None:
-        """Store the deliveries of one event.
+        """Store the deliveries of events of jobs.
 
         Args:
-            transaction: The one of the event.
-            event: Its type.
-            tenant: The tenant of the subject.
-            project: The project of the subject.
-            subject: The job or the batch.
-            callback_url: The callback of the subject.
-            occurred_at: The time of the event.
+            transaction: The one of the events.
+            events: The events, each with its job as it is then.
+            noted: The job, or the batch, by which the message about them is known.
         """
-
-        def delivery(receiver: str, webhook_id: WebhookId | None = None) -> Delivery:
-            return Delivery(
-                id=DeliveryId(self._ids.new()),
-                tenant=tenant,
-                project=project,
-                webhook_id=webhook_id,
-                receiver=receiver,
-                event=event,
-                subject=subject,
-                occurred_at=occurred_at,
-            )
-
+        listening: dict[ProjectId, Sequence[Webhook]] = {}
         deliveries: list[Delivery] = []
-        if callback_url is not None and event in CALLED_BACK:
-            deliveries.append(delivery(receiver_digest(tenant.value, WebhookUrl(callback_url))))
-        if self._may_listen(transaction, tenant, project):
-            listening = transaction.webhooks.listening(tenant, project)
-            deliveries += [
-                delivery(str(webhook.id), webhook.id) for webhook in listening if event in webhook.events
-            ]
-        if deliveries:
-            self.store(transaction, deliveries)
+        for event, job in events:
+            kind = _EVENTS.get(type(event))
+            if kind is None:
+                continue
+            if job.project_id not in listening:
+                listening[job.project_id] = self._listening(transaction, job.tenant, job.project_id)
+            about = _About(job.tenant, job.project_id, job.id, event.occurred_at)
+            deliveries += self._deliveries(about, kind, job.spec.callback_url, listening[job.project_id])
+        self.store(transaction, deliveries, noted=noted)
 
-    def store(self, transaction: Transaction, deliveries: Collection[Delivery]) -> None:
-        """Store deliveries, and note their subjects."""
-        transaction.deliveries.add(list(deliveries))
+    def add_batch_event(self, transaction: Transaction, event: BatchCompleted, batch: Batch) -> None:
+        """Store the deliveries of the end of a batch."""
+        listening = self._listening(transaction, batch.tenant, batch.project_id)
+        about = _About(batch.tenant, batch.project_id, batch.id, event.occurred_at)
+        deliveries = self._deliveries(about, WebhookEvent.BATCH_COMPLETED, batch.callback_url, listening)
+        self.store(transaction, list(deliveries), noted=batch.id)
+
+    def store(self, transaction: Transaction, deliveries: Sequence[Delivery], *, noted: UUID) -> None:
+        """Store deliveries, and note that there are some."""
+        if not deliveries:
+            return
+        transaction.deliveries.add(deliveries)
         with self._lock:
-            for delivery in deliveries:
-                self._noted[delivery.subject] = None
-            while len(self._noted) > _MAX_NOTED:
+            self._noted[noted] = None
+            if len(self._noted) > _MAX_NOTED:
                 del self._noted[next(iter(self._noted))]
 
     def take_noted(self, subject: UUID) -> bool:
-        """Return whether this process has stored deliveries of a subject since this was asked last."""
+        """Return whether this process has stored deliveries of a job or a batch since this was asked last."""
         if not self._noted:
             return False
         with self._lock:
             return self._noted.pop(subject, self) is None
 
-    def _may_listen(self, transaction: Transaction, tenant: TenantName, project: ProjectId) -> bool:
+    def _deliveries(
+        self, about: _About, event: WebhookEvent, callback_url: str | None, listening: Sequence[Webhook]
+    ) -> Iterator[Delivery]:
+        if callback_url is not None and event in CALLED_BACK:
+            receiver = receiver_digest(about.tenant.value, WebhookUrl(callback_url))
+            yield self._delivery(about, event, receiver, None)
+        for webhook in listening:
+            if event in webhook.events:
+                yield self._delivery(about, event, str(webhook.id), webhook.id)
+
+    def _delivery(
+        self, about: _About, event: WebhookEvent, receiver: str, webhook_id: WebhookId | None
+    ) -> Delivery:
+        return Delivery(
+            id=DeliveryId(self._ids.new()),
+            tenant=about.tenant,
+            project=about.project,
+            webhook_id=webhook_id,
+            receiver=receiver,
+            event=event,
+            subject=about.subject,
+            occurred_at=about.occurred_at,
+        )
+
+    def _listening(
+        self, transaction: Transaction, tenant: TenantName, project: ProjectId | None
+    ) -> Sequence[Webhook]:
+        """Return the subscriptions of a project; of a tenant alone, where a batch is of several projects."""
         now = self._clock.monotonic()
         if self._read_at is None or now - self._read_at >= SUBSCRIBERS_KNOWN_S:
             found = transaction.webhooks.subscribers_of_any_tenant(_MAX_KNOWN + 1)
             self._subscribers = found if len(found) <= _MAX_KNOWN else None
             self._read_at = now
         known = self._subscribers
-        return known is None or (tenant, project) in known or (tenant, None) in known
+        if known is not None and (tenant, project) not in known and (tenant, None) not in known:
+            return ()
+        return transaction.webhooks.listening(tenant, project)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.submission import SealedSecrets
 from domain.tenant import TenantName
 from domain.values import BatchId, ProjectId
 
@@ -18,6 +19,8 @@ class Batch:
         total: The number of jobs that were submitted.
         cancelled_at: When its cancellation was asked for: jobs that have not ended by then are cancelled.
         completed_at: When it was seen that all its jobs have ended.
+        callback_url: The URL that its end is posted to.
+        callback_secret: The secret that signs it.
     """
 
     id: BatchId
@@ -27,3 +30,5 @@ class Batch:
     created_at: datetime
     cancelled_at: datetime | None = None
     completed_at: datetime | None = None
+    callback_url: str | None = None
+    callback_secret: SealedSecrets | None = None

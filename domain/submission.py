@@ -109,7 +109,7 @@ class JobSpec(JobOptions):
             no tenant.
         secrets: Variables of the program that are never shown, beside `env`.
         cases: The cases that the program is run for, in place of once; None if it has none.
-        callback_secret: The secret that signs what is posted to `callback_url`.
+        callback_secret: The secret that signs the posts to `callback_url`.
     """
 
     code_key: ObjectKey

@@ -90,7 +90,7 @@ class WebhookUrl:
         return f"{self.scheme}://{self.authority}"
 
     def require_public(self) -> None:
-        """Refuse a URL that leads to a private address by itself; what a name leads to is known later.
+        """Refuse a URL that leads to a private address by itself; the addresses of a name are known later.
 
         Raises:
             InvalidValue: Its host is an address that is not public, in any notation, or this machine's name.

@@ -7,7 +7,7 @@ import msgspec
 
 from application.ports.object_store import ObjectStore
 from application.ports.webhook_documents import WebhookDocuments
-from application.views import JobView
+from application.views import BatchView, JobView
 from domain.webhook import Delivery
 
 
@@ -23,6 +23,12 @@ class ApiWebhookDocuments(WebhookDocuments):
         from entrypoints.http.presenter import Presenter  # noqa: PLC0415 - as said above
 
         return _document(delivery, Presenter(self._log_store, links_logs=False).job(job))
+
+    def of_batch(self, delivery: Delivery, batch: BatchView) -> bytes:
+        """Return the body of the end of a batch."""
+        from entrypoints.http.presenter import present_batch  # noqa: PLC0415 - as above
+
+        return _document(delivery, present_batch(batch))
 
     def of_plain(self, delivery: Delivery, data: Mapping[str, object]) -> bytes:
         """Return the body of an event with data as they are."""

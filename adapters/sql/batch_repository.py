@@ -29,6 +29,7 @@ _is_reached = sa.and_(
 )
 _ADD = sa.insert(batches)
 _GET = sa.select(*BATCH_COLUMNS).where(_has_id, _is_reached)
+_BY_ID = sa.select(*BATCH_COLUMNS).where(_has_id)
 _PAGE = (
     sa.select(*BATCH_COLUMNS)
     .where(_is_reached)
@@ -107,6 +108,11 @@ class SqlBatchRepository(BatchRepository):
     def get(self, caller: Caller, batch_id: BatchId) -> Batch | None:
         """Return a batch, or None if the caller reaches none of that id."""
         found = self._connection.execute(_GET, {"id": batch_id, **_reach(caller)}).mappings().first()
+        return None if found is None else to_batch(found)
+
+    def get_of_any_tenant(self, batch_id: BatchId) -> Batch | None:
+        """Return a batch, or None if there is none of that id."""
+        found = self._connection.execute(_BY_ID, {"id": batch_id}).mappings().first()
         return None if found is None else to_batch(found)
 
     def page(self, caller: Caller, limit: int, cursor: BatchCursor | None) -> Sequence[Batch]:

@@ -247,6 +247,8 @@ def to_batch(row: Row) -> Batch:
         created_at=row["created_at"],
         cancelled_at=row["cancelled_at"],
         completed_at=row["completed_at"],
+        callback_url=row["callback_url"],
+        callback_secret=None if row["callback_secret"] is None else SealedSecrets(**row["callback_secret"]),
     )
 
 
@@ -490,6 +492,8 @@ def batch_values(batch: Batch) -> Values:
         "created_at": batch.created_at,
         "cancelled_at": batch.cancelled_at,
         "completed_at": batch.completed_at,
+        "callback_url": batch.callback_url,
+        "callback_secret": None if batch.callback_secret is None else asdict(batch.callback_secret),
     }
 
 

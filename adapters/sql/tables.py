@@ -156,6 +156,9 @@ batches = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("cancelled_at", UtcDateTime),
     sa.Column("completed_at", UtcDateTime),
+    sa.Column("callback_url", symbol(URL_MAX_CHARS)),
+    # Sealed; JSON's null where there is none.
+    sa.Column("callback_secret", Json),
     sa.Index("ix_batches_created", "tenant", "created_at", "batch_id"),
     # NULL comes first, and the batches that go on are few.
     sa.Index("ix_batches_completed", "completed_at", "cancelled_at", "batch_id"),

@@ -119,7 +119,7 @@ class SqlWebhookRepository(WebhookRepository):
         found: int = self._connection.execute(_COUNT, {"of_tenant": tenant.value}).scalar_one()
         return found
 
-    def listening(self, tenant: TenantName, project: ProjectId) -> Sequence[Webhook]:
+    def listening(self, tenant: TenantName, project: ProjectId | None) -> Sequence[Webhook]:
         """Return the active webhooks that get the events of a project."""
         return self._list(_LISTENING, {"of_tenant": tenant.value, "project": project})
 

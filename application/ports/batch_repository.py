@@ -40,6 +40,10 @@ class BatchRepository(ABC):
         return found
 
     @abstractmethod
+    def get_of_any_tenant(self, batch_id: BatchId) -> Batch | None:
+        """Return a batch, or None if there is none of that id."""
+
+    @abstractmethod
     def page(self, caller: Caller, limit: int, cursor: BatchCursor | None) -> Sequence[Batch]:
         """Return the batches that the caller reaches, newest first."""
 

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-from application.views import JobView
+from application.views import BatchView, JobView
 from domain.webhook import Delivery
 
 
@@ -13,6 +13,10 @@ class WebhookDocuments(ABC):
     @abstractmethod
     def of_job(self, delivery: Delivery, job: JobView) -> bytes:
         """Return the body of an event of a job."""
+
+    @abstractmethod
+    def of_batch(self, delivery: Delivery, batch: BatchView) -> bytes:
+        """Return the body of the end of a batch."""
 
     @abstractmethod
     def of_plain(self, delivery: Delivery, data: Mapping[str, object]) -> bytes:

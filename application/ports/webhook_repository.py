@@ -49,8 +49,8 @@ class WebhookRepository(ABC):
         """Return how many webhooks a tenant has, without the deleted ones."""
 
     @abstractmethod
-    def listening(self, tenant: TenantName, project: ProjectId) -> Sequence[Webhook]:
-        """Return the active webhooks that get the events of a project."""
+    def listening(self, tenant: TenantName, project: ProjectId | None) -> Sequence[Webhook]:
+        """Return the active webhooks that get the events of a project; without one, of the tenant alone."""
 
     @abstractmethod
     def subscribers_of_any_tenant(self, limit: int) -> Collection[Subscriber]:

@@ -7,6 +7,7 @@ from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.use_cases.cancel_batch import CancelBatch
+from application.webhook_writer import WebhookWriter
 from domain.events import BatchCompleted
 from domain.values import BatchId
 
@@ -27,12 +28,14 @@ class CompleteBatches:
         self,
         unit_of_work: UnitOfWork,
         outbox_writer: OutboxWriter,
+        webhook_writer: WebhookWriter,
         cancel_batch: CancelBatch,
         clock: Clock,
         batch: int = 100,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._outbox_writer = outbox_writer
+        self._webhook_writer = webhook_writer
         self._cancel_batch = cancel_batch
         self._clock = clock
         self._batch = batch
@@ -66,6 +69,8 @@ class CompleteBatches:
             if is_completed:
                 completed = BatchCompleted(batch_id=batch_id, occurred_at=now)
                 self._outbox_writer.add(transaction, (completed,), None)
+                if (batch := transaction.batches.get_of_any_tenant(batch_id)) is not None:
+                    self._webhook_writer.add_batch_event(transaction, completed, batch)
             return is_completed
 
         is_completed = self._unit_of_work.run(work)

@@ -5,23 +5,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from application.errors import DependencyUnavailable, SecretsUnavailable
+from application.errors import DependencyUnavailable, NotFound, SecretsUnavailable
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.job_queries import JobQueries
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.ports.webhook_documents import WebhookDocuments
 from application.ports.webhook_sender import PostFailed, WebhookSender
+from application.queries.batch_reader import BatchReader
 from application.receiver_lanes import ReceiverLanes
 from application.retry_policy import RetryPolicy
-from application.views import JobDetails, JobView
+from application.views import BatchView, JobDetails, JobView
 from application.webhook_secrets import WebhookSecrets
 from domain.audit import SERVICE, Act, AuditEntry, AuditEntryId
 from domain.caller import Caller, Scope
 from domain.job_lifecycle import JobStatus
 from domain.submission import SealedSecrets
 from domain.tenant import Tenant, TenantStatus
-from domain.values import JobId
+from domain.values import BatchId, JobId
 from domain.webhook import (
     ANSWER_MAX_CHARS,
     ERROR_MAX_CHARS,
@@ -98,6 +99,7 @@ class DeliverWebhooks:
         self,
         unit_of_work: UnitOfWork,
         job_queries: JobQueries,
+        batch_reader: BatchReader,
         sender: WebhookSender,
         documents: WebhookDocuments,
         secrets: WebhookSecrets,
@@ -107,6 +109,7 @@ class DeliverWebhooks:
     ) -> None:
         self._unit_of_work = unit_of_work
         self._job_queries = job_queries
+        self._batch_reader = batch_reader
         self._sender = sender
         self._documents = documents
         self._secrets = secrets
@@ -244,28 +247,37 @@ class DeliverWebhooks:
         return _Post(webhook.url, secrets, self._body(delivery), webhook.failing_since is not None)
 
     def _callback(self, delivery: Delivery) -> _Post:
+        if delivery.event is WebhookEvent.BATCH_COMPLETED:
+            view = self._batch(delivery)
+            batch, body = view.batch, self._documents.of_batch(delivery, view)
+            return self._to(delivery, batch.callback_url, batch.callback_secret, body)
         details = self._job(delivery)
-        url, secret = details.job.spec.callback_url, details.job.spec.callback_secret
+        spec, body = details.job.spec, self._documents.of_job(delivery, as_of(delivery, details))
+        return self._to(delivery, spec.callback_url, spec.callback_secret, body)
+
+    def _to(self, delivery: Delivery, url: str | None, secret: SealedSecrets | None, body: bytes) -> _Post:
         if url is None or secret is None:
             raise _NotToBePosted("There is no callback.")
-        return self._to(WebhookUrl(url), delivery, secret, self._document(delivery, details))
-
-    def _to(self, url: WebhookUrl, delivery: Delivery, secret: SealedSecrets, body: bytes) -> _Post:
-        return _Post(url, [self._secrets.open(delivery.subject, secret)], body)
+        return _Post(WebhookUrl(url), [self._secrets.open(delivery.subject, secret)], body)
 
     def _body(self, delivery: Delivery) -> bytes:
         if delivery.event is WebhookEvent.TEST:
             return self._documents.of_plain(delivery, {"webhook_id": str(delivery.webhook_id)})
-        return self._document(delivery, self._job(delivery))
+        if delivery.event is WebhookEvent.BATCH_COMPLETED:
+            return self._documents.of_batch(delivery, self._batch(delivery))
+        return self._documents.of_job(delivery, as_of(delivery, self._job(delivery)))
+
+    def _batch(self, delivery: Delivery) -> BatchView:
+        try:
+            return self._batch_reader.get(_reader_of(delivery), BatchId(delivery.subject))
+        except NotFound:
+            raise _NotToBePosted("The batch was deleted.") from None
 
     def _job(self, delivery: Delivery) -> JobDetails:
         details = self._job_queries.details(_reader_of(delivery), JobId(delivery.subject))
         if details is None:
             raise _NotToBePosted("The job was deleted.")
         return details
-
-    def _document(self, delivery: Delivery, details: JobDetails) -> bytes:
-        return self._documents.of_job(delivery, as_of(delivery, details))
 
 
 def as_of(delivery: Delivery, details: JobDetails) -> JobView:

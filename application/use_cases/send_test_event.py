@@ -47,7 +47,7 @@ class SendTestEvent:
                 subject=delivery_id,
                 occurred_at=now,
             )
-            self._webhook_writer.store(transaction, [delivery])
+            self._webhook_writer.store(transaction, [delivery], noted=delivery.id)
             return delivery
 
         return self._unit_of_work.run(

@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from application.caller_unit_of_work import CallerUnitOfWork
-from application.commands import UploadCodeCommand
+from application.commands import CallbackCommand, UploadCodeCommand
 from application.errors import (
     ApplicationError,
     BatchRefused,
@@ -26,21 +26,34 @@ from application.ports.unit_of_work import Transaction
 from application.quota_guard import QuotaGuard
 from application.use_cases.upload_code import CODE_CONTENT_TYPE, Submission, UploadCode
 from application.views import BatchView
+from application.webhook_secrets import WebhookSecrets
+from application.webhook_writer import WebhookWriter
 from domain.audit import NO_USAGE, Act, AuditEntry, AuditEntryId, Usage
 from domain.batch import Batch
 from domain.caller import Caller
 from domain.errors import DomainError, InvalidValue
-from domain.events import BatchSubmitted
+from domain.events import BatchSubmitted, Event
 from domain.execution import Execution
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.project import Project
+from domain.submission import SealedSecrets, SubmissionLimits
 from domain.values import BatchId, JobId, ObjectKey, ProjectId, ProjectName
+from domain.webhook_signing import WebhookSecret
 
 logger = logging.getLogger("service_server.jobs")
 
 # Of more faults than this, the first ones are named.
 MAX_FAULTS = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ending:
+    """The callback of a batch, sealed; its secret too, if it was made here."""
+
+    callback_url: str | None = None
+    callback_secret: SealedSecrets | None = None
+    made_secret: WebhookSecret | None = None
 
 
 class SubmitBatch:
@@ -59,6 +72,9 @@ class SubmitBatch:
         upload_code: UploadCode,
         code_store: ObjectStore,
         outbox_writer: OutboxWriter,
+        webhook_writer: WebhookWriter,
+        webhook_secrets: WebhookSecrets,
+        submission_limits: SubmissionLimits,
         quota_guard: QuotaGuard,
         clock: Clock,
         ids: IdGenerator,
@@ -68,17 +84,26 @@ class SubmitBatch:
         self._upload_code = upload_code
         self._code_store = code_store
         self._outbox_writer = outbox_writer
+        self._webhook_writer = webhook_writer
+        self._webhook_secrets = webhook_secrets
+        self._submission_limits = submission_limits
         self._quota_guard = quota_guard
         self._clock = clock
         self._ids = ids
         self._max_jobs = max_jobs
 
-    def __call__(self, caller: Caller, commands: Sequence[UploadCodeCommand | RefusedJob]) -> BatchView:
+    def __call__(
+        self,
+        caller: Caller,
+        commands: Sequence[UploadCodeCommand | RefusedJob],
+        callback: CallbackCommand | None = None,
+    ) -> BatchView:
         """Store the jobs, and execute the ones whose commands ask for it.
 
         Args:
             caller: The caller.
             commands: The commands; in the place of one that breaks a rule by itself is its fault.
+            callback: The receiver of the end of the batch.
 
         Raises:
             InvalidValue: There are no jobs, or too many.
@@ -94,6 +119,7 @@ class SubmitBatch:
             caller.tenant.ensure_active()
             if not 1 <= len(commands) <= self._max_jobs:
                 raise InvalidValue("jobs", f"a batch has 1 to {self._max_jobs} jobs, and not {len(commands)}")
+            ending = self._sealed(callback, batch_id)
             submissions = self._prepared(caller, commands)
             now = self._clock.now()
             added = sum((submission.added for submission in submissions), NO_USAGE)
@@ -106,7 +132,7 @@ class SubmitBatch:
             of_cases = {one.job_id: one.refer(transaction, caller.tenant.name) for one in submissions}
             self._quota_guard.check(transaction, caller, sum(of_cases.values(), added), now)
             usage.clear()
-            view = self._store(transaction, caller, batch_id, submissions, of_cases, now, usage)
+            view = self._store(transaction, caller, batch_id, ending, submissions, of_cases, now, usage)
             # The entry of the first project is the command's own.
             for entry_id, project_id in zip(entry_ids, list(usage)[1:], strict=False):
                 entry = _entry(entry_id, caller, view.batch, project_id, usage[project_id])
@@ -133,7 +159,23 @@ class SubmitBatch:
             raise
         if view.batch.id != batch_id:  # of an earlier request under the same idempotency key
             self._discard(codes)
-        return view
+            return view
+        return view if ending.made_secret is None else replace(view, callback_secret=ending.made_secret)
+
+    def _sealed(self, callback: CallbackCommand | None, batch_id: BatchId) -> _Ending:
+        """Return the callback of a batch, with its secret sealed.
+
+        Raises:
+            InvalidValue: Its URL is none, or leads to an address that is not allowed.
+            Unprocessable: There is no key to seal the secret with.
+        """
+        if callback is None:
+            return _Ending()
+        self._submission_limits.check_url("callback_url", callback.url)
+        made = WebhookSecret.generate() if callback.secret is None else None
+        secret = made or WebhookSecret(callback.secret or "")
+        sealed = self._webhook_secrets.seal("callback_url", batch_id, secret)
+        return _Ending(callback_url=callback.url, callback_secret=sealed, made_secret=made)
 
     def _prepared(
         self, caller: Caller, commands: Sequence[UploadCodeCommand | RefusedJob]
@@ -166,6 +208,7 @@ class SubmitBatch:
         transaction: Transaction,
         caller: Caller,
         batch_id: BatchId,
+        ending: _Ending,
         submissions: Sequence[Submission],
         of_cases: Mapping[JobId, Usage],
         now: datetime,
@@ -174,15 +217,17 @@ class SubmitBatch:
         """Store the jobs, and note the use of each project."""
         projects: dict[ProjectId | ProjectName, Project] = {}
         jobs: list[Job] = []
+        events: list[tuple[Event, Job]] = []
         started: list[tuple[Job, Execution]] = []
         for submission in submissions:
             project = projects.get(submission.reference)
             if project is None:
                 project = self._upload_code.project(transaction, caller, submission.reference, now)
                 projects[submission.reference] = project
-            # Their own events are left out: no one follows a job whose id is not known yet.
-            job, execution, _events = submission.job(project, now, batch_id)
+            # Their own messages are left out: no one follows a job whose id is not known yet.
+            job, execution, of_job = submission.job(project, now, batch_id)
             jobs.append(job)
+            events += [(event, job) for event in of_job]
             if execution is not None:
                 started.append((job, execution))
             used = replace(submission.added, executions=0) + of_cases[submission.job_id]
@@ -193,6 +238,8 @@ class SubmitBatch:
             project_id=next(iter(usage)) if len(usage) == 1 else None,
             total=len(jobs),
             created_at=now,
+            callback_url=ending.callback_url,
+            callback_secret=ending.callback_secret,
         )
         transaction.batches.add(batch)
         transaction.jobs.add_all(jobs)
@@ -200,6 +247,7 @@ class SubmitBatch:
             transaction.executions.add_all(started)
         submitted = BatchSubmitted(batch_id=batch_id, executions=len(started), occurred_at=now)
         self._outbox_writer.add(transaction, (submitted,), None)
+        self._webhook_writer.add_job_events(transaction, events, noted=batch_id)
         by_status = {JobStatus.PENDING: len(jobs) - len(started), JobStatus.RUNNING: len(started)}
         return BatchView(batch=batch, by_status=by_status, jobs=[job.id for job in jobs])
 

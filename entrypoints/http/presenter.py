@@ -101,6 +101,7 @@ def present_batch(view: BatchView) -> BatchResponse:
         created_at=batch.created_at,
         cancelled_at=batch.cancelled_at,
         completed_at=batch.completed_at,
+        callback_secret=UNSET if view.callback_secret is None else view.callback_secret.value,
     )
 
 

@@ -57,8 +57,8 @@ class WebhookDispatcher:
 
     def notice(self, message: Message) -> None:
         """Look for events at once if this message is about one that this process has stored for webhooks."""
-        job_id = message.body.get("job_id")
-        if job_id is not None and self._writer.take_noted(UUID(job_id)):
+        ids = (message.body.get("job_id"), message.body.get("batch_id"))
+        if any(one is not None and self._writer.take_noted(UUID(one)) for one in ids):
             self.wake()
 
     def _step(self) -> None:

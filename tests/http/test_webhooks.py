@@ -496,3 +496,74 @@ def test_the_events_of_a_purged_project_are_posted_no_more(tmp_path: Path):
         poll(is_gone)
         assert_problem(service.http.get(f"/api/webhooks/{webhook['webhook_id']}/deliveries"), 404)
         assert_problem(service.http.get(f"/api/jobs/{job['job_id']}/deliveries"), 404)
+
+
+def a_batch(service: Service, jobs: int = 3, **changed: object) -> dict:
+    job = {"project": "demo", "code": "1", "language": "python"}
+    response = service.http.post("/api/batches", json={"jobs": [job] * jobs, **changed})
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def of_batch(target: Receiver, batch: dict) -> list[Event]:
+    with target.lock:
+        return [event for event in target.events if event.data.get("batch_id") == batch["batch_id"]]
+
+
+def test_the_end_of_a_batch_is_told_to_subscriptions_and_to_its_callback(service: Service):
+    with receiver() as subscriber, receiver() as called_back:
+        webhook = subscribe(service, subscriber, events=["job.started", "job.completed", "batch.completed"])
+        batch = a_batch(service, callback_url=called_back.url)
+
+        (event,) = poll(lambda: of_batch(subscriber, batch))
+        (callback,) = poll(lambda: of_batch(called_back, batch))
+
+        event.verify(webhook["secret"])
+        callback.verify(batch["callback_secret"])
+        shown = service.http.get(f"/api/batches/{batch['batch_id']}").json()
+        assert "callback_secret" not in shown
+        assert event.type == callback.type == "batch.completed"
+        assert event.data == callback.data == shown
+        assert shown["completed_at"] == event.content["timestamp"]
+        for job_id in batch["jobs"]:
+            events = poll(lambda job_id=job_id: len(e := subscriber.of_job(job_id)) == 2 and e)
+            assert [event.type for event in events] == ["job.started", "job.completed"]
+        assert called_back.events == [callback]
+
+
+def test_the_callback_of_a_batch_is_signed_with_the_secret_that_its_caller_brings(service: Service):
+    secret = WebhookSecret.generate().value
+    with receiver() as target:
+        batch = a_batch(service, callback_url=target.url, callback_secret=secret)
+
+        (event,) = poll(lambda: of_batch(target, batch))
+        event.verify(secret)
+        assert "callback_secret" not in batch
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"callback_url": "ftp://example.com"},
+        {"callback_url": "https://example.com", "callback_secret": "whsec_"},
+        {"callback_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+    ],
+)
+def test_another_callback_of_a_batch_is_refused(service: Service, wrong):
+    job = {"project": "demo", "code": "1", "language": "python"}
+
+    problem = assert_problem(service.http.post("/api/batches", json={"jobs": [job], **wrong}), 422)
+
+    assert problem["errors"][0]["pointer"].startswith("/callback_")
+
+
+def test_a_repeated_batch_is_not_shown_the_secret(service: Service):
+    job = {"project": "demo", "code": "1", "language": "python", "execute": False}
+    body = {"jobs": [job], "callback_url": "https://example.com/hook"}
+    headers = {"Idempotency-Key": "a batch with a callback"}
+    first = service.http.post("/api/batches", json=body, headers=headers).json()
+    again = service.http.post("/api/batches", json=body, headers=headers)
+
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.json() == {name: first[name] for name in first if name != "callback_secret"}
+    assert first["callback_secret"].startswith("whsec_")

@@ -70,7 +70,7 @@ class BatchesController(Controller):
         """Submit a batch."""
 
         def submit() -> BatchResponse:
-            return present_batch(api.services.submit_batch(caller, commands_of(data)))
+            return present_batch(api.services.submit_batch(caller, commands_of(data), data.callback()))
 
         return await api.storage_threads.run(submit)
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from domain.job_lifecycle import JobStatus
 
@@ -24,3 +24,10 @@ class BatchResponse(Struct, kw_only=True):
     created_at: datetime
     cancelled_at: Annotated[datetime | None, Meta(description="When its cancellation was asked for.")]
     completed_at: Annotated[datetime | None, Meta(description="When the last of its jobs had ended.")]
+    callback_secret: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The secret that signs what is posted to `callback_url`, once: in the answer to the "
+            "submission that it was made for."
+        ),
+    ] = UNSET

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, Raw, Struct
 from msgspec.structs import asdict
 
-from application.commands import UploadCodeCommand
+from application.commands import CallbackCommand, UploadCodeCommand
 from application.submitted_cases import NewCase
 from domain.cases import StopOn
 from domain.errors import InvalidValue
@@ -206,6 +206,32 @@ class BatchRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """Jobs to submit together. Each is decoded by itself, so that the faults of all of them are found."""
 
     jobs: Annotated[list[Raw], Meta(description="The bodies of uploads. One that does not say is executed.")]
+    callback_url: Annotated[
+        str | None,
+        Meta(
+            description="The http or https URL that the end of the batch is posted to, as a webhook.",
+            examples=["https://example.com/hooks/batches"],
+        ),
+    ] = None
+    callback_secret: Annotated[
+        str | None,
+        Meta(
+            description="The secret that signs what is posted there, `whsec_...`, stored encrypted and never "
+            "shown; by default one is made, and shown in the answer alone."
+        ),
+    ] = None
+
+    def callback(self) -> CallbackCommand | None:
+        """Return the receiver of the end of the batch.
+
+        Raises:
+            InvalidValue: The secret is none, or there is one without a URL.
+        """
+        if self.callback_url is not None:
+            return CallbackCommand(url=self.callback_url, secret=self.callback_secret)
+        if self.callback_secret is not None:
+            raise InvalidValue("callback_secret", "signs the callback, and there is no 'callback_url'")
+        return None
 
 
 class ExecuteRequest(Struct, kw_only=True, forbid_unknown_fields=True):

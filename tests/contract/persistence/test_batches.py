@@ -11,6 +11,7 @@ from application.views import BatchCursor
 from domain.batch import Batch
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
+from domain.submission import SealedSecrets
 from domain.tenant import DEFAULT_TENANT
 from domain.values import BatchId, JobId, ProjectId
 from tests.support.callers import ANONYMOUS, a_caller
@@ -29,6 +30,8 @@ def a_batch(store, jobs=2, *, now=NOW, executed=True, project="demo", **spec) ->
         project_id=in_project.id,
         total=jobs,
         created_at=now,
+        callback_url="https://example.com/hook",
+        callback_secret=SealedSecrets("k", "wrapped", "box"),
     )
     ids = sorted(JobId(uuid4()) for _ in range(jobs))
     submitted = [Job.submit(job_id, in_project, a_spec(**spec), now, batch.id)[0] for job_id in ids]
@@ -56,6 +59,8 @@ def test_a_batch_and_its_jobs_come_back_as_they_were(store):
     batch, jobs = a_batch(store, tags={"team": "blue"}, stdin="in", args=("a",), env={"A": "é"})
 
     assert read(store, lambda batches: batches.get(ANONYMOUS, batch.id)) == batch
+    assert read(store, lambda batches: batches.get_of_any_tenant(batch.id)) == batch
+    assert read(store, lambda batches: batches.get_of_any_tenant(BatchId(uuid4()))) is None
     assert store.run(lambda t: [t.jobs.get_of_any_tenant(job.id) for job in jobs]) == jobs
     assert read(store, lambda batches: batches.jobs([batch.id])) == {
         batch.id: {job.id: JobStatus.RUNNING for job in jobs}

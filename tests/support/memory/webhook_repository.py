@@ -48,7 +48,7 @@ class MemoryWebhookRepository(WebhookRepository):
         kept = [one for one in self._webhooks.values() if one.status is not WebhookStatus.DELETED]
         return sum(webhook.tenant == tenant for webhook in kept)
 
-    def listening(self, tenant: TenantName, project: ProjectId) -> Sequence[Webhook]:
+    def listening(self, tenant: TenantName, project: ProjectId | None) -> Sequence[Webhook]:
         """Return the active webhooks that get the events of a project."""
         found = [one for one in self._active() if one.tenant == tenant and one.project in {None, project}]
         return sorted(found, key=lambda webhook: webhook.id)
