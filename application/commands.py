@@ -23,8 +23,8 @@ class UploadCodeCommand(JobOptions):
         project: The project's name, or its id written as text.
         limits: The requested ones, by the names in `Limits`; the rest gets its defaults.
         secret_env: Variables of the program that are never shown.
-        secrets_of: The job whose secret variables the new one gets, in place of `secret_env`, and whose
-            secret signs its callback.
+        rerun_of: The job that is run again: the new one gets its code and its secret variables, in place of
+            `code` and `secret_env`, and its secret signs the callback.
         cases: The inputs that the program is run for; none to run it once.
         stop_on: When the remaining cases are skipped; None for never.
         cases_of: The cases of another job of the tenant, in place of `cases`.
@@ -40,7 +40,7 @@ class UploadCodeCommand(JobOptions):
     limits: Mapping[str, int] = field(default_factory=dict)
     execute: bool = False
     secret_env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets_of: Job | None = None
+    rerun_of: Job | None = None
     cases: tuple[NewCase, ...] | None = None
     stop_on: StopOn | None = None
     cases_of: JobCases | None = None

@@ -474,7 +474,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             wake_workers=wake_workers,
             clock=ports.clock,
         ),
-        run_again=RunAgain(job_reader=job_reader, read_code=read_code, upload_code=upload_code),
+        run_again=RunAgain(job_reader=job_reader, upload_code=upload_code),
         submit_batch=SubmitBatch(
             unit_of_work=caller_unit_of_work,
             upload_code=upload_code,

@@ -25,6 +25,7 @@ class JobView:
 
     Attributes:
         callback_secret: The secret of its callback, shown once by the upload that made it.
+        rerun_of: The job that it runs again; lists leave it out.
     """
 
     job_id: JobId
@@ -41,6 +42,7 @@ class JobView:
     tags: Mapping[str, str]
     execution: Execution | None
     callback_secret: WebhookSecret | None = None
+    rerun_of: JobId | None = None
 
     @property
     def phase(self) -> Phase:
@@ -72,6 +74,7 @@ class JobView:
             completed_at=job.completed_at,
             tags=job.spec.tags,
             execution=execution,
+            rerun_of=job.spec.rerun_of,
         )
 
 

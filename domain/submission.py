@@ -14,7 +14,7 @@ from domain.language import Language
 from domain.limits import Limits
 from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
 from domain.retrying import RETRYABLE
-from domain.values import ObjectKey
+from domain.values import JobId, ObjectKey
 from domain.webhook_url import WebhookUrl
 
 # The most that a setting may allow.
@@ -108,6 +108,7 @@ class JobSpec(JobOptions):
         code_bytes: The size of the code in its store; 0 if an earlier version stored it, and counted it to
             no tenant.
         secrets: Variables of the program that are never shown, beside `env`.
+        rerun_of: The job that this one runs again; it may be deleted.
         cases: The cases that the program is run for, in place of once; None if it has none.
         callback_secret: The secret that signs the posts to `callback_url`.
     """
@@ -119,6 +120,7 @@ class JobSpec(JobOptions):
     secrets: SealedSecrets | None = None
     callback_secret: SealedSecrets | None = None
     cases: JobCases | None = None
+    rerun_of: JobId | None = None
 
     @property
     def allowed_attempts(self) -> int:

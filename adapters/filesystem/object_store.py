@@ -75,6 +75,13 @@ class FilesystemObjectStore(ObjectStore):
             raise Unprocessable("key", f"object '{key}' is larger than {max_bytes} bytes")
         return content
 
+    def copy(self, source: ObjectKey, target: ObjectKey, content_type: str, max_bytes: int) -> None:
+        """Give an object's file another name, where the file system can; else copy its content."""
+        with storage_errors(f"copying object '{source}'"):
+            if self._tree.link(names_on_disk(source), names_on_disk(target)):
+                return
+        super().copy(source, target, content_type, max_bytes)
+
     def delete(self, key: ObjectKey) -> None:
         """Remove an object; one that does not exist is no error."""
         with storage_errors(f"removing object '{key}'"):

@@ -25,6 +25,9 @@ _CHUNK_BYTES = 1 << 20
 _C_LIBRARY = ctypes.CDLL(None, use_errno=True)
 # The errors of a path that leads to no file: ELOOP of a link, ENXIO of a socket.
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO}
+# The errors of a file that is missing, or cannot have another name: on file systems without links, or because
+# it has too many names, or another owner.
+_NOT_LINKED = {*_NO_FILE, errno.EEXIST, errno.EMLINK, errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP}
 # A directory that is removed while a file is on its way into it is made anew this often.
 _ATTEMPTS = 100
 # A writer that has not written for so long did not live to finish.
@@ -141,6 +144,35 @@ class Tree:
             return _read_regular(descriptor, max_bytes)
         finally:
             os.close(descriptor)
+
+    def link(self, source: Sequence[str], target: Sequence[str]) -> bool:
+        """Give a file a further name that nothing has yet; return False if that cannot be done here.
+
+        Files are replaced whole and never written to, so that neither name can change the other's content.
+
+        Raises:
+            OSError: The target could not be stored.
+        """
+        *source_parents, source_name = source
+        *target_parents, target_name = target
+        with self.directory(target_parents, create=True) as into:
+            try:
+                with self.directory(source_parents) as parent:
+                    if not stat.S_ISREG(os.stat(source_name, dir_fd=parent, follow_symlinks=False).st_mode):
+                        return False
+                    os.link(
+                        source_name,
+                        target_name,
+                        src_dir_fd=parent,
+                        dst_dir_fd=into,
+                        follow_symlinks=False,
+                    )
+            except OSError as error:
+                if error.errno in _NOT_LINKED:
+                    return False
+                raise
+            self._sync(into)
+        return True
 
     def remove(self, names: Sequence[str]) -> None:
         """Remove a file, or a link in its place, if it is there, and the directories that are empty then.

@@ -84,6 +84,14 @@ class S3ObjectStore(ObjectStore):
 
         return self._call(f"reading object '{key}'", get, key)
 
+    def copy(self, source: ObjectKey, target: ObjectKey, content_type: str, max_bytes: int) -> None:  # noqa: ARG002  (the copy has the type of its source)
+        """Have S3 copy an object."""
+        self._call(
+            f"copying object '{source}'",
+            lambda store: obstore.copy(store, source.value, target.value),
+            source,
+        )
+
     def delete(self, key: ObjectKey) -> None:
         """Remove an object; one that does not exist is no error."""
         self._call(f"removing object '{key}'", lambda store: obstore.delete(store, key.value))

@@ -20,7 +20,7 @@ from adapters.sql.mapping import (
     to_job,
     to_project,
 )
-from adapters.sql.tables import job_tags, jobs, projects
+from adapters.sql.tables import job_reruns, job_tags, jobs, projects
 from application.errors import ConcurrencyConflict, CorruptRow
 from application.ports.job_repository import JobRepository
 from domain.caller import Caller
@@ -39,6 +39,13 @@ _GET_WITH_PROJECT = (
 )
 _ADD = sa.insert(jobs)
 _ADD_TAGS = sa.insert(job_tags)
+_ADD_RERUN = sa.insert(job_reruns)
+_RERUNS = (
+    sa.select(job_reruns.c.job_id)
+    .where(job_reruns.c.rerun_of == sa.bindparam("id"))
+    .order_by(job_reruns.c.job_id.desc())
+    .limit(sa.bindparam("limit"))
+)
 _CHANGED = ("status", "reason", "updated_at", "started_at", "completed_at", "current_execution_id")
 _REPLACE = (
     sa.update(jobs)
@@ -83,6 +90,8 @@ class SqlJobRepository(JobRepository):
             return
         if job.spec.tags:
             self._connection.execute(_ADD_TAGS, tag_values(job))
+        if job.spec.rerun_of is not None:
+            self._connection.execute(_ADD_RERUN, {"job_id": job.id, "rerun_of": job.spec.rerun_of})
 
     def add_all(self, jobs: Sequence[Job]) -> None:
         """Store new jobs in one statement, or one by one if some are stored already."""
@@ -96,6 +105,10 @@ class SqlJobRepository(JobRepository):
             return
         if tags := [row for job in jobs for row in tag_values(job)]:
             self._connection.execute(_ADD_TAGS, tags)
+
+    def reruns(self, job_id: JobId, limit: int) -> Sequence[JobId]:
+        """Return the jobs that run a job again, the latest first, so many at most."""
+        return self._connection.execute(_RERUNS, {"id": job_id, "limit": limit}).scalars().all()
 
     def get_of_any_tenant(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -289,6 +290,8 @@ def _to_spec(row: Row) -> JobSpec:
         document = {name: row[f"job_{name}"] for name in _COPIED}
     known = {name: document[name] for name in _SPEC if name in document}
     read = {name: parse(document[name]) for name, parse in _PARSERS.items()}
+    if document.get("rerun_of") is not None:
+        read["rerun_of"] = UUID(document["rerun_of"])
     if "retry_on" in document:
         read["retry_on"] = tuple(map(Reason, document["retry_on"]))
     if document.get("secrets") is not None:
@@ -520,6 +523,7 @@ def _spec_values(spec: JobSpec) -> Values:
         "secrets": None if spec.secrets is None else asdict(spec.secrets),
         "cases": None if spec.cases is None else _cases_values(spec.cases),
         "callback_secret": None if spec.callback_secret is None else asdict(spec.callback_secret),
+        "rerun_of": None if spec.rerun_of is None else str(spec.rerun_of),
         "code_key": spec.code_key.value,
         "language": spec.language.name,
         "limits": {name: getattr(spec.limits, name) for name in STANDARD_BOUNDS},

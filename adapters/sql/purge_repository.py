@@ -20,6 +20,7 @@ from adapters.sql.tables import (
     case_set_versions,
     executions,
     idempotency_keys,
+    job_reruns,
     job_tags,
     jobs,
     pending_deletions,
@@ -142,8 +143,9 @@ _REMOVE_BATCHES = sa.delete(batches).where(
 )
 _REMOVE = tuple(
     sa.delete(table).where(table.c.job_id.in_(_are_these_jobs))
-    for table in (executions, job_tags, case_ranges, case_results, case_runs, jobs)
+    for table in (executions, job_tags, job_reruns, case_ranges, case_results, case_runs, jobs)
 )
+_FORGET_RERUNS = sa.delete(job_reruns).where(job_reruns.c.rerun_of.in_(_are_these_jobs))
 # Among them the ones that are to be attempted: what is removed is shown to no receiver.
 _REMOVE_DELIVERIES = sa.delete(webhook_deliveries).where(webhook_deliveries.c.subject.in_(_are_these_jobs))
 # A request that is sent again finds its key and no job: nothing is made anew, and no output is shown.
@@ -339,6 +341,7 @@ class SqlPurgeRepository(PurgeRepository):
         self._connection.execute(_REMOVE_DELIVERIES, ids)
         for statement in _REMOVE:
             removed = self._connection.execute(statement, ids).rowcount
+        self._connection.execute(_FORGET_RERUNS, ids)
         self._blobs.release(codes)
         if in_batches:
             self._connection.execute(_REMOVE_BATCHES, {"batch_ids": in_batches})

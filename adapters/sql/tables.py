@@ -145,6 +145,16 @@ jobs = sa.Table(
     **_OPTIONS,
 )
 
+# The jobs that others run again.
+job_reruns = sa.Table(
+    "job_reruns",
+    metadata,
+    sa.Column("job_id", Guid, primary_key=True),
+    sa.Column("rerun_of", Guid, nullable=False),
+    sa.Index("ix_job_reruns_rerun_of", "rerun_of", "job_id"),
+    **_OPTIONS,
+)
+
 batches = sa.Table(
     "batches",
     metadata,

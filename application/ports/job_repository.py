@@ -24,6 +24,13 @@ class JobRepository(ABC):
         """Store new jobs, as `add` does, in few statements."""
 
     @abstractmethod
+    def reruns(self, job_id: JobId, limit: int) -> Sequence[JobId]:
+        """Return the jobs that run a job again, the latest first, so many at most.
+
+        They are of the job's tenant and project, and so within the reach of each caller that reaches it.
+        """
+
+    @abstractmethod
     def get_of_any_tenant(self, job_id: JobId) -> Job | None:
         """Return a job for the service's own work, or None if there is none of that id.
 

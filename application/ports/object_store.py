@@ -34,6 +34,15 @@ class ObjectStore(ABC):
         """Remove objects, each as `delete` does. After an error, some of them may be left."""
         _at_once(self.delete, keys)
 
+    def copy(self, source: ObjectKey, target: ObjectKey, content_type: str, max_bytes: int) -> None:
+        """Store the content of an object under another key too; neither object needs the other then.
+
+        Raises:
+            NotFound: There is no such object.
+            Unprocessable: It is larger than `max_bytes`, where its content has to be read for that.
+        """
+        self.put(target, self.get(source, max_bytes), content_type)
+
     @abstractmethod
     def get(self, key: ObjectKey, max_bytes: int) -> bytes:
         """Return an object's content.

@@ -25,6 +25,7 @@ DEFAULT_LIMIT = 100
 # Each job shows up to 128 KiB of output: a page ends where its jobs show so much together.
 MAX_PAGE_BYTES = 8 << 20
 _READ_AT_ONCE = 100
+_RERUNS_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,11 @@ class JobReader:
             details, cases=self._unit_of_work.read(lambda transaction: transaction.cases.results(job_id))
         )
 
+    def reruns(self, details: JobDetails) -> Sequence[JobId]:
+        """Return the jobs that run a job again, the latest first; of very many the latest."""
+        job_id = details.job.id
+        return self._unit_of_work.read(lambda transaction: transaction.jobs.reruns(job_id, _RERUNS_SHOWN))
+
     def status(self, caller: Caller, job_id: JobId) -> JobStatusView:
         """Return the status of a job.
 
@@ -97,6 +103,7 @@ class JobReader:
             entries=entries_of(details),
             engine=self._engine.describe(),
             waiting=self._waiting(details),
+            reruns=tuple(self.reruns(details)),
         )
 
     def page(self, caller: Caller, wanted: JobFilter, project: str | None = None) -> JobPage:

@@ -10,6 +10,7 @@ from application.views import JobDetails
 from domain.execution import Execution
 from domain.execution_lifecycle import DELEGATE_PREFIX
 from domain.job_lifecycle import JobStatus, Reason
+from domain.values import JobId
 
 
 class Step(StrEnum):
@@ -87,12 +88,13 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeline:
-    """The history of a job, and its wait if it waits."""
+    """The history of a job, its wait if it waits, and the jobs that run it again, the latest first."""
 
     details: JobDetails
     entries: tuple[Entry, ...]
     engine: EngineDescription
     waiting: Waiting | None
+    reruns: tuple[JobId, ...] = ()
 
 
 def entries_of(details: JobDetails) -> tuple[Entry, ...]:
@@ -101,14 +103,14 @@ def entries_of(details: JobDetails) -> tuple[Entry, ...]:
 
 
 def _entries(details: JobDetails) -> Iterator[Entry]:
-    job = details.job
+    job, origin = details.job, details.job.spec.rerun_of
     yield Entry(
         step=Step.SUBMITTED,
         attempt=0,
         at=job.created_at,
         by="caller",
         status=JobStatus.PENDING,
-        detail="Code uploaded and stored",
+        detail="Code uploaded and stored" if origin is None else f"Run again, as job {origin} was",
     )
     for execution in details.executions:
         yield from _attempt(execution)

@@ -1,39 +1,65 @@
 """Command: run a job's program again, as a new job."""
 
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 
 from application.commands import UploadCodeCommand
 from application.queries.job_reader import JobReader
-from application.use_cases.read_code import ReadCode
+from application.submitted_cases import NewCase
 from application.use_cases.upload_code import UploadCode
 from application.views import JobDetails, JobView
 from domain.caller import Caller
 from domain.values import JobId
 
 
-class RunAgain:
-    """Run a job's program once more: as a new job, with all that the old one was given.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """The parts of a job that are to be different when it is run again; None for as before.
 
+    Attributes:
+        limits: By the names in `Limits`.
+        cases: Its cases; in their place it may have a `stdin`, and then it has no cases.
+    """
+
+    stdin: str | None = None
+    args: tuple[str, ...] | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+    cases: tuple[NewCase, ...] | None = None
+
+
+UNCHANGED = Changes()
+
+
+class RunAgain:
+    """Run a job's program once more: as a new job, with all that the old one was given but for some changes.
+
+    * Its code is copied within the store: the old job may be deleted then.
     * Secret variables are passed on without being opened.
     """
 
-    def __init__(self, job_reader: JobReader, read_code: ReadCode, upload_code: UploadCode) -> None:
+    def __init__(self, job_reader: JobReader, upload_code: UploadCode) -> None:
         self._job_reader = job_reader
-        self._read_code = read_code
         self._upload_code = upload_code
 
-    def __call__(self, caller: Caller, job_id: JobId) -> JobView:
+    def __call__(self, caller: Caller, job_id: JobId, changes: Changes = UNCHANGED) -> JobView:
         """Return the new job.
 
         Raises:
             NotFound: There is no such job, or its code is gone.
-            InvalidValue: The limits in force today refuse those of the old job.
+            InvalidValue: The limits in force today refuse those of the old job, or a change breaks a rule.
             SecretsUnavailable: The key that its secret variables are sealed with is not there any more.
             ProjectTransitionRefused: Its project takes no new work.
         """
         details = self._job_reader.get(caller, job_id)
-        command = given(details, self._read_code(details.job))
-        return self._upload_code(caller, replace(command, secrets_of=details.job))
+        same = given(details, "")
+        command = replace(same, rerun_of=details.job, limits={**same.limits, **changes.limits})
+        if changes.args is not None:
+            command = replace(command, args=changes.args)
+        if changes.cases is not None:
+            command = replace(command, cases_of=None, stdin=changes.stdin or "", cases=changes.cases)
+        elif changes.stdin is not None:
+            command = replace(command, cases_of=None, stdin=changes.stdin)
+        return self._upload_code(caller, command)
 
 
 def given(details: JobDetails, code: str) -> UploadCodeCommand:

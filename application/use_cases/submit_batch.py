@@ -124,7 +124,7 @@ class SubmitBatch:
             now = self._clock.now()
             added = sum((submission.added for submission in submissions), NO_USAGE)
             self._quota_guard.check_early(self._unit_of_work, caller, added, now)
-        codes = {submission.spec.code_key: submission.code for submission in submissions}
+        codes = {one.spec.code_key: one.code or b"" for one in submissions}
         entry_ids = [AuditEntryId(self._ids.new()) for _ in {one.reference for one in submissions}]
         usage: dict[ProjectId, Usage] = {}
 

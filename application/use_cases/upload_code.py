@@ -64,6 +64,7 @@ class Submission:
     Attributes:
         reference: The project's name, or its id.
         execution_id: The id of its execution; None if it is not executed at once.
+        code: None if it is that of another job, with the key `code_source`.
         manifest: Its cases, to be stored; None if it has none, or they are stored.
         made_secret: The secret of its callback, if it was made here, for its caller alone.
     """
@@ -71,16 +72,17 @@ class Submission:
     job_id: JobId
     reference: ProjectId | ProjectName
     spec: JobSpec
-    code: bytes
+    code: bytes | None
     execution_id: ExecutionId | None
     manifest: bytes | None = None
     made_secret: WebhookSecret | None = None
+    code_source: ObjectKey | None = None
 
     @property
     def added(self) -> Usage:
         """The use of the service that it adds; `executions` are the ones that wait."""
         is_executed = self.execution_id is not None
-        return Usage(uploads=1, executions=int(is_executed), stored_bytes=len(self.code))
+        return Usage(uploads=1, executions=int(is_executed), stored_bytes=self.spec.code_bytes)
 
     def refer(self, transaction: Transaction, tenant: TenantName) -> Usage:
         """Have the job own its cases; return the use of the service that they add."""
@@ -117,6 +119,8 @@ class UploadCode:
     * The code, and the cases, are stored before the job, so that a job without them cannot exist.
     * A project that is named and does not exist is made; a project that is given by its id must exist.
     * An archived project takes no new work, and a suspended tenant starts none.
+    * A job that is run again lends the new one its code, by a copy of the object within the store: neither
+      needs the other from then on.
     * Secret variables are sealed before the job is stored, and refused where there is no key to seal them.
     * What is posted to the callback is signed with a secret that the caller brings, or with one that is made
       and returned this once. It is sealed, and refused where there is no key to seal it.
@@ -188,7 +192,7 @@ class UploadCode:
         earlier = job_again(caller, job_id)
         code_key = submission.spec.code_key
         self.store_cases(caller, [submission])
-        self._code_store.put(code_key, submission.code, CODE_CONTENT_TYPE)
+        self._store_code(submission)
         try:
             view = self._unit_of_work.run(
                 caller,
@@ -227,11 +231,13 @@ class UploadCode:
             NotFound: There is no project of the id.
         """
         language = _available(command.language, self.languages() if languages is None else languages)
-        code = self._submission_limits.check_code(command.code)
+        origin = command.rerun_of
+        code = self._submission_limits.check_code(command.code) if origin is None else None
         reference = parse_project_reference(command.project)
         job_id = JobId(self._ids.new())
         code_key = self._code_key(caller, reference, job_id, language)
-        spec = self._spec(caller, command, language, code_key, len(code))
+        code_bytes = origin.spec.code_bytes if origin is not None else len(code or b"")
+        spec = self._spec(caller, command, language, code_key, code_bytes)
         self._submission_limits.check_spec(spec, command.secret_env)
         cases, manifest = self._submitted_cases(command)
         callback_secret, made_secret = self._callback_secret(command, job_id)
@@ -246,6 +252,7 @@ class UploadCode:
             ),
             manifest=manifest,
             code=code,
+            code_source=None if origin is None else origin.spec.code_key,
             execution_id=ExecutionId(self._ids.new()) if command.execute else None,
             made_secret=made_secret,
         )
@@ -296,6 +303,16 @@ class UploadCode:
             return transaction.projects.get_or_add(caller, reference, None, now)
         return self._existing(caller, transaction, reference)
 
+    def _store_code(self, submission: Submission) -> None:
+        code_key, source = submission.spec.code_key, submission.code_source
+        if source is None:
+            self._code_store.put(code_key, submission.code or b"", CODE_CONTENT_TYPE)
+            return
+        try:
+            self._code_store.copy(source, code_key, CODE_CONTENT_TYPE, self._submission_limits.code_bytes)
+        except NotFound:
+            raise NotFound("code", source) from None
+
     def _discard(self, code_key: ObjectKey) -> None:
         try:
             self._code_store.delete(code_key)
@@ -303,7 +320,7 @@ class UploadCode:
             logger.warning("object '%s' belongs to no job and could not be removed: %s", code_key, error)
 
     def _sealed(self, command: UploadCodeCommand, job_id: JobId) -> SealedSecrets | None:
-        origin = command.secrets_of
+        origin = command.rerun_of
         if origin is not None and origin.spec.secrets is not None:
             return self._secret_sealer.pass_on(origin.spec.secrets, origin.id, job_id)
         return self._secret_sealer.seal(job_id, command.secret_env) if command.secret_env else None
@@ -314,7 +331,7 @@ class UploadCode:
         """Return the secret of the callback, sealed, and as it is if it is made here."""
         if command.callback_url is None:
             return None, None
-        origin = command.secrets_of
+        origin = command.rerun_of
         if origin is not None and origin.spec.callback_secret is not None:
             return self._webhook_secrets.pass_on(origin.spec.callback_secret, origin.id, job_id), None
         if command.callback_secret is not None:
@@ -353,7 +370,14 @@ class UploadCode:
         quota = caller.tenant.quota
         options = {**command.options(), "priority": quota.allowed_priority(command.priority)}
         limits = self._limit_policy.lowered_to(quota.limits).resolve(command.limits)
-        return JobSpec(code_key=code_key, language=language, limits=limits, code_bytes=code_bytes, **options)
+        return JobSpec(
+            code_key=code_key,
+            language=language,
+            limits=limits,
+            code_bytes=code_bytes,
+            rerun_of=None if command.rerun_of is None else command.rerun_of.id,
+            **options,
+        )
 
 
 def _available(name: str, languages: Sequence[LanguageSupport]) -> Language:

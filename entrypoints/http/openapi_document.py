@@ -153,6 +153,7 @@ _FACETS: Mapping[str, Json] = MappingProxyType(
         "job_id": _UUID,
         "execution_id": _UUID,
         "batch_id": _UUID,
+        "rerun_of": _UUID,
         "logs_url": {"format": "uri"},
         "project_id": {"minimum": 1, "format": "int64"},
         "number": {"minimum": 1},

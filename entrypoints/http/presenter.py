@@ -1,7 +1,7 @@
 """The presenter of jobs: from views to responses."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -138,6 +138,7 @@ class Presenter:
             run_started_at=run_started_at,
             log_key=None if result is None else result.log_key,
             logs_url=None if result is None else result.logs_url,
+            rerun_of=UNSET if view.rerun_of is None else str(view.rerun_of),
             data=JobData(
                 created_at=view.created_at,
                 updated_at=view.updated_at,
@@ -171,8 +172,8 @@ class Presenter:
             run_started_at=view.run_started_at,
         )
 
-    def details(self, details: JobDetails) -> JobDetailsResponse:
-        """Show a job and its executions, the latest with its cases."""
+    def details(self, details: JobDetails, reruns: Sequence[JobId] = ()) -> JobDetailsResponse:
+        """Show a job and its executions, the latest with its cases, and the jobs that run it again."""
         shown = self.job(details.view)
         result = shown.data.result
         if isinstance(result, ExecutionResult) and result.total is not UNSET:
@@ -184,6 +185,8 @@ class Presenter:
                 self._execution(details.job.id, details.job.spec.code_key.value, execution)
                 for execution in details.executions
             ],
+            reruns=[str(job_id) for job_id in reruns] or UNSET,
+            batch_id=UNSET if details.job.batch_id is None else str(details.job.batch_id),
         )
 
     def _execution(self, job_id: JobId, code_key: str, execution: Execution) -> ExecutionResponse:

@@ -69,6 +69,8 @@ def present_timeline(timeline: Timeline) -> TimelineResponse:
         limit=reached_limit(details.latest),
         waiting=None if waiting is None else _waiting(waiting),
         cancellation=_cancellation(details, timeline.entries),
+        rerun_of=UNSET if details.job.spec.rerun_of is None else str(details.job.spec.rerun_of),
+        reruns=[str(job_id) for job_id in timeline.reruns] or UNSET,
     )
 
 

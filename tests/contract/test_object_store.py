@@ -49,6 +49,33 @@ def test_what_was_stored_is_read_back(store):
     assert store.get(KEY, ANY_SIZE) == b"print(1)\n"
 
 
+def test_a_copy_outlives_what_it_was_made_of(store):
+    copy = ObjectKey("another-project/01890a5d-ac96-774b-bcce-b302099a8058.py")
+    store.put(KEY, b"print(1)\n", TEXT)
+
+    store.copy(KEY, copy, TEXT, ANY_SIZE)
+    store.put(KEY, b"replaced", TEXT)
+    assert store.get(copy, ANY_SIZE) == b"print(1)\n"
+    store.delete(KEY)
+
+    assert store.get(copy, ANY_SIZE) == b"print(1)\n"
+
+
+def test_a_copy_takes_the_place_of_an_object(store):
+    copy = ObjectKey("another-project/01890a5d-ac96-774b-bcce-b302099a8059.py")
+    store.put(KEY, b"new", TEXT)
+    store.put(copy, b"old", TEXT)
+
+    store.copy(KEY, copy, TEXT, ANY_SIZE)
+
+    assert store.get(copy, ANY_SIZE) == b"new"
+
+
+def test_what_is_not_there_cannot_be_copied(store):
+    with pytest.raises(NotFound):
+        store.copy(ObjectKey("no/such.py"), KEY, TEXT, ANY_SIZE)
+
+
 @pytest.mark.parametrize("number", [0, 1, 15, 40])
 def test_many_objects_are_stored_and_removed_at_once(store, number):
     objects = {ObjectKey(f"project-{n % 3}/{n}.py"): b"%d" % n for n in range(number)}

@@ -58,6 +58,10 @@ def cancel(service: Service) -> Request:
     return f"/api/cancel/{service.upload()['job_id']}", {}
 
 
+def rerun(service: Service) -> Request:
+    return f"/api/jobs/{service.upload()['job_id']}/rerun", {"params": {"wait": 20}, "json": {"stdin": "in"}}
+
+
 def submit_batch(_service: Service) -> Request:
     return "/api/batches", {"json": {"jobs": [{**UPLOAD, "execute": False}]}}
 
@@ -102,6 +106,7 @@ REQUESTS: dict[str, Callable[[Service], Request]] = {
     "/api/upload": upload,
     "/api/execute/{jobId:str}": execute,
     "/api/cancel/{jobId:str}": cancel,
+    "/api/jobs/{jobId:str}/rerun": rerun,
     "/api/batches": submit_batch,
     "/api/batches/{batchId:str}/cancel": cancel_batch,
     "/api/project": create_project,

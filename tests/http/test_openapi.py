@@ -31,6 +31,7 @@ ENDPOINTS = {
     ("get", "/api/health"),
     ("get", "/api/jobs/{jobId}"),
     ("delete", "/api/jobs/{jobId}"),
+    ("post", "/api/jobs/{jobId}/rerun"),
     ("get", "/api/jobs/{jobId}/output"),
     ("get", "/api/jobs/{jobId}/output/{stream}"),
     ("get", "/api/jobs/{jobId}/events"),

@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter
 
+from application.use_cases.run_again import UNCHANGED
 from application.views import JobView
 from domain.caller import Caller, Scope
 from domain.job_lifecycle import JobStatus
@@ -20,7 +21,7 @@ from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, Wait, existing_job, only_one
 from entrypoints.http.presenter import Presenter, tagged
 from entrypoints.http.schemas.jobs import JobResponse, JobStatusResponse
-from entrypoints.http.schemas.requests import ExecuteRequest, UploadRequest
+from entrypoints.http.schemas.requests import ExecuteRequest, RerunRequest, UploadRequest
 
 _UploadBody = Annotated[
     UploadRequest,
@@ -48,6 +49,10 @@ _UploadBody = Annotated[
 ]
 _ExecuteBody = Annotated[
     ExecuteRequest | None, BodyKwarg(examples=[Example(summary="Give it input", value={"stdin": "world\n"})])
+]
+_RerunBody = Annotated[
+    RerunRequest | None,
+    BodyKwarg(examples=[Example(summary="Give it other input", value={"stdin": "you\n"})]),
 ]
 _InputData = Annotated[
     str | None,
@@ -138,6 +143,39 @@ class ExecutionsController(Controller):
             return job, show(job)
 
         job, started = await asyncio.to_thread(execute)
+        return await api.waiter(request, caller).settled(job, wait, show) or started
+
+    @post(
+        "/jobs/{jobId:str}/rerun",
+        status_code=200,
+        **openapi_docs(
+            "rerunJob",
+            "Run a job again",
+            "Makes a new job of the same code, with all that the old one was given but for the body's "
+            "fields, and executes it. Nothing is uploaded, and the old job may be deleted. With `wait`, "
+            "answers when the new job has ended.",
+            problems=(404, 409),
+            scope=Scope.JOBS_WRITE,
+        ),
+    )
+    async def rerun(
+        self,
+        request: JsonRequest,
+        job_id: JobIdInPath,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+        data: _RerunBody = None,
+        wait: Wait = 0,
+    ) -> JobResponse:
+        """Run a job again."""
+        show = partial(_show, api.presenter.to(caller))
+        changes = UNCHANGED if data is None else data.changes()
+
+        def rerun() -> tuple[JobView, JobResponse]:
+            job = api.services.run_again(caller, existing_job(job_id), changes)
+            return job, show(job)
+
+        job, started = await api.storage_threads.run(rerun)
         return await api.waiter(request, caller).settled(job, wait, show) or started
 
     @post(

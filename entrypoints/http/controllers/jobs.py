@@ -116,7 +116,7 @@ class JobsController(Controller):
     ) -> Response[JobDetailsResponse]:
         """Get a job."""
         details = api.services.job_reader.with_cases(caller, existing_job(job_id))
-        return tagged(api.presenter.to(caller).details(details))
+        return tagged(api.presenter.to(caller).details(details, api.services.job_reader.reruns(details)))
 
     @delete(
         "/jobs/{jobId:str}",

@@ -182,6 +182,10 @@ class JobResponse(Struct, kw_only=True):
             "upload that it was made for."
         ),
     ] = UNSET
+    rerun_of: Annotated[
+        str | UnsetType,
+        Meta(description="The job that it runs again; absent in lists, and if there is none."),
+    ] = UNSET
 
 
 class JobStatusResponse(Struct, kw_only=True):
@@ -251,3 +255,8 @@ class JobDetailsResponse(JobResponse, kw_only=True):
 
     spec: JobSpecification
     executions: Annotated[list[ExecutionResponse], Meta(description="Every attempt, the latest last.")]
+    reruns: Annotated[
+        list[str] | UnsetType,
+        Meta(description="The jobs that run it again, the latest first, a hundred at most; absent without."),
+    ] = UNSET
+    batch_id: Annotated[str | UnsetType, Meta(description="The batch that it was submitted in.")] = UNSET

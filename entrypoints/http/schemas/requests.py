@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from application.commands import CallbackCommand, UploadCodeCommand
 from application.submitted_cases import NewCase
+from application.use_cases.run_again import Changes
 from domain.cases import StopOn
 from domain.errors import InvalidValue
 from domain.job_lifecycle import Reason
@@ -232,6 +233,27 @@ class BatchRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         if self.callback_secret is not None:
             raise InvalidValue("callback_secret", "signs the callback, and there is no 'callback_url'")
         return None
+
+
+class RerunRequest(RequestedLimits, kw_only=True, forbid_unknown_fields=True):
+    """The parts of a job that are to be different when it is run again. Missing ones are as before."""
+
+    stdin: Annotated[
+        str | None, Meta(description="What the program reads. A job that had cases has none then.")
+    ] = None
+    args: Annotated[tuple[str, ...] | None, Meta(description="The program's arguments.")] = None
+    cases: Annotated[
+        tuple[CaseRequest, ...] | None, Meta(description="Cases in place of those that it had.")
+    ] = None
+
+    def changes(self) -> Changes:
+        """Return the changes."""
+        cases = None
+        if self.cases is not None:
+            cases = tuple(case.case(index) for index, case in enumerate(self.cases))
+        given = {name: getattr(self, name) for name in STANDARD_BOUNDS}
+        limits = {name: value for name, value in given.items() if value is not None}
+        return Changes(stdin=self.stdin, args=self.args, limits=limits, cases=cases)
 
 
 class ExecuteRequest(Struct, kw_only=True, forbid_unknown_fields=True):

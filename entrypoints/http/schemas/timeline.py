@@ -107,6 +107,11 @@ class TimelineResponse(Struct, kw_only=True):
     limit: Annotated[ReachedLimit | None, Meta(description="The limit that ended the program.")]
     waiting: WaitingResponse | None
     cancellation: CancellationResponse | None
+    rerun_of: Annotated[str | UnsetType, Meta(description="The job that it runs again.")] = UNSET
+    reruns: Annotated[
+        list[str] | UnsetType,
+        Meta(description="The jobs that run it again, the latest first, a hundred at most."),
+    ] = UNSET
 
 
 class QueueResponse(Struct, kw_only=True):

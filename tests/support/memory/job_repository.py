@@ -29,6 +29,11 @@ class MemoryJobRepository(JobRepository):
         for job in jobs:
             self.add(job)
 
+    def reruns(self, job_id: JobId, limit: int) -> Sequence[JobId]:
+        """Return the jobs that run a job again, the latest first."""
+        found = (job.id for job in self._tables.jobs.values() if job.spec.rerun_of == job_id)
+        return sorted(found, reverse=True)[:limit]
+
     def get_of_any_tenant(self, job_id: JobId) -> Job | None:
         """Return a job, or None if there is none of that id."""
         return self._tables.jobs.get(job_id)

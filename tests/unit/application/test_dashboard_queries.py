@@ -10,7 +10,6 @@ from application.ports.output_feed import Stream
 from application.queries.cluster_reader import MAX_JOBS
 from application.queries.project_reader import RECENT_HOURS
 from application.queries.timeline import Awaited, Step, entries_of
-from application.use_cases.read_code import ReadCode
 from application.use_cases.read_output import ReadOutput
 from application.use_cases.run_again import RunAgain
 from domain.errors import InvalidValue
@@ -22,7 +21,7 @@ from tests.support.in_memory_service import LEASE_S, InMemoryService
 
 @pytest.fixture
 def run_again(service: InMemoryService) -> RunAgain:
-    return RunAgain(service.job_reader, ReadCode(service.code_store, 1_000), service.upload_code)
+    return RunAgain(service.job_reader, service.upload_code)
 
 
 def test_projects_are_summarized_the_newest_first(service: InMemoryService):

@@ -87,7 +87,7 @@ def test_the_command_that_submits_the_same_again_has_no_secrets(service):
     command = given(details(service, job), "print(1)")
 
     assert command.secret_env == {}
-    assert command.secrets_of is None
+    assert command.rerun_of is None
 
 
 def test_secrets_are_refused_without_a_key():
