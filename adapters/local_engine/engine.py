@@ -16,6 +16,7 @@ from adapters.local_engine.sandbox.rootfs import HOOKS
 from adapters.local_engine.sandbox.run_monitor import OnOutput, OnStart, RunMonitor
 from adapters.local_engine.sandbox.sandbox import Sandbox
 from adapters.local_engine.toolchains import Toolchain, Toolchains
+from adapters.local_engine.turns import Turns
 from application.errors import ApplicationError, DependencyUnavailable
 from application.ports.execution_engine import (
     BuiltProgram,
@@ -106,6 +107,7 @@ class LocalEngine(ExecutionEngine):
         self._running: dict[ExecutionId, RunMonitor] = {}
         self._built_programs: dict[LocalProgram, tuple[ExecutionId, JobId]] = {}
         self._lock = Lock()
+        self._turns = Turns()
         # None once it is ready.
         self._trouble: str | None = "it has not been started"
 
@@ -294,6 +296,7 @@ class LocalEngine(ExecutionEngine):
             lambda limits: self._memory.reserved(self._memory_of_run_mb(limits)),
             lambda program, limits: with_limits(program, toolchain, executables, limits),
             forget,
+            self._turns,
             compile_output,
         )
         with self._lock:
@@ -327,7 +330,7 @@ class LocalEngine(ExecutionEngine):
         self, request: ExecutionRequest, program: Program, on_start: OnStart, on_output: OnOutput
     ) -> EngineReport:
         try:
-            with self._registered(request.execution_id) as monitor:
+            with self._turns.shared(), self._registered(request.execution_id) as monitor:
                 outcome = self.sandbox.run(program, monitor, on_start, on_output)
             return EngineReport(outcome.result, outcome.stdout, outcome.stderr)
         except DependencyUnavailable as error:

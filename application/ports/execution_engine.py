@@ -55,6 +55,8 @@ class EngineReport:
         stderr: The same for the other stream.
         is_lost: Whether the engine failed the program, which may have run or was not started: the job may
             allow another attempt.
+        first_time_ms: The wall time of a first run that reached a time limit while the machine was busy; the
+            result is that of a second one, alone.
         is_startable: Whether the program has not run, for its engine was away or had no room, or the store
             of its code was away: it may be started later.
     """
@@ -64,6 +66,7 @@ class EngineReport:
     stderr: IO[bytes] | None = None
     is_lost: bool = False
     is_startable: bool = False
+    first_time_ms: int | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -121,6 +124,8 @@ class BuiltProgram(ABC):
     @abstractmethod
     def run(self, given: CaseInput) -> EngineReport:
         """Run the program to its end, in a sandbox that nothing else was or is in.
+
+        One that reaches a time limit while the machine is busy may be run once more, alone.
 
         Returns the report as `ExecutionEngine.execute` does. It is CANCELLED at once if the execution has
         been cancelled.
