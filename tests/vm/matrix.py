@@ -15,7 +15,7 @@ from tests.vm.sessions import checks, sessions
 
 _CHECK_TIMEOUT_S = 5400
 # That of the emulated kernel, with a processor that is shared.
-_SLOWNESS = 10
+_SLOWNESS = 5
 _COUNTS = re.compile(r"^[0-9]+ (passed|failed|skipped).* in [0-9.]+s")
 
 

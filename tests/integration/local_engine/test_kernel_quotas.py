@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
-from tests.contract.engine_kit.harness import Program
+from tests.contract.engine_kit.harness import SLOWNESS, Program
 from tests.support.sandbox import has_cgroups, isolated_engine
 
 _ROOT = Path(__file__).parents[3]
@@ -60,14 +60,14 @@ def test_a_program_works_beside_one_that_takes_all_that_it_gets(kit, test):
         pytest.skip("programs share a user, or nothing counts what they take")
     taking = kit.start(_probe("take", test))
     try:
-        assert taking.recorder.has_output.wait(20)
+        assert taking.recorder.has_output.wait(20 * SLOWNESS)
 
         used = kit.run(_probe("use", test))
 
         assert used.stdout == b"fine\n", used
     finally:
         kit.engine.cancel(taking.request.execution_id, taking.request.job_id)
-        taken = taking.end.result(10)
+        taken = taking.end.result(10 * SLOWNESS)
     # One that was ended by a limit has nothing any more, and had too much.
     assert not taken.stdout or int(taken.stdout) > 0, taken
     assert taken.stderr == b"", taken

@@ -8,7 +8,7 @@ import pytest
 from adapters.local_engine.sandbox.supervisor.usage_sampler import tree
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_BOUNDS
-from tests.contract.engine_kit.harness import Program
+from tests.contract.engine_kit.harness import SLOWNESS, Program
 from tests.support.processes import eventually
 from tests.support.sandbox import running_engine
 
@@ -67,7 +67,9 @@ def test_a_compiled_program_has_its_own_limits_and_not_those_of_its_build(kit):
 
     ended = kit.run(Program(language="c", code=code, limits=limits))
 
-    assert ended.stdout.split() == [b"4096", str(1_024 << 20).encode(), b"601"], ended.result
+    assert ended.stdout.split() == [b"4096", str(1_024 << 20).encode(), b"%d" % (600 * SLOWNESS + 1)], (
+        ended.result
+    )
 
 
 # Takes seconds to compile, in the compiler itself, and nothing else.
@@ -82,11 +84,13 @@ int main() { return Sum<17, 0>::value; }
 
 @pytest.mark.parametrize(("name", "allowed"), [("build_timeout_ms", 700), ("build_cpu_time_ms", 500)])
 def test_a_build_that_reaches_its_limit_ends_with_that_and_says_how_much_it_had(kit, name, allowed):
-    result = kit.run(Program(language="cpp", code=_SLOW, limits={name: allowed})).result
+    limits = {name: round(allowed / SLOWNESS)}  # on a slower machine it takes all the longer
+
+    result = kit.run(Program(language="cpp", code=_SLOW, limits=limits)).result
 
     assert (result.status, result.reason) == (JobStatus.FAILED, Reason.BUILD_LIMIT), result
     assert (result.limit.name, result.limit.allowed) == (name, allowed)
-    assert allowed <= result.limit.measured < allowed + 2_000
+    assert allowed <= result.limit.measured < allowed + 2_000 * SLOWNESS
     assert name in result.error_message
     assert result.resource is None
 

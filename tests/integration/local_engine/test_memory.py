@@ -7,8 +7,8 @@ import pytest
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from adapters.local_engine.toolchains import Toolchains
 from domain.job_lifecycle import Reason
-from tests.contract.engine_kit.harness import Program
-from tests.support.sandbox import running_engine
+from tests.contract.engine_kit.harness import SLOWNESS, Program
+from tests.support.sandbox import CGROUPS_REQUIRED, running_engine
 
 _INSTALLED = {support.language.name for support in Toolchains().support() if support.is_available}
 _STATUS = "/proc/self/status"
@@ -60,8 +60,9 @@ def kit(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         if options.pop("without_control_groups", False):
             patch.setattr("adapters.local_engine.sandbox.bubblewrap.discover", _no_cgroups)
+            patch.delenv(CGROUPS_REQUIRED, raising=False)
         with running_engine(tmp_path_factory.mktemp("work"), **options) as kit:
-            assert kit.engine.wait_until_warm(20)
+            assert kit.engine.wait_until_warm(20 * SLOWNESS)
             yield kit
 
 

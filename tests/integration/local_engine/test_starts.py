@@ -7,12 +7,12 @@ import pytest
 
 from application.errors import DependencyUnavailable
 from domain.job_lifecycle import JobStatus, Reason
-from tests.contract.engine_kit.harness import Program, Recorder
+from tests.contract.engine_kit.harness import SLOWNESS, Program, Recorder
 from tests.support.processes import eventually
 from tests.support.sandbox import running_engine
 
 # Longer than any of the programs takes to write its first word once it is let go.
-_HEAD_START_S = 0.3
+_HEAD_START_S = 0.3 * SLOWNESS
 
 _JAVA = 'public class Main { public static void main(String[] a) { System.out.println("ran"); } }'
 _PROGRAMS = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.local_engine.sandbox import unified_cgroups
+from adapters.local_engine.sandbox import cgroup_discovery, unified_cgroups
 from adapters.local_engine.sandbox.cgroup_discovery import discover, remove
 from adapters.local_engine.sandbox.supervisor.cgroups import Cgroup, CgroupPlan
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
@@ -162,7 +162,8 @@ def test_version_2_without_its_controllers_is_refused_with_advice(tmp_path, monk
     assert advised in str(refused.value)
 
 
-def test_the_group_of_the_first_process_is_left_alone(tmp_path):
+def test_the_group_of_the_first_process_is_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(cgroup_discovery, "_SYSTEMD_RUNS", tmp_path / "no systemd")
     own, process = _unified(tmp_path, "memory pids\n", path="/init.scope")
     (own / "init.scope").mkdir()
 
@@ -295,8 +296,9 @@ def test_a_group_tells_its_processor_time(tmp_path, version, file, content):
     [(1, "cpu.shares", "262144", 512, 4096), (2, "cpu.weight", "10000", 50, 400)],
 )
 def test_a_group_that_is_killed_has_the_processors_until_it_is_gone(
-    tmp_path, version, file, most, usual, ending
+    tmp_path, monkeypatch, version, file, most, usual, ending
 ):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)  # figures of as many digits: the file is no kernel's
     directory = str(tmp_path)
     group = Cgroup(
         CgroupPlan(version=version, memory=directory, pids=directory, shares=directory), "run", 4096, 7
