@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from application.submitted_cases import NewCase
+from application.submitted_judges import NewChecker, NewJudgeProgram
 from domain.caller import Scope
+from domain.case_set import CaseSetReference
 from domain.cases import JobCases, StopOn
 from domain.errors import InvalidValue
 from domain.job import Job
@@ -27,7 +29,10 @@ class UploadCodeCommand(JobOptions):
             `code` and `secret_env`, and its secret signs the callback.
         cases: The inputs that the program is run for; none to run it once.
         stop_on: When the remaining cases are skipped; None for never.
-        cases_of: The cases of another job of the tenant, in place of `cases`.
+        case_set: A case set of the project that they are taken from, in place of `cases`.
+        checker: Compares outputs with the expected ones; None for the default.
+        interactor: Speaks with the program in place of a checker.
+        cases_of: The cases of another job of the tenant, in place of `cases`, with all that judges them.
         callback_secret: The secret that signs the callback; one that is made by default.
 
     Raises:
@@ -43,6 +48,9 @@ class UploadCodeCommand(JobOptions):
     rerun_of: Job | None = None
     cases: tuple[NewCase, ...] | None = None
     stop_on: StopOn | None = None
+    case_set: CaseSetReference | None = None
+    checker: NewChecker | None = None
+    interactor: NewJudgeProgram | None = None
     cases_of: JobCases | None = None
     callback_secret: str | None = field(default=None, repr=False)
 
@@ -51,9 +59,15 @@ class UploadCodeCommand(JobOptions):
         check_variables("secret_env", self.secret_env)
         if not self.env.keys().isdisjoint(self.secret_env):
             raise InvalidValue("secret_env", "has a variable that 'env' has as well")
-        if self.cases is None and self.stop_on is not None:
-            raise InvalidValue("stop_on", "is for a job with 'cases'")
-        if self.cases is not None and self.stdin:
+        has_cases = self.cases is not None or self.case_set is not None
+        if self.cases is not None and self.case_set is not None:
+            raise InvalidValue("case_set", "takes the place of 'cases'; leave one of them out")
+        for name in ("stop_on", "checker", "interactor"):
+            if not has_cases and getattr(self, name) is not None:
+                raise InvalidValue(name, "is for a job with 'cases' or a 'case_set'")
+        if self.checker is not None and self.interactor is not None:
+            raise InvalidValue("interactor", "takes the place of a 'checker'; leave one of them out")
+        if has_cases and self.stdin:
             raise InvalidValue("stdin", "is that of each of the 'cases'; leave one of them out")
         if self.callback_secret is not None:
             if self.callback_url is None:

@@ -1,24 +1,30 @@
 """From the report of a program that was run for a case to the result of the case."""
 
-from io import BytesIO
+from collections.abc import Callable
 from typing import IO
 
 from application.ports.execution_engine import EngineReport
-from domain.cases import ACCEPTED, OUTPUT_HEAD_CHARS, Case, CaseResult, Judgement
-from domain.checker import Checker
-from domain.checking import compare
+from domain.cases import OUTPUT_HEAD_CHARS, Case, CaseResult, Judgement
 from domain.verdicts import verdict_without_check
 
+Check = Callable[[Case, IO[bytes] | None], Judgement]
 
-def judge(index: int, case: Case, report: EngineReport, checker: Checker) -> CaseResult:
+
+def judge(index: int, case: Case, report: EngineReport, check: Check) -> CaseResult:
     """Return the result of a case whose program has ended, well or not.
+
+    Args:
+        index: The place of the case in its job.
+        case: The case.
+        report: The end of the program.
+        check: Checks the output of one that has ended well.
 
     Raises:
         InvalidValue: The report is no verdict on the program.
     """
     result = report.result
     failure = verdict_without_check(result)
-    judgement = _check(case, report.stdout, checker) if failure is None else Judgement(verdict=failure)
+    judgement = check(case, report.stdout) if failure is None else Judgement(verdict=failure)
     usage = result.resource
     return CaseResult(
         index=index,
@@ -36,9 +42,3 @@ def judge(index: int, case: Case, report: EngineReport, checker: Checker) -> Cas
         checker_message=None if case.hidden else judgement.message,
         stdout=None if case.hidden else result.stdout.text[:OUTPUT_HEAD_CHARS],
     )
-
-
-def _check(case: Case, stdout: IO[bytes] | None, checker: Checker) -> Judgement:
-    if case.expected is None:
-        return ACCEPTED
-    return compare(checker, BytesIO(case.expected), BytesIO() if stdout is None else stdout)

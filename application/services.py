@@ -1,13 +1,14 @@
 """The application put together: its ports, its options, and every use case made of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from application.authenticator import Authenticator
 from application.blobs import Blobs
 from application.caller_unit_of_work import CallerUnitOfWork
+from application.case_judge import CaseJudges
 from application.idempotent_requests import IdempotentRequests
 from application.in_flight_cases import InFlightCases
 from application.in_flight_executions import InFlightExecutions
@@ -108,7 +109,7 @@ from application.use_cases.verify_audit_log import VerifyAuditLog
 from application.use_cases.wake_workers import WakeWorkers
 from application.webhook_secrets import WebhookSecrets
 from application.webhook_writer import WebhookWriter
-from domain.limits import LimitPolicy
+from domain.limits import STANDARD_LIMITS, LimitPolicy, Limits
 from domain.membership import MembershipRules
 from domain.retrying import Backoff
 from domain.submission import SubmissionLimits
@@ -161,6 +162,8 @@ class ServiceOptions:
         spool_directory: Directory for logs that are too large for memory.
         log_storage_retry: Delays before further attempts to store a log.
         database_retry: Delays before further attempts to record a claim, a start or an end.
+        checker_timeout_ms: The time of a checker or an interactor for one case, processor time as well.
+        checker_memory_mb: The memory of one, beside its files.
         cases_max_s: The time that all cases of a job may take together.
         max_case_helpers: How many threads are woken for the cases of a job beside its own.
         max_wake_ups: How many wake-ups for executions that still wait may be in the queue.
@@ -194,6 +197,8 @@ class ServiceOptions:
     webhook_deliveries_kept_days: float
     delivery_rules: DeliveryRules
     cases_max_s: float = 3_600.0
+    checker_timeout_ms: int = 10_000
+    checker_memory_mb: int = 256
     max_case_helpers: int = 16
     backoff: Backoff
     log_storage_retry: RetryPolicy = _LOG_STORAGE_RETRY
@@ -411,6 +416,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         retry=options.database_retry,
         lease_s=options.lease_s,
         max_s=options.cases_max_s,
+        judges=CaseJudges(engine=ports.engine, limits=_judge_limits(options)),
         max_helpers=options.max_case_helpers,
         worker_threads=options.worker_threads,
     )
@@ -719,6 +725,12 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         in_flight=in_flight,
         in_flight_cases=in_flight_cases,
     )
+
+
+def _judge_limits(options: ServiceOptions) -> Limits:
+    timeout_ms, memory_mb = options.checker_timeout_ms, options.checker_memory_mb
+    usual = STANDARD_LIMITS.resolve({})
+    return replace(usual, timeout_ms=timeout_ms, cpu_time_ms=timeout_ms, memory_mb=memory_mb)
 
 
 def _health_check(ports: Ports, options: ServiceOptions) -> CheckHealth:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from domain.blob import BlobRef
+from domain.checker import DEFAULT_CHECKER, Checker, JudgeProgram
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
 
@@ -44,11 +45,24 @@ class JobCases:
     Attributes:
         manifest: All of them, in one blob.
         total: Their number.
+        checker: Compares the program's outputs with the expected ones.
+        interactor: Speaks with the program in place of a checker, by pipes; None if there is none.
+        case_set: The case set and its version that they were taken from, as `name@version`; None for cases
+            of the job's own.
     """
 
     manifest: BlobRef
     total: int
     stop_on: StopOn = StopOn.NEVER
+    checker: Checker = DEFAULT_CHECKER
+    interactor: JudgeProgram | None = None
+    case_set: str | None = None
+
+    @property
+    def blobs(self) -> frozenset[BlobRef]:
+        """The blobs that the cases, and the programs that judge them, are made of."""
+        programs = (self.checker.program, self.interactor)
+        return frozenset({self.manifest}).union(*(each.blobs for each in programs if each is not None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from domain.blob import BlobRef
 from domain.errors import InvalidValue
+from domain.language import Language
 
 DEFAULT_TOLERANCE = 1e-6
 
@@ -27,11 +29,29 @@ class CheckerKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeProgram:
+    """A program of a caller's that judges another one: a checker or an interactor.
+
+    Attributes:
+        code: The file that is run.
+    """
+
+    language: Language
+    code: BlobRef
+
+    @property
+    def blobs(self) -> frozenset[BlobRef]:
+        """The blobs that it is made of."""
+        return frozenset({self.code})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checker:
     """A way of comparing, with its options.
 
     Attributes:
         tolerance: Of FLOAT alone: the absolute or relative error that a number may have.
+        program: Of PROGRAM alone, which needs one.
 
     Raises:
         InvalidValue: An option breaks its rule.
@@ -39,11 +59,17 @@ class Checker:
 
     kind: CheckerKind = CheckerKind.TRIMMED
     tolerance: float | None = None
+    program: JudgeProgram | None = None
 
     def __post_init__(self) -> None:
+        if (self.program is not None) != (self.kind is CheckerKind.PROGRAM):
+            raise InvalidValue("checker", "a program is for the kind 'program', which needs one")
         if self.tolerance is None:
             return
         if self.kind is not CheckerKind.FLOAT:
             raise InvalidValue("checker", f"a tolerance is for the kind 'float', and not for '{self.kind}'")
         if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
             raise InvalidValue("checker", "a tolerance is a number from 0")
+
+
+DEFAULT_CHECKER = Checker()

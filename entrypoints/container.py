@@ -290,6 +290,8 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         inline_output_bytes=settings.inline_output_bytes,
         lease_s=settings.lease_s,
         cases_max_s=settings.cases_max_s,
+        checker_timeout_ms=settings.checker_timeout_ms,
+        checker_memory_mb=settings.checker_memory_mb,
         renew_every_s=settings.renew_every_s,
         renotify_after_s=settings.announce_after_s,
         engine_wait_s=settings.engine_wait_s,

@@ -377,6 +377,8 @@ class Settings(BaseSettings):
     max_attempts: int = Field(3, ge=1, le=MAX_ATTEMPTS)
     retry_first_delay_s: float = Field(1, gt=0, le=_DAY_S)
     retry_longest_delay_s: float = Field(60, gt=0, le=_DAY_S)
+    checker_timeout_ms: int = Field(10_000, ge=100, le=600_000)
+    checker_memory_mb: int = Field(256, ge=16, le=2_048)
     max_log_read_bytes: int = Field(_LOG_BYTES, ge=1)
 
     # Callers

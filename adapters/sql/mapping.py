@@ -21,6 +21,7 @@ from domain.batch import Batch
 from domain.blob import BlobRef
 from domain.caller import Caller, Scope
 from domain.cases import JobCases, StopOn, Summary
+from domain.checker import DEFAULT_CHECKER, Checker, CheckerKind, JudgeProgram
 from domain.errors import DomainError
 from domain.execution import Execution, ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.execution_lifecycle import ExecutionState
@@ -308,6 +309,24 @@ def _to_cases(values: Mapping[str, Any]) -> JobCases:
         manifest=BlobRef(values["sha256"], values["size"]),
         total=values["total"],
         stop_on=StopOn(values["stop_on"]),
+        checker=_to_checker(values.get("checker")),
+        interactor=_to_judge_program(values.get("interactor")),
+        case_set=values.get("case_set"),
+    )
+
+
+def _to_checker(values: Mapping[str, Any] | None) -> Checker:
+    if values is None:
+        return DEFAULT_CHECKER
+    program = _to_judge_program(values["program"])
+    return Checker(kind=CheckerKind(values["kind"]), tolerance=values["tolerance"], program=program)
+
+
+def _to_judge_program(values: Mapping[str, Any] | None) -> JudgeProgram | None:
+    if values is None:
+        return None
+    return JudgeProgram(
+        language=_to_language(values["language"]), code=BlobRef(values["sha256"], values["size"])
     )
 
 
@@ -536,7 +555,21 @@ def _cases_values(cases: JobCases) -> Values:
         "size": cases.manifest.size,
         "total": cases.total,
         "stop_on": cases.stop_on.value,
+        "checker": {
+            "kind": cases.checker.kind.value,
+            "tolerance": cases.checker.tolerance,
+            "program": _judge_program_values(cases.checker.program),
+        },
+        "interactor": _judge_program_values(cases.interactor),
+        "case_set": cases.case_set,
     }
+
+
+def _judge_program_values(program: JudgeProgram | None) -> Values | None:
+    if program is None:
+        return None
+    code = program.code
+    return {"language": program.language.name, "sha256": code.sha256, "size": code.size}
 
 
 def job_state_values(job: Job) -> Values:

@@ -8,10 +8,10 @@ from enum import Enum, auto
 from threading import Lock
 
 from application.blobs import Blobs
+from application.case_judge import CaseJudge, CaseJudges, NoObserver, NotJudged
 from application.case_manifest import CaseManifest
 from application.errors import ApplicationError, DependencyUnavailable, SecretsUnavailable
 from application.in_flight_cases import InFlightCases
-from application.judge import judge
 from application.log_context import current_request_id, logging_about
 from application.outbox_writer import OutboxWriter
 from application.ports.case_repository import CaseRange, CaseRun
@@ -32,7 +32,6 @@ from application.retry_policy import RetryPolicy
 from domain.audit import SERVICE, Act, AuditEntry, AuditEntryId, Usage
 from domain.blob import BlobRef
 from domain.cases import CaseResult, StopOn, Verdict, summarize
-from domain.checker import Checker
 from domain.errors import DomainError
 from domain.events import CasesJudged
 from domain.execution import Execution, ExecutionResult, ResourceUsage
@@ -40,7 +39,6 @@ from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.submission import NO_VARIABLES
 from domain.values import ExecutionId, JobId
-from domain.verdicts import is_verdict
 
 logger = logging.getLogger("service_server.cases")
 
@@ -77,7 +75,7 @@ class _Work:
     stop_on: StopOn
     execution_id: ExecutionId
     cases: CaseManifest
-    program: BuiltProgram
+    judge: CaseJudge
     users: int = 0
     ran: int = 0
     ran_s: float = 0.0
@@ -113,6 +111,7 @@ class RunCases:
         self,
         unit_of_work: UnitOfWork,
         engine: ExecutionEngine,
+        judges: CaseJudges,
         blobs: Blobs,
         work_queue: WorkQueue,
         outbox_writer: OutboxWriter,
@@ -128,6 +127,7 @@ class RunCases:
     ) -> None:
         self._unit_of_work = unit_of_work
         self._engine = engine
+        self._judges = judges
         self._blobs = blobs
         self._work_queue = work_queue
         self._outbox_writer = outbox_writer
@@ -199,7 +199,7 @@ class RunCases:
             open_secrets=lambda: self._secrets(job),
         )
         try:
-            with self._shared(job, request, _NoObserver()) as work:
+            with self._shared(job, request, NoObserver()) as work:
                 if isinstance(work, EngineReport):
                     self._refuse(taken, work.result.error_message)
                     return False
@@ -247,7 +247,7 @@ class RunCases:
                     opened.users -= 1
                     if opened.users == 0:
                         entry.work = None
-                        opened.program.close()
+                        opened.judge.close()
                         with self._lock:
                             self._entries.pop(request.execution_id, None)
 
@@ -272,7 +272,11 @@ class RunCases:
         except BaseException:
             built.close()
             raise
-        return _Work(job, references.stop_on, request.execution_id, cases, built)
+        try:
+            judge = self._judges.open(request, job.tenant, references, built)
+        except NotJudged as error:
+            return EngineReport(error.result, is_lost=True)
+        return _Work(job, references.stop_on, request.execution_id, cases, judge)
 
     def _keep_build(self, job: Job, built: BuiltProgram, total: int) -> None:
         """Store the files of a build for other workers, and let cases be claimed."""
@@ -372,18 +376,16 @@ class RunCases:
         given = CaseInput(stdin=case.stdin, args=case.args, limits=limits)
         while True:
             begun = self._clock.monotonic()
-            with work.program.run(given) as report:
-                work.ran += 1
-                work.ran_s += self._clock.monotonic() - begun
-                if is_verdict(report.result):
-                    return judge(index, case, report, Checker())
-                if report.result.status is JobStatus.CANCELLED:
-                    return report.result
-                work.failures += 1
-                logger.warning("case %d was not run: %s", index, report.result.error_message)
-                if work.failures >= _MAX_FAILURES:
-                    work.failure = report.result
-                    return report.result
+            result = work.judge.run(index, case, given)
+            work.ran += 1
+            work.ran_s += self._clock.monotonic() - begun
+            if isinstance(result, CaseResult) or result.status is JobStatus.CANCELLED:
+                return result
+            work.failures += 1
+            logger.warning("case %d was not run: %s", index, result.error_message)
+            if work.failures >= _MAX_FAILURES:
+                work.failure = result
+                return result
 
     def keep(
         self, work: _Work, taken: CaseRange, results: Sequence[CaseResult], *, is_done: bool
@@ -484,16 +486,6 @@ class _RangeRunner:
             return False
         self._skip_after = run.skip_after
         return True
-
-
-class _NoObserver(ExecutionObserver):
-    """The observer of a helper's build: the start of the execution is its leader's to record."""
-
-    def started(self) -> None:
-        """Record nothing."""
-
-    def output(self, chunk: object) -> None:
-        """Follow nothing."""
 
 
 def _progress(transaction: Transaction, work: _Work) -> tuple[bool, int]:

@@ -1,8 +1,8 @@
 """Command: upload code as a job."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from application.blobs import BlobContent, Blobs
@@ -26,11 +26,13 @@ from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import Transaction
 from application.quota_guard import QuotaGuard
 from application.submitted_cases import submit
+from application.submitted_judges import SubmittedJudges
 from application.views import JobView
 from application.webhook_secrets import WebhookSecrets
 from domain.audit import NO_USAGE, Act, Usage
 from domain.blob import BlobRef
 from domain.caller import Caller
+from domain.case_set import CaseSetReference, CaseSetVersion
 from domain.cases import JobCases, StopOn
 from domain.errors import DomainError
 from domain.events import Event
@@ -65,7 +67,7 @@ class Submission:
         reference: The project's name, or its id.
         execution_id: The id of its execution; None if it is not executed at once.
         code: None if it is that of another job, with the key `code_source`.
-        manifest: Its cases, to be stored; None if it has none, or they are stored.
+        contents: Its cases, and the programs that judge them, as far as they are to be stored.
         made_secret: The secret of its callback, if it was made here, for its caller alone.
     """
 
@@ -74,7 +76,7 @@ class Submission:
     spec: JobSpec
     code: bytes | None
     execution_id: ExecutionId | None
-    manifest: bytes | None = None
+    contents: Mapping[BlobRef, bytes] = field(default_factory=dict)
     made_secret: WebhookSecret | None = None
     code_source: ObjectKey | None = None
 
@@ -88,7 +90,7 @@ class Submission:
         """Have the job own its cases; return the use of the service that they add."""
         if self.spec.cases is None:
             return NO_USAGE
-        return Usage(stored_bytes=transaction.blobs.refer(tenant, self.job_id, {self.spec.cases.manifest}))
+        return Usage(stored_bytes=transaction.blobs.refer(tenant, self.job_id, self.spec.cases.blobs))
 
     def job(
         self, project: Project, now: datetime, batch_id: BatchId | None = None
@@ -239,7 +241,7 @@ class UploadCode:
         code_bytes = origin.spec.code_bytes if origin is not None else len(code or b"")
         spec = self._spec(caller, command, language, code_key, code_bytes)
         self._submission_limits.check_spec(spec, command.secret_env)
-        cases, manifest = self._submitted_cases(command)
+        cases, contents = self._submitted_cases(caller, reference, command)
         callback_secret, made_secret = self._callback_secret(command, job_id)
         return Submission(
             job_id=job_id,
@@ -250,7 +252,7 @@ class UploadCode:
                 callback_secret=callback_secret,
                 cases=cases,
             ),
-            manifest=manifest,
+            contents=contents,
             code=code,
             code_source=None if origin is None else origin.spec.code_key,
             execution_id=ExecutionId(self._ids.new()) if command.execute else None,
@@ -264,28 +266,66 @@ class UploadCode:
             NotFound: The cases of an earlier job are gone.
             DependencyUnavailable: The store, or the database, is out of reach.
         """
-        cases = {one.spec.cases.manifest: one.manifest for one in submissions if one.spec.cases is not None}
-        if not cases:
+        blobs = [one.spec.cases.blobs for one in submissions if one.spec.cases is not None]
+        if not blobs:
             return
-        missing = self._blobs.announce(caller.tenant.name, frozenset(cases))
+        given = {blob: content for one in submissions for blob, content in one.contents.items()}
+        missing = self._blobs.announce(caller.tenant.name, frozenset().union(*blobs))
         contents: dict[BlobRef, BlobContent] = {}
         for blob in sorted(missing):
-            manifest = cases[blob]
-            if manifest is None:
+            if blob not in given:
                 raise NotFound("blob", blob.sha256)
-            contents[blob] = manifest
+            contents[blob] = given[blob]
         self._blobs.store(caller.tenant.name, contents)
 
-    def _submitted_cases(self, command: UploadCodeCommand) -> tuple[JobCases | None, bytes | None]:
-        """Return the cases of an upload by reference, and their manifest unless it is stored."""
-        if command.cases is None and command.cases_of is None:
-            return None, None
+    def _submitted_cases(
+        self, caller: Caller, reference: ProjectId | ProjectName, command: UploadCodeCommand
+    ) -> tuple[JobCases | None, Mapping[BlobRef, bytes]]:
+        """Return the cases of an upload by reference, and the contents that are to be stored."""
+        if command.cases is None and command.cases_of is None and command.case_set is None:
+            return None, {}
         if (refusal := self._engine.refuses_cases()) is not None:
             raise Unprocessable("cases", f"cannot be run here: {refusal}")
-        if command.cases is None:
-            return command.cases_of, None
         stop_on = command.stop_on or StopOn.NEVER
-        return submit(command.cases, stop_on, self._submission_limits, self._limit_policy)
+        contents: dict[BlobRef, bytes] = {}
+        if command.cases is not None:
+            cases, manifest = submit(command.cases, stop_on, self._submission_limits, self._limit_policy)
+            contents[cases.manifest] = manifest
+        elif command.case_set is not None:
+            version = self._case_set(caller, reference, command.case_set)
+            cases = JobCases(
+                manifest=version.manifest,
+                total=version.total,
+                stop_on=stop_on,
+                case_set=str(version.reference),
+            )
+        else:
+            return command.cases_of, {}
+        judges = SubmittedJudges(self._submission_limits, lambda name: _available(name, self.languages()))
+        checker = judges.checker(command.checker)
+        interactor = None
+        if command.interactor is not None:
+            interactor = judges.program("interactor", command.interactor)
+        return replace(cases, checker=checker, interactor=interactor), {**contents, **judges.contents}
+
+    def _case_set(
+        self, caller: Caller, reference: ProjectId | ProjectName, wanted: CaseSetReference
+    ) -> CaseSetVersion:
+        """Return a version of a case set of the project of an upload.
+
+        Raises:
+            NotFound: There is none.
+        """
+
+        def read(transaction: Transaction) -> CaseSetVersion | None:
+            project = transaction.projects.get(caller, reference)
+            is_there = project is not None and project.is_live
+            return transaction.case_sets.get(project, wanted) if project is not None and is_there else None
+
+        version = self._unit_of_work.read(read)
+        if version is None:
+            raise NotFound("case set", wanted)
+        return version
 
     def languages(self) -> Sequence[LanguageSupport]:
         """Return the engine's languages, as they are now."""

@@ -277,6 +277,9 @@ def _specification(spec: JobSpec) -> JobSpecification:
         "limits": asdict(spec.limits),
         "cases": 0 if cases is None else cases.total,
         "stop_on": None if cases is None else cases.stop_on,
+        "case_set": None if cases is None else cases.case_set,
+        "checker": None if cases is None or cases.interactor is not None else cases.checker.kind,
+        "interactor": None if cases is None or cases.interactor is None else cases.interactor.language.name,
     }
     own = {name: getattr(spec, name) for name in JobSpecification.__struct_fields__ if name not in other}
     return JobSpecification(**own, **other)

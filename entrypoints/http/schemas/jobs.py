@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from domain.cases import StopOn, Verdict
+from domain.checker import CheckerKind
 from domain.execution import Note
 from domain.job_lifecycle import JobStatus, Phase, Reason
 
@@ -225,6 +226,13 @@ class JobSpecification(Struct, kw_only=True):
     cases: Annotated[int, Meta(description="How many cases there are.", examples=[0])]
     stop_on: Annotated[
         StopOn | None, Meta(description="When the remaining cases are skipped; null without cases.")
+    ]
+    case_set: Annotated[
+        str | None, Meta(description="The version of a case set that they are of, as `name@version`.")
+    ]
+    checker: Annotated[CheckerKind | None, Meta(description="How outputs are compared; null without cases.")]
+    interactor: Annotated[
+        str | None, Meta(description="The language of the program that speaks with the uploaded one.")
     ]
 
 

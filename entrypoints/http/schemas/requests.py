@@ -9,8 +9,11 @@ from msgspec.structs import asdict
 
 from application.commands import CallbackCommand, UploadCodeCommand
 from application.submitted_cases import NewCase
+from application.submitted_judges import NewChecker, NewJudgeProgram
 from application.use_cases.run_again import Changes
+from domain.case_set import parse_case_set_reference
 from domain.cases import StopOn
+from domain.checker import CheckerKind
 from domain.errors import InvalidValue
 from domain.job_lifecycle import Reason
 from domain.limits import STANDARD_BOUNDS
@@ -49,6 +52,56 @@ class CaseLimits(Struct, kw_only=True, forbid_unknown_fields=True):
     disk_mb: int | None = None
     files: int | None = None
     output_mb: int | None = None
+
+
+class JudgeProgramRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A program that judges the uploaded one."""
+
+    language: Annotated[str, Meta(description="Its language.", examples=["cpp"])]
+    code: Annotated[str, Meta(description="Its source code.", examples=["int main() { return 0; }"])]
+
+    def program(self) -> NewJudgeProgram:
+        """Return the program."""
+        return NewJudgeProgram(language=self.language, code=self.code)
+
+
+class CheckerRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A way to compare outputs with the expected ones."""
+
+    kind: Annotated[
+        CheckerKind,
+        Meta(
+            description="`exact`: the same bytes. `trimmed`: without blanks at ends of lines and empty lines "
+            "at the end. `tokens`: the parts between blanks. `float`: these, and numbers that are close. "
+            "`unordered_lines`: as `trimmed`, in any order. `program`: as `code` decides, which gets the "
+            "paths of the input, of the output and of the answer as arguments and ends with 0 for accepted, "
+            "1 for a wrong answer and 2 for a presentation error."
+        ),
+    ]
+    tolerance: Annotated[
+        float | None,
+        Meta(
+            description="Of `float`: the absolute or relative error that a number may have; 0.000001 by "
+            "default."
+        ),
+    ] = None
+    language: Annotated[str | None, Meta(description="Of `program`: its language.")] = None
+    code: Annotated[str | None, Meta(description="Of `program`: its source code.")] = None
+
+    def checker(self) -> NewChecker:
+        """Return the checker.
+
+        Raises:
+            InvalidValue: It is a program without a language or code, or is none and has them.
+        """
+        program = None
+        if self.language is not None or self.code is not None:
+            if self.kind is not CheckerKind.PROGRAM:
+                raise InvalidValue("checker", "has a program, which is for the kind 'program'")
+            if self.language is None or self.code is None:
+                raise InvalidValue("checker", "is a program, which has a 'language' and a 'code'")
+            program = NewJudgeProgram(language=self.language, code=self.code)
+        return NewChecker(kind=self.kind, tolerance=self.tolerance, program=program)
 
 
 class CaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -187,11 +240,38 @@ class UploadRequest(RequestedLimits, kw_only=True):
         StopOn | None, Meta(description="When the remaining cases are skipped: `never` by default.")
     ] = None
 
+    case_set: Annotated[
+        str | None,
+        Meta(
+            description="A case set of the project, in place of `cases`: its name for the latest version, or "
+            "`name@version`.",
+            examples=["sums@3"],
+        ),
+    ] = None
+    checker: Annotated[
+        CheckerRequest | None,
+        Meta(description="How outputs are compared with the expected ones: `trimmed` by default."),
+    ] = None
+    interactor: Annotated[
+        JudgeProgramRequest | None,
+        Meta(
+            description="A program that speaks with the uploaded one, in place of a checker: each reads the "
+            "other's output. It gets the paths of the input, of a file to write and of the answer as "
+            "arguments, and ends with a checker's exit codes."
+        ),
+    ] = None
+
     def command(self) -> UploadCodeCommand:
         """Return the command; the options and limits that are not given get their defaults."""
-        given = {name: value for name, value in asdict(self).items() if value is not None and name != "cases"}
+        given = {name: value for name, value in asdict(self).items() if value is not None}
         if self.cases is not None:
             given["cases"] = tuple(case.case(index) for index, case in enumerate(self.cases))
+        if self.case_set is not None:
+            given["case_set"] = parse_case_set_reference(self.case_set)
+        if self.checker is not None:
+            given["checker"] = self.checker.checker()
+        if self.interactor is not None:
+            given["interactor"] = self.interactor.program()
         return UploadCodeCommand(
             limits={name: given.pop(name) for name in STANDARD_BOUNDS if name in given}, **given
         )

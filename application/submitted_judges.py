@@ -1,0 +1,72 @@
+"""The checker and the interactor of an upload, checked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from domain.blob import BlobRef
+from domain.checker import DEFAULT_CHECKER, Checker, CheckerKind, JudgeProgram
+from domain.errors import InvalidValue
+from domain.language import Language
+from domain.submission import SubmissionLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJudgeProgram:
+    """A program that judges another one, as a caller sent it."""
+
+    language: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewChecker:
+    """A checker as a caller sent it."""
+
+    kind: CheckerKind
+    tolerance: float | None = None
+    program: NewJudgeProgram | None = None
+
+
+class SubmittedJudges:
+    """Checks programs that judge, and gathers their contents.
+
+    Args:
+        bounds: The bounds of code.
+        available: Returns the language of a name; raises if it is not available here.
+
+    Attributes:
+        contents: The bytes of the programs, which are to be stored.
+    """
+
+    def __init__(self, bounds: SubmissionLimits, available: Callable[[str], Language]) -> None:
+        self._bounds = bounds
+        self._available = available
+        self.contents: dict[BlobRef, bytes] = {}
+
+    def checker(self, given: NewChecker | None) -> Checker:
+        """Return a checker.
+
+        Raises:
+            InvalidValue: An option breaks its rule.
+            TooLarge: Its code is larger than code may be.
+        """
+        if given is None:
+            return DEFAULT_CHECKER
+        program = None if given.program is None else self.program("checker", given.program)
+        return Checker(kind=given.kind, tolerance=given.tolerance, program=program)
+
+    def program(self, field: str, given: NewJudgeProgram) -> JudgeProgram:
+        """Return a program.
+
+        Raises:
+            InvalidValue: Its language or its code breaks a rule.
+            TooLarge: Its code is larger than code may be.
+        """
+        try:
+            language = self._available(given.language)
+            code = self._bounds.check_code(given.code)
+        except InvalidValue as error:
+            raise type(error)(f"{field}/{error.field}", error.detail) from None
+        blob = BlobRef.of(code)
+        self.contents[blob] = code
+        return JudgeProgram(language=language, code=blob)
