@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from application.blobs import NewBlob, NewFile
 from application.submitted_cases import NewCase
 from application.submitted_judges import NewChecker, NewJudgeProgram
 from domain.caller import Scope
@@ -23,6 +24,9 @@ class UploadCodeCommand(JobOptions):
 
     Attributes:
         project: The project's name, or its id written as text.
+        code: The source code; None if the file that is run is among `files`.
+        files: Files beside the code.
+        stdin_blob: The program's input, in place of `stdin`.
         limits: The requested ones, by the names in `Limits`; the rest gets its defaults.
         secret_env: Variables of the program that are never shown.
         rerun_of: The job that is run again: the new one gets its code and its secret variables, in place of
@@ -40,8 +44,10 @@ class UploadCodeCommand(JobOptions):
     """
 
     project: str
-    code: str
+    code: str | None
     language: str
+    files: tuple[NewFile, ...] = ()
+    stdin_blob: NewBlob | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
     execute: bool = False
     secret_env: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -485,6 +485,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             unit_of_work=caller_unit_of_work,
             upload_code=upload_code,
             code_store=ports.code_store,
+            blobs=blobs,
             outbox_writer=outbox_writer,
             webhook_writer=webhook_writer,
             webhook_secrets=webhook_secrets,

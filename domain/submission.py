@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
+from domain.blob import BlobRef
 from domain.cases import JobCases
 from domain.errors import InvalidValue, TooLarge
+from domain.files import FileLimits, FilePath, JobFile
 from domain.job_lifecycle import Reason
 from domain.language import Language
 from domain.limits import Limits
@@ -38,6 +40,8 @@ class JobOptions:
 
     Attributes:
         stdin: The program's input, unless an execution brings its own.
+        entry: The path of the file that is run; None for the language's usual one.
+        stdin_file: The path of a file of the job that is the program's input in place of `stdin`.
         priority: 0 to 9; of the jobs that wait, the highest runs first, then the oldest.
         max_attempts: How often the program may be started if its worker or its engine loses it, or if it
             ends for a reason of `retry_on`.
@@ -58,12 +62,11 @@ class JobOptions:
     max_attempts: int = 1
     retry_on: tuple[Reason, ...] = ()
     callback_url: str | None = None
+    entry: str | None = None
+    stdin_file: str | None = None
 
     def __post_init__(self) -> None:
-        _check_encodable("stdin", self.stdin)
-        for argument in self.args:
-            _check_text("args", argument)
-        check_variables("env", self.env)
+        self._check_input()
         for name, value in self.tags.items():
             if not is_tag_name(name):
                 raise InvalidValue("tags", "a tag's name has 1 to 64 letters, digits, '_', '.' and '-'")
@@ -79,6 +82,17 @@ class JobOptions:
             raise InvalidValue("retry_on", "needs 'max_attempts' of 2 or more")
         if self.callback_url is not None:
             webhook_url("callback_url", self.callback_url)
+
+    def _check_input(self) -> None:
+        """Check input, arguments and variables of the program."""
+        _check_encodable("stdin", self.stdin)
+        if self.stdin_file is not None:
+            _check_path("stdin_file", self.stdin_file)
+            if self.stdin:
+                raise InvalidValue("stdin_file", "takes the place of 'stdin'; leave one of them out")
+        for argument in self.args:
+            _check_text("args", argument)
+        check_variables("env", self.env)
 
     def options(self) -> dict[str, Any]:
         """Return the options by their names."""
@@ -111,6 +125,8 @@ class JobSpec(JobOptions):
         rerun_of: The job that this one runs again; it may be deleted.
         cases: The cases that the program is run for, in place of once; None if it has none.
         callback_secret: The secret that signs the posts to `callback_url`.
+        files: The files beside the code, in the order of their paths.
+        stdin_blob: The program's input, in place of `stdin`, where it is large or no text.
     """
 
     code_key: ObjectKey
@@ -121,6 +137,8 @@ class JobSpec(JobOptions):
     callback_secret: SealedSecrets | None = None
     cases: JobCases | None = None
     rerun_of: JobId | None = None
+    files: tuple[JobFile, ...] = ()
+    stdin_blob: BlobRef | None = None
 
     @property
     def allowed_attempts(self) -> int:
@@ -130,6 +148,17 @@ class JobSpec(JobOptions):
     def retries(self, reason: Reason | None, attempt: int) -> bool:
         """Whether an attempt that ended for a reason is followed by another."""
         return reason in self.retry_on and attempt < self.max_attempts
+
+    def without_stdin(self) -> Self:
+        """Return the specification of an execution that brings an input of its own."""
+        return replace(self, stdin="", stdin_file=None, stdin_blob=None)
+
+    @property
+    def blobs(self) -> frozenset[BlobRef]:
+        """The blobs that the job has."""
+        own = [] if self.stdin_blob is None else [self.stdin_blob]
+        own += [] if self.cases is None else self.cases.blobs
+        return frozenset(chain((file.blob for file in self.files), own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +179,8 @@ class SubmissionLimits:
     cases_bytes: int = 64 << 20
     attempts: int = 3
     allows_private_urls: bool = False
+    stdin_file_bytes: int = 64 << 20
+    files: FileLimits = field(default_factory=FileLimits)
 
     def check_code(self, code: str) -> bytes:
         """Encode source code as it is stored. It may be empty.
@@ -172,6 +203,14 @@ class SubmissionLimits:
         """
         _check_encodable("stdin", stdin)
         _check_size("stdin", len(stdin.encode()), self.stdin_bytes)
+
+    def check_stdin_file(self, size: int) -> None:
+        """Checks the size of an input that is stored as a file.
+
+        Raises:
+            TooLarge: It is larger than `stdin_file_bytes`.
+        """
+        _check_size("stdin", size, self.stdin_file_bytes)
 
     def check_text(self, name: str, text: str) -> None:
         """Check a free text, such as a description.
@@ -263,6 +302,13 @@ def check_variables(field_name: str, variables: Mapping[str, str]) -> None:
 def is_tag_name(text: str) -> bool:
     """Whether a tag can have this name."""
     return TAG_NAME.fullmatch(text) is not None
+
+
+def _check_path(name: str, path: str) -> None:
+    try:
+        FilePath(path)
+    except InvalidValue as error:
+        raise InvalidValue(name, error.detail) from None
 
 
 def _check_encodable(name: str, text: str) -> None:

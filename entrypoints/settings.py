@@ -34,6 +34,7 @@ from application.retry_policy import RetryPolicy
 from application.use_cases.deliver_webhooks import DeliveryRules
 from domain.batch import MAX_BATCH_JOBS
 from domain.errors import InvalidValue
+from domain.files import FileLimits
 from domain.language import parse_language
 from domain.limits import STANDARD_BOUNDS, Bounds, LimitPolicy
 from domain.membership import ROLES, MembershipRules
@@ -336,6 +337,7 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(4 << 20, ge=1_024)
     max_batch_jobs: int = Field(1_000, ge=1, le=MAX_BATCH_JOBS)
     max_batch_bytes: int = Field(32 << 20, ge=1_024)
+    max_upload_mb: int = Field(72, ge=1, le=2_048)
     max_wait_s: float = Field(60, ge=0, le=_DAY_S)
     max_streams: int = Field(1_000, ge=1)
     max_large_bodies: int = Field(16, ge=1)
@@ -379,6 +381,12 @@ class Settings(BaseSettings):
     retry_longest_delay_s: float = Field(60, gt=0, le=_DAY_S)
     checker_timeout_ms: int = Field(10_000, ge=100, le=600_000)
     checker_memory_mb: int = Field(256, ge=16, le=2_048)
+    max_files: int = Field(1_000, ge=0, le=10_000)
+    max_file_mb: int = Field(64, ge=1, le=1_024)
+    max_files_mb: int = Field(64, ge=1, le=1_024)
+    max_file_depth: int = Field(16, ge=1, le=64)
+    max_archive_ratio: int = Field(200, ge=1)
+    max_stdin_file_mb: int = Field(64, ge=1, le=1_024)
     max_log_read_bytes: int = Field(_LOG_BYTES, ge=1)
 
     # Callers
@@ -638,6 +646,19 @@ class Settings(BaseSettings):
             cases_bytes=self.max_cases_bytes,
             attempts=self.max_attempts,
             allows_private_urls=self.webhook_allow_private,
+            stdin_file_bytes=self.max_stdin_file_mb << 20,
+            files=self.file_limits,
+        )
+
+    @property
+    def file_limits(self) -> FileLimits:
+        """The limits on the files of an upload."""
+        return FileLimits(
+            files=self.max_files,
+            file_bytes=self.max_file_mb << 20,
+            total_bytes=self.max_files_mb << 20,
+            depth=self.max_file_depth,
+            archive_ratio=self.max_archive_ratio,
         )
 
     @property

@@ -138,7 +138,9 @@ class HttpEngine(ExecutionEngine):
         by_address = {address: runner(address) for address in dict.fromkeys(addresses.values())}
         self._runners = {language: by_address[address] for language, address in addresses.items()}
         self._control_timeout_s = control_timeout_s
-        self._languages = tuple(LanguageSupport(parse_language(name), version=None) for name in addresses)
+        self._languages = tuple(
+            LanguageSupport(parse_language(name), version=None, takes_files=False) for name in addresses
+        )
         self._lock = Lock()
         self._running: dict[ExecutionId, _Running] = {}
 

@@ -1,6 +1,8 @@
 """The translation of a request and a row of the table of languages into a program for the sandbox."""
 
 import codecs
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,25 +14,58 @@ from adapters.local_engine.sandbox.program import ENVIRONMENT, HEAP_SHARE, Progr
 from adapters.local_engine.toolchains import Toolchain, fill
 from application.ports.execution_engine import ExecutionRequest
 from domain.limits import Limits
+from domain.submission import JobSpec
+
+_MAIN_MODULE = "__main__.py"
+_GO_TEST = "_test.go"
+_TYPESCRIPT = re.compile(r"\.([mc]?)tsx?$")
+# The launch script is one argument of 128 KiB at most (MAX_ARG_STRLEN).
+_LONGEST_SOURCES = 96 << 10
+
+
+class CommandTooLong(Exception):
+    """The names of a program's sources do not fit a command line."""
 
 
 def compose(
-    toolchain: Toolchain, executables: Mapping[str, str], request: ExecutionRequest, code: bytes
+    toolchain: Toolchain,
+    executables: Mapping[str, str],
+    request: ExecutionRequest,
+    code: bytes,
+    *,
+    files: int | None = None,
+    stdin: bytes | None = None,
 ) -> Program:
     """Fill in a row of the table for a request.
 
+    Args:
+        toolchain: The row.
+        executables: The paths of its executables.
+        request: The request.
+        code: The file that is run.
+        files: The descriptor of all packed files, if there are several.
+        stdin: The program's input, if that is no text of the request.
+
     Raises:
         SecretsUnavailable: The program's secrets do not open here.
+        CommandTooLong: The names of its sources do not fit a command line.
     """
     spec = request.spec
-    program = compose_without_job(toolchain, executables, spec.limits, code)
+    program = _of_spec(toolchain, executables, spec, code)
     return replace(
         program,
         arguments=spec.args,
-        stdin=request.stdin.encode(),
+        stdin=request.stdin.encode() if stdin is None else stdin,
+        files=files,
         variables=spec.env,
         secrets=request.open_secrets(),
     )
+
+
+def _of_spec(toolchain: Toolchain, executables: Mapping[str, str], spec: JobSpec, code: bytes) -> Program:
+    if spec.entry is None:
+        return compose_without_job(toolchain, executables, spec.limits, code)
+    return _compose_tree(toolchain, executables, spec, code)
 
 
 def compose_without_job(
@@ -54,13 +89,69 @@ def compose_without_job(
 
 
 def with_limits(
-    program: Program, toolchain: Toolchain, executables: Mapping[str, str], limits: Limits
+    program: Program, toolchain: Toolchain, executables: Mapping[str, str], spec: JobSpec, limits: Limits
 ) -> Program:
-    """Return a program with other limits, some of which its command line has, too."""
+    """Return a program with other limits than its job's, some of which its command line has, too."""
     if limits == program.limits:
         return program
-    other = compose_without_job(toolchain, executables, limits, program.code)
+    other = _of_spec(toolchain, executables, replace(spec, limits=limits), program.code)
     return replace(program, run=other.run, settings=other.settings, limits=limits, rlimits=other.rlimits)
+
+
+def stripped(toolchain: Toolchain, code: bytes) -> bytes:
+    """Return the code without what the language chokes on."""
+    return _stripped(code, toolchain.strips)
+
+
+def _compose_tree(
+    toolchain: Toolchain, executables: Mapping[str, str], spec: JobSpec, code: bytes
+) -> Program:
+    """Fill in a row of the table for a program of several files."""
+    entry, tree = spec.entry or "", toolchain.tree
+    paths = [entry, *(file.path for file in spec.files)]
+    directory, _, name = entry.rpartition("/")
+    build, run = tree.build or toolchain.build, tree.run or toolchain.run
+    if tree.marker in paths:
+        build = tree.build_with_marker
+    if tree.run_directory and name == _MAIN_MODULE and _is_package(directory):
+        run = tree.run_directory
+    sources = sorted(path for path in paths if path.endswith(tuple(tree.sources)))
+    if toolchain.language.name == "go":  # a package is a directory
+        sources = [path for path in sources if path.rpartition("/")[0] == directory]
+        sources = [path for path in sources if not path.endswith(_GO_TEST)]
+    names = {
+        **_names(toolchain, executables, spec.limits, code),
+        "source": _word(entry),
+        "package": directory,
+        "module": directory.replace("/", "."),
+        "javascript": _word(_TYPESCRIPT.sub(r".\1js", entry)),
+    }
+    words = list(map(_word, sources))
+    if sum(len(shlex.quote(word)) + 1 for word in words) > _LONGEST_SOURCES:
+        raise CommandTooLong
+    program = compose_without_job(toolchain, executables, spec.limits, code)
+    return replace(
+        program,
+        source=entry,
+        build=_filled(build, names, words),
+        archived_build=_filled(toolchain.with_archive(build, "use"), names, words),
+        run=_filled(run, names, words),
+    )
+
+
+def _filled(template: Sequence[str], names: Mapping[str, str], sources: Sequence[str]) -> list[str]:
+    """Fill in a command line, in which a word may stand for all sources."""
+    parts = (sources if part == "{sources}" else fill([part], names) for part in template)
+    return [word for part in parts for word in part]
+
+
+def _word(path: str) -> str:
+    """Return a path as a word that no command takes for an option or for a list of options."""
+    return f"./{path}" if path.startswith(("-", "@")) else path
+
+
+def _is_package(directory: str) -> bool:
+    return bool(directory) and all(name.isidentifier() for name in directory.split("/"))
 
 
 def _stripped(code: bytes, parts: Sequence[str]) -> bytes:

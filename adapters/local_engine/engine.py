@@ -3,20 +3,30 @@
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
 from adapters.local_engine.built_program import LocalProgram, read_tree, tree_copier
-from adapters.local_engine.compose import compose, compose_compiler, compose_without_job, with_limits
+from adapters.local_engine.compose import (
+    CommandTooLong,
+    compose,
+    compose_compiler,
+    compose_without_job,
+    stripped,
+    with_limits,
+)
+from adapters.local_engine.job_files import packed_files, stored_stdin
 from adapters.local_engine.memory_budget import MemoryBudget
+from adapters.local_engine.sandbox.files import read_all
 from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, SYSTEM_PATH, Program
 from adapters.local_engine.sandbox.rootfs import HOOKS
 from adapters.local_engine.sandbox.run_monitor import OnOutput, OnStart, RunMonitor
 from adapters.local_engine.sandbox.sandbox import Sandbox
 from adapters.local_engine.toolchains import Toolchain, Toolchains
 from adapters.local_engine.turns import Turns
+from application.blobs import read_blob
 from application.errors import ApplicationError, DependencyUnavailable
 from application.ports.execution_engine import (
     BuiltProgram,
@@ -29,6 +39,7 @@ from application.ports.execution_engine import (
 )
 from application.ports.object_store import ObjectStore
 from application.retry_policy import RetryPolicy
+from domain.blob import BlobRef
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS, Limits
@@ -42,6 +53,7 @@ _NO_ROOM = ExecutionResult.failed(
     Reason.ENGINE_UNAVAILABLE,
     "The engine had no memory for the program, beside the others that ran, for as long as a job may wait.",
 )
+_TOO_MANY_SOURCES = "The names of the source files are too long for the compiler's command line."
 _NOT_ISOLATED = (
     "programs are NOT isolated: they run as this service's user, read its files and reach its network; "
     "for development only"
@@ -243,11 +255,24 @@ class LocalEngine(ExecutionEngine):
         toolchain, support = self._toolchains.find(request.spec.language)
         if support.unavailable_because is not None:
             return _failure(Reason.ENGINE_UNAVAILABLE, support.unavailable_because)
-        program = self._composed(request, toolchain)
-        if isinstance(program, EngineReport):
-            return program
+        with ExitStack() as files:
+            program = self._composed(request, toolchain, files)
+            if isinstance(program, EngineReport):
+                return program
+            return self._build(request, observer, toolchain, program, tree)
+
+    def _build(
+        self,
+        request: ExecutionRequest,
+        observer: ExecutionObserver,
+        toolchain: Toolchain,
+        program: Program,
+        tree: bytes | None,
+    ) -> BuiltProgram | EngineReport:
+        if tree is None and program.files is not None and not program.build:
+            tree = read_all(program.files)
         compile_output = None
-        if tree is None and toolchain.build:
+        if tree is None and program.build:
             with self._memory.reserved(self._memory_mb(toolchain, request.spec.limits)) as has_room:
                 if not has_room:
                     return EngineReport(_NO_ROOM, is_startable=True)
@@ -291,10 +316,10 @@ class LocalEngine(ExecutionEngine):
 
         kept = LocalProgram(
             self.sandbox,
-            replace(program, build=(), archived_build=()),
+            replace(program, build=(), archived_build=(), files=None),
             tree,
             lambda limits: self._memory.reserved(self._memory_of_run_mb(limits)),
-            lambda program, limits: with_limits(program, toolchain, executables, limits),
+            lambda program, limits: with_limits(program, toolchain, executables, request.spec, limits),
             forget,
             self._turns,
             compile_output,
@@ -306,25 +331,48 @@ class LocalEngine(ExecutionEngine):
     def _execute(
         self, request: ExecutionRequest, observer: ExecutionObserver, toolchain: Toolchain
     ) -> EngineReport:
-        program = self._composed(request, toolchain)
-        if isinstance(program, EngineReport):
-            return program
-        if toolchain.build:
-            observer.building()
-        return self._run(request, program, observer.started, observer.output)
+        with ExitStack() as files:
+            program = self._composed(request, toolchain, files)
+            if isinstance(program, EngineReport):
+                return program
+            if program.build:
+                observer.building()
+            return self._run(request, program, observer.started, observer.output)
 
-    def _composed(self, request: ExecutionRequest, toolchain: Toolchain) -> Program | EngineReport:
-        """Fetch the code of a program, and put the program together; return the report of a failure."""
+    def _composed(
+        self, request: ExecutionRequest, toolchain: Toolchain, held: ExitStack
+    ) -> Program | EngineReport:
+        """Fetch the code, the files and the input of a program, and put it together.
+
+        Args:
+            request: The program.
+            toolchain: The commands of its language.
+            held: Holds its packed files.
+
+        Returns:
+            The program, or the report of a failure.
+        """
+
+        def fetch(blob: BlobRef) -> bytes:
+            return self._retry(lambda: read_blob(self._code_store, request.tenant, blob))
+
+        spec, files = request.spec, None
         try:
-            code = self._retry(lambda: self._code_store.get(request.spec.code_key, self._max_code_bytes))
+            code = self._retry(lambda: self._code_store.get(spec.code_key, self._max_code_bytes))
+            if spec.entry is not None:
+                files = held.enter_context(packed_files(spec, stripped(toolchain, code), fetch))
+            stdin = stored_stdin(spec, fetch)
         except DependencyUnavailable as error:
             return EngineReport(_without_code(error), is_startable=True)
         except ApplicationError as error:
             return EngineReport(_without_code(error))
-        executables = self._toolchains.executables(request.spec.language)
+        executables = self._toolchains.executables(spec.language)
         if toolchain.compiler:
             self.sandbox.keep_compiler(compose_compiler(toolchain, executables))
-        return compose(toolchain, executables, request, code)
+        try:
+            return compose(toolchain, executables, request, code, files=files, stdin=stdin)
+        except CommandTooLong:
+            return _failure(Reason.COMPILE_ERROR, _TOO_MANY_SOURCES)
 
     def _run(
         self, request: ExecutionRequest, program: Program, on_start: OnStart, on_output: OnOutput

@@ -31,6 +31,18 @@ _log = logging.getLogger("service_server.local_engine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TreeCommands:
+    """The commands of a program of several files, where they differ from those of one file."""
+
+    sources: Sequence[str] = ()
+    build: Sequence[str] = ()
+    run: Sequence[str] = ()
+    marker: str = ""
+    build_with_marker: Sequence[str] = ()
+    run_directory: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Toolchain:
     """The commands of one language: a row of languages.toml, which explains the columns."""
 
@@ -51,6 +63,7 @@ class Toolchain:
     warm: PreloadHook | None = None
     archive: Mapping[str, str] = field(default_factory=dict)
     compiler: Mapping[str, str] = field(default_factory=dict)
+    tree: TreeCommands = field(default_factory=TreeCommands)
 
     @property
     def is_named_by_its_code(self) -> bool:
@@ -59,7 +72,11 @@ class Toolchain:
 
     def build_with_archive(self, option: str) -> Sequence[str]:
         """Return the build's command line with the option that makes an archive or uses it, if it has one."""
-        return [self.build[0], self.archive[option], *self.build[1:]] if self.archive else ()
+        return self.with_archive(self.build, option)
+
+    def with_archive(self, build: Sequence[str], option: str) -> Sequence[str]:
+        """Return a command line of the compiler with the option, if it has one."""
+        return [build[0], self.archive[option], *build[1:]] if self.archive else ()
 
     def paths(self) -> Mapping[str, str | None]:
         """Find the executables and needs; None for a missing one."""
@@ -122,8 +139,13 @@ def read_table(path: Path = _TABLE) -> Sequence[Toolchain]:
 
 
 def _toolchain(name: str, row: dict[str, Any]) -> Toolchain:
-    warm = row.pop("warm", None)
-    return Toolchain(language=LANGUAGES[name], warm=PreloadHook(**warm) if warm else None, **row)
+    warm, tree = row.pop("warm", None), row.pop("tree", {})
+    return Toolchain(
+        language=LANGUAGES[name],
+        warm=PreloadHook(**warm) if warm else None,
+        tree=TreeCommands(**tree),
+        **row,
+    )
 
 
 class Toolchains:

@@ -25,6 +25,7 @@ from domain.checker import DEFAULT_CHECKER, Checker, CheckerKind, JudgeProgram
 from domain.errors import DomainError
 from domain.execution import Execution, ExecutionResult, LimitHit, Note, Output, ResourceUsage
 from domain.execution_lifecycle import ExecutionState
+from domain.files import JobFile
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES, Language
@@ -301,6 +302,11 @@ def _to_spec(row: Row) -> JobSpec:
         read["cases"] = _to_cases(document["cases"])
     if document.get("callback_secret") is not None:
         read["callback_secret"] = SealedSecrets(**document["callback_secret"])
+    read["files"] = tuple(
+        JobFile(path, BlobRef(sha256, size)) for path, sha256, size in document.get("files", ())
+    )
+    if document.get("stdin_blob") is not None:
+        read["stdin_blob"] = BlobRef(*document["stdin_blob"])
     return JobSpec(**{**known, **read}, stdin=row["job_stdin"])
 
 
@@ -543,6 +549,8 @@ def _spec_values(spec: JobSpec) -> Values:
         "cases": None if spec.cases is None else _cases_values(spec.cases),
         "callback_secret": None if spec.callback_secret is None else asdict(spec.callback_secret),
         "rerun_of": None if spec.rerun_of is None else str(spec.rerun_of),
+        "files": [(file.path, file.blob.sha256, file.blob.size) for file in spec.files],
+        "stdin_blob": None if spec.stdin_blob is None else (spec.stdin_blob.sha256, spec.stdin_blob.size),
         "code_key": spec.code_key.value,
         "language": spec.language.name,
         "limits": {name: getattr(spec.limits, name) for name in STANDARD_BOUNDS},

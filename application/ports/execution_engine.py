@@ -11,14 +11,17 @@ from domain.execution import ExecutionResult, Note, Output
 from domain.language import Language
 from domain.limits import Limits
 from domain.submission import NO_VARIABLES, JobSpec
+from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.values import ExecutionId, JobId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionRequest:
-    """A program to run. The engine fetches its code by `spec.code_key` itself.
+    """A program to run. The engine fetches its code by `spec.code_key`, and its blobs, itself.
 
     Attributes:
+        stdin: Its input, unless `spec.stdin_file` or `spec.stdin_blob` is that.
+        tenant: The owner of the job and its blobs.
         open_secrets: Returns the program's secret variables, to be called just before it starts; raises
             SecretsUnavailable.
     """
@@ -27,16 +30,22 @@ class ExecutionRequest:
     job_id: JobId
     spec: JobSpec
     stdin: str
+    tenant: TenantName = DEFAULT_TENANT
     open_secrets: Callable[[], Mapping[str, str]] = field(default=lambda: NO_VARIABLES, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageSupport:
-    """Support of an engine for a language; without it, the cause and the remedy."""
+    """Support of an engine for a language; without it, the cause and the remedy.
+
+    Attributes:
+        takes_files: Whether programs of several files can be run, and read and write bytes that are no text.
+    """
 
     language: Language
     version: str | None
     unavailable_because: str | None = None
+    takes_files: bool = True
 
     @property
     def is_available(self) -> bool:

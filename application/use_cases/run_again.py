@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+from application.blobs import NewBlob, NewFile
 from application.commands import UploadCodeCommand
 from application.queries.job_reader import JobReader
 from application.submitted_cases import NewCase
@@ -58,7 +59,7 @@ class RunAgain:
         if changes.cases is not None:
             command = replace(command, cases_of=None, stdin=changes.stdin or "", cases=changes.cases)
         elif changes.stdin is not None:
-            command = replace(command, cases_of=None, stdin=changes.stdin)
+            command = replace(command, cases_of=None, stdin=changes.stdin, stdin_file=None, stdin_blob=None)
         return self._upload_code(caller, command)
 
 
@@ -68,7 +69,10 @@ def given(details: JobDetails, code: str) -> UploadCodeCommand:
     The input is that of the job's latest execution.
     """
     spec = details.job.spec
-    stdin = next((e.stdin for e in reversed(details.executions) if e.stdin is not None), spec.stdin)
+    files = tuple(NewFile(file.path, NewBlob(file.blob, None)) for file in spec.files)
+    stdin = next((e.stdin for e in reversed(details.executions) if e.stdin is not None), None)
+    if stdin is not None:
+        spec = replace(spec, stdin=stdin, stdin_file=None, stdin_blob=None)
     return UploadCodeCommand(
         project=str(details.job.project_id),
         code=code,
@@ -76,5 +80,7 @@ def given(details: JobDetails, code: str) -> UploadCodeCommand:
         limits=asdict(spec.limits),
         cases_of=spec.cases,
         execute=True,
-        **{**spec.options(), "stdin": stdin},
+        files=files,
+        stdin_blob=None if spec.stdin_blob is None else NewBlob(spec.stdin_blob, None),
+        **spec.options(),
     )

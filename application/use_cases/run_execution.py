@@ -135,7 +135,8 @@ class RunExecution:
         request = ExecutionRequest(
             execution_id=execution.id,
             job_id=job.id,
-            spec=job.spec,
+            spec=job.spec if execution.stdin is None else job.spec.without_stdin(),
+            tenant=job.tenant,
             stdin=job.spec.stdin if execution.stdin is None else execution.stdin,
             open_secrets=partial(self._open_secrets, job),
         )

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from application.blobs import Blobs
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import CallbackCommand, UploadCodeCommand
 from application.errors import (
@@ -71,6 +72,7 @@ class SubmitBatch:
         unit_of_work: CallerUnitOfWork,
         upload_code: UploadCode,
         code_store: ObjectStore,
+        blobs: Blobs,
         outbox_writer: OutboxWriter,
         webhook_writer: WebhookWriter,
         webhook_secrets: WebhookSecrets,
@@ -83,6 +85,7 @@ class SubmitBatch:
         self._unit_of_work = unit_of_work
         self._upload_code = upload_code
         self._code_store = code_store
+        self._blobs = blobs
         self._outbox_writer = outbox_writer
         self._webhook_writer = webhook_writer
         self._webhook_secrets = webhook_secrets
@@ -124,6 +127,7 @@ class SubmitBatch:
             now = self._clock.now()
             added = sum((submission.added for submission in submissions), NO_USAGE)
             self._quota_guard.check_early(self._unit_of_work, caller, added, now)
+            missing = self._upload_code.announce(caller, submissions, added, now)
         codes = {one.spec.code_key: one.code or b"" for one in submissions}
         entry_ids = [AuditEntryId(self._ids.new()) for _ in {one.reference for one in submissions}]
         usage: dict[ProjectId, Usage] = {}
@@ -140,7 +144,7 @@ class SubmitBatch:
             return view
 
         try:
-            self._upload_code.store_cases(caller, submissions)
+            self._blobs.store(caller.tenant.name, missing)
             self._code_store.put_all(codes, CODE_CONTENT_TYPE)
             view = self._unit_of_work.run(
                 caller,

@@ -27,6 +27,7 @@ from application.ports.unit_of_work import Transaction
 from application.quota_guard import QuotaGuard
 from application.submitted_cases import submit
 from application.submitted_judges import SubmittedJudges
+from application.submitted_program import SubmittedProgram, check_disk
 from application.views import JobView
 from application.webhook_secrets import WebhookSecrets
 from domain.audit import NO_USAGE, Act, Usage
@@ -67,8 +68,8 @@ class Submission:
         reference: The project's name, or its id.
         execution_id: The id of its execution; None if it is not executed at once.
         code: None if it is that of another job, with the key `code_source`.
-        contents: Its cases, and the programs that judge them, as far as they are to be stored.
         made_secret: The secret of its callback, if it was made here, for its caller alone.
+        contents: Its files, its cases and the programs that judge them, as far as they are to be stored.
     """
 
     job_id: JobId
@@ -76,21 +77,20 @@ class Submission:
     spec: JobSpec
     code: bytes | None
     execution_id: ExecutionId | None
-    contents: Mapping[BlobRef, bytes] = field(default_factory=dict)
+    contents: Mapping[BlobRef, BlobContent] = field(default_factory=dict)
     made_secret: WebhookSecret | None = None
     code_source: ObjectKey | None = None
 
     @property
     def added(self) -> Usage:
-        """The use of the service that it adds; `executions` are the ones that wait."""
+        """The use of the service that it adds, without its files; `executions` are the ones that wait."""
         is_executed = self.execution_id is not None
         return Usage(uploads=1, executions=int(is_executed), stored_bytes=self.spec.code_bytes)
 
     def refer(self, transaction: Transaction, tenant: TenantName) -> Usage:
-        """Have the job own its cases; return the use of the service that they add."""
-        if self.spec.cases is None:
-            return NO_USAGE
-        return Usage(stored_bytes=transaction.blobs.refer(tenant, self.job_id, self.spec.cases.blobs))
+        """Have the job own its files and cases; return the use of the service that they add."""
+        blobs = self.spec.blobs
+        return Usage(stored_bytes=transaction.blobs.refer(tenant, self.job_id, blobs)) if blobs else NO_USAGE
 
     def job(
         self, project: Project, now: datetime, batch_id: BatchId | None = None
@@ -118,7 +118,8 @@ class _Uploaded:
 class UploadCode:
     """Keeps source code as a job.
 
-    * The code, and the cases, are stored before the job, so that a job without them cannot exist.
+    * The code, its files and its cases are stored before the job, so that a job without them cannot exist.
+    * The file that is run is the job's code, whether it came as `code` or among the files.
     * A project that is named and does not exist is made; a project that is given by its id must exist.
     * An archived project takes no new work, and a suspended tenant starts none.
     * A job that is run again lends the new one its code, by a copy of the object within the store: neither
@@ -165,7 +166,7 @@ class UploadCode:
 
         Raises:
             InvalidValue: A value breaks its rule; nothing was stored.
-            Unprocessable: The language is not available here, or secrets cannot be sealed.
+            Unprocessable: The language is not available here, or takes no files, or secrets cannot be sealed.
             NotFound: There is no project of the id.
             ProjectTransitionRefused: The project takes no new work.
             TenantTransitionRefused: The tenant starts none.
@@ -179,6 +180,7 @@ class UploadCode:
             job_id, added = submission.job_id, submission.added
             now = self._clock.now()
             self._quota_guard.check_early(self._unit_of_work, caller, added, now)
+            missing = self.announce(caller, [submission], added, now)
 
         def work(transaction: Transaction) -> _Uploaded:
             usage = added + submission.refer(transaction, caller.tenant.name)
@@ -193,7 +195,7 @@ class UploadCode:
 
         earlier = job_again(caller, job_id)
         code_key = submission.spec.code_key
-        self.store_cases(caller, [submission])
+        self._blobs.store(caller.tenant.name, missing)
         self._store_code(submission)
         try:
             view = self._unit_of_work.run(
@@ -232,15 +234,17 @@ class UploadCode:
             Unprocessable: The language is not available here, or secrets cannot be sealed.
             NotFound: There is no project of the id.
         """
-        language = _available(command.language, self.languages() if languages is None else languages)
+        support = _supported(command.language, self.languages() if languages is None else languages)
+        _check_takes_files(support, command)
+        language = support.language
         origin = command.rerun_of
-        code = self._submission_limits.check_code(command.code) if origin is None else None
+        program = SubmittedProgram.of(command, language, self._submission_limits)
         reference = parse_project_reference(command.project)
         job_id = JobId(self._ids.new())
         code_key = self._code_key(caller, reference, job_id, language)
-        code_bytes = origin.spec.code_bytes if origin is not None else len(code or b"")
-        spec = self._spec(caller, command, language, code_key, code_bytes)
+        spec = self._spec(caller, command, language, code_key, program)
         self._submission_limits.check_spec(spec, command.secret_env)
+        check_disk(spec)
         cases, contents = self._submitted_cases(caller, reference, command)
         callback_secret, made_secret = self._callback_secret(command, job_id)
         return Submission(
@@ -252,31 +256,36 @@ class UploadCode:
                 callback_secret=callback_secret,
                 cases=cases,
             ),
-            contents=contents,
-            code=code,
+            contents={**program.contents, **contents},
+            code=program.code if origin is None else None,
             code_source=None if origin is None else origin.spec.code_key,
             execution_id=ExecutionId(self._ids.new()) if command.execute else None,
             made_secret=made_secret,
         )
 
-    def store_cases(self, caller: Caller, submissions: Sequence[Submission]) -> None:
-        """Store the cases of submissions, or keep the ones that are stored until the new jobs own them.
+    def announce(
+        self, caller: Caller, submissions: Sequence[Submission], added: Usage, now: datetime
+    ) -> Mapping[BlobRef, BlobContent]:
+        """Return the files and cases of submissions that are to be stored; the others stay until then.
 
         Raises:
-            NotFound: The cases of an earlier job are gone.
-            DependencyUnavailable: The store, or the database, is out of reach.
+            QuotaExceeded: There is no room for them, beside the use that is added.
+            NotFound: The files or the cases of an earlier job are gone.
+            DependencyUnavailable: The database is out of reach, or an earlier copy is being deleted.
         """
-        blobs = [one.spec.cases.blobs for one in submissions if one.spec.cases is not None]
+        blobs = frozenset(blob for submission in submissions for blob in submission.spec.blobs)
         if not blobs:
-            return
-        given = {blob: content for one in submissions for blob, content in one.contents.items()}
-        missing = self._blobs.announce(caller.tenant.name, frozenset().union(*blobs))
-        contents: dict[BlobRef, BlobContent] = {}
-        for blob in sorted(missing):
-            if blob not in given:
+            return {}
+        missing = self._blobs.announce(caller.tenant.name, blobs)
+        more = Usage(stored_bytes=sum(blob.size for blob in missing))
+        self._quota_guard.check_early(self._unit_of_work, caller, added + more, now)
+        contents = {
+            blob: content for submission in submissions for blob, content in submission.contents.items()
+        }
+        for blob in missing:
+            if blob not in contents:
                 raise NotFound("blob", blob.sha256)
-            contents[blob] = given[blob]
-        self._blobs.store(caller.tenant.name, contents)
+        return {blob: contents[blob] for blob in sorted(missing)}
 
     def _submitted_cases(
         self, caller: Caller, reference: ProjectId | ProjectName, command: UploadCodeCommand
@@ -405,17 +414,20 @@ class UploadCode:
         command: UploadCodeCommand,
         language: Language,
         code_key: ObjectKey,
-        code_bytes: int,
+        program: SubmittedProgram,
     ) -> JobSpec:
-        quota = caller.tenant.quota
-        options = {**command.options(), "priority": quota.allowed_priority(command.priority)}
+        quota, origin = caller.tenant.quota, command.rerun_of
+        priority = quota.allowed_priority(command.priority)
+        options = {**command.options(), "priority": priority, "entry": program.entry}
         limits = self._limit_policy.lowered_to(quota.limits).resolve(command.limits)
         return JobSpec(
             code_key=code_key,
             language=language,
             limits=limits,
-            code_bytes=code_bytes,
-            rerun_of=None if command.rerun_of is None else command.rerun_of.id,
+            code_bytes=len(program.code) if origin is None else origin.spec.code_bytes,
+            rerun_of=None if origin is None else origin.id,
+            files=program.files,
+            stdin_blob=program.stdin,
             **options,
         )
 
@@ -427,10 +439,41 @@ def _available(name: str, languages: Sequence[LanguageSupport]) -> Language:
         InvalidValue: There is no such language.
         Unprocessable: It is not available here.
     """
+    return _supported(name, languages).language
+
+
+def _supported(name: str, languages: Sequence[LanguageSupport]) -> LanguageSupport:
+    """Return the support of the language of a name.
+
+    Raises:
+        InvalidValue: There is no such language.
+        Unprocessable: It is not available here.
+    """
     language = parse_language(name)
     support = next((support for support in languages if support.language == language), None)
     if support is None:
         raise Unprocessable("language", f"{language} is not among the languages of this service's engine")
     if support.unavailable_because is not None:
         raise Unprocessable("language", f"{language} is unavailable here: {support.unavailable_because}")
-    return language
+    return support
+
+
+def _check_takes_files(support: LanguageSupport, command: UploadCodeCommand) -> None:
+    """Check that a program can have its files.
+
+    Raises:
+        Unprocessable: The language's runner takes one text.
+    """
+    needed = {
+        "files": command.files,
+        "entry": command.entry,
+        "stdin_base64": command.stdin_blob,
+        "stdin_file": command.stdin_file,
+    }
+    name = next((name for name, value in needed.items() if value), None)
+    if name is not None and not support.takes_files:
+        raise Unprocessable(
+            name,
+            f"the engine's runner of {support.language} takes one text and nothing beside it; programs of "
+            "several files run where no address of a runner is set (EXECUTION_ENGINE_BASE_URL)",
+        )

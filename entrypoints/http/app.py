@@ -16,7 +16,7 @@ from application.services import Ports, Services
 from domain.limits import LimitPolicy
 from entrypoints.http.access import AccessMiddleware
 from entrypoints.http.callers import CallerMiddleware
-from entrypoints.http.concurrency import ConcurrencyLimiter
+from entrypoints.http.concurrency import ConcurrencyLimiter, SharedBudget
 from entrypoints.http.conditional import ConditionalRequests
 from entrypoints.http.controllers.audit import AuditController, UsageController
 from entrypoints.http.controllers.batches import BatchesController
@@ -49,7 +49,6 @@ from entrypoints.http.streaming.job_notifier import JobNotifier
 from entrypoints.settings import Settings
 
 _CONTROLLERS = (
-    ExecutionsController,
     JobsController,
     OutputController,
     TimelineController,
@@ -87,6 +86,12 @@ def create_app(
     app = Litestar(
         [
             Router("/api", route_handlers=_CONTROLLERS, middleware=[idempotent]),
+            Router(
+                "/api",
+                route_handlers=[ExecutionsController],
+                middleware=[idempotent],
+                request_max_body_size=max(settings.max_upload_mb << 20, settings.max_body_bytes),
+            ),
             Router(
                 "/api",
                 route_handlers=[CompletionsController],
@@ -131,6 +136,16 @@ def create_app(
         large_bodies, "other large bodies are being received", settings.share_of_address(large_bodies)
     )
     app.state.callers = api.callers
+    app.state.file_limits = settings.file_limits
+    app.state.max_body_bytes = settings.max_body_bytes
+    app.state.max_upload_bytes = settings.max_upload_mb << 20
+    spooled_bytes = settings.max_spooled_mb << 20
+    app.state.upload_space = SharedBudget(
+        spooled_bytes,
+        settings.share_of_address(spooled_bytes),
+        "other callers are still uploading files",
+        "one address uploads only so much of files at once",
+    )
     app.state.min_upload_bytes_per_s = settings.min_upload_bytes_per_s
     app.state.openapi_document = OpenApiDocument(
         settings.submission_limits,

@@ -14,8 +14,9 @@ from urllib.parse import parse_qsl
 
 from litestar.datastructures import Cookie
 
-from entrypoints.http.json_request import AnyRequest, UnreadableBody
+from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.session_cookie import SessionCookies, cookie_of
+from entrypoints.http.unreadable_body import UnreadableBody
 from entrypoints.http.visitors import form_token
 
 FIELD = "csrf"

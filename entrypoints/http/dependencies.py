@@ -12,7 +12,7 @@ from entrypoints.http.callers import Callers, caller_of_request
 from entrypoints.http.concurrency import SharedBudget, StorageLimiter, StorageThreads
 from entrypoints.http.failed_attempts import FailedAttempts
 from entrypoints.http.idempotency import KeyedRequests
-from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.json_request import AnyRequest, JsonRequest
 from entrypoints.http.presenter import Presenter
 from entrypoints.http.server import max_streams
 from entrypoints.http.session_cookie import SessionCookies
@@ -63,7 +63,7 @@ class Api:
         )
 
 
-async def keyed_caller(request: AnyRequest, api: NamedDependency[Api]) -> Caller:
+async def keyed_caller(request: JsonRequest, api: NamedDependency[Api]) -> Caller:
     """Return the caller of a request, which is in work from now on if it is under an idempotency key.
 
     It depends on `api`, so that the framework resolves the two in turn: side by side, each is a task.

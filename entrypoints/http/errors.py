@@ -31,13 +31,14 @@ from entrypoints.http import validation_errors
 from entrypoints.http.concurrency import Overloaded
 from entrypoints.http.csrf import ForgedRequest
 from entrypoints.http.idempotency import MalformedKey
-from entrypoints.http.json_request import AnyRequest, UnreadableBody, UnsupportedMediaType
+from entrypoints.http.json_request import AnyRequest, UnsupportedMediaType
 from entrypoints.http.keys_in_urls import KeyInUrl
 from entrypoints.http.origin_guard import CrossSiteRequest, HostRefused, PathNotCanonical
 from entrypoints.http.ranges import RangeNotSatisfiable
 from entrypoints.http.rate_limits import exceeded_headers
 from entrypoints.http.request_context import request_id
 from entrypoints.http.schemas.problem import PROBLEM_JSON, Fault, Problem
+from entrypoints.http.unreadable_body import BodyTooLarge, UnreadableBody
 from entrypoints.http.webhook_signature import SignatureRefused
 
 logger = logging.getLogger("service_server.http")
@@ -177,6 +178,8 @@ def _detail(request: AnyRequest, error: Exception, problem_type: ProblemType, er
     if problem_type is _INTERNAL:
         return "the service failed to answer; its log has the details under this request_id"
     if isinstance(error, HTTPException):
+        if isinstance(error, BodyTooLarge):
+            return f"the body has more than {error.most_bytes} bytes"
         say = _FRAMEWORK_DETAILS.get(type(error))
         return error.detail if say is None else say(request, error)
     return str(error)

@@ -30,7 +30,7 @@ from domain.caller import Caller, Scope
 from domain.idempotency import IDEMPOTENCY_KEY_MAX_CHARS, IdempotentRequest, StoredAnswer
 from domain.tenant import TenantName
 from entrypoints.http.callers import key_text
-from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.json_request import JsonRequest
 from entrypoints.http.origin_guard import headers
 from entrypoints.http.presenter import without_links, without_secret
 from entrypoints.http.sealing import Unopened, open_sealed, seal
@@ -94,7 +94,7 @@ class KeyedRequests:
         self._max_wait_s = max_wait_s
         self._in_work: dict[tuple[TenantName, str], str] = {}
 
-    async def begin(self, request: AnyRequest, caller: Caller) -> Caller:
+    async def begin(self, request: JsonRequest, caller: Caller) -> Caller:
         """Return a caller with its request, which is in work from now on if it is under a key.
 
         Raises:
@@ -116,7 +116,7 @@ class KeyedRequests:
         if caller is not None and caller.idempotency is not None:
             del self._in_work[caller.tenant.name, caller.idempotency.key]
 
-    async def _describe(self, request: AnyRequest, caller: Caller, key: str) -> IdempotentRequest:
+    async def _describe(self, request: JsonRequest, caller: Caller, key: str) -> IdempotentRequest:
         """Return a request under a key as it is recorded: by digests alone."""
         # A caller that reaches one project does not meet the requests of callers that reach more.
         reach = "" if caller.project is None else str(caller.project)
@@ -305,10 +305,10 @@ def _kept(fields: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
     )
 
 
-async def _fingerprint(key: str, request: AnyRequest) -> str:
+async def _fingerprint(key: str, request: JsonRequest) -> str:
     """Return the HMAC of a request under a key, of which the hash alone is stored."""
     scope = request.scope
-    body = await request.body()
+    body = await request.fingerprint()
     head = b"\n".join((request.method.encode(), scope["raw_path"], scope["query_string"], b""))
 
     def digest() -> str:

@@ -2,16 +2,19 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 from urllib.parse import quote
+from weakref import finalize
 
 import msgspec
 from litestar import Request
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 
 from entrypoints.http.json_members import MAX_TOKENS, UnwantedMember, members
+from entrypoints.http.unreadable_body import BodyTooLarge, UnreadableBody
+from entrypoints.http.upload_form import UploadForm, UploadFormReader
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 # The name in a route's `opt` of the number of values that a body may have, where that is not the usual one.
@@ -21,6 +24,8 @@ _SMALL_BYTES = 64 << 10
 # A sender may begin slowly, or pause, for this time beyond what its bytes may take.
 _GRACE_S = 3.0
 JSON = "application/json"
+# Also the name in a route's `opt` that says that it takes such bodies.
+MULTIPART = "multipart/form-data"
 _JSON = re.compile(r"application/([a-z0-9._-]+\+)?json")
 IGNORED_FIELDS_HEADER = "X-Ignored-Fields"
 _MAX_IGNORED_NAMES = 16
@@ -29,18 +34,6 @@ _MAX_IGNORED_NAME_CHARS = 64
 _UNQUOTED = "!#$&'*+^`|"
 _MORE = "\N{HORIZONTAL ELLIPSIS}"
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
-
-
-class UnreadableBody(Exception):
-    """The body is not the JSON that the operation takes.
-
-    Attributes:
-        path: The steps that lead to the place, where that is known: names, and indexes in arrays.
-    """
-
-    def __init__(self, detail: str, path: Sequence[str] = ()) -> None:
-        super().__init__(detail)
-        self.path = path
 
 
 class UnsupportedMediaType(Exception):
@@ -61,9 +54,11 @@ class JsonRequest(Request[Any, Any, Any]):
 
     Attributes:
         ignored_fields: The names of the body's fields that are not known and may be there all the same.
+        form_of_upload: The multipart body that the JSON came in, where the route takes one.
     """
 
     ignored_fields: Sequence[str] = ()
+    form_of_upload: UploadForm | None = None
     _received_body: bytes | None = None
 
     async def json(self) -> Any:  # noqa: ANN401 - as the base class has it
@@ -74,15 +69,51 @@ class JsonRequest(Request[Any, Any, Any]):
             UnreadableBody: It is not JSON, or not of that type.
         """
         body = await self.body()
-        self._check_form()
+        if not self.is_upload_form:
+            self._check_form()
         if len(body) <= _SMALL_BYTES:
             return self._decoded(body)
         return await asyncio.to_thread(self._decoded, body)
 
+    @property
+    def is_upload_form(self) -> bool:
+        """Whether it has a multipart body, on a route that takes one."""
+        return self.content_type[0] == MULTIPART and bool(self.route_handler.opt.get(MULTIPART))
+
+    async def upload_form(self) -> UploadForm:
+        """Return the multipart body, whose files are on disk as long as the request.
+
+        Raises:
+            UnreadableBody: It is none, or has no job.
+            HTTPException: It came too slowly.
+            Overloaded: Others took too long, or have the disk's space.
+        """
+        if self.form_of_upload is None:
+            self.form_of_upload = await self._receive_form()
+        return self.form_of_upload
+
+    async def fingerprint(self) -> bytes:
+        """Return the body, or a digest of it, by which the request is known again."""
+        body = await self.body()
+        return body if self.form_of_upload is None else self.form_of_upload.fingerprint()
+
+    async def _receive_form(self) -> UploadForm:
+        state = self.app.state
+        announced = self.headers.get("content-length", "")
+        size = int(announced) if announced.isdecimal() else state.max_upload_bytes
+        release = state.upload_space.reserve(min(size, state.max_upload_bytes))
+        boundary = self.content_type[1].get("boundary", "")
+        reader = UploadFormReader(boundary, state.file_limits.files, state.max_body_bytes)
+        finalize(reader.spool, release)
+        async with state.body_limiter.slot():
+            await receive_in_time(reader.take, self.stream(), state.min_upload_bytes_per_s)
+        return reader.finish()
+
     def _check_form(self) -> None:
         media_type, options = self.content_type
         if not _JSON.fullmatch(media_type.lower()):
-            raise UnsupportedMediaType(f"send the body as JSON, with the header Content-Type: {JSON}")
+            more = f", or as {MULTIPART}" if self.route_handler.opt.get(MULTIPART) else ""
+            raise UnsupportedMediaType(f"send the body as JSON, with the header Content-Type: {JSON}{more}")
         if options.get("charset", "utf-8").lower() not in _UTF_8:
             raise UnsupportedMediaType(f"send the body as UTF-8, with the header Content-Type: {JSON}")
         if self.headers.get("content-encoding", "identity").lower() != "identity":
@@ -107,7 +138,9 @@ class JsonRequest(Request[Any, Any, Any]):
         return decoded
 
     async def body(self) -> bytes:
-        """Return the body. The number of large ones at once is limited, and so is the time for each.
+        """Return the body, or the JSON in a multipart one.
+
+        The number of large ones at once is limited, and so is the time for each.
 
         Raises:
             ClientException: It did not come in full.
@@ -116,7 +149,8 @@ class JsonRequest(Request[Any, Any, Any]):
         """
         if self._received_body is None:
             try:
-                self._received_body = await self._receive()
+                is_form = self.is_upload_form
+                self._received_body = (await self.upload_form()).job if is_form else await self._receive()
             except InternalServerException as error:
                 raise ClientException("the request ended before its body did") from error
         return self._received_body
@@ -124,20 +158,30 @@ class JsonRequest(Request[Any, Any, Any]):
     async def _receive(self) -> bytes:
         """Receive the body; a large one holds a slot of the limiter meanwhile."""
         body = bytearray()
+        # A route that takes files takes larger bodies than this one, which is in memory.
+        most = self.app.state.max_body_bytes if self.route_handler.opt.get(MULTIPART) else None
+
+        def take(piece: bytes) -> None:
+            body.extend(piece)
+            if most is not None and len(body) > most:
+                raise BodyTooLarge(most)
+
         pieces = self.stream()
         async for piece in pieces:
-            body += piece
+            take(piece)
             if len(body) > _SMALL_BYTES:
                 break
         else:
             return bytes(body)
         async with self.app.state.body_limiter.slot():
-            await receive_in_time(body, pieces, self.app.state.min_upload_bytes_per_s)
+            await receive_in_time(take, pieces, self.app.state.min_upload_bytes_per_s)
         return bytes(body)
 
 
-async def receive_in_time(body: bytearray, pieces: AsyncIterator[bytes], min_bytes_per_s: int) -> None:
-    """Append the rest of a body to its beginning, with more time for each piece that comes.
+async def receive_in_time(
+    take: Callable[[bytes], None], pieces: AsyncIterator[bytes], min_bytes_per_s: int
+) -> None:
+    """Pass on the pieces of a body, with more time for each that comes.
 
     Raises:
         HTTPException: It came too slowly.
@@ -146,7 +190,7 @@ async def receive_in_time(body: bytearray, pieces: AsyncIterator[bytes], min_byt
     try:
         async with asyncio.timeout_at(end) as deadline:
             async for piece in pieces:
-                body += piece
+                take(piece)
                 end += len(piece) / min_bytes_per_s
                 deadline.reschedule(end)
     except TimeoutError as error:

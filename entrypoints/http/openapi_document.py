@@ -14,6 +14,7 @@ from litestar import Litestar
 
 from application.errors import NotAuthenticated
 from application.queries.cluster_reader import CLUSTER_NAME_MAX_CHARS
+from domain.files import PATH_MAX_BYTES
 from domain.idempotency import IDEMPOTENCY_KEY_MAX_CHARS
 from domain.language import LANGUAGES
 from domain.limits import LimitPolicy
@@ -26,10 +27,11 @@ from entrypoints.http.access import SAFETY_HEADERS
 from entrypoints.http.callers import SECURITY_SCHEMES
 from entrypoints.http.errors import PROBLEM_TYPES_BY_STATUS
 from entrypoints.http.idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER
-from entrypoints.http.json_request import IGNORED_FIELDS_HEADER
+from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, MULTIPART
 from entrypoints.http.rate_limits import LIMIT_HEADER, POLICY_HEADER
 from entrypoints.http.request_context import REQUEST_ID_HEADER
 from entrypoints.http.schemas.problem import PROBLEM_JSON
+from entrypoints.http.upload_form import ARCHIVE, FILES, JOB, STDIN
 
 Json: TypeAlias = dict[str, Any]
 
@@ -205,6 +207,26 @@ _WEBHOOK_HEADERS = {
         ),
     ),
 }
+_BINARY: Json = {"type": "string", "contentMediaType": "application/octet-stream"}
+_UPLOAD_FORM: Json = {
+    "title": "UploadForm",
+    "description": "An upload and the files beside its code.",
+    "type": "object",
+    "properties": {
+        JOB: {
+            "allOf": [{"$ref": "#/components/schemas/UploadRequest"}],
+            "description": "The upload's fields, in JSON.",
+        },
+        FILES: {
+            "type": "array",
+            "items": _BINARY,
+            "description": "Files, whose filenames are their paths. A single zip or tar archive is unpacked.",
+        },
+        ARCHIVE: {**_BINARY, "description": "An archive, which is unpacked whatever its name."},
+        STDIN: {**_BINARY, "description": "What the program reads."},
+    },
+    "required": [JOB],
+}
 _FIGURE: Json = {"type": ["number", "null"], "minimum": 0}
 _TEXT: Json = {"type": ["string", "null"]}
 _REPORT: Json = {
@@ -279,6 +301,8 @@ class OpenApiDocument:
             for name, field in schema.get("properties", {}).items():
                 _add(field, _FACETS.get(name, {}))
         upload = components["schemas"]["UploadRequest"]["properties"]
+        # An absent member is no alternative in JSON.
+        upload["code"] = upload["code"].pop("oneOf", [{}])[0] | upload["code"]
         for name, facets in self._upload_facets().items():
             _add(upload[name], facets)
         del upload["language"]["type"]
@@ -292,6 +316,11 @@ class OpenApiDocument:
             "minItems": 1,
             "maxItems": self._max_batch_jobs,
         }
+        file = components["schemas"]["UploadedFile"]["properties"]
+        _add(file["path"], {"minLength": 1, "maxLength": PATH_MAX_BYTES})
+        _add(file["content_base64"], {"contentEncoding": "base64"})
+        content = document["paths"]["/api/upload"]["post"]["requestBody"]["content"]
+        content[MULTIPART] = {"schema": _UPLOAD_FORM}
         project = components["schemas"]["ProjectRequest"]["properties"]
         _add(project["project_name"], _PARAMETER_FACETS["project_name"])
         _add(project["description"], {"maxLength": self._limits.text_chars})
@@ -320,6 +349,10 @@ class OpenApiDocument:
         return {
             "project": _PARAMETER_FACETS["project"],
             "code": {"maxLength": limits.code_bytes},
+            "stdin_file": {"maxLength": PATH_MAX_BYTES},
+            "entry": {"maxLength": PATH_MAX_BYTES},
+            "stdin_base64": {"contentEncoding": "base64"},
+            "archive_base64": {"contentEncoding": "base64"},
             "function_name": text,
             "description": text,
             "stdin": self._stdin_facets(),
@@ -338,6 +371,11 @@ class OpenApiDocument:
             **{
                 name: {"minimum": bounds.minimum, "maximum": bounds.maximum}
                 for name, bounds in self._policy.bounds.items()
+                if name != "files"
+            },
+            "max_files": {
+                "minimum": self._policy.bounds["files"].minimum,
+                "maximum": self._policy.bounds["files"].maximum,
             },
         }
 

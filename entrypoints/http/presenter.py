@@ -34,6 +34,7 @@ from entrypoints.http.schemas.jobs import (
     NoteResponse,
     ReachedLimit,
     Resource,
+    StoredFile,
 )
 
 Shown = TypeVar("Shown")
@@ -272,6 +273,7 @@ def explain(status: JobStatus, reason: Reason | None, phase: Phase, result: Resu
 
 def _specification(spec: JobSpec) -> JobSpecification:
     cases = spec.cases
+    files = [StoredFile(path=file.path, size=file.blob.size, sha256=file.blob.sha256) for file in spec.files]
     other: dict[str, Any] = {
         "language": spec.language.name,
         "limits": asdict(spec.limits),
@@ -280,6 +282,10 @@ def _specification(spec: JobSpec) -> JobSpecification:
         "case_set": None if cases is None else cases.case_set,
         "checker": None if cases is None or cases.interactor is not None else cases.checker.kind,
         "interactor": None if cases is None or cases.interactor is None else cases.interactor.language.name,
+        "entry": spec.entry or UNSET,
+        "files": files or UNSET,
+        "stdin_file": spec.stdin_file or UNSET,
+        "stdin_bytes": UNSET if spec.stdin_blob is None else spec.stdin_blob.size,
     }
     own = {name: getattr(spec, name) for name in JobSpecification.__struct_fields__ if name not in other}
     return JobSpecification(**own, **other)

@@ -10,8 +10,9 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from application.errors import RefusedJob
-from entrypoints.http.json_request import AnyRequest, UnreadableBody
+from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.schemas.problem import Fault
+from entrypoints.http.unreadable_body import UnreadableBody
 
 _PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")

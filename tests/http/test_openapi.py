@@ -229,7 +229,6 @@ def test_every_body_has_an_example_that_the_service_takes(service: Service, oper
 def test_only_what_is_needed_is_required(document: dict):
     assert set(document["components"]["schemas"]["UploadRequest"]["required"]) == {
         "project",
-        "code",
         "language",
     }
     for path, is_required in (("upload", True), ("execute/{jobId}", False), ("project", False)):

@@ -38,6 +38,11 @@ def fill(descriptor: int, content: bytes) -> None:
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
 
+def read_all(descriptor: int) -> bytes:
+    """Return all of a file, wherever it stands."""
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
 @contextmanager
 def sealed_file(name: str, content: bytes) -> Iterator[int]:
     """Open a file in memory that stands at its start and cannot be changed.

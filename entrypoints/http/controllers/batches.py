@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, PathParameter, QueryParameter
 
+from application.file_spool import FileSpool
 from application.queries.batch_reader import DEFAULT_BATCHES, MAX_BATCHES
 from application.views import BatchCursor, Cursor
 from domain.caller import Caller, Scope
@@ -70,7 +71,9 @@ class BatchesController(Controller):
         """Submit a batch."""
 
         def submit() -> BatchResponse:
-            return present_batch(api.services.submit_batch(caller, commands_of(data), data.callback()))
+            with FileSpool() as spool:
+                commands = commands_of(data, api.settings.file_limits, spool)
+                return present_batch(api.services.submit_batch(caller, commands, data.callback()))
 
         return await api.storage_threads.run(submit)
 

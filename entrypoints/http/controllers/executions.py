@@ -11,17 +11,19 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter
 
+from application.file_spool import FileSpool
 from application.use_cases.run_again import UNCHANGED
 from application.views import JobView
 from domain.caller import Caller, Scope
 from domain.job_lifecycle import JobStatus
 from entrypoints.http.dependencies import Api
-from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, JsonRequest, ignored_fields_header
+from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, MULTIPART, JsonRequest, ignored_fields_header
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, Wait, existing_job, only_one
 from entrypoints.http.presenter import Presenter, tagged
 from entrypoints.http.schemas.jobs import JobResponse, JobStatusResponse
 from entrypoints.http.schemas.requests import ExecuteRequest, RerunRequest, UploadRequest
+from entrypoints.http.upload_command import upload_command
 
 _UploadBody = Annotated[
     UploadRequest,
@@ -81,11 +83,13 @@ class ExecutionsController(Controller):
     @post(
         "/upload",
         status_code=200,
+        opt={MULTIPART: True},
         **openapi_docs(
             "uploadCode",
             "Upload code",
             "Keeps source code as a job of a project. With `execute`, runs it at once; with `wait` too, "
-            "answers when it has ended.",
+            "answers when it has ended. Files beside the code come in `files`, in an archive, or as the "
+            "parts of a multipart body.",
             headers=(IGNORED_FIELDS_HEADER,),
             problems=(404, 409),
             scope=Scope.JOBS_WRITE,
@@ -103,7 +107,10 @@ class ExecutionsController(Controller):
         show = partial(_show, api.presenter.to(caller))
 
         def upload() -> tuple[JobView, JobResponse]:
-            job = api.services.upload_code(caller, data.command())
+            form = request.form_of_upload
+            with FileSpool() if form is None else form.spool as spool:
+                command = upload_command(data, form, api.settings.file_limits, spool)
+                job = api.services.upload_code(caller, command)
             return job, show(job)
 
         job, uploaded = await api.storage_threads.run(upload)

@@ -208,6 +208,14 @@ class JobStatusResponse(Struct, kw_only=True):
     ]
 
 
+class StoredFile(Struct, kw_only=True):
+    """A file of a job."""
+
+    path: Annotated[str, Meta(examples=["data/input.csv"])]
+    size: Annotated[int, Meta(description="In bytes.", examples=[1024])]
+    sha256: str
+
+
 class JobSpecification(Struct, kw_only=True):
     """The options and limits of an upload, with its defaults filled in."""
 
@@ -234,6 +242,14 @@ class JobSpecification(Struct, kw_only=True):
     interactor: Annotated[
         str | None, Meta(description="The language of the program that speaks with the uploaded one.")
     ]
+    entry: Annotated[
+        str | UnsetType, Meta(description="The path of the code; absent for a program of one file.")
+    ] = UNSET
+    files: Annotated[list[StoredFile] | UnsetType, Meta(description="The files beside the code.")] = UNSET
+    stdin_file: Annotated[str | UnsetType, Meta(description="The file that is read as stdin.")] = UNSET
+    stdin_bytes: Annotated[
+        int | UnsetType, Meta(description="The size of a stdin that is not shown, for it came as bytes.")
+    ] = UNSET
 
 
 class ExecutionResponse(Struct, kw_only=True):

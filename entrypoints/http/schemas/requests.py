@@ -4,9 +4,10 @@ import base64
 import binascii
 from typing import Annotated, ClassVar
 
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from msgspec.structs import asdict
 
+from application.blobs import NewBlob, NewFile
 from application.commands import CallbackCommand, UploadCodeCommand
 from application.submitted_cases import NewCase
 from application.submitted_judges import NewChecker, NewJudgeProgram
@@ -18,6 +19,9 @@ from domain.errors import InvalidValue
 from domain.job_lifecycle import Reason
 from domain.limits import STANDARD_BOUNDS
 from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
+
+_NOT_GIVEN = (None, UNSET)
+_DECODED_APART = ("archive_base64", "stdin_base64", "cases", "case_set", "checker", "interactor")
 
 
 class RequestedLimits(Struct, kw_only=True):
@@ -161,6 +165,20 @@ class CaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             raise InvalidValue(field, "is no base64 (RFC 4648, 4)") from None
 
 
+class UploadedFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A file beside the code."""
+
+    path: Annotated[
+        str,
+        Meta(
+            description="Relative to the program's directory, with `/` between names.",
+            examples=["data/input.csv"],
+        ),
+    ]
+    content: Annotated[str | None, Meta(description="A text.", examples=["a,b\n1,2\n"])] = None
+    content_base64: Annotated[str | None, Meta(description="Any bytes, in Base64, in its place.")] = None
+
+
 class UploadRequest(RequestedLimits, kw_only=True):
     """Source code to keep as a job, and its options.
 
@@ -176,13 +194,47 @@ class UploadRequest(RequestedLimits, kw_only=True):
         str,
         Meta(description="The project's name, made if it is new; or its id, as text.", examples=["hello"]),
     ]
-    code: Annotated[str, Meta(description="The source code.", examples=["print('hello, ' + input())"])]
+    code: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The source code: the file that is run. Left out, that is the file `entry`.",
+            examples=["print('hello, ' + input())"],
+        ),
+    ] = UNSET
     language: Annotated[
         str, Meta(description="One of GET /api/languages, or an alias such as js.", examples=["python"])
     ]
     function_name: Annotated[str | None, Meta(description="A name to remember it by.")] = None
     description: Annotated[str | None, Meta(description="Any text.")] = None
     stdin: Annotated[str | None, Meta(description="What the program reads.", examples=["world\n"])] = None
+    stdin_base64: Annotated[
+        str | None, Meta(description="What the program reads, in place of `stdin`: any bytes, in Base64.")
+    ] = None
+    stdin_file: Annotated[
+        str | None,
+        Meta(description="The path of the file of `files` that the program reads, in place of `stdin`."),
+    ] = None
+    files: Annotated[
+        list[UploadedFile] | int | None,
+        Meta(
+            description="Files beside the code. A number in their place is `max_files`, whose name it was.",
+        ),
+    ] = None  # type: ignore[assignment]  # a number is the limit of this name
+    max_files: Annotated[
+        int | None, Meta(description="Number of files and directories that the program may have.")
+    ] = None
+    archive_base64: Annotated[
+        str | None,
+        Meta(description="Files beside the code, as a zip or tar archive (also with gzip), in Base64."),
+    ] = None
+    entry: Annotated[
+        str | None,
+        Meta(
+            description="The path of the file that is run, or of a directory with a main file. By default "
+            "`main` with the language's ending; `Main.java`.",
+            examples=["app/main.py"],
+        ),
+    ] = None
     args: Annotated[tuple[str, ...] | None, Meta(description="The program's arguments.")] = None
     env: Annotated[
         dict[str, str] | None, Meta(description="The program's environment; a build has none of it.")
@@ -261,9 +313,9 @@ class UploadRequest(RequestedLimits, kw_only=True):
         ),
     ] = None
 
-    def command(self) -> UploadCodeCommand:
-        """Return the command; the options and limits that are not given get their defaults."""
-        given = {name: value for name, value in asdict(self).items() if value is not None}
+    def _judged(self) -> dict[str, object]:
+        """Return the cases, and the way in which they are judged, as far as they are given."""
+        given: dict[str, object] = {}
         if self.cases is not None:
             given["cases"] = tuple(case.case(index) for index, case in enumerate(self.cases))
         if self.case_set is not None:
@@ -272,9 +324,36 @@ class UploadRequest(RequestedLimits, kw_only=True):
             given["checker"] = self.checker.checker()
         if self.interactor is not None:
             given["interactor"] = self.interactor.program()
-        return UploadCodeCommand(
-            limits={name: given.pop(name) for name in STANDARD_BOUNDS if name in given}, **given
-        )
+        return given
+
+    def listed_files(self) -> list[UploadedFile]:
+        """Return the files that are in the body itself."""
+        return self.files if isinstance(self.files, list) else []
+
+    def command(
+        self, files: tuple[NewFile, ...] = (), stdin_blob: NewBlob | None = None
+    ) -> UploadCodeCommand:
+        """Return the command; the options and limits that are not given get their defaults.
+
+        Raises:
+            InvalidValue: A value breaks its rule, or there are two of it.
+        """
+        given = {
+            name: value for name, value in asdict(self).items() if value is not None and value is not UNSET
+        }
+        for name in _DECODED_APART:
+            given.pop(name, None)
+        given |= self._judged()
+        most_files = given.pop("max_files", None)
+        if isinstance(self.files, list):
+            del given["files"]
+        elif self.files is not None and most_files is not None:
+            raise InvalidValue("max_files", "is given as 'files' as well")
+        if most_files is not None:
+            given["files"] = most_files
+        limits = {name: given.pop(name) for name in STANDARD_BOUNDS if name in given}
+        code = given.pop("code", None)
+        return UploadCodeCommand(limits=limits, code=code, files=files, stdin_blob=stdin_blob, **given)
 
 
 class JobOfBatch(UploadRequest, kw_only=True, forbid_unknown_fields=True):

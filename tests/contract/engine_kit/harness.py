@@ -14,10 +14,13 @@ from application.ports.execution_engine import (
 )
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import OutputChunk, Stream
+from domain.blob import BlobRef
 from domain.execution import ExecutionResult
+from domain.files import JobFile
 from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS, Limits
 from domain.submission import JobSpec
+from domain.tenant import DEFAULT_TENANT
 from domain.values import ExecutionId, JobId, ObjectKey
 
 # The factor by which programs take longer than on an ordinary machine: on an emulated one, say.
@@ -55,6 +58,10 @@ class Program:
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    entry: str | None = None
+    stdin_bytes: bytes | None = None
+    stdin_file: str | None = None
 
 
 class Recorder(ExecutionObserver):
@@ -124,6 +131,10 @@ class EngineUnderTest:
             limits=_on_this_machine(STANDARD_LIMITS.resolve(program.limits)),
             args=program.args,
             env=program.env,
+            entry=program.entry,
+            files=tuple(JobFile(path, self._keep(content)) for path, content in program.files.items()),
+            stdin_file=program.stdin_file,
+            stdin_blob=None if program.stdin_bytes is None else self._keep(program.stdin_bytes),
         )
         return ExecutionRequest(
             execution_id=ExecutionId(uuid4()),
@@ -132,6 +143,11 @@ class EngineUnderTest:
             stdin=program.stdin,
             open_secrets=lambda: program.secrets,
         )
+
+    def _keep(self, content: bytes) -> BlobRef:
+        blob = BlobRef.of(content)
+        self.store.put(blob.key(DEFAULT_TENANT), content, "application/octet-stream")
+        return blob
 
     def forget_code(self, request: ExecutionRequest) -> None:
         self.store.delete(request.spec.code_key)

@@ -17,7 +17,7 @@ def received(*pieces: bytes, pause_s: float) -> bytes:
             await asyncio.sleep(pause_s)
 
     body = bytearray(b"begun ")
-    asyncio.run(receive_in_time(body, send(), 1_000))
+    asyncio.run(receive_in_time(body.extend, send(), 1_000))
     return bytes(body)
 
 

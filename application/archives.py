@@ -1,0 +1,292 @@
+"""The files of an archive: zip or tar, also compressed by gzip, read in one pass and within bounds."""
+
+import gzip
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import IO
+
+from application.blobs import NewFile
+from application.file_spool import FileSpool
+from domain.errors import InvalidValue, TooLarge
+from domain.files import FileLimits, FilePath, FileTree, shown
+
+FIELD = "archive"
+_PIECE = 64 << 10
+# So much any archive may unpack to.
+_SMALL_BYTES = 1 << 20
+# Of each entry, beside its content and its path: headers, and padding to a block.
+_ENTRY_BYTES = 4 << 10
+_GZIP, _ZIP, _EMPTY_ZIP, _USTAR = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06", b"ustar"
+_USTAR_AT = 257
+# The end of a zip archive's directory, the longest comment behind it, and the mark of a zip64 one before it
+# (APPNOTE.TXT, 4.3).
+_END = struct.Struct("<4s4H2LH")
+_LONGEST_COMMENT = (1 << 16) - 1
+_ZIP64_LOCATOR, _ZIP64_LOCATOR_BYTES = b"PK\x06\x07", 20
+_LOCAL_HEADER_BYTES = 30
+_ENCRYPTED = 0x1
+_UNIX = 3
+# Entries of a tar archive that are about the next one, or about all.
+_NAMING = frozenset({tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME})
+_LONGEST_NAMING = 16 << 10
+_SHORTEST_RECORD = 2
+_MOST_RECORDS = 64
+_FAULTS = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    gzip.BadGzipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    UnicodeError,
+    ValueError,
+    OverflowError,
+)
+
+
+def unpack(archive: IO[bytes], size: int, limits: FileLimits, spool: FileSpool) -> list[NewFile]:
+    """Return the files of an archive, whose contents are in the spool.
+
+    What is no file and no directory is refused, and so is what an upload of single files is refused for. The
+    time is linear in the archive's size and in the limits, whatever its headers announce.
+
+    Args:
+        archive: A file that can be sought, at its start.
+        size: Its size.
+        limits: The limits on files.
+        spool: Takes the contents.
+
+    Raises:
+        InvalidValue: It is no such archive, is damaged, or has a link, a device or an unsafe path.
+        TooLarge: It has too much in it.
+    """
+    start = archive.read(_USTAR_AT + len(_USTAR))
+    archive.seek(0)
+    gathered = _Gathered(limits, size, spool)
+    with _described():
+        if start.startswith((_ZIP, _EMPTY_ZIP)):
+            _unzip(archive, size, gathered)
+        elif start.startswith(_GZIP):
+            with gzip.GzipFile(fileobj=archive, mode="rb") as plain:
+                _untar(_Bounded(plain, gathered.stream_bytes), gathered)
+        elif start[_USTAR_AT:] == _USTAR:
+            _untar(_Bounded(archive, gathered.stream_bytes), gathered)
+        else:
+            raise InvalidValue(FIELD, "is neither a zip nor a tar archive, the latter also with gzip")
+    return gathered.files
+
+
+@contextmanager
+def _described() -> Iterator[None]:
+    """Raise the faults of a damaged archive as one that names no module of this service."""
+    try:
+        yield
+    except _FAULTS as error:
+        raise InvalidValue(FIELD, "is damaged, or of a kind that is not read") from error
+
+
+class _Gathered:
+    """The files that were taken from an archive so far."""
+
+    def __init__(self, limits: FileLimits, archive_bytes: int, spool: FileSpool) -> None:
+        self.files: list[NewFile] = []
+        self._tree = FileTree(limits)
+        self._limits = limits
+        self._spool = spool
+        self._entries = 0
+        self._most_bytes = max(_SMALL_BYTES, limits.archive_ratio * archive_bytes)
+
+    @property
+    def most_entries(self) -> int:
+        """The most entries that an archive may have: files and their directories."""
+        return self._limits.files * (self._limits.depth + 1)
+
+    @property
+    def stream_bytes(self) -> int:
+        """The most bytes that are read of a tar archive."""
+        content = min(self._limits.total_bytes, self._most_bytes)
+        return content + self._limits.paths_bytes + _ENTRY_BYTES * (self._limits.files + 16)
+
+    def count_entry(self) -> None:
+        """Count an entry.
+
+        Raises:
+            InvalidValue: There are too many.
+        """
+        self._entries += 1
+        if self._entries > self.most_entries:
+            raise InvalidValue(FIELD, f"has more than {self.most_entries} entries")
+
+    def add_directory(self, name: str) -> None:
+        """Check the path of a directory, which its files make."""
+        if name not in {".", "./"}:
+            FilePath(name.removeprefix("./").removesuffix("/"))
+
+    def add(self, name: str, announced: int, pieces: Iterator[bytes]) -> None:
+        """Take a file.
+
+        Raises:
+            InvalidValue: Its path is unsafe or collides with another, or it has another size than announced.
+            TooLarge: It is too large, or all together.
+        """
+        path = FilePath(name.removeprefix("./"))
+        self._tree.add(path)
+        self._check(path, announced)
+        file = self._spool.begin()
+        for piece in pieces:
+            file.write(piece)
+            if file.size > announced:
+                break
+        if file.size != announced:
+            raise InvalidValue(FIELD, f"{shown(path.value)} has another size than it announces")
+        self._tree.add_bytes(path, announced)
+        self.files.append(NewFile(path.value, file.finish()))
+
+    def _check(self, path: FilePath, announced: int) -> None:
+        self._tree.check_size(path, announced)
+        if self._tree.total_bytes + announced > self._most_bytes:
+            raise TooLarge(
+                FIELD,
+                f"unpacks to more than {self._limits.archive_ratio} times its own size, and is not read",
+            )
+
+
+def _unzip(archive: IO[bytes], size: int, gathered: _Gathered) -> None:
+    _check_directory(archive, size, gathered.most_entries)
+    with zipfile.ZipFile(archive, metadata_encoding="utf-8") as opened:
+        entries = opened.infolist()
+        _check_apart(entries, size)
+        for entry in entries:
+            gathered.count_entry()
+            # The name as it is written: the other one ends at a NUL.
+            name = entry.orig_filename
+            if entry.flag_bits & _ENCRYPTED:
+                raise InvalidValue(FIELD, f"{shown(name)} is encrypted")
+            if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise InvalidValue(FIELD, f"{shown(name)} is compressed by another method than deflate")
+            kind = stat.S_IFMT(entry.external_attr >> 16) if entry.create_system == _UNIX else 0
+            if name.endswith("/") and kind in {0, stat.S_IFDIR}:
+                gathered.add_directory(name)
+            elif kind in {0, stat.S_IFREG}:
+                with opened.open(entry) as content:
+                    gathered.add(name, entry.file_size, iter(partial(content.read, _PIECE), b""))
+            else:
+                raise _no_file(name)
+
+
+def _check_directory(archive: IO[bytes], size: int, most_entries: int) -> None:
+    """Check the size of a zip archive's directory, which is read as a whole.
+
+    Raises:
+        InvalidValue: It is too large, or there is none.
+    """
+    archive.seek(max(size - _END.size - _LONGEST_COMMENT - _ZIP64_LOCATOR_BYTES, 0))
+    tail = archive.read()
+    place = tail.rfind(_EMPTY_ZIP)
+    if place < 0:
+        raise InvalidValue(FIELD, "is a zip archive without an end")
+    if _ZIP64_LOCATOR in tail[max(place - _ZIP64_LOCATOR_BYTES, 0) : place]:
+        raise InvalidValue(FIELD, "is a zip64 archive, which is not needed for its size")
+    directory_bytes = _END.unpack_from(tail, place)[5]
+    if directory_bytes > most_entries * _ENTRY_BYTES // 16:
+        raise InvalidValue(FIELD, f"has more than {most_entries} entries")
+    archive.seek(0)
+
+
+def _check_apart(entries: list[zipfile.ZipInfo], size: int) -> None:
+    """Check that no byte of a zip archive is in two of its files.
+
+    Raises:
+        InvalidValue: One is.
+    """
+    end = 0
+    for entry in sorted(entries, key=lambda entry: entry.header_offset):
+        if entry.header_offset < end or entry.header_offset + entry.compress_size > size:
+            raise InvalidValue(FIELD, f"{shown(entry.orig_filename)} overlaps another file")
+        end = entry.header_offset + _LOCAL_HEADER_BYTES + entry.compress_size
+
+
+def _untar(plain: "_Bounded", gathered: _Gathered) -> None:
+    """Take the files of a tar archive. Its module would pass over damage, and over the files behind it."""
+    long_name: str | None = None
+    while (header := plain.read_all(tarfile.BLOCKSIZE, may_end=True)).strip(b"\0"):
+        gathered.count_entry()
+        entry = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
+        if entry.type in _NAMING:
+            if not 0 <= entry.size <= _LONGEST_NAMING:
+                raise InvalidValue(FIELD, "has a path that is too long")
+            named = _name_of(entry.type, plain.read_all(entry.size))
+            long_name = long_name if named is None else named
+            plain.read_all(-entry.size % tarfile.BLOCKSIZE)
+            continue
+        name, long_name = long_name or entry.name, None
+        if entry.isdir():
+            gathered.add_directory(name)
+        elif entry.type in {tarfile.REGTYPE, tarfile.AREGTYPE} and entry.size >= 0:
+            gathered.add(name, entry.size, plain.pieces(entry.size))
+            plain.read_all(-entry.size % tarfile.BLOCKSIZE)
+        else:
+            raise _no_file(name)
+
+
+def _name_of(kind: bytes, content: bytes) -> str | None:
+    """Return the path that an entry gives to the next one, if it gives one."""
+    if kind == tarfile.GNUTYPE_LONGNAME:
+        return content.split(b"\0", 1)[0].decode()
+    path = None
+    for _ in range(_MOST_RECORDS):
+        if not content:
+            return path
+        length, _, _ = content.partition(b" ")
+        record, content = content[len(length) + 1 : int(length)], content[int(length) :]
+        key, _, value = record.removesuffix(b"\n").partition(b"=")
+        if key.startswith(b"GNU.sparse") or key == b"size" or len(record) < _SHORTEST_RECORD:
+            raise InvalidValue(FIELD, "has a file that is sparse, or larger than any that is taken")
+        if key == b"path" and kind == tarfile.XHDTYPE:
+            path = value.decode()
+    raise InvalidValue(FIELD, "has an entry with more attributes than are read")
+
+
+def _no_file(name: str) -> InvalidValue:
+    return InvalidValue(FIELD, f"{shown(name)} is neither a file nor a directory")
+
+
+class _Bounded:
+    """A stream of which only so much is read."""
+
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile, most_bytes: int) -> None:
+        self._stream = stream
+        self._left = most_bytes
+
+    def read_all(self, size: int, *, may_end: bool = False) -> bytes:
+        """Read so many bytes; none at the end of the stream, if it may end here.
+
+        Raises:
+            EOFError: There are fewer.
+            TooLarge: The stream has more than it may have.
+        """
+        content = b"".join(self.pieces(size))
+        if len(content) != size and not (may_end and not content):
+            raise EOFError
+        return content
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """Yield so many bytes in pieces; fewer if the stream ends.
+
+        Raises:
+            TooLarge: The stream has more than it may have.
+        """
+        while size > 0 and (piece := self._stream.read(min(size, _PIECE))):
+            size -= len(piece)
+            self._left -= len(piece)
+            if self._left < 0:
+                raise TooLarge(FIELD, "unpacks to more than its files may have")
+            yield piece

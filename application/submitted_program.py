@@ -1,0 +1,115 @@
+"""The program of an upload: its code, and the files beside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from application.blobs import BlobContent, NewBlob, NewFile
+from application.commands import UploadCodeCommand
+from domain.blob import BlobRef
+from domain.errors import InvalidValue, TooLarge
+from domain.files import FilePath, FileTree, JobFile, count_directories, disk_bytes, find_entry, shown
+from domain.language import Language
+from domain.submission import JobSpec, SubmissionLimits
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedProgram:
+    """A program as it is stored: the same whether its files came one by one or as an archive.
+
+    Attributes:
+        code: The file that is run.
+        entry: Its path; None for a program of one file.
+        files: The other files, in the order of their paths.
+        stdin: Its input, if that is stored as a blob.
+        contents: The bytes of files and input, as far as the caller brings them.
+    """
+
+    code: bytes
+    entry: str | None
+    files: tuple[JobFile, ...]
+    stdin: BlobRef | None
+    contents: Mapping[BlobRef, BlobContent]
+
+    @classmethod
+    def of(cls, command: UploadCodeCommand, language: Language, limits: SubmissionLimits) -> Self:
+        """Gather a program.
+
+        Raises:
+            InvalidValue: A path breaks its rule or collides with another, or there is no file to run.
+            TooLarge: A file or the input is too large.
+        """
+        files = _checked(command.files, limits)
+        entry = None
+        if files or command.entry is not None or command.code is None:
+            if command.code is None and not files:
+                raise InvalidValue("code", "is required")
+            entry = find_entry(language, command.entry, files, has_code=command.code is not None)
+        code = command.code
+        if code is None:
+            code = _text(entry or "", files.pop(entry or "").blob, limits)
+        elif entry is not None:
+            _checked([*files.values(), NewFile(entry, NewBlob.of(b""))], limits)
+        encoded = limits.check_code(code)
+        if command.stdin_file is not None:
+            _check_stdin_file(command.stdin_file, files, limits)
+        blobs = [file.blob for file in files.values()]
+        if command.stdin_blob is not None:
+            if command.stdin or command.stdin_file is not None:
+                raise InvalidValue(
+                    "stdin_base64", "takes the place of 'stdin' and 'stdin_file'; give one of them"
+                )
+            limits.check_stdin_file(command.stdin_blob.ref.size)
+            blobs.append(command.stdin_blob)
+        return cls(
+            code=encoded,
+            entry=entry,
+            files=tuple(JobFile(path, files[path].blob.ref) for path in sorted(files)),
+            stdin=None if command.stdin_blob is None else command.stdin_blob.ref,
+            contents={blob.ref: blob.content for blob in blobs if blob.content is not None},
+        )
+
+
+def check_disk(spec: JobSpec) -> None:
+    """Check that a program's files fit its own limits.
+
+    Raises:
+        InvalidValue: There are more than `files` or they take more than `disk_mb`.
+    """
+    if not spec.files:
+        return
+    paths = [file.path for file in spec.files]
+    paths += [] if spec.entry is None else [spec.entry]
+    taken = disk_bytes([spec.code_bytes, *(file.blob.size for file in spec.files)])
+    if taken > spec.limits.disk_mb << 20:
+        raise InvalidValue("disk_mb", f"is {spec.limits.disk_mb}, and the files take {-(-taken >> 20)} MiB")
+    if len(paths) + count_directories(paths) > spec.limits.files:
+        raise InvalidValue(
+            "max_files", f"is {spec.limits.files}, and there are more files and directories at the start"
+        )
+
+
+def _checked(files: Sequence[NewFile], limits: SubmissionLimits) -> dict[str, NewFile]:
+    tree = FileTree(limits.files)
+    for file in files:
+        path = FilePath(file.path)
+        tree.add(path)
+        tree.add_bytes(path, file.blob.ref.size)
+    return {file.path: file for file in files}
+
+
+def _text(entry: str, blob: NewBlob, limits: SubmissionLimits) -> str:
+    if blob.ref.size > limits.code_bytes:
+        raise TooLarge(
+            "entry", f"{shown(entry)} has {blob.ref.size} bytes; {limits.code_bytes} are allowed for code"
+        )
+    try:
+        return blob.read().decode()
+    except UnicodeDecodeError:
+        raise InvalidValue("entry", f"{shown(entry)} is not text in UTF-8") from None
+
+
+def _check_stdin_file(path: str, files: Mapping[str, NewFile], limits: SubmissionLimits) -> None:
+    if path not in files:
+        raise InvalidValue("stdin_file", f"there is no file {shown(path)} beside the code")
+    limits.check_stdin_file(files[path].blob.ref.size)

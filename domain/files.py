@@ -1,0 +1,235 @@
+"""The files of a job: their paths, and the rules of a tree of them."""
+
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from domain.blob import BlobRef
+from domain.errors import InvalidValue, TooLarge
+from domain.language import Language
+
+PATH_MAX_BYTES = 512
+_NAME_MAX_BYTES = 255
+# The page of a file system in memory: so much a file takes at least.
+_BLOCK_BYTES = 4_096
+# What a box has in the program's directory: the hooks of interpreters, and the product of a build.
+_RESERVED = frozenset({".hold", "program"})
+# The file that stands for a directory which is named as the entry.
+_MAIN_OF_DIRECTORY: Mapping[str, str] = {"python": "__main__.py", "node": "index.js"}
+
+
+@dataclass(frozen=True, slots=True)
+class FilePath:
+    """The path of a file in the program's directory: relative, and inside of it on any system.
+
+    Raises:
+        InvalidValue: It is empty, absolute, too long, or has an empty or dotted segment, a backslash, or a
+            character that does not print; or its first segment is a name that the box has itself.
+    """
+
+    value: str
+
+    def __post_init__(self) -> None:
+        if (fault := _fault_of_path(self.value)) is not None:
+            raise InvalidValue("files", f"{shown(self.value)}: {fault}")
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The names of the directories that it is in, and its own."""
+        return tuple(self.value.split("/"))
+
+    @property
+    def directory(self) -> str:
+        """The path of the directory that it is in; empty for the program's."""
+        return self.value.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class JobFile:
+    """A file of a job: its path, and its content by reference."""
+
+    path: str
+    blob: BlobRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLimits:
+    """How many files an upload may have, and how large they may be, in bytes.
+
+    Attributes:
+        files: Files of a job.
+        file_bytes: The size of one.
+        total_bytes: The size of all.
+        depth: Segments of a path.
+        paths_bytes: The length of all paths.
+        archive_ratio: How many times its own size an archive may unpack to; a small one may unpack to a MiB.
+    """
+
+    files: int = 1_000
+    file_bytes: int = 64 << 20
+    total_bytes: int = 64 << 20
+    depth: int = 16
+    paths_bytes: int = 64 << 10
+    archive_ratio: int = 200
+
+
+class FileTree:
+    """The files of an upload while they are gathered, within the limits, and without a collision.
+
+    Two paths collide if a file system that ignores case, or the form of a character in Unicode, would take
+    them for one; or if one is a directory of the other. The time is linear in the paths.
+    """
+
+    def __init__(self, limits: FileLimits) -> None:
+        self._limits = limits
+        # The paths of files and directories as given, by the form in which a file system may compare them.
+        self._taken: dict[str, str] = {}
+        self._files: set[str] = set()
+        self._path_bytes = 0
+        self.total_bytes = 0
+
+    def add(self, path: FilePath) -> None:
+        """Add a file, whose size is not known yet.
+
+        Raises:
+            InvalidValue: There are too many, or it collides with another.
+        """
+        if len(self._files) >= self._limits.files:
+            raise InvalidValue("files", f"there are at most {self._limits.files} files")
+        if len(path.segments) > self._limits.depth:
+            raise InvalidValue(
+                "files", f"{shown(path.value)}: a path has at most {self._limits.depth} segments"
+            )
+        self._path_bytes += len(path.value.encode())
+        if self._path_bytes > self._limits.paths_bytes:
+            raise InvalidValue("files", f"all paths have at most {self._limits.paths_bytes} bytes")
+        self._take(path)
+
+    def check_size(self, path: FilePath, size: int) -> None:
+        """Check the size of a file that is being read.
+
+        Raises:
+            TooLarge: The file is too large, or all of them are.
+        """
+        limits = self._limits
+        if size > limits.file_bytes:
+            raise TooLarge("files", f"{shown(path.value)}: a file has at most {limits.file_bytes} bytes")
+        if self.total_bytes + size > limits.total_bytes:
+            raise TooLarge("files", f"all files have at most {limits.total_bytes} bytes together")
+
+    def add_bytes(self, path: FilePath, size: int) -> None:
+        """Count the size of a file.
+
+        Raises:
+            TooLarge: The file is too large, or all of them are.
+        """
+        self.check_size(path, size)
+        self.total_bytes += size
+
+    def _take(self, path: FilePath) -> None:
+        place = ""
+        *directories, _name = path.segments
+        for segment in directories:
+            place = f"{place}/{segment}" if place else segment
+            form = comparable(place)
+            if self._taken.setdefault(form, place) != place or place in self._files:
+                raise _collision(path.value, self._taken[form])
+        form = comparable(path.value)
+        if form in self._taken:
+            raise _collision(path.value, self._taken[form])
+        self._taken[form] = path.value
+        self._files.add(path.value)
+
+
+def comparable(path: str) -> str:
+    """Return a path in the form in which a file system that ignores case and normalization compares it."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", path).casefold())
+
+
+def find_entry(language: Language, entry: str | None, paths: Collection[str], *, has_code: bool) -> str:
+    """Return the path of the file that is run.
+
+    Args:
+        language: The language of the program.
+        entry: The path as the caller names it: a file, or a directory with a main file.
+        paths: The paths of the files beside the code.
+        has_code: Whether the code is given apart from them; then it is the file that is run.
+
+    Raises:
+        InvalidValue: There is no such file, or two of them.
+    """
+    wanted = f"Main{language.extension}" if language.name == "java" else f"main{language.extension}"
+    if has_code:
+        path = wanted if entry is None else FilePath(entry).value
+        if path in paths:
+            raise InvalidValue(
+                "entry", f"{shown(path)} is the path of 'code', and of a file as well; leave one of them out"
+            )
+        return path
+    if entry is None:
+        if wanted not in paths:
+            raise InvalidValue("entry", f"names the file that is run, since there is no '{wanted}'")
+        return wanted
+    path = FilePath(entry.rstrip("/") or entry).value
+    if path in paths:
+        return path
+    main = f"{path}/{_MAIN_OF_DIRECTORY.get(language.name, wanted)}"
+    if main in paths:
+        return main
+    raise InvalidValue("entry", f"there is no file {shown(path)} among the files, nor {shown(main)}")
+
+
+def disk_bytes(sizes: Iterable[int]) -> int:
+    """Return the bytes that files take in a file system in memory."""
+    return sum(-(-size // _BLOCK_BYTES) * _BLOCK_BYTES for size in sizes)
+
+
+def count_directories(paths: Iterable[str]) -> int:
+    """Return the number of the directories that files are in, but for the program's."""
+    found: set[str] = set()
+    for path in paths:
+        directory = path.rpartition("/")[0]
+        while directory and directory not in found:
+            found.add(directory)
+            directory = directory.rpartition("/")[0]
+    return len(found)
+
+
+def shown(path: str) -> str:
+    """Return a path for an error message: quoted, printable, and not too long."""
+    text = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in path[:120])
+    return f"'{text}{'…' if len(path) > len(text) else ''}'"
+
+
+def _fault_of_path(path: str) -> str | None:
+    """Return the rule that a path breaks."""
+    if not path or path.startswith("/"):
+        return "a path is relative, and not empty"
+    if not path.isprintable() or "\\" in path:
+        return "a path has printable characters only, and no '\\'"
+    if len(path.encode()) > PATH_MAX_BYTES:
+        return f"a path has at most {PATH_MAX_BYTES} bytes of UTF-8"
+    return _fault_of_segments(path.split("/"))
+
+
+def _fault_of_segments(segments: Sequence[str]) -> str | None:
+    if any(segment in {"", ".", ".."} for segment in segments):
+        return "a path has no empty, '.' or '..' segment"
+    if any(len(segment.encode()) > _NAME_MAX_BYTES for segment in segments):
+        return f"a name has at most {_NAME_MAX_BYTES} bytes of UTF-8"
+    if comparable(segments[0]) in _RESERVED:
+        return f"the name '{segments[0]}' is the service's own"
+    return None
+
+
+def _collision(path: str, other: str) -> InvalidValue:
+    if path == other:
+        return InvalidValue("files", f"{shown(path)} is there twice")
+    return InvalidValue(
+        "files",
+        f"{shown(path)} and {shown(other)} cannot both be there: they differ in case or in the form of "
+        "characters only, or one is a directory of the other",
+    )

@@ -1,0 +1,29 @@
+"""Errors of bodies."""
+
+from collections.abc import Sequence
+
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
+
+
+class BodyTooLarge(RequestEntityTooLarge):
+    """The body is larger than the route takes in its form.
+
+    Attributes:
+        most_bytes: The largest that is taken.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__()
+        self.most_bytes = most_bytes
+
+
+class UnreadableBody(Exception):
+    """The body is not the JSON that the operation takes.
+
+    Attributes:
+        path: The steps that lead to the place, where that is known: names, and indexes in arrays.
+    """
+
+    def __init__(self, detail: str, path: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.path = path

@@ -1,0 +1,170 @@
+"""Multipart uploads: a job in JSON, and the files beside it, which go to this machine's disk as they come."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from multipart import MultipartError, MultipartSegment, PushMultipartParser
+
+from application.blobs import NewBlob
+from application.file_spool import FileSpool, SpooledFile
+from entrypoints.http.unreadable_body import UnreadableBody
+
+JOB, FILES, ARCHIVE, STDIN = "job", "files", "archive", "stdin"
+_ARCHIVE_TYPES = frozenset(
+    {"application/zip", "application/x-zip-compressed", "application/gzip", "application/x-gzip"}
+    | {"application/x-tar", "application/x-gtar", "application/x-compressed-tar"}
+)
+_ARCHIVE_NAMES = (".zip", ".tar.gz", ".tgz", ".tar")
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file of a multipart body.
+
+    Attributes:
+        name: The part's.
+        path: The file's, as its caller names it.
+    """
+
+    name: str
+    path: str
+    media_type: str
+    blob: NewBlob
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it announces itself as an archive, by its type or its name."""
+        return self.media_type in _ARCHIVE_TYPES or self.path.lower().endswith(_ARCHIVE_NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadForm:
+    """A multipart body that has come in full.
+
+    Attributes:
+        job: The job, in JSON.
+        parts: The files, in their order.
+        spool: Has the contents of the files until it is closed.
+    """
+
+    job: bytes
+    parts: Sequence[FilePart]
+    spool: FileSpool
+
+    @property
+    def stdin(self) -> NewBlob | None:
+        """The program's input, if it is one of the parts."""
+        return next((part.blob for part in self.parts if part.name == STDIN), None)
+
+    @property
+    def archive(self) -> NewBlob | None:
+        """The archive of the files: its own part, or the one file, if it announces itself as one."""
+        for part in self.parts:
+            if part.name == ARCHIVE:
+                return part.blob
+        files = [part for part in self.parts if part.name == FILES]
+        return files[0].blob if len(files) == 1 and files[0].is_archive else None
+
+    @property
+    def files(self) -> Sequence[FilePart]:
+        """The files that came one by one."""
+        files = [part for part in self.parts if part.name == FILES]
+        return [] if len(files) == 1 and files[0].is_archive else files
+
+    def fingerprint(self) -> bytes:
+        """Return a digest of the content, in which the boundary has no part."""
+        parts = [(part.name, part.path, part.media_type, part.blob.ref.sha256) for part in self.parts]
+        return hashlib.sha256(self.job + json.dumps(parts).encode()).digest()
+
+
+class UploadFormReader:
+    """Reads a multipart body piece by piece.
+
+    Args:
+        boundary: The boundary of its parts.
+        max_files: The most files.
+        max_job_bytes: The largest job.
+
+    Raises:
+        UnreadableBody: The boundary is none.
+    """
+
+    def __init__(self, boundary: str, max_files: int, max_job_bytes: int) -> None:
+        try:
+            self._parser = PushMultipartParser(boundary, max_segment_count=max_files + 3, strict=True)
+        except MultipartError as error:
+            raise UnreadableBody("the Content-Type has no boundary between the parts") from error
+        self._max_job_bytes = max_job_bytes
+        self.spool = FileSpool()
+        self._job: bytearray | None = None
+        self._parts: list[FilePart] = []
+        self._segment: MultipartSegment | None = None
+        self._file: SpooledFile | None = None
+
+    def take(self, piece: bytes) -> None:
+        """Read a piece.
+
+        Raises:
+            UnreadableBody: It is no part of such a body.
+        """
+        try:
+            for event in self._parser.parse(piece):
+                if isinstance(event, MultipartSegment):
+                    self._begin(event)
+                elif event is None:
+                    self._end()
+                else:
+                    self._write(event)
+        except MultipartError as error:
+            raise UnreadableBody(f"the multipart body is malformed: {error}") from error
+
+    def finish(self) -> UploadForm:
+        """Return all of it.
+
+        Raises:
+            UnreadableBody: It has no job, or broke off.
+        """
+        try:
+            self._parser.close()
+        except MultipartError as error:
+            raise UnreadableBody("the multipart body has no end") from error
+        if self._job is None:
+            raise UnreadableBody(f"the part '{JOB}' is missing: the fields of the upload, in JSON")
+        return UploadForm(bytes(self._job), self._parts, self.spool)
+
+    def _begin(self, segment: MultipartSegment) -> None:
+        self._segment = segment
+        if segment.name == JOB:
+            if self._job is not None:
+                raise UnreadableBody(f"the part '{JOB}' is there twice")
+            self._job = bytearray()
+        elif segment.name in {FILES, ARCHIVE, STDIN}:
+            if segment.name != FILES and any(part.name == segment.name for part in self._parts):
+                raise UnreadableBody(f"the part '{segment.name}' is there twice")
+            if segment.name == FILES and not segment.filename:
+                raise UnreadableBody(f"a part '{FILES}' has no filename, which is the file's path")
+            self._file = self.spool.begin()
+        else:
+            raise UnreadableBody(
+                f"the parts of an upload are '{JOB}', '{FILES}', '{ARCHIVE}' and '{STDIN}'; another is there"
+            )
+
+    def _write(self, piece: bytes | bytearray) -> None:
+        if self._file is not None:
+            self._file.write(piece)
+            return
+        if self._job is not None:
+            self._job += piece
+            if len(self._job) > self._max_job_bytes:
+                raise UnreadableBody(f"the part '{JOB}' has more than {self._max_job_bytes} bytes")
+
+    def _end(self) -> None:
+        segment, file = self._segment, self._file
+        self._segment = self._file = None
+        if file is not None and segment is not None:
+            part = FilePart(
+                segment.name or "", segment.filename or "", segment.content_type or "", file.finish()
+            )
+            self._parts.append(part)
