@@ -68,6 +68,8 @@ class Target:
         stack.callback(self._engine.stop)
         if "--cgroups" in sys.argv:
             assert self._engine.sandbox.isolation.cgroups, self._engine.describe().control_groups
+        if "--own-users" in sys.argv:
+            assert self._engine.sandbox.isolation.users, self._engine.describe().missing
         self._kit = EngineUnderTest(self._engine, store)
         stack.callback(self._kit.close)
         assert self._engine.wait_until_warm(_READY_WITHIN_S)

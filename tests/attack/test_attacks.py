@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
@@ -13,40 +12,43 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.attack.attacks import corpus
+from tests.support.ordinary_user import command, copy_engine, with_subordinate_ids
 from tests.support.sandbox import CGROUPS_REQUIRED, require_bubblewrap
 
 _ROOT = Path(__file__).parents[2]
-_CODE = ("domain", "application", "adapters/__init__.py", "adapters/common", "adapters/local_engine")
-_TESTS = (
-    *("tests/__init__.py", "tests/attack", "tests/contract/__init__.py", "tests/contract/engine_kit"),
-    *("tests/support/__init__.py", "tests/support/memory", "tests/support/processes.py"),
-    "tests/support/warm_engine.py",
-)
-_NOBODY = 65534
+_TARGET = "tests.attack.target"
+# The attacks at which it matters that programs have users of their own.
+_ON_USERS = {
+    *(
+        "use_what_is_counted_for_a_user",
+        "kill_everything",
+        "look_at_processes",
+        "read_secrets",
+        "gain_rights",
+    ),
+    *("write_first_process", "traps_for_the_host", "lock_what_others_see", "find_what_one_beside_it_has"),
+    *("fork_until_refused", "memory_bomb", "close_descriptors"),
+}
 
 
 def _as_we_are(_directory):
     required = ["--cgroups"] if os.environ.get(CGROUPS_REQUIRED) == "true" else []
-    return [sys.executable, "-m", "tests.attack.target", *required], _ROOT
+    return [sys.executable, "-m", _TARGET, *required], _ROOT
 
 
 def _as_nobody(directory):
-    """Run a copy that everybody may read, with an interpreter that everybody may start."""
-    for name in (*_CODE, *_TESTS):
-        source, copy = _ROOT / name, directory / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, copy)
-    user = str(_NOBODY)
-    return [
-        *("setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"),
-        *("/usr/bin/python3", "-B", "-m", "tests.attack.target"),
-    ], directory
+    copy_engine(directory)
+    return command(_TARGET), directory
 
 
-_USERS = {"as_we_are": _as_we_are} | ({"as_nobody": _as_nobody} if os.geteuid() == 0 else {})
+def _as_nobody_with_ids(directory):
+    copy_engine(directory)
+    return [*with_subordinate_ids(command(_TARGET), directory), "--own-users"], directory
+
+
+_USERS = {"as_we_are": _as_we_are}
+if os.geteuid() == 0:
+    _USERS |= {"as_nobody": _as_nobody, "as_nobody_with_ids": _as_nobody_with_ids}
 
 
 @contextmanager
@@ -72,9 +74,13 @@ def targets():
 
 
 def _attempts():
-    """Every attack by every user, and both ways if it has a warm start."""
+    """Every attack by every user, and both ways if it has a warm start and can be seen in one."""
     for user in _USERS:
         for attack in corpus().values():
+            if user == "as_nobody_with_ids":
+                if attack.name in _ON_USERS:
+                    yield pytest.param(attack.name, (user,), id=f"{user}-{attack.name}")
+                continue
             yield pytest.param(attack.name, (user,), id=f"{user}-{attack.name}")
             if attack.language == "python":
                 yield pytest.param(attack.name, (user, "--warm"), id=f"{user}-warm-{attack.name}")

@@ -58,6 +58,7 @@ def _main() -> None:
         {
             "trouble": None,
             "control_groups": description.control_groups,
+            "missing": list(description.missing),
             "stdout": result.stdout.text,
             "message": result.error_message,
         },

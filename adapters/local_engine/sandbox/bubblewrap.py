@@ -32,6 +32,11 @@ from adapters.local_engine.sandbox.rootfs import (
     proc_masks,
     rootfs,
 )
+from adapters.local_engine.sandbox.subordinate_ids import (
+    SubordinateIds,
+    SubordinateIdsUnavailable,
+    UserNamespace,
+)
 from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan
 from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
 from adapters.local_engine.sandbox.supervisor.protocol import (
@@ -51,7 +56,9 @@ from application.errors import DependencyUnavailable
 _FIRST_USER = 60_578
 _USERS = 606
 # In a directory of root's that all services of a machine see and that is empty after its start.
-_USERS_LOCK = Path("/run/service-server-users.lock")
+_USERS_LOCK = "/run/service-server-users.lock"
+# The same of an ordinary user, where systemd's manager of users makes it.
+_USERS_LOCK_OF_USER = "/run/user/{user}/service-server-users.lock"
 # The program's reaper, or the shell that stands in for it.
 _OUR_PROCESSES = 1
 # What bubblewrap reads and closes.
@@ -66,7 +73,7 @@ _MEASURED = (
 _SHARED_USER = (
     "a user id for each program: all share the service's, and with it the kernel's quotas of a user. They "
     "may not watch files or pass descriptors, may open fewer files, and can make each other's pipes small. "
-    "Run the service as root with its capabilities"
+    "There are no subordinate user ids:"
 )
 _NAMESPACES = (
     *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
@@ -106,12 +113,21 @@ class Bubblewrap(Isolation):
         self._rootfs: Rootfs | None = None
         self._proc_masks: Sequence[str] = ()
         self.users: UserRange | None = None
+        self._subordinate_ids: SubordinateIds | None = None
+        self._no_subordinate_ids = ""
         self._filter = b""
 
     @property
     def limits_address_space(self) -> bool:  # type: ignore[override]  # it is known once the engine is open
         """Whether RLIMIT_AS is in force, for want of control groups."""
         return self.cgroups is None
+
+    @property
+    def user_namespace(self) -> UserNamespace | None:
+        """The namespace of subordinate user ids, where programs have such ones."""
+        if self._subordinate_ids is None or self._share is None:
+            return None
+        return UserNamespace(self._subordinate_ids, self._share.maxima)
 
     @property
     def counts_files(self) -> bool:
@@ -135,7 +151,7 @@ class Bubblewrap(Isolation):
         if self.cgroups is None:
             missing.append(f"{_MEASURED} {self.control_groups}")
         if self.users is None:
-            missing.append(_SHARED_USER)
+            missing.append(f"{_SHARED_USER} {self._no_subordinate_ids}; or run the service as root")
         return missing
 
     def limits(self) -> Mapping[str, str]:
@@ -172,10 +188,9 @@ class Bubblewrap(Isolation):
             raise DependencyUnavailable(
                 "engine", f"its work directory cannot be used: {error.strerror}"
             ) from error
-        self._rootfs = rootfs(self._bwrap, self._hidden, self._reaper)
-        self._proc_masks = proc_masks()
-        self.users = self._user_range() if has_privileges() else None
-        self._share = None if self.users else UserShare.of_machine(self._programs_at_once)
+        self._find_users()
+        self._rootfs = self._new_rootfs(self._bwrap)
+        self._proc_masks = proc_masks(has_own_users=self.users is not None)
 
     def find_control_groups(self, supervisor: int | None) -> None:
         """Discover control groups, and build the filter, which depends on there being some."""
@@ -256,15 +271,29 @@ class Bubblewrap(Isolation):
         return self._limits(program, {**self._rlimits(program), **self._user_rlimits()})
 
     def _fewer_files(self) -> str:
-        if self._share is None:
+        if self._share is None or self._share.watches is None:
             return ""
         return (
             f"; as few as cannot have more than {self._share.watches} epoll watches with all processes "
             "of the program, for all programs share the user's"
         )
 
-    def _user_range(self) -> UserRange:
-        lock = _USERS_LOCK
+    def _find_users(self) -> None:
+        """Find user ids for programs: root's, or subordinate ones."""
+        if has_privileges():
+            self.users = self._user_range(_USERS_LOCK)
+            return
+        try:
+            self._subordinate_ids = SubordinateIds.find()
+        except SubordinateIdsUnavailable as error:
+            self._no_subordinate_ids = str(error)
+            self._share = UserShare.of_shared_user(self._programs_at_once)
+        else:
+            self.users = self._user_range(_USERS_LOCK_OF_USER.format(user=os.geteuid()))
+            self._share = UserShare.of_subordinate_users(self._programs_at_once)
+
+    def _user_range(self, path: str) -> UserRange:
+        lock = Path(path)
         if not os.access(lock.parent, os.W_OK):
             _log.warning(
                 "%s is not writable: programs of another service on this machine may have the same user ids, "
@@ -297,8 +326,11 @@ class Bubblewrap(Isolation):
 
     def _current_rootfs(self) -> Rootfs:
         if self._rootfs is None or self._rootfs.fingerprint != fingerprint():
-            self._rootfs = rootfs(str(self._bwrap), self._hidden, self._reaper)
+            self._rootfs = self._new_rootfs(str(self._bwrap))
         return self._rootfs
+
+    def _new_rootfs(self, bwrap: str) -> Rootfs:
+        return rootfs(bwrap, self._hidden, self._reaper, has_own_users=self.users is not None)
 
     def _arguments(self, program: Program) -> Iterator[str]:
         yield from (*_NAMESPACES, "--dev-bind", BOX, "/", "--proc", "/proc", *self._proc_masks)

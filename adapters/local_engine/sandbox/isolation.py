@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from adapters.local_engine.sandbox.program import Program
+from adapters.local_engine.sandbox.subordinate_ids import UserNamespace
 from adapters.local_engine.sandbox.supervisor.protocol import SpawnRequest
 
 
@@ -45,6 +46,11 @@ class Isolation(ABC):
         Raises:
             OSError: That cannot be.
         """
+
+    @property
+    def user_namespace(self) -> UserNamespace | None:
+        """The namespace of user ids for a supervisor; None for that of this process."""
+        return None
 
     @property
     def counts_files(self) -> bool:

@@ -9,7 +9,6 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
 from adapters.local_engine.sandbox.supervisor.protocol import BOX, NOTHING, VIEW, Rootfs
 from application.errors import DependencyUnavailable
 
@@ -53,19 +52,22 @@ _FIRST_FILE = 3
 _WAITS = ("/bin/sh", "-c", "echo $$; exec sleep 60")
 
 
-def rootfs(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) -> Rootfs:
+def rootfs(
+    bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None, *, has_own_users: bool
+) -> Rootfs:
     """Describe the root file system.
 
     Args:
         bubblewrap: Its path.
         hidden: Directories that are covered where they would be seen.
         reaper: The file that is seen as REAPER.
+        has_own_users: Whether each program has a user id of its own, and the supervisor that of root.
 
     Raises:
         DependencyUnavailable: A hidden directory is a part of it.
     """
     # With an overlay, the kernel reads a file that is run as its owner. Programs have other users than root.
-    user, run_mode = ((), "0511") if has_privileges() else (("--unshare-user",), "0111")
+    user, run_mode = ((), "0511") if has_own_users else (("--unshare-user",), "0111")
     around = (*_system(""), "--dev-bind", "/proc", "/proc", *_places())
     shown = _shown()
     files = [path for path in shown if path.is_file() and not path.is_symlink()]
@@ -83,13 +85,16 @@ def rootfs(bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None) 
     return Rootfs(argv=argv, files=files_read, fingerprint=fingerprint())
 
 
-def proc_masks() -> Sequence[str]:
+def proc_masks(*, has_own_users: bool) -> Sequence[str]:
     """Return the options by which bubblewrap covers files of a new /proc that programs could read.
 
     Each is a mount, which takes a start 0.1 ms, so there is none for a directory without files.
+
+    Args:
+        has_own_users: Whether each program has a user id of its own.
     """
     options: list[str] = []
-    names = MASKED if has_privileges() else (*MASKED, *MASKED_OF_SHARED_USER)
+    names = MASKED if has_own_users else (*MASKED, *MASKED_OF_SHARED_USER)
     for path in (Path("/proc", name) for name in names):
         if not path.exists() or not path.stat().st_mode & stat.S_IROTH:
             continue

@@ -75,7 +75,12 @@ class Sandbox:
             self._bubblewrap = Bubblewrap(directory, (directory, *hidden), programs_at_once)
         self.isolation: Isolation = self._bubblewrap or UnsandboxedProcess(WorkArea(directory))
         self._processors = os.sched_getaffinity(0)
-        self.supervisor = SupervisorProcess(self._processors, self.isolation.clear, self.isolation.adopt)
+        self.supervisor = SupervisorProcess(
+            self._processors,
+            self.isolation.clear,
+            self.isolation.adopt,
+            lambda: self.isolation.user_namespace,
+        )
         self._launcher = Launcher(self.supervisor, self.isolation)
         self._warm_starts = warm_starts
         self._usual_limits = usual_limits

@@ -1,5 +1,6 @@
 """The engine's side of the supervisor process."""
 
+import json
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 from threading import Lock
 
 from adapters.local_engine.sandbox.files import sealed_file
+from adapters.local_engine.sandbox.subordinate_ids import SubordinateIds, UserNamespace
 from adapters.local_engine.sandbox.supervisor.protocol import SpawnRequest
 
 _ROOT = Path(__file__).parents[3]
@@ -36,13 +38,19 @@ class SupervisorProcess:
         clear: Ends the processes of a supervisor that was killed.
         adopt: Called with the id of each process that was started, before it starts a program. An OSError
             ends the process.
+        user_namespace: Returns the namespace of user ids for a process that is started; None for this one's.
     """
 
     def __init__(
-        self, processors: Iterable[int], clear: Callable[[], None], adopt: Callable[[int], None]
+        self,
+        processors: Iterable[int],
+        clear: Callable[[], None],
+        adopt: Callable[[int], None],
+        user_namespace: Callable[[], UserNamespace | None],
     ) -> None:
         self._clear = clear
         self._adopt = adopt
+        self._user_namespace = user_namespace
         self._processors = ",".join(map(str, sorted(processors)))
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -94,10 +102,13 @@ class SupervisorProcess:
             return self._control
         self._stop()
         self._clear()
+        namespace = self._user_namespace()
+        maxima = [] if namespace is None else [json.dumps(dict(namespace.maxima))]
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-I", "-S", "-c", _BOOT, str(_ROOT), self._processors]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-I", "-S", "-c", _BOOT, str(_ROOT), self._processors, str(theirs.fileno())],
+                [*command, *maxima, str(theirs.fileno())],
                 env={},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -106,11 +117,20 @@ class SupervisorProcess:
                 start_new_session=True,
             )
         try:
+            if namespace is not None:
+                self._map(namespace.ids, self._control, self._process.pid)
             self._adopt(self._process.pid)
         except OSError:
             self._stop()
             raise
         return self._control
+
+    @staticmethod
+    def _map(ids: SubordinateIds, control: socket.socket, pid: int) -> None:
+        if not control.recv(1):
+            raise OSError(0, "it ended before it had a namespace of user ids")
+        ids.map(pid)
+        control.send(b"\0")
 
     def _stop(self) -> None:
         if self._control is not None:

@@ -12,6 +12,18 @@ from domain.limits import STANDARD_BOUNDS, STANDARD_LIMITS
 _LARGE = UserShare(watches=500_000, pending_signals=10_000)
 
 
+def _fitted(share, limits):
+    return share.fitted(replace(NOTHING, limits=limits)).limits
+
+
+def _quotas(directory, **values):
+    for name, value in values.items():
+        path = directory / name.replace("__", "/")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"{value}\n")
+    return directory
+
+
 def _most_watches(limits):
     return limits.processes * limits.open_files**2 / 2
 
@@ -22,7 +34,7 @@ def _most_watches(limits):
 def test_no_program_can_have_more_watches_than_its_part(watches, processes, open_files):
     asked = STANDARD_LIMITS.resolve({"processes": processes, "open_files": open_files})
 
-    fitted = UserShare(watches, 1).fitted_limits(asked)
+    fitted = _fitted(UserShare(pending_signals=1, watches=watches), asked)
 
     assert _most_watches(fitted) <= watches
     assert 1 <= fitted.processes <= processes
@@ -32,7 +44,7 @@ def test_no_program_can_have_more_watches_than_its_part(watches, processes, open
 def test_there_are_fewer_open_files_before_there_are_fewer_processes():
     asked = STANDARD_LIMITS.resolve({"processes": 64, "open_files": 4_096})
 
-    fitted = _LARGE.fitted_limits(asked)
+    fitted = _fitted(_LARGE, asked)
 
     assert fitted == replace(asked, open_files=125)
 
@@ -51,26 +63,35 @@ def test_a_program_that_does_not_fit_has_lower_limits_of_each_process():
 
 
 def test_the_usual_limits_fit_on_a_machine_of_two_gibibytes(tmp_path):
-    quota = tmp_path / "max_user_watches"
-    quota.write_text("450000\n")
+    share = UserShare.of_shared_user(8, _quotas(tmp_path, epoll__max_user_watches=450_000))
 
-    share = UserShare.of_machine(8, quota)
+    usual = _fitted(share, STANDARD_LIMITS.resolve({}))
 
-    usual = share.fitted_limits(STANDARD_LIMITS.resolve({}))
     assert usual.processes == STANDARD_BOUNDS["processes"].default
     assert usual.open_files >= 32
 
 
 def test_all_programs_together_leave_the_service_a_quarter(tmp_path):
-    quota = tmp_path / "max_user_watches"
-    quota.write_text("80000\n")
     signals, _ = resource.getrlimit(resource.RLIMIT_SIGPENDING)
 
-    share = UserShare.of_machine(8, quota)
+    share = UserShare.of_shared_user(8, _quotas(tmp_path, epoll__max_user_watches=80_000))
 
     assert share.watches == 7_500
     assert 8 * share.pending_signals <= signals * 3 / 4
 
 
-def test_a_kernel_without_such_a_quota_divides_nothing(tmp_path):
-    assert UserShare.of_machine(8, tmp_path / "none") is None
+def test_subordinate_users_are_bounded_in_what_counts_for_their_owner_too(tmp_path):
+    quotas = _quotas(tmp_path, inotify__max_user_instances=128, inotify__max_user_watches=80_000)
+
+    share = UserShare.of_subordinate_users(8, quotas)
+
+    assert share.maxima == {"max_inotify_instances": 12, "max_inotify_watches": 7_500}
+    assert share.fitted(NOTHING) is NOTHING
+
+
+@pytest.mark.parametrize("of", [UserShare.of_shared_user, UserShare.of_subordinate_users])
+def test_a_kernel_without_such_quotas_divides_none(of, tmp_path):
+    share = of(8, tmp_path)
+
+    assert share.fitted(NOTHING) is NOTHING
+    assert share.maxima == {}

@@ -4,17 +4,23 @@ import array
 import contextlib
 import errno
 import gc
+import json
 import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 
 from adapters.local_engine.sandbox.supervisor import processes
 from adapters.local_engine.sandbox.supervisor.cgroups import Cgroup
 from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
 from adapters.local_engine.sandbox.supervisor.kernel import adopt_orphans, forbid_core_dumps
-from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
+from adapters.local_engine.sandbox.supervisor.privileges import (
+    has_privileges,
+    lower_maxima,
+    own_namespaces,
+)
 from adapters.local_engine.sandbox.supervisor.protocol import (
     MAX_DESCRIPTORS,
     RunEvent,
@@ -139,11 +145,29 @@ def _receive_descriptors(control: socket.socket) -> list[int]:
     return list(descriptors)
 
 
+def _enter_user_namespace(control: socket.socket, maxima: Mapping[str, int]) -> None:
+    """Make a namespace of user ids, in which this process is root once the engine has put ids there."""
+
+    def map_ids() -> None:
+        control.send(b"\0")
+        if not control.recv(1):  # it is gone, or could not
+            sys.exit()
+
+    own_namespaces(map_ids)
+    lower_maxima(maxima)
+
+
 def main() -> None:
-    """Serve the socket whose descriptor is the last argument."""
-    control = socket.socket(fileno=int(sys.argv[-1]))
+    """Serve the socket whose descriptor is the last argument.
+
+    The third argument, if there is one before it, are the maxima of a namespace of user ids of its own.
+    """
+    *maxima, descriptor = sys.argv[3:]
+    control = socket.socket(fileno=int(descriptor))
     control.set_inheritable(False)  # a program that held it could give orders
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, no process can be waited for
     forbid_core_dumps()
+    for text in maxima:
+        _enter_user_namespace(control, json.loads(text))
     gc.freeze()  # what is here for good is shared with every new process, until it is looked at
     Supervisor(control).serve()

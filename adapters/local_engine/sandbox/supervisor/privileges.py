@@ -6,8 +6,9 @@ before. posix_spawn(3) copies nothing. It knows nothing of users and mounts eith
 
 import os
 import resource
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from adapters.local_engine.sandbox.supervisor.box_mounts import BoxMounts, BoxMountsPool
 from adapters.local_engine.sandbox.supervisor.kernel import (
@@ -32,7 +33,7 @@ _PROGRAMS_PART = 0.75
 _LOST = 1
 # linux/capability.h: CHOWN, KILL, SETGID, SETUID, SYS_CHROOT (which setns takes for mounts) and SYS_ADMIN.
 _CAPABILITIES = 1 << 0 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 18 | 1 << 21
-_ALL_USERS = 1 << 16
+ALL_USERS = 1 << 16
 # The directories of a tmpfs, with the modes of a home directory and of /dev/shm elsewhere.
 HOME_DIRECTORY = "box"
 _DIRECTORIES = {HOME_DIRECTORY: 0o755, "shm": 0o1777}
@@ -53,7 +54,7 @@ def has_privileges() -> bool:
     return (
         int(status["CapEff"], 16) & _CAPABILITIES == _CAPABILITIES
         and read("/proc/self/setgroups").strip() == "allow"
-        and users >= _ALL_USERS
+        and users >= ALL_USERS
     )
 
 
@@ -133,7 +134,7 @@ class PrivilegeSwitch:
         """
         if self._home is None:
             if not has_privileges():
-                _own_namespaces(os.getuid(), os.getgid())
+                own_namespaces(partial(_map_own_ids, os.getuid(), os.getgid()))
             self._home = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
         try:
             if rootfs != self._rootfs:
@@ -194,19 +195,32 @@ def _mount(tmpfs: Tmpfs, user: int | None) -> None:
         os.chown(directory, owner, group)
 
 
-def _own_namespaces(user: int, group: int) -> None:
+def own_namespaces(map_ids: Callable[[], None]) -> None:
     """Leave the namespaces of the machine for our own, where an ordinary user may mount.
 
     The kernel holds all that is in a namespace to the limits of its maker, of what the user has in all.
+
+    Args:
+        map_ids: Puts user ids in the namespace of users, once that is there.
     """
     for limit_of_user in _LIMITS_OF_USER:
         soft, hard = resource.getrlimit(limit_of_user)
         if soft != resource.RLIM_INFINITY:
             resource.setrlimit(limit_of_user, (int(soft * _PROGRAMS_PART), hard))
     unshare(CLONE_NEWUSER | CLONE_NEWNS)
+    map_ids()
+
+
+def _map_own_ids(user: int, group: int) -> None:
     for name, text in {
         "setgroups": "deny",
         "uid_map": f"{user} {user} 1",
         "gid_map": f"{group} {group} 1",
     }.items():
         write(f"/proc/self/{name}", text)
+
+
+def lower_maxima(maxima: Mapping[str, int]) -> None:
+    """Set the most of some things that each user of our namespace may have (namespaces(7))."""
+    for name, most in maxima.items():
+        write(f"/proc/sys/user/{name}", str(most))
