@@ -49,3 +49,11 @@ class InFlightExecutions:
         """Wait until nothing is in flight; return False if that takes longer than the timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._jobs, timeout_s)
+
+    def wait_while_they_end(self, pause_s: float) -> bool:
+        """Wait until nothing is in flight; return False when none has ended for as long as the pause."""
+        with self._changed:
+            while running := len(self._jobs):
+                if not self._changed.wait_for(lambda before=running: len(self._jobs) < before, pause_s):
+                    return False
+            return True

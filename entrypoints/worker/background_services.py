@@ -19,7 +19,7 @@ from entrypoints.worker.webhook_dispatcher import WebhookDispatcher
 
 logger = logging.getLogger("service_server.worker")
 
-# Longest wait for requeued executions to stop. An engine that is asked answers in two seconds.
+# Longest wait for one more execution to stop and be requeued. An engine that is asked answers in two seconds.
 _REQUEUE_S = 4.5
 _STOPPING_THREADS = 16
 # Interval at which results that wait for the log store are tried: so soon do they end when it is back.
@@ -196,7 +196,7 @@ class BackgroundServices:
             logger.warning("executions cannot be requeued: %s", error)
             return
         self._services.in_flight_cases.wait_until_empty(_REQUEUE_S)
-        if not in_flight.wait_until_empty(_REQUEUE_S):
+        if not in_flight.wait_while_they_end(_REQUEUE_S):
             logger.warning("%d executions could not be requeued", len(in_flight.snapshot()))
 
     def _renew_leases(self) -> None:
