@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from threading import Condition
 
 from domain.values import ExecutionId, JobId
@@ -53,7 +54,11 @@ class InFlightExecutions:
     def wait_while_they_end(self, pause_s: float) -> bool:
         """Wait until nothing is in flight; return False when none has ended for as long as the pause."""
         with self._changed:
-            while running := len(self._jobs):
-                if not self._changed.wait_for(lambda before=running: len(self._jobs) < before, pause_s):
+            while self._jobs:
+                before = len(self._jobs)
+                if not self._changed.wait_for(partial(self._are_fewer_than, before), pause_s):
                     return False
             return True
+
+    def _are_fewer_than(self, number: int) -> bool:
+        return len(self._jobs) < number

@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -156,8 +157,13 @@ def _become(message: Mapping[str, Any], streams: Sequence[int]) -> None:
 
 def _main() -> None:
     asking = socket.socket(fileno=int(sys.argv[1]))
-    from entrypoints.cli import main, serve, worker  # noqa: PLC0415, F401 - not in the process of the tests
+    from entrypoints.cli import main  # noqa: PLC0415 - not in the process of the tests
 
+    # Everything that some command loads.
+    for location in ("adapters.sql.alembic_runner", "litestar.plugins.pydantic"):
+        import_module(location)
+    for _name, location, _summary in main.COMMANDS:
+        import_module(f"entrypoints.cli.{location.partition('.')[0]}")
     assert len([*Path("/proc/self/task").iterdir()]) == 1, "a fork would lack the other threads"
     if _fork_on_demand(asking):
         main.main()

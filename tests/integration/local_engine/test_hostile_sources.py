@@ -12,6 +12,8 @@ _HOSTILE = {"comments": "/*a", "package": "package ", "strings": '"\\', "braces"
 _LONGEST_PAUSE_S = 1.0  # of this process, on a machine that is busy; a pattern that backtracks takes many
 
 
+# This process looks at a source in the same way whether or not the program will be isolated.
+@pytest.mark.parametrize("kit", ["isolated"], indirect=True)
 @pytest.mark.parametrize("language", ["java", "python"])
 @pytest.mark.parametrize("kind", _HOSTILE)
 def test_the_process_goes_on_while_a_hostile_source_is_looked_at(kit, language, kind):
