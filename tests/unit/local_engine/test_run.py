@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from adapters.local_engine.sandbox.supervisor import run as run_module
 from adapters.local_engine.sandbox.supervisor.cgroups import CgroupPlan
 from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
 from adapters.local_engine.sandbox.supervisor.protocol import (
@@ -87,9 +88,11 @@ def control_socket():
         yield ours, theirs.detach()
 
 
-def _run(control_socket, supervision, watch, spawner, discarded, cgroup=None, *, is_prewarmed=False):
+def _run(
+    control_socket, supervision, watch, spawner, discarded, cgroup=None, *, is_prewarmed=False, limits=_LIMITS
+):
     request = SpawnRequest(
-        argv=["sleep"], env={}, directory="/", limits=_LIMITS, cgroup=cgroup, is_prewarmed=is_prewarmed
+        argv=["sleep"], env={}, directory="/", limits=limits, cgroup=cgroup, is_prewarmed=is_prewarmed
     )
     nothing = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
     return Run(
@@ -285,3 +288,29 @@ def test_the_group_of_a_run_that_cannot_be_followed_is_removed_later(control_soc
     assert group.entrances == [str(tmp_path / "run" / "cgroup.procs")]
     spawner.close()
     os.close(theirs)
+
+
+def test_making_a_sandbox_takes_none_of_the_programs_time(control_socket):
+    _, theirs = control_socket
+    supervision, watch, spawner = _Supervision([]), EventLoop(), _Sleeps()
+
+    run = _run(theirs, supervision, watch, spawner, [], limits=replace(_LIMITS, timeout_ms=1))
+
+    assert run.next_look > time.monotonic() + 5
+    run.kill()
+    _serve(run, supervision, watch)
+    spawner.close()
+
+
+def test_a_sandbox_that_is_never_ready_is_given_up(control_socket, monkeypatch):
+    monkeypatch.setattr(run_module, "_READY_WITHIN_S", 0.0)
+    ours, theirs = control_socket
+    supervision, watch, spawner = _Supervision([]), EventLoop(), _Sleeps()
+    run = _run(theirs, supervision, watch, spawner, [])
+
+    _serve(run, supervision, watch)
+
+    (last,) = _events(ours)
+    assert (last.was_ready, last.limit) == (False, None)
+    assert last.error == "its sandbox was not ready within 0 seconds"
+    spawner.close()

@@ -30,6 +30,8 @@ from adapters.local_engine.sandbox.supervisor.usage_sampler import TreeCpu, Usag
 
 _NEVER = float("inf")
 _MIB = 1 << 20
+# That of a machine that is far too busy: the program's own time has not begun.
+_READY_WITHIN_S = 30.0
 _RETRY_S = 0.02
 _SOCKETS_INTERVAL_S = 0.05
 # How long a reaper may take to end a program's processes and to wait for them.
@@ -127,7 +129,11 @@ class Run:
         elif self._deadline <= now and self._is_killed:
             self._kill_all()
         elif self._deadline <= now:
-            self._exceed("timeout_ms")
+            if self._was_ready or self._is_building:
+                self._exceed("timeout_ms")
+            else:
+                self._error = f"its sandbox was not ready within {_READY_WITHIN_S:.0f} seconds"
+                self.kill()
         elif self._sampler is not None and self._next_sample <= now:
             if limit := self._sampler.exceeded() or self._exceeded_by_sockets():
                 self._exceed(limit)
@@ -247,7 +253,8 @@ class Run:
     def _first_deadline(self) -> float:
         if self._request.is_prewarmed:
             return _NEVER
-        return self._started + (self._request.build_limits or self._limits).timeout_ms / 1000
+        build = self._request.build_limits
+        return self._started + (_READY_WITHIN_S if build is None else build.timeout_ms / 1000)
 
     def _make_cgroup(self, name: str) -> Cgroup | None:
         plan = self._request.cgroup
@@ -341,9 +348,10 @@ class Run:
 
         For a program that has started and waited for work, they move its deadline.
         """
-        self._deadline = time.monotonic() + limits.timeout_ms / 1000
         if not self._request.is_prewarmed:
+            self._deadline = time.monotonic() + limits.timeout_ms / 1000
             return
+        self._deadline = time.monotonic() + _READY_WITHIN_S
         self._may_start = True
         try:
             self._limit_group(limits)
