@@ -20,6 +20,7 @@ from entrypoints.http.concurrency import ConcurrencyLimiter, SharedBudget
 from entrypoints.http.conditional import ConditionalRequests
 from entrypoints.http.controllers.audit import AuditController, UsageController
 from entrypoints.http.controllers.batches import BatchesController
+from entrypoints.http.controllers.case_sets import CaseSetsController
 from entrypoints.http.controllers.cluster import ClusterController
 from entrypoints.http.controllers.completions import CompletionsController
 from entrypoints.http.controllers.executions import ExecutionsController
@@ -88,7 +89,7 @@ def create_app(
             Router("/api", route_handlers=_CONTROLLERS, middleware=[idempotent]),
             Router(
                 "/api",
-                route_handlers=[ExecutionsController],
+                route_handlers=[ExecutionsController, CaseSetsController],
                 middleware=[idempotent],
                 request_max_body_size=max(settings.max_upload_mb << 20, settings.max_body_bytes),
             ),

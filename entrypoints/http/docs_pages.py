@@ -35,6 +35,7 @@ _TAGS = (
     ("Jobs", "Find jobs and read what came of them."),
     ("Batches", "Submit many jobs at once, and follow them together."),
     ("Projects", "Jobs are kept together in projects."),
+    ("Case sets", "Cases that many jobs of a project use, in versions."),
     ("Machines", "What programs run on."),
     ("Engines", "What execution engines report."),
     ("Keys", "Keys that callers show who they are with."),

@@ -14,7 +14,7 @@ from litestar.exceptions import ClientException, HTTPException, InternalServerEx
 
 from entrypoints.http.json_members import MAX_TOKENS, UnwantedMember, members
 from entrypoints.http.unreadable_body import BodyTooLarge, UnreadableBody
-from entrypoints.http.upload_form import UploadForm, UploadFormReader
+from entrypoints.http.upload_form import ARCHIVE_TYPES, ArchiveReader, UploadForm, UploadFormReader
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 # The name in a route's `opt` of the number of values that a body may have, where that is not the usual one.
@@ -26,6 +26,9 @@ _GRACE_S = 3.0
 JSON = "application/json"
 # Also the name in a route's `opt` that says that it takes such bodies.
 MULTIPART = "multipart/form-data"
+# The name in a route's `opt` that says that it takes an archive as its body, also as a part without a job.
+ARCHIVES = "archives"
+_ANY_BYTES = "application/octet-stream"
 _JSON = re.compile(r"application/([a-z0-9._-]+\+)?json")
 IGNORED_FIELDS_HEADER = "X-Ignored-Fields"
 _MAX_IGNORED_NAMES = 16
@@ -77,8 +80,14 @@ class JsonRequest(Request[Any, Any, Any]):
 
     @property
     def is_upload_form(self) -> bool:
-        """Whether it has a multipart body, on a route that takes one."""
-        return self.content_type[0] == MULTIPART and bool(self.route_handler.opt.get(MULTIPART))
+        """Whether it has a multipart body, or an archive, on a route that takes one."""
+        is_multipart = self.content_type[0] == MULTIPART and bool(self.route_handler.opt.get(MULTIPART))
+        return is_multipart or self._is_archive
+
+    @property
+    def _is_archive(self) -> bool:
+        takes_archives = bool(self.route_handler.opt.get(ARCHIVES))
+        return takes_archives and self.content_type[0] in {*ARCHIVE_TYPES, _ANY_BYTES}
 
     async def upload_form(self) -> UploadForm:
         """Return the multipart body, whose files are on disk as long as the request.
@@ -102,8 +111,15 @@ class JsonRequest(Request[Any, Any, Any]):
         announced = self.headers.get("content-length", "")
         size = int(announced) if announced.isdecimal() else state.max_upload_bytes
         release = state.upload_space.reserve(min(size, state.max_upload_bytes))
-        boundary = self.content_type[1].get("boundary", "")
-        reader = UploadFormReader(boundary, state.file_limits.files, state.max_body_bytes)
+        reader: ArchiveReader | UploadFormReader
+        if self._is_archive:
+            reader = ArchiveReader(self.content_type[0])
+        else:
+            boundary = self.content_type[1].get("boundary", "")
+            needs_job = not self.route_handler.opt.get(ARCHIVES)
+            reader = UploadFormReader(
+                boundary, state.file_limits.files, state.max_body_bytes, needs_job=needs_job
+            )
         finalize(reader.spool, release)
         async with state.body_limiter.slot():
             await receive_in_time(reader.take, self.stream(), state.min_upload_bytes_per_s)
@@ -113,6 +129,7 @@ class JsonRequest(Request[Any, Any, Any]):
         media_type, options = self.content_type
         if not _JSON.fullmatch(media_type.lower()):
             more = f", or as {MULTIPART}" if self.route_handler.opt.get(MULTIPART) else ""
+            more += ", or an archive as application/zip" if self.route_handler.opt.get(ARCHIVES) else ""
             raise UnsupportedMediaType(f"send the body as JSON, with the header Content-Type: {JSON}{more}")
         if options.get("charset", "utf-8").lower() not in _UTF_8:
             raise UnsupportedMediaType(f"send the body as UTF-8, with the header Content-Type: {JSON}")

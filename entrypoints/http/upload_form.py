@@ -12,7 +12,8 @@ from application.file_spool import FileSpool, SpooledFile
 from entrypoints.http.unreadable_body import UnreadableBody
 
 JOB, FILES, ARCHIVE, STDIN = "job", "files", "archive", "stdin"
-_ARCHIVE_TYPES = frozenset(
+NO_FIELDS = b"{}"
+ARCHIVE_TYPES = frozenset(
     {"application/zip", "application/x-zip-compressed", "application/gzip", "application/x-gzip"}
     | {"application/x-tar", "application/x-gtar", "application/x-compressed-tar"}
 )
@@ -36,7 +37,7 @@ class FilePart:
     @property
     def is_archive(self) -> bool:
         """Whether it announces itself as an archive, by its type or its name."""
-        return self.media_type in _ARCHIVE_TYPES or self.path.lower().endswith(_ARCHIVE_NAMES)
+        return self.media_type in ARCHIVE_TYPES or self.path.lower().endswith(_ARCHIVE_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,25 @@ class UploadForm:
         return hashlib.sha256(self.job + json.dumps(parts).encode()).digest()
 
 
+class ArchiveReader:
+    """Reads a body that is an archive, piece by piece."""
+
+    def __init__(self, media_type: str) -> None:
+        self._media_type = media_type
+        self.spool = FileSpool()
+        self._file = self.spool.begin()
+
+    def take(self, piece: bytes) -> None:
+        """Read a piece."""
+        self._file.write(piece)
+
+    def finish(self) -> UploadForm:
+        """Return all of it, as the archive of an upload without fields."""
+        return UploadForm(
+            NO_FIELDS, [FilePart(ARCHIVE, "", self._media_type, self._file.finish())], self.spool
+        )
+
+
 class UploadFormReader:
     """Reads a multipart body piece by piece.
 
@@ -86,19 +106,21 @@ class UploadFormReader:
         boundary: The boundary of its parts.
         max_files: The most files.
         max_job_bytes: The largest job.
+        needs_job: Whether it must have a job; if not, that of a body without one has no fields.
 
     Raises:
         UnreadableBody: The boundary is none.
     """
 
-    def __init__(self, boundary: str, max_files: int, max_job_bytes: int) -> None:
+    def __init__(self, boundary: str, max_files: int, max_job_bytes: int, *, needs_job: bool = True) -> None:
         try:
             self._parser = PushMultipartParser(boundary, max_segment_count=max_files + 3, strict=True)
         except MultipartError as error:
             raise UnreadableBody("the Content-Type has no boundary between the parts") from error
         self._max_job_bytes = max_job_bytes
         self.spool = FileSpool()
-        self._job: bytearray | None = None
+        self._job: bytearray | None = None if needs_job else bytearray()
+        self._has_job = False
         self._parts: list[FilePart] = []
         self._segment: MultipartSegment | None = None
         self._file: SpooledFile | None = None
@@ -132,14 +154,14 @@ class UploadFormReader:
             raise UnreadableBody("the multipart body has no end") from error
         if self._job is None:
             raise UnreadableBody(f"the part '{JOB}' is missing: the fields of the upload, in JSON")
-        return UploadForm(bytes(self._job), self._parts, self.spool)
+        return UploadForm(bytes(self._job) or NO_FIELDS, self._parts, self.spool)
 
     def _begin(self, segment: MultipartSegment) -> None:
         self._segment = segment
         if segment.name == JOB:
-            if self._job is not None:
+            if self._has_job:
                 raise UnreadableBody(f"the part '{JOB}' is there twice")
-            self._job = bytearray()
+            self._job, self._has_job = bytearray(), True
         elif segment.name in {FILES, ARCHIVE, STDIN}:
             if segment.name != FILES and any(part.name == segment.name for part in self._parts):
                 raise UnreadableBody(f"the part '{segment.name}' is there twice")

@@ -1,0 +1,197 @@
+"""Case sets of projects: stored in versions, listed, read, deleted."""
+
+import io
+from collections.abc import Sequence
+from typing import Annotated, TypeAlias
+
+from litestar import Controller, delete, get, put
+from litestar.di import NamedDependency
+from litestar.openapi.spec import Example
+from litestar.params import BodyKwarg, PathParameter, QueryParameter
+
+from application.case_archives import read_cases
+from application.submitted_cases import NewCase
+from domain.caller import Caller, Scope
+from domain.case_set import CASE_SET_NAME_MAX_CHARS, CaseSetName, CaseSetReference
+from domain.errors import InvalidValue
+from entrypoints.http.dependencies import Api
+from entrypoints.http.json_request import ARCHIVES, MULTIPART, JsonRequest
+from entrypoints.http.openapi_docs import openapi_docs
+from entrypoints.http.parameters import ProjectInPath
+from entrypoints.http.schemas.case_sets import (
+    CaseSetRequest,
+    CaseSetResponse,
+    CaseSetVersionResponse,
+    StoredCaseSetResponse,
+    fields_of,
+)
+from entrypoints.http.upload_form import UploadForm
+from entrypoints.settings import Settings
+
+_MOST = 1_000
+_NameInPath: TypeAlias = Annotated[
+    str,
+    PathParameter(
+        description="A case set's name.",
+        schema_extra={"minLength": 1, "maxLength": CASE_SET_NAME_MAX_CHARS},
+    ),
+]
+_Body = Annotated[
+    CaseSetRequest,
+    BodyKwarg(
+        examples=[
+            Example(
+                summary="Two cases, of which one is hidden",
+                value={
+                    "cases": [
+                        {"name": "small", "stdin": "2 3\n", "expected_stdout": "5\n"},
+                        {"name": "secret", "stdin": "20 30\n", "expected_stdout": "50\n", "hidden": True},
+                    ]
+                },
+            )
+        ]
+    ),
+]
+_Version: TypeAlias = Annotated[
+    int | None, QueryParameter(description="A version; the latest by default.", ge=1, le=2**31 - 1)
+]
+_Offset: TypeAlias = Annotated[
+    int, QueryParameter(description="The index of the first case.", ge=0, le=2**31 - 1)
+]
+_Limit: TypeAlias = Annotated[
+    int,
+    QueryParameter(description="How many.", ge=0, le=_MOST, schema_extra={"minimum": 0, "maximum": _MOST}),
+]
+_After: TypeAlias = Annotated[
+    str | None, QueryParameter(description="The name of the last set of the page before.")
+]
+
+
+class CaseSetsController(Controller):
+    """Case sets."""
+
+    path = "/projects/{project:str}/case-sets"
+    tags = ("Case sets",)
+
+    @get(
+        sync_to_thread=True,
+        **openapi_docs(
+            "listCaseSets",
+            "List the case sets of a project",
+            "The latest version of each, by their names.",
+            problems=(404,),
+            scope=Scope.JOBS_READ,
+        ),
+    )
+    def list_all(
+        self,
+        project: ProjectInPath,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+        after: _After = None,
+        limit: _Limit = 100,
+    ) -> list[CaseSetVersionResponse]:
+        """List case sets."""
+        _project, versions = api.services.case_set_reader.all(caller, project, after, limit)
+        return [CaseSetVersionResponse.of(version) for version in versions]
+
+    @put(
+        "/{name:str}",
+        status_code=200,
+        opt={MULTIPART: True, ARCHIVES: True},
+        **openapi_docs(
+            "putCaseSet",
+            "Store a case set",
+            "The cases become the next version of the set, unless the latest version has the same. Jobs name "
+            "it as `case_set`, and keep the version that was the latest when they were uploaded.",
+            problems=(404, 409),
+            scope=Scope.JOBS_WRITE,
+        ),
+    )
+    async def put(
+        self,
+        request: JsonRequest,
+        project: ProjectInPath,
+        name: _NameInPath,
+        data: _Body,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> StoredCaseSetResponse:
+        """Store a case set."""
+
+        def put() -> StoredCaseSetResponse:
+            cases = _cases(data, request.form_of_upload, api.settings)
+            stored = api.services.put_case_set(caller, project, name, cases)
+            return StoredCaseSetResponse(
+                **fields_of(stored.version), project=stored.project.name.value, is_new=stored.is_new
+            )
+
+        return await api.storage_threads.run(put)
+
+    @get(
+        "/{name:str}",
+        **openapi_docs(
+            "getCaseSet",
+            "Get a case set",
+            "A version with some of its cases, and the list of versions. Contents are shown as far as they "
+            "are text, from their beginning; of hidden cases there are none.",
+            problems=(404,),
+            scope=Scope.JOBS_READ,
+        ),
+    )
+    async def read(
+        self,
+        project: ProjectInPath,
+        name: _NameInPath,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+        version: _Version = None,
+        offset: _Offset = 0,
+        limit: _Limit = 100,
+    ) -> CaseSetResponse:
+        """Get a case set."""
+
+        def read() -> CaseSetResponse:
+            reference = CaseSetReference(CaseSetName(name), version)
+            page = api.services.case_set_reader.page(caller, project, reference, offset, limit)
+            return CaseSetResponse.of_page(page)
+
+        return await api.log_limiter.run(read)
+
+    @delete(
+        "/{name:str}",
+        status_code=204,
+        sync_to_thread=True,
+        **openapi_docs(
+            "deleteCaseSet",
+            "Delete a case set",
+            "All of its versions are gone. Jobs that were uploaded with one keep its cases.",
+            problems=(404,),
+            scope=Scope.JOBS_WRITE,
+        ),
+    )
+    def delete(
+        self,
+        project: ProjectInPath,
+        name: _NameInPath,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> None:
+        """Delete a case set."""
+        api.services.delete_case_set(caller, project, name)
+
+
+def _cases(data: CaseSetRequest, form: UploadForm | None, settings: Settings) -> Sequence[NewCase]:
+    """Return the cases of a body, whichever way they came.
+
+    Raises:
+        InvalidValue: There are none, or they are given in two ways.
+        TooLarge: They are too large.
+    """
+    archive = None if form is None else form.archive
+    if archive is None:
+        return data.given()
+    if data.cases is not None:
+        raise InvalidValue("cases", "are in the archive; leave one of them out")
+    with io.BytesIO(archive.read()) as content:
+        return read_cases(content, archive.ref.size, settings.file_limits, settings.submission_limits)
