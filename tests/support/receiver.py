@@ -11,6 +11,9 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
+# In place of a status: the connection is closed without an answer.
+HANG_UP = 0
+
 
 @dataclass(frozen=True)
 class Event:
@@ -100,6 +103,9 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.events.append(event)
         status = self.server.answer(event)
+        if status == HANG_UP:
+            self.close_connection = True
+            return
         with self.server.lock:
             self.server.answered[event.id].append(status)
         content = b"" if status == 204 else b"the answer <script>"
