@@ -129,6 +129,14 @@ class ServiceClient:
         """
         return self._checked(partial(self._post, path, body)).json()
 
+    def patch(self, path: str, body: Json) -> Json:
+        """Change a resource and return it."""
+        return self._answer("PATCH", path, json=body).json()
+
+    def delete(self, path: str) -> Json:
+        """Delete a resource and return the answer."""
+        return self._answer("DELETE", path).json()
+
     def health(self) -> Json:
         """Return the health of every part of the service, also of one that is not ready."""
         try:

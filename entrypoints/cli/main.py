@@ -33,6 +33,7 @@ COMMANDS = (
     ("logs", "logs.command", "Print the output of a job's program."),
     ("cancel", "client_commands.cancel", "Cancel a job and stop its program."),
     ("projects", "client_commands.projects", "List projects."),
+    ("webhooks", "webhooks.command", "Have starts and ends of jobs posted to URLs; see the attempts."),
     ("languages", "client_commands.languages", "List the languages that programs may be written in."),
     ("doctor", "doctor.command", "Report versions, settings, health, languages, and missing parts."),
 )

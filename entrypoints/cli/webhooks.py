@@ -1,0 +1,211 @@
+"""The command `webhooks`: subscribes to events, and shows what was posted, by the HTTP API."""
+
+import time
+
+import rich_click as click
+
+from entrypoints.cli.client import Json, ServiceClient, segment
+from entrypoints.cli.connection import connect, server_option
+from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
+
+_EVENTS = ("job.started", "job.completed", "job.cancelled", "batch.completed")
+_COLUMNS = ("webhook_id", "status", "project", "events", "url")
+_POLL_S = 0.2
+# An attempt ends within some seconds.
+_TEST_S = 15.0
+# The API shows so many of a list at once.
+_MAX_DELIVERIES = 200
+
+
+@click.group("webhooks")
+def command() -> None:
+    """Have the starts and ends of jobs posted to a URL, and see the attempts."""
+
+
+@command.command("list")
+@click.option("--project", metavar="NAME", help="Those of one project, by its name or its id.")
+@json_option
+@server_option
+def list_webhooks(*, project: str | None, as_json: bool, server: str | None) -> None:
+    """List webhooks, the oldest first."""
+    with connect(server) as client:
+        webhooks = client.get("/api/webhooks", project=project)
+    if as_json:
+        print_json(webhooks)
+        return
+    print_table(
+        [name.replace("_", " ").upper() for name in _COLUMNS],
+        ([_cell(webhook[name]) for name in _COLUMNS] for webhook in webhooks),
+    )
+
+
+@command.command("add")
+@click.argument("url", metavar="URL")
+@click.option("--project", metavar="NAME", help="The project, by its name or its id; all by default.")
+@click.option(
+    "--event",
+    "events",
+    type=click.Choice(_EVENTS),
+    multiple=True,
+    help="An event to post; may be repeated. The ends of jobs and batches by default.",
+)
+@json_option
+@server_option
+def add(*, url: str, project: str | None, events: tuple[str, ...], as_json: bool, server: str | None) -> None:
+    """Subscribe a URL to events, and print the secret that signs them."""
+    body = {"url": url, "project": project, "events": list(events) or None}
+    with connect(server) as client:
+        webhook = client.post("/api/webhooks", body)
+    _print_issued(webhook, as_json=as_json)
+
+
+@command.command("remove")
+@click.argument("webhook_id", metavar="WEBHOOK")
+@json_option
+@server_option
+def remove(*, webhook_id: str, as_json: bool, server: str | None) -> None:
+    """Delete a webhook with its deliveries."""
+    with connect(server) as client:
+        webhook = client.delete(f"/api/webhooks/{segment(webhook_id)}")
+    _print_changed(webhook, "deleted", as_json=as_json)
+
+
+@command.command("enable")
+@click.argument("webhook_id", metavar="WEBHOOK")
+@json_option
+@server_option
+def enable(*, webhook_id: str, as_json: bool, server: str | None) -> None:
+    """Have a webhook get events again."""
+    with connect(server) as client:
+        webhook = client.patch(f"/api/webhooks/{segment(webhook_id)}", {"status": "ACTIVE"})
+    _print_changed(webhook, "enabled", as_json=as_json)
+
+
+@command.command("disable")
+@click.argument("webhook_id", metavar="WEBHOOK")
+@json_option
+@server_option
+def disable(*, webhook_id: str, as_json: bool, server: str | None) -> None:
+    """Have a webhook get no events."""
+    with connect(server) as client:
+        webhook = client.patch(f"/api/webhooks/{segment(webhook_id)}", {"status": "DISABLED"})
+    _print_changed(webhook, "disabled", as_json=as_json)
+
+
+@command.command("rotate")
+@click.argument("webhook_id", metavar="WEBHOOK")
+@click.option(
+    "--overlap-s",
+    type=click.IntRange(min=0),
+    metavar="S",
+    help="So long both sign; a day by default.",
+)
+@json_option
+@server_option
+def rotate(*, webhook_id: str, overlap_s: int | None, as_json: bool, server: str | None) -> None:
+    """Give a webhook another secret, and print it."""
+    with connect(server) as client:
+        webhook = client.post(f"/api/webhooks/{segment(webhook_id)}/rotate", {"overlap_s": overlap_s})
+    _print_issued(webhook, as_json=as_json)
+
+
+@command.command("test")
+@click.argument("webhook_id", metavar="WEBHOOK")
+@json_option
+@server_option
+def test(*, webhook_id: str, as_json: bool, server: str | None) -> None:
+    """Have a test event posted, and print its first attempt; fail if it did not arrive."""
+    path = f"/api/webhooks/{segment(webhook_id)}"
+    with connect(server) as client:
+        posted = client.post(f"{path}/test")
+        delivery = _attempted(client, path, posted["delivery_id"])
+    if as_json:
+        print_json(delivery)
+    elif delivery["attempts"]:
+        print_fields(delivery["attempts"][-1].items())
+    if delivery["status"] != "DELIVERED":
+        raise Failure(f"the event has not arrived: it is {delivery['status']}", ExitCode.FAILED)
+
+
+@command.command("deliveries")
+@click.argument("webhook_id", metavar="WEBHOOK")
+@click.option(
+    "--status",
+    type=click.Choice(("PENDING", "DELIVERED", "FAILED")),
+    help="Those of one status; FAILED ones are the dead letters.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1, _MAX_DELIVERIES), default=20, show_default=True, help="How many."
+)
+@json_option
+@server_option
+def deliveries(*, webhook_id: str, status: str | None, limit: int, as_json: bool, server: str | None) -> None:
+    """List the deliveries to a webhook, newest first, with their latest attempts."""
+    path = f"/api/webhooks/{segment(webhook_id)}/deliveries"
+    with connect(server) as client:
+        found = client.get(path, status=status, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    columns = ("DELIVERY", "EVENT", "ABOUT", "STATUS", "ATTEMPTS", "LATEST", "NEXT ATTEMPT")
+    print_table(columns, map(_row, found))
+
+
+@command.command("redeliver")
+@click.argument("webhook_id", metavar="WEBHOOK")
+@click.argument("delivery_id", metavar="DELIVERY")
+@json_option
+@server_option
+def redeliver(*, webhook_id: str, delivery_id: str, as_json: bool, server: str | None) -> None:
+    """Have an event posted once more, under its id."""
+    path = f"/api/webhooks/{segment(webhook_id)}/deliveries/{segment(delivery_id)}/redeliver"
+    with connect(server) as client:
+        delivery = client.post(path)
+    if as_json:
+        print_json(delivery)
+    else:
+        click.echo(f"posting {delivery['delivery_id']} once more")
+
+
+def _attempted(client: ServiceClient, path: str, delivery_id: str) -> Json:
+    """Return a delivery after its first attempt, or as it is after some seconds."""
+    end = time.monotonic() + _TEST_S
+    while True:
+        found = client.get(f"{path}/deliveries", limit=_MAX_DELIVERIES)
+        delivery = next(one for one in found if one["delivery_id"] == delivery_id)
+        if delivery["attempts"] or time.monotonic() > end:
+            return delivery
+        time.sleep(_POLL_S)
+
+
+def _row(delivery: Json) -> list[object]:
+    latest = delivery["attempts"][-1] if delivery["attempts"] else {}
+    return [
+        delivery["delivery_id"],
+        delivery["event"],
+        delivery["subject_id"],
+        delivery["status"],
+        delivery["attempt_count"],
+        latest.get("error") or latest.get("status") or "",
+        delivery["next_attempt_at"] or "",
+    ]
+
+
+def _print_issued(webhook: Json, *, as_json: bool) -> None:
+    if as_json:
+        print_json(webhook)
+        return
+    print_fields((name, _cell(value)) for name, value in webhook.items())
+    click.echo("Keep the secret: it is not shown again.", err=True)
+
+
+def _print_changed(webhook: Json, change: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(webhook)
+    else:
+        click.echo(f"{change} {webhook['webhook_id']}")
+
+
+def _cell(value: object) -> object:
+    return " ".join(value) if isinstance(value, list) else value
