@@ -141,3 +141,14 @@ def test_options_that_exclude_each_other_are_refused(service: Service, fields: d
     )
 
     assert answer.status_code == 422
+
+
+def test_ten_thousand_cases_are_accepted(service: Service):
+    cases = [
+        {"name": f"case {n}", "stdin": f"{n}\n", "expected_stdout": f"{n}\n", "weight": 1, "hidden": False}
+        for n in range(10_000)
+    ]
+
+    job = service.upload(cases=cases)
+
+    assert service.http.get(f"/api/jobs/{job['job_id']}").json()["spec"]["cases"] == 10_000

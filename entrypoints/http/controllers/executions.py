@@ -17,7 +17,13 @@ from application.views import JobView
 from domain.caller import Caller, Scope
 from domain.job_lifecycle import JobStatus
 from entrypoints.http.dependencies import Api
-from entrypoints.http.json_request import IGNORED_FIELDS_HEADER, MULTIPART, JsonRequest, ignored_fields_header
+from entrypoints.http.json_request import (
+    IGNORED_FIELDS_HEADER,
+    MAX_VALUES,
+    MULTIPART,
+    JsonRequest,
+    ignored_fields_header,
+)
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import JobIdInPath, Wait, existing_job, only_one
 from entrypoints.http.presenter import Presenter, tagged
@@ -68,6 +74,8 @@ _MESSAGES: Mapping[JobStatus, str] = {
     JobStatus.RUNNING: "Execution started",
 }
 _CANCELLED = "Job cancelled successfully"
+# Ten thousand cases have 23 values each at most.
+_MAX_VALUES = 250_000
 
 
 def _status_id(_handler: HTTPRouteHandler, _method: object, path: Sequence[object]) -> str:
@@ -83,7 +91,7 @@ class ExecutionsController(Controller):
     @post(
         "/upload",
         status_code=200,
-        opt={MULTIPART: True},
+        opt={MULTIPART: True, MAX_VALUES: _MAX_VALUES},
         **openapi_docs(
             "uploadCode",
             "Upload code",

@@ -297,3 +297,18 @@ def test_an_execution_is_claimed_beside_cases(store):
     _job, waiting = a_running_job(store)
 
     assert claim_execution(store).id == waiting.id
+
+
+def test_the_cases_of_a_job_go_with_it(store):
+    job, kept = _a_job(store), _a_job(store)
+    for one in (job, kept):
+        _record(store, _claim(store, one), _accepted(0))
+    ended = cancel(store, job)
+
+    store.run(lambda transaction: transaction.purges.remove_job(ended))
+
+    assert store.run(lambda transaction: transaction.cases.get(job.id)) is None
+    assert _results(store, job) == []
+    assert _remaining(store, job) == 0
+    assert len(_results(store, kept)) == 1
+    assert _remaining(store, kept) == 2

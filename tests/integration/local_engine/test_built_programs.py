@@ -1,5 +1,6 @@
 """Programs that are built once and run for many cases, each in a sandbox of its own."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -222,12 +223,22 @@ def test_an_execution_that_is_detached_leaves_another_of_its_job_alone(kit: Engi
         assert _run(built).stdout == "1\n"
 
 
-def test_closing_frees_all_descriptors(kit: EngineUnderTest) -> None:
-    _built(kit, Program(code=_SUM, language="cpp")).close()
-    before = sorted(Path("/proc/self/fd").iterdir())
+def test_closing_frees_the_files(kit: EngineUnderTest) -> None:
     built = _built(kit, Program(code=_SUM, language="cpp"))
+    assert _files_in_memory()
+
     built.close()
-    assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+    assert not _files_in_memory()
+
+
+def _files_in_memory() -> list[str]:
+    """Name the open files that programs are filled from."""
+    links = []
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            links.append(str(path.readlink()))
+    return [link for link in links if link.startswith("/memfd:files")]
 
 
 class TestPackedFiles:
@@ -304,3 +315,23 @@ def _too_slow(*notes: Note) -> ExecutionResult:
         resource=ResourceUsage(execution_time_ms=4_000),
         notes=notes,
     )
+
+
+_HOSTILE = {
+    "loops": ("while True: pass", Reason.WALL_TIME_LIMIT),
+    "prints without end": ("while True: print('x' * 65536)", Reason.OUTPUT_LIMIT),
+    "takes all memory": ("x = [bytearray(1 << 24) for _ in range(64)]", Reason.MEMORY_LIMIT),
+    "dies": ("import os; os.kill(os.getpid(), 9)", Reason.SIGNAL),
+}
+
+
+@pytest.mark.parametrize("what", _HOSTILE)
+def test_a_hostile_case_has_a_reason_and_its_neighbours_are_well(kit: EngineUnderTest, what: str) -> None:
+    hostile, reason = _HOSTILE[what]
+    code = f"if input() == 'hostile':\n    {hostile}\nprint('well')"
+    limits = {"timeout_ms": 1_000, "memory_mb": 64, "output_mb": 1}
+    with closing(_built(kit, Program(code=code, limits=limits))) as built, ThreadPoolExecutor(3) as threads:
+        runs = list(threads.map(lambda text: _run(built, text), [b"no\n", b"hostile\n", b"no\n"]))
+
+    assert [runs[0].stdout, runs[2].stdout] == ["well\n", "well\n"]
+    assert runs[1].reason in {reason, Reason.CPU_TIME_LIMIT if what == "loops" else reason}
