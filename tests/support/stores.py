@@ -54,6 +54,13 @@ _TIMES = (
     purges.c.taken_at,
     webhook_deliveries.c.due_at,
 )
+# The rows of each table that tests add, and whether there are any: most tables have none, and a statement
+# that deletes none costs as much as one that does.
+_ROWS = {
+    table: tenants.c.tenant != DEFAULT_TENANT.value if table is tenants else sa.true()
+    for table in reversed(metadata.sorted_tables)
+}
+_HAS_ROWS = sa.select(*(sa.exists().select_from(table).where(rows) for table, rows in _ROWS.items()))
 
 
 class Store(ABC):
@@ -158,7 +165,8 @@ class SqlStore(Store):
 
 def empty(engine: sa.Engine) -> None:
     """Remove every row of a database, but the default tenant's."""
-    is_other = tenants.c.tenant != DEFAULT_TENANT.value
     with engine.begin() as connection:
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(sa.delete(table).where(is_other if table is tenants else sa.true()))
+        found = connection.execute(_HAS_ROWS).one()
+        for (table, of_tests), is_found in zip(_ROWS.items(), found, strict=True):
+            if is_found:
+                connection.execute(sa.delete(table).where(of_tests))
