@@ -10,6 +10,7 @@ SERVICE_SERVER_TEST_MYSQL to keep it elsewhere than in the cache directory.
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,12 +45,25 @@ def find_server() -> list[str] | None:
 
 
 def start_server(command: list[str], directory: Path) -> DatabaseServer:
-    """Make a data directory and start a server on it."""
-    initialize = [*command, "--initialize-insecure", *directories(directory), *run_as()]
-    subprocess.run(initialize, check=True, capture_output=True)
+    """Make a data directory, or copy the one that is made already, and start a server on it."""
+    if _made().is_dir():
+        shutil.copytree(_made() / "data", directory / "data")
+    else:
+        _make_data(command, directory)
     server = DatabaseServer(command, directory)
     server.start()
     return server
+
+
+def _make_data(command: list[str], directory: Path) -> None:
+    initialize = [*command, "--initialize-insecure", *directories(directory), *run_as()]
+    subprocess.run(initialize, check=True, capture_output=True)
+    (directory / "data" / "auto.cnf").unlink()  # the identity of a server, which makes one that lacks it
+
+
+def _made() -> Path:
+    """Return where there is a data directory of these packages' server, to be copied."""
+    return root() / "made"
 
 
 def fetch() -> None:
@@ -108,10 +122,16 @@ def _archive() -> str:
 
 def main() -> None:
     """Fetch the missing files. A suite without them is still worth running, so a failure is no error."""
-    if find_server() is not None:
-        return
     try:
-        fetch()
+        if find_server() is None:
+            fetch()
+        command = find_server()
+        if command is not None and not _made().is_dir():
+            with tempfile.TemporaryDirectory(dir=root().parent) as name:
+                directory = Path(name, "made")
+                directory.mkdir()
+                _make_data(command, directory)
+                directory.rename(_made())
     except (OSError, subprocess.SubprocessError) as error:
         sys.stderr.write(f"Oracle's MySQL cannot be had here, so nothing is tested on it: {error}\n")
 
