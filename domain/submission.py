@@ -16,6 +16,7 @@ from domain.language import Language
 from domain.limits import Limits
 from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
 from domain.retrying import RETRYABLE
+from domain.runtime import check_presets, parse_runtime_name
 from domain.values import JobId, ObjectKey
 from domain.webhook_url import WebhookUrl
 
@@ -46,6 +47,8 @@ class JobOptions:
         max_attempts: How often the program may be started if its worker or its engine loses it, or if it
             ends for a reason of `retry_on`.
         retry_on: The reasons for which it is started again.
+        runtime: The version or environment of its language; None for the default one.
+        presets: Names of sets of the compiler's flags.
         callback_url: The URL that the end of the job is posted to.
 
     Raises:
@@ -61,6 +64,8 @@ class JobOptions:
     priority: int = DEFAULT_PRIORITY
     max_attempts: int = 1
     retry_on: tuple[Reason, ...] = ()
+    runtime: str | None = None
+    presets: tuple[str, ...] = ()
     callback_url: str | None = None
     entry: str | None = None
     stdin_file: str | None = None
@@ -72,12 +77,19 @@ class JobOptions:
                 raise InvalidValue("tags", "a tag's name has 1 to 64 letters, digits, '_', '.' and '-'")
             if not value.isprintable():
                 raise InvalidValue("tags", "a tag's value has printable characters only")
+        self._check_runs()
+
+    def _check_runs(self) -> None:
+        """Check how often and in what the program is run."""
         if not 0 <= self.priority <= MAX_PRIORITY:
             raise InvalidValue("priority", f"must be from 0 to {MAX_PRIORITY}")
         if not 1 <= self.max_attempts <= MAX_ATTEMPTS:
             raise InvalidValue("max_attempts", f"must be from 1 to {MAX_ATTEMPTS}")
         if not RETRYABLE.keys() >= set(self.retry_on):
             raise InvalidValue("retry_on", f"has reasons of {', '.join(sorted(RETRYABLE))}")
+        if self.runtime is not None:
+            parse_runtime_name(self.runtime)
+        check_presets(self.presets)
         if self.retry_on and self.max_attempts == 1:
             raise InvalidValue("retry_on", "needs 'max_attempts' of 2 or more")
         if self.callback_url is not None:

@@ -25,6 +25,8 @@ from adapters.in_process.output_journal import OutputJournal
 from adapters.in_process.rate_limiter import InProcessRateLimiter
 from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.memory_budget import room_for_programs
+from adapters.local_engine.runtimes import RuntimeDirectory, Runtimes
+from adapters.local_engine.toolchains import read_table
 from adapters.oidc.no_provider import NoIdentityProvider
 from adapters.sealing.secret_sealer import KEY_BYTES, AesGcmSealer
 from adapters.sql.dashboard_queries import SqlDashboardQueries
@@ -202,9 +204,21 @@ def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPoli
         usual_limits=limit_policy.resolve({}),
         memory_mb=room_for_programs(settings.engine_memory_mb),
         programs_at_once=settings.worker_threads,
+        runtimes=settings.runtimes_dir,
         hidden=[_data_dir(settings), *(file.resolve().parent for file in [Path(".env")] if file.exists())],
         retry=RetryPolicy(_CODE_STORE_RETRY_DELAYS_S),
     )
+
+
+def runtime_directory(settings: Settings) -> RuntimeDirectory:
+    """Return the descriptions of runtimes on this machine, for commands that change them."""
+    hidden = [Path(__file__).parents[1], _data_dir(settings)]
+
+    def read() -> Runtimes:
+        isolated = settings.sandbox != "off"
+        return Runtimes(settings.runtimes_dir, read_table(), hidden, isolated=isolated)
+
+    return RuntimeDirectory(settings.runtimes_dir, read)
 
 
 def _broker(settings: Settings) -> "StubBroker | RedisQueueBroker":

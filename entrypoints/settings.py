@@ -407,6 +407,7 @@ class Settings(BaseSettings):
 
     # Storage on this machine
     data_dir: Path = Field(default_factory=_data_home)
+    runtimes_dir: Path = Path("/etc/service-server/runtimes")
     sqlite_synchronous: Literal["full", "normal"] = "full"
 
     # MySQL

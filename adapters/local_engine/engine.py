@@ -4,7 +4,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
@@ -19,6 +19,7 @@ from adapters.local_engine.compose import (
 )
 from adapters.local_engine.job_files import packed_files, stored_stdin
 from adapters.local_engine.memory_budget import MemoryBudget
+from adapters.local_engine.runtimes import Runtimes
 from adapters.local_engine.sandbox.files import read_all
 from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, SYSTEM_PATH, Program
 from adapters.local_engine.sandbox.rootfs import HOOKS
@@ -36,6 +37,7 @@ from application.ports.execution_engine import (
     ExecutionObserver,
     ExecutionRequest,
     LanguageSupport,
+    RuntimeSupport,
 )
 from application.ports.object_store import ObjectStore
 from application.retry_policy import RetryPolicy
@@ -43,6 +45,7 @@ from domain.blob import BlobRef
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS, Limits
+from domain.submission import JobSpec
 from domain.values import ExecutionId, JobId
 
 _MIB = 1 << 20
@@ -66,6 +69,21 @@ _PARTLY_ISOLATED = (
 _log = logging.getLogger("service_server.local_engine")
 
 
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """The commands for a job.
+
+    Attributes:
+        refusal: Why the job cannot be run here.
+        is_default: Whether they are those of its language's default runtime.
+    """
+
+    toolchain: Toolchain
+    executables: Mapping[str, str]
+    refusal: str | None
+    is_default: bool = False
+
+
 class LocalEngine(ExecutionEngine):
     """Runs programs on this machine: each call of `execute` runs one, and calls may overlap.
 
@@ -80,6 +98,7 @@ class LocalEngine(ExecutionEngine):
         usual_limits: The limits that most jobs have, for which these are made.
         hidden: Directories that no program may see, beside the service's own code and work directories.
         memory_mb: The memory of all programs at once, by their limits; None for any.
+        runtimes: The directory that describes runtimes beside the default ones; None for none.
         programs_at_once: The number of programs that run at once, at most.
     """
 
@@ -96,6 +115,7 @@ class LocalEngine(ExecutionEngine):
         usual_limits: Limits = _USUAL_LIMITS,
         hidden: Sequence[Path] = (),
         memory_mb: int | None = None,
+        runtimes: Path | None = None,
         programs_at_once: int = 8,
     ) -> None:
         self._memory = MemoryBudget(memory_mb, usual_limits.memory_mb)
@@ -103,10 +123,13 @@ class LocalEngine(ExecutionEngine):
         self._max_code_bytes = max_code_bytes
         self._retry = retry
         self._toolchains = Toolchains(hooks=HOOKS) if isolated else Toolchains()
+        unseen = (_ROOT, work_directory, *hidden)
+        self._runtimes = Runtimes(runtimes, self._toolchains.table, unseen, isolated=isolated)
         self.sandbox = Sandbox(
             work_directory,
             isolated=isolated,
             hidden=(_ROOT, *hidden),
+            views=self._runtimes.views,
             inline_output_bytes=inline_output_bytes,
             warm_starts=warm_starts,
             usual_limits=usual_limits,
@@ -154,6 +177,7 @@ class LocalEngine(ExecutionEngine):
         """Kill every program and release everything. An engine that was not started is no error."""
         self._trouble = "it has been stopped"
         self._toolchains.stop()
+        self._runtimes.stop()
         self.sandbox.close()
 
     def describe(self) -> EngineDescription:
@@ -190,6 +214,30 @@ class LocalEngine(ExecutionEngine):
         """Return the languages of the table, as this machine has them."""
         return self._toolchains.support()
 
+    def runtimes(self) -> Sequence[RuntimeSupport]:
+        """Return the default runtime of each language, and the ones that are described here."""
+        presets = {toolchain.language: tuple(toolchain.presets) for toolchain in self._toolchains.table}
+        default = [replace(each, presets=presets[each.language]) for each in super().runtimes()]
+        return [*default, *(runtime.support for runtime in self._runtimes.all().values())]
+
+    def _tools(self, spec: JobSpec) -> _Tools:
+        """Return the commands of a job's language, or of its runtime, with its presets."""
+        toolchain, support = self._toolchains.find(spec.language)
+        refusal: str | None
+        is_default = spec.runtime in {None, spec.language.name}
+        if is_default:
+            executables, refusal = self._toolchains.executables(spec.language), support.unavailable_because
+        else:
+            runtime = self._runtimes.all().get(str(spec.runtime))
+            if runtime is None or runtime.toolchain.language != spec.language:
+                return _Tools(toolchain, {}, f"the runtime {spec.runtime} is not on this machine")
+            toolchain, executables = runtime.toolchain, {**runtime.paths, "hooks": self._toolchains.hooks}
+            refusal = runtime.support.unavailable_because
+        try:
+            return _Tools(toolchain.with_presets(spec.presets), executables, refusal, is_default)
+        except KeyError as error:
+            return _Tools(toolchain, executables, f"there is no preset {error} of {toolchain.title}")
+
     def paused_languages(self) -> frozenset[str]:
         """Return all languages while there is no memory for the next program."""
         if not self._memory.is_short():
@@ -225,14 +273,13 @@ class LocalEngine(ExecutionEngine):
 
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
         """Run a program to its end."""
-        language = request.spec.language
-        toolchain, support = self._toolchains.find(language)
-        if support.unavailable_because is not None:
-            return _failure(Reason.ENGINE_UNAVAILABLE, support.unavailable_because)
-        with self._memory.reserved(self._memory_mb(toolchain, request.spec.limits)) as has_room:
+        tools = self._tools(request.spec)
+        if tools.refusal is not None:
+            return _failure(Reason.ENGINE_UNAVAILABLE, tools.refusal)
+        with self._memory.reserved(self._memory_mb(tools.toolchain, request.spec.limits)) as has_room:
             if not has_room:
                 return EngineReport(_NO_ROOM, is_startable=True)
-            return self._execute(request, observer, toolchain)
+            return self._execute(request, observer, tools)
 
     def _memory_mb(self, toolchain: Toolchain, limits: Limits) -> int:
         """Return the memory that a program may have, with its files, which only control groups count."""
@@ -252,20 +299,20 @@ class LocalEngine(ExecutionEngine):
         self, request: ExecutionRequest, observer: ExecutionObserver, tree: bytes | None = None
     ) -> BuiltProgram | EngineReport:
         """Build a program, in a sandbox as any other, and keep the files that its build left."""
-        toolchain, support = self._toolchains.find(request.spec.language)
-        if support.unavailable_because is not None:
-            return _failure(Reason.ENGINE_UNAVAILABLE, support.unavailable_because)
+        tools = self._tools(request.spec)
+        if tools.refusal is not None:
+            return _failure(Reason.ENGINE_UNAVAILABLE, tools.refusal)
         with ExitStack() as files:
-            program = self._composed(request, toolchain, files)
+            program = self._composed(request, tools, files)
             if isinstance(program, EngineReport):
                 return program
-            return self._build(request, observer, toolchain, program, tree)
+            return self._build(request, observer, tools, program, tree)
 
     def _build(
         self,
         request: ExecutionRequest,
         observer: ExecutionObserver,
-        toolchain: Toolchain,
+        tools: _Tools,
         program: Program,
         tree: bytes | None,
     ) -> BuiltProgram | EngineReport:
@@ -273,7 +320,7 @@ class LocalEngine(ExecutionEngine):
             tree = read_all(program.files)
         compile_output = None
         if tree is None and program.build:
-            with self._memory.reserved(self._memory_mb(toolchain, request.spec.limits)) as has_room:
+            with self._memory.reserved(self._memory_mb(tools.toolchain, request.spec.limits)) as has_room:
                 if not has_room:
                     return EngineReport(_NO_ROOM, is_startable=True)
                 observer.building()
@@ -281,7 +328,7 @@ class LocalEngine(ExecutionEngine):
             if isinstance(built, EngineReport):
                 return built
             tree, compile_output = built
-        return self._kept(request, toolchain, program, tree, compile_output)
+        return self._kept(request, tools, program, tree, compile_output)
 
     def _built(
         self, request: ExecutionRequest, program: Program
@@ -303,13 +350,11 @@ class LocalEngine(ExecutionEngine):
     def _kept(
         self,
         request: ExecutionRequest,
-        toolchain: Toolchain,
+        tools: _Tools,
         program: Program,
         tree: bytes | None,
         compile_output: Output | None,
     ) -> LocalProgram:
-        executables = self._toolchains.executables(request.spec.language)
-
         def forget(program: LocalProgram) -> None:
             with self._lock:
                 del self._built_programs[program]
@@ -319,7 +364,9 @@ class LocalEngine(ExecutionEngine):
             replace(program, build=(), archived_build=(), files=None),
             tree,
             lambda limits: self._memory.reserved(self._memory_of_run_mb(limits)),
-            lambda program, limits: with_limits(program, toolchain, executables, request.spec, limits),
+            lambda program, limits: with_limits(
+                program, tools.toolchain, tools.executables, request.spec, limits
+            ),
             forget,
             self._turns,
             compile_output,
@@ -328,25 +375,21 @@ class LocalEngine(ExecutionEngine):
             self._built_programs[kept] = request.execution_id, request.job_id
         return kept
 
-    def _execute(
-        self, request: ExecutionRequest, observer: ExecutionObserver, toolchain: Toolchain
-    ) -> EngineReport:
+    def _execute(self, request: ExecutionRequest, observer: ExecutionObserver, tools: _Tools) -> EngineReport:
         with ExitStack() as files:
-            program = self._composed(request, toolchain, files)
+            program = self._composed(request, tools, files)
             if isinstance(program, EngineReport):
                 return program
             if program.build:
                 observer.building()
             return self._run(request, program, observer.started, observer.output)
 
-    def _composed(
-        self, request: ExecutionRequest, toolchain: Toolchain, held: ExitStack
-    ) -> Program | EngineReport:
+    def _composed(self, request: ExecutionRequest, tools: _Tools, held: ExitStack) -> Program | EngineReport:
         """Fetch the code, the files and the input of a program, and put it together.
 
         Args:
             request: The program.
-            toolchain: The commands of its language.
+            tools: The commands of its language, or of its runtime.
             held: Holds its packed files.
 
         Returns:
@@ -360,17 +403,19 @@ class LocalEngine(ExecutionEngine):
         try:
             code = self._retry(lambda: self._code_store.get(spec.code_key, self._max_code_bytes))
             if spec.entry is not None:
-                files = held.enter_context(packed_files(spec, stripped(toolchain, code), fetch))
+                files = held.enter_context(packed_files(spec, stripped(tools.toolchain, code), fetch))
             stdin = stored_stdin(spec, fetch)
         except DependencyUnavailable as error:
             return EngineReport(_without_code(error), is_startable=True)
         except ApplicationError as error:
             return EngineReport(_without_code(error))
-        executables = self._toolchains.executables(spec.language)
-        if toolchain.compiler:
+        toolchain, executables = tools.toolchain, tools.executables
+        if toolchain.compiler and tools.is_default:
             self.sandbox.keep_compiler(compose_compiler(toolchain, executables))
         try:
-            return compose(toolchain, executables, request, code, files=files, stdin=stdin)
+            program = compose(toolchain, executables, request, code, files=files, stdin=stdin)
+            # What is kept ready is of the default runtime.
+            return program if tools.is_default else replace(program, language=str(spec.runtime))
         except CommandTooLong:
             return _failure(Reason.COMPILE_ERROR, _TOO_MANY_SOURCES)
 

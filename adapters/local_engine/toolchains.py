@@ -8,7 +8,7 @@ import subprocess
 import time
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -64,6 +64,19 @@ class Toolchain:
     archive: Mapping[str, str] = field(default_factory=dict)
     compiler: Mapping[str, str] = field(default_factory=dict)
     tree: TreeCommands = field(default_factory=TreeCommands)
+    presets: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def with_presets(self, names: Sequence[str]) -> "Toolchain":
+        """Return the row with the flags of presets after those that its build has: the last one counts.
+
+        Raises:
+            KeyError: There is no preset of a name.
+        """
+        flags = [flag for name in names for flag in self.presets[name]]
+        if not flags:
+            return self
+        tree = replace(self.tree, build=[*self.tree.build, *flags]) if self.tree.build else self.tree
+        return replace(self, build=[*self.build, *flags], tree=tree)
 
     @property
     def is_named_by_its_code(self) -> bool:
@@ -114,6 +127,12 @@ def _first_of(places: Sequence[str]) -> str | None:
     return next((place for place in places if Path(place).exists()), None)
 
 
+def first_version(said: bytes) -> str | None:
+    """Return the first version number in the output of a command."""
+    found = _VERSION.search(said.decode("utf-8", "replace"))
+    return None if found is None else found[0]
+
+
 def fill(template: Sequence[str], names: Mapping[str, str]) -> list[str]:
     """Replace the names in a command line of the table by their values.
 
@@ -157,7 +176,7 @@ class Toolchains:
     """
 
     def __init__(self, table: Sequence[Toolchain] | None = None, hooks: str = HOOKS_ON_MACHINE) -> None:
-        self._hooks = hooks
+        self.hooks = hooks
         self._table = {toolchain.language: toolchain for toolchain in table or read_table()}
         self._paths = {language: toolchain.paths() for language, toolchain in self._table.items()}
         self._states = {language: _state(paths) for language, paths in self._paths.items()}
@@ -200,7 +219,12 @@ class Toolchains:
     def executables(self, language: Language) -> Mapping[str, str]:
         """Return the paths of an available language's executables, and of all other names of its row."""
         found = {name: path for name, path in self._paths[language].items() if path is not None}
-        return {**found, **self._table[language].extras(), "hooks": self._hooks}
+        return {**found, **self._table[language].extras(), "hooks": self.hooks}
+
+    @property
+    def table(self) -> Sequence[Toolchain]:
+        """The rows of all languages."""
+        return list(self._table.values())
 
     def available(self) -> Sequence[tuple[Toolchain, Mapping[str, str]]]:
         """Return the rows of the languages that are available, with the paths of their executables."""
@@ -270,5 +294,4 @@ class Toolchains:
                 None,
                 f"{toolchain.title} is installed, but '{' '.join(argv)}' fails on this machine",
             )
-        said = _VERSION.search(done.stdout.decode("utf-8", "replace"))
-        return LanguageSupport(language, said[0] if said else None)
+        return LanguageSupport(language, first_version(done.stdout))

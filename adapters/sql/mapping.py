@@ -294,6 +294,8 @@ def _to_spec(row: Row) -> JobSpec:
     read = {name: parse(document[name]) for name, parse in _PARSERS.items()}
     if document.get("rerun_of") is not None:
         read["rerun_of"] = UUID(document["rerun_of"])
+    if "presets" in document:
+        read["presets"] = tuple(document["presets"])
     if "retry_on" in document:
         read["retry_on"] = tuple(map(Reason, document["retry_on"]))
     if document.get("secrets") is not None:

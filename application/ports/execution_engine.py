@@ -53,6 +53,28 @@ class LanguageSupport:
         return self.unavailable_because is None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeSupport:
+    """Support of an engine for a runtime; without it, the cause.
+
+    Attributes:
+        is_default: Whether it is the one that a job of its language has which names none.
+        presets: The names of sets of its compiler's flags.
+    """
+
+    name: str
+    language: Language
+    version: str | None
+    is_default: bool = False
+    presets: tuple[str, ...] = ()
+    unavailable_because: str | None = None
+
+    @property
+    def is_available(self) -> bool:
+        """Whether the engine runs programs in it."""
+        return self.unavailable_because is None
+
+
 @dataclass(slots=True)
 class EngineReport:
     """Result of a program, with all its output. Closing the report closes both streams.
@@ -266,6 +288,19 @@ class ExecutionEngine(ABC):
         By default it is cancelled: most engines distinguish the executions of a job.
         """
         self.cancel(execution_id, job_id)
+
+    def runtimes(self) -> Sequence[RuntimeSupport]:
+        """Return the runtimes; those of an engine that knows of no others are its languages themselves."""
+        return [
+            RuntimeSupport(
+                name=support.language.name,
+                language=support.language,
+                version=support.version,
+                is_default=True,
+                unavailable_because=support.unavailable_because,
+            )
+            for support in self.languages()
+        ]
 
     @abstractmethod
     def languages(self) -> Sequence[LanguageSupport]:

@@ -9,7 +9,12 @@ from application.errors import NotFound
 from application.ports.clock import Clock
 from application.ports.cluster_metrics import ClusterMetrics, MetricPoint
 from application.ports.dashboard_queries import DashboardQueries, EndedJob, QueueState
-from application.ports.execution_engine import EngineDescription, ExecutionEngine, LanguageSupport
+from application.ports.execution_engine import (
+    EngineDescription,
+    ExecutionEngine,
+    LanguageSupport,
+    RuntimeSupport,
+)
 from application.queries.queue_history import time_slices
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
@@ -85,6 +90,10 @@ class ClusterReader:
     def languages(self) -> Sequence[LanguageSupport]:
         """Return the languages that the engine knows, and whether they run here."""
         return self._engine.languages()
+
+    def runtimes(self) -> Sequence[RuntimeSupport]:
+        """Return the runtimes, the default ones first."""
+        return self._engine.runtimes()
 
     def engine(self) -> EngineState:
         """Return the engine, how it holds programs to their limits, and its queue."""

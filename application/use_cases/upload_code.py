@@ -237,6 +237,7 @@ class UploadCode:
         support = _supported(command.language, self.languages() if languages is None else languages)
         _check_takes_files(support, command)
         language = support.language
+        self._check_runtime(language, command)
         origin = command.rerun_of
         program = SubmittedProgram.of(command, language, self._submission_limits)
         reference = parse_project_reference(command.project)
@@ -351,6 +352,22 @@ class UploadCode:
         if isinstance(reference, ProjectName):
             return transaction.projects.get_or_add(caller, reference, None, now)
         return self._existing(caller, transaction, reference)
+
+    def _check_runtime(self, language: Language, command: UploadCodeCommand) -> None:
+        """Refuse a runtime that is not there, and presets that it does not have."""
+        if command.runtime is None and not command.presets:
+            return
+        runtimes = {support.name: support for support in self._engine.runtimes()}
+        support = runtimes.get(command.runtime or language.name)
+        if support is None or support.language != language:
+            names = ", ".join(name for name, one in runtimes.items() if one.language == language)
+            raise Unprocessable("runtime", f"there is no such runtime of {language}; there are {names}")
+        if support.unavailable_because is not None:
+            raise Unprocessable("runtime", f"{support.name} is unavailable: {support.unavailable_because}")
+        unknown = [name for name in command.presets if name not in support.presets]
+        if unknown:
+            presets = ", ".join(support.presets) or "none"
+            raise Unprocessable("presets", f"{support.name} has no preset {unknown[0]}; there are: {presets}")
 
     def _store_code(self, submission: Submission) -> None:
         code_key, source = submission.spec.code_key, submission.code_source

@@ -35,6 +35,7 @@ COMMANDS = (
     ("projects", "client_commands.projects", "List projects."),
     ("webhooks", "webhooks.command", "Have starts and ends of jobs posted to URLs; see the attempts."),
     ("languages", "client_commands.languages", "List the languages that programs may be written in."),
+    ("runtimes", "runtimes.command", "Add, list and remove versions and environments of languages."),
     ("doctor", "doctor.command", "Report versions, settings, health, languages, and missing parts."),
 )
 _LOCATIONS = {name: location for name, location, _summary in COMMANDS}

@@ -286,6 +286,8 @@ def _specification(spec: JobSpec) -> JobSpecification:
         "files": files or UNSET,
         "stdin_file": spec.stdin_file or UNSET,
         "stdin_bytes": UNSET if spec.stdin_blob is None else spec.stdin_blob.size,
+        "runtime": spec.runtime or UNSET,
+        "presets": list(spec.presets) or UNSET,
     }
     own = {name: getattr(spec, name) for name in JobSpecification.__struct_fields__ if name not in other}
     return JobSpecification(**own, **other)

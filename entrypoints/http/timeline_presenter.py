@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from msgspec import UNSET
 
 from application.ports.dashboard_queries import COUNTED_UP_TO, QueueState
-from application.ports.execution_engine import EngineDescription, LanguageSupport
+from application.ports.execution_engine import EngineDescription, LanguageSupport, RuntimeSupport
 from application.queries.cluster_reader import EngineState
 from application.queries.timeline import Entry, Step, Timeline, Waiting, holder_of
 from application.views import JobDetails
@@ -24,6 +24,7 @@ from entrypoints.http.schemas.timeline import (
     Isolated,
     LanguageResponse,
     QueueResponse,
+    RuntimeResponse,
     TimelineResponse,
     WaitingResponse,
 )
@@ -102,6 +103,19 @@ def present_language(support: LanguageSupport) -> LanguageResponse:
         extension=support.language.extension,
         available=support.is_available,
         version=support.version,
+        unavailable_because=support.unavailable_because,
+    )
+
+
+def present_runtime(support: RuntimeSupport) -> RuntimeResponse:
+    """Show a runtime."""
+    return RuntimeResponse(
+        name=support.name,
+        language=support.language.name,
+        version=support.version,
+        default=support.is_default,
+        presets=list(support.presets),
+        available=support.is_available,
         unavailable_because=support.unavailable_because,
     )
 

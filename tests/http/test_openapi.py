@@ -43,6 +43,7 @@ ENDPOINTS = {
     ("get", "/api/jobs/{jobId}/timeline"),
     ("get", "/api/engine"),
     ("get", "/api/languages"),
+    ("get", "/api/runtimes"),
     ("post", "/api/projects/{project}/archive"),
     ("post", "/api/projects/{project}/restore"),
     ("delete", "/api/projects/{project}"),

@@ -1,8 +1,9 @@
 import msgspec
+import pytest
 
 from domain.limits import STANDARD_BOUNDS, Limits
 from entrypoints.http.schemas.requests import RequestedLimits
-from tests.http.support import Service
+from tests.http.support import Service, assert_problem
 
 
 def test_every_limit_can_be_asked_for():
@@ -72,6 +73,39 @@ def test_a_job_in_full_has_its_executions(service: Service):
     assert (execution["number"], execution["stdin"]) == (1, None)
     assert execution["result"] == job["data"]["result"]
     assert execution["ended_at"] == execution["result"]["completed_at"]
+
+
+def test_the_runtime_of_a_language_itself_is_kept(service: Service):
+    job = service.upload(runtime="python")
+
+    assert service.http.get(f"/api/jobs/{job['job_id']}").json()["spec"]["runtime"] == "python"
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer", "detail"),
+    [
+        ({"runtime": "python@9"}, "/runtime", "there is no such runtime of python; there are python"),
+        ({"runtime": "node"}, "/runtime", "there is no such runtime of python; there are python"),
+        ({"runtime": "../python"}, "/runtime", "a runtime's name has"),
+        ({"presets": ["cpp17"]}, "/presets", "python has no preset cpp17; there are: none"),
+        ({"presets": ["-O3"]}, "/presets", "has at most 8 names"),
+        ({"presets": "cpp17"}, "/presets", "expected 'array | null'"),
+    ],
+)
+def test_a_runtime_or_preset_that_is_not_there_is_refused(service: Service, fields, pointer, detail):
+    body = {"project": "demo", "code": "1", "language": "python", **fields}
+
+    problem = assert_problem(service.http.post("/api/upload", json=body), 422)
+
+    assert [fault["pointer"] for fault in problem["errors"]] == [pointer]
+    assert detail in problem["detail"]
+
+
+def test_runtimes_are_listed(service: Service):
+    listed = service.http.get("/api/runtimes").json()
+
+    python = next(runtime for runtime in listed if runtime["name"] == "python")
+    assert (python["language"], python["default"], python["presets"]) == ("python", True, [])
 
 
 def test_languages_say_whether_they_run_here(service: Service):

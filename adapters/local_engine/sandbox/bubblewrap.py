@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +92,7 @@ class Bubblewrap(Isolation):
         directory: A directory for the files that sandboxes are made of.
         hidden: Directories that no program may see even if they are among the system's.
         programs_at_once: The number of programs that divide a user's quotas, where they share one.
+        views: Returns directories that programs see read-only, beside the system's.
 
     Attributes:
         cgroups: The directories of the programs' cgroups; None while there are none.
@@ -102,12 +103,19 @@ class Bubblewrap(Isolation):
     is_isolated = True
     control_groups = "not used: the engine has not been started"
 
-    def __init__(self, directory: Path, hidden: Sequence[Path], programs_at_once: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        hidden: Sequence[Path],
+        programs_at_once: int,
+        views: Callable[[], Sequence[Path]] = tuple,
+    ) -> None:
         self._directory = directory
         self._reaper: Path | None = None
         self.cgroups: CgroupPlan | None = None
         self._bwrap = shutil.which("bwrap", path=SYSTEM_PATH)
         self._hidden = hidden
+        self._views = views
         self._programs_at_once = programs_at_once
         self._share: UserShare | None = None
         self._rootfs: Rootfs | None = None
@@ -189,7 +197,7 @@ class Bubblewrap(Isolation):
                 "engine", f"its work directory cannot be used: {error.strerror}"
             ) from error
         self._find_users()
-        self._rootfs = self._new_rootfs(self._bwrap)
+        self._rootfs = self._new_rootfs(self._bwrap, self._views())
         self._proc_masks = proc_masks(has_own_users=self.users is not None)
 
     def find_control_groups(self, supervisor: int | None) -> None:
@@ -325,12 +333,13 @@ class Bubblewrap(Isolation):
         return {name: rlimits[name] for name in rlimits.keys() - {"AS"}}
 
     def _current_rootfs(self) -> Rootfs:
-        if self._rootfs is None or self._rootfs.fingerprint != fingerprint():
-            self._rootfs = self._new_rootfs(str(self._bwrap))
+        views = self._views()
+        if self._rootfs is None or self._rootfs.fingerprint != fingerprint(views):
+            self._rootfs = self._new_rootfs(str(self._bwrap), views)
         return self._rootfs
 
-    def _new_rootfs(self, bwrap: str) -> Rootfs:
-        return rootfs(bwrap, self._hidden, self._reaper, has_own_users=self.users is not None)
+    def _new_rootfs(self, bwrap: str, views: Sequence[Path]) -> Rootfs:
+        return rootfs(bwrap, self._hidden, self._reaper, views, has_own_users=self.users is not None)
 
     def _arguments(self, program: Program) -> Iterator[str]:
         yield from (*_NAMESPACES, "--dev-bind", BOX, "/", "--proc", "/proc", *self._proc_masks)

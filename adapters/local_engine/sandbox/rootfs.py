@@ -53,7 +53,12 @@ _WAITS = ("/bin/sh", "-c", "echo $$; exec sleep 60")
 
 
 def rootfs(
-    bubblewrap: str, hidden: Sequence[Path], reaper: Path | None = None, *, has_own_users: bool
+    bubblewrap: str,
+    hidden: Sequence[Path],
+    reaper: Path | None = None,
+    views: Sequence[Path] = (),
+    *,
+    has_own_users: bool,
 ) -> Rootfs:
     """Describe the root file system.
 
@@ -61,6 +66,7 @@ def rootfs(
         bubblewrap: Its path.
         hidden: Directories that are covered where they would be seen.
         reaper: The file that is seen as REAPER.
+        views: More directories that are seen, read-only: of the runtimes of this machine.
         has_own_users: Whether each program has a user id of its own, and the supervisor that of root.
 
     Raises:
@@ -75,14 +81,14 @@ def rootfs(
     made = [path for path in sorted(_MADE.rglob("*")) if path.is_file() and path.parent.name != "__pycache__"]
     copies = {_ETC / path.relative_to(_MADE): path for path in made} | {path: path for path in files}
     etc = (*_parents([*copies, *mounted]), *_mounted(mounted), *_copied(copies, _FIRST_FILE, "0644"))
-    seen = (*_system(VIEW), *_devices(), *etc, *_hide(hidden, shown))
+    seen = (*_system(VIEW), *_devices(), *etc, *_viewed(views), *_hide(hidden, shown))
     run = {SHELL: _SOURCE_OF_SHELL} | ({} if reaper is None else {REAPER: str(reaper)})
     runnable = _copied(run, _FIRST_FILE + len(copies), run_mode)
     files_read = (*map(str, copies.values()), *run.values(), os.devnull)
     empty = ("--file", str(_FIRST_FILE + len(files_read) - 1), _EMPTY)
     closed = ("--remount-ro", "/", "--die-with-parent", "--", *_WAITS)
     argv = (bubblewrap, *user, *around, *_made(), *seen, *runnable, *empty, *closed)
-    return Rootfs(argv=argv, files=files_read, fingerprint=fingerprint())
+    return Rootfs(argv=argv, files=files_read, fingerprint=fingerprint(views))
 
 
 def proc_masks(*, has_own_users: bool) -> Sequence[str]:
@@ -105,12 +111,15 @@ def proc_masks(*, has_own_users: bool) -> Sequence[str]:
     return options
 
 
-def fingerprint() -> str:
+def fingerprint(views: Sequence[Path] = ()) -> str:
     """Return a fingerprint of the files that it shows: one that was made keeps showing replaced files.
 
     A new or replaced entry of a directory changes the directory's own time.
     """
-    return " ".join(map(_state, (str(_ETC), _SOURCE_OF_SHELL)))
+    # A view is a mount, in which changes are seen; another directory in its place is not.
+    return " ".join(
+        [*map(_state, (str(_ETC), _SOURCE_OF_SHELL)), *(f"{path} {_inode(path)}" for path in views)]
+    )
 
 
 def _state(path: str) -> str:
@@ -119,6 +128,22 @@ def _state(path: str) -> str:
     except FileNotFoundError:
         return "none"
     return f"{status.st_ino}:{status.st_mtime_ns}"
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _viewed(views: Sequence[Path]) -> Iterator[str]:
+    """Show directories read-only, in parents that all may pass."""
+    shown = [path for path in views if path.is_dir()]
+    for parent in sorted({parent for path in shown for parent in path.parents} - {Path("/")}):
+        yield from ("--perms", "0755", "--dir", f"{VIEW}{parent}")
+    for path in shown:
+        yield from ("--ro-bind", str(path), f"{VIEW}{path}")
 
 
 def _places() -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -67,12 +67,13 @@ class Sandbox:
         warm_starts: int,
         usual_limits: Limits,
         programs_at_once: int,
+        views: Callable[[], Sequence[Path]] = tuple,
     ) -> None:
         self._directory = directory
         self._inline_output_bytes = inline_output_bytes
         self._bubblewrap = None
         if isolated:
-            self._bubblewrap = Bubblewrap(directory, (directory, *hidden), programs_at_once)
+            self._bubblewrap = Bubblewrap(directory, (directory, *hidden), programs_at_once, views)
         self.isolation: Isolation = self._bubblewrap or UnsandboxedProcess(WorkArea(directory))
         self._processors = os.sched_getaffinity(0)
         self.supervisor = SupervisorProcess(

@@ -13,8 +13,8 @@ from domain.caller import Scope
 from entrypoints.http.dependencies import Api
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import ClusterInPath
-from entrypoints.http.schemas.timeline import EngineResponse, LanguageResponse
-from entrypoints.http.timeline_presenter import present_engine, present_language
+from entrypoints.http.schemas.timeline import EngineResponse, LanguageResponse, RuntimeResponse
+from entrypoints.http.timeline_presenter import present_engine, present_language, present_runtime
 
 _Minutes = Annotated[
     int,
@@ -60,6 +60,21 @@ class ClusterController(Controller):
     def languages(self, api: NamedDependency[Api]) -> list[LanguageResponse]:
         """List languages, and whether they run here."""
         return [present_language(support) for support in api.services.cluster_reader.languages()]
+
+    @get(
+        "/runtimes",
+        sync_to_thread=True,
+        **openapi_docs(
+            "listRuntimes",
+            "List runtimes",
+            "The versions and environments of languages that a job can name, and the presets of their "
+            "compilers' flags.",
+            scope=Scope.JOBS_READ,
+        ),
+    )
+    def runtimes(self, api: NamedDependency[Api]) -> list[RuntimeResponse]:
+        """List runtimes, and whether they run here."""
+        return [present_runtime(support) for support in api.services.cluster_reader.runtimes()]
 
     @get(
         "/engine",

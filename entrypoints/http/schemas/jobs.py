@@ -229,6 +229,10 @@ class JobSpecification(Struct, kw_only=True):
     priority: Annotated[int, Meta(examples=[5])]
     max_attempts: Annotated[int, Meta(examples=[1])]
     retry_on: Annotated[list[Reason], Meta(description="The reasons for which it is run again.")]
+    runtime: Annotated[str | UnsetType, Meta(description="The runtime; absent for the default one.")] = UNSET
+    presets: Annotated[
+        list[str] | UnsetType, Meta(description="Sets of the compiler's flags; absent without.")
+    ] = UNSET
     callback_url: Annotated[str | None, Meta(description="Where the end of the job is posted to.")]
     limits: Annotated[dict[str, int], Meta(examples=[{"timeout_ms": 30000, "memory_mb": 256}])]
     cases: Annotated[int, Meta(description="How many cases there are.", examples=[0])]

@@ -280,6 +280,21 @@ class UploadRequest(RequestedLimits, kw_only=True):
             "shown; by default one is made, and shown in the answer alone."
         ),
     ] = None
+    runtime: Annotated[
+        str | None,
+        Meta(
+            description="A version or environment of the language, one of GET /api/runtimes; by default the "
+            "one that has the language's name.",
+            examples=["python"],
+        ),
+    ] = None
+    presets: Annotated[
+        tuple[str, ...] | None,
+        Meta(
+            description="Sets of the compiler's flags by their names, which GET /api/runtimes lists, such as "
+            "`cpp17` and `strict`; of flags that contradict each other the last one counts."
+        ),
+    ] = None
     execute: Annotated[bool | None, Meta(description="Whether to execute the job at once.")] = None
     cases: Annotated[
         tuple[CaseRequest, ...] | None,

@@ -135,6 +135,20 @@ class LanguageResponse(Struct, kw_only=True):
     unavailable_because: Annotated[str | None, Meta(description="Why not, and what to do.", examples=[None])]
 
 
+class RuntimeResponse(Struct, kw_only=True):
+    """A version or environment of a language, and whether it runs here."""
+
+    name: Annotated[str, Meta(description="As an upload names it.", examples=["python+numpy"])]
+    language: Annotated[str, Meta(examples=["python"])]
+    version: Annotated[str | None, Meta(examples=["3.13.1"])]
+    default: Annotated[bool, Meta(description="Whether jobs of the language have it that name none.")]
+    presets: Annotated[
+        list[str], Meta(description="The sets of its compiler's flags.", examples=[["cpp17", "strict"]])
+    ]
+    available: bool
+    unavailable_because: Annotated[str | None, Meta(description="Why not.", examples=[None])]
+
+
 class EngineResponse(Struct, kw_only=True):
     """The engine that runs programs, its limits and languages, and its queue."""
 

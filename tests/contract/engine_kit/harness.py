@@ -62,6 +62,8 @@ class Program:
     entry: str | None = None
     stdin_bytes: bytes | None = None
     stdin_file: str | None = None
+    runtime: str | None = None
+    presets: tuple[str, ...] = ()
 
 
 class Recorder(ExecutionObserver):
@@ -135,6 +137,8 @@ class EngineUnderTest:
             files=tuple(JobFile(path, self._keep(content)) for path, content in program.files.items()),
             stdin_file=program.stdin_file,
             stdin_blob=None if program.stdin_bytes is None else self._keep(program.stdin_bytes),
+            runtime=program.runtime,
+            presets=program.presets,
         )
         return ExecutionRequest(
             execution_id=ExecutionId(uuid4()),

@@ -43,6 +43,9 @@ def test_a_job_comes_back_as_it_was(store):
         tags={"env": "prod", "Team.x_y-z": "  spaces \U0001f600 "},
         priority=9,
         max_attempts=3,
+        retry_on=(Reason.SIGNAL, Reason.NONZERO_EXIT),
+        runtime="rust@1",
+        presets=("strict", "debug"),
     )
 
     assert get(store, job.id) == job

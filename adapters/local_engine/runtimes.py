@@ -1,0 +1,369 @@
+"""The runtimes of this machine beside the default ones: versions and environments of languages, as data.
+
+Each is a TOML file of a directory, whose name without `.toml` is the runtime's. docs/runtimes.md has
+the form.
+"""
+
+import logging
+import os
+import subprocess
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from adapters.local_engine.sandbox.own_commands import OwnCommands
+from adapters.local_engine.sandbox.program import ENVIRONMENT
+from adapters.local_engine.toolchains import Toolchain, fill, first_version, read_table
+from application.errors import Conflict, NotFound
+from application.ports.execution_engine import RuntimeSupport
+from domain.errors import DomainError, InvalidValue
+from domain.language import parse_language
+from domain.runtime import parse_runtime_name
+
+SUFFIX = ".toml"
+_LOOK_EVERY_S = 2.0
+_PROBE_TIMEOUT_S = 20
+_KEYS = {
+    "language": str,
+    "version": str,
+    "view": list,
+    "paths": dict,
+    "env": dict,
+    "build": list,
+    "run": list,
+    "probe": list,
+}
+# Shown to programs as they are; below them nothing has to be shown.
+_SYSTEM = tuple(Path(path) for path in ("/usr", "/bin", "/sbin", "/lib", "/lib64"))
+# Each program has these for itself.
+_OWN = tuple(Path(path) for path in ("/tmp", "/proc", "/dev", "/etc"))  # noqa: S108 - of programs
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, DomainError, tomllib.TOMLDecodeError)
+
+_log = logging.getLogger("service_server.local_engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A runtime that is read.
+
+    Attributes:
+        toolchain: The row of its language, with the commands that the runtime has of its own.
+        paths: The places of its executables, by the names in the row.
+        view: The directories that its programs see, beside the system's.
+        support: Whether it runs here.
+    """
+
+    toolchain: Toolchain
+    paths: Mapping[str, str]
+    view: Sequence[Path]
+    support: RuntimeSupport
+
+
+class Runtimes:
+    """The runtimes of a directory, which is looked at again from time to time.
+
+    A file that cannot be read, and a runtime whose probe fails, is there as one that is unavailable, with the
+    cause.
+
+    Args:
+        directory: The directory; None, or one that is missing, for no runtimes.
+        table: The rows of the languages.
+        hidden: Directories that no program may see.
+        isolated: Whether programs see the directories of `view` alone; if not, they see all of the machine.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None,
+        table: Sequence[Toolchain],
+        hidden: Sequence[Path] = (),
+        *,
+        isolated: bool = True,
+    ) -> None:
+        self._isolated = isolated
+        self._directory = directory
+        self._table = {toolchain.language: toolchain for toolchain in table}
+        self._hidden = [path.resolve() for path in hidden]
+        self._commands = OwnCommands()
+        self._lock = Lock()
+        self._look_at = 0.0
+        self._state: Mapping[Path, int] = {}
+        self._runtimes: Mapping[str, Runtime] = {}
+
+    def stop(self) -> None:
+        """End the probes that run."""
+        self._commands.stop()
+
+    def all(self) -> Mapping[str, Runtime]:
+        """Return the runtimes by their names, as the directory has them."""
+        # Programs start meanwhile with the runtimes as they were, but for the first look.
+        if time.monotonic() >= self._look_at and self._lock.acquire(blocking=self._look_at == 0):
+            try:
+                if time.monotonic() >= self._look_at:
+                    self._look()
+                    self._look_at = time.monotonic() + _LOOK_EVERY_S
+            finally:
+                self._lock.release()
+        return self._runtimes
+
+    def views(self) -> Sequence[Path]:
+        """Return the directories that programs see, each once, and none below another."""
+        shown = {
+            path for runtime in self.all().values() if runtime.support.is_available for path in runtime.view
+        }
+        return [path for path in sorted(shown) if not shown.intersection(path.parents)]
+
+    def _look(self) -> None:
+        state = self._files()
+        if state == self._state:
+            return
+        known = {path: self._runtimes[path.stem] for path in state if self._state.get(path) == state[path]}
+        self._runtimes = {path.stem: known.get(path) or self._read(path) for path in sorted(state)}
+        self._state = state
+
+    def _files(self) -> Mapping[Path, int]:
+        """Return the files of runtimes, and when each was changed."""
+        if self._directory is None:
+            return {}
+        try:
+            paths = [path for path in self._directory.iterdir() if path.suffix == SUFFIX]
+            return {path: path.stat().st_mtime_ns for path in paths}
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            _log.warning("the runtimes in %s cannot be read: %s", self._directory, error)
+            return self._state
+
+    def _read(self, path: Path) -> Runtime:
+        name, language = path.stem, next(iter(self._table))
+        try:
+            with path.open("rb") as file:
+                row = tomllib.load(file)
+            parse_runtime_name(name)
+            _check(row)
+            language = parse_language(row["language"])
+            runtime = self._runtime(name, self._table[language], row)
+        except _UNREADABLE as error:
+            cause = f"{path} is no description of a runtime: {error}"
+            support = RuntimeSupport(name=name, language=language, version=None, unavailable_because=cause)
+            runtime = Runtime(self._table[language], {}, (), support)
+        support = runtime.support
+        _log.info("runtime %s: %s", name, support.unavailable_because or f"version {support.version}")
+        return runtime
+
+    def _runtime(self, name: str, row: Toolchain, own: Mapping[str, Any]) -> Runtime:
+        toolchain = replace(
+            row,
+            title=f"{row.title} ({name})",
+            build=own.get("build", row.build),
+            run=own.get("run", row.run),
+            env={**row.env, **own.get("env", {})},
+            warm=None,
+            archive={},
+            compiler={"cold": row.compiler["cold"]} if row.compiler else {},
+        )
+        found = {key: path for key, path in row.paths().items() if path is not None}
+        paths = {**found, **row.extras(), **own.get("paths", {})}
+        view = tuple(Path(path) for path in own.get("view", ()))
+        cause = self._obstacle(row, paths, view)
+        version = own.get("version")
+        if cause is None:
+            version, cause = self._probe(toolchain, paths, own)
+        support = RuntimeSupport(
+            name=name,
+            language=row.language,
+            version=version,
+            presets=tuple(row.presets),
+            unavailable_because=cause,
+        )
+        return Runtime(toolchain, paths, [path for path in view if not _is_shown(path)], support)
+
+    def _obstacle(self, row: Toolchain, paths: Mapping[str, str], view: Sequence[Path]) -> str | None:
+        """Return why a runtime cannot be used, before it is tried."""
+        for name in (*row.executables, *row.needs):
+            path = paths.get(name)
+            if path is None or not Path(path).exists():
+                return f"{name} is not at {path}" if path else f"{name} was not found"
+        return next(filter(None, map(self._obstacle_of_view, view)), None) if self._isolated else None
+
+    def _obstacle_of_view(self, path: Path) -> str | None:
+        if not path.is_absolute() or not path.is_dir() or path != path.resolve():
+            return f"'view' has {path}, which is not a directory by its absolute path without links"
+        own = next((own for own in _OWN if path == own or own in path.parents), None)
+        if own is not None:
+            return f"'view' has {path}, and programs have a {own} of their own; keep it elsewhere"
+        for hidden in self._hidden:
+            if path == hidden or hidden in path.parents or path in hidden.parents:
+                return f"'view' has {path}, and no program may see {hidden}, which is of this service"
+        return None
+
+    def _probe(
+        self, toolchain: Toolchain, paths: Mapping[str, str], own: Mapping[str, Any]
+    ) -> tuple[str | None, str | None]:
+        """Ask for the version, and run the probe; return the version, and the cause of a failure."""
+        said = b""
+        for command in (toolchain.version, own.get("probe", ())):
+            if not command:
+                continue
+            argv = fill(command, paths)
+            try:
+                done = self._commands.run(argv, _PROBE_TIMEOUT_S, env={**ENVIRONMENT, "LC_ALL": "C.UTF-8"})
+                done.check_returncode()
+            except (OSError, subprocess.SubprocessError) as error:
+                return own.get("version"), f"'{' '.join(argv)}' fails on this machine: {error}"
+            said = said or done.stdout
+        return own.get("version") or first_version(said), None
+
+
+def _check(row: Mapping[str, Any]) -> None:
+    for key, value in row.items():
+        if key not in _KEYS:
+            raise ValueError(f"'{key}' is not known; there are {', '.join(_KEYS)}")
+        if not isinstance(value, _KEYS[key]):
+            raise TypeError(f"'{key}' is no {_KEYS[key].__name__}")
+        texts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"'{key}' has a value that is no text")
+    if "language" not in row:
+        raise KeyError("'language' is missing")
+
+
+def _is_shown(path: Path) -> bool:
+    return any(path == system or system in path.parents for system in _SYSTEM)
+
+
+class RuntimeDirectory:
+    """The descriptions of runtimes, as an operator changes them.
+
+    Args:
+        directory: The directory; it is made with the first description.
+        runtimes: Reads it, on a machine where programs are isolated or not.
+    """
+
+    def __init__(self, directory: Path, runtimes: Callable[[], Runtimes]) -> None:
+        self._directory = directory
+        self._runtimes = runtimes
+
+    def supports(self) -> Sequence[RuntimeSupport]:
+        """Return the runtimes that are described."""
+        return [runtime.support for runtime in self._runtimes().all().values()]
+
+    def add_venv(self, name: str, directory: Path) -> RuntimeSupport:
+        """Describe the runtime of a virtual environment of Python.
+
+        Raises:
+            InvalidValue: The name breaks its rule, or the runtime cannot be used here.
+            Conflict: There is one of the name.
+        """
+        return self._add(name, lambda: describe_venv(directory))
+
+    def add_prefix(self, name: str, directory: Path, language: str) -> RuntimeSupport:
+        """Describe the runtime of a directory in which a language is installed, as `add_venv` does."""
+        wanted = parse_language(language)
+        row = next(row for row in read_table() if row.language == wanted)
+        return self._add(name, lambda: describe_prefix(directory, row))
+
+    def remove(self, name: str) -> None:
+        """Remove a description; what is installed stays.
+
+        Raises:
+            NotFound: There is none of the name.
+        """
+        try:
+            (self._directory / f"{parse_runtime_name(name)}{SUFFIX}").unlink()
+        except FileNotFoundError:
+            raise NotFound("runtime", name) from None
+
+    def _add(self, name: str, describe: Callable[[], Mapping[str, Any]]) -> RuntimeSupport:
+        try:
+            path = write_runtime(self._directory, name, describe())
+        except FileExistsError:
+            raise Conflict(f"there is a runtime {name} already; remove it first") from None
+        except ValueError as error:
+            raise InvalidValue("runtime", str(error)) from error
+        support = self._runtimes().all()[name].support
+        if support.unavailable_because is not None:
+            path.unlink()
+            raise InvalidValue("runtime", f"{name} cannot be used here: {support.unavailable_because}")
+        return support
+
+
+def describe_venv(directory: Path) -> dict[str, Any]:
+    """Describe the runtime of a virtual environment of Python.
+
+    Raises:
+        ValueError: The directory is none, or its interpreter does not run.
+    """
+    interpreter = directory / "bin" / "python"
+    if not (directory / "pyvenv.cfg").is_file() or not interpreter.exists():
+        raise ValueError(f"{directory} is no virtual environment: it has no pyvenv.cfg and bin/python")
+    asked = "import sys; print(sys.base_prefix); print(sys.base_exec_prefix); print(sys.prefix)"
+    try:
+        answer = subprocess.run(  # noqa: S603 - the operator's own, named on the command line
+            [interpreter, "-I", "-c", asked],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ValueError(f"{interpreter} does not run: {error}") from error
+    places = [Path(line).resolve() for line in answer.stdout.splitlines()]
+    linked = interpreter.resolve().parent.parent
+    view = sorted({directory.resolve(), linked, *places} - {Path("/")})
+    return {
+        "language": "python",
+        "view": [str(path) for path in view if not _is_shown(path)],
+        "paths": {"python3": str(interpreter)},
+    }
+
+
+def describe_prefix(directory: Path, row: Toolchain) -> dict[str, Any]:
+    """Describe the runtime of a directory in which a language is installed, such as /opt/node-22.
+
+    Raises:
+        ValueError: It has none of the language's executables.
+    """
+    prefix = directory.resolve()
+    found = {name: prefix / "bin" / name for name in row.executables}
+    paths = {name: str(path) for name, path in found.items() if path.exists()}
+    if not paths:
+        raise ValueError(f"{prefix}/bin has none of {', '.join(row.executables)}")
+    view = [] if _is_shown(prefix) else [str(prefix)]
+    return {"language": row.language.name, "view": view, "paths": paths}
+
+
+def write_runtime(directory: Path, name: str, described: Mapping[str, Any]) -> Path:
+    """Write the description of a runtime; return its file.
+
+    Raises:
+        InvalidValue: The name breaks its rule.
+        FileExistsError: There is one of the name.
+    """
+    parse_runtime_name(name)
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f"{name}{SUFFIX}"
+    with path.open("x", encoding="utf-8") as file:
+        for key, value in described.items():
+            if isinstance(value, dict):
+                rows = ", ".join(f"{_quoted(inner)} = {_quoted(text)}" for inner, text in value.items())
+                file.write(f"{key} = {{ {rows} }}\n")
+            elif isinstance(value, list):
+                file.write(f"{key} = [{', '.join(map(_quoted, value))}]\n")
+            else:
+                file.write(f"{key} = {_quoted(value)}\n")
+        os.fsync(file.fileno())
+    return path
+
+
+def _quoted(text: str) -> str:
+    """Write a text as TOML's basic string."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    if not escaped.isprintable():
+        raise ValueError(f"{text!r} has characters that do not print")
+    return f'"{escaped}"'

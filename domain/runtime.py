@@ -1,0 +1,32 @@
+"""Names of runtimes, which are versions and environments of languages, and of presets of compilers' flags."""
+
+import re
+
+from domain.errors import InvalidValue
+
+RUNTIME_NAME = re.compile(r"[a-z0-9][a-z0-9.+@_-]{0,63}")
+PRESET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+MAX_PRESETS = 8
+
+
+def parse_runtime_name(text: str) -> str:
+    """Check the name of a runtime, such as `python@3.13` or `python+numpy`.
+
+    Raises:
+        InvalidValue: It has other characters, or too many.
+    """
+    if not RUNTIME_NAME.fullmatch(text):
+        raise InvalidValue(
+            "runtime", "a runtime's name has 1 to 64 lower-case letters, digits, '.', '+', '@', '_' and '-'"
+        )
+    return text
+
+
+def check_presets(names: tuple[str, ...]) -> None:
+    """Check the names of presets.
+
+    Raises:
+        InvalidValue: There are too many, or one is no name.
+    """
+    if len(names) > MAX_PRESETS or not all(map(PRESET_NAME.fullmatch, names)):
+        raise InvalidValue("presets", f"has at most {MAX_PRESETS} names such as cpp17 and strict")

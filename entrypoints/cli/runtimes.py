@@ -1,0 +1,60 @@
+"""The commands about runtimes of this machine: add, list, remove."""
+
+from pathlib import Path
+
+import rich_click as click
+
+from entrypoints.cli.settings_report import load_settings
+from entrypoints.cli.terminal import json_option, print_json, print_table
+from entrypoints.container import runtime_directory
+
+_COLUMNS = ("RUNTIME", "LANGUAGE", "VERSION", "STATE")
+_NAMES = ("name", "language", "version", "state")
+_DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=True)
+
+
+@click.group("runtimes")
+def command() -> None:
+    """Add, list and remove runtimes of this machine: versions and environments of languages."""
+
+
+@command.command("add")
+@click.argument("name")
+@click.option("--from-venv", type=_DIRECTORY, help="A virtual environment of Python.")
+@click.option("--from-prefix", type=_DIRECTORY, help="A directory whose bin has the executables.")
+@click.option("--language", help="The language, if the name does not begin with it.")
+def add(*, name: str, from_venv: Path | None, from_prefix: Path | None, language: str | None) -> None:
+    """Describe a runtime, such as python+numpy or node@22, from where it is installed."""
+    runtimes = runtime_directory(load_settings())
+    if from_venv is not None and from_prefix is None:
+        support = runtimes.add_venv(name, from_venv)
+    elif from_prefix is not None and from_venv is None:
+        language = language or name.partition("@")[0].partition("+")[0]
+        support = runtimes.add_prefix(name, from_prefix, language)
+    else:
+        raise click.UsageError("give one of --from-venv and --from-prefix")
+    click.echo(f"{name}: {support.language}, version {support.version or 'unknown'}")
+
+
+@command.command("list")
+@json_option
+def list_all(*, as_json: bool) -> None:
+    """List the runtimes that are described on this machine."""
+    rows = [
+        (each.name, each.language.name, each.version, each.unavailable_because or "available")
+        for each in runtime_directory(load_settings()).supports()
+    ]
+    if as_json:
+        print_json([dict(zip(_NAMES, row, strict=True)) for row in rows])
+    else:
+        print_table(
+            _COLUMNS, [(name, language, version or "", state) for name, language, version, state in rows]
+        )
+
+
+@command.command("remove")
+@click.argument("name")
+def remove(*, name: str) -> None:
+    """Remove the description of a runtime; what is installed stays."""
+    runtime_directory(load_settings()).remove(name)
+    click.echo(f"removed {name}")
