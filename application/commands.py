@@ -73,8 +73,9 @@ class UploadCodeCommand(JobOptions):
                 raise InvalidValue(name, "is for a job with 'cases' or a 'case_set'")
         if self.checker is not None and self.interactor is not None:
             raise InvalidValue("interactor", "takes the place of a 'checker'; leave one of them out")
-        if has_cases and self.stdin:
-            raise InvalidValue("stdin", "is that of each of the 'cases'; leave one of them out")
+        if has_cases and (self.stdin or self.stdin_blob is not None or self.stdin_file is not None):
+            name = "stdin_file" if self.stdin_file else "stdin_base64" if self.stdin_blob else "stdin"
+            raise InvalidValue(name, "is that of each of the 'cases'; leave one of them out")
         if self.callback_secret is not None:
             if self.callback_url is None:
                 raise InvalidValue("callback_secret", "signs the callback, and there is no 'callback_url'")

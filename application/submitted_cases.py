@@ -1,9 +1,10 @@
 """The cases of an upload, checked and packed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from application.blobs import NewFile
 from application.case_manifest import write_manifest
 from domain.blob import BlobRef
 from domain.cases import Case, JobCases, StopOn
@@ -23,6 +24,8 @@ class NewCase:
 
     Attributes:
         name: None for its number.
+        stdin_file: The path of a file of the upload that is its input, in place of `stdin`.
+        expected_file: The same of the expected output.
         limits: The ones other than the job's, by their names in `Limits`.
     """
 
@@ -33,6 +36,50 @@ class NewCase:
     weight: float = 1.0
     limits: Mapping[str, int] = field(default_factory=dict)
     hidden: bool = False
+    stdin_file: str | None = None
+    expected_file: str | None = None
+
+
+def with_files(
+    cases: Sequence[NewCase], files: Sequence[NewFile], bounds: SubmissionLimits
+) -> tuple[tuple[NewCase, ...], tuple[NewFile, ...]]:
+    """Give cases the contents of the files that they name; return them, and the other files.
+
+    A file of a case is not the program's, which would find the answers otherwise.
+
+    Raises:
+        InvalidValue: There is no such file; the field names the case.
+        TooLarge: The files are larger than all cases of a job may be.
+    """
+    by_path = {file.path: file.blob for file in files}
+    named: set[str] = set()
+    size = 0
+
+    def content(index: int, name: str, path: str | None, given: bytes | None) -> bytes | None:
+        nonlocal size
+        if path is None:
+            return given
+        if given:
+            raise InvalidValue(f"cases/{index}/{name}", "takes the place of a text; leave one of them out")
+        if path not in by_path:
+            raise InvalidValue(f"cases/{index}/{name}", "there is no file of this path in the upload")
+        named.add(path)
+        size += by_path[path].ref.size
+        if size > bounds.cases_bytes:
+            raise TooLarge("cases", f"{bounds.cases_bytes} bytes are allowed together")
+        return by_path[path].read()
+
+    filled = tuple(
+        replace(
+            case,
+            stdin=content(index, "stdin_file", case.stdin_file, case.stdin) or b"",
+            expected=content(index, "expected_file", case.expected_file, case.expected),
+            stdin_file=None,
+            expected_file=None,
+        )
+        for index, case in enumerate(cases)
+    )
+    return filled, tuple(file for file in files if file.path not in named)
 
 
 def submit(
@@ -73,6 +120,9 @@ def checked(given: Sequence[NewCase], bounds: SubmissionLimits, policy: LimitPol
 
 
 def _case(given: NewCase, index: int, bounds: SubmissionLimits, policy: LimitPolicy) -> Case:
+    for name in ("stdin_file", "expected_file"):
+        if getattr(given, name) is not None:
+            raise InvalidValue(name, "names one of the 'files' of a job's upload, and there are none here")
     for name in given.limits:
         if name in _OF_BUILD:
             raise InvalidValue(f"limits/{name}", "is the job's: it is built once for all cases")

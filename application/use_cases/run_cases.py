@@ -195,6 +195,7 @@ class RunCases:
             execution_id=execution.id,
             job_id=job.id,
             spec=job.spec,
+            tenant=job.tenant,
             stdin="",
             open_secrets=lambda: self._secrets(job),
         )

@@ -25,7 +25,7 @@ from application.ports.object_store import ObjectStore
 from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import Transaction
 from application.quota_guard import QuotaGuard
-from application.submitted_cases import submit
+from application.submitted_cases import submit, with_files
 from application.submitted_judges import SubmittedJudges
 from application.submitted_program import SubmittedProgram, check_disk
 from application.views import JobView
@@ -235,6 +235,9 @@ class UploadCode:
             NotFound: There is no project of the id.
         """
         support = _supported(command.language, self.languages() if languages is None else languages)
+        if command.cases is not None:
+            cases_given, files = with_files(command.cases, command.files, self._submission_limits)
+            command = replace(command, cases=cases_given, files=files)
         _check_takes_files(support, command)
         language = support.language
         self._check_runtime(language, command)

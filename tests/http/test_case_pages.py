@@ -46,7 +46,7 @@ def test_the_curl_line_of_a_job_leaves_its_cases_out(service: Service):
     assert "secret" not in line
 
 
-def test_results_are_streamed_as_they_come(service: Service):
+def test_results_are_streamed_as_they_come(service: Service, monkeypatch):
     may_end = Event()
 
     def case(given):
@@ -54,7 +54,7 @@ def test_results_are_streamed_as_they_come(service: Service):
             assert may_end.wait(PATIENCE_S)
         return echo_case(given)
 
-    service.engine.case = case
+    monkeypatch.setattr(service.engine, "case", case)
     job_id = service.upload(cases=_CASES, stop_on="first_failure", execute=True)["job_id"]
     with events(service, job_id) as told:
         first = next(event["data"] for event in told if event["event"] == "cases")

@@ -86,9 +86,11 @@ def test_lists_have_the_sums_alone(service: Service):
     assert "cases" not in job["data"]["result"]
 
 
-def test_cases_behind_a_failure_are_skipped_if_so_asked(service: Service):
+def test_cases_behind_a_failure_are_skipped_if_so_asked(service: Service, monkeypatch):
     failed = EngineReport(ExecutionResult(status=JobStatus.FAILED, reason=Reason.SIGNAL, signal=11))
-    service.engine.case = lambda given: failed if given.stdin == b"1\n" else echo_case(given)
+    monkeypatch.setattr(
+        service.engine, "case", lambda given: failed if given.stdin == b"1\n" else echo_case(given)
+    )
 
     job = service.run(cases=[*_CASES, *({"stdin": str(n)} for n in range(20))], stop_on="first_failure")
 
@@ -152,3 +154,49 @@ def test_ten_thousand_cases_are_accepted(service: Service):
     job = service.upload(cases=cases)
 
     assert service.http.get(f"/api/jobs/{job['job_id']}").json()["spec"]["cases"] == 10_000
+
+
+_FILES = [
+    {"path": "in/1.txt", "content": "1\n"},
+    {"path": "out/1.txt", "content": "1\n"},
+    {"path": "data.txt", "content": "the program's own"},
+]
+
+
+def test_cases_may_name_files_of_the_upload(service: Service):
+    cases = [{"stdin_file": "in/1.txt", "expected_file": "out/1.txt"}, {"stdin_file": "in/1.txt"}]
+
+    job = service.run(cases=cases, files=_FILES)
+
+    assert job["status"] == "SUCCESS"
+    assert [given.stdin for given in service.engine.inputs[-2:]] == [b"1\n", b"1\n"]
+    request, _tree = service.engine.builds[-1]
+    assert [file.path for file in request.spec.files] == ["data.txt"]
+
+
+@pytest.mark.parametrize(
+    ("case", "pointer"),
+    [
+        ({"stdin_file": "none"}, "/cases/0/stdin_file"),
+        ({"expected_file": "none"}, "/cases/0/expected_file"),
+        ({"stdin": "x", "stdin_file": "in/1.txt"}, "/cases/0/stdin_file"),
+        ({"expected_stdout": "x", "expected_file": "out/1.txt"}, "/cases/0/expected_file"),
+    ],
+)
+def test_a_file_that_is_not_there_or_not_alone_is_refused(service: Service, case: dict, pointer: str):
+    body = {"project": "p", "code": "", "language": "python", "files": _FILES, "cases": [case]}
+
+    answer = service.http.post("/api/upload", json=body)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+def test_one_large_file_counts_for_each_case_that_names_it(service: Service):
+    files = [{"path": "in.txt", "content": "x" * (1 << 20)}]
+    body = {"project": "p", "code": "", "language": "python", "files": files}
+
+    answer = service.http.post("/api/upload", json=body | {"cases": [{"stdin_file": "in.txt"}] * 65})
+
+    assert answer.status_code == 413
+    assert "67108864 bytes are allowed together" in answer.json()["detail"]

@@ -119,6 +119,13 @@ class CaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     stdin_base64: Annotated[
         str | None, Meta(description="The same as any bytes, in base64; in place of `stdin`.")
     ] = None
+    stdin_file: Annotated[
+        str | None,
+        Meta(
+            description="The path of one of `files` that is its input; the program does not find it.",
+            examples=["in/1.txt"],
+        ),
+    ] = None
     args: Annotated[
         tuple[str, ...] | None, Meta(description="The program's arguments, in place of the job's.")
     ] = None
@@ -129,6 +136,10 @@ class CaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             "well.",
             examples=["5\n"],
         ),
+    ] = None
+    expected_file: Annotated[
+        str | None,
+        Meta(description="The same as the path of one of `files`, which the program does not find."),
     ] = None
     weight: Annotated[float | None, Meta(description="What it adds to the score; 1 by default.")] = None
     limits: Annotated[CaseLimits | None, Meta(description="Limits other than the job's.")] = None
@@ -151,6 +162,8 @@ class CaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             weight=1.0 if self.weight is None else self.weight,
             limits={name: value for name, value in limits.items() if value is not None},
             hidden=bool(self.hidden),
+            stdin_file=self.stdin_file,
+            expected_file=self.expected_file,
         )
 
     def _stdin(self, index: int) -> bytes:

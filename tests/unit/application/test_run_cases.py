@@ -327,6 +327,24 @@ class TestHelpers:
     def test_there_is_nothing_to_help_with_where_nobody_leads(self, service):
         assert not service.run_execution()
 
+    def test_they_build_for_the_owner_of_the_job(self, service):
+        job_id = _start(service, 4)
+        helper = service.process("worker-2")
+        helping = []
+
+        def lead(given):
+            service.engine.case = echo_case
+            helping.append(helper.run_execution())
+            return echo_case(given)
+
+        service.engine.case = lead
+        service.run_execution()
+
+        job = _details(service, job_id).job
+        assert helping == [True]
+        assert {request.tenant for request, _ in service.engine.builds} == {job.tenant}
+        assert [tree for _, tree in service.engine.builds] == [None, b"the files of a build"]
+
     def test_several_threads_share_the_cases(self, service):
         job_id = _start(service, 40)
         helpers = [service.process(f"worker-{number}") for number in (2, 3)]
