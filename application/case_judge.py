@@ -154,9 +154,11 @@ class CaseJudges:
             language=program.language,
             limits=self._limits,
             code_bytes=program.code.size,
+            entry=program.entry,
+            files=program.files,
         )
         wanted = ExecutionRequest(
-            execution_id=request.execution_id, job_id=request.job_id, spec=spec, stdin=""
+            execution_id=request.execution_id, job_id=request.job_id, spec=spec, stdin="", tenant=tenant
         )
         built = self._engine.build(wanted, NoObserver())
         if isinstance(built, BuiltProgram):

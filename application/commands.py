@@ -36,7 +36,8 @@ class UploadCodeCommand(JobOptions):
         case_set: A case set of the project that they are taken from, in place of `cases`.
         checker: Compares outputs with the expected ones; None for the default.
         interactor: Speaks with the program in place of a checker.
-        cases_of: The cases of another job of the tenant, in place of `cases`, with all that judges them.
+        cases_of: The cases of another job of the tenant, with all that judges them; beside `cases`, the
+            latter alone.
         callback_secret: The secret that signs the callback; one that is made by default.
 
     Raises:

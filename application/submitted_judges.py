@@ -3,19 +3,27 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from application.blobs import BlobContent, NewBlob, NewFile
+from application.submitted_files import check_files
 from domain.blob import BlobRef
 from domain.checker import DEFAULT_CHECKER, Checker, CheckerKind, JudgeProgram
 from domain.errors import InvalidValue
+from domain.files import JobFile, find_entry
 from domain.language import Language
 from domain.submission import SubmissionLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJudgeProgram:
-    """A program that judges another one, as a caller sent it."""
+    """A program that judges another one, as a caller sent it.
+
+    Attributes:
+        files: Files beside its code.
+    """
 
     language: str
     code: str
+    files: tuple[NewFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +49,7 @@ class SubmittedJudges:
     def __init__(self, bounds: SubmissionLimits, available: Callable[[str], Language]) -> None:
         self._bounds = bounds
         self._available = available
-        self.contents: dict[BlobRef, bytes] = {}
+        self.contents: dict[BlobRef, BlobContent] = {}
 
     def checker(self, given: NewChecker | None) -> Checker:
         """Return a checker.
@@ -63,10 +71,26 @@ class SubmittedJudges:
             TooLarge: Its code is larger than code may be.
         """
         try:
-            language = self._available(given.language)
-            code = self._bounds.check_code(given.code)
+            return self._program(given)
         except InvalidValue as error:
             raise type(error)(f"{field}/{error.field}", error.detail) from None
-        blob = BlobRef.of(code)
-        self.contents[blob] = code
-        return JudgeProgram(language=language, code=blob)
+
+    def _program(self, given: NewJudgeProgram) -> JudgeProgram:
+        language = self._available(given.language)
+        code = NewBlob.of(self._bounds.check_code(given.code))
+        entry = None
+        if given.files:
+            files = check_files(given.files, self._bounds.files)
+            entry = find_entry(language, None, files, has_code=True)
+            check_files([*given.files, NewFile(entry, code)], self._bounds.files)
+        for blob in (code, *(file.blob for file in given.files)):
+            if blob.content is not None:
+                self.contents[blob.ref] = blob.content
+        return JudgeProgram(
+            language=language,
+            code=code.ref,
+            entry=entry,
+            files=tuple(
+                JobFile(file.path, file.blob.ref) for file in sorted(given.files, key=lambda file: file.path)
+            ),
+        )

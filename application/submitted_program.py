@@ -1,14 +1,15 @@
 """The program of an upload: its code, and the files beside it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from application.blobs import BlobContent, NewBlob, NewFile
 from application.commands import UploadCodeCommand
+from application.submitted_files import check_files
 from domain.blob import BlobRef
 from domain.errors import InvalidValue, TooLarge
-from domain.files import FilePath, FileTree, JobFile, count_directories, disk_bytes, find_entry, shown
+from domain.files import JobFile, count_directories, disk_bytes, find_entry, shown
 from domain.language import Language
 from domain.submission import JobSpec, SubmissionLimits
 
@@ -39,7 +40,7 @@ class SubmittedProgram:
             InvalidValue: A path breaks its rule or collides with another, or there is no file to run.
             TooLarge: A file or the input is too large.
         """
-        files = _checked(command.files, limits)
+        files = check_files(command.files, limits.files)
         entry = None
         if files or command.entry is not None or command.code is None:
             if command.code is None and not files:
@@ -49,7 +50,7 @@ class SubmittedProgram:
         if code is None:
             code = _text(entry or "", files.pop(entry or "").blob, limits)
         elif entry is not None:
-            _checked([*files.values(), NewFile(entry, NewBlob.of(b""))], limits)
+            check_files([*files.values(), NewFile(entry, NewBlob.of(b""))], limits.files)
         encoded = limits.check_code(code)
         if command.stdin_file is not None:
             _check_stdin_file(command.stdin_file, files, limits)
@@ -87,15 +88,6 @@ def check_disk(spec: JobSpec) -> None:
         raise InvalidValue(
             "max_files", f"is {spec.limits.files}, and there are more files and directories at the start"
         )
-
-
-def _checked(files: Sequence[NewFile], limits: SubmissionLimits) -> dict[str, NewFile]:
-    tree = FileTree(limits.files)
-    for file in files:
-        path = FilePath(file.path)
-        tree.add(path)
-        tree.add_bytes(path, file.blob.ref.size)
-    return {file.path: file for file in files}
 
 
 def _text(entry: str, blob: NewBlob, limits: SubmissionLimits) -> str:

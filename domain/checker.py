@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from domain.blob import BlobRef
 from domain.errors import InvalidValue
+from domain.files import JobFile
 from domain.language import Language
 
 DEFAULT_TOLERANCE = 1e-6
@@ -34,15 +35,19 @@ class JudgeProgram:
 
     Attributes:
         code: The file that is run.
+        entry: Its path; None for a program of one file.
+        files: The other files, in the order of their paths.
     """
 
     language: Language
     code: BlobRef
+    entry: str | None = None
+    files: tuple[JobFile, ...] = ()
 
     @property
     def blobs(self) -> frozenset[BlobRef]:
         """The blobs that it is made of."""
-        return frozenset({self.code})
+        return frozenset({self.code, *(file.blob for file in self.files)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -334,7 +334,10 @@ def _to_judge_program(values: Mapping[str, Any] | None) -> JudgeProgram | None:
     if values is None:
         return None
     return JudgeProgram(
-        language=_to_language(values["language"]), code=BlobRef(values["sha256"], values["size"])
+        language=_to_language(values["language"]),
+        code=BlobRef(values["sha256"], values["size"]),
+        entry=values.get("entry"),
+        files=tuple(JobFile(path, BlobRef(sha256, size)) for path, sha256, size in values.get("files", ())),
     )
 
 
@@ -578,8 +581,13 @@ def _cases_values(cases: JobCases) -> Values:
 def _judge_program_values(program: JudgeProgram | None) -> Values | None:
     if program is None:
         return None
-    code = program.code
-    return {"language": program.language.name, "sha256": code.sha256, "size": code.size}
+    return {
+        "language": program.language.name,
+        "sha256": program.code.sha256,
+        "size": program.code.size,
+        "entry": program.entry,
+        "files": [[file.path, file.blob.sha256, file.blob.size] for file in program.files],
+    }
 
 
 def job_state_values(job: Job) -> Values:

@@ -293,17 +293,21 @@ class UploadCode:
 
     def _submitted_cases(
         self, caller: Caller, reference: ProjectId | ProjectName, command: UploadCodeCommand
-    ) -> tuple[JobCases | None, Mapping[BlobRef, bytes]]:
+    ) -> tuple[JobCases | None, Mapping[BlobRef, BlobContent]]:
         """Return the cases of an upload by reference, and the contents that are to be stored."""
         if command.cases is None and command.cases_of is None and command.case_set is None:
             return None, {}
         if (refusal := self._engine.refuses_cases()) is not None:
             raise Unprocessable("cases", f"cannot be run here: {refusal}")
         stop_on = command.stop_on or StopOn.NEVER
-        contents: dict[BlobRef, bytes] = {}
+        contents: dict[BlobRef, BlobContent] = {}
         if command.cases is not None:
             cases, manifest = submit(command.cases, stop_on, self._submission_limits, self._limit_policy)
             contents[cases.manifest] = manifest
+            if command.cases_of is not None:
+                earlier = command.cases_of
+                cases = replace(earlier, manifest=cases.manifest, total=cases.total, case_set=None)
+                return cases, contents
         elif command.case_set is not None:
             version = self._case_set(caller, reference, command.case_set)
             cases = JobCases(

@@ -1,7 +1,5 @@
 """From the body of an upload to its command: files and input as bytes, whichever way they came."""
 
-import base64
-import binascii
 import io
 from collections.abc import Sequence
 
@@ -10,8 +8,9 @@ from application.blobs import NewBlob, NewFile
 from application.commands import UploadCodeCommand
 from application.file_spool import FileSpool
 from domain.errors import InvalidValue, TooLarge
-from domain.files import FileLimits, shown
-from entrypoints.http.schemas.requests import UploadedFile, UploadRequest
+from domain.files import FileLimits
+from entrypoints.http.base64_text import decode_base64
+from entrypoints.http.schemas.requests import UploadRequest
 from entrypoints.http.upload_form import UploadForm
 
 
@@ -30,40 +29,22 @@ def upload_command(
         InvalidValue: A file or an archive is none, or is given in two ways.
         TooLarge: It is too large.
     """
-    files = [_file(file) for file in data.listed_files()]
+    files = [file.file() for file in data.listed_files()]
     if form is not None:
         files += [NewFile(part.path, part.blob) for part in form.files]
     archive = None if form is None else form.archive
     if data.archive_base64 is not None:
         if archive is not None:
             raise InvalidValue("archive_base64", "is given as a part of the body as well")
-        archive = NewBlob.of(_bytes("archive_base64", data.archive_base64))
+        archive = NewBlob.of(decode_base64("archive_base64", data.archive_base64))
     if archive is not None:
         files += _unpacked(archive, limits, spool)
     stdin = None if form is None else form.stdin
     if data.stdin_base64 is not None:
         if stdin is not None:
             raise InvalidValue("stdin_base64", "is given as a part of the body as well")
-        stdin = NewBlob.of(_bytes("stdin_base64", data.stdin_base64))
+        stdin = NewBlob.of(decode_base64("stdin_base64", data.stdin_base64))
     return data.command(tuple(files), stdin)
-
-
-def _file(file: UploadedFile) -> NewFile:
-    if (file.content is None) == (file.content_base64 is None):
-        raise InvalidValue(
-            "files", f"{shown(file.path)} has one of 'content', a text, and 'content_base64', any bytes"
-        )
-    if file.content is not None:
-        return NewFile(file.path, NewBlob.of(file.content.encode()))
-    return NewFile(file.path, NewBlob.of(_bytes("files", file.content_base64 or "", file.path)))
-
-
-def _bytes(field: str, text: str, path: str | None = None) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        place = "" if path is None else f"{shown(path)} "
-        raise InvalidValue(field, f"{place}is not Base64 with padding (RFC 4648, 4)") from None
 
 
 def _unpacked(archive: NewBlob, limits: FileLimits, spool: FileSpool) -> Sequence[NewFile]:

@@ -1,5 +1,7 @@
 """Checkers, interactors and case sets in an upload."""
 
+from uuid import uuid4
+
 import pytest
 
 from tests.http.support import Service
@@ -61,6 +63,12 @@ def test_a_program_that_judges_is_kept_with_the_job(service: Service):
             "/interactor",
         ),
         ({"cases": _CASES, "interactor": {"language": "python"}}, "/interactor/code"),
+        ({"cases": _CASES, "checker": {**_PROGRAM, "files": [{"path": "a"}]}}, "/checker/files"),
+        (
+            {"cases": _CASES, "checker": {**_PROGRAM, "files": [{"path": "../a", "content": ""}]}},
+            "/checker/files",
+        ),
+        ({"cases": _CASES, "checker": {"kind": "exact", "files": []}}, "/checker"),
         ({"cases": _CASES, "case_set": "sums"}, "/case_set"),
         ({"case_set": "a b"}, "/case_set"),
         ({"case_set": "sums@x"}, "/case_set"),
@@ -74,6 +82,30 @@ def test_what_cannot_judge_is_refused(service: Service, fields, pointer):
 
     assert answer.status_code == 422
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+def test_files_of_a_checker_are_kept_as_blobs_of_the_job(service: Service):
+    files = [{"path": "testlib.h", "content": f"// {uuid4()}"}]
+    before = _blobs(service)
+    job = service.upload(cases=_CASES, checker={**_PROGRAM, "language": "cpp", "files": files})
+    assert len(_blobs(service) - before) == 1
+    assert _spec(service, job) == (None, "program", None)
+
+
+def test_other_cases_of_a_rerun_are_judged_as_the_first_ones_were(service: Service):
+    job = service.run(cases=_CASES, checker={"kind": "float", "tolerance": 0.01})
+    cases = [{"stdin": "2.001", "expected_stdout": "2"}, {"stdin": "3.1", "expected_stdout": "3"}]
+
+    again = service.http.post(
+        f"/api/jobs/{job['job_id']}/rerun", json={"cases": cases}, params={"wait": 20}
+    ).json()
+
+    assert again["data"]["result"]["passed"] == 1
+    assert _spec(service, again) == (None, "float", None)
+
+
+def _blobs(service: Service):
+    return {path for path in service.stored()[2] if "blobs/" in str(path)}
 
 
 def test_code_of_a_checker_has_the_bound_of_code(service: Service):

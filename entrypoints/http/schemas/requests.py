@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -16,9 +17,11 @@ from domain.case_set import parse_case_set_reference
 from domain.cases import StopOn
 from domain.checker import CheckerKind
 from domain.errors import InvalidValue
+from domain.files import shown
 from domain.job_lifecycle import Reason
 from domain.limits import STANDARD_BOUNDS
 from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
+from entrypoints.http.base64_text import decode_base64
 
 _NOT_GIVEN = (None, UNSET)
 _DECODED_APART = ("archive_base64", "stdin_base64", "cases", "case_set", "checker", "interactor")
@@ -58,15 +61,52 @@ class CaseLimits(Struct, kw_only=True, forbid_unknown_fields=True):
     output_mb: int | None = None
 
 
+class UploadedFile(Struct, kw_only=True, forbid_unknown_fields=True):
+    """A file beside the code."""
+
+    path: Annotated[
+        str,
+        Meta(
+            description="Relative to the program's directory, with `/` between names.",
+            examples=["data/input.csv"],
+        ),
+    ]
+    content: Annotated[str | None, Meta(description="A text.", examples=["a,b\n1,2\n"])] = None
+    content_base64: Annotated[str | None, Meta(description="Any bytes, in Base64, in its place.")] = None
+
+    def file(self) -> NewFile:
+        """Return the file.
+
+        Raises:
+            InvalidValue: It has no content, or two, or its content is no Base64.
+        """
+        if (self.content is None) == (self.content_base64 is None):
+            raise InvalidValue(
+                "files", f"{shown(self.path)} has one of 'content', a text, and 'content_base64', any bytes"
+            )
+        if self.content is not None:
+            return NewFile(self.path, NewBlob.of(self.content.encode()))
+        return NewFile(self.path, NewBlob.of(decode_base64("files", self.content_base64 or "", self.path)))
+
+
 class JudgeProgramRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     """A program that judges the uploaded one."""
 
     language: Annotated[str, Meta(description="Its language.", examples=["cpp"])]
     code: Annotated[str, Meta(description="Its source code.", examples=["int main() { return 0; }"])]
+    files: Annotated[
+        tuple[UploadedFile, ...] | None, Meta(description="Files beside its code, such as `testlib.h`.")
+    ] = None
 
-    def program(self) -> NewJudgeProgram:
-        """Return the program."""
-        return NewJudgeProgram(language=self.language, code=self.code)
+    def program(self, field: str = "interactor") -> NewJudgeProgram:
+        """Return the program.
+
+        Raises:
+            InvalidValue: A file is none.
+        """
+        return NewJudgeProgram(
+            language=self.language, code=self.code, files=_judge_files(field, self.files or ())
+        )
 
 
 class CheckerRequest(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -91,6 +131,10 @@ class CheckerRequest(Struct, kw_only=True, forbid_unknown_fields=True):
     ] = None
     language: Annotated[str | None, Meta(description="Of `program`: its language.")] = None
     code: Annotated[str | None, Meta(description="Of `program`: its source code.")] = None
+    files: Annotated[
+        tuple[UploadedFile, ...] | None,
+        Meta(description="Of `program`: files beside its code, such as `testlib.h`."),
+    ] = None
 
     def checker(self) -> NewChecker:
         """Return the checker.
@@ -99,12 +143,13 @@ class CheckerRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             InvalidValue: It is a program without a language or code, or is none and has them.
         """
         program = None
-        if self.language is not None or self.code is not None:
+        if self.language is not None or self.code is not None or self.files is not None:
             if self.kind is not CheckerKind.PROGRAM:
                 raise InvalidValue("checker", "has a program, which is for the kind 'program'")
             if self.language is None or self.code is None:
                 raise InvalidValue("checker", "is a program, which has a 'language' and a 'code'")
-            program = NewJudgeProgram(language=self.language, code=self.code)
+            files = _judge_files("checker", self.files or ())
+            program = NewJudgeProgram(language=self.language, code=self.code, files=files)
         return NewChecker(kind=self.kind, tolerance=self.tolerance, program=program)
 
 
@@ -176,20 +221,6 @@ class CaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             return base64.b64decode(self.stdin_base64, validate=True)
         except binascii.Error:
             raise InvalidValue(field, "is no base64 (RFC 4648, 4)") from None
-
-
-class UploadedFile(Struct, kw_only=True, forbid_unknown_fields=True):
-    """A file beside the code."""
-
-    path: Annotated[
-        str,
-        Meta(
-            description="Relative to the program's directory, with `/` between names.",
-            examples=["data/input.csv"],
-        ),
-    ]
-    content: Annotated[str | None, Meta(description="A text.", examples=["a,b\n1,2\n"])] = None
-    content_base64: Annotated[str | None, Meta(description="Any bytes, in Base64, in its place.")] = None
 
 
 class UploadRequest(RequestedLimits, kw_only=True):
@@ -450,3 +481,10 @@ class ExecuteRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         str | None,
         Meta(description="What the program reads, instead of what the job was uploaded with."),
     ] = None
+
+
+def _judge_files(field: str, files: Sequence[UploadedFile]) -> tuple[NewFile, ...]:
+    try:
+        return tuple(file.file() for file in files)
+    except InvalidValue as error:
+        raise InvalidValue(f"{field}/{error.field}", error.detail) from None

@@ -1,6 +1,6 @@
 """Checkers and interactors that are programs, in sandboxes of their own, also hostile ones."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from domain.blob import BlobRef
 from domain.cases import Case, CaseResult, JobCases, Verdict
 from domain.checker import DEFAULT_CHECKER, Checker, CheckerKind, JudgeProgram
 from domain.execution import ExecutionResult
+from domain.files import JobFile
 from domain.job_lifecycle import JobStatus
 from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS, Limits
@@ -41,11 +42,20 @@ class Judges:
         self._kit = kit
         self._held = held
 
-    def program(self, code: str, language: str) -> JudgeProgram:
+    def program(self, code: str, language: str, files: Mapping[str, str] | None = None) -> JudgeProgram:
         """Store a program that judges."""
-        blob = BlobRef.of(code.encode())
-        self._kit.store.put(blob.key(DEFAULT_TENANT), code.encode(), "text/plain")
-        return JudgeProgram(language=LANGUAGES[language], code=blob)
+        others = {path: self._stored(content) for path, content in (files or {}).items()}
+        return JudgeProgram(
+            language=LANGUAGES[language],
+            code=self._stored(code),
+            entry=f"main{LANGUAGES[language].extension}" if others else None,
+            files=tuple(JobFile(path, blob) for path, blob in others.items()),
+        )
+
+    def _stored(self, content: str) -> BlobRef:
+        blob = BlobRef.of(content.encode())
+        self._kit.store.put(blob.key(DEFAULT_TENANT), content.encode(), "text/plain")
+        return blob
 
     def open(
         self,
@@ -163,6 +173,70 @@ def test_a_checker_in_cpp_is_built_once_and_judges_many_cases(judges: Judges) ->
         b"": Verdict.PRESENTATION_ERROR,
     }
     assert {text: judged(judge, replace(_CASE, stdin=text)).verdict for text in cases} == cases
+
+
+# The part of testlib's interface that the checker below needs, in few lines.
+_TESTLIB = """
+#pragma once
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+enum TResult { _ok = 0, _wa = 1, _pe = 2, _fail = 3 };
+inline void quitf(TResult result, const char* format, ...) {
+    const char* words[] = {"ok ", "wrong answer ", "wrong output format ", "FAIL "};
+    std::fputs(words[result], stderr);
+    va_list arguments;
+    va_start(arguments, format);
+    std::vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    std::exit(result);
+}
+struct InStream {
+    std::ifstream file;
+    TResult fault = _fail;
+    long long readLong() {
+        long long value;
+        if (!(file >> value)) quitf(fault, "a number is expected");
+        return value;
+    }
+    bool seekEof() { return (file >> std::ws).eof(); }
+};
+inline InStream inf, ouf, ans;
+inline void registerTestlibCmd(int argc, char** argv) {
+    if (argc < 4) quitf(_fail, "the paths of three files are expected");
+    inf.file.open(argv[1]);
+    ouf.file.open(argv[2]);
+    ans.file.open(argv[3]);
+    ouf.fault = _pe;
+}
+"""
+_WITH_TESTLIB = """
+#include "testlib.h"
+int main(int argc, char* argv[]) {
+    registerTestlibCmd(argc, argv);
+    for (int number = 1; !ans.seekEof(); number++) {
+        long long expected = ans.readLong(), found = ouf.readLong();
+        if (expected != found)
+            quitf(_wa, "number %d is %lld, and %lld is expected", number, found, expected);
+    }
+    if (!ouf.seekEof()) quitf(_pe, "there is more");
+    quitf(_ok, "%lld", inf.readLong());
+}
+"""
+
+
+def test_a_checker_finds_the_files_beside_its_code(judges: Judges) -> None:
+    program = judges.program(_WITH_TESTLIB, "cpp", {"testlib.h": _TESTLIB})
+    judge = judges.open(Program(code=_ECHO), Checker(kind=CheckerKind.PROGRAM, program=program))
+    results = {text: judged(judge, replace(_CASE, stdin=text)) for text in (b"6", b"7", b"6 6", b"x")}
+    assert {text: (result.verdict, result.checker_message) for text, result in results.items()} == {
+        b"6": (Verdict.ACCEPTED, "ok 6"),
+        b"7": (Verdict.WRONG_ANSWER, "wrong answer number 1 is 7, and 6 is expected"),
+        b"6 6": (Verdict.PRESENTATION_ERROR, "wrong output format there is more"),
+        b"x": (Verdict.PRESENTATION_ERROR, "wrong output format a number is expected"),
+    }
 
 
 def test_a_large_output_reaches_the_checker_whole(judges: Judges) -> None:

@@ -1,0 +1,21 @@
+"""The rules of files that callers bring together."""
+
+from collections.abc import Sequence
+
+from application.blobs import NewFile
+from domain.files import FileLimits, FilePath, FileTree
+
+
+def check_files(files: Sequence[NewFile], limits: FileLimits) -> dict[str, NewFile]:
+    """Return files by their paths.
+
+    Raises:
+        InvalidValue: There are too many, or a path breaks its rule or collides with another.
+        TooLarge: A file is too large, or all of them are.
+    """
+    tree = FileTree(limits)
+    for file in files:
+        path = FilePath(file.path)
+        tree.add(path)
+        tree.add_bytes(path, file.blob.ref.size)
+    return {file.path: file for file in files}
