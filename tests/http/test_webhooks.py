@@ -1,6 +1,7 @@
 """Webhooks of a running service, which posts to a receiver on this machine."""
 
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from domain.caller import Scope
 from domain.webhook_signing import WebhookSecret
 from tests.http.support import UNKNOWN_ID, Service, assert_problem, poll, serving
+from tests.http.visitor import PAGE, Visitor
 from tests.support.keys import Keys, bearer
 from tests.support.receiver import Event, Receiver, receiver
 
@@ -567,3 +569,46 @@ def test_a_repeated_batch_is_not_shown_the_secret(service: Service):
     assert again.headers["Idempotent-Replayed"] == "true"
     assert again.json() == {name: first[name] for name in first if name != "callback_secret"}
     assert first["callback_secret"].startswith("whsec_")
+
+
+_SHOWN_SECRET = re.compile(r'<code id="key-text">(whsec_[^<]+)</code>')
+
+
+def test_a_project_s_webhooks_are_made_tested_and_followed_on_pages(service: Service):
+    visitor = Visitor(service.http)
+    project = service.run(project="on pages") and next(
+        one for one in service.http.get("/api/projects").json() if one["project"] == "on pages"
+    )
+    here = f"/dashboard/projects/{project['project_id']}/webhooks"
+    statuses = [500]
+    with receiver(lambda _event: statuses[0]) as target:
+        assert "No webhooks yet" in service.http.get(here).text
+        assert here in service.http.get(f"/dashboard/projects/{project['project_id']}").text
+        form = {"csrf": visitor.token(here), "url": target.url, "event:job.completed": "1"}
+        made = service.http.post(here, data=form, headers=PAGE)
+        secret = _SHOWN_SECRET.search(made.text)[1]
+        (webhook,) = service.http.get("/api/webhooks").json()
+        assert (webhook["project"], webhook["events"]) == ("on pages", ["job.completed"])
+        assert secret not in service.http.get(here).text
+        one = f"{here}/{webhook['webhook_id']}"
+
+        assert visitor.post(f"{one}/test", here).status_code == 303
+        (event,) = poll(lambda: target.events[:1])
+        event.verify(secret)
+        poll(lambda: "The receiver answered 500." in service.http.get(one).text)
+        # An answer is shown as text, never as markup.
+        assert "&lt;script&gt;" in service.http.get(one).text
+        assert "<script>the" not in service.http.get(one).text
+        statuses[0] = 204
+        poll(lambda: "Delivered" in service.http.get(f"{one}/list").text)
+
+        assert visitor.post(f"{one}/deliveries/{event.id}/redeliver", one).status_code == 303
+        rotated = visitor.post(f"{one}/rotate", here)
+        assert _SHOWN_SECRET.search(rotated.text)[1] != secret
+        visitor.post(f"{one}/change", here, change="disable")
+        assert "Disabled" in service.http.get(here).text
+        visitor.post(f"{one}/change", here, change="enable")
+        assert visitor.post(f"{one}/change", here, change="explode").status_code == 404
+        visitor.post(f"{one}/change", here, change="delete")
+        assert "No webhooks yet" in service.http.get(here).text
+        assert service.http.get(one).status_code == 404

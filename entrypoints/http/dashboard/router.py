@@ -20,12 +20,14 @@ from entrypoints.http.dashboard.sign_in import SignInPages, to_sign_in
 from entrypoints.http.dashboard.sign_out import SignOutForms
 from entrypoints.http.dashboard.tenants import TenantsPages
 from entrypoints.http.dashboard.usage import UsagePages
+from entrypoints.http.dashboard.webhooks import WebhooksPages
 from entrypoints.http.errors import problem_response
 from entrypoints.http.json_request import AnyRequest
 
 _PAGES = (
     *(ProjectsPages, ProjectPages, JobPages, ClusterPages, read_asset),
     *(SignInPages, SignOutForms, KeysPages, UsagePages, MembersPages, AuditPages, TenantsPages),
+    WebhooksPages,
 )
 _NOT_FOUND = 404
 _INTERNAL = 500

@@ -1,0 +1,196 @@
+"""The pages of a project's webhooks, and of what was posted to one."""
+
+import asyncio
+from collections.abc import Mapping
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from application.commands import CreateWebhookCommand
+from application.errors import NotFound
+from application.ports.delivery_repository import DeliveryFilter
+from application.views import IssuedWebhook, WebhookView
+from application.webhook_writer import SUBSCRIBERS_KNOWN_S
+from domain.caller import Caller, Scope
+from domain.webhook import SUBSCRIBED, WebhookTrigger
+from entrypoints.http.controllers.webhooks import existing_delivery, existing_webhook
+from entrypoints.http.csrf import read_form
+from entrypoints.http.dashboard.pages import Pages, go_to
+from entrypoints.http.dependencies import Api
+from entrypoints.http.json_request import AnyRequest
+
+_SHOWN = 50
+_EVENT_FIELD = "event:"
+_TRIGGERS = {trigger.value: trigger for trigger in WebhookTrigger}
+
+
+class WebhooksPages(Controller):
+    """The webhooks of a project, their deliveries, and forms that make and change them."""
+
+    path = "/projects/{project:int}/webhooks"
+    opt = {"scope": Scope.PROJECTS_WRITE}  # noqa: RUF012 - the framework's
+
+    @get(sync_to_thread=True)
+    def show(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes]:
+        """Show the webhooks."""
+        return _page(request, pages, caller, api, project, None)
+
+    @post()
+    async def create(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes]:
+        """Make a webhook, and show its secret this once."""
+        command = _command(project, await read_form(request))
+        issued = await asyncio.to_thread(api.services.create_webhook, caller, command)
+        await asyncio.sleep(SUBSCRIBERS_KNOWN_S)
+        return await asyncio.to_thread(_page, request, pages, caller, api, project, issued)
+
+    @post("/{webhook_id:str}/rotate")
+    async def rotate(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        webhook_id: FromPath[str],
+        pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes]:
+        """Give a webhook another secret, and show it this once."""
+        await read_form(request)
+        known = existing_webhook(webhook_id)
+        issued = await asyncio.to_thread(api.services.rotate_webhook, caller, known)
+        return await asyncio.to_thread(_page, request, pages, caller, api, project, issued)
+
+    @post("/{webhook_id:str}/test")
+    async def test(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        webhook_id: FromPath[str],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes] | Redirect:
+        """Have a test event posted, and show the deliveries."""
+        await read_form(request)
+        await asyncio.to_thread(api.services.send_test_event, caller, existing_webhook(webhook_id))
+        return go_to(request, f"{_url(project)}/{webhook_id}")
+
+    @post("/{webhook_id:str}/change")
+    async def change(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        webhook_id: FromPath[str],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes] | Redirect:
+        """Enable, disable or delete a webhook."""
+        trigger = _TRIGGERS.get((await read_form(request)).get("change", ""))
+        if trigger is None:
+            raise NotFound("change", "of a webhook")
+        known = existing_webhook(webhook_id)
+        await asyncio.to_thread(api.services.change_webhook, caller, known, trigger)
+        return go_to(request, _url(project))
+
+    @get("/{webhook_id:str}", sync_to_thread=True)
+    def deliveries(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        webhook_id: FromPath[str],
+        pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes]:
+        """Show the deliveries to a webhook."""
+        context = {"version": "", **_deliveries(caller, api, project, webhook_id)}
+        return pages.page(request, "deliveries.html", context)
+
+    @get("/{webhook_id:str}/list", sync_to_thread=True)
+    def refresh(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        webhook_id: FromPath[str],
+        pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes]:
+        """Show the list of deliveries alone."""
+        return pages.part(request, "_deliveries.html", _deliveries(caller, api, project, webhook_id))
+
+    @post("/{webhook_id:str}/deliveries/{delivery_id:str}/redeliver")
+    async def redeliver(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        webhook_id: FromPath[str],
+        delivery_id: FromPath[str],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes] | Redirect:
+        """Have an event posted once more."""
+        await read_form(request)
+        delivery, known = existing_delivery(delivery_id), existing_webhook(webhook_id)
+        await asyncio.to_thread(api.services.redeliver_event, caller, delivery, known)
+        return go_to(request, f"{_url(project)}/{webhook_id}")
+
+
+def _url(project: int) -> str:
+    return f"/dashboard/projects/{project}/webhooks"
+
+
+def _page(
+    request: AnyRequest,
+    pages: Pages,
+    caller: Caller,
+    api: Api,
+    project: int,
+    issued: IssuedWebhook | None,
+) -> Response[bytes]:
+    found = api.services.project_reader.get(caller, str(project))
+    context = {
+        "project": found,
+        "webhooks": list(reversed(api.services.webhook_reader.all(caller, str(project)))),
+        "events": [event.value for event in SUBSCRIBED],
+        "issued": issued,
+    }
+    return pages.page(request, "webhooks.html", context)
+
+
+def _deliveries(caller: Caller, api: Api, project: int, webhook_id: str) -> dict[str, object]:
+    found = api.services.project_reader.get(caller, str(project))
+    known = existing_webhook(webhook_id)
+    shown: WebhookView = api.services.webhook_reader.get(caller, known)
+    if shown.webhook.project != found.id:
+        raise NotFound("webhook", webhook_id)
+    wanted = DeliveryFilter(limit=_SHOWN)
+    return {
+        "project": found,
+        "webhook": shown.webhook,
+        "deliveries": api.services.webhook_reader.deliveries(caller, known, wanted),
+    }
+
+
+def _command(project: int, form: Mapping[str, str]) -> CreateWebhookCommand:
+    """Read the form. An event has a field of its own, for each field has one value."""
+    chosen = {name.removeprefix(_EVENT_FIELD) for name in form if name.startswith(_EVENT_FIELD)}
+    return CreateWebhookCommand(
+        url=form.get("url", "").strip(),
+        events=frozenset(event for event in SUBSCRIBED if event.value in chosen),
+        project=str(project),
+    )
