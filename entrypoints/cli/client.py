@@ -133,6 +133,14 @@ class ServiceClient:
         """Change a resource and return it."""
         return self._answer("PATCH", path, json=body).json()
 
+    def put(self, path: str, content: bytes, media_type: str) -> Json:
+        """Store a content and return the answer."""
+        return self._answer("PUT", path, content=content, headers={"Content-Type": media_type}).json()
+
+    def remove(self, path: str) -> None:
+        """Delete a resource whose answer is empty."""
+        self._answer("DELETE", path)
+
     def delete(self, path: str) -> Json:
         """Delete a resource and return the answer."""
         return self._answer("DELETE", path).json()

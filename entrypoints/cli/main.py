@@ -33,6 +33,7 @@ COMMANDS = (
     ("logs", "logs.command", "Print the output of a job's program."),
     ("cancel", "client_commands.cancel", "Cancel a job and stop its program."),
     ("projects", "client_commands.projects", "List projects."),
+    ("case-sets", "case_sets.command", "Store the cases of a project, in versions; list and show them."),
     ("webhooks", "webhooks.command", "Have starts and ends of jobs posted to URLs; see the attempts."),
     ("languages", "client_commands.languages", "List the languages that programs may be written in."),
     ("runtimes", "runtimes.command", "Add, list and remove versions and environments of languages."),

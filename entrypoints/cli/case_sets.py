@@ -1,0 +1,123 @@
+"""The command `case-sets`: stores, lists and shows the case sets of projects, by the HTTP API."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import rich_click as click
+
+from domain.case_set import CaseSetReference, parse_case_set_reference
+from domain.errors import InvalidValue
+from entrypoints.cli.client import Json, segment
+from entrypoints.cli.connection import connect, server_option
+from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
+
+_ARCHIVE = "application/octet-stream"
+_COLUMNS = ("name", "version", "total", "stored_bytes", "created_at", "created_by")
+_CASE_COLUMNS = ("name", "weight", "hidden", "stdin_bytes", "expected_bytes")
+_MOST = 1_000
+_FIELDS = ("project", *_COLUMNS)
+
+
+@click.group("case-sets")
+def command() -> None:
+    """Store the cases of a project, which jobs name as `case_set`, in versions."""
+
+
+@command.command("put")
+@click.argument("project")
+@click.argument("name")
+@click.argument("path", metavar="PATH", type=click.Path(exists=True, path_type=Path))
+@json_option
+@server_option
+def put(*, project: str, name: str, path: Path, as_json: bool, server: str | None) -> None:
+    """Store the files *.in with *.out or *.ans of a directory or an archive as the cases of a set."""
+    content = _zipped(path) if path.is_dir() else _read(path)
+    with connect(server) as client:
+        stored = client.put(_url(project, name), content, _ARCHIVE)
+    if as_json:
+        print_json(stored)
+    else:
+        made = "stored" if stored["is_new"] else "unchanged:"
+        click.echo(f"{made} {stored['case_set']}, {stored['total']} cases")
+
+
+@command.command("list")
+@click.argument("project")
+@json_option
+@server_option
+def list_all(*, project: str, as_json: bool, server: str | None) -> None:
+    """List the case sets of a project, by their names."""
+    with connect(server) as client:
+        listed = client.get(f"/api/projects/{segment(project)}/case-sets", limit=_MOST)
+    if as_json:
+        print_json(listed)
+    else:
+        print_table(_headings(_COLUMNS), ([each[name] for name in _COLUMNS] for each in listed))
+
+
+@command.command("show")
+@click.argument("project")
+@click.argument("name", metavar="NAME[@VERSION]")
+@json_option
+@server_option
+def show(*, project: str, name: str, as_json: bool, server: str | None) -> None:
+    """Show a case set with its cases: the latest version, or another."""
+    reference = _reference(name)
+    with connect(server) as client:
+        url = _url(project, reference.name.value)
+        shown = client.get(url, version=reference.version, limit=_MOST)
+        while len(shown["cases"]) < shown["total"]:
+            offset = len(shown["cases"])
+            shown["cases"] += client.get(url, version=shown["version"], offset=offset, limit=_MOST)["cases"]
+    if as_json:
+        print_json(shown)
+        return
+    print_fields([(field, shown[field]) for field in _FIELDS])
+    print_table(_headings(_CASE_COLUMNS), (_row(case) for case in shown["cases"]))
+
+
+@command.command("remove")
+@click.argument("project")
+@click.argument("name")
+@server_option
+def remove(*, project: str, name: str, server: str | None) -> None:
+    """Delete a case set with all of its versions. Jobs that have one keep its cases."""
+    with connect(server) as client:
+        client.remove(_url(project, name))
+    click.echo(f"deleted {name}")
+
+
+def _url(project: str, name: str) -> str:
+    return f"/api/projects/{segment(project)}/case-sets/{segment(name)}"
+
+
+def _reference(text: str) -> CaseSetReference:
+    try:
+        return parse_case_set_reference(text)
+    except InvalidValue as error:
+        raise Failure(f"NAME: {error.detail}", ExitCode.USAGE) from error
+
+
+def _headings(columns: tuple[str, ...]) -> list[str]:
+    return [name.replace("_", " ").upper() for name in columns]
+
+
+def _row(case: Json) -> list[str]:
+    return ["" if case[name] is None else str(case[name]) for name in _CASE_COLUMNS]
+
+
+def _zipped(directory: Path) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+        for path in sorted(path for path in directory.rglob("*") if path.is_file()):
+            archive.writestr(path.relative_to(directory).as_posix(), _read(path))
+    return content.getvalue()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Failure(f"{path}: {(error.strerror or 'cannot be read').lower()}", ExitCode.USAGE) from error
