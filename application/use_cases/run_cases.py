@@ -213,9 +213,16 @@ class RunCases:
     def _help_with(self, work: _Work, first: CaseRange) -> None:
         taken: CaseRange | None = first
         while taken is not None:
-            if self._run_range(work, taken) is not _End.DONE or self._work_queue.backlog() > 0:
+            if self._run_range(work, taken) is not _End.DONE or self._has_other_work():
                 return
             taken = self._claim(work.job.id, self._limit(work))
+
+    def _has_other_work(self) -> bool:
+        """Whether an execution waits that could be claimed here: it comes before the cases of others."""
+        languages = self._engine.startable_languages()
+        return bool(
+            self._unit_of_work.read(lambda transaction: transaction.executions.waiting(0.0, 1, languages))
+        )
 
     def _refuse(self, taken: CaseRange, cause: object) -> None:
         logger.warning("cases of job %s cannot be run here: %s", taken.job_id, cause)

@@ -327,6 +327,47 @@ class TestHelpers:
     def test_there_is_nothing_to_help_with_where_nobody_leads(self, service):
         assert not service.run_execution()
 
+    def test_one_goes_on_as_long_as_no_execution_waits(self, service):
+        job_id = _start(service, 60)
+        helper = service.process("worker-2")
+
+        def lead(given):
+            service.engine.case = echo_case
+            assert helper.run_execution()
+            return echo_case(given)
+
+        service.engine.case = lead
+        service.run_execution()
+
+        assert service.job(job_id).status is JobStatus.SUCCESS
+        # The leader had two: the helper has run all others, with one program.
+        assert len(service.engine.builds) == 2
+
+    def test_one_leaves_cases_for_an_execution_that_waits(self, service):
+        _start(service, 60)
+        helper = service.process("worker-2")
+        waiting = []
+
+        def help_once(given):
+            service.engine.case = echo_case
+            waiting.append(service.start(code="print(2)").job_id)
+            return echo_case(given)
+
+        def lead(given):
+            service.engine.case = help_once
+            before = len(service.engine.inputs)
+            assert helper.run_execution()
+            # The first cases, and then it has returned to claim the execution.
+            assert len(service.engine.inputs) - before == 2
+            assert helper.run_execution()
+            assert service.job(waiting[0]).status is JobStatus.SUCCESS
+            return echo_case(given)
+
+        service.engine.case = lead
+        service.run_execution()
+
+        assert len(waiting) == 1
+
     def test_they_build_for_the_owner_of_the_job(self, service):
         job_id = _start(service, 4)
         helper = service.process("worker-2")
