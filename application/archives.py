@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import IO
 
-from application.blobs import NewFile
 from application.file_spool import FileSpool
+from application.new_files import NewFile
 from domain.errors import InvalidValue, TooLarge
 from domain.files import FileLimits, FilePath, FileTree, shown
 

@@ -1,12 +1,11 @@
 """The blobs of tenants: stored once for each content, before the transactions that refer to them."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import IO, Self, TypeAlias
 
 from application.errors import StorageUnavailable
+from application.new_files import BlobContent
 from application.ports.blob_repository import Announcement
 from application.ports.object_store import ObjectStore
 from application.ports.unit_of_work import UnitOfWork
@@ -21,40 +20,6 @@ BLOB_CONTENT_TYPE = "application/octet-stream"
 _STORED_AT_ONCE = 8
 # An object that is being deleted is gone within so long, unless its process was killed.
 _REMOVAL_RETRY = RetryPolicy((0.1, 0.2, 0.5, 1.0, 2.0))
-
-BlobContent: TypeAlias = bytes | Callable[[], IO[bytes]]
-
-
-@dataclass(frozen=True, slots=True)
-class NewBlob:
-    """Bytes that a caller brings.
-
-    Attributes:
-        content: None if its tenant has it already, with another job.
-    """
-
-    ref: BlobRef
-    content: BlobContent | None
-
-    @classmethod
-    def of(cls, content: bytes) -> Self:
-        """Return some bytes with their reference."""
-        return cls(BlobRef.of(content), content)
-
-    def read(self) -> bytes:
-        """Return the bytes; none for ones that the tenant has already."""
-        if self.content is None or isinstance(self.content, bytes):
-            return self.content or b""
-        with self.content() as file:
-            return file.read()
-
-
-@dataclass(frozen=True, slots=True)
-class NewFile:
-    """A file that a caller brings, under the path that the caller gave it."""
-
-    path: str
-    blob: NewBlob
 
 
 class Blobs:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from application.blobs import NewBlob, NewFile
+from application.new_files import NewBlob, NewFile
 from application.submitted_cases import NewCase
 from application.submitted_judges import NewChecker, NewJudgeProgram
 from domain.caller import Scope

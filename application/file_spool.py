@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import IO, Self
 from weakref import finalize
 
-from application.blobs import NewBlob
+from application.new_files import NewBlob
 from domain.blob import BlobRef
 
 

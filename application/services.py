@@ -78,6 +78,7 @@ from application.use_cases.forget_old_records import ForgetOldRecords
 from application.use_cases.mark_started import MarkStarted
 from application.use_cases.post_audit_entries import PostAuditEntries
 from application.use_cases.put_case_set import PutCaseSet
+from application.use_cases.read_artifact import ReadArtifact
 from application.use_cases.read_code import ReadCode
 from application.use_cases.read_log import ReadLog
 from application.use_cases.read_output import ReadOutput
@@ -251,6 +252,7 @@ class Services:
     read_code: ReadCode
     read_log: ReadLog
     read_output: ReadOutput
+    read_artifact: ReadArtifact
     job_reader: JobReader
     project_reader: ProjectReader
     case_set_reader: CaseSetReader
@@ -350,6 +352,11 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             log_store=ports.log_store,
             retry=options.log_storage_retry,
             spool_directory=options.spool_directory,
+        ),
+        blobs=Blobs(
+            unit_of_work=ports.unit_of_work,
+            code_store=ports.code_store,
+            removal_retry=options.log_storage_retry,
         ),
         spool=ports.result_spool,
         complete_execution=complete_execution,
@@ -560,6 +567,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         read_output=ReadOutput(
             queries=ports.job_queries, log_store=ports.log_store, max_bytes=options.max_log_read_bytes
         ),
+        read_artifact=ReadArtifact(queries=ports.job_queries, blobs=blobs),
         queue_history=QueueHistory(dashboard_queries=ports.dashboard_queries, clock=ports.clock),
         check_health=_health_check(ports, options),
         claim_execution=claim_execution,

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from application.blobs import NewFile
 from application.case_manifest import write_manifest
+from application.new_files import NewFile
 from domain.blob import BlobRef
 from domain.cases import Case, JobCases, StopOn
 from domain.errors import InvalidValue, TooLarge

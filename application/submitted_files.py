@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from application.blobs import NewFile
+from application.new_files import NewFile
 from domain.files import FileLimits, FilePath, FileTree
 
 

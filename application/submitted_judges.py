@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from application.blobs import BlobContent, NewBlob, NewFile
+from application.new_files import BlobContent, NewBlob, NewFile
 from application.submitted_files import check_files
 from domain.blob import BlobRef
 from domain.checker import DEFAULT_CHECKER, Checker, CheckerKind, JudgeProgram

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from application.blobs import BlobContent, NewBlob, NewFile
 from application.commands import UploadCodeCommand
+from application.new_files import BlobContent, NewBlob, NewFile
 from application.submitted_files import check_files
 from domain.blob import BlobRef
 from domain.errors import InvalidValue, TooLarge

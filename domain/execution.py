@@ -10,6 +10,7 @@ from typing import Self
 from domain.cases import Summary
 from domain.errors import InvalidValue
 from domain.execution_lifecycle import ExecutionState, held_state, state_of
+from domain.files import JobFile
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ExecutionId, JobId, ObjectKey
 
@@ -31,6 +32,8 @@ class Note(StrEnum):
     MAY_RUN_ON = "may_run_on"
     NO_NETWORK = "no_network"
     MACHINE_BUSY = "machine_busy"
+    ARTIFACTS_LEFT_OUT = "artifacts_left_out"
+    ARTIFACTS_LOST = "artifacts_lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class ExecutionResult:
     Attributes:
         compile_output: The messages of a compiler and a linker; None where nothing was built.
         notes: Remarks that are known at the end only.
+        artifacts: The files that the program wrote and that are kept, in the order of their paths.
         cases: The sum of the results of the job's cases; None if it has none, or they were not all run.
 
     Raises:
@@ -119,6 +123,7 @@ class ExecutionResult:
     compile_output: Output | None = None
     notes: tuple[Note, ...] = ()
     cases: Summary | None = None
+    artifacts: tuple[JobFile, ...] = ()
 
     @property
     def may_run_on(self) -> bool:

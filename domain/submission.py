@@ -7,6 +7,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Self
 
+from domain.artifacts import check_patterns
 from domain.blob import BlobRef
 from domain.cases import JobCases
 from domain.errors import InvalidValue, TooLarge
@@ -42,6 +43,7 @@ class JobOptions:
     Attributes:
         stdin: The program's input, unless an execution brings its own.
         entry: The path of the file that is run; None for the language's usual one.
+        artifacts: Patterns of the files that the program writes and that are kept.
         stdin_file: The path of a file of the job that is the program's input in place of `stdin`.
         priority: 0 to 9; of the jobs that wait, the highest runs first, then the oldest.
         max_attempts: How often the program may be started if its worker or its engine loses it, or if it
@@ -69,6 +71,7 @@ class JobOptions:
     callback_url: str | None = None
     entry: str | None = None
     stdin_file: str | None = None
+    artifacts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_input()
@@ -105,6 +108,7 @@ class JobOptions:
         for argument in self.args:
             _check_text("args", argument)
         check_variables("env", self.env)
+        check_patterns(self.artifacts)
 
     def options(self) -> dict[str, Any]:
         """Return the options by their names."""

@@ -201,6 +201,7 @@ def _engine(settings: Settings, code_store: ObjectStore, limit_policy: LimitPoli
         inline_output_bytes=settings.inline_output_bytes,
         isolated=settings.sandbox != "off",
         warm_starts=settings.warm_starts,
+        artifact_limits=settings.artifact_limits,
         usual_limits=limit_policy.resolve({}),
         memory_mb=room_for_programs(settings.engine_memory_mb),
         programs_at_once=settings.worker_threads,

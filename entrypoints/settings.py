@@ -32,6 +32,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from application.retry_policy import RetryPolicy
 from application.use_cases.deliver_webhooks import DeliveryRules
+from domain.artifacts import ArtifactLimits
 from domain.batch import MAX_BATCH_JOBS
 from domain.errors import InvalidValue
 from domain.files import FileLimits
@@ -387,6 +388,9 @@ class Settings(BaseSettings):
     max_file_depth: int = Field(16, ge=1, le=64)
     max_archive_ratio: int = Field(200, ge=1)
     max_stdin_file_mb: int = Field(64, ge=1, le=1_024)
+    max_artifacts: int = Field(100, ge=1, le=1_000)
+    max_artifact_mb: int = Field(16, ge=1, le=1_024)
+    max_artifacts_mb: int = Field(64, ge=1, le=1_024)
     max_log_read_bytes: int = Field(_LOG_BYTES, ge=1)
 
     # Callers
@@ -660,6 +664,15 @@ class Settings(BaseSettings):
             total_bytes=self.max_files_mb << 20,
             depth=self.max_file_depth,
             archive_ratio=self.max_archive_ratio,
+        )
+
+    @property
+    def artifact_limits(self) -> ArtifactLimits:
+        """The limits on the files that are kept of a program."""
+        return ArtifactLimits(
+            files=self.max_artifacts,
+            file_bytes=self.max_artifact_mb << 20,
+            total_bytes=self.max_artifacts_mb << 20,
         )
 
     @property

@@ -20,7 +20,9 @@ from adapters.local_engine.compose import (
 from adapters.local_engine.job_files import packed_files, stored_stdin
 from adapters.local_engine.memory_budget import MemoryBudget
 from adapters.local_engine.runtimes import Runtimes
+from adapters.local_engine.sandbox.artifacts import WantedFiles
 from adapters.local_engine.sandbox.files import read_all
+from adapters.local_engine.sandbox.outcome import Outcome
 from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, SYSTEM_PATH, Program
 from adapters.local_engine.sandbox.rootfs import HOOKS
 from adapters.local_engine.sandbox.run_monitor import OnOutput, OnStart, RunMonitor
@@ -41,8 +43,9 @@ from application.ports.execution_engine import (
 )
 from application.ports.object_store import ObjectStore
 from application.retry_policy import RetryPolicy
+from domain.artifacts import ArtifactLimits, PathMatcher
 from domain.blob import BlobRef
-from domain.execution import ExecutionResult, Output
+from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS, Limits
 from domain.submission import JobSpec
@@ -50,6 +53,7 @@ from domain.values import ExecutionId, JobId
 
 _MIB = 1 << 20
 _ONCE = RetryPolicy()
+_ARTIFACTS = ArtifactLimits()
 _USUAL_LIMITS = STANDARD_LIMITS.resolve({})
 _ROOT = Path(__file__).parents[2]
 _NO_ROOM = ExecutionResult.failed(
@@ -97,6 +101,7 @@ class LocalEngine(ExecutionEngine):
         warm_starts: The number of prewarmed interpreters of each language; 0 for none, and no compilers.
         usual_limits: The limits that most jobs have, for which these are made.
         hidden: Directories that no program may see, beside the service's own code and work directories.
+        artifact_limits: The bounds of the files that are kept of a program.
         memory_mb: The memory of all programs at once, by their limits; None for any.
         runtimes: The directory that describes runtimes beside the default ones; None for none.
         programs_at_once: The number of programs that run at once, at most.
@@ -114,12 +119,14 @@ class LocalEngine(ExecutionEngine):
         warm_starts: int = 0,
         usual_limits: Limits = _USUAL_LIMITS,
         hidden: Sequence[Path] = (),
+        artifact_limits: ArtifactLimits = _ARTIFACTS,
         memory_mb: int | None = None,
         runtimes: Path | None = None,
         programs_at_once: int = 8,
     ) -> None:
         self._memory = MemoryBudget(memory_mb, usual_limits.memory_mb)
         self._code_store = code_store
+        self._artifact_limits = artifact_limits
         self._max_code_bytes = max_code_bytes
         self._retry = retry
         self._toolchains = Toolchains(hooks=HOOKS) if isolated else Toolchains()
@@ -361,7 +368,7 @@ class LocalEngine(ExecutionEngine):
 
         kept = LocalProgram(
             self.sandbox,
-            replace(program, build=(), archived_build=(), files=None),
+            replace(program, build=(), archived_build=(), files=None, wanted=None),
             tree,
             lambda limits: self._memory.reserved(self._memory_of_run_mb(limits)),
             lambda program, limits: with_limits(
@@ -414,10 +421,17 @@ class LocalEngine(ExecutionEngine):
             self.sandbox.keep_compiler(compose_compiler(toolchain, executables))
         try:
             program = compose(toolchain, executables, request, code, files=files, stdin=stdin)
-            # What is kept ready is of the default runtime.
-            return program if tools.is_default else replace(program, language=str(spec.runtime))
         except CommandTooLong:
             return _failure(Reason.COMPILE_ERROR, _TOO_MANY_SOURCES)
+        program = replace(program, wanted=self._wanted(spec))
+        # Compilers and interpreters that are kept ready are of the default runtime.
+        return program if tools.is_default else replace(program, language=str(spec.runtime))
+
+    def _wanted(self, spec: JobSpec) -> WantedFiles | None:
+        if not spec.artifacts:
+            return None
+        given = {file.path: file.blob for file in spec.files}
+        return WantedFiles(matcher=PathMatcher(spec.artifacts), given=given, limits=self._artifact_limits)
 
     def _run(
         self, request: ExecutionRequest, program: Program, on_start: OnStart, on_output: OnOutput
@@ -425,7 +439,7 @@ class LocalEngine(ExecutionEngine):
         try:
             with self._turns.shared(), self._registered(request.execution_id) as monitor:
                 outcome = self.sandbox.run(program, monitor, on_start, on_output)
-            return EngineReport(outcome.result, outcome.stdout, outcome.stderr)
+            return _report_of(outcome)
         except DependencyUnavailable as error:
             failure = ExecutionResult.failed(Reason.INTERNAL, f"The program was not started, for {error}.")
             return EngineReport(failure, is_lost=True)
@@ -443,6 +457,18 @@ class LocalEngine(ExecutionEngine):
         finally:
             with self._lock:
                 del self._running[execution_id]
+
+
+def _report_of(outcome: Outcome) -> EngineReport:
+    report = EngineReport(outcome.result, outcome.stdout, outcome.stderr)
+    collected = outcome.collected
+    if collected is None:
+        return report
+    if collected.left_out:
+        notes = (*outcome.result.notes, Note.ARTIFACTS_LEFT_OUT)
+        report.result = replace(outcome.result, notes=notes)
+    report.artifacts, report.spool = collected.files, collected.spool
+    return report
 
 
 def _without_code(error: ApplicationError) -> ExecutionResult:

@@ -28,7 +28,7 @@ _RESULT_COLUMNS = (
     *("stdout", "stdout_bytes", "stdout_truncated", "stderr", "stderr_bytes", "stderr_truncated"),
     *("error_message", "result_notes"),
     *("compile_output", "compile_output_bytes", "compile_output_truncated"),
-    "cases_summary",
+    *("cases_summary", "artifacts"),
 )
 
 

@@ -4,7 +4,7 @@ Rows are read by name. A column is named after its table as well (`job_status`, 
 rows of joined tables can be read by the same functions.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
@@ -184,6 +184,7 @@ _LISTED = _named(
     executions.c.compile_output_bytes,
     executions.c.compile_output_truncated,
     executions.c.cases_summary,
+    executions.c.artifacts,
 )
 LISTED_EXECUTION_COLUMNS = (*_LISTED, sa.null().label("execution_stdin"))
 EXECUTION_COLUMNS = (*_LISTED, *_named(executions.c.stdin))
@@ -304,9 +305,8 @@ def _to_spec(row: Row) -> JobSpec:
         read["cases"] = _to_cases(document["cases"])
     if document.get("callback_secret") is not None:
         read["callback_secret"] = SealedSecrets(**document["callback_secret"])
-    read["files"] = tuple(
-        JobFile(path, BlobRef(sha256, size)) for path, sha256, size in document.get("files", ())
-    )
+    read["files"] = _to_files(document.get("files", ()))
+    read["artifacts"] = tuple(document.get("artifacts", ()))
     if document.get("stdin_blob") is not None:
         read["stdin_blob"] = BlobRef(*document["stdin_blob"])
     return JobSpec(**{**known, **read}, stdin=row["job_stdin"])
@@ -436,8 +436,17 @@ def _to_result(row: Row) -> ExecutionResult:
         log_key=to_object_key(row["execution_log_key"]),
         compile_output=_to_compile_output(row),
         cases=_to_summary(row["execution_cases_summary"]),
+        artifacts=_to_files(row["execution_artifacts"] or ()),
         notes=_to_notes(row["execution_result_notes"]),
     )
+
+
+def _to_files(values: Iterable[tuple[str, str, int]]) -> tuple[JobFile, ...]:
+    return tuple(JobFile(path, BlobRef(sha256, size)) for path, sha256, size in values)
+
+
+def _files_values(files: Iterable[JobFile]) -> list[tuple[str, str, int]]:
+    return [(file.path, file.blob.sha256, file.blob.size) for file in files]
 
 
 def _to_summary(values: Mapping[str, Any] | None) -> Summary | None:
@@ -554,7 +563,7 @@ def _spec_values(spec: JobSpec) -> Values:
         "cases": None if spec.cases is None else _cases_values(spec.cases),
         "callback_secret": None if spec.callback_secret is None else asdict(spec.callback_secret),
         "rerun_of": None if spec.rerun_of is None else str(spec.rerun_of),
-        "files": [(file.path, file.blob.sha256, file.blob.size) for file in spec.files],
+        "files": _files_values(spec.files),
         "stdin_blob": None if spec.stdin_blob is None else (spec.stdin_blob.sha256, spec.stdin_blob.size),
         "code_key": spec.code_key.value,
         "language": spec.language.name,
@@ -647,6 +656,7 @@ def result_values(result: ExecutionResult) -> Values:
         "result_notes": list(result.notes),
         **_output_values("compile_output", result.compile_output),
         "cases_summary": None if result.cases is None else asdict(result.cases),
+        "artifacts": _files_values(result.artifacts) or None,
     }
 
 

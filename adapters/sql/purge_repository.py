@@ -342,7 +342,7 @@ class SqlPurgeRepository(PurgeRepository):
         for statement in _REMOVE:
             removed = self._connection.execute(statement, ids).rowcount
         self._connection.execute(_FORGET_RERUNS, ids)
-        self._blobs.release(codes)
+        self._blobs.release([*codes, *(row.execution_id for row in rows)])
         if in_batches:
             self._connection.execute(_REMOVE_BATCHES, {"batch_ids": in_batches})
         made = [str(made) for made in (*sorted(codes), *in_batches)]

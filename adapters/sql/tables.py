@@ -241,6 +241,8 @@ executions = sa.Table(
     sa.Column("stdin", LongText),
     # The sum of the results of the job's cases; NULL if it has none.
     sa.Column("cases_summary", Json),
+    # Files that the program wrote and that are kept; their blobs belong to the execution.
+    sa.Column("artifacts", Json),
     # As its tenant's stored bytes were counted up; NULL in rows of a version that did not count.
     sa.Column("log_bytes", sa.BigInteger),
     sa.Index("ix_executions_job", "job_id", "number"),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import IO, Self
 
+from application.file_spool import FileSpool
+from application.new_files import NewFile
 from application.ports.output_feed import OutputChunk
 from domain.execution import ExecutionResult, Note, Output
 from domain.language import Language
@@ -84,6 +86,8 @@ class EngineReport:
         stdout: The whole stream up to the output limit, to be read from its start; None if the engine has
             no more than the result has.
         stderr: The same for the other stream.
+        artifacts: The files that the program wrote and that its job wants.
+        spool: Has their contents until the report is closed.
         is_lost: Whether the engine failed the program, which may have run or was not started: the job may
             allow another attempt.
         first_time_ms: The wall time of a first run that reached a time limit while the machine was busy; the
@@ -95,6 +99,8 @@ class EngineReport:
     result: ExecutionResult
     stdout: IO[bytes] | None = None
     stderr: IO[bytes] | None = None
+    artifacts: Sequence[NewFile] = ()
+    spool: FileSpool | None = None
     is_lost: bool = False
     is_startable: bool = False
     first_time_ms: int | None = None
@@ -108,6 +114,8 @@ class EngineReport:
         for stream in (self.stdout, self.stderr):
             if stream is not None:
                 stream.close()
+        if self.spool is not None:
+            self.spool.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction, UnitOfWork
-from domain.audit import AuditEntryId
+from domain.audit import NO_USAGE, AuditEntryId, Usage
 from domain.execution import Execution, ExecutionResult
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
@@ -86,6 +86,7 @@ class CompleteExecution:
         assumed = [] if claimed is None or must_read else [claimed]
 
         def work(transaction: Transaction) -> bool:
+            usage = usage_of(result, log_bytes)
             if message and not self._is_new(transaction, execution_id, message, now):
                 return False
             if assumed:
@@ -104,7 +105,8 @@ class CompleteExecution:
                         transaction.executions.end(execution_id, result, after.updated_at, log_bytes)
                         transaction.executions.add(following, delay_s)
                         self._outbox_writer.add(transaction, retried, after)
-                        record_end(transaction, entry_id, before, usage_of(result, log_bytes), time)
+                        usage += refer_to_artifacts(transaction, before, execution_id, result)
+                        record_end(transaction, entry_id, before, usage, time)
                         return True
             after, events = before.complete(execution_id, result, time)
             if events:
@@ -117,7 +119,8 @@ class CompleteExecution:
                     execution_id, kept, time, log_bytes
                 )
             if is_recorded:
-                record_end(transaction, entry_id, before, usage_of(result, log_bytes), time)
+                usage += refer_to_artifacts(transaction, before, execution_id, result)
+                record_end(transaction, entry_id, before, usage, time)
             return bool(events)
 
         counted = self._unit_of_work.run(work)
@@ -135,6 +138,18 @@ class CompleteExecution:
     ) -> bool:
         # With the execution's id, for an engine may count its messages for each execution.
         return transaction.inbox.add(message.source, f"{execution_id}/{message.message_id}", now)
+
+
+def refer_to_artifacts(
+    transaction: Transaction, job: Job, execution_id: ExecutionId, result: ExecutionResult
+) -> Usage:
+    """Have an execution own the files that its program wrote; return the use that they add.
+
+    Raises:
+        StorageUnavailable: One was removed since it was stored, hours ago.
+    """
+    blobs = {file.blob for file in result.artifacts}
+    return Usage(stored_bytes=transaction.blobs.refer(job.tenant, execution_id, blobs)) if blobs else NO_USAGE
 
 
 def awaiting_job(transaction: Transaction, execution_id: ExecutionId) -> tuple[Job, Execution] | None:

@@ -10,6 +10,7 @@ from io import BytesIO
 from itertools import takewhile
 from typing import IO
 
+from application.blobs import Blobs
 from application.errors import DependencyUnavailable, NotFound, StorageUnavailable
 from application.log_archive import LogArchive, without_log
 from application.log_context import logging_about, outage
@@ -20,8 +21,9 @@ from application.ports.result_spool import KeptResult, ResultSpool
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
 from application.use_cases.complete_execution import CompleteExecution, MessageKey, awaiting_job
-from domain.execution import Execution, ExecutionResult
+from domain.execution import Execution, ExecutionResult, Note
 from domain.execution_lifecycle import SPOOL_PREFIX
+from domain.files import JobFile
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.values import ExecutionId
@@ -55,6 +57,8 @@ class FinishExecution:
     * A result for which the disk has no room either waits here, on the thread that ran its program.
     * A result that has waited for longer than it may has FAILED with the reason storage_error.
     * A cancelled execution waits for nothing.
+    * The files that a program wrote are stored before its log. While the code store is away they are tried
+      again for a while, and are lost then, with a note: the job ends all the same.
     * A job that was cancelled may be deleted before its program has ended: its result is late then, and a log
       that was stored for it is noted to be deleted.
     """
@@ -63,6 +67,7 @@ class FinishExecution:
         self,
         unit_of_work: UnitOfWork,
         log_archive: LogArchive,
+        blobs: Blobs,
         spool: ResultSpool,
         complete_execution: CompleteExecution,
         retry: RetryPolicy,
@@ -72,6 +77,7 @@ class FinishExecution:
     ) -> None:
         self._unit_of_work = unit_of_work
         self._log_archive = log_archive
+        self._blobs = blobs
         self._spool = spool
         self._complete_execution = complete_execution
         self._retry = retry
@@ -90,6 +96,7 @@ class FinishExecution:
         """
         ended_at = execution.not_before(self._clock.now())
         give_up = self._clock.monotonic() + self._kept_s
+        report = self._with_artifacts(job, report)
         while True:
             try:
                 with self._log_archive.compose(job, execution.id, report) as (result, log, log_bytes):
@@ -109,6 +116,20 @@ class FinishExecution:
                 self._clock.sleep(_AGAIN_AFTER_S)
         logger.error("the log of execution %s is lost", execution.id)
         return self._complete(job, _ended(job, execution.id, without_log(report.result), ended_at))
+
+    def _with_artifacts(self, job: Job, report: EngineReport) -> EngineReport:
+        """Store the files that a program wrote; return the report whose result names them."""
+        if not report.artifacts:
+            return report
+        contents = {file.blob.ref: file.blob.content or b"" for file in report.artifacts}
+        try:
+            self._blobs.put(job.tenant, contents)
+        except DependencyUnavailable as error:
+            logger.warning("the files that a program of job %s wrote are lost: %s", job.id, error)
+            notes = (*report.result.notes, Note.ARTIFACTS_LOST)
+            return replace(report, result=replace(report.result, notes=notes))
+        artifacts = tuple(JobFile(file.path, file.blob.ref) for file in report.artifacts)
+        return replace(report, result=replace(report.result, artifacts=artifacts))
 
     def reported(
         self, job: Job, execution_id: ExecutionId, report: EngineReport, message: MessageKey
@@ -253,6 +274,8 @@ class FinishExecution:
         try:
             awaiting = self._unit_of_work.read(lambda transaction: awaiting_job(transaction, execution_id))
             if awaiting is not None:
+                job, _execution = awaiting
+                self._blobs.announce(job.tenant, frozenset(file.blob for file in kept.result.artifacts))
                 with logging_about(*awaiting):
                     self._complete_execution(execution_id, kept.result, log_bytes=kept.log_bytes)
         except NotFound:

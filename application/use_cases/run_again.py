@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
-from application.blobs import NewBlob, NewFile
 from application.commands import UploadCodeCommand
+from application.new_files import NewBlob, NewFile
 from application.queries.job_reader import JobReader
 from application.submitted_cases import NewCase
 from application.use_cases.upload_code import UploadCode

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from application.blobs import BlobContent, Blobs
+from application.blobs import Blobs
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import UploadCodeCommand
 from application.errors import (
@@ -17,6 +17,7 @@ from application.errors import (
 )
 from application.idempotent_requests import Again, job_again
 from application.log_context import current_request_id
+from application.new_files import BlobContent
 from application.outbox_writer import OutboxWriter
 from application.ports.clock import Clock
 from application.ports.execution_engine import ExecutionEngine, LanguageSupport
@@ -493,6 +494,7 @@ def _check_takes_files(support: LanguageSupport, command: UploadCodeCommand) -> 
         "entry": command.entry,
         "stdin_base64": command.stdin_blob,
         "stdin_file": command.stdin_file,
+        "artifacts": command.artifacts,
     }
     name = next((name for name, value in needed.items() if value), None)
     if name is not None and not support.takes_files:

@@ -18,6 +18,7 @@ from entrypoints.http.access import AccessMiddleware
 from entrypoints.http.callers import CallerMiddleware
 from entrypoints.http.concurrency import ConcurrencyLimiter, SharedBudget
 from entrypoints.http.conditional import ConditionalRequests
+from entrypoints.http.controllers.artifacts import ArtifactsController
 from entrypoints.http.controllers.audit import AuditController, UsageController
 from entrypoints.http.controllers.batches import BatchesController
 from entrypoints.http.controllers.case_sets import CaseSetsController
@@ -52,6 +53,7 @@ from entrypoints.settings import Settings
 _CONTROLLERS = (
     JobsController,
     OutputController,
+    ArtifactsController,
     TimelineController,
     ProjectsController,
     LogsController,

@@ -14,6 +14,7 @@ from litestar import Litestar
 
 from application.errors import NotAuthenticated
 from application.queries.cluster_reader import CLUSTER_NAME_MAX_CHARS
+from domain.artifacts import DEFAULT_MEDIA_TYPE, MAX_PATTERNS, MEDIA_TYPES
 from domain.files import PATH_MAX_BYTES
 from domain.idempotency import IDEMPOTENCY_KEY_MAX_CHARS
 from domain.language import LANGUAGES
@@ -91,6 +92,7 @@ _HEADERS: Mapping[str, tuple[str, Json]] = MappingProxyType(
         "ETag": ("The version of the content, for If-None-Match and If-Range.", {"type": "string"}),
         "X-Accel-Buffering": ("`no`: proxies are to pass events on at once.", {"type": "string"}),
         "Accept-Ranges": ("`bytes`: a part of the content may be asked for.", {"type": "string"}),
+        "Content-Disposition": ("`attachment`, with the file's name (RFC 6266).", {"type": "string"}),
         "Content-Range": ("Which part of the content this is, or its size.", {"type": "string"}),
         REPLAYED_HEADER: (
             "`true`: the answer to an earlier request under the same Idempotency-Key.",
@@ -121,7 +123,7 @@ _OF_PROBLEMS: Mapping[int, tuple[str, ...]] = MappingProxyType(
     }
 )
 _OF_SUCCESS: Mapping[int, tuple[str, ...]] = MappingProxyType(
-    {206: ("Accept-Ranges", "Content-Range", "ETag")}
+    {206: ("Accept-Ranges", "Content-Range", "ETag", "Content-Disposition")}
 )
 _DESCRIPTIONS: Mapping[int, str] = MappingProxyType({200: "Success."})
 _IDEMPOTENCY_KEY: Json = {
@@ -208,6 +210,11 @@ _WEBHOOK_HEADERS = {
     ),
 }
 _BINARY: Json = {"type": "string", "contentMediaType": "application/octet-stream"}
+# Of any content, also where that is JSON.
+_ARTIFACT_CONTENT: Json = {
+    kind: {"schema": {} if kind.endswith("json") else {"type": "string", "contentMediaType": kind}}
+    for kind in (DEFAULT_MEDIA_TYPE, *sorted(set(MEDIA_TYPES.values())))
+}
 _UPLOAD_FORM: Json = {
     "title": "UploadForm",
     "description": "An upload and the files beside its code.",
@@ -321,6 +328,9 @@ class OpenApiDocument:
         _add(file["content_base64"], {"contentEncoding": "base64"})
         content = document["paths"]["/api/upload"]["post"]["requestBody"]["content"]
         content[MULTIPART] = {"schema": _UPLOAD_FORM}
+        answers = document["paths"]["/api/jobs/{jobId}/artifacts/{path}"]["get"]["responses"]
+        for status in ("200", "206"):
+            answers[status]["content"] = _ARTIFACT_CONTENT
         project = components["schemas"]["ProjectRequest"]["properties"]
         _add(project["project_name"], _PARAMETER_FACETS["project_name"])
         _add(project["description"], {"maxLength": self._limits.text_chars})
@@ -350,6 +360,7 @@ class OpenApiDocument:
             "project": _PARAMETER_FACETS["project"],
             "code": {"maxLength": limits.code_bytes},
             "stdin_file": {"maxLength": PATH_MAX_BYTES},
+            "artifacts": {"maxItems": MAX_PATTERNS},
             "entry": {"maxLength": PATH_MAX_BYTES},
             "stdin_base64": {"contentEncoding": "base64"},
             "archive_base64": {"contentEncoding": "base64"},

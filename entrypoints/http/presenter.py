@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from litestar import Response
@@ -11,6 +12,7 @@ from msgspec import UNSET
 
 from application.ports.object_store import ObjectStore
 from application.views import BatchView, JobDetails, JobStatusView, JobView
+from domain.artifacts import media_type
 from domain.caller import Caller, Scope
 from domain.cases import CaseResult, Summary
 from domain.execution import Execution, Note, ResourceUsage
@@ -21,9 +23,7 @@ from domain.values import JobId, ObjectKey
 from entrypoints.http.conditional import entity_tag
 from entrypoints.http.schemas.batches import BatchResponse
 from entrypoints.http.schemas.jobs import (
-    CaseResult as CaseResponse,
-)
-from entrypoints.http.schemas.jobs import (
+    ArtifactResponse,
     ExecutionResponse,
     ExecutionResult,
     JobData,
@@ -35,6 +35,9 @@ from entrypoints.http.schemas.jobs import (
     ReachedLimit,
     Resource,
     StoredFile,
+)
+from entrypoints.http.schemas.jobs import (
+    CaseResult as CaseResponse,
 )
 
 Shown = TypeVar("Shown")
@@ -86,6 +89,9 @@ _NOTES: Mapping[Note, str] = {
     Note.CANCEL_NOT_SUPPORTED: "The engine cannot stop programs: this one runs on to its end.",
     Note.MAY_RUN_ON: "The engine was not seen to stop the program, which may run on.",
     Note.NO_NETWORK: "Programs have no network here.",
+    Note.ARTIFACTS_LEFT_OUT: "Files that the program wrote are left out: there are too many, they are too "
+    "large, or they are no plain files.",
+    Note.ARTIFACTS_LOST: "The files that the program wrote could not be stored, for the store was away.",
     Note.MACHINE_BUSY: "The machine was busy: for a quarter of the program's time or more, some of its tasks "
     "waited for a processor.",
 }
@@ -230,6 +236,7 @@ class Presenter:
             completed_at=execution.ended_at,
             compile_output=None if result.compile_output is None else result.compile_output.text,
             notes=notes_of(execution),
+            artifacts=artifacts_of(job_id, result) or UNSET,
             **_sums(result.cases),
         )
 
@@ -285,12 +292,27 @@ def _specification(spec: JobSpec) -> JobSpecification:
         "entry": spec.entry or UNSET,
         "files": files or UNSET,
         "stdin_file": spec.stdin_file or UNSET,
+        "artifacts": list(spec.artifacts) or UNSET,
         "stdin_bytes": UNSET if spec.stdin_blob is None else spec.stdin_blob.size,
         "runtime": spec.runtime or UNSET,
         "presets": list(spec.presets) or UNSET,
     }
     own = {name: getattr(spec, name) for name in JobSpecification.__struct_fields__ if name not in other}
     return JobSpecification(**own, **other)
+
+
+def artifacts_of(job_id: JobId, result: Result) -> list[ArtifactResponse]:
+    """Show the files that a program wrote."""
+    return [
+        ArtifactResponse(
+            path=file.path,
+            size=file.blob.size,
+            media_type=media_type(file.path),
+            sha256=file.blob.sha256,
+            url=f"/api/jobs/{job_id}/artifacts/{quote(file.path)}",
+        )
+        for file in result.artifacts
+    ]
 
 
 def _sums(summary: Summary | None) -> dict[str, Any]:

@@ -4,9 +4,9 @@ import io
 from collections.abc import Sequence
 
 from application.archives import unpack
-from application.blobs import NewBlob, NewFile
 from application.commands import UploadCodeCommand
 from application.file_spool import FileSpool
+from application.new_files import NewBlob, NewFile
 from domain.errors import InvalidValue, TooLarge
 from domain.files import FileLimits
 from entrypoints.http.base64_text import decode_base64

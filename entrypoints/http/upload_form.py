@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
-from application.blobs import NewBlob
 from application.file_spool import FileSpool, SpooledFile
+from application.new_files import NewBlob
 from entrypoints.http.unreadable_body import UnreadableBody
 
 JOB, FILES, ARCHIVE, STDIN = "job", "files", "archive", "stdin"

@@ -39,6 +39,7 @@ ENDPOINTS = {
     ("get", "/api/jobs/{jobId}/output"),
     ("get", "/api/jobs/{jobId}/output/{stream}"),
     ("get", "/api/jobs/{jobId}/events"),
+    ("get", "/api/jobs/{jobId}/artifacts/{path}"),
     ("get", "/api/jobs/{jobId}/cases"),
     ("get", "/api/jobs/{jobId}/timeline"),
     ("get", "/api/engine"),

@@ -266,6 +266,7 @@ class Bubblewrap(Isolation):
                     rootfs=self._current_rootfs(),
                     tmpfs=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
                     is_prewarmed=program.is_prewarmed,
+                    keeps_directory=program.wanted is not None,
                 ),
                 dict(zip(contents, descriptors, strict=True)) | files | dict(program.descriptors),
             )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO
 
 from adapters.common.overflow_file import OverflowFile
+from adapters.local_engine.sandbox.artifacts import CollectedFiles
 from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import Output
 
@@ -75,7 +76,12 @@ class CapturedOutput:
     """Both streams of a program with their common budget, and the output of its build.
 
     A build has a budget of its own, of the same size. If it fails, its messages are the program's stderr.
+
+    Attributes:
+        collected: The files that the program wrote and that are wanted.
     """
+
+    collected: CollectedFiles | None = None
 
     def __init__(self, allowed: int, inline_bytes: int, directory: Path) -> None:
         self.budget, self.build_budget = _Budget(allowed), _Budget(allowed)

@@ -114,12 +114,12 @@ def remove_tree(parent: int, name: str) -> None:
     pending = [name]
     moved = 0
     while pending:
-        directory = _open_unlocked(parent, pending[-1])
+        directory = open_unlocked(parent, pending[-1])
         try:
             with os.scandir(directory) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
-                        os.close(_open_unlocked(directory, entry.name))
+                        os.close(open_unlocked(directory, entry.name))
                         moved += 1
                         pending.insert(0, f"{name}.{moved}")
                         os.rename(entry.name, pending[0], src_dir_fd=directory, dst_dir_fd=parent)
@@ -136,7 +136,7 @@ def remove_tree(parent: int, name: str) -> None:
             pending.pop()
 
 
-def _open_unlocked(parent: int, name: str) -> int:
+def open_unlocked(parent: int, name: str) -> int:
     """Open a directory after giving its owner all rights to it."""
     path = os.open(name, os.O_PATH | _DIRECTORY, dir_fd=parent)
     try:

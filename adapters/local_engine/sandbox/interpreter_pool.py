@@ -128,6 +128,7 @@ class InterpreterRecipe(PrewarmRecipe[PrewarmedInterpreter]):
 def _fixed_at_start(program: Program) -> tuple[object, ...]:
     limits = program.limits
     return (
-        *(program.build, program.run, program.variables, program.secrets, program.files, program.pipes),
+        *(program.build, program.run, program.variables, program.secrets),
+        *(program.files, program.pipes, program.wanted),
         *(limits.disk_mb, limits.files),
     )

@@ -5,7 +5,7 @@ import select
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from adapters.local_engine.sandbox.files import sealed_file
 from adapters.local_engine.sandbox.isolation import Isolation
@@ -31,17 +31,20 @@ class Connection:
         stdout: The pipe from the program.
         stderr: The same for the other stream.
         build_output: The pipe from the build; None if there is nothing to build.
+        received: The descriptors that events brought, closed with the connection.
     """
 
     control_socket: socket.socket
     stdout: int
     stderr: int
     build_output: int | None
+    received: list[int] = field(default_factory=list)
 
     def next_event(self) -> RunEvent | None:
         """Wait for the next event; None if the supervisor has ended."""
         try:
-            data = self.control_socket.recv(MAX_MESSAGE_BYTES)
+            data, descriptors, _flags, _address = socket.recv_fds(self.control_socket, MAX_MESSAGE_BYTES, 1)
+            self.received.extend(descriptors)
         except ConnectionResetError:
             return None
         return RunEvent.decode(data) if data else None
@@ -103,4 +106,11 @@ class Launcher:
             control_socket = self._supervisor.run(request, [*streams, *descriptors.values()])
             ours.enter_context(control_socket)
             theirs.close()
-            yield Connection(control_socket, stdout, stderr, build_output)
+            received: list[int] = []
+            ours.callback(_close_all, received)
+            yield Connection(control_socket, stdout, stderr, build_output, received)
+
+
+def _close_all(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

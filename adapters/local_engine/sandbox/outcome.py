@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from adapters.local_engine.sandbox.artifacts import CollectedFiles
 from adapters.local_engine.sandbox.phrases import says
 from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, Program
 from adapters.local_engine.sandbox.supervisor.protocol import RunEvent
@@ -94,11 +95,13 @@ class Outcome:
     Attributes:
         stdout: The whole stream, to be read from its start; None if the program was not started.
         stderr: The same for the other stream.
+        collected: The files that it wrote and that are wanted; None if none are.
     """
 
     result: ExecutionResult
     stdout: IO[bytes] | None = None
     stderr: IO[bytes] | None = None
+    collected: CollectedFiles | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from adapters.local_engine.sandbox.artifacts import WantedFiles
 from adapters.local_engine.sandbox.launch_script import SECRETS_COMMAND, Rlimits
 from adapters.local_engine.sandbox.supervisor.protocol import ResourceLimits
 from domain.execution import Output
@@ -52,6 +53,7 @@ class Program:
             a stream that is captured.
         descriptors: Descriptors of ours that it inherits, by the numbers that they have there.
         files: A descriptor of packed files that its directory has at first; None for the source alone.
+        wanted: The files that are collected of those that it wrote; None for none.
         is_prewarmed: Whether it is an interpreter that waits for a job.
         build_spent_ms: The part of the time for its build that is over already.
         compile_output: The messages of a compiler that has done its work elsewhere.
@@ -75,6 +77,7 @@ class Program:
     descriptors: Mapping[int, int] = field(default_factory=dict)
     files: int | None = None
     pipes: tuple[int, int] | None = None
+    wanted: WantedFiles | None = None
     is_prewarmed: bool = False
     build_spent_ms: int = 0
     compile_output: Output | None = None

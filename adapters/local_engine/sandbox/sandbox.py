@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 from adapters.common.obstacles import explain, refusal_of
+from adapters.local_engine.sandbox.artifacts import collect
 from adapters.local_engine.sandbox.bubblewrap import Bubblewrap
 from adapters.local_engine.sandbox.capture import CapturedOutput
 from adapters.local_engine.sandbox.cds_archive import CdsArchive
@@ -258,7 +259,7 @@ class Sandbox:
             on_failure.pop_all()
             if result.stderr is not result.compile_output:
                 output.build.file.close()
-                return Outcome(result, output.stdout.rewound(), output.stderr.rewound())
+                return Outcome(result, output.stdout.rewound(), output.stderr.rewound(), output.collected)
             output.stderr.file.close()
             outcome = Outcome(result, output.stdout.rewound(), output.build.rewound())
             _report_stderr(outcome, on_output)
@@ -298,7 +299,11 @@ class Sandbox:
             sealed_file("stdin", program.stdin) as stdin,
             self._launcher.launched(program, stdin) as connection,
         ):
-            return monitor.follow(connection, output, on_start, on_output), output
+            event = monitor.follow(connection, output, on_start, on_output)
+            if program.wanted is not None and event is not None and event.was_ready and connection.received:
+                output.collected = collect(connection.received[0], program.wanted)
+                on_failure.callback(output.collected.spool.close)
+            return event, output
 
     def _interpreter(self, program: Program) -> PrewarmedInterpreter | None:
         taken = (pool.get(program) for pool in list(self.interpreters.values()))

@@ -71,6 +71,7 @@ class UnsandboxedProcess(Isolation):
                     directory=str(directory),
                     limits=program_limits(program, program.limits.processes),
                     build_limits=build_limits(program) if program.build else None,
+                    keeps_directory=program.wanted is not None,
                 ),
                 program.descriptors,
             )

@@ -42,14 +42,14 @@ _Offset = Annotated[
     QueryParameter(ge=0, description="Tell each stream from this byte on. A Last-Event-ID says it exactly."),
 ]
 _StreamInPath = Annotated[str, PathParameter(description="`stdout` or `stderr`.")]
-_Range = Annotated[
+RangeHeader = Annotated[
     str | None, HeaderParameter(name="Range", description="One range of bytes, such as `bytes=0-99`.")
 ]
-_IfRange = Annotated[
+IfRange = Annotated[
     str | None, HeaderParameter(name="If-Range", description="The ETag that the range was meant for.")
 ]
 _PARTIAL = 206
-_PART = ResponseSpec(
+PART = ResponseSpec(
     bytes, generate_examples=False, description="The part that was asked for.", media_type="text/plain"
 )
 _PLAIN = "text/plain; charset=utf-8"
@@ -94,7 +94,7 @@ class OutputController(Controller):
             _ARCHIVED,
             problems=(404, 409, 416),
             headers=("Accept-Ranges", "ETag"),
-            answers={206: _PART},
+            answers={206: PART},
             scope=Scope.LOGS_READ,
         ),
     )
@@ -104,8 +104,8 @@ class OutputController(Controller):
         stream: _StreamInPath,
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
-        range_header: _Range = None,
-        if_range: _IfRange = None,
+        range_header: RangeHeader = None,
+        if_range: IfRange = None,
     ) -> Response[Any]:
         """Read a job's output."""
         wanted = caller, existing_job(job_id), _stream(stream)

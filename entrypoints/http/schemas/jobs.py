@@ -78,6 +78,16 @@ class CasesResponse(Struct, kw_only=True):
     cases: Annotated[list[CaseResult], Meta(description="The ones with a result, in their order.")]
 
 
+class ArtifactResponse(Struct, kw_only=True):
+    """A file that the program wrote."""
+
+    path: Annotated[str, Meta(examples=["out/plot.png"])]
+    size: Annotated[int, Meta(description="In bytes.", examples=[1024])]
+    media_type: Annotated[str, Meta(description="By the path's ending.", examples=["image/png"])]
+    sha256: str
+    url: Annotated[str, Meta(description="Where the file can be fetched, with the caller's key.")]
+
+
 class ExecutionResult(Struct, kw_only=True):
     """How an execution ended."""
 
@@ -111,6 +121,10 @@ class ExecutionResult(Struct, kw_only=True):
         Meta(description="The messages of compiler and linker; null if nothing was built."),
     ]
     notes: Annotated[list[NoteResponse], Meta(description="Remarks on the execution.")]
+    artifacts: Annotated[
+        list[ArtifactResponse] | UnsetType,
+        Meta(description="The files that the program wrote and that are kept; absent without."),
+    ] = UNSET
     passed: Annotated[
         int | UnsetType, Meta(description="How many cases were accepted; absent without cases.")
     ] = UNSET
@@ -251,6 +265,9 @@ class JobSpecification(Struct, kw_only=True):
     ] = UNSET
     files: Annotated[list[StoredFile] | UnsetType, Meta(description="The files beside the code.")] = UNSET
     stdin_file: Annotated[str | UnsetType, Meta(description="The file that is read as stdin.")] = UNSET
+    artifacts: Annotated[list[str] | UnsetType, Meta(description="Patterns of the files that are kept.")] = (
+        UNSET
+    )
     stdin_bytes: Annotated[
         int | UnsetType, Meta(description="The size of a stdin that is not shown, for it came as bytes.")
     ] = UNSET

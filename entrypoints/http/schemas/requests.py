@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from msgspec.structs import asdict
 
-from application.blobs import NewBlob, NewFile
 from application.commands import CallbackCommand, UploadCodeCommand
+from application.new_files import NewBlob, NewFile
 from application.submitted_cases import NewCase
 from application.submitted_judges import NewChecker, NewJudgeProgram
 from application.use_cases.run_again import Changes
@@ -277,6 +277,14 @@ class UploadRequest(RequestedLimits, kw_only=True):
             description="The path of the file that is run, or of a directory with a main file. By default "
             "`main` with the language's ending; `Main.java`.",
             examples=["app/main.py"],
+        ),
+    ] = None
+    artifacts: Annotated[
+        tuple[str, ...] | None,
+        Meta(
+            description="Patterns of files that the program writes and that are kept: `*` and `?` within a "
+            "name, `**` for any directories.",
+            examples=[["out/*.png"]],
         ),
     ] = None
     args: Annotated[tuple[str, ...] | None, Meta(description="The program's arguments.")] = None

@@ -64,6 +64,7 @@ class Program:
     stdin_file: str | None = None
     runtime: str | None = None
     presets: tuple[str, ...] = ()
+    artifacts: tuple[str, ...] = ()
 
 
 class Recorder(ExecutionObserver):
@@ -136,6 +137,7 @@ class EngineUnderTest:
             entry=program.entry,
             files=tuple(JobFile(path, self._keep(content)) for path, content in program.files.items()),
             stdin_file=program.stdin_file,
+            artifacts=program.artifacts,
             stdin_blob=None if program.stdin_bytes is None else self._keep(program.stdin_bytes),
             runtime=program.runtime,
             presets=program.presets,

@@ -4,7 +4,9 @@ from datetime import timedelta
 import pytest
 
 from application.views import JobFilter
+from domain.blob import BlobRef
 from domain.execution import ExecutionResult, LimitHit, Note, Output, ResourceUsage
+from domain.files import JobFile
 from domain.job_lifecycle import JobStatus, Reason
 from domain.values import ObjectKey
 from tests.support.callers import ANONYMOUS
@@ -32,6 +34,7 @@ FULL = ExecutionResult(
     log_key=ObjectKey("logs/日本語.json"),
     compile_output=Output("main.c:1: warning: \0 日本", 70_000, truncated=True),
     notes=(Note.USAGE_UNKNOWN, Note.NO_NETWORK),
+    artifacts=(JobFile("out/한국 😀.png", BlobRef.of(b"x")), JobFile("a", BlobRef.of(b""))),
 )
 
 

@@ -204,7 +204,7 @@ class MemoryPurgeRepository(PurgeRepository):
         logs = [execution.result.log_key for execution in executions if execution.result is not None]
         for job_id in ids:
             del self._tables.jobs[job_id]
-        self._blobs.release(ids)
+        self._blobs.release({*ids, *(execution.id for execution in executions)})
         for delivery in [stored.delivery for stored in self._tables.deliveries.values()]:
             if delivery.subject in ids:
                 del self._tables.deliveries[delivery.id]

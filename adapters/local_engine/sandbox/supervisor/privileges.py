@@ -83,7 +83,7 @@ class PrivilegeSwitch:
     @contextmanager
     def of(
         self, request: SpawnRequest, user: int | None, mounts: BoxMounts | None, files: int | None = None
-    ) -> Iterator[None]:
+    ) -> Iterator[int | None]:
         """Switch to a program's privileges for as long as the context lasts.
 
         Root keeps its effective user, which does not outlast an exec that resets it to the real one.
@@ -94,9 +94,13 @@ class PrivilegeSwitch:
             mounts: Its mounts; None for the supervisor's.
             files: Packed files of its directory; None for an empty one.
 
+        Yields:
+            The descriptor of its directory, if that is kept. It is the caller's, unless there is an error.
+
         Raises:
             OSError: The kernel refuses, or there is no room for the files; the supervisor is as before.
         """
+        directory = None
         try:
             os.chdir(request.directory)
             os.pwrite(self._oom_score, _PROGRAMS_OOM_SCORE, 0)
@@ -107,10 +111,17 @@ class PrivilegeSwitch:
                 _mount(request.tmpfs, user)
                 if files is not None:
                     unpack(files, f"{request.tmpfs.directory}/{HOME_DIRECTORY}", user)
+            if request.keeps_directory:
+                home = "." if request.tmpfs is None else f"{request.tmpfs.directory}/{HOME_DIRECTORY}"
+                directory = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             if user is not None:
                 os.setresgid(user, _ROOT, _ROOT)
                 os.setresuid(user, _ROOT, _ROOT)
-            yield
+            yield directory
+        except BaseException:
+            if directory is not None:
+                os.close(directory)
+            raise
         finally:
             self._return(user)
 

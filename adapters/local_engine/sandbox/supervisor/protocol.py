@@ -153,6 +153,7 @@ class SpawnRequest(_Message):
         rootfs: None for the supervisor's own.
         tmpfs: A file system of the program's own in the root file system.
         is_prewarmed: Whether it waits for a job and its limits. Until then it has no deadline.
+        keeps_directory: Whether its last event brings the descriptor of its directory, for the files in it.
     """
 
     argv: Sequence[str]
@@ -166,6 +167,7 @@ class SpawnRequest(_Message):
     rootfs: Rootfs | None = None
     tmpfs: Tmpfs | None = None
     is_prewarmed: bool = False
+    keeps_directory: bool = False
 
     @classmethod
     def decode(cls, data: bytes) -> Self:

@@ -101,7 +101,7 @@ class Run:
             on_failure.callback(spawned.abandon)
             self._release = partial(spawner.release, spawned)
             self._status_pipe, self._start_pipe = StatusPipe(spawned.status_pipe), spawned.start_pipe
-            self.pid, self._user = spawned.pid, spawned.user
+            self.pid, self._user, self._directory = spawned.pid, spawned.user, spawned.directory
             self._counts_cpu = self._cgroup is not None and self._cgroup.counts_cpu
             self._tree_cpu_s = self._cgroup.cpu_s if self._cgroup and self._counts_cpu else TreeCpu(self.pid)
             self._follow(spawned, on_failure)
@@ -195,7 +195,9 @@ class Run:
             event = self._ended()
         except OSError as error:
             event = RunEvent(status=Status.ENDED, was_ready=self._was_ready, error=reason_of(error))
-        self._tell(event)
+        self._tell(event, self._directory)
+        if self._directory is not None:
+            os.close(self._directory)
         for descriptor in (self._status_pipe.descriptor, self._start_pipe, self._memory_notice):
             if descriptor is not None:
                 self._events.close(descriptor)
@@ -441,9 +443,13 @@ class Run:
         self.orphans.discard(pid)
         self._on_quiet(self)
 
-    def _tell(self, event: RunEvent) -> None:
+    def _tell(self, event: RunEvent, directory: int | None = None) -> None:
         with contextlib.suppress(OSError):  # the other end is closed: the run is being killed anyway
-            os.write(self._control_socket, event.encode())
+            if directory is None:
+                os.write(self._control_socket, event.encode())
+                return
+            with socket.socket(fileno=os.dup(self._control_socket)) as control_socket:
+                socket.send_fds(control_socket, [event.encode()], [directory])
 
     def _named(self, limit: str | None) -> str | None:
         return f"build_{limit}" if limit and self._is_building else limit

@@ -31,6 +31,7 @@ class Spawned:
         status_pipe: Does not block.
         user: Its user id; None for the supervisor's own.
         mounts: Its mounts; None for the supervisor's own.
+        directory: The descriptor of its directory, if that is kept.
     """
 
     pid: int
@@ -39,12 +40,14 @@ class Spawned:
     start_pipe: int
     user: int | None = None
     mounts: BoxMounts | None = None
+    directory: int | None = None
 
     def abandon(self) -> None:
         """End the process and close everything."""
         processes.end(self.pid)
-        for descriptor in (self.process, self.status_pipe, self.start_pipe):
-            os.close(descriptor)
+        for descriptor in (self.process, self.status_pipe, self.start_pipe, self.directory):
+            if descriptor is not None:
+                os.close(descriptor)
 
 
 class Spawner:
@@ -80,12 +83,14 @@ class Spawner:
                 for stream in (1, 2):  # programs open /dev/stdout and /dev/stderr, and root's only root could
                     os.fchown(inherited[stream], user, user)
             privileges = self._privileges.of(request, user, mounts, files)
-            with _inside(entrances[len(ENTRANCE_DESCRIPTORS) :]), privileges:
+            with _inside(entrances[len(ENTRANCE_DESCRIPTORS) :]), privileges as directory:
                 pid = processes.spawn(request.argv, request.env, descriptors)
+            if directory is not None:
+                on_failure.callback(os.close, directory)
             on_failure.callback(processes.end, pid)
             process = os.pidfd_open(pid)
             on_failure.pop_all()
-            return Spawned(pid, process, status, start, user, mounts)
+            return Spawned(pid, process, status, start, user, mounts, directory)
 
     def release(self, spawned: Spawned) -> None:
         """Give back the user and the mounts of a run whose last process is gone."""

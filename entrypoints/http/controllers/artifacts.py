@@ -1,0 +1,87 @@
+"""The files that programs wrote."""
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from litestar import Controller, Response, get
+from litestar.di import NamedDependency
+from litestar.params import PathParameter
+
+from domain.artifacts import media_type
+from domain.caller import Caller, Scope
+from entrypoints.http.controllers.output import PART, IfRange, RangeHeader
+from entrypoints.http.dependencies import Api
+from entrypoints.http.openapi_docs import openapi_docs
+from entrypoints.http.parameters import JobIdInPath, existing_job
+from entrypoints.http.ranges import select_range
+from entrypoints.http.streaming.spooled_body import SpooledBody
+
+_DESCRIPTION = """
+A file that the program wrote, of those that the upload's `artifacts` ask for: all of it, or the part that a
+`Range` header asks for (RFC 9110). It is for saving: a browser shows none of it as a page of this service.
+"""
+_PathInPath = Annotated[Path, PathParameter(description="The file's path, as the result has it.")]
+_PARTIAL = 206
+# A program of anyone's wrote it: no browser is to run it, or to take it for something else.
+_SAFETY = {
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Accept-Ranges": "bytes",
+    "Cache-Control": "private, no-cache",
+}
+
+
+class ArtifactsController(Controller):
+    """Files that programs wrote."""
+
+    tags = ("Jobs",)
+
+    @get(
+        "/jobs/{jobId:str}/artifacts/{path:path}",
+        media_type="application/octet-stream",
+        **openapi_docs(
+            "readArtifact",
+            "Read an artifact",
+            _DESCRIPTION,
+            problems=(404, 416),
+            headers=("Accept-Ranges", "ETag", "Content-Disposition"),
+            answers={206: PART},
+            scope=Scope.LOGS_READ,
+        ),
+    )
+    async def read(
+        self,
+        job_id: JobIdInPath,
+        path: _PathInPath,
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+        range_header: RangeHeader = None,
+        if_range: IfRange = None,
+    ) -> Response[Any]:
+        """Read an artifact."""
+        name = str(path).lstrip("/")
+        wanted = caller, existing_job(job_id), name
+
+        def take() -> Response[Any]:
+            artifact = api.services.read_artifact(*wanted)
+            tag, size = f'"{artifact.file.blob.sha256}"', len(artifact.data)
+            headers = {**_SAFETY, "ETag": tag, "Content-Disposition": _attachment(name)}
+            part = select_range(range_header if if_range in {None, tag} else None, size)
+            data, status = artifact.data, 200
+            if part is not None:
+                data, status = data[part.begin : part.end], _PARTIAL
+                headers["Content-Range"] = part.content_range(size)
+            return SpooledBody(data, api.spool_space).response(_shown_as(name), headers, status)
+
+        return await api.log_limiter.run(take)
+
+
+def _shown_as(path: str) -> str:
+    kind = media_type(path)
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+
+
+def _attachment(path: str) -> str:
+    """Return the header that names the file (RFC 6266, RFC 8187)."""
+    return f"attachment; filename*=UTF-8''{quote(path.rpartition('/')[2], safe='')}"
