@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from application.authenticator import Authenticator
@@ -51,6 +52,7 @@ from application.record_refusal import RecordRefusal
 from application.retry_policy import RetryPolicy
 from application.session_authenticator import SessionAuthenticator
 from application.session_opener import SessionOpener
+from application.tenant_separation import TenantSeparation
 from application.use_cases.cancel_batch import CancelBatch
 from application.use_cases.cancel_job import CancelJob
 from application.use_cases.change_project import ChangeProject
@@ -160,6 +162,8 @@ class ServiceOptions:
     Attributes:
         worker: Name of this process in the claims that it makes.
         checks_engine: Whether this process's own engine counts as a part of the service's health.
+        separates_tenants: Whether this process runs programs, and programs of several tenants only where they
+            are isolated wholly.
         spool_directory: Directory for logs that are too large for memory.
         log_storage_retry: Delays before further attempts to store a log.
         database_retry: Delays before further attempts to record a claim, a start or an end.
@@ -172,6 +176,7 @@ class ServiceOptions:
 
     worker: str
     checks_engine: bool
+    separates_tenants: bool
     spool_directory: Path
     limit_policy: LimitPolicy
     submission_limits: SubmissionLimits
@@ -371,9 +376,16 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         in_flight=in_flight,
         in_flight_cases=in_flight_cases,
     )
+    separation = TenantSeparation(
+        unit_of_work=ports.unit_of_work,
+        engine=ports.engine,
+        clock=ports.clock,
+        is_required=options.separates_tenants,
+    )
     claim_execution = ClaimExecution(
         unit_of_work=ports.unit_of_work,
         engine=ports.engine,
+        separation=separation,
         poison_jobs=poison_jobs,
         outcome_retry=options.database_retry,
         clock=ports.clock,
@@ -413,6 +425,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
     run_cases = RunCases(
         unit_of_work=ports.unit_of_work,
         engine=ports.engine,
+        separation=separation,
         blobs=blobs,
         work_queue=ports.work_queue,
         outbox_writer=outbox_writer,
@@ -536,8 +549,12 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             max_keys=options.max_keys,
         ),
         revoke_key=RevokeKey(unit_of_work=caller_unit_of_work, clock=ports.clock),
-        create_tenant=CreateTenant(unit_of_work=caller_unit_of_work, clock=ports.clock),
-        change_tenant=ChangeTenant(unit_of_work=caller_unit_of_work, wake_workers=wake_workers),
+        create_tenant=CreateTenant(
+            unit_of_work=caller_unit_of_work, clock=ports.clock, separation=separation
+        ),
+        change_tenant=ChangeTenant(
+            unit_of_work=caller_unit_of_work, wake_workers=wake_workers, separation=separation
+        ),
         set_quota=SetQuota(unit_of_work=caller_unit_of_work, wake_workers=wake_workers),
         delete_tenant=DeleteTenant(unit_of_work=caller_unit_of_work, clock=ports.clock, ids=ports.ids),
         audit_reader=audit_reader,
@@ -569,7 +586,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         ),
         read_artifact=ReadArtifact(queries=ports.job_queries, blobs=blobs),
         queue_history=QueueHistory(dashboard_queries=ports.dashboard_queries, clock=ports.clock),
-        check_health=_health_check(ports, options),
+        check_health=_health_check(ports, options, separation),
         claim_execution=claim_execution,
         run_execution=RunExecution(
             unit_of_work=ports.unit_of_work,
@@ -742,7 +759,12 @@ def _judge_limits(options: ServiceOptions) -> Limits:
     return replace(usual, timeout_ms=timeout_ms, cpu_time_ms=timeout_ms, memory_mb=memory_mb)
 
 
-def _health_check(ports: Ports, options: ServiceOptions) -> CheckHealth:
+def _check_engine(engine: ExecutionEngine, separation: TenantSeparation) -> None:
+    engine.check()
+    separation.check()
+
+
+def _health_check(ports: Ports, options: ServiceOptions, separation: TenantSeparation) -> CheckHealth:
     checks: dict[str, Callable[[], None]] = {
         "code store": ports.code_store.check,
         "log store": CheckLogStore(log_store=ports.log_store, unit_of_work=ports.unit_of_work),
@@ -750,7 +772,7 @@ def _health_check(ports: Ports, options: ServiceOptions) -> CheckHealth:
         "queue": ports.work_queue.check,
     }
     if options.checks_engine:
-        checks["engine"] = ports.engine.check
+        checks["engine"] = partial(_check_engine, ports.engine, separation)
     return CheckHealth(
         checks=checks, required=_REQUIRED_PARTS, timeout_s=_HEALTH_TIMEOUT_S, kept_s=_HEALTH_KEPT_S
     )

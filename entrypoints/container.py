@@ -296,6 +296,7 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
     return ServiceOptions(
         worker=worker_name(),
         checks_engine=topology.checks_engine,
+        separates_tenants=topology.runs_programs and settings.shared_tenants == "refuse",
         spool_directory=_data_dir(settings),
         limit_policy=limit_policy,
         submission_limits=settings.submission_limits,

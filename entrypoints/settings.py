@@ -442,6 +442,7 @@ class Settings(BaseSettings):
     # Messages and workers
     redis_url: RedisAddress | None = None
     worker_threads: int = Field(8, ge=1, le=256)
+    shared_tenants: Literal["refuse", "allow"] = "refuse"
     lease_s: float = Field(30, ge=1, le=_DAY_S)
     renew_every_s: float = Field(10, gt=0, le=_DAY_S)
     rescue_every_s: float = Field(5, gt=0, le=_DAY_S)

@@ -72,6 +72,11 @@ class Topology:
         )
 
     @property
+    def runs_programs(self) -> bool:
+        """Whether programs run on this machine: in this process, or in the one whose files a command uses."""
+        return not self.uses_runners and (self.mode is not WorkerMode.NONE or not self.shares_queue)
+
+    @property
     def migrates_at_start(self) -> bool:
         """Whether the process migrates the database itself: a shared one waits for `migrate up`."""
         return not self.shares_database

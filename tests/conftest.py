@@ -1,4 +1,5 @@
 import gc
+import os
 import signal
 
 import pytest
@@ -10,6 +11,9 @@ from tests.support.suites import SuiteScheduling, longest_first
 
 # A shell that runs the suite in the background has it ignore SIGINT, and with it whatever it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The machine of the tests may isolate programs in part, and services of tests have tenants.
+os.environ.setdefault("SERVICE_SERVER_SHARED_TENANTS", "allow")
 
 __all__ = ["mariadb", "migrated_sqlite", "migrated_url", "moto_address", "mysql", "swift_address"]
 

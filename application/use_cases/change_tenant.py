@@ -2,10 +2,11 @@
 
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.ports.unit_of_work import Transaction
+from application.tenant_separation import TenantSeparation
 from application.use_cases.wake_workers import WakeWorkers
 from domain.audit import Act
 from domain.caller import Caller
-from domain.tenant import Tenant, TenantName, TenantTrigger
+from domain.tenant import Tenant, TenantName, TenantStatus, TenantTrigger
 
 _ACTS = {TenantTrigger.SUSPEND: Act.TENANT_SUSPEND, TenantTrigger.RESUME: Act.TENANT_RESUME}
 
@@ -17,8 +18,11 @@ class ChangeTenant:
     * Executions of a suspended tenant go on waiting; workers are woken for them when it is resumed.
     """
 
-    def __init__(self, unit_of_work: CallerUnitOfWork, wake_workers: WakeWorkers) -> None:
+    def __init__(
+        self, unit_of_work: CallerUnitOfWork, wake_workers: WakeWorkers, separation: TenantSeparation
+    ) -> None:
         self._unit_of_work = unit_of_work
+        self._separation = separation
         self._wake_workers = wake_workers
 
     def __call__(self, caller: Caller, name: TenantName, trigger: TenantTrigger) -> Tenant:
@@ -32,11 +36,15 @@ class ChangeTenant:
         Raises:
             NotFound: There is no such tenant.
             TenantTransitionRefused: It is deleted.
+            Conflict: It would be active beside another tenant, and the engine does not isolate their programs
+                from each other.
         """
 
         def work(transaction: Transaction) -> Tenant:
             before = transaction.tenants.lock_or_raise(name)
             after = before.apply(trigger)
+            if after.status is TenantStatus.ACTIVE and before.status is not TenantStatus.ACTIVE:
+                self._separation.admit(transaction, name)
             transaction.tenants.replace(before, after)
             return after
 

@@ -14,6 +14,7 @@ from application.ports.execution_engine import ExecutionEngine
 from application.ports.execution_repository import ExecutionRepository
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.retry_policy import RetryPolicy
+from application.tenant_separation import TenantSeparation
 from domain.execution import Execution
 from domain.job import Job
 from domain.tenant import TenantName
@@ -112,7 +113,8 @@ class ClaimExecution:
       active.
     * Threads that claim at the same moment share one transaction.
     * An execution whose job is gone, or is a corrupt row, is ended, so that it blocks no other.
-    * Languages whose engine is away are left waiting.
+    * Languages whose engine is away are left waiting; all of them, while there are several active tenants and
+      the engine does not isolate their programs from each other.
     * A claim whose commit was not answered is looked up until the database is back: no other process would
       run it before its lease expires.
 
@@ -124,6 +126,7 @@ class ClaimExecution:
         self,
         unit_of_work: UnitOfWork,
         engine: ExecutionEngine,
+        separation: TenantSeparation,
         poison_jobs: PoisonJobHandler,
         outcome_retry: RetryPolicy,
         clock: Clock,
@@ -132,6 +135,7 @@ class ClaimExecution:
     ) -> None:
         self._unit_of_work = unit_of_work
         self._engine = engine
+        self._separation = separation
         self._poison_jobs = poison_jobs
         self._outcome_retry = outcome_retry
         self._clock = clock
@@ -156,7 +160,7 @@ class ClaimExecution:
         Raises:
             DependencyUnavailable: The database is out of reach; nothing is claimed.
         """
-        starts, languages = self._engine.claim_implies_start, self._engine.startable_languages()
+        starts, languages = self._engine.claim_implies_start, self._separation.startable_languages()
         after = self._served_last
         claims = self._claim(
             lambda executions: executions.claim_next(

@@ -29,6 +29,7 @@ from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.ports.work_queue import WorkQueue
 from application.retry_policy import RetryPolicy
+from application.tenant_separation import TenantSeparation
 from domain.audit import SERVICE, Act, AuditEntry, AuditEntryId, Usage
 from domain.blob import BlobRef
 from domain.cases import CaseResult, StopOn, Verdict, summarize
@@ -111,6 +112,7 @@ class RunCases:
         self,
         unit_of_work: UnitOfWork,
         engine: ExecutionEngine,
+        separation: TenantSeparation,
         judges: CaseJudges,
         blobs: Blobs,
         work_queue: WorkQueue,
@@ -127,6 +129,7 @@ class RunCases:
     ) -> None:
         self._unit_of_work = unit_of_work
         self._engine = engine
+        self._separation = separation
         self._judges = judges
         self._blobs = blobs
         self._work_queue = work_queue
@@ -165,7 +168,7 @@ class RunCases:
         """
         if self._engine.refuses_cases() is not None:
             return False
-        languages = self._engine.startable_languages()
+        languages = self._separation.startable_languages()
         if languages is not None and not languages:
             return False
         found = self._unit_of_work.read(lambda transaction: self._find_offer(transaction, languages))

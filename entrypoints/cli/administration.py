@@ -3,11 +3,13 @@
 import os
 import pwd
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
+from application.errors import DependencyUnavailable
+from application.ports.execution_engine import ExecutionEngine
 from application.services import Services
 from domain.caller import Caller, Scope
 from domain.tenant import DEFAULT_TENANT
@@ -16,6 +18,7 @@ from entrypoints.cli.running import check_schema
 from entrypoints.cli.settings_report import load_limits, load_settings
 from entrypoints.container import build_container
 from entrypoints.topology import Topology
+from entrypoints.worker.background_services import Background
 
 P = ParamSpec("P")
 
@@ -26,6 +29,21 @@ class Administration:
 
     services: Services
     caller: Caller
+    engine: ExecutionEngine
+    runs_programs: bool
+
+    @contextmanager
+    def opened_engine(self) -> Iterator[None]:
+        """Start the engine, if it is on this machine, so that it can describe the isolation of programs."""
+        if not self.runs_programs or not isinstance(self.engine, Background):
+            yield
+            return
+        try:
+            with suppress(DependencyUnavailable):  # it runs no programs at all
+                self.engine.start()
+            yield
+        finally:
+            self.engine.stop()
 
 
 @contextmanager
@@ -36,7 +54,7 @@ def administration() -> Iterator[Administration]:
         Failure: A setting breaks its rule, or the database has no tables, and does not get them by itself.
         DependencyUnavailable: The database is out of reach.
     """
-    settings = load_settings()
+    settings = load_settings().model_copy(update={"warm_starts": 0})
     configure_logging(settings.log_level if settings.debug else "CRITICAL")  # an error is the command's own
     topology = Topology.of_command(settings, runs_programs=False)
     container = build_container(settings, load_limits(), topology)
@@ -52,7 +70,12 @@ def administration() -> Iterator[Administration]:
             principal=f"command:{_user()}",
             scopes=frozenset({Scope.ADMIN}),
         )
-        yield Administration(services=services, caller=caller)
+        yield Administration(
+            services=services,
+            caller=caller,
+            engine=container.engine(),
+            runs_programs=topology.runs_programs,
+        )
     finally:
         container.broker().close()
         container.database().dispose()

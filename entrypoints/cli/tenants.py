@@ -28,7 +28,9 @@ def command() -> None:
 @administrative
 def create(admin: Administration, *, name: str, figures: Sequence[str], as_json: bool) -> None:
     """Create a tenant, with a quota of the figures; a name is never given anew."""
-    _print(admin.services.create_tenant(admin.caller, name, _quota(figures)), as_json=as_json)
+    with admin.opened_engine():
+        tenant = admin.services.create_tenant(admin.caller, name, _quota(figures))
+    _print(tenant, as_json=as_json)
 
 
 @command.command("list")
@@ -71,7 +73,8 @@ def suspend(admin: Administration, *, name: str, as_json: bool) -> None:
 @administrative
 def resume(admin: Administration, *, name: str, as_json: bool) -> None:
     """Resume a suspended tenant."""
-    tenant = admin.services.change_tenant(admin.caller, TenantName(name), TenantTrigger.RESUME)
+    with admin.opened_engine():
+        tenant = admin.services.change_tenant(admin.caller, TenantName(name), TenantTrigger.RESUME)
     _print(tenant, as_json=as_json)
 
 

@@ -140,6 +140,7 @@ class InMemoryService:
         self._options = ServiceOptions(
             worker="worker-1",
             checks_engine=False,
+            separates_tenants=True,
             spool_directory=log_spool or Path(tempfile.gettempdir()),
             limit_policy=STANDARD_LIMITS,
             submission_limits=SubmissionLimits(code_bytes=1_000, stdin_bytes=100),

@@ -25,6 +25,7 @@ def data_dir(tmp_path, monkeypatch):
     # The level of this process's loggers is for later tests as well.
     monkeypatch.setattr("entrypoints.cli.administration.configure_logging", lambda _level: None)
     monkeypatch.setenv("SERVICE_SERVER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("SERVICE_SERVER_SHARED_TENANTS", "allow")
     return tmp_path / "data"
 
 
@@ -194,3 +195,15 @@ def test_a_command_that_is_wrong_opens_no_database(data_dir, arguments):
 def test_help_opens_no_database(data_dir, command):
     assert CliRunner().invoke(service_server, [*command, "--help"]).exit_code == 0
     assert not data_dir.exists()
+
+
+def test_a_second_tenant_is_refused_where_programs_are_not_isolated(printed, monkeypatch):
+    monkeypatch.setenv("SERVICE_SERVER_SANDBOX", "off")
+    monkeypatch.setenv("SERVICE_SERVER_SHARED_TENANTS", "refuse")
+    with pytest.raises(Conflict, match="SERVICE_SERVER_SHARED_TENANTS=allow"):
+        printed("tenants", "create", "acme")
+
+    printed("tenants", "suspend", "default")
+    assert printed("tenants", "create", "acme")["status"] == "ACTIVE"
+    with pytest.raises(Conflict, match="'default' cannot be active beside 'acme'"):
+        printed("tenants", "resume", "default")
