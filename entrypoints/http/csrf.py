@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from litestar.datastructures import Cookie
+from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.session_cookie import SessionCookies, cookie_of
@@ -54,14 +55,37 @@ async def read_form(request: AnyRequest) -> Mapping[str, str]:
         ForgedRequest: It comes from elsewhere, or from a page of another session.
         UnreadableBody: It is not written as this service's pages write forms.
     """
+    token = _expected_token(request)
+    fields = await asyncio.to_thread(_parse, await request.body())
+    _check(token, fields.get(FIELD, ""))
+    return fields
+
+
+async def read_file_form(request: AnyRequest) -> Mapping[str, bytes]:
+    """Return the fields of a form with files, and the files' contents, by their names.
+
+    Raises:
+        ForgedRequest: It comes from elsewhere, or from a page of another session.
+        UnreadableBody: It is not written as this service's pages write forms.
+    """
+    token = _expected_token(request)
+    boundary = request.content_type[1].get("boundary", "")
+    fields = await asyncio.to_thread(_parse_parts, boundary, await request.body())
+    _check(token, fields.get(FIELD, b"").decode("ascii", "replace"))
+    return fields
+
+
+def _expected_token(request: AnyRequest) -> str:
     cookies = cookies_of(request)
     token = form_token(request, cookies) or cookie_of(request.scope, _name(cookies))
     if not token:
         raise ForgedRequest
-    fields = await asyncio.to_thread(_parse, await request.body())
-    if not secrets.compare_digest(token.encode(), fields.get(FIELD, "").encode()):
+    return token
+
+
+def _check(expected: str, token: str) -> None:
+    if not secrets.compare_digest(expected.encode(), token.encode()):
         raise ForgedRequest
-    return fields
 
 
 def cookies_of(request: AnyRequest) -> SessionCookies:
@@ -81,3 +105,21 @@ def _parse(body: bytes) -> Mapping[str, str]:
         return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS))
     except ValueError as error:
         raise UnreadableBody("the form is not written as a page of this service writes it") from error
+
+
+def _parse_parts(boundary: str, body: bytes) -> Mapping[str, bytes]:
+    """Read a form with files (RFC 7578)."""
+    fields: dict[str, bytearray] = {}
+    name = ""
+    try:
+        parser = PushMultipartParser(boundary, max_segment_count=_MAX_FIELDS, strict=True)
+        for event in (*parser.parse(body), *parser.parse(b"")):
+            if isinstance(event, MultipartSegment):
+                name = event.name or ""
+                fields[name] = bytearray()
+            elif event is not None:
+                fields[name] += event
+        parser.close()
+    except MultipartError as error:
+        raise UnreadableBody("the form is not written as a page of this service writes it") from error
+    return {name: bytes(content) for name, content in fields.items()}

@@ -9,6 +9,7 @@ from litestar.response import Redirect
 from application.errors import NotAuthenticated
 from entrypoints.http.dashboard.assets import read_asset
 from entrypoints.http.dashboard.audit import AuditPages
+from entrypoints.http.dashboard.case_sets import CaseSetPages
 from entrypoints.http.dashboard.cluster import ClusterPages
 from entrypoints.http.dashboard.job import JobPages
 from entrypoints.http.dashboard.keys import KeysPages
@@ -25,7 +26,7 @@ from entrypoints.http.errors import problem_response
 from entrypoints.http.json_request import AnyRequest
 
 _PAGES = (
-    *(ProjectsPages, ProjectPages, JobPages, ClusterPages, read_asset),
+    *(ProjectsPages, ProjectPages, CaseSetPages, JobPages, ClusterPages, read_asset),
     *(SignInPages, SignOutForms, KeysPages, UsagePages, MembersPages, AuditPages, TenantsPages),
     WebhooksPages,
 )

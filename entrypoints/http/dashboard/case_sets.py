@@ -1,0 +1,131 @@
+"""The pages of a project's case sets: the list with a form to store one, and one set with its versions."""
+
+import io
+from collections.abc import Mapping
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from litestar.response import Redirect
+
+from application.case_archives import read_cases
+from application.use_cases.put_case_set import StoredCaseSet
+from domain.caller import Caller, Scope
+from domain.case_set import CaseSetName, CaseSetReference
+from domain.errors import InvalidValue
+from entrypoints.http.csrf import read_file_form, read_form
+from entrypoints.http.dashboard.pages import Pages, go_to
+from entrypoints.http.dependencies import Api
+from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.schemas.case_sets import CaseSetCase
+
+# A page has at most so many sets or cases.
+_ROWS = 100
+# A version is a number of SQL, and so is an offset.
+_MOST = 2**31 - 1
+
+
+class CaseSetPages(Controller):
+    """The case sets of one project."""
+
+    path = "/projects/{project:int}/case-sets"
+
+    @get(sync_to_thread=True, scope=Scope.JOBS_READ)
+    def show_all(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes]:
+        """Show the sets of a project, by their names."""
+        after = request.query_params.get("after")
+        found, versions = api.services.case_set_reader.all(caller, str(project), after, _ROWS)
+        context = {
+            "project": found,
+            "sets": versions,
+            "next": versions[-1].name.value if len(versions) == _ROWS else None,
+        }
+        return pages.page(request, "case_sets.html", context)
+
+    @post(scope=Scope.JOBS_WRITE)
+    async def put(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes] | Redirect:
+        """Store the cases of an archive as a set."""
+        form = await read_file_form(request)
+
+        def put() -> StoredCaseSet:
+            content = form.get("archive", b"")
+            with io.BytesIO(content) as archive:
+                settings = api.settings
+                cases = read_cases(archive, len(content), settings.file_limits, settings.submission_limits)
+            name = form.get("name", b"").decode("utf-8", "replace").strip()
+            return api.services.put_case_set(caller, str(project), name, cases)
+
+        stored = await api.storage_threads.run(put)
+        return go_to(request, f"/dashboard/projects/{project}/case-sets/{stored.version.name}")
+
+    @get("/{name:str}", scope=Scope.JOBS_READ)
+    async def show(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        name: FromPath[str],
+        pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes]:
+        """Show a version of a set with its cases."""
+        query = request.query_params
+        reference = CaseSetReference(CaseSetName(name), _number(query, "version", 1))
+        offset = _number(query, "offset", 0) or 0
+
+        def read() -> Response[bytes]:
+            page = api.services.case_set_reader.page(caller, str(project), reference, offset, _ROWS)
+            context = {
+                "project": page.project,
+                "set": page.version,
+                "versions": page.versions,
+                "cases": [CaseSetCase.of(case) for case in page.cases],
+                "offset": offset,
+                "rows": _ROWS,
+            }
+            return pages.page(request, "case_set.html", context)
+
+        return await api.log_limiter.run(read)
+
+    @post("/{name:str}/delete", scope=Scope.JOBS_WRITE)
+    async def delete(
+        self,
+        request: AnyRequest,
+        project: FromPath[int],
+        name: FromPath[str],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes] | Redirect:
+        """Delete a set with its versions."""
+        await read_form(request)
+        await api.storage_threads.run(lambda: api.services.delete_case_set(caller, str(project), name))
+        return go_to(request, f"/dashboard/projects/{project}/case-sets")
+
+
+def _number(query: Mapping[str, str], name: str, least: int) -> int | None:
+    """Return a number of the URL; None if it has none.
+
+    Raises:
+        InvalidValue: It is none, or out of range.
+    """
+    text = query.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST))):
+        raise InvalidValue(name, "must be a whole number")
+    if not least <= int(text) <= _MOST:
+        raise InvalidValue(name, f"must be from {least} to {_MOST}")
+    return int(text)
