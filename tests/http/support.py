@@ -125,7 +125,7 @@ def _hold_against_the_document(response: httpx.Response) -> None:
 
 @cache
 def _document(url: str) -> ApiDocument:
-    return ApiDocument(httpx.get(url, verify=NO_TLS).raise_for_status().json())
+    return ApiDocument(httpx.get(url, verify=NO_TLS, timeout=PATIENCE_S).raise_for_status().json())
 
 
 def assert_problem(response: httpx.Response, status: int) -> dict:
