@@ -18,6 +18,8 @@ Json: TypeAlias = Any
 
 _KEY_HINT = "; SERVICE_SERVER_API_KEY or --api-key-file has the key of a command"
 _IDEMPOTENCY_KEY = "Idempotency-Key"
+# Of the jobs of a batch.
+_FAULTS_SHOWN = 10
 # A connection that broke when the request may have taken effect already.
 _LOST = (httpx.ReadError, httpx.WriteError, httpx.CloseError, httpx.RemoteProtocolError)
 # So long a request is sent again whose first one is in work: its answer is overdue sooner.
@@ -199,9 +201,16 @@ class ServiceClient:
     def _refusal(self, response: httpx.Response) -> Failure:
         hint = _KEY_HINT if response.status_code == httpx.codes.UNAUTHORIZED else ""
         try:
-            return Failure(f"{response.json()['detail']}{hint}", _exit_code(response))
+            problem = response.json()
+            faults = "".join(map(_fault, problem.get("errors", ())[:_FAULTS_SHOWN]))
+            return Failure(f"{problem['detail']}{faults}{hint}", _exit_code(response))
         except (ValueError, KeyError, TypeError):
             return Failure(f"{self._name} answered {response.status_code}, and not as this service would")
+
+
+def _fault(fault: Json) -> str:
+    """Return the fault of a job of a batch; others are in the detail of a problem."""
+    return f"; job {fault['index']}: {fault['detail']}" if "index" in fault else ""
 
 
 def _in_work_for(response: httpx.Response) -> int | None:

@@ -1,6 +1,7 @@
 """The commands that are one call of the API: jobs, status, cancel, projects, languages."""
 
 import time
+from typing import IO
 
 import rich_click as click
 
@@ -91,6 +92,27 @@ def cancel(*, job_id: str, as_json: bool, server: str | None) -> None:
         print_json(job)
     else:
         click.echo(f"cancelled {job['job_id']}")
+
+
+@click.command("rerun")
+@click.argument("job_id", metavar="JOB")
+@click.option("--stdin", "stdin_file", type=click.File("r"), help="A file with other input.")
+@click.option("--arg", "args", multiple=True, help="Other arguments; may be repeated.")
+@json_option
+@server_option
+def rerun(
+    *, job_id: str, stdin_file: IO[str] | None, args: tuple[str, ...], as_json: bool, server: str | None
+) -> None:
+    """Run a job again as a new job, with other input or arguments if they are given."""
+    changes: dict[str, Json] = {} if stdin_file is None else {"stdin": stdin_file.read()}
+    if args:
+        changes["args"] = list(args)
+    with connect(server) as client:
+        job = client.post(f"/api/jobs/{segment(job_id)}/rerun", changes)
+    if as_json:
+        print_json(job)
+    else:
+        click.echo(f"job {job['job_id']} runs {job_id} again")
 
 
 @click.command("projects")

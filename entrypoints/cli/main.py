@@ -32,6 +32,8 @@ COMMANDS = (
     ("status", "client_commands.status", "Print the status of a job."),
     ("logs", "logs.command", "Print the output of a job's program."),
     ("cancel", "client_commands.cancel", "Cancel a job and stop its program."),
+    ("batch", "batch.command", "Submit many jobs at once, and follow them together."),
+    ("rerun", "client_commands.rerun", "Run a job again, with other input or arguments."),
     ("projects", "client_commands.projects", "List projects."),
     ("case-sets", "case_sets.command", "Store the cases of a project, in versions; list and show them."),
     ("webhooks", "webhooks.command", "Have starts and ends of jobs posted to URLs; see the attempts."),

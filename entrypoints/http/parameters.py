@@ -14,7 +14,7 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from application.errors import NotFound
 from application.queries.job_reader import DEFAULT_LIMIT, MAX_LIMIT
-from application.views import AuditCursor, Cursor, JobFilter
+from application.views import AuditCursor, BatchCursor, Cursor, JobFilter
 from domain.api_key import KeyId, parse_key_id
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
@@ -284,6 +284,11 @@ def write_cursor(cursor: Cursor) -> str:
     """Encode a cursor."""
     microseconds = (cursor.created_at - _EPOCH) // timedelta(microseconds=1)
     return base64.urlsafe_b64encode(_CURSOR_FORM.pack(microseconds, cursor.job_id.bytes)).decode()
+
+
+def write_batch_cursor(cursor: BatchCursor) -> str:
+    """Encode a cursor in the list of batches; `read_cursor` decodes it."""
+    return write_cursor(Cursor(cursor.created_at, JobId(cursor.batch_id)))
 
 
 def read_cursor(text: str) -> Cursor:

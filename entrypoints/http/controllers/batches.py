@@ -10,14 +10,21 @@ from litestar.params import BodyKwarg, PathParameter, QueryParameter
 
 from application.file_spool import FileSpool
 from application.queries.batch_reader import DEFAULT_BATCHES, MAX_BATCHES
-from application.views import BatchCursor, Cursor
+from application.views import BatchCursor
 from domain.caller import Caller, Scope
-from domain.values import BatchId, JobId
+from domain.values import BatchId
 from entrypoints.http.dependencies import Api
 from entrypoints.http.jobs_of_batch import commands_of
 from entrypoints.http.json_request import MAX_VALUES, JsonRequest
 from entrypoints.http.openapi_docs import openapi_docs
-from entrypoints.http.parameters import CursorText, Wait, existing_batch, next_page, read_cursor
+from entrypoints.http.parameters import (
+    CursorText,
+    Wait,
+    existing_batch,
+    link_to_next,
+    read_cursor,
+    write_batch_cursor,
+)
 from entrypoints.http.presenter import present_batch
 from entrypoints.http.schemas.batches import BatchResponse
 from entrypoints.http.schemas.requests import BatchRequest
@@ -104,9 +111,7 @@ class BatchesController(Controller):
         last = page.next
         return Response(
             [present_batch(view) for view in page.batches],
-            headers=next_page(
-                request, None if last is None else Cursor(last.created_at, JobId(last.batch_id))
-            ),
+            headers=link_to_next(request, None if last is None else write_batch_cursor(last)),
         )
 
     @get(

@@ -39,6 +39,7 @@ class ClusterPages(Controller):
                 "cluster": cluster,
                 "metric_names": _metric_names(api.services.cluster_reader, cluster),
                 "version": "",
+                "runtimes": api.services.cluster_reader.runtimes(),
                 "measured_jobs": MAX_JOBS,
                 "sample_s": round(SAMPLE_EVERY_S),
                 "queue_since": api.services.queue_history.since,

@@ -19,6 +19,7 @@ _WAITS = {
     Awaited.WORKER: "Queued. It waits for a free worker.",
     Awaited.ENGINE: "A worker has it. It waits for the engine to start the program.",
     Awaited.BUILD: "The compiler is running.",
+    Awaited.RETRY: "It failed, and is to be run again after a delay.",
     Awaited.REPORT: "The engine has it, and will report its end by itself.",
 }
 
@@ -58,6 +59,9 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         "job": details.job,
         "job_id": str(details.job.id),
         "project": details.project,
+        "rerun_of": details.job.spec.rerun_of,
+        "reruns": timeline.reruns,
+        "batch_id": details.job.batch_id,
         "timeline": present_timeline(timeline),
         "execution": last,
         "result": result,
@@ -75,6 +79,8 @@ def _awaits(waiting: Waiting) -> str:
             f"Queued. Its engine is away, or has no room, since {formatting.clock_time(waiting.since)} UTC."
         )
     sentence = _WAITS[waiting.awaited]
+    if waiting.until is not None:
+        return f"{sentence} The delay ends at {formatting.clock_time(waiting.until)} UTC."
     if waiting.behind_more_than is not None:
         return f"{sentence} More than {waiting.behind_more_than:,} are ahead of it in the queue."
     return sentence if waiting.place is None else f"{sentence} Place in the queue: {waiting.place:,}."

@@ -9,6 +9,7 @@ from litestar.response import Redirect
 from application.errors import NotAuthenticated
 from entrypoints.http.dashboard.assets import read_asset
 from entrypoints.http.dashboard.audit import AuditPages
+from entrypoints.http.dashboard.batches import BatchPages
 from entrypoints.http.dashboard.case_sets import CaseSetPages
 from entrypoints.http.dashboard.cluster import ClusterPages
 from entrypoints.http.dashboard.job import JobPages
@@ -26,7 +27,7 @@ from entrypoints.http.errors import problem_response
 from entrypoints.http.json_request import AnyRequest
 
 _PAGES = (
-    *(ProjectsPages, ProjectPages, CaseSetPages, JobPages, ClusterPages, read_asset),
+    *(ProjectsPages, ProjectPages, CaseSetPages, JobPages, BatchPages, ClusterPages, read_asset),
     *(SignInPages, SignOutForms, KeysPages, UsagePages, MembersPages, AuditPages, TenantsPages),
     WebhooksPages,
 )

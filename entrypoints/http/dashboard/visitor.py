@@ -19,7 +19,11 @@ class Entry:
 
 
 PROJECTS = Entry("Projects", "/dashboard", Scope.JOBS_READ)
-_ENTRIES = (PROJECTS, Entry("Cluster", "/dashboard/cluster", Scope.CLUSTER_READ))
+_ENTRIES = (
+    PROJECTS,
+    Entry("Batches", "/dashboard/batches", Scope.JOBS_READ),
+    Entry("Cluster", "/dashboard/cluster", Scope.CLUSTER_READ),
+)
 # Of visitors who have signed in.
 _OWN_ENTRIES = (
     Entry("Usage", "/dashboard/usage", Scope.JOBS_READ),

@@ -1,0 +1,135 @@
+"""The commands about batches: submit, status, list, cancel."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import rich_click as click
+
+from domain.language import LANGUAGES
+from entrypoints.cli.client import Json, ServiceClient, segment
+from entrypoints.cli.connection import connect, server_option
+from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
+
+_WAIT_S = 20
+_LANGUAGES = {language.extension: language.name for language in LANGUAGES.values()}
+
+
+@click.group("batch")
+def command() -> None:
+    """Submit many jobs at once, and follow them together."""
+
+
+@command.command("submit")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--project", default="batch", show_default=True, help="The project of a directory's programs.")
+@click.option("--wait", is_flag=True, help="Wait for the last job; end with 1 if one did not succeed.")
+@json_option
+@server_option
+def submit(*, path: Path, project: str, wait: bool, as_json: bool, server: str | None) -> None:
+    """Submit a file of jobs, or each program in a directory.
+
+    A file has {"jobs": [...]} or one job a line, each as the body of POST /api/upload.
+    """
+    jobs = list(_of_directory(path, project)) if path.is_dir() else _of_file(path)
+    with connect(server) as client:
+        batch = client.post("/api/batches", {"jobs": jobs})
+        if wait:
+            batch = _ended(client, batch)
+    _show(batch, as_json=as_json)
+    if wait and batch["by_status"]["SUCCESS"] != batch["total"]:
+        raise Failure("", ExitCode.FAILED)
+
+
+@command.command("status")
+@click.argument("batch_id", metavar="BATCH")
+@click.option("--wait", type=click.FloatRange(0, 20), help="Wait up to this many seconds for its end.")
+@json_option
+@server_option
+def status(*, batch_id: str, wait: float | None, as_json: bool, server: str | None) -> None:
+    """Print the numbers of a batch's jobs by their status."""
+    with connect(server) as client:
+        _show(client.get(f"/api/batches/{segment(batch_id)}", wait=wait), as_json=as_json)
+
+
+@command.command("list")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True, help="How many.")
+@json_option
+@server_option
+def list_all(*, limit: int, as_json: bool, server: str | None) -> None:
+    """List batches, newest first."""
+    with connect(server) as client:
+        listed = client.listed("/api/batches", limit)
+    if as_json:
+        print_json(listed)
+        return
+    print_table(
+        ("BATCH", "CREATED", "JOBS", "BY STATUS"),
+        ((b["batch_id"], b["created_at"], b["total"], _counts(b)) for b in listed),
+    )
+
+
+@command.command("cancel")
+@click.argument("batch_id", metavar="BATCH")
+@json_option
+@server_option
+def cancel(*, batch_id: str, as_json: bool, server: str | None) -> None:
+    """Cancel the jobs of a batch that have not ended."""
+    with connect(server) as client:
+        _show(client.post(f"/api/batches/{segment(batch_id)}/cancel"), as_json=as_json)
+
+
+def _of_directory(directory: Path, project: str) -> Iterator[Json]:
+    """Return a job for each file whose name has a language's extension, in the order of their names."""
+    for file in sorted(directory.iterdir()):
+        language = _LANGUAGES.get(file.suffix)
+        if language is not None and file.is_file():
+            yield {
+                "project": project,
+                "language": language,
+                "code": _text(file),
+                "tags": {"file": file.name},
+            }
+
+
+def _of_file(file: Path) -> list[Json]:
+    text = _text(file)
+    try:
+        return _jobs(json.loads(text))
+    except json.JSONDecodeError:
+        pass  # it may have a job in each line
+    try:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except json.JSONDecodeError as error:
+        raise Failure(f"{file} has neither jobs nor a job in each line: {error}", ExitCode.USAGE) from error
+
+
+def _jobs(read: Json) -> list[Json]:
+    found = read.get("jobs", [read]) if isinstance(read, dict) else read
+    return found if isinstance(found, list) else [found]
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(f"{file}: {error}", ExitCode.USAGE) from error
+
+
+def _ended(client: ServiceClient, batch: Json) -> Json:
+    while batch["by_status"]["RUNNING"]:
+        batch = client.get(f"/api/batches/{segment(batch['batch_id'])}", wait=_WAIT_S)
+    return batch
+
+
+def _counts(batch: Json) -> str:
+    return ", ".join(f"{name} {number}" for name, number in batch["by_status"].items() if number)
+
+
+def _show(batch: Json, *, as_json: bool) -> None:
+    if as_json:
+        print_json(batch)
+        return
+    names = ("batch_id", "created_at", "completed_at", "total")
+    print_fields([*((name, batch[name]) for name in names), ("by_status", _counts(batch))])
