@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import IO
 
 from application.judge import Check, judge
+from application.judge_trees import JudgeTrees
 from application.ports.execution_engine import (
     BuiltProgram,
     CaseInput,
@@ -125,6 +126,7 @@ class CaseJudges:
     def __init__(self, engine: ExecutionEngine, limits: Limits) -> None:
         self._engine = engine
         self._limits = limits
+        self._trees = JudgeTrees()
 
     def open(
         self, request: ExecutionRequest, tenant: TenantName, cases: JobCases, program: BuiltProgram
@@ -160,9 +162,12 @@ class CaseJudges:
         wanted = ExecutionRequest(
             execution_id=request.execution_id, job_id=request.job_id, spec=spec, stdin="", tenant=tenant
         )
-        built = self._engine.build(wanted, NoObserver())
+        kept = self._trees.get(tenant, program)
+        built = self._engine.build(wanted, NoObserver(), kept)
         if isinstance(built, BuiltProgram):
             held.callback(built.close)
+            if kept is None and built.tree is not None:
+                self._trees.put(tenant, program, built.tree)
             return built
         result = built.result
         if result.reason not in _FAULTS_OF_BUILD or built.is_lost or built.is_startable:

@@ -1,7 +1,7 @@
 """Checkers and interactors that are programs, in sandboxes of their own, also hostile ones."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +9,13 @@ import pytest
 
 from adapters.local_engine.built_program import LocalProgram
 from application.case_judge import CaseJudge, CaseJudges
-from application.ports.execution_engine import BuiltProgram, CaseInput
+from application.ports.execution_engine import (
+    BuiltProgram,
+    CaseInput,
+    EngineReport,
+    ExecutionObserver,
+    ExecutionRequest,
+)
 from domain.blob import BlobRef
 from domain.cases import Case, CaseResult, JobCases, Verdict
 from domain.checker import DEFAULT_CHECKER, Checker, CheckerKind, JudgeProgram
@@ -237,6 +243,35 @@ def test_a_checker_finds_the_files_beside_its_code(judges: Judges) -> None:
         b"6 6": (Verdict.PRESENTATION_ERROR, "wrong output format there is more"),
         b"x": (Verdict.PRESENTATION_ERROR, "wrong output format a number is expected"),
     }
+
+
+def test_a_checker_is_built_once_for_many_jobs(
+    kit: EngineUnderTest, judges: Judges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = judges.program(_NUMBERS, "cpp")
+    cases = JobCases(
+        manifest=BlobRef.of(b""), total=1, checker=Checker(kind=CheckerKind.PROGRAM, program=program)
+    )
+    makers = CaseJudges(kit.engine, _LIMITS)
+    built_from: list[bool] = []
+    build = kit.engine.build
+
+    def recorded(
+        request: ExecutionRequest, observer: ExecutionObserver, tree: bytes | None = None
+    ) -> BuiltProgram | EngineReport:
+        built_from.append(tree is not None)
+        return build(request, observer, tree)
+
+    for _ in range(2):
+        request = kit.request(Program(code=_ECHO))
+        solution = build(request, Recorder())
+        assert isinstance(solution, BuiltProgram)
+        with monkeypatch.context() as patch:
+            patch.setattr(kit.engine, "build", recorded)
+            judge = makers.open(request, DEFAULT_TENANT, cases, solution)
+        with closing(judge):
+            assert judged(judge, replace(_CASE, stdin=b"6")).verdict is Verdict.ACCEPTED
+    assert built_from == [False, True]
 
 
 def test_a_large_output_reaches_the_checker_whole(judges: Judges) -> None:
