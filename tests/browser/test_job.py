@@ -60,3 +60,23 @@ def test_an_unknown_job_says_so(visitor: Visitor):
 
     assert response.status == 404
     assert "does not exist" in response.text()
+
+
+def test_the_cases_of_a_job_are_a_table_that_follows_along(visitor: Visitor):
+    cases = [
+        {"name": "right", "stdin": "1\n", "expected_stdout": "2\n"},
+        {"name": "wrong", "stdin": "2\n", "expected_stdout": "5\n"},
+        {"name": "<b>secret</b>", "stdin": "3\n", "expected_stdout": "6\n", "hidden": True},
+    ]
+    visitor.page.goto(f"/dashboard/jobs/{visitor.upload('print(int(input()) * 2)', cases=cases)}")
+    expect(visitor.page.get_by_role("progressbar", name="Cases done")).to_be_visible()
+
+    visitor.page.get_by_role("button", name="Execute").click()
+
+    rows = visitor.page.locator("table.cases tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(0).locator(".verdict")).to_have_text("accepted")
+    expect(rows.nth(1)).to_contain_text("expected '5', found '4'")
+    expect(rows.nth(2)).to_contain_text("<b>secret</b>")
+    expect(visitor.page.locator("#cases [role=status]")).to_contain_text("2 of 3 accepted · score 2 of 3")
+    expect(visitor.page.locator(".job-title .badge")).to_have_text("Failed")

@@ -10,7 +10,7 @@ from tests.browser.visitor import Visitor
 from tests.support.service import Server
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
-PAGES = ("projects", "project", "job", "cluster", "missing")
+PAGES = ("projects", "project", "job", "cases", "cluster", "missing")
 WEIGHT_BYTES = 250_000
 PAINT_MS = 300
 PATIENCE_S = 120
@@ -33,6 +33,14 @@ _OVERFLOWING = """
 _PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
+# Right, wrong, hidden, and with a long name and a long difference.
+_CASES = [
+    {"name": "right", "stdin": "1\n", "expected_stdout": "1\n"},
+    {"name": "n" * 120, "stdin": "x" * 300, "expected_stdout": "y" * 300},
+    {"name": "hidden", "stdin": "3\n", "expected_stdout": "6\n", "hidden": True},
+]
+
+
 @pytest.fixture
 def paths(visitor: Visitor) -> dict[str, str]:
     job_id = visitor.run("import sys\nprint('out')\nprint('err', file=sys.stderr)", tags={"team": "blue"})
@@ -40,6 +48,7 @@ def paths(visitor: Visitor) -> dict[str, str]:
         "projects": "/dashboard",
         "project": visitor.project_url,
         "job": f"/dashboard/jobs/{job_id}",
+        "cases": f"/dashboard/jobs/{visitor.run('print(input())', cases=_CASES)}",
         "cluster": "/dashboard/cluster",
         "missing": "/dashboard/projects/999999",
     }
