@@ -98,21 +98,21 @@ def test_a_worker_starts_before_redis_does(server, broker, queue):
 def test_a_redis_that_is_down_is_refused_at_once(server, queue):
     server.kill()
     started_at = time.monotonic()
-    for _ in range(10):
+    for _ in range(60):
         with pytest.raises(DependencyUnavailable):
             queue.wake(1)
-    assert time.monotonic() - started_at < 5  # a wait for each would be ten
+    assert time.monotonic() - started_at < 30  # a wait for each would be a minute
 
 
 def test_a_redis_that_is_silent_costs_one_caller_a_second_and_the_others_nothing(server, queue):
     queue.wake(1)
     with server.frozen():
         started_at = time.monotonic()
-        for _ in range(10):
+        for _ in range(60):
             with pytest.raises(DependencyUnavailable) as refusal:
                 queue.wake(1)
             assert server.url not in str(refusal.value)
-        assert time.monotonic() - started_at < 8  # a wait for each would be ten
+        assert time.monotonic() - started_at < 30  # a wait for each would be a minute
     wake_when_it_is_back(queue)
 
 
