@@ -25,6 +25,7 @@ from tests.support.processes import PATIENCE_S
 PROGRAM = str(Path(sys.executable).with_name("service-server"))
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = STOP_TIMEOUT_S = 2 * PATIENCE_S
+_IS_TEST = "PYTEST_VERSION" in os.environ
 _OURS = ("SERVICE_SERVER_", "SERVER_", "AWS_", "EXECUTION_ENGINE_", "ENVIRONMENT", "DEBUG")
 
 
@@ -44,7 +45,7 @@ def run(
         source.seek(0)
         command = [PROGRAM, *arguments]
         streams = [stream.fileno() for stream in (source, output, errors)]
-        process = prepared_program.start(command, env, ROOT, streams)
+        process = _start(command, env, ROOT, streams)
         try:
             code = process.wait(timeout_s)
         finally:
@@ -67,6 +68,16 @@ def start(*arguments: str, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     )
 
 
+def _start(
+    command: Sequence[str], env: Mapping[str, str], directory: Path, streams: Sequence[int]
+) -> StartedProcess | subprocess.Popen[bytes]:
+    """Start the program with its streams: for tests by a fork, for benchmarks as its users do."""
+    if _IS_TEST:
+        return prepared_program.start(command, env, directory, streams)
+    stdin, stdout, stderr = streams
+    return subprocess.Popen(command, env=dict(env), cwd=directory, stdin=stdin, stdout=stdout, stderr=stderr)
+
+
 class ServiceProcess:
     """One process of the service, by its command line and environment alone, started again at will.
 
@@ -87,7 +98,7 @@ class ServiceProcess:
         self._log = log
         self._log_begin = 0
         self._is_ready = is_ready
-        self._process: StartedProcess | None = None
+        self._process: StartedProcess | subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
@@ -109,7 +120,7 @@ class ServiceProcess:
             self._log_begin = log.tell()
             streams = [stream.fileno() for stream in (nothing, log, log)]
             command, directory = [PROGRAM, *self._arguments], self._log.parent
-            self._process = prepared_program.start(command, self._environment, directory, streams)
+            self._process = _start(command, self._environment, directory, streams)
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -228,7 +239,8 @@ class Server:
 @contextmanager
 def served(env: Mapping[str, str], port: int = 0) -> Iterator[Server]:
     """Serve on a port, a free one if none is given; kill the server in the end."""
-    make_tables(Path(env["SERVICE_SERVER_DATA_DIR"]))
+    if _IS_TEST:
+        make_tables(Path(env["SERVICE_SERVER_DATA_DIR"]))
     with TemporaryDirectory(prefix="service-server-log-") as directory:
         log = Path(directory, "serve.log")
         process = ServiceProcess(["serve", "--port", str(port)], env, log, says("listens on"))
