@@ -1,5 +1,7 @@
 """The client of the HTTP API for commands, and its reading of event streams."""
 
+import base64
+import json
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -131,6 +133,21 @@ class ServiceClient:
         """
         return self._checked(partial(self._post, path, body)).json()
 
+    def upload(self, job: Json, files: Mapping[str, bytes]) -> Json:
+        """Upload a job and the files beside its code, by their paths; return the answer."""
+        if not files:
+            return self.post("/api/upload", job)
+        if len(files) == 1:  # as a part, a single archive would be unpacked
+            listed = [{"path": path, "content_base64": _base64(content)} for path, content in files.items()]
+            return self.post("/api/upload", {**job, "files": listed})
+        parts: list[Json] = [("job", (None, json.dumps(job), "application/json"))]
+        parts += [("files", (path, content, "application/octet-stream")) for path, content in files.items()]
+        return self._checked(partial(self._post, "/api/upload", files=parts)).json()
+
+    def content(self, path: str) -> bytes:
+        """Return the bytes of a resource."""
+        return self._answer("GET", path).content
+
     def patch(self, path: str, body: Json) -> Json:
         """Change a resource and return it."""
         return self._answer("PATCH", path, json=body).json()
@@ -167,11 +184,12 @@ class ServiceClient:
                 raise self._refusal(response)
             yield from read_events(response.iter_bytes())
 
-    def _post(self, path: str, body: Json) -> httpx.Response:
+    def _post(self, path: str, body: Json = None, **content: Json) -> httpx.Response:
+        content = content or {"json": body}
         if not self._may_lose_answers:
-            return self._http.request("POST", path, json=body)
+            return self._http.request("POST", path, **content)
         headers = {_IDEMPOTENCY_KEY: str(uuid4())}
-        send = partial(self._http.request, "POST", path, json=body, headers=headers)
+        send = partial(self._http.request, "POST", path, headers=headers, **content)
         try:
             return send()
         except _LOST:
@@ -211,6 +229,10 @@ class ServiceClient:
 def _fault(fault: Json) -> str:
     """Return the fault of a job of a batch; others are in the detail of a problem."""
     return f"; job {fault['index']}: {fault['detail']}" if "index" in fault else ""
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
 
 
 def _in_work_for(response: httpx.Response) -> int | None:

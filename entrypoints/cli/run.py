@@ -4,7 +4,7 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -23,6 +23,7 @@ from entrypoints.cli.cases import (
 from entrypoints.cli.client import Json, ServiceClient
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.files import path_of, read_files, save_artifacts
 from entrypoints.cli.program_output import ProgramOutput, follow, forget_stdout
 from entrypoints.cli.terminal import Progress, one_line, printable
 
@@ -81,6 +82,26 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     metavar="TEXT|@FILE|-",
     help="What it reads; without it, what is piped or redirected to this command.",
 )
+@click.option(
+    "--file",
+    "files",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    help="A file beside the program, or a directory of them; may be repeated.",
+)
+@click.option(
+    "--artifact",
+    "artifacts",
+    metavar="PATTERN",
+    multiple=True,
+    help="Files that it writes and that are saved, such as 'out/*.png'; may be repeated.",
+)
+@click.option(
+    "--artifacts-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Where they are saved; by default in the present directory.",
+)
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Its wall time, in seconds.")
 @click.option(
     "--build-timeout",
@@ -112,6 +133,9 @@ def command(
     args: tuple[str, ...],
     language: str | None,
     stdin: str | None,
+    files: tuple[Path, ...],
+    artifacts: tuple[str, ...],
+    artifacts_dir: Path,
     timeout: float | None,
     build_timeout: float | None,
     cases: Path | None,
@@ -134,19 +158,27 @@ def command(
         "timeout_ms": _milliseconds(timeout),
         "build_timeout_ms": _milliseconds(build_timeout),
     }
+    contents = read_files(files)
+    if contents:
+        upload["entry"] = path_of(file)
+        contents.pop(upload["entry"], None)
+    if artifacts:
+        upload["artifacts"] = artifacts
     if cases is not None:
         upload |= {"cases": read_cases(cases), "stop_on": stop_on}
         with interruptible():
-            code = _run_cases(upload, server, junit, file.name)
+            code = _run_cases(upload, contents, server, junit, file.name)
         sys.exit(code)
     with interruptible(), Progress(f"Running {one_line(file.name)}") as progress:
-        code = _run(upload, server, progress)
+        code = _run(upload, contents, server, progress, artifacts_dir)
     sys.exit(code)
 
 
-def _run_cases(upload: Json, server: str | None, junit: Path | None, name: str) -> int:
+def _run_cases(
+    upload: Json, files: Mapping[str, bytes], server: str | None, junit: Path | None, name: str
+) -> int:
     with connect(server, runs=True) as client:
-        job_id = client.post("/api/upload", upload)["job_id"]
+        job_id = client.upload(upload, files)["job_id"]
         try:
             client.post(f"/api/execute/{job_id}")
             with case_progress(len(upload["cases"])) as progress:
@@ -168,9 +200,11 @@ def _milliseconds(seconds: float | None) -> int | None:
     return None if seconds is None else max(round(seconds * 1000), 1)
 
 
-def _run(upload: Json, server: str | None, progress: Progress) -> int:
+def _run(
+    upload: Json, files: Mapping[str, bytes], server: str | None, progress: Progress, directory: Path
+) -> int:
     with connect(server, runs=True) as client:
-        job_id = client.post("/api/upload", upload)["job_id"]
+        job_id = client.upload(upload, files)["job_id"]
         try:
             client.post(f"/api/execute/{job_id}")
             job = follow(client, job_id, ProgramOutput(is_raw=True, before_first=progress.stop))
@@ -182,7 +216,8 @@ def _run(upload: Json, server: str | None, progress: Progress) -> int:
             forget_stdout()
             _cancel(client, job_id)
             return ExitCode.SIGNAL + signal.SIGPIPE
-    progress.stop()
+        progress.stop()
+        save_artifacts(client, job, directory)
     _tell(job)
     return exit_code(job)
 

@@ -145,3 +145,53 @@ def test_what_goes_wrong_is_one_sentence(env, arguments, exit_code, sentence):
 
 def test_an_unknown_option_is_wrong_usage(env):
     assert service.run("run", "--nonsense", env=env).returncode == 2
+
+
+def test_files_go_beside_the_program_and_the_ones_that_it_writes_are_saved(where, program, tmp_path):
+    # Given a program with a module, a directory of data and a picture to write
+    code = (
+        "import os, words\n"
+        "print(words.greet(open('data/name.txt').read()))\n"
+        "os.makedirs('out/deep')\n"
+        "open('out/picture.png', 'wb').write(bytes(range(256)))\n"
+        "open('out/deep/a.txt', 'w').write('deep')\n"
+    )
+    path = program(code, "app.py")
+    program("def greet(name): return f'hello, {name}'", "words.py")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "name.txt").write_text("world")
+
+    # When it is run with them
+    given = ("--file", str(tmp_path / "words.py"), "--file", str(tmp_path / "data"))
+    wanted = ("--artifact", "out/**", "--artifacts-dir", str(tmp_path / "saved"))
+    ran = service.run("run", path, *given, *wanted, env=where)
+
+    # Then it has them, and they are here
+    assert (ran.returncode, ran.stdout) == (0, b"hello, world\n"), ran.stderr
+    assert (tmp_path / "saved/out/picture.png").read_bytes() == bytes(range(256))
+    assert (tmp_path / "saved/out/deep/a.txt").read_text() == "deep"
+    assert f"saved {tmp_path}/saved/out/picture.png (256 bytes)".encode() in ran.stderr
+
+
+def test_a_single_archive_beside_the_program_stays_one(env, program, tmp_path):
+    archive = tmp_path / "data.zip"
+    archive.write_bytes(b"PK\x05\x06" + b"\0" * 18)
+    path = program("print(len(open('data.zip', 'rb').read()))")
+
+    ran = service.run("run", path, "--file", str(archive), env=env)
+
+    assert (ran.returncode, ran.stdout) == (0, b"22\n"), ran.stderr
+
+
+def test_no_artifact_is_written_through_a_link(env, program, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "out").symlink_to(tmp_path / "elsewhere")
+    path = program("import os; os.mkdir('out'); open('out/a', 'w')")
+
+    options = ("--artifact", "out/*", "--artifacts-dir", str(tmp_path / "saved"))
+    ran = service.run("run", path, *options, env=env)
+
+    assert ran.returncode != 0
+    assert b"a link leads out of" in ran.stderr
+    assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -117,3 +117,26 @@ def test_a_pattern_that_leads_elsewhere_is_refused(service: Service, pattern):
     problem = assert_problem(service.http.post("/api/upload", json=body), 422)
 
     assert problem["errors"][0]["pointer"] == "/artifacts"
+
+
+def test_the_page_of_a_job_shows_pictures_as_pictures_and_names_as_text(service: Service):
+    service.engine.program = writing(
+        {"<b>.png": b"\x89PNG", "x.svg": b"<svg onload='alert(1)'/>", "é.txt": b""}
+    )
+    job = service.run(artifacts=["*"])
+
+    page = service.http.get(f"/dashboard/jobs/{job['job_id']}").text
+
+    assert f'<img src="/api/jobs/{job["job_id"]}/artifacts/%3Cb%3E.png"' in page
+    assert page.count('<img src="/api/') == 1
+    assert "<b>.png" not in page
+    assert f'href="/api/jobs/{job["job_id"]}/artifacts/x.svg"' in page
+
+
+def test_the_curl_line_of_a_job_with_files_says_that_they_are_left_out(service: Service):
+    job = service.upload(files=[{"path": "a", "content": "x"}], stdin_base64="AA==")
+
+    line = service.http.get(f"/dashboard/jobs/{job['job_id']}/curl").text
+
+    assert line.startswith("# The job's files")
+    assert "sha256" not in line

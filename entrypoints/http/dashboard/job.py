@@ -27,6 +27,9 @@ from entrypoints.http.parameters import existing_job
 _DEFAULTS = asdict(UploadCodeCommand(project="", code="", language=""))
 _WAIT_S = 30
 # Some may be hidden, and all together may be larger than a command line.
+_WITHOUT_FILES = (
+    '# The job\'s files and its bytes of stdin are left out; add them as "files" and "stdin_base64".'
+)
 _WITHOUT_CASES = '# The job\'s cases are left out; add them as "cases".'
 
 
@@ -98,8 +101,11 @@ class JobPages(Controller):
             return replace(same, project=details.project.value)
 
         same = await api.storage_threads.run(command)
-        curl = _curl(f"{request.url.scheme}://{request.url.netloc}", replace(same, cases_of=None))
-        return curl if same.cases_of is None else f"{_WITHOUT_CASES}\n{curl}"
+        shown = replace(same, cases_of=None, files=(), stdin_blob=None, stdin_file=None)
+        curl = _curl(f"{request.url.scheme}://{request.url.netloc}", shown)
+        has_files = bool(same.files or same.stdin_blob)
+        left_out = [_WITHOUT_FILES] * has_files + [_WITHOUT_CASES] * (same.cases_of is not None)
+        return "\n".join((*left_out, curl))
 
     @post("/cancel", scope=Scope.JOBS_WRITE)
     async def cancel(

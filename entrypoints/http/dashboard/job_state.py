@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from application.queries.timeline import Awaited, Timeline, Waiting
+from domain.artifacts import PICTURES
 from domain.execution import Execution, ExecutionResult, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.limits import Limits
 from entrypoints.http.dashboard import formatting
-from entrypoints.http.presenter import explain, notes_of
+from entrypoints.http.presenter import artifacts_of, explain, notes_of
 from entrypoints.http.timeline_presenter import present_timeline
 
 _MIB = 1 << 20
@@ -67,6 +68,8 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         "result": result,
         "explanation": explain(details.job.status, details.job.reason, details.view.phase, result),
         "notes": notes_of(last),
+        "artifacts": [] if result is None else artifacts_of(details.job.id, result),
+        "pictures": PICTURES,
         "stages": _stages(details.job, last),
         "meters": _meters(result, details.job.spec.limits),
         "awaits": None if timeline.waiting is None else _awaits(timeline.waiting),

@@ -1,0 +1,80 @@
+"""Files that `run` uploads beside the program, and the ones that it saves."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+import rich_click as click
+
+from domain.errors import InvalidValue
+from domain.files import FilePath
+from entrypoints.cli.client import Json, ServiceClient
+from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.terminal import one_line
+
+_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def path_of(file: Path) -> str:
+    """Return the path of a file in the program's directory: as it is given, or its name if that leads out."""
+    path = os.path.normpath(file)
+    return file.name if os.path.isabs(path) or path.startswith("..") else PurePosixPath(path).as_posix()  # noqa: PTH117
+
+
+def read_files(given: Sequence[Path]) -> dict[str, bytes]:
+    """Read files, and all files in directories, by their paths in the program's directory.
+
+    Raises:
+        Failure: One cannot be read, or two have the same path.
+    """
+    contents: dict[str, bytes] = {}
+    for each in given:
+        for path, file in _files_of(each):
+            if path in contents:
+                raise Failure(f"{file}: another --file is '{path}' too", ExitCode.USAGE)
+            try:
+                contents[path] = file.read_bytes()
+            except OSError as error:
+                reason = (error.strerror or "cannot be read").lower()
+                raise Failure(f"{file}: {reason}", ExitCode.USAGE) from error
+    return contents
+
+
+def save_artifacts(client: ServiceClient, job: Json, directory: Path) -> None:
+    """Save the files that a program wrote, below a directory.
+
+    Raises:
+        Failure: One cannot be written.
+    """
+    for artifact in (job["data"].get("result") or {}).get("artifacts", ()):
+        path = directory / _safe(artifact["path"])
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if directory.resolve() not in path.parent.resolve().joinpath(path.name).parents:
+                raise Failure(f"{path}: a link leads out of {directory}")
+            with os.fdopen(os.open(path, _FILE, 0o644), "wb") as target:
+                target.write(client.content(artifact["url"]))
+        except OSError as error:
+            raise Failure(f"{path}: {(error.strerror or 'cannot be written').lower()}") from error
+        click.echo(f"service-server: saved {one_line(str(path))} ({artifact['size']} bytes)", err=True)
+
+
+def _files_of(given: Path) -> Iterator[tuple[str, Path]]:
+    """Yield a file, or all files of a directory, with their paths in the program's directory."""
+    if not given.is_dir():
+        yield path_of(given), given
+        return
+    base = PurePosixPath(path_of(given))
+    for parent, directories, names in os.walk(given):
+        directories.sort()
+        for name in sorted(names):
+            file = Path(parent, name)
+            yield (base / file.relative_to(given)).as_posix(), file
+
+
+def _safe(path: str) -> str:
+    """Return the path of an artifact; a server that is not trusted may name any."""
+    try:
+        return FilePath(path).value
+    except InvalidValue as error:
+        raise Failure(f"the server names a file that is not saved: {error.detail}") from error
