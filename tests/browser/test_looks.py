@@ -10,7 +10,7 @@ from tests.browser.visitor import Visitor
 from tests.support.service import Server
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
-PAGES = ("projects", "project", "job", "cases", "cluster", "missing")
+PAGES = ("projects", "project", "job", "cases", "cluster", "webhooks", "deliveries", "missing")
 WEIGHT_BYTES = 250_000
 PAINT_MS = 300
 PATIENCE_S = 120
@@ -42,9 +42,16 @@ _CASES = [
 
 
 @pytest.fixture
-def paths(visitor: Visitor) -> dict[str, str]:
+def paths(visitor: Visitor, server: Server) -> dict[str, str]:
     job_id = visitor.run("import sys\nprint('out')\nprint('err', file=sys.stderr)", tags={"team": "blue"})
+    webhooks = f"{visitor.project_url}/webhooks"
+    body = {"url": "https://hooks.invalid/in?token=1", "project": visitor.project_url.rpartition("/")[2]}
+    with server.http as http:
+        webhook = http.post("/api/webhooks", json=body).raise_for_status().json()
+        http.post(f"/api/webhooks/{webhook['webhook_id']}/test").raise_for_status()
     return {
+        "webhooks": webhooks,
+        "deliveries": f"{webhooks}/{webhook['webhook_id']}",
         "projects": "/dashboard",
         "project": visitor.project_url,
         "job": f"/dashboard/jobs/{job_id}",
