@@ -92,13 +92,14 @@ def test_cases_behind_a_failure_are_skipped_if_so_asked(service: Service, monkey
         service.engine, "case", lambda given: failed if given.stdin == b"1\n" else echo_case(given)
     )
 
-    job = service.run(cases=[*_CASES, *({"stdin": str(n)} for n in range(20))], stop_on="first_failure")
+    job = service.run(cases=[_CASES[0], *({"stdin": str(n)} for n in range(200))], stop_on="first_failure")
 
-    cases = service.http.get(f"/api/jobs/{job['job_id']}/cases").json()["cases"]
-    assert cases[0]["verdict"] == "runtime_error"
-    assert cases[0]["signal"] == 11
-    assert cases[-1]["verdict"] == "skipped"
-    assert cases[-1]["time_ms"] is None
+    first, *others = service.http.get(f"/api/jobs/{job['job_id']}/cases").json()["cases"]
+    assert (first["verdict"], first["signal"]) == ("runtime_error", 11)
+    # Other threads may have run some before the failure was known.
+    assert {case["verdict"] for case in others} <= {"accepted", "skipped"}
+    assert {case["time_ms"] for case in others if case["verdict"] == "skipped"} <= {None}
+    assert job["data"]["result"]["passed"] == sum(case["verdict"] == "accepted" for case in others)
 
 
 @pytest.mark.parametrize(
