@@ -109,11 +109,23 @@ class CreateWebhookCommand:
 
     Attributes:
         project: The project, by its name or its id written as text; all that the caller reaches by default.
+        secret: The secret that signs; one that is made by default.
+
+    Raises:
+        InvalidValue: The secret is none.
     """
 
     url: str
     events: frozenset[WebhookEvent]
     project: str | None = None
+    secret: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.secret is not None:
+            try:
+                WebhookSecret(self.secret)
+            except InvalidValue as error:
+                raise InvalidValue("secret", error.detail) from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,8 @@ class CreateWebhook:
     * The URL leads to no private address that can be seen in it; what a name leads to is checked at each
       attempt.
     * A tenant has a bounded number of subscriptions, by its quota and by a setting.
-    * The secret is sealed before it is stored, and refused where there is no key to seal it.
+    * The secret is the caller's, or one that is made. It is sealed before it is stored, and refused where
+      there is no key to seal it.
     * A suspended tenant subscribes to nothing.
     """
 
@@ -63,7 +64,9 @@ class CreateWebhook:
             caller.require(Scope.JOBS_READ)
             caller.tenant.ensure_active()
             url = self._submission_limits.check_url("url", command.url)
-            webhook_id, secret = WebhookId(self._ids.new()), WebhookSecret.generate()
+            webhook_id = WebhookId(self._ids.new())
+            given = command.secret
+            secret = WebhookSecret.generate() if given is None else WebhookSecret(given)
             sealed = self._secrets.seal("url", webhook_id, secret)
         now = self._clock.now()
 

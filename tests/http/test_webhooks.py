@@ -95,6 +95,17 @@ def test_a_secret_is_in_no_other_answer(service: Service):
         assert listed == {name: value for name, value in webhook.items() if name != "secret"}
 
 
+def test_a_subscription_is_signed_with_the_secret_that_its_owner_brings(service: Service):
+    secret = WebhookSecret.generate().value
+    with receiver() as target:
+        webhook = subscribe(service, target, secret=secret)
+        service.http.post(f"/api/webhooks/{webhook['webhook_id']}/test").raise_for_status()
+
+        (event,) = poll(lambda: target.events[:1])
+        event.verify(secret)
+        assert webhook["secret"] == secret
+
+
 def test_a_cancelled_job_is_told_of(service: Service):
     with receiver() as target:
         subscribe(service, target, events=["job.cancelled"])

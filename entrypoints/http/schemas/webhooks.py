@@ -49,6 +49,10 @@ class WebhookRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         str | None,
         Meta(description="The project, by its name or its id, as text; all projects by default."),
     ] = None
+    secret: Annotated[
+        str | None,
+        Meta(description="The secret that signs, `whsec_...`; by default one is made."),
+    ] = None
 
     def command(self) -> CreateWebhookCommand:
         """Return the command."""
@@ -57,6 +61,7 @@ class WebhookRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             url=self.url,
             events=frozenset(WebhookEvent(event.value) for event in events),
             project=self.project,
+            secret=self.secret,
         )
 
 
