@@ -52,6 +52,12 @@ def has_cgroups(engine: LocalEngine) -> bool:
     return engine.sandbox.isolation.cgroups is not None
 
 
+def require_sight_of(pid: int) -> None:
+    """Skip the test where the kernel shows this user nothing of a process that has user ids of its own."""
+    if not os.access(f"/proc/{pid}/fd", os.R_OK):
+        pytest.skip("only root can look into a process that has subordinate user ids")
+
+
 def require_bubblewrap() -> None:
     """Skip the test on a machine without bubblewrap, but never where everything has to be tested."""
     if shutil.which("bwrap") is None:

@@ -13,6 +13,7 @@ import pytest
 
 from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.sandbox import launch_script
+from adapters.local_engine.sandbox.subordinate_ids import SubordinateIdsUnavailable
 from adapters.local_engine.sandbox.supervisor.cgroups import CgroupPlan
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from application.errors import DependencyUnavailable
@@ -20,7 +21,13 @@ from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.processes import descriptors, eventually
-from tests.support.sandbox import CGROUPS_REQUIRED, has_cgroups, isolated_engine, running_engine
+from tests.support.sandbox import (
+    CGROUPS_REQUIRED,
+    has_cgroups,
+    isolated_engine,
+    require_sight_of,
+    running_engine,
+)
 
 
 @pytest.fixture(scope="module")
@@ -133,14 +140,23 @@ def _no_cgroups(**_):
     raise CgroupsUnavailable("a test has none")
 
 
+class _NoSubordinateIds:
+    @staticmethod
+    def find():
+        raise SubordinateIdsUnavailable("a test has none")
+
+
+_AS_A_SHARED_USER = {"has_privileges": lambda: False, "SubordinateIds": _NoSubordinateIds}
+
+
 @pytest.mark.parametrize(
     ("patched", "missing", "warned_of"),
     [
         ({}, [], ""),
         ({"discover": _no_cgroups}, ["control groups: "], "Missing: control groups"),
-        ({"has_privileges": lambda: False}, ["a user id"], "Missing: a user id for each program"),
+        (_AS_A_SHARED_USER, ["a user id"], "Missing: a user id for each program"),
         (
-            {"discover": _no_cgroups, "has_privileges": lambda: False},
+            {"discover": _no_cgroups} | _AS_A_SHARED_USER,
             ["control groups: ", "a user id"],
             "Missing: control groups and a user id for each program",
         ),
@@ -169,6 +185,7 @@ def test_missing_guarantees_are_described_and_warned_of(tmp_path, monkeypatch, p
 
 def test_the_view_is_made_before_the_first_job(tmp_path):
     with isolated_engine(tmp_path) as kit:
+        require_sight_of(kit.engine.sandbox.supervisor.pid)
         targets = descriptors(kit.engine.sandbox.supervisor.pid)
 
         # The supervisor's own mounts, the root file system, and the mounts of a program.
@@ -180,11 +197,11 @@ def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
     with isolated_engine(tmp_path) as kit:
         kit.run(Program(code="pass"))
         supervisor = kit.engine.sandbox.supervisor.pid
-        descriptors = Path(f"/proc/{supervisor}/fd")
+        require_sight_of(supervisor)
         # Three that every process has, its socket, its score for when memory runs out, and the mount
         # namespaces of itself, the root file system and a program; for root, the file of user ids.
         idle = 8 + (os.geteuid() == 0)
-        assert eventually(lambda: len(list(descriptors.iterdir())) == idle)
+        assert eventually(lambda: len(descriptors(supervisor)) == idle)
         limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (idle + spare, limits[1]))
 
@@ -194,7 +211,7 @@ def test_what_cannot_be_started_leaves_nothing_and_says_why(tmp_path, spare):
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, limits)
         assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS
         assert kit.engine.sandbox.supervisor.pid == supervisor
-        assert eventually(lambda: len(list(descriptors.iterdir())) == idle)
+        assert eventually(lambda: len(descriptors(supervisor)) == idle)
         cgroups = kit.engine.sandbox.isolation.cgroups
         assert cgroups is None or eventually(lambda: not list(Path(cgroups.memory).glob("run-*")))
 

@@ -61,7 +61,7 @@ def test_a_program_works_beside_one_that_takes_all_that_it_gets(kit, test):
         pytest.skip("programs share a user, or nothing counts what they take")
     taking = kit.start(_probe("take", test))
     try:
-        # It has taken all, or so much that it was ended: memory of sockets is a part of its own with version 2.
+        # It has taken all, or so much that it was ended: with version 2, sockets are a part of its memory.
         assert eventually(lambda: taking.recorder.has_output.is_set() or taking.end.done(), 20 * SLOWNESS)
 
         used = kit.run(_probe("use", test))

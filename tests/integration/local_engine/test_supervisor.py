@@ -17,7 +17,7 @@ from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.processes import descriptors, eventually, memory_kb, with_word
-from tests.support.sandbox import running_engine
+from tests.support.sandbox import require_sight_of, running_engine
 
 _ROOT = Path(__file__).parents[3]
 _SLEEP = "import time; print('ready', flush=True); time.sleep(60)"
@@ -224,6 +224,7 @@ def test_the_supervisor_knows_nothing_of_the_worker(kit, monkeypatch):
     kit.engine.sandbox.supervisor.close()
     kit.engine.check()
     supervisor = _supervisor(kit)
+    require_sight_of(supervisor)
 
     assert Path(f"/proc/{supervisor}/environ").read_bytes() == b""
     assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS

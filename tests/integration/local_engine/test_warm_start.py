@@ -18,7 +18,7 @@ from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import EngineUnderTest, Program, Recorder
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.processes import descriptors, eventually
-from tests.support.sandbox import has_cgroups, require_bubblewrap
+from tests.support.sandbox import has_cgroups, require_bubblewrap, require_sight_of
 from tests.support.warm_engine import WarmEngine
 
 _ROOT = Path(__file__).parents[3]
@@ -211,6 +211,7 @@ def test_one_of_node_that_waits_has_nothing_of_the_host_and_uses_no_processor(no
     kit, _ = node_engines
     assert kit.engine.wait_until_warm(30)
     (pid,) = _waiting(kit, "node")
+    require_sight_of(pid)
     names = [entry.split("=")[0] for entry in Path(f"/proc/{pid}/environ").read_text().split("\0")]
     kinds = {link.split(":")[0] for link in descriptors(pid)}
 
@@ -305,6 +306,7 @@ def test_what_waits_is_taken_in_turn_and_replaced(warm):
 def test_what_waits_has_nothing_of_the_host_and_uses_no_processor(warm):
     for pid in _waiting(warm):
         process = Path(f"/proc/{pid}")
+        require_sight_of(pid)
         names = [entry.split("=")[0] for entry in (process / "environ").read_text().split("\0")]
         links = sorted(target.split(":[")[0] for target in descriptors(pid))
         namespaces = [
