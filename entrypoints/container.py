@@ -292,11 +292,16 @@ def _identity_provider(settings: Settings, clock: Clock) -> IdentityProvider:
     )
 
 
+def separates_tenants(settings: Settings, topology: Topology) -> bool:
+    """Whether programs of several tenants run on this machine only where they are isolated wholly."""
+    return topology.runs_programs and settings.shared_tenants == "refuse"
+
+
 def _service_options(settings: Settings, topology: Topology, limit_policy: LimitPolicy) -> ServiceOptions:
     return ServiceOptions(
         worker=worker_name(),
         checks_engine=topology.checks_engine,
-        separates_tenants=topology.runs_programs and settings.shared_tenants == "refuse",
+        separates_tenants=separates_tenants(settings, topology),
         spool_directory=_data_dir(settings),
         limit_policy=limit_policy,
         submission_limits=settings.submission_limits,

@@ -16,7 +16,7 @@ from domain.tenant import DEFAULT_TENANT
 from entrypoints.cli.logging_setup import configure_logging
 from entrypoints.cli.running import check_schema
 from entrypoints.cli.settings_report import load_limits, load_settings
-from entrypoints.container import build_container
+from entrypoints.container import build_container, separates_tenants
 from entrypoints.topology import Topology
 from entrypoints.worker.background_services import Background
 
@@ -30,12 +30,12 @@ class Administration:
     services: Services
     caller: Caller
     engine: ExecutionEngine
-    runs_programs: bool
+    separates_tenants: bool
 
     @contextmanager
     def opened_engine(self) -> Iterator[None]:
-        """Start the engine, if it is on this machine, so that it can describe the isolation of programs."""
-        if not self.runs_programs or not isinstance(self.engine, Background):
+        """Start the engine, if tenants depend on it, so that it can describe the isolation of programs."""
+        if not self.separates_tenants or not isinstance(self.engine, Background):
             yield
             return
         try:
@@ -74,7 +74,7 @@ def administration() -> Iterator[Administration]:
             services=services,
             caller=caller,
             engine=container.engine(),
-            runs_programs=topology.runs_programs,
+            separates_tenants=separates_tenants(settings, topology),
         )
     finally:
         container.broker().close()
