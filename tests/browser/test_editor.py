@@ -1,5 +1,8 @@
 """Running a program from the page of its project."""
 
+import io
+import zipfile
+
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
@@ -111,3 +114,34 @@ def test_two_tabs_see_the_same(visitor: Visitor):
 
     visitor.expect_status("Cancelled")
     expect(other.locator(".job-title .badge")).to_have_text("Cancelled")
+
+
+def test_files_are_written_renamed_removed_and_dropped_beside_the_program(visitor: Visitor):
+    # Given the editor with files: one written, one added, one that is removed again, and an archive
+    visitor.open_project()
+    page = visitor.page
+    code = "import os\nfor name in sorted(os.listdir('.')): print(name, os.path.getsize(name))"
+    page.evaluate("code => window.editor.setValue(code)", code)
+    page.get_by_text("Files", exact=True).click()
+    page.get_by_role("button", name="New file").click()
+    page.get_by_label("Path").last.fill("written.txt")
+    page.get_by_label("Content of").last.fill("12345")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as target:
+        target.writestr("unpacked.txt", "123")
+    page.get_by_label("Add files").set_input_files(
+        [
+            {"name": "added.bin", "mimeType": "application/octet-stream", "buffer": b"\0\xff"},
+            {"name": "removed.txt", "mimeType": "text/plain", "buffer": b"x"},
+            {"name": "more.zip", "mimeType": "application/zip", "buffer": archive.getvalue()},
+        ]
+    )
+    page.get_by_role("button", name="Remove removed.txt").click()
+
+    # When the program is run
+    page.get_by_role("button", name="Run", exact=True).click()
+
+    # Then it has them
+    visitor.expect_status("Success")
+    expected = {"added.bin 2", "unpacked.txt 3", "written.txt 5", f"main.py {len(code)}"}
+    assert set(visitor.output.inner_text().splitlines()) == expected

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
+import msgspec
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from application.commands import UploadCodeCommand
+from application.file_spool import FileSpool
 from application.queries.job_reader import JobPage
-from application.views import JobFilter
+from application.views import JobFilter, JobView
 from domain.caller import Caller, Scope
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
@@ -22,6 +23,8 @@ from entrypoints.http.dashboard.pages import Pages, go_to, is_partial
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.parameters import read_cursor, write_cursor
+from entrypoints.http.schemas.requests import UploadedFile, UploadRequest
+from entrypoints.http.upload_command import upload_command
 
 _PAGE_SIZE = 20
 PERIODS: Mapping[str, timedelta] = {
@@ -157,24 +160,42 @@ class ProjectPages(Controller):
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Run the program in the editor, and show its output live."""
-        command = _command(project, await read_form(request))
-        job = await api.storage_threads.run(lambda: api.services.upload_code(caller, command))
+        form = await read_form(request)
+
+        def run() -> JobView:
+            with FileSpool() as spool:
+                command = upload_command(_upload(project, form), None, api.settings.file_limits, spool)
+                return api.services.upload_code(caller, command)
+
+        job = await api.storage_threads.run(run)
         if not is_partial(request):
             return go_to(request, f"/dashboard/jobs/{job.job_id}")
         return pages.page(request, "_live.html", {"job_id": str(job.job_id), "status": job.status})
 
 
-def _command(project_id: int, form: Mapping[str, str]) -> UploadCodeCommand:
+def _upload(project_id: int, form: Mapping[str, str]) -> UploadRequest:
     """Read the editor's form. A browser ends the lines of a form with CR LF, which no program expects."""
-    return UploadCodeCommand(
+    return UploadRequest(
         project=str(project_id),
         code=form.get("code", "").replace("\r\n", "\n"),
         language=form.get("language", ""),
         stdin=form.get("stdin", "").replace("\r\n", "\n"),
         tags=_tags(form.get("tags", "")),
-        limits={name: _integer(name, form[name]) for name in ("timeout_ms", "memory_mb") if form.get(name)},
+        files=_files(form.get("files", "")),
+        archive_base64=form.get("archive_base64") or None,
+        artifacts=tuple(filter(None, (each.strip() for each in form.get("artifacts", "").split(",")))),
+        timeout_ms=_integer("timeout_ms", form.get("timeout_ms", "")),
+        memory_mb=_integer("memory_mb", form.get("memory_mb", "")),
         execute=True,
     )
+
+
+def _files(text: str) -> list[UploadedFile]:
+    """Read the files beside the program, which the page's script writes as JSON."""
+    try:
+        return msgspec.json.decode(text or "[]", type=list[UploadedFile])
+    except msgspec.DecodeError:
+        raise InvalidValue("files", "are not written as the page of the editor writes them") from None
 
 
 def _tags(text: str) -> dict[str, str]:
@@ -184,8 +205,8 @@ def _tags(text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _colon, value in pairs}
 
 
-def _integer(name: str, text: str) -> int:
+def _integer(name: str, text: str) -> int | None:
     try:
-        return int(text)
+        return int(text) if text else None
     except ValueError:
         raise InvalidValue(name, "must be a whole number") from None
