@@ -224,3 +224,14 @@ def test_cases_and_an_archive_together_are_refused(service: Service, url: str):
 def test_another_media_type_is_refused(service: Service, url: str):
     answer = service.http.put(url, content=zipped(FILES), headers={"Content-Type": "text/plain"})
     assert answer.status_code == 415
+
+
+def test_ten_thousand_cases_are_stored_and_one_more_is_refused(service: Service, url: str):
+    cases = [
+        {"name": f"case {n}", "stdin": f"{n}\n", "expected_stdout": f"{n}\n", "weight": 1}
+        for n in range(10_000)
+    ]
+    assert put(service, url, cases)["total"] == 10_000
+    assert service.http.put(url, json={"cases": [*cases, {}]}).status_code == 422
+    last = service.http.get(url, params={"offset": 9_999}).json()["cases"]
+    assert [case["name"] for case in last] == ["case 9999"]

@@ -15,7 +15,7 @@ from domain.caller import Caller, Scope
 from domain.case_set import CASE_SET_NAME_MAX_CHARS, CaseSetName, CaseSetReference
 from domain.errors import InvalidValue
 from entrypoints.http.dependencies import Api
-from entrypoints.http.json_request import ARCHIVES, MULTIPART, JsonRequest
+from entrypoints.http.json_request import ARCHIVES, MAX_VALUES, MULTIPART, JsonRequest
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import ProjectInPath
 from entrypoints.http.schemas.case_sets import (
@@ -29,6 +29,8 @@ from entrypoints.http.upload_form import UploadForm
 from entrypoints.settings import Settings
 
 _MOST = 1_000
+# Ten thousand cases with all of their fields.
+_MAX_VALUES = 400_000
 _NameInPath: TypeAlias = Annotated[
     str,
     PathParameter(
@@ -98,7 +100,7 @@ class CaseSetsController(Controller):
     @put(
         "/{name:str}",
         status_code=200,
-        opt={MULTIPART: True, ARCHIVES: True},
+        opt={MULTIPART: True, ARCHIVES: True, MAX_VALUES: _MAX_VALUES},
         **openapi_docs(
             "putCaseSet",
             "Store a case set",
