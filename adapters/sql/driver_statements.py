@@ -29,9 +29,12 @@ def insert_many(connection: sa.Connection, table: sa.Table, rows: Sequence[Mappi
     connection.exec_driver_sql(
         statement,
         [
+            # A list first: a generator takes longer than the values do.
             tuple(
-                value if process is None else process(value)
-                for process, value in zip(processors, row.values(), strict=True)
+                [
+                    value if process is None else process(value)
+                    for process, value in zip(processors, row.values(), strict=True)
+                ]
             )
             for row in rows
         ],

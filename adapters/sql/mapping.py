@@ -558,7 +558,9 @@ def job_values(job: Job) -> Values:
 def _spec_values(spec: JobSpec) -> Values:
     values = {name: getattr(spec, name) for name in _SPEC}
     return {
-        **{name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()},
+        **values,
+        "env": dict(spec.env),
+        "tags": dict(spec.tags),
         "secrets": None if spec.secrets is None else asdict(spec.secrets),
         "cases": None if spec.cases is None else _cases_values(spec.cases),
         "callback_secret": None if spec.callback_secret is None else asdict(spec.callback_secret),
