@@ -8,12 +8,12 @@ ADAPTERS = ("memory", "sqlite", "mariadb", "mysql")
 
 
 @pytest.fixture(params=ADAPTERS)
-def store(request, tmp_path, migrated_sqlite, migrated_url):
+def store(request, migrated_sqlite, migrated_url):
     """An empty store of each adapter."""
     if request.param == "memory":
         store = MemoryStore()
     elif request.param == "sqlite":
-        path = tmp_path / "store.db"
+        path = request.getfixturevalue("tmp_path") / "store.db"
         shutil.copy(migrated_sqlite, path)
         store = SqlStore(f"sqlite:///{path}")
     else:
