@@ -1,0 +1,62 @@
+from dataclasses import replace
+
+import pytest
+
+from application.commands import UploadCodeCommand
+from application.errors import QuotaExceeded, Unprocessable
+from application.new_files import NewBlob, NewFile
+from domain.quota import Quota
+from tests.support.callers import ANONYMOUS
+
+DATA = NewFile("data.txt", NewBlob.of(b"data"))
+
+
+def with_quota(**bounds):
+    return replace(ANONYMOUS, tenant=replace(ANONYMOUS.tenant, quota=Quota(**bounds)))
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"files": (DATA,)}, "files"),
+        ({"entry": "app.py"}, "entry"),
+        ({"stdin_blob": NewBlob.of(b"\0")}, "stdin_base64"),
+        ({"artifacts": ("out/*",)}, "artifacts"),
+    ],
+)
+def test_an_engine_that_takes_one_text_refuses_files_at_the_upload(service, monkeypatch, given, field):
+    languages = [replace(support, takes_files=False) for support in service.engine.languages()]
+    monkeypatch.setattr(service.engine, "languages", lambda: languages)
+
+    with pytest.raises(Unprocessable, match="takes one text and nothing beside it") as refused:
+        service.upload(**given)
+
+    assert refused.value.field == field
+    assert service.upload().job_id
+
+
+def test_a_job_is_run_again_with_its_files_its_entry_and_its_input(service):
+    first = service.upload(files=(DATA,), entry="app.py", stdin_blob=NewBlob.of(b"\0in"), execute=True)
+    service.run_execution()
+
+    again = service.run_again(ANONYMOUS, first.job_id)
+
+    specs = [service.job_reader.get(ANONYMOUS, job_id).job.spec for job_id in (first.job_id, again.job_id)]
+    assert specs[0].files == specs[1].files
+    assert (specs[1].entry, specs[1].stdin_blob.size) == ("app.py", 3)
+    service.delete_job(ANONYMOUS, first.job_id)
+    service.remove_unused_blobs()
+    assert service.blobs.read(ANONYMOUS.tenant.name, DATA.blob.ref) == b"data"
+
+
+def test_files_that_a_tenant_has_already_take_no_room_in_its_quota(service):
+    code_bytes = len("print(1)")
+    caller = with_quota(stored_bytes=2 * code_bytes + 4)
+    upload = {"project": "demo", "code": "print(1)", "language": "python", "files": (DATA,)}
+    for _ in range(2):
+        service.upload_code(caller, UploadCodeCommand(**upload))
+
+    with pytest.raises(QuotaExceeded, match="stored_bytes"):
+        service.upload_code(
+            caller, UploadCodeCommand(**upload | {"files": (NewFile("b", NewBlob.of(b"other")),)})
+        )
