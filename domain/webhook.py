@@ -165,13 +165,14 @@ class Attempt:
     """An attempt to post an event.
 
     Attributes:
+        duration_ms: The time that the post took; None where nothing was posted.
         status: The status of the answer; None where none came.
         error: A sentence on the failure; None for a success.
         answer: The beginning of the answer's body.
     """
 
     at: datetime
-    duration_ms: int
+    duration_ms: int | None
     status: int | None = None
     error: str | None = None
     answer: str | None = None

@@ -138,17 +138,18 @@ class DeliverWebhooks:
         Raises:
             DependencyUnavailable: The database is out of reach; the delivery is due when its lease ends.
         """
-        began, is_success = self._clock.monotonic(), False
+        # Where nothing was posted, the receiver has neither failed nor been slow.
+        took_s, is_success = 0.0, True
         try:
             after, due_in_s = self._attempted(delivery)
-            is_success = after.status is DeliveryStatus.DELIVERED
+            if (latest := after.attempts[-1]).duration_ms is not None:
+                took_s, is_success = latest.duration_ms / _MS_PER_S, latest.is_success
         finally:
-            took_s = self._clock.monotonic() - began
             self._lanes.end(delivery, took_s=took_s, is_success=is_success)
         return due_in_s if after.status is DeliveryStatus.PENDING else None
 
     def _attempted(self, delivery: Delivery) -> tuple[Delivery, float]:
-        at, began = self._clock.now(), self._clock.monotonic()
+        at, began = self._clock.now(), None
         status: int | None = None
         error: str | None = None
         answer: str | None = None
@@ -157,6 +158,7 @@ class DeliverWebhooks:
             post = self._prepared(delivery)
             is_failing = post.is_failing
             headers = signed_headers(post.secrets, str(delivery.id), int(at.timestamp()), post.body)
+            began = self._clock.monotonic()
             answered = self._sender.post(post.url, headers, post.body)
             status, answer = answered.status, answered.text[:ANSWER_MAX_CHARS]
             if status // 100 != _SUCCESS:
@@ -172,7 +174,7 @@ class DeliverWebhooks:
             error = "The event could not be written by this version of the service."
         attempt = Attempt(
             at=at,
-            duration_ms=round((self._clock.monotonic() - began) * _MS_PER_S),
+            duration_ms=None if began is None else round((self._clock.monotonic() - began) * _MS_PER_S),
             status=status,
             error=None if error is None else error[:ERROR_MAX_CHARS],
             answer=answer,
@@ -186,8 +188,10 @@ class DeliverWebhooks:
 
     def _store(self, before: Delivery, after: Delivery, due_in_s: float, *, is_failing: bool) -> None:
         attempt, entry_id = after.attempts[-1], AuditEntryId(self._ids.new())
-        # A success after successes changes nothing about its subscription, which is not read then.
-        is_of_note = after.webhook_id is not None and (is_failing or not attempt.is_success)
+        # A success after successes changes nothing about its subscription, which is not read then; nor does
+        # an event that was not posted.
+        is_posted = after.webhook_id is not None and attempt.duration_ms is not None
+        is_of_note = is_posted and (is_failing or not attempt.is_success)
 
         def work(transaction: Transaction) -> Webhook | None:
             is_stored = transaction.deliveries.store_attempt(before, after, due_in_s)

@@ -14,6 +14,7 @@ from domain.webhook_signing import WebhookSecret
 from tests.http.support import UNKNOWN_ID, Service, assert_problem, poll, serving
 from tests.http.visitor import PAGE, Visitor
 from tests.support.keys import Keys, bearer
+from tests.support.processes import PATIENCE_S
 from tests.support.receiver import Event, Receiver, receiver
 
 QUICK = {"webhook_allow_private": True, "webhook_retry_first_s": 0.05, "webhook_retry_max_s": 0.2}
@@ -405,14 +406,16 @@ def test_unknown_ids_are_not_found(service: Service):
     assert_problem(service.http.post(f"/api/jobs/{job_id}/deliveries/{UNKNOWN_ID}/redeliver"), 404)
 
 
-def test_a_receiver_that_hangs_delays_neither_jobs_nor_others(service: Service):
+def test_a_receiver_that_hangs_delays_neither_jobs_nor_others(tmp_path: Path):
     hanging = threading.Event()
 
     def hang(_event: Event) -> int:
-        hanging.wait(30)
+        hanging.wait(PATIENCE_S)
         return 200
 
-    with receiver(hang) as dead, receiver() as good:
+    # For so long that no attempt ends meanwhile.
+    settings = QUICK | {"webhook_timeout_s": 60}
+    with serving(tmp_path, **settings) as service, receiver(hang) as dead, receiver() as good:
         subscribe(service, dead, events=["job.completed"])
         subscribe(service, good, events=["job.completed"])
 

@@ -130,11 +130,11 @@ class IssuedWebhookResponse(WebhookResponse, kw_only=True):
         return cls.of(issued.view, secret=issued.secret.value)
 
 
-class AttemptResponse(Struct, kw_only=True):
+class DeliveryAttemptResponse(Struct, kw_only=True):
     """An attempt to post an event."""
 
     at: datetime
-    duration_ms: int
+    duration_ms: Annotated[int | None, Meta(description="Null where nothing was posted.")]
     status: Annotated[int | None, Meta(description="The status of the answer; null where none came.")]
     error: Annotated[str | None, Meta(description="Why it failed; null if it did not.")]
     answer: Annotated[str | None, Meta(description="The beginning of the answer's body.")]
@@ -164,7 +164,9 @@ class DeliveryResponse(Struct, kw_only=True):
     retry_until: Annotated[datetime | None, Meta(description="When it is given up; null before an attempt.")]
     settled_at: datetime | None
     attempt_count: int
-    attempts: Annotated[list[AttemptResponse], Meta(description="The latest attempts, in their order.")]
+    attempts: Annotated[
+        list[DeliveryAttemptResponse], Meta(description="The latest attempts, in their order.")
+    ]
 
     @classmethod
     def of(cls, delivery: Delivery) -> Self:
@@ -180,5 +182,5 @@ class DeliveryResponse(Struct, kw_only=True):
             retry_until=delivery.retry_until,
             settled_at=delivery.settled_at,
             attempt_count=delivery.attempt_count,
-            attempts=[AttemptResponse.of(attempt) for attempt in delivery.attempts],
+            attempts=[DeliveryAttemptResponse.of(attempt) for attempt in delivery.attempts],
         )

@@ -250,6 +250,23 @@ def test_a_process_without_the_sealing_key_has_the_event_attempted_again(service
     assert "SERVICE_SERVER_SEALING_KEYS" in delivery.attempts[0].error
 
 
+def test_events_that_were_not_posted_are_no_failures_of_their_receiver(service, monkeypatch):
+    webhook = subscribe(service, events=frozenset({WebhookEvent.JOB_COMPLETED}))
+    for _ in range(12):
+        run(service)
+    real = type(service.queries).details
+    monkeypatch.setattr(type(service.queries), "details", lambda *_: None)
+    run_all(service)
+    assert {one.attempts[0].error for one in deliveries(service, webhook)} == {"The job was deleted."}
+    assert service.receivers.posts == []
+    assert service.webhook_reader.get(ANONYMOUS, webhook.id).webhook.failing_since is None
+    # Nor is the receiver left alone for them.
+    monkeypatch.setattr(type(service.queries), "details", real)
+    run(service)
+    run_all(service)
+    assert len(service.receivers.posts) == 1
+
+
 def test_a_subscription_takes_the_right_to_read_jobs(service):
     caller = replace(ANONYMOUS, scopes=frozenset({Scope.PROJECTS_WRITE}))
 
