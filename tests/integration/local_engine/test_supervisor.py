@@ -224,10 +224,10 @@ def test_the_supervisor_knows_nothing_of_the_worker(kit, monkeypatch):
     kit.engine.sandbox.supervisor.close()
     kit.engine.check()
     supervisor = _supervisor(kit)
-    require_sight_of(supervisor)
 
     assert Path(f"/proc/{supervisor}/environ").read_bytes() == b""
     assert kit.run(Program(code="pass")).result.status is JobStatus.SUCCESS
+    require_sight_of(supervisor)  # it has gone to its namespace of user ids by now
 
     standard_streams = 3
     expected = [f"/proc/{supervisor}/oom_score_adj", "socket"]
