@@ -115,7 +115,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
             "webhook_id": hook["webhook_id"],
             "delivery_id": UNKNOWN_ID,
             "batchId": UNKNOWN_ID,
+            "batch": UNKNOWN_ID,
             "name": "a-case-set",
+            "path": "an-artifact.txt",
             "stream": "stdout",
             "log_key": job["log_key"],
         }
