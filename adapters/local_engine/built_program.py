@@ -23,10 +23,15 @@ from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
 
-# The limits of the copy of a tree: it has less on the disk than that, by the limits of its build.
-_COPY_MB = 2_048
 _COPY_TIMEOUT_MS = 60_000
-_TAR = ("--create", "--hard-dereference", "--file=-", ".")
+_TAR = ("--create", "--format=gnu", "--hard-dereference", "--file=-", ".")
+# Of each file in the archive, beside its content: headers, its path, and padding to a block.
+_ENTRY_BYTES = 4 << 10
+_LONGEST_PATH = 16 << 10
+_MIB = 1 << 20
+_FILES = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
+_LONG_NAMES = frozenset({tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK})
+_LEFT_OUT = frozenset({tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE})
 _CANCELLED = ExecutionResult(
     status=JobStatus.CANCELLED, reason=Reason.CANCELLED, error_message="The program was not started."
 )
@@ -47,7 +52,7 @@ def tree_copier(program: Program, tar: str) -> Program:
         program.limits,
         timeout_ms=_COPY_TIMEOUT_MS,
         cpu_time_ms=_COPY_TIMEOUT_MS,
-        output_mb=_COPY_MB,
+        output_mb=-(-(_most_bytes(program.limits) + _ENTRY_BYTES * _most_entries(program.limits)) // _MIB),
         processes=max(program.limits.processes, 2),
     )
     return replace(
@@ -64,29 +69,88 @@ def tree_copier(program: Program, tar: str) -> Program:
     )
 
 
-def read_tree(archive: IO[bytes]) -> bytes:
+class TreeTooLarge(Exception):
+    """A build left more than a program's directory has room for."""
+
+
+def read_tree(archive: IO[bytes], limits: Limits) -> bytes:
     """Read the files that a build left, from the archive that was written in its sandbox, and pack them.
 
-    Links are left out: no compiler makes any.
+    Links are left out: no compiler makes any. A compiler can be made to run the caller's code, and that to
+    write an archive of its own, so nothing is believed of it: what its headers announce is read within the
+    limits only, in linear time.
+
+    Args:
+        archive: An archive of GNU tar's own format.
+        limits: The limits of the program, in whose directory the files have to fit, holes filled.
 
     Raises:
         ValueError: It is no such archive.
+        TreeTooLarge: There are too many files, or they are too large.
     """
     files: list[PackedFile] = []
     directories: list[str] = []
-    try:
-        with tarfile.open(fileobj=archive, mode="r|") as members:
-            for member in members:
-                path = member.name.removeprefix("./").rstrip("/")
-                if path in {"", "."}:
-                    continue
-                if member.isdir():
-                    directories.append(path)
-                elif member.isreg() and (content := members.extractfile(member)) is not None:
-                    files.append(PackedFile(path, content.read(), bool(member.mode & 0o100)))
-    except tarfile.TarError as error:
-        raise ValueError(f"the files of a build cannot be read: {error}") from error
+    left_bytes = _most_bytes(limits)
+    for number, member in enumerate(_members(archive)):
+        if number == _most_entries(limits):
+            raise TreeTooLarge
+        path = member.name.removeprefix("./").rstrip("/")
+        if member.isdir() and path not in {"", "."}:
+            directories.append(path)
+        elif member.type in _FILES:
+            left_bytes -= member.size
+            if left_bytes < 0:
+                raise TreeTooLarge
+            content = _read_padded(archive, member.size)
+            files.append(PackedFile(path, content, bool(member.mode & 0o100)))
     return pack(files, directories)
+
+
+def _most_bytes(limits: Limits) -> int:
+    return limits.disk_mb * _MIB
+
+
+def _most_entries(limits: Limits) -> int:
+    return limits.files + 1  # the directory itself
+
+
+def _members(archive: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+    """Yield the members of an archive; what a file has in it is to be read before the next one.
+
+    The tarfile module believes what headers announce, and takes quadratic time for some.
+    """
+    long_name: str | None = None
+    while (header := _read_exactly(archive, tarfile.BLOCKSIZE)).strip(b"\0"):
+        try:
+            member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
+        except (tarfile.TarError, OverflowError) as error:
+            raise ValueError("its archive is damaged") from error
+        if member.type in _LONG_NAMES:
+            if not 0 <= member.size <= _LONGEST_PATH:
+                raise ValueError("a path is too long")
+            name = os.fsdecode(_read_padded(archive, member.size).split(b"\0", 1)[0])
+            if member.type == tarfile.GNUTYPE_LONGNAME:
+                long_name = name
+            continue
+        is_known = member.isdir() or member.type in _FILES | _LEFT_OUT
+        if not is_known or member.size < 0 or (member.size and member.type not in _FILES):
+            raise ValueError("its archive has an entry of an unknown kind")
+        if long_name is not None:
+            member.name, long_name = long_name, None
+        yield member
+
+
+def _read_padded(archive: IO[bytes], size: int) -> bytes:
+    content = _read_exactly(archive, size)
+    _read_exactly(archive, -size % tarfile.BLOCKSIZE)
+    return content
+
+
+def _read_exactly(archive: IO[bytes], size: int) -> bytes:
+    content = archive.read(size)
+    if len(content) != size:
+        raise ValueError("its archive is cut off")
+    return content
 
 
 class LocalProgram(BuiltProgram):

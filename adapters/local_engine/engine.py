@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
-from adapters.local_engine.built_program import LocalProgram, read_tree, tree_copier
+from adapters.local_engine.built_program import LocalProgram, TreeTooLarge, read_tree, tree_copier
 from adapters.local_engine.compose import (
     CommandTooLong,
     compose,
@@ -345,11 +345,16 @@ class LocalEngine(ExecutionEngine):
         if tar is None:
             return _failure(Reason.ENGINE_UNAVAILABLE, f"tar was not found in {SYSTEM_PATH}")
         report = self._run(request, tree_copier(program, tar), _ignore, lambda _: None)
+        if report.result.reason is Reason.OUTPUT_LIMIT:  # that of the copy, not of the program
+            with report:
+                return _tree_too_large(program.limits)
         if report.result.status is not JobStatus.SUCCESS or report.stdout is None:
             return report
         with report:
             try:
-                return read_tree(report.stdout), report.result.compile_output
+                return read_tree(report.stdout, program.limits), report.result.compile_output
+            except TreeTooLarge:
+                return _tree_too_large(program.limits)
             except ValueError as error:
                 _log.exception("the files of a build cannot be kept")
                 return _failure(Reason.ENGINE_ERROR, f"The engine could not keep the build: {error}.")
@@ -477,6 +482,14 @@ def _without_code(error: ApplicationError) -> ExecutionResult:
 
 def _failure(reason: Reason, message: str) -> EngineReport:
     return EngineReport(ExecutionResult.failed(reason, message))
+
+
+def _tree_too_large(limits: Limits) -> EngineReport:
+    message = (
+        f"The build left more files than the {limits.files} allowed by files, or larger ones, holes filled, "
+        f"than the {limits.disk_mb} MiB allowed by disk_mb."
+    )
+    return _failure(Reason.BUILD_LIMIT, message)
 
 
 def _ignore() -> None:

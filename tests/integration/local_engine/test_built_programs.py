@@ -187,6 +187,24 @@ def test_a_build_has_limits_of_its_own(kit: EngineUnderTest) -> None:
         assert report.result.reason is Reason.BUILD_LIMIT
 
 
+_HOLES = """
+char a[1] __attribute__((aligned(1 << 24))) = {1};
+__attribute__((section(".b"), aligned(1 << 23))) const char b[1] = {1};
+int main() { return a[0] + b[0]; }
+"""
+
+
+def test_files_of_a_build_that_only_holes_let_fit_are_too_large(kit: EngineUnderTest) -> None:
+    program = Program(code=_HOLES, language="c", limits={"disk_mb": 24})
+
+    report = kit.engine.build(kit.request(program), Recorder())
+
+    assert isinstance(report, EngineReport)
+    with report:
+        assert report.result.reason is Reason.BUILD_LIMIT
+        assert "24 MiB allowed by disk_mb" in (report.result.error_message or "")
+
+
 def test_warnings_of_a_compiler_are_kept(kit: EngineUnderTest) -> None:
     code = "#warning look\nint main() {}"
     with closing(_built(kit, Program(code=code, language="cpp"))) as built:
