@@ -104,6 +104,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         (stored,) = service.http.get("/api/keys", headers=bearer(key)).json()
         subscription = {"url": "https://of-acme.example/hook", "project": "of-acme"}
         hook = service.http.post("/api/webhooks", json=subscription, headers=bearer(key)).json()
+        kept = {"jobs": [{**body, "execute": False}]}
+        batch = service.http.post("/api/batches", json=kept, headers=bearer(key)).raise_for_status().json()
         names = {
             "job": job["job_id"],
             "jobId": job["job_id"],
@@ -114,8 +116,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
             "session": UNKNOWN_ID,
             "webhook_id": hook["webhook_id"],
             "delivery_id": UNKNOWN_ID,
-            "batchId": UNKNOWN_ID,
-            "batch": UNKNOWN_ID,
+            "batch": batch["batch_id"],
+            "batchId": batch["batch_id"],
             "name": "a-case-set",
             "path": "an-artifact.txt",
             "stream": "stdout",
@@ -208,7 +210,7 @@ def test_a_scope_is_enough_for_every_route_that_takes_it_and_admin_for_all(guard
 def test_no_route_shows_a_thing_of_another_tenant(guarded: Guarded):
     key = guarded.keys.add("other", frozenset(Scope) - {Scope.ADMIN})
     of_acme = (CODE, "a secret of acme", "of-acme")
-    owned = {"{job:", "{jobId:", "{project:", "{key_id:", "{webhook_id:"}
+    owned = {"{job:", "{jobId:", "{project:", "{key_id:", "{webhook_id:", "{batch:", "{batchId:"}
 
     for route, handler in guarded.routes.items():
         if handler.opt[SCOPE] is Scope.ADMIN:
