@@ -324,7 +324,8 @@ class _Conversation:
     """Two pipes between two programs, and the order in which these end.
 
     The ends of each program are open here too, until it has ended: so the other one cannot notice its end
-    before that is noted.
+    before that is noted. What is written to the first one after its end is read here until the second one has
+    ended: that is not to fail for a program that did not listen.
     """
 
     def __init__(self) -> None:
@@ -345,6 +346,8 @@ class _Conversation:
                 os.fchmod(
                     end, _EVERYBODY_MAY_OPEN
                 )  # /dev/stdin, as another user than the one at its other end
+                if end == reader:  # it is read once the writer is closed, which is closed before it
+                    ends.callback(_drain, end)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -360,6 +363,13 @@ class _Conversation:
                 if self.ended_first is None:
                     self.ended_first = number
             self._ends[number].close()
+
+
+def _drain(reader: int) -> None:
+    """Read from a pipe until nothing can write to it any more."""
+    os.set_blocking(reader, True)  # the program may have changed that, which had the same open file
+    while os.read(reader, _MIB):
+        continue
 
 
 def was_slowed_down(result: ExecutionResult) -> bool:

@@ -429,3 +429,26 @@ def test_no_directory_or_descriptor_is_left(kit: EngineUnderTest) -> None:
     for _ in range(3):
         run()
     assert count() <= before
+
+
+_SPEAKS_TO_NOBODY = """
+import sys
+said = sys.stdin.read()
+sys.stdout.write("x" * (1 << 20))
+sys.exit(said != "7\\n")
+"""
+
+
+@pytest.mark.parametrize(
+    ("solution", "verdict"),
+    [
+        ("print(7)", Verdict.ACCEPTED),
+        ("print(8)", Verdict.WRONG_ANSWER),
+        ("import os; os.set_blocking(0, False)", Verdict.WRONG_ANSWER),
+    ],
+    ids=["right", "wrong", "not blocking"],
+)
+def test_a_program_that_ends_before_it_is_answered_fails_no_interactor(
+    judges: Judges, solution: str, verdict: Verdict
+) -> None:
+    assert judged(judges.interactive(solution, _SPEAKS_TO_NOBODY)).verdict is verdict
