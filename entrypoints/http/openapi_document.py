@@ -209,10 +209,11 @@ _WEBHOOK_HEADERS = {
         ),
     ),
 }
-_BINARY: Json = {"type": "string", "contentMediaType": "application/octet-stream"}
+# Generators of clients take the format of OpenAPI 3.0 for bytes, and what has none for text.
+_BINARY: Json = {"type": "string", "format": "binary", "contentMediaType": DEFAULT_MEDIA_TYPE}
 # Of any content, also where that is JSON.
 _ARTIFACT_CONTENT: Json = {
-    kind: {"schema": {} if kind.endswith("json") else {"type": "string", "contentMediaType": kind}}
+    kind: {"schema": {} if kind.endswith("json") else {**_BINARY, "contentMediaType": kind}}
     for kind in (DEFAULT_MEDIA_TYPE, *sorted(set(MEDIA_TYPES.values())))
 }
 _UPLOAD_FORM: Json = {
@@ -418,6 +419,8 @@ def _complete_parameter(parameter: Json) -> None:
     for one in alternatives:
         schema |= one
     schema |= _PARAMETER_FACETS.get(parameter["name"], {})
+    if parameter["name"] == "path":
+        del schema["format"]  # It is relative, and no URI.
     if parameter["name"] == "language":
         parameter["schema"] = _LANGUAGE
 

@@ -23,6 +23,9 @@ _OTHER_FORM = re.compile(
     rb"//|/\.\.?(?:/|\Z)|\\|%(?:00|2[DEF]|3[0-9]|[46][1-9A-F]|5[0-9ACF]|7[0-9A])|%(?![0-9A-F]{2})",
     re.IGNORECASE,
 )
+# The beginning of paths whose rest is one parameter: generated clients encode its slashes (RFC 6570, 3.2.2).
+_BEFORE_A_PATH = re.compile(rb"/api/jobs/[^/]+/artifacts/")
+_ENCODED_SLASH = re.compile(rb"%2F", re.IGNORECASE)
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _OWN_SITES = frozenset({"same-origin", "none"})
 # Callers choose the names that are logged, so the number and the length of those that are kept are bounded.
@@ -64,7 +67,7 @@ class OriginGuard:
     """Refuses cross-site requests, unknown hosts, and paths that are not canonical.
 
     A proxy that guards `/api/keys` knows that path alone, so neither `//api/keys` nor `/api%2fkeys` leads
-    there. One slash at the end of a path is ignored.
+    there. One slash at the end of a path is ignored, and an artifact's path may have its slashes encoded.
 
     An attacker's name can resolve to this machine (DNS rebinding), so only known hosts are served. And any
     page can post without a preflight, so changes are accepted from known origins only (W3C, "Fetch Metadata
@@ -86,7 +89,7 @@ class OriginGuard:
         Raises:
             RequestRefused: Its path, its host or its origin is not accepted.
         """
-        if _OTHER_FORM.search(scope["raw_path"]):
+        if _OTHER_FORM.search(_with_slashes(scope["raw_path"])):
             raise PathNotCanonical
         hosts = headers(scope, b"host")
         host = hosts[0] if len(hosts) == 1 else ""
@@ -148,6 +151,14 @@ def header(scope: HTTPScope | WebSocketScope, wanted: bytes) -> str | None:
 def headers(scope: HTTPScope | WebSocketScope, wanted: bytes) -> list[str]:
     """Return a request's headers of a name, read here and not by the framework, which would keep them all."""
     return [value.decode("latin-1") for name, value in scope["headers"] if name == wanted]
+
+
+def _with_slashes(path: bytes) -> bytes:
+    """Decode the slashes of the one parameter that may have them."""
+    before = _BEFORE_A_PATH.match(path)
+    if before is None:
+        return path
+    return before[0] + _ENCODED_SLASH.sub(b"/", path[before.end() :])
 
 
 def _name(host: str) -> str:

@@ -3,16 +3,28 @@
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from application.new_files import NewBlob, NewFile
+from application.ports.execution_engine import EngineReport, ExecutionObserver, ExecutionRequest
 from tests.http.support import Service, poll, serving
 from tests.support.keys import Keys, bearer
+from tests.support.receiver import receiver
 from tests.support.scripted_engine import echo, take_over
 from tests.unit.entrypoints.test_webhook_signature import OLD, signed
+
+# The file that each program leaves, in a directory.
+CONTENT = b"\xffdone\n"
+ARTIFACT = NewFile("out/report.txt", NewBlob.of(CONTENT))
+
+
+def echo_and_write(request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
+    """Copy stdin to stdout, leave a file, and succeed."""
+    return replace(echo(request, observer), artifacts=[ARTIFACT])
 
 
 @dataclass(frozen=True)
@@ -27,9 +39,18 @@ class Delegated:
 @pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     secrets = (SecretStr(OLD),)
-    with serving(tmp_path_factory.mktemp("called"), auth="keys", webhook_secrets=secrets) as service:
-        service.engine.program = echo
+    with serving(
+        tmp_path_factory.mktemp("called"), auth="keys", webhook_secrets=secrets, webhook_allow_private=True
+    ) as service:
+        service.engine.program = echo_and_write
         yield service
+
+
+@pytest.fixture
+def hook() -> Iterator[str]:
+    """The address of a receiver of webhooks."""
+    with receiver() as server:
+        yield server.url
 
 
 @pytest.fixture(scope="package")
@@ -64,7 +85,7 @@ def delegated(service: Service) -> Delegated:
     service.engine.program = take_over
     job_id = service.upload(execute=True)["job_id"]
     execution = poll(lambda: _started(service, job_id))
-    service.engine.program = echo
+    service.engine.program = echo_and_write
     report = {"execution_id": execution["execution_id"], "stdout": "done\n", "exit_code": 0}
     body = json.dumps(report, separators=(",", ":")).encode()  # as both clients write it
     return Delegated(

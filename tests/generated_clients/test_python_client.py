@@ -1,11 +1,13 @@
 """A client that openapi-python-client makes of the document calls every operation."""
 
+import hashlib
 import importlib
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,8 +16,8 @@ import httpx
 import pytest
 
 from domain.caller import Scope
-from tests.generated_clients.conftest import Delegated
-from tests.http.support import UNKNOWN_ID, Service
+from tests.generated_clients.conftest import ARTIFACT, CONTENT, Delegated
+from tests.http.support import UNKNOWN_ID, Service, poll
 from tests.support.keys import Keys
 
 _PACKAGE = "service_server_client"
@@ -53,17 +55,30 @@ def test_every_operation_can_be_called(
     delegated: Delegated,
     key: str,
     keys: Keys,
+    hook: str,
 ):
     models = importlib.import_module(f"{_PACKAGE}.models")
     upload = models.UploadRequest(project="python client", code="print(1)", language="py")
     waiting, to_cancel = (service.upload(project="python client")["job_id"] for _ in range(2))
-    ended = service.run(project="python client")
+    ended = service.run(project="python client", artifacts=["out/**"])
     job = {"job_id": ended["job_id"]}
     service.http.post("/api/project", json={"project_name": "to delete"}).raise_for_status()
     named = {"project": "python client"}
     to_rotate, to_revoke = keys.id(keys.add("python")), keys.id(keys.add("python"))
     keys.add("python-to-delete", frozenset({Scope.JOBS_READ}))
     tenant = {"tenant": "python"}
+    called_back = service.upload(execute=True, callback_url=hook)["job_id"]
+    callback = _delivered(service, f"/api/jobs/{called_back}")
+    subscription = service.http.post("/api/webhooks", json={"url": hook}).raise_for_status().json()
+    webhook = {"webhook_id": subscription["webhook_id"]}
+    service.http.post(f"/api/webhooks/{webhook['webhook_id']}/test").raise_for_status()
+    event = _delivered(service, f"/api/webhooks/{webhook['webhook_id']}")
+    some_jobs = {"jobs": [{"project": "python client", "code": "print(1)", "language": "python"}] * 2}
+    batch = {
+        "batch_id": service.http.post("/api/batches", json=some_jobs).raise_for_status().json()["batch_id"]
+    }
+    cases = {"cases": [{"name": "small", "stdin": "5\n", "expected_stdout": "5\n", "weight": 2}]}
+    sums = {**named, "name": "sums"}
     calls: dict[str, dict[str, Any]] = {
         "uploadCode": {"body": upload},
         "executeJob": {"job_id": waiting, "body": models.ExecuteRequest(stdin="in")},
@@ -72,6 +87,9 @@ def test_every_operation_can_be_called(
         "getJobStatus": {**job, "wait": 0.1},
         "followOutput": {**job, "offset": 0},
         "readOutput": {**job, "stream": models.ReadOutputStream.STDOUT},
+        "readArtifact": {**job, "path": ARTIFACT.path},
+        "rerunJob": {**job, "body": models.RerunRequest(stdin="again"), "wait": 20},
+        "getCases": {"job_id": service.run(**cases)["job_id"]},
         "readLog": {"log_key": ended["log_key"]},
         "readLogByLink": dict(httpx.URL(ended["logs_url"]).params),
         "listJobs": {"limit": 1, "tag": []},
@@ -94,13 +112,33 @@ def test_every_operation_can_be_called(
         "setQuota": {**tenant, "body": models.QuotaRequest.from_dict({"running": 1})},
         "deleteTenant": {"tenant": "python-to-delete"},
         **{name: {} for name in ("listKeys", "listTenants", "listAuditEntries", "listUsage", "getQuotaUse")},
+        "submitBatch": {"body": models.BatchRequest.from_dict(some_jobs)},
+        "listBatches": {"limit": 1},
+        "getBatch": {**batch, "wait": 20},
+        "cancelBatch": batch,
+        "putCaseSet": {**sums, "body": models.CaseSetRequest.from_dict(cases)},
+        "getCaseSet": {**sums, "version": 1},
+        "listCaseSets": named,
+        "deleteCaseSet": sums,
+        "createWebhook": {
+            "body": models.WebhookRequest.from_dict({"url": hook, "events": ["batch.completed"]})
+        },
+        "listWebhooks": named,
+        "changeWebhook": {**webhook, "body": models.WebhookChange.from_dict({"status": "ACTIVE"})},
+        "rotateWebhookSecret": {**webhook, "body": models.SecretRotation(overlap_s=60)},
+        "testWebhook": webhook,
+        "listDeliveries": {**webhook, "limit": 1},
+        "redeliverEvent": {**webhook, "delivery_id": event},
+        "listJobDeliveries": {"job_id": called_back},
+        "redeliverCallback": {"job_id": called_back, "delivery_id": callback},
+        "deleteWebhook": webhook,
         "getClusterMetrics": {"cluster_name": "local", "minutes": 5},
         "listMetricNames": {"cluster_name": "local"},
         "reportCompletion": {
             "execution_id": delegated.execution_id,
             "body": models.EngineReport.from_dict(delegated.report),
         },
-        **{name: {} for name in ("listProjects", "listLanguages", "getEngine")},
+        **{name: {} for name in ("listProjects", "listLanguages", "listRuntimes", "getEngine")},
         **{name: {} for name in ("getHealth", "getLiveness", "getReadiness")},
     }
     url = str(service.http.base_url)
@@ -136,6 +174,40 @@ def test_an_error_is_read_as_one(service: Service, client: ModuleType, key: str)
     assert isinstance(answer.parsed, models.Problem)
     assert (answer.parsed.status, answer.parsed.detail) == (404, f"job '{UNKNOWN_ID}' does not exist")
     assert (refusal.parsed.status, refusal.headers["www-authenticate"]) == (401, "Bearer")
+
+
+def test_files_are_uploaded_in_a_form(service: Service, client: ModuleType, key: str):
+    models, types = (importlib.import_module(f"{_PACKAGE}.{name}") for name in ("models", "types"))
+    job = models.UploadRequest.from_dict({"project": "forms", "code": "print(1)", "language": "python"})
+    content = bytes(range(256))
+    file = types.File(BytesIO(content), "data/all.bin", "application/octet-stream")
+    form = models.UploadCodeFilesUploadForm(job=job, files=[file], stdin=types.File(BytesIO(b"in"), "stdin"))
+
+    with client.AuthenticatedClient(base_url=str(service.http.base_url), token=key) as plain:
+        answer = _operation("uploadCode")(client=plain, body=form)
+        details = _operation("getJob")(client=plain, job_id=answer.parsed.job_id).parsed
+
+    (stored,) = details.spec.files
+    assert (stored.path, stored.sha256) == ("data/all.bin", hashlib.sha256(content).hexdigest())
+
+
+def test_an_artifact_is_read_as_bytes(service: Service, client: ModuleType, key: str):
+    job_id = service.run(artifacts=["out/**"])["job_id"]
+
+    with client.AuthenticatedClient(base_url=str(service.http.base_url), token=key) as plain:
+        artifact = _operation("readArtifact")(client=plain, job_id=job_id, path=ARTIFACT.path).parsed
+
+    assert artifact.payload.read() == CONTENT
+
+
+def _delivered(service: Service, to: str) -> str:
+    """Wait until the one event there was posted, and return the id of its delivery."""
+
+    def look() -> str | None:
+        found = service.http.get(f"{to}/deliveries").raise_for_status().json()
+        return next((one["delivery_id"] for one in found if one["status"] == "DELIVERED"), None)
+
+    return poll(look)
 
 
 def _operation(name: str) -> Callable[..., Any]:

@@ -66,6 +66,23 @@ def test_a_file_is_downloaded_byte_for_byte_and_never_as_a_page(service: Service
     assert answer.headers["etag"] == f'"{hashlib.sha256(FILES[path]).hexdigest()}"'
 
 
+@pytest.mark.parametrize("slash", ["%2F", "%2f"])
+def test_the_slashes_of_a_path_may_be_encoded(service: Service, job, slash):
+    artifacts = f"/api/jobs/{job['job_id']}/artifacts/"
+
+    assert service.http.get(f"{artifacts}out{slash}plot.png").content == FILES["out/plot.png"]
+    for other in (
+        "..{}report.txt",
+        "out{0}..{0}report.txt",
+        "out{0}{0}plot.png",
+        "{}report.txt",
+        "out{}%70lot.png",
+    ):
+        refused = assert_problem(service.http.get(artifacts + other.format(slash)), 404)
+        assert "there is nothing at this path" in refused["detail"]
+    assert_problem(service.http.get(f"/api/jobs/{job['job_id']}{slash}artifacts/report.txt"), 404)
+
+
 def test_a_part_of_a_file_is_downloaded(service: Service, job):
     url = f"/api/jobs/{job['job_id']}/artifacts/out/plot.png"
     tag = service.http.get(url).headers["etag"]

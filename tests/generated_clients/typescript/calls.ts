@@ -1,7 +1,7 @@
 // Calls every operation of a running service. The type of `calls` demands one call for each operation in the
 // document, and the compiler checks what each sends and reads.
 import createClient from "openapi-fetch";
-import type { operations, paths } from "./schema.js";
+import type { components, operations, paths } from "./schema.js";
 
 declare const process: { argv: string[] };
 
@@ -11,6 +11,8 @@ interface Given {
   execution_id: string;
   report: { execution_id: string; stdout: string; exit_code: number };
   signature: Record<string, string>;
+  artifact: string;
+  hook: string;
   key: string;
   key_to_rotate: string;
   key_to_revoke: string;
@@ -24,7 +26,16 @@ const tenant = "typescript";
 async function upload(execute: boolean): Promise<{ id: string; logKey: string; link: URLSearchParams }> {
   const { data, response } = await api.POST("/api/upload", {
     params: { query: { wait: 20 } },
-    body: { project, code: "console.log(1)", language: "js", stdin: "in\n", tags: { team: "blue" }, execute },
+    body: {
+      project,
+      code: "console.log(1)",
+      language: "js",
+      stdin: "in\n",
+      tags: { team: "blue" },
+      artifacts: ["out/**"],
+      callback_url: given.hook,
+      execute,
+    },
   });
   if (data === undefined) throw new Error(`upload: ${response.status}`);
   const phase: "waiting" | "building" | "running" | "ended" = data.phase;
@@ -33,6 +44,52 @@ async function upload(execute: boolean): Promise<{ id: string; logKey: string; l
   return { id: data.job_id, logKey: data.log_key ?? "", link: new URLSearchParams(link) };
 }
 
+async function subscribe(): Promise<string> {
+  const { data, response } = await api.POST("/api/webhooks", { body: { url: given.hook, events: ["job.completed"] } });
+  if (data === undefined) throw new Error(`subscription: ${response.status}`);
+  const secret: string = data.secret;
+  if (!secret.startsWith("whsec_")) throw new Error(`subscription: ${secret}`);
+  return data.webhook_id;
+}
+
+// The id of the first of the deliveries that has been posted.
+async function posted(list: () => Promise<{ data?: components["schemas"]["DeliveryResponse"][] }>): Promise<string> {
+  for (;;) {
+    const delivery = (await list()).data?.find(({ status }) => status === "DELIVERED");
+    if (delivery !== undefined) return delivery.delivery_id;
+  }
+}
+
+async function eventOf(webhook_id: string): Promise<string> {
+  const params = { path: { webhook_id } };
+  await api.POST("/api/webhooks/{webhook_id}/test", { params });
+  return posted(() => api.GET("/api/webhooks/{webhook_id}/deliveries", { params }));
+}
+
+// Events of webhooks are listed too, and have no other way to be posted again.
+async function callbackOf(jobId: string): Promise<string> {
+  return posted(async () => {
+    const { data } = await api.GET("/api/jobs/{jobId}/deliveries", { params: { path: { jobId } } });
+    return { data: (data ?? []).filter(({ webhook_id }) => webhook_id === null) };
+  });
+}
+
+async function submit(): Promise<{ batchId: string; judged: string }> {
+  const { data, response } = await api.POST("/api/batches", { body: { jobs } });
+  if (data === undefined) throw new Error(`batch: ${response.status}`);
+  const running: number | undefined = data.by_status["RUNNING"];
+  const judged = data.jobs[1];
+  if (running === undefined || judged === undefined) throw new Error(JSON.stringify(data));
+  return { batchId: data.batch_id, judged };
+}
+
+const jobs: components["schemas"]["UploadRequest"][] = [
+  { project, code: "console.log(1)", language: "js" },
+  { project, code: "console.log(2)", language: "js", checker: { kind: "tokens" }, cases: [{ expected_stdout: "2" }] },
+];
+const { batchId, judged } = await submit();
+const caseSet = { project, name: "sums" };
+const webhook = { webhook_id: await subscribe() };
 const ended = await upload(true);
 const waiting = await upload(false);
 const path = { jobId: ended.id };
@@ -52,6 +109,46 @@ const calls: { [name in keyof operations]: () => Promise<{ response: Response }>
   followOutput: () => api.GET("/api/jobs/{jobId}/output", { params: { path, query: { offset: 0 } }, parseAs: "text" }),
   readOutput: () =>
     api.GET("/api/jobs/{jobId}/output/{stream}", { params: { path: { ...path, stream: "stdout" } }, parseAs: "text" }),
+  readArtifact: () =>
+    api.GET("/api/jobs/{jobId}/artifacts/{path}", {
+      params: { path: { ...path, path: given.artifact } },
+      parseAs: "blob",
+    }),
+  getCases: () => api.GET("/api/jobs/{jobId}/cases", { params: { path: { jobId: judged } } }),
+  rerunJob: () =>
+    api.POST("/api/jobs/{jobId}/rerun", { params: { path, query: { wait: 20 } }, body: { stdin: "again\n" } }),
+  submitBatch: () => api.POST("/api/batches", { body: { jobs, callback_url: given.hook } }),
+  listBatches: () => api.GET("/api/batches", { params: { query: { limit: 1 } } }),
+  getBatch: () => api.GET("/api/batches/{batchId}", { params: { path: { batchId }, query: { wait: 20 } } }),
+  cancelBatch: () => api.POST("/api/batches/{batchId}/cancel", { params: { path: { batchId } } }),
+  putCaseSet: () =>
+    api.PUT("/api/projects/{project}/case-sets/{name}", {
+      params: { path: caseSet },
+      body: { cases: [{ name: "small", stdin: "5\n", expected_stdout: "5\n", weight: 2 }] },
+    }),
+  getCaseSet: () =>
+    api.GET("/api/projects/{project}/case-sets/{name}", { params: { path: caseSet, query: { version: 1 } } }),
+  listCaseSets: () => api.GET("/api/projects/{project}/case-sets", { params: { path: { project } } }),
+  deleteCaseSet: () => api.DELETE("/api/projects/{project}/case-sets/{name}", { params: { path: caseSet } }),
+  createWebhook: () => api.POST("/api/webhooks", { body: { url: given.hook, events: ["batch.completed"] } }),
+  listWebhooks: () => api.GET("/api/webhooks", { params: { query: { project } } }),
+  changeWebhook: () =>
+    api.PATCH("/api/webhooks/{webhook_id}", { params: { path: webhook }, body: { status: "ACTIVE" } }),
+  rotateWebhookSecret: () =>
+    api.POST("/api/webhooks/{webhook_id}/rotate", { params: { path: webhook }, body: { overlap_s: 60 } }),
+  testWebhook: () => api.POST("/api/webhooks/{webhook_id}/test", { params: { path: webhook } }),
+  listDeliveries: () =>
+    api.GET("/api/webhooks/{webhook_id}/deliveries", { params: { path: webhook, query: { limit: 1 } } }),
+  redeliverEvent: async () =>
+    api.POST("/api/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", {
+      params: { path: { ...webhook, delivery_id: await eventOf(webhook.webhook_id) } },
+    }),
+  listJobDeliveries: () => api.GET("/api/jobs/{jobId}/deliveries", { params: { path } }),
+  redeliverCallback: async () =>
+    api.POST("/api/jobs/{jobId}/deliveries/{delivery_id}/redeliver", {
+      params: { path: { ...path, delivery_id: await callbackOf(ended.id) } },
+    }),
+  deleteWebhook: () => api.DELETE("/api/webhooks/{webhook_id}", { params: { path: webhook } }),
   readLog: () => api.GET("/api/log", { params: { query: { log_key: ended.logKey } } }),
   readLogByLink: () =>
     api.GET("/api/log-link", {
@@ -89,6 +186,7 @@ const calls: { [name in keyof operations]: () => Promise<{ response: Response }>
   listAuditEntries: () => api.GET("/api/audit", { params: { query: { limit: 1 } } }),
   listUsage: () => api.GET("/api/usage"),
   getQuotaUse: () => api.GET("/api/usage/quota"),
+  listRuntimes: () => api.GET("/api/runtimes"),
   listLanguages: () => api.GET("/api/languages"),
   getEngine: () => api.GET("/api/engine"),
   getClusterMetrics: () =>
