@@ -70,6 +70,8 @@ async def read_file_form(request: AnyRequest) -> Mapping[str, bytes]:
     """
     token = _expected_token(request)
     boundary = request.content_type[1].get("boundary", "")
+    if not boundary:  # no page of this service sends such a form
+        raise ForgedRequest
     fields = await asyncio.to_thread(_parse_parts, boundary, await request.body())
     _check(token, fields.get(FIELD, b"").decode("ascii", "replace"))
     return fields

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from threading import Event
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from entrypoints.http.idempotency import IDEMPOTENCY_KEY_HEADER, REPLAYED_HEADER
 from tests.http.support import Service, assert_problem, poll, serving
 from tests.http.test_callers import handlers
 from tests.support.callers import a_caller
+from tests.support.receiver import Receiver, receiver
 from tests.support.scripted_engine import echo
 
 ADMINISTRATOR = a_caller("default")
@@ -25,16 +27,23 @@ UPLOAD = {"project": "idempotent", "code": "print(1)", "language": "python"}
 Request = tuple[str, dict[str, object]]
 
 
+@dataclass
+class GuardedService(Service):
+    """A service that asks for keys, with a client that has one with every scope."""
+
+    receiver: Receiver
+
+
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that asks for keys, and a client that has one with every scope."""
-    with serving(tmp_path_factory.mktemp("guarded"), auth="keys") as service:
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedService]:
+    directory = tmp_path_factory.mktemp("guarded")
+    with receiver() as target, serving(directory, auth="keys", webhook_allow_private=True) as service:
         service.http.headers["Authorization"] = f"Bearer {new_api_key(service)}"
-        yield service
+        yield GuardedService(**vars(service), receiver=target)
 
 
 @pytest.fixture
-def service(guarded: Service) -> Iterator[Service]:
+def service(guarded: GuardedService) -> Iterator[GuardedService]:
     guarded.engine.program = echo
     yield guarded
     poll(lambda: not guarded.running())
@@ -101,8 +110,52 @@ def create_tenant(_service: Service) -> Request:
     return "/api/tenants", {"json": {"tenant": f"t-{uuid4()}"}}
 
 
+def create_webhook(service: GuardedService) -> Request:
+    return "/api/webhooks", {"json": {"url": service.receiver.url, "events": ["job.completed"]}}
+
+
+def a_webhook(service: GuardedService) -> str:
+    path, options = create_webhook(service)
+    return f"{path}/{service.http.post(path, **options).json()['webhook_id']}"
+
+
+def rotate_webhook(service: GuardedService) -> Request:
+    return f"{a_webhook(service)}/rotate", {"json": {"overlap_s": 1}}
+
+
+def send_test_event(service: GuardedService) -> Request:
+    return f"{a_webhook(service)}/test", {}
+
+
+def redeliver_event(service: GuardedService) -> Request:
+    webhook = a_webhook(service)
+    service.http.post(f"{webhook}/test")
+    delivery = delivered(service, f"{webhook}/deliveries", webhook.rpartition("/")[2])
+    return f"{webhook}/deliveries/{delivery}/redeliver", {}
+
+
+def redeliver_callback(service: GuardedService) -> Request:
+    job = service.run(callback_url=service.receiver.url)
+    path = f"/api/jobs/{job['job_id']}/deliveries"
+    return f"{path}/{delivered(service, path)}/redeliver", {}
+
+
+def delivered(service: Service, path: str, webhook_id: str | None = None) -> str:
+    """Wait until an event of a webhook, or of no webhook's, has arrived, and return its delivery's id."""
+
+    def arrived() -> list[str]:
+        found = service.http.get(path).json()
+        return [
+            one["delivery_id"]
+            for one in found
+            if one["status"] == "DELIVERED" and one["webhook_id"] == webhook_id
+        ]
+
+    return poll(arrived)[0]
+
+
 # A request of each route that takes the header. A new route needs one.
-REQUESTS: dict[str, Callable[[Service], Request]] = {
+REQUESTS: dict[str, Callable[[GuardedService], Request]] = {
     "/api/upload": upload,
     "/api/execute/{jobId:str}": execute,
     "/api/cancel/{jobId:str}": cancel,
@@ -115,6 +168,11 @@ REQUESTS: dict[str, Callable[[Service], Request]] = {
     "/api/keys": create_key,
     "/api/keys/{key_id:str}/rotate": rotate_key,
     "/api/tenants": create_tenant,
+    "/api/webhooks": create_webhook,
+    "/api/webhooks/{webhook_id:str}/rotate": rotate_webhook,
+    "/api/webhooks/{webhook_id:str}/test": send_test_event,
+    "/api/webhooks/{webhook_id:str}/deliveries/{delivery_id:str}/redeliver": redeliver_event,
+    "/api/jobs/{jobId:str}/deliveries/{delivery_id:str}/redeliver": redeliver_callback,
 }
 # Reports have an id of their own, by which one that is delivered twice counts once.
 IDEMPOTENT_ALREADY = {"/api/executions/{execution_id:str}/completion"}
