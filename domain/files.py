@@ -12,8 +12,8 @@ PATH_MAX_BYTES = 512
 _NAME_MAX_BYTES = 255
 # The page of a file system in memory: so much a file takes at least.
 _BLOCK_BYTES = 4_096
-# What a box has in the program's directory: the hooks of interpreters, and the product of a build.
-_RESERVED = frozenset({".hold", "program"})
+# What a box has in the program's directory: files of a case, hooks of interpreters, the product of a build.
+_RESERVED = frozenset({".case", ".hold", "program"})
 # The file that stands for a directory which is named as the entry.
 _MAIN_OF_DIRECTORY: Mapping[str, str] = {"python": "__main__.py", "node": "index.js"}
 

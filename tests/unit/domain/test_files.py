@@ -32,6 +32,7 @@ def test_a_path_is_relative_and_of_any_printable_characters(path):
         *["", "/", "/etc/passwd", "..", "../a", "a/../b", "a/..", ".", "./a", "a/./b", "a//b", "a/"],
         *["a\\b", "..\\a", "a\0b", "a\nb", "a\x7fb", "a\u202eb", "a\u200bb", "\ud800", "n" * 256, "é" * 128],
         *["program", "program/a", "PROGRAM", ".hold", ".HOLD/x", "\uff50rogram"],
+        *[".case", ".case/input", ".Case/mine"],
         "/".join(["n" * 100] * 6),
     ],
 )
