@@ -232,9 +232,10 @@ class LocalProgram(BuiltProgram):
             def run_other() -> EngineReport:
                 with conversation.place(1) as pipes:
                     report = interactor.run_once(other_given, other_monitor, pipes)
-                    if report.result.status is not JobStatus.SUCCESS and monitor is not None:
-                        monitor.cancel()
-                    return report
+                # Once its end is noted: the program that is stopped for it ends second.
+                if report.result.status is not JobStatus.SUCCESS and monitor is not None:
+                    monitor.cancel()
+                return report
 
             running = threads.submit(run_other)
             with conversation.place(0) as pipes:

@@ -1,5 +1,6 @@
 """Programs that get files of a case, and programs that speak with each other by pipes."""
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.local_engine.built_program import LocalProgram
+from adapters.local_engine.built_program import LocalProgram, _Conversation
+from adapters.local_engine.sandbox.run_monitor import RunMonitor
 from application.ports.execution_engine import CaseInput, Interaction
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import EngineUnderTest, Program, Recorder
@@ -132,6 +134,30 @@ def test_a_program_that_ends_first_is_known_to_have(kit: EngineUnderTest) -> Non
 
 
 def test_a_program_that_the_other_one_has_given_up_is_stopped(kit: EngineUnderTest) -> None:
+    loop = Program(code="while True: pass")
+    ended = interact(kit, loop, Program(code="raise SystemExit(1)"), timeout_ms=60_000)
+
+    assert not ended.is_first
+    assert ended.report.result.status is JobStatus.CANCELLED
+
+
+def test_a_program_that_is_stopped_has_not_ended_first(
+    kit: EngineUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversations: list[_Conversation] = []
+    cancel, begin = RunMonitor.cancel, _Conversation.__enter__
+
+    def begin_observed(conversation: _Conversation) -> _Conversation:
+        conversations.append(conversation)
+        return begin(conversation)
+
+    def cancel_slowly(monitor: RunMonitor) -> None:
+        cancel(monitor)
+        while conversations[0].ended_first is None:
+            time.sleep(0.01)
+
+    monkeypatch.setattr(_Conversation, "__enter__", begin_observed)
+    monkeypatch.setattr(RunMonitor, "cancel", cancel_slowly)
     loop = Program(code="while True: pass")
     ended = interact(kit, loop, Program(code="raise SystemExit(1)"), timeout_ms=60_000)
 
