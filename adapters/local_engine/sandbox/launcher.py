@@ -15,7 +15,7 @@ from adapters.local_engine.sandbox.launch_script import (
     secrets_script,
 )
 from adapters.local_engine.sandbox.program import Program
-from adapters.local_engine.sandbox.supervisor.kernel import pipe
+from adapters.local_engine.sandbox.supervisor.kernel import pipe, receive
 from adapters.local_engine.sandbox.supervisor.protocol import MAX_MESSAGE_BYTES, RunEvent, Status
 from adapters.local_engine.sandbox.supervisor_process import SupervisorProcess
 
@@ -43,7 +43,7 @@ class Connection:
     def next_event(self) -> RunEvent | None:
         """Wait for the next event; None if the supervisor has ended."""
         try:
-            data, descriptors, _flags, _address = socket.recv_fds(self.control_socket, MAX_MESSAGE_BYTES, 1)
+            data, descriptors, _ = receive(self.control_socket, MAX_MESSAGE_BYTES, 1)
             self.received.extend(descriptors)
         except ConnectionResetError:
             return None

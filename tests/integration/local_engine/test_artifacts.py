@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.local_engine.sandbox import sandbox
 from adapters.local_engine.sandbox.artifacts import WantedFiles, collect
 from domain.artifacts import ArtifactLimits, PathMatcher
 from domain.execution import Note
@@ -130,6 +131,19 @@ def test_no_descriptor_is_left(kit):
     for _ in range(3):
         run(kit, "open('out/a', 'w')")
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_the_descriptor_of_the_directory_is_closed_at_exec(kit, monkeypatch):
+    inheritable = []
+
+    def observed(directory, wanted):
+        inheritable.append(os.get_inheritable(directory))
+        return collect(directory, wanted)
+
+    monkeypatch.setattr(sandbox, "collect", observed)
+    run(kit, "open('out/a', 'w')")
+
+    assert inheritable == [False]
 
 
 def test_a_directory_that_becomes_a_link_while_it_is_collected_leads_nowhere(tmp_path, monkeypatch):

@@ -1,8 +1,10 @@
 """The kernel's interface: calls that Python has from 3.12 on or never, and files of /proc and cgroups."""
 
+import array
 import ctypes
 import os
 import resource
+import socket
 from contextlib import ExitStack, suppress
 
 # linux/sched.h
@@ -76,6 +78,27 @@ def pipe(reader_owner: ExitStack, writer_owner: ExitStack) -> tuple[int, int]:
     reader_owner.callback(os.close, reader)
     writer_owner.callback(os.close, writer)
     return reader, writer
+
+
+def receive(control: socket.socket, size: int, most: int) -> tuple[bytes, list[int], bool]:
+    """Receive a message and its descriptors, closed at exec from the start.
+
+    socket.recv_fds drops the flag (CPython 3.11).
+
+    Args:
+        control: A socket of the local machine.
+        size: The bytes of the longest message.
+        most: Descriptors of one message.
+
+    Returns:
+        The message, empty at the end; the descriptors; and whether this process had room for all of them.
+    """
+    descriptors = array.array("i")
+    space = socket.CMSG_SPACE(most * descriptors.itemsize)
+    message, ancillary, flags, _ = control.recvmsg(size, space, socket.MSG_CMSG_CLOEXEC)
+    for _, _, data in ancillary:
+        descriptors.frombytes(data)
+    return message, list(descriptors), not flags & socket.MSG_CTRUNC
 
 
 def read(path: str) -> str:

@@ -1,6 +1,5 @@
 """The supervisor's main loop. It is started with `python -I -S`, one descriptor and an empty environment."""
 
-import array
 import contextlib
 import errno
 import gc
@@ -15,7 +14,7 @@ from collections.abc import Mapping
 from adapters.local_engine.sandbox.supervisor import processes
 from adapters.local_engine.sandbox.supervisor.cgroups import Cgroup
 from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
-from adapters.local_engine.sandbox.supervisor.kernel import adopt_orphans, forbid_core_dumps
+from adapters.local_engine.sandbox.supervisor.kernel import adopt_orphans, forbid_core_dumps, receive
 from adapters.local_engine.sandbox.supervisor.privileges import (
     has_privileges,
     lower_maxima,
@@ -124,25 +123,20 @@ def _refuse(descriptors: list[int], error: OSError) -> None:
 
 
 def _receive_descriptors(control: socket.socket) -> list[int]:
-    """Receive the descriptors of one message, closed at exec from the start.
+    """Receive the descriptors of one message.
 
     Raises:
         EOFError: There are no more messages.
         OSError: There is no room for as many descriptors.
     """
-    descriptors = array.array("i")
-    space = socket.CMSG_SPACE(MAX_DESCRIPTORS * descriptors.itemsize)
-    # socket.recv_fds would drop the flag (CPython 3.11).
-    message, ancillary, flags, _ = control.recvmsg(1, space, socket.MSG_CMSG_CLOEXEC)
-    for _, _, data in ancillary:
-        descriptors.frombytes(data)
+    message, descriptors, is_whole = receive(control, 1, MAX_DESCRIPTORS)
     if not message:
         raise EOFError
-    if flags & socket.MSG_CTRUNC:
+    if not is_whole:
         for descriptor in descriptors:
             os.close(descriptor)
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    return list(descriptors)
+    return descriptors
 
 
 def _enter_user_namespace(control: socket.socket, maxima: Mapping[str, int]) -> None:
