@@ -1,7 +1,7 @@
 """Views of jobs and keys for callers, and the filter of a list."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Self
 
@@ -26,6 +26,7 @@ class JobView:
     Attributes:
         callback_secret: The secret of its callback, shown once by the upload that made it.
         rerun_of: The job that it runs again; lists leave it out.
+        cases: The results of its cases so far, where they were read too.
     """
 
     job_id: JobId
@@ -43,6 +44,7 @@ class JobView:
     execution: Execution | None
     callback_secret: WebhookSecret | None = None
     rerun_of: JobId | None = None
+    cases: Sequence[CaseResult] = ()
 
     @property
     def phase(self) -> Phase:
@@ -135,8 +137,8 @@ class JobDetails:
 
     @property
     def view(self) -> JobView:
-        """The job with its latest execution alone, as a list shows it."""
-        return JobView.of(self.job, self.project, self.latest)
+        """The job with its latest execution alone."""
+        return replace(JobView.of(self.job, self.project, self.latest), cases=self.cases)
 
     @property
     def status(self) -> JobStatusView:

@@ -131,6 +131,8 @@ class Presenter:
         """Show a job; the default message describes its state."""
         execution, phase, run_started_at = view.execution, view.phase, view.run_started_at
         result = None if execution is None else self._result(view.job_id, view.code_key, execution)
+        if result is not None and view.cases:
+            result.cases = [case_result(case) for case in view.cases]
         ended = None if execution is None else execution.result
         status = explain(view.status, view.reason, phase, ended)
         if phase is Phase.WAITING and execution is not None and execution.deferred_since is not None:
@@ -182,9 +184,6 @@ class Presenter:
     def details(self, details: JobDetails, reruns: Sequence[JobId] = ()) -> JobDetailsResponse:
         """Show a job and its executions, the latest with its cases, and the jobs that run it again."""
         shown = self.job(details.view)
-        result = shown.data.result
-        if isinstance(result, ExecutionResult) and result.total is not UNSET:
-            result.cases = [case_result(case) for case in details.cases]
         return JobDetailsResponse(
             **{name: getattr(shown, name) for name in JobResponse.__struct_fields__},
             spec=_specification(details.job.spec),

@@ -31,7 +31,8 @@ def test_the_results_of_all_cases_are_in_the_job(service: Service):
     }
     details = service.http.get(f"/api/jobs/{job['job_id']}").json()
     assert (details["spec"]["cases"], details["spec"]["stop_on"]) == (3, "never")
-    first, second, third = details["data"]["result"]["cases"]
+    assert details["data"]["result"]["cases"] == result["cases"]
+    first, second, third = result["cases"]
     assert (first["name"], first["verdict"], first["stdout"], first["weight"]) == (
         "first",
         "accepted",

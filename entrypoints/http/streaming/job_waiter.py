@@ -102,7 +102,7 @@ class JobWaiter:
             return None
 
         def look() -> tuple[bool, Shown]:
-            details = self._job_reader.get(self._caller, started.job_id)
+            details = self._job_reader.with_cases(self._caller, started.job_id)
             return details.job.status.is_terminal, show(details.view)
 
         try:
