@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
+import sqlalchemy as sa
 
+from adapters.sql.tables import pending_deletions
 from application.ports.cluster_metrics import ClusterMetrics, MetricPoint
 from domain.limits import STANDARD_LIMITS
 from domain.values import JobId
@@ -76,8 +78,14 @@ class Service:
         """Return jobs that have not ended, and whose execution was requested."""
         return self.http.get("/api/jobs", params={"status": "RUNNING"}).raise_for_status().json()
 
+    def is_removing(self) -> bool:
+        """Return whether objects of deleted jobs are still there."""
+        with self.container.database().connect() as connection:
+            return connection.scalar(sa.select(sa.func.count()).select_from(pending_deletions)) > 0
+
     def stored(self) -> tuple[object, ...]:
-        """Name all that is kept, to compare it."""
+        """Name all that is kept, to compare it, once what was deleted before is gone."""
+        poll(lambda: not self.is_removing())
         jobs = self.http.get("/api/jobs", params={"limit": 1000}).json()
         projects = self.http.get("/api/projects").json()
         data_dir = self.container.settings().data_dir

@@ -75,8 +75,9 @@ def test_a_bad_upload_is_explained_on_a_page(visitor: Visitor, url: str, content
 def test_a_forged_form_stores_nothing(visitor: Visitor, url: str):
     visitor.token(url)
     assert put(visitor, url, zipped(FILES), token="x" * 43).status_code == 403
-    headers = {**PAGE, "Content-Type": "text/plain"}
-    assert visitor.http.post(url, content=b"--x--", headers=headers).status_code == 422
+    for content_type, status in (("text/plain", 403), ("multipart/form-data; boundary=y", 422)):
+        headers = {**PAGE, "Content-Type": content_type}
+        assert visitor.http.post(url, content=b"--x--", headers=headers).status_code == status
     assert "No case sets yet" in visitor.http.get(url, headers=PAGE).text
 
 
