@@ -84,7 +84,7 @@ class Service:
             return connection.scalar(sa.select(sa.func.count()).select_from(pending_deletions)) > 0
 
     def stored(self) -> tuple[object, ...]:
-        """Name all that is kept, to compare it, once what was deleted before is gone."""
+        """Name all that is kept, to compare it, once deleted objects are gone."""
         poll(lambda: not self.is_removing())
         jobs = self.http.get("/api/jobs", params={"limit": 1000}).json()
         projects = self.http.get("/api/projects").json()

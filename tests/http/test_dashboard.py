@@ -4,8 +4,10 @@ import json
 import re
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -20,6 +22,7 @@ from tests.support.no_tls import NO_TLS
 VENDORED = Path("entrypoints/http/dashboard/static/vendor")
 _TOKEN = re.compile(r'name="csrf" value="([^"]+)"')
 _LINK = re.compile(r'\s(?:href|src|hx-get)="([^"]+)"')
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+")
 _INLINE = re.compile(r"<script(?![^>]*\ssrc=)|<style|\sstyle=|\son[a-z]+=|javascript:", re.IGNORECASE)
 
 
@@ -67,10 +70,14 @@ def test_the_history_narrows_to_a_phase(service: Service, job_id: str, project_u
 
 def test_every_link_leads_somewhere(service: Service, job_id: str, project_url: str):
     to_visit, seen = ["/dashboard", project_url, f"/dashboard/jobs/{job_id}", "/dashboard/cluster"], {}
+    kinds: Counter[object] = Counter()
     while to_visit:
-        url = to_visit.pop().replace("&amp;", "&")
-        if url in seen:
+        url = to_visit.pop(0).replace("&amp;", "&")
+        # Other tests have left hundreds of jobs, whose pages have the same links.
+        kind = _ID.sub("*", urlsplit(url).path), tuple(parse_qs(urlsplit(url).query))
+        if url in seen or kinds[kind] == 3:
             continue
+        kinds[kind] += 1
         response = service.http.get(url)
         seen[url] = response.status_code
         if url.startswith(("/dashboard", "/docs")) and "html" in response.headers.get("content-type", ""):
