@@ -19,6 +19,8 @@ from entrypoints.cli.terminal import printable
 
 # A server that restarts is back within these pauses, in seconds.
 _RECONNECT = RetryPolicy((0.2, 0.5, 1, 2, 4, 8))
+# The job ends when it is cancelled, and its program, with its output in a log, somewhat later.
+_RESULT_OF_CANCELLED = RetryPolicy((0.1, 0.2, 0.4, 0.8, 1.5, 3))
 
 
 class ProgramOutput:
@@ -140,6 +142,11 @@ def follow(client: ServiceClient, job_id: str, output: ProgramOutput) -> Json:
 
 def _ended(client: ServiceClient, job_id: str, output: ProgramOutput) -> Json:
     job = client.get(f"/api/jobs/{job_id}")
+    for delay_s in _RESULT_OF_CANCELLED.delays():
+        if "result" in job["data"] or job["run_started_at"] is None:
+            break
+        time.sleep(delay_s)
+        job = client.get(f"/api/jobs/{job_id}")
     if "result" in job["data"]:
         output.complete(client, job["data"]["result"])
     return job
