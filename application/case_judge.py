@@ -105,7 +105,7 @@ class CaseJudge:
         with ended.report as report, ended.other as other_report:
             judgement = _judged("interactor", other_report.result)
             if not ended.is_first and judgement.verdict is not Verdict.ACCEPTED:
-                # The program may have ended badly for it had nobody to speak with any more.
+                # The program may have ended badly for want of its partner.
                 return judge(index, case, replace(report, result=_ended(report.result)), lambda *_: judgement)
             result = report.result
             if result.signal == _SIGPIPE and not ended.is_first:

@@ -18,8 +18,8 @@ from domain.values import ProjectId
 from domain.webhook import CALLED_BACK, Delivery, DeliveryId, Webhook, WebhookEvent, WebhookId
 from domain.webhook_url import WebhookUrl, receiver_digest
 
-# Seconds for which the projects with subscriptions are known without being read again. Whoever makes or
-# enables a subscription answers so much later: from then on no process misses an event of it.
+# Seconds for which the projects with subscriptions are known without being read again. A request that
+# makes or enables a subscription is answered so much later: from then on no process misses an event of it.
 SUBSCRIBERS_KNOWN_S = 0.5
 # As long as there are no more of them than this; else each event looks for its own.
 _MAX_KNOWN = 1_000

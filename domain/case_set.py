@@ -74,7 +74,7 @@ class CaseSetVersion:
 
     @property
     def reference(self) -> CaseSetReference:
-        """The reference to this version, whatever is stored later."""
+        """The reference to this version alone."""
         return CaseSetReference(self.name, self.number)
 
 

@@ -20,7 +20,7 @@ _NUMBER = re.compile(
     r"0x(?P<hex>[0-9a-f]{0,16})|(?P<octal>0[0-7]{0,16})|(?P<decimal>[1-9][0-9]{0,16})", re.IGNORECASE
 )
 _IPV4_PARTS, _BYTE = 4, 255
-# RFC 6761, 6.3: names of this machine whatever a server of names says.
+# RFC 6761, 6.3: names of this machine, which no server of names can give to another.
 _LOCALHOST = re.compile(r"(?:.*\.)?localhost\.?", re.IGNORECASE)
 
 

@@ -544,7 +544,7 @@ webhook_deliveries = sa.Table(
     sa.Column("status", symbol(16), nullable=False),
     # When the next attempt is due, or the lease of the present one ends; NULL once it is settled.
     sa.Column("due_at", UtcDateTime, server_default=database_time()),
-    # Counts the claims: whoever stores an attempt names the one that it was made under.
+    # Counts the claims: an attempt is stored under the number of its claim.
     sa.Column("claims", sa.Integer, nullable=False),
     sa.Column("attempts", Json, nullable=False),
     sa.Column("attempt_count", sa.Integer, nullable=False),
@@ -575,7 +575,7 @@ case_runs = sa.Table(
     **_OPTIONS,
 )
 
-# Cases that are still to run: the ones that one thread has, or that nobody has yet.
+# Cases that are still to run: the ones that one thread has, and the unclaimed ones.
 case_ranges = sa.Table(
     "case_ranges",
     metadata,
@@ -585,7 +585,7 @@ case_ranges = sa.Table(
     _owner(),
     sa.Column("first_index", sa.Integer, nullable=False),
     sa.Column("last_index", sa.Integer, nullable=False),
-    # NULL while nobody has them.
+    # NULL while they are unclaimed.
     sa.Column("leased_at", UtcDateTime),
     sa.Column("lease_expires_at", UtcDateTime),
     sa.Index("ix_case_ranges_job", "job_id", "first_index"),

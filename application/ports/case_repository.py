@@ -63,7 +63,7 @@ class CaseRepository(ABC):
 
     @abstractmethod
     def claim(self, job_id: JobId, range_id: UUID, limit: int, lease_s: float) -> CaseRange | None:
-        """Claim at most so many cases of a job, the first ones that nobody has; None if there are none."""
+        """Claim at most so many cases of a job, the first unclaimed ones; None if there are none."""
 
     @abstractmethod
     def offered(self, languages: Collection[str] | None, limit: int) -> Sequence[JobId]:

@@ -242,25 +242,24 @@ class RunCases:
         """Share the program of an execution among the threads of this process: the first one builds it."""
         with self._lock:
             entry = self._entries.setdefault(request.execution_id, _Entry())
-        with entry.lock:
-            opened = entry.work or self._open(job, request, observer)
-            if isinstance(opened, EngineReport):
-                with self._lock:
-                    self._entries.pop(request.execution_id, None)
-            else:
-                entry.work = opened
-                opened.users += 1
+        opened: _Work | EngineReport | None = None
         try:
+            with entry.lock:
+                opened = entry.work or self._open(job, request, observer)
+                if isinstance(opened, _Work):
+                    entry.work = opened
+                    opened.users += 1
             yield opened
         finally:
-            if isinstance(opened, _Work):
-                with entry.lock:
+            with entry.lock:
+                if isinstance(opened, _Work):
                     opened.users -= 1
                     if opened.users == 0:
                         entry.work = None
                         opened.judge.close()
-                        with self._lock:
-                            self._entries.pop(request.execution_id, None)
+                with self._lock:
+                    if entry.work is None and self._entries.get(request.execution_id) is entry:
+                        del self._entries[request.execution_id]
 
     def _open(self, job: Job, request: ExecutionRequest, observer: ExecutionObserver) -> _Work | EngineReport:
         references = job.spec.cases

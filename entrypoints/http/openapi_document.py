@@ -230,7 +230,7 @@ _UPLOAD_FORM: Json = {
             "items": _BINARY,
             "description": "Files, whose filenames are their paths. A single zip or tar archive is unpacked.",
         },
-        ARCHIVE: {**_BINARY, "description": "An archive, which is unpacked whatever its name."},
+        ARCHIVE: {**_BINARY, "description": "An archive, which is unpacked under any name."},
         STDIN: {**_BINARY, "description": "What the program reads."},
     },
     "required": [JOB],

@@ -53,7 +53,7 @@ def extend(packed: int, files: Iterable[PackedFile]) -> bytes:
 
 
 def unpack(packed: int, directory: str, owner: int | None = None) -> None:
-    """Fill an empty directory that nobody else can reach yet.
+    """Fill an empty directory that no other process can reach yet.
 
     Args:
         packed: A descriptor of packed files. Its offset does not matter.

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add two columns. Processes of the version before go on, and call nobody back."""
+    """Add two columns. Processes of the version before go on, and post no callbacks."""
     op.add_column("batches", sa.Column("callback_url", symbol(2048)))
     op.add_column("batches", sa.Column("callback_secret", Json))
 
