@@ -110,6 +110,7 @@ def _manager() -> Iterator["_Manager"]:
             closing(_Bus(connected)) as bus,
         ):
             _ensure_same_process_ids(bus)
+            _wait_for_manager(bus)
             _ask(bus, message_bus.AddMatch(_SIGNALS))
             with bus.filter(_SIGNALS, queue=deque()) as signals:
                 yield _Manager(bus, signals)
@@ -213,6 +214,24 @@ def _ask(bus: _Bus, message: Message) -> Message:
     if reply.header.message_type == MessageType.error:
         raise DBusErrorResponse(reply)
     return reply
+
+
+def _wait_for_manager(bus: _Bus) -> None:
+    """Wait until a manager that runs is on the bus, which the first client of a login starts."""
+    if not (_RUNTIME_DIRECTORIES / str(os.geteuid()) / "systemd" / "private").exists():
+        return
+    changed = MatchRule(
+        type="signal",
+        interface=message_bus.interface,
+        member="NameOwnerChanged",
+        path=message_bus.object_path,
+    )
+    changed.add_arg_condition(0, _SYSTEMD)
+    _ask(bus, message_bus.AddMatch(changed))
+    with bus.filter(changed, queue=deque()) as changes, suppress(TimeoutError):
+        (has_owner,) = _ask(bus, message_bus.NameHasOwner(_SYSTEMD)).body
+        if not has_owner:
+            bus.recv_until_filtered(changes, timeout=_ANSWERED_WITHIN_S)
 
 
 def _ensure_same_process_ids(bus: _Bus) -> None:

@@ -78,6 +78,28 @@ def test_a_unit_that_is_not_delegated_gets_a_delegated_scope_with_the_supervisor
     assert [path.name for path in machine.own.iterdir()] == ["cgroup.controllers"]
 
 
+def test_a_manager_that_runs_is_waited_for_until_it_is_on_the_bus(machine, bus, tmp_path, monkeypatch):
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus)
+    private = tmp_path / "user" / "0" / "systemd" / "private"
+    private.parent.mkdir(parents=True)
+    private.touch()
+    managers = []
+
+    def come() -> None:
+        managers.append(FakeSystemd(bus, machine.groups, machine.processes))
+        managers[0].start()
+
+    coming = Timer(0.2, come)
+    coming.start()
+    try:
+        plan = machine.discover()
+    finally:
+        coming.join()
+        managers[0].close()
+
+    assert plan.memory.endswith(f"{_NAME}.scope/{_NAME}")
+
+
 def test_a_unit_that_is_delegated_is_shared_out_itself(machine, systemd):
     os.setxattr(machine.own, "user.delegate", b"1")
 
