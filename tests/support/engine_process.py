@@ -11,11 +11,12 @@ from typing import Any
 
 from adapters.local_engine.engine import LocalEngine
 from application.errors import DependencyUnavailable
-from tests.contract.engine_kit.harness import EngineUnderTest, Program
+from tests.contract.engine_kit.harness import EngineUnderTest, Program, Recorder
 from tests.support.memory.object_store import MemoryObjectStore
 
 _ROOT = Path(__file__).parents[2]
-_PROGRAM = Program(code="print(6 * 7)")
+_CODE = "import os; os.umask(0o77); os.mkdir('out'); open('out/written', 'w').write('kept'); print(6 * 7)"
+_PROGRAM = Program(code=_CODE, artifacts=("out/*",))
 
 
 def run_under(
@@ -50,7 +51,8 @@ def _main() -> None:
             json.dump({"trouble": error.detail}, sys.stdout)
             return
         kit = EngineUnderTest(engine, store)
-        result = kit.run(_PROGRAM).result
+        with kit.engine.execute(kit.request(_PROGRAM), Recorder()) as report:
+            result, artifacts = report.result, {file.path: file.blob.read() for file in report.artifacts}
         description = engine.describe()
         kit.close()
         engine.stop()
@@ -60,6 +62,7 @@ def _main() -> None:
             "control_groups": description.control_groups,
             "missing": list(description.missing),
             "stdout": result.stdout.text,
+            "artifacts": {path: content.decode() for path, content in artifacts.items()},
             "message": result.error_message,
         },
         sys.stdout,

@@ -267,6 +267,7 @@ class Bubblewrap(Isolation):
                     tmpfs=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
                     is_prewarmed=program.is_prewarmed,
                     keeps_directory=program.wanted is not None,
+                    owns_directory=self._subordinate_ids is not None,
                 ),
                 dict(zip(contents, descriptors, strict=True)) | files | dict(program.descriptors),
             )

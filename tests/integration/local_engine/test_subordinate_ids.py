@@ -37,6 +37,7 @@ def test_programs_of_a_user_with_subordinate_ids_have_a_user_each(directory):
     engine = _described(with_subordinate_ids(command(_ENGINE), directory), directory)
 
     assert (engine["trouble"], engine["stdout"]) == (None, "42\n")
+    assert engine["artifacts"] == {"out/written": "kept"}  # which only its program's user may read
     assert not [guarantee for guarantee in engine["missing"] if guarantee.startswith("a user id")]
 
 

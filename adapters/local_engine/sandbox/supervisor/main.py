@@ -103,7 +103,7 @@ class Supervisor:
         A process that left both its parent and its session may belong to any run; it ends with the first
         run that does, so that none outlives its own.
         """
-        if run.reap_orphans(self._orphans()):
+        if run.reap_orphans(self._orphans()) and run.own_directory():
             self._runs.remove(run)
             run.finish()
 

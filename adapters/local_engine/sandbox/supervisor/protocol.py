@@ -154,6 +154,7 @@ class SpawnRequest(_Message):
         tmpfs: A file system of the program's own in the root file system.
         is_prewarmed: Whether it waits for a job and its limits. Until then it has no deadline.
         keeps_directory: Whether its last event brings the descriptor of its directory, for the files in it.
+        owns_directory: Whether the supervisor's user is the owner of these files by then, instead of its own.
     """
 
     argv: Sequence[str]
@@ -168,6 +169,7 @@ class SpawnRequest(_Message):
     tmpfs: Tmpfs | None = None
     is_prewarmed: bool = False
     keeps_directory: bool = False
+    owns_directory: bool = False
 
     @classmethod
     def decode(cls, data: bytes) -> Self:

@@ -12,6 +12,7 @@ from functools import partial
 from adapters.local_engine.sandbox.supervisor import processes
 from adapters.local_engine.sandbox.supervisor.cgroups import Cgroup
 from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
+from adapters.local_engine.sandbox.supervisor.ownership import start_owning
 from adapters.local_engine.sandbox.supervisor.privileges import limit
 from adapters.local_engine.sandbox.supervisor.protocol import (
     MAX_MESSAGE_BYTES,
@@ -48,7 +49,7 @@ class Run:
     Attributes:
         pid: The first process: the leader of its own session and process group.
         is_live: Whether the first process has not been reaped.
-        orphans: Processes that it left behind, and that are about to end.
+        orphans: Processes that it left behind, or that own its files, and that are about to end.
 
     Raises:
         OSError: It cannot be started. Its processes are killed, and its cgroup is discarded. The
@@ -88,6 +89,7 @@ class Run:
         self._waited_s: float | None = None
         self._inside: list[int] = []
         self.orphans: set[int] = set()
+        self._is_owned = not (request.keeps_directory and request.owns_directory)
         self.is_live = True
         self._is_killed = False
         numbered = dict(zip((0, 1, 2, *request.descriptors), inherited, strict=True))
@@ -186,8 +188,28 @@ class Run:
             processes.kill(pid)
             descriptor = os.pidfd_open(pid)
             self.orphans.add(pid)
-            self._watch_for(descriptor, partial(self._orphan_ended, pid, descriptor))
+            self._watch_for(descriptor, partial(self._child_ended, pid, descriptor, self._usage))
         return not self.orphans
+
+    def own_directory(self) -> bool:
+        """Make the supervisor's user the owner of the files that the program leaves; return whether it is.
+
+        Raises:
+            OSError: There is no process or descriptor left for that.
+        """
+        if self._is_owned or self._directory is None or not self._was_ready:
+            return True
+        pid = start_owning(self._directory)
+        self.orphans.add(pid)
+        try:
+            descriptor = os.pidfd_open(pid)
+        except OSError:
+            processes.end(pid)
+            self.orphans.discard(pid)
+            raise
+        self._is_owned = True
+        self._watch_for(descriptor, partial(self._child_ended, pid, descriptor, processes.Usage()))
+        return False
 
     def finish(self) -> None:
         """Report the end, close the control socket, and discard the cgroup."""
@@ -437,9 +459,9 @@ class Run:
         before_s, now_s = self._waited_before_s, waited_s()
         return None if before_s is None or now_s is None else now_s - before_s
 
-    def _orphan_ended(self, pid: int, descriptor: int) -> None:
+    def _child_ended(self, pid: int, descriptor: int, usage: processes.Usage) -> None:
         self._events.close(descriptor)
-        processes.reap(pid, self._usage)
+        processes.reap(pid, usage)
         self.orphans.discard(pid)
         self._on_quiet(self)
 
