@@ -609,9 +609,11 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             ),
             defer_execution=DeferExecution(
                 unit_of_work=ports.unit_of_work,
+                engine=ports.engine,
                 outcome_retry=options.database_retry,
                 worker=options.worker,
                 wait_s=options.engine_wait_s,
+                alive_s=options.lease_s,
             ),
             stop_execution=stop_execution,
             wake_workers=wake_workers,
@@ -659,7 +661,10 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             outbox_writer=outbox_writer,
             clock=ports.clock,
             ids=ports.ids,
+            backoff=options.backoff,
+            worker=options.worker,
             wait_s=options.engine_wait_s,
+            alive_s=options.lease_s,
         ),
         relay_outbox=RelayOutbox(
             unit_of_work=ports.unit_of_work,

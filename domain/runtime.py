@@ -1,5 +1,6 @@
 """Names of runtimes, which are versions and environments of languages, and of presets of compilers' flags."""
 
+import hashlib
 import re
 
 from domain.errors import InvalidValue
@@ -7,6 +8,8 @@ from domain.errors import InvalidValue
 RUNTIME_NAME = re.compile(r"[a-z0-9][a-z0-9.+@_-]{0,63}")
 PRESET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 MAX_PRESETS = 8
+# What the column of the queue holds.
+_QUEUE_CHARS = 32
 
 
 def parse_runtime_name(text: str) -> str:
@@ -20,6 +23,16 @@ def parse_runtime_name(text: str) -> str:
             "runtime", "a runtime's name has 1 to 64 lower-case letters, digits, '.', '+', '@', '_' and '-'"
         )
     return text
+
+
+def queue_of(runtime: str) -> str:
+    """Return the name of the queue of a runtime's executions: its own, or a digest of one that is long.
+
+    A language's default runtime has the language's name.
+    """
+    if len(runtime) <= _QUEUE_CHARS:
+        return runtime
+    return hashlib.sha256(runtime.encode()).hexdigest()[:_QUEUE_CHARS]
 
 
 def check_presets(names: tuple[str, ...]) -> None:

@@ -17,7 +17,7 @@ from domain.language import Language
 from domain.limits import Limits
 from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
 from domain.retrying import RETRYABLE
-from domain.runtime import check_presets, parse_runtime_name
+from domain.runtime import check_presets, parse_runtime_name, queue_of
 from domain.values import JobId, ObjectKey
 from domain.webhook_url import WebhookUrl
 
@@ -160,6 +160,11 @@ class JobSpec(JobOptions):
     def allowed_attempts(self) -> int:
         """How often a worker may begin. One that is lost has had no effects with the cases of others."""
         return self.max_attempts if self.cases is None else max(self.max_attempts, CASES_ATTEMPTS)
+
+    @property
+    def queue(self) -> str:
+        """The name of the queue of its runtime, in which an execution waits that some workers cannot run."""
+        return queue_of(self.runtime or self.language.name)
 
     def retries(self, reason: Reason | None, attempt: int) -> bool:
         """Whether an attempt that ended for a reason is followed by another."""

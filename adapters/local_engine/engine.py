@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -48,10 +49,13 @@ from domain.blob import BlobRef
 from domain.execution import ExecutionResult, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import STANDARD_LIMITS, Limits
+from domain.runtime import queue_of
 from domain.submission import JobSpec
 from domain.values import ExecutionId, JobId
 
 _MIB = 1 << 20
+# For so long no execution is claimed whose runtime is not here, after one was.
+_LACKING_FOR_S = 60.0
 _ONCE = RetryPolicy()
 _ARTIFACTS = ArtifactLimits()
 _USUAL_LIMITS = STANDARD_LIMITS.resolve({})
@@ -78,13 +82,15 @@ class _Tools:
     """The commands for a job.
 
     Attributes:
-        refusal: Why the job cannot be run here.
+        lacking: Why the job's runtime is not here; another worker may have it.
+        refusal: Why the job cannot be run anywhere.
         is_default: Whether they are those of its language's default runtime.
     """
 
     toolchain: Toolchain
     executables: Mapping[str, str]
-    refusal: str | None
+    lacking: str | None
+    refusal: str | None = None
     is_default: bool = False
 
 
@@ -146,6 +152,8 @@ class LocalEngine(ExecutionEngine):
             if toolchain.warm is not None:
                 usual = compose_without_job(toolchain, executables, usual_limits)
                 self.sandbox.keep_interpreter(toolchain.title, usual, toolchain.warm)
+        # Queues of runtimes that are not here, each until its executions may be looked at again.
+        self._lacking: dict[str, float] = {}
         self._running: dict[ExecutionId, RunMonitor] = {}
         self._built_programs: dict[LocalProgram, tuple[ExecutionId, JobId]] = {}
         self._lock = Lock()
@@ -230,20 +238,53 @@ class LocalEngine(ExecutionEngine):
     def _tools(self, spec: JobSpec) -> _Tools:
         """Return the commands of a job's language, or of its runtime, with its presets."""
         toolchain, support = self._toolchains.find(spec.language)
-        refusal: str | None
+        lacking: str | None
         is_default = spec.runtime in {None, spec.language.name}
         if is_default:
-            executables, refusal = self._toolchains.executables(spec.language), support.unavailable_because
+            executables, lacking = self._toolchains.executables(spec.language), support.unavailable_because
         else:
             runtime = self._runtimes.all().get(str(spec.runtime))
             if runtime is None or runtime.toolchain.language != spec.language:
                 return _Tools(toolchain, {}, f"the runtime {spec.runtime} is not on this machine")
             toolchain, executables = runtime.toolchain, {**runtime.paths, "hooks": self._toolchains.hooks}
-            refusal = runtime.support.unavailable_because
+            lacking = runtime.support.unavailable_because
         try:
-            return _Tools(toolchain.with_presets(spec.presets), executables, refusal, is_default)
+            return _Tools(toolchain.with_presets(spec.presets), executables, lacking, is_default=is_default)
         except KeyError as error:
-            return _Tools(toolchain, executables, f"there is no preset {error} of {toolchain.title}")
+            refusal = f"there is no preset {error} of {toolchain.title}"
+            return _Tools(toolchain, executables, lacking, refusal)
+
+    def lacks(self, spec: JobSpec) -> str | None:
+        """Explain why a job's runtime is not on this machine; None if it is."""
+        return self._tools(spec).lacking
+
+    def unreachable_languages(self) -> frozenset[str]:
+        """Return the queues of runtimes that jobs had of late and this machine has not."""
+        now = time.monotonic()
+        with self._lock:
+            self._lacking = {queue: until for queue, until in self._lacking.items() if until > now}
+            lacking = frozenset(self._lacking)
+        if not lacking:
+            return lacking
+        return lacking.difference(queue_of(each.name) for each in self.runtimes() if each.is_available)
+
+    def startable_languages(self) -> frozenset[str] | None:
+        """Return the queues to claim executions of; None for all, as long as all runtimes are here."""
+        if self._memory.is_short():
+            return frozenset()
+        return self.served_queues() if self.unreachable_languages() else None
+
+    def _not_here(self, spec: JobSpec, tools: _Tools) -> EngineReport | None:
+        """Return the report of a job that cannot be run here, and leave others of its runtime waiting."""
+        if tools.refusal is not None:
+            return _failure(Reason.ENGINE_UNAVAILABLE, tools.refusal)
+        if tools.lacking is None:
+            return None
+        with self._lock:
+            self._lacking[spec.queue] = time.monotonic() + _LACKING_FOR_S
+        report = _failure(Reason.ENGINE_UNAVAILABLE, tools.lacking)
+        report.is_startable = True
+        return report
 
     def paused_languages(self) -> frozenset[str]:
         """Return all languages while there is no memory for the next program."""
@@ -281,8 +322,8 @@ class LocalEngine(ExecutionEngine):
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport:
         """Run a program to its end."""
         tools = self._tools(request.spec)
-        if tools.refusal is not None:
-            return _failure(Reason.ENGINE_UNAVAILABLE, tools.refusal)
+        if (report := self._not_here(request.spec, tools)) is not None:
+            return report
         with self._memory.reserved(self._memory_mb(tools.toolchain, request.spec.limits)) as has_room:
             if not has_room:
                 return EngineReport(_NO_ROOM, is_startable=True)
@@ -307,8 +348,8 @@ class LocalEngine(ExecutionEngine):
     ) -> BuiltProgram | EngineReport:
         """Build a program, in a sandbox as any other, and keep the files that its build left."""
         tools = self._tools(request.spec)
-        if tools.refusal is not None:
-            return _failure(Reason.ENGINE_UNAVAILABLE, tools.refusal)
+        if (report := self._not_here(request.spec, tools)) is not None:
+            return report
         with ExitStack() as files:
             program = self._composed(request, tools, files)
             if isinstance(program, EngineReport):

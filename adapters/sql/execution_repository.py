@@ -184,15 +184,14 @@ class SqlExecutionRepository(ExecutionRepository):
         wanted = {"owner": tenant.value, "limit": at_most}
         return self._connection.execute(statements.COUNT_WAITING, wanted).scalar_one()
 
-    def defer(self, claimed: Execution, worker: str, within_s: float) -> bool:
+    def defer(
+        self, claimed: Execution, worker: str, within_s: float | None, queue: str | None = None
+    ) -> bool:
         """Put a claimed execution back in the queue, unless it was put back first longer ago than that."""
-        return self._change(
-            statements.DEFER,
-            id=claimed.id,
-            worker=worker,
-            since=claimed.claimed_at,
-            offset_us=-microseconds(within_s),
-        )
+        held = {"id": claimed.id, "worker": worker, "since": claimed.claimed_at, "queue": queue}
+        if within_s is None:
+            return self._change(statements.LEAVE_TO_OTHERS, **held)
+        return self._change(statements.DEFER, **held, offset_us=-microseconds(within_s))
 
     def mark_deferred(self, languages: Collection[str], limit: int) -> int:
         """Mark waiting executions in these languages as deferred; return how many were not before."""

@@ -239,12 +239,11 @@ AWAIT_STORAGE = _update(ExecutionTrigger.AWAIT_STORAGE, _is_current).values(
 AWAITING_STORAGE = sa.select(sa.func.count()).select_from(executions).where(_is_leased, _is_spooled)
 _wait_began = database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
 _deferred_now = _latest(database_time(), executions.c.requested_at)
-DEFER = _update(
+LEAVE_TO_OTHERS = _update(
     ExecutionTrigger.DEFER,
     _is_held,
     # A worker may claim an execution anew that it has put back.
     executions.c.claimed_at == sa.bindparam("since", type_=UtcDateTime()),
-    sa.or_(executions.c.deferred_since.is_(None), executions.c.deferred_since > _wait_began),
 ).values(
     claimed_by=None,
     claimed_at=None,
@@ -253,8 +252,11 @@ DEFER = _update(
     building_at=None,
     started_at=None,
     waiting_since=database_time(),
-    deferred_since=sa.func.coalesce(executions.c.deferred_since, _deferred_now),
+    language=sa.func.coalesce(sa.bindparam("queue", type_=executions.c.language.type), executions.c.language),
 )
+DEFER = LEAVE_TO_OTHERS.where(
+    sa.or_(executions.c.deferred_since.is_(None), executions.c.deferred_since > _wait_began)
+).values(deferred_since=sa.func.coalesce(executions.c.deferred_since, _deferred_now))
 _not_deferred = sa.and_(_waits, executions.c.deferred_since.is_(None))
 NOT_DEFERRED = sa.select(executions.c.execution_id).where(_not_deferred, _are_in).limit(sa.bindparam("limit"))
 MARK_DEFERRED = sa.update(executions).where(_are_these, _not_deferred).values(deferred_since=_deferred_now)

@@ -1,22 +1,27 @@
 """The heartbeats of processes, in SQL."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from adapters.sql.database_time import database_time, microseconds
 from adapters.sql.tables import heartbeats
+from adapters.sql.types import Json
 from application.ports.heartbeats import Heartbeats
 
 _KEPT_S = 24 * 3_600
 
 _is_its_own = heartbeats.c.process == sa.bindparam("name")
-_BEAT = sa.update(heartbeats).where(_is_its_own).values(beat_at=database_time())
-_FIRST_BEAT = sa.insert(heartbeats).values(process=sa.bindparam("name"), beat_at=database_time())
-_READ = sa.select(heartbeats.c.beat_at).where(_is_its_own)
-_FORGET = sa.delete(heartbeats).where(
-    heartbeats.c.beat_at < database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
+_queues = sa.bindparam("served", type_=Json())
+_BEAT = sa.update(heartbeats).where(_is_its_own).values(beat_at=database_time(), queues=_queues)
+_FIRST_BEAT = sa.insert(heartbeats).values(
+    process=sa.bindparam("name"), beat_at=database_time(), queues=_queues
 )
+_offset = database_time(sa.bindparam("offset_us", type_=sa.BigInteger))
+_READ = sa.select(heartbeats.c.beat_at).where(_is_its_own)
+_FORGET = sa.delete(heartbeats).where(heartbeats.c.beat_at < _offset)
+_SERVED = sa.select(heartbeats.c.queues).where(heartbeats.c.beat_at >= _offset, sa.not_(_is_its_own))
 
 
 class SqlHeartbeats(Heartbeats):
@@ -25,11 +30,18 @@ class SqlHeartbeats(Heartbeats):
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def beat(self, process: str) -> datetime:
-        """Record that a process can write; return the database's time."""
+    def beat(self, process: str, queues: Collection[str] = ()) -> datetime:
+        """Record that a process can write, and the queues that it serves; return the database's time."""
         name = {"name": process}
-        if self._connection.execute(_BEAT, name).rowcount == 0:
+        row = {**name, "served": sorted(queues)}
+        if self._connection.execute(_BEAT, row).rowcount == 0:
             self._connection.execute(_FORGET, {"offset_us": -microseconds(_KEPT_S)})
-            self._connection.execute(_FIRST_BEAT, name)
+            self._connection.execute(_FIRST_BEAT, row)
         beat_at: datetime = self._connection.execute(_READ, name).scalar_one()
         return beat_at
+
+    def served(self, within_s: float, besides: str) -> frozenset[str]:
+        """Return the queues that processes serve whose last heartbeat is no older, one process left out."""
+        wanted = {"name": besides, "offset_us": -microseconds(within_s)}
+        rows = self._connection.execute(_SERVED, wanted).scalars()
+        return frozenset(queue for queues in rows for queue in queues or ())

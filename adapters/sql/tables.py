@@ -293,6 +293,8 @@ heartbeats = sa.Table(
     metadata,
     sa.Column("process", sa.String(WORKER_MAX_CHARS), primary_key=True),
     sa.Column("beat_at", UtcDateTime, nullable=False),
+    # The names of the queues whose executions it can run.
+    sa.Column("queues", Json),
     **_OPTIONS,
 )
 

@@ -12,6 +12,7 @@ from application.ports.output_feed import OutputChunk
 from domain.execution import ExecutionResult, Note, Output
 from domain.language import Language
 from domain.limits import Limits
+from domain.runtime import queue_of
 from domain.submission import NO_VARIABLES, JobSpec
 from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.values import ExecutionId, JobId
@@ -314,8 +315,20 @@ class ExecutionEngine(ABC):
     def languages(self) -> Sequence[LanguageSupport]:
         """Return the languages that the engine knows. Cheap enough to be asked for every upload."""
 
+    def lacks(self, spec: JobSpec) -> str | None:  # noqa: ARG002 - for most engines all machines are alike
+        """Explain why a job's runtime is not on this machine, though it may be on another; None if it is."""
+        return None
+
+    def served_queues(self) -> frozenset[str]:
+        """Return the queues whose executions can be run here: of languages, and of other runtimes."""
+        available = (support.name for support in self.runtimes() if support.is_available)
+        return frozenset(map(queue_of, available)) - self.unreachable_languages()
+
     def unreachable_languages(self) -> frozenset[str]:
-        """Return the languages whose programs could not be started of late, also if one may be tried now."""
+        """Return the languages whose programs could not be started of late, also if one may be tried now.
+
+        With the queues of runtimes that this machine has not.
+        """
         return frozenset()
 
     def paused_languages(self) -> frozenset[str]:
@@ -333,7 +346,7 @@ class ExecutionEngine(ABC):
         return False
 
     def startable_languages(self) -> frozenset[str] | None:
-        """Return the languages that executions are to be claimed in; None for all of them."""
+        """Return the languages, and queues of runtimes, to claim executions of; None for all of them."""
         paused = self.paused_languages()
         if not paused:
             return None

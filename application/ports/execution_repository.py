@@ -148,11 +148,20 @@ class ExecutionRepository(ABC):
         """Return how many executions of a tenant wait; `at_most` where there are more."""
 
     @abstractmethod
-    def defer(self, claimed: Execution, worker: str, within_s: float) -> bool:
+    def defer(
+        self, claimed: Execution, worker: str, within_s: float | None, queue: str | None = None
+    ) -> bool:
         """Put an execution back in the queue that its engine could not start.
 
-        Return False if the worker does not hold this claim any more, or the execution was deferred first
-        longer ago than that.
+        Args:
+            claimed: The execution as the worker claimed it.
+            worker: The worker.
+            within_s: How long ago it may have been deferred first; None if another worker can start it, so
+                that it does not count as deferred.
+            queue: The queue that it waits in, in place of its language's.
+
+        Returns:
+            False if the worker does not hold this claim any more, or the execution was deferred too long ago.
         """
 
     @abstractmethod

@@ -1,6 +1,7 @@
 """The port to the heartbeats of processes."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from datetime import datetime
 
 
@@ -8,5 +9,9 @@ class Heartbeats(ABC):
     """When each process last showed that it can write to the database, by the database's own time."""
 
     @abstractmethod
-    def beat(self, process: str) -> datetime:
-        """Write down that a process can write; return the database's time."""
+    def beat(self, process: str, queues: Collection[str] = ()) -> datetime:
+        """Write down that a process can write, and the queues that it serves; return the database's time."""
+
+    @abstractmethod
+    def served(self, within_s: float, besides: str) -> frozenset[str]:
+        """Return the queues that processes serve whose last heartbeat is no older, one process left out."""

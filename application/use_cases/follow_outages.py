@@ -12,6 +12,7 @@ from application.ports.unit_of_work import Transaction, UnitOfWork
 from domain.audit import NO_USAGE, AuditEntryId
 from domain.execution import ExecutionResult
 from domain.job_lifecycle import Reason
+from domain.retrying import Backoff
 from domain.values import ExecutionId, JobId
 
 logger = logging.getLogger("service_server.executions")
@@ -26,7 +27,8 @@ class FollowOutages:
 
     * An execution that waits in a language whose engine is away is marked with the time of the outage.
     * One that has waited for longer than it may ends FAILED with the reason engine_unavailable.
-    * Nothing is given up in a language whose engine this process reaches.
+    * Nothing is given up in a language whose engine this process reaches, or another one that is alive.
+    * A job that is to be run again for that reason has another execution, which waits as long.
     """
 
     def __init__(
@@ -36,7 +38,10 @@ class FollowOutages:
         outbox_writer: OutboxWriter,
         clock: Clock,
         ids: IdGenerator,
+        backoff: Backoff,
+        worker: str,
         wait_s: float,
+        alive_s: float,
         batch: int = 500,
     ) -> None:
         self._unit_of_work = unit_of_work
@@ -44,12 +49,20 @@ class FollowOutages:
         self._outbox_writer = outbox_writer
         self._clock = clock
         self._ids = ids
+        self._backoff = backoff
+        self._worker = worker
         self._wait_s = wait_s
+        self._alive_s = alive_s
         self._batch = batch
 
     def __call__(self) -> int:
         """Look once; return how many executions were given up."""
         away = self._engine.unreachable_languages()
+        if not away:
+            return 0
+        away -= self._unit_of_work.read(
+            lambda transaction: transaction.heartbeats.served(self._alive_s, self._worker)
+        )
         if not away:
             return 0
         self._unit_of_work.run(lambda transaction: transaction.executions.mark_deferred(away, self._batch))
@@ -60,19 +73,26 @@ class FollowOutages:
 
     def _give_up(self, execution_id: ExecutionId, job_id: JobId) -> bool:
         now = self._clock.now()
-        entry_id = AuditEntryId(self._ids.new())
+        entry_id, next_id = AuditEntryId(self._ids.new()), ExecutionId(self._ids.new())
 
         def work(transaction: Transaction) -> bool:
             try:
                 before = transaction.jobs.get_of_any_tenant(job_id)
             except CorruptRow:  # it is ended when it is claimed
                 return False
-            if before is None or not transaction.executions.give_up(execution_id, now):
+            execution = transaction.executions.get(execution_id)
+            if before is None or execution is None or not transaction.executions.give_up(execution_id, now):
                 return False
-            after, events = before.complete(execution_id, _GIVEN_UP, now)
+            following, delay_s = None, self._backoff.before(execution.number + 1)
+            if before.spec.retries(_GIVEN_UP.reason, execution.number):
+                after, following, events = before.retry_later(execution, next_id, now, delay_s)
+            else:
+                after, events = before.complete(execution_id, _GIVEN_UP, now)
             if events:
                 transaction.jobs.replace(before, after)
                 transaction.executions.end(execution_id, _GIVEN_UP, now)
+                if following is not None:
+                    transaction.executions.add(following, delay_s)
                 record_end(transaction, entry_id, before, NO_USAGE, now)
                 self._outbox_writer.add(transaction, events, after)
             return True

@@ -149,10 +149,10 @@ class RecoverOrphans:
 
     def _overdue(self) -> Sequence[Execution]:
         self._renew_leases()
-        asked = self._clock.monotonic()
+        asked, queues = self._clock.monotonic(), self._engine.served_queues()
         database_time, overdue = self._unit_of_work.run(
             lambda transaction: (
-                transaction.heartbeats.beat(self._worker),
+                transaction.heartbeats.beat(self._worker, queues),
                 transaction.executions.orphaned(self._batch),
             )
         )

@@ -51,6 +51,8 @@ _MAX_AT_ONCE = 64
 _FIRST = 2
 # Ranges for each thread that are left when the last ones are claimed.
 _SHARES = 2
+# Jobs that are looked at for one whose runtime is on this machine.
+_OFFERS = 8
 # How long the leader sleeps while others run the last cases; less if that is this process.
 _WAIT_S = 0.1
 # The engine is asked again for a case that it failed so often in all.
@@ -181,9 +183,9 @@ class RunCases:
     def _find_offer(
         self, transaction: Transaction, languages: frozenset[str] | None
     ) -> tuple[Job, Execution] | None:
-        for job_id in transaction.cases.offered(languages, 1):
+        for job_id in transaction.cases.offered(languages, _OFFERS):
             job = transaction.jobs.get_of_any_tenant(job_id)
-            if job is None or job.current_execution_id is None:
+            if job is None or job.current_execution_id is None or self._engine.lacks(job.spec) is not None:
                 continue
             execution = transaction.executions.get(job.current_execution_id)
             if execution is not None:

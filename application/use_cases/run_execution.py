@@ -215,7 +215,9 @@ class RunExecution:
         ):
             return
         if report.is_startable:
-            if self._retry(lambda: self._defer_execution(execution)):
+            if self._retry(lambda: self._defer_execution(execution, job)):
+                if self._engine.lacks(job.spec) is not None:
+                    self._wake_workers.for_others()
                 return
             self._unmark_started(execution_id)
         finish = self._finish_execution(job, execution, report)

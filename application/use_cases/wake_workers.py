@@ -60,6 +60,13 @@ class WakeWorkers:
         except DependencyUnavailable as error:
             logger.warning("no worker is woken for the room that there is: %s", error, extra=outage_of(error))
 
+    def for_others(self) -> None:
+        """Wake a worker for an execution whose wake-up was spent here, where it cannot run."""
+        try:
+            self._work_queue.wake(1)
+        except DependencyUnavailable as error:
+            logger.warning("no worker is woken for what cannot run here: %s", error, extra=outage_of(error))
+
     def _wake(self, tenant: TenantName, at_most: int, *, only_with_bound: bool = False) -> None:
         def claimable(transaction: Transaction) -> int:
             found = transaction.tenants.get(tenant)

@@ -14,9 +14,9 @@ def claim(store, worker="worker", lease_s=30.0, **options):
     return next(iter(claimed), None)
 
 
-def defer(store, claimed, worker="worker", within_s=3_600.0):
+def defer(store, claimed, worker="worker", within_s=3_600.0, queue=None):
     """Put a claimed execution back that its engine could not start."""
-    return store.run(lambda transaction: transaction.executions.defer(claimed, worker, within_s))
+    return store.run(lambda transaction: transaction.executions.defer(claimed, worker, within_s, queue))
 
 
 def mark_deferred(store, *languages, limit=10):

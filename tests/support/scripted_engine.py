@@ -13,6 +13,7 @@ from application.ports.execution_engine import (
 from domain.execution import ExecutionResult, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from domain.language import LANGUAGES
+from domain.submission import JobSpec
 from domain.values import ExecutionId, JobId
 
 Program = Callable[[ExecutionRequest, ExecutionObserver], EngineReport | None]
@@ -76,6 +77,7 @@ class ScriptedEngine(ExecutionEngine):
         closed: The programs that were forgotten, in order.
         is_quick: Whether it starts programs at once.
         paused: The languages that it cannot start programs in.
+        lacking: The queues of runtimes that are not on this machine.
         unavailable: Why a language is unavailable, by its name.
     """
 
@@ -91,6 +93,7 @@ class ScriptedEngine(ExecutionEngine):
         self.closed: list[ExecutionRequest] = []
         self.is_quick = False
         self.paused: frozenset[str] = frozenset()
+        self.lacking: frozenset[str] = frozenset()
         self.unavailable: dict[str, str] = {}
 
     @property
@@ -135,6 +138,9 @@ class ScriptedEngine(ExecutionEngine):
 
     def unreachable_languages(self) -> frozenset[str]:
         return self.paused
+
+    def lacks(self, spec: JobSpec) -> str | None:
+        return f"the runtime {spec.queue} is not on this machine" if spec.queue in self.lacking else None
 
     def check(self) -> None:
         """Functions can always be called."""

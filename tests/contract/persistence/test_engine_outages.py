@@ -118,3 +118,19 @@ def test_only_what_waits_is_given_up(store):
     assert mark_started(store, taken)
     end_execution(store, taken, None)
     assert not give_up(store, taken)
+
+
+def test_what_another_worker_can_run_waits_in_the_queue_of_its_runtime_and_is_not_deferred(store):
+    _job, execution = a_running_job(store, now=EARLIER)
+
+    assert defer(store, claim(store), within_s=None, queue="python@3.13")
+
+    assert get(store, execution.id) == execution
+    assert claim(store, languages=["python"]) is None
+    assert waiting(store, languages=["python"]) == []
+    assert waiting(store, languages=["python@3.13"]) == [execution.id]
+    again = claim(store, languages=["python@3.13"])
+    assert again.id == execution.id
+    assert defer(store, again)
+    assert claim(store, languages=["python"]) is None
+    assert claim(store).id == execution.id

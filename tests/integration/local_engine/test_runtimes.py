@@ -77,8 +77,16 @@ def test_a_runtime_is_found_and_lost_while_the_engine_runs(tmp_path, described, 
         ended = kit.run(Program(language="python", code=CODE, runtime="python@other"))
         file.unlink()
         eventually(lambda: "python@other" not in supports(kit))
+        assert kit.engine.startable_languages() is None
         gone = kit.run(Program(language="python", code=CODE, runtime="python@other"))
+        served = kit.engine.startable_languages()
+        assert kit.engine.unreachable_languages() == {"python@other"}
+        write_runtime(described, "python@other", describe_venv(environment))
+        eventually(lambda: not kit.engine.unreachable_languages())
+        assert kit.engine.startable_languages() is None
 
+    assert "python" in served
+    assert "python@other" not in served
     assert ended.result.status is JobStatus.SUCCESS, ended
     assert gone.result.reason is Reason.ENGINE_UNAVAILABLE
     assert "not on this machine" in gone.result.error_message

@@ -30,6 +30,7 @@ class QueuedExecution:
     execution: Execution
     tenant: TenantName
     waiting_since: datetime
+    queue: str | None = None
     leased_at: datetime | None = None
     lease_expires_at: datetime | None = None
     log_bytes: int = 0
@@ -105,7 +106,7 @@ class Tables:
     executions: dict[ExecutionId, QueuedExecution] = field(default_factory=dict)
     outbox: dict[MessageId, StoredMessage] = field(default_factory=dict)
     inbox: dict[tuple[str, str], datetime] = field(default_factory=dict)
-    heartbeats: dict[str, datetime] = field(default_factory=dict)
+    heartbeats: dict[str, tuple[datetime, frozenset[str]]] = field(default_factory=dict)
     case_runs: dict[JobId, CaseRun] = field(default_factory=dict)
     case_set_versions: dict[tuple[ProjectId, CaseSetName, int], CaseSetVersion] = field(default_factory=dict)
     case_ranges: dict[UUID, StoredRange] = field(default_factory=dict)

@@ -199,15 +199,19 @@ class MemoryExecutionRepository(ExecutionRepository):
         owners = (self._tables.jobs[row.execution.job_id].tenant for row in self._waiting(None))
         return min(sum(owner == tenant for owner in owners), at_most)
 
-    def defer(self, claimed: Execution, worker: str, within_s: float) -> bool:
+    def defer(
+        self, claimed: Execution, worker: str, within_s: float | None, queue: str | None = None
+    ) -> bool:
         """Put a claimed execution back in the queue, unless it was put back first longer ago than that."""
         row, now = self._held(ExecutionTrigger.DEFER, claimed.id, worker), self._now()
         if row is None or row.execution.claimed_at != claimed.claimed_at:
             return False
         known = row.execution.deferred_since
-        since = known or max(now, row.execution.requested_at)
-        if known is not None and known <= now - timedelta(seconds=within_s):
-            return False
+        since = known
+        if within_s is not None:
+            since = known or max(now, row.execution.requested_at)
+            if known is not None and known <= now - timedelta(seconds=within_s):
+                return False
         waiting = replace(
             row.execution,
             claimed_by=None,
@@ -216,7 +220,8 @@ class MemoryExecutionRepository(ExecutionRepository):
             started_at=None,
             deferred_since=since,
         )
-        unleased = replace(row, leased_at=None, lease_expires_at=None, waiting_since=now)
+        queue = queue or row.queue
+        unleased = replace(row, leased_at=None, lease_expires_at=None, waiting_since=now, queue=queue)
         self._change(unleased, ExecutionTrigger.DEFER, waiting)
         return True
 
@@ -267,7 +272,11 @@ class MemoryExecutionRepository(ExecutionRepository):
         if languages is None:
             return waiting
         jobs = self._tables.jobs
-        return [row for row in waiting if jobs[row.execution.job_id].spec.language.name in languages]
+        return [
+            row
+            for row in waiting
+            if (row.queue or jobs[row.execution.job_id].spec.language.name) in languages
+        ]
 
     def _claim(self, row: QueuedExecution, worker: str, lease_s: float, starts: bool) -> Execution:  # noqa: FBT001
         now = row.execution.not_before(self._now())

@@ -1,5 +1,5 @@
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Collection
+from datetime import datetime, timedelta
 
 from application.ports.heartbeats import Heartbeats
 from tests.support.memory.database import Tables
@@ -12,7 +12,15 @@ class MemoryHeartbeats(Heartbeats):
         self._heartbeats = tables.heartbeats
         self._now = now
 
-    def beat(self, process: str) -> datetime:
-        """Write down that a process can write; return the database's time."""
-        self._heartbeats[process] = self._now()
-        return self._heartbeats[process]
+    def beat(self, process: str, queues: Collection[str] = ()) -> datetime:
+        """Write down that a process can write, and the queues that it serves; return the database's time."""
+        now = self._now()
+        self._heartbeats[process] = now, frozenset(queues)
+        return now
+
+    def served(self, within_s: float, besides: str) -> frozenset[str]:
+        """Return the queues that processes serve whose last heartbeat is no older, one process left out."""
+        oldest = self._now() - timedelta(seconds=within_s)
+        rows = self._heartbeats.items()
+        served = (queues for name, (at, queues) in rows if name != besides and at >= oldest)
+        return frozenset().union(*served)

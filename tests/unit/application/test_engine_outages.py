@@ -152,3 +152,82 @@ def test_a_standalone_runner_tries_until_its_engine_is_back(service):
 
     assert service.job(job.job_id).status is JobStatus.SUCCESS
     assert len(tries) == 3
+
+
+def lacking(service, *queues):
+    """Make this worker one without these runtimes, as it finds out with the first job that needs one."""
+
+    def program(request, observer):
+        cause = service.engine.lacks(request.spec)
+        if cause is None:
+            return echo(request, observer)
+        service.engine.paused |= {request.spec.queue}
+        failure = ExecutionResult.failed(Reason.ENGINE_UNAVAILABLE, cause)
+        return EngineReport(failure, is_startable=True)
+
+    service.engine.lacking = frozenset(queues)
+    service.engine.program = program
+
+
+def another_worker_serves(service, *queues):
+    service.unit_of_work.run(lambda transaction: transaction.heartbeats.beat("another", queues))
+
+
+def test_a_job_whose_runtime_is_elsewhere_is_left_to_the_worker_that_has_it_however_long_that_takes(service):
+    lacking(service, "java")
+    job, other = service.start(language="java"), service.start(language="python")
+    another_worker_serves(service, "java", "python")
+    woken = service.work_queue.wake_ups
+
+    assert [service.run_execution() for _ in range(3)] == [True, True, False]
+    assert service.work_queue.wake_ups == woken + 1
+    for _ in range(10):
+        service.clock.advance(WAIT_S)
+        another_worker_serves(service, "java", "python")
+        assert service.follow_outages() == 0
+
+    waits = service.job(job.job_id)
+    assert (waits.status, waits.phase) == (JobStatus.RUNNING, Phase.WAITING)
+    assert waits.execution.deferred_since is None
+    assert service.job(other.job_id).status is JobStatus.SUCCESS
+
+    lacking(service)
+    service.engine.paused = frozenset()
+    assert service.run_execution()
+    assert service.job(job.job_id).status is JobStatus.SUCCESS
+
+
+def test_a_job_whose_runtime_no_worker_has_any_more_fails_after_the_usual_time(service):
+    lacking(service, "java")
+    job = service.start(language="java")
+    another_worker_serves(service, "java")
+    service.run_execution()
+
+    service.clock.advance(WAIT_S)
+    assert service.follow_outages() == 0  # the other one is gone: it waits from now on
+    service.clock.advance(WAIT_S - 1)
+    assert service.follow_outages() == 0
+    service.clock.advance(1)
+    assert service.follow_outages() == 1
+
+    ended = service.job(job.job_id)
+    assert (ended.status, ended.reason) == (JobStatus.FAILED, Reason.ENGINE_UNAVAILABLE)
+
+
+@pytest.mark.parametrize(("retry_on", "ends"), [((Reason.ENGINE_UNAVAILABLE,), 2), ((Reason.SIGNAL,), 1)])
+def test_a_job_that_is_given_up_is_run_again_if_it_asks_for_that(service, retry_on, ends):
+    job = service.start(max_attempts=2, retry_on=retry_on)
+    service.engine.paused = frozenset({"python"})
+
+    for _ in range(ends):
+        assert service.job(job.job_id).status is JobStatus.RUNNING
+        service.clock.advance(120)
+        service.release_delayed()
+        service.follow_outages()
+        service.clock.advance(WAIT_S)
+        assert service.follow_outages() == 1
+
+    details = service.job_reader.get(ANONYMOUS, job.job_id)
+    assert (details.job.status, details.job.reason) == (JobStatus.FAILED, Reason.ENGINE_UNAVAILABLE)
+    assert [execution.number for execution in details.executions] == [1, 2][:ends]
+    assert all(one.result.reason is Reason.ENGINE_UNAVAILABLE for one in details.executions)

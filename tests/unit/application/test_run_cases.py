@@ -324,6 +324,25 @@ class TestLosses:
 
 
 class TestHelpers:
+    def test_cases_are_not_helped_with_where_their_runtime_is_not(self, service):
+        helper = service.process("worker-2")
+        helped = []
+
+        def help_once(given):
+            service.engine.case = echo_case
+            service.engine.lacking = frozenset({"python"})
+            helped.append(helper.run_execution())
+            return echo_case(given)
+
+        service.engine.case = help_once
+        job_id = _start(service, 10)
+
+        assert service.run_execution()
+
+        assert helped == [False]
+        assert len(service.engine.builds) == 1
+        assert service.job(job_id).status is JobStatus.SUCCESS
+
     def test_there_is_nothing_to_help_with_where_nobody_leads(self, service):
         assert not service.run_execution()
 
