@@ -1,6 +1,6 @@
 """The files of an archive: zip or tar, also compressed by gzip, read in one pass and within bounds."""
 
-import gzip
+import io
 import stat
 import struct
 import tarfile
@@ -24,11 +24,16 @@ _SMALL_BYTES = 1 << 20
 _ENTRY_BYTES = 4 << 10
 _GZIP, _ZIP, _EMPTY_ZIP, _USTAR = b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06", b"ustar"
 _USTAR_AT = 257
-# The end of a zip archive's directory, the longest comment behind it, and the mark of a zip64 one before it
-# (APPNOTE.TXT, 4.3).
+# Members of a gzip file (RFC 1952, 2.2), of which most have one: an empty one takes time, and is nothing.
+_MOST_MEMBERS = 4_096
+# The window of zlib, and the sign that a header of gzip comes first.
+_GZIP_WINDOW = zlib.MAX_WBITS | 16
+# The end of a zip archive's directory, the longest comment behind it, the mark of a zip64 one before it, and
+# the beginning of each record, of which there are as many as 16 bits count (APPNOTE.TXT, 4.3).
 _END = struct.Struct("<4s4H2LH")
 _LONGEST_COMMENT = (1 << 16) - 1
 _ZIP64_LOCATOR, _ZIP64_LOCATOR_BYTES = b"PK\x06\x07", 20
+_RECORD, _MOST_RECORDS_OF_ZIP = b"PK\x01\x02", (1 << 16) - 1
 _LOCAL_HEADER_BYTES = 30
 _ENCRYPTED = 0x1
 _UNIX = 3
@@ -40,7 +45,6 @@ _MOST_RECORDS = 64
 _FAULTS = (
     zipfile.BadZipFile,
     tarfile.TarError,
-    gzip.BadGzipFile,
     zlib.error,
     struct.error,
     EOFError,
@@ -75,7 +79,7 @@ def unpack(archive: IO[bytes], size: int, limits: FileLimits, spool: FileSpool) 
         if start.startswith((_ZIP, _EMPTY_ZIP)):
             _unzip(archive, size, gathered)
         elif start.startswith(_GZIP):
-            with gzip.GzipFile(fileobj=archive, mode="rb") as plain:
+            with io.BufferedReader(_Gunzip(archive), _PIECE) as plain:
                 _untar(_Bounded(plain, gathered.stream_bytes), gathered)
         elif start[_USTAR_AT:] == _USTAR:
             _untar(_Bounded(archive, gathered.stream_bytes), gathered)
@@ -188,7 +192,8 @@ def _check_directory(archive: IO[bytes], size: int, most_entries: int) -> None:
     Raises:
         InvalidValue: It is too large, or there is none.
     """
-    archive.seek(max(size - _END.size - _LONGEST_COMMENT - _ZIP64_LOCATOR_BYTES, 0))
+    most_entries = min(most_entries, _MOST_RECORDS_OF_ZIP)
+    start = archive.seek(max(size - _END.size - _LONGEST_COMMENT - _ZIP64_LOCATOR_BYTES, 0))
     tail = archive.read()
     place = tail.rfind(_EMPTY_ZIP)
     if place < 0:
@@ -196,7 +201,11 @@ def _check_directory(archive: IO[bytes], size: int, most_entries: int) -> None:
     if _ZIP64_LOCATOR in tail[max(place - _ZIP64_LOCATOR_BYTES, 0) : place]:
         raise InvalidValue(FIELD, "is a zip64 archive, which is not needed for its size")
     directory_bytes = _END.unpack_from(tail, place)[5]
-    if directory_bytes > most_entries * _ENTRY_BYTES // 16:
+    is_too_large = directory_bytes > most_entries * _ENTRY_BYTES // 16
+    if not is_too_large:
+        archive.seek(max(start + place - directory_bytes, 0))
+        is_too_large = archive.read(directory_bytes).count(_RECORD) > most_entries
+    if is_too_large:
         raise InvalidValue(FIELD, f"has more than {most_entries} entries")
     archive.seek(0)
 
@@ -259,10 +268,54 @@ def _no_file(name: str) -> InvalidValue:
     return InvalidValue(FIELD, f"{shown(name)} is neither a file nor a directory")
 
 
+class _Gunzip(io.RawIOBase):
+    """The content of a gzip file. Python's own reads a header byte by byte, however long its name is."""
+
+    def __init__(self, archive: IO[bytes]) -> None:
+        super().__init__()
+        self._archive = archive
+        self._input = b""
+        self._is_all_read = False
+        self._members = 0
+        self._member = self._next_member()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # any buffer
+        while not self._is_at_end():
+            piece = self._member.decompress(self._input, len(buffer))
+            self._input = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            if piece:
+                buffer[: len(piece)] = piece
+                return len(piece)
+            if self._is_all_read and not self._input and not self._member.eof:
+                raise EOFError
+        return 0
+
+    def _is_at_end(self) -> bool:
+        """Get more to unpack, if there is any; zeros behind a member are padding."""
+        while not self._is_all_read and not (self._input.lstrip(b"\0") if self._member.eof else self._input):
+            self._input = self._archive.read(_PIECE)
+            self._is_all_read = not self._input
+        if not self._member.eof:
+            return False
+        self._input = self._input.lstrip(b"\0")
+        if self._input:
+            self._member = self._next_member()
+        return not self._input
+
+    def _next_member(self) -> "zlib._Decompress":
+        self._members += 1
+        if self._members > _MOST_MEMBERS:
+            raise InvalidValue(FIELD, f"has more than {_MOST_MEMBERS} gzip members")
+        return zlib.decompressobj(_GZIP_WINDOW)
+
+
 class _Bounded:
     """A stream of which only so much is read."""
 
-    def __init__(self, stream: IO[bytes] | gzip.GzipFile, most_bytes: int) -> None:
+    def __init__(self, stream: IO[bytes] | io.BufferedReader, most_bytes: int) -> None:
         self._stream = stream
         self._left = most_bytes
 

@@ -39,14 +39,14 @@ def read_cases(
         total_bytes=bounds.cases_bytes,
         paths_bytes=files * _PATH_BYTES,
     )
-    with FileSpool() as spool:
-        contents = {file.path: file.blob for file in unpack(archive, size, wider, spool)}
-        return [
-            NewCase(
-                name=case.name,
-                stdin=contents[case.stdin].read(),
-                expected=None if case.expected is None else contents[case.expected].read(),
-                hidden=case.hidden,
-            )
-            for case in find_cases(contents)
-        ]
+    # The spool is closed when the last of its contents is gone.
+    contents = {file.path: file.blob for file in unpack(archive, size, wider, FileSpool())}
+    return [
+        NewCase(
+            name=case.name,
+            stdin=contents[case.stdin],
+            expected=None if case.expected is None else contents[case.expected],
+            hidden=case.hidden,
+        )
+        for case in find_cases(contents)
+    ]

@@ -2,14 +2,19 @@
 
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
 
+from application.new_files import NewBlob
 from domain.cases import Case
 from domain.errors import InvalidValue
 
 _MAGIC = b"cases\x00\x00\x01"
 _LENGTH = struct.Struct("<Q")
 _HEAD_BYTES = len(_MAGIC) + _LENGTH.size
+
+# An input or an answer: in memory, or a file of the upload.
+CaseContent: TypeAlias = bytes | NewBlob
 
 
 class CaseManifest(Sequence[Case]):
@@ -63,6 +68,23 @@ class CaseManifest(Sequence[Case]):
 
 def write_manifest(cases: Sequence[Case]) -> bytes:
     """Write cases into one blob."""
+    return b"".join(manifest_pieces(cases, [(case.stdin, case.expected) for case in cases]))
+
+
+def size_of(content: CaseContent | None) -> int:
+    """Return the size of an input or an answer in bytes."""
+    return content.ref.size if isinstance(content, NewBlob) else len(content or b"")
+
+
+def manifest_pieces(
+    cases: Iterable[Case], contents: Sequence[tuple[CaseContent, CaseContent | None]]
+) -> Iterator[bytes]:
+    """Yield the blob of cases in pieces.
+
+    Args:
+        cases: The cases, whose own contents are not looked at.
+        contents: The input and the answer of each.
+    """
     index = json.dumps(
         [
             {
@@ -71,13 +93,19 @@ def write_manifest(cases: Sequence[Case]) -> bytes:
                 "weight": case.weight,
                 "limits": dict(case.limits),
                 "hidden": case.hidden,
-                "stdin": len(case.stdin),
-                "expected": None if case.expected is None else len(case.expected),
+                "stdin": size_of(stdin),
+                "expected": None if expected is None else size_of(expected),
             }
-            for case in cases
+            for case, (stdin, expected) in zip(cases, contents, strict=True)
         ],
         separators=(",", ":"),
         ensure_ascii=False,
     ).encode()
-    contents = (part for case in cases for part in (case.stdin, case.expected or b""))
-    return b"".join([_MAGIC, _LENGTH.pack(len(index)), index, *contents])
+    yield from (_MAGIC, _LENGTH.pack(len(index)), index)
+    for stdin, expected in contents:
+        yield from _pieces_of(stdin)
+        yield from _pieces_of(expected or b"")
+
+
+def _pieces_of(content: CaseContent) -> Iterable[bytes]:
+    return content.pieces() if isinstance(content, NewBlob) else (content,)

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
 from tempfile import TemporaryFile
@@ -13,19 +13,27 @@ from weakref import finalize
 
 from application.new_files import NewBlob
 from domain.blob import BlobRef
+from domain.errors import TooLarge
 
 
 class FileSpool:
     """Takes files one after the other, into one temporary file that has no name.
 
+    Args:
+        max_bytes: The most that it takes.
+        release: Called once, when the disk's space is given back.
+
     Attributes:
         size: The bytes that are in it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int | None = None, release: Callable[[], object] | None = None) -> None:
         self._held = ExitStack()
+        if release is not None:
+            self._held.callback(release)
         self._release = finalize(self, self._held.close)
         self._file: IO[bytes] | None = None
+        self._max_bytes = max_bytes
         self.size = 0
 
     def __enter__(self) -> Self:
@@ -52,7 +60,13 @@ class FileSpool:
         return SpooledFile(self, self.size)
 
     def append(self, piece: bytes | bytearray) -> None:
-        """Write a piece of the file that was begun last."""
+        """Write a piece of the file that was begun last.
+
+        Raises:
+            TooLarge: There is no room for it.
+        """
+        if self._max_bytes is not None and self.size + len(piece) > self._max_bytes:
+            raise TooLarge("files", f"have more than {self._max_bytes} bytes in all of the request")
         if self._file is None:
             self._file = self._held.enter_context(TemporaryFile(buffering=0))  # noqa: SIM115 - so it is
         rest = memoryview(piece)

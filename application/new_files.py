@@ -1,10 +1,14 @@
 """Bytes and files that callers bring, and that programs write, on their way to the store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
 from typing import IO, Self, TypeAlias
 
 from domain.blob import BlobRef
+
+_PIECE = 256 << 10
 
 BlobContent: TypeAlias = bytes | Callable[[], IO[bytes]]
 
@@ -25,12 +29,18 @@ class NewBlob:
         """Return some bytes with their reference."""
         return cls(BlobRef.of(content), content)
 
+    def open(self) -> IO[bytes]:
+        """Return a file with the bytes, at its start."""
+        return self.content() if callable(self.content) else BytesIO(self.content or b"")
+
     def read(self) -> bytes:
         """Return the bytes; none for ones that the tenant has already."""
-        if self.content is None or isinstance(self.content, bytes):
-            return self.content or b""
-        with self.content() as file:
-            return file.read()
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the bytes in pieces; none for ones that the tenant has already."""
+        with self.open() as file:
+            yield from iter(partial(file.read, _PIECE), b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from application.case_manifest import write_manifest
-from application.new_files import NewFile
-from domain.blob import BlobRef
+from application.case_manifest import CaseContent, manifest_pieces, size_of
+from application.file_spool import FileSpool
+from application.new_files import BlobContent, NewBlob, NewFile
 from domain.cases import Case, JobCases, StopOn
 from domain.errors import InvalidValue, TooLarge
 from domain.limits import LimitPolicy
@@ -14,6 +14,8 @@ from domain.submission import SubmissionLimits
 
 T = TypeVar("T")
 
+# A larger manifest is written to this machine's disk: it may be much larger than the upload.
+_IN_MEMORY_BYTES = 1 << 20
 # A build is the job's, and not a case's.
 _OF_BUILD = frozenset({"build_timeout_ms", "build_cpu_time_ms"})
 
@@ -30,9 +32,9 @@ class NewCase:
     """
 
     name: str | None = None
-    stdin: bytes = b""
+    stdin: CaseContent = b""
     args: tuple[str, ...] | None = None
-    expected: bytes | None = None
+    expected: CaseContent | None = None
     weight: float = 1.0
     limits: Mapping[str, int] = field(default_factory=dict)
     hidden: bool = False
@@ -55,7 +57,7 @@ def with_files(
     named: set[str] = set()
     size = 0
 
-    def content(index: int, name: str, path: str | None, given: bytes | None) -> bytes | None:
+    def content(index: int, name: str, path: str | None, given: CaseContent | None) -> CaseContent | None:
         nonlocal size
         if path is None:
             return given
@@ -67,7 +69,7 @@ def with_files(
         size += by_path[path].ref.size
         if size > bounds.cases_bytes:
             raise TooLarge("cases", f"{bounds.cases_bytes} bytes are allowed together")
-        return by_path[path].read()
+        return by_path[path]
 
     filled = tuple(
         replace(
@@ -84,19 +86,25 @@ def with_files(
 
 def submit(
     given: Sequence[NewCase], stop_on: StopOn, bounds: SubmissionLimits, policy: LimitPolicy
-) -> tuple[JobCases, bytes]:
-    """Check cases; return their reference, and the bytes that are to be stored.
+) -> tuple[JobCases, BlobContent]:
+    """Check cases; return their reference, and the content that is to be stored.
 
     Raises:
         InvalidValue: There are none or too many, or one breaks a rule: the field names its index and value.
         TooLarge: They are larger than all cases of a job may be.
     """
-    manifest = write_manifest(checked(given, bounds, policy))
-    return JobCases(manifest=BlobRef.of(manifest), total=len(given), stop_on=stop_on), manifest
+    cases = checked(given, bounds, policy)
+    pieces = manifest_pieces(cases, [(case.stdin, case.expected) for case in given])
+    if sum(size_of(case.stdin) + size_of(case.expected) for case in given) > _IN_MEMORY_BYTES:
+        manifest = FileSpool().add(pieces)
+    else:
+        manifest = NewBlob.of(b"".join(pieces))
+    content = b"" if manifest.content is None else manifest.content
+    return JobCases(manifest=manifest.ref, total=len(given), stop_on=stop_on), content
 
 
 def checked(given: Sequence[NewCase], bounds: SubmissionLimits, policy: LimitPolicy) -> Sequence[Case]:
-    """Check cases.
+    """Check cases; return them without their contents.
 
     Raises:
         InvalidValue: There are none or too many, or one breaks a rule: the field names its index and value.
@@ -104,7 +112,7 @@ def checked(given: Sequence[NewCase], bounds: SubmissionLimits, policy: LimitPol
     """
     if not given or len(given) > bounds.cases:
         raise InvalidValue("cases", f"there are 1 to {bounds.cases} cases, and {len(given)} were sent")
-    size = sum(len(case.stdin) + len(case.expected or b"") for case in given)
+    size = sum(size_of(case.stdin) + size_of(case.expected) for case in given)
     if size > bounds.cases_bytes:
         raise TooLarge("cases", f"have {size} bytes together; {bounds.cases_bytes} are allowed")
     cases = [
@@ -133,9 +141,7 @@ def _case(given: NewCase, index: int, bounds: SubmissionLimits, policy: LimitPol
     bounds.check_arguments(given.args or ())
     return Case(
         name=str(index + 1) if given.name is None else given.name,
-        stdin=given.stdin,
         args=given.args,
-        expected=given.expected,
         weight=given.weight,
         limits=given.limits,
         hidden=given.hidden,

@@ -8,7 +8,7 @@ from application.caller_unit_of_work import CallerUnitOfWork
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
-from application.project_lookup import existing_project
+from application.project_lookup import ensure_work_is_taken, existing_project
 from application.quota_guard import QuotaGuard
 from application.submitted_cases import NewCase, submit
 from domain.audit import Act, Usage
@@ -84,6 +84,7 @@ class PutCaseSet:
             now, version_id = self._clock.now(), CaseSetVersionId(self._ids.new())
             added = Usage(stored_bytes=manifest.size)
             self._quota_guard.check_early(self._unit_of_work, caller, added, now)
+            self._unit_of_work.read(lambda t: ensure_work_is_taken(t, caller, [reference]))
 
         def work(transaction: Transaction) -> StoredCaseSet:
             if isinstance(reference, ProjectName):

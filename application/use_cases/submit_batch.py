@@ -32,7 +32,7 @@ from application.webhook_writer import WebhookWriter
 from domain.audit import NO_USAGE, Act, AuditEntry, AuditEntryId, Usage
 from domain.batch import Batch
 from domain.caller import Caller
-from domain.errors import DomainError, InvalidValue
+from domain.errors import DomainError, InvalidValue, TooLarge
 from domain.events import BatchSubmitted, Event
 from domain.execution import Execution
 from domain.job import Job
@@ -188,21 +188,28 @@ class SubmitBatch:
 
         Raises:
             BatchRefused: Some break a rule.
+            TooLarge: Their cases are too large together: a few bytes can name a file for many cases.
         """
         submissions: list[Submission] = []
         faults: list[RefusedJob] = []
+        most, of_cases = self._submission_limits.cases_bytes, 0
         languages = self._upload_code.languages()
         for index, command in enumerate(commands):
             if isinstance(command, RefusedJob):
                 faults.append(command)
                 continue
             try:
-                submissions.append(self._upload_code.prepare(caller, command, languages))
+                submission = self._upload_code.prepare(caller, command, languages)
             except (InvalidValue, Unprocessable) as error:
                 detail = error.detail if isinstance(error, InvalidValue) else str(error)
                 faults.append(RefusedJob(index, error.field, detail))
             except NotFound as error:
                 faults.append(RefusedJob(index, error.kind, str(error)))
+            else:
+                submissions.append(submission)
+                of_cases += _bytes_of_cases(submission)
+                if of_cases > most:
+                    raise TooLarge("jobs", f"have cases of more than {most} bytes together")
         if faults:
             raise BatchRefused(faults[:MAX_FAULTS], len(faults))
         return submissions
@@ -260,6 +267,12 @@ class SubmitBatch:
             self._code_store.delete_all(codes)
         except DependencyUnavailable as error:
             logger.warning("objects of a batch belong to no job and could not be removed: %s", error)
+
+
+def _bytes_of_cases(submission: Submission) -> int:
+    """Return the size of cases that came with a job; a case set's are stored already."""
+    cases = submission.spec.cases
+    return cases.manifest.size if cases is not None and cases.manifest in submission.contents else 0
 
 
 def _entry(

@@ -25,6 +25,7 @@ from application.ports.id_generator import IdGenerator
 from application.ports.object_store import ObjectStore
 from application.ports.secret_sealer import SecretSealer
 from application.ports.unit_of_work import Transaction
+from application.project_lookup import ensure_work_is_taken
 from application.quota_guard import QuotaGuard
 from application.submitted_cases import submit, with_files
 from application.submitted_judges import SubmittedJudges
@@ -275,12 +276,15 @@ class UploadCode:
 
         Raises:
             QuotaExceeded: There is no room for them, beside the use that is added.
-            NotFound: The files or the cases of an earlier job are gone.
+            NotFound: The files or the cases of an earlier job are gone, or there is no such project.
+            ProjectTransitionRefused: A project takes no new work.
             DependencyUnavailable: The database is out of reach, or an earlier copy is being deleted.
         """
         blobs = frozenset(blob for submission in submissions for blob in submission.spec.blobs)
         if not blobs:
             return {}
+        projects = {submission.reference for submission in submissions}
+        self._unit_of_work.read(lambda transaction: ensure_work_is_taken(transaction, caller, projects))
         missing = self._blobs.announce(caller.tenant.name, blobs)
         more = Usage(stored_bytes=sum(blob.size for blob in missing))
         self._quota_guard.check_early(self._unit_of_work, caller, added + more, now)

@@ -5,12 +5,17 @@ from msgspec import DecodeError, Raw, json
 from application.commands import UploadCodeCommand
 from application.errors import RefusedJob
 from application.file_spool import FileSpool
-from domain.errors import InvalidValue
+from domain.errors import InvalidValue, TooLarge
 from domain.files import FileLimits
 from entrypoints.http.schemas.requests import BatchRequest, JobOfBatch
 from entrypoints.http.unreadable_body import UnreadableBody
 from entrypoints.http.upload_command import upload_command
 from entrypoints.http.validation_errors import of_body
+
+# Files of all jobs together: a small archive may have a thousand.
+MAX_FILES = 20_000
+# An archive may unpack to many times its size: all together to so many times the largest batch.
+UNPACKED_RATIO = 8
 
 _decode = json.Decoder(JobOfBatch).decode
 
@@ -24,8 +29,19 @@ def commands_of(
         request: The batch.
         limits: The limits on the files of each job.
         spool: Takes unpacked files, and lasts as long as the commands.
+
+    Raises:
+        TooLarge: They have too many files together.
     """
-    return [_command(index, job, limits, spool) for index, job in enumerate(request.jobs)]
+    commands: list[UploadCodeCommand | RefusedJob] = []
+    files = 0
+    for index, job in enumerate(request.jobs):
+        command = _command(index, job, limits, spool)
+        files += 0 if isinstance(command, RefusedJob) else len(command.files)
+        if files > MAX_FILES:
+            raise TooLarge("jobs", f"have more than {MAX_FILES} files together")
+        commands.append(command)
+    return commands
 
 
 def _command(index: int, text: Raw, limits: FileLimits, spool: FileSpool) -> UploadCodeCommand | RefusedJob:

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from types import MappingProxyType
 from typing import Any, TypeAlias
 from urllib.parse import quote
-from weakref import finalize
 
 import msgspec
 from litestar import Request
 from litestar.exceptions import ClientException, HTTPException, InternalServerException
 
+from application.file_spool import FileSpool
 from entrypoints.http.json_members import MAX_TOKENS, UnwantedMember, members
 from entrypoints.http.unreadable_body import BodyTooLarge, UnreadableBody
 from entrypoints.http.upload_form import ARCHIVE_TYPES, ArchiveReader, UploadForm, UploadFormReader
@@ -110,20 +110,26 @@ class JsonRequest(Request[Any, Any, Any]):
         state = self.app.state
         announced = self.headers.get("content-length", "")
         size = int(announced) if announced.isdecimal() else state.max_upload_bytes
-        release = state.upload_space.reserve(min(size, state.max_upload_bytes))
-        reader: ArchiveReader | UploadFormReader
+        # What is reserved is free again when the spool is closed, or gone.
+        spool = FileSpool(release=state.upload_space.reserve(min(size, state.max_upload_bytes)))
+        try:
+            reader = self._form_reader(spool)
+            async with state.body_limiter.slot():
+                await receive_in_time(reader.take, self.stream(), state.min_upload_bytes_per_s)
+            return reader.finish()
+        except BaseException:
+            spool.close()
+            raise
+
+    def _form_reader(self, spool: FileSpool) -> ArchiveReader | UploadFormReader:
+        state = self.app.state
         if self._is_archive:
-            reader = ArchiveReader(self.content_type[0])
-        else:
-            boundary = self.content_type[1].get("boundary", "")
-            needs_job = not self.route_handler.opt.get(ARCHIVES)
-            reader = UploadFormReader(
-                boundary, state.file_limits.files, state.max_body_bytes, needs_job=needs_job
-            )
-        finalize(reader.spool, release)
-        async with state.body_limiter.slot():
-            await receive_in_time(reader.take, self.stream(), state.min_upload_bytes_per_s)
-        return reader.finish()
+            return ArchiveReader(self.content_type[0], spool)
+        boundary = self.content_type[1].get("boundary", "")
+        needs_job = not self.route_handler.opt.get(ARCHIVES)
+        return UploadFormReader(
+            boundary, spool, state.file_limits.files, state.max_body_bytes, needs_job=needs_job
+        )
 
     def _check_form(self) -> None:
         media_type, options = self.content_type

@@ -1,6 +1,5 @@
 """From the body of an upload to its command: files and input as bytes, whichever way they came."""
 
-import io
 from collections.abc import Sequence
 
 from application.archives import unpack
@@ -48,10 +47,8 @@ def upload_command(
 
 
 def _unpacked(archive: NewBlob, limits: FileLimits, spool: FileSpool) -> Sequence[NewFile]:
-    size, content = archive.ref.size, archive.content
+    size = archive.ref.size
     if size > limits.total_bytes:
         raise TooLarge("archive", f"has {size} bytes; {limits.total_bytes} are allowed")
-    if callable(content):
-        with content() as file:
-            return unpack(file, size, limits, spool)
-    return unpack(io.BytesIO(content or b""), size, limits, spool)
+    with archive.open() as file:
+        return unpack(file, size, limits, spool)

@@ -81,12 +81,17 @@ class UploadForm:
 
 
 class ArchiveReader:
-    """Reads a body that is an archive, piece by piece."""
+    """Reads a body that is an archive, piece by piece.
 
-    def __init__(self, media_type: str) -> None:
+    Args:
+        media_type: The type that it announces.
+        spool: Takes its content.
+    """
+
+    def __init__(self, media_type: str, spool: FileSpool) -> None:
         self._media_type = media_type
-        self.spool = FileSpool()
-        self._file = self.spool.begin()
+        self._spool = spool
+        self._file = spool.begin()
 
     def take(self, piece: bytes) -> None:
         """Read a piece."""
@@ -95,7 +100,7 @@ class ArchiveReader:
     def finish(self) -> UploadForm:
         """Return all of it, as the archive of an upload without fields."""
         return UploadForm(
-            NO_FIELDS, [FilePart(ARCHIVE, "", self._media_type, self._file.finish())], self.spool
+            NO_FIELDS, [FilePart(ARCHIVE, "", self._media_type, self._file.finish())], self._spool
         )
 
 
@@ -104,6 +109,7 @@ class UploadFormReader:
 
     Args:
         boundary: The boundary of its parts.
+        spool: Takes the contents of its files.
         max_files: The most files.
         max_job_bytes: The largest job.
         needs_job: Whether it must have a job; if not, that of a body without one has no fields.
@@ -112,13 +118,15 @@ class UploadFormReader:
         UnreadableBody: The boundary is none.
     """
 
-    def __init__(self, boundary: str, max_files: int, max_job_bytes: int, *, needs_job: bool = True) -> None:
+    def __init__(
+        self, boundary: str, spool: FileSpool, max_files: int, max_job_bytes: int, *, needs_job: bool = True
+    ) -> None:
         try:
             self._parser = PushMultipartParser(boundary, max_segment_count=max_files + 3, strict=True)
         except MultipartError as error:
             raise UnreadableBody("the Content-Type has no boundary between the parts") from error
         self._max_job_bytes = max_job_bytes
-        self.spool = FileSpool()
+        self._spool = spool
         self._job: bytearray | None = None if needs_job else bytearray()
         self._has_job = False
         self._parts: list[FilePart] = []
@@ -154,7 +162,7 @@ class UploadFormReader:
             raise UnreadableBody("the multipart body has no end") from error
         if self._job is None:
             raise UnreadableBody(f"the part '{JOB}' is missing: the fields of the upload, in JSON")
-        return UploadForm(bytes(self._job) or NO_FIELDS, self._parts, self.spool)
+        return UploadForm(bytes(self._job) or NO_FIELDS, self._parts, self._spool)
 
     def _begin(self, segment: MultipartSegment) -> None:
         self._segment = segment
@@ -167,7 +175,7 @@ class UploadFormReader:
                 raise UnreadableBody(f"the part '{segment.name}' is there twice")
             if segment.name == FILES and not segment.filename:
                 raise UnreadableBody(f"a part '{FILES}' has no filename, which is the file's path")
-            self._file = self.spool.begin()
+            self._file = self._spool.begin()
         else:
             raise UnreadableBody(
                 f"the parts of an upload are '{JOB}', '{FILES}', '{ARCHIVE}' and '{STDIN}'; another is there"

@@ -170,6 +170,26 @@ def test_slow_uploads_refuse_no_other(service: Service, framing: bytes):
         assert in_chunks.status_code == 200
 
 
+_FIELDS = b'--x\r\nContent-Disposition: form-data; name="job"\r\n\r\n{"project": "p", "language": "python"'
+_END = b"\r\n--x--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"Content-Type": "multipart/form-data"}, b"", 422),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x\r\nnone", 422),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, _FIELDS + _END, 422),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, _FIELDS + b', "code": 1}' + _END, 422),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, _FIELDS + b', "code": ""}' + _END, 200),
+    ],
+)
+def test_an_upload_gives_back_the_space_that_it_announced(service: Service, headers, body, status: int):
+    for _ in range(16):  # without a length, the most is reserved for each
+        response = service.http.post("/api/upload", content=iter([body]), headers=headers)
+        assert response.status_code == status, response.text
+
+
 def test_one_address_has_not_all_places_for_large_bodies(tmp_path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(concurrency, "_PATIENCE_S", 0.05)
     monkeypatch.setattr(json_request, "_GRACE_S", 60)

@@ -14,7 +14,7 @@ from application.views import BatchCursor
 from domain.caller import Caller, Scope
 from domain.values import BatchId
 from entrypoints.http.dependencies import Api
-from entrypoints.http.jobs_of_batch import commands_of
+from entrypoints.http.jobs_of_batch import UNPACKED_RATIO, commands_of
 from entrypoints.http.json_request import MAX_VALUES, JsonRequest
 from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import (
@@ -78,7 +78,7 @@ class BatchesController(Controller):
         """Submit a batch."""
 
         def submit() -> BatchResponse:
-            with FileSpool() as spool:
+            with FileSpool(UNPACKED_RATIO * api.settings.max_batch_bytes) as spool:
                 commands = commands_of(data, api.settings.file_limits, spool)
                 return present_batch(api.services.submit_batch(caller, commands, data.callback()))
 

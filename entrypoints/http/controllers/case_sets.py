@@ -1,7 +1,7 @@
 """Case sets of projects: stored in versions, listed, read, deleted."""
 
-import io
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Annotated, TypeAlias
 
 from litestar import Controller, delete, get, put
@@ -122,7 +122,9 @@ class CaseSetsController(Controller):
         """Store a case set."""
 
         def put() -> StoredCaseSetResponse:
-            cases = _cases(data, request.form_of_upload, api.settings)
+            form = request.form_of_upload
+            with nullcontext() if form is None else form.spool:
+                cases = _cases(data, form, api.settings)
             stored = api.services.put_case_set(caller, project, name, cases)
             return StoredCaseSetResponse(
                 **fields_of(stored.version), project=stored.project.name.value, is_new=stored.is_new
@@ -195,5 +197,5 @@ def _cases(data: CaseSetRequest, form: UploadForm | None, settings: Settings) ->
         return data.given()
     if data.cases is not None:
         raise InvalidValue("cases", "are in the archive; leave one of them out")
-    with io.BytesIO(archive.read()) as content:
+    with archive.open() as content:
         return read_cases(content, archive.ref.size, settings.file_limits, settings.submission_limits)

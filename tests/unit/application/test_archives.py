@@ -6,6 +6,7 @@ import struct
 import tarfile
 import time
 import zipfile
+from dataclasses import replace
 
 import pytest
 
@@ -201,6 +202,39 @@ def test_a_directory_of_a_million_entries_is_not_read():
     struct.pack_into("<L", archive, archive.rindex(b"PK\x05\x06") + 12, 200 << 20)
     with pytest.raises(InvalidValue, match="entries"):
         unpacked(bytes(archive))
+
+
+def test_a_directory_of_more_records_than_are_counted_is_not_read():
+    record = struct.pack("<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 3, 20, *[0] * 15)
+    records = record * 70_000
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, len(records), 30, 0)
+    with pytest.raises(InvalidValue, match="more than 65535 entries"):
+        unpacked(b"PK\x03\x04" + b"\0" * 26 + records + end, replace(LIMITS, files=10_000))
+
+
+class CountedReads(io.BytesIO):
+    reads = 0
+
+    def read(self, size=-1):
+        self.reads += 1
+        return super().read(size)
+
+
+def test_a_header_of_gzip_is_not_read_byte_by_byte():
+    archive = CountedReads(b"\x1f\x8b\x08\x08" + b"\0" * 6 + b"a" * (1 << 20))
+    with pytest.raises(InvalidValue, match="damaged"), FileSpool() as spool:
+        unpack(archive, 1 << 20, LIMITS, spool)
+    assert archive.reads < 50
+
+
+def test_a_tar_archive_may_have_several_members_of_gzip_with_padding_and_not_any_number():
+    whole = a_tar(TREE, "w")
+    parts = [gzip.compress(part) for part in (whole[:700], whole[700:701], b"", whole[701:])]
+    assert unpacked(b"\0\0".join(parts) + b"\0" * 100_000) == TREE
+    with pytest.raises(InvalidValue, match="more than 4096 gzip members"):
+        unpacked(gzip.compress(b"") * 5_000)
+    with pytest.raises(InvalidValue, match="damaged"):
+        unpacked(parts[0] + b"no member")
 
 
 def test_zip64_archives_are_refused():

@@ -7,8 +7,10 @@ import pytest
 
 from application.commands import UploadCodeCommand
 from application.errors import BatchRefused, DependencyUnavailable, NotFound, QuotaExceeded, RefusedJob
+from application.new_files import NewBlob, NewFile
+from application.submitted_cases import NewCase
 from domain.audit import Act
-from domain.errors import InvalidValue, TenantTransitionRefused
+from domain.errors import InvalidValue, ProjectTransitionRefused, TenantTransitionRefused, TooLarge
 from domain.job_lifecycle import JobStatus
 from domain.project import ProjectTrigger
 from domain.quota import Quota
@@ -99,6 +101,27 @@ def test_the_faults_of_all_jobs_are_named_and_nothing_is_stored(service):
 def test_a_batch_of_no_jobs_or_too_many_is_refused(service, number):
     with pytest.raises(InvalidValue, match="1 to 10 jobs"):
         submit(service, number)
+
+
+def test_the_cases_of_a_batch_have_a_bound_however_few_bytes_name_them(service):
+    files = (NewFile("in", NewBlob.of(b"x" * (1 << 20))),)
+
+    submit(service, 8, files=files, cases=(NewCase(stdin_file="in"),) * 7)
+    with pytest.raises(TooLarge, match="67108864 bytes together"):
+        submit(service, 10, files=files, cases=(NewCase(stdin_file="in"),) * 7)
+
+    assert len(service.database.tables.jobs) == 8
+
+
+def test_an_archived_project_has_no_files_of_a_batch_stored(service):
+    submit(service, 1)
+    service.change_project(ANONYMOUS, "demo", ProjectTrigger.ARCHIVE)
+    before = dict(service.code_store.objects)
+
+    with pytest.raises(ProjectTransitionRefused):
+        submit(service, files=(NewFile("in", NewBlob.of(b"x")),))
+
+    assert service.code_store.objects == before
 
 
 def test_a_batch_that_does_not_fit_a_quota_is_refused_whole(service):

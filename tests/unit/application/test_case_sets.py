@@ -114,9 +114,11 @@ def test_ten_thousand_cases_are_stored(service):
 def test_an_archived_project_takes_none_and_an_unknown_id_is_not_found(service):
     put(service)
     service.change_project(ANONYMOUS, "demo", ProjectTrigger.ARCHIVE)
+    before = dict(service.code_store.objects)
 
     with pytest.raises(ProjectTransitionRefused):
         put(service, MORE)
+    assert service.code_store.objects == before  # no quota counts what no version has
     with pytest.raises(NotFound, match="project '77'"):
         put(service, project="77")
     assert page(service).version.number == 1

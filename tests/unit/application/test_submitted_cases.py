@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from application.case_manifest import CaseManifest
+from application.file_spool import FileSpool
 from application.submitted_cases import NewCase, submit
 from domain.blob import BlobRef
 from domain.cases import StopOn
@@ -61,6 +62,26 @@ def test_the_size_of_all_is_bounded() -> None:
     assert cases.total == 2
     with pytest.raises(TooLarge, match="11 bytes"):
         _submit(NewCase(stdin=b"12345"), NewCase(expected=b"123456"))
+
+
+def test_large_contents_are_packed_from_the_disk_and_not_in_memory() -> None:
+    with FileSpool() as spool:
+        shared = spool.add([b"x" * 1_000_000])
+        given = [NewCase(stdin=shared), NewCase(expected=shared), NewCase(stdin=b"y")]
+        bounds = replace(_BOUNDS, cases_bytes=3_000_000)
+        cases, manifest = submit(given, StopOn.NEVER, bounds, STANDARD_LIMITS)
+
+    assert callable(manifest)
+    with manifest() as file:
+        packed = file.read()
+    assert cases.manifest == BlobRef.of(packed)
+    assert [(len(case.stdin), case.expected and len(case.expected)) for case in CaseManifest(packed)] == [
+        (1_000_000, None),
+        (0, 1_000_000),
+        (1, None),
+    ]
+    with pytest.raises(TooLarge, match="2000001 bytes"), FileSpool() as spool:
+        submit(given, StopOn.NEVER, replace(_BOUNDS, cases_bytes=2_000_000), STANDARD_LIMITS)
 
 
 def test_cases_and_their_order_are_known_by_their_content() -> None:

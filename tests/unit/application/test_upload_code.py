@@ -1,6 +1,7 @@
 import pytest
 
 from application.errors import CommitOutcomeUnknown, DependencyUnavailable, NotFound, Unprocessable
+from application.new_files import NewBlob, NewFile
 from domain.errors import InvalidValue, ProjectTransitionRefused, TooLarge
 from domain.job_lifecycle import JobStatus
 from domain.project import ProjectTrigger
@@ -89,12 +90,13 @@ def test_an_unknown_project_id_is_not_found_and_stores_nothing(service):
     assert nothing_is_stored(service)
 
 
-def test_an_archived_project_takes_no_upload_and_its_code_is_not_kept(service):
+@pytest.mark.parametrize("files", [(), (NewFile("data", NewBlob.of(b"x")),)])
+def test_an_archived_project_takes_no_upload_and_its_code_is_not_kept(service, files):
     service.create_project(ANONYMOUS, "demo", None)
     service.change_project(ANONYMOUS, "demo", ProjectTrigger.ARCHIVE)
 
     with pytest.raises(ProjectTransitionRefused, match="takes no new work"):
-        service.upload(project="demo")
+        service.upload(project="demo", files=files)
 
     assert not service.code_store.objects
     assert not service.database.tables.jobs
