@@ -103,7 +103,7 @@ class CaseJudge:
         )
         ended = self.program.interact(replace(given, stdin=b""), interactor, other)
         with ended.report as report, ended.other as other_report:
-            judgement = _judged("interactor", other_report.result)
+            judgement = _judged("interactor", other_report.result, case)
             if not ended.is_first and judgement.verdict is not Verdict.ACCEPTED:
                 # The program may have ended badly for want of its partner.
                 return judge(index, case, replace(report, result=_ended(report.result)), lambda *_: judgement)
@@ -187,7 +187,7 @@ class CaseJudges:
                 stdin=b"", args=tuple(files), limits=with_room(self._limits, files), files=files
             )
             with checker.run(given) as report:
-                return _judged("checker", report.result)
+                return _judged("checker", report.result, case)
 
         return check
 
@@ -217,10 +217,10 @@ def _comparison(checker: Checker) -> Check:
     return check
 
 
-def _judged(name: str, result: ExecutionResult) -> Judgement:
+def _judged(name: str, result: ExecutionResult, case: Case) -> Judgement:
     if not is_verdict(result):
         raise NotJudged(result)
-    return judge_by_exit(name, result)
+    return judge_by_exit(name, result, case.weight)
 
 
 def _ended(result: ExecutionResult) -> ExecutionResult:

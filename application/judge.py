@@ -38,6 +38,7 @@ def judge(index: int, case: Case, report: EngineReport, check: Check) -> CaseRes
         exit_code=result.exit_code,
         signal=result.signal,
         first_time_ms=report.first_time_ms,
+        points=judgement.points,
         diff=None if case.hidden or judgement.difference is None else str(judgement.difference),
         checker_message=None if case.hidden else judgement.message,
         stdout=None if case.hidden else result.stdout.text[:OUTPUT_HEAD_CHARS],

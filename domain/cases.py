@@ -128,12 +128,14 @@ class Judgement:
 
     Attributes:
         verdict: ACCEPTED, WRONG_ANSWER, PRESENTATION_ERROR or CHECKER_FAILED.
+        points: The part of the case's weight that a checker gave; None if the verdict gives all or nothing.
         message: The words of a checker that is a program, cut to MESSAGE_MAX_CHARS.
     """
 
     verdict: Verdict
     difference: Difference | None = None
     message: str | None = None
+    points: float | None = None
 
 
 ACCEPTED = Judgement(verdict=Verdict.ACCEPTED)
@@ -149,6 +151,7 @@ class CaseResult:
         stdout: The head of the output.
         diff: The first difference, in words.
         checker_message: The words of a checker that is a program.
+        points: The part of the weight that a checker gave; None if the verdict gives all or nothing.
         first_time_ms: The time of a first run that hit a time limit on a busy machine; `time_ms` is that of
             the run which followed it, alone.
     """
@@ -167,6 +170,14 @@ class CaseResult:
     diff: str | None = None
     checker_message: str | None = None
     first_time_ms: int | None = None
+    points: float | None = None
+
+    @property
+    def score(self) -> float:
+        """The case's part of the score."""
+        if self.points is not None:
+            return self.points
+        return self.weight if self.is_accepted else 0.0
 
     @property
     def is_accepted(self) -> bool:
@@ -188,7 +199,7 @@ class Summary:
     Attributes:
         passed: The number of accepted cases.
         total: The number of all cases.
-        score: The weights of the accepted cases together.
+        score: The scores of the cases together.
         max_score: The weights of all cases together.
         slowest: The index of the case that took the longest; None if none ran.
         largest: The index of the case that took the most memory; None if none ran.
@@ -225,8 +236,8 @@ def summarize(results: Iterable[CaseResult]) -> Summary:
     return Summary(
         passed=len(accepted),
         total=len(ordered),
-        score=_sum(accepted),
-        max_score=_sum(ordered),
+        score=_sum(result.score for result in ordered),
+        max_score=_sum(result.weight for result in ordered),
         slowest=None if slowest is None else slowest.index,
         largest=None if largest is None else largest.index,
         first_failure=None if failed is None else failed.index,
@@ -243,6 +254,6 @@ def skip_after(results: Sequence[CaseResult], stop_on: StopOn) -> int | None:
     return min((result.index for result in results if not result.is_accepted), default=None)
 
 
-def _sum(results: Iterable[CaseResult]) -> float:
+def _sum(parts: Iterable[float]) -> float:
     """Add up weights without a trace of binary fractions."""
-    return round(sum(result.weight for result in results), 6)
+    return round(sum(parts), 6)

@@ -1,5 +1,6 @@
 """The judgement of a caller's program on another one, by the conventions of testlib's exit codes."""
 
+import re
 from collections.abc import Mapping
 
 from domain.cases import MESSAGE_MAX_CHARS, Judgement, Verdict
@@ -13,30 +14,50 @@ _VERDICTS: Mapping[int, Verdict] = {
 }
 # Output that goes on behind its end, or ends before it: testlib has exit codes and words of its own for it.
 _PRESENTATION: Mapping[int, str] = {4: "wrong output format", 8: "unexpected eof"}
+# Points, by quitp() of testlib, and its words for them: a number of at most some digits.
+_POINTS_CODE = 7
+_POINTS = re.compile(r"points (\d{1,9}(?:\.\d{1,12})?)(?!\S)", re.ASCII)
 _NOT_PRINTABLE = "\N{REPLACEMENT CHARACTER}"
 _FAILURE = "The {name} ended with exit code {code}, which is no verdict"
 
 
-def judge_by_exit(name: str, result: ExecutionResult) -> Judgement:
+def judge_by_exit(name: str, result: ExecutionResult, weight: float = 1.0) -> Judgement:
     """Return the judgement of a checker or an interactor that has ended.
 
-    Its words are the beginning of its stderr; if it failed, behind the cause.
+    Its words are the beginning of its stderr; if it failed, behind the cause. Points are a part of the case's
+    weight: as many as that, or more, are all of it, and the program is accepted; with fewer its answer is
+    wrong, and they count.
 
     Args:
         name: The kind of program, for messages.
         result: How it ended, through its own fault if not well.
+        weight: That of the case.
     """
     words = _printable(result.stderr.text.strip())
-    verdict = _verdict(result, words)
-    if verdict is not None:
-        return Judgement(verdict=verdict, message=words[:MESSAGE_MAX_CHARS] or None)
+    message = words[:MESSAGE_MAX_CHARS] or None
+    points = _points(result, words)
+    if points is not None:
+        is_all = 0 < points >= weight
+        verdict = Verdict.ACCEPTED if is_all else Verdict.WRONG_ANSWER
+        return Judgement(verdict=verdict, message=message, points=None if is_all else min(points, weight))
+    known = _verdict(result, words)
+    if known is not None:
+        return Judgement(verdict=known, message=message)
     cause = _FAILURE.format(name=name, code=result.exit_code)
     if result.reason is not Reason.NONZERO_EXIT:
         cause = (
             (result.error_message or f"{result.reason}").rstrip(".").replace("The program", f"The {name}", 1)
         )
-    message = f"{cause}: {words}" if words else f"{cause}."
-    return Judgement(verdict=Verdict.CHECKER_FAILED, message=message[:MESSAGE_MAX_CHARS])
+    failure = f"{cause}: {words}" if words else f"{cause}."
+    return Judgement(verdict=Verdict.CHECKER_FAILED, message=failure[:MESSAGE_MAX_CHARS])
+
+
+def _points(result: ExecutionResult, words: str) -> float | None:
+    """Return the points that a checker gave; None if it gave none."""
+    if result.reason is not Reason.NONZERO_EXIT or result.exit_code != _POINTS_CODE:
+        return None
+    found = _POINTS.match(words)
+    return None if found is None else float(found[1])
 
 
 def _verdict(result: ExecutionResult, words: str) -> Verdict | None:

@@ -165,6 +165,8 @@ def _details(case: Json) -> str:
     if case["hidden"]:
         return _HIDDEN
     parts = [part for part in (case["diff"], case["checker_message"]) if part]
+    if 0 < case.get("score", 0) < case["weight"]:
+        parts.append(f"score {case['score']:g} of {case['weight']:g}")
     if case["first_time_ms"] is not None:
         parts.append(f"alone; {case['first_time_ms']} ms before, on a busy machine")
     if case["signal"]:

@@ -41,6 +41,7 @@ def test_the_results_of_all_cases_are_in_the_job(service: Service):
     )
     assert (second["verdict"], second["time_ms"], second["hidden"]) == ("wrong_answer", 5, True)
     assert (third["name"], third["verdict"]) == ("3", "accepted")
+    assert [case["score"] for case in result["cases"]] == [2.0, 0.0, 1.0]
 
 
 def test_a_hidden_case_shows_nothing_of_its_contents_anywhere(service: Service):

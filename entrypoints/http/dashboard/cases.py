@@ -72,7 +72,7 @@ def _row(result: CaseResult, shown: ShownCase) -> CaseRow:
         if first is None
         else f"alone; {formatting.milliseconds(first)} before, on a busy machine",
         memory="" if shown.memory_mb is None else formatting.size(shown.memory_mb * _MIB),
-        weight=f"{shown.weight:g}",
+        weight=f"{shown.weight:g}" if result.points is None else f"{shown.score:g} of {shown.weight:g}",
         is_hidden=shown.hidden,
         diff=shown.diff,
         message=shown.checker_message,

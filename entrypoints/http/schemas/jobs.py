@@ -47,7 +47,15 @@ class CaseResult(Struct, kw_only=True):
     time_ms: Annotated[int | None, Meta(description="Wall time; null if it was skipped.", examples=[3])]
     cpu_time_ms: Annotated[int | None, Meta(description="CPU time.", examples=[2])]
     memory_mb: Annotated[float | None, Meta(description="Peak memory, in MiB.", examples=[3.4])]
-    weight: Annotated[float, Meta(description="What it adds to the score.", examples=[1.0])]
+    weight: Annotated[float, Meta(description="The most that it adds to the score.", examples=[1.0])]
+    score: Annotated[
+        float,
+        Meta(
+            description="What it added to the score: its weight if it was accepted, the points of a checker "
+            "that gave some, else 0.",
+            examples=[1.0],
+        ),
+    ]
     hidden: Annotated[bool, Meta(description="Whether its contents are not shown.", examples=[False])]
     exit_code: Annotated[int | None, Meta(examples=[0])]
     signal: Annotated[int | None, Meta(examples=[None])]
@@ -129,9 +137,7 @@ class ExecutionResult(Struct, kw_only=True):
         int | UnsetType, Meta(description="How many cases were accepted; absent without cases.")
     ] = UNSET
     total: Annotated[int | UnsetType, Meta(description="How many cases there are.")] = UNSET
-    score: Annotated[float | UnsetType, Meta(description="The weights of the accepted cases together.")] = (
-        UNSET
-    )
+    score: Annotated[float | UnsetType, Meta(description="The scores of all cases together.")] = UNSET
     max_score: Annotated[float | UnsetType, Meta(description="The weights of all cases together.")] = UNSET
     slowest: Annotated[
         int | UnsetType | None, Meta(description="The index of the slowest case; null if none ran.")

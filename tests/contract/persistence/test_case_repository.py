@@ -124,6 +124,7 @@ def test_results_come_back_as_they_were(store):
         diff="line 1",
         checker_message="no",
         first_time_ms=1500,
+        points=0.5,
     )
 
     assert _record(store, taken, _accepted(0), result) == _RUN

@@ -245,6 +245,24 @@ def test_a_checker_finds_the_files_beside_its_code(judges: Judges) -> None:
     }
 
 
+_POINTS = """
+import sys
+print("points", open(sys.argv[2]).read().strip(), "of three", file=sys.stderr)
+sys.exit(7)
+"""
+
+
+def test_a_checker_gives_a_part_of_the_points(judges: Judges) -> None:
+    judge = judges.checked(_POINTS)
+    results = [judged(judge, replace(_CASE, stdin=text, weight=3.0)) for text in (b"1.5", b"3", b"three")]
+    assert [(result.verdict, result.score) for result in results] == [
+        (Verdict.WRONG_ANSWER, 1.5),
+        (Verdict.ACCEPTED, 3.0),
+        (Verdict.CHECKER_FAILED, 0.0),
+    ]
+    assert results[0].checker_message == "points 1.5 of three"
+
+
 def test_a_checker_is_built_once_for_many_jobs(
     kit: EngineUnderTest, judges: Judges, monkeypatch: pytest.MonkeyPatch
 ) -> None:

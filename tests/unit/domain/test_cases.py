@@ -51,6 +51,18 @@ class TestSummary:
 
         assert summarize(results) == expected
 
+    def test_adds_up_the_points_of_checkers(self) -> None:
+        results = [
+            _result(0, weight=20.0),
+            _result(1, Verdict.WRONG_ANSWER, weight=30.0, points=7.5),
+            _result(2, Verdict.WRONG_ANSWER, weight=50.0, points=0.0),
+        ]
+
+        summary = summarize(results)
+
+        assert [result.score for result in results] == [20.0, 7.5, 0.0]
+        assert (summary.score, summary.max_score, summary.passed) == (27.5, 100.0, 1)
+
     def test_has_no_trace_of_binary_fractions(self) -> None:
         assert summarize([_result(index, weight=0.1) for index in range(3)]).score == 0.3
 

@@ -44,6 +44,36 @@ def test_another_exit_code_is_a_failure_of_the_checker(code: int) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "weight", "verdict", "points"),
+    [
+        ("points 2.5 near", 4.0, Verdict.WRONG_ANSWER, 2.5),
+        ("points 0 far", 4.0, Verdict.WRONG_ANSWER, 0.0),
+        ("points 4.0 there", 4.0, Verdict.ACCEPTED, None),
+        ("points 100", 4.0, Verdict.ACCEPTED, None),
+        ("points 0", 0.0, Verdict.WRONG_ANSWER, 0.0),
+    ],
+)
+def test_points_are_a_part_of_the_weight(
+    words: str, weight: float, verdict: Verdict, points: float | None
+) -> None:
+    judgement = judge_by_exit("checker", ended(7, words), weight)
+    assert judgement == Judgement(verdict=verdict, message=words, points=points)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["points -1", "points nan", "points 1e9", "points", "2 points", "points 1x", "points " + "9" * 10],
+)
+def test_points_that_are_no_number_are_a_failure_of_the_checker(words: str) -> None:
+    assert judge_by_exit("checker", ended(7, words)).verdict is Verdict.CHECKER_FAILED
+
+
+def test_points_are_those_of_exit_code_7_alone() -> None:
+    assert judge_by_exit("checker", ended(1, "points 1")).verdict is Verdict.WRONG_ANSWER
+    assert judge_by_exit("checker", ended(7, "points 1", Reason.SIGNAL)).verdict is Verdict.CHECKER_FAILED
+
+
 @pytest.mark.parametrize("reason", [Reason.WALL_TIME_LIMIT, Reason.SIGNAL, Reason.OUTPUT_LIMIT])
 def test_a_checker_that_was_killed_has_failed_whatever_it_would_have_returned(reason: Reason) -> None:
     judgement = judge_by_exit("interactor", ended(1, "wrong answer", reason))
