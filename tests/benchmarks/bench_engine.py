@@ -1,9 +1,9 @@
 """How long one-line programs of Python and Node.js take in the engine, cold and warm, beside child processes.
 
-`python -m tests.benchmarks.bench_engine [ROUNDS]`; the default is 100 rounds. Each round runs every form
-once, so that all of them meet the same machine, and none before the interpreters that are started ahead are
-ready again. A second table has the processor time of a run, by the processes that used it. Ends with 1 if a
-figure misses its target.
+`python -m tests.benchmarks.bench_engine [ROUNDS] [--any]`; the default is 100 rounds. Each round runs every
+form once, so that all of them meet the same machine, and none before the interpreters that are started ahead
+are ready again. A second table has the processor time of a run, by the processes that used it. Ends with 1 if
+a figure misses its target; with `--any` it does not, for machines whose time is no measure.
 """
 
 import os
@@ -37,6 +37,7 @@ _WARM = 2
 _JOBS = 16
 _RUNS = 200
 _SOON_S = 30
+_ANY = "--any"
 
 _MOST_COLD = 1.8
 # Of a machine with two processors on which a plain `python3 -I -S` takes so many milliseconds.
@@ -178,7 +179,8 @@ def _verdict(figure: str, value: float, *, most: float | None = None, least: flo
 
 def main() -> None:
     """Print a line for each form, and one for each figure that is to be reached."""
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 100
+    numbers = [argument for argument in sys.argv[1:] if argument != _ANY]
+    rounds = int(numbers[0]) if numbers else 100
     with ExitStack() as stack:
         kits = {
             "engine, plain child": stack.enter_context(_engine(isolated=False)),
@@ -231,7 +233,7 @@ def main() -> None:
             _verdict("node, by the child", medians["engine, node"] / medians["child node"], most=_MOST_NODE),
             _verdict(f"engine's MiB with {_JOBS} jobs", _memory_mb(warm), most=_MOST_MEMORY_MB),
         ]
-    sys.exit(not all(reached))
+    sys.exit(not all(reached) and _ANY not in sys.argv)
 
 
 if __name__ == "__main__":

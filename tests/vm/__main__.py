@@ -20,6 +20,7 @@ import sys
 from tests.vm.image import CannotRun
 from tests.vm.machine import Machine, NotRunning, attach, boot, booted, running
 from tests.vm.matrix import run_matrix
+from tests.vm.passed import PassedChecks, passed_checks
 from tests.vm.sessions import checks, sessions
 
 
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument(
         "--machines", type=int, default=os.cpu_count(), help="so many at once (one a processor)"
     )
+    test.add_argument("--anew", action="store_true", help="also the checks of this commit that have passed")
     test.set_defaults(do=_test)
     boot = commands.add_parser("boot", help="boot a machine that stays until it is stopped")
     boot.add_argument("name")
@@ -72,7 +74,9 @@ def _run_in(machine: Machine, arguments: argparse.Namespace) -> int:
 
 
 def _test(arguments: argparse.Namespace) -> int:
-    return run_matrix(arguments.kinds or sessions(), arguments.only, arguments.machines)
+    is_whole = not (arguments.kinds or arguments.only)
+    passed = passed_checks(anew=arguments.anew) if is_whole else PassedChecks(None)
+    return run_matrix(arguments.kinds or sessions(), arguments.only, arguments.machines, passed)
 
 
 def _boot(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -43,6 +45,8 @@ def _installed():
     subprocess.run(
         ["useradd", "--system", "--home-dir=/var/lib/service-server", "service-server"], check=True
     )
+    ids = ("--add-subuids=200000-265535", "--add-subgids=200000-265535")
+    subprocess.run(["usermod", *ids, "service-server"], check=True)
     _COMMAND.parent.mkdir(parents=True)
     # Both are started with what each unit allows; only the subcommand of the worker's is another.
     _COMMAND.write_text(f"#!/bin/sh\nexec {_PROJECT}/.venv/bin/service-server serve\n")
@@ -57,25 +61,45 @@ def _installed():
     subprocess.run(["userdel", "service-server"], check=True)
 
 
-@pytest.fixture(params=["service-server", "service-server-worker", "service-server-worker as root"])
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A unit, and the drop-in that it has, if any."""
+
+    name: str
+    drop_in: str | None = None
+
+    @property
+    def user(self) -> str:
+        return "root" if self.drop_in == "root.conf" else "service-server"
+
+
+@pytest.fixture(
+    params=[
+        Unit(name="service-server"),
+        Unit(name="service-server-worker"),
+        Unit(name="service-server-worker", drop_in="root.conf"),
+        Unit(name="service-server", drop_in="subordinate-ids.conf"),
+        Unit(name="service-server-worker", drop_in="subordinate-ids.conf"),
+    ],
+    ids=lambda unit: f"{unit.name} with {unit.drop_in}" if unit.drop_in else unit.name,
+)
 def unit(request):
-    """A unit that runs, and its user."""
-    name, _, user = request.param.partition(" as ")
-    drop_in = _INSTALLED / f"{name}.service.d" / "root.conf"
-    if user:
-        drop_in.parent.mkdir(exist_ok=True)
-        drop_in.write_text((_UNITS / "root.conf").read_text())
+    """A unit that runs."""
+    drop_ins = _INSTALLED / f"{request.param.name}.service.d"
+    if request.param.drop_in:
+        drop_ins.mkdir(exist_ok=True)
+        (drop_ins / request.param.drop_in).write_text((_UNITS / request.param.drop_in).read_text())
     _systemctl("daemon-reload")
-    _systemctl("start", name)
-    yield name, user or "service-server"
-    _systemctl("stop", name)
-    drop_in.unlink(missing_ok=True)
+    _systemctl("start", request.param.name)
+    yield request.param
+    _systemctl("stop", request.param.name)
+    shutil.rmtree(drop_ins, ignore_errors=True)
 
 
 @pytest.fixture
 def api(unit):
     with httpx.Client(base_url="http://127.0.0.1:8123", timeout=60) as client:
-        assert eventually(lambda: _is_up(client), within_s=60), _journal(unit[0])
+        assert eventually(lambda: _is_up(client), within_s=60), _journal(unit.name)
         yield client
 
 
@@ -94,39 +118,34 @@ def test_systemd_understands_every_line():
 
 
 def test_a_unit_runs_programs_with_every_guarantee_and_leaves_nothing(unit, api):
-    name, user = unit
-    group = _GROUPS / f"{name}.service"
+    group = _GROUPS / f"{unit.name}.service"
     engine = api.get("/api/engine").json()
 
-    # An ordinary user has no user ids for programs.
-    assert engine["isolated"] == (True if user == "root" else "partly")
+    # An ordinary user has subordinate ids, which the units keep from it.
+    assert engine["isolated"] == (True if unit.drop_in else "partly")
+    assert ["NoNewPrivileges=" in missing for missing in engine["missing"]] == [True][bool(unit.drop_in) :]
     assert engine["control_groups"].startswith(f"version 2, in {group}/service_server-")
     for language, code, output in _PROGRAMS:
         result = _run(api, language, code)
         assert result["stdout"].strip() == output, json.dumps(result)
     assert _run(api, "python", _GREEDY, memory_mb=64)["reason"] == "memory_limit"
     owner = {path.owner() for path in group.glob("service_server-*/") if path.is_dir()}
-    assert owner == {user}
-    assert "control groups are not used" not in _journal(name)
-    assert "control groups are not used" not in _journal(name)
-    _systemctl("stop", name)
+    assert owner == {unit.user}
+    assert "control groups are not used" not in _journal(unit.name)
+    _systemctl("stop", unit.name)
     assert not group.exists()
 
 
 def test_a_service_that_was_killed_comes_back_and_leaves_no_program(unit, api):
-    name, _ = unit
-    main = int(
-        subprocess.run(
-            ["systemctl", "show", "--property=MainPID", "--value", name], stdout=subprocess.PIPE, check=True
-        ).stdout
-    )
-    group = _GROUPS / f"{name}.service"
+    show = ["systemctl", "show", "--property=MainPID", "--value", unit.name]
+    main = int(subprocess.run(show, stdout=subprocess.PIPE, check=True).stdout)
+    group = _GROUPS / f"{unit.name}.service"
     before = set(group.glob(_OF_AN_ENGINE))
 
     os.kill(main, 9)
 
     assert eventually(lambda: not before & set(group.glob(_OF_AN_ENGINE)), within_s=30)
-    assert eventually(lambda: _is_up(api), within_s=60), _journal(name)
+    assert eventually(lambda: _is_up(api), within_s=60), _journal(unit.name)
     assert _run(api, "python", "print(1)")["stdout"] == "1\n"
 
 

@@ -118,7 +118,9 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _remove_unused() -> None:
     for path in DIRECTORY.iterdir():
-        is_kept = path.name in {"boots", "lock"} or time.time() - path.stat().st_mtime < _UNUSED_FOR_S
+        is_kept = (
+            path.name in {"boots", "lock", "passed"} or time.time() - path.stat().st_mtime < _UNUSED_FOR_S
+        )
         if not is_kept:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 

@@ -16,6 +16,8 @@ from adapters.local_engine.sandbox.supervisor.privileges import ALL_USERS
 _ETC = Path("/etc")
 _TOOLS = {"newuidmap": "subuid", "newgidmap": "subgid"}
 _MAPPED_WITHIN_S = 10.0
+# linux/capability.h: DAC_OVERRIDE, SETGID, SETUID and SYS_ADMIN.
+_SETUID_PROGRAMS_NEED = 1 << 1 | 1 << 6 | 1 << 7 | 1 << 21
 # The root of a user namespace is the user itself, and the others are its subordinate ones.
 _ROOT, _FIRST = 0, 1
 _TRIAL = (
@@ -89,7 +91,9 @@ class SubordinateIds:
                     timeout=_MAPPED_WITHIN_S,
                 )
             except subprocess.CalledProcessError as error:
-                raise OSError(0, error.stderr.decode("utf-8", "replace").strip()) from error
+                # Behind the cause, it may explain how it is used.
+                cause = error.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
+                raise OSError(0, cause) from error
             except subprocess.TimeoutExpired as error:
                 raise OSError(0, f"{tool} has not ended") from error
 
@@ -137,10 +141,20 @@ def _first_of_range(file: Path) -> int:
 
 
 def _remedy() -> str:
-    status = Path("/proc/self/status").read_text()
-    if "NoNewPrivs:\t1" in status:
+    if _is_restricted():
         return (
             "; NoNewPrivileges= of the service's systemd unit, or no-new-privileges of its container, keeps "
-            "newuidmap from it, and so do the options that imply it (docs/hosts.md)"
+            "newuidmap from it, and so do the options that imply it, CapabilityBoundingSet= and ProtectProc= "
+            "(docs/hosts.md)"
         )
     return "; newuidmap and newgidmap need their setuid bits, or their capabilities"
+
+
+def _is_restricted() -> bool:
+    """Whether a program that is setuid root has fewer rights than root here, or sees fewer processes."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return (
+        int(status["NoNewPrivs"]) == 1
+        or int(status["CapBnd"], 16) & _SETUID_PROGRAMS_NEED != _SETUID_PROGRAMS_NEED
+        or "hidepid=" in Path("/proc/self/mountinfo").read_text()
+    )
