@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,6 +48,7 @@ class _Seen:
     trouble: str | None
     isolated: bool = False
     control_groups: str = ""
+    missing: Sequence[str] = ()
     within_limits: str = ""
     greedy: str = ""
     greedy_together: str = ""
@@ -87,6 +89,7 @@ def _seen(engine: LocalEngine, kit: EngineUnderTest) -> _Seen:
         trouble=None,
         isolated=description.is_isolated,
         control_groups=description.control_groups,
+        missing=description.missing,
         within_limits=run("print(6 * 7)").stdout.text,
         greedy=run(_GREEDY).reason or "",
         greedy_together=run(_OF_MANY_PROCESSES, processes=16).reason or "",
@@ -136,6 +139,13 @@ def test_a_program_within_its_limits_succeeds_and_one_beyond_them_does_not(seen)
 def test_control_groups_are_used_or_their_remedy_is_named(seen):
     assert seen.control_groups.startswith("version 2, in ") is _SESSION.control_groups, seen.control_groups
     assert _SESSION.control_groups or "Delegate=yes" in seen.control_groups
+
+
+@needs_isolation
+def test_what_is_missing_is_named(seen):
+    names = [guarantee.partition(":")[0] for guarantee in seen.missing]
+    expected = {"control groups": _SESSION.control_groups, "a user id for each program": _SESSION.user_ids}
+    assert names == [name for name, is_there in expected.items() if not is_there]
 
 
 @needs_isolation

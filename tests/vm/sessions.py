@@ -24,6 +24,7 @@ class Session:
     before: Sequence[Command] = ()
     after: Sequence[Command] = ()
     isolated: bool = True
+    user_ids: bool = True
     trouble: Sequence[str] = ()
 
     def steps(self, command: Command) -> tuple[Sequence[Command], Command, Sequence[Command]]:
