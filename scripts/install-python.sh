@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes .venv from a lock file with uv, hashes checked: scripts/install-python.sh requirements.lock
 #
-# Needs Python 3.11 or newer, and uv, pip or venv: scripts/system-packages.sh brings them, or says how to get them.
-# A missing uv is installed with pip into .tools.
+# Needs Python 3.11 or newer (PYTHON chooses one of several), and uv, pip or venv: scripts/system-packages.sh brings
+# them, or says how to get them. A missing uv is installed with pip into .tools.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/python.sh
@@ -18,37 +18,28 @@ fail() {
     exit 1
 }
 
-# Prints a Python that has pip, be it one of a throwaway environment.
-python_with_pip() {
-    local python=$1
-    if "$python" -m pip --version >/dev/null 2>&1; then
-        echo "$python"
-    elif "$python" -m venv --clear .tools/venv >/dev/null 2>&1; then
-        echo .tools/venv/bin/python
-    else
-        return 1
-    fi
-}
-
 # Prints the command that runs uv.
 uv_command() {
-    local python installer
+    local python
     if uv --version >/dev/null 2>&1; then
         echo uv
         return
     fi
     if ! .tools/uv/bin/uv --version >/dev/null 2>&1; then
-        python=$1
-        installer=$(python_with_pip "$python") || fail "$python has neither pip nor venv. Install uv, and try again."
+        python=$(find_installer) || fail "No Python here has pip or venv. Install uv, and try again."
+        if ! "$python" -m pip --version >/dev/null 2>&1; then
+            "$python" -m venv --clear .tools/venv
+            python=.tools/venv/bin/python
+        fi
         echo "Installing uv into .tools" >&2
-        PIP_USER=0 "$installer" -m pip install --quiet --disable-pip-version-check --require-hashes \
+        PIP_USER=0 PIP_ROOT_USER_ACTION=ignore "$python" -m pip install --quiet --disable-pip-version-check --require-hashes \
             --upgrade --target .tools/uv -r requirements-build.lock >&2
     fi
     echo .tools/uv/bin/uv
 }
 
 python=$(find_python) || fail "Python 3.11 or newer is needed, and is not here."
-uv=$(uv_command "$python")
+uv=$(uv_command)
 
 is_new_enough .venv/bin/python || "$uv" venv --quiet --clear --python "$python" .venv
 echo "Installing $lock into .venv" >&2
