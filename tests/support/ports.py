@@ -1,8 +1,11 @@
 """Ports for servers that listen on one of a test's choice."""
 
+import atexit
 import socket
+from contextlib import ExitStack
 
-_reserved: list[socket.socket] = []
+_reserved = ExitStack()
+atexit.register(_reserved.close)
 
 
 def free_port() -> int:
@@ -11,8 +14,7 @@ def free_port() -> int:
     A socket that is bound to it and does not listen stays open: the kernel gives the port to no other socket
     that asks for any, and a server that sets SO_REUSEADDR, as servers do, listens on it nevertheless.
     """
-    reserved = socket.socket()
+    reserved = _reserved.enter_context(socket.socket())
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     reserved.bind(("127.0.0.1", 0))
-    _reserved.append(reserved)
     return int(reserved.getsockname()[1])
