@@ -165,6 +165,22 @@ def test_bounds_are_those_in_force(tmp_path, document: dict):
     assert document["components"]["schemas"]["UploadRequest"]["properties"]["code"]["maxLength"] == 100
 
 
+def test_settings_change_no_description_of_an_answer(tmp_path, document: dict, operations: dict):
+    changed = {"auth": "keys", "environment": "production", "max_code_bytes": 100, "max_upload_mb": 1}
+    with serving(tmp_path, **changed) as service:
+        other = service.http.get("/openapi.json").json()
+
+    for method, path in operations:
+        assert other["paths"][path][method]["responses"] == document["paths"][path][method]["responses"], path
+    assert other["components"]["responses"] == document["components"]["responses"]
+    differing = {
+        name
+        for name, schema in document["components"]["schemas"].items()
+        if other["components"]["schemas"][name] != schema
+    }
+    assert differing == {"UploadRequest"}
+
+
 def test_a_completion_says_how_it_is_signed(document: dict, operations: dict):
     completion = operations["post", "/api/executions/{execution_id}/completion"]
     schemes = document["components"]["securitySchemes"]
