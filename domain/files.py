@@ -171,7 +171,7 @@ def find_entry(language: Language, entry: str | None, paths: Collection[str], *,
         return path
     if entry is None:
         if wanted not in paths:
-            raise InvalidValue("entry", f"names the file that is run, since there is no '{wanted}'")
+            raise InvalidValue("entry", f"must name the file to run, for there is no '{wanted}'")
         return wanted
     path = FilePath(entry.rstrip("/") or entry).value
     if path in paths:

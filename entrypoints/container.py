@@ -345,7 +345,9 @@ def _worker(
         case WorkerMode.NONE:
             return None
         case WorkerMode.OWN:
-            return StandaloneRunner(event_feed, services.run_execution.run_standalone)
+            return StandaloneRunner(
+                event_feed, services.run_execution.run_standalone, threads=settings.worker_threads
+            )
         case WorkerMode.ALL:
             return QueueWorker(
                 broker,

@@ -8,7 +8,7 @@ import rich_click as click
 
 from domain.language import LANGUAGES
 from entrypoints.cli.client import Json, ServiceClient, segment
-from entrypoints.cli.connection import connect, server_option
+from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
 
@@ -33,11 +33,13 @@ def submit(*, path: Path, project: str, wait: bool, as_json: bool, server: str |
     A file has {"jobs": [...]} or one job a line, each as the body of POST /api/upload.
     """
     jobs = list(_of_directory(path, project)) if path.is_dir() else _of_file(path)
-    with connect(server) as client:
+    with connect(server, runs=wait) as client:
         batch = client.post("/api/batches", {"jobs": jobs})
         if wait:
             batch = _ended(client, batch)
     _show(batch, as_json=as_json)
+    if not wait:
+        explain_waiting(server)
     if wait and batch["by_status"]["SUCCESS"] != batch["total"]:
         raise Failure("", ExitCode.FAILED)
 

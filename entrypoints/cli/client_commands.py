@@ -7,7 +7,7 @@ import rich_click as click
 
 from domain.job_lifecycle import Phase
 from entrypoints.cli.client import Json, ServiceClient, segment
-from entrypoints.cli.connection import connect, server_option
+from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
 
 # A service that has just started asks the languages' compilers for their versions for a moment.
@@ -113,6 +113,7 @@ def rerun(
         print_json(job)
     else:
         click.echo(f"job {job['job_id']} runs {job_id} again")
+    explain_waiting(server)
 
 
 @click.command("projects")

@@ -81,3 +81,13 @@ def connect(server: str | None, *, runs: bool = False) -> Iterator[ServiceClient
 
     with serve_embedded(runs=runs) as client:
         yield client
+
+
+def explain_waiting(server: str | None) -> None:
+    """Name the process that a job waits for which was submitted without a server, and not waited for."""
+    if server is None:
+        click.echo(
+            "service-server: not run by this command: a running `service-server serve` on the same data "
+            "runs it, and so does the next one that is started",
+            err=True,
+        )

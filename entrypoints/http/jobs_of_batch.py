@@ -51,7 +51,7 @@ def _command(index: int, text: Raw, limits: FileLimits, spool: FileSpool) -> Upl
             job.execute = True
         return upload_command(job, None, limits, spool)
     except DecodeError as error:
-        fault = of_body(UnreadableBody(str(error)))
+        fault = of_body(UnreadableBody(str(error), wanted=JobOfBatch))
         return RefusedJob(index, str(fault.pointer or "").removeprefix("/"), fault.detail)
     except InvalidValue as error:
         return RefusedJob(index, error.field, error.detail)

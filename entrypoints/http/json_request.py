@@ -13,7 +13,7 @@ from litestar.exceptions import ClientException, HTTPException, InternalServerEx
 
 from application.file_spool import FileSpool
 from entrypoints.http.json_members import MAX_TOKENS, UnwantedMember, members
-from entrypoints.http.unreadable_body import BodyTooLarge, UnreadableBody
+from entrypoints.http.unreadable_body import UNKNOWN_FIELD, BodyTooLarge, UnreadableBody
 from entrypoints.http.upload_form import ARCHIVE_TYPES, ArchiveReader, UploadForm, UploadFormReader
 
 AnyRequest: TypeAlias = Request[Any, Any, Any]
@@ -154,7 +154,7 @@ class JsonRequest(Request[Any, Any, Any]):
         except RecursionError as error:
             raise UnreadableBody("the body is nested too deep") from error
         except msgspec.DecodeError as error:
-            raise UnreadableBody(str(error)) from error
+            raise UnreadableBody(str(error), wanted=wanted) from error
         except UnwantedMember as error:
             raise UnreadableBody(str(error), error.path) from error
         self.ignored_fields = _unknown(type(decoded), names)
@@ -235,7 +235,7 @@ def _unknown(taken: type, names: Sequence[str]) -> Sequence[str]:
     unknown = [name for name in names if name not in known]
     legacy: frozenset[str] = getattr(taken, "LEGACY_FIELDS", frozenset())
     if unknown and not known.intersection(names) <= legacy:
-        raise UnreadableBody("is not a known field", unknown[:1])
+        raise UnreadableBody(UNKNOWN_FIELD, unknown[:1], taken)
     return unknown
 
 

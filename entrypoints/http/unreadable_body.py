@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
+UNKNOWN_FIELD = "is not a known field"
+
 
 class BodyTooLarge(RequestEntityTooLarge):
     """The body is larger than the route takes in its form.
@@ -22,8 +24,10 @@ class UnreadableBody(Exception):
 
     Attributes:
         path: The steps that lead to the place, where that is known: names, and indexes in arrays.
+        wanted: The type that the operation takes, where that is known.
     """
 
-    def __init__(self, detail: str, path: Sequence[str] = ()) -> None:
+    def __init__(self, detail: str, path: Sequence[str] = (), wanted: object = None) -> None:
         super().__init__(detail)
         self.path = path
+        self.wanted = wanted

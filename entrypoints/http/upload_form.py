@@ -9,6 +9,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from application.file_spool import FileSpool, SpooledFile
 from application.new_files import NewBlob
+from domain.files import shown
 from entrypoints.http.unreadable_body import UnreadableBody
 
 JOB, FILES, ARCHIVE, STDIN = "job", "files", "archive", "stdin"
@@ -178,7 +179,8 @@ class UploadFormReader:
             self._file = self._spool.begin()
         else:
             raise UnreadableBody(
-                f"the parts of an upload are '{JOB}', '{FILES}', '{ARCHIVE}' and '{STDIN}'; another is there"
+                f"{shown(segment.name)} is no part of an upload: those are '{JOB}' (its fields, in JSON), "
+                f"'{FILES}', '{ARCHIVE}' and '{STDIN}'"
             )
 
     def _write(self, piece: bytes | bytearray) -> None:

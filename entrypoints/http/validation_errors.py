@@ -1,7 +1,9 @@
 """Faults of a request's input, from the messages of the decoder, the framework and the domain."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from enum import Enum
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -12,11 +14,15 @@ from msgspec.structs import fields
 from application.errors import RefusedJob
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.schemas.problem import Fault
-from entrypoints.http.unreadable_body import UnreadableBody
+from entrypoints.http.unreadable_body import UNKNOWN_FIELD, UnreadableBody
 
 _PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _STEP = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<index>\d+)\]")
 _NAMED = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
+_NO_MEMBER = "Invalid enum value "
+# More names than these are no help in a sentence.
+_MAX_NAMES = 24
+_ARRAYS = (list, tuple)
 _MISSING = re.compile(r"Missing required \w+ parameter '(?P<name>\w+)'")
 _ALTERNATIVES = (Annotated, Union, UnionType)
 _TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
@@ -50,9 +56,17 @@ def of_body(error: UnreadableBody) -> Fault:
     named = _NAMED.fullmatch(text)
     if named is not None:
         steps.append(named["name"])
-        text = "is required" if named["what"] == "missing required" else "is not a known field"
+        text = "is required" if named["what"] == "missing required" else UNKNOWN_FIELD
+    if text == UNKNOWN_FIELD:
+        known = [name for taken in _types_at(error.wanted, steps[:-1]) for name in _fields_of(taken)]
+        text += _instead_of(steps[-1], known)
+    elif text.startswith(_NO_MEMBER):
+        allowed = [member for taken in _types_at(error.wanted, steps) for member in _members_of(taken)]
+        text = f"must be one of {', '.join(allowed)}" if allowed else _plain(text)
+    elif named is None:
+        text = _plain(text)
     pointer = "".join("/" + step.replace("~", "~0").replace("/", "~1") for step in steps)
-    return Fault(pointer=pointer, detail=_plain(text))
+    return Fault(pointer=pointer, detail=text)
 
 
 def of_parameters(error: ValidationException) -> list[Fault]:
@@ -81,6 +95,39 @@ def _pointer(body: object, name: str) -> str | None:
             if inner is not None:
                 return f"/{field.encode_name}{inner}"
     return None
+
+
+def _instead_of(name: str, known: Sequence[str]) -> str:
+    """Name the fields that may be meant by one that is not known: all, or the similar ones of many."""
+    if len(known) <= _MAX_NAMES:
+        return f"; expected {', '.join(known)}" if known else ""
+    similar = get_close_matches(name, known)
+    return f"; did you mean {' or '.join(similar)}?" if similar else ""
+
+
+def _types_at(annotation: object, steps: Sequence[str]) -> Iterator[type]:
+    """Yield the types that a value may have at a place in a value of a type."""
+    arguments = get_args(annotation)
+    if get_origin(annotation) in _ALTERNATIVES:
+        for argument in arguments:
+            yield from _types_at(argument, steps)
+    elif not steps:
+        if isinstance(annotation, type):
+            yield annotation
+    elif isinstance(annotation, type) and issubclass(annotation, Struct):
+        for field in fields(annotation):
+            if field.encode_name == steps[0]:
+                yield from _types_at(field.type, steps[1:])
+    elif get_origin(annotation) in _ARRAYS:
+        yield from _types_at(arguments[0], steps[1:])
+
+
+def _fields_of(taken: type) -> Sequence[str]:
+    return taken.__struct_encode_fields__ if issubclass(taken, Struct) else ()
+
+
+def _members_of(taken: type) -> Sequence[str]:
+    return [str(member.value) for member in taken] if issubclass(taken, Enum) else ()
 
 
 def _structs(annotation: object) -> Iterator[type[Struct]]:

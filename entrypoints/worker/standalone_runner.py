@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from queue import SimpleQueue
 from threading import Thread
 
 from application.errors import DependencyUnavailable
@@ -25,20 +26,31 @@ class StandaloneRunner:
     Args:
         event_feed: The feed of this process alone.
         run: Runs an execution to its end.
+        threads: How many of them run at once.
     """
 
-    def __init__(self, event_feed: EventFeed, run: Callable[[ExecutionId], None]) -> None:
+    def __init__(self, event_feed: EventFeed, run: Callable[[ExecutionId], None], threads: int) -> None:
         self._event_feed = event_feed
         self._run = run
-        self._threads: list[Thread] = []
+        self._requested: SimpleQueue[ExecutionId | None] = SimpleQueue()
+        self._threads = [
+            Thread(target=self._run_requested, name=f"standalone-runner-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        self._is_stopping = False
 
     def start(self) -> None:
         """Begin to listen."""
+        for thread in self._threads:
+            thread.start()
         self._unsubscribe = self._event_feed.subscribe(self._hear)
 
     def stop(self, timeout_s: float) -> bool:
         """Start no more executions and wait for the running ones; return whether all ended in time."""
         self._unsubscribe()
+        self._is_stopping = True
+        for _ in self._threads:
+            self._requested.put(None)
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0))
@@ -46,10 +58,11 @@ class StandaloneRunner:
 
     def _hear(self, message: Message) -> None:
         if message.name in _REQUESTING:
-            execution_id = parse_execution_id(message.body["execution_id"])
-            thread = Thread(target=self._try, args=(execution_id,), name="standalone-runner", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._requested.put(parse_execution_id(message.body["execution_id"]))
+
+    def _run_requested(self) -> None:
+        while (execution_id := self._requested.get()) is not None and not self._is_stopping:
+            self._try(execution_id)
 
     def _try(self, execution_id: ExecutionId) -> None:
         try:

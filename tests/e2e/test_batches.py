@@ -33,6 +33,25 @@ def test_a_directory_of_programs_is_a_batch(where, tmp_path):
     assert batch["batch_id"] in [each["batch_id"] for each in listed]
 
 
+def test_a_batch_that_is_waited_for_runs_without_a_server(env, tmp_path):
+    for number in range(12):
+        (tmp_path / f"{number:02}.py").write_text(f"print({number})")
+
+    batch = json.loads(output("batch", "submit", str(tmp_path), "--wait", "--json", env=env))
+
+    assert batch["by_status"]["SUCCESS"] == batch["total"] == 12
+
+
+def test_a_job_that_no_process_runs_is_explained(env, tmp_path):
+    (tmp_path / "one.py").write_text("print(1)")
+
+    submitted = service.run("batch", "submit", str(tmp_path), "--json", env=env)
+
+    assert b"`service-server serve`" in submitted.stderr
+    job_id = json.loads(submitted.stdout)["jobs"][0]
+    assert json.loads(output("status", job_id, "--json", env=env))["phase"] == "waiting"
+
+
 def test_a_file_of_jobs_ends_with_1_where_one_failed(where, tmp_path):
     jobs = [{"project": "p", "language": "python", "code": code} for code in ("print(1)", "1/0")]
     texts = {"jobs.json": json.dumps({"jobs": jobs}), "jobs.jsonl": "\n".join(map(json.dumps, jobs))}

@@ -97,6 +97,25 @@ def test_a_field_that_is_missing_is_named(service: Service, missing: str):
 
 
 @pytest.mark.parametrize(
+    ("changed", "detail"),
+    [
+        ({"cases": [{"str": "1"}]}, "cases/0/str: is not a known field; expected name, stdin, "),
+        ({"cases": [{}], "checker": {"kind": "token"}}, "checker/kind: must be one of exact, trimmed, "),
+        ({"stop_on": "failure"}, "stop_on: must be one of first_failure, never"),
+        ({"stdin": "", "timout_ms": 1}, "timout_ms: is not a known field; did you mean timeout_ms"),
+        ({"stdin": "", "colour": 1}, "colour: is not a known field"),
+    ],
+)
+def test_names_that_may_be_meant_are_in_the_sentence(service: Service, changed: dict, detail: str):
+    problem = assert_problem(service.http.post("/api/upload", json=PROGRAM | changed), 422)
+    in_batch = service.http.post("/api/batches", json={"jobs": [PROGRAM | {"execute": False} | changed]})
+
+    assert problem["detail"].startswith(detail)
+    [fault] = assert_problem(in_batch, 422)["errors"]
+    assert fault["detail"].startswith(detail.partition(": ")[2])
+
+
+@pytest.mark.parametrize(
     ("body", "sentence"),
     [
         (b"", "a JSON body is required"),
