@@ -25,10 +25,13 @@ from domain.limits import Limits
 
 _COPY_TIMEOUT_MS = 60_000
 _TAR = ("--create", "--format=gnu", "--hard-dereference", "--file=-", ".")
+# The files of a build are in this process's memory, some three times, while its cases are run.
+MOST_TREE_MB = 128
 # Of each file in the archive, beside its content: headers, its path, and padding to a block.
 _ENTRY_BYTES = 4 << 10
 _LONGEST_PATH = 16 << 10
 _MIB = 1 << 20
+_MS_PER_S = 1_000
 _FILES = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
 _LONG_NAMES = frozenset({tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK})
 _LEFT_OUT = frozenset({tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE})
@@ -107,7 +110,7 @@ def read_tree(archive: IO[bytes], limits: Limits) -> bytes:
 
 
 def _most_bytes(limits: Limits) -> int:
-    return limits.disk_mb * _MIB
+    return min(limits.disk_mb, MOST_TREE_MB) * _MIB
 
 
 def _most_entries(limits: Limits) -> int:
@@ -205,7 +208,8 @@ class LocalProgram(BuiltProgram):
             report = self.run_once(given, monitor)
         if not was_slowed_down(report.result):
             return report
-        with self._admitted(given.limits), self._turns.alone(_QUIET_WITHIN_S) as is_alone:
+        most_s = given.limits.timeout_ms / _MS_PER_S
+        with self._admitted(given.limits), self._turns.alone(_QUIET_WITHIN_S, most_s) as is_alone:
             if not is_alone:
                 return report
             with report, self.registered() as monitor:

@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
-from adapters.local_engine.built_program import LocalProgram, TreeTooLarge, read_tree, tree_copier
+from adapters.local_engine.built_program import (
+    MOST_TREE_MB,
+    LocalProgram,
+    TreeTooLarge,
+    read_tree,
+    tree_copier,
+)
 from adapters.local_engine.compose import (
     CommandTooLong,
     compose,
@@ -528,7 +534,7 @@ def _failure(reason: Reason, message: str) -> EngineReport:
 def _tree_too_large(limits: Limits) -> EngineReport:
     message = (
         f"The build left more files than the {limits.files} allowed by files, or larger ones, holes filled, "
-        f"than the {limits.disk_mb} MiB allowed by disk_mb."
+        f"than the {min(limits.disk_mb, MOST_TREE_MB)} MiB allowed by disk_mb ({MOST_TREE_MB} MiB at most)."
     )
     return _failure(Reason.BUILD_LIMIT, message)
 

@@ -11,6 +11,7 @@ from threading import Event
 
 import pytest
 
+from adapters.local_engine import turns
 from adapters.local_engine.built_program import LocalProgram
 from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, pack, unpack
 from application.ports.execution_engine import BuiltProgram, CaseInput, EngineReport
@@ -297,11 +298,15 @@ class TestFairTimes:
             return replace(outcome, result=results.pop(0)) if results else outcome
 
         monkeypatch.setattr(kit.engine.sandbox, "run", replaced)
+        monkeypatch.setattr(turns, "ALONE_SHARE", 1.0)  # of one test after the other
         return results
 
     def test_with_both_figures(self, kit: EngineUnderTest, results: list) -> None:
         results.append(_too_slow(Note.MACHINE_BUSY))
-        with closing(_built(kit, Program(code=self._SLOW))) as built, built.run(_given(built)) as report:
+        with (
+            closing(_built(kit, Program(code=self._SLOW))) as built,
+            built.run(_given(built, timeout_ms=10_000)) as report,
+        ):
             assert report.result.status is JobStatus.SUCCESS
             assert report.first_time_ms == 4_000
             assert report.result.resource.execution_time_ms < 4_000
@@ -310,20 +315,33 @@ class TestFairTimes:
         self, kit: EngineUnderTest, results: list
     ) -> None:
         results += [_too_slow(Note.MACHINE_BUSY), _too_slow(Note.MACHINE_BUSY)]
-        with closing(_built(kit, Program(code=self._SLOW))) as built, built.run(_given(built)) as report:
+        with (
+            closing(_built(kit, Program(code=self._SLOW))) as built,
+            built.run(_given(built, timeout_ms=10_000)) as report,
+        ):
             assert report.result.reason is Reason.WALL_TIME_LIMIT
             assert report.first_time_ms == 4_000
 
+    def test_but_not_if_it_may_take_long(self, kit: EngineUnderTest, results: list) -> None:
+        results.append(_too_slow(Note.MACHINE_BUSY))
+        program, most = Program(code=self._SLOW), {"timeout_ms": 10_001}
+        with closing(_built(kit, program)) as built, built.run(_given(built, **most)) as report:
+            assert report.result.reason is Reason.WALL_TIME_LIMIT
+            assert report.first_time_ms is None
+
     def test_but_not_on_a_machine_that_had_time(self, kit: EngineUnderTest, results: list) -> None:
         results.append(_too_slow())
-        with closing(_built(kit, Program(code=self._SLOW))) as built, built.run(_given(built)) as report:
+        with (
+            closing(_built(kit, Program(code=self._SLOW))) as built,
+            built.run(_given(built, timeout_ms=10_000)) as report,
+        ):
             assert report.result.reason is Reason.WALL_TIME_LIMIT
             assert report.first_time_ms is None
 
 
-def _given(built: BuiltProgram) -> CaseInput:
+def _given(built: BuiltProgram, **limits: int) -> CaseInput:
     assert isinstance(built, LocalProgram)
-    return CaseInput(stdin=b"", args=None, limits=built.limits)
+    return CaseInput(stdin=b"", args=None, limits=replace(built.limits, **limits))
 
 
 def _too_slow(*notes: Note) -> ExecutionResult:
@@ -347,7 +365,7 @@ _HOSTILE = {
 def test_a_hostile_case_has_a_reason_and_its_neighbours_are_well(kit: EngineUnderTest, what: str) -> None:
     hostile, reason = _HOSTILE[what]
     code = f"if input() == 'hostile':\n    {hostile}\nprint('well')"
-    limits = {"timeout_ms": 1_000, "memory_mb": 64, "output_mb": 1}
+    limits = {"timeout_ms": 1_000 if what == "loops" else 20_000, "memory_mb": 64, "output_mb": 1}
     with closing(_built(kit, Program(code=code, limits=limits))) as built, ThreadPoolExecutor(3) as threads:
         runs = list(threads.map(lambda text: _run(built, text), [b"no\n", b"hostile\n", b"no\n"]))
 

@@ -43,6 +43,11 @@ def test_a_file_that_is_larger_than_its_directory_is_not_read(size: int) -> None
         _read(_header("hole", size))
 
 
+def test_a_tree_has_a_bound_beside_the_directorys_for_it_is_kept_in_memory() -> None:
+    with pytest.raises(TreeTooLarge):
+        read_tree(io.BytesIO(_header("hole", (128 << 20) + 1)), replace(_LIMITS, disk_mb=1_024))
+
+
 def test_files_that_are_larger_together_than_their_directory_are_not_read() -> None:
     half = bytes(_MIB // 2)
     assert _read(_header("a", len(half)), half, _header("b", len(half)), half)

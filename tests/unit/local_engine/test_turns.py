@@ -30,7 +30,7 @@ def test_one_alone_waits_for_the_others_and_holds_up_new_ones() -> None:
 
     def alone() -> None:
         waits.set()
-        with turns.alone(30) as is_alone:
+        with turns.alone(30, 1) as is_alone:
             assert is_alone
             later.append(threads.submit(other))
             order.append("alone")
@@ -54,22 +54,22 @@ def test_one_alone_waits_for_the_others_and_holds_up_new_ones() -> None:
 
 
 def test_one_that_would_wait_for_too_long_is_not_alone() -> None:
-    turns = Turns()
+    turns = Turns(clock=lambda: 0.0)
     with turns.shared():
-        with turns.alone(0.01) as is_alone:
+        with turns.alone(0.01, 1) as is_alone:
             assert not is_alone
         with turns.shared():
             pass
-    with turns.alone(0.01) as is_alone:
+    with turns.alone(0.01, 1) as is_alone:
         assert is_alone
 
 
 def test_two_run_alone_one_after_the_other() -> None:
-    turns, inside, most = Turns(), 0, 0
+    turns, inside, most = Turns(clock=lambda: 0.0), 0, 0
 
     def run() -> None:
         nonlocal inside, most
-        with turns.alone(30) as is_alone:
+        with turns.alone(30, 1) as is_alone:
             assert is_alone
             inside += 1
             most = max(most, inside)
@@ -80,3 +80,26 @@ def test_two_run_alone_one_after_the_other() -> None:
         for running in [threads.submit(run) for _ in range(3)]:
             running.result(30)
     assert most == 1
+
+
+def test_what_runs_alone_takes_a_quarter_of_the_time_at_most() -> None:
+    now = 100.0
+    turns = Turns(clock=lambda: now)
+
+    def is_alone(takes_s: float) -> bool:
+        nonlocal now
+        with turns.alone(0.01, takes_s) as is_alone:
+            now += takes_s if is_alone else 0.0
+        return is_alone
+
+    assert is_alone(4.0)
+    assert not is_alone(1.0)
+    now += 11.9
+    assert not is_alone(1.0)
+    now += 0.1
+    assert is_alone(1.0)
+    now += 3.0
+    assert not is_alone(10.1), "nothing else could start for so long"
+    with turns.shared():
+        assert not is_alone(1.0)
+    assert is_alone(10.0)
