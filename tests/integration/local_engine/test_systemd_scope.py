@@ -13,6 +13,10 @@ from adapters.local_engine.sandbox.cgroup_discovery import discover, remove, ren
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from tests.support.fake_systemd import FakeSystemd, message_bus_daemon
 
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="the tests' manager is the system's; for a user's see tests/vm/guest_scopes.py"
+)
+
 _SERVICE = "system.slice/service-server.service"
 _NAME = "service_server-1-2-0a"
 _SUPERVISOR = 4_000
