@@ -10,11 +10,17 @@ from dataclasses import replace
 from threading import Lock
 from typing import IO, Self
 
-from adapters.local_engine.sandbox.files import fill, new_memory_file, sealed_file
+from adapters.local_engine.sandbox.files import append, append_file, memory_file, read_all, seal
 from adapters.local_engine.sandbox.program import Program
 from adapters.local_engine.sandbox.run_monitor import RunMonitor
 from adapters.local_engine.sandbox.sandbox import Sandbox
-from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, extend, pack
+from adapters.local_engine.sandbox.supervisor.packed_files import (
+    LONGEST_PATH,
+    PackedFile,
+    directory_record,
+    file_header,
+    pack,
+)
 from adapters.local_engine.turns import Turns
 from application.errors import DependencyUnavailable
 from application.ports.execution_engine import BuiltProgram, CaseInput, EngineReport, Interaction
@@ -25,13 +31,13 @@ from domain.limits import Limits
 
 _COPY_TIMEOUT_MS = 60_000
 _TAR = ("--create", "--format=gnu", "--hard-dereference", "--file=-", ".")
-# The files of a build are in this process's memory, some three times, while its cases are run.
+# The files of a build are in memory, packed, while its cases are run, and once more while they are stored.
 MOST_TREE_MB = 128
 # Of each file in the archive, beside its content: headers, its path, and padding to a block.
 _ENTRY_BYTES = 4 << 10
-_LONGEST_PATH = 16 << 10
 _MIB = 1 << 20
 _MS_PER_S = 1_000
+_PIECE_BYTES = 1 << 20
 _FILES = frozenset({tarfile.REGTYPE, tarfile.AREGTYPE})
 _LONG_NAMES = frozenset({tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK})
 _LEFT_OUT = frozenset({tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE})
@@ -46,7 +52,8 @@ _TIME_LIMITS = frozenset({Reason.WALL_TIME_LIMIT, Reason.CPU_TIME_LIMIT})
 # How long one that is to run alone waits for the ones that run.
 _QUIET_WITHIN_S = 5.0
 
-Reserve = Callable[[Limits], AbstractContextManager[bool]]
+# Of the limits of a run, and of the mebibytes of its packed files.
+Reserve = Callable[[Limits, int], AbstractContextManager[bool]]
 
 
 def tree_copier(program: Program, tar: str) -> Program:
@@ -76,37 +83,35 @@ class TreeTooLarge(Exception):
     """A build left more than a program's directory has room for."""
 
 
-def read_tree(archive: IO[bytes], limits: Limits) -> bytes:
+def read_tree(archive: IO[bytes], limits: Limits, packed: int) -> None:
     """Read the files that a build left, from the archive that was written in its sandbox, and pack them.
 
     Links are left out: no compiler makes any. A compiler can be made to run the caller's code, and that to
     write an archive of its own, so nothing is believed of it: what its headers announce is read within the
-    limits only, in linear time.
+    limits only, in linear time and little memory.
 
     Args:
         archive: An archive of GNU tar's own format.
         limits: The limits of the program, in whose directory the files have to fit, holes filled.
+        packed: The descriptor of the file that the packed files are written to.
 
     Raises:
         ValueError: It is no such archive.
         TreeTooLarge: There are too many files, or they are too large.
     """
-    files: list[PackedFile] = []
-    directories: list[str] = []
     left_bytes = _most_bytes(limits)
     for number, member in enumerate(_members(archive)):
         if number == _most_entries(limits):
             raise TreeTooLarge
         path = member.name.removeprefix("./").rstrip("/")
         if member.isdir() and path not in {"", "."}:
-            directories.append(path)
+            append(packed, directory_record(path))
         elif member.type in _FILES:
             left_bytes -= member.size
             if left_bytes < 0:
                 raise TreeTooLarge
-            content = _read_padded(archive, member.size)
-            files.append(PackedFile(path, content, bool(member.mode & 0o100)))
-    return pack(files, directories)
+            append(packed, file_header(path, member.size, is_executable=bool(member.mode & 0o100)))
+            _copy_padded(archive, member.size, packed)
 
 
 def _most_bytes(limits: Limits) -> int:
@@ -129,7 +134,7 @@ def _members(archive: IO[bytes]) -> Iterator[tarfile.TarInfo]:
         except (tarfile.TarError, OverflowError) as error:
             raise ValueError("its archive is damaged") from error
         if member.type in _LONG_NAMES:
-            if not 0 <= member.size <= _LONGEST_PATH:
+            if not 0 <= member.size <= LONGEST_PATH:
                 raise ValueError("a path is too long")
             name = os.fsdecode(_read_padded(archive, member.size).split(b"\0", 1)[0])
             if member.type == tarfile.GNUTYPE_LONGNAME:
@@ -149,6 +154,12 @@ def _read_padded(archive: IO[bytes], size: int) -> bytes:
     return content
 
 
+def _copy_padded(archive: IO[bytes], size: int, packed: int) -> None:
+    for offset in range(0, size, _PIECE_BYTES):
+        append(packed, _read_exactly(archive, min(_PIECE_BYTES, size - offset)))
+    _read_exactly(archive, -size % tarfile.BLOCKSIZE)
+
+
 def _read_exactly(archive: IO[bytes], size: int) -> bytes:
     content = archive.read(size)
     if len(content) != size:
@@ -162,7 +173,8 @@ class LocalProgram(BuiltProgram):
     Args:
         sandbox: Runs it.
         program: The program, with nothing to build.
-        tree: The packed files that its build left; None if it is its source alone.
+        files: A descriptor of the packed files that its build left, which is closed with it; None if it is
+            its source alone.
         reserve: Reserves memory for a run, if there is room.
         limited: Returns the program with other limits than the job's.
         forget: Called once it is closed.
@@ -173,14 +185,13 @@ class LocalProgram(BuiltProgram):
         self,
         sandbox: Sandbox,
         program: Program,
-        tree: bytes | None,
+        files: int | None,
         reserve: Reserve,
         limited: Callable[[Program, Limits], Program],
         forget: Callable[["LocalProgram"], None],
         turns: Turns,
         compile_output: Output | None = None,
     ) -> None:
-        self.tree = tree
         self.compile_output = compile_output
         self._sandbox = sandbox
         self._reserve = reserve
@@ -190,12 +201,14 @@ class LocalProgram(BuiltProgram):
         self._lock = Lock()
         self._running: set[RunMonitor] = set()
         self._is_cancelled = False
-        self._files = -1
-        if tree is not None:
-            self._files = new_memory_file("files")
-            fill(self._files, tree)
-            program = replace(program, files=self._files)
-        self._program = program
+        self._files = files
+        self._files_bytes = 0 if files is None else os.fstat(files).st_size
+        self._program = replace(program, files=files)
+
+    @property
+    def tree(self) -> bytes | None:  # type: ignore[override]  # as large as a directory may be: read when asked
+        """The packed files that its build left; None if there are none."""
+        return None if self._files is None else read_all(self._files)
 
     @property
     def limits(self) -> Limits:
@@ -204,12 +217,13 @@ class LocalProgram(BuiltProgram):
 
     def run(self, given: CaseInput) -> EngineReport:
         """Run the program in a sandbox of its own; again, alone, if it was too slow on a busy machine."""
-        with self._admitted(given.limits), self._turns.shared(), self.registered() as monitor:
+        files_mb = self.files_mb(given)
+        with self._admitted(given.limits, files_mb), self._turns.shared(), self.registered() as monitor:
             report = self.run_once(given, monitor)
         if not was_slowed_down(report.result):
             return report
         most_s = given.limits.timeout_ms / _MS_PER_S
-        with self._admitted(given.limits), self._turns.alone(_QUIET_WITHIN_S, most_s) as is_alone:
+        with self._admitted(given.limits, files_mb), self._turns.alone(_QUIET_WITHIN_S, most_s) as is_alone:
             if not is_alone:
                 return report
             with report, self.registered() as monitor:
@@ -224,8 +238,9 @@ class LocalProgram(BuiltProgram):
             raise TypeError("programs of two engines cannot speak with each other")
         interactor = other
         both = replace(given.limits, memory_mb=given.limits.memory_mb + other_given.limits.memory_mb)
+        files_mb = self.files_mb(given) + interactor.files_mb(other_given)
         with (
-            self._admitted(both),
+            self._admitted(both, files_mb),
             self._turns.shared(),
             self.registered() as monitor,
             interactor.registered() as other_monitor,
@@ -272,6 +287,10 @@ class LocalProgram(BuiltProgram):
                 return EngineReport(ExecutionResult.failed(Reason.ENGINE_ERROR, message), is_lost=True)
         return EngineReport(outcome.result, outcome.stdout, outcome.stderr)
 
+    def files_mb(self, given: CaseInput) -> int:
+        """Return the size of the files of a run, in whole mebibytes."""
+        return -(-(self._files_bytes + sum(map(len, given.files.values()))) // _MIB)
+
     def cancel(self) -> None:
         """Kill all of its runs, and start no more. From any thread."""
         with self._lock:
@@ -283,9 +302,9 @@ class LocalProgram(BuiltProgram):
     def close(self) -> None:
         """Free its files."""
         self._forget(self)
-        if self._files >= 0:
+        if self._files is not None:
             os.close(self._files)
-            self._files = -1
+            self._files = None
 
     @contextmanager
     def _with_files(self, program: Program, files: Mapping[str, bytes]) -> Iterator[Program]:
@@ -293,19 +312,20 @@ class LocalProgram(BuiltProgram):
         if not files:
             yield program
             return
-        more = [PackedFile(path, content) for path, content in files.items()]
-        if program.files is None:
-            packed = pack([PackedFile(program.source, program.code), *more])
-        else:
-            packed = extend(program.files, more)
-        with sealed_file("files", packed) as descriptor:
-            yield replace(program, files=descriptor)
+        with memory_file("files") as packed:
+            if program.files is None:
+                append(packed, pack([PackedFile(program.source, program.code)]))
+            else:
+                append_file(packed, program.files)
+            append(packed, pack(PackedFile(path, content) for path, content in files.items()))
+            seal(packed)
+            yield replace(program, files=packed)
 
     @contextmanager
-    def _admitted(self, limits: Limits) -> Iterator[None]:
+    def _admitted(self, limits: Limits, files_mb: int) -> Iterator[None]:
         """Wait until there is memory for a run, and reserve it."""
         while True:
-            with self._reserve(limits) as has_room:
+            with self._reserve(limits, files_mb) as has_room:
                 if has_room or self._is_cancelled:
                     yield
                     return

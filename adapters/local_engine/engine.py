@@ -1,6 +1,7 @@
 """The engine that runs programs on this machine, in a sandbox."""
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from adapters.local_engine.job_files import packed_files, stored_stdin
 from adapters.local_engine.memory_budget import MemoryBudget
 from adapters.local_engine.runtimes import Runtimes
 from adapters.local_engine.sandbox.artifacts import WantedFiles
-from adapters.local_engine.sandbox.files import read_all
+from adapters.local_engine.sandbox.files import fill, new_memory_file, seal
 from adapters.local_engine.sandbox.outcome import Outcome
 from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, SYSTEM_PATH, Program
 from adapters.local_engine.sandbox.rootfs import HOOKS
@@ -330,20 +331,26 @@ class LocalEngine(ExecutionEngine):
         tools = self._tools(request.spec)
         if (report := self._not_here(request.spec, tools)) is not None:
             return report
-        with self._memory.reserved(self._memory_mb(tools.toolchain, request.spec.limits)) as has_room:
+        with self._memory.reserved(self._memory_mb(tools.toolchain, request.spec)) as has_room:
             if not has_room:
                 return EngineReport(_NO_ROOM, is_startable=True)
             return self._execute(request, observer, tools)
 
-    def _memory_mb(self, toolchain: Toolchain, limits: Limits) -> int:
-        """Return the memory that a program may have, with its files, which only control groups count."""
-        if not toolchain.build:
-            return self._memory_of_run_mb(limits)
-        return self._memory_of_run_mb(replace(limits, memory_mb=max(limits.memory_mb, BUILD_MEMORY_MB)))
+    def _memory_mb(self, toolchain: Toolchain, spec: JobSpec) -> int:
+        """Return the memory that a program and its build may have."""
+        limits, files_mb = spec.limits, _mebibytes(sum(file.blob.size for file in spec.files))
+        if toolchain.build:
+            limits = replace(limits, memory_mb=max(limits.memory_mb, BUILD_MEMORY_MB))
+        return self._memory_of_run_mb(limits, files_mb)
 
-    def _memory_of_run_mb(self, limits: Limits) -> int:
-        memory_mb = limits.memory_mb
-        return memory_mb if self.sandbox.isolation.counts_files else memory_mb + limits.disk_mb
+    def _memory_of_run_mb(self, limits: Limits, files_mb: int) -> int:
+        """Return the memory that a program may have, with its files, which only control groups count.
+
+        The files that it is given are in memory twice: packed, and in its directory, where no control group
+        counts them as its own.
+        """
+        written_mb = 0 if self.sandbox.isolation.counts_files else limits.disk_mb
+        return limits.memory_mb + written_mb + 2 * files_mb
 
     def refuses_cases(self) -> str | None:
         """Return None: this engine runs them."""
@@ -370,24 +377,32 @@ class LocalEngine(ExecutionEngine):
         program: Program,
         tree: bytes | None,
     ) -> BuiltProgram | EngineReport:
-        if tree is None and program.files is not None and not program.build:
-            tree = read_all(program.files)
-        compile_output = None
-        if tree is None and program.build:
-            with self._memory.reserved(self._memory_mb(tools.toolchain, request.spec.limits)) as has_room:
-                if not has_room:
-                    return EngineReport(_NO_ROOM, is_startable=True)
-                observer.building()
-                built = self._built(request, program)
-            if isinstance(built, EngineReport):
-                return built
-            tree, compile_output = built
-        return self._kept(request, tools, program, tree, compile_output)
+        with ExitStack() as on_failure:
+            files, compile_output = None, None
+            if tree is not None or program.build:
+                files = new_memory_file("files")
+            elif program.files is not None:
+                files = os.dup(program.files)
+            if files is not None:
+                on_failure.callback(os.close, files)
+            if tree is not None and files is not None:
+                fill(files, tree)
+            elif program.build and files is not None:
+                tree_mb = 2 * min(program.limits.disk_mb, MOST_TREE_MB)
+                memory_mb = self._memory_mb(tools.toolchain, request.spec) + tree_mb
+                with self._memory.reserved(memory_mb) as has_room:
+                    if not has_room:
+                        return EngineReport(_NO_ROOM, is_startable=True)
+                    observer.building()
+                    built = self._built(request, program, files)
+                if isinstance(built, EngineReport):
+                    return built
+                compile_output = built
+            on_failure.pop_all()
+            return self._kept(request, tools, program, files, compile_output)
 
-    def _built(
-        self, request: ExecutionRequest, program: Program
-    ) -> tuple[bytes, Output | None] | EngineReport:
-        """Build a program; return the files that its build left, packed, and its messages."""
+    def _built(self, request: ExecutionRequest, program: Program, packed: int) -> Output | EngineReport:
+        """Build a program, and pack the files that its build left; return its messages."""
         tar = shutil.which("tar", path=SYSTEM_PATH)
         if tar is None:
             return _failure(Reason.ENGINE_UNAVAILABLE, f"tar was not found in {SYSTEM_PATH}")
@@ -399,7 +414,9 @@ class LocalEngine(ExecutionEngine):
             return report
         with report:
             try:
-                return read_tree(report.stdout, program.limits), report.result.compile_output
+                read_tree(report.stdout, program.limits, packed)
+                seal(packed)
+                return report.result.compile_output or Output()
             except TreeTooLarge:
                 return _tree_too_large(program.limits)
             except ValueError as error:
@@ -411,7 +428,7 @@ class LocalEngine(ExecutionEngine):
         request: ExecutionRequest,
         tools: _Tools,
         program: Program,
-        tree: bytes | None,
+        files: int | None,
         compile_output: Output | None,
     ) -> LocalProgram:
         def forget(program: LocalProgram) -> None:
@@ -421,8 +438,8 @@ class LocalEngine(ExecutionEngine):
         kept = LocalProgram(
             self.sandbox,
             replace(program, build=(), archived_build=(), files=None, wanted=None),
-            tree,
-            lambda limits: self._memory.reserved(self._memory_of_run_mb(limits)),
+            files,
+            lambda limits, files_mb: self._memory.reserved(self._memory_of_run_mb(limits, files_mb)),
             lambda program, limits: with_limits(
                 program, tools.toolchain, tools.executables, request.spec, limits
             ),
@@ -537,6 +554,10 @@ def _tree_too_large(limits: Limits) -> EngineReport:
         f"than the {min(limits.disk_mb, MOST_TREE_MB)} MiB allowed by disk_mb ({MOST_TREE_MB} MiB at most)."
     )
     return _failure(Reason.BUILD_LIMIT, message)
+
+
+def _mebibytes(size: int) -> int:
+    return -(-size // _MIB)
 
 
 def _ignore() -> None:

@@ -35,7 +35,27 @@ def fill(descriptor: int, content: bytes) -> None:
     with memoryview(content) as view:
         while written < len(content):
             written += os.pwrite(descriptor, view[written:], written)
+    seal(descriptor)
+
+
+def seal(descriptor: int) -> None:
+    """Keep a file in memory from being changed any more, whoever has it."""
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+
+
+def append(descriptor: int, content: bytes) -> None:
+    """Write at the place where a file stands, all of it."""
+    with memoryview(content) as view:
+        written = 0
+        while written < len(content):
+            written += os.write(descriptor, view[written:])
+
+
+def append_file(descriptor: int, source: int) -> None:
+    """Copy all of another file, wherever that stands, to the place where a file stands."""
+    offset, end = 0, os.fstat(source).st_size
+    while offset < end:
+        offset += os.sendfile(descriptor, source, offset, end - offset)
 
 
 def read_all(descriptor: int) -> bytes:
@@ -62,7 +82,7 @@ def sealed_copy(source: IO[bytes]) -> int:
     with os.fdopen(descriptor, "wb", closefd=False) as copy:
         shutil.copyfileobj(source, copy)
     os.lseek(descriptor, 0, os.SEEK_SET)
-    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)
+    seal(descriptor)
     return descriptor
 
 

@@ -38,6 +38,9 @@ def option_of_processes(shell: Path) -> str:
     return "u" if shell.resolve().name == "bash" else "p"
 
 
+# Processes that a build leaves would count as the program's. A shell that is the first process kills all
+# others, and waits for them while it waits for a process of its own.
+_END_OF_BUILD = "[ $$ != 1 ] || while kill -s KILL -- -1 2>/dev/null; do (:); done"
 # What `ulimit` calls a limit, and how many of the limit's units make one of its own (dash(1), bash(1)).
 ULIMITS = {
     "CPU": ("t", 1),
@@ -84,6 +87,7 @@ def launch_script(
             f"exec >&{BUILD_OUTPUT_DESCRIPTOR} 2>&1 {BUILD_OUTPUT_DESCRIPTOR}>&-",
             f"exec {shlex.join(build)} {STATUS_DESCRIPTOR}>&- {START_DESCRIPTOR}<&-",
             ") || exit",
+            _END_OF_BUILD,
             _reported(Status.BUILT),
             f"exec {ARCHIVE_DESCRIPTOR}<&- {BUILD_OUTPUT_DESCRIPTOR}>&-",
         ]

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from adapters.local_engine.built_program import TreeTooLarge, read_tree
+from adapters.local_engine.sandbox.files import memory_file, read_all
 from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, pack
-from domain.limits import STANDARD_LIMITS
+from domain.limits import STANDARD_LIMITS, Limits
 
 _LIMITS = replace(STANDARD_LIMITS.resolve({}), disk_mb=1, files=8)
 _MIB = 1 << 20
@@ -20,8 +21,10 @@ def _header(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE, mode: int =
     return member.tobuf(tarfile.GNU_FORMAT, errors="surrogateescape")
 
 
-def _read(*parts: bytes) -> bytes:
-    return read_tree(io.BytesIO(b"".join((*parts, _END))), _LIMITS)
+def _read(*parts: bytes, limits: Limits = _LIMITS) -> bytes:
+    with memory_file("files") as packed:
+        read_tree(io.BytesIO(b"".join((*parts, _END))), limits, packed)
+        return read_all(packed)
 
 
 def test_the_files_and_directories_of_a_build_are_read() -> None:
@@ -34,7 +37,7 @@ def test_the_files_and_directories_of_a_build_are_read() -> None:
         _header(f"./{long}") + _header("./\udcff"),
     )
     program = PackedFile("program", b"ELF", is_executable=True)
-    assert tree == pack([program, PackedFile(long, b""), PackedFile("\udcff", b"")], ["empty"])
+    assert tree == pack([program]) + pack([PackedFile(long, b""), PackedFile("\udcff", b"")], ["empty"])
 
 
 @pytest.mark.parametrize("size", [_MIB + 1, 8 << 30, 1 << 62])
@@ -45,7 +48,7 @@ def test_a_file_that_is_larger_than_its_directory_is_not_read(size: int) -> None
 
 def test_a_tree_has_a_bound_beside_the_directorys_for_it_is_kept_in_memory() -> None:
     with pytest.raises(TreeTooLarge):
-        read_tree(io.BytesIO(_header("hole", (128 << 20) + 1)), replace(_LIMITS, disk_mb=1_024))
+        _read(_header("hole", (128 << 20) + 1), limits=replace(_LIMITS, disk_mb=1_024))
 
 
 def test_files_that_are_larger_together_than_their_directory_are_not_read() -> None:

@@ -4,6 +4,7 @@ import array
 import ctypes
 import os
 import resource
+import signal
 import socket
 from contextlib import ExitStack, suppress
 
@@ -21,6 +22,7 @@ MS_REC = 0x4000
 _MS_PRIVATE = 0x40000
 _MNT_DETACH = 2
 # linux/prctl.h
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 _PIECE = 65_536
@@ -70,6 +72,16 @@ def forbid_core_dumps() -> None:
 def adopt_orphans() -> None:
     """Make this process the parent of every descendant that loses its own."""
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+
+
+def end_with_parent(parent: int) -> None:
+    """Have this process killed at the end of its parent, also if that has ended meanwhile.
+
+    It holds until the process has other user ids.
+    """
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def pipe(reader_owner: ExitStack, writer_owner: ExitStack) -> tuple[int, int]:

@@ -1,18 +1,22 @@
-"""Files of a program's directory, packed in one file in memory for any number of sandboxes."""
+"""Files of a program's directory, packed in one file in memory for any number of sandboxes.
 
-import json
+It is a row of records, so that it can be written and read piece by piece, and extended by writing more of
+them: a kind, the length of a path, the size of a content, the path, the content.
+"""
+
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
-_LENGTH = struct.Struct("<Q")
+_HEADER = struct.Struct("<BHQ")
+_FILE, _EXECUTABLE, _DIRECTORY = range(3)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE_MODE, _EXECUTABLE_MODE, _DIRECTORY_MODE = 0o644, 0o755, 0o755
-
-# The path of a file, its size, and whether it may be run.
-Row: TypeAlias = tuple[str, int, bool]
+LONGEST_PATH = 16 << 10
+# What is unpacked within two milliseconds: about as long as it takes to fork a process for it.
+_FEW_BYTES = 1 << 20
+_FEW_NAMES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +32,55 @@ class PackedFile:
     is_executable: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Record:
+    kind: int
+    path: str
+    offset: int
+    size: int
+
+
 def pack(files: Iterable[PackedFile], directories: Iterable[str] = ()) -> bytes:
     """Pack files, and directories that may be empty.
 
     Raises:
         ValueError: A path leads out of the directory.
     """
-    return _packed(list(directories), [], b"", list(files))
+    return b"".join([*map(directory_record, directories), *(each for file in files for each in _parts(file))])
 
 
-def extend(packed: int, files: Iterable[PackedFile]) -> bytes:
-    """Pack more files beside packed ones.
+def directory_record(path: str) -> bytes:
+    """Return the record of a directory that may be empty.
+
+    Raises:
+        ValueError: The path leads out of the directory.
+    """
+    return _header(_DIRECTORY, path, 0)
+
+
+def file_header(path: str, size: int, *, is_executable: bool) -> bytes:
+    """Return the beginning of the record of a file, which its content follows.
+
+    Raises:
+        ValueError: The path leads out of the directory.
+    """
+    return _header(_EXECUTABLE if is_executable else _FILE, path, size)
+
+
+def are_few(packed: int) -> bool:
+    """Whether packed files are so few and small that unpacking them takes no noticeable time.
 
     Args:
         packed: A descriptor of packed files. Its offset does not matter.
-        files: The others.
-
-    Raises:
-        ValueError: A path leads out of the directory.
     """
-    directories, rows, offset = _read_table(packed)
-    size = sum(size for _path, size, _is_executable in rows)
-    return _packed(directories, rows, os.pread(packed, size, offset), list(files))
+    if os.fstat(packed).st_size > _FEW_BYTES:
+        return False
+    names = 0
+    for record in _records(packed):
+        names += record.path.count("/") + 1
+        if names > _FEW_NAMES:
+            return False
+    return True
 
 
 def unpack(packed: int, directory: str, owner: int | None = None) -> None:
@@ -63,16 +94,16 @@ def unpack(packed: int, directory: str, owner: int | None = None) -> None:
     Raises:
         OSError: There is no room for them.
     """
-    directories, rows, offset = _read_table(packed)
     made = {""}
-    for path in directories:
-        _make_directories(path, directory, owner, made)
-    for path, size, is_executable in rows:
-        _make_directories(path.rpartition("/")[0], directory, owner, made)
-        mode = _EXECUTABLE_MODE if is_executable else _FILE_MODE
-        file = os.open(f"{directory}/{path}", _NEW, mode)
+    for record in _records(packed):
+        if record.kind == _DIRECTORY:
+            _make_directories(record.path, directory, owner, made)
+            continue
+        _make_directories(record.path.rpartition("/")[0], directory, owner, made)
+        mode = _EXECUTABLE_MODE if record.kind == _EXECUTABLE else _FILE_MODE
+        file = os.open(f"{directory}/{record.path}", _NEW, mode)
         try:
-            end = offset + size
+            offset, end = record.offset, record.offset + record.size
             while offset < end:
                 offset += os.sendfile(file, packed, offset, end - offset)
             os.fchmod(file, mode)
@@ -82,20 +113,26 @@ def unpack(packed: int, directory: str, owner: int | None = None) -> None:
             os.close(file)
 
 
-def _packed(directories: list[str], rows: list[Row], content: bytes, files: list[PackedFile]) -> bytes:
-    for path in (*(file.path for file in files), *directories):
-        if not {"", ".", ".."}.isdisjoint(path.split("/")) or "\0" in path:
-            raise ValueError(f"{path!r} is no path within a directory")
-    rows = [*rows, *((file.path, len(file.content), file.is_executable) for file in files)]
-    table = json.dumps([directories, rows]).encode()
-    return b"".join([_LENGTH.pack(len(table)), table, content, *(file.content for file in files)])
+def _parts(file: PackedFile) -> tuple[bytes, bytes]:
+    return file_header(file.path, len(file.content), is_executable=file.is_executable), file.content
 
 
-def _read_table(packed: int) -> tuple[list[str], list[Row], int]:
-    """Return the directories, the rows of the files, and the place of their contents."""
-    (length,) = _LENGTH.unpack(os.pread(packed, _LENGTH.size, 0))
-    directories, rows = json.loads(os.pread(packed, length, _LENGTH.size))
-    return directories, [tuple(row) for row in rows], _LENGTH.size + length
+def _header(kind: int, path: str, size: int) -> bytes:
+    encoded = os.fsencode(path)
+    is_outside = not {"", ".", ".."}.isdisjoint(path.split("/")) or "\0" in path
+    if is_outside or len(encoded) > LONGEST_PATH:
+        raise ValueError(f"{path[:200]!r} is no path within a directory")
+    return _HEADER.pack(kind, len(encoded), size) + encoded
+
+
+def _records(packed: int) -> Iterator[_Record]:
+    offset, end = 0, os.fstat(packed).st_size
+    while offset < end:
+        kind, length, size = _HEADER.unpack(os.pread(packed, _HEADER.size, offset))
+        path = os.fsdecode(os.pread(packed, length, offset + _HEADER.size))
+        offset += _HEADER.size + length
+        yield _Record(kind, path, offset, size)
+        offset += size
 
 
 def _make_directories(path: str, directory: str, owner: int | None, made: set[str]) -> None:

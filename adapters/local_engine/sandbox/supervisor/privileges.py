@@ -23,7 +23,6 @@ from adapters.local_engine.sandbox.supervisor.kernel import (
     unshare,
     write,
 )
-from adapters.local_engine.sandbox.supervisor.packed_files import unpack
 from adapters.local_engine.sandbox.supervisor.protocol import Rootfs, SpawnRequest, Tmpfs
 
 _ROOT = 0
@@ -81,9 +80,7 @@ class PrivilegeSwitch:
         self._oom_score = os.open(_OOM_SCORE, os.O_WRONLY | os.O_CLOEXEC)
 
     @contextmanager
-    def of(
-        self, request: SpawnRequest, user: int | None, mounts: BoxMounts | None, files: int | None = None
-    ) -> Iterator[int | None]:
+    def of(self, request: SpawnRequest, user: int | None, mounts: BoxMounts | None) -> Iterator[int | None]:
         """Switch to a program's privileges for as long as the context lasts.
 
         Root keeps its effective user, which does not outlast an exec that resets it to the real one.
@@ -92,13 +89,12 @@ class PrivilegeSwitch:
             request: The program.
             user: The user and group id to become; None to stay the supervisor's.
             mounts: Its mounts; None for the supervisor's.
-            files: Packed files of its directory; None for an empty one.
 
         Yields:
             The descriptor of its directory, if that is kept. It is the caller's, unless there is an error.
 
         Raises:
-            OSError: The kernel refuses, or there is no room for the files; the supervisor is as before.
+            OSError: The kernel refuses; the supervisor is as before.
         """
         directory = None
         try:
@@ -109,8 +105,6 @@ class PrivilegeSwitch:
                 unshare(CLONE_NEWNS)
             if request.tmpfs is not None:
                 _mount(request.tmpfs, user)
-                if files is not None:
-                    unpack(files, f"{request.tmpfs.directory}/{HOME_DIRECTORY}", user)
             if request.keeps_directory:
                 home = "." if request.tmpfs is None else f"{request.tmpfs.directory}/{HOME_DIRECTORY}"
                 directory = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

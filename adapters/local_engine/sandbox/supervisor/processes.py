@@ -4,14 +4,16 @@ import contextlib
 import fcntl
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from adapters.local_engine.sandbox.supervisor.kernel import read
+from adapters.local_engine.sandbox.supervisor.kernel import end_with_parent, read
 
 # Signals that Python ignores, or that the service's parent had it ignore: exec would pass that on.
 IGNORED_SIGNALS = [number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN]
+# The exit code of a child that came to no command.
+_FAILED = 127
 
 
 @dataclass(slots=True)
@@ -51,6 +53,56 @@ def spawn(argv: Sequence[str], env: Mapping[str, str], descriptors: Mapping[int,
             setsigmask=(),
             setsigdef=IGNORED_SIGNALS,
         )
+
+
+def spawn_after(
+    step: Callable[[], None],
+    on_error: Callable[[OSError], None],
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    descriptors: Mapping[int, int],
+) -> int:
+    """Start a child as `spawn` does, which takes a step that may last before it becomes the command.
+
+    It has the privileges and the namespaces of this moment, and ends with this process.
+
+    Args:
+        step: The step.
+        on_error: Called in the child with the error of the step or of the command, before it ends.
+        argv: Its command line; the first is an absolute path.
+        env: Its whole environment.
+        descriptors: Our descriptors that it inherits, by the numbers that they have there.
+    """
+    parent = os.getpid()
+    child = os.fork()
+    if child != 0:
+        return child
+    try:
+        end_with_parent(parent)
+        os.setsid()
+        step()
+        _become(argv, env, descriptors)
+    except OSError as error:
+        on_error(error)
+    finally:
+        os._exit(_FAILED)
+
+
+def _become(argv: Sequence[str], env: Mapping[str, str], descriptors: Mapping[int, int]) -> None:
+    """Execute a command in this process, as `spawn` does in a new one."""
+    user, group = os.getuid(), os.getgid()
+    os.setresgid(group, group, group)
+    os.setresuid(user, user, user)
+    for ignored in IGNORED_SIGNALS:
+        signal.signal(ignored, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    lowest = max(descriptors) + 1
+    copies = {
+        number: fcntl.fcntl(present, fcntl.F_DUPFD_CLOEXEC, lowest) for number, present in descriptors.items()
+    }
+    for number, copy in copies.items():
+        os.dup2(copy, number)
+    os.execve(argv[0], list(argv), env)  # noqa: S606 - no shell
 
 
 def children() -> set[int]:

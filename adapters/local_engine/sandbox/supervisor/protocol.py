@@ -7,6 +7,7 @@ deadline of a compiler that does. From the supervisor to the engine, at the cont
 
 From the processes of a run to the supervisor, as lines of JSON in the status pipe:
 
+    {"status":"failed","error":"..."}     a child of the supervisor's that unpacks files: it cannot
     {"status":"building"}                 the launch script: the compiler begins
     {"status":"built"}                    the launch script: the compiler has ended well
     {"status":"waiting"}                  a preload hook: the interpreter waits for a job
@@ -48,6 +49,7 @@ class Status(StrEnum):
     before, the program starts at once.
     """
 
+    FAILED = "failed"
     BUILDING = "building"
     BUILT = "built"
     WAITING = "waiting"

@@ -15,6 +15,7 @@ from adapters.local_engine.sandbox.supervisor.event_loop import EventLoop
 from adapters.local_engine.sandbox.supervisor.ownership import start_owning
 from adapters.local_engine.sandbox.supervisor.privileges import limit
 from adapters.local_engine.sandbox.supervisor.protocol import (
+    FILES_DESCRIPTOR,
     MAX_MESSAGE_BYTES,
     START,
     STOP,
@@ -254,15 +255,15 @@ class Run:
     def _memory_kb(self) -> int:
         """Return the program's peak: from its reaper, or, if that was killed with it, from the last look.
 
-        The usage of the first process by wait4(2) includes the supervisor that it was made from, and a build:
-        it is the program's only if it is more than that.
+        The usage of the first process by wait4(2) includes the supervisor that it was made from, a build, and
+        the unpacking of files: it is the program's only if it is more than that.
         """
         if self._status_pipe.end is not None:
             return self._status_pipe.end.memory_kb
         seen_kb = self._sampler.largest_kb if self._sampler else 0
-        has_built = self._request.build_limits is not None
+        had_others = self._request.build_limits is not None or FILES_DESCRIPTOR in self._request.descriptors
         own_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        if has_built or self._usage.memory_kb <= own_kb:
+        if had_others or self._usage.memory_kb <= own_kb:
             return seen_kb
         return max(seen_kb, self._usage.memory_kb)
 
@@ -330,6 +331,8 @@ class Run:
                 self._waiting()
             elif status is Status.READY:
                 self._preparations_ended()
+            elif status is Status.FAILED:
+                self._error = self._status_pipe.error
         if self._status_pipe.is_over:
             self._events.remove(self._status_pipe.descriptor)
 
@@ -342,8 +345,9 @@ class Run:
         if self._is_building:
             self._is_building = False
             self._sampler, self._next_sample = None, _NEVER
-            self._cpu_before_s = self._tree_cpu_s()
             self._end_limits_of_build()
+        if not self._request.is_prewarmed:
+            self._cpu_before_s = self._tree_cpu_s()
         self._ready()
 
     def _end_limits_of_build(self) -> None:

@@ -1,20 +1,25 @@
 """The start of a run's first process, which fails without a trace."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from adapters.local_engine.sandbox.supervisor import processes
 from adapters.local_engine.sandbox.supervisor.box_mounts import BoxMounts
 from adapters.local_engine.sandbox.supervisor.kernel import pipe, write
-from adapters.local_engine.sandbox.supervisor.privileges import PrivilegeSwitch
+from adapters.local_engine.sandbox.supervisor.packed_files import are_few, unpack
+from adapters.local_engine.sandbox.supervisor.privileges import HOME_DIRECTORY, PrivilegeSwitch
 from adapters.local_engine.sandbox.supervisor.protocol import (
     ENTRANCE_DESCRIPTORS,
     FILES_DESCRIPTOR,
     START_DESCRIPTOR,
     STATUS_DESCRIPTOR,
     SpawnRequest,
+    Status,
+    reason_of,
 )
 from adapters.local_engine.sandbox.supervisor.user_ids import UserIds
 
@@ -82,9 +87,9 @@ class Spawner:
             if user is not None:
                 for stream in (1, 2):  # programs open /dev/stdout and /dev/stderr, and root's only root could
                     os.fchown(inherited[stream], user, user)
-            privileges = self._privileges.of(request, user, mounts, files)
+            privileges = self._privileges.of(request, user, mounts)
             with _inside(entrances[len(ENTRANCE_DESCRIPTORS) :]), privileges as directory:
-                pid = processes.spawn(request.argv, request.env, descriptors)
+                pid = _started(request, user, files, descriptors)
             if directory is not None:
                 on_failure.callback(os.close, directory)
             on_failure.callback(processes.end, pid)
@@ -114,6 +119,27 @@ class Spawner:
         mounts = self._privileges.take_mounts(request.rootfs)
         on_failure.callback(self._privileges.give_back, mounts)
         return mounts
+
+
+def _started(
+    request: SpawnRequest, user: int | None, files: int | None, descriptors: Mapping[int, int]
+) -> int:
+    """Start the first process, and put files into its directory before: many by a process of their own.
+
+    All programs wait for the supervisor. Where it has to fork, that copies its memory page by page.
+    """
+    if files is None or request.tmpfs is None:
+        return processes.spawn(request.argv, request.env, descriptors)
+    step = partial(unpack, files, f"{request.tmpfs.directory}/{HOME_DIRECTORY}", user)
+    if are_few(files):
+        step()
+        return processes.spawn(request.argv, request.env, descriptors)
+    on_error = partial(_report_failure, descriptors[STATUS_DESCRIPTOR])
+    return processes.spawn_after(step, on_error, request.argv, request.env, descriptors)
+
+
+def _report_failure(status_pipe: int, error: OSError) -> None:
+    os.write(status_pipe, json.dumps({"status": Status.FAILED, "error": reason_of(error)}).encode())
 
 
 @contextmanager

@@ -39,6 +39,7 @@ class StatusPipe:
         last: The last status; None if there was none.
         is_over: Whether there is nothing more to read.
         end: The reaper's report; None if there is none, or it was killed.
+        error: The cause why the program's files could not be unpacked.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -46,6 +47,7 @@ class StatusPipe:
         self.last: Status | None = None
         self.is_over = False
         self.end: End | None = None
+        self.error = ""
 
     def read(self) -> Iterator[Status]:
         """Read the statuses that have come."""
@@ -58,6 +60,8 @@ class StatusPipe:
                 self._check_order(status)
                 if status is Status.ENDED:
                     self.end = _end(message)
+                elif status is Status.FAILED:
+                    self.error = str(message["error"])
             except _NOT_OURS:
                 self.is_over = True
                 return
