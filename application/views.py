@@ -11,7 +11,7 @@ from domain.batch import Batch
 from domain.cases import CaseResult
 from domain.execution import Execution
 from domain.job import Job
-from domain.job_lifecycle import JobStatus, Phase, Reason, phase_of
+from domain.job_lifecycle import JobStatus, Phase, Reason, State, phase_of
 from domain.project import Project
 from domain.tenant import TenantName
 from domain.values import BatchId, JobId, ObjectKey, ProjectId, ProjectName
@@ -53,6 +53,11 @@ class JobView:
         if last is None:
             return phase_of(self.status, None, None)
         return phase_of(self.status, last.building_at, last.started_at)
+
+    @property
+    def state(self) -> State:
+        """The state of the job."""
+        return State.of(self.status, self.phase)
 
     @property
     def run_started_at(self) -> datetime | None:

@@ -60,6 +60,43 @@ class Phase(StrEnum):
     ENDED = "ended"
 
 
+class State(StrEnum):
+    """The state of a job in one word: its status, or its phase while the status is RUNNING."""
+
+    PENDING = "pending"
+    QUEUED = "queued"
+    BUILDING = "building"
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+
+    @classmethod
+    def of(cls, status: JobStatus, phase: Phase) -> "State":
+        """Return the state of a job."""
+        if status is JobStatus.RUNNING:
+            return next(state for state, shown in _PHASES_SHOWN.items() if shown is phase)
+        return cls(status.lower())
+
+    @property
+    def phase(self) -> Phase | None:
+        """The phase that a filter for this state takes besides the status, if it does."""
+        return _PHASES_SHOWN.get(self)
+
+    @property
+    def status(self) -> JobStatus:
+        """The status of jobs in this state."""
+        return JobStatus.RUNNING if self in _PHASES_SHOWN else JobStatus(self.upper())
+
+
+_PHASES_SHOWN = {
+    State.QUEUED: Phase.WAITING,
+    State.BUILDING: Phase.BUILDING,
+    State.RUNNING: Phase.RUNNING,
+}
+
+
 class Trigger(StrEnum):
     """Causes of a transition."""
 

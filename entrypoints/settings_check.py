@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from dotenv import dotenv_values
 
+from catalogue.text import Text, text
 from entrypoints.settings import ENV_FILE, PREFIX, LimitSettings, Settings, variable
 
 # All names that begin like this are ours, or those of the existing deployment.
@@ -22,12 +23,8 @@ _AWS_ENDPOINTS = "AWS_ENDPOINT_URL_"
 # Kubernetes sets these for a Service whose name is service-server (kubernetes.io, "Accessing the Service").
 _KUBERNETES = tuple(f"{PREFIX}{name}" for name in ("SERVICE_HOST", "SERVICE_PORT", "PORT"))
 _KUBERNETES_PORT = f"{PREFIX}PORT"
-OPEN_TO_ALL = (
-    f"{PREFIX}AUTH is off on a public address: every client that reaches the port runs code, reads every "
-    f"log and deletes every project. {PREFIX}AUTH=keys asks callers for API keys, of which "
-    "`service-server setup` makes the first."
-)
-_COMBINATIONS: tuple[tuple[Callable[[Settings], bool], str], ...] = (
+OPEN_TO_ALL = text("common.open_to_all")
+_COMBINATIONS: tuple[tuple[Callable[[Settings], bool], Text | str], ...] = (
     (
         lambda settings: settings.code_bucket is not None and settings.log_bucket is None,
         "AWS_CODE_BUCKET is set and AWS_LOG_BUCKET is not: logs are kept in a directory of this machine.",
@@ -80,7 +77,7 @@ def warnings(settings: Settings, environment: Mapping[str, str]) -> Iterator[str
     yield from map(str, unknown_settings(environment))
     for is_wrong, sentence in _COMBINATIONS:
         if is_wrong(settings):
-            yield sentence
+            yield str(sentence)
 
 
 def _without_prefix(name: str, known: Collection[str]) -> str | None:

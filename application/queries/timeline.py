@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from application.ports.execution_engine import EngineDescription
 from application.views import JobDetails
+from catalogue.text import Text, text
 from domain.execution import Execution
 from domain.execution_lifecycle import DELEGATE_PREFIX
 from domain.job_lifecycle import JobStatus, Reason
@@ -39,7 +40,7 @@ class Entry:
         attempt: The number of the execution it belongs to; 0 before the first.
         by: Its cause: caller, service, `worker <name>` or `engine <name>`.
         status: The job's status from then on.
-        detail: A sentence for people.
+        detail: A sentence for people; a string is the words of an engine or a worker.
     """
 
     step: Step
@@ -47,7 +48,7 @@ class Entry:
     at: datetime
     by: str
     status: JobStatus
-    detail: str
+    detail: Text | str
     reason: Reason | None = None
 
     @property
@@ -110,7 +111,7 @@ def _entries(details: JobDetails) -> Iterator[Entry]:
         at=job.created_at,
         by="caller",
         status=JobStatus.PENDING,
-        detail="Code uploaded and stored" if origin is None else f"Run again, as job {origin} was",
+        detail=text("job.step_submitted") if origin is None else text("job.step_rerun", job=origin),
     )
     for execution in details.executions:
         yield from _attempt(execution)
@@ -135,24 +136,30 @@ def _attempt(execution: Execution) -> Iterator[Entry]:
         execution,
         execution.requested_at,
         "caller" if is_first else "service",
-        "Execution requested" if is_first else "Queued again",
+        text("job.step_queued") if is_first else text("job.step_queued_again"),
     )
     if execution.deferred_since is not None:
-        detail = "Its engine could not start it, and it waits until one can"
+        detail = text("job.step_deferred")
         yield _running(Step.DEFERRED, execution, execution.deferred_since, "service", detail)
     if execution.claimed_at is not None and execution.claimed_by is not None:
-        yield _running(Step.CLAIMED, execution, execution.claimed_at, holder_of(execution), "Taken up")
+        yield _running(
+            Step.CLAIMED, execution, execution.claimed_at, holder_of(execution), text("job.step_claimed")
+        )
     if execution.building_at is not None:
-        yield _running(Step.BUILDING, execution, execution.building_at, holder_of(execution), "Build started")
+        yield _running(
+            Step.BUILDING, execution, execution.building_at, holder_of(execution), text("job.step_building")
+        )
     if execution.started_at is not None:
-        yield _running(Step.STARTED, execution, execution.started_at, holder_of(execution), "Program started")
+        yield _running(
+            Step.STARTED, execution, execution.started_at, holder_of(execution), text("job.step_started")
+        )
 
 
-def _loss(execution: Execution) -> str:
-    return (execution.result and execution.result.error_message) or "Its worker was lost"
+def _loss(execution: Execution) -> Text | str:
+    return (execution.result and execution.result.error_message) or text("job.step_lost")
 
 
-def _running(step: Step, execution: Execution, at: datetime, by: str, detail: str) -> Entry:
+def _running(step: Step, execution: Execution, at: datetime, by: str, detail: Text | str) -> Entry:
     return Entry(step=step, attempt=execution.number, at=at, by=by, status=JobStatus.RUNNING, detail=detail)
 
 
@@ -168,7 +175,7 @@ def _end(details: JobDetails) -> Iterator[Entry]:
         at=job.completed_at,
         by="caller" if was_cancelled else _reporter(last, job.reason),
         status=job.status,
-        detail="Cancelled" if was_cancelled else _ending(last),
+        detail=text("job.step_cancelled") if was_cancelled else _ending(last),
         reason=job.reason,
     )
     if was_cancelled and last is not None and last.result is not None and not last.result.may_run_on:
@@ -187,25 +194,27 @@ def _reporter(execution: Execution | None, reason: Reason | None) -> str:
     return "service" if execution is None or reason is Reason.WORKER_LOST else holder_of(execution)
 
 
-def _ending(execution: Execution | None) -> str:
+def _ending(execution: Execution | None) -> Text:
     result = None if execution is None else execution.result
     if result is None:
-        return "Ended"
+        return text("job.step_ended")
     if result.limit is not None:
-        return f"Ended by the limit {result.limit.name}"
+        return text("job.step_exceeded", limit=text(f"limits.{result.limit.name}"))
     if result.signal is not None:
-        return f"Ended by signal {result.signal}"
-    return "Ended" if result.exit_code is None else f"Exited with code {result.exit_code}"
+        return text("job.step_signal", signal=result.signal)
+    if result.exit_code is None:
+        return text("job.step_ended")
+    return text("job.step_exited", code=result.exit_code)
 
 
-def _proof(execution: Execution) -> str:
+def _proof(execution: Execution) -> Text | str:
     """Return the proof that a cancelled program does not run any more."""
     result = execution.result
     if result is not None and result.error_message:
         return result.error_message
     if result is None or result.signal is None:
-        return "The program was stopped, and its worker says so."
-    return f"The program was stopped by signal {result.signal}, and its worker says so."
+        return text("job.step_stopped")
+    return text("job.step_stopped_by_signal", signal=result.signal)
 
 
 def holder_of(execution: Execution) -> str:

@@ -129,7 +129,7 @@ def banner(settings: Settings, warning: str | None) -> Iterator[str]:
     yield f"Service Server listens on {url} (API page: {url}/docs)"
     for name, what in parts(settings):
         yield f"  {name:<9} {what}"
-    for sentence in filter(None, (warning, OPEN_TO_ALL if settings.is_open_to_all else None)):
+    for sentence in filter(None, (warning, str(OPEN_TO_ALL) if settings.is_open_to_all else None)):
         yield f"\n  WARNING: {sentence}"
     reads_stdin = not settings.uses_runners
     code, stdin = _SUM if reads_stdin else _ANSWER

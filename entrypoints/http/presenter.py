@@ -12,12 +12,13 @@ from msgspec import UNSET
 
 from application.ports.object_store import ObjectStore
 from application.views import BatchView, JobDetails, JobStatusView, JobView
+from catalogue.text import Text, text
 from domain.artifacts import media_type
 from domain.caller import Caller, Scope
 from domain.cases import CaseResult, Summary
 from domain.execution import Execution, Note, ResourceUsage
 from domain.execution import ExecutionResult as Result
-from domain.job_lifecycle import JobStatus, Phase, Reason
+from domain.job_lifecycle import JobStatus, Reason, State
 from domain.submission import JobSpec
 from domain.values import JobId, ObjectKey
 from entrypoints.http.conditional import entity_tag
@@ -45,56 +46,12 @@ Shown = TypeVar("Shown")
 # In JSON a quotation mark within a string is escaped, so this is never part of one.
 _SIGNED = re.compile(rb'"logs_url":"[^"]*+"')
 _SECRET = re.compile(rb',"callback_secret":"[^"]*+"')
-_MESSAGES: Mapping[JobStatus | Reason, str] = {
-    JobStatus.PENDING: "Waiting to be executed",
-    JobStatus.RUNNING: "Running",
-    JobStatus.SUCCESS: "The program ended well",
-    JobStatus.FAILED: "The program failed",
-    JobStatus.TIMEOUT: "The program did not end within its time",
-    JobStatus.CANCELLED: "Job cancelled",
-    Reason.NONZERO_EXIT: "The program ended with an exit code other than zero",
-    Reason.SIGNAL: "The program was ended by a signal",
-    Reason.COMPILE_ERROR: "The code does not compile; see stderr",
-    Reason.BUILD_LIMIT: "The build reached a limit",
-    Reason.WALL_TIME_LIMIT: "The program did not end within its time",
-    Reason.CPU_TIME_LIMIT: "The program used up its CPU time",
-    Reason.MEMORY_LIMIT: "The program used up its memory",
-    Reason.OUTPUT_LIMIT: "The program wrote more than it may",
-    Reason.PROCESS_LIMIT: "The program started more processes than it may",
-    Reason.CASES_FAILED: "Not every case was accepted",
-    Reason.ENGINE_UNAVAILABLE: "The engine could not start the program",
-    Reason.ENGINE_ERROR: "The engine failed to run the program",
-    Reason.WORKER_LOST: "The worker that ran the program was lost",
-    Reason.STORAGE_ERROR: "The program ended, but its log could not be stored",
-    Reason.SECRETS_UNAVAILABLE: "The worker could not open the job's secrets",
-    Reason.INTERNAL: "The service failed to run the program",
-}
-# A job that is RUNNING waits and is built before its program runs.
-_PHASES: Mapping[Phase, str] = {Phase.WAITING: "Queued", Phase.BUILDING: "Building"}
-_DEFERRED = "Queued: its engine is away, or has no room"
-# Where the engine hides the exit code.
-_WITHOUT_EXIT_CODE: Mapping[JobStatus | Reason, str] = {
-    JobStatus.SUCCESS: "The program ended; its engine does not tell the exit code",
-    Reason.NONZERO_EXIT: "The program failed; its engine does not tell the exit code",
+# Of an execution whose engine hides the exit code.
+_WITHOUT_EXIT_CODE: Mapping[JobStatus | Reason, Text] = {
+    JobStatus.SUCCESS: text("job.explain_success_without_exit_code"),
+    Reason.NONZERO_EXIT: text("job.explain_failed_without_exit_code"),
 }
 _FIGURES = ("cpu_percent", "memory_mb", "execution_time_ms")
-_NOTES: Mapping[Note, str] = {
-    Note.STDIN_NOT_PASSED: "The engine passes programs no standard input: one that reads it finds nothing, "
-    "or waits until its time is up.",
-    Note.USAGE_UNKNOWN: "The engine does not tell all of what the program used; unknown figures are 0.",
-    Note.EXIT_CODE_UNKNOWN: "The engine does not tell the exit code: a program whose stderr is empty counts "
-    "as successful.",
-    Note.OUTPUT_CUT_BY_RUNNER: "The output has the 1,048,576 bytes at which its runner cuts it: the program "
-    "may have written more.",
-    Note.CANCEL_NOT_SUPPORTED: "The engine cannot stop programs: this one runs on to its end.",
-    Note.MAY_RUN_ON: "The engine was not seen to stop the program, which may run on.",
-    Note.NO_NETWORK: "Programs have no network here.",
-    Note.ARTIFACTS_LEFT_OUT: "Files that the program wrote are left out: there are too many, they are too "
-    "large, or they are no plain files.",
-    Note.ARTIFACTS_LOST: "The files that the program wrote could not be stored, for the store was away.",
-    Note.MACHINE_BUSY: "The machine was busy: for a quarter of the program's time or more, some of its tasks "
-    "waited for a processor.",
-}
 
 
 def present_batch(view: BatchView) -> BatchResponse:
@@ -134,15 +91,14 @@ class Presenter:
         if result is not None and view.cases:
             result.cases = [case_result(case) for case in view.cases]
         ended = None if execution is None else execution.result
-        status = explain(view.status, view.reason, phase, ended)
-        if phase is Phase.WAITING and execution is not None and execution.deferred_since is not None:
-            status = _DEFERRED
+        is_deferred = execution is not None and execution.deferred_since is not None
+        status = explain(view.state, view.reason, ended, is_deferred=is_deferred)
         return JobResponse(
             job_id=str(view.job_id),
             project=view.project,
             code_key=view.code_key,
             status=view.status,
-            message=message or status,
+            message=message or str(status),
             phase=phase,
             run_started_at=run_started_at,
             log_key=None if result is None else result.log_key,
@@ -264,17 +220,19 @@ def without_secret(body: bytes) -> bytes:
     return _SECRET.sub(b"", body)
 
 
-def explain(status: JobStatus, reason: Reason | None, phase: Phase, result: Result | None = None) -> str:
-    """Return a sentence on the state of a job, whose latest execution ended with that result."""
-    if status is JobStatus.RUNNING and phase in _PHASES:
-        return _PHASES[phase]
+def explain(
+    state: State, reason: Reason | None, result: Result | None = None, *, is_deferred: bool = False
+) -> Text:
+    """Return a sentence on the state of a job, whose latest execution ended so or is deferred."""
+    if state is State.QUEUED and is_deferred:
+        return text("job.explain_deferred")
     if result is not None and result.cases is not None:
-        return f"{result.cases.passed} of {result.cases.total} cases were accepted"
+        return text("job.cases_passed", passed=result.cases.passed, count=result.cases.total)
     if result is not None and result.exit_code is None:
-        hidden = _WITHOUT_EXIT_CODE.get(reason or status)
+        hidden = _WITHOUT_EXIT_CODE.get(reason or result.status)
         if hidden is not None:
             return hidden
-    return _MESSAGES.get(reason or status, _MESSAGES[status])
+    return text(f"job.explain_{reason or state}")
 
 
 def _specification(spec: JobSpec) -> JobSpecification:
@@ -356,16 +314,20 @@ def _unknown(usage: ResourceUsage) -> list[str]:
 
 def notes_of(execution: Execution | None) -> list[NoteResponse]:
     """Show the remarks on an execution, and which figures of its usage are unknown."""
+    return [NoteResponse(code=note, detail=str(remark)) for note, remark in remarks_on(execution).items()]
+
+
+def remarks_on(execution: Execution | None) -> Mapping[Note, Text]:
+    """Return the remarks on an execution as texts."""
     if execution is None:
-        return []
+        return {}
     usage = _usage(execution)
     unknown = [] if usage is None else _unknown(usage)
-    notes = [NoteResponse(code=note, detail=_NOTES[note]) for note in execution.all_notes]
+    remarks = {note: text(f"job.note_{note}") for note in execution.all_notes}
     if unknown:
-        detail = f"The engine does not tell {', '.join(unknown)}; unknown figures are 0."
-        notes = [note for note in notes if note.code is not Note.USAGE_UNKNOWN]
-        notes.append(NoteResponse(code=Note.USAGE_UNKNOWN, detail=detail))
-    return notes
+        remarks.pop(Note.USAGE_UNKNOWN, None)
+        remarks[Note.USAGE_UNKNOWN] = text("job.note_usage_figures_unknown", names=", ".join(unknown))
+    return remarks
 
 
 def reached_limit(execution: Execution | None) -> ReachedLimit | None:

@@ -10,6 +10,7 @@ from application.ports.execution_engine import EngineDescription, LanguageSuppor
 from application.queries.cluster_reader import EngineState
 from application.queries.timeline import Entry, Step, Timeline, Waiting, holder_of
 from application.views import JobDetails
+from catalogue.text import Text, text
 from domain.execution import Execution
 from domain.job_lifecycle import JobStatus
 from domain.limits import STANDARD_BOUNDS
@@ -29,9 +30,9 @@ from entrypoints.http.schemas.timeline import (
     WaitingResponse,
 )
 
-_NEVER_CLAIMED = "No worker had taken it up, so the program never ran."
-_WORKER_TOLD = "Its worker was told to stop the program, and has not answered yet."
-_ENGINE_ASKED = "Its engine was asked to stop the program, and does not tell whether it did."
+_NEVER_CLAIMED = text("job.proof_never_claimed")
+_WORKER_TOLD = text("job.proof_worker_told")
+_ENGINE_ASKED = text("job.proof_engine_asked")
 
 
 def present_entry(entry: Entry) -> EntryResponse:
@@ -45,7 +46,7 @@ def present_entry(entry: Entry) -> EntryResponse:
         by=entry.by,
         status=entry.status,
         reason=entry.reason,
-        detail=entry.detail,
+        detail=str(entry.detail),
     )
 
 
@@ -168,15 +169,23 @@ def _cancellation(details: JobDetails, entries: Sequence[Entry]) -> Cancellation
         return None
     last = details.latest
     if last is None or last.claimed_at is None:
-        return CancellationResponse(at=job.completed_at, stopped=True, proof=_NEVER_CLAIMED)
+        return CancellationResponse(at=job.completed_at, stopped=True, proof=str(_NEVER_CLAIMED))
     stopped = next((entry.detail for entry in entries if entry.step is Step.STOPPED), None)
     return CancellationResponse(
-        at=job.completed_at, stopped=stopped is not None, proof=stopped or _unproven(last)
+        at=job.completed_at, stopped=stopped is not None, proof=str(stopped or _unproven(last))
     )
 
 
-def _unproven(last: Execution) -> str:
-    """Describe the state of a cancelled program whose end is not proven."""
+def unproven_end(timeline: Timeline) -> Text | str | None:
+    """Describe the state of a cancelled program whose end is not proven; None unless there is one."""
+    job, last = timeline.details.job, timeline.details.latest
+    if job.status is not JobStatus.CANCELLED or last is None or last.claimed_at is None:
+        return None
+    is_stopped = any(entry.step is Step.STOPPED for entry in timeline.entries)
+    return None if is_stopped else _unproven(last)
+
+
+def _unproven(last: Execution) -> Text | str:
     if last.result is not None and last.result.error_message:
         return last.result.error_message
     return _ENGINE_ASKED if last.is_delegated else _WORKER_TOLD

@@ -8,7 +8,7 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LAYERS = ("adapters", "application", "domain", "entrypoints")
+LAYERS = ("adapters", "application", "catalogue", "domain", "entrypoints")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def shipped(tmp_path_factory):
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_the_wheel_holds_the_four_layers_and_its_own_metadata(shipped):
+def test_the_wheel_holds_the_layers_and_its_own_metadata(shipped):
     tops = {name.partition("/")[0] for name in shipped}
     assert {top for top in tops if not top.endswith(".dist-info")} == set(LAYERS)
     assert len(tops) == len(LAYERS) + 1

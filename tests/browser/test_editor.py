@@ -24,7 +24,7 @@ def test_output_appears_line_by_line_while_the_program_runs(visitor: Visitor):
     expect(visitor.output).to_contain_text("line 1")
     assert "line 3" not in visitor.output.inner_text()
     visitor.expect_status("Running")
-    visitor.expect_status("Success")
+    visitor.expect_status("Succeeded")
     assert visitor.output.inner_text().splitlines() == ["line 1", "line 2", "line 3"]
 
 
@@ -142,6 +142,6 @@ def test_files_are_written_renamed_removed_and_dropped_beside_the_program(visito
     page.get_by_role("button", name="Run", exact=True).click()
 
     # Then it has them
-    visitor.expect_status("Success")
+    visitor.expect_status("Succeeded")
     expected = {"added.bin 2", "unpacked.txt 3", "written.txt 5", f"main.py {len(code)}"}
     assert set(visitor.output.inner_text().splitlines()) == expected

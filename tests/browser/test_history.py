@@ -15,7 +15,7 @@ def choose(page: Page, name: str, value: str) -> None:
 def test_an_empty_history_says_what_to_do(visitor: Visitor):
     visitor.open_project()
 
-    expect(visitor.page.get_by_text("Nothing was run here yet")).to_be_visible()
+    expect(visitor.page.get_by_text("No jobs yet")).to_be_visible()
 
 
 def test_the_history_updates_by_itself(visitor: Visitor):
@@ -38,7 +38,7 @@ def test_an_update_leaves_the_keyboard_where_it_was(visitor: Visitor):
 
 @pytest.mark.parametrize(
     ("name", "value", "found"),
-    [("status", "FAILED", 1), ("language", "bash", 1), ("period", "hour", 3), ("status", "RUNNING", 0)],
+    [("state", "failed", 1), ("language", "bash", 1), ("period", "hour", 3), ("state", "running", 0)],
 )
 def test_filters_narrow_the_history(visitor: Visitor, name: str, value: str, found: int):
     visitor.run("raise SystemExit(1)")
@@ -65,10 +65,10 @@ def test_a_tag_narrows_the_history(visitor: Visitor):
 
 def test_a_filter_is_part_of_the_address(visitor: Visitor):
     visitor.upload()
-    visitor.page.goto(f"{visitor.project_url}?status=FAILED")
+    visitor.page.goto(f"{visitor.project_url}?state=failed")
 
-    expect(visitor.page.locator("#filters [name=status]")).to_have_value("FAILED")
-    expect(visitor.page.get_by_text("No job is like that")).to_be_visible()
+    expect(visitor.page.locator("#filters [name=state]")).to_have_value("failed")
+    expect(visitor.page.get_by_text("No jobs match these filters.")).to_be_visible()
 
 
 def test_the_history_is_paged(visitor: Visitor):
@@ -107,15 +107,15 @@ def test_going_back_undoes_a_filter_and_leaves_the_rest_of_the_page(visitor: Vis
     visitor.open_project()
     page = visitor.page
     page.evaluate("window.editor.setValue('print(6 * 7)')")
-    choose(page, "status", "PENDING")
-    expect(page).to_have_url(re.compile("status=PENDING"))
+    choose(page, "state", "pending")
+    expect(page).to_have_url(re.compile("state=pending"))
     choose(page, "language", "bash")
-    expect(page.get_by_text("No job is like that")).to_be_visible()
+    expect(page.get_by_text("No jobs match these filters.")).to_be_visible()
 
     page.go_back()
 
     expect(visitor.rows).to_have_count(1)
-    expect(page.locator("#filters [name=status]")).to_have_value("PENDING")
+    expect(page.locator("#filters [name=state]")).to_have_value("pending")
     expect(page.locator("#filters [name=language]")).to_have_value("")
     assert page.evaluate("Object.values(sessionStorage).join()").count("csrf") == 0
     page.get_by_role("button", name="Run", exact=True).click()

@@ -34,7 +34,7 @@ def check_inert(visitor: Visitor) -> None:
 def test_markup_escape_codes_and_broken_text_do_nothing_while_running(visitor: Visitor):
     visitor.run_in_editor(HOSTILE)
 
-    visitor.expect_status("Success")
+    visitor.expect_status("Succeeded")
     check_inert(visitor)
 
 
@@ -60,7 +60,7 @@ def test_ten_megabytes_leave_the_page_light(visitor: Visitor):
         "for n in range(100_000):\n    print(f'{n:06} ' + 'x' * 97)\nprint('the last line', flush=True)\n"
     )
 
-    visitor.expect_status("Success")
+    visitor.expect_status("Succeeded")
     shown = visitor.output.evaluate("element => element.textContent.length")
     assert 0 < shown < 210_000
     visitor.page.get_by_role("link", name="Open job").click()

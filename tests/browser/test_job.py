@@ -9,9 +9,9 @@ from tests.browser.visitor import Visitor
 def test_a_job_that_waits_says_for_what(visitor: Visitor):
     visitor.page.goto(f"/dashboard/jobs/{visitor.upload()}")
 
-    expect(visitor.page.get_by_text("It waits to be executed")).to_be_visible()
+    expect(visitor.page.get_by_text("Uploaded. Select Execute to run it.")).to_be_visible()
     visitor.page.get_by_role("button", name="Execute").click()
-    expect(visitor.page.locator(".job-title .badge")).to_have_text("Success")
+    expect(visitor.page.locator(".job-title .badge")).to_have_text("Succeeded")
     expect(visitor.output).to_have_text("1\n")
 
 
@@ -26,8 +26,8 @@ def test_each_stage_has_its_time(visitor: Visitor):
 def test_the_limit_that_was_reached_stands_out(visitor: Visitor):
     visitor.page.goto(f"/dashboard/jobs/{visitor.run('while True: pass', timeout_ms=200)}")
 
-    expect(visitor.page.locator(".job-title .badge")).to_have_text("Timeout")
-    expect(visitor.page.locator(".meters .hit")).to_contain_text("limit reached")
+    expect(visitor.page.locator(".job-title .badge")).to_have_text("Timed out")
+    expect(visitor.page.locator(".meters .hit")).to_contain_text("limit exceeded")
 
 
 def test_a_job_can_be_run_again(visitor: Visitor):
@@ -78,5 +78,5 @@ def test_the_cases_of_a_job_are_a_table_that_follows_along(visitor: Visitor):
     expect(rows.nth(0).locator(".verdict")).to_have_text("accepted")
     expect(rows.nth(1)).to_contain_text("expected '5', found '4'")
     expect(rows.nth(2)).to_contain_text("<b>secret</b>")
-    expect(visitor.page.locator("#cases [role=status]")).to_contain_text("2 of 3 accepted · score 2 of 3")
+    expect(visitor.page.locator("#cases [role=status]")).to_contain_text("2 of 3 passed · score 2 of 3")
     expect(visitor.page.locator(".job-title .badge")).to_have_text("Failed")

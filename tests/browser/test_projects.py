@@ -52,11 +52,11 @@ def test_projects_count_their_jobs_and_update_by_themselves(visitor: Visitor):
     visitor.upload()
     visitor.page.goto("/dashboard")
     project = visitor.page.locator(".projects > li", has_text=visitor.project)
-    expect(project).to_contain_text("1 pending")
+    expect(project).to_contain_text("1 Pending")
 
     visitor.run("print(1)")
 
-    expect(project).to_contain_text("1 success")
+    expect(project).to_contain_text("1 Succeeded")
     expect(project.get_by_role("img")).to_have_attribute(
         "aria-label", "Jobs in each of the last 12 hours: " + "0, " * 11 + "2"
     )
@@ -68,13 +68,11 @@ def test_the_cluster_shows_its_engine_and_its_figures(visitor: Visitor):
     page.goto("/dashboard/cluster")
 
     expect(page.locator("#engine")).to_contain_text("local engine")
-    expect(page.locator(".health")).to_contain_text("database answers")
+    expect(page.locator(".health")).to_contain_text("database healthy")
     expect(page.locator("figure", has_text="Success rate").locator("figcaption")).to_contain_text("Succeeded")
     expect(page.locator(".chart canvas")).to_have_count(6)
     expect(page.get_by_text("CPUUtilization")).to_be_visible()
-    expect(page.locator("figure", has_text="Waiting in the queue").locator("figcaption")).to_contain_text(
-        "Jobs 0 at"
-    )
+    expect(page.locator("figure", has_text="Jobs queued").locator("figcaption")).to_contain_text("Jobs 0 at")
     page.get_by_label("Last").select_option("60")
     expect(page.locator(".chart canvas")).to_have_count(6)
 
@@ -88,4 +86,4 @@ def test_a_chart_that_cannot_be_read_says_so(context: BrowserContext):
 
     expect(page.locator("figure", has_text="CPU and memory")).to_contain_text("the metrics are away")
     expect(page.locator("figure", has_text="Success rate")).to_contain_text("HTTP status 500")
-    expect(page.locator("figure", has_text="Waiting in the queue")).to_contain_text("Jobs 0 at")
+    expect(page.locator("figure", has_text="Jobs queued")).to_contain_text("Jobs 0 at")

@@ -16,13 +16,13 @@ def test_a_page_survives_a_restart_of_the_server(browser: Browser, tmp_path):
     with served(settings, port) as server:
         job_id = server.upload(CODE, project="demo")["job_id"]
         page.goto(f"{server.url}/dashboard/jobs/{job_id}")
-        expect(page.get_by_text("It waits to be executed")).to_be_visible()
+        expect(page.get_by_text("Uploaded. Select Execute to run it.")).to_be_visible()
         server.stop()
-    expect(page.get_by_text("The server does not answer")).to_be_visible()
+    expect(page.get_by_text("The server is not responding")).to_be_visible()
 
     with served(settings, port) as server:
-        expect(page.get_by_text("The server does not answer")).to_be_hidden()
+        expect(page.get_by_text("The server is not responding")).to_be_hidden()
         server.execute(job_id)
-        expect(page.locator(".job-title .badge")).to_have_text("Success")
+        expect(page.locator(".job-title .badge")).to_have_text("Succeeded")
         expect(page.locator("[data-output]")).to_have_text("still here\n")
     context.close()

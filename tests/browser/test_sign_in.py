@@ -149,7 +149,7 @@ def test_a_program_runs_in_the_editor_and_its_output_is_followed(page: Page, gua
     page.get_by_role("button", name="Run", exact=True).click()
 
     expect(page.locator("[data-output]")).to_contain_text("seen live")
-    expect(page.locator("[data-follow] .badge")).to_have_text("Success")
+    expect(page.locator("[data-follow] .badge")).to_have_text("Succeeded")
 
 
 def test_a_key_is_made_copied_and_revoked(page: Page, guarded: Guarded):

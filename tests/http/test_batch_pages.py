@@ -80,7 +80,7 @@ def test_the_page_of_a_job_that_waits_for_its_next_attempt_says_so(service: Serv
     job_id = service.upload(execute=True, max_attempts=2, retry_on=["signal"])["job_id"]
     poll(lambda: len(service.http.get(f"/api/jobs/{job_id}").json()["executions"]) == 2)
 
-    assert "is to be run again after a delay" in service.http.get(f"/dashboard/jobs/{job_id}").text
+    assert "the next attempt starts at" in service.http.get(f"/dashboard/jobs/{job_id}").text
     waiting = service.http.get(f"/api/jobs/{job_id}/timeline").json()["waiting"]
     assert waiting["awaited"] == "retry"
     assert service.http.post(f"/api/cancel/{job_id}").json()["status"] == "CANCELLED"

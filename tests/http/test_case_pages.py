@@ -22,7 +22,7 @@ def test_the_page_of_a_job_has_a_table_of_its_cases(service: Service):
     part = service.http.get(f"/dashboard/jobs/{job['job_id']}/cases").text
 
     for text in (page, part):
-        assert "1 of 3 accepted" in text
+        assert "1 of 3 passed" in text
         assert "score 1 of 3" in text
         assert text.count(">wrong answer<") == 2
         assert 'scope="row"' in text
@@ -41,7 +41,7 @@ def test_the_curl_line_of_a_job_leaves_its_cases_out(service: Service):
 
     line = service.http.get(f"/dashboard/jobs/{job['job_id']}/curl").text
 
-    assert line.startswith("# The job's cases are left out")
+    assert line.startswith("# The job's test cases are left out")
     assert "cases_of" not in line
     assert "secret" not in line
 

@@ -22,7 +22,7 @@ def test_the_results_of_all_cases_are_in_the_job(service: Service):
 
     result = job["data"]["result"]
     assert (job["status"], result["reason"]) == ("FAILED", "cases_failed")
-    assert job["message"] == "2 of 3 cases were accepted"
+    assert job["message"] == "2 of 3 test cases passed"
     assert {name: result[name] for name in ("passed", "total", "score", "max_score")} == {
         "passed": 2,
         "total": 3,
@@ -76,7 +76,7 @@ def test_a_job_whose_cases_are_all_accepted_is_a_success(service: Service):
     job = service.run(cases=_CASES[:1], stop_on="first_failure")
 
     assert (job["status"], job["data"]["reason"]) == ("SUCCESS", None)
-    assert job["message"] == "1 of 1 cases were accepted"
+    assert job["message"] == "1 of 1 test cases passed"
 
 
 def test_lists_have_the_sums_alone(service: Service):

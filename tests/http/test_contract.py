@@ -291,7 +291,7 @@ def test_figures_that_an_engine_does_not_tell_are_numbers_too_and_named(
     assert result["resource"]["unknown"] == unknown
     (note,) = result["notes"]
     assert note["code"] == "usage_unknown"
-    assert f"does not tell {', '.join(unknown)};" in note["detail"]
+    assert f"does not report {', '.join(unknown)};" in note["detail"]
 
 
 def test_what_never_ran_has_no_figures(service: Service):
@@ -306,10 +306,10 @@ def test_what_never_ran_has_no_figures(service: Service):
 @pytest.mark.parametrize(
     ("exit_code", "reason", "message"),
     [
-        (0, None, "The program ended well"),
-        (None, None, "The program ended; its engine does not tell the exit code"),
-        (3, Reason.NONZERO_EXIT, "The program ended with an exit code other than zero"),
-        (None, Reason.NONZERO_EXIT, "The program failed; its engine does not tell the exit code"),
+        (0, None, "Succeeded"),
+        (None, None, "Succeeded; the engine does not report exit codes"),
+        (3, Reason.NONZERO_EXIT, "The program exited with a non-zero exit code"),
+        (None, Reason.NONZERO_EXIT, "Failed; the engine does not report exit codes"),
     ],
 )
 def test_an_exit_code_that_is_hidden_is_not_spoken_of(
@@ -395,7 +395,7 @@ def test_jobs_are_listed_newest_first(service: Service):
 
     assert [job["job_id"] for job in everywhere] == [job["job_id"] for job in here] == ids[::-1]
     assert set(here[0]) == JOB | ADDED_JOB
-    assert here[0]["message"] == "Waiting to be executed"
+    assert here[0]["message"] == "Uploaded, not started"
 
 
 def test_an_unknown_project_has_no_jobs(service: Service):

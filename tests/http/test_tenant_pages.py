@@ -131,7 +131,7 @@ def test_members_and_their_sessions_are_shown(visit: Callable[..., Visitor]):
     shown = page(visitor, "/dashboard/members")
 
     assert "Ada&#39;s key" in shown
-    assert "this one" in shown
+    assert "this session" in shown
     assert "a member of others" not in shown
 
 
@@ -178,7 +178,7 @@ def test_an_administrator_switches_to_another_tenant_and_back(
     assert switched.status_code == 303
     shown = page(admin, "/dashboard")
     assert "a project of others" in shown
-    assert "Of acme, looking at other" in shown
+    assert "Home tenant acme, viewing other" in shown
     log = f"/dashboard/audit?act=session.sign_in&principal=key:{key.id}"
     poll(lambda: f"key:{key.id}</td>" in page(admin, log))
     admin.post("/dashboard/tenants/switch", "/dashboard/tenants", tenant="acme")
@@ -256,18 +256,18 @@ def test_usage_is_shown_against_the_quotas(guarded: Service, visit: Callable[...
     assert "Uploads today" in shown
     assert "quota reached" in shown
     assert re.search(r"100 B <span class=\"muted\">of 1000 B", shown)
-    assert "Highest priority: 3 · memory mb: 64" in shown
+    assert "Highest priority: 3 · Memory: 64.0 MiB" in shown
     assert re.search(r'aria-label="Uploads in each of the last 30 days: [0, ]*1"', shown)
     others = page(visit("other"), "/dashboard/usage")
     assert ">used</a>" not in others
-    assert "no bound" in others
+    assert "unlimited" in others
 
 
 def test_the_usage_of_a_week_is_shown(visit: Callable[..., Visitor]):
     shown = page(visit(), "/dashboard/usage?period=week")
 
-    assert "Uploads in 7 days" in shown
-    assert "Uploads in 30 days" in page(visit(), "/dashboard/usage?period=century")
+    assert "Uploads, last 7 days" in shown
+    assert "Uploads, last 30 days" in page(visit(), "/dashboard/usage?period=century")
 
 
 def test_the_audit_log_shows_the_tenants_own_acts(guarded: Service, visit: Callable[..., Visitor]):
@@ -301,7 +301,7 @@ def test_the_audit_log_is_filtered_and_paged(guarded: Service, visit: Callable[.
     assert first.count("</tr>") == 51
     assert of_key.replace(":", "%3A") in older
     assert "session.sign_in</td>" in page(visitor, older)
-    assert "No entry is like that" in page(visitor, f"/dashboard/audit?act=key.revoke&{of_key}")
+    assert "No entries match these filters." in page(visitor, f"/dashboard/audit?act=key.revoke&{of_key}")
     assert visitor.http.get("/dashboard/audit?cursor=x", headers=PAGE).status_code == 422
     part = visitor.http.get(f"/dashboard/audit/list?act=project.create&{of_key}", headers=PARTS)
     assert part.headers["hx-push-url"].startswith("/dashboard/audit?act=project.create&principal=key%3A")

@@ -107,7 +107,7 @@ def test_the_limit_that_was_reached_is_told_beside_those_in_force(service: Servi
 
     assert told["limit"] == {"name": "memory_mb", "measured": 64, "allowed": 64}
     assert {"timeout_ms", "memory_mb", "output_mb"} <= {limit["name"] for limit in told["limits"]}
-    assert told["entries"][-1]["detail"] == "Ended by the limit memory_mb"
+    assert told["entries"][-1]["detail"] == "Memory: limit exceeded"
 
 
 def test_a_job_cancelled_before_it_ran_has_that_as_its_proof(service: Service):
@@ -117,7 +117,7 @@ def test_a_job_cancelled_before_it_ran_has_that_as_its_proof(service: Service):
     told = timeline(service, job_id)
 
     assert told["cancellation"]["stopped"]
-    assert "never ran" in told["cancellation"]["proof"]
+    assert "never started" in told["cancellation"]["proof"]
 
 
 def test_a_cancelled_program_is_stopped_and_its_worker_says_so(service: Service):

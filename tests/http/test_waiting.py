@@ -49,7 +49,7 @@ def test_an_upload_that_waits_answers_with_the_result(service: Service):
 
     job = service.http.post("/api/upload", params={"wait": 20}, json=body).json()
 
-    assert (job["status"], job["message"]) == ("SUCCESS", "The program ended well")
+    assert (job["status"], job["message"]) == ("SUCCESS", "Succeeded")
     assert job["data"]["result"]["stdout"] == "x"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.views import JobDetails
+from catalogue.text import Text, text
 from domain.cases import CaseResult, Verdict, summarize
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.presenter import case_result
@@ -12,7 +13,6 @@ from entrypoints.http.schemas.jobs import CaseResult as ShownCase
 # A page has at most so many rows; the API has them all.
 MAX_ROWS = 1_000
 _MIB = 1 << 20
-_WORDS = {verdict: verdict.replace("_", " ") for verdict in Verdict}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,9 @@ class CaseRow:
     number: int
     name: str
     kind: str
-    verdict: str
+    verdict: Text
     time: str
-    time_note: str
+    time_note: Text | None
     memory: str
     weight: str
     is_hidden: bool
@@ -66,11 +66,11 @@ def _row(result: CaseResult, shown: ShownCase) -> CaseRow:
         number=result.index + 1,
         name=shown.name,
         kind=kinds.get(shown.verdict, "failed"),
-        verdict=_WORDS[shown.verdict],
+        verdict=text(f"cases.{shown.verdict}"),
         time="" if shown.time_ms is None else formatting.milliseconds(shown.time_ms),
-        time_note=""
+        time_note=None
         if first is None
-        else f"alone; {formatting.milliseconds(first)} before, on a busy machine",
+        else text("cases.measured_alone", time=formatting.milliseconds(first)),
         memory="" if shown.memory_mb is None else formatting.size(shown.memory_mb * _MIB),
         weight=f"{shown.weight:g}" if result.points is None else f"{shown.score:g} of {shown.weight:g}",
         is_hidden=shown.hidden,

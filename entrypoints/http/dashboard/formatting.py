@@ -14,6 +14,7 @@ _CHART_HEIGHT = 28
 _BAR_WIDTH = 6
 _BAR_GAP = 2
 _KIBI = 1024
+_MEBI = 1 << 20
 _SECOND_MS = 1_000
 _MINUTE_S = 60
 _HOUR_S = 3_600
@@ -43,7 +44,7 @@ def _picture(match: re.Match[str]) -> str:
 
 def count(number: int) -> str:
     """Format a number of things, as far as they were counted."""
-    return f"over {COUNTED_UP_TO:,}" if number > COUNTED_UP_TO else f"{number:,}"
+    return f"{COUNTED_UP_TO:,}+" if number > COUNTED_UP_TO else f"{number:,}"
 
 
 def count_all(number: int) -> str:
@@ -81,6 +82,13 @@ def size(value: float | None) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= _KIBI
     return f"{value:.1f} GiB"
+
+
+def limit_figure(name: str, value: float) -> str:
+    """Format the value of a limit, whose name ends with its unit."""
+    if name.endswith("_ms"):
+        return milliseconds(value)
+    return size(value * _MEBI) if name.endswith("_mb") else f"{value:,.0f}"
 
 
 def signed_size(value: int) -> str:

@@ -14,12 +14,14 @@ from application.errors import NotFound
 from application.queries.timeline import Timeline
 from application.use_cases.read_code import ReadCode
 from application.use_cases.run_again import given
+from catalogue.text import text
 from domain.caller import Caller, Scope
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.cases import cases_context
 from entrypoints.http.dashboard.formatting import inert_json
 from entrypoints.http.dashboard.job_state import state_context
 from entrypoints.http.dashboard.pages import Pages, go_to
+from entrypoints.http.dashboard.translation import language_of_visitor
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.parameters import existing_job
@@ -27,10 +29,8 @@ from entrypoints.http.parameters import existing_job
 _DEFAULTS = asdict(UploadCodeCommand(project="", code="", language=""))
 _WAIT_S = 30
 # Some may be hidden, and all together may be larger than a command line.
-_WITHOUT_FILES = (
-    '# The job\'s files and its bytes of stdin are left out; add them as "files" and "stdin_base64".'
-)
-_WITHOUT_CASES = '# The job\'s cases are left out; add them as "cases".'
+_WITHOUT_FILES = text("job.curl_without_files")
+_WITHOUT_CASES = text("job.curl_without_cases")
 
 
 class JobPages(Controller):
@@ -72,6 +72,19 @@ class JobPages(Controller):
             request, "_state.html", state_context(api.services.job_reader.timeline(caller, existing_job(job)))
         )
 
+    @get("/summary", sync_to_thread=True, scope=Scope.JOBS_READ)
+    def summary(
+        self,
+        request: AnyRequest,
+        job: FromPath[str],
+        pages: NamedDependency[Pages],
+        caller: NamedDependency[Caller],
+        api: NamedDependency[Api],
+    ) -> Response[bytes]:
+        """Show the state of the job in a line, as the panel of a run has it."""
+        timeline = api.services.job_reader.timeline(caller, existing_job(job))
+        return pages.part(request, "_summary.html", state_context(timeline))
+
     @get("/cases", sync_to_thread=True, scope=Scope.JOBS_READ)
     def cases(
         self,
@@ -105,7 +118,8 @@ class JobPages(Controller):
         curl = _curl(f"{request.url.scheme}://{request.url.netloc}", shown)
         has_files = bool(same.files or same.stdin_blob)
         left_out = [_WITHOUT_FILES] * has_files + [_WITHOUT_CASES] * (same.cases_of is not None)
-        return "\n".join((*left_out, curl))
+        language = language_of_visitor(request)
+        return "\n".join((*(f"# {note.into(language)}" for note in left_out), curl))
 
     @post("/cancel", scope=Scope.JOBS_WRITE)
     async def cancel(

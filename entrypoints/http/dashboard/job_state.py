@@ -4,25 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from application.queries.timeline import Awaited, Timeline, Waiting
+from application.queries.timeline import Timeline, Waiting
+from catalogue.text import Text, text
 from domain.artifacts import PICTURES
 from domain.execution import Execution, ExecutionResult, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import JobStatus
 from domain.limits import Limits
 from entrypoints.http.dashboard import formatting
-from entrypoints.http.presenter import artifacts_of, explain, notes_of
-from entrypoints.http.timeline_presenter import present_timeline
+from entrypoints.http.presenter import artifacts_of, explain, remarks_on
+from entrypoints.http.timeline_presenter import present_timeline, unproven_end
 
 _MIB = 1 << 20
-_WAITS = {
-    Awaited.EXECUTE: "Uploaded. It waits to be executed.",
-    Awaited.WORKER: "Queued. It waits for a free worker.",
-    Awaited.ENGINE: "A worker has it. It waits for the engine to start the program.",
-    Awaited.BUILD: "The compiler is running.",
-    Awaited.RETRY: "It failed, and is to be run again after a delay.",
-    Awaited.REPORT: "The engine has it, and will report its end by itself.",
-}
+_NOT_MEASURED = text("job.not_measured")
+STAGES = ("uploaded", "queued", "building", "running", "ended")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +29,7 @@ class Stage:
         took: How long it lasted.
     """
 
-    name: str
+    name: Text
     state: str
     at: datetime | None
     took: str = ""
@@ -44,8 +39,8 @@ class Stage:
 class Meter:
     """Usage of a limit in percent, None where it was not measured."""
 
-    name: str
-    used: str
+    name: Text
+    used: Text | str
     allowed: str
     percent: float | None
     was_hit: bool
@@ -66,8 +61,16 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         "timeline": present_timeline(timeline),
         "execution": last,
         "result": result,
-        "explanation": explain(details.job.status, details.job.reason, details.view.phase, result),
-        "notes": notes_of(last),
+        "state": details.view.state,
+        "explanation": explain(
+            details.view.state,
+            details.job.reason,
+            result,
+            is_deferred=last is not None and last.deferred_since is not None,
+        ),
+        "notes": list(remarks_on(last).values()),
+        "entries": timeline.entries,
+        "unproven": unproven_end(timeline),
         "artifacts": [] if result is None else artifacts_of(details.job.id, result),
         "pictures": PICTURES,
         "stages": _stages(details.job, last),
@@ -76,34 +79,39 @@ def state_context(timeline: Timeline) -> dict[str, object]:
     }
 
 
-def _awaits(waiting: Waiting) -> str:
+def _awaits(waiting: Waiting) -> Text:
     if waiting.since is not None:
-        return (
-            f"Queued. Its engine is away, or has no room, since {formatting.clock_time(waiting.since)} UTC."
-        )
-    sentence = _WAITS[waiting.awaited]
+        return text("job.waits_engine_away", time=waiting.since)
     if waiting.until is not None:
-        return f"{sentence} The delay ends at {formatting.clock_time(waiting.until)} UTC."
+        return text("job.waits_retry_until", time=waiting.until)
     if waiting.behind_more_than is not None:
-        return f"{sentence} More than {waiting.behind_more_than:,} are ahead of it in the queue."
-    return sentence if waiting.place is None else f"{sentence} Place in the queue: {waiting.place:,}."
+        return text("job.waits_worker_behind", count=waiting.behind_more_than)
+    if waiting.place is not None:
+        return text("job.waits_worker_place", place=waiting.place)
+    return text(f"job.waits_{waiting.awaited}")
 
 
 def _stages(job: Job, last: Execution | None) -> Sequence[Stage]:
-    queued = None if last is None else last.requested_at
-    began = None if last is None else last.started_at or last.claimed_at
-    times = (job.created_at, queued, began, job.completed_at)
-    names = ("Uploaded", "Queued", "Running", "Ended")
-    reached = max(place for place, time in enumerate(times) if time is not None)
-    ends = (queued, began, job.completed_at, None)
+    began = None if last is None or last.building_at is not None else last.claimed_at
+    times = {
+        "uploaded": job.created_at,
+        "queued": None if last is None else last.requested_at,
+        "building": None if last is None else last.building_at,
+        "running": began if last is None else last.started_at or began,
+        "ended": job.completed_at,
+    }
+    if times["building"] is None:
+        del times["building"]
+    reached = max(place for place, time in enumerate(times.values()) if time is not None)
+    ends = [*list(times.values())[1:], None]
     return [
         Stage(
-            name=name,
+            name=text(f"job.stage_{stage}"),
             state=_stage_state(job, place, reached, at),
             at=at,
-            took=formatting.between(at, end) if at is not None and end is not None else "",
+            took="" if at is None or end is None else formatting.between(at, end),
         )
-        for place, (name, at, end) in enumerate(zip(names, times, ends, strict=True))
+        for place, ((stage, at), end) in enumerate(zip(times.items(), ends, strict=True))
     ]
 
 
@@ -121,25 +129,23 @@ def _meters(result: ExecutionResult | None, limits: Limits) -> Sequence[Meter]:
     used = (result and result.resource) or ResourceUsage()
     written = None if result is None else (result.stdout.total_bytes + result.stderr.total_bytes) / _MIB
     figures = (
-        ("Wall time", "timeout_ms", used.execution_time_ms, limits.timeout_ms),
-        ("CPU time", "cpu_time_ms", used.cpu_time_ms, limits.cpu_time_ms),
-        ("Memory", "memory_mb", used.memory_mb, limits.memory_mb),
-        ("Output", "output_mb", written, limits.output_mb),
+        ("timeout_ms", used.execution_time_ms, limits.timeout_ms),
+        ("cpu_time_ms", used.cpu_time_ms, limits.cpu_time_ms),
+        ("memory_mb", used.memory_mb, limits.memory_mb),
+        ("output_mb", written, limits.output_mb),
     )
     hit = result.limit.name if result and result.limit else None
     return [
         Meter(
-            name=label,
-            used=_say(name, value) if result else "",
-            allowed=_say(name, allowed),
+            name=text(f"limits.{name}"),
+            used=""
+            if result is None
+            else _NOT_MEASURED
+            if value is None
+            else formatting.limit_figure(name, value),
+            allowed=formatting.limit_figure(name, allowed),
             percent=None if value is None else round(min(value / allowed * 100, 100), 1),
             was_hit=name == hit,
         )
-        for label, name, value, allowed in figures
+        for name, value, allowed in figures
     ]
-
-
-def _say(limit: str, value: float | None) -> str:
-    if value is None:
-        return "not measured"
-    return formatting.milliseconds(value) if limit.endswith("_ms") else formatting.size(value * _MIB)

@@ -23,9 +23,9 @@ _PAGE = "/dashboard/keys"
 _SCOPE_FIELD = "scope:"
 LIFETIMES: Mapping[str, timedelta | None] = MappingProxyType(
     {
-        "30 days": timedelta(days=30),
-        "90 days": timedelta(days=90),
-        "a year": timedelta(days=365),
+        "in_30_days": timedelta(days=30),
+        "in_90_days": timedelta(days=90),
+        "in_1_year": timedelta(days=365),
         "never": None,
     }
 )

@@ -11,13 +11,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.response import Redirect
 
-from domain.job_lifecycle import JobStatus, Phase
+from catalogue.language import Language
+from domain.job_lifecycle import JobStatus, State
 from entrypoints.http import csrf
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.assets import accepts_gzip, asset_url
+from entrypoints.http.dashboard.translation import Translator, language_of_visitor, script_texts
 from entrypoints.http.dashboard.visitor import visitor_of
 from entrypoints.http.json_request import AnyRequest
-from entrypoints.settings_check import OPEN_TO_ALL
 
 HTML = "text/html"  # to which the framework adds the encoding
 # Only what is served from here; `data:` for the pictures of disclosure marks in stylesheets.
@@ -33,7 +34,8 @@ _SMALL_BYTES = 860  # what fits one packet gains nothing from compression
 
 
 @cache
-def _environment() -> Environment:
+def _environment(language: Language) -> Environment:
+    translator = Translator(language)
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -41,6 +43,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        finalize=translator.finalize,
     )
     named = (
         formatting.inert,
@@ -55,11 +58,15 @@ def _environment() -> Environment:
         "calendar_time": formatting.calendar_time,
     }
     environment.globals |= {
+        "t": translator,
+        "language": language,
+        "languages_of_pages": tuple(Language),
+        "script_texts": script_texts(language),
         "asset": asset_url,
         "between": formatting.between,
         "sparkline": formatting.sparkline,
         "statuses": tuple(JobStatus),
-        "phases": tuple(Phase),
+        "states": tuple(State),
     }
     return environment
 
@@ -81,7 +88,7 @@ class Pages:
     def __init__(self, *, environment_name: str, asks_for_keys: bool, is_open_to_all: bool) -> None:
         self._environment_name = environment_name
         self._asks_for_keys = asks_for_keys
-        self._warning = OPEN_TO_ALL if is_open_to_all else ""
+        self._is_open_to_all = is_open_to_all
 
     def page(
         self, request: AnyRequest, template: str, context: Mapping[str, object], *, status_code: int = 200
@@ -89,13 +96,14 @@ class Pages:
         """Render a page, or a part of one."""
         token, cookie = csrf.token_of(request)
         html = (
-            _environment()
+            _environment(language_of_visitor(request))
             .get_template(template)
             .render(
                 csrf=token,
                 path=request.url.path,
+                current_page=_current_page(request),
                 installation=self._environment_name,
-                warning=self._warning,
+                is_open_to_all=self._is_open_to_all,
                 visitor=visitor_of(request, asks_for_keys=self._asks_for_keys),
                 **context,
             )
@@ -118,7 +126,7 @@ class Pages:
         """
         token, cookie = csrf.token_of(request)
         html = (
-            _environment()
+            _environment(language_of_visitor(request))
             .get_template(template)
             .render(
                 csrf=token,
@@ -144,12 +152,19 @@ def go_to(request: AnyRequest, url: str) -> Response[bytes] | Redirect:
     return Redirect(url, status_code=303)
 
 
+def _current_page(request: AnyRequest) -> str:
+    """Return the path and query of a page; of the answer to a form, which cannot be read again, no page."""
+    if request.method != "GET":
+        return ""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
 def _html(request: AnyRequest, html: bytes, status_code: int) -> Response[bytes]:
     headers = {
         "Content-Security-Policy": POLICY,
         # A page without a referrer posts its forms from the origin "null" (W3C Fetch, 3.2).
         "Referrer-Policy": "same-origin",
-        "Vary": "Accept-Encoding, HX-Request",
+        "Vary": "Accept-Encoding, Accept-Language, HX-Request",
     }
     if len(html) > _SMALL_BYTES and accepts_gzip(request):
         html, headers["Content-Encoding"] = gzip.compress(html, compresslevel=5), "gzip"

@@ -1,5 +1,6 @@
 """The page of a project: its editor, and the filtered history of its jobs."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,9 +17,10 @@ from application.queries.job_reader import JobPage
 from application.views import JobFilter, JobView
 from domain.caller import Caller, Scope
 from domain.errors import InvalidValue
-from domain.job_lifecycle import JobStatus, Phase
+from domain.job_lifecycle import State
 from domain.language import LANGUAGES
 from entrypoints.http.csrf import read_form
+from entrypoints.http.dashboard.job_state import state_context
 from entrypoints.http.dashboard.pages import Pages, go_to, is_partial
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
@@ -28,7 +30,7 @@ from entrypoints.http.upload_command import upload_command
 
 _PAGE_SIZE = 20
 PERIODS: Mapping[str, timedelta] = {
-    "15 minutes": timedelta(minutes=15),
+    "15_minutes": timedelta(minutes=15),
     "hour": timedelta(hours=1),
     "day": timedelta(days=1),
     "week": timedelta(weeks=1),
@@ -39,8 +41,7 @@ PERIODS: Mapping[str, timedelta] = {
 class HistoryForm:
     """The filters of a history, as a visitor chose them. A choice that its list does not offer is ignored."""
 
-    status: str = ""
-    phase: str = ""
+    state: str = ""
     language: str = ""
     tag: str = ""
     period: str = ""
@@ -54,7 +55,7 @@ class HistoryForm:
     @property
     def narrows(self) -> bool:
         """Whether anything is chosen."""
-        return any((self.status, self.phase, self.language, self.tag, self.period))
+        return any((self.state, self.language, self.tag, self.period))
 
     def job_filter(self, now: datetime) -> JobFilter:
         """Read the choices.
@@ -63,10 +64,11 @@ class HistoryForm:
             InvalidValue: The tag is not written as one.
         """
         period = PERIODS.get(self.period)
+        state = State(self.state) if self.state in set(State) else None
         return JobFilter(
             limit=_PAGE_SIZE,
-            statuses=frozenset({JobStatus(self.status)} if self.status in set(JobStatus) else ()),
-            phases=frozenset({Phase(self.phase)} if self.phase in set(Phase) else ()),
+            statuses=frozenset() if state is None else frozenset({state.status}),
+            phases=frozenset() if state is None or state.phase is None else frozenset({state.phase}),
             language=self.language if self.language in LANGUAGES else None,
             tags=self._tags(),
             created_after=None if period is None else now - period,
@@ -170,7 +172,8 @@ class ProjectPages(Controller):
         job = await api.storage_threads.run(run)
         if not is_partial(request):
             return go_to(request, f"/dashboard/jobs/{job.job_id}")
-        return pages.page(request, "_live.html", {"job_id": str(job.job_id), "status": job.status})
+        timeline = await asyncio.to_thread(api.services.job_reader.timeline, caller, job.job_id)
+        return pages.page(request, "_live.html", {"version": "", **state_context(timeline)})
 
 
 def _upload(project_id: int, form: Mapping[str, str]) -> UploadRequest:

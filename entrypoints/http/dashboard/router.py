@@ -7,6 +7,7 @@ from litestar.di import Provide
 from litestar.response import Redirect
 
 from application.errors import NotAuthenticated
+from catalogue.text import Text, text
 from entrypoints.http.dashboard.assets import read_asset
 from entrypoints.http.dashboard.audit import AuditPages
 from entrypoints.http.dashboard.batches import BatchPages
@@ -14,6 +15,7 @@ from entrypoints.http.dashboard.case_sets import CaseSetPages
 from entrypoints.http.dashboard.cluster import ClusterPages
 from entrypoints.http.dashboard.job import JobPages
 from entrypoints.http.dashboard.keys import KeysPages
+from entrypoints.http.dashboard.language import LanguageForm
 from entrypoints.http.dashboard.members import MembersPages
 from entrypoints.http.dashboard.pages import Pages, is_partial
 from entrypoints.http.dashboard.project import ProjectPages
@@ -29,7 +31,7 @@ from entrypoints.http.json_request import AnyRequest
 _PAGES = (
     *(ProjectsPages, ProjectPages, CaseSetPages, JobPages, BatchPages, ClusterPages, read_asset),
     *(SignInPages, SignOutForms, KeysPages, UsagePages, MembersPages, AuditPages, TenantsPages),
-    WebhooksPages,
+    *(WebhooksPages, LanguageForm),
 )
 _NOT_FOUND = 404
 _INTERNAL = 500
@@ -71,11 +73,11 @@ def _error_page(request: AnyRequest, error: Exception) -> Response[Any]:
     return page
 
 
-def _advice(status: int) -> str:
+def _advice(status: int) -> Text:
     if status == _NOT_FOUND:
-        return "It may have been deleted, or the link may be incomplete."
+        return text("common.advice_not_found")
     if status == _UNAVAILABLE:
-        return "Nothing is lost. Try again in a few seconds."
+        return text("common.advice_unavailable")
     if status >= _INTERNAL:
-        return "Send the operator of this service the request's id: its log has the cause."
-    return "Go back, change what is said above, and try again."
+        return text("common.advice_internal")
+    return text("common.advice_other")

@@ -7,10 +7,10 @@ from types import MappingProxyType
 
 from litestar import Controller, Response, get
 from litestar.di import NamedDependency
-from markupsafe import Markup
 
 from application.queries.audit_reader import MAX_ENTRIES, UsageReader
 from application.views import DayUsage
+from catalogue.text import Text, text
 from domain.audit import NO_USAGE, Usage
 from domain.caller import Caller, Scope
 from entrypoints.http.dashboard import formatting
@@ -18,7 +18,7 @@ from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 
-DAYS: Mapping[str, int] = MappingProxyType({"week": 7, "fortnight": 14, "month": 30})
+DAYS: Mapping[str, int] = MappingProxyType({"week": 7, "14_days": 14, "30_days": 30})
 _DEFAULT_DAYS = 30
 # Pages of the usage by day and project that the charts add up.
 _MAX_PAGES = 10
@@ -29,7 +29,7 @@ _SHOWN = 200
 class QuotaMeter:
     """The use of a quota; `allowed` and `percent` are empty where there is no bound."""
 
-    name: str
+    name: Text
     used: str
     allowed: str
     percent: float | None
@@ -44,16 +44,16 @@ class QuotaMeter:
 class Figure:
     """A figure of the usage: its name, its value, and the way that it is written."""
 
-    name: str
+    name: Text
     value: Callable[[Usage], int]
     text: Callable[[int], str]
 
 
 _FIGURES = (
-    Figure("Uploads", lambda usage: usage.uploads, formatting.count_all),
-    Figure("Executions", lambda usage: usage.executions, formatting.count_all),
-    Figure("Processor time", lambda usage: usage.cpu_ms, formatting.milliseconds),
-    Figure("Stored", lambda usage: usage.stored_bytes, formatting.signed_size),
+    Figure(text("account.uploads"), lambda usage: usage.uploads, formatting.count_all),
+    Figure(text("account.executions"), lambda usage: usage.executions, formatting.count_all),
+    Figure(text("account.cpu_time"), lambda usage: usage.cpu_ms, formatting.milliseconds),
+    Figure(text("account.storage"), lambda usage: usage.stored_bytes, formatting.signed_size),
 )
 
 
@@ -82,7 +82,7 @@ class UsagePages(Controller):
             "rows": rows[:_SHOWN],
             "hidden": max(len(rows) - _SHOWN, 0),
             "periods": tuple(DAYS),
-            "period": period if period in DAYS else "month",
+            "period": period if period in DAYS else "30_days",
             "days": days,
             "version": "",
             **_meters(caller, api),
@@ -111,8 +111,10 @@ def _rows(reader: UsageReader, caller: Caller, since: date, until: date) -> Iter
             return
 
 
-def _charts(rows: Sequence[DayUsage], days: int, until: date) -> Sequence[tuple[Figure, str, Markup]]:
-    """Return a chart of each figure, with its sum."""
+def _charts(
+    rows: Sequence[DayUsage], days: int, until: date
+) -> Sequence[tuple[Figure, str, Sequence[int], Text]]:
+    """Return the sum, the values by day and the label of each figure's chart."""
     by_day = {until - timedelta(days=ago): NO_USAGE for ago in range(days - 1, -1, -1)}
     for row in rows:
         by_day[row.day] = by_day.get(row.day, NO_USAGE) + row.usage
@@ -120,8 +122,9 @@ def _charts(rows: Sequence[DayUsage], days: int, until: date) -> Sequence[tuple[
     for figure in _FIGURES:
         values = [figure.value(usage) for usage in by_day.values()]
         total = figure.text(sum(values))
-        label = f"{figure.name} in each of the last {days} days: {', '.join(map(figure.text, values))}"
-        charts.append((figure, total, formatting.sparkline([max(value, 0) for value in values], label)))
+        written = ", ".join(map(figure.text, values))
+        label = text("account.figure_chart", figure=figure.name, days=days, values=written)
+        charts.append((figure, total, [max(value, 0) for value in values], label))
     return charts
 
 
@@ -131,23 +134,26 @@ def _meters(caller: Caller, api: Api) -> dict[str, object]:
     running, waiting = api.services.usage_reader.executions(caller)
     cpu_ms = None if quota.cpu_seconds_per_day is None else quota.cpu_seconds_per_day * 1_000
     meters = (
-        _meter("Running", running, quota.running, formatting.count_all),
-        _meter("Waiting", waiting, quota.waiting, formatting.count),
-        _meter("Uploads today", today.uploads, quota.uploads_per_day, formatting.count_all),
-        _meter("Processor time today", today.cpu_ms, cpu_ms, formatting.milliseconds),
-        _meter("Stored", max(today.stored_bytes, 0), quota.stored_bytes, formatting.size),
+        _meter(text("account.quota_running"), running, quota.running, formatting.count_all),
+        _meter(text("account.quota_waiting"), waiting, quota.waiting, formatting.count),
+        _meter(text("account.uploads_today"), today.uploads, quota.uploads_per_day, formatting.count_all),
+        _meter(text("account.cpu_time_today"), today.cpu_ms, cpu_ms, formatting.milliseconds),
+        _meter(text("account.storage"), max(today.stored_bytes, 0), quota.stored_bytes, formatting.size),
     )
-    others = {
-        "Requests a second": quota.requests_per_s,
-        "Streams at once": quota.streams,
-        "Highest priority": quota.max_priority,
-        **{name.replace("_", " "): largest for name, largest in quota.limits.items()},
-    }
-    return {"meters": meters, "others": {name: bound for name, bound in others.items() if bound is not None}}
+    others = [
+        (text("account.requests_per_s"), quota.requests_per_s),
+        (text("account.streams"), quota.streams),
+        (text("account.max_priority"), quota.max_priority),
+        *(
+            (text(f"limits.{name}"), formatting.limit_figure(name, largest))
+            for name, largest in quota.limits.items()
+        ),
+    ]
+    return {"meters": meters, "others": [(name, bound) for name, bound in others if bound is not None]}
 
 
-def _meter(name: str, used: int, allowed: int | None, text: Callable[[int], str]) -> QuotaMeter:
+def _meter(name: Text, used: int, allowed: int | None, write: Callable[[int], str]) -> QuotaMeter:
     if allowed is None:
-        return QuotaMeter(name=name, used=text(used), allowed="", percent=None)
+        return QuotaMeter(name=name, used=write(used), allowed="", percent=None)
     percent = 100.0 if used >= allowed else round(used / allowed * 100, 1)
-    return QuotaMeter(name=name, used=text(used), allowed=text(allowed), percent=percent)
+    return QuotaMeter(name=name, used=write(used), allowed=write(allowed), percent=percent)

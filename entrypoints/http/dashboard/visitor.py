@@ -11,25 +11,25 @@ from entrypoints.http.visitors import stored_session
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the navigation, and the scope that its page takes."""
+    """An entry of the navigation, whose name is a code of the area `common`, and the scope of its page."""
 
     name: str
     path: str
     scope: Scope
 
 
-PROJECTS = Entry("Projects", "/dashboard", Scope.JOBS_READ)
-_ENTRIES = (
+PROJECTS = Entry("projects", "/dashboard", Scope.JOBS_READ)
+ENTRIES = (
     PROJECTS,
-    Entry("Batches", "/dashboard/batches", Scope.JOBS_READ),
-    Entry("Cluster", "/dashboard/cluster", Scope.CLUSTER_READ),
+    Entry("batches", "/dashboard/batches", Scope.JOBS_READ),
+    Entry("cluster", "/dashboard/cluster", Scope.CLUSTER_READ),
 )
 # Of visitors who have signed in.
-_OWN_ENTRIES = (
-    Entry("Usage", "/dashboard/usage", Scope.JOBS_READ),
-    Entry("Keys", "/dashboard/keys", Scope.KEYS_WRITE),
-    Entry("Members", "/dashboard/members", Scope.KEYS_WRITE),
-    Entry("Audit", "/dashboard/audit", Scope.KEYS_WRITE),
+OWN_ENTRIES = (
+    Entry("usage", "/dashboard/usage", Scope.JOBS_READ),
+    Entry("keys", "/dashboard/keys", Scope.KEYS_WRITE),
+    Entry("members", "/dashboard/members", Scope.KEYS_WRITE),
+    Entry("audit", "/dashboard/audit", Scope.KEYS_WRITE),
 )
 _FORMS: Mapping[str, Scope] = MappingProxyType({scope.value: scope for scope in Scope})
 
@@ -65,7 +65,7 @@ class Visitor:
     @property
     def entries(self) -> Sequence[Entry]:
         """The entries of the navigation."""
-        entries = (*_ENTRIES, *_OWN_ENTRIES) if self.name else _ENTRIES
+        entries = (*ENTRIES, *OWN_ENTRIES) if self.name else ENTRIES
         return [entry for entry in entries if self.may(entry.scope)]
 
 

@@ -134,7 +134,7 @@ class ExecutionResult(Struct, kw_only=True):
         Meta(description="The files that the program wrote and that are kept; absent without."),
     ] = UNSET
     passed: Annotated[
-        int | UnsetType, Meta(description="How many cases were accepted; absent without cases.")
+        int | UnsetType, Meta(description="How many test cases passed; absent without cases.")
     ] = UNSET
     total: Annotated[int | UnsetType, Meta(description="How many cases there are.")] = UNSET
     score: Annotated[float | UnsetType, Meta(description="The scores of all cases together.")] = UNSET

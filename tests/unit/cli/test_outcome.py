@@ -7,7 +7,7 @@ def job(status, reason=None, **result):
     return {
         "job_id": "01890a5d-ac96-774b-bcce-b302099a8057",
         "status": status,
-        "message": "The program used up its memory",
+        "message": "Memory limit exceeded",
         "data": {"reason": reason, "result": result},
     }
 
@@ -45,7 +45,7 @@ def test_a_program_that_ended_by_itself_needs_no_explanation():
 def test_a_limit_that_was_hit_is_named_with_what_was_measured():
     limit = {"name": "memory_mb", "allowed": 16, "measured": 20}
     assert explanation(job("FAILED", "memory_limit", limit=limit)) == (
-        "The program used up its memory (memory_mb: 16 allowed, 20 measured) [memory_limit]"
+        "Memory limit exceeded (memory_mb: 16 allowed, 20 measured) [memory_limit]"
     )
 
 

@@ -63,7 +63,7 @@ def test_sizes_are_said_in_the_unit_that_fits(value, said):
 
 
 def test_a_count_that_stopped_says_so():
-    assert [count(0), count(999), count(1_000), count(1_001)] == ["0", "999", "1,000", "over 1,000"]
+    assert [count(0), count(999), count(1_000), count(1_001)] == ["0", "999", "1,000", "1,000+"]
 
 
 def test_a_time_between_clocks_is_never_negative():

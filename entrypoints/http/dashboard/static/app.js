@@ -3,12 +3,12 @@
 (() => {
   const REFRESH_MS = 2000;
   const UNITS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 30], ["month", 12], ["year", Infinity]];
-  const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
+  const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
 
   const ago = (date) => {
     let value = (date - Date.now()) / 1000;
     for (const [unit, size] of UNITS) {
-      if (Math.abs(value) < size) return unit === "second" && value > -5 ? "just now" : relative.format(Math.round(value), unit);
+      if (Math.abs(value) < size) return unit === "second" && value > -5 ? text("just_now") : relative.format(Math.round(value), unit);
       value /= size;
     }
     return "";
@@ -39,11 +39,11 @@
     const part = requestConfig.elt.closest("[data-faults]");
     return part ? part.querySelector("[data-fault]") : target;
   };
-  const alertOf = (text) => {
+  const alertOf = (sentence) => {
     const alert = document.createElement("div");
     alert.className = "alert";
     alert.setAttribute("role", "alert");
-    alert.textContent = text;
+    alert.textContent = sentence;
     return alert;
   };
 
@@ -57,12 +57,12 @@
     detail.swapOverride = "innerHTML";
     detail.target = placeOfFault(detail);
     const isOurs = detail.xhr.getResponseHeader("x-request-id") !== null;
-    if (!isOurs) detail.serverResponse = alertOf(`What stands before the server refused this, with HTTP status ${detail.xhr.status}.`).outerHTML;
+    if (!isOurs) detail.serverResponse = alertOf(text("proxy_refused", { status: detail.xhr.status })).outerHTML;
   });
   document.body.addEventListener("htmx:sendError", ({ detail }) => {
     if (isRefresh(detail)) return setLost(true);
-    const doubt = detail.requestConfig.verb === "get" ? "" : " Whether it took this is not known: look at the history before you try again.";
-    placeOfFault(detail).replaceChildren(alertOf(`The server cannot be reached.${doubt}`));
+    const isRead = detail.requestConfig.verb === "get";
+    placeOfFault(detail).replaceChildren(alertOf(text(isRead ? "unreachable" : "unreachable_after_change")));
   });
   document.body.addEventListener("htmx:responseError", ({ detail }) => { if (isRefresh(detail) && detail.xhr.status >= 500) setLost(true); });
   document.body.addEventListener("htmx:afterRequest", ({ detail }) => {
@@ -76,11 +76,11 @@
   document.addEventListener("visibilitychange", refresh);
   document.addEventListener("job-ended", refresh);
 
-  const copy = async (text) => {
-    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const copy = async (content) => {
+    if (navigator.clipboard) return navigator.clipboard.writeText(content);
     // Pages of http have no clipboard to write to, but may copy what is selected.
     const area = document.createElement("textarea");
-    area.value = text;
+    area.value = content;
     area.className = "visually-hidden";
     document.body.append(area);
     area.select();
@@ -95,7 +95,7 @@
     const shown = document.getElementById(button.dataset.copy);
     try {
       await copy(shown.textContent);
-      button.textContent = "Copied";
+      button.textContent = text("copied");
     } catch {
       getSelection().selectAllChildren(shown);  // to be copied by hand
     }
@@ -113,7 +113,7 @@
     } catch {
       return location.assign(link.href);  // to be read, and copied by hand
     }
-    link.textContent = "Copied";
+    link.textContent = text("copied");
     setTimeout(() => { link.textContent = label; }, 1500);
   });
 

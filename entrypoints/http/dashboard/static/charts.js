@@ -19,14 +19,14 @@
   };
   const percent = (value) => value == null ? "–" : `${Number(value.toFixed(1))} %`;
   const duration = (ms) => ms == null ? "–" : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
-  const jobs = (number) => number == null ? "–" : number > 1000 ? "over 1,000" : String(Math.round(number));
+  const jobs = (number) => number == null ? "–" : number > 1000 ? "1,000+" : String(Math.round(number));
   const CHARTS = {
-    machines: { lines: [["CPU", "accent"], ["Memory", "second"]], say: percent, range: [0, 100] },
-    success: { lines: [["Succeeded", "success"]], say: percent, range: [0, 100] },
-    latency: { lines: [["Median", "accent"], ["95th percentile", "second"]], say: duration },
-    wait: { lines: [["Median", "accent"]], say: duration },
-    depth: { lines: [["Jobs", "accent"]], say: jobs },
-    age: { lines: [["Oldest", "accent"]], say: duration },
+    machines: { lines: [[text("cpu"), "accent"], [text("memory"), "second"]], say: percent, range: [0, 100] },
+    success: { lines: [[text("succeeded"), "success"]], say: percent, range: [0, 100] },
+    latency: { lines: [[text("median"), "accent"], [text("percentile_95"), "second"]], say: duration },
+    wait: { lines: [[text("median"), "accent"]], say: duration },
+    depth: { lines: [[text("jobs"), "accent"]], say: jobs },
+    age: { lines: [[text("longest"), "accent"]], say: duration },
   };
   const plots = {};
   const WHOLE = [...Array(8).keys()].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));
@@ -53,9 +53,10 @@
       const known = columns[line].map((value, at) => [value, times[at]]).filter(([value]) => value != null);
       if (!known.length) return "";
       const [value, time] = known.at(-1);
-      return `${label} ${say(value)} at ${clock(time)}, highest ${say(Math.max(...known.map(([each]) => each)))}`;
+      const highest = say(Math.max(...known.map(([each]) => each)));
+      return text("chart_summary", { label, value: say(value), time: clock(time), highest });
     });
-    caption(name).textContent = sentences.filter(Boolean).join(" · ") || "Nothing to show of this time yet.";
+    caption(name).textContent = sentences.filter(Boolean).join(" · ") || text("no_data");
   };
 
   const show = (name, times, ...columns) => {
@@ -73,7 +74,7 @@
     const response = await fetch(url);
     if (response.ok) return response.json();
     const isJson = (response.headers.get("content-type") || "").includes("json");
-    const detail = isJson ? (await response.json()).detail : `the server failed to answer, with HTTP status ${response.status}`;
+    const detail = isJson ? (await response.json()).detail : text("http_status", { status: response.status });
     throw Object.assign(new Error(detail), { status: response.status });
   };
 
@@ -118,7 +119,7 @@
     for (const source of SOURCES) source.update(minutes).catch((error) => {
       const isLost = error instanceof TypeError;  // as fetch says that there was no answer
       if (isLost) document.dispatchEvent(new CustomEvent("connection", { detail: { isLost } }));
-      for (const name of source.charts) caption(name).textContent = isLost ? "Cannot be read now." : `Cannot be read: ${error.message}.`;
+      for (const name of source.charts) caption(name).textContent = isLost ? text("cannot_load") : text("cannot_load_because", { reason: error.message });
     });
   };
 

@@ -21,7 +21,7 @@
     area.required = false;
     area.value = begin();
     const editor = CodeMirror.fromTextArea(area, {
-      lineNumbers: true, indentUnit: 4, matchBrackets: true, screenReaderLabel: "Code",
+      lineNumbers: true, indentUnit: 4, matchBrackets: true, screenReaderLabel: text("code"),
       mode: MODES[language.value] || null, viewportMargin: 30,
       extraKeys: { "Ctrl-Enter": () => form.requestSubmit(), "Cmd-Enter": () => form.requestSubmit(), Tab: false, "Shift-Tab": false },
     });

@@ -4,9 +4,9 @@
   const ARCHIVE = /\.(zip|tar|tar\.gz|tgz)$/i;
 
   const base64 = (bytes) => {
-    let text = "";
-    for (let place = 0; place < bytes.length; place += 0x8000) text += String.fromCharCode(...bytes.subarray(place, place + 0x8000));
-    return btoa(text);
+    let binary = "";
+    for (let place = 0; place < bytes.length; place += 0x8000) binary += String.fromCharCode(...bytes.subarray(place, place + 0x8000));
+    return btoa(binary);
   };
 
   document.addEventListener("DOMContentLoaded", () => {
@@ -32,17 +32,17 @@
       list.replaceChildren(...files.map((file) => {
         const item = element("li", {});
         const path = element("input", { value: file.path, className: "mono", autocomplete: "off", spellcheck: false });
-        path.setAttribute("aria-label", "Path");
+        path.setAttribute("aria-label", text("path"));
         path.addEventListener("input", () => { file.path = path.value; save(); });
-        const remove = element("button", { type: "button", className: "quiet", textContent: "Remove" });
-        remove.setAttribute("aria-label", `Remove ${file.path}`);
+        const remove = element("button", { type: "button", className: "quiet", textContent: text("remove") });
+        remove.setAttribute("aria-label", text("remove_named", { path: file.path }));
         remove.addEventListener("click", () => { files = files.filter((other) => other !== file); show(); });
-        item.append(path, element("span", { className: "muted small", textContent: file.isArchive ? "archive, unpacked" : file.bytes ? `${file.bytes.length} bytes` : "" }), remove);
+        item.append(path, element("span", { className: "muted small", textContent: file.isArchive ? text("archive_extracted") : file.bytes ? text("bytes", { count: file.bytes.length }) : "" }), remove);
         if (!file.bytes) {
-          const text = element("textarea", { value: file.text, rows: 4, className: "mono", spellcheck: false });
-          text.setAttribute("aria-label", `Content of ${file.path}`);
-          text.addEventListener("input", () => { file.text = text.value; save(); });
-          item.append(text);
+          const content = element("textarea", { value: file.text, rows: 4, className: "mono", spellcheck: false });
+          content.setAttribute("aria-label", text("content_of", { path: file.path }));
+          content.addEventListener("input", () => { file.text = content.value; save(); });
+          item.append(content);
         }
         return item;
       }));
@@ -56,7 +56,7 @@
         files = files.filter((other) => other.path !== file.path && !(isArchive && other.isArchive));
         files.push(file);
       }
-      note.textContent = `${picked.length} added`;
+      note.textContent = text("files_added", { count: picked.length });
       show();
     };
 

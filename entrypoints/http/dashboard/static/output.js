@@ -13,8 +13,8 @@
       this.dropped = 0;
     }
 
-    write(stream, text) {
-      this.pending.push([stream, text]);
+    write(stream, written) {
+      this.pending.push([stream, written]);
       if (this.pending.length === 1) setTimeout(() => this.flush(), 16);
     }
 
@@ -27,8 +27,8 @@
     flush() {
       const element = this.element;
       const isAtEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 40;
-      for (const [stream, text] of this.pending.splice(0)) {
-        for (let begin = 0; begin < text.length; begin += PIECE_CHARS) this.append(stream, text.slice(begin, begin + PIECE_CHARS));
+      for (const [stream, written] of this.pending.splice(0)) {
+        for (let begin = 0; begin < written.length; begin += PIECE_CHARS) this.append(stream, written.slice(begin, begin + PIECE_CHARS));
       }
       while (this.chars > KEPT_CHARS && element.children.length > 1) {
         this.chars -= element.firstElementChild.textContent.length;
@@ -38,8 +38,8 @@
       if (isAtEnd) element.scrollTop = element.scrollHeight;
     }
 
-    append(stream, text) {
-      const shown = inert(text);
+    append(stream, written) {
+      const shown = inert(written);
       const last = this.element.lastElementChild;
       this.chars += shown.length;
       if (last && last.className === stream && last.textContent.length < PIECE_CHARS) {
@@ -91,8 +91,8 @@
       if (!this.panel.isConnected) return this.source.close();
       const { stream, offset } = output;
       const data = output.base64 === undefined ? new TextEncoder().encode(output.text) : bytes(output.base64);
-      if (output.exact === false) this.say("Head and tail are shown; the downloads have all of it.");
-      else if (offset > this.next[stream]) this.say("Some output was too fast to show; the downloads will have all of it.");
+      if (output.exact === false) this.say(text("head_and_tail"));
+      else if (offset > this.next[stream]) this.say(text("output_skipped"));
       this.next[stream] = offset + data.length;
       this.screen.write(stream, this.decoders[stream].decode(data, { stream: true }));
     }
@@ -104,25 +104,18 @@
         const rest = this.decoders[stream].decode();
         if (rest) this.screen.write(stream, rest);
       }
-      if (!this.screen.pending.length && !this.screen.chars) this.say("The program wrote nothing.");
+      if (status.run_started_at && !this.screen.pending.length && !this.screen.chars) this.say(text("no_output"));
       for (const part of this.panel.querySelectorAll("[data-when-ended]")) {
         part.href = part.dataset.href;
         part.hidden = !status.log_key;
       }
       for (const part of this.panel.querySelectorAll("[data-while-running]")) part.hidden = true;
-      this.showStatus(status);
+      const summary = this.panel.querySelector("[data-summary]");
+      if (summary) htmx.trigger(summary, "refresh");
       document.dispatchEvent(new CustomEvent("job-ended", { detail: status }));
     }
 
-    showStatus({ status, reason }) {
-      const place = this.panel.querySelector("[data-status] .badge");
-      if (!place) return;
-      place.className = `badge ${status.toLowerCase()}`;
-      place.lastChild.textContent = status[0] + status.slice(1).toLowerCase();
-      if (reason && !this.note.textContent) this.say(reason.replaceAll("_", " "));
-    }
-
-    say(text) { this.note.textContent = text; }
+    say(sentence) { this.note.textContent = sentence; }
 
     setLost(isLost) {
       document.dispatchEvent(new CustomEvent("connection", { detail: { isLost } }));

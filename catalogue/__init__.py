@@ -1,0 +1,1 @@
+"""The texts that people read, by their codes, in each language."""

@@ -1,0 +1,71 @@
+"""Texts by their codes.
+
+The sentences are in `<language>/<area>.toml`, under the code `<area>.<name>`. A sentence is a format string
+(`{count:,}`), or a table of them by plural category, of which the value `count` chooses one.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from catalogue.language import Language
+
+Sentence = str | Mapping[str, str]
+
+_FILES = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text for people: its code, and the values of its placeholders, of which some may be texts.
+
+    As a `str` it is English, which is the language of the API and of logs.
+    """
+
+    code: str
+    values: Mapping[str, object]
+
+    def __str__(self) -> str:
+        return self.into(Language.ENGLISH)
+
+    def into(self, language: Language) -> str:
+        """Return the text in a language."""
+        return self.template(language).format_map(self.translated_values(language))
+
+    def template(self, language: Language) -> str:
+        """Return the format string of the text in a language."""
+        found = sentences(language, self.area)[self.name]
+        if isinstance(found, str):
+            return found
+        count = self.values["count"]
+        return found[language.plural(count if isinstance(count, int | float) else 0)]
+
+    def translated_values(self, language: Language) -> Mapping[str, object]:
+        """Return the values, and those of them that are texts in a language."""
+        return {
+            name: value.into(language) if isinstance(value, Text) else value
+            for name, value in self.values.items()
+        }
+
+    @property
+    def area(self) -> str:
+        """The part of the code before the dot."""
+        return self.code.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The part of the code after the dot."""
+        return self.code.partition(".")[2]
+
+
+def text(code: str, /, **values: object) -> Text:
+    """Return the text of a code, with the values of its placeholders."""
+    return Text(code, values)
+
+
+@cache
+def sentences(language: Language, area: str) -> Mapping[str, Sentence]:
+    """Return the sentences of an area by their names. The file is read when it is first needed."""
+    return tomllib.loads((_FILES / language / f"{area}.toml").read_text(encoding="utf-8"))
