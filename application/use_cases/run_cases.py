@@ -47,6 +47,8 @@ logger = logging.getLogger("service_server.cases")
 _KEEP_EVERY_S = 0.1
 _RANGE_S = 0.4
 _MAX_AT_ONCE = 64
+# Cases that are skipped take no time but that of their claim.
+_SKIPPED_AT_ONCE = 500
 # The first cases show how long the others take.
 _FIRST = 2
 # Ranges for each thread that are left when the last ones are claimed.
@@ -80,6 +82,7 @@ class _Work:
     cases: CaseManifest
     judge: CaseJudge
     users: int = 0
+    skips: bool = False
     ran: int = 0
     ran_s: float = 0.0
     seen: int = 0
@@ -367,6 +370,8 @@ class RunCases:
 
     def _limit(self, work: _Work) -> int:
         """Return how many cases to claim: for some time, and no more than leaves some for every thread."""
+        if work.skips:
+            return _SKIPPED_AT_ONCE
         if not work.ran:
             return _FIRST
         for_some_time = int(_RANGE_S * work.ran / max(work.ran_s, 0.001))
@@ -497,6 +502,7 @@ class _RangeRunner:
         if run is None:
             return False
         self._skip_after = run.skip_after
+        self._work.skips = run.skip_after is not None and self._taken.last > run.skip_after
         return True
 
 

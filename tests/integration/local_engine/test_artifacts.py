@@ -1,10 +1,12 @@
 """The collection of files that programs wrote, also of programs that would rather have others collected."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from adapters.local_engine.sandbox import artifacts as artifacts_module
 from adapters.local_engine.sandbox import sandbox
 from adapters.local_engine.sandbox.artifacts import WantedFiles, collect
 from domain.artifacts import ArtifactLimits, PathMatcher
@@ -205,4 +207,18 @@ def test_a_device_is_not_opened(tmp_path):
     os.close(descriptor)
 
     assert [file.path for file in collected.files] == ["fine"]
+    collected.spool.close()
+
+
+def test_only_so_many_names_are_matched_however_dear_the_patterns_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(artifacts_module, "_MOST_CHARACTERS", 1_000)
+    for number in range(100):
+        (tmp_path / f"{number:020}").write_text("x")
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    limits = replace(LIMITS, files=100, total_bytes=100)
+    collected = collect(descriptor, WantedFiles(matcher=PathMatcher(["*0" * 12 + "*"]), limits=limits))
+    os.close(descriptor)
+
+    assert len(collected.files) <= 50
+    assert collected.left_out == 1
     collected.spool.close()

@@ -16,6 +16,7 @@ from domain.execution import ExecutionResult, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from tests.support.callers import ANONYMOUS
 from tests.support.in_memory_service import LEASE_S, InMemoryService
+from tests.support.memory.case_repository import MemoryCaseRepository
 from tests.support.scripted_engine import cancelled_report, echo_case
 
 
@@ -148,6 +149,21 @@ class TestStopping:
         assert {verdicts[index] for index in range(3, 6)} == {Verdict.SKIPPED}
         assert len(service.engine.inputs) == 3
         assert _result(service, job_id).cases.passed == 2
+
+    def test_cases_that_are_skipped_are_claimed_many_at_once(self, service, monkeypatch):
+        claims, claim = [], MemoryCaseRepository.claim
+
+        def counted(*arguments):
+            claims.append(claim(*arguments))
+            return claims[-1]
+
+        monkeypatch.setattr(MemoryCaseRepository, "claim", counted)
+        job_id = _start(service, 2_000, wrong={0}, stop_on=StopOn.FIRST_FAILURE)
+
+        service.run_execution()
+
+        assert list(_verdicts(service, job_id).values()).count(Verdict.SKIPPED) >= 1_990
+        assert len(claims) < 10
 
     def test_all_cases_are_run_by_default(self, service):
         job_id = _start(service, 6, wrong={2})
