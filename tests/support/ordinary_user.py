@@ -4,6 +4,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import jeepney
+
 NOBODY = 65_534
 _ROOT = Path(__file__).parents[2]
 _CODE = ("domain", "application", "adapters/__init__.py", "adapters/common", "adapters/local_engine")
@@ -16,7 +18,8 @@ _FIRST_ID = 1_000_000
 
 
 def copy_engine(directory: Path) -> None:
-    """Copy the engine and its tests to a directory that everybody may read."""
+    """Copy the engine, its tests and the library that it has to a directory that everybody may read."""
+    shutil.copytree(Path(jeepney.__file__).parent, directory / "jeepney")
     for name in (*_CODE, *_TESTS):
         source, copy = _ROOT / name, directory / name
         copy.parent.mkdir(parents=True, exist_ok=True)
