@@ -46,9 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     test = commands.add_parser("test", help="run the checks of kinds of sessions, each kind in a new machine")
     test.add_argument("--as", dest="kinds", action="append", choices=sessions(), help="not every kind")
     test.add_argument("--only", action="append", default=[], choices=checks(), help="not every check")
-    test.add_argument(
-        "--machines", type=int, default=os.cpu_count(), help="so many at once (one a processor)"
-    )
+    # A machine has one processor, and some of the time its tests wait.
+    at_once = (os.cpu_count() or 1) + 1
+    test.add_argument("--machines", type=int, default=at_once, help=f"so many at once ({at_once})")
     test.add_argument("--anew", action="store_true", help="also the checks of this commit that have passed")
     test.set_defaults(do=_test)
     boot = commands.add_parser("boot", help="boot a machine that stays until it is stopped")
