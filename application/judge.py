@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import IO
 
 from application.ports.execution_engine import EngineReport
-from domain.cases import OUTPUT_HEAD_CHARS, Case, CaseResult, Judgement
+from domain.cases import OUTPUT_HEAD_CHARS, Case, CaseResult, Judgement, Verdict
 from domain.verdicts import verdict_without_check
 
 Check = Callable[[Case, IO[bytes] | None], Judgement]
@@ -25,6 +25,7 @@ def judge(index: int, case: Case, report: EngineReport, check: Check) -> CaseRes
     result = report.result
     failure = verdict_without_check(result)
     judgement = check(case, report.stdout) if failure is None else Judgement(verdict=failure)
+    is_accepted = judgement.verdict is Verdict.ACCEPTED
     usage = result.resource
     return CaseResult(
         index=index,
@@ -42,4 +43,5 @@ def judge(index: int, case: Case, report: EngineReport, check: Check) -> CaseRes
         diff=None if case.hidden or judgement.difference is None else str(judgement.difference),
         checker_message=None if case.hidden else judgement.message,
         stdout=None if case.hidden else result.stdout.text[:OUTPUT_HEAD_CHARS],
+        stderr=None if case.hidden or is_accepted else result.stderr.text[:OUTPUT_HEAD_CHARS] or None,
     )

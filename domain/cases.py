@@ -11,7 +11,7 @@ from domain.job_lifecycle import JobStatus
 
 NAME_MAX_CHARS = 128
 MAX_WEIGHT = 1_000_000
-# The head of a case's output, of each side of a difference, and of a checker's message.
+# The heads of a case's output and of its stderr, of each side of a difference, and of a checker's message.
 OUTPUT_HEAD_CHARS = 1_024
 DIFFERENCE_MAX_CHARS = 200
 MESSAGE_MAX_CHARS = 500
@@ -149,6 +149,7 @@ class CaseResult:
         index: The place of the case in its job, from 0 on.
         memory_mb: The peak, in mebibytes.
         stdout: The head of the output.
+        stderr: The head of stderr, if the case is not accepted.
         diff: The first difference, in words.
         checker_message: The words of a checker that is a program.
         points: The part of the weight that a checker gave; None if the verdict gives all or nothing.
@@ -167,6 +168,7 @@ class CaseResult:
     exit_code: int | None = None
     signal: int | None = None
     stdout: str | None = None
+    stderr: str | None = None
     diff: str | None = None
     checker_message: str | None = None
     first_time_ms: int | None = None

@@ -18,7 +18,7 @@ from domain.case_files import find_cases
 from domain.errors import InvalidValue
 from entrypoints.cli.client import Json, ServiceClient
 from entrypoints.cli.errors import ExitCode, Failure
-from entrypoints.cli.terminal import one_line, print_table
+from entrypoints.cli.terminal import one_line, print_table, printable
 
 # A server that restarts is back within these pauses, in seconds.
 _RECONNECT = RetryPolicy((0.2, 0.5, 1, 2, 4, 8))
@@ -140,7 +140,7 @@ def follow_cases(client: ServiceClient, job_id: str, progress: CaseProgress) -> 
 
 
 def print_verdicts(job: Json) -> None:
-    """Print a table of all cases, and their sum."""
+    """Print a table of all cases and their sum, and the first stderr of one that was not accepted."""
     result = job["data"].get("result") or {}
     cases = result.get("cases") or ()
     if cases:
@@ -148,6 +148,9 @@ def print_verdicts(job: Json) -> None:
     if "total" in result:
         sums = f"{result['passed']} of {result['total']} accepted, score {result['score']:g}"
         click.echo(f"{sums} of {result['max_score']:g}")
+    if failed := next((case for case in cases if case.get("stderr")), None):
+        click.echo(f"service-server: stderr of case {one_line(failed['name'])}:", err=True)
+        click.echo(printable(failed["stderr"]).rstrip("\n"), err=True)
 
 
 def _row(case: Json) -> Sequence[object]:
@@ -222,6 +225,8 @@ def _add_case(suite: ET.Element, case: Json, name: str) -> str | None:
     if kind != "skipped":
         wrong.set("type", verdict)
         wrong.text = _xml_text(_details(case))
+    if stderr := case.get("stderr"):
+        ET.SubElement(element, "system-err").text = _xml_text(stderr)
     return kind
 
 

@@ -283,7 +283,7 @@ def case_result(result: CaseResult) -> CaseResponse:
     """Show the result of a case; of a hidden one nothing of its input and its output."""
     shown = {name: getattr(result, name) for name in CaseResponse.__struct_fields__}
     if result.hidden:
-        shown |= {"stdout": None, "diff": None, "checker_message": None}
+        shown |= {"stdout": None, "stderr": None, "diff": None, "checker_message": None}
     return CaseResponse(**shown)
 
 

@@ -56,6 +56,7 @@ def test_every_call_of_the_api_answers_as_it_says(server, env):
     assert '"verdict":"wrong_answer"' in ran.stdout
     assert '"path":"sum.txt"' in ran.stdout
     assert '"stdout":"once more\\n"' in ran.stdout
+    assert '"SUCCESS":2' in ran.stdout
     assert "event: end" in ran.stdout
     problems = re.findall(PROBLEM + r"([a-z-]+)", ran.stdout)
     assert problems == ["transition-refused"]  # of the cancel that comes too late

@@ -73,6 +73,15 @@ def test_a_failure_has_its_difference_unless_it_is_hidden(run, tmp_path):
     assert "14" not in (tmp_path / "report.xml").read_text()
 
 
+def test_the_stderr_of_a_crash_is_shown_and_in_the_report(run, tmp_path):
+    ran = run("assert input() != '10', 'ten\\33'", "--junit", str(tmp_path / "report.xml"))
+
+    assert b"stderr of case 10:" in ran.stderr
+    assert b"AssertionError: ten\\x1b" in ran.stderr
+    suite = ET.parse(tmp_path / "report.xml").getroot()  # noqa: S314
+    assert "AssertionError: ten" in suite.findall("testcase/system-err")[0].text
+
+
 def test_the_rest_is_skipped_if_so_asked(run, tmp_path):
     ran = run("raise SystemExit(3)", "--stop-on", "first_failure", "--junit", str(tmp_path / "report.xml"))
 

@@ -1,7 +1,9 @@
 """Cases on a job's page, and in its stream of events."""
 
+from dataclasses import replace
 from threading import Event
 
+from domain.execution import Output
 from tests.http.support import Service
 from tests.http.test_timeline import events
 from tests.support.processes import PATIENCE_S
@@ -15,7 +17,15 @@ _CASES = [
 ]
 
 
-def test_the_page_of_a_job_has_a_table_of_its_cases(service: Service):
+def _complain(given):
+    """Write to stdout as ever, and the input to stderr."""
+    report = echo_case(given)
+    stderr = Output.of(f"complaint about {given.stdin.decode()}")
+    return replace(report, result=replace(report.result, stderr=stderr))
+
+
+def test_the_page_of_a_job_has_a_table_of_its_cases(service: Service, monkeypatch):
+    monkeypatch.setattr(service.engine, "case", _complain)
     job = service.run(cases=_CASES)
 
     page = service.http.get(f"/dashboard/jobs/{job['job_id']}").text
@@ -26,6 +36,8 @@ def test_the_page_of_a_job_has_a_table_of_its_cases(service: Service):
         assert "score 1 of 3" in text
         assert text.count(">wrong answer<") == 2
         assert 'scope="row"' in text
+        assert text.count("<summary>stderr<") == 1
+        assert "complaint about &lt;script&gt;" in text
         assert _HOSTILE not in text
         assert "secret" not in text
 

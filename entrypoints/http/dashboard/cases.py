@@ -36,6 +36,7 @@ class CaseRow:
     diff: str | None
     message: str | None
     stdout: str | None
+    stderr: str | None
 
 
 def cases_context(details: JobDetails) -> dict[str, object]:
@@ -77,4 +78,5 @@ def _row(result: CaseResult, shown: ShownCase) -> CaseRow:
         diff=shown.diff,
         message=shown.checker_message,
         stdout=shown.stdout,
+        stderr=shown.stderr,
     )

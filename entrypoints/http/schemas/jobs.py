@@ -40,7 +40,7 @@ class ReachedLimit(Struct, kw_only=True):
 
 
 class CaseResult(Struct, kw_only=True):
-    """The result of one case. Of a hidden one `stdout`, `diff` and `checker_message` are null."""
+    """The result of one case. Of a hidden one `stdout`, `stderr`, `diff` and `checker_message` are null."""
 
     name: Annotated[str, Meta(examples=["small"])]
     verdict: Verdict
@@ -61,6 +61,10 @@ class CaseResult(Struct, kw_only=True):
     signal: Annotated[int | None, Meta(examples=[None])]
     stdout: Annotated[
         str | None, Meta(description="The beginning of what the program wrote.", examples=["5\n"])
+    ]
+    stderr: Annotated[
+        str | None,
+        Meta(description="The beginning of its stderr; null if the case was accepted.", examples=[None]),
     ]
     diff: Annotated[
         str | None, Meta(description="The first difference from what was expected.", examples=[None])

@@ -121,6 +121,7 @@ def test_results_come_back_as_they_were(store):
         exit_code=1,
         signal=9,
         stdout="a\0b",
+        stderr="oh",
         diff="line 1",
         checker_message="no",
         first_time_ms=1500,

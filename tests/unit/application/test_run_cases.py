@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from application.commands import UploadCodeCommand
 from application.ports.execution_engine import EngineReport
 from application.submitted_cases import NewCase
 from domain.audit import Act
-from domain.cases import StopOn, Verdict
+from domain.cases import OUTPUT_HEAD_CHARS, StopOn, Verdict
 from domain.errors import InvalidValue
 from domain.execution import ExecutionResult, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
@@ -46,6 +47,16 @@ def _verdicts(service, job_id):
 
 def _result(service, job_id):
     return _details(service, job_id).latest.result
+
+
+def _complaining(stderr):
+    """Return a script of cases: they write to stderr too."""
+
+    def run(given):
+        report = echo_case(given)
+        return replace(report, result=replace(report.result, stderr=Output.of(stderr)))
+
+    return run
 
 
 def _fails(reason, status=JobStatus.FAILED):
@@ -119,13 +130,25 @@ def test_a_case_without_an_answer_is_accepted_if_the_program_ends_well(service):
 
 
 def test_nothing_of_a_hidden_case_is_kept_but_verdict_and_figures(service):
+    service.engine.case = _complaining("oh")
     job_id = service.start(cases=_cases(1, wrong={0}, hidden=True)).job_id
 
     service.run_execution()
 
     (case,) = _details(service, job_id).cases
     assert (case.verdict, case.time_ms, case.hidden) == (Verdict.WRONG_ANSWER, 5, True)
-    assert (case.stdout, case.diff, case.checker_message) == (None, None, None)
+    assert (case.stdout, case.stderr, case.diff, case.checker_message) == (None, None, None, None)
+
+
+def test_the_beginning_of_stderr_is_kept_of_cases_that_are_not_accepted(service):
+    service.engine.case = _complaining("oh " * 1_000)
+    job_id = _start(service, 2, wrong={1})
+
+    service.run_execution()
+
+    accepted, wrong = _details(service, job_id).cases
+    assert accepted.stderr is None
+    assert wrong.stderr == ("oh " * 1_000)[:OUTPUT_HEAD_CHARS]
 
 
 def test_a_case_has_arguments_and_limits_of_its_own(service):
