@@ -215,6 +215,11 @@ class LocalProgram(BuiltProgram):
         """The limits of the job."""
         return self._program.limits
 
+    @property
+    def program(self) -> Program:
+        """The program, with nothing to build."""
+        return self._program
+
     def run(self, given: CaseInput) -> EngineReport:
         """Run the program in a sandbox of its own; again, alone, if it was too slow on a busy machine."""
         files_mb = self.files_mb(given)

@@ -437,7 +437,7 @@ class LocalEngine(ExecutionEngine):
 
         kept = LocalProgram(
             self.sandbox,
-            replace(program, build=(), archived_build=(), files=None, wanted=None),
+            replace(program, build=(), archived_build=(), files=None, wanted=None, starts_at_once=True),
             files,
             lambda limits, files_mb: self._memory.reserved(self._memory_of_run_mb(limits, files_mb)),
             lambda program, limits: with_limits(

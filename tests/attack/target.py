@@ -10,15 +10,17 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
+from adapters.local_engine.built_program import LocalProgram
 from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.sandbox.supervisor.usage_sampler import tree
+from application.ports.execution_engine import CaseInput
 from tests.attack.attacks import Attack, corpus
-from tests.contract.engine_kit.harness import SLOWNESS, Ended, EngineUnderTest, Program
+from tests.contract.engine_kit.harness import SLOWNESS, Ended, EngineUnderTest, Program, Recorder
 from tests.support.memory.object_store import MemoryObjectStore
 from tests.support.processes import eventually
 from tests.support.warm_engine import WarmEngine
@@ -36,9 +38,15 @@ _WARM_STARTS = 2
 
 
 class Target:
-    """An engine, and the files and processes of its machine that no program may find, reach or change."""
+    """An engine, and the files and processes of its machine that no program may find, reach or change.
 
-    def __init__(self, directory: Path, stack: ExitStack, *, is_warm: bool) -> None:
+    Args:
+        is_warm: Whether it has interpreters ready.
+        is_of_cases: Whether attacks are built and run as the program of a case.
+    """
+
+    def __init__(self, directory: Path, stack: ExitStack, *, is_warm: bool, is_of_cases: bool) -> None:
+        self._is_of_cases = is_of_cases
         self._canary = f"canary-{uuid4().hex}"
         self._waiting = _WARM_STARTS * is_warm
         os.environ["SERVICE_SERVER_SECRET"] = self._canary
@@ -85,10 +93,22 @@ class Target:
             return [f"skip: {support.unavailable_because}"]
         with self._neighbour(attack):
             begun = time.monotonic()
-            ended = self._kit.run(attack.program(self._words))
+            ended = self._run(attack.program(self._words))
             took = time.monotonic() - begun
             self._use_what_is_counted_for_a_user()
         return [*self._about_the_end(attack, ended, took), *self._about_the_aftermath()]
+
+    def _run(self, program: Program) -> Ended:
+        if not self._is_of_cases:
+            return self._kit.run(program)
+        request = self._kit.request(program)
+        built = self._engine.build(request, Recorder())
+        if not isinstance(built, LocalProgram):
+            with built:
+                return Ended(built.result, None, None)
+        given = CaseInput(stdin=b"", args=None, limits=request.spec.limits)
+        with closing(built), built.run(given) as report:
+            return Ended(report.result, None, None)
 
     @contextmanager
     def _neighbour(self, attack: Attack) -> Iterator[None]:
@@ -184,7 +204,8 @@ def main() -> None:
     attacks = corpus()
     with ExitStack() as stack:
         directory = stack.enter_context(TemporaryDirectory(prefix="service-server-attack-"))
-        target = Target(Path(directory), stack, is_warm="--warm" in sys.argv)
+        options = {"is_warm": "--warm" in sys.argv, "is_of_cases": "--cases" in sys.argv}
+        target = Target(Path(directory), stack, **options)
         for line in sys.stdin:
             problems = target.suffer(attacks[line.strip()])
             print(json.dumps(problems), flush=True)  # noqa: T201 - the answer

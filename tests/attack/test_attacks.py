@@ -29,6 +29,18 @@ _ON_USERS = {
     *("write_first_process", "traps_for_the_host", "lock_what_others_see", "find_what_one_beside_it_has"),
     *("fork_until_refused", "memory_bomb", "close_descriptors"),
 }
+# And these at which it matters who makes the sandbox.
+_ON_CASES = _ON_USERS | {
+    *(
+        "reach_the_network",
+        "call_the_kernel",
+        "look_at_the_machine",
+        "raise_own_limits",
+        "dump_core",
+        "daemon",
+    ),
+    *("find_what_an_earlier_one_left", "shadow_modules", "exhaust_descriptors", "stop_itself"),
+}
 
 
 def _as_we_are(_directory):
@@ -74,9 +86,14 @@ def targets():
 
 
 def _attempts():
-    """Every attack by every user, and both ways if it has a warm start and can be seen in one."""
+    """Every attack by every user, and both ways if it has a warm start and can be seen in one.
+
+    Cases start in a way of their own, with the same mounts, limits and filter.
+    """
     for user in _USERS:
         for attack in corpus().values():
+            if attack.name in _ON_CASES:
+                yield pytest.param(attack.name, (user, "--cases"), id=f"{user}-cases-{attack.name}")
             if user == "as_nobody_with_ids":
                 if attack.name in _ON_USERS:
                     yield pytest.param(attack.name, (user,), id=f"{user}-{attack.name}")

@@ -5,6 +5,7 @@ which other work of the machine lengthens; of the engine there is processor time
 """
 
 import argparse
+import resource
 import statistics
 import subprocess
 import tempfile
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import httpx
 
+from adapters.local_engine.sandbox.files import sealed_file
+from adapters.local_engine.sandbox.supervisor.packed_files import unpack
 from application.ports.execution_engine import BuiltProgram, CaseInput
 from domain.limits import STANDARD_LIMITS
 from tests.benchmarks.bench_engine import _Cpu, _engine
@@ -39,6 +42,7 @@ int main() {
 """
 _PYTHON = "print(2 * int(input()))"
 _PER_CASE_MS = 4.0
+_CPU_OF_CASE_MS = 8.0
 _UPLOADS_RATIO = 20.0
 _CHILDREN_RATIO = 0.6
 
@@ -57,7 +61,10 @@ def _report_engine() -> None:
     """Print the processor time of one run of a built program, by the process that spent it."""
     limits = STANDARD_LIMITS.resolve({})
     with _engine(isolated=True, warm_starts=0) as kit:
-        for language, code in (("cpp", _CPP), ("python", _PYTHON)):
+        for language, code, goal in (
+            ("cpp", _CPP, f" (goal {_CPU_OF_CASE_MS:g} ms)"),
+            ("python", _PYTHON, ""),
+        ):
             built = kit.engine.build(kit.request(Program(language=language, code=code)), Recorder())
             assert isinstance(built, BuiltProgram)
             given = CaseInput(stdin=b"21\n", args=None, limits=limits)
@@ -66,6 +73,7 @@ def _report_engine() -> None:
                 with built.run(given) as report:
                     assert report.result.stdout.text == "42\n"
 
+            child = _cpu_of_child(built.tree, code)
             with closing(built), ThreadPoolExecutor(THREADS) as threads:
                 run(0)
                 pid = kit.engine.sandbox.supervisor.pid
@@ -74,8 +82,25 @@ def _report_engine() -> None:
                 spent = _Cpu.now(pid).spent(before, CASES)
             print(
                 f"one run, {language}: {spent.total:.1f} ms of processor time (service {spent.service:.1f}, "
-                f"supervisor {spent.supervisor:.1f}, sandbox and program {spent.programs:.1f})"
+                f"supervisor {spent.supervisor:.1f}, sandbox and program {spent.programs:.1f}), "
+                f"{spent.total / child:.2f} of a plain child's {child:.1f} ms{goal}"
             )
+
+
+def _cpu_of_child(tree: bytes | None, code: str) -> float:
+    """Return the processor time of the program as a plain child, in milliseconds."""
+    with tempfile.TemporaryDirectory() as directory:
+        command = ["/usr/bin/python3", "-c", code]
+        if tree is not None:
+            with sealed_file("files", tree) as files:
+                unpack(files, directory)
+            command = [f"{directory}/program"]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        for _ in range(CASES):
+            subprocess.run(command, input=b"21\n", capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return 1000 * spent / CASES
 
 
 def _report_cpp(http: httpx.Client, rounds: int) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from adapters.local_engine.sandbox import reaper, seccomp
+from adapters.local_engine.sandbox import launch_plan, reaper, seccomp
 from adapters.local_engine.sandbox.cgroup_discovery import clear, discover, remedy, remove, renew
 from adapters.local_engine.sandbox.files import sealed_file
 from adapters.local_engine.sandbox.isolation import Isolation, Launch
@@ -27,7 +27,6 @@ from adapters.local_engine.sandbox.rootfs import (
     SHELL,
     TEMPORARY,
     TMPFS,
-    USER,
     fingerprint,
     proc_masks,
     rootfs,
@@ -38,10 +37,13 @@ from adapters.local_engine.sandbox.subordinate_ids import (
     UserNamespace,
 )
 from adapters.local_engine.sandbox.supervisor.cgroups import UNIFIED, CgroupPlan
+from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, pack
 from adapters.local_engine.sandbox.supervisor.privileges import has_privileges
 from adapters.local_engine.sandbox.supervisor.protocol import (
     BOX,
     FILES_DESCRIPTOR,
+    PLAN_DESCRIPTOR,
+    USER,
     ResourceLimits,
     Rootfs,
     SpawnRequest,
@@ -119,11 +121,12 @@ class Bubblewrap(Isolation):
         self._programs_at_once = programs_at_once
         self._share: UserShare | None = None
         self._rootfs: Rootfs | None = None
-        self._proc_masks: Sequence[str] = ()
+        self._proc_masks: tuple[tuple[str, str], ...] = ()
         self.users: UserRange | None = None
         self._subordinate_ids: SubordinateIds | None = None
         self._no_subordinate_ids = ""
         self._filter = b""
+        self._has_plans = launch_plan.is_known()
 
     @property
     def limits_address_space(self) -> bool:  # type: ignore[override]  # it is known once the engine is open
@@ -238,9 +241,22 @@ class Bubblewrap(Isolation):
             remove(self.cgroups)
             self.cgroups = None
 
+    def starts_at_once(self, program: Program) -> bool:
+        """Whether the reaper makes a program's sandbox, by a plan, and starts it without an event."""
+        return self._has_plans and program.starts_at_once and not program.build and self._reaper is not None
+
+    def drop_plans(self, trouble: str) -> None:
+        """Stop using plans: a host may let bubblewrap alone make namespaces."""
+        self._has_plans = False
+        _log.info("bubblewrap starts the programs of cases too: %s", trouble.rstrip("."))
+
     @contextmanager
     def prepare(self, program: Program) -> Iterator[Launch]:
         """Describe the sandbox, which the supervisor and bubblewrap make."""
+        if self.starts_at_once(program):
+            with self._planned(program) as launch:
+                yield launch
+            return
         limits = program.limits
         with ExitStack() as stack:
             _, *script = self._command_line(program)
@@ -270,6 +286,43 @@ class Bubblewrap(Isolation):
                     owns_directory=self._subordinate_ids is not None,
                 ),
                 dict(zip(contents, descriptors, strict=True)) | files | dict(program.descriptors),
+            )
+
+    @contextmanager
+    def _planned(self, program: Program) -> Iterator[Launch]:
+        """Describe the sandbox that the supervisor and the reaper make."""
+        limits = program.limits
+        groups = () if self.cgroups is None else self.cgroups.directories
+        rlimits = attainable({**self._rlimits(program), **self._user_rlimits()})
+        env = {"HOME": HOME, "TMPDIR": TEMPORARY, "PWD": HOME, **program.env, **program.settings}
+        plan = launch_plan.plan(
+            tuple(program.command),
+            tuple(env.items()),
+            tuple(rlimits.items()),
+            self._proc_masks,
+            self._filter,
+            len(groups),
+        )
+        with ExitStack() as stack:
+            files = program.files
+            if files is None:
+                packed = pack([PackedFile(program.source, program.code)])
+                files = stack.enter_context(sealed_file("files", packed))
+            plan_file = stack.enter_context(sealed_file("plan", plan))
+            yield Launch(
+                SpawnRequest(
+                    argv=[REAPER],
+                    env={},
+                    directory="/",
+                    limits=self._limits(program, {}),
+                    users=self.users,
+                    cgroup=self.cgroups,
+                    rootfs=self._current_rootfs(),
+                    tmpfs=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
+                    is_planned=True,
+                    keeps_directory=program.wanted is not None,
+                ),
+                {PLAN_DESCRIPTOR: plan_file, FILES_DESCRIPTOR: files} | dict(program.descriptors),
             )
 
     def fitted(self, program: Program) -> Program:
@@ -344,7 +397,9 @@ class Bubblewrap(Isolation):
         return rootfs(bwrap, self._hidden, self._reaper, views, has_own_users=self.users is not None)
 
     def _arguments(self, program: Program) -> Iterator[str]:
-        yield from (*_NAMESPACES, "--dev-bind", BOX, "/", "--proc", "/proc", *self._proc_masks)
+        yield from (*_NAMESPACES, "--dev-bind", BOX, "/", "--proc", "/proc")
+        for path, cover in self._proc_masks:
+            yield from ("--ro-bind", cover, path)
         if program.files is None:
             yield from ("--perms", "0644", "--file", str(_SOURCE), f"{HOME}/{program.source}")
         yield from ("--seccomp", str(_FILTER), "--chdir", HOME)

@@ -65,6 +65,10 @@ class Isolation(ABC):
         """Return the guarantees that this host does not give, each with its remedy."""
         return ()
 
+    def starts_at_once(self, program: Program) -> bool:  # noqa: ARG002 - none does
+        """Whether a program starts as soon as its sandbox is made, without an event."""
+        return False
+
     def fitted(self, program: Program) -> Program:
         """Return a program with its limits lowered to the part of the host that it may take."""
         return program

@@ -16,7 +16,6 @@ from application.errors import DependencyUnavailable
 TEMPORARY = "/tmp"  # noqa: S108
 TMPFS = f"{BOX}{TEMPORARY}"
 HOME = f"{TEMPORARY}/box"
-USER = 1000
 HOOKS = "/etc/hooks"
 # Of the first process of each sandbox. It is a copy that can be run and not read, which keeps programs from
 # its memory: one that writes there has the sandbox outlive its supervisor. So named, bash is a plain shell.
@@ -91,24 +90,24 @@ def rootfs(
     return Rootfs(argv=argv, files=files_read, fingerprint=fingerprint(views))
 
 
-def proc_masks(*, has_own_users: bool) -> Sequence[str]:
-    """Return the options by which bubblewrap covers files of a new /proc that programs could read.
+def proc_masks(*, has_own_users: bool) -> tuple[tuple[str, str], ...]:
+    """Return the files of a new /proc that programs could read, and the empty ones that cover them.
 
     Each is a mount, which takes a start 0.1 ms, so there is none for a directory without files.
 
     Args:
         has_own_users: Whether each program has a user id of its own.
     """
-    options: list[str] = []
+    masks = []
     names = MASKED if has_own_users else (*MASKED, *MASKED_OF_SHARED_USER)
     for path in (Path("/proc", name) for name in names):
         if not path.exists() or not path.stat().st_mode & stat.S_IROTH:
             continue
         if not path.is_dir():
-            options += ["--ro-bind", _EMPTY, str(path)]
+            masks.append((str(path), _EMPTY))
         elif any(path.iterdir()):
-            options += ["--ro-bind", NOTHING, str(path)]
-    return options
+            masks.append((str(path), NOTHING))
+    return tuple(masks)
 
 
 def fingerprint(views: Sequence[Path] = ()) -> str:

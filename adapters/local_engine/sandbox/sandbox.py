@@ -279,7 +279,8 @@ class Sandbox:
         on_failure: ExitStack,
     ) -> tuple[RunEvent | None, CapturedOutput]:
         allowed = program.limits.output_mb * _MIB
-        interpreter = self._interpreter(program)
+        starts_at_once = self.isolation.starts_at_once(program)
+        interpreter = None if starts_at_once else self._interpreter(program)
         if interpreter is not None:
             output = self._capture(allowed)
             on_failure.callback(output.close)
@@ -295,6 +296,8 @@ class Sandbox:
             on_start, on_output = buffer.started, buffer.output
         output = self._capture(allowed)
         on_failure.callback(output.close)
+        if starts_at_once:
+            on_start()
         with (
             sealed_file("stdin", program.stdin) as stdin,
             self._launcher.launched(program, stdin) as connection,
@@ -325,6 +328,10 @@ class Sandbox:
         if trouble:
             cause = explain(refusal) if refusal else trouble.rstrip(".")
             raise DependencyUnavailable("engine", f"{_CANNOT_ISOLATE}{cause}{_INSTEAD}")
+        if self._bubblewrap is not None and (
+            trouble := self._trouble_of(replace(NOTHING, starts_at_once=True))
+        ):
+            self._bubblewrap.drop_plans(trouble)
 
     def _trouble_of(self, program: Program) -> str | None:
         outcome = self._run(program, RunMonitor(), lambda: None, lambda _: None)

@@ -6,12 +6,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
 
 from adapters.local_engine.sandbox.files import sealed_file
 from adapters.local_engine.sandbox.subordinate_ids import SubordinateIds, UserNamespace
-from adapters.local_engine.sandbox.supervisor.protocol import SpawnRequest
+from adapters.local_engine.sandbox.supervisor.protocol import IN_FILE, MAX_REQUEST_BYTES, SpawnRequest
 
 _ROOT = Path(__file__).parents[3]
 _BOOT = """
@@ -83,13 +84,18 @@ class SupervisorProcess:
             OSError: There is no supervisor to be had.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with sealed_file("request", request.encode()) as text, theirs, self._lock:
-            message = [text, theirs.fileno(), *descriptors]
+        with ExitStack() as stack:
+            stack.enter_context(theirs)
+            message, files = request.encode(), []
+            if len(message) > MAX_REQUEST_BYTES:
+                message, files = IN_FILE, [stack.enter_context(sealed_file("request", message))]
+            sent = [*files, theirs.fileno(), *descriptors]
+            stack.enter_context(self._lock)
             try:
-                socket.send_fds(self._start(), [b"\0"], message)
+                socket.send_fds(self._start(), [message], sent)
             except (BrokenPipeError, ConnectionResetError):
                 self._stop()
-                socket.send_fds(self._start(), [b"\0"], message)
+                socket.send_fds(self._start(), [message], sent)
         return ours
 
     def close(self) -> None:

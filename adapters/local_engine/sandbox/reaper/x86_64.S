@@ -1,8 +1,61 @@
 # The reaper on x86-64 (see __init__.py). What is numbered is in unistd_64.h; $3 is STATUS_DESCRIPTOR.
 .globl _start
+.equ    PLAN, 0x10000000            # PLAN_ADDRESS: 64 bytes of maps, 64: the frame, 128: calls of 80 bytes
 _start:
     mov     %rsp, %rbx              # argc, argv, 0, envp
     sub     $512, %rsp              # 0: old signal mask, 12: status, 16: rusage, 168: the line
+    cmpq    $1, (%rbx)
+    jne     reap
+
+    mov     $PLAN, %edi             # mmap(PLAN, 16 MiB, READ | WRITE, PRIVATE | FIXED_NOREPLACE, 4, 0)
+    mov     $0x1000000, %esi
+    mov     $3, %edx
+    mov     $0x100002, %r10d
+    mov     $4, %r8d
+    xor     %r9d, %r9d
+    mov     $9, %eax
+    syscall
+    cmp     $PLAN, %rax
+    jne     failed
+    mov     8(%rbx), %rsi           # the maps, from argv[0] + 16
+    add     $16, %rsi
+    mov     $PLAN, %edi
+    mov     $64, %ecx
+    rep movsb
+    mov     $PLAN + 128, %ebx
+call:
+    mov     (%rbx), %rax            # 0: number, 8: expected, 16: arguments, 64: words, 72: their length
+    test    %rax, %rax
+    js      turn
+    mov     16(%rbx), %rdi
+    mov     24(%rbx), %rsi
+    mov     32(%rbx), %rdx
+    mov     40(%rbx), %r10
+    mov     48(%rbx), %r8
+    mov     56(%rbx), %r9
+    syscall
+    cmp     8(%rbx), %rax
+    jne     refused
+following:
+    add     $80, %rbx
+    jmp     call
+refused:
+    mov     %rax, %r12
+    mov     $2, %edi                # write(2, words, length)
+    mov     64(%rbx), %rsi
+    mov     72(%rbx), %rdx
+    mov     $1, %eax
+    syscall
+    mov     %r12, %rdi              # exit_group(errno)
+    neg     %edi
+    mov     $231, %eax
+    syscall
+
+turn:
+    cmp     $-1, %rax
+    je      branch
+    mov     PLAN + 64, %rbx
+reap:
 
     xor     %edi, %edi              # rt_sigprocmask(SIG_BLOCK, all, old, 8)
     lea     all(%rip), %rsi
@@ -72,6 +125,36 @@ rest:
     jg      rest
 done:
     xor     %edi, %edi              # exit_group(0)
+    mov     $231, %eax
+    syscall
+
+branch:
+    mov     $57, %eax               # fork(), and the child goes on
+    syscall
+    test    %eax, %eax
+    jz      following
+    js      failed
+    mov     %eax, %r12d
+    xor     %edi, %edi              # close_range(0, all, 0)
+    mov     $-1, %esi
+    xor     %edx, %edx
+    mov     $436, %eax
+    syscall
+    mov     %r12d, %edi             # wait4(child, status, 0, 0)
+    lea     12(%rsp), %rsi
+    xor     %edx, %edx
+    xor     %r10d, %r10d
+    mov     $61, %eax
+    syscall
+    test    %eax, %eax
+    js      failed
+    mov     12(%rsp), %edi          # exit_group(its exit code, or 128 and its signal)
+    mov     %edi, %eax
+    shr     $8, %edi
+    and     $127, %eax
+    jz      over
+    lea     128(%rax), %edi
+over:
     mov     $231, %eax
     syscall
 

@@ -166,7 +166,7 @@ class Cgroup:
             for directory in self._directories:
                 os.mkdir(directory)
             self.counts_sockets_apart = self._limit_sockets()
-            self.limit_memory(memory_bytes)
+            self._set_memory(memory_bytes)  # a new group has no limit yet: the one of swap comes last
             self.limit_processes(processes)
         except OSError:
             self.remove()
@@ -215,8 +215,11 @@ class Cgroup:
         Raises:
             OSError: More is in use.
         """
-        self._memory_bytes = size
         self._limit_swap(size)  # never the smaller one: first if both rise, last if both fall
+        self._set_memory(size)
+
+    def _set_memory(self, size: int) -> None:
+        self._memory_bytes = size
         write(f"{self._memory}/{self._names.memory_limit}", str(size))
         self._limit_swap(size)
 

@@ -19,7 +19,7 @@ MS_NOEXEC = 8
 MS_REMOUNT = 0x20
 MS_BIND = 0x1000
 MS_REC = 0x4000
-_MS_PRIVATE = 0x40000
+MS_PRIVATE = 0x40000
 _MNT_DETACH = 2
 # linux/prctl.h
 _PR_SET_PDEATHSIG = 1
@@ -57,7 +57,7 @@ def unmount(target: str) -> None:
 
 def make_mounts_private() -> None:
     """Have no mount that is made elsewhere appear in this process's namespace, nor the other way round."""
-    mount(None, "/", None, MS_REC | _MS_PRIVATE)
+    mount(None, "/", None, MS_REC | MS_PRIVATE)
 
 
 def forbid_core_dumps() -> None:

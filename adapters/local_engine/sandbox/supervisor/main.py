@@ -21,7 +21,9 @@ from adapters.local_engine.sandbox.supervisor.privileges import (
     own_namespaces,
 )
 from adapters.local_engine.sandbox.supervisor.protocol import (
+    IN_FILE,
     MAX_DESCRIPTORS,
+    MAX_REQUEST_BYTES,
     RunEvent,
     SpawnRequest,
     Status,
@@ -68,20 +70,19 @@ class Supervisor:
 
     def _take_request(self) -> None:
         try:
-            descriptors = _receive_descriptors(self._control)
+            message, descriptors = _receive_request(self._control)
         except EOFError:
             self._engine_is_gone()
             return
         except OSError:  # there is no descriptor left: the control socket is closed, which the engine notices
             return
-        with os.fdopen(descriptors[0], "rb") as text:
-            request = SpawnRequest.decode(text.read())
+        request = SpawnRequest.decode(message)
         try:
             name = f"run-{os.urandom(8).hex()}"  # the program may see it: it tells nothing
             run = Run(
                 name,
                 request,
-                descriptors[1:],
+                descriptors,
                 self._spawner,
                 self._events,
                 self._on_quiet,
@@ -89,7 +90,7 @@ class Supervisor:
             )
             self._runs.append(run)
         except OSError as error:  # there is no process, descriptor or memory left
-            _refuse(descriptors[1:], error)
+            _refuse(descriptors, error)
 
     def _engine_is_gone(self) -> None:
         self._is_open = False
@@ -122,21 +123,24 @@ def _refuse(descriptors: list[int], error: OSError) -> None:
         os.close(descriptor)
 
 
-def _receive_descriptors(control: socket.socket) -> list[int]:
-    """Receive the descriptors of one message.
+def _receive_request(control: socket.socket) -> tuple[bytes, list[int]]:
+    """Receive a request and the descriptors of its run, the control socket first.
 
     Raises:
         EOFError: There are no more messages.
         OSError: There is no room for as many descriptors.
     """
-    message, descriptors, is_whole = receive(control, 1, MAX_DESCRIPTORS)
+    message, descriptors, is_whole = receive(control, MAX_REQUEST_BYTES, MAX_DESCRIPTORS)
     if not message:
         raise EOFError
     if not is_whole:
         for descriptor in descriptors:
             os.close(descriptor)
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    return descriptors
+    if message == IN_FILE:
+        with os.fdopen(descriptors.pop(0), "rb") as file:
+            message = file.read()
+    return message, descriptors
 
 
 def _enter_user_namespace(control: socket.socket, maxima: Mapping[str, int]) -> None:

@@ -29,13 +29,16 @@ class Usage:
         self.memory_kb = max(self.memory_kb, memory_kb)
 
 
-def spawn(argv: Sequence[str], env: Mapping[str, str], descriptors: Mapping[int, int]) -> int:
+def spawn(
+    argv: Sequence[str], env: Mapping[str, str], descriptors: Mapping[int, int], path: str | None = None
+) -> int:
     """Start a child in a session of its own, and return its id.
 
     Args:
-        argv: Its command line; the first is an absolute path.
+        argv: Its command line; the first is an absolute path, if `path` is none.
         env: Its whole environment.
         descriptors: Our descriptors that it inherits, by the numbers that they have there.
+        path: The executable.
     """
     with ExitStack() as copies:
         actions = []
@@ -44,7 +47,7 @@ def spawn(argv: Sequence[str], env: Mapping[str, str], descriptors: Mapping[int,
             copies.callback(os.close, copy)
             actions.append((os.POSIX_SPAWN_DUP2, copy, number))
         return os.posix_spawn(
-            argv[0],
+            path or argv[0],
             list(argv),
             env,
             file_actions=actions,
@@ -61,6 +64,7 @@ def spawn_after(
     argv: Sequence[str],
     env: Mapping[str, str],
     descriptors: Mapping[int, int],
+    path: str,
 ) -> int:
     """Start a child as `spawn` does, which takes a step that may last before it becomes the command.
 
@@ -69,9 +73,10 @@ def spawn_after(
     Args:
         step: The step.
         on_error: Called in the child with the error of the step or of the command, before it ends.
-        argv: Its command line; the first is an absolute path.
+        argv: Its command line.
         env: Its whole environment.
         descriptors: Our descriptors that it inherits, by the numbers that they have there.
+        path: The executable.
     """
     parent = os.getpid()
     child = os.fork()
@@ -81,14 +86,14 @@ def spawn_after(
         end_with_parent(parent)
         os.setsid()
         step()
-        _become(argv, env, descriptors)
+        _become(argv, env, descriptors, path)
     except OSError as error:
         on_error(error)
     finally:
         os._exit(_FAILED)
 
 
-def _become(argv: Sequence[str], env: Mapping[str, str], descriptors: Mapping[int, int]) -> None:
+def _become(argv: Sequence[str], env: Mapping[str, str], descriptors: Mapping[int, int], path: str) -> None:
     """Execute a command in this process, as `spawn` does in a new one."""
     user, group = os.getuid(), os.getgid()
     os.setresgid(group, group, group)
@@ -102,7 +107,7 @@ def _become(argv: Sequence[str], env: Mapping[str, str], descriptors: Mapping[in
     }
     for number, copy in copies.items():
         os.dup2(copy, number)
-    os.execve(argv[0], list(argv), env)  # noqa: S606 - no shell
+    os.execve(path, list(argv), env)  # noqa: S606 - no shell
 
 
 def children() -> set[int]:

@@ -1,7 +1,8 @@
 """The messages of a sandbox.
 
 From the engine to the supervisor, in datagrams of Unix sockets: a `SpawnRequest` at the supervisor's own
-socket, with the run's control socket and the program's descriptors; then, at the control socket, `STOP`,
+socket, or a byte and the request in a file if it is long, with the run's control socket and the program's
+descriptors; then, at the control socket, `STOP`,
 `START`, or the `ResourceLimits` of a job, which start an interpreter that waits for one, and move the
 deadline of a compiler that does. From the supervisor to the engine, at the control socket: `RunEvent`s.
 
@@ -22,6 +23,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Self
 
 from adapters.local_engine.sandbox.supervisor.cgroups import CgroupPlan
@@ -31,6 +33,12 @@ STATUS_DESCRIPTOR = 3
 # The entrances of the program's control groups, in which a shell writes 0 to join them.
 ENTRANCE_DESCRIPTORS = (4, 5, 6)
 START_DESCRIPTOR = 7
+# Of a start by a plan: the plan, and the entrances of all control groups.
+PLAN_DESCRIPTOR = 4
+PLAN_ENTRANCES = (5, 6, 7, 8)
+# The size of a map of user ids, and of the name before the two of them, in the first argument of the reaper.
+MAP_BYTES = 32
+PLANNED_NAME_BYTES = 16
 # The status pipe of a preload hook.
 HOOK_STATUS_DESCRIPTOR = 8
 # Packed files of the program's directory, which the supervisor takes, and no program inherits.
@@ -38,7 +46,12 @@ FILES_DESCRIPTOR = 14
 MAX_DESCRIPTORS = 16
 # In the mount namespace of a root file system: that, an empty directory, and the place of a program's mounts.
 VIEW, NOTHING, BOX = "/view", "/nothing", "/box"
+# The user and group id that every program has in its sandbox.
+USER = 1000
 MAX_MESSAGE_BYTES = 4096
+# A longer request comes in a file, the first of the descriptors, and the message is IN_FILE.
+MAX_REQUEST_BYTES = 32_768
+IN_FILE = b"\0"
 STOP, START = b"\0", b"\1"
 
 
@@ -155,6 +168,8 @@ class SpawnRequest(_Message):
         rootfs: None for the supervisor's own.
         tmpfs: A file system of the program's own in the root file system.
         is_prewarmed: Whether it waits for a job and its limits. Until then it has no deadline.
+        is_planned: Whether `argv` is the reaper alone, which makes the sandbox by the plan at
+            PLAN_DESCRIPTOR, with all limits, and starts the program at once, without an event.
         keeps_directory: Whether its last event brings the descriptor of its directory, for the files in it.
         owns_directory: Whether the supervisor's user is the owner of these files by then, instead of its own.
     """
@@ -170,21 +185,25 @@ class SpawnRequest(_Message):
     rootfs: Rootfs | None = None
     tmpfs: Tmpfs | None = None
     is_prewarmed: bool = False
+    is_planned: bool = False
     keeps_directory: bool = False
     owns_directory: bool = False
+
+    def encode(self) -> bytes:
+        """Return the message: a line, and a second one, of the root file system, which is mostly the same."""
+        fields = {**_fields(self), "rootfs": None}
+        return json.dumps(fields, default=_fields).encode() + b"\n" + _encoded(self.rootfs)
 
     @classmethod
     def decode(cls, data: bytes) -> Self:
         """Read a message."""
-        fields = json.loads(data)
+        line, _, rootfs = data.partition(b"\n")
+        fields = json.loads(line)
         fields["limits"] = ResourceLimits(**fields["limits"])
         fields["build_limits"] = ResourceLimits(**fields["build_limits"]) if fields["build_limits"] else None
         fields["cgroup"] = CgroupPlan(**fields["cgroup"]) if fields["cgroup"] else None
         fields["users"] = UserRange(**fields["users"]) if fields["users"] else None
-        if rootfs := fields["rootfs"]:
-            fields["rootfs"] = Rootfs(
-                **rootfs | {"argv": tuple(rootfs["argv"]), "files": tuple(rootfs["files"])}
-            )
+        fields["rootfs"] = _decoded(rootfs)
         fields["tmpfs"] = Tmpfs(**fields["tmpfs"]) if fields["tmpfs"] else None
         return cls(**fields)
 
@@ -232,6 +251,19 @@ class RunEvent(_Message):
 def reason_of(error: OSError) -> str:
     """Return the message of an error."""
     return error.strerror or "there is no reason given"
+
+
+@lru_cache(maxsize=2)
+def _encoded(rootfs: Rootfs | None) -> bytes:
+    return b"" if rootfs is None else json.dumps(rootfs, default=_fields).encode()
+
+
+@lru_cache(maxsize=2)
+def _decoded(line: bytes) -> Rootfs | None:
+    if not line:
+        return None
+    fields = json.loads(line)
+    return Rootfs(**fields | {"argv": tuple(fields["argv"]), "files": tuple(fields["files"])})
 
 
 def _fields(message: object) -> Mapping[str, object]:

@@ -76,7 +76,7 @@ class Run:
         self._usage = processes.Usage()
         self._was_ready = False
         self._is_building = request.build_limits is not None
-        self._may_start = False
+        self._may_start = request.is_planned
         self._limit: str | None = None
         self._error = ""
         self._wall_s = 0.0
@@ -384,7 +384,8 @@ class Run:
         try:
             self._limit_group(limits)
             limit(self._inside, limits.rlimits, self._user)
-            os.write(self._start_pipe, b"\n")
+            if self._start_pipe is not None:
+                os.write(self._start_pipe, b"\n")
         except OSError:  # it has ended, or is itself too large already
             self.kill()
 
@@ -400,10 +401,10 @@ class Run:
         self._was_ready = True
         self._started = time.monotonic()
         self._deadline = _NEVER
-        if self._limits.rlimits and not self._request.is_prewarmed:
+        if self._limits.rlimits and not self._request.is_prewarmed and not self._request.is_planned:
             _, *inside = tree(self.pid)
             limit(inside, self._limits.rlimits, self._user)
-        if self._limit is None:
+        if self._limit is None and not self._request.is_planned:
             self._tell(RunEvent(status=Status.READY))
         if self._may_start:
             self._start()
@@ -411,7 +412,7 @@ class Run:
     def _start(self) -> None:
         self._started = time.monotonic()
         self._waited_before_s = waited_s()
-        if not self._request.is_prewarmed:  # which starts with its limits
+        if self._start_pipe is not None and not self._request.is_prewarmed:  # which starts with its limits
             try:
                 os.write(self._start_pipe, b"\n")
             except OSError:  # it has ended

@@ -15,8 +15,13 @@ from adapters.local_engine.sandbox.supervisor.privileges import HOME_DIRECTORY, 
 from adapters.local_engine.sandbox.supervisor.protocol import (
     ENTRANCE_DESCRIPTORS,
     FILES_DESCRIPTOR,
+    MAP_BYTES,
+    PLAN_ENTRANCES,
+    PLANNED_NAME_BYTES,
     START_DESCRIPTOR,
     STATUS_DESCRIPTOR,
+    USER,
+    VIEW,
     SpawnRequest,
     Status,
     reason_of,
@@ -34,6 +39,7 @@ class Spawned:
     Attributes:
         process: Ready when the process has ended.
         status_pipe: Does not block.
+        start_pipe: None for a program that starts at once.
         user: Its user id; None for the supervisor's own.
         mounts: Its mounts; None for the supervisor's own.
         directory: The descriptor of its directory, if that is kept.
@@ -42,7 +48,7 @@ class Spawned:
     pid: int
     process: int
     status_pipe: int
-    start_pipe: int
+    start_pipe: int | None
     user: int | None = None
     mounts: BoxMounts | None = None
     directory: int | None = None
@@ -78,8 +84,11 @@ class Spawner:
             files = descriptors.pop(FILES_DESCRIPTOR, None)
             status, descriptors[STATUS_DESCRIPTOR] = pipe(on_failure, theirs)
             os.set_blocking(status, False)
-            descriptors[START_DESCRIPTOR], start = pipe(theirs, on_failure)
-            for number, entrance in zip(ENTRANCE_DESCRIPTORS, entrances, strict=False):
+            start = None
+            numbers = PLAN_ENTRANCES if request.is_planned else ENTRANCE_DESCRIPTORS
+            if not request.is_planned:
+                descriptors[START_DESCRIPTOR], start = pipe(theirs, on_failure)
+            for number, entrance in zip(numbers, entrances, strict=False):
                 descriptors[number] = os.open(entrance, os.O_WRONLY | os.O_CLOEXEC)
                 theirs.callback(os.close, descriptors[number])
             user = self._lease_user(request, on_failure)
@@ -88,7 +97,7 @@ class Spawner:
                 for stream in (1, 2):  # programs open /dev/stdout and /dev/stderr, and root's only root could
                     os.fchown(inherited[stream], user, user)
             privileges = self._privileges.of(request, user, mounts)
-            with _inside(entrances[len(ENTRANCE_DESCRIPTORS) :]), privileges as directory:
+            with _inside(entrances[len(numbers) :]), privileges as directory:
                 pid = _started(request, user, files, descriptors)
             if directory is not None:
                 on_failure.callback(os.close, directory)
@@ -128,18 +137,32 @@ def _started(
 
     All programs wait for the supervisor. Where it has to fork, that copies its memory page by page.
     """
+    argv = _with_maps(request.argv, user) if request.is_planned else request.argv
+    path = _path(request)
     if files is None or request.tmpfs is None:
-        return processes.spawn(request.argv, request.env, descriptors)
+        return processes.spawn(argv, request.env, descriptors, path)
     step = partial(unpack, files, f"{request.tmpfs.directory}/{HOME_DIRECTORY}", user)
     if are_few(files):
         step()
-        return processes.spawn(request.argv, request.env, descriptors)
+        return processes.spawn(argv, request.env, descriptors, path)
     on_error = partial(_report_failure, descriptors[STATUS_DESCRIPTOR])
-    return processes.spawn_after(step, on_error, request.argv, request.env, descriptors)
+    return processes.spawn_after(step, on_error, argv, request.env, descriptors, path)
 
 
 def _report_failure(status_pipe: int, error: OSError) -> None:
     os.write(status_pipe, json.dumps({"status": Status.FAILED, "error": reason_of(error)}).encode())
+
+
+def _path(request: SpawnRequest) -> str:
+    """Return the path of the executable where the supervisor sees it."""
+    return f"{VIEW}{request.argv[0]}" if request.is_planned else request.argv[0]
+
+
+def _with_maps(argv: Sequence[str], user: int | None) -> Sequence[str]:
+    """Return a command line with the maps of the program's user and group, in the form of uid_map."""
+    ids = (os.getuid(), os.getgid()) if user is None else (user, user)
+    maps = "".join(f"{USER} {number} 1".ljust(MAP_BYTES) for number in ids)
+    return [argv[0].ljust(PLANNED_NAME_BYTES) + maps]
 
 
 @contextmanager

@@ -1,0 +1,251 @@
+"""The plan of a start: a table of system calls, by which the reaper makes a program's sandbox itself.
+
+It makes the same namespaces, mounts, limits and filter as bubblewrap and the launch script make one after the
+other, without what these take to start: loaders, libraries, a shell. A call that does not return what is
+expected of it ends the start, with the call's words on stderr; so a program that runs has all of it.
+
+The supervisor puts the maps of user ids into the plan, for it knows the program's user, and opens the
+entrances of the control groups.
+"""
+
+import platform
+import resource
+import socket
+import struct
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from adapters.local_engine.sandbox.rootfs import HOME, REAPER
+from adapters.local_engine.sandbox.supervisor.kernel import (
+    CLONE_NEWNS,
+    CLONE_NEWUSER,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_REC,
+)
+from adapters.local_engine.sandbox.supervisor.protocol import (
+    BOX,
+    MAP_BYTES,
+    PLAN_DESCRIPTOR,
+    PLAN_ENTRANCES,
+    STATUS_DESCRIPTOR,
+    Status,
+)
+
+# As in the reaper's source: the place of the plan in its memory; that of the maps and of the program's frame
+# in it; a call: its number, the expected result, six arguments, the address of its words, their length.
+PLAN_ADDRESS = 0x10000000
+_HEADER = struct.Struct(f"<{2 * MAP_BYTES}xQ56x")
+_CALL = struct.Struct("<qq6QQQ")
+_ARGUMENTS = 6
+# The place of the data behind the calls.
+_DATA = 1 << 15
+# Turns of the reaper, not calls: it forks, and the child goes on; it becomes the parent of the program.
+_FORK, _BECOME_REAPER = -1, -2
+
+# arch/x86/entry/syscalls/syscall_64.tbl
+_NUMBERS = {
+    "write": 1,
+    "close": 3,
+    "ioctl": 16,
+    "socket": 41,
+    "chdir": 80,
+    "umask": 95,
+    "setsid": 112,
+    "capset": 126,
+    "pivot_root": 155,
+    "prctl": 157,
+    "mount": 165,
+    "umount2": 166,
+    "sethostname": 170,
+    "openat": 257,
+    "unshare": 272,
+    "prlimit64": 302,
+}
+_MACHINE = "x86_64"
+# linux/sched.h: NEWCGROUP, NEWUTS, NEWIPC, NEWPID and NEWNET
+_NAMESPACES = CLONE_NEWUSER | CLONE_NEWNS | 0x02000000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000
+# linux/prctl.h, linux/capability.h, linux/seccomp.h, linux/sockios.h, linux/if.h, linux/fcntl.h, sys/mount.h
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = (
+    1,
+    4,
+    22,
+    24,
+    38,
+)
+_CAPABILITY_VERSION_3 = 0x20080522
+_SECCOMP_MODE_FILTER = 2
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
+_AT_FDCWD = (1 << 64) - 100
+_O_WRONLY = 1
+_MNT_DETACH = 2
+_SIGKILL = 9
+_LAST_CAPABILITY = Path("/proc/sys/kernel/cap_last_cap")
+# The first free descriptor once the plan's own is closed.
+_FREE = PLAN_DESCRIPTOR
+_HOST_NAME = b"box"
+# Of a step of a filter.
+_STEP_BYTES = 8
+# That of the supervisor, and of programs.
+_UMASK, _USUAL_UMASK = 0o077, 0o022
+_WORD_BYTES = 8
+
+
+def is_known(machine: str = platform.machine()) -> bool:
+    """Whether the reaper of an architecture carries out plans."""
+    return machine == _MACHINE
+
+
+class _Plan:
+    """Calls, and the data that they point to."""
+
+    def __init__(self) -> None:
+        self._calls = bytearray()
+        self._data = bytearray()
+
+    def keep(self, content: bytes) -> int:
+        """Put some bytes into the plan, and return their address."""
+        address = PLAN_ADDRESS + _DATA + len(self._data)
+        self._data += content + bytes(-len(content) % _WORD_BYTES)
+        return address
+
+    def keep_text(self, text: str) -> int:
+        """Put a string into the plan, and return its address."""
+        return self.keep(text.encode() + b"\0")
+
+    def call(self, purpose: str, name: str, *arguments: int, expected: int = 0) -> None:
+        """Add a call.
+
+        Args:
+            purpose: Words for a failure.
+            name: The call's name.
+            arguments: Numbers, or addresses.
+            expected: The result without which the start fails.
+        """
+        self._add(_NUMBERS[name], expected, arguments, f"the kernel refused to {purpose}\n")
+
+    def turn(self, number: int) -> None:
+        """Add a turn of the reaper."""
+        self._add(number, 0, (), "")
+
+    def write(self, path: str, address: int, size: int) -> None:
+        """Add the calls that write to a file of the kernel's."""
+        purpose = f"write to {path}"
+        self.call(purpose, "openat", _AT_FDCWD, self.keep_text(path), _O_WRONLY, expected=_FREE)
+        self.call(purpose, "write", _FREE, address, size, expected=size)
+        self.call(purpose, "close", _FREE)
+
+    def mount(self, source: str | None, target: str, kind: str | None, flags: int) -> None:
+        """Add the call that makes a mount."""
+        texts = [0 if text is None else self.keep_text(text) for text in (source, target, kind)]
+        self.call(f"mount {target}", "mount", *texts, flags, 0)
+
+    def packed(self, argv: Sequence[str], env: Mapping[str, str]) -> bytes:
+        """Return the whole plan, which ends with a program, as the kernel hands it to one."""
+        argv_at = [self.keep_text(text) for text in argv]
+        env_at = [self.keep_text(f"{name}={value}") for name, value in env.items()]
+        words = (len(argv), *argv_at, 0, *env_at, 0)
+        frame = self.keep(struct.pack(f"<{len(words)}Q", *words))
+        calls = _HEADER.pack(frame) + self._calls
+        if len(calls) > _DATA:
+            raise ValueError("the plan of a start has too many calls")
+        return bytes(calls + bytes(_DATA - len(calls)) + self._data)
+
+    def _add(self, number: int, expected: int, arguments: Sequence[int], words: str) -> None:
+        padded = (*arguments, *[0] * (_ARGUMENTS - len(arguments)))
+        self._calls += _CALL.pack(number, expected, *padded, self.keep_text(words), len(words))
+
+
+@lru_cache(maxsize=64)
+def plan(
+    argv: tuple[str, ...],
+    env: tuple[tuple[str, str], ...],
+    rlimits: tuple[tuple[str, tuple[int, int]], ...],
+    covered: tuple[tuple[str, str], ...],
+    seccomp: bytes,
+    groups: int,
+) -> bytes:
+    """Write the plan of a program's start, but for the maps of its user ids.
+
+    Args:
+        argv: The program's command line; the first is an absolute path, or one from its directory.
+        env: Its whole environment.
+        rlimits: Its limits.
+        covered: Files and directories of /proc, and the empty ones that cover them.
+        seccomp: The filter of its system calls.
+        groups: The number of its control groups.
+    """
+    made = _Plan()
+    _add_namespaces(made)
+    made.turn(_FORK)
+    made.call("end with its supervisor", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
+    made.call("begin a session", "setsid", expected=1)
+    made.call("name the host", "sethostname", made.keep(_HOST_NAME), len(_HOST_NAME))
+    _add_loopback(made)
+    _add_root(made, covered)
+    _add_limits(made, rlimits, groups)
+    line = f"{Status.READY.line}\n".encode()
+    made.call(
+        "report that it is ready", "write", STATUS_DESCRIPTOR, made.keep(line), len(line), expected=len(line)
+    )
+    made.call("be kept from its program", "prctl", _PR_SET_DUMPABLE, 0)
+    filter_at = made.keep(struct.pack("<H6xQ", len(seccomp) // _STEP_BYTES, made.keep(seccomp)))
+    made.call("filter its system calls", "prctl", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, filter_at)
+    made.turn(_BECOME_REAPER)
+    return made.packed((REAPER, *argv), dict(env))
+
+
+def _add_namespaces(made: _Plan) -> None:
+    made.call("close the plan", "close", PLAN_DESCRIPTOR)
+    made.call("end with its supervisor", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
+    # The files of /proc about a process that cannot be read are root's.
+    made.call("own its files of /proc", "prctl", _PR_SET_DUMPABLE, 1)
+    made.call("give up new privileges", "prctl", _PR_SET_NO_NEW_PRIVS, 1)
+    made.call("make namespaces", "unshare", _NAMESPACES)
+    deny = b"deny"
+    made.write("/proc/self/setgroups", made.keep(deny), len(deny))
+    made.write("/proc/self/uid_map", PLAN_ADDRESS, MAP_BYTES)
+    made.write("/proc/self/gid_map", PLAN_ADDRESS + MAP_BYTES, MAP_BYTES)
+
+
+def _add_loopback(made: _Plan) -> None:
+    purpose = "start the loopback"
+    made.call(purpose, "socket", socket.AF_INET, socket.SOCK_DGRAM, 0, expected=_FREE)
+    made.call(purpose, "ioctl", _FREE, _SIOCSIFFLAGS, made.keep(struct.pack("16sh22x", b"lo", _IFF_UP)))
+    made.call(purpose, "close", _FREE)
+
+
+def _add_root(made: _Plan, covered: Sequence[tuple[str, str]]) -> None:
+    """Make the program's files the only ones.
+
+    The mounts that the supervisor made are locked here, one by one; a copy of them all can become the root.
+    """
+    made.mount(None, "/", None, MS_REC | MS_PRIVATE)
+    made.mount(BOX, BOX, None, MS_BIND | MS_REC)
+    made.mount("proc", f"{BOX}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    for path, cover in covered:
+        made.mount(cover, f"{BOX}{path}", None, MS_BIND)
+    here = made.keep_text(".")
+    made.call("enter its files", "chdir", made.keep_text(BOX))
+    made.call("change its root", "pivot_root", here, here)
+    made.call("leave the files of others", "umount2", here, _MNT_DETACH)
+    made.call("enter its directory", "chdir", made.keep_text(HOME))
+
+
+def _add_limits(made: _Plan, rlimits: Sequence[tuple[str, tuple[int, int]]], groups: int) -> None:
+    made.call("set its umask", "umask", _USUAL_UMASK, expected=_UMASK)
+    for name, pair in rlimits:
+        limit_at = made.keep(struct.pack("<2Q", *pair))
+        made.call(f"set RLIMIT_{name}", "prlimit64", 0, getattr(resource, f"RLIMIT_{name}"), limit_at, 0)
+    for capability in range(int(_LAST_CAPABILITY.read_text()) + 1):
+        made.call("drop capabilities", "prctl", _PR_CAPBSET_DROP, capability)
+    none = made.keep(struct.pack("<Ii6I", _CAPABILITY_VERSION_3, 0, 0, 0, 0, 0, 0, 0))
+    made.call("drop capabilities", "capset", none, none + _WORD_BYTES)
+    myself = made.keep(b"0")
+    for entrance in PLAN_ENTRANCES[:groups]:
+        made.call("enter its control groups", "write", entrance, myself, 1, expected=1)
+        made.call("enter its control groups", "close", entrance)
