@@ -122,13 +122,19 @@ class MemoryStore(Store):
 
 
 class SqlStore(Store):
-    """A database whose tables are made already."""
+    """A database whose tables are made already.
 
-    def __init__(self, url: str | sa.URL, options: DatabaseOptions | None = None) -> None:
+    Args:
+        engine: One for the same URL that has served tests before and has compiled their statements.
+    """
+
+    def __init__(
+        self, url: str | sa.URL, options: DatabaseOptions | None = None, engine: sa.Engine | None = None
+    ) -> None:
         super().__init__()
         self._url = url
         self._options = options or PATIENT
-        self.engine = self._new_engine()
+        self.engine = engine or self._new_engine()
         self._others: list[sa.Engine] = []
         self.unit_of_work = SqlUnitOfWork(self.engine, self.relay)
         self.queries = SqlJobQueries(self.engine)

@@ -2,22 +2,45 @@ import shutil
 
 import pytest
 
-from tests.support.stores import MemoryStore, SqlStore
+from adapters.sql.engine import create_engine
+from tests.support.stores import PATIENT, MemoryStore, SqlStore
 
 ADAPTERS = ("memory", "sqlite", "mariadb", "mysql")
 
 
+@pytest.fixture(scope="package")
+def engine_of():
+    """The engine for a URL: one for all tests, as most of a statement's cost is to compile it."""
+    engines = {}
+
+    def engine_of(url):
+        if url not in engines:
+            engines[url] = create_engine(url, PATIENT)
+        return engines[url]
+
+    return engine_of
+
+
+@pytest.fixture(scope="package")
+def sqlite_path(tmp_path_factory):
+    """The place of each test's own SQLite database."""
+    return tmp_path_factory.mktemp("persistence") / "store.db"
+
+
 @pytest.fixture(params=ADAPTERS)
-def store(request, migrated_sqlite, migrated_url):
+def store(request, migrated_sqlite, migrated_url, engine_of, sqlite_path):
     """An empty store of each adapter."""
     if request.param == "memory":
         store = MemoryStore()
     elif request.param == "sqlite":
-        path = request.getfixturevalue("tmp_path") / "store.db"
-        shutil.copy(migrated_sqlite, path)
-        store = SqlStore(f"sqlite:///{path}")
+        for left in sqlite_path.parent.glob(f"{sqlite_path.name}*"):
+            left.unlink()
+        shutil.copy(migrated_sqlite, sqlite_path)
+        url = f"sqlite:///{sqlite_path}"
+        store = SqlStore(url, engine=engine_of(url))
     else:
-        store = SqlStore(migrated_url(request.getfixturevalue(request.param)))
+        url = migrated_url(request.getfixturevalue(request.param))
+        store = SqlStore(url, engine=engine_of(url))
         store.empty()
     yield store
     store.close()
