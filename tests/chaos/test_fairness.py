@@ -90,9 +90,10 @@ def test_a_quota_of_ten_running_is_kept_with_a_worker_killed_and_is_whole_again_
         connection.execute(sa.text(_SEES_CLAIMS))
     programs, gate = Programs(), Event()
     cluster.servers.runner.behaviour = programs.counted(after(gate, runs()))
-    # When it submits two hundred programs at once
+    # When it submits two hundred programs at once, which may take as long as all that follows
+    asked = {"max_attempts": 3, "timeout_ms": 300_000}
     with ThreadPoolExecutor(8) as callers:
-        job_ids = list(callers.map(lambda _: submit(cluster.urls[0], max_attempts=3), range(SUBMISSIONS)))
+        job_ids = list(callers.map(lambda _: submit(cluster.urls[0], **asked), range(SUBMISSIONS)))
     # Then ten of them run
     soon(lambda: _claimed(cluster) == BOUND and programs.running == BOUND)
     # And when a worker is killed, ten run again after its leases have run out, all with the other one
