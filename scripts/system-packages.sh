@@ -26,6 +26,11 @@ has_function() {
     "$1"
 }
 
+# The whole Chromium does too, in twice the time, where only root can install packages.
+has_browser() {
+    has_command chromium-headless-shell || { [ "$(id -u)" != 0 ] && has_command chromium; }
+}
+
 mapfile -t packages < <(missing "$1")
 [ ${#packages[@]} -gt 0 ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && scripts/apt-install.sh "${packages[@]}"; then

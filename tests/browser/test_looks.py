@@ -15,7 +15,7 @@ WEIGHT_BYTES = 250_000
 PAINT_MS = 300
 PATIENCE_S = 120
 VIOLATIONS = """
-async () => (await axe.run()).violations
+async () => (await axe.run({resultTypes: ["violations"]})).violations
     .filter((found) => ["serious", "critical"].includes(found.impact))
     .map((found) => [found.id, found.nodes.map((node) => node.target.join(" "))])
 """
