@@ -33,6 +33,7 @@ _COPY_TIMEOUT_MS = 60_000
 _TAR = ("--create", "--format=gnu", "--hard-dereference", "--file=-", ".")
 # The files of a build are in memory, packed, while its cases are run, and once more while they are stored.
 MOST_TREE_MB = 128
+CASE_DIRECTORY = ".case"
 # Of each file in the archive, beside its content: headers, its path, and padding to a block.
 _ENTRY_BYTES = 4 << 10
 _MIB = 1 << 20
@@ -83,6 +84,10 @@ class TreeTooLarge(Exception):
     """A build left more than a program's directory has room for."""
 
 
+class NameTaken(Exception):
+    """A build left something where the files of a case are put."""
+
+
 def read_tree(archive: IO[bytes], limits: Limits, packed: int) -> None:
     """Read the files that a build left, from the archive that was written in its sandbox, and pack them.
 
@@ -98,12 +103,15 @@ def read_tree(archive: IO[bytes], limits: Limits, packed: int) -> None:
     Raises:
         ValueError: It is no such archive.
         TreeTooLarge: There are too many files, or they are too large.
+        NameTaken: One has the name of the directory of a case.
     """
     left_bytes = _most_bytes(limits)
     for number, member in enumerate(_members(archive)):
         if number == _most_entries(limits):
             raise TreeTooLarge
         path = member.name.removeprefix("./").rstrip("/")
+        if path.partition("/")[0] == CASE_DIRECTORY:
+            raise NameTaken
         if member.isdir() and path not in {"", "."}:
             append(packed, directory_record(path))
         elif member.type in _FILES:

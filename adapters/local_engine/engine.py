@@ -9,10 +9,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
+from typing import IO
 
 from adapters.local_engine.built_program import (
+    CASE_DIRECTORY,
     MOST_TREE_MB,
     LocalProgram,
+    NameTaken,
     TreeTooLarge,
     read_tree,
     tree_copier,
@@ -72,6 +75,10 @@ _NO_ROOM = ExecutionResult.failed(
     "The engine had no memory for the program, beside the others that ran, for as long as a job may wait.",
 )
 _TOO_MANY_SOURCES = "The names of the source files are too long for the compiler's command line."
+_NAME_TAKEN = (
+    f"The build left a file or directory named {CASE_DIRECTORY}, where the files of a case are put: have it "
+    "write that elsewhere."
+)
 _NOT_ISOLATED = (
     "programs are NOT isolated: they run as this service's user, read its files and reach its network; "
     "for development only"
@@ -413,15 +420,8 @@ class LocalEngine(ExecutionEngine):
         if report.result.status is not JobStatus.SUCCESS or report.stdout is None:
             return report
         with report:
-            try:
-                read_tree(report.stdout, program.limits, packed)
-                seal(packed)
-                return report.result.compile_output or Output()
-            except TreeTooLarge:
-                return _tree_too_large(program.limits)
-            except ValueError as error:
-                _log.exception("the files of a build cannot be kept")
-                return _failure(Reason.ENGINE_ERROR, f"The engine could not keep the build: {error}.")
+            failure = _packed(report.stdout, program.limits, packed)
+            return failure or report.result.compile_output or Output()
 
     def _kept(
         self,
@@ -546,6 +546,21 @@ def _without_code(error: ApplicationError) -> ExecutionResult:
 
 def _failure(reason: Reason, message: str) -> EngineReport:
     return EngineReport(ExecutionResult.failed(reason, message))
+
+
+def _packed(archive: IO[bytes], limits: Limits, packed: int) -> EngineReport | None:
+    """Pack the files of an archive that a build left; return the report of a failure."""
+    try:
+        read_tree(archive, limits, packed)
+    except TreeTooLarge:
+        return _tree_too_large(limits)
+    except NameTaken:
+        return _failure(Reason.COMPILE_ERROR, _NAME_TAKEN)
+    except ValueError as error:
+        _log.exception("the files of a build cannot be kept")
+        return _failure(Reason.ENGINE_ERROR, f"The engine could not keep the build: {error}.")
+    seal(packed)
+    return None
 
 
 def _tree_too_large(limits: Limits) -> EngineReport:

@@ -6,10 +6,11 @@ has put there can neither lead out nor hold the service up.
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from adapters.local_engine.sandbox.files import open_unlocked
 from application.file_spool import FileSpool
@@ -19,6 +20,8 @@ from domain.blob import BlobRef
 from domain.errors import InvalidValue
 from domain.files import FilePath
 
+# The descriptor of a file's directory, its path and its name.
+_Match: TypeAlias = tuple[int, str, str]
 _PIECE = 256 << 10
 _DEPTH = 32
 # So many characters of names are looked at: with the dearest patterns, two seconds of processor time.
@@ -67,82 +70,112 @@ def collect(directory: int, wanted: WantedFiles) -> CollectedFiles:
     collected = CollectedFiles(FileSpool())
     device = os.fstat(directory).st_dev
     total = 0
-    matching = sorted(_matching(directory, wanted.matcher, device, collected))
-    for path in matching:
-        if len(collected.files) >= wanted.limits.files or total >= wanted.limits.total_bytes:
-            collected.left_out += 1
-            continue
-        most = min(wanted.limits.file_bytes, wanted.limits.total_bytes - total)
-        file = _read(directory, path, device, most, collected.spool)
-        if file is None:
-            collected.left_out += 1
-        elif wanted.given.get(path) != file.blob.ref:
-            total += file.blob.ref.size
-            collected.files.append(file)
+    with closing(_matching(directory, wanted.matcher, device, collected)) as matching:
+        for parent, path, name in matching:
+            if len(collected.files) >= wanted.limits.files or total >= wanted.limits.total_bytes:
+                collected.left_out += 1
+                continue
+            most = min(wanted.limits.file_bytes, wanted.limits.total_bytes - total)
+            file = _read(parent, name, path, device, most, collected.spool)
+            if file is None:
+                collected.left_out += 1
+            elif wanted.given.get(path) != file.blob.ref:
+                total += file.blob.ref.size
+                collected.files.append(file)
     return collected
 
 
-def _matching(directory: int, matcher: PathMatcher, device: int, collected: CollectedFiles) -> Iterator[str]:
-    """Yield the paths of files that match, as long as there are not too many names."""
+@dataclass(frozen=True, slots=True)
+class _Directory:
+    """A directory that is open.
+
+    Attributes:
+        path: Its path with a slash behind it, empty for the first one.
+        state: The matcher's, behind that path.
+        names: The ones that have not been looked at, and which are directories, the last path first.
+    """
+
+    descriptor: int
+    path: str
+    state: int
+    names: list[tuple[str, bool]] = field(default_factory=list)
+
+    def list_names(self, most: int) -> int:
+        """List files and directories, as long as their names have no more characters; return how many."""
+        characters = 0
+        with os.scandir(self.descriptor) as entries:
+            for entry in entries:
+                characters += len(entry.name)
+                if characters > most:
+                    break
+                is_directory = entry.is_dir(follow_symlinks=False)
+                if is_directory or entry.is_file(follow_symlinks=False):
+                    self.names.append((entry.name, is_directory))
+        # What is in a directory comes where its path with a slash does.
+        self.names.sort(key=lambda row: f"{row[0]}/" if row[1] else row[0], reverse=True)
+        return characters
+
+
+def _matching(
+    directory: int, matcher: PathMatcher, device: int, collected: CollectedFiles
+) -> Generator[_Match, None, None]:
+    """Yield the files that match, in the order of their paths, as long as there are not too many names.
+
+    A directory is opened once, by the descriptor of the one that it is in.
+    """
     left = _MOST_CHARACTERS
-    # Paths and states, not descriptors: there may be many directories side by side.
-    pending = [("", matcher.start)]
-    while pending:
-        parent, state = pending.pop()
-        with _opened(directory, parent, device) as descriptor:
-            if descriptor is None:
-                continue
-            with os.scandir(descriptor) as entries:
-                for entry in entries:
-                    left -= len(entry.name)
-                    if left < 0:
-                        collected.left_out += 1
-                        return
-                    path, here = parent + entry.name, matcher.feed(state, entry.name)
-                    if not here or not _is_safe(path):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        below = matcher.feed(here, "/")
-                        if below and path.count("/") < _DEPTH:
-                            pending.append((f"{path}/", below))
-                    elif entry.is_file(follow_symlinks=False) and matcher.accepts(here):
-                        yield path
-
-
-@contextmanager
-def _opened(directory: int, path: str, device: int) -> Iterator[int | None]:
-    """Open a directory below another, one name after the other; give None if it is none any more."""
-    descriptor = os.dup(directory)
+    open_directories: list[_Directory] = []
     try:
-        try:
-            for name in filter(None, path.split("/")):
-                below = open_unlocked(descriptor, name)
-                os.close(descriptor)
-                descriptor = below
-            is_here = os.fstat(descriptor).st_dev == device
-        except OSError:
-            is_here = False
-        yield descriptor if is_here else None
+        below: _Directory | None = _Directory(os.dup(directory), "", matcher.start)
+        while below is not None or open_directories:
+            if below is not None:
+                open_directories.append(below)
+                if left >= 0:
+                    left -= below.list_names(left)
+                    collected.left_out += left < 0
+                below = None
+            here = open_directories[-1]
+            if not here.names:
+                os.close(open_directories.pop().descriptor)
+                continue
+            name, is_directory = here.names.pop()
+            path, state = here.path + name, matcher.feed(here.state, name)
+            if not state or not _is_safe(path):
+                continue
+            if not is_directory and matcher.accepts(state):
+                yield here.descriptor, path, name
+            elif is_directory and len(open_directories) <= _DEPTH and (inside := matcher.feed(state, "/")):
+                descriptor = _opened(here.descriptor, name, device)
+                below = None if descriptor is None else _Directory(descriptor, f"{path}/", inside)
     finally:
-        os.close(descriptor)
+        for each in open_directories:
+            os.close(each.descriptor)
 
 
-def _read(directory: int, path: str, device: int, most: int, spool: FileSpool) -> NewFile | None:
+def _opened(parent: int, name: str, device: int) -> int | None:
+    """Open a directory; return None if it is none any more."""
+    try:
+        descriptor = open_unlocked(parent, name)
+    except OSError:
+        return None
+    if os.fstat(descriptor).st_dev == device:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _read(parent: int, name: str, path: str, device: int, most: int, spool: FileSpool) -> NewFile | None:
     """Read a file into the spool; None if it is none any more, or larger than it may be."""
-    parent, _, name = path.rpartition("/")
-    with _opened(directory, parent, device) as descriptor:
-        if descriptor is None:
+    try:
+        file = os.fdopen(_open_file(parent, name), "rb", buffering=0)
+    except OSError:
+        return None
+    with closing(file):
+        status = os.fstat(file.fileno())
+        is_own = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_dev == device
+        if not is_own or status.st_size > most:
             return None
-        try:
-            file = os.fdopen(_open_file(descriptor, name), "rb", buffering=0)
-        except OSError:
-            return None
-        with closing(file):
-            status = os.fstat(file.fileno())
-            is_own = stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_dev == device
-            if not is_own or status.st_size > most:
-                return None
-            return NewFile(path, spool.add(_pieces(file.read, status.st_size)))
+        return NewFile(path, spool.add(_pieces(file.read, status.st_size)))
 
 
 def _open_file(directory: int, name: str) -> int:

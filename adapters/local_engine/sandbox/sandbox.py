@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 from adapters.common.obstacles import explain, refusal_of
-from adapters.local_engine.sandbox.artifacts import collect
+from adapters.local_engine.sandbox.artifacts import CollectedFiles, WantedFiles, collect
 from adapters.local_engine.sandbox.bubblewrap import Bubblewrap
 from adapters.local_engine.sandbox.capture import CapturedOutput
 from adapters.local_engine.sandbox.cds_archive import CdsArchive
@@ -22,7 +22,7 @@ from adapters.local_engine.sandbox.interpreter_pool import (
 )
 from adapters.local_engine.sandbox.isolation import Isolation
 from adapters.local_engine.sandbox.launch_script import ARCHIVE_DESCRIPTOR
-from adapters.local_engine.sandbox.launcher import Launcher
+from adapters.local_engine.sandbox.launcher import Connection, Launcher
 from adapters.local_engine.sandbox.outcome import Observation, Outcome, classify, refuse
 from adapters.local_engine.sandbox.program import NOTHING, Program
 from adapters.local_engine.sandbox.run_monitor import BufferUntilStarted, OnOutput, OnStart, RunMonitor
@@ -33,6 +33,7 @@ from adapters.local_engine.sandbox.unsandboxed_process import UnsandboxedProcess
 from adapters.local_engine.sandbox.warm_pool import WarmPool
 from adapters.local_engine.sandbox.work_area import WorkArea
 from application.errors import DependencyUnavailable
+from application.file_spool import FileSpool
 from application.ports.output_feed import OutputChunk, Stream
 from domain.execution import ExecutionResult, Output
 from domain.job_lifecycle import Reason
@@ -303,8 +304,8 @@ class Sandbox:
             self._launcher.launched(program, stdin) as connection,
         ):
             event = monitor.follow(connection, output, on_start, on_output)
-            if program.wanted is not None and event is not None and event.was_ready and connection.received:
-                output.collected = collect(connection.received[0], program.wanted)
+            if program.wanted is not None and event is not None and event.was_ready:
+                output.collected = _collected(connection, program.wanted)
                 on_failure.callback(output.collected.spool.close)
             return event, output
 
@@ -339,6 +340,13 @@ class Sandbox:
             if stream is not None:
                 stream.close()
         return outcome.result.error_message
+
+
+def _collected(connection: Connection, wanted: WantedFiles) -> CollectedFiles:
+    """Collect files; without the descriptor of their directory, for want of room, there are none."""
+    if not connection.received:
+        return CollectedFiles(FileSpool(), left_out=1)
+    return collect(connection.received[0], wanted)
 
 
 def _cause(error: OSError) -> str:

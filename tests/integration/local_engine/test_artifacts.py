@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.local_engine.sandbox import artifacts as artifacts_module
-from adapters.local_engine.sandbox import sandbox
+from adapters.local_engine.sandbox import launcher, sandbox
 from adapters.local_engine.sandbox.artifacts import WantedFiles, collect
 from domain.artifacts import ArtifactLimits, PathMatcher
 from domain.execution import Note
@@ -121,6 +121,57 @@ def test_deep_and_many_directories_cost_little_and_harm_nothing(kit):
     result, artifacts = run(kit, code + "open('a', 'w')", ("**/a",))
 
     assert (result.status, artifacts) == (JobStatus.SUCCESS, {})
+
+
+def test_each_directory_is_opened_once_and_files_come_in_the_order_of_their_paths(tmp_path, monkeypatch):
+    # Given many directories, each with a file, far below; and names before and behind a slash
+    deep = tmp_path.joinpath(*["d"] * 28)
+    for number in range(100):
+        (deep / str(number)).mkdir(parents=True)
+        (deep / str(number) / "a").write_text("x")
+    names = ("b-", "b", "b0", "b.a")
+    for name in names:
+        (deep / name).mkdir()
+        (deep / name / "a").write_text("x")
+    opened = []
+    original = os.open
+
+    def counted(path, *arguments, **options):
+        opened.extend([path] if "dir_fd" in options else [])
+        return original(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", counted)
+    limits = ArtifactLimits(files=1_000, file_bytes=10, total_bytes=10_000)
+
+    # When they are collected
+    descriptor = original(tmp_path, os.O_RDONLY)
+    collected = collect(descriptor, WantedFiles(matcher=PathMatcher(["**/a"]), limits=limits))
+    os.close(descriptor)
+    collected.spool.close()
+
+    # Then a directory takes one way to it and one opening, and a file one
+    paths = [file.path for file in collected.files]
+    assert paths == sorted(paths)
+    assert len(paths) == 100 + len(names)
+    assert len(opened) == 2 * (28 + len(paths)) + len(paths)
+
+
+def test_a_directory_that_could_not_be_handed_over_is_noted(kit, monkeypatch):
+    # Given a service that had no room for a descriptor, which the kernel then cuts off
+    receive = launcher.receive
+
+    def cut_off(*given):
+        message, descriptors, _ = receive(*given)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return message, [], False
+
+    monkeypatch.setattr(launcher, "receive", cut_off)
+
+    result, artifacts = run(kit, "open('out/a', 'w')")
+
+    assert (result.status, artifacts) == (JobStatus.SUCCESS, {})
+    assert Note.ARTIFACTS_LEFT_OUT in result.notes
 
 
 def test_a_program_without_patterns_has_no_artifacts(kit):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.local_engine import engine
 from adapters.local_engine.built_program import LocalProgram
 from application.case_judge import CaseJudge, CaseJudges
 from application.ports.execution_engine import (
@@ -475,3 +476,18 @@ def test_a_program_that_ends_before_it_is_answered_fails_no_interactor(
     judges: Judges, solution: str, verdict: Verdict
 ) -> None:
     assert judged(judges.interactive(solution, _SPEAKS_TO_NOBODY)).verdict is verdict
+
+
+def test_a_checker_whose_build_leaves_files_where_those_of_a_case_go_does_not_build(
+    judges: Judges, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = ("/bin/sh", "-c", "mkdir .case && touch .case/input")
+    copier = engine.tree_copier
+    monkeypatch.setattr(engine, "tree_copier", lambda *given: replace(copier(*given), build=build))
+
+    result = judged(judges.checked("int main() {}", "c"))
+
+    assert result.verdict is Verdict.CHECKER_FAILED
+    assert "The checker does not build: The build left a file or directory named .case" in (
+        result.checker_message or ""
+    )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from adapters.local_engine.built_program import TreeTooLarge, read_tree
+from adapters.local_engine.built_program import NameTaken, TreeTooLarge, read_tree
 from adapters.local_engine.sandbox.files import memory_file, read_all
 from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, pack
 from domain.limits import STANDARD_LIMITS, Limits
@@ -83,6 +83,15 @@ def test_an_archive_that_tar_would_not_write_is_refused_at_once(parts: tuple[byt
     with pytest.raises(ValueError, match=r"archive|path"):
         _read(*parts)
     assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize(
+    "header", [_header("./.case/", kind=tarfile.DIRTYPE), _header(".case"), _header("./.case/input")]
+)
+def test_a_tree_with_the_name_of_the_files_of_a_case_is_refused(header: bytes) -> None:
+    with pytest.raises(NameTaken):
+        _read(header)
+    assert _read(_header("a/.case"), _header(".cases"))
 
 
 def test_names_one_after_the_other_are_read_without_recursion() -> None:

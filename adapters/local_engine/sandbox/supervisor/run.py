@@ -1,6 +1,7 @@
 """One run: from a spawn request to the end of its last process."""
 
 import contextlib
+import errno
 import os
 import resource
 import socket
@@ -471,12 +472,23 @@ class Run:
         self._on_quiet(self)
 
     def _tell(self, event: RunEvent, directory: int | None = None) -> None:
+        message = event.encode()
         with contextlib.suppress(OSError):  # the other end is closed: the run is being killed anyway
-            if directory is None:
-                os.write(self._control_socket, event.encode())
-                return
-            with socket.socket(fileno=os.dup(self._control_socket)) as control_socket:
-                socket.send_fds(control_socket, [event.encode()], [directory])
+            if directory is None or not self._send_with(message, directory):
+                os.write(self._control_socket, message)
+
+    def _send_with(self, message: bytes, directory: int) -> bool:
+        """Send a message with a descriptor; return False if too many of the user's are on their way."""
+        control_socket = socket.socket(fileno=self._control_socket)
+        try:
+            socket.send_fds(control_socket, [message], [directory])
+        except OSError as error:
+            if error.errno != errno.ETOOMANYREFS:
+                raise
+            return False
+        finally:
+            control_socket.detach()
+        return True
 
     def _named(self, limit: str | None) -> str | None:
         return f"build_{limit}" if limit and self._is_building else limit
