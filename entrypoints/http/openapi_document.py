@@ -235,6 +235,13 @@ _UPLOAD_FORM: Json = {
     },
     "required": [JOB],
 }
+_CASE_SET_FORM: Json = {
+    "title": "CaseSetForm",
+    "description": "The cases of a set, in an archive.",
+    "type": "object",
+    "properties": {ARCHIVE: {**_BINARY, "description": "A zip or tar archive of *.in and *.out."}},
+    "required": [ARCHIVE],
+}
 _FIGURE: Json = {"type": ["number", "null"], "minimum": 0}
 _TEXT: Json = {"type": ["string", "null"]}
 _REPORT: Json = {
@@ -329,6 +336,14 @@ class OpenApiDocument:
         _add(file["content_base64"], {"contentEncoding": "base64"})
         content = document["paths"]["/api/upload"]["post"]["requestBody"]["content"]
         content[MULTIPART] = {"schema": _UPLOAD_FORM}
+        case_set = document["paths"]["/api/projects/{project}/case-sets/{name}"]["put"]["requestBody"]
+        # One of several kinds that is required is an import that openapi-python-client 0.29 forgets.
+        case_set["required"] = False
+        case_set["content"] |= {
+            MULTIPART: {"schema": _CASE_SET_FORM},
+            # Under the one type that generated clients send files as they are.
+            DEFAULT_MEDIA_TYPE: {"schema": _BINARY},
+        }
         answers = document["paths"]["/api/jobs/{jobId}/artifacts/{path}"]["get"]["responses"]
         for status in ("200", "206"):
             answers[status]["content"] = _ARTIFACT_CONTENT

@@ -3,8 +3,9 @@
 import base64
 import binascii
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Annotated, TypeAlias, TypeVar
 from urllib.parse import quote, unquote_to_bytes, urlencode
 from uuid import UUID
@@ -22,6 +23,7 @@ from domain.language import parse_language
 from domain.session import SessionId
 from domain.tenant import TenantName
 from domain.values import BatchId, JobId, ProjectId, parse_batch_id, parse_job_id, parse_uuid
+from domain.webhook import DeliveryId, WebhookId
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 
@@ -91,6 +93,7 @@ CursorText: TypeAlias = Annotated[
 
 
 _MAX_CHOICES = 16
+_T = TypeVar("_T")
 _Choice = TypeVar("_Choice", JobStatus, Phase)
 
 
@@ -153,64 +156,51 @@ async def check_url(request: AnyRequest) -> None:
             raise InvalidValue(name, "must be UTF-8, percent-encoded") from None
 
 
-def existing_job(text: str) -> JobId:
-    """Parse a job's id. A malformed id is that of an unknown job.
+def _existing(kind: str, parse: Callable[[str], _T], text: str) -> _T:
+    """Parse what names a thing. A malformed name or id is that of an unknown thing.
 
     Raises:
-        NotFound: The text is not an id.
+        NotFound: The text is none.
     """
     try:
-        return parse_job_id(text)
+        return parse(text)
     except InvalidValue:
-        raise NotFound("job", text) from None
+        raise NotFound(kind, text) from None
+
+
+def existing_job(text: str) -> JobId:
+    """Parse a job's id, as `_existing` does."""
+    return _existing("job", parse_job_id, text)
 
 
 def existing_batch(text: str) -> BatchId:
-    """Parse a batch's id. A malformed id is that of an unknown batch.
-
-    Raises:
-        NotFound: The text is not an id.
-    """
-    try:
-        return parse_batch_id(text)
-    except InvalidValue:
-        raise NotFound("batch", text) from None
+    """Parse a batch's id, as `_existing` does."""
+    return _existing("batch", parse_batch_id, text)
 
 
 def existing_key(text: str) -> KeyId:
-    """Parse a key's id. A malformed id is that of an unknown key.
-
-    Raises:
-        NotFound: The text is not an id.
-    """
-    try:
-        return parse_key_id(text)
-    except InvalidValue:
-        raise NotFound("key", text) from None
+    """Parse a key's id, as `_existing` does."""
+    return _existing("key", parse_key_id, text)
 
 
 def existing_session(text: str) -> SessionId:
-    """Parse a session's id. A malformed id is that of an unknown session.
+    """Parse a session's id, as `_existing` does."""
+    return SessionId(_existing("session", partial(parse_uuid, "session"), text))
 
-    Raises:
-        NotFound: The text is not an id.
-    """
-    try:
-        return SessionId(parse_uuid("session", text))
-    except InvalidValue:
-        raise NotFound("session", text) from None
+
+def existing_webhook(text: str) -> WebhookId:
+    """Parse a webhook's id, as `_existing` does."""
+    return WebhookId(_existing("webhook", partial(parse_uuid, "webhook"), text))
+
+
+def existing_delivery(text: str) -> DeliveryId:
+    """Parse a delivery's id, as `_existing` does."""
+    return DeliveryId(_existing("delivery", partial(parse_uuid, "delivery"), text))
 
 
 def existing_tenant(text: str) -> TenantName:
-    """Parse a tenant's name. A malformed name is that of an unknown tenant.
-
-    Raises:
-        NotFound: The text is not a name.
-    """
-    try:
-        return TenantName(text)
-    except InvalidValue:
-        raise NotFound("tenant", text) from None
+    """Parse a tenant's name, as `_existing` does."""
+    return _existing("tenant", TenantName, text)
 
 
 def only_one(name: str, in_query: str | None, in_body: str | None) -> str | None:

@@ -18,6 +18,7 @@ import pytest
 from domain.caller import Scope
 from tests.generated_clients.conftest import ARTIFACT, CONTENT, Delegated
 from tests.http.support import UNKNOWN_ID, Service, poll
+from tests.support.archives import zipped
 from tests.support.keys import Keys
 
 _PACKAGE = "service_server_client"
@@ -189,6 +190,25 @@ def test_files_are_uploaded_in_a_form(service: Service, client: ModuleType, key:
 
     (stored,) = details.spec.files
     assert (stored.path, stored.sha256) == ("data/all.bin", hashlib.sha256(content).hexdigest())
+
+
+def test_a_case_set_is_put_as_an_archive_in_a_form_and_as_it_is(
+    service: Service, client: ModuleType, key: str
+):
+    models, types = (importlib.import_module(f"{_PACKAGE}.{name}") for name in ("models", "types"))
+    service.http.post("/api/project", json={"project_name": "archives"}).raise_for_status()
+    archives = [zipped({"1.in": b"2", "1.out": b"4"}), zipped({"1.in": b"3", "1.out": b"6"})]
+    file, plain_file = (types.File(BytesIO(one), "cases.zip", "application/zip") for one in archives)
+    named = {"project": "archives", "name": "doubles"}
+
+    with client.AuthenticatedClient(base_url=str(service.http.base_url), token=key) as plain:
+        put = _operation("putCaseSet")
+        in_form = put(client=plain, body=models.PutCaseSetFilesCaseSetForm(archive=file), **named).parsed
+        as_it_is = put(client=plain, body=plain_file, **named).parsed
+        stored = _operation("getCaseSet")(client=plain, **named).parsed
+
+    assert [in_form.version, as_it_is.version] == [1, 2]
+    assert [(case.stdin, case.expected_stdout) for case in stored.cases] == [("3", "6")]
 
 
 def test_an_artifact_is_read_as_bytes(service: Service, client: ModuleType, key: str):

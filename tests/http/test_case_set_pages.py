@@ -6,8 +6,9 @@ import httpx
 import pytest
 
 from tests.http.support import Service
-from tests.http.test_case_sets import FILES, zipped
+from tests.http.test_case_sets import FILES
 from tests.http.visitor import PAGE, Visitor
+from tests.support.archives import zipped
 
 
 @pytest.fixture

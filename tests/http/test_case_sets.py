@@ -1,15 +1,13 @@
 """Case sets: stored in versions, and used by jobs."""
 
 import base64
-import io
 import json
-import tarfile
-import zipfile
 from uuid import uuid4
 
 import pytest
 
 from tests.http.support import Service
+from tests.support.archives import tarred, zipped
 
 CASES = [
     {"name": "small", "stdin": "5\n", "expected_stdout": "5\n"},
@@ -137,26 +135,6 @@ def test_a_name_has_letters_digits_and_a_few_marks(service: Service, project: st
     for name in ("a b", "a@1", "x" * 65, "-a"):
         answer = service.http.put(f"/api/projects/{project}/case-sets/{name}", json={"cases": CASES})
         assert answer.status_code == 422, name
-
-
-def zipped(files: dict[str, bytes]) -> bytes:
-    """Return a zip archive."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, text in files.items():
-            archive.writestr(path, text)
-    return content.getvalue()
-
-
-def tarred(files: dict[str, bytes]) -> bytes:
-    """Return a tar archive with gzip."""
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w:gz") as archive:
-        for path, text in files.items():
-            member = tarfile.TarInfo(path)
-            member.size = len(text)
-            archive.addfile(member, io.BytesIO(text))
-    return content.getvalue()
 
 
 FILES = {

@@ -8,7 +8,6 @@ from litestar.di import NamedDependency
 from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, PathParameter, QueryParameter
 
-from application.errors import NotFound
 from application.ports.delivery_repository import DeliveryFilter
 from application.queries.webhook_reader import DEFAULT_DELIVERIES, MAX_DELIVERIES
 from application.use_cases.rotate_key import DEFAULT_OVERLAP_S
@@ -16,7 +15,7 @@ from application.views import Cursor
 from application.webhook_writer import SUBSCRIBERS_KNOWN_S
 from domain.caller import Caller, Scope
 from domain.errors import InvalidValue
-from domain.values import JobId, parse_uuid
+from domain.values import JobId
 from domain.webhook import DeliveryId, DeliveryStatus, WebhookId, WebhookTrigger
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import JsonRequest
@@ -24,7 +23,9 @@ from entrypoints.http.openapi_docs import openapi_docs
 from entrypoints.http.parameters import (
     CursorText,
     JobIdInPath,
+    existing_delivery,
     existing_job,
+    existing_webhook,
     link_to_next,
     read_cursor,
     write_cursor,
@@ -80,30 +81,6 @@ _TRIGGERS = {
     WebhookState.ACTIVE: WebhookTrigger.ENABLE,
     WebhookState.DISABLED: WebhookTrigger.DISABLE,
 }
-
-
-def existing_webhook(text: str) -> WebhookId:
-    """Parse a webhook's id. A malformed id is that of an unknown webhook.
-
-    Raises:
-        NotFound: The text is not an id.
-    """
-    try:
-        return WebhookId(parse_uuid("webhook", text))
-    except InvalidValue:
-        raise NotFound("webhook", text) from None
-
-
-def existing_delivery(text: str) -> DeliveryId:
-    """Parse a delivery's id. A malformed id is that of an unknown delivery.
-
-    Raises:
-        NotFound: The text is not an id.
-    """
-    try:
-        return DeliveryId(parse_uuid("delivery", text))
-    except InvalidValue:
-        raise NotFound("delivery", text) from None
 
 
 class WebhooksController(Controller):
@@ -292,10 +269,7 @@ class WebhooksController(Controller):
         api: NamedDependency[Api],
     ) -> DeliveryResponse:
         """Post an event once more."""
-        known = existing_webhook(webhook_id)
-        return DeliveryResponse.of(
-            api.services.redeliver_event(caller, existing_delivery(delivery_id), known)
-        )
+        return _redelivered(api, caller, delivery_id, existing_webhook(webhook_id))
 
 
 class JobDeliveriesController(Controller):
@@ -341,10 +315,12 @@ class JobDeliveriesController(Controller):
         api: NamedDependency[Api],
     ) -> DeliveryResponse:
         """Post a job's end to its callback once more."""
-        known = existing_job(job_id)
-        return DeliveryResponse.of(
-            api.services.redeliver_event(caller, existing_delivery(delivery_id), known)
-        )
+        return _redelivered(api, caller, delivery_id, existing_job(job_id))
+
+
+def _redelivered(api: Api, caller: Caller, delivery_id: str, owner: WebhookId | JobId) -> DeliveryResponse:
+    """Have the event of a webhook's or a job's delivery posted once more."""
+    return DeliveryResponse.of(api.services.redeliver_event(caller, existing_delivery(delivery_id), owner))
 
 
 def _status(text: str | None) -> DeliveryStatus | None:

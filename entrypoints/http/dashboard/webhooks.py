@@ -1,7 +1,8 @@
 """The pages of a project's webhooks, and of what was posted to one."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
@@ -14,12 +15,12 @@ from application.ports.delivery_repository import DeliveryFilter
 from application.views import IssuedWebhook, WebhookView
 from application.webhook_writer import SUBSCRIBERS_KNOWN_S
 from domain.caller import Caller, Scope
-from domain.webhook import SUBSCRIBED, WebhookTrigger
-from entrypoints.http.controllers.webhooks import existing_delivery, existing_webhook
+from domain.webhook import SUBSCRIBED, WebhookId, WebhookTrigger
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.pages import Pages, go_to
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.parameters import existing_delivery, existing_webhook
 
 _SHOWN = 50
 _EVENT_FIELD = "event:"
@@ -85,9 +86,8 @@ class WebhooksPages(Controller):
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Have a test event posted, and show the deliveries."""
-        await read_form(request)
-        await asyncio.to_thread(api.services.send_test_event, caller, existing_webhook(webhook_id))
-        return go_to(request, f"{_url(project)}/{webhook_id}")
+        known = existing_webhook(webhook_id)
+        return await _done(request, lambda: api.services.send_test_event(caller, known), project, known)
 
     @post("/{webhook_id:str}/change")
     async def change(
@@ -144,10 +144,18 @@ class WebhooksPages(Controller):
         api: NamedDependency[Api],
     ) -> Response[bytes] | Redirect:
         """Have an event posted once more."""
-        await read_form(request)
         delivery, known = existing_delivery(delivery_id), existing_webhook(webhook_id)
-        await asyncio.to_thread(api.services.redeliver_event, caller, delivery, known)
-        return go_to(request, f"{_url(project)}/{webhook_id}")
+        act = partial(api.services.redeliver_event, caller, delivery, known)
+        return await _done(request, act, project, known)
+
+
+async def _done(
+    request: AnyRequest, act: Callable[[], object], project: int, webhook_id: WebhookId
+) -> Response[bytes] | Redirect:
+    """Do what a form asks for, and show the deliveries to the webhook."""
+    await read_form(request)
+    await asyncio.to_thread(act)
+    return go_to(request, f"{_url(project)}/{webhook_id}")
 
 
 def _url(project: int) -> str:
