@@ -72,6 +72,10 @@ class UploadCodeCommand(JobOptions):
         for name in ("stop_on", "checker", "interactor"):
             if not has_cases and getattr(self, name) is not None:
                 raise InvalidValue(name, "is for a job with 'cases' or a 'case_set'")
+        if has_cases and self.artifacts:
+            raise InvalidValue(
+                "artifacts", "are kept of a program that is run once, and not of one that is run for 'cases'"
+            )
         if self.checker is not None and self.interactor is not None:
             raise InvalidValue("interactor", "takes the place of a 'checker'; leave one of them out")
         if has_cases and (self.stdin or self.stdin_blob is not None or self.stdin_file is not None):

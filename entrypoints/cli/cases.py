@@ -144,13 +144,18 @@ def print_verdicts(job: Json) -> None:
     result = job["data"].get("result") or {}
     cases = result.get("cases") or ()
     if cases:
-        print_table(_COLUMNS, map(_row, cases))
+        print_table(_COLUMNS, map(_row, cases), _style)
     if "total" in result:
         sums = f"{result['passed']} of {result['total']} accepted, score {result['score']:g}"
         click.echo(f"{sums} of {result['max_score']:g}")
     if failed := next((case for case in cases if case.get("stderr")), None):
         click.echo(f"service-server: stderr of case {one_line(failed['name'])}:", err=True)
         click.echo(printable(failed["stderr"]).rstrip("\n"), err=True)
+
+
+def _style(row: Sequence[str]) -> str | None:
+    """Return the style of a case's row on a terminal."""
+    return {"accepted": None, "skipped": "dim"}.get(row[1], "red")
 
 
 def _row(case: Json) -> Sequence[object]:
@@ -196,7 +201,7 @@ def write_junit(path: Path, job: Json, name: str) -> None:
     if not cases:  # nothing ran: a failed build, or a failure of the service
         element = ET.SubElement(suite, "testcase", classname=_xml_text(name), name="build")
         message = _xml_text(result.get("error_message") or job["message"])
-        ET.SubElement(element, "error", message=message).text = _xml_text(result.get("stderr") or "")
+        ET.SubElement(element, "error", message=message).text = _xml_lines(result.get("stderr") or "")
         counts["error"] += 1
     suite.set("failures", str(counts["failure"]))
     suite.set("errors", str(counts["error"]))
@@ -232,6 +237,11 @@ def _add_case(suite: ET.Element, case: Json, name: str) -> str | None:
 
 def _seconds(milliseconds: float) -> str:
     return f"{milliseconds / 1000:.3f}"
+
+
+def _xml_lines(text: str) -> str:
+    """Escape the same, but keep lines."""
+    return "\n".join(map(_xml_text, text.split("\n")))
 
 
 def _xml_text(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import rich_click as click
 
+from domain.checker import CheckerKind
 from domain.language import LANGUAGES
 from entrypoints.cli.cases import (
     case_progress,
@@ -29,6 +30,7 @@ from entrypoints.cli.terminal import Progress, one_line, printable
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_STATUS = {"SUCCESS": ExitCode.OK, "TIMEOUT": ExitCode.TIMEOUT, "CANCELLED": ExitCode.INTERRUPTED}
+_KINDS = tuple(kind.value for kind in CheckerKind if kind is not CheckerKind.PROGRAM)
 # Reasons that are the service's and not the program's.
 _SERVICE = {
     *("engine_unavailable", "engine_error", "worker_lost"),
@@ -120,6 +122,17 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     help="With --cases: when the remaining ones are skipped.",
 )
 @click.option(
+    "--checker",
+    metavar="KIND|FILE",
+    help=f"With --cases: how outputs are compared, {', '.join(_KINDS)} (trimmed by default), or a program, "
+    "whose arguments are the files of input, output and answer.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    help="With --checker float: the absolute or relative error that a number may have.",
+)
+@click.option(
     "--junit",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -140,15 +153,21 @@ def command(
     build_timeout: float | None,
     cases: Path | None,
     stop_on: str | None,
+    checker: str | None,
+    tolerance: float | None,
     junit: Path | None,
     project: str,
     server: str | None,
 ) -> None:
     """Run the program in FILE, with ARGS after `--`, and end with its exit code."""
-    if cases is None and (stop_on is not None or junit is not None):
-        raise Failure("--stop-on and --junit are for a program that runs with --cases", ExitCode.USAGE)
+    given = {"--stop-on": stop_on, "--checker": checker, "--tolerance": tolerance, "--junit": junit}
+    of_cases = next((name for name, value in given.items() if value is not None), None)
+    if cases is None and of_cases is not None:
+        raise Failure(f"{of_cases} is for a program that runs with --cases", ExitCode.USAGE)
     if cases is not None and stdin is not None:
         raise Failure("--stdin is what each of the --cases has; leave one of them out", ExitCode.USAGE)
+    if cases is not None and artifacts:
+        raise Failure("--artifact is for a program that runs once; leave it or --cases out", ExitCode.USAGE)
     upload: Json = {
         "project": project,
         "language": language or _language_of(file),
@@ -165,7 +184,7 @@ def command(
     if artifacts:
         upload["artifacts"] = artifacts
     if cases is not None:
-        upload |= {"cases": read_cases(cases), "stop_on": stop_on}
+        upload |= {"cases": read_cases(cases), "stop_on": stop_on, "checker": _checker(checker, tolerance)}
         with interruptible():
             code = _run_cases(upload, contents, server, junit, file.name)
         sys.exit(code)
@@ -191,9 +210,26 @@ def _run_cases(
         write_junit(junit, job, name)
     if job["data"]["reason"] == "compile_error":
         click.echo(printable(job["data"]["result"]["stderr"]), err=True, nl=False)
-    if job["data"]["reason"] != "cases_failed":
-        _tell(job)
+    _tell(job, explains=job["data"]["reason"] != "cases_failed")
     return exit_code(job)
+
+
+def _checker(name: str | None, tolerance: float | None) -> Json | None:
+    """Return a checker of a kind, or the program in a file.
+
+    Raises:
+        Failure: It is neither, or a tolerance is not that of numbers.
+    """
+    if tolerance is not None and name != CheckerKind.FLOAT:
+        raise Failure("--tolerance is for --checker float", ExitCode.USAGE)
+    if name is None:
+        return None
+    if name in _KINDS:
+        return {"kind": name, "tolerance": tolerance}
+    file = Path(name)
+    if not file.exists():
+        raise Failure(f"--checker: {name} is neither a file nor one of {', '.join(_KINDS)}", ExitCode.USAGE)
+    return {"kind": CheckerKind.PROGRAM, "language": _language_of(file), "code": read_text(file)}
 
 
 def _milliseconds(seconds: float | None) -> int | None:
@@ -222,8 +258,8 @@ def _run(
     return exit_code(job)
 
 
-def _tell(job: Json) -> None:
-    if why := explanation(job):
+def _tell(job: Json, *, explains: bool = True) -> None:
+    if explains and (why := explanation(job)):
         click.echo(f"service-server: {one_line(why)}", err=True)
     if sys.stderr.isatty():
         click.secho(summary(job), err=True, dim=True)

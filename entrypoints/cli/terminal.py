@@ -39,8 +39,18 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows: as a table to a terminal, and with tabs between their cells to anything else."""
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    style: Callable[[Sequence[str]], str | None] = lambda _row: None,
+) -> None:
+    """Print rows: as a table to a terminal, and with tabs between their cells to anything else.
+
+    Args:
+        columns: Their heads.
+        rows: The rows.
+        style: Returns the style of a row on a terminal, None for the usual one.
+    """
     texts = [[one_line("" if cell is None else str(cell)) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in (columns, *texts):
@@ -52,7 +62,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in texts:
-        table.add_row(*map(Text, row))
+        table.add_row(*map(Text, row), style=style(row))
     Console().print(table)
 
 

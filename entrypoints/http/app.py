@@ -112,7 +112,7 @@ def create_app(
             read_document,
             reference_page,
             first_page,
-            dashboard_router(pages),
+            dashboard_router(pages, max(settings.max_upload_mb << 20, settings.max_body_bytes)),
         ],
         before_request=check_url,
         cors_config=cors,

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from litestar.datastructures import Cookie
-from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
-from entrypoints.http.json_request import AnyRequest
+from application.file_spool import FileSpool
+from entrypoints.http.file_form import MAX_FIELDS, NOT_OURS, FileForm, FileFormReader
+from entrypoints.http.json_request import MULTIPART, AnyRequest, JsonRequest
 from entrypoints.http.session_cookie import SessionCookies, cookie_of
 from entrypoints.http.unreadable_body import UnreadableBody
 from entrypoints.http.visitors import form_token
@@ -23,7 +24,6 @@ from entrypoints.http.visitors import form_token
 FIELD = "csrf"
 _COOKIE = "service_server_csrf"
 _TOKEN_CHARS = 43  # of 32 bytes in base64
-_MAX_FIELDS = 64
 
 
 class ForgedRequest(Exception):
@@ -61,20 +61,23 @@ async def read_form(request: AnyRequest) -> Mapping[str, str]:
     return fields
 
 
-async def read_file_form(request: AnyRequest) -> Mapping[str, bytes]:
-    """Return the fields of a form with files, and the files' contents, by their names.
+async def read_file_form(request: JsonRequest) -> FileForm:
+    """Return a form that may have files.
 
     Raises:
         ForgedRequest: It comes from elsewhere, or from a page of another session.
         UnreadableBody: It is not written as this service's pages write forms.
     """
+    media_type, options = request.content_type
+    if media_type != MULTIPART:
+        return FileForm(await read_form(request), (), FileSpool())
     token = _expected_token(request)
-    boundary = request.content_type[1].get("boundary", "")
-    if not boundary:  # no page of this service sends such a form
-        raise ForgedRequest
-    fields = await asyncio.to_thread(_parse_parts, boundary, await request.body())
-    _check(token, fields.get(FIELD, b"").decode("ascii", "replace"))
-    return fields
+    state, boundary = request.app.state, options.get("boundary", "")
+    form = await request.receive_files(
+        lambda spool: FileFormReader(boundary, spool, state.file_limits.files, state.max_body_bytes)
+    )
+    _check(token, form.fields.get(FIELD, ""))
+    return form
 
 
 def _expected_token(request: AnyRequest) -> str:
@@ -104,24 +107,6 @@ def _parse(body: bytes) -> Mapping[str, str]:
     """Read a form as pages send it (WHATWG URL, 5.1), on a thread, for it may be as large as a program."""
     try:
         text = body.decode("ascii")
-        return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS))
+        return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS))
     except ValueError as error:
-        raise UnreadableBody("the form is not written as a page of this service writes it") from error
-
-
-def _parse_parts(boundary: str, body: bytes) -> Mapping[str, bytes]:
-    """Read a form with files (RFC 7578)."""
-    fields: dict[str, bytearray] = {}
-    name = ""
-    try:
-        parser = PushMultipartParser(boundary, max_segment_count=_MAX_FIELDS, strict=True)
-        for event in (*parser.parse(body), *parser.parse(b"")):
-            if isinstance(event, MultipartSegment):
-                name = event.name or ""
-                fields[name] = bytearray()
-            elif event is not None:
-                fields[name] += event
-        parser.close()
-    except MultipartError as error:
-        raise UnreadableBody("the form is not written as a page of this service writes it") from error
-    return {name: bytes(content) for name, content in fields.items()}
+        raise UnreadableBody(NOT_OURS) from error

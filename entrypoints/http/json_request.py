@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -16,6 +16,7 @@ from entrypoints.http.json_members import MAX_TOKENS, UnwantedMember, members
 from entrypoints.http.unreadable_body import UNKNOWN_FIELD, BodyTooLarge, UnreadableBody
 from entrypoints.http.upload_form import ARCHIVE_TYPES, ArchiveReader, UploadForm, UploadFormReader
 
+F_co = TypeVar("F_co", covariant=True)
 AnyRequest: TypeAlias = Request[Any, Any, Any]
 # The name in a route's `opt` of the number of values that a body may have, where that is not the usual one.
 MAX_VALUES = "max_values"
@@ -37,6 +38,16 @@ _MAX_IGNORED_NAME_CHARS = 64
 _UNQUOTED = "!#$&'*+^`|"
 _MORE = "\N{HORIZONTAL ELLIPSIS}"
 _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
+
+
+class FilesReader(Protocol[F_co]):
+    """A reader of a body whose files go to disk."""
+
+    def take(self, piece: bytes) -> None:
+        """Read a piece."""
+
+    def finish(self) -> F_co:
+        """Return all of it."""
 
 
 class UnsupportedMediaType(Exception):
@@ -98,7 +109,7 @@ class JsonRequest(Request[Any, Any, Any]):
             Overloaded: Others took too long, or have the disk's space.
         """
         if self.form_of_upload is None:
-            self.form_of_upload = await self._receive_form()
+            self.form_of_upload = await self.receive_files(self._form_reader)
         return self.form_of_upload
 
     async def fingerprint(self) -> bytes:
@@ -106,14 +117,21 @@ class JsonRequest(Request[Any, Any, Any]):
         body = await self.body()
         return body if self.form_of_upload is None else self.form_of_upload.fingerprint()
 
-    async def _receive_form(self) -> UploadForm:
+    async def receive_files(self, make_reader: Callable[[FileSpool], FilesReader[F_co]]) -> F_co:
+        """Have a reader take the body, and return it; its files are on disk as long as its spool.
+
+        Raises:
+            UnreadableBody: From the reader.
+            HTTPException: It came too slowly.
+            Overloaded: Others took too long, or have the disk's space.
+        """
         state = self.app.state
         announced = self.headers.get("content-length", "")
         size = int(announced) if announced.isdecimal() else state.max_upload_bytes
         # What is reserved is free again when the spool is closed, or gone.
         spool = FileSpool(release=state.upload_space.reserve(min(size, state.max_upload_bytes)))
         try:
-            reader = self._form_reader(spool)
+            reader = make_reader(spool)
             async with state.body_limiter.slot():
                 await receive_in_time(reader.take, self.stream(), state.min_upload_bytes_per_s)
             return reader.finish()

@@ -157,7 +157,7 @@ async def check_url(request: AnyRequest) -> None:
 
 
 def _existing(kind: str, parse: Callable[[str], _T], text: str) -> _T:
-    """Parse what names a thing. A malformed name or id is that of an unknown thing.
+    """Parse a name or an id. A malformed one is that of an unknown thing.
 
     Raises:
         NotFound: The text is none.

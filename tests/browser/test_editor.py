@@ -145,3 +145,33 @@ def test_files_are_written_renamed_removed_and_dropped_beside_the_program(visito
     visitor.expect_status("Succeeded")
     expected = {"added.bin 2", "unpacked.txt 3", "written.txt 5", f"main.py {len(code)}"}
     assert set(visitor.output.inner_text().splitlines()) == expected
+
+
+def test_cases_are_written_and_run_and_their_grid_has_the_differences(visitor: Visitor):
+    # Given the editor with two cases, of which one was removed and written anew
+    visitor.open_project()
+    page = visitor.page
+    page.evaluate("code => window.editor.setValue(code)", "print(2 * int(input()))")
+    page.get_by_text("Cases", exact=True).click()
+    for stdin, expected in (("1", "2"), ("7", "7"), ("2", "5")):
+        page.get_by_role("button", name="New case").click()
+        page.get_by_label("Input", exact=True).last.fill(stdin)
+        page.get_by_label("Expected output").last.fill(expected)
+    page.get_by_role("button", name="Remove case 2").click()
+    page.get_by_label("Name of the case").last.fill("wrong")
+    expect(page.get_by_label("Language of the checker")).to_be_hidden()
+    page.locator("[name=checker]").select_option("program")
+    expect(page.get_by_label("Language of the checker")).to_be_visible()
+    page.locator("[name=checker]").select_option("tokens")
+
+    # When the program is run
+    page.get_by_role("button", name="Run", exact=True).click()
+
+    # Then the grid beside the editor follows to the end, and has the difference
+    visitor.expect_status("Failed")
+    grid = page.get_by_role("region", name="Results of the cases")
+    expect(grid.get_by_role("row")).to_have_count(3)
+    expect(grid.get_by_role("row").nth(1)).to_contain_text("accepted")
+    expect(grid.get_by_role("row").nth(2)).to_contain_text("wrong answer")
+    expect(grid.get_by_role("row").nth(2)).to_contain_text("expected '5', found '4'")
+    expect(page.get_by_text("1 of 2 passed")).to_be_visible()

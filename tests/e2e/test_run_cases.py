@@ -99,6 +99,7 @@ def test_a_program_that_does_not_compile_shows_why(run, tmp_path):
     suite = ET.parse(tmp_path / "report.xml").getroot()  # noqa: S314
     assert suite.get("errors") == "1"
     assert "was not declared" in suite.findtext("testcase/error")
+    assert len(suite.findtext("testcase/error").splitlines()) > 1
 
 
 def test_cases_that_cannot_be_read_are_wrong_usage(env, tmp_path):
@@ -112,10 +113,40 @@ def test_cases_that_cannot_be_read_are_wrong_usage(env, tmp_path):
         assert cause in ran.stderr.decode()
 
 
-@pytest.mark.parametrize("option", ["--stop-on=never", "--junit=x.xml"])
+@pytest.mark.parametrize(
+    "option", ["--stop-on=never", "--junit=x.xml", "--checker=tokens", "--tolerance=0.1"]
+)
 def test_options_of_cases_need_cases(env, tmp_path, option):
     (tmp_path / "program.py").write_text("")
 
     ran = service.run("run", str(tmp_path / "program.py"), option, env=env)
 
     assert (ran.returncode, b"--cases" in ran.stderr) == (2, True)
+
+
+def test_outputs_are_compared_as_asked_or_by_a_program(run, tmp_path):
+    (tmp_path / "checker.py").write_text("import sys\nprint(len(sys.argv), file=sys.stderr)\nsys.exit(2)")
+    spaced = "print(' ', int(input()) * 2)"
+
+    tokens = run(spaced, "--checker", "tokens")
+    near = run("print(int(input()) * 2.01)", "--checker", "float", "--tolerance", "0.01")
+    program = run(spaced, "--checker", str(tmp_path / "checker.py"))
+
+    assert run(spaced, "--checker", "exact").returncode == 1
+    assert (tokens.returncode, near.returncode, program.returncode) == (0, 0, 1)
+    assert [row[1] for row in _table(program)[1:-1]] == ["presentation error"] * 3
+    assert "4" in _table(program)[1][4]
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        (("--checker", "magic"), "neither a file nor one of exact"),
+        (("--tolerance", "0.1"), "--tolerance is for --checker float"),
+        (("--artifact", "*.txt"), "--artifact is for a program that runs once"),
+    ],
+)
+def test_what_is_no_way_to_judge_is_wrong_usage(run, options, cause):
+    ran = run(_DOUBLE, *options)
+
+    assert (ran.returncode, cause in ran.stderr.decode()) == (2, True)

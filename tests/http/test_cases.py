@@ -139,7 +139,10 @@ def test_more_cases_than_are_allowed_are_refused(service: Service):
     assert "1 to 10000 cases, and 10001 were sent" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("fields", [{"stop_on": "never"}, {"cases": [{}], "stdin": "x"}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"stop_on": "never"}, {"cases": [{}], "stdin": "x"}, {"cases": [{}], "artifacts": ["*.txt"]}],
+)
 def test_options_that_exclude_each_other_are_refused(service: Service, fields: dict):
     answer = service.http.post(
         "/api/upload", json={"project": "p", "code": "", "language": "python", **fields}

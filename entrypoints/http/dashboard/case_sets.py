@@ -1,7 +1,6 @@
 """The pages of a project's case sets: the list with a form to store one, and one set with its versions."""
 
-import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
@@ -9,6 +8,8 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from application.case_archives import read_cases
+from application.new_files import NewBlob
+from application.submitted_cases import NewCase
 from application.use_cases.put_case_set import StoredCaseSet
 from domain.caller import Caller, Scope
 from domain.case_set import CaseSetName, CaseSetReference
@@ -16,8 +17,9 @@ from domain.errors import InvalidValue
 from entrypoints.http.csrf import read_file_form, read_form
 from entrypoints.http.dashboard.pages import Pages, go_to
 from entrypoints.http.dependencies import Api
-from entrypoints.http.json_request import AnyRequest
+from entrypoints.http.json_request import MULTIPART, AnyRequest, JsonRequest
 from entrypoints.http.schemas.case_sets import CaseSetCase
+from entrypoints.settings import Settings
 
 # A page has at most so many sets or cases.
 _ROWS = 100
@@ -49,10 +51,10 @@ class CaseSetPages(Controller):
         }
         return pages.page(request, "case_sets.html", context)
 
-    @post(scope=Scope.JOBS_WRITE)
+    @post(scope=Scope.JOBS_WRITE, opt={MULTIPART: True})
     async def put(
         self,
-        request: AnyRequest,
+        request: JsonRequest,
         project: FromPath[int],
         caller: NamedDependency[Caller],
         api: NamedDependency[Api],
@@ -61,12 +63,9 @@ class CaseSetPages(Controller):
         form = await read_file_form(request)
 
         def put() -> StoredCaseSet:
-            content = form.get("archive", b"")
-            with io.BytesIO(content) as archive:
-                settings = api.settings
-                cases = read_cases(archive, len(content), settings.file_limits, settings.submission_limits)
-            name = form.get("name", b"").decode("utf-8", "replace").strip()
-            return api.services.put_case_set(caller, str(project), name, cases)
+            with form.spool:
+                cases = cases_of(form.file("archive"), api.settings)
+            return api.services.put_case_set(caller, str(project), form.fields.get("name", "").strip(), cases)
 
         stored = await api.storage_threads.run(put)
         return go_to(request, f"/dashboard/projects/{project}/case-sets/{stored.version.name}")
@@ -113,6 +112,19 @@ class CaseSetPages(Controller):
         await read_form(request)
         await api.storage_threads.run(lambda: api.services.delete_case_set(caller, str(project), name))
         return go_to(request, f"/dashboard/projects/{project}/case-sets")
+
+
+def cases_of(archive: NewBlob | None, settings: Settings) -> Sequence[NewCase]:
+    """Return the cases in an archive that a form brought.
+
+    Raises:
+        InvalidValue: It is none, or none was chosen.
+        TooLarge: It has too much in it.
+    """
+    if archive is None:
+        raise InvalidValue("archive", "was not chosen")
+    with archive.open() as content:
+        return read_cases(content, archive.ref.size, settings.file_limits, settings.submission_limits)
 
 
 def _number(query: Mapping[str, str], name: str, least: int) -> int | None:

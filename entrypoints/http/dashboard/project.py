@@ -1,34 +1,29 @@
 """The page of a project: its editor, and the filtered history of its jobs."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-import msgspec
-from litestar import Controller, Response, get, post
+from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
-from litestar.response import Redirect
 
-from application.file_spool import FileSpool
 from application.queries.job_reader import JobPage
-from application.views import JobFilter, JobView
+from application.views import JobFilter
 from domain.caller import Caller, Scope
+from domain.checker import CheckerKind
 from domain.errors import InvalidValue
 from domain.job_lifecycle import State
 from domain.language import LANGUAGES
-from entrypoints.http.csrf import read_form
-from entrypoints.http.dashboard.job_state import state_context
-from entrypoints.http.dashboard.pages import Pages, go_to, is_partial
+from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dependencies import Api
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.parameters import read_cursor, write_cursor
-from entrypoints.http.schemas.requests import UploadedFile, UploadRequest
-from entrypoints.http.upload_command import upload_command
 
 _PAGE_SIZE = 20
+# Case sets that the editor offers.
+_MAX_CASE_SETS = 200
 PERIODS: Mapping[str, timedelta] = {
     "15_minutes": timedelta(minutes=15),
     "hour": timedelta(hours=1),
@@ -107,7 +102,7 @@ def history_context(chosen: HistoryForm, project_id: int, page: JobPage) -> dict
 
 
 class ProjectPages(Controller):
-    """One project: an editor that runs programs, and the history of its jobs."""
+    """One project: an editor, and the history of its jobs."""
 
     path = "/projects/{project:int}"
 
@@ -124,11 +119,14 @@ class ProjectPages(Controller):
         chosen = HistoryForm.of(request)
         found = api.services.project_reader.get(caller, str(project))
         page = api.services.job_reader.page(caller, chosen.job_filter(api.clock.now()), str(found.id))
+        _project, case_sets = api.services.case_set_reader.all(caller, str(found.id), None, _MAX_CASE_SETS)
         return pages.page(
             request,
             "project.html",
             {
                 "project": found,
+                "case_sets": case_sets,
+                "checkers": tuple(CheckerKind),
                 "languages": api.services.cluster_reader.languages(),
                 "bounds": api.limit_policy.bounds,
                 "periods": tuple(PERIODS),
@@ -151,65 +149,3 @@ class ProjectPages(Controller):
         page = api.services.job_reader.page(caller, chosen.job_filter(api.clock.now()), str(project))
         headers = {"HX-Push-Url": chosen.url(project)} if "seen" not in request.query_params else {}
         return pages.part(request, "_history.html", history_context(chosen, project, page), headers)
-
-    @post("/run", scope=Scope.JOBS_WRITE)
-    async def run(
-        self,
-        request: AnyRequest,
-        project: FromPath[int],
-        pages: NamedDependency[Pages],
-        caller: NamedDependency[Caller],
-        api: NamedDependency[Api],
-    ) -> Response[bytes] | Redirect:
-        """Run the program in the editor, and show its output live."""
-        form = await read_form(request)
-
-        def run() -> JobView:
-            with FileSpool() as spool:
-                command = upload_command(_upload(project, form), None, api.settings.file_limits, spool)
-                return api.services.upload_code(caller, command)
-
-        job = await api.storage_threads.run(run)
-        if not is_partial(request):
-            return go_to(request, f"/dashboard/jobs/{job.job_id}")
-        timeline = await asyncio.to_thread(api.services.job_reader.timeline, caller, job.job_id)
-        return pages.page(request, "_live.html", {"version": "", **state_context(timeline)})
-
-
-def _upload(project_id: int, form: Mapping[str, str]) -> UploadRequest:
-    """Read the editor's form. A browser ends the lines of a form with CR LF, which no program expects."""
-    return UploadRequest(
-        project=str(project_id),
-        code=form.get("code", "").replace("\r\n", "\n"),
-        language=form.get("language", ""),
-        stdin=form.get("stdin", "").replace("\r\n", "\n"),
-        tags=_tags(form.get("tags", "")),
-        files=_files(form.get("files", "")),
-        archive_base64=form.get("archive_base64") or None,
-        artifacts=tuple(filter(None, (each.strip() for each in form.get("artifacts", "").split(",")))),
-        timeout_ms=_integer("timeout_ms", form.get("timeout_ms", "")),
-        memory_mb=_integer("memory_mb", form.get("memory_mb", "")),
-        execute=True,
-    )
-
-
-def _files(text: str) -> list[UploadedFile]:
-    """Read the files beside the program, which the page's script writes as JSON."""
-    try:
-        return msgspec.json.decode(text or "[]", type=list[UploadedFile])
-    except msgspec.DecodeError:
-        raise InvalidValue("files", "are not written as the page of the editor writes them") from None
-
-
-def _tags(text: str) -> dict[str, str]:
-    pairs = [pair.partition(":") for pair in text.split(",") if pair.strip()]
-    if not all(colon for _name, colon, _value in pairs):
-        raise InvalidValue("tags", "write them as name:value, with commas between them")
-    return {name.strip(): value.strip() for name, _colon, value in pairs}
-
-
-def _integer(name: str, text: str) -> int | None:
-    try:
-        return int(text) if text else None
-    except ValueError:
-        raise InvalidValue(name, "must be a whole number") from None

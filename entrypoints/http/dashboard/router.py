@@ -13,6 +13,7 @@ from entrypoints.http.dashboard.audit import AuditPages
 from entrypoints.http.dashboard.batches import BatchPages
 from entrypoints.http.dashboard.case_sets import CaseSetPages
 from entrypoints.http.dashboard.cluster import ClusterPages
+from entrypoints.http.dashboard.editor import EditorForms
 from entrypoints.http.dashboard.job import JobPages
 from entrypoints.http.dashboard.keys import KeysPages
 from entrypoints.http.dashboard.language import LanguageForm
@@ -29,10 +30,12 @@ from entrypoints.http.errors import problem_response
 from entrypoints.http.json_request import AnyRequest
 
 _PAGES = (
-    *(ProjectsPages, ProjectPages, CaseSetPages, JobPages, BatchPages, ClusterPages, read_asset),
+    *(ProjectsPages, ProjectPages, JobPages, BatchPages, ClusterPages, read_asset),
     *(SignInPages, SignOutForms, KeysPages, UsagePages, MembersPages, AuditPages, TenantsPages),
     *(WebhooksPages, LanguageForm),
 )
+# Pages with forms that bring files.
+_WITH_FILES = (EditorForms, CaseSetPages)
 _NOT_FOUND = 404
 _INTERNAL = 500
 _UNAVAILABLE = 503
@@ -44,11 +47,17 @@ def first_page() -> Redirect:
     return Redirect("/dashboard")
 
 
-def dashboard_router(pages: Pages) -> Router:
-    """Returns the router of the dashboard's pages."""
+def dashboard_router(pages: Pages, max_upload_bytes: int) -> Router:
+    """Returns the router of the dashboard's pages.
+
+    Args:
+        pages: Renders them.
+        max_upload_bytes: The size of a form with files; other bodies are as large as any others.
+    """
+    with_files = Router("/", route_handlers=_WITH_FILES, request_max_body_size=max_upload_bytes)
     return Router(
         "/dashboard",
-        route_handlers=_PAGES,
+        route_handlers=[*_PAGES, with_files],
         dependencies={"pages": Provide(lambda: pages, sync_to_thread=False)},
         include_in_schema=False,
         exception_handlers={Exception: _error_page},

@@ -152,7 +152,7 @@ class WebhooksPages(Controller):
 async def _done(
     request: AnyRequest, act: Callable[[], object], project: int, webhook_id: WebhookId
 ) -> Response[bytes] | Redirect:
-    """Do what a form asks for, and show the deliveries to the webhook."""
+    """Act as a form asks, and show the deliveries to the webhook."""
     await read_form(request)
     await asyncio.to_thread(act)
     return go_to(request, f"{_url(project)}/{webhook_id}")

@@ -3,12 +3,6 @@
 (() => {
   const ARCHIVE = /\.(zip|tar|tar\.gz|tgz)$/i;
 
-  const base64 = (bytes) => {
-    let binary = "";
-    for (let place = 0; place < bytes.length; place += 0x8000) binary += String.fromCharCode(...bytes.subarray(place, place + 0x8000));
-    return btoa(binary);
-  };
-
   document.addEventListener("DOMContentLoaded", () => {
     const panel = document.getElementById("files");
     if (!panel) return;
@@ -19,12 +13,10 @@
     let files = [];
     panel.hidden = false;
 
-    const save = () => {
-      const archive = files.find((file) => file.isArchive);
-      form.elements.archive_base64.value = archive ? base64(archive.bytes) : "";
-      form.elements.files.value = JSON.stringify(files.filter((file) => !file.isArchive).map((file) => (
-        file.bytes ? { path: file.path, content_base64: base64(file.bytes) } : { path: file.path, content: file.text })));
-    };
+    // Whichever way the form is sent, its files are parts whose filenames are their paths.
+    form.addEventListener("formdata", ({ formData }) => {
+      for (const file of files) formData.append(file.isArchive ? "archive" : "files", new Blob([file.bytes || file.text]), file.path);
+    });
 
     const element = (name, properties) => Object.assign(document.createElement(name), properties);
 
@@ -33,7 +25,7 @@
         const item = element("li", {});
         const path = element("input", { value: file.path, className: "mono", autocomplete: "off", spellcheck: false });
         path.setAttribute("aria-label", text("path"));
-        path.addEventListener("input", () => { file.path = path.value; save(); });
+        path.addEventListener("input", () => { file.path = path.value; });
         const remove = element("button", { type: "button", className: "quiet", textContent: text("remove") });
         remove.setAttribute("aria-label", text("remove_named", { path: file.path }));
         remove.addEventListener("click", () => { files = files.filter((other) => other !== file); show(); });
@@ -41,12 +33,11 @@
         if (!file.bytes) {
           const content = element("textarea", { value: file.text, rows: 4, className: "mono", spellcheck: false });
           content.setAttribute("aria-label", text("content_of", { path: file.path }));
-          content.addEventListener("input", () => { file.text = content.value; save(); });
+          content.addEventListener("input", () => { file.text = content.value; });
           item.append(content);
         }
         return item;
       }));
-      save();
     };
 
     const take = async (picked) => {

@@ -104,7 +104,8 @@
         const rest = this.decoders[stream].decode();
         if (rest) this.screen.write(stream, rest);
       }
-      if (status.run_started_at && !this.screen.pending.length && !this.screen.chars) this.say(text("no_output"));
+      const isEmpty = !this.screen.pending.length && !this.screen.chars;
+      if (status.run_started_at && isEmpty && !("hasCases" in this.panel.dataset)) this.say(text("no_output"));
       for (const part of this.panel.querySelectorAll("[data-when-ended]")) {
         part.href = part.dataset.href;
         part.hidden = !status.log_key;
