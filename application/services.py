@@ -451,7 +451,6 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         unit_of_work=ports.unit_of_work, clock=ports.clock, idle=session_idle
     )
     audit_reader = AuditReader(unit_of_work=ports.unit_of_work)
-    batch_reader = BatchReader(unit_of_work=ports.unit_of_work)
     return Services(
         session_authenticator=session_authenticator,
         sign_in_with_key=SignInWithKey(

@@ -67,14 +67,16 @@ class Checker:
     program: JudgeProgram | None = None
 
     def __post_init__(self) -> None:
-        if (self.program is not None) != (self.kind is CheckerKind.PROGRAM):
-            raise InvalidValue("checker", "a program is for the kind 'program', which needs one")
+        if self.program is None and self.kind is CheckerKind.PROGRAM:
+            raise InvalidValue("checker", "the kind 'program' needs a program: its 'language' and its 'code'")
+        if self.program is not None and self.kind is not CheckerKind.PROGRAM:
+            raise InvalidValue("checker", f"a program is for the kind 'program', and not for '{self.kind}'")
         if self.tolerance is None:
             return
         if self.kind is not CheckerKind.FLOAT:
-            raise InvalidValue("checker", f"a tolerance is for the kind 'float', and not for '{self.kind}'")
+            raise InvalidValue("checker/tolerance", f"is for the kind 'float', and not for '{self.kind}'")
         if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
-            raise InvalidValue("checker", "a tolerance is a number from 0")
+            raise InvalidValue("checker/tolerance", "must be a number from 0")
 
 
 DEFAULT_CHECKER = Checker()

@@ -204,7 +204,8 @@ class SubmitBatch:
                 detail = error.detail if isinstance(error, InvalidValue) else str(error)
                 faults.append(RefusedJob(index, error.field, detail))
             except NotFound as error:
-                faults.append(RefusedJob(index, error.kind, str(error)))
+                # A job names a project, and a case set.
+                faults.append(RefusedJob(index, error.kind.replace(" ", "_"), str(error)))
             else:
                 submissions.append(submission)
                 of_cases += _bytes_of_cases(submission)

@@ -10,7 +10,7 @@ from domain.errors import InvalidValue, TooLarge
 from domain.files import FileLimits
 from entrypoints.http.base64_text import decode_base64
 from entrypoints.http.schemas.requests import UploadRequest
-from entrypoints.http.upload_form import UploadForm
+from entrypoints.http.upload_form import ARCHIVE, UploadForm
 
 
 def upload_command(
@@ -31,13 +31,14 @@ def upload_command(
     files = [file.file() for file in data.listed_files()]
     if form is not None:
         files += [NewFile(part.path, part.blob) for part in form.files]
-    archive = None if form is None else form.archive
+    archive, field = None if form is None else form.archive, ARCHIVE
     if data.archive_base64 is not None:
         if archive is not None:
             raise InvalidValue("archive_base64", "is given as a part of the body as well")
-        archive = NewBlob.of(decode_base64("archive_base64", data.archive_base64))
+        field = "archive_base64"
+        archive = NewBlob.of(decode_base64(field, data.archive_base64))
     if archive is not None:
-        files += _unpacked(archive, limits, spool)
+        files += _unpacked(field, archive, limits, spool)
     stdin = None if form is None else form.stdin
     if data.stdin_base64 is not None:
         if stdin is not None:
@@ -46,9 +47,12 @@ def upload_command(
     return data.command(tuple(files), stdin)
 
 
-def _unpacked(archive: NewBlob, limits: FileLimits, spool: FileSpool) -> Sequence[NewFile]:
+def _unpacked(field: str, archive: NewBlob, limits: FileLimits, spool: FileSpool) -> Sequence[NewFile]:
     size = archive.ref.size
     if size > limits.total_bytes:
-        raise TooLarge("archive", f"has {size} bytes; {limits.total_bytes} are allowed")
-    with archive.open() as file:
-        return unpack(file, size, limits, spool)
+        raise TooLarge(field, f"has {size} bytes; {limits.total_bytes} are allowed")
+    try:
+        with archive.open() as file:
+            return unpack(file, size, limits, spool)
+    except InvalidValue as error:
+        raise type(error)(field if error.field == ARCHIVE else error.field, error.detail) from None

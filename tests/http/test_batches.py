@@ -82,11 +82,12 @@ def test_every_fault_has_the_index_of_its_job_and_nothing_is_stored(service: Ser
         a_job(unknown=1),
         a_job(priority=99),
         "no job",
+        a_job(case_set="none"),
     )
 
     problem = assert_problem(answer, 422)
     assert problem["type"].endswith("batch-refused")
-    assert problem["detail"] == "6 of the jobs cannot be accepted, and so none is"
+    assert problem["detail"] == "7 of the jobs cannot be accepted, and so none is"
     assert [(fault["index"], fault["pointer"]) for fault in problem["errors"]] == [
         (1, "/jobs/1/code"),
         (2, "/jobs/2/language"),
@@ -94,6 +95,7 @@ def test_every_fault_has_the_index_of_its_job_and_nothing_is_stored(service: Ser
         (4, "/jobs/4/unknown"),
         (5, "/jobs/5/priority"),
         (6, "/jobs/6"),
+        (7, "/jobs/7/case_set"),
     ]
     assert service.stored() == stored
 

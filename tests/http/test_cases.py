@@ -76,7 +76,7 @@ def test_a_job_whose_cases_are_all_accepted_is_a_success(service: Service):
     job = service.run(cases=_CASES[:1], stop_on="first_failure")
 
     assert (job["status"], job["data"]["reason"]) == ("SUCCESS", None)
-    assert job["message"] == "1 of 1 test cases passed"
+    assert job["message"] == "1 of 1 test case passed"
 
 
 def test_lists_have_the_sums_alone(service: Service):
@@ -114,6 +114,7 @@ def test_cases_behind_a_failure_are_skipped_if_so_asked(service: Service, monkey
         ([{"limits": {"build_timeout_ms": 1_000}}], "/cases/0/limits/build_timeout_ms"),
         ([{"stdin": "a", "stdin_base64": "YQ=="}], "/cases/0/stdin_base64"),
         ([{"stdin_base64": "?"}], "/cases/0/stdin_base64"),
+        ([{"stdin_base64": "é"}], "/cases/0/stdin_base64"),
         ([{"colour": 1}], "/cases/0/colour"),
         ([{"stdin": 1}], "/cases/0/stdin"),
         ([{"args": ["a\0b"]}], "/cases/0/args"),
@@ -137,6 +138,26 @@ def test_more_cases_than_are_allowed_are_refused(service: Service):
 
     assert answer.status_code == 422
     assert "1 to 10000 cases, and 10001 were sent" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("checker", "pointer"),
+    [
+        ({"kind": "program"}, "/checker"),
+        ({"kind": "program", "language": "python"}, "/checker"),
+        ({"kind": "exact", "language": "python", "code": ""}, "/checker"),
+        ({"kind": "exact", "tolerance": 1}, "/checker/tolerance"),
+        ({"kind": "float", "tolerance": -1}, "/checker/tolerance"),
+    ],
+)
+def test_a_fault_of_a_checker_is_pointed_at(service: Service, checker: dict, pointer: str):
+    answer = service.http.post(
+        "/api/upload",
+        json={"project": "p", "code": "", "language": "python", "cases": [{}], "checker": checker},
+    )
+
+    assert answer.status_code == 422
+    assert [error.get("pointer") for error in answer.json()["errors"]] == [pointer]
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_a_job_of_one_file_has_no_entry_and_no_files(service: Service):
         ({"files": [{"path": "a", "content": "", "content_base64": ""}]}, "files", "one of"),
         ({"files": [{"path": "a", "content_base64": "%%"}]}, "files", "'a' is not Base64"),
         ({"archive_base64": "x"}, "archive_base64", "is not Base64"),
-        ({"archive_base64": b64(b"none")}, "archive", "neither a zip nor a tar archive"),
+        ({"archive_base64": b64(b"none")}, "archive_base64", "neither a zip nor a tar archive"),
         ({"archive_base64": b64(a_zip({"../../x": b""}))}, "files", "'../../x'"),
         ({"code": "x", "files": listed({"main.py": b""})}, "entry", "the path of 'code'"),
         ({"files": listed({"a.py": b""})}, "entry", "there is no 'main.py'"),

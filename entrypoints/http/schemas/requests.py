@@ -1,7 +1,5 @@
 """The bodies that callers send. A field that is null counts as not given; an unknown one is refused."""
 
-import base64
-import binascii
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
@@ -140,14 +138,12 @@ class CheckerRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         """Return the checker.
 
         Raises:
-            InvalidValue: It is a program without a language or code, or is none and has them.
+            InvalidValue: It is a program without a language or code.
         """
         program = None
         if self.language is not None or self.code is not None or self.files is not None:
-            if self.kind is not CheckerKind.PROGRAM:
-                raise InvalidValue("checker", "has a program, which is for the kind 'program'")
             if self.language is None or self.code is None:
-                raise InvalidValue("checker", "is a program, which has a 'language' and a 'code'")
+                raise InvalidValue("checker", "a program has a 'language' and its 'code'")
             files = _judge_files("checker", self.files or ())
             program = NewJudgeProgram(language=self.language, code=self.code, files=files)
         return NewChecker(kind=self.kind, tolerance=self.tolerance, program=program)
@@ -217,10 +213,7 @@ class CaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         field = f"cases/{index}/stdin_base64"
         if self.stdin is not None:
             raise InvalidValue(field, "takes the place of 'stdin'; leave one of them out")
-        try:
-            return base64.b64decode(self.stdin_base64, validate=True)
-        except binascii.Error:
-            raise InvalidValue(field, "is no base64 (RFC 4648, 4)") from None
+        return decode_base64(field, self.stdin_base64)
 
 
 class UploadRequest(RequestedLimits, kw_only=True):
