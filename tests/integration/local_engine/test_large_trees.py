@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from adapters.local_engine.sandbox import bubblewrap
 from adapters.local_engine.sandbox.files import sealed_file
 from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, are_few, pack, unpack
 from adapters.local_engine.sandbox.supervisor.processes import session_of
 from adapters.local_engine.sandbox.supervisor.usage_sampler import tree
+from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
 from tests.support.processes import eventually
-from tests.support.sandbox import require_sight_of, running_engine
+from tests.support.sandbox import CGROUPS_REQUIRED, require_sight_of, running_engine
 
 _MANY = 12_000
 _FILES = {f"files/{number}": b"content" for number in range(_MANY)}
@@ -98,6 +100,24 @@ def test_they_take_no_time_of_the_supervisor(kit, tmp_path):
     assert ended.stdout == f"{_MANY}\n".encode(), ended.result
     assert _processor_ms(supervisor) - before_ms < unpacking_ms / 4
     assert ended.result.resource.cpu_time_ms < unpacking_ms / 2  # nor are they the program's own time
+
+
+def test_their_time_is_not_the_programs_where_processes_are_measured(tmp_path, monkeypatch):
+    def none(**_):
+        raise CgroupsUnavailable("of this test")
+
+    monkeypatch.setattr(bubblewrap, "discover", none)
+    monkeypatch.delenv(CGROUPS_REQUIRED, raising=False)
+    with running_engine(tmp_path) as kit:
+        with sealed_file("files", pack(PackedFile(*row) for row in _FILES.items())) as packed:
+            begun = time.process_time()
+            (tmp_path / "same").mkdir()
+            unpack(packed, str(tmp_path / "same"))
+            unpacking_ms = 1000 * (time.process_time() - begun)
+
+        result = kit.run(_LARGE).result
+
+    assert result.resource.cpu_time_ms < unpacking_ms / 2
 
 
 def test_another_program_runs_while_they_are_unpacked(kit):

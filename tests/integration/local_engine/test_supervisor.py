@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import wait
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from adapters.local_engine.sandbox.program import NOTHING
+from adapters.local_engine.sandbox.run_monitor import RunMonitor
 from application.errors import DependencyUnavailable, StorageUnavailable
 from application.ports.execution_engine import ExecutionObserver
 from application.retry_policy import RetryPolicy
@@ -281,6 +284,24 @@ def test_the_private_directory_is_gone_afterwards_whatever_was_put_into_it(kit, 
     assert ended.result.status is JobStatus.SUCCESS, ended.result
     assert list((tmp_path / "work").glob("*/*")) == []
     assert (_ROOT / "adapters").exists()
+
+
+def test_a_command_line_that_no_process_can_have_fails_its_own_program_alone(kit):
+    first = _supervisor(kit)
+    running = kit.start(Program(code=_SLEEP))
+    assert running.recorder.has_output.wait(90)
+
+    outcome = kit.engine.sandbox.run(
+        replace(NOTHING, arguments=("a\0b",)), RunMonitor(), lambda: None, lambda _: None
+    )
+
+    assert outcome.result.reason is Reason.ENGINE_ERROR
+    assert "what no process can have" in outcome.result.error_message
+    assert (_supervisor(kit), running.end.done()) == (first, False)
+    kit.engine.cancel(running.request.execution_id, running.request.job_id)
+    assert running.end.result(90).result.status is JobStatus.CANCELLED
+    for stream in (outcome.stdout, outcome.stderr):
+        stream.close()
 
 
 def test_closing_the_engine_kills_what_runs(kit):

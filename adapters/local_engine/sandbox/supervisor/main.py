@@ -90,7 +90,9 @@ class Supervisor:
             )
             self._runs.append(run)
         except OSError as error:  # there is no process, descriptor or memory left
-            _refuse(descriptors, error)
+            _refuse(descriptors, reason_of(error))
+        except ValueError:  # of it alone: the others' programs end with this process
+            _refuse(descriptors, "its command line or environment has what no process can have")
 
     def _engine_is_gone(self) -> None:
         self._is_open = False
@@ -114,9 +116,9 @@ class Supervisor:
         return {pid for pid in processes.children() - known if processes.session_of(pid) not in sessions}
 
 
-def _refuse(descriptors: list[int], error: OSError) -> None:
+def _refuse(descriptors: list[int], reason: str) -> None:
     """Report at the control socket, the first descriptor, why the request was not carried out."""
-    event = RunEvent(status=Status.ENDED, was_ready=False, error=reason_of(error))
+    event = RunEvent(status=Status.ENDED, was_ready=False, error=reason)
     with contextlib.suppress(OSError):  # it does not listen any more
         os.write(descriptors[0], event.encode())
     for descriptor in descriptors:

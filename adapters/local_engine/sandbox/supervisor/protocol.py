@@ -8,7 +8,8 @@ deadline of a compiler that does. From the supervisor to the engine, at the cont
 
 From the processes of a run to the supervisor, as lines of JSON in the status pipe:
 
-    {"status":"failed","error":"..."}     a child of the supervisor's that unpacks files: it cannot
+    {"status":"unpacked","cpu_s":0.5}     a child of the supervisor's that unpacks files: the time that took
+    {"status":"failed","error":"..."}     the same: it cannot unpack them, or not become the sandbox's maker
     {"status":"building"}                 the launch script: the compiler begins
     {"status":"built"}                    the launch script: the compiler has ended well
     {"status":"waiting"}                  a preload hook: the interpreter waits for a job
@@ -62,6 +63,7 @@ class Status(StrEnum):
     before, the program starts at once.
     """
 
+    UNPACKED = "unpacked"
     FAILED = "failed"
     BUILDING = "building"
     BUILT = "built"

@@ -332,10 +332,19 @@ class Run:
                 self._waiting()
             elif status is Status.READY:
                 self._preparations_ended()
+            elif status is Status.UNPACKED:
+                self._unpacked(self._status_pipe.unpacking_s)
             elif status is Status.FAILED:
                 self._error = self._status_pipe.error
         if self._status_pipe.is_over:
             self._events.remove(self._status_pipe.descriptor)
+
+    def _unpacked(self, cpu_s: float) -> None:
+        """Leave out the time of unpacking, where the time of the first process counts as the program's."""
+        if not self._counts_cpu:
+            self._cpu_before_s = cpu_s
+            if self._sampler is not None:
+                self._sampler.cpu_at_start_s = cpu_s
 
     def _waiting(self) -> None:
         _, *self._inside = tree(self.pid)
@@ -346,9 +355,8 @@ class Run:
         if self._is_building:
             self._is_building = False
             self._sampler, self._next_sample = None, _NEVER
-            self._end_limits_of_build()
-        if not self._request.is_prewarmed:
             self._cpu_before_s = self._tree_cpu_s()
+            self._end_limits_of_build()
         self._ready()
 
     def _end_limits_of_build(self) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -145,12 +146,24 @@ def _started(
     if are_few(files):
         step()
         return processes.spawn(argv, request.env, descriptors, path)
-    on_error = partial(_report_failure, descriptors[STATUS_DESCRIPTOR])
-    return processes.spawn_after(step, on_error, argv, request.env, descriptors, path)
+    report = partial(_report, descriptors[STATUS_DESCRIPTOR])
+
+    def unpack_all() -> None:
+        step()
+        report(Status.UNPACKED, cpu_s=time.process_time())
+
+    return processes.spawn_after(
+        unpack_all,
+        lambda error: report(Status.FAILED, error=reason_of(error)),
+        argv,
+        request.env,
+        descriptors,
+        path,
+    )
 
 
-def _report_failure(status_pipe: int, error: OSError) -> None:
-    os.write(status_pipe, json.dumps({"status": Status.FAILED, "error": reason_of(error)}).encode())
+def _report(status_pipe: int, status: Status, **more: object) -> None:
+    os.write(status_pipe, f"{json.dumps({'status': status, **more})}\n".encode())
 
 
 def _path(request: SpawnRequest) -> str:

@@ -40,6 +40,7 @@ class StatusPipe:
         is_over: Whether there is nothing more to read.
         end: The reaper's report; None if there is none, or it was killed.
         error: The cause why the program's files could not be unpacked.
+        unpacking_s: The processor time that it took to unpack them, before there was a program.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -48,6 +49,7 @@ class StatusPipe:
         self.is_over = False
         self.end: End | None = None
         self.error = ""
+        self.unpacking_s = 0.0
 
     def read(self) -> Iterator[Status]:
         """Read the statuses that have come."""
@@ -62,6 +64,8 @@ class StatusPipe:
                     self.end = _end(message)
                 elif status is Status.FAILED:
                     self.error = str(message["error"])
+                elif status is Status.UNPACKED:
+                    self.unpacking_s = float(message["cpu_s"])
             except _NOT_OURS:
                 self.is_over = True
                 return
