@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -148,6 +148,7 @@ def boot(name: str, *, outlives_us: bool) -> Machine:
         NotRunning: It did not come up.
     """
     image = kept_image()
+    _remove_ended()
     machine = Machine(_BOOTS / name)
     if machine.is_running:
         raise CannotRun(f"a virtual machine {name} runs; stop it with 'python -m tests.vm stop {name}'.")
@@ -163,6 +164,15 @@ def boot(name: str, *, outlives_us: bool) -> Machine:
             raise NotRunning(f"it did not come up: {_why_not()}\n{machine.console()}")
         time.sleep(_LOOK_EVERY_S)
     return machine
+
+
+def _remove_ended() -> None:
+    """Remove machines that ended unasked some time ago, such as with a run that was interrupted."""
+    for path in _BOOTS.glob("*"):
+        with suppress(FileNotFoundError):  # another process removes it
+            is_new = time.time() - path.stat().st_mtime < _BOOTED_WITHIN_S
+            if not is_new and not Machine(path).is_running:
+                shutil.rmtree(path)
 
 
 @contextmanager
