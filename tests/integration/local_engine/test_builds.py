@@ -9,6 +9,7 @@ from adapters.local_engine.sandbox.outcome import Outcome
 from adapters.local_engine.sandbox.program import NOTHING
 from adapters.local_engine.sandbox.run_monitor import RunMonitor
 from domain.job_lifecycle import JobStatus, Reason
+from tests.contract.engine_kit.harness import SLOWNESS
 from tests.support.sandbox import running_engine
 
 _LIMITS = replace(NOTHING.limits, timeout_ms=1_000)
@@ -64,4 +65,4 @@ def test_a_program_ends_at_its_limit_whatever_its_build_has_left(run):
 
     assert result.reason is Reason.WALL_TIME_LIMIT
     # What ends a program by its sandbox comes half a second later.
-    assert result.resource.execution_time_ms < _LIMITS.timeout_ms + 400
+    assert result.resource.execution_time_ms < _LIMITS.timeout_ms + 400 * SLOWNESS
