@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +76,14 @@ _SHARED_USER = (
     "a user id for each program: all share the service's, and with it the kernel's quotas of a user. They "
     "may not watch files or pass descriptors, may open fewer files, and can make each other's pipes small. "
     "There are no subordinate user ids:"
+)
+# A handler of dumps at a socket (core(5), Linux 6.16) gets them whatever RLIMIT_CORE is.
+_CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
+_SOCKET = "@"
+_DUMPS = (
+    "dumps that stay with the program: the machine takes the memory of each one that crashes, whatever its "
+    "limits, at the socket of kernel.core_pattern. A file or a command there is not used for programs: "
+    "sysctl kernel.core_pattern=core. It is"
 )
 _NAMESPACES = (
     *("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"),
@@ -155,7 +163,7 @@ class Bubblewrap(Isolation):
         return True
 
     def missing(self) -> Sequence[str]:
-        """Return the guarantees that take control groups and user ids, where there are none."""
+        """Return the guarantees that take something which the machine does not have."""
         if self._rootfs is None:
             return ()
         missing = []
@@ -163,6 +171,9 @@ class Bubblewrap(Isolation):
             missing.append(f"{_MEASURED} {self.control_groups}")
         if self.users is None:
             missing.append(f"{_SHARED_USER} {self._no_subordinate_ids}; or run the service as root")
+        with suppress(OSError):  # of a container that does not show it
+            pattern = _CORE_PATTERN.read_text().strip()
+            missing += [f"{_DUMPS} {pattern}"] if pattern.startswith(_SOCKET) else []
         return missing
 
     def limits(self) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.local_engine.sandbox import bubblewrap
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import Program
 from tests.support.processes import eventually
@@ -117,6 +118,26 @@ def test_no_handler_of_the_machine_s_gets_a_dump_of_a_program(tmp_path, warm_sta
         assert [result.signal for result in crashed] == [6] * len(_LOWERS), crashed
         leased = kit.engine.sandbox.isolation.users
         assert users().isdisjoint(range(leased.first, leased.first + leased.count))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "takes_dumps"),
+    [("@/run/dumps.socket", True), ("@@/run/dumps.socket", True), ("|/bin/x", False)],
+)
+def test_a_machine_that_takes_dumps_at_a_socket_isolates_in_part(
+    kit, tmp_path, monkeypatch, pattern, takes_dumps
+):
+    before = kit.engine.describe().missing
+    (tmp_path / "core_pattern").write_text(f"{pattern}\n")
+    monkeypatch.setattr(bubblewrap, "_CORE_PATTERN", tmp_path / "core_pattern")
+
+    described = kit.engine.describe()
+
+    more = [each for each in described.missing if each not in before]
+    assert [each.endswith(f"sysctl kernel.core_pattern=core. It is {pattern}") for each in more] == [
+        True
+    ] * takes_dumps
+    assert ("dumps that stay with the program" in (described.warning or "")) == takes_dumps
 
 
 def test_a_program_that_forbids_its_dumps_is_not_refused(kit):
