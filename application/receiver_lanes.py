@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -24,8 +25,9 @@ _MAX_REMEMBERED = 1_000
 
 @dataclass(slots=True)
 class _Lane:
-    """The state of a receiver in this process."""
+    """The state of a tenant's receiver in this process."""
 
+    tenant: str
     in_flight: int = 0
     failures: int = 0
     closed_until: float = 0.0
@@ -40,8 +42,9 @@ class _Lane:
 class ReceiverLanes:
     """The deliveries that this process is posting, by receiver and by tenant. Safe for several threads.
 
-    * A receiver gets a few at once, and a tenant half of what there is room for.
-    * Slow receivers together get a quarter, each one at a time.
+    * A receiver gets a few at once, and a tenant half of what there is room for; where several tenants have
+      some, so many that there is room for one more tenant's.
+    * Slow receivers together get a quarter, each one at a time, and those of one tenant no more than others'.
     * One that failed ten times in a row gets none for a second, and for longer after each further failure, up
       to a minute, and then one.
 
@@ -53,7 +56,7 @@ class ReceiverLanes:
     def __init__(self, clock: Clock, threads: int, per_receiver: int) -> None:
         self._clock = clock
         self._per_receiver = per_receiver
-        self._per_tenant = max(threads // _TENANT_PART, 1)
+        self._threads = threads
         self._slow_at_once = max(threads // _SLOW_PART, 1)
         self._lanes: dict[str, _Lane] = {}
         self._tenants: Counter[str] = Counter()
@@ -62,20 +65,22 @@ class ReceiverLanes:
     def claim(self, limit: int, lease_s: float) -> DeliveryClaim:
         """Return the bounds of a claim of so many deliveries at most."""
         with self._lock:
+            share = max(self._threads // max(_TENANT_PART, len(self._tenants) + 1), 1)
             return DeliveryClaim(
                 limit=limit,
                 per_receiver=self._per_receiver,
-                per_tenant=self._per_tenant,
+                per_tenant=share,
                 lease_s=lease_s,
                 room=self._room(),
-                tenant_room={name: self._per_tenant - count for name, count in self._tenants.items()},
+                tenant_room={name: share - count for name, count in self._tenants.items()},
             )
 
     def begin(self, delivery: Delivery) -> None:
         """Note that a delivery is being posted."""
         with self._lock:
-            self._lanes.setdefault(delivery.receiver, _Lane()).in_flight += 1
-            self._tenants[delivery.tenant.value] += 1
+            tenant = delivery.tenant.value
+            self._lanes.setdefault(delivery.receiver, _Lane(tenant)).in_flight += 1
+            self._tenants[tenant] += 1
 
     def end(self, delivery: Delivery, *, took_s: float, is_success: bool) -> None:
         """Note that a delivery was posted, and how."""
@@ -103,12 +108,27 @@ class ReceiverLanes:
     def _room(self) -> dict[str, int]:
         now = self._clock.monotonic()
         room = {name: self._room_of(lane, now) for name, lane in self._lanes.items()}
-        slow = [name for name, lane in self._lanes.items() if lane.is_slow]
-        left = self._slow_at_once - sum(self._lanes[name].in_flight for name in slow)
-        waiting = [name for name in slow if room[name] > 0]
-        for name in random.sample(waiting, max(len(waiting) - max(left, 0), 0)):
+        slow = {name: lane for name, lane in self._lanes.items() if lane.is_slow}
+        of_tenants = Counter({lane.tenant: 0 for lane in slow.values()})
+        for lane in slow.values():
+            of_tenants[lane.tenant] += lane.in_flight
+        left = max(self._slow_at_once - of_tenants.total(), 0)
+        for name in self._in_turns(slow, room, of_tenants)[left:]:
             room[name] = 0
         return room
+
+    @staticmethod
+    def _in_turns(
+        slow: Mapping[str, _Lane], room: Mapping[str, int], of_tenants: Counter[str]
+    ) -> Sequence[str]:
+        """Return slow receivers that have room, by chance, but one of each tenant before two of any."""
+        ranked = []
+        for name in random.sample(list(slow), len(slow)):
+            if room[name] > 0:
+                tenant = slow[name].tenant
+                ranked.append((of_tenants[tenant], name))
+                of_tenants[tenant] += 1
+        return [name for _, name in sorted(ranked, key=lambda each: each[0])]
 
     def _room_of(self, lane: _Lane, now: float) -> int:
         is_on_trial = lane.is_slow or lane.failures >= _FAILURES

@@ -361,6 +361,31 @@ def test_slow_receivers_together_have_a_quarter_and_one_event_each(lanes):
     assert Counter(lanes.claim(16, 30).room.values())[1] == 1
 
 
+def test_there_is_room_for_one_more_tenant(lanes):
+    for number in range(7):
+        for _ in range(2):
+            lanes.begin(to(f"{number}", tenant=f"t{number}"))
+
+    wanted = lanes.claim(2, 30)
+
+    assert wanted.per_tenant == 2
+    assert wanted.tenant_room == {f"t{number}": 0 for number in range(7)}
+
+
+def test_a_tenant_of_many_slow_receivers_leaves_room_for_a_slow_one_of_another(lanes):
+    for tenant, count in (("many", 300), ("one", 1)):
+        for number in range(count):
+            slow = to(f"{tenant} {number}", tenant=tenant)
+            lanes.begin(slow)
+            lanes.end(slow, took_s=0.6, is_success=True)
+    for number in range(3):
+        lanes.begin(to(f"many {number}", tenant="many"))
+
+    room = lanes.claim(16, 30).room
+
+    assert [name for name, left in room.items() if left > 0] == ["one 0"]
+
+
 def test_a_receiver_that_fails_ten_times_in_a_row_is_left_alone_for_a_while(lanes):
     def fail():
         delivery = to("a")
