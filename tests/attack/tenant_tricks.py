@@ -138,6 +138,67 @@ _PROJECTS = (
         creates=True,
     ),
 )
+_ARTIFACT = "/api/jobs/{wrote}/artifacts/wrote.txt"
+_SET = "/api/projects/{project_id}/case-sets/final"
+_WEBHOOK = "/api/webhooks/{webhook}"
+_CASES = {"cases": [{"stdin": "mine"}]}
+_MANY_INPUTS = (
+    _own("a file that a program wrote", _ARTIFACT),
+    _own("a part of it", _ARTIFACT, headers={"Range": "bytes=0-8"}),
+    Trick("whether any such file is there", "GET", _ARTIFACT, {"If-None-Match": "*"}),
+    Trick("its head, without its content", "HEAD", _ARTIFACT),
+    Trick(
+        "the file from the own job on",
+        "GET",
+        "/api/jobs/{own_job}/artifacts/../../{wrote}/artifacts/wrote.txt",
+    ),
+    Trick("the file by encoded dots", "GET", "/api/jobs/{own_job}/artifacts/%2e%2e%2f{wrote}%2fwrote.txt"),
+    _own("results of cases", "/api/jobs/{judged}/cases"),
+    Trick("run a job again", "POST", "/api/jobs/{job}/rerun"),
+    Trick("run it with other cases", "POST", "/api/jobs/{judged}/rerun", json=_CASES),
+    Trick("run one with secrets again", "POST", "/api/jobs/{pending}/rerun", json={"args": ["mine"]}),
+    _own("the case sets of a project", "/api/projects/{project_id}/case-sets"),
+    _own("a case set", _SET),
+    _own("a version of it", f"{_SET}?version=1"),
+    # By now the attacker has a project of that name.
+    _own("a case set by its project's name", "/api/projects/{project}/case-sets/final", creates=True),
+    Trick("put a case set into it", "PUT", _SET, json=_CASES),
+    Trick("put one by its name", "PUT", "/api/projects/{project}/case-sets/final", json=_CASES, creates=True),
+    Trick("delete its case set", "DELETE", _SET),
+    Trick(
+        "a job with its case set",
+        "POST",
+        "/api/upload",
+        json={**_upload("{project_id}"), "case_set": "final"},
+    ),
+    Trick(
+        "a batch in its project",
+        "POST",
+        "/api/batches",
+        json={"jobs": [_upload("mine"), _upload("{project_id}")]},
+    ),
+    _own("all batches", "/api/batches"),
+    _own("a batch", "/api/batches/{batch}"),
+    _own("a wait for one", "/api/batches/{batch}?wait=1"),
+    Trick("cancel a batch", "POST", "/api/batches/{batch}/cancel"),
+    Trick("a job's id for a batch's", "GET", "/api/batches/{job}"),
+    _own("all webhooks", "/api/webhooks"),
+    _own("the webhooks of a project", "/api/webhooks?project={project_id}"),
+    Trick("the deliveries of a webhook", "GET", f"{_WEBHOOK}/deliveries"),
+    Trick("rotate its secret", "POST", f"{_WEBHOOK}/rotate"),
+    Trick("a test of it", "POST", f"{_WEBHOOK}/test"),
+    Trick("enable it", "PATCH", _WEBHOOK, json={"status": "ACTIVE"}),
+    Trick("delete it for good", "DELETE", _WEBHOOK),
+    Trick("post an event again", "POST", f"{_WEBHOOK}/deliveries/{{delivery}}/redeliver"),
+    Trick("post it by the own job", "POST", "/api/jobs/{own_job}/deliveries/{delivery}/redeliver"),
+    Trick("a job's deliveries", "GET", "/api/jobs/{job}/deliveries"),
+    Trick(
+        "hear of its project",
+        "POST",
+        "/api/webhooks",
+        json={"url": "https://mine.example/", "project": "{project_id}"},
+    ),
+)
 _LISTS = (
     _own("all jobs", "/api/jobs?limit=1000"),
     _own("jobs by a tag", "/api/jobs?tag=team:krait-tag"),
@@ -251,6 +312,21 @@ _DASHBOARD = (
     _page("/dashboard/jobs/{job}"),
     _page("/dashboard/jobs/{job}/state"),
     _page("/dashboard/jobs/{job}/curl"),
+    _page("/dashboard/jobs/{judged}/cases"),
+    _page("/dashboard/batches"),
+    _page("/dashboard/batches/{batch}"),
+    _page("/dashboard/batches/{batch}/state"),
+    _page("/dashboard/projects/{project_id}/case-sets"),
+    _page("/dashboard/projects/{project_id}/case-sets/final"),
+    _page("/dashboard/webhooks"),
+    _page("/dashboard/webhooks/{webhook}"),
+    _page("/dashboard/webhooks/{webhook}/list"),
+    _form("/dashboard/batches/{batch}/cancel"),
+    _form("/dashboard/projects/{project_id}/case-sets/final/delete"),
+    _form("/dashboard/webhooks/{webhook}/rotate"),
+    _form("/dashboard/webhooks/{webhook}/test"),
+    _form("/dashboard/webhooks/{webhook}/change", to="delete"),
+    _form("/dashboard/webhooks/{webhook}/deliveries/{delivery}/redeliver"),
     _page("/dashboard/cluster"),
     _page("/dashboard/cluster/queue"),
     _page("/dashboard/keys"),
@@ -270,4 +346,4 @@ _DASHBOARD = (
     _form("/dashboard/members/sessions/{session}/end"),
     _form("/dashboard/tenants/switch", tenant="beta"),
 )
-TRICKS = (*_JOB, *_PROJECTS, *_LISTS, *_LOGS, *_ADMINISTRATION, *_DASHBOARD)
+TRICKS = (*_JOB, *_PROJECTS, *_MANY_INPUTS, *_LISTS, *_LOGS, *_ADMINISTRATION, *_DASHBOARD)

@@ -25,7 +25,9 @@ SECRET = b"krait"
 SCOPES = ["jobs:read", "jobs:write", "projects:write", "logs:read", "cluster:read", "keys:write"]
 RUNS_ON = "import time\nprint('krait-running', flush=True)\ntime.sleep(600)"
 ENDS = "import sys\nprint('krait-output', sys.stdin.read())"
-IDS = ("job", "running", "pending", "execution", "key_id", "session", "log_key", "code_key")
+IDS = ("job", "running", "pending", "execution", "key_id", "session", "log_key", "code_key") + (
+    NEWER := ("wrote", "judged", "batch", "webhook", "delivery")
+)
 _WORD_CHARS = 6
 # A heartbeat comes less often.
 _STREAM_S = 5
@@ -78,7 +80,9 @@ class Member:
         jobs = self.get("/api/jobs", limit=1000).json()
         details = [self.get(f"/api/jobs/{job['job_id']}").text for job in jobs]
         keys = [{**key, "last_used_at": None} for key in self.get("/api/keys").json()]
-        return re.sub(r'"logs_url":"[^"]*"', "", "\n".join(details)), keys, self.get("/api/projects").json()
+        more = [self.get(path).json() for path in ("/api/projects", "/api/batches", "/api/webhooks")]
+        sets = [self.get(f"/api/projects/{each['project_id']}/case-sets").json() for each in more[0]]
+        return re.sub(r'"logs_url":"[^"]*"', "", "\n".join(details)), keys, more, sets
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,7 @@ def the_victims(victim: Member) -> Names:
     victim.post("/api/project", project_name="betas-own", description="krait-description")
     job = victim.run("betas-own", ENDS, stdin="krait-stdin", tags={"team": "krait-tag"})
     victim.run("betas-own", "print('krait-second')")
+    many = the_victims_newer_things(victim)
     running = victim.post(
         "/api/upload", project="betas-own", code=RUNS_ON, language="python", execute=True, timeout_ms=600_000
     )
@@ -144,12 +149,36 @@ def the_victims(victim: Member) -> Names:
         "cursor": parse_qs(urlsplit(page.links["next"]["url"]).query)["cursor"][0],
         "key_id": victim.get("/api/keys").json()[0]["key_id"],
         "session": victim.session(),
+        **many,
+    }
+
+
+def the_victims_newer_things(victim: Member) -> Names:
+    """Give the victim files of a program, cases, a case set, a batch and a webhook with a delivery."""
+    code = "open('wrote.txt', 'w').write('krait-artifact')"
+    wrote = victim.run("betas-own", code, artifacts=["wrote.txt"])
+    case = {"name": "krait-case", "stdin": "krait\n", "expected_stdout": "krait\n"}
+    judged = victim.run("betas-own", "print(input())", cases=[case])
+    victim.http.put("/api/projects/betas-own/case-sets/final", json={"cases": [case]}).raise_for_status()
+    job = {"project": "betas-own", "code": "", "language": "python", "execute": False}
+    batch = victim.post("/api/batches", jobs=[job])
+    hook = victim.post("/api/webhooks", url="https://krait.invalid/", project="betas-own")["webhook_id"]
+    delivery = victim.post(f"/api/webhooks/{hook}/test")
+    # Its state is to change by a trick alone.
+    victim.http.patch(f"/api/webhooks/{hook}", json={"status": "DISABLED"}).raise_for_status()
+    return {
+        "wrote": wrote["job_id"],
+        "judged": judged["job_id"],
+        "batch": batch["batch_id"],
+        "webhook": hook,
+        "delivery": delivery["delivery_id"],
     }
 
 
 def names_of_nothing(names: Names) -> Names:
     """Return names of the same forms that nothing has."""
-    unknown = {name: str(uuid4()) for name in ("job", "running", "pending", "execution", "key_id", "session")}
+    ids = ("job", "running", "pending", "execution", "key_id", "session", *NEWER)
+    unknown = {name: str(uuid4()) for name in ids}
     log_name, code_name = uuid4(), uuid4()
     return {
         **names,
@@ -282,7 +311,10 @@ def test_the_victim_itself_reaches_its_things_by_them(world: World):
     for trick in reads:
         answer = send(world.url, world.victim.key, trick, names)
         assert answer.status in {200, 206}, trick
-        shown = [SECRET, *(world.names[name].encode() for name in ("job", "execution", "project", "key_id"))]
+        shown = [
+            SECRET,
+            *(world.names[name].encode() for name in ("job", "execution", "project", "key_id", "batch")),
+        ]
         assert any(text in answer.body for text in shown), trick
 
 
