@@ -39,6 +39,8 @@ def judge(index: int, case: Case, report: EngineReport, check: Check) -> CaseRes
         exit_code=result.exit_code,
         signal=result.signal,
         first_time_ms=report.first_time_ms,
+        first_processors=tuple(report.first_processors),
+        processors=tuple(report.processors),
         points=judgement.points,
         diff=None if case.hidden or judgement.difference is None else str(judgement.difference),
         checker_message=None if case.hidden else judgement.message,

@@ -155,6 +155,9 @@ class CaseResult:
         points: The part of the weight that a checker gave; None if the verdict gives all or nothing.
         first_time_ms: The time of a first run that hit a time limit on a busy machine; `time_ms` is that of
             the run which followed it, alone.
+        first_processors: The use of the machine's processors during that first run, in percent, at even
+            steps.
+        processors: The same during the run that followed it.
     """
 
     index: int
@@ -172,6 +175,8 @@ class CaseResult:
     diff: str | None = None
     checker_message: str | None = None
     first_time_ms: int | None = None
+    first_processors: tuple[int, ...] = ()
+    processors: tuple[int, ...] = ()
     points: float | None = None
 
     @property

@@ -10,6 +10,7 @@ from dataclasses import replace
 from threading import Lock
 from typing import IO, Self
 
+from adapters.local_engine.processor_usage import ProcessorUsage
 from adapters.local_engine.sandbox.files import append, append_file, memory_file, read_all, seal
 from adapters.local_engine.sandbox.program import Program
 from adapters.local_engine.sandbox.run_monitor import RunMonitor
@@ -187,6 +188,7 @@ class LocalProgram(BuiltProgram):
         limited: Returns the program with other limits than the job's.
         forget: Called once it is closed.
         turns: The turns of all programs of the engine.
+        usage: The use of the machine's processors.
     """
 
     def __init__(
@@ -198,9 +200,13 @@ class LocalProgram(BuiltProgram):
         limited: Callable[[Program, Limits], Program],
         forget: Callable[["LocalProgram"], None],
         turns: Turns,
+        usage: ProcessorUsage,
         compile_output: Output | None = None,
     ) -> None:
         self.compile_output = compile_output
+        self._usage = usage
+        self._held = ExitStack()
+        self._held.enter_context(usage.watched())
         self._sandbox = sandbox
         self._reserve = reserve
         self._limited = limited
@@ -232,15 +238,20 @@ class LocalProgram(BuiltProgram):
         """Run the program in a sandbox of its own; again, alone, if it was too slow on a busy machine."""
         files_mb = self.files_mb(given)
         with self._admitted(given.limits, files_mb), self._turns.shared(), self.registered() as monitor:
+            begin = time.monotonic()
             report = self.run_once(given, monitor)
         if not was_slowed_down(report.result):
             return report
+        first_processors = self._usage.between(begin, time.monotonic())
         most_s = given.limits.timeout_ms / _MS_PER_S
         with self._admitted(given.limits, files_mb), self._turns.alone(_QUIET_WITHIN_S, most_s) as is_alone:
             if not is_alone:
                 return report
             with report, self.registered() as monitor:
+                begin = time.monotonic()
                 again = self.run_once(given, monitor)
+                again.processors = self._usage.between(begin, time.monotonic())
+        again.first_processors = first_processors
         if again.result.resource is not None and report.result.resource is not None:
             again.first_time_ms = report.result.resource.execution_time_ms
         return again
@@ -315,6 +326,7 @@ class LocalProgram(BuiltProgram):
     def close(self) -> None:
         """Free its files."""
         self._forget(self)
+        self._held.close()
         if self._files is not None:
             os.close(self._files)
             self._files = None

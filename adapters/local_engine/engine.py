@@ -30,6 +30,7 @@ from adapters.local_engine.compose import (
 )
 from adapters.local_engine.job_files import packed_files, stored_stdin
 from adapters.local_engine.memory_budget import MemoryBudget
+from adapters.local_engine.processor_usage import ProcessorUsage
 from adapters.local_engine.runtimes import Runtimes
 from adapters.local_engine.sandbox.artifacts import WantedFiles
 from adapters.local_engine.sandbox.files import fill, new_memory_file, seal
@@ -172,6 +173,7 @@ class LocalEngine(ExecutionEngine):
         self._built_programs: dict[LocalProgram, tuple[ExecutionId, JobId]] = {}
         self._lock = Lock()
         self._turns = Turns()
+        self._usage = ProcessorUsage()
         # None once it is ready.
         self._trouble: str | None = "it has not been started"
 
@@ -445,6 +447,7 @@ class LocalEngine(ExecutionEngine):
             ),
             forget,
             self._turns,
+            self._usage,
             compile_output,
         )
         with self._lock:

@@ -240,7 +240,11 @@ def _result_row(job_id: JobId, result: CaseResult) -> dict[str, Any]:
 
 
 def _to_result(row: sa.RowMapping) -> CaseResult:
-    known = {name: value for name, value in row["body"].items() if name in _BODY}
+    known: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in row["body"].items()
+        if name in _BODY
+    }
     return CaseResult(index=row["case_index"], verdict=Verdict(row["verdict"]), **known)
 
 

@@ -93,6 +93,9 @@ class EngineReport:
             allow another attempt.
         first_time_ms: The wall time of a first run that reached a time limit while the machine was busy; the
             result is that of a second one, alone.
+        first_processors: The use of the machine's processors during that first run, in percent, at even
+            steps; empty if it is not known.
+        processors: The same during the second run.
         is_startable: Whether the program has not run, for its engine was away or had no room, or the store
             of its code was away: it may be started later.
     """
@@ -105,6 +108,8 @@ class EngineReport:
     is_lost: bool = False
     is_startable: bool = False
     first_time_ms: int | None = None
+    first_processors: Sequence[int] = ()
+    processors: Sequence[int] = ()
 
     def __enter__(self) -> Self:
         return self

@@ -282,6 +282,8 @@ def _sums(summary: Summary | None) -> dict[str, Any]:
 def case_result(result: CaseResult) -> CaseResponse:
     """Show the result of a case; of a hidden one nothing of its input and its output."""
     shown = {name: getattr(result, name) for name in CaseResponse.__struct_fields__}
+    if result.first_time_ms is None:
+        shown |= {"first_processors": UNSET, "processors": UNSET}
     if result.hidden:
         shown |= {"stdout": None, "stderr": None, "diff": None, "checker_message": None}
     return CaseResponse(**shown)

@@ -78,3 +78,26 @@ def test_results_are_streamed_as_they_come(service: Service, monkeypatch):
     assert (first["total"], first["done"], rest[-1]["done"]) == (3, 2, 3)
     hidden = next(result for result in sent if result["hidden"])
     assert (hidden["stdout"], hidden["diff"]) == (None, None)
+
+
+def test_a_case_that_was_run_again_alone_has_both_figures_and_the_processors_beside_them(
+    service: Service, monkeypatch
+):
+    def case(given):
+        report = echo_case(given)
+        if given.stdin == b"3":
+            report.first_time_ms, report.first_processors, report.processors = 2_000, (100, 98), (51,)
+        return report
+
+    monkeypatch.setattr(service.engine, "case", case)
+    job = service.run(cases=_CASES[1:])
+
+    page = service.http.get(f"/dashboard/jobs/{job['job_id']}", headers={"Accept-Language": "en"}).text
+    cases = service.http.get(f"/api/jobs/{job['job_id']}/cases").json()["cases"]
+
+    first = 'role="img" aria-label="Use of the processors during the first run: 99 % on average. 100 %, 98 %"'
+    assert first in page
+    assert 'aria-label="Use of the processors during the run alone: 51 % on average. 51 %"' in page
+    assert page.count("<figure>") == 2
+    assert "processors" not in cases[0]
+    assert (cases[1]["first_processors"], cases[1]["processors"]) == ([100, 98], [51])

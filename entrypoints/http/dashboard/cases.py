@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from application.views import JobDetails
 from catalogue.text import Text, text
@@ -22,6 +23,8 @@ class CaseRow:
     Attributes:
         kind: accepted, skipped or failed.
         time_note: The figure of a first run on a busy machine.
+        charts: The use of the processors during the first run and during the second one, in percent, each
+            with its text.
     """
 
     number: int
@@ -30,6 +33,7 @@ class CaseRow:
     verdict: Text
     time: str
     time_note: Text | None
+    charts: Sequence[tuple[Text, Sequence[int]]]
     memory: str
     weight: str
     is_hidden: bool
@@ -72,6 +76,7 @@ def _row(result: CaseResult, shown: ShownCase) -> CaseRow:
         time_note=None
         if first is None
         else text("cases.measured_alone", time=formatting.milliseconds(first)),
+        charts=_charts(result.first_processors, result.processors),
         memory="" if shown.memory_mb is None else formatting.size(shown.memory_mb * _MIB),
         weight=f"{shown.weight:g}" if result.points is None else f"{shown.score:g} of {shown.weight:g}",
         is_hidden=shown.hidden,
@@ -80,3 +85,20 @@ def _row(result: CaseResult, shown: ShownCase) -> CaseRow:
         stdout=shown.stdout,
         stderr=shown.stderr,
     )
+
+
+def _charts(first: Sequence[int], alone: Sequence[int]) -> Sequence[tuple[Text, Sequence[int]]]:
+    """Return the series that are known, each with a text of its average and its values."""
+    labels = (
+        text("cases.processors_first", average=_average(first), series=_listed(first)),
+        text("cases.processors_alone", average=_average(alone), series=_listed(alone)),
+    )
+    return [(label, series) for label, series in zip(labels, (first, alone), strict=True) if series]
+
+
+def _average(series: Sequence[int]) -> int:
+    return round(fmean(series)) if series else 0
+
+
+def _listed(series: Sequence[int]) -> str:
+    return ", ".join(f"{percent} %" for percent in series)

@@ -111,9 +111,15 @@ def calendar_time(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def sparkline(values: Sequence[int], label: str) -> Markup:
-    """Draw a bar chart as SVG, with a text alternative."""
-    highest = max([*values, 1])
+def sparkline(values: Sequence[int], label: str, highest: int | None = None) -> Markup:
+    """Draw a bar chart as SVG, with a text alternative.
+
+    Args:
+        values: The heights of its bars.
+        label: The text.
+        highest: The value of the full height; that of the highest bar by default.
+    """
+    highest = max([*values, 1]) if highest is None else highest
     bars = Markup("").join(
         Markup('<rect x="{}" y="{}" width="{}" height="{}" rx="1"/>').format(
             place * (_BAR_WIDTH + _BAR_GAP), _CHART_HEIGHT - height, _BAR_WIDTH, height

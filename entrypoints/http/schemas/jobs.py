@@ -78,6 +78,16 @@ class CaseResult(Struct, kw_only=True):
             examples=[None],
         ),
     ]
+    first_processors: Annotated[
+        tuple[int, ...] | UnsetType,
+        Meta(
+            description="The use of the machine's processors during that first run, in percent, at even "
+            "steps; absent if the case was run once."
+        ),
+    ] = UNSET
+    processors: Annotated[
+        tuple[int, ...] | UnsetType, Meta(description="The same during the second run.")
+    ] = UNSET
 
 
 class CasesResponse(Struct, kw_only=True):

@@ -125,6 +125,8 @@ def test_results_come_back_as_they_were(store):
         diff="line 1",
         checker_message="no",
         first_time_ms=1500,
+        first_processors=(100, 97, 99),
+        processors=(51,),
         points=0.5,
     )
 

@@ -310,6 +310,9 @@ class TestFairTimes:
             assert report.result.status is JobStatus.SUCCESS
             assert report.first_time_ms == 4_000
             assert report.result.resource.execution_time_ms < 4_000
+            for series in (report.first_processors, report.processors):
+                assert series
+                assert all(0 <= percent <= 100 for percent in series)
 
     def test_and_it_is_a_time_limit_if_it_is_too_slow_alone(
         self, kit: EngineUnderTest, results: list
