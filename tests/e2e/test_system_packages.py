@@ -24,7 +24,8 @@ def bare(tmp_path):
         return subprocess.run(
             [tmp_path / "bash", "scripts/system-packages.sh", goal],
             cwd=tmp_path,
-            env={"PATH": str(tmp_path), **variables},
+            # Of the Pythons that would be found only one that is on the path.
+            env={"PATH": str(tmp_path), "PYTHON": "python3", **variables},
             capture_output=True,
             text=True,
             check=False,
