@@ -346,7 +346,10 @@ def _worker(
             return None
         case WorkerMode.OWN:
             return StandaloneRunner(
-                event_feed, services.run_execution.run_standalone, threads=settings.worker_threads
+                event_feed,
+                services.run_execution.run_standalone,
+                services.run_execution.of_batch,
+                threads=settings.worker_threads,
             )
         case WorkerMode.ALL:
             return QueueWorker(

@@ -35,7 +35,7 @@ from domain.execution_lifecycle import DELEGATE_PREFIX
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.submission import NO_VARIABLES
-from domain.values import ExecutionId
+from domain.values import BatchId, ExecutionId
 
 logger = logging.getLogger("service_server.executions")
 
@@ -124,6 +124,19 @@ class RunExecution:
         while self._waits(execution_id):
             self._clock.sleep(_AGAIN_AFTER_S)
             self(execution_id)
+
+    def of_batch(self, batch_id: BatchId) -> Sequence[ExecutionId]:
+        """Return the executions that a batch requested, in the order of its jobs."""
+        jobs = self._unit_of_work.read(
+            lambda transaction: transaction.jobs.get_all_of_any_tenant(
+                transaction.batches.jobs([batch_id]).get(batch_id, {})
+            )
+        )
+        return [
+            job.current_execution_id
+            for _job_id, job in sorted(jobs.items())
+            if isinstance(job, Job) and job.current_execution_id is not None
+        ]
 
     def _waits(self, execution_id: ExecutionId) -> bool:
         execution = self._unit_of_work.read(lambda transaction: transaction.executions.get(execution_id))

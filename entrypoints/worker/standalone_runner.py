@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from threading import Thread
 
@@ -10,8 +10,8 @@ from application.errors import DependencyUnavailable
 from application.log_context import outage_of
 from application.messages import Message
 from application.ports.event_feed import EventFeed
-from domain.events import JobRetried, JobStarted
-from domain.values import ExecutionId, parse_execution_id
+from domain.events import BatchSubmitted, JobRetried, JobStarted
+from domain.values import BatchId, ExecutionId, parse_batch_id, parse_execution_id
 
 logger = logging.getLogger("service_server.worker")
 
@@ -26,12 +26,20 @@ class StandaloneRunner:
     Args:
         event_feed: The feed of this process alone.
         run: Runs an execution to its end.
+        of_batch: Returns the executions that a batch requested.
         threads: How many of them run at once.
     """
 
-    def __init__(self, event_feed: EventFeed, run: Callable[[ExecutionId], None], threads: int) -> None:
+    def __init__(
+        self,
+        event_feed: EventFeed,
+        run: Callable[[ExecutionId], None],
+        of_batch: Callable[[BatchId], Iterable[ExecutionId]],
+        threads: int,
+    ) -> None:
         self._event_feed = event_feed
         self._run = run
+        self._of_batch = of_batch
         self._requested: SimpleQueue[ExecutionId | None] = SimpleQueue()
         self._threads = [
             Thread(target=self._run_requested, name=f"standalone-runner-{number}", daemon=True)
@@ -57,7 +65,10 @@ class StandaloneRunner:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _hear(self, message: Message) -> None:
-        if message.name in _REQUESTING:
+        if message.name == BatchSubmitted.__name__:
+            for execution_id in self._of_batch(parse_batch_id(message.body["batch_id"])):
+                self._requested.put(execution_id)
+        elif message.name in _REQUESTING:
             self._requested.put(parse_execution_id(message.body["execution_id"]))
 
     def _run_requested(self) -> None:

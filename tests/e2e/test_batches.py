@@ -12,6 +12,12 @@ def where(env, server):
     return {**env, "SERVICE_SERVER_SERVER_URL": server.url}
 
 
+@pytest.fixture
+def alone(tmp_path_factory):
+    """A data directory that no server uses."""
+    return service.environment(tmp_path_factory.mktemp("alone"))
+
+
 def output(*arguments, env, code=0):
     ran = service.run(*arguments, env=env)
     assert ran.returncode == code, ran.stderr
@@ -33,23 +39,23 @@ def test_a_directory_of_programs_is_a_batch(where, tmp_path):
     assert batch["batch_id"] in [each["batch_id"] for each in listed]
 
 
-def test_a_batch_that_is_waited_for_runs_without_a_server(env, tmp_path):
+def test_a_batch_that_is_waited_for_runs_without_a_server(alone, tmp_path):
     for number in range(12):
         (tmp_path / f"{number:02}.py").write_text(f"print({number})")
 
-    batch = json.loads(output("batch", "submit", str(tmp_path), "--wait", "--json", env=env))
+    batch = json.loads(output("batch", "submit", str(tmp_path), "--wait", "--json", env=alone))
 
     assert batch["by_status"]["SUCCESS"] == batch["total"] == 12
 
 
-def test_a_job_that_no_process_runs_is_explained(env, tmp_path):
+def test_a_job_that_no_process_runs_is_explained(alone, tmp_path):
     (tmp_path / "one.py").write_text("print(1)")
 
-    submitted = service.run("batch", "submit", str(tmp_path), "--json", env=env)
+    submitted = service.run("batch", "submit", str(tmp_path), "--json", env=alone)
 
     assert b"`service-server serve`" in submitted.stderr
     job_id = json.loads(submitted.stdout)["jobs"][0]
-    assert json.loads(output("status", job_id, "--json", env=env))["phase"] == "waiting"
+    assert json.loads(output("status", job_id, "--json", env=alone))["phase"] == "waiting"
 
 
 def test_a_file_of_jobs_ends_with_1_where_one_failed(where, tmp_path):
