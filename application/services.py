@@ -341,6 +341,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
         dashboard_queries=ports.dashboard_queries,
         unit_of_work=ports.unit_of_work,
         engine=ports.engine,
+        clock=ports.clock,
     )
     read_code = ReadCode(code_store=ports.code_store, max_bytes=options.max_code_bytes)
     complete_execution = CompleteExecution(

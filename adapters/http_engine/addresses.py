@@ -43,6 +43,12 @@ class RunnerAddress:
         return cls(url, f"{parent}/health", f"{parent}/cancel")
 
     @property
+    def shown(self) -> str:
+        """The address to run programs as operators see it: without a user and a password."""
+        parts = urlsplit(self.run_url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    @property
     def is_tls(self) -> bool:
         """Whether the runner is spoken to in TLS."""
         return self.run_url.startswith("https:")

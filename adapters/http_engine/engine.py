@@ -169,7 +169,8 @@ class HttpEngine(ExecutionEngine):
     def describe(self) -> EngineDescription:
         """Describe which limits are watched from here; the confinement of programs is the runners' own."""
         limits = {field.name: "left to the runner" for field in fields(Limits)} | _WATCHED
-        return EngineDescription(name=self.name, limits=limits)
+        addresses = tuple(dict.fromkeys(runner.address.shown for runner in self._runners.values()))
+        return EngineDescription(name=self.name, limits=limits, addresses=addresses)
 
     def execute(self, request: ExecutionRequest, observer: ExecutionObserver) -> EngineReport | None:
         """Have a program run; None if the engine has taken it with a 202 and will report its end."""

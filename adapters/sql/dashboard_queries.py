@@ -22,7 +22,7 @@ from application.ports.dashboard_queries import (
 )
 from domain.execution import Execution
 from domain.execution_lifecycle import ExecutionState
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Phase, State
 from domain.priority import MAX_PRIORITY
 from domain.tenant import TenantName
 from domain.values import ProjectId
@@ -99,6 +99,18 @@ def _bounds(times: Sequence[datetime]) -> dict[str, datetime]:
     }
 
 
+# Executions that workers have are few: they are looked through for those of a project.
+_BEGUN = (
+    sa.select(executions.c.started_at.is_not(None).label("has_started"), sa.func.count().label("number"))
+    .join_from(executions, jobs, jobs.c.job_id == executions.c.job_id)
+    .where(
+        executions.c.state == STORED_STATES[ExecutionState.CLAIMED],
+        jobs.c.project_id == sa.bindparam("project_id"),
+        jobs.c.current_execution_id == executions.c.execution_id,
+        sa.or_(executions.c.started_at.is_not(None), executions.c.building_at.is_not(None)),
+    )
+    .group_by(executions.c.started_at.is_not(None))
+)
 _WAITING = _count(executions, _waits)
 _is_owned = executions.c.tenant == sa.bindparam("owner")
 # The queue of a tenant is in the order of precedence: the first of each is the oldest of it.
@@ -136,10 +148,23 @@ class SqlDashboardQueries(DashboardQueries):
     def activity(self, project_id: ProjectId, times: Sequence[datetime]) -> ProjectActivity:
         """Return the activity of a project."""
         statement = _activity(max(len(times) - 1, 0))
-        counts = [row[1] for row in self._rows(statement, {"project_id": project_id, **_bounds(times)})]
+        numbers = [row[1] for row in self._rows(statement, {"project_id": project_id, **_bounds(times)})]
+        by_status = dict(zip(JobStatus, numbers, strict=False))
+        running = by_status.pop(JobStatus.RUNNING)
+        counts = {State.of(status, Phase.ENDED): number for status, number in by_status.items()}
         return ProjectActivity(
-            counts=dict(zip(JobStatus, counts, strict=False)), recent=counts[len(JobStatus) :]
+            counts={**counts, **self._phases(project_id, running)}, recent=numbers[len(JobStatus) :]
         )
+
+    def _phases(self, project_id: ProjectId, running: int) -> Mapping[State, int]:
+        """Count the phases of jobs that are RUNNING; of more than are counted, the others wait."""
+        begun = {State.RUNNING: 0, State.BUILDING: 0}
+        if running:
+            rows = self._rows(_BEGUN, {"project_id": project_id})
+            begun |= {
+                (State.RUNNING if has_started else State.BUILDING): number for has_started, number in rows
+            }
+        return begun | {State.QUEUED: max(running - sum(begun.values()), 0)}
 
     def queue(self) -> QueueState:
         """Return the length and the age of the queue."""

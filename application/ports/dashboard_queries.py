@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.execution import Execution
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, State
 from domain.tenant import TenantName
 from domain.values import ProjectId
 
@@ -20,11 +20,11 @@ class ProjectActivity:
     """The jobs of a project in numbers.
 
     Attributes:
-        counts: How many jobs have each status.
+        counts: How many jobs are in each state.
         recent: How many jobs were made between each two of the times that were asked for.
     """
 
-    counts: Mapping[JobStatus, int]
+    counts: Mapping[State, int]
     recent: Sequence[int]
 
 

@@ -202,6 +202,7 @@ class EngineDescription:
         warm_start: Which programs are started ahead of their jobs, or why none are.
         control_groups: Place of the control groups of programs; or "not used: ", the cause and the
             remedy.
+        addresses: The addresses of an engine that is elsewhere, without users and passwords.
     """
 
     name: str
@@ -211,6 +212,7 @@ class EngineDescription:
     warning: str | None = None
     warm_start: str | None = None
     control_groups: str | None = None
+    addresses: Sequence[str] = ()
 
 
 class ExecutionObserver(ABC):

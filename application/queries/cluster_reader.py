@@ -95,6 +95,10 @@ class ClusterReader:
         """Return the runtimes, the default ones first."""
         return self._engine.runtimes()
 
+    def addresses(self) -> Sequence[str]:
+        """Return the addresses of an engine that is elsewhere."""
+        return self._engine.describe().addresses
+
     def engine(self) -> EngineState:
         """Return the engine, how it holds programs to their limits, and its queue."""
         return EngineState(

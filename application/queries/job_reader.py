@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TypeVar
 
 from application.errors import NotFound
+from application.ports.clock import Clock
 from application.ports.dashboard_queries import COUNTED_UP_TO, DashboardQueries
 from application.ports.execution_engine import ExecutionEngine
 from application.ports.job_queries import JobQueries
@@ -26,6 +28,10 @@ DEFAULT_LIMIT = 100
 MAX_PAGE_BYTES = 8 << 20
 _READ_AT_ONCE = 100
 _RERUNS_SHOWN = 100
+# The pace of the queue is that of the last jobs that ended in so long, unless they are too few to show one.
+_PACE_OF = timedelta(minutes=5)
+_PACE_JOBS = 100
+_PACE_LEAST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +57,13 @@ class JobReader:
         dashboard_queries: DashboardQueries,
         unit_of_work: UnitOfWork,
         engine: ExecutionEngine,
+        clock: Clock,
     ) -> None:
         self._job_queries = job_queries
         self._dashboard_queries = dashboard_queries
         self._unit_of_work = unit_of_work
         self._engine = engine
+        self._clock = clock
 
     def get(self, caller: Caller, job_id: JobId) -> JobDetails:
         """Return a job and its executions.
@@ -163,7 +171,17 @@ class JobReader:
         ahead = self._dashboard_queries.executions_ahead(tenant, execution)
         if ahead > COUNTED_UP_TO:
             return Waiting(awaited=Awaited.WORKER, behind_more_than=COUNTED_UP_TO)
-        return Waiting(awaited=Awaited.WORKER, place=ahead + 1)
+        place = ahead + 1
+        return Waiting(awaited=Awaited.WORKER, place=place, about_ms=self._estimate(place))
+
+    def _estimate(self, place: int) -> float | None:
+        """Estimate a wait by the pace at which jobs have ended; None if too few have."""
+        now = self._clock.now()
+        (ended,) = self._dashboard_queries.ended([now - _PACE_OF, now], _PACE_JOBS)
+        if len(ended) < _PACE_LEAST:
+            return None
+        since = min(job.ended_at for job in ended)
+        return place * (now - since) / timedelta(milliseconds=1) / len(ended)
 
 
 def _found(view: View | None, job_id: JobId) -> View:

@@ -78,6 +78,7 @@ class Waiting:
         behind_more_than: So many of its tenant's are counted ahead of it, and there are more.
         since: Since when its engine has not been able to start it.
         until: When the delay before its next attempt ends.
+        about_ms: How long it will wait yet, if others go on to end as fast as they do.
     """
 
     awaited: Awaited
@@ -85,6 +86,7 @@ class Waiting:
     behind_more_than: int | None = None
     since: datetime | None = None
     until: datetime | None = None
+    about_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

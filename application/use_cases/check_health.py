@@ -56,6 +56,11 @@ class CheckHealth:
                 self._kept_until = time.monotonic() + self._kept_s
             return self._kept
 
+    @property
+    def last(self) -> Sequence[DependencyHealth]:
+        """The last answer, however old; empty before the first."""
+        return self._kept
+
     def _ask(self) -> Sequence[DependencyHealth]:
         deadline = time.monotonic() + self._timeout_s
         for name, check in self._checks.items():

@@ -34,6 +34,7 @@ from entrypoints.http.controllers.projects import ProjectsController
 from entrypoints.http.controllers.tenants import TenantsController
 from entrypoints.http.controllers.timeline import TimelineController
 from entrypoints.http.controllers.webhooks import JobDeliveriesController, WebhooksController
+from entrypoints.http.dashboard.engine import EngineBanner
 from entrypoints.http.dashboard.pages import Pages
 from entrypoints.http.dashboard.router import dashboard_router, first_page
 from entrypoints.http.dependencies import build_api, keyed_caller
@@ -79,6 +80,7 @@ def create_app(
         environment_name=settings.environment,
         asks_for_keys=settings.asks_for_keys,
         is_open_to_all=settings.is_open_to_all,
+        engine_banner=EngineBanner(services.check_health, services.cluster_reader),
     )
     cors = _cors(settings)
 

@@ -139,6 +139,7 @@ def _waiting(waiting: Waiting) -> WaitingResponse:
         behind_more_than=waiting.behind_more_than,
         since=waiting.since or UNSET,
         until=waiting.until or UNSET,
+        about_ms=UNSET if waiting.about_ms is None else round(waiting.about_ms),
     )
 
 

@@ -38,6 +38,7 @@ FAMILIES: Mapping[str, set[str]] = {
     "job.explain_": {*Reason, *State, "deferred"},
     "job.note_": set(Note),
     "job.stage_": set(job_state.STAGES),
+    "job.took_": set(job_state.STAGES) - {"uploaded"},
     "job.waits_": set(Awaited),
     "limits.": set(STANDARD_BOUNDS),
     "states.": {*State, *(status.lower() for statuses in STATUSES for status in statuses)},
@@ -181,7 +182,7 @@ def test_scripts_use_texts_that_exist():
 # Names, units and forms that are the same in every language.
 SAME_EVERYWHERE = re.compile(
     r"(?:· )?Service Server|URL|ssk_…|MiB|ms|stdout|stderr|curl|out/\*\.png|service-server [\w .-]+|https://example.com/hook"
-    r"|(?:GET|POST) /api/[\w/]+|case_set|·|/|\W+"
+    r"|(?:GET|POST) /api/[\w/]+|case_set|·|/|(?:data-\w+=\W+)+|\W+"
 )
 _CODE = re.compile(r"\{% block kind %\}\w+|\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}", re.DOTALL)
 _SHOWN_ATTRIBUTES = ("aria-label", "placeholder", "title", "alt", "hx-confirm")

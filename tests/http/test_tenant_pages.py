@@ -256,7 +256,7 @@ def test_usage_is_shown_against_the_quotas(guarded: Service, visit: Callable[...
     assert "Uploads today" in shown
     assert "quota reached" in shown
     assert re.search(r"100 B <span class=\"muted\">of 1000 B", shown)
-    assert "Highest priority: 3 · Memory: 64.0 MiB" in shown
+    assert "Highest priority: 3 · Memory: 64 MiB" in shown
     assert re.search(r'aria-label="Uploads in each of the last 30 days: [0, ]*1"', shown)
     others = page(visit("other"), "/dashboard/usage")
     assert ">used</a>" not in others

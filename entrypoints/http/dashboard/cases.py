@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from application.views import JobDetails
+from catalogue.figures import duration, size
 from catalogue.text import Text, text
 from domain.cases import CaseResult, Verdict, summarize
-from entrypoints.http.dashboard import formatting
 from entrypoints.http.presenter import case_result
 from entrypoints.http.schemas.jobs import CaseResult as ShownCase
 
@@ -72,12 +72,10 @@ def _row(result: CaseResult, shown: ShownCase) -> CaseRow:
         name=shown.name,
         kind=kinds.get(shown.verdict, "failed"),
         verdict=text(f"cases.{shown.verdict}"),
-        time="" if shown.time_ms is None else formatting.milliseconds(shown.time_ms),
-        time_note=None
-        if first is None
-        else text("cases.measured_alone", time=formatting.milliseconds(first)),
+        time="" if shown.time_ms is None else duration(shown.time_ms),
+        time_note=None if first is None else text("cases.measured_alone", time=duration(first)),
         charts=_charts(result.first_processors, result.processors),
-        memory="" if shown.memory_mb is None else formatting.size(shown.memory_mb * _MIB),
+        memory="" if shown.memory_mb is None else size(shown.memory_mb * _MIB),
         weight=f"{shown.weight:g}" if result.points is None else f"{shown.score:g} of {shown.weight:g}",
         is_hidden=shown.hidden,
         diff=shown.diff,

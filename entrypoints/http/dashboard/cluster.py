@@ -1,5 +1,6 @@
 """The page of the cluster: engine, queue and outcomes."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from litestar import Controller, Response, get
@@ -7,8 +8,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from application.errors import DependencyUnavailable, NotFound
-from application.queries.cluster_reader import MAX_JOBS, ClusterReader, OutcomeSlice
+from application.queries.cluster_reader import MAX_JOBS, ClusterReader, EngineState, OutcomeSlice
 from application.queries.queue_history import SAMPLE_EVERY_S, QueueSlice
+from application.use_cases.check_health import DependencyHealth
+from catalogue.figures import NOTHING
+from catalogue.text import Text, text
 from domain.caller import Scope
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.pages import Pages
@@ -75,16 +79,25 @@ class ClusterPages(Controller):
 
 
 def _context(api: Api) -> dict[str, object]:
-    state = api.services.cluster_reader.engine()
+    state, health = api.services.cluster_reader.engine(), api.services.check_health()
     return {
         "engine": state,
-        "dependencies": api.services.check_health(),
+        "dependencies": health,
         "oldest": _age(state.queue.oldest_waits_since, api.clock.now()),
+        "why": None if state.queue.oldest_waits_since is None else _why(state, health),
     }
 
 
+def _why(state: EngineState, health: Sequence[DependencyHealth]) -> Text:
+    """Return the cause of the longest wait."""
+    if not all(part.is_healthy for part in health if part.name == "engine"):
+        return text("cluster.why_engine_down")
+    is_full = state.queue.claimed >= state.slots
+    return text("cluster.why_slots_full") if is_full else text("cluster.why_next")
+
+
 def _age(since: datetime | None, now: datetime) -> str:
-    return formatting.NOTHING if since is None else formatting.between(since, now)
+    return NOTHING if since is None else formatting.between(since, now)
 
 
 def _metric_names(cluster_reader: ClusterReader, cluster: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The form of the editor on a project's page: runs a program, also with files, and for cases."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from litestar.response import Redirect
 from application.commands import UploadCodeCommand
 from application.file_spool import FileSpool
 from application.views import JobView
+from catalogue.figures import read_duration, read_size
 from domain.caller import Caller, Scope
 from domain.cases import StopOn
 from domain.checker import CheckerKind
@@ -112,8 +113,8 @@ def _upload(project_id: int, form: Mapping[str, str]) -> UploadRequest:
         stdin=_text(form, "stdin"),
         tags=_tags(form.get("tags", "")),
         artifacts=tuple(filter(None, (each.strip() for each in form.get("artifacts", "").split(",")))),
-        timeout_ms=_integer("timeout_ms", form.get("timeout_ms", "")),
-        memory_mb=_integer("memory_mb", form.get("memory_mb", "")),
+        timeout_ms=_quantity("timeout_ms", form.get("timeout_ms", ""), read_duration),
+        memory_mb=_quantity("memory_mb", form.get("memory_mb", ""), read_size),
         execute=True,
     )
 
@@ -159,11 +160,12 @@ def _tags(text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _colon, value in pairs}
 
 
-def _integer(name: str, text: str) -> int | None:
+def _quantity(name: str, given: str, read: Callable[[str], int]) -> int | None:
     try:
-        return int(text) if text else None
+        return read(given) if given.strip() else None
     except ValueError:
-        raise InvalidValue(name, "must be a whole number") from None
+        example = "10 s or 250 ms" if read is read_duration else "256 MiB or 1 GiB"
+        raise InvalidValue(name, f"must be a figure with a unit, such as {example}") from None
 
 
 def _number(name: str, text: str) -> float | None:

@@ -8,16 +8,12 @@ from datetime import UTC, datetime, timedelta
 from markupsafe import Markup
 
 from application.ports.dashboard_queries import COUNTED_UP_TO
+from catalogue.figures import NOTHING, duration, size
 
-NOTHING = "\N{EN DASH}"
 _CHART_HEIGHT = 28
 _BAR_WIDTH = 6
 _BAR_GAP = 2
-_KIBI = 1024
 _MEBI = 1 << 20
-_SECOND_MS = 1_000
-_MINUTE_S = 60
-_HOUR_S = 3_600
 # What acts on a terminal or turns the direction of a text: C0 and C1 but tab and newline, and Unicode's
 # "Bidi_Control" (UAX 9, 2).
 _ACTING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -52,42 +48,17 @@ def count_all(number: int) -> str:
     return f"{number:,}"
 
 
-def milliseconds(value: float | None) -> str:
-    """Format a duration."""
-    if value is None:
-        return NOTHING
-    seconds = value / _SECOND_MS
-    if seconds < 1:
-        return f"{value:.0f} ms"
-    if seconds < _MINUTE_S:
-        return f"{seconds:.1f} s"
-    if seconds < _HOUR_S:
-        return f"{seconds // _MINUTE_S:.0f} min {seconds % _MINUTE_S:.0f} s"
-    return f"{seconds // _HOUR_S:.0f} h {seconds % _HOUR_S // _MINUTE_S:.0f} min"
-
-
 def between(begin: datetime | None, end: datetime | None) -> str:
     """Format the duration between two times."""
     if begin is None or end is None:
         return NOTHING
-    return milliseconds(max((end - begin) / timedelta(milliseconds=1), 0.0))
-
-
-def size(value: float | None) -> str:
-    """Format a number of bytes."""
-    if value is None:
-        return NOTHING
-    for unit in ("B", "KiB", "MiB"):
-        if value < _KIBI:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= _KIBI
-    return f"{value:.1f} GiB"
+    return duration(max((end - begin) / timedelta(milliseconds=1), 0.0))
 
 
 def limit_figure(name: str, value: float) -> str:
     """Format the value of a limit, whose name ends with its unit."""
     if name.endswith("_ms"):
-        return milliseconds(value)
+        return duration(value)
     return size(value * _MEBI) if name.endswith("_mb") else f"{value:,.0f}"
 
 

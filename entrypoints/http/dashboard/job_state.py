@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from application.queries.timeline import Timeline, Waiting
+from application.views import JobView
+from catalogue.figures import duration
 from catalogue.text import Text, text
 from domain.artifacts import PICTURES
-from domain.execution import Execution, ExecutionResult, ResourceUsage
+from domain.execution import Execution, ExecutionResult, LimitHit, ResourceUsage
 from domain.job import Job
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, Phase
 from domain.limits import Limits
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.presenter import artifacts_of, explain, remarks_on
 from entrypoints.http.timeline_presenter import present_timeline, unproven_end
 
 _MIB = 1 << 20
+_MINUTE_S = 60
 _NOT_MEASURED = text("job.not_measured")
 STAGES = ("uploaded", "queued", "building", "running", "ended")
 
@@ -26,13 +29,13 @@ class Stage:
 
     Attributes:
         state: done, active, failed or coming.
-        took: How long it lasted.
+        took: How long it lasted; of the last one how long all took.
     """
 
     name: Text
     state: str
     at: datetime | None
-    took: str = ""
+    took: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,13 @@ def state_context(timeline: Timeline) -> dict[str, object]:
         "execution": last,
         "result": result,
         "state": details.view.state,
+        "since": _since(details.view, last),
+        "ran": ""
+        if last is None or last.started_at is None
+        else formatting.between(last.started_at, last.ended_at),
+        # A limit is shown with its figures, and an exit code as it is: no sentence says them once more.
+        "error": None if result is None or result.limit or result.exit_code else result.error_message,
+        "measured": None if result is None or result.limit is None else _measured(result.limit),
         "explanation": explain(
             details.view.state,
             details.job.reason,
@@ -79,6 +89,24 @@ def state_context(timeline: Timeline) -> dict[str, object]:
     }
 
 
+def _since(view: JobView, last: Execution | None) -> datetime | None:
+    """Return when the phase of a job began that has not ended."""
+    if view.status is not JobStatus.RUNNING or last is None:
+        return None
+    return {
+        Phase.WAITING: last.requested_at,
+        Phase.BUILDING: last.building_at,
+        Phase.RUNNING: last.started_at,
+    }.get(view.phase)
+
+
+def _measured(limit: LimitHit) -> Text:
+    figures = {
+        name: formatting.limit_figure(limit.name, getattr(limit, name)) for name in ("measured", "allowed")
+    }
+    return text("job.measured_of", used=figures["measured"], allowed=figures["allowed"])
+
+
 def _awaits(waiting: Waiting) -> Text:
     if waiting.since is not None:
         return text("job.waits_engine_away", time=waiting.since)
@@ -86,9 +114,17 @@ def _awaits(waiting: Waiting) -> Text:
         return text("job.waits_retry_until", time=waiting.until)
     if waiting.behind_more_than is not None:
         return text("job.waits_worker_behind", count=waiting.behind_more_than)
+    if waiting.place is not None and waiting.about_ms is not None:
+        return text("job.waits_worker_soon", place=waiting.place, duration=_about(waiting.about_ms))
     if waiting.place is not None:
         return text("job.waits_worker_place", place=waiting.place)
     return text(f"job.waits_{waiting.awaited}")
+
+
+def _about(milliseconds: float) -> str:
+    """Write an estimate, to the second."""
+    seconds = max(round(milliseconds / 1_000), 1)
+    return f"{seconds} s" if seconds < _MINUTE_S else duration(seconds * 1_000)
 
 
 def _stages(job: Job, last: Execution | None) -> Sequence[Stage]:
@@ -103,15 +139,19 @@ def _stages(job: Job, last: Execution | None) -> Sequence[Stage]:
     if times["building"] is None:
         del times["building"]
     reached = max(place for place, time in enumerate(times.values()) if time is not None)
-    ends = [*list(times.values())[1:], None]
+    # The last stage has the time of all, from the request on.
+    ends = [*list(times.values())[1:], job.completed_at]
+    begins = [*list(times.values())[:-1], times["queued"]]
     return [
         Stage(
             name=text(f"job.stage_{stage}"),
             state=_stage_state(job, place, reached, at),
             at=at,
-            took="" if at is None or end is None else formatting.between(at, end),
+            took=None
+            if begin is None or end is None or stage == "uploaded"
+            else text(f"job.took_{stage}", duration=formatting.between(begin, end)),
         )
-        for place, ((stage, at), end) in enumerate(zip(times.items(), ends, strict=True))
+        for place, (stage, at, begin, end) in enumerate(zip(times, times.values(), begins, ends, strict=True))
     ]
 
 

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import secrets
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -11,13 +12,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 from litestar.response import Redirect
 
+from catalogue.figures import duration, size
 from catalogue.language import Language
 from domain.job_lifecycle import JobStatus, State
 from entrypoints.http import csrf
 from entrypoints.http.dashboard import formatting
 from entrypoints.http.dashboard.assets import accepts_gzip, asset_url
+from entrypoints.http.dashboard.engine import EngineBanner
 from entrypoints.http.dashboard.translation import Translator, language_of_visitor, script_texts
-from entrypoints.http.dashboard.visitor import visitor_of
+from entrypoints.http.dashboard.visitor import Visitor, visitor_of
 from entrypoints.http.json_request import AnyRequest
 
 HTML = "text/html"  # to which the framework adds the encoding
@@ -45,13 +48,7 @@ def _environment(language: Language) -> Environment:
         undefined=StrictUndefined,
         finalize=translator.finalize,
     )
-    named = (
-        formatting.inert,
-        formatting.count,
-        formatting.milliseconds,
-        formatting.size,
-        formatting.clock_time,
-    )
+    named = (formatting.inert, formatting.count, duration, size, formatting.clock_time)
     environment.filters |= {function.__name__: function for function in named}
     environment.filters |= {
         "machine_time": formatting.machine_time,
@@ -63,6 +60,7 @@ def _environment(language: Language) -> Environment:
         "languages_of_pages": tuple(Language),
         "script_texts": script_texts(language),
         "asset": asset_url,
+        "limit_figure": formatting.limit_figure,
         "between": formatting.between,
         "sparkline": formatting.sparkline,
         "statuses": tuple(JobStatus),
@@ -83,28 +81,35 @@ class Pages:
         environment_name: The name of this installation, such as development or production.
         asks_for_keys: Whether visitors have to sign in.
         is_open_to_all: Whether visitors from elsewhere do not have to.
+        engine_banner: The sentence that the engine is down.
     """
 
-    def __init__(self, *, environment_name: str, asks_for_keys: bool, is_open_to_all: bool) -> None:
+    def __init__(
+        self, *, environment_name: str, asks_for_keys: bool, is_open_to_all: bool, engine_banner: EngineBanner
+    ) -> None:
         self._environment_name = environment_name
         self._asks_for_keys = asks_for_keys
         self._is_open_to_all = is_open_to_all
+        self.engine_banner = engine_banner
 
     def page(
         self, request: AnyRequest, template: str, context: Mapping[str, object], *, status_code: int = 200
     ) -> Response[bytes]:
         """Render a page, or a part of one."""
         token, cookie = csrf.token_of(request)
+        visitor = self.visitor(request)
         html = (
             _environment(language_of_visitor(request))
             .get_template(template)
             .render(
                 csrf=token,
+                now=datetime.now(UTC),
+                engine_down=self.engine_banner.known(visitor),
                 path=request.url.path,
                 current_page=_current_page(request),
                 installation=self._environment_name,
                 is_open_to_all=self._is_open_to_all,
-                visitor=visitor_of(request, asks_for_keys=self._asks_for_keys),
+                visitor=visitor,
                 **context,
             )
         )
@@ -112,6 +117,10 @@ class Pages:
         if cookie is not None:
             response.set_cookie(cookie)
         return response
+
+    def visitor(self, request: AnyRequest) -> Visitor:
+        """Return the visitor of a page."""
+        return visitor_of(request, asks_for_keys=self._asks_for_keys)
 
     def part(
         self,
@@ -131,7 +140,7 @@ class Pages:
             .render(
                 csrf=token,
                 version=_VERSION_MARK,
-                visitor=visitor_of(request, asks_for_keys=self._asks_for_keys),
+                visitor=self.visitor(request),
                 **context,
             )
         )

@@ -3,11 +3,12 @@
 from typing import Any
 
 from litestar import Response, Router, get
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.response import Redirect
 
 from application.errors import NotAuthenticated
 from catalogue.text import Text, text
+from domain.caller import Scope
 from entrypoints.http.dashboard.assets import read_asset
 from entrypoints.http.dashboard.audit import AuditPages
 from entrypoints.http.dashboard.batches import BatchPages
@@ -29,13 +30,6 @@ from entrypoints.http.dashboard.webhooks import WebhooksPages
 from entrypoints.http.errors import problem_response
 from entrypoints.http.json_request import AnyRequest
 
-_PAGES = (
-    *(ProjectsPages, ProjectPages, JobPages, BatchPages, ClusterPages, read_asset),
-    *(SignInPages, SignOutForms, KeysPages, UsagePages, MembersPages, AuditPages, TenantsPages),
-    *(WebhooksPages, LanguageForm),
-)
-# Pages with forms that bring files.
-_WITH_FILES = (EditorForms, CaseSetPages)
 _NOT_FOUND = 404
 _INTERNAL = 500
 _UNAVAILABLE = 503
@@ -45,6 +39,22 @@ _UNAVAILABLE = 503
 def first_page() -> Redirect:
     """Redirect the root to the dashboard."""
     return Redirect("/dashboard")
+
+
+@get("/engine", sync_to_thread=True, include_in_schema=False, scope=Scope.JOBS_READ)
+def engine_banner(request: AnyRequest, pages: NamedDependency[Pages]) -> Response[bytes]:
+    """Show the banner that the engine is down, alone."""
+    engine_down = pages.engine_banner.checked(pages.visitor(request))
+    return pages.part(request, "_engine.html", {"engine_down": engine_down})
+
+
+_PAGES = (
+    *(ProjectsPages, ProjectPages, JobPages, BatchPages, ClusterPages, read_asset),
+    *(SignInPages, SignOutForms, KeysPages, UsagePages, MembersPages, AuditPages, TenantsPages),
+    *(WebhooksPages, LanguageForm, engine_banner),
+)
+# Pages with forms that bring files.
+_WITH_FILES = (EditorForms, CaseSetPages)
 
 
 def dashboard_router(pages: Pages, max_upload_bytes: int) -> Router:

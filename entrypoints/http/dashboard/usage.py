@@ -10,6 +10,7 @@ from litestar.di import NamedDependency
 
 from application.queries.audit_reader import MAX_ENTRIES, UsageReader
 from application.views import DayUsage
+from catalogue.figures import duration, size
 from catalogue.text import Text, text
 from domain.audit import NO_USAGE, Usage
 from domain.caller import Caller, Scope
@@ -52,7 +53,7 @@ class Figure:
 _FIGURES = (
     Figure(text("account.uploads"), lambda usage: usage.uploads, formatting.count_all),
     Figure(text("account.executions"), lambda usage: usage.executions, formatting.count_all),
-    Figure(text("account.cpu_time"), lambda usage: usage.cpu_ms, formatting.milliseconds),
+    Figure(text("account.cpu_time"), lambda usage: usage.cpu_ms, duration),
     Figure(text("account.storage"), lambda usage: usage.stored_bytes, formatting.signed_size),
 )
 
@@ -137,8 +138,8 @@ def _meters(caller: Caller, api: Api) -> dict[str, object]:
         _meter(text("account.quota_running"), running, quota.running, formatting.count_all),
         _meter(text("account.quota_waiting"), waiting, quota.waiting, formatting.count),
         _meter(text("account.uploads_today"), today.uploads, quota.uploads_per_day, formatting.count_all),
-        _meter(text("account.cpu_time_today"), today.cpu_ms, cpu_ms, formatting.milliseconds),
-        _meter(text("account.storage"), max(today.stored_bytes, 0), quota.stored_bytes, formatting.size),
+        _meter(text("account.cpu_time_today"), today.cpu_ms, cpu_ms, duration),
+        _meter(text("account.storage"), max(today.stored_bytes, 0), quota.stored_bytes, size),
     )
     others = [
         (text("account.requests_per_s"), quota.requests_per_s),

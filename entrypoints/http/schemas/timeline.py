@@ -70,6 +70,10 @@ class WaitingResponse(Struct, kw_only=True):
         datetime | UnsetType,
         Meta(description="When the delay before its next attempt ends; absent else."),
     ] = UNSET
+    about_ms: Annotated[
+        float | UnsetType,
+        Meta(description="An estimate of the wait in the queue, by the pace of the last minutes."),
+    ] = UNSET
 
 
 class CancellationResponse(Struct, kw_only=True):

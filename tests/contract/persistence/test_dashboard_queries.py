@@ -5,7 +5,7 @@ import pytest
 
 from application.ports.dashboard_queries import COUNTED_UP_TO, EndedJob
 from domain.job import Job
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, State
 from domain.tenant import DEFAULT_TENANT, TenantName
 from domain.values import JobId
 from tests.support.callers import a_caller, a_tenant
@@ -34,7 +34,7 @@ def test_an_empty_project_has_no_activity(store):
     assert list(activity.recent) == [0]
 
 
-def test_jobs_are_counted_by_status_and_by_hour(store):
+def test_jobs_are_counted_by_state_and_by_hour(store):
     a_job(store, now=NOW - 2 * HOUR)
     a_running_job(store, now=NOW - HOUR)
     end(store, a_running_job(store, now=NOW)[0], JobStatus.FAILED)
@@ -44,10 +44,10 @@ def test_jobs_are_counted_by_status_and_by_hour(store):
         a_project(store).id, [NOW - 2 * HOUR, NOW - HOUR, NOW, NOW + timedelta(seconds=1)]
     )
 
-    assert {status: count for status, count in activity.counts.items() if count} == {
-        JobStatus.PENDING: 1,
-        JobStatus.RUNNING: 1,
-        JobStatus.FAILED: 1,
+    assert {state: count for state, count in activity.counts.items() if count} == {
+        State.PENDING: 1,
+        State.QUEUED: 1,
+        State.FAILED: 1,
     }
     assert list(activity.recent) == [1, 1, 1]
 
@@ -63,7 +63,7 @@ def test_counting_stops_after_the_bound(store):
 
     store.run(work)
 
-    assert store.dashboard.activity(project.id, []).counts[JobStatus.PENDING] == COUNTED_UP_TO + 1
+    assert store.dashboard.activity(project.id, []).counts[State.PENDING] == COUNTED_UP_TO + 1
 
 
 def test_an_empty_queue_has_no_oldest(store):

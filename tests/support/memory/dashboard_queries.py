@@ -11,7 +11,8 @@ from application.ports.dashboard_queries import (
 )
 from domain.execution import Execution
 from domain.execution_lifecycle import LEASED, ExecutionState
-from domain.job_lifecycle import JobStatus
+from domain.job import Job
+from domain.job_lifecycle import State, phase_of
 from domain.tenant import TenantName
 from domain.values import ExecutionId, ProjectId
 from tests.support.memory.database import MemoryDatabase
@@ -27,12 +28,18 @@ class MemoryDashboardQueries(DashboardQueries):
         """Return the counts of a project."""
         found = [job for job in self._database.tables.jobs.values() if job.project_id == project_id]
         return ProjectActivity(
-            counts={status: _count(job for job in found if job.status is status) for status in JobStatus},
+            counts={state: _count(job for job in found if self._state(job) is state) for state in State},
             recent=[
                 _count(job for job in found if begin <= job.created_at < end)
                 for begin, end in pairwise(times)
             ],
         )
+
+    def _state(self, job: Job) -> State:
+        row = job.current_execution_id and self._database.tables.executions.get(job.current_execution_id)
+        execution = row.execution if row else None
+        times = (None, None) if execution is None else (execution.building_at, execution.started_at)
+        return State.of(job.status, phase_of(job.status, *times))
 
     def queue(self) -> QueueState:
         """Return how long the queue is."""

@@ -13,7 +13,7 @@ from application.queries.timeline import Awaited, Step, entries_of
 from application.use_cases.read_output import ReadOutput
 from application.use_cases.run_again import RunAgain
 from domain.errors import InvalidValue
-from domain.job_lifecycle import JobStatus
+from domain.job_lifecycle import JobStatus, State
 from domain.values import JobId
 from tests.support.callers import ANONYMOUS
 from tests.support.in_memory_service import LEASE_S, InMemoryService
@@ -34,7 +34,7 @@ def test_projects_are_summarized_the_newest_first(service: InMemoryService):
     (summary,) = page.summaries
     assert (page.number, page.pages, page.total) == (2, 3, 3)
     assert summary.project.name.value == "second"
-    assert summary.activity.counts[JobStatus.PENDING] == 1
+    assert summary.activity.counts[State.PENDING] == 1
     assert list(summary.activity.recent) == [0] * (RECENT_HOURS - 1) + [1]
 
 

@@ -63,7 +63,11 @@ class EndsEarly:
 def test_a_page_ends_where_the_search_for_its_jobs_does(service):
     uploaded = [service.upload().job_id for _ in range(3)]
     reader = JobReader(
-        EndsEarly(service.queries), service.dashboard_queries, service.unit_of_work, service.engine
+        EndsEarly(service.queries),
+        service.dashboard_queries,
+        service.unit_of_work,
+        service.engine,
+        service.clock,
     )
 
     pages, cursor = [], None

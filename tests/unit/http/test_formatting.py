@@ -2,15 +2,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from catalogue.figures import NOTHING
 from entrypoints.http.dashboard.formatting import (
-    NOTHING,
     between,
     clock_time,
     count,
     inert,
     machine_time,
-    milliseconds,
-    size,
     sparkline,
 )
 
@@ -30,36 +28,6 @@ NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 )
 def test_nothing_acts_in_a_text(written, shown):
     assert inert(written) == shown
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        (None, NOTHING),
-        (0, "0 ms"),
-        (999, "999 ms"),
-        (1_500, "1.5 s"),
-        (61_000, "1 min 1 s"),
-        (7_260_000, "2 h 1 min"),
-    ],
-)
-def test_times_are_said_in_the_unit_that_fits(value, said):
-    assert milliseconds(value) == said
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        (None, NOTHING),
-        (0, "0 B"),
-        (1_023, "1023 B"),
-        (1_536, "1.5 KiB"),
-        (10 << 20, "10.0 MiB"),
-        (2 << 30, "2.0 GiB"),
-    ],
-)
-def test_sizes_are_said_in_the_unit_that_fits(value, said):
-    assert size(value) == said
 
 
 def test_a_count_that_stopped_says_so():

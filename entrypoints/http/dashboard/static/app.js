@@ -17,12 +17,46 @@
   const clock = (date) =>
     date.toLocaleTimeString("en-GB", { hour12: false }) + "." + String(date.getMilliseconds()).padStart(3, "0");
 
+  // The local time with its offset, and UTC.
+  const exact = (date) => {
+    const local = date.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "medium" });
+    const minutes = -date.getTimezoneOffset();
+    const [hours, rest] = [Math.trunc(Math.abs(minutes) / 60), Math.abs(minutes) % 60].map((part) => String(part).padStart(2, "0"));
+    return `${local} ${minutes < 0 ? "\u2212" : "+"}${hours}:${rest} (${date.toISOString().slice(0, 19).replace("T", " ")} UTC)`;
+  };
+
   const sayTimes = (root) => {
     for (const time of root.querySelectorAll("time[datetime]")) {
       const date = new Date(time.dateTime);
-      time.textContent = "clock" in time.dataset ? clock(date) : ago(date);
-      time.title = date.toLocaleString();
+      time.title = exact(date);
+      if (time.dataset.exact) time.textContent = time.title;
+      else time.textContent = "clock" in time.dataset ? clock(date) : ago(date);
     }
+  };
+
+  // A touch, which shows no tooltip, shows the exact time in its place, and another one takes it back.
+  document.addEventListener("click", (event) => {
+    const time = event.target.closest("time[datetime]");
+    if (!time) return;
+    time.dataset.exact = time.dataset.exact ? "" : "1";
+    sayTimes(time.parentElement);
+  });
+
+  // By the server's clock, from which the visitor's may differ.
+  const ahead = Date.parse(document.documentElement.dataset.now) - Date.now();
+  const tick = () => {
+    for (const part of document.querySelectorAll("[data-elapsed]")) {
+      part.textContent = duration(Math.max(Date.now() + ahead - Date.parse(part.dataset.elapsed), 0));
+    }
+  };
+
+  // The title and the icon of the page follow the run that it shows.
+  const icon = document.querySelector("link[rel=icon]"), title = document.title;
+  const announce = () => {
+    const shown = document.querySelector("[data-announce]");
+    if (!shown || icon.getAttribute("href") === shown.dataset.icon) return;
+    document.title = `${shown.dataset.announce} · ${title}`;
+    icon.href = shown.dataset.icon;
   };
 
   const refresh = () => {
@@ -72,7 +106,7 @@
     if (menu && detail.xhr.status < 300) { menu.open = false; detail.requestConfig.elt.reset?.(); }
   });
   document.addEventListener("connection", (event) => setLost(event.detail.isLost));
-  document.body.addEventListener("htmx:load", (event) => sayTimes(event.detail.elt));
+  document.body.addEventListener("htmx:load", (event) => { sayTimes(event.detail.elt.parentElement || document); tick(); announce(); });
   document.addEventListener("visibilitychange", refresh);
   document.addEventListener("job-ended", refresh);
 
@@ -132,5 +166,8 @@
     if (current) navigation.scrollLeft = current.offsetLeft - navigation.offsetLeft;
     setInterval(refresh, REFRESH_MS);
     setInterval(() => sayTimes(document), 15000);
+    setInterval(tick, 100);
+    tick();
+    announce();
   });
 })();

@@ -18,15 +18,15 @@
     return [now - document.getElementById("minutes").value * 60, now];
   };
   const percent = (value) => value == null ? "–" : `${Number(value.toFixed(1))} %`;
-  const duration = (ms) => ms == null ? "–" : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  const span_of = (ms) => ms == null ? "–" : duration(ms);
   const jobs = (number) => number == null ? "–" : number > 1000 ? "1,000+" : String(Math.round(number));
   const CHARTS = {
     machines: { lines: [[text("cpu"), "accent"], [text("memory"), "second"]], say: percent, range: [0, 100] },
     success: { lines: [[text("succeeded"), "success"]], say: percent, range: [0, 100] },
-    latency: { lines: [[text("median"), "accent"], [text("percentile_95"), "second"]], say: duration },
-    wait: { lines: [[text("median"), "accent"]], say: duration },
+    latency: { lines: [[text("median"), "accent"], [text("percentile_95"), "second"]], say: span_of },
+    wait: { lines: [[text("median"), "accent"]], say: span_of },
     depth: { lines: [[text("jobs"), "accent"]], say: jobs },
-    age: { lines: [[text("longest"), "accent"]], say: duration },
+    age: { lines: [[text("longest"), "accent"]], say: span_of },
   };
   const plots = {};
   const WHOLE = [...Array(8).keys()].flatMap((power) => [1, 2, 5].map((step) => step * 10 ** power));

@@ -12,3 +12,13 @@ const text = (() => {
       grouped ? Number(values[value]).toLocaleString(lang) : values[value]));
   };
 })();
+
+// A duration as the server writes it (catalogue/figures.py).
+const duration = (milliseconds) => {
+  if (milliseconds < 1000) return `${Math.round(milliseconds)} ms`;
+  if (milliseconds < 60000) return `${(milliseconds / 1000).toFixed(1)} s`;
+  const [days, hours, minutes, seconds] = [86400, 3600, 60, 1].reduce(([parts, rest], size) => (
+    [[...parts, Math.floor(rest / size)], rest % size]), [[], Math.floor(milliseconds / 1000)])[0];
+  if (days) return `${days} d ${hours} h`;
+  return hours ? `${hours} h ${minutes} min` : `${minutes} min ${seconds} s`;
+};

@@ -1,0 +1,86 @@
+"""Durations and sizes as people write and read them; symbols of units are the same in each language."""
+
+import re
+from collections.abc import Mapping
+
+NOTHING = "\N{EN DASH}"
+_SECOND_MS = 1_000
+_MINUTE_S = 60
+_HOUR_S = 3_600
+_DAY_S = 86_400
+_KIBI = 1024
+_QUANTITY = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*([A-Za-z]*)", re.ASCII)
+_DURATIONS_MS = {
+    "": 1,
+    "ms": 1,
+    "s": _SECOND_MS,
+    "sec": _SECOND_MS,
+    "m": 60_000,
+    "min": 60_000,
+    "h": 3_600_000,
+}
+_SIZES_MIB: Mapping[str, float] = {
+    **dict.fromkeys(("b", "byte", "bytes"), 1 / _KIBI / _KIBI),
+    **dict.fromkeys(("k", "kb", "kib"), 1 / _KIBI),
+    **dict.fromkeys(("", "m", "mb", "mib"), 1.0),
+    **dict.fromkeys(("g", "gb", "gib"), float(_KIBI)),
+}
+
+
+def duration(milliseconds: float | None) -> str:
+    """Write a duration: `12 ms`, `1.2 s`, `3 min 4 s`, `5 h 6 min`, `7 d 8 h`."""
+    if milliseconds is None:
+        return NOTHING
+    if milliseconds < _SECOND_MS:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / _SECOND_MS
+    if seconds < _MINUTE_S:
+        return f"{seconds:.1f} s"
+    whole = int(seconds)
+    if whole < _HOUR_S:
+        return f"{whole // _MINUTE_S} min {whole % _MINUTE_S} s"
+    if whole < _DAY_S:
+        return f"{whole // _HOUR_S} h {whole % _HOUR_S // _MINUTE_S} min"
+    return f"{whole // _DAY_S} d {whole % _DAY_S // _HOUR_S} h"
+
+
+def size(number: float | None) -> str:
+    """Write a number of bytes: `12 B`, `1.5 KiB`, `256 MiB`."""
+    if number is None:
+        return NOTHING
+    if number < _KIBI:
+        return f"{number:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        number /= _KIBI
+        if number < _KIBI or unit == "GiB":
+            break
+    return f"{number:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def read_duration(text: str) -> int:
+    """Read a duration such as `10 s`, `1.5 min` or `250 ms`, in milliseconds; a bare number is of those.
+
+    Raises:
+        ValueError: It is not written as one.
+    """
+    return _read(text, _DURATIONS_MS)
+
+
+def read_size(text: str) -> int:
+    """Read a size such as `512 MiB` or `1 GiB`, in MiB; a bare number is of those.
+
+    Raises:
+        ValueError: It is not written as one, or is no whole number of MiB.
+    """
+    return _read(text, _SIZES_MIB)
+
+
+def _read(text: str, units: Mapping[str, float]) -> int:
+    found = _QUANTITY.fullmatch(text.strip())
+    unit = units.get(found[2].lower()) if found else None
+    if found is None or unit is None:
+        raise ValueError(text)
+    value = float(found[1]) * unit
+    if not value.is_integer():
+        raise ValueError(text)
+    return int(value)
