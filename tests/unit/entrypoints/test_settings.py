@@ -1,5 +1,7 @@
 import os
 import re
+from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -280,3 +282,39 @@ def test_a_service_is_open_to_all_if_others_reach_it_without_a_key(fields, asks_
 def test_an_unknown_mode_of_authentication_is_refused():
     with pytest.raises(ValidationError, match=r"keys\+oidc"):
         settings_of(auth="on")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "limit", "expected"),
+    [
+        ("MAX_STDIN_BYTES", "7", "submission_limits.stdin_bytes", 7),
+        ("MAX_ARGUMENTS", "7", "submission_limits.arguments", 7),
+        ("MAX_ARGUMENTS_BYTES", "7", "submission_limits.arguments_bytes", 7),
+        ("MAX_TAGS", "7", "submission_limits.tags", 7),
+        ("MAX_TEXT_CHARS", "77", "submission_limits.text_chars", 77),
+        ("MAX_CASES", "7", "submission_limits.cases", 7),
+        ("MAX_CASES_BYTES", "7777", "submission_limits.cases_bytes", 7777),
+        ("MAX_STDIN_FILE_MB", "7", "submission_limits.stdin_file_bytes", 7 << 20),
+        ("MAX_FILES", "7", "submission_limits.files.files", 7),
+        ("MAX_FILE_MB", "7", "submission_limits.files.file_bytes", 7 << 20),
+        ("MAX_FILES_MB", "77", "submission_limits.files.total_bytes", 77 << 20),
+        ("MAX_FILE_DEPTH", "7", "submission_limits.files.depth", 7),
+        ("MAX_ARCHIVE_RATIO", "7", "submission_limits.files.archive_ratio", 7),
+        ("MAX_ARTIFACTS", "7", "artifact_limits.files", 7),
+        ("MAX_ARTIFACT_MB", "7", "artifact_limits.file_bytes", 7 << 20),
+        ("MAX_ARTIFACTS_MB", "77", "artifact_limits.total_bytes", 77 << 20),
+        ("WEBHOOK_THREADS", "7", "delivery_rules.threads", 7),
+        ("WEBHOOK_RECEIVER_THREADS", "7", "delivery_rules.per_receiver", 7),
+        ("WEBHOOK_RETRY_HOURS", "7", "delivery_rules.retried_for", timedelta(hours=7)),
+        ("WEBHOOK_DISABLE_AFTER_HOURS", "7", "delivery_rules.disabled_after", timedelta(hours=7)),
+        ("RETRY_FIRST_DELAY_S", "7", "backoff.first_s", 7),
+        ("RETRY_LONGEST_DELAY_S", "7777", "backoff.longest_s", 7777),
+        ("CHECKER_TIMEOUT_MS", "777", "checker_timeout_ms", 777),
+        ("CHECKER_MEMORY_MB", "77", "checker_memory_mb", 77),
+    ],
+)
+def test_a_setting_is_the_limit_that_it_is_named_for(monkeypatch, name, value, limit, expected):
+    assert attrgetter(limit)(Settings()) != expected
+    monkeypatch.setenv(f"SERVICE_SERVER_{name}", value)
+
+    assert attrgetter(limit)(Settings()) == expected
