@@ -25,7 +25,8 @@ from adapters.in_process.output_journal import OutputJournal
 from adapters.in_process.rate_limiter import InProcessRateLimiter
 from adapters.local_engine.engine import LocalEngine
 from adapters.local_engine.memory_budget import room_for_programs
-from adapters.local_engine.runtimes import RuntimeDirectory, Runtimes
+from adapters.local_engine.runtime_directory import RuntimeDirectory
+from adapters.local_engine.runtimes import Runtimes
 from adapters.local_engine.toolchains import read_table
 from adapters.oidc.no_provider import NoIdentityProvider
 from adapters.sealing.secret_sealer import KEY_BYTES, AesGcmSealer

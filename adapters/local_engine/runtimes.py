@@ -5,11 +5,10 @@ the form.
 """
 
 import logging
-import os
 import subprocess
 import time
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -17,16 +16,15 @@ from typing import Any
 
 from adapters.local_engine.sandbox.own_commands import OwnCommands
 from adapters.local_engine.sandbox.program import ENVIRONMENT
-from adapters.local_engine.toolchains import Toolchain, fill, first_version, read_table
-from application.errors import Conflict, NotFound
+from adapters.local_engine.toolchains import Toolchain, fill, first_version
 from application.ports.execution_engine import RuntimeSupport
-from domain.errors import DomainError, InvalidValue
+from domain.errors import DomainError
 from domain.language import parse_language
 from domain.runtime import parse_runtime_name
 
 SUFFIX = ".toml"
 _LOOK_EVERY_S = 2.0
-_PROBE_TIMEOUT_S = 20
+PROBE_TIMEOUT_S = 20
 _KEYS = {
     "language": str,
     "version": str,
@@ -180,7 +178,7 @@ class Runtimes:
             presets=tuple(row.presets),
             unavailable_because=cause,
         )
-        return Runtime(toolchain, paths, [path for path in view if not _is_shown(path)], support)
+        return Runtime(toolchain, paths, [path for path in view if not is_shown(path)], support)
 
     def _obstacle(self, row: Toolchain, paths: Mapping[str, str], view: Sequence[Path]) -> str | None:
         """Return why a runtime cannot be used, before it is tried."""
@@ -211,7 +209,7 @@ class Runtimes:
                 continue
             argv = fill(command, paths)
             try:
-                done = self._commands.run(argv, _PROBE_TIMEOUT_S, env={**ENVIRONMENT, "LC_ALL": "C.UTF-8"})
+                done = self._commands.run(argv, PROBE_TIMEOUT_S, env={**ENVIRONMENT, "LC_ALL": "C.UTF-8"})
                 done.check_returncode()
             except (OSError, subprocess.SubprocessError) as error:
                 return own.get("version"), f"'{' '.join(argv)}' fails on this machine: {error}"
@@ -232,138 +230,6 @@ def _check(row: Mapping[str, Any]) -> None:
         raise KeyError("'language' is missing")
 
 
-def _is_shown(path: Path) -> bool:
+def is_shown(path: Path) -> bool:
+    """Whether programs see a path as a part of the system."""
     return any(path == system or system in path.parents for system in _SYSTEM)
-
-
-class RuntimeDirectory:
-    """The descriptions of runtimes, as an operator changes them.
-
-    Args:
-        directory: The directory; it is made with the first description.
-        runtimes: Reads it, on a machine where programs are isolated or not.
-    """
-
-    def __init__(self, directory: Path, runtimes: Callable[[], Runtimes]) -> None:
-        self._directory = directory
-        self._runtimes = runtimes
-
-    def supports(self) -> Sequence[RuntimeSupport]:
-        """Return the runtimes that are described."""
-        return [runtime.support for runtime in self._runtimes().all().values()]
-
-    def add_venv(self, name: str, directory: Path) -> RuntimeSupport:
-        """Describe the runtime of a virtual environment of Python.
-
-        Raises:
-            InvalidValue: The name breaks its rule, or the runtime cannot be used here.
-            Conflict: There is one of the name.
-        """
-        return self._add(name, lambda: describe_venv(directory))
-
-    def add_prefix(self, name: str, directory: Path, language: str) -> RuntimeSupport:
-        """Describe the runtime of a directory in which a language is installed, as `add_venv` does."""
-        wanted = parse_language(language)
-        row = next(row for row in read_table() if row.language == wanted)
-        return self._add(name, lambda: describe_prefix(directory, row))
-
-    def remove(self, name: str) -> None:
-        """Remove a description; what is installed stays.
-
-        Raises:
-            NotFound: There is none of the name.
-        """
-        try:
-            (self._directory / f"{parse_runtime_name(name)}{SUFFIX}").unlink()
-        except FileNotFoundError:
-            raise NotFound("runtime", name) from None
-
-    def _add(self, name: str, describe: Callable[[], Mapping[str, Any]]) -> RuntimeSupport:
-        try:
-            path = write_runtime(self._directory, name, describe())
-        except FileExistsError:
-            raise Conflict(f"there is a runtime {name} already; remove it first") from None
-        except ValueError as error:
-            raise InvalidValue("runtime", str(error)) from error
-        support = self._runtimes().all()[name].support
-        if support.unavailable_because is not None:
-            path.unlink()
-            raise InvalidValue("runtime", f"{name} cannot be used here: {support.unavailable_because}")
-        return support
-
-
-def describe_venv(directory: Path) -> dict[str, Any]:
-    """Describe the runtime of a virtual environment of Python.
-
-    Raises:
-        ValueError: The directory is none, or its interpreter does not run.
-    """
-    interpreter = directory / "bin" / "python"
-    if not (directory / "pyvenv.cfg").is_file() or not interpreter.exists():
-        raise ValueError(f"{directory} is no virtual environment: it has no pyvenv.cfg and bin/python")
-    asked = "import sys; print(sys.base_prefix); print(sys.base_exec_prefix); print(sys.prefix)"
-    try:
-        answer = subprocess.run(  # noqa: S603 - the operator's own, named on the command line
-            [interpreter, "-I", "-c", asked],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=_PROBE_TIMEOUT_S,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ValueError(f"{interpreter} does not run: {error}") from error
-    places = [Path(line).resolve() for line in answer.stdout.splitlines()]
-    linked = interpreter.resolve().parent.parent
-    view = sorted({directory.resolve(), linked, *places} - {Path("/")})
-    return {
-        "language": "python",
-        "view": [str(path) for path in view if not _is_shown(path)],
-        "paths": {"python3": str(interpreter)},
-    }
-
-
-def describe_prefix(directory: Path, row: Toolchain) -> dict[str, Any]:
-    """Describe the runtime of a directory in which a language is installed, such as /opt/node-22.
-
-    Raises:
-        ValueError: It has none of the language's executables.
-    """
-    prefix = directory.resolve()
-    found = {name: prefix / "bin" / name for name in row.executables}
-    paths = {name: str(path) for name, path in found.items() if path.exists()}
-    if not paths:
-        raise ValueError(f"{prefix}/bin has none of {', '.join(row.executables)}")
-    view = [] if _is_shown(prefix) else [str(prefix)]
-    return {"language": row.language.name, "view": view, "paths": paths}
-
-
-def write_runtime(directory: Path, name: str, described: Mapping[str, Any]) -> Path:
-    """Write the description of a runtime; return its file.
-
-    Raises:
-        InvalidValue: The name breaks its rule.
-        FileExistsError: There is one of the name.
-    """
-    parse_runtime_name(name)
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / f"{name}{SUFFIX}"
-    with path.open("x", encoding="utf-8") as file:
-        for key, value in described.items():
-            if isinstance(value, dict):
-                rows = ", ".join(f"{_quoted(inner)} = {_quoted(text)}" for inner, text in value.items())
-                file.write(f"{key} = {{ {rows} }}\n")
-            elif isinstance(value, list):
-                file.write(f"{key} = [{', '.join(map(_quoted, value))}]\n")
-            else:
-                file.write(f"{key} = {_quoted(value)}\n")
-        os.fsync(file.fileno())
-    return path
-
-
-def _quoted(text: str) -> str:
-    """Write a text as TOML's basic string."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    if not escaped.isprintable():
-        raise ValueError(f"{text!r} has characters that do not print")
-    return f'"{escaped}"'

@@ -1,6 +1,7 @@
 """Runtimes beside the default ones: environments with packages, other versions, and presets of flags."""
 
 import shutil
+import tomllib
 import venv
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from adapters.local_engine import runtimes as module
-from adapters.local_engine.runtimes import describe_prefix, describe_venv, write_runtime
+from adapters.local_engine.runtime_directory import describe_prefix, describe_venv, write_runtime
 from adapters.local_engine.toolchains import read_table
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Reason
@@ -183,7 +184,7 @@ def test_a_runtime_is_described_once(tmp_path):
     described = {"language": "python", "paths": {"python3": '/a "b"\\c'}}
     file = write_runtime(tmp_path, "python@1", described)
 
-    assert module.tomllib.loads(file.read_text()) == described
+    assert tomllib.loads(file.read_text()) == described
     with pytest.raises(FileExistsError):
         write_runtime(tmp_path, "python@1", described)
     with pytest.raises(InvalidValue):
