@@ -495,14 +495,14 @@ class LocalEngine(ExecutionEngine):
             program = compose(toolchain, executables, request, code, files=files, stdin=stdin)
         except CommandTooLong:
             return _failure(Reason.COMPILE_ERROR, _TOO_MANY_SOURCES)
-        program = replace(program, wanted=self._wanted(spec))
+        program = replace(program, wanted=self._wanted(spec, program))
         # Compilers and interpreters that are kept ready are of the default runtime.
         return program if tools.is_default else replace(program, language=str(spec.runtime))
 
-    def _wanted(self, spec: JobSpec) -> WantedFiles | None:
+    def _wanted(self, spec: JobSpec, program: Program) -> WantedFiles | None:
         if not spec.artifacts:
             return None
-        given = {file.path: file.blob for file in spec.files}
+        given = {program.source: BlobRef.of(program.code), **{file.path: file.blob for file in spec.files}}
         return WantedFiles(matcher=PathMatcher(spec.artifacts), given=given, limits=self._artifact_limits)
 
     def _run(

@@ -43,7 +43,7 @@ class PutCaseSet:
     * The cases are stored before the version, so that a version without its cases cannot exist.
     * A project that is named and does not exist is made; a project that is given by its id must exist.
     * An archived project takes no new work, and a suspended tenant stores none.
-    * The tenant has room for it in its quota of stored bytes.
+    * The tenant has room for it in its quota of stored bytes, and the cases' limits are within its own.
     """
 
     def __init__(
@@ -79,7 +79,8 @@ class PutCaseSet:
             caller.tenant.ensure_active()
             reference = parse_project_reference(project)
             set_name = CaseSetName(name)
-            submitted, content = submit(cases, StopOn.NEVER, self._submission_limits, self._limit_policy)
+            policy = self._limit_policy.lowered_to(caller.tenant.quota.limits)
+            submitted, content = submit(cases, StopOn.NEVER, self._submission_limits, policy)
             manifest = submitted.manifest
             now, version_id = self._clock.now(), CaseSetVersionId(self._ids.new())
             added = Usage(stored_bytes=manifest.size)

@@ -132,7 +132,8 @@ class UploadCode:
     * The language must be one that the engine runs here and now.
     * The tenant has room for it in its quotas of uploads, stored bytes and, where it is executed, of waiting
       executions and processor time.
-    * Its limits and its priority are at most the largest of the tenant's quota; defaults above are lowered.
+    * Its limits, those of its cases, and its priority are at most the largest of the tenant's quota; defaults
+      above are lowered.
     """
 
     def __init__(
@@ -307,7 +308,8 @@ class UploadCode:
         stop_on = command.stop_on or StopOn.NEVER
         contents: dict[BlobRef, BlobContent] = {}
         if command.cases is not None:
-            cases, manifest = submit(command.cases, stop_on, self._submission_limits, self._limit_policy)
+            policy = self._limit_policy.lowered_to(caller.tenant.quota.limits)
+            cases, manifest = submit(command.cases, stop_on, self._submission_limits, policy)
             contents[cases.manifest] = manifest
             if command.cases_of is not None:
                 earlier = command.cases_of

@@ -62,6 +62,8 @@ def test_a_file_is_downloaded_byte_for_byte_and_never_as_a_page(service: Service
     assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''")
     assert quote(path.rpartition("/")[2], safe="") in answer.headers["content-disposition"]
     assert answer.headers["x-content-type-options"] == "nosniff"
+    media_type = answer.headers["content-type"]
+    assert media_type.count("charset") == media_type.startswith("text/")
     assert "sandbox" in answer.headers["content-security-policy"]
     assert answer.headers["etag"] == f'"{hashlib.sha256(FILES[path]).hexdigest()}"'
 

@@ -72,14 +72,9 @@ class ArtifactsController(Controller):
             if part is not None:
                 data, status = data[part.begin : part.end], _PARTIAL
                 headers["Content-Range"] = part.content_range(size)
-            return SpooledBody(data, api.spool_space).response(_shown_as(name), headers, status)
+            return SpooledBody(data, api.spool_space).response(media_type(name), headers, status)
 
         return await api.log_limiter.run(take)
-
-
-def _shown_as(path: str) -> str:
-    kind = media_type(path)
-    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
 
 def _attachment(path: str) -> str:

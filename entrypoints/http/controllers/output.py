@@ -52,7 +52,7 @@ _PARTIAL = 206
 PART = ResponseSpec(
     bytes, generate_examples=False, description="The part that was asked for.", media_type="text/plain"
 )
-_PLAIN = "text/plain; charset=utf-8"
+_PLAIN = "text/plain"  # the framework adds the charset
 
 
 class OutputController(Controller):

@@ -61,9 +61,14 @@ def test_files_that_were_uploaded_and_not_changed_are_not_the_programs(kit):
     given = {"same.txt": b"same", "changed.txt": b"before"}
     code = "open('changed.txt', 'w').write('after'); open('new.txt', 'w').write('new')"
 
-    _result, artifacts = run(kit, code, ("*.txt",), files=given, entry="main.py")
+    _result, artifacts = run(kit, code, ("*.txt", "*.py"), files=given, entry="main.py")
 
     assert artifacts == {"changed.txt": b"after", "new.txt": b"new"}
+
+
+def test_the_code_is_not_the_programs_unless_it_changes_it(kit):
+    assert run(kit, "", ("*",))[1] == {}
+    assert run(kit, "open('main.py', 'w').write('other')", ("*",))[1] == {"main.py": b"other"}
 
 
 TRICKS = {

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from application.commands import UploadCodeCommand
 from application.errors import NotFound, QuotaExceeded
 from application.submitted_cases import NewCase
 from domain.audit import Act
@@ -104,6 +105,20 @@ def test_what_is_no_set_of_cases_is_refused_and_nothing_is_stored(service, name,
 
     assert caught.value.field == field
     assert service.code_store.objects == {}
+
+
+def test_limits_of_cases_are_within_those_of_the_tenants_quota(service):
+    caller = a_caller(quota=Quota(limits={"memory_mb": 64}))
+
+    assert put(service, [NewCase(limits={"memory_mb": 64})], caller=caller).is_new
+    with pytest.raises(InvalidValue, match="16 to 64"):
+        put(service, [NewCase(limits={"memory_mb": 65})], caller=caller)
+    command = UploadCodeCommand(
+        project="p", code="", language="python", cases=(NewCase(limits={"memory_mb": 65}),)
+    )
+    with pytest.raises(InvalidValue, match="16 to 64") as caught:
+        service.upload_code(caller, command)
+    assert caught.value.field == "cases/0/limits/memory_mb"
 
 
 def test_ten_thousand_cases_are_stored(service):
