@@ -125,7 +125,9 @@ def _looked_at(condition: Mapping[str, Any]) -> bytes:
         steps.append(_when(_IF_ANY_BIT, condition["refused_bits"], _REFUSED))
     steps += [_when(_IF_EQUAL, value, _REFUSED) for value in condition.get("refused", {}).values()]
     for value in condition.get("ignored", {}).values():
-        steps.append(_when(_IF_EQUAL, value, _unless_null(condition["unless_null"], _WITHOUT_EFFECT)))
+        null = condition.get("unless_null")
+        ignored = _WITHOUT_EFFECT if null is None else _unless_null(null, _WITHOUT_EFFECT)
+        steps.append(_when(_IF_EQUAL, value, ignored))
     if "allowed" not in condition:
         return b"".join([*steps, _ALLOWED])
     steps += [_when(_IF_EQUAL, value, _ALLOWED) for value in condition["allowed"].values()]

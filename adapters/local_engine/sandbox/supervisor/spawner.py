@@ -27,6 +27,7 @@ from adapters.local_engine.sandbox.supervisor.protocol import (
     Status,
     reason_of,
 )
+from adapters.local_engine.sandbox.supervisor.scheduling import give_way
 from adapters.local_engine.sandbox.supervisor.user_ids import UserIds
 
 # What stands for the process that writes it, at the entrance of a control group.
@@ -149,6 +150,7 @@ def _started(
     report = partial(_report, descriptors[STATUS_DESCRIPTOR])
 
     def unpack_all() -> None:
+        give_way(0)  # it is in no control group of the program's
         step()
         report(Status.UNPACKED, cpu_s=time.process_time())
 
