@@ -3,23 +3,27 @@
 import os
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from adapters.local_engine.built_program import LocalProgram
 from adapters.local_engine.sandbox import bubblewrap
 from adapters.local_engine.sandbox.files import sealed_file
 from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, are_few, pack, unpack
 from adapters.local_engine.sandbox.supervisor.processes import session_of
 from adapters.local_engine.sandbox.supervisor.usage_sampler import tree
 from adapters.local_engine.sandbox.unified_cgroups import CgroupsUnavailable
+from application.ports.execution_engine import CaseInput
 from domain.job_lifecycle import JobStatus, Reason
-from tests.contract.engine_kit.harness import Program
+from tests.contract.engine_kit.harness import Program, Recorder
 from tests.support.processes import eventually
 from tests.support.sandbox import CGROUPS_REQUIRED, require_sight_of, running_engine
 
-_MANY = 12_000
+_MANY = 10_000
 _FILES = {f"files/{number}": b"content" for number in range(_MANY)}
 _LARGE = Program(
     code="import os; print(len(os.listdir('files')))",
@@ -86,6 +90,14 @@ def _held(kit):
         running.end.result(90)
 
 
+def _unpacking_s(built):
+    """Return the processor time that the files of a program take."""
+    with sealed_file("files", built.tree) as packed, TemporaryDirectory() as directory:
+        begun = time.process_time()
+        unpack(packed, directory)
+        return time.process_time() - begun
+
+
 def test_they_take_no_time_of_the_supervisor(kit, tmp_path):
     supervisor = kit.engine.sandbox.supervisor.pid
     begun = time.process_time()
@@ -118,6 +130,23 @@ def test_their_time_is_not_the_programs_where_processes_are_measured(tmp_path, m
         result = kit.run(_LARGE).result
 
     assert result.resource.cpu_time_ms < unpacking_ms / 2
+
+
+def test_cases_of_a_program_with_many_files_have_them_and_none_of_that_time(kit):
+    built = kit.engine.build(kit.request(_LARGE), Recorder())
+    assert isinstance(built, LocalProgram), built.result
+    supervisor = kit.engine.sandbox.supervisor.pid
+    with closing(built):
+        given = CaseInput(stdin=b"", args=None, limits=built.limits)
+        before_ms = _processor_ms(supervisor)
+        with built.run(given) as report:
+            assert report.result.stdout.text == f"{_MANY}\n", report.result
+        spent_ms = _processor_ms(supervisor) - before_ms
+        assert spent_ms < 1_000 * _unpacking_s(built) / 4
+
+        with built.run(replace(given, limits=replace(built.limits, files=16))) as report:
+            assert report.result.reason is Reason.ENGINE_ERROR
+            assert "No space left on device" in report.result.error_message
 
 
 def test_another_program_runs_while_they_are_unpacked(kit):
