@@ -17,8 +17,8 @@ _BLANKS = b" \t\r\v\f"
 _EXCERPT_BYTES = 80
 _CONTEXT_BYTES = 24
 
-# Every quantifier is possessive: none tries a long token twice.
-_NUMBER = re.compile(rb"[+-]?(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?\d++)?+")
+# Digits are taken whole: no long token is tried twice. Groups are not, which Python got wrong before 3.11.5.
+_NUMBER = re.compile(rb"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?")
 _NOT_FINITE = {
     **dict.fromkeys((b"nan", b"+nan", b"-nan"), "nan"),
     **dict.fromkeys((b"inf", b"+inf", b"infinity", b"+infinity"), "inf"),
