@@ -28,7 +28,8 @@ _STATEMENTS = (
         SELECT NEW.job_id, 'execution', OLD.state, NEW.state WHERE OLD.state <> NEW.state""",
     """CREATE TRIGGER audit_log_events AFTER INSERT ON outbox FOR EACH ROW
         INSERT INTO audit_log (job_id, kind, was, became)
-        VALUES (JSON_UNQUOTE(JSON_EXTRACT(NEW.body, '$.job_id')), 'event', '', NEW.name)""",
+        SELECT JSON_UNQUOTE(JSON_EXTRACT(NEW.body, '$.job_id')), 'event', '', NEW.name
+        WHERE JSON_EXTRACT(NEW.body, '$.job_id') IS NOT NULL""",
 )
 
 
