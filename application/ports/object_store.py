@@ -27,7 +27,10 @@ class ObjectStore(ABC):
         """
 
     def put_all(self, objects: Mapping[ObjectKey, bytes], content_type: str) -> None:
-        """Store objects, each as `put` does. After an error, some of them may be stored."""
+        """Store objects, each as `put` does. After an error, some of them may be stored.
+
+        Until this returns, one under a new key may be there in part: none of them is to be read before.
+        """
         _at_once(lambda one: self.put(one[0], one[1], content_type), objects.items())
 
     def delete_all(self, keys: Collection[ObjectKey]) -> None:

@@ -289,3 +289,29 @@ def test_a_directory_goes_with_its_last_object_and_writers_are_not_in_its_way(tm
         list(threads.map(come_and_go, range(8)))
 
     assert [path.name for path in root.iterdir()] == ["~incoming"]
+
+
+def test_of_many_objects_that_cannot_all_be_stored_none_is_left_but_those_that_were_there(store, root):
+    before = ObjectKey("many/20.py")
+    store.put(before, b"before", "text/plain")
+    # A directory in the place of the last one: it is neither made nor replaced.
+    root.joinpath("many/39.py").mkdir()
+    objects = {ObjectKey(f"many/{number}.py"): b"%d" % number for number in range(40)}
+
+    with pytest.raises(StorageUnavailable):
+        store.put_all(objects, "text/plain")
+
+    assert sorted(path.name for path in root.joinpath("many").iterdir()) == ["20.py", "39.py"]
+
+
+def test_a_link_in_the_place_of_one_of_many_objects_is_replaced(store, root, tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"outside")
+    root.joinpath("many").mkdir(exist_ok=True)
+    root.joinpath("many/7.py").symlink_to(outside)
+    objects = {ObjectKey(f"many/{number}.py"): b"%d" % number for number in range(40)}
+
+    store.put_all(objects, "text/plain")
+
+    assert {key: store.get(key, ANY_SIZE) for key in objects} == objects
+    assert outside.read_bytes() == b"outside"
