@@ -54,7 +54,7 @@ _TIME_LIMITS = frozenset({Reason.WALL_TIME_LIMIT, Reason.CPU_TIME_LIMIT})
 # How long one that is to run alone waits for the ones that run.
 _QUIET_WITHIN_S = 5.0
 
-# Of the limits of a run, and of the mebibytes of its packed files.
+# Of the limits of a run, and of the size of its packed files.
 Reserve = Callable[[Limits, int], AbstractContextManager[bool]]
 
 
@@ -236,15 +236,18 @@ class LocalProgram(BuiltProgram):
 
     def run(self, given: CaseInput) -> EngineReport:
         """Run the program in a sandbox of its own; again, alone, if it was too slow on a busy machine."""
-        files_mb = self.files_mb(given)
-        with self._admitted(given.limits, files_mb), self._turns.shared(), self.registered() as monitor:
+        files_bytes = self.files_bytes(given)
+        with self._admitted(given.limits, files_bytes), self._turns.shared(), self.registered() as monitor:
             begin = time.monotonic()
             report = self.run_once(given, monitor)
         if not was_slowed_down(report.result):
             return report
         first_processors = self._usage.between(begin, time.monotonic())
         most_s = given.limits.timeout_ms / _MS_PER_S
-        with self._admitted(given.limits, files_mb), self._turns.alone(_QUIET_WITHIN_S, most_s) as is_alone:
+        with (
+            self._admitted(given.limits, files_bytes),
+            self._turns.alone(_QUIET_WITHIN_S, most_s) as is_alone,
+        ):
             if not is_alone:
                 return report
             with report, self.registered() as monitor:
@@ -262,9 +265,9 @@ class LocalProgram(BuiltProgram):
             raise TypeError("programs of two engines cannot speak with each other")
         interactor = other
         both = replace(given.limits, memory_mb=given.limits.memory_mb + other_given.limits.memory_mb)
-        files_mb = self.files_mb(given) + interactor.files_mb(other_given)
+        files_bytes = self.files_bytes(given) + interactor.files_bytes(other_given)
         with (
-            self._admitted(both, files_mb),
+            self._admitted(both, files_bytes),
             self._turns.shared(),
             self.registered() as monitor,
             interactor.registered() as other_monitor,
@@ -311,9 +314,9 @@ class LocalProgram(BuiltProgram):
                 return EngineReport(ExecutionResult.failed(Reason.ENGINE_ERROR, message), is_lost=True)
         return EngineReport(outcome.result, outcome.stdout, outcome.stderr)
 
-    def files_mb(self, given: CaseInput) -> int:
-        """Return the size of the files of a run, in whole mebibytes."""
-        return -(-(self._files_bytes + sum(map(len, given.files.values()))) // _MIB)
+    def files_bytes(self, given: CaseInput) -> int:
+        """Return the size of the packed files of a run."""
+        return self._files_bytes + sum(map(len, given.files.values()))
 
     def cancel(self) -> None:
         """Kill all of its runs, and start no more. From any thread."""
@@ -347,10 +350,10 @@ class LocalProgram(BuiltProgram):
             yield replace(program, files=packed)
 
     @contextmanager
-    def _admitted(self, limits: Limits, files_mb: int) -> Iterator[None]:
+    def _admitted(self, limits: Limits, files_bytes: int) -> Iterator[None]:
         """Wait until there is memory for a run, and reserve it."""
         while True:
-            with self._reserve(limits, files_mb) as has_room:
+            with self._reserve(limits, files_bytes) as has_room:
                 if has_room or self._is_cancelled:
                     yield
                     return

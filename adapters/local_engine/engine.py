@@ -347,19 +347,19 @@ class LocalEngine(ExecutionEngine):
 
     def _memory_mb(self, toolchain: Toolchain, spec: JobSpec) -> int:
         """Return the memory that a program and its build may have."""
-        limits, files_mb = spec.limits, _mebibytes(sum(file.blob.size for file in spec.files))
+        limits, files_bytes = spec.limits, sum(file.blob.size for file in spec.files)
         if toolchain.build:
             limits = replace(limits, memory_mb=max(limits.memory_mb, BUILD_MEMORY_MB))
-        return self._memory_of_run_mb(limits, files_mb)
+        return self._memory_of_run_mb(limits, files_bytes)
 
-    def _memory_of_run_mb(self, limits: Limits, files_mb: int) -> int:
+    def _memory_of_run_mb(self, limits: Limits, files_bytes: int) -> int:
         """Return the memory that a program may have, with its files, which only control groups count.
 
         The files that it is given are in memory twice: packed, and in its directory, where no control group
-        counts them as its own.
+        counts them as its own. A few small ones are of no account.
         """
         written_mb = 0 if self.sandbox.isolation.counts_files else limits.disk_mb
-        return limits.memory_mb + written_mb + 2 * files_mb
+        return limits.memory_mb + written_mb + 2 * files_bytes // _MIB
 
     def refuses_cases(self) -> str | None:
         """Return None: this engine runs them."""
@@ -397,8 +397,8 @@ class LocalEngine(ExecutionEngine):
             if tree is not None and files is not None:
                 fill(files, tree)
             elif program.build and files is not None:
-                tree_mb = 2 * min(program.limits.disk_mb, MOST_TREE_MB)
-                memory_mb = self._memory_mb(tools.toolchain, request.spec) + tree_mb
+                # The files that it leaves are packed once its sandbox, which may have more memory, is gone.
+                memory_mb = self._memory_mb(tools.toolchain, request.spec)
                 with self._memory.reserved(memory_mb) as has_room:
                     if not has_room:
                         return EngineReport(_NO_ROOM, is_startable=True)
@@ -441,7 +441,7 @@ class LocalEngine(ExecutionEngine):
             self.sandbox,
             replace(program, build=(), archived_build=(), files=None, wanted=None, starts_at_once=True),
             files,
-            lambda limits, files_mb: self._memory.reserved(self._memory_of_run_mb(limits, files_mb)),
+            lambda limits, size: self._memory.reserved(self._memory_of_run_mb(limits, size)),
             lambda program, limits: with_limits(
                 program, tools.toolchain, tools.executables, request.spec, limits
             ),
@@ -572,10 +572,6 @@ def _tree_too_large(limits: Limits) -> EngineReport:
         f"than the {min(limits.disk_mb, MOST_TREE_MB)} MiB allowed by disk_mb ({MOST_TREE_MB} MiB at most)."
     )
     return _failure(Reason.BUILD_LIMIT, message)
-
-
-def _mebibytes(size: int) -> int:
-    return -(-size // _MIB)
 
 
 def _ignore() -> None:

@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -13,6 +13,7 @@ import pytest
 
 from adapters.local_engine import turns
 from adapters.local_engine.built_program import LocalProgram
+from adapters.local_engine.memory_budget import MemoryBudget
 from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, pack, unpack
 from application.ports.execution_engine import BuiltProgram, CaseInput, EngineReport
 from domain.execution import ExecutionResult, Note, ResourceUsage
@@ -240,6 +241,29 @@ def test_an_execution_that_is_detached_leaves_another_of_its_job_alone(kit: Engi
     with closing(built):
         kit.engine.detach(kit.request(Program(code="")).execution_id, request.job_id)
         assert _run(built).stdout == "1\n"
+
+
+@pytest.mark.parametrize(("size", "reserved_mb"), [(1_000, 0), (3 << 20, 6)])
+def test_files_are_reserved_twice_packed_and_in_the_directory(
+    kit: EngineUnderTest, monkeypatch: pytest.MonkeyPatch, size: int, reserved_mb: int
+) -> None:
+    asked = []
+    reserved = MemoryBudget.reserved
+
+    def seen(budget: MemoryBudget, memory_mb: int) -> AbstractContextManager[bool]:
+        asked.append(memory_mb)
+        return reserved(budget, memory_mb)
+
+    monkeypatch.setattr(MemoryBudget, "reserved", seen)
+    limits = {"memory_mb": 100, "disk_mb": 16}
+    program = Program(code="print(1)", entry="main.py", files={"data": bytes(size)}, limits=limits)
+    written_mb = 0 if kit.engine.sandbox.isolation.counts_files else 16
+
+    kit.run(program)
+    with closing(_built(kit, program)) as built:
+        assert _run(built).stdout == "1\n"
+
+    assert asked == [100 + written_mb + reserved_mb] * 2
 
 
 def test_closing_frees_the_files(kit: EngineUnderTest) -> None:

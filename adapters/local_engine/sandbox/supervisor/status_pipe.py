@@ -12,7 +12,7 @@ from adapters.local_engine.sandbox.supervisor.protocol import MAX_MESSAGE_BYTES,
 _ORDER = tuple(Status)
 # The status and the struct rusage of wait4(2), of which ru_maxrss counts.
 _WAIT4 = struct.Struct("=i32xq104x")
-_NOT_OURS = (ValueError, TypeError, KeyError, RecursionError, struct.error)
+_NOT_OURS = (ValueError, TypeError, KeyError, OverflowError, RecursionError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
