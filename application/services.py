@@ -200,6 +200,7 @@ class ServiceOptions:
     max_keys: int
     max_batch_jobs: int
     max_webhooks: int
+    max_webhooks_of_project: int
     webhook_deliveries_kept_days: float
     delivery_rules: DeliveryRules
     cases_max_s: float = 3_600.0
@@ -712,6 +713,7 @@ def build_services(*, ports: Ports, options: ServiceOptions) -> Services:
             ids=ports.ids,
             submission_limits=options.submission_limits,
             max_webhooks=options.max_webhooks,
+            max_of_project=options.max_webhooks_of_project,
         ),
         change_webhook=ChangeWebhook(unit_of_work=caller_unit_of_work),
         rotate_webhook=RotateWebhook(

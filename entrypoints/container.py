@@ -330,6 +330,7 @@ def _service_options(settings: Settings, topology: Topology, limit_policy: Limit
         max_batch_jobs=settings.max_batch_jobs,
         backoff=settings.backoff,
         max_webhooks=settings.max_webhooks,
+        max_webhooks_of_project=settings.max_webhooks_of_project,
         webhook_deliveries_kept_days=settings.webhook_deliveries_kept_days,
         delivery_rules=settings.delivery_rules,
     )

@@ -408,6 +408,7 @@ class Settings(BaseSettings):
     webhook_disable_after_hours: float = Field(72, gt=0, le=8_760)
     webhook_deliveries_kept_days: float = Field(7, ge=0, le=3_650)
     max_webhooks: int = Field(100, ge=0)
+    max_webhooks_of_project: int = Field(10, ge=0)
 
     # Storage on this machine
     data_dir: Path = Field(default_factory=_data_home)

@@ -1,5 +1,8 @@
 """Command: subscribe to events."""
 
+from collections import Counter
+from dataclasses import replace
+
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.commands import CreateWebhookCommand
 from application.errors import Conflict, NotFound, QuotaExceeded
@@ -26,7 +29,8 @@ class CreateWebhook:
     * A caller of one project subscribes to that project only.
     * The URL leads to no private address that can be seen in it; what a name leads to is checked at each
       attempt.
-    * A tenant has a bounded number of subscriptions, by its quota and by a setting.
+    * A tenant has a bounded number of subscriptions, by its quota and by a setting. So has a project: an
+      event is a row for each of them, in the transaction of a job or of a whole batch.
     * The secret is the caller's, or one that is made. It is sealed before it is stored, and refused where
       there is no key to seal it.
     * A suspended tenant subscribes to nothing.
@@ -40,6 +44,7 @@ class CreateWebhook:
         ids: IdGenerator,
         submission_limits: SubmissionLimits,
         max_webhooks: int,
+        max_of_project: int,
     ) -> None:
         self._unit_of_work = unit_of_work
         self._secrets = secrets
@@ -47,6 +52,7 @@ class CreateWebhook:
         self._ids = ids
         self._submission_limits = submission_limits
         self._max_webhooks = max_webhooks
+        self._max_of_project = max_of_project
 
     def __call__(self, caller: Caller, command: CreateWebhookCommand) -> IssuedWebhook:
         """Return the subscription and its secret.
@@ -58,7 +64,7 @@ class CreateWebhook:
             NotFound: The caller reaches no such project.
             TenantTransitionRefused: The tenant is suspended.
             QuotaExceeded: The tenant has as many as its quota allows.
-            Conflict: It has as many as the setting allows.
+            Conflict: It, or a project, has as many as the setting allows.
         """
         with self._unit_of_work.recording_refusals(caller, Act.WEBHOOK_CREATE, command.project or ""):
             caller.require(Scope.JOBS_READ)
@@ -74,6 +80,7 @@ class CreateWebhook:
             transaction.tenants.lock_or_raise(caller.tenant.name)
             self._ensure_room(transaction, caller)
             project = _project(transaction, caller, command.project)
+            self._ensure_few(transaction, caller, project)
             webhook = Webhook(
                 id=webhook_id,
                 tenant=caller.tenant.name,
@@ -105,6 +112,19 @@ class CreateWebhook:
             raise Conflict(
                 f"tenant '{caller.tenant.name}' has {used} webhooks, as many as SERVICE_SERVER_MAX_WEBHOOKS "
                 "allows; delete one first"
+            )
+
+    def _ensure_few(self, transaction: Transaction, caller: Caller, project: Project | None) -> None:
+        """Check that a project's events have few receivers; of all projects, if it is none in particular."""
+        of_projects = Counter(
+            each.project for each in transaction.webhooks.all(replace(caller, project=None))
+        )
+        of_all = of_projects.pop(None, 0)
+        most = max(of_projects.values(), default=0) if project is None else of_projects[project.id]
+        if of_all + most >= self._max_of_project:
+            raise Conflict(
+                f"{of_all + most} webhooks get the events of a project, as many as "
+                "SERVICE_SERVER_MAX_WEBHOOKS_OF_PROJECT allows; delete one first"
             )
 
 

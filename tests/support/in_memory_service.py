@@ -54,6 +54,7 @@ WAIT_S = 120.0
 MAX_KEYS = 5
 MAX_BATCH_JOBS = 10
 MAX_WEBHOOKS = 5
+MAX_WEBHOOKS_OF_PROJECT = 4
 DELIVERY_RULES = DeliveryRules(
     threads=8,
     per_receiver=2,
@@ -165,6 +166,7 @@ class InMemoryService:
             max_batch_jobs=MAX_BATCH_JOBS,
             backoff=Backoff(first_s=1.0, longest_s=3.0),
             max_webhooks=MAX_WEBHOOKS,
+            max_webhooks_of_project=MAX_WEBHOOKS_OF_PROJECT,
             webhook_deliveries_kept_days=7.0,
             delivery_rules=DELIVERY_RULES,
             log_storage_retry=retry,

@@ -20,7 +20,7 @@ from domain.tenant import TenantName
 from domain.webhook import DeliveryStatus, WebhookEvent, WebhookStatus, WebhookTrigger
 from domain.webhook_signing import signed_headers
 from tests.support.callers import ANONYMOUS
-from tests.support.in_memory_service import MAX_WEBHOOKS, InMemoryService
+from tests.support.in_memory_service import MAX_WEBHOOKS, MAX_WEBHOOKS_OF_PROJECT, InMemoryService
 from tests.support.memory.clock import MemoryClock
 from tests.support.samples import a_delivery
 
@@ -275,15 +275,34 @@ def test_a_subscription_takes_the_right_to_read_jobs(service):
 
 
 def test_a_tenant_has_a_bounded_number_of_subscriptions(service):
-    for _ in range(MAX_WEBHOOKS):
-        webhook = subscribe(service)
-    with pytest.raises(Conflict, match="SERVICE_SERVER_MAX_WEBHOOKS"):
+    for number in range(MAX_WEBHOOKS):
+        service.create_project(ANONYMOUS, f"of {number}", None)
+        webhook = subscribe(service, project=f"of {number}")
+    with pytest.raises(Conflict, match="SERVICE_SERVER_MAX_WEBHOOKS "):
         subscribe(service)
     service.change_webhook(ANONYMOUS, webhook.id, WebhookTrigger.DELETE)
     subscribe(service)
     limited = replace(ANONYMOUS, tenant=replace(ANONYMOUS.tenant, quota=Quota(webhooks=2)))
     with pytest.raises(QuotaExceeded, match="webhooks"):
         subscribe(service, caller=limited)
+
+
+def test_the_events_of_a_project_have_few_receivers(service):
+    for name in ("one", "other"):
+        service.create_project(ANONYMOUS, name, None)
+    for _ in range(MAX_WEBHOOKS_OF_PROJECT - 1):
+        of_one = subscribe(service, project="one")
+    of_all = subscribe(service)
+
+    for project in ("one", None):
+        with pytest.raises(Conflict, match=r"4 webhooks .* SERVICE_SERVER_MAX_WEBHOOKS_OF_PROJECT"):
+            subscribe(service, project=project)
+    service.change_webhook(ANONYMOUS, of_one.id, WebhookTrigger.DISABLE)
+    with pytest.raises(Conflict):  # it may be enabled again
+        subscribe(service, project="one")
+    subscribe(service, project="other")
+    service.change_webhook(ANONYMOUS, of_all.id, WebhookTrigger.DELETE)
+    subscribe(service, project="one")
 
 
 def test_private_urls_are_refused(service):
