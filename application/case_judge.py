@@ -1,6 +1,6 @@
 """The judge of a job's cases: runs the program for a case, and has its output checked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from io import BytesIO
@@ -15,6 +15,8 @@ from application.ports.execution_engine import (
     ExecutionEngine,
     ExecutionObserver,
     ExecutionRequest,
+    KnownBuilds,
+    no_builds,
 )
 from application.ports.output_feed import OutputChunk
 from domain.cases import ACCEPTED, MESSAGE_MAX_CHARS, Case, CaseResult, JobCases, Judgement, Verdict
@@ -57,6 +59,7 @@ class CaseJudge:
         interactor: Speaks with the program, or explains why it cannot; None if there is none.
         limits: The limits of the interactor.
         held: Closes all programs.
+        judges: The programs that judge, as they are built.
     """
 
     def __init__(
@@ -66,8 +69,10 @@ class CaseJudge:
         interactor: BuiltProgram | Judgement | None,
         limits: Limits,
         held: ExitStack,
+        judges: Sequence[BuiltProgram] = (),
     ) -> None:
         self.program = program
+        self.judges = judges
         self._check = check
         self._interactor = interactor
         self._limits = limits
@@ -129,9 +134,21 @@ class CaseJudges:
         self._trees = JudgeTrees()
 
     def open(
-        self, request: ExecutionRequest, tenant: TenantName, cases: JobCases, program: BuiltProgram
+        self,
+        request: ExecutionRequest,
+        tenant: TenantName,
+        cases: JobCases,
+        program: BuiltProgram,
+        known: KnownBuilds = no_builds,
     ) -> CaseJudge:
         """Return the judge of a job, which closes the program too.
+
+        Args:
+            request: The request of the job's program.
+            tenant: The job's.
+            cases: The job's cases.
+            program: The job's program.
+            known: Asked for an earlier build of a program that judges.
 
         Raises:
             NotJudged: The engine could not build a program that judges, through no fault of it.
@@ -140,16 +157,22 @@ class CaseJudges:
             held.callback(program.close)
             checker, interactor = cases.checker, None
             if cases.interactor is not None:
-                interactor = self._build("interactor", request, tenant, cases.interactor, held)
-            check: Check
+                interactor = self._build("interactor", request, tenant, cases.interactor, held, known)
+            judge, check = interactor, _comparison(checker)
             if checker.program is not None and interactor is None:
-                check = self._check_by(self._build("checker", request, tenant, checker.program, held))
-            else:
-                check = _comparison(checker)
-            return CaseJudge(program, check, interactor, self._limits, held.pop_all())
+                judge = self._build("checker", request, tenant, checker.program, held, known)
+                check = self._check_by(judge)
+            judges = [judge] if isinstance(judge, BuiltProgram) else []
+            return CaseJudge(program, check, interactor, self._limits, held.pop_all(), judges)
 
     def _build(
-        self, name: str, request: ExecutionRequest, tenant: TenantName, program: JudgeProgram, held: ExitStack
+        self,
+        name: str,
+        request: ExecutionRequest,
+        tenant: TenantName,
+        program: JudgeProgram,
+        held: ExitStack,
+        known: KnownBuilds,
     ) -> BuiltProgram | Judgement:
         spec = JobSpec(
             code_key=program.code.key(tenant),
@@ -163,7 +186,7 @@ class CaseJudges:
             execution_id=request.execution_id, job_id=request.job_id, spec=spec, stdin="", tenant=tenant
         )
         kept = self._trees.get(tenant, program)
-        built = self._engine.build(wanted, NoObserver(), kept)
+        built = self._engine.build(wanted, NoObserver(), kept, known)
         if isinstance(built, BuiltProgram):
             held.callback(built.close)
             if kept is None and built.tree is not None:

@@ -1,7 +1,10 @@
 """The engine that runs programs on this machine, in a sandbox."""
 
+import hashlib
+import json
 import logging
 import os
+import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +36,7 @@ from adapters.local_engine.memory_budget import MemoryBudget
 from adapters.local_engine.processor_usage import ProcessorUsage
 from adapters.local_engine.runtimes import Runtimes
 from adapters.local_engine.sandbox.artifacts import WantedFiles
-from adapters.local_engine.sandbox.files import fill, new_memory_file, seal
+from adapters.local_engine.sandbox.files import fill, new_memory_file, pieces_of, seal
 from adapters.local_engine.sandbox.outcome import Outcome
 from adapters.local_engine.sandbox.program import BUILD_MEMORY_MB, SYSTEM_PATH, Program
 from adapters.local_engine.sandbox.rootfs import HOOKS
@@ -50,8 +53,10 @@ from application.ports.execution_engine import (
     ExecutionEngine,
     ExecutionObserver,
     ExecutionRequest,
+    KnownBuilds,
     LanguageSupport,
     RuntimeSupport,
+    no_builds,
 )
 from application.ports.object_store import ObjectStore
 from application.retry_policy import RetryPolicy
@@ -67,6 +72,8 @@ from domain.values import ExecutionId, JobId
 _MIB = 1 << 20
 # For so long no execution is claimed whose runtime is not here, after one was.
 _LACKING_FOR_S = 60.0
+# Of the files that a build leaves, as they are packed: others are not found by its keys.
+_BUILDS_FORMAT = 1
 _ONCE = RetryPolicy()
 _ARTIFACTS = ArtifactLimits()
 _USUAL_LIMITS = STANDARD_LIMITS.resolve({})
@@ -100,6 +107,7 @@ class _Tools:
         lacking: Why the job's runtime is not here; another worker may have it.
         refusal: Why the job cannot be run anywhere.
         is_default: Whether they are those of its language's default runtime.
+        version: The compiler's or the interpreter's; None if it is not known yet.
     """
 
     toolchain: Toolchain
@@ -107,6 +115,7 @@ class _Tools:
     lacking: str | None
     refusal: str | None = None
     is_default: bool = False
+    version: str | None = None
 
 
 class LocalEngine(ExecutionEngine):
@@ -255,6 +264,7 @@ class LocalEngine(ExecutionEngine):
         """Return the commands of a job's language, or of its runtime, with its presets."""
         toolchain, support = self._toolchains.find(spec.language)
         lacking: str | None
+        version = support.version
         is_default = spec.runtime in {None, spec.language.name}
         if is_default:
             executables, lacking = self._toolchains.executables(spec.language), support.unavailable_because
@@ -263,9 +273,10 @@ class LocalEngine(ExecutionEngine):
             if runtime is None or runtime.toolchain.language != spec.language:
                 return _Tools(toolchain, {}, f"the runtime {spec.runtime} is not on this machine")
             toolchain, executables = runtime.toolchain, {**runtime.paths, "hooks": self._toolchains.hooks}
-            lacking = runtime.support.unavailable_because
+            lacking, version = runtime.support.unavailable_because, runtime.support.version
         try:
-            return _Tools(toolchain.with_presets(spec.presets), executables, lacking, is_default=is_default)
+            toolchain = toolchain.with_presets(spec.presets)
+            return _Tools(toolchain, executables, lacking, is_default=is_default, version=version)
         except KeyError as error:
             refusal = f"there is no preset {error} of {toolchain.title}"
             return _Tools(toolchain, executables, lacking, refusal)
@@ -366,7 +377,11 @@ class LocalEngine(ExecutionEngine):
         return None
 
     def build(
-        self, request: ExecutionRequest, observer: ExecutionObserver, tree: bytes | None = None
+        self,
+        request: ExecutionRequest,
+        observer: ExecutionObserver,
+        tree: bytes | None = None,
+        known: KnownBuilds = no_builds,
     ) -> BuiltProgram | EngineReport:
         """Build a program, in a sandbox as any other, and keep the files that its build left."""
         tools = self._tools(request.spec)
@@ -376,7 +391,7 @@ class LocalEngine(ExecutionEngine):
             program = self._composed(request, tools, files)
             if isinstance(program, EngineReport):
                 return program
-            return self._build(request, observer, tools, program, tree)
+            return self._build(request, observer, tools, program, tree, known)
 
     def _build(
         self,
@@ -385,9 +400,13 @@ class LocalEngine(ExecutionEngine):
         tools: _Tools,
         program: Program,
         tree: bytes | None,
+        known: KnownBuilds,
     ) -> BuiltProgram | EngineReport:
         with ExitStack() as on_failure:
             files, compile_output = None, None
+            key = _build_key(program, tools.version)
+            if tree is None and key is not None and (kept := known(key)) is not None:
+                tree, compile_output = kept.tree, kept.compile_output
             if tree is not None or program.build:
                 files = new_memory_file("files")
             elif program.files is not None:
@@ -408,7 +427,9 @@ class LocalEngine(ExecutionEngine):
                     return built
                 compile_output = built
             on_failure.pop_all()
-            return self._kept(request, tools, program, files, compile_output)
+            kept_program = self._kept(request, tools, program, files, compile_output)
+            kept_program.build_key = key
+            return kept_program
 
     def _built(self, request: ExecutionRequest, program: Program, packed: int) -> Output | EngineReport:
         """Build a program, and pack the files that its build left; return its messages."""
@@ -529,6 +550,25 @@ class LocalEngine(ExecutionEngine):
         finally:
             with self._lock:
                 del self._running[execution_id]
+
+
+def _build_key(program: Program, version: str | None) -> str | None:
+    """Return a digest of all that a build is made of; None if there is none, or the compiler is not known.
+
+    The limits of files are a part of it: what it leaves has to fit them.
+    """
+    if not program.build or version is None:
+        return None
+    made_of = (
+        *(_BUILDS_FORMAT, platform.machine(), program.language, version, program.source),
+        *(list(program.build), dict(program.env), program.limits.disk_mb, program.limits.files),
+    )
+    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode())
+    digest.update(hashlib.sha256(program.code).digest())
+    if program.files is not None:
+        for piece in pieces_of(program.files):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _report_of(outcome: Outcome) -> EngineReport:

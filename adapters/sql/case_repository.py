@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from adapters.sql.database_time import database_time, is_from_the_future, microseconds
 from adapters.sql.errors import is_duplicate
 from adapters.sql.fair_claim import FairClaim
-from adapters.sql.tables import case_ranges, case_results, case_runs, jobs
-from application.ports.case_repository import CaseRange, CaseRepository, CaseRun
+from adapters.sql.tables import case_ranges, case_results, case_runs, job_builds, jobs
+from application.ports.case_repository import CaseRange, CaseRepository, CaseRun, JobBuild
 from domain.blob import BlobRef
 from domain.cases import CaseResult, Verdict
 from domain.execution import Output
@@ -42,6 +42,14 @@ _are_these = case_ranges.c.range_id.in_(sa.bindparam("ids", expanding=True))
 _ADD_RUN = sa.insert(case_runs)
 _ADD_RANGE = sa.insert(case_ranges).values(
     tenant=sa.select(jobs.c.tenant).where(jobs.c.job_id == _of_job).scalar_subquery()
+)
+_ADD_BUILDS = sa.insert(job_builds).values(
+    tenant=sa.select(jobs.c.tenant).where(jobs.c.job_id == _of_job).scalar_subquery()
+)
+_FIND_BUILD = (
+    sa.select(job_builds)
+    .where(job_builds.c.tenant == sa.bindparam("of_tenant"), job_builds.c.build_key == sa.bindparam("key"))
+    .limit(1)
 )
 _GET = sa.select(case_runs).where(case_runs.c.job_id == _of_job)
 _RANGE_COLUMNS = (
@@ -116,16 +124,13 @@ class SqlCaseRepository(CaseRepository):
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def open(self, job_id: JobId, range_id: UUID, total: int, run: CaseRun) -> bool:
+    def open(
+        self, job_id: JobId, range_id: UUID, total: int, run: CaseRun, builds: Collection[JobBuild] = ()
+    ) -> bool:
         """Note that a job's program is built; return False if that is noted already."""
-        output = run.compile_output
         row = {
             "job_id": job_id,
-            "tree_sha256": None if run.tree is None else run.tree.sha256,
-            "tree_size": None if run.tree is None else run.tree.size,
-            "compile_output": None if output is None else output.text,
-            "compile_output_bytes": None if output is None else output.total_bytes,
-            "compile_output_truncated": None if output is None else output.truncated,
+            **_build_columns(run.tree, run.compile_output),
             "skip_after": run.skip_after,
         }
         try:
@@ -135,7 +140,20 @@ class SqlCaseRepository(CaseRepository):
                 raise
             return False
         self._connection.execute(_ADD_RANGE, _range_row(job_id, range_id, 0, total - 1))
+        for build in builds:
+            columns = _build_columns(build.tree, build.compile_output)
+            row = {"job_id": job_id, "of_job": job_id, "build_key": build.key, **columns}
+            self._connection.execute(_ADD_BUILDS, row)
         return True
+
+    def find_build(self, tenant: TenantName, key: str) -> JobBuild | None:
+        """Return a build of a key that a job of the tenant has; None if none has."""
+        wanted = {"of_tenant": tenant.value, "key": key}
+        row = self._connection.execute(_FIND_BUILD, wanted).mappings().first()
+        if row is None:
+            return None
+        tree = BlobRef(row["tree_sha256"], row["tree_size"])
+        return JobBuild(key=key, tree=tree, compile_output=_to_output(row))
 
     def get(self, job_id: JobId) -> CaseRun | None:
         """Return the cases of a job."""
@@ -228,6 +246,16 @@ def _range_row(job_id: JobId, range_id: UUID, first: int, last: int) -> dict[str
     }
 
 
+def _build_columns(tree: BlobRef | None, output: Output | None) -> dict[str, Any]:
+    return {
+        "tree_sha256": None if tree is None else tree.sha256,
+        "tree_size": None if tree is None else tree.size,
+        "compile_output": None if output is None else output.text,
+        "compile_output_bytes": None if output is None else output.total_bytes,
+        "compile_output_truncated": None if output is None else output.truncated,
+    }
+
+
 def _result_row(job_id: JobId, result: CaseResult) -> dict[str, Any]:
     """Return a row, without the parts of the body that have their defaults."""
     values = {name: getattr(result, name) for name in _BODY}
@@ -250,7 +278,10 @@ def _to_result(row: sa.RowMapping) -> CaseResult:
 
 def _to_run(row: sa.RowMapping) -> CaseRun:
     tree = None if row["tree_sha256"] is None else BlobRef(row["tree_sha256"], row["tree_size"])
-    output = None
-    if row["compile_output"] is not None:
-        output = Output(row["compile_output"], row["compile_output_bytes"], row["compile_output_truncated"])
-    return CaseRun(tree=tree, compile_output=output, skip_after=row["skip_after"])
+    return CaseRun(tree=tree, compile_output=_to_output(row), skip_after=row["skip_after"])
+
+
+def _to_output(row: sa.RowMapping) -> Output | None:
+    if row["compile_output"] is None:
+        return None
+    return Output(row["compile_output"], row["compile_output_bytes"], row["compile_output_truncated"])

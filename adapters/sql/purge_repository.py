@@ -20,6 +20,7 @@ from adapters.sql.tables import (
     case_set_versions,
     executions,
     idempotency_keys,
+    job_builds,
     job_reruns,
     job_tags,
     jobs,
@@ -143,7 +144,7 @@ _REMOVE_BATCHES = sa.delete(batches).where(
 )
 _REMOVE = tuple(
     sa.delete(table).where(table.c.job_id.in_(_are_these_jobs))
-    for table in (executions, job_tags, job_reruns, case_ranges, case_results, case_runs, jobs)
+    for table in (executions, job_tags, job_reruns, case_ranges, case_results, case_runs, job_builds, jobs)
 )
 _FORGET_RERUNS = sa.delete(job_reruns).where(job_reruns.c.rerun_of.in_(_are_these_jobs))
 # Among them the ones that are to be attempted: what is removed is shown to no receiver.

@@ -577,6 +577,22 @@ case_runs = sa.Table(
     **_OPTIONS,
 )
 
+# The builds of jobs with cases, of programs and of their judges. Other jobs find them by their keys.
+job_builds = sa.Table(
+    "job_builds",
+    metadata,
+    sa.Column("job_id", Guid, sa.ForeignKey("jobs.job_id"), primary_key=True),
+    sa.Column("build_key", symbol(SHA256_CHARS), primary_key=True),
+    _owner(),
+    sa.Column("tree_sha256", symbol(SHA256_CHARS), nullable=False),
+    sa.Column("tree_size", sa.BigInteger, nullable=False),
+    sa.Column("compile_output", LongText),
+    sa.Column("compile_output_bytes", sa.BigInteger),
+    sa.Column("compile_output_truncated", sa.Boolean),
+    sa.Index("ix_job_builds_key", "tenant", "build_key"),
+    **_OPTIONS,
+)
+
 # Cases that are still to run: the ones that one thread has, and the unclaimed ones.
 case_ranges = sa.Table(
     "case_ranges",

@@ -27,6 +27,20 @@ class CaseRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobBuild:
+    """A build that a job has: of its program, or of a program that judges it.
+
+    Attributes:
+        key: A digest of all that it is made of.
+        tree: The files that it left, to which the job refers.
+    """
+
+    key: str
+    tree: BlobRef
+    compile_output: Output | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRange:
     """Cases of a job that one thread of a worker runs, under a lease.
 
@@ -54,8 +68,22 @@ class CaseRepository(ABC):
     """
 
     @abstractmethod
-    def open(self, job_id: JobId, range_id: UUID, total: int, run: CaseRun) -> bool:
-        """Note that a job's program is built; return False if that is noted already, and nothing changes."""
+    def open(
+        self, job_id: JobId, range_id: UUID, total: int, run: CaseRun, builds: Collection[JobBuild] = ()
+    ) -> bool:
+        """Note that a job's program is built; return False if that is noted already, and nothing changes.
+
+        Args:
+            job_id: The job.
+            range_id: The id of the range of all cases.
+            total: The number of cases.
+            run: What is noted.
+            builds: The builds by which others of the tenant can be spared; they go with the job.
+        """
+
+    @abstractmethod
+    def find_build(self, tenant: TenantName, key: str) -> JobBuild | None:
+        """Return a build of a key that a job of the tenant has; None if none has."""
 
     @abstractmethod
     def get(self, job_id: JobId) -> CaseRun | None:

@@ -154,15 +154,34 @@ class Interaction:
     is_first: bool
 
 
+@dataclass(frozen=True, slots=True)
+class KeptBuild:
+    """The files that an earlier build left, and its messages."""
+
+    tree: bytes
+    compile_output: Output | None = None
+
+
+# Returns the build of a key, if it is kept.
+KnownBuilds = Callable[[str], KeptBuild | None]
+
+
+def no_builds(_key: str) -> None:
+    """Know no build."""
+
+
 class BuiltProgram(ABC):
     """A program that is built once, and run any number of times, also at once.
 
     Attributes:
+        build_key: A digest of all that the build is made of: code, files, commands, the compiler's version,
+            the kind of machine. None if there was no build, or one of these is not known.
         tree: The files that the build left, for `ExecutionEngine.build` on another machine; None if nothing
             was built.
-        compile_output: The messages of the build; None if nothing was built here.
+        compile_output: The messages of the build; None if nothing was built, or that was elsewhere.
     """
 
+    build_key: str | None = None
     tree: bytes | None = None
     compile_output: Output | None = None
 
@@ -277,7 +296,11 @@ class ExecutionEngine(ABC):
         return f"{self.name} takes one input for each upload"
 
     def build(
-        self, request: ExecutionRequest, observer: ExecutionObserver, tree: bytes | None = None
+        self,
+        request: ExecutionRequest,
+        observer: ExecutionObserver,
+        tree: bytes | None = None,
+        known: KnownBuilds = no_builds,
     ) -> BuiltProgram | EngineReport:
         """Build a program for many runs, until it is closed; return the report of one that does not build.
 
@@ -285,6 +308,7 @@ class ExecutionEngine(ABC):
             request: The program. Its input is not used.
             observer: Hears of the build. The start of the first run is the caller's to record.
             tree: The files that its build left elsewhere; None to build it.
+            known: Asked for an earlier build of the same before it is built.
         """
         raise NotImplementedError(self.refuses_cases())
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
+from functools import partial
 from threading import Lock
 
 from application.blobs import Blobs
@@ -14,7 +15,7 @@ from application.errors import ApplicationError, DependencyUnavailable, SecretsU
 from application.in_flight_cases import InFlightCases
 from application.log_context import current_request_id, logging_about
 from application.outbox_writer import OutboxWriter
-from application.ports.case_repository import CaseRange, CaseRun
+from application.ports.case_repository import CaseRange, CaseRun, JobBuild
 from application.ports.clock import Clock
 from application.ports.execution_engine import (
     BuiltProgram,
@@ -23,6 +24,7 @@ from application.ports.execution_engine import (
     ExecutionEngine,
     ExecutionObserver,
     ExecutionRequest,
+    KeptBuild,
 )
 from application.ports.id_generator import IdGenerator
 from application.ports.secret_sealer import SecretSealer
@@ -39,6 +41,7 @@ from domain.execution import Execution, ExecutionResult, ResourceUsage
 from domain.job import Job
 from domain.job_lifecycle import JobStatus, Reason
 from domain.submission import NO_VARIABLES
+from domain.tenant import TenantName
 from domain.values import ExecutionId, JobId
 
 logger = logging.getLogger("service_server.cases")
@@ -110,6 +113,7 @@ class RunCases:
       running: another claims the ones without a result. Every case has one result.
     * The leader ends the execution when every case has a result. One that takes the place of a lost leader
       finds the build and the results.
+    * A program, or one that judges it, is not built if another job of the tenant has the same.
     * A case that the engine fails, through no fault of the program, is run again, three times in all.
     """
 
@@ -278,33 +282,57 @@ class RunCases:
             return EngineReport(_without_cases(error), is_startable=True)
         except (ApplicationError, DomainError) as error:
             return EngineReport(_without_cases(error))
-        built = self._engine.build(request, observer, tree)
+        known = partial(self._known_build, job.tenant)
+        built = self._engine.build(request, observer, tree, known)
         if isinstance(built, EngineReport):
             return built
         try:
-            if run is None:
-                self._retry(lambda: self._keep_build(job, built, len(cases)))
-        except BaseException:
-            built.close()
-            raise
-        try:
-            judge = self._judges.open(request, job.tenant, references, built)
+            judge = self._judges.open(request, job.tenant, references, built, known)
         except NotJudged as error:
             return EngineReport(error.result, is_lost=True)
+        try:
+            if run is None:
+                self._retry(lambda: self._keep_builds(job, built, judge, len(cases)))
+        except BaseException:
+            judge.close()
+            raise
         return _Work(job, references.stop_on, request.execution_id, cases, judge)
 
-    def _keep_build(self, job: Job, built: BuiltProgram, total: int) -> None:
-        """Store the files of a build for other workers, and let cases be claimed."""
-        tree = None if built.tree is None else BlobRef.of(built.tree)
-        if tree is not None and built.tree is not None:
-            self._blobs.put(job.tenant, {tree: built.tree})
+    def _known_build(self, tenant: TenantName, key: str) -> KeptBuild | None:
+        """Return a build that another job of the tenant has, unless its files are out of reach."""
+        build = self._unit_of_work.read(lambda transaction: transaction.cases.find_build(tenant, key))
+        if build is None:
+            return None
+        try:
+            return KeptBuild(self._blobs.read(tenant, build.tree), build.compile_output)
+        except ApplicationError as error:
+            logger.warning("a program is built again: %s", error)
+            return None
+
+    def _keep_builds(self, job: Job, built: BuiltProgram, judge: CaseJudge, total: int) -> None:
+        """Store the files of builds for other workers and jobs, and let cases be claimed."""
+        trees: dict[BlobRef, bytes] = {}
+        builds: dict[str, JobBuild] = {}
+        run = CaseRun(tree=None, compile_output=built.compile_output)
+        for each in (*judge.judges, built):
+            content = each.tree
+            if content is None:
+                continue
+            tree = BlobRef.of(content)
+            trees[tree] = content
+            if each is built:
+                run = replace(run, tree=tree)
+            if each.build_key is not None:
+                builds[each.build_key] = JobBuild(
+                    key=each.build_key, tree=tree, compile_output=each.compile_output
+                )
+        self._blobs.put(job.tenant, trees)
         range_id, entry_id, now = self._ids.new(), AuditEntryId(self._ids.new()), self._clock.now()
 
         def work(transaction: Transaction) -> None:
-            run = CaseRun(tree=tree, compile_output=built.compile_output)
-            if not transaction.cases.open(job.id, range_id, total, run) or tree is None:
+            if not transaction.cases.open(job.id, range_id, total, run, builds.values()) or not trees:
                 return
-            stored_bytes = transaction.blobs.refer(job.tenant, job.id, {tree})
+            stored_bytes = transaction.blobs.refer(job.tenant, job.id, frozenset(trees))
             transaction.audit.add(
                 AuditEntry(
                     id=entry_id,

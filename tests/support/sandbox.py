@@ -65,3 +65,9 @@ def require_bubblewrap() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
+
+
+def version_of(kit: EngineUnderTest, language: str) -> str | None:
+    """Return the version of a language's compiler or interpreter; None until it has answered."""
+    support = {each.language.name: each for each in kit.engine.languages()}
+    return support[language].version

@@ -8,7 +8,9 @@ from application.ports.execution_engine import (
     ExecutionEngine,
     ExecutionObserver,
     ExecutionRequest,
+    KnownBuilds,
     LanguageSupport,
+    no_builds,
 )
 from domain.execution import ExecutionResult, Output, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
@@ -72,6 +74,7 @@ class ScriptedEngine(ExecutionEngine):
         detached: The executions to be stopped here and nowhere else, in order.
         builds: The requests to build, in order, each with the files of an earlier build.
         built: What a build leaves; a report, if it fails.
+        build_key: Returns the key of a build.
         case: The script of a case.
         inputs: The inputs of the cases that were run, in order.
         closed: The programs that were forgotten, in order.
@@ -89,6 +92,7 @@ class ScriptedEngine(ExecutionEngine):
         self.builds: list[tuple[ExecutionRequest, bytes | None]] = []
         self.built: bytes | EngineReport | None = b"the files of a build"
         self.case = echo_case
+        self.build_key: Callable[[ExecutionRequest], str | None] = lambda _: None
         self.inputs: list[CaseInput] = []
         self.closed: list[ExecutionRequest] = []
         self.is_quick = False
@@ -112,14 +116,25 @@ class ScriptedEngine(ExecutionEngine):
         return None
 
     def build(
-        self, request: ExecutionRequest, observer: ExecutionObserver, tree: bytes | None = None
+        self,
+        request: ExecutionRequest,
+        observer: ExecutionObserver,
+        tree: bytes | None = None,
+        known: KnownBuilds = no_builds,
     ) -> BuiltProgram | EngineReport:
+        key, kept = self.build_key(request), None
+        if tree is None and key is not None:
+            kept = known(key)
+        tree = tree if kept is None else kept.tree
         self.builds.append((request, tree))
         if tree is None:
             observer.building()
             if isinstance(self.built, EngineReport):
                 return self.built
-        return ScriptedProgram(self, request, tree or self.built)
+        program = ScriptedProgram(self, request, tree or self.built)
+        program.build_key = key
+        program.compile_output = None if kept is None else kept.compile_output
+        return program
 
     def cancel(self, execution_id: ExecutionId, _job_id: JobId) -> None:
         self.cancelled.append(execution_id)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 _SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+_PIECE_BYTES = 1 << 20
 _DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW
 
 
@@ -61,6 +62,14 @@ def append_file(descriptor: int, source: int) -> None:
 def read_all(descriptor: int) -> bytes:
     """Return all of a file, wherever it stands."""
     return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
+def pieces_of(descriptor: int) -> Iterator[bytes]:
+    """Yield all of a file, wherever it stands, piece by piece."""
+    offset = 0
+    while piece := os.pread(descriptor, _PIECE_BYTES, offset):
+        offset += len(piece)
+        yield piece
 
 
 @contextmanager

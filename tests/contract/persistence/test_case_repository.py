@@ -7,12 +7,12 @@ from uuid import uuid4
 
 import pytest
 
-from application.ports.case_repository import CaseRun
+from application.ports.case_repository import CaseRun, JobBuild
 from domain.blob import BlobRef
 from domain.cases import CaseResult, Verdict
 from domain.execution import Output
 from domain.quota import Quota
-from domain.tenant import DEFAULT_TENANT, TenantStatus
+from domain.tenant import DEFAULT_TENANT, TenantName, TenantStatus
 from tests.support.repository_steps import claim as claim_execution
 from tests.support.samples import a_claimed_job, a_running_job, cancel
 
@@ -44,6 +44,22 @@ def _a_job(store, total=10):
     job, _execution = a_claimed_job(store)
     _open(store, job, total)
     return job
+
+
+def test_a_build_is_found_by_its_key_and_its_tenant_alone(store):
+    job, _execution = a_claimed_job(store)
+    key, other = uuid4().hex * 2, uuid4().hex * 2
+    builds = [JobBuild(key=key, tree=BlobRef("b" * 64, 5), compile_output=Output("ok", 2))]
+    builds.append(JobBuild(key=other, tree=BlobRef("c" * 64, 6)))
+
+    store.run(lambda transaction: transaction.cases.open(job.id, uuid4(), 1, _RUN, builds))
+
+    def find(tenant, key):
+        return store.run(lambda transaction: transaction.cases.find_build(tenant, key))
+
+    assert [find(DEFAULT_TENANT, each.key) for each in builds] == builds
+    assert find(TenantName("other"), key) is None
+    assert find(DEFAULT_TENANT, "d" * 64) is None
 
 
 def _claim(store, job, limit=4, lease_s=30.0):

@@ -15,11 +15,12 @@ from adapters.local_engine import turns
 from adapters.local_engine.built_program import LocalProgram
 from adapters.local_engine.memory_budget import MemoryBudget
 from adapters.local_engine.sandbox.supervisor.packed_files import PackedFile, pack, unpack
-from application.ports.execution_engine import BuiltProgram, CaseInput, EngineReport
+from application.ports.execution_engine import BuiltProgram, CaseInput, EngineReport, KeptBuild
 from domain.execution import ExecutionResult, Note, ResourceUsage
 from domain.job_lifecycle import JobStatus, Reason
 from tests.contract.engine_kit.harness import EngineUnderTest, Program, Recorder
-from tests.support.sandbox import running_engine
+from tests.support.processes import eventually
+from tests.support.sandbox import running_engine, version_of
 
 _SUM = """
 #include <fstream>
@@ -161,6 +162,56 @@ def test_the_files_of_a_build_serve_another_engine(kit: EngineUnderTest, tmp_pat
             assert _run(built, b"20 22").stdout == "42\n"
 
     assert observer.builds == 0
+
+
+def _key(kit: EngineUnderTest, program: Program) -> str | None:
+    """Return the key of a build, without one."""
+    asked: list[str] = []
+
+    def known(key: str) -> KeptBuild:
+        asked.append(key)
+        return KeptBuild(pack([]))
+
+    built = kit.engine.build(kit.request(program), Recorder(), known=known)
+    assert isinstance(built, BuiltProgram)
+    with closing(built):
+        assert [built.build_key] == (asked or [None])
+        return built.build_key
+
+
+def test_a_build_of_the_same_content_is_known_by_its_key(kit: EngineUnderTest) -> None:
+    assert eventually(lambda: version_of(kit, "cpp"), 60)
+    program = Program(code=_SUM, language="cpp", args=("!",))
+    observer, again = Recorder(), Recorder()
+    first = kit.engine.build(kit.request(program), observer)
+    assert isinstance(first, LocalProgram)
+    assert first.tree is not None
+    kept = KeptBuild(first.tree, first.compile_output)
+    with closing(first):
+        second = kit.engine.build(kit.request(program), again, known={str(first.build_key): kept}.get)
+    assert isinstance(second, LocalProgram)
+    with closing(second):
+        assert _run(second, b"1 2").stdout == "3!\n"
+    assert (observer.builds, again.builds) == (1, 0)
+
+
+def test_another_content_has_another_key(kit: EngineUnderTest) -> None:
+    assert eventually(lambda: version_of(kit, "cpp"), 60)
+    program = Program(code=_SUM, language="cpp", entry="main.cpp", files={"a.h": b"1"})
+    others = [
+        replace(program, code=_SUM + "//"),
+        replace(program, files={"a.h": b"2"}),
+        replace(program, files={"b.h": b"1"}),
+        replace(program, presets=("cpp17",)),
+        replace(program, entry="other.cpp"),
+        replace(program, limits={"disk_mb": 9}),
+    ]
+    keys = [_key(kit, each) for each in (program, *others)]
+    assert None not in keys
+    assert len(set(keys)) == len(keys)
+    # What a run has, and not its build.
+    assert _key(kit, replace(program, args=("x",), env={"A": "b"}, limits={"timeout_ms": 777})) == keys[0]
+    assert _key(kit, Program(code="print(1)")) is None
 
 
 def test_a_program_that_does_not_compile_is_reported(kit: EngineUnderTest) -> None:

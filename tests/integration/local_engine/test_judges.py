@@ -16,6 +16,9 @@ from application.ports.execution_engine import (
     EngineReport,
     ExecutionObserver,
     ExecutionRequest,
+    KeptBuild,
+    KnownBuilds,
+    no_builds,
 )
 from domain.blob import BlobRef
 from domain.cases import Case, CaseResult, JobCases, Verdict
@@ -27,7 +30,8 @@ from domain.language import LANGUAGES
 from domain.limits import STANDARD_LIMITS, Limits
 from domain.tenant import DEFAULT_TENANT
 from tests.contract.engine_kit.harness import EngineUnderTest, Program, Recorder
-from tests.support.sandbox import running_engine
+from tests.support.processes import eventually
+from tests.support.sandbox import running_engine, version_of
 
 _USUAL = STANDARD_LIMITS.resolve({})
 _LIMITS = replace(_USUAL, timeout_ms=10_000, cpu_time_ms=10_000)
@@ -276,10 +280,13 @@ def test_a_checker_is_built_once_for_many_jobs(
     build = kit.engine.build
 
     def recorded(
-        request: ExecutionRequest, observer: ExecutionObserver, tree: bytes | None = None
+        request: ExecutionRequest,
+        observer: ExecutionObserver,
+        tree: bytes | None = None,
+        known: KnownBuilds = no_builds,
     ) -> BuiltProgram | EngineReport:
         built_from.append(tree is not None)
-        return build(request, observer, tree)
+        return build(request, observer, tree, known)
 
     for _ in range(2):
         request = kit.request(Program(code=_ECHO))
@@ -291,6 +298,31 @@ def test_a_checker_is_built_once_for_many_jobs(
         with closing(judge):
             assert judged(judge, replace(_CASE, stdin=b"6")).verdict is Verdict.ACCEPTED
     assert built_from == [False, True]
+
+
+def test_a_checker_of_another_process_is_known_by_its_key(kit: EngineUnderTest, judges: Judges) -> None:
+    assert eventually(lambda: version_of(kit, "cpp"), 60)
+    checker = Checker(kind=CheckerKind.PROGRAM, program=judges.program(_NUMBERS, "cpp"))
+    cases = JobCases(manifest=BlobRef.of(b""), total=1, checker=checker)
+    kept: dict[str, KeptBuild] = {}
+    asked: list[str] = []
+
+    def known(key: str) -> KeptBuild | None:
+        asked.append(key)
+        return kept.get(key)
+
+    for _ in range(2):
+        request = kit.request(Program(code=_ECHO))
+        solution = kit.engine.build(request, Recorder())
+        assert isinstance(solution, BuiltProgram)
+        process = CaseJudges(kit.engine, _LIMITS)
+        with closing(process.open(request, DEFAULT_TENANT, cases, solution, known)) as judge:
+            assert judged(judge, replace(_CASE, stdin=b"6")).verdict is Verdict.ACCEPTED
+            (built,) = judge.judges
+            assert built.build_key is not None
+            assert built.tree is not None
+            kept.setdefault(built.build_key, KeptBuild(built.tree, built.compile_output))
+    assert asked == [*kept] * 2
 
 
 def test_a_large_output_reaches_the_checker_whole(judges: Judges) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from application.ports.case_repository import CaseRange, CaseRepository, CaseRun
+from application.ports.case_repository import CaseRange, CaseRepository, CaseRun, JobBuild
 from domain.cases import CaseResult
 from domain.job_lifecycle import JobStatus
 from domain.tenant import TenantName, TenantStatus
@@ -21,7 +21,9 @@ class MemoryCaseRepository(CaseRepository):
         self._ranges = tables.case_ranges
         self._now = now
 
-    def open(self, job_id: JobId, range_id: UUID, total: int, run: CaseRun) -> bool:
+    def open(
+        self, job_id: JobId, range_id: UUID, total: int, run: CaseRun, builds: Collection[JobBuild] = ()
+    ) -> bool:
         """Note that a job's program is built; return False if that is noted already."""
         if job_id in self._tables.case_runs:
             return False
@@ -29,7 +31,15 @@ class MemoryCaseRepository(CaseRepository):
         tenant = self._tables.jobs[job_id].tenant
         of_all = CaseRange(id=range_id, job_id=job_id, tenant=tenant, first=0, last=total - 1)
         self._ranges[range_id] = StoredRange(range=of_all)
+        self._tables.job_builds.update({(job_id, build.key): build for build in builds})
         return True
+
+    def find_build(self, tenant: TenantName, key: str) -> JobBuild | None:
+        """Return a build of a key that a job of the tenant has; None if none has."""
+        for (job_id, of_key), build in self._tables.job_builds.items():
+            if of_key == key and self._tables.jobs[job_id].tenant == tenant:
+                return build
+        return None
 
     def get(self, job_id: JobId) -> CaseRun | None:
         """Return the cases of a job."""

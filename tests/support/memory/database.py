@@ -5,7 +5,7 @@ from threading import Lock
 from uuid import UUID
 
 from application.messages import Message
-from application.ports.case_repository import CaseRange, CaseRun
+from application.ports.case_repository import CaseRange, CaseRun, JobBuild
 from application.ports.purge_repository import PendingDeletion, Purge
 from domain.api_key import ApiKey, KeyId
 from domain.audit import AuditEntry, AuditEntryId, LedgerEntry
@@ -108,6 +108,7 @@ class Tables:
     inbox: dict[tuple[str, str], datetime] = field(default_factory=dict)
     heartbeats: dict[str, tuple[datetime, frozenset[str]]] = field(default_factory=dict)
     case_runs: dict[JobId, CaseRun] = field(default_factory=dict)
+    job_builds: dict[tuple[JobId, str], JobBuild] = field(default_factory=dict)
     case_set_versions: dict[tuple[ProjectId, CaseSetName, int], CaseSetVersion] = field(default_factory=dict)
     case_ranges: dict[UUID, StoredRange] = field(default_factory=dict)
     case_results: dict[tuple[JobId, int], CaseResult] = field(default_factory=dict)
@@ -136,6 +137,7 @@ class Tables:
             inbox=self.inbox.copy(),
             heartbeats=self.heartbeats.copy(),
             case_runs=self.case_runs.copy(),
+            job_builds=self.job_builds.copy(),
             case_set_versions=self.case_set_versions.copy(),
             case_ranges=self.case_ranges.copy(),
             case_results=self.case_results.copy(),

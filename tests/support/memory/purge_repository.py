@@ -190,6 +190,8 @@ class MemoryPurgeRepository(PurgeRepository):
         tables = self._tables
         for job_id in job_ids:
             tables.case_runs.pop(job_id, None)
+        for build in [build for build in tables.job_builds if build[0] in job_ids]:
+            del tables.job_builds[build]
         for key in [key for key in tables.case_results if key[0] in job_ids]:
             del tables.case_results[key]
         for row in [row for row in tables.case_ranges.values() if row.range.job_id in job_ids]:

@@ -286,6 +286,42 @@ class TestBuilds:
             assert service.unit_of_work.read(lambda t, job_id=job_id: t.cases.get(job_id)) is None
         assert not service.database.tables.blob_references
 
+    def test_the_same_program_is_built_once_for_many_jobs(self, service):
+        service.engine.build_key = lambda _: "a" * 64
+        jobs = [_start(service) for _ in range(3)]
+
+        service.run_execution()
+        service.run_execution()
+        service.delete_job(ANONYMOUS, jobs[0])
+        service.run_execution()
+
+        assert [tree for _, tree in service.engine.builds] == [None, *[b"the files of a build"] * 2]
+        assert [service.job(job_id).status for job_id in jobs[1:]] == [JobStatus.SUCCESS] * 2
+        for job_id in jobs[1:]:
+            service.delete_job(ANONYMOUS, job_id)
+        assert not service.database.tables.job_builds
+
+    def test_a_program_whose_files_are_gone_is_built_again(self, service):
+        service.engine.build_key = lambda _: "a" * 64
+        first = _start(service)
+        service.run_execution()
+        tree = service.unit_of_work.read(lambda transaction: transaction.cases.get(first)).tree
+        service.code_store.delete(tree.key(ANONYMOUS.tenant.name))
+        second = _start(service)
+
+        service.run_execution()
+
+        assert [tree for _, tree in service.engine.builds] == [None, None]
+        assert service.job(second).status is JobStatus.SUCCESS
+
+    def test_programs_of_other_content_are_built(self, service):
+        service.engine.build_key = lambda request: str(request.spec.code_key).rjust(64, "0")[-64:]
+        for _ in range(2):
+            _start(service)
+            service.run_execution()
+
+        assert [tree for _, tree in service.engine.builds] == [None, None]
+
 
 class TestLosses:
     def test_a_lost_leader_loses_only_the_cases_that_it_ran(self, service):
