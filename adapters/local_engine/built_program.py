@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from threading import Lock
+from pathlib import Path
+from threading import Lock, Thread
 from typing import IO, Self
 
 from adapters.local_engine.processor_usage import ProcessorUsage
+from adapters.local_engine.sandbox import pump
 from adapters.local_engine.sandbox.files import append, append_file, memory_file, read_all, seal
 from adapters.local_engine.sandbox.program import Program
 from adapters.local_engine.sandbox.run_monitor import RunMonitor
@@ -26,7 +28,7 @@ from adapters.local_engine.turns import Turns
 from application.errors import DependencyUnavailable
 from application.ports.execution_engine import BuiltProgram, CaseInput, EngineReport, Interaction
 from application.ports.output_feed import OutputChunk
-from domain.execution import ExecutionResult, Note, Output
+from domain.execution import ExecutionResult, LimitHit, Note, Output
 from domain.job_lifecycle import JobStatus, Reason
 from domain.limits import Limits
 
@@ -271,7 +273,7 @@ class LocalProgram(BuiltProgram):
             self._turns.shared(),
             self.registered() as monitor,
             interactor.registered() as other_monitor,
-            _Conversation() as conversation,
+            _Conversation(self._sandbox.pump, given.limits.output_mb, monitor) as conversation,
             ThreadPoolExecutor(1, thread_name_prefix="interactor") as threads,
         ):
 
@@ -286,7 +288,10 @@ class LocalProgram(BuiltProgram):
             running = threads.submit(run_other)
             with conversation.place(0) as pipes:
                 report = self.run_once(given, monitor, pipes)
-            return Interaction(report, running.result(), is_first=conversation.ended_first == 0)
+            other_report = running.result()
+        if conversation.is_exceeded:
+            report.result = _wrote_too_much(report.result, given.limits.output_mb)
+        return Interaction(report, other_report, is_first=conversation.ended_first == 0)
 
     def run_once(
         self, given: CaseInput, monitor: RunMonitor | None, pipes: tuple[int, int] | None = None
@@ -379,10 +384,24 @@ class _Conversation:
     The ends of each program are open here too, until it has ended: so the other one cannot notice its end
     before that is noted. What is written to the first one after its end is read here until the second one has
     ended: that is not to fail for a program that did not listen.
+
+    Args:
+        pump_path: Limits what the first program writes; None for any amount.
+        output_mb: The limit.
+        monitor: Cancels the first program when it has written more.
+
+    Attributes:
+        ended_first: The number of the program that has ended first.
+        is_exceeded: Whether the first one has written more than it may; known at the end of the context.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pump_path: Path | None, output_mb: int, monitor: RunMonitor | None) -> None:
         self.ended_first: int | None = None
+        self.is_exceeded = False
+        self._pump_path = pump_path
+        self._output_bytes = output_mb * _MIB
+        self._monitor = monitor
+        self._watcher: Thread | None = None
         self._lock = Lock()
         self._held = ExitStack()
         self._ends: list[ExitStack] = []
@@ -390,6 +409,14 @@ class _Conversation:
 
     def __enter__(self) -> Self:
         (reader, other_writer), (other_reader, writer) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+        if self._pump_path is not None:
+            target, (source, writer) = writer, os.pipe2(os.O_CLOEXEC)
+            try:
+                self._start_pump(self._pump_path, source, target)
+            except OSError:
+                for end in (reader, other_writer, other_reader, writer):
+                    os.close(end)
+                raise
         self._pipes = [(reader, writer), (other_reader, other_writer)]
         for pipes in self._pipes:
             ends = self._held.enter_context(ExitStack())
@@ -405,10 +432,34 @@ class _Conversation:
 
     def __exit__(self, *_: object) -> None:
         self._held.close()
+        if self._watcher is not None:
+            self._watcher.join()
+
+    def _start_pump(self, path: Path, source: int, target: int) -> None:
+        try:
+            pid = pump.start(path, source, target, self._output_bytes)
+        except OSError:
+            os.close(target)
+            raise
+        finally:
+            os.close(source)
+        self._watcher = Thread(target=self._watch, args=(pid, target), name="pump")
+        self._watcher.start()
+
+    def _watch(self, pid: int, target: int) -> None:
+        """Wait for the pump; an excess is the end of the first program, noted before the other can see it."""
+        self.is_exceeded = pump.wait(pid)
+        if self.is_exceeded:
+            with self._lock:
+                if self.ended_first is None:
+                    self.ended_first = 0
+        os.close(target)
+        if self.is_exceeded and self._monitor is not None:
+            self._monitor.cancel()
 
     @contextmanager
     def place(self, number: int) -> Iterator[tuple[int, int]]:
-        """Return what a program reads from and writes to; at the end of the context it has ended."""
+        """Return the streams of a program; at the end of the context it has ended."""
         try:
             yield self._pipes[number]
         finally:
@@ -416,6 +467,18 @@ class _Conversation:
                 if self.ended_first is None:
                     self.ended_first = number
             self._ends[number].close()
+
+
+def _wrote_too_much(result: ExecutionResult, output_mb: int) -> ExecutionResult:
+    """Return the result of a program that was ended for the size of its output to another one."""
+    return ExecutionResult(
+        status=JobStatus.FAILED,
+        reason=Reason.OUTPUT_LIMIT,
+        resource=result.resource,
+        stderr=result.stderr,
+        limit=LimitHit("output_mb", output_mb + 1, output_mb),
+        error_message=f"The program wrote more than the {output_mb} MiB of output allowed.",
+    )
 
 
 def _drain(reader: int) -> None:

@@ -553,7 +553,7 @@ class LocalEngine(ExecutionEngine):
 
 
 def _build_key(program: Program, version: str | None) -> str | None:
-    """Return a digest of all that a build is made of; None if there is none, or the compiler is not known.
+    """Return a digest of the parts of a build; None if there is none, or the compiler is not known.
 
     The limits of files are a part of it: what it leaves has to fit them.
     """

@@ -1,7 +1,7 @@
 """The plan of a start: a table of system calls, by which the reaper makes a program's sandbox itself.
 
 It makes the same namespaces, mounts, limits and filter as bubblewrap and the launch script make one after the
-other, without what these take to start: loaders, libraries, a shell. A call that does not return what is
+other, without their start: loaders, libraries, a shell. A call that does not return what is
 expected of it ends the start, with the call's words on stderr; so a program that runs has all of it.
 
 The supervisor puts the maps of user ids into the plan, for it knows the program's user, and opens the

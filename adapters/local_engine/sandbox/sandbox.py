@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 from adapters.common.obstacles import explain, refusal_of
+from adapters.local_engine.sandbox import pump
 from adapters.local_engine.sandbox.artifacts import CollectedFiles, WantedFiles, collect
 from adapters.local_engine.sandbox.bubblewrap import Bubblewrap
 from adapters.local_engine.sandbox.capture import CapturedOutput
@@ -57,6 +58,10 @@ class Sandbox:
         warm_starts: The number of prewarmed interpreters of each language; 0 for none, and no compilers.
         usual_limits: The limits that most programs have, for which these are made.
         programs_at_once: The number of programs that run at once, at most.
+
+    Attributes:
+        pump: The executable that limits what one program writes to another; None if there is none for this
+            architecture.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class Sandbox:
         self.interpreters: dict[str, WarmPool[PrewarmedInterpreter]] = {}
         self.compilers: dict[str, WarmPool[PrewarmedCompiler]] = {}
         self._archives: dict[str, CdsArchive] = {}
+        self.pump: Path | None = None
 
     def keep_interpreter(self, title: str, usual: Program, hook: PreloadHook) -> None:
         """Keep interpreters of a language ready from `open` on, if programs are isolated."""
@@ -127,6 +133,12 @@ class Sandbox:
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             self.isolation.open()
+            try:
+                self.pump = pump.install(self._directory)
+            except OSError as error:
+                raise DependencyUnavailable(
+                    "engine", f"its work directory cannot be used: {_cause(error)}"
+                ) from error
             self.check()
             self.isolation.find_control_groups(self.supervisor.pid)
             if self.isolation.is_isolated:

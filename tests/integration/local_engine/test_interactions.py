@@ -165,6 +165,35 @@ def test_a_program_that_is_stopped_has_not_ended_first(
     assert ended.report.result.status is JobStatus.CANCELLED
 
 
+_WRITES = "import sys\nleft = {size}\nwhile left: left -= sys.stdout.write('x' * min(left, 65_536))"
+_COUNTS = """
+import sys
+size = 0
+while data := sys.stdin.buffer.read(65_536):
+    size += len(data)
+print(size, end="", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [(1 << 20, None), ((1 << 20) + 1, Reason.OUTPUT_LIMIT), (1 << 50, Reason.OUTPUT_LIMIT)],
+    ids=["all that it may", "a byte more", "without end"],
+)
+def test_what_a_program_writes_to_the_other_one_is_limited(
+    kit: EngineUnderTest, size: int, reason: Reason | None
+) -> None:
+    solution = Program(code=_WRITES.format(size=size))
+    ended = interact(kit, solution, Program(code=_COUNTS), output_mb=1, timeout_ms=60_000)
+
+    result = ended.report.result
+    assert ended.is_first
+    assert result.reason is reason
+    assert result.resource is not None
+    assert (result.limit is not None) == (reason is not None)
+    assert (ended.other.result.status, ended.other.result.stderr.text) == (JobStatus.SUCCESS, str(1 << 20))
+
+
 @pytest.mark.parametrize(
     ("solution", "interactor"),
     [("input()", "input()"), ("while True: print('y' * 99)", "while True: pass")],

@@ -77,9 +77,15 @@ def install(directory: Path, machine: str = platform.machine()) -> Path | None:
         OSError: It cannot be written.
     """
     text = code(machine)
-    if text is None:
-        return None
-    path = directory / _NAME
+    return None if text is None else install_code(directory / _NAME, machine, text)
+
+
+def install_code(path: Path, machine: str, text: bytes) -> Path:
+    """Write an executable of some instructions, and return its path.
+
+    Raises:
+        OSError: It cannot be written.
+    """
     write_executable(path, _executable(_MACHINES[machine], text))
     return path
 

@@ -1,0 +1,67 @@
+"""The pump: passes the output of a program on to another one, up to a limit.
+
+Two programs that speak with each other do so by pipes of the kernel, and nothing counts the bytes of a
+pipe. A relay in the service would wait for its turn among the service's threads at each message. So this is
+a process of some thirty instructions between two pipes, which moves pages from one to the other and copies
+nothing. It ends with the pipes' other ends.
+
+Its parts are as the reaper's: assembled from the files beside this one, in a file that the engine writes.
+"""
+
+import os
+import platform
+from pathlib import Path
+
+from adapters.local_engine.sandbox.reaper import install_code
+
+# .text of the sources, by what platform.machine() says.
+_CODE = {
+    "x86_64": """
+    488b74241031db0fb60683e830720c486bdb0a4801c348ffc6ebec4885db742d31ff31f6ba010000004531d241b80000
+    10004c39c34c0f42c34531c9b8130100000f054885c07e1d4829c3ebce31ff4889e6ba0100000031c00f05bf01000000
+    4839f8740231ffb8e70000000f05
+    """,
+    "aarch64": """
+    e10b40f9130080d2540180d22014403800c00071630000547302149bfcffff17f30100b4000080d2010080d2220080d2
+    030080d20402a0d27f0204eb6432849a050080d2880980d2010000d41f0000f14d010054730200cbf2ffff17000080d2
+    e1030091220080d2e80780d2010000d41f0400f140000054000080d2c80b80d2010000d4
+    """,
+}
+_NAME = "pump"
+_HAS_MORE = 1
+
+
+def code(machine: str) -> bytes | None:
+    """Return the instructions for an architecture, if there are some."""
+    text = _CODE.get(machine)
+    return None if text is None else bytes.fromhex(text)
+
+
+def install(directory: Path, machine: str = platform.machine()) -> Path | None:
+    """Write the pump into a directory and return its path; None if there is none for this architecture.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    text = code(machine)
+    return None if text is None else install_code(directory / _NAME, machine, text)
+
+
+def start(path: Path, source: int, target: int, limit: int) -> int:
+    """Start a pump from one pipe to another, and return its process id.
+
+    Args:
+        path: Its path.
+        source: The descriptor that it reads. The caller closes its own copies of both.
+        target: The descriptor that it writes to.
+        limit: How many bytes it passes on.
+    """
+    # In a session of its own it is scheduled by itself, and not after all that the service does (sched(7)).
+    streams = [(os.POSIX_SPAWN_DUP2, source, 0), (os.POSIX_SPAWN_DUP2, target, 1)]
+    return os.posix_spawn(path, [_NAME, str(limit)], {}, file_actions=streams, setsid=True)
+
+
+def wait(pid: int) -> bool:
+    """Wait for the end of a pump; return whether there was more than its limit."""
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status) == _HAS_MORE
