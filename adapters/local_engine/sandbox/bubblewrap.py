@@ -332,6 +332,7 @@ class Bubblewrap(Isolation):
                     tmpfs=Tmpfs(directory=TMPFS, size_mb=limits.disk_mb, files=limits.files),
                     is_planned=True,
                     keeps_directory=program.wanted is not None,
+                    owns_directory=self._subordinate_ids is not None,
                 ),
                 {PLAN_DESCRIPTOR: plan_file, FILES_DESCRIPTOR: files} | dict(program.descriptors),
             )

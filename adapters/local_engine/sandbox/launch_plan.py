@@ -160,7 +160,7 @@ class _Plan:
         self._calls += _CALL.pack(number, expected, *padded, self.keep_text(words), len(words))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)
 def plan(
     argv: tuple[str, ...],
     env: tuple[tuple[str, str], ...],
