@@ -11,9 +11,8 @@ from domain.job_lifecycle import JobStatus
 
 NAME_MAX_CHARS = 128
 MAX_WEIGHT = 1_000_000
-# The heads of a case's output and of its stderr, of each side of a difference, and of a checker's message.
+# The heads of a case's output and of its stderr, and of a checker's message.
 OUTPUT_HEAD_CHARS = 1_024
-DIFFERENCE_MAX_CHARS = 200
 MESSAGE_MAX_CHARS = 500
 
 
@@ -104,8 +103,8 @@ class Difference:
 
     Attributes:
         line: Its number in the program's output, from 1 on.
-        expected: The expected text there, cut to DIFFERENCE_MAX_CHARS; None at the end of the answer.
-        found: The program's text there, cut likewise; None at the end of the output.
+        expected: An excerpt of the expected text there; None at the end of the answer.
+        found: An excerpt of the program's text there; None at the end of the output.
         column: The place in the line, in characters from 1 on; None if it is not known.
     """
 
