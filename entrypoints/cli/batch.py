@@ -10,6 +10,7 @@ from domain.language import LANGUAGES
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, explain_waiting, server_option
 from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.input_files import read_text
 from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
 
 _WAIT_S = 20
@@ -90,13 +91,13 @@ def _of_directory(directory: Path, project: str) -> Iterator[Json]:
             yield {
                 "project": project,
                 "language": language,
-                "code": _text(file),
+                "code": read_text(file),
                 "tags": {"file": file.name},
             }
 
 
 def _of_file(file: Path) -> list[Json]:
-    text = _text(file)
+    text = read_text(file)
     try:
         return _jobs(json.loads(text))
     except json.JSONDecodeError:
@@ -110,13 +111,6 @@ def _of_file(file: Path) -> list[Json]:
 def _jobs(read: Json) -> list[Json]:
     found = read.get("jobs", [read]) if isinstance(read, dict) else read
     return found if isinstance(found, list) else [found]
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Failure(f"{file}: {error}", ExitCode.USAGE) from error
 
 
 def _ended(client: ServiceClient, batch: Json) -> Json:

@@ -11,6 +11,7 @@ from domain.errors import InvalidValue
 from entrypoints.cli.client import Json, segment
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.input_files import read_bytes
 from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
 
 _ARCHIVE = "application/octet-stream"
@@ -33,7 +34,7 @@ def command() -> None:
 @server_option
 def put(*, project: str, name: str, path: Path, as_json: bool, server: str | None) -> None:
     """Store the files *.in with *.out or *.ans of a directory or an archive as the cases of a set."""
-    content = _zipped(path) if path.is_dir() else _read(path)
+    content = _zipped(path) if path.is_dir() else read_bytes(path)
     with connect(server) as client:
         stored = client.put(_url(project, name), content, _ARCHIVE)
     if as_json:
@@ -112,12 +113,5 @@ def _zipped(directory: Path) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for path in sorted(path for path in directory.rglob("*") if path.is_file()):
-            archive.writestr(path.relative_to(directory).as_posix(), _read(path))
+            archive.writestr(path.relative_to(directory).as_posix(), read_bytes(path))
     return content.getvalue()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Failure(f"{path}: {(error.strerror or 'cannot be read').lower()}", ExitCode.USAGE) from error

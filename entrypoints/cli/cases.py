@@ -18,6 +18,7 @@ from domain.case_files import find_cases
 from domain.errors import InvalidValue
 from entrypoints.cli.client import Json, ServiceClient
 from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.input_files import read_bytes, read_text
 from entrypoints.cli.terminal import one_line, print_table, printable
 
 # A server that restarts is back within these pauses, in seconds.
@@ -42,8 +43,8 @@ def read_cases(directory: Path) -> Sequence[Json]:
     return [
         {
             "name": case.name,
-            **_input(_bytes(directory / case.stdin)),
-            **({} if case.expected is None else {"expected_stdout": _text(directory / case.expected)}),
+            **_input(read_bytes(directory / case.stdin)),
+            **({} if case.expected is None else {"expected_stdout": read_text(directory / case.expected)}),
             **({"hidden": True} if case.hidden else {}),
         }
         for case in found
@@ -55,20 +56,6 @@ def _input(data: bytes) -> dict[str, str]:
         return {"stdin": data.decode()}
     except UnicodeDecodeError:
         return {"stdin_base64": base64.b64encode(data).decode()}
-
-
-def _text(path: Path) -> str:
-    try:
-        return _bytes(path).decode()
-    except UnicodeDecodeError as error:
-        raise Failure(f"{path} is not UTF-8: byte {error.start} cannot be decoded", ExitCode.USAGE) from error
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Failure(f"{path}: {(error.strerror or 'cannot be read').lower()}", ExitCode.USAGE) from error
 
 
 class CaseProgress(Protocol):

@@ -18,6 +18,7 @@ from entrypoints.cli.errors import ExitCode, Failure
 # What an answer holds is known where it is read.
 Json: TypeAlias = Any
 
+_BYTES = "application/octet-stream"
 _KEY_HINT = "; SERVICE_SERVER_API_KEY or --api-key-file has the key of a command"
 _IDEMPOTENCY_KEY = "Idempotency-Key"
 # Of the jobs of a batch.
@@ -133,15 +134,16 @@ class ServiceClient:
         """
         return self._checked(partial(self._post, path, body)).json()
 
-    def upload(self, job: Json, files: Mapping[str, bytes]) -> Json:
-        """Upload a job and the files beside its code, by their paths; return the answer."""
-        if not files:
-            return self.post("/api/upload", job)
+    def upload(self, job: Json, files: Mapping[str, bytes], stdin: bytes | None = None) -> Json:
+        """Upload a job, the files beside its code by their paths, and its input; return the answer."""
         if len(files) == 1:  # as a part, a single archive would be unpacked
             listed = [{"path": path, "content_base64": _base64(content)} for path, content in files.items()]
-            return self.post("/api/upload", {**job, "files": listed})
+            job, files = {**job, "files": listed}, {}
+        if not files and stdin is None:
+            return self.post("/api/upload", job)
         parts: list[Json] = [("job", (None, json.dumps(job), "application/json"))]
-        parts += [("files", (path, content, "application/octet-stream")) for path, content in files.items()]
+        parts += [("files", (path, content, _BYTES)) for path, content in files.items()]
+        parts += [] if stdin is None else [("stdin", ("stdin", stdin, _BYTES))]
         return self._checked(partial(self._post, "/api/upload", files=parts)).json()
 
     def content(self, path: str) -> bytes:

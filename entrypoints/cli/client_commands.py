@@ -1,13 +1,14 @@
 """The commands that are one call of the API: jobs, status, cancel, projects, languages."""
 
 import time
-from typing import IO
+from pathlib import Path
 
 import rich_click as click
 
 from domain.job_lifecycle import Phase
 from entrypoints.cli.client import Json, ServiceClient, segment
 from entrypoints.cli.connection import connect, explain_waiting, server_option
+from entrypoints.cli.input_files import read_text
 from entrypoints.cli.terminal import json_option, print_fields, print_json, print_table
 
 # A service that has just started asks the languages' compilers for their versions for a moment.
@@ -96,15 +97,15 @@ def cancel(*, job_id: str, as_json: bool, server: str | None) -> None:
 
 @click.command("rerun")
 @click.argument("job_id", metavar="JOB")
-@click.option("--stdin", "stdin_file", type=click.File("r"), help="A file with other input.")
+@click.option("--stdin", "stdin_file", type=click.Path(path_type=Path), help="A file with other input.")
 @click.option("--arg", "args", multiple=True, help="Other arguments; may be repeated.")
 @json_option
 @server_option
 def rerun(
-    *, job_id: str, stdin_file: IO[str] | None, args: tuple[str, ...], as_json: bool, server: str | None
+    *, job_id: str, stdin_file: Path | None, args: tuple[str, ...], as_json: bool, server: str | None
 ) -> None:
     """Run a job again as a new job, with other input or arguments if they are given."""
-    changes: dict[str, Json] = {} if stdin_file is None else {"stdin": stdin_file.read()}
+    changes: dict[str, Json] = {} if stdin_file is None else {"stdin": read_text(stdin_file)}
     if args:
         changes["args"] = list(args)
     with connect(server) as client:

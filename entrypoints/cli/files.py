@@ -10,6 +10,7 @@ from domain.errors import InvalidValue
 from domain.files import FilePath
 from entrypoints.cli.client import Json, ServiceClient
 from entrypoints.cli.errors import ExitCode, Failure
+from entrypoints.cli.input_files import read_bytes
 from entrypoints.cli.terminal import one_line
 
 _FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -32,11 +33,7 @@ def read_files(given: Sequence[Path]) -> dict[str, bytes]:
         for path, file in _files_of(each):
             if path in contents:
                 raise Failure(f"{file}: another --file is '{path}' too", ExitCode.USAGE)
-            try:
-                contents[path] = file.read_bytes()
-            except OSError as error:
-                reason = (error.strerror or "cannot be read").lower()
-                raise Failure(f"{file}: {reason}", ExitCode.USAGE) from error
+            contents[path] = read_bytes(file)
     return contents
 
 

@@ -4,11 +4,11 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO
 
 import rich_click as click
 
@@ -25,12 +25,15 @@ from entrypoints.cli.client import Json, ServiceClient
 from entrypoints.cli.connection import connect, server_option
 from entrypoints.cli.errors import ExitCode, Failure
 from entrypoints.cli.files import path_of, read_files, save_artifacts
+from entrypoints.cli.input_files import read_bytes, read_text, unreadable
 from entrypoints.cli.program_output import ProgramOutput, follow, forget_stdout
 from entrypoints.cli.terminal import Progress, one_line, printable
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BY_STATUS = {"SUCCESS": ExitCode.OK, "TIMEOUT": ExitCode.TIMEOUT, "CANCELLED": ExitCode.INTERRUPTED}
 _KINDS = tuple(kind.value for kind in CheckerKind if kind is not CheckerKind.PROGRAM)
+# A longer input is sent as a file.
+_TEXT_BYTES = 1 << 20
 # Reasons that are the service's and not the program's.
 _SERVICE = {
     *("engine_unavailable", "engine_error", "worker_lost"),
@@ -168,11 +171,12 @@ def command(
         raise Failure("--stdin is what each of the --cases has; leave one of them out", ExitCode.USAGE)
     if cases is not None and artifacts:
         raise Failure("--artifact is for a program that runs once; leave it or --cases out", ExitCode.USAGE)
+    given_stdin = b"" if cases is not None else program_input(stdin)
     upload: Json = {
         "project": project,
         "language": language or _language_of(file),
         "code": read_text(file),
-        "stdin": None if cases is not None else program_input(stdin),
+        "stdin": _short_text(given_stdin),
         "args": args,
         "timeout_ms": _milliseconds(timeout),
         "build_timeout_ms": _milliseconds(build_timeout),
@@ -189,7 +193,9 @@ def command(
             code = _run_cases(upload, contents, server, junit, file.name)
         sys.exit(code)
     with interruptible(), Progress(f"Running {one_line(file.name)}") as progress:
-        code = _run(upload, contents, server, progress, artifacts_dir)
+        as_file = given_stdin if upload["stdin"] is None else None
+        send = partial(ServiceClient.upload, job=upload, files=contents, stdin=as_file)
+        code = _run(send, server, progress, artifacts_dir)
     sys.exit(code)
 
 
@@ -237,10 +243,10 @@ def _milliseconds(seconds: float | None) -> int | None:
 
 
 def _run(
-    upload: Json, files: Mapping[str, bytes], server: str | None, progress: Progress, directory: Path
+    send: Callable[[ServiceClient], Json], server: str | None, progress: Progress, directory: Path
 ) -> int:
     with connect(server, runs=True) as client:
-        job_id = client.upload(upload, files)["job_id"]
+        job_id = send(client)["job_id"]
         try:
             client.post(f"/api/execute/{job_id}")
             job = follow(client, job_id, ProgramOutput(is_raw=True, before_first=progress.stop))
@@ -316,7 +322,7 @@ def summary(job: Json) -> str:
     return ", ".join((*parts, f"job {job['job_id']}"))
 
 
-def program_input(option: str | None) -> str:
+def program_input(option: str | None) -> bytes:
     """Return the stdin of a program.
 
     Args:
@@ -324,38 +330,15 @@ def program_input(option: str | None) -> str:
             stdin if that is a pipe or a file, and nothing if it is a terminal or a device such as /dev/null.
 
     Raises:
-        Failure: The file cannot be read, or the input is not UTF-8.
+        Failure: The file cannot be read.
     """
     if option is None:
-        return _decoded(sys.stdin.buffer, "stdin") if _is_given() else ""
+        return _own_stdin() if _is_given() else b""
     if option == "-":
-        return _decoded(sys.stdin.buffer, "stdin")
+        return _own_stdin()
     if option.startswith("@"):
-        with open_input(Path(option[1:])) as file:
-            return _decoded(file, option[1:])
-    return option
-
-
-def open_input(path: Path) -> BinaryIO:
-    """Open a file to be read.
-
-    Raises:
-        Failure: That cannot be done.
-    """
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise Failure(f"{path}: {(error.strerror or 'cannot be read').lower()}", ExitCode.USAGE) from error
-
-
-def read_text(path: Path) -> str:
-    """Return a file's text.
-
-    Raises:
-        Failure: It cannot be read, or is not UTF-8.
-    """
-    with open_input(path) as file:
-        return _decoded(file, str(path))
+        return read_bytes(Path(option[1:]))
+    return option.encode()
 
 
 def _is_given() -> bool:
@@ -365,10 +348,16 @@ def _is_given() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
 
 
-def _decoded(file: BinaryIO, name: str) -> str:
+def _own_stdin() -> bytes:
     try:
-        return file.read().decode()
-    except UnicodeDecodeError as error:
-        raise Failure(f"{name} is not UTF-8: byte {error.start} cannot be decoded", ExitCode.USAGE) from error
+        return sys.stdin.buffer.read()
     except OSError as error:
-        raise Failure(f"{name}: {(error.strerror or 'cannot be read').lower()}", ExitCode.USAGE) from error
+        raise unreadable("stdin", error) from error
+
+
+def _short_text(data: bytes) -> str | None:
+    """Return data as a text; None for data that is none, or too long to be sent as one."""
+    try:
+        return data.decode() if len(data) <= _TEXT_BYTES else None
+    except UnicodeDecodeError:
+        return None

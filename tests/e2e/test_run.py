@@ -61,6 +61,14 @@ def test_a_long_path_to_temporary_files_is_in_nobody_s_way(env, program, tmp_pat
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, b"1\n", b"")
 
 
+def test_an_input_of_any_bytes_reaches_the_program(where, program):
+    path = program(
+        "import sys; data = sys.stdin.buffer.read(); print(len(data), set(data) == set(range(256)))"
+    )
+    ran = service.run("run", path, env=where, stdin=bytes(range(256)) * 8_192)  # longer than a text may be
+    assert (ran.returncode, ran.stdout) == (0, b"2097152 True\n"), ran.stderr
+
+
 def test_arguments_and_a_given_stdin_reach_the_program(at_server, program):
     path = program("import sys; print(sys.argv[1:], input())")
     ran = service.run("run", "--stdin", "가", path, "--", "-a", "b c", env=at_server)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from entrypoints.cli.errors import Failure
-from entrypoints.cli.run import program_input, read_text
+from entrypoints.cli.input_files import read_text
+from entrypoints.cli.run import program_input
 
 
 @pytest.fixture
@@ -22,40 +23,40 @@ def stdin(tmp_path, monkeypatch):
 
 def test_a_text_is_what_the_program_reads(stdin):
     stdin(b"not this")
-    assert program_input("1 2 3") == "1 2 3"
-    assert program_input("") == ""
+    assert program_input("1 2 3") == b"1 2 3"
+    assert program_input("") == b""
 
 
 def test_a_file_is_named_after_an_at_sign(tmp_path, stdin):
     stdin(b"not this")
     (tmp_path / "numbers").write_text("4 5 6")
-    assert program_input(f"@{tmp_path}/numbers") == "4 5 6"
+    assert program_input(f"@{tmp_path}/numbers") == b"4 5 6"
 
 
 @pytest.mark.parametrize("option", [None, "-"])
 def test_what_is_redirected_to_the_command_goes_to_the_program(stdin, option):
-    stdin("가나다".encode())
-    assert program_input(option) == "가나다"
+    stdin(b"\xff\0")
+    assert program_input(option) == b"\xff\0"
 
 
 def test_a_terminal_is_not_waited_for(monkeypatch):
     ours, terminal = pty.openpty()
     with Path(os.ttyname(terminal)).open() as tty:
         monkeypatch.setattr(sys, "stdin", tty)
-        assert program_input(None) == ""
+        assert program_input(None) == b""
     os.close(ours)
     os.close(terminal)
 
 
 def test_a_closed_stdin_is_an_empty_one(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
-    assert program_input(None) == ""
+    assert program_input(None) == b""
 
 
-def test_what_is_not_utf8_is_refused_with_its_place(tmp_path):
+def test_code_that_is_not_utf8_is_refused_with_its_place(tmp_path):
     (tmp_path / "latin").write_bytes(b"caf\xe9")
     with pytest.raises(Failure, match="is not UTF-8: byte 3 cannot be decoded"):
-        program_input(f"@{tmp_path}/latin")
+        read_text(tmp_path / "latin")
 
 
 @pytest.mark.parametrize("name", ["missing", "."])
