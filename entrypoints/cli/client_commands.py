@@ -97,7 +97,9 @@ def cancel(*, job_id: str, as_json: bool, server: str | None) -> None:
 
 @click.command("rerun")
 @click.argument("job_id", metavar="JOB")
-@click.option("--stdin", "stdin_file", type=click.Path(path_type=Path), help="A file with other input.")
+@click.option(
+    "--stdin", "stdin_file", type=click.Path(path_type=Path), help="A file with other input; `-` for stdin."
+)
 @click.option("--arg", "args", multiple=True, help="Other arguments; may be repeated.")
 @json_option
 @server_option
@@ -105,7 +107,9 @@ def rerun(
     *, job_id: str, stdin_file: Path | None, args: tuple[str, ...], as_json: bool, server: str | None
 ) -> None:
     """Run a job again as a new job, with other input or arguments if they are given."""
-    changes: dict[str, Json] = {} if stdin_file is None else {"stdin": read_text(stdin_file)}
+    changes: dict[str, Json] = {}
+    if stdin_file is not None:
+        changes["stdin"] = read_text(Path("/dev/stdin") if stdin_file == Path("-") else stdin_file)
     if args:
         changes["args"] = list(args)
     with connect(server) as client:
