@@ -46,6 +46,9 @@ _LARGE = {
     "python": f"block = bytearray(100 << 20); {_PROGRAMS['python']}",
 }  # fmt: skip
 
+# One of each kind: a shell, a program that is built, one that is built and interpreted, two that start warm.
+_KINDS = {"bash", "c", "java", "node", "python"}
+
 _KITS = {
     "plain": {"isolated": False},
     "isolated": {},
@@ -75,9 +78,20 @@ def _compare(result):
     assert result.resource.memory_mb == pytest.approx(hwm_kb / 1024, rel=0.2, abs=2), result
 
 
-@pytest.mark.parametrize("language", sorted(_PROGRAMS.keys() & _INSTALLED))
+@pytest.fixture(scope="module")
+def isolated(tmp_path_factory):
+    with running_engine(tmp_path_factory.mktemp("isolated")) as kit:
+        yield kit
+
+
+@pytest.mark.parametrize("language", sorted(_KINDS & _INSTALLED))
 def test_a_small_program_has_its_own_memory_and_no_compilers_or_shells(kit, language):
     _compare(kit.run(Program(language=language, code=_PROGRAMS[language])).result)
+
+
+@pytest.mark.parametrize("language", sorted(_PROGRAMS.keys() & _INSTALLED - _KINDS))
+def test_a_program_of_another_language_has_its_own_memory(isolated, language):
+    _compare(isolated.run(Program(language=language, code=_PROGRAMS[language])).result)
 
 
 @pytest.mark.parametrize("language", sorted(_LARGE.keys() & _INSTALLED))
