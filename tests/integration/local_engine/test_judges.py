@@ -158,18 +158,23 @@ def test_a_checker_needs_no_answer(judges: Judges) -> None:
 
 
 _NUMBERS = """
-#include <fstream>
-#include <iostream>
+#include <cstdio>
 int main(int, char** argv) {
-    std::ifstream given(argv[1]), output(argv[2]), answer(argv[3]);
+    FILE *output = std::fopen(argv[2], "r"), *answer = std::fopen(argv[3], "r");
     long long found, expected;
-    for (int number = 1; answer >> expected; number++) {
-        if (!(output >> found)) { std::cerr << "unexpected eof number expected"; return 8; }
-        if (found != expected) { std::cerr << "wrong answer number " << number; return 1; }
+    for (int number = 1; std::fscanf(answer, "%lld", &expected) == 1; number++) {
+        if (std::fscanf(output, "%lld", &found) != 1) {
+            std::fputs("unexpected eof number expected", stderr);
+            return 8;
+        }
+        if (found != expected) { std::fprintf(stderr, "wrong answer number %d", number); return 1; }
     }
-    std::string more;
-    if (output >> more) { std::cerr << "wrong output format Extra information"; return 4; }
-    std::cerr << "ok";
+    char more[2];
+    if (std::fscanf(output, "%1s", more) == 1) {
+        std::fputs("wrong output format Extra information", stderr);
+        return 4;
+    }
+    std::fputs("ok", stderr);
     return 0;
 }
 """
