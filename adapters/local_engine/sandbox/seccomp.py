@@ -121,6 +121,9 @@ def _decisions(machine: str, permitted: Mapping[str, bool]) -> Mapping[int, byte
 def _looked_at(condition: Mapping[str, Any]) -> bytes:
     """Write the steps that decide by an argument, of which the kernel takes no more than 32 bits."""
     steps = [_step(_LOAD_WORD, _ARGUMENTS + condition["argument"] * _ARGUMENT_SIZE)]
+    if (other := condition.get("only_with")) is not None:
+        load = _step(_LOAD_WORD, _ARGUMENTS + other["argument"] * _ARGUMENT_SIZE)
+        steps = [load, _step(_IF_EQUAL, other["value"], 1), _ALLOWED, *steps]
     if "refused_bits" in condition:
         steps.append(_when(_IF_ANY_BIT, condition["refused_bits"], _REFUSED))
     steps += [_when(_IF_EQUAL, value, _REFUSED) for value in condition.get("refused", {}).values()]

@@ -12,8 +12,10 @@ import os
 import platform
 import select
 import socket
+import struct
 import sys
 import time
+from contextlib import suppress
 
 # What refuses more: limits, memory, and the filter of system calls.
 _REFUSED = {
@@ -23,6 +25,9 @@ _REFUSED = {
 _TAKES_S = 0.3
 _X86_64 = platform.machine() == "x86_64"
 _libc = ctypes.CDLL(None, use_errno=True)
+# struct sock_fprog of linux/filter.h: one step, which takes all of each packet.
+_STEPS = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0xFFFFFFFF))
+_FILTER = struct.pack("HxxxxxxQ", 1, ctypes.addressof(_STEPS))
 _held = []
 _until = time.monotonic() + _TAKES_S
 
@@ -194,6 +199,16 @@ def _pass_one():
     assert len(socket.recv_fds(theirs, 1, 1)[1]) == 1
 
 
+def _socket_filter():
+    held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for option in (26, 51):  # SO_ATTACH_FILTER and SO_ATTACH_REUSEPORT_CBPF of asm-generic/socket.h
+        with suppress(PermissionError):
+            held.setsockopt(socket.SOL_SOCKET, option, _FILTER)
+            _held.append(held)
+            return
+    raise PermissionError(errno.EPERM, "no filter is taken")
+
+
 def _huge_page():
     _held.append(mmap.mmap(-1, 1 << 21, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000))
 
@@ -231,6 +246,7 @@ _TAKE = {
     "orphans": lambda: _as_often_as_possible(lambda: _leave_connection(_tcp)),
     "aio": lambda: _as_often_as_possible(lambda: _call(206, 0, 1 << 14, ctypes.byref(ctypes.c_ulong(0)))),
     "refused": lambda: _as_often_as_possible(_refused_calls),
+    "socket_filters": lambda: _as_often_as_possible(_socket_filter),
     "huge_pages": lambda: _as_often_as_possible(_huge_page),
     "terminals": lambda: _as_often_as_possible(_terminal),
     "in_flight": lambda: _as_often_as_possible(_pass_descriptors),

@@ -63,3 +63,17 @@ def test_calls_of_another_architecture_are_never_carried_out(kit, code):
 
     # The filter ends the program; some kernels have no such calls, and do that themselves or fail.
     assert result.signal in {signal.SIGSYS, signal.SIGSEGV} or result.exit_code == 0, result
+
+
+def test_options_of_sockets_are_refused_by_their_level_too(kit):
+    code = """
+import socket
+with socket.socket(socket.AF_INET6) as s:
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)   # 26
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    print(s.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY))
+    try: s.setsockopt(socket.SOL_SOCKET, 26, bytes(16))         # SO_ATTACH_FILTER
+    except OSError as error: print(error.strerror)
+"""
+
+    assert kit.run(Program(code=code)).stdout == b"1\nOperation not permitted\n"
