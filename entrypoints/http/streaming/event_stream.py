@@ -3,17 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from msgspec import Struct
-
-from application.errors import DependencyUnavailable
 from application.queries.job_reader import JobReader
 from application.queries.timeline import Entry, entries_of
 from application.views import JobDetails
 from domain.caller import Caller
 from domain.job_lifecycle import JobStatus
-from entrypoints.http.presenter import Presenter, case_result
-from entrypoints.http.schemas.jobs import CaseResult
+from entrypoints.http.presenter import Presenter
 from entrypoints.http.streaming.job_notifier import JobNotifier, Subscription, read_anew, until_deleted
+from entrypoints.http.streaming.judged_cases import JudgedCases
 from entrypoints.http.streaming.server_sent_events import HEARTBEAT, HEARTBEAT_S, event
 from entrypoints.http.timeline_presenter import present_entry
 
@@ -29,6 +26,7 @@ class EventStreams:
     def __init__(self, notifier: JobNotifier, job_reader: JobReader) -> None:
         self._notifier = notifier
         self._job_reader = job_reader
+        self._judged = JudgedCases(job_reader)
 
     def follow(
         self, caller: Caller, details: JobDetails, presenter: Presenter, last_event_id: str | None
@@ -46,7 +44,7 @@ class EventStreams:
         self, caller: Caller, details: JobDetails, presenter: Presenter, last_event_id: str | None
     ) -> AsyncGenerator[bytes, None]:
         sent = read_position(last_event_id)
-        judged = _JudgedCases(self._job_reader, caller)
+        judged = self._judged.of(caller, details.job.id)
         with self._notifier.listen(caller, details.job.id) as subscription:
             while True:
                 if subscription.changed:
@@ -55,13 +53,13 @@ class EventStreams:
                 if news:
                     sent = news[-1].position
                     yield b"".join(map(_state, news))
-                if cases := await judged.news(details):
+                if cases := await judged.take(details):
                     yield cases
                 if details.job.status.is_terminal:
                     break
                 if self._notifier.is_closed or subscription.is_refused:
                     return
-                if not await subscription.wait(HEARTBEAT_S):
+                if not await subscription.wait(judged.due_in_s or HEARTBEAT_S) and judged.due_in_s is None:
                     yield HEARTBEAT
             details = await self._proven(caller, details, subscription)
             news = [entry for entry in entries_of(details) if entry.position > sent]
@@ -76,41 +74,6 @@ class EventStreams:
             await subscription.wait(_PROOF_EVERY_S)
             details = await read_anew(self._job_reader, caller, details, subscription)
         return details
-
-
-class CasesEvent(Struct, kw_only=True):
-    """The results that have come since the last event of this kind."""
-
-    total: int
-    done: int
-    passed: int
-    cases: list[CaseResult]
-
-
-class _JudgedCases:
-    """The results of a job's cases that a stream has sent."""
-
-    def __init__(self, job_reader: JobReader, caller: Caller) -> None:
-        self._job_reader = job_reader
-        self._caller = caller
-        self._sent: set[int] = set()
-
-    async def news(self, details: JobDetails) -> bytes:
-        """Return an event with the results that were not sent yet; nothing if there are none."""
-        cases = details.job.spec.cases
-        if cases is None or len(self._sent) == cases.total:
-            return b""
-        try:
-            read = await asyncio.to_thread(self._job_reader.with_cases, self._caller, details.job.id)
-        except DependencyUnavailable:
-            return b""
-        new = [result for result in read.cases if result.index not in self._sent]
-        if not new:
-            return b""
-        self._sent.update(result.index for result in new)
-        passed = sum(result.is_accepted for result in read.cases)
-        shown = [case_result(result) for result in new]
-        return event("cases", CasesEvent(total=cases.total, done=len(read.cases), passed=passed, cases=shown))
 
 
 def read_position(event_id: str | None) -> tuple[int, int]:
