@@ -22,7 +22,7 @@ from domain.project import ProjectStatus, ProjectTrigger
 from tests.support.callers import ANONYMOUS
 from tests.support.databases import migrated
 from tests.support.in_memory_service import LEASE_S, InMemoryService
-from tests.support.stores import empty
+from tests.support.stores import PATIENT, empty
 
 SUCCESS = ExecutionResult(status=JobStatus.SUCCESS, exit_code=0)
 
@@ -77,7 +77,7 @@ class BrokenService(InMemoryService):
     """The use cases on a database of which a test loses commits."""
 
     def __init__(self, url, is_done):
-        self.database_engine = create_engine(url)
+        self.database_engine = create_engine(url, PATIENT)
         self.lost = LostCommits(self.database_engine)
         self._is_done = is_done
         super().__init__(
