@@ -44,6 +44,7 @@ OPEN = {
     "GET /docs/static/{file_path:path}",
     "HEAD /docs/static/{file_path:path}",
     "GET /dashboard/static/{digest:str}/{path:path}",
+    "POST /dashboard/language",
     "GET /dashboard/sign-in",
     "POST /dashboard/sign-in",
     "GET /dashboard/sign-in/provider",
