@@ -24,6 +24,7 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS, _ARGUMENT_SIZE = 0, 4, 16, 8
 
 # linux/bpf_common.h
 _LOAD_WORD = 0x20  # BPF_LD | BPF_W | BPF_ABS
+_AND = 0x54  # BPF_ALU | BPF_AND | BPF_K
 _JUMP = 0x05  # BPF_JMP | BPF_JA
 _IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
 _IF_AT_LEAST = 0x35  # BPF_JMP | BPF_JGE | BPF_K
@@ -121,6 +122,8 @@ def _decisions(machine: str, permitted: Mapping[str, bool]) -> Mapping[int, byte
 def _looked_at(condition: Mapping[str, Any]) -> bytes:
     """Write the steps that decide by an argument, of which the kernel takes no more than 32 bits."""
     steps = [_step(_LOAD_WORD, _ARGUMENTS + condition["argument"] * _ARGUMENT_SIZE)]
+    if "mask" in condition:
+        steps.append(_step(_AND, condition["mask"]))
     if (other := condition.get("only_with")) is not None:
         load = _step(_LOAD_WORD, _ARGUMENTS + other["argument"] * _ARGUMENT_SIZE)
         steps = [load, _step(_IF_EQUAL, other["value"], 1), _ALLOWED, *steps]
@@ -133,8 +136,10 @@ def _looked_at(condition: Mapping[str, Any]) -> bytes:
         steps.append(_when(_IF_EQUAL, value, ignored))
     if "allowed" not in condition:
         return b"".join([*steps, _ALLOWED])
-    steps += [_when(_IF_EQUAL, value, _ALLOWED) for value in condition["allowed"].values()]
-    return b"".join([*steps, _fails(getattr(errno, condition["otherwise"]))])
+    values, failure = list(condition["allowed"].values()), _fails(getattr(errno, condition["otherwise"]))
+    # Each jumps over the values behind it, and over the failure.
+    steps += [_step(_IF_EQUAL, value, len(values) - place) for place, value in enumerate(values)]
+    return b"".join([*steps, failure, _looked_at(condition["then"]) if "then" in condition else _ALLOWED])
 
 
 def _unless_null(argument: int, then: bytes) -> bytes:

@@ -77,3 +77,23 @@ with socket.socket(socket.AF_INET6) as s:
 """
 
     assert kit.run(Program(code=code)).stdout == b"1\nOperation not permitted\n"
+
+
+def test_sockets_are_of_protocols_that_the_kernel_has_without_a_module(kit):
+    code = """
+import socket
+IN, IN6, UNIX = socket.AF_INET, socket.AF_INET6, socket.AF_UNIX
+STREAM, DGRAM, PACKETS, DCCP = socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, 6
+TCP, UDP, SCTP, L2TP = 6, 17, 132, 115
+for kind in [(IN, STREAM, 0), (IN6, STREAM | socket.SOCK_NONBLOCK, TCP), (IN, DGRAM, UDP), (UNIX, PACKETS, 0),
+             (IN, STREAM, SCTP), (IN6, PACKETS, SCTP), (IN, DGRAM, L2TP), (IN, DCCP, 0), (17, DGRAM, 0)]:
+    try:
+        socket.socket(*kind).close()
+        print("made")
+    except OSError as error: print(error.strerror)
+"""
+
+    seen = kit.run(Program(code=code)).stdout.decode().splitlines()
+
+    refused = ["Protocol not supported"] * 3 + ["Socket type not supported"]
+    assert seen == ["made"] * 4 + refused + ["Address family not supported by protocol"]

@@ -42,6 +42,8 @@ def _decide(machine, number, *arguments, audit=None, counts_memory=True, has_own
             return value
         if code == 0x20:
             (accumulator,) = struct.unpack_from("=I", data, value)
+        elif code == 0x54:
+            accumulator &= value
         elif code == 0x05:
             place += value
         else:
@@ -163,9 +165,24 @@ def test_clone_makes_no_namespace(machine, flag):
 def test_only_the_families_that_a_namespace_holds_have_sockets(machine):
     socket = _number(machine, "socket")
 
-    allowed = [family for family in range(64) if _decide(machine, socket, family) == _ALLOW]
+    allowed = [family for family in range(64) if _decide(machine, socket, family, 1) == _ALLOW]
 
     assert allowed == [1, 2, 10]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("family", [1, 2, 10])
+@pytest.mark.parametrize("flags", [0, 0x800, 0x80000, 0x80800])
+def test_only_types_and_protocols_that_take_no_module_have_sockets(machine, family, flags):
+    socket = _number(machine, "socket")
+
+    types = [kind for kind in range(16) if _decide(machine, socket, family, kind | flags) == _ALLOW]
+    protocols = [number for number in range(300) if _decide(machine, socket, family, 1, number) == _ALLOW]
+
+    assert types == [1, 2, 3, 5]
+    assert protocols == [0, 1, 6, 17, 58, 262]
+    assert _decide(machine, socket, family, 6) == _ERRNO | errno.ESOCKTNOSUPPORT
+    assert _decide(machine, socket, family, 1, 132) == _ERRNO | errno.EPROTONOSUPPORT
 
 
 @pytest.mark.parametrize("machine", MACHINES)
