@@ -13,6 +13,7 @@ from typing import IO
 
 from application.file_spool import FileSpool
 from application.new_files import NewFile
+from catalogue.text import text
 from domain.errors import InvalidValue, TooLarge
 from domain.files import FileLimits, FilePath, FileTree, shown
 
@@ -84,7 +85,7 @@ def unpack(archive: IO[bytes], size: int, limits: FileLimits, spool: FileSpool) 
         elif start[_USTAR_AT:] == _USTAR:
             _untar(_Bounded(archive, gathered.stream_bytes), gathered)
         else:
-            raise InvalidValue(FIELD, "is neither a zip nor a tar archive, the latter also with gzip")
+            raise InvalidValue(FIELD, text("problems.archive_kind"))
     return gathered.files
 
 
@@ -94,7 +95,7 @@ def _described() -> Iterator[None]:
     try:
         yield
     except _FAULTS as error:
-        raise InvalidValue(FIELD, "is damaged, or of a kind that is not read") from error
+        raise InvalidValue(FIELD, text("problems.archive_damaged")) from error
 
 
 class _Gathered:
@@ -127,7 +128,7 @@ class _Gathered:
         """
         self._entries += 1
         if self._entries > self.most_entries:
-            raise InvalidValue(FIELD, f"has more than {self.most_entries} entries")
+            raise InvalidValue(FIELD, text("problems.archive_entries", maximum=self.most_entries))
 
     def add_directory(self, name: str) -> None:
         """Check the path of a directory, which its files make."""
@@ -150,7 +151,7 @@ class _Gathered:
             if file.size > announced:
                 break
         if file.size != announced:
-            raise InvalidValue(FIELD, f"{shown(path.value)} has another size than it announces")
+            raise InvalidValue(FIELD, text("problems.archive_size_differs", path=shown(path.value)))
         self._tree.add_bytes(path, announced)
         self.files.append(NewFile(path.value, file.finish()))
 
@@ -159,7 +160,7 @@ class _Gathered:
         if self._tree.total_bytes + announced > self._most_bytes:
             raise TooLarge(
                 FIELD,
-                f"unpacks to more than {self._limits.archive_ratio} times its own size, and is not read",
+                text("problems.archive_ratio", ratio=self._limits.archive_ratio),
             )
 
 
@@ -173,9 +174,9 @@ def _unzip(archive: IO[bytes], size: int, gathered: _Gathered) -> None:
             # The name as it is written: the other one ends at a NUL.
             name = entry.orig_filename
             if entry.flag_bits & _ENCRYPTED:
-                raise InvalidValue(FIELD, f"{shown(name)} is encrypted")
+                raise InvalidValue(FIELD, text("problems.archive_encrypted", name=shown(name)))
             if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-                raise InvalidValue(FIELD, f"{shown(name)} is compressed by another method than deflate")
+                raise InvalidValue(FIELD, text("problems.archive_method", name=shown(name)))
             kind = stat.S_IFMT(entry.external_attr >> 16) if entry.create_system == _UNIX else 0
             if name.endswith("/") and kind in {0, stat.S_IFDIR}:
                 gathered.add_directory(name)
@@ -197,16 +198,16 @@ def _check_directory(archive: IO[bytes], size: int, most_entries: int) -> None:
     tail = archive.read()
     place = tail.rfind(_EMPTY_ZIP)
     if place < 0:
-        raise InvalidValue(FIELD, "is a zip archive without an end")
+        raise InvalidValue(FIELD, text("problems.archive_without_end"))
     if _ZIP64_LOCATOR in tail[max(place - _ZIP64_LOCATOR_BYTES, 0) : place]:
-        raise InvalidValue(FIELD, "is a zip64 archive, which is not needed for its size")
+        raise InvalidValue(FIELD, text("problems.archive_zip64"))
     directory_bytes = _END.unpack_from(tail, place)[5]
     is_too_large = directory_bytes > most_entries * _ENTRY_BYTES // 16
     if not is_too_large:
         archive.seek(max(start + place - directory_bytes, 0))
         is_too_large = archive.read(directory_bytes).count(_RECORD) > most_entries
     if is_too_large:
-        raise InvalidValue(FIELD, f"has more than {most_entries} entries")
+        raise InvalidValue(FIELD, text("problems.archive_entries", maximum=most_entries))
     archive.seek(0)
 
 
@@ -219,7 +220,7 @@ def _check_apart(entries: list[zipfile.ZipInfo], size: int) -> None:
     end = 0
     for entry in sorted(entries, key=lambda entry: entry.header_offset):
         if entry.header_offset < end or entry.header_offset + entry.compress_size > size:
-            raise InvalidValue(FIELD, f"{shown(entry.orig_filename)} overlaps another file")
+            raise InvalidValue(FIELD, text("problems.archive_overlaps", name=shown(entry.orig_filename)))
         end = entry.header_offset + _LOCAL_HEADER_BYTES + entry.compress_size
 
 
@@ -231,7 +232,7 @@ def _untar(plain: "_Bounded", gathered: _Gathered) -> None:
         entry = tarfile.TarInfo.frombuf(header, "utf-8", "strict")
         if entry.type in _NAMING:
             if not 0 <= entry.size <= _LONGEST_NAMING:
-                raise InvalidValue(FIELD, "has a path that is too long")
+                raise InvalidValue(FIELD, text("problems.archive_path"))
             named = _name_of(entry.type, plain.read_all(entry.size))
             long_name = long_name if named is None else named
             plain.read_all(-entry.size % tarfile.BLOCKSIZE)
@@ -258,14 +259,14 @@ def _name_of(kind: bytes, content: bytes) -> str | None:
         record, content = content[len(length) + 1 : int(length)], content[int(length) :]
         key, _, value = record.removesuffix(b"\n").partition(b"=")
         if key.startswith(b"GNU.sparse") or key == b"size" or len(record) < _SHORTEST_RECORD:
-            raise InvalidValue(FIELD, "has a file that is sparse, or larger than any that is taken")
+            raise InvalidValue(FIELD, text("problems.archive_sparse"))
         if key == b"path" and kind == tarfile.XHDTYPE:
             path = value.decode()
-    raise InvalidValue(FIELD, "has an entry with more attributes than are read")
+    raise InvalidValue(FIELD, text("problems.archive_attributes"))
 
 
 def _no_file(name: str) -> InvalidValue:
-    return InvalidValue(FIELD, f"{shown(name)} is neither a file nor a directory")
+    return InvalidValue(FIELD, text("problems.archive_entry_kind", name=shown(name)))
 
 
 class _Gunzip(io.RawIOBase):
@@ -308,7 +309,7 @@ class _Gunzip(io.RawIOBase):
     def _next_member(self) -> "zlib._Decompress":
         self._members += 1
         if self._members > _MOST_MEMBERS:
-            raise InvalidValue(FIELD, f"has more than {_MOST_MEMBERS} gzip members")
+            raise InvalidValue(FIELD, text("problems.archive_members", maximum=_MOST_MEMBERS))
         return zlib.decompressobj(_GZIP_WINDOW)
 
 
@@ -341,5 +342,5 @@ class _Bounded:
             size -= len(piece)
             self._left -= len(piece)
             if self._left < 0:
-                raise TooLarge(FIELD, "unpacks to more than its files may have")
+                raise TooLarge(FIELD, text("problems.archive_too_large"))
             yield piece

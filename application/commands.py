@@ -7,6 +7,7 @@ from datetime import datetime
 from application.new_files import NewBlob, NewFile
 from application.submitted_cases import NewCase
 from application.submitted_judges import NewChecker, NewJudgeProgram
+from catalogue.text import text
 from domain.caller import Scope
 from domain.case_set import CaseSetReference
 from domain.cases import JobCases, StopOn
@@ -65,25 +66,23 @@ class UploadCodeCommand(JobOptions):
         JobOptions.__post_init__(self)
         check_variables("secret_env", self.secret_env)
         if not self.env.keys().isdisjoint(self.secret_env):
-            raise InvalidValue("secret_env", "has a variable that 'env' has as well")
+            raise InvalidValue("secret_env", text("problems.secret_env_in_env"))
         has_cases = self.cases is not None or self.case_set is not None
         if self.cases is not None and self.case_set is not None:
-            raise InvalidValue("case_set", "takes the place of 'cases'; leave one of them out")
+            raise InvalidValue("case_set", text("problems.instead_of_cases"))
         for name in ("stop_on", "checker", "interactor"):
             if not has_cases and getattr(self, name) is not None:
-                raise InvalidValue(name, "is for a job with 'cases' or a 'case_set'")
+                raise InvalidValue(name, text("problems.needs_cases"))
         if has_cases and self.artifacts:
-            raise InvalidValue(
-                "artifacts", "are kept of a program that is run once, and not of one that is run for 'cases'"
-            )
+            raise InvalidValue("artifacts", text("problems.artifacts_with_cases"))
         if self.checker is not None and self.interactor is not None:
-            raise InvalidValue("interactor", "takes the place of a 'checker'; leave one of them out")
+            raise InvalidValue("interactor", text("problems.instead_of_checker"))
         if has_cases and (self.stdin or self.stdin_blob is not None or self.stdin_file is not None):
             name = "stdin_file" if self.stdin_file else "stdin_base64" if self.stdin_blob else "stdin"
-            raise InvalidValue(name, "is that of each of the 'cases'; leave one of them out")
+            raise InvalidValue(name, text("problems.of_each_case"))
         if self.callback_secret is not None:
             if self.callback_url is None:
-                raise InvalidValue("callback_secret", "signs the callback, and there is no 'callback_url'")
+                raise InvalidValue("callback_secret", text("problems.secret_without_callback"))
             WebhookSecret(self.callback_secret)
 
 

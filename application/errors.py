@@ -24,6 +24,8 @@ ConcurrencyConflict                       not for callers: a transaction is to b
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from catalogue.text import Text, text
+
 OBJECT_STORE = "object store"
 
 
@@ -35,10 +37,7 @@ class NotAuthenticated(ApplicationError):
     """The caller has no valid key. The words are the same for each reason."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "this needs a valid API key, in the header `Authorization: Bearer ssk_...` or "
-            "`X-Auth-Token: ssk_...`"
-        )
+        super().__init__(text("problems.not_authenticated"))
 
 
 class NotFound(ApplicationError):
@@ -49,7 +48,8 @@ class NotFound(ApplicationError):
     """
 
     def __init__(self, kind: str, name: object) -> None:
-        super().__init__(f"{kind} '{name}' does not exist")
+        shown = text(f"problems.kind_{kind.replace(' ', '_')}")
+        super().__init__(text("problems.does_not_exist", kind=shown, name=name))
         self.kind = kind
 
 
@@ -64,7 +64,7 @@ class Unprocessable(ApplicationError):
         field: The name of the value that is in the way.
     """
 
-    def __init__(self, field: str, detail: str) -> None:
+    def __init__(self, field: str, detail: Text | str) -> None:
         super().__init__(detail)
         self.field = field
 
@@ -81,7 +81,7 @@ class RefusedJob:
 
     index: int
     field: str
-    detail: str
+    detail: Text | str
 
 
 class BatchRefused(ApplicationError):
@@ -92,7 +92,7 @@ class BatchRefused(ApplicationError):
     """
 
     def __init__(self, faults: Sequence[RefusedJob], refused: int) -> None:
-        super().__init__(f"{refused} of the jobs cannot be accepted, and so none is")
+        super().__init__(text("problems.batch_refused", count=refused))
         self.faults = faults
 
 
@@ -107,7 +107,7 @@ class QuotaExceeded(ApplicationError):
     """
 
     def __init__(self, quota: str, used: int, allowed: int, retry_after_s: int) -> None:
-        super().__init__(f"the quota '{quota}' allows {allowed}, and {used} are used")
+        super().__init__(text("problems.quota_exceeded", quota=quota, used=used, allowed=allowed))
         self.quota = quota
         self.used = used
         self.allowed = allowed
@@ -126,10 +126,7 @@ class KeyReused(Repeated):
     """The idempotency key is that of another request."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the Idempotency-Key was used for another request: another method, path, query or body; a new "
-            "request takes a new key"
-        )
+        super().__init__(text("problems.key_reused"))
 
 
 class RequestInWork(Repeated):
@@ -142,24 +139,21 @@ class RequestInWork(Repeated):
     retry_after_s = 1
 
     def __init__(self) -> None:
-        super().__init__("the first request under this Idempotency-Key is still in work")
+        super().__init__(text("problems.request_in_work"))
 
 
 class AlreadyAnswered(Repeated):
     """The first request under the idempotency key is answered, and its answer is stored."""
 
     def __init__(self) -> None:
-        super().__init__("the first request under this Idempotency-Key is answered already")
+        super().__init__(text("problems.already_answered"))
 
 
 class AnswerLost(Repeated):
     """The first request under the idempotency key took effect, and its answer cannot be given again."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the first request under this Idempotency-Key took effect, and its answer is lost, or held a "
-            "secret for another key; look at what there is before another request, under a new key"
-        )
+        super().__init__(text("problems.answer_lost"))
 
 
 class SecretsUnavailable(Unprocessable):
@@ -179,7 +173,7 @@ class DependencyUnavailable(ApplicationError):
     """
 
     def __init__(self, dependency: str, detail: str, retry_after_s: int = 5) -> None:
-        super().__init__(f"the {dependency} is unavailable: {detail}")
+        super().__init__(text("problems.unavailable", dependency=dependency, detail=detail))
         self.dependency = dependency
         self.detail = detail
         self.retry_after_s = retry_after_s

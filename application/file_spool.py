@@ -12,6 +12,7 @@ from typing import IO, Self
 from weakref import finalize
 
 from application.new_files import NewBlob
+from catalogue.text import text
 from domain.blob import BlobRef
 from domain.errors import TooLarge
 
@@ -66,7 +67,7 @@ class FileSpool:
             TooLarge: There is no room for it.
         """
         if self._max_bytes is not None and self.size + len(piece) > self._max_bytes:
-            raise TooLarge("files", f"have more than {self._max_bytes} bytes in all of the request")
+            raise TooLarge("files", text("problems.files_of_request", maximum=self._max_bytes))
         if self._file is None:
             self._file = self._held.enter_context(TemporaryFile(buffering=0))  # noqa: SIM115 - so it is
         rest = memoryview(piece)

@@ -8,6 +8,7 @@ from application.errors import SignInRefused
 from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
+from catalogue.text import text
 from domain.api_key import KeyId
 from domain.audit import Act
 from domain.caller import Scope
@@ -96,7 +97,7 @@ class SessionOpener:
 
         def work(transaction: Transaction) -> None:
             if not transaction.sessions.add(session):
-                raise SignInRefused("this sign-in has opened a session already: begin again")
+                raise SignInRefused(text("problems.sign_in_used"))
             left = None if before is None else transaction.sessions.find(before.digest)
             if left is not None:
                 transaction.sessions.end(left.id, now)

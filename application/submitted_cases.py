@@ -7,6 +7,7 @@ from typing import TypeVar
 from application.case_manifest import CaseContent, manifest_pieces, size_of
 from application.file_spool import FileSpool
 from application.new_files import BlobContent, NewBlob, NewFile
+from catalogue.text import text
 from domain.cases import Case, JobCases, StopOn
 from domain.errors import InvalidValue, TooLarge
 from domain.limits import LimitPolicy
@@ -62,13 +63,13 @@ def with_files(
         if path is None:
             return given
         if given:
-            raise InvalidValue(f"cases/{index}/{name}", "takes the place of a text; leave one of them out")
+            raise InvalidValue(f"cases/{index}/{name}", text("problems.instead_of_text"))
         if path not in by_path:
-            raise InvalidValue(f"cases/{index}/{name}", "there is no file of this path in the upload")
+            raise InvalidValue(f"cases/{index}/{name}", text("problems.case_file_missing"))
         named.add(path)
         size += by_path[path].ref.size
         if size > bounds.cases_bytes:
-            raise TooLarge("cases", f"{bounds.cases_bytes} bytes are allowed together")
+            raise TooLarge("cases", text("problems.bytes_allowed_together", allowed=bounds.cases_bytes))
         return by_path[path]
 
     filled = tuple(
@@ -111,10 +112,10 @@ def checked(given: Sequence[NewCase], bounds: SubmissionLimits, policy: LimitPol
         TooLarge: They are larger than all cases of a job may be.
     """
     if not given or len(given) > bounds.cases:
-        raise InvalidValue("cases", f"there are 1 to {bounds.cases} cases, and {len(given)} were sent")
+        raise InvalidValue("cases", text("problems.cases_count", maximum=bounds.cases, count=len(given)))
     size = sum(size_of(case.stdin) + size_of(case.expected) for case in given)
     if size > bounds.cases_bytes:
-        raise TooLarge("cases", f"have {size} bytes together; {bounds.cases_bytes} are allowed")
+        raise TooLarge("cases", text("problems.bytes_together", size=size, allowed=bounds.cases_bytes))
     cases = [
         _of(index, lambda case=case, index=index: _case(case, index, bounds, policy))  # type: ignore[misc]
         for index, case in enumerate(given)
@@ -123,7 +124,7 @@ def checked(given: Sequence[NewCase], bounds: SubmissionLimits, policy: LimitPol
     for index, case in enumerate(cases):
         earlier = known.setdefault(case.name, index)
         if earlier != index:
-            raise InvalidValue(f"cases/{index}/name", f"is that of case {earlier} too")
+            raise InvalidValue(f"cases/{index}/name", text("problems.case_name_twice", earlier=earlier))
     return cases
 
 

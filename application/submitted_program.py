@@ -7,6 +7,7 @@ from typing import Self
 from application.commands import UploadCodeCommand
 from application.new_files import BlobContent, NewBlob, NewFile
 from application.submitted_files import check_files
+from catalogue.text import text
 from domain.blob import BlobRef
 from domain.errors import InvalidValue, TooLarge
 from domain.files import JobFile, count_directories, disk_bytes, find_entry, shown
@@ -44,7 +45,7 @@ class SubmittedProgram:
         entry = None
         if files or command.entry is not None or command.code is None:
             if command.code is None and not files:
-                raise InvalidValue("code", "is required")
+                raise InvalidValue("code", text("problems.required"))
             entry = find_entry(language, command.entry, files, has_code=command.code is not None)
         code = command.code
         if code is None:
@@ -57,9 +58,7 @@ class SubmittedProgram:
         blobs = [file.blob for file in files.values()]
         if command.stdin_blob is not None:
             if command.stdin or command.stdin_file is not None:
-                raise InvalidValue(
-                    "stdin_base64", "takes the place of 'stdin' and 'stdin_file'; give one of them"
-                )
+                raise InvalidValue("stdin_base64", text("problems.instead_of_stdin_and_file"))
             limits.check_stdin_file(command.stdin_blob.ref.size)
             blobs.append(command.stdin_blob)
         return cls(

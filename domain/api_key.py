@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import NewType, Self
 from uuid import UUID
 
+from catalogue.text import text
 from domain.caller import Caller, Scope
 from domain.errors import InvalidValue, KeyTransitionRefused
 from domain.quota import Quota
@@ -67,7 +68,7 @@ class KeyText:
     def __post_init__(self) -> None:
         secret = self.value[len(PREFIX) : -_CHECKSUM_CHARS]
         if not KEY_TEXT.fullmatch(self.value) or self.value[-_CHECKSUM_CHARS:] != _checksum(secret):
-            raise InvalidValue("key", "is not the text of an API key")
+            raise InvalidValue("key", text("problems.key_text"))
 
     @classmethod
     def generate(cls) -> Self:
@@ -123,11 +124,11 @@ class ApiKey:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= KEY_NAME_MAX_CHARS or not self.name.isprintable():
-            raise InvalidValue("name", f"a key's name has 1 to {KEY_NAME_MAX_CHARS} printable characters")
+            raise InvalidValue("name", text("problems.key_name", maximum=KEY_NAME_MAX_CHARS))
         if not self.scopes:
-            raise InvalidValue("scopes", "a key has at least one scope")
+            raise InvalidValue("scopes", text("problems.key_scopes"))
         if self.project is not None and Scope.ADMIN in self.scopes:
-            raise InvalidValue("project", f"a key with the scope '{Scope.ADMIN}' reaches every project")
+            raise InvalidValue("project", text("problems.key_of_all_projects", scope=Scope.ADMIN))
         Quota(requests_per_s=self.requests_per_s)  # has the rule
 
     def status(self, now: datetime) -> KeyStatus:
@@ -160,7 +161,7 @@ class ApiKey:
         """
         status = self.status(now)
         if status is not KeyStatus.ACTIVE:
-            raise KeyTransitionRefused(f"cannot rotate a key that is {status}")
+            raise KeyTransitionRefused(text("problems.key_cannot_rotate", status=status))
         end = now + overlap
         expires_at = end if self.expires_at is None else min(end, self.expires_at)
         new = replace(self, id=successor, digest=digest, created_at=now, last_used_at=None)

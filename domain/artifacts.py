@@ -8,6 +8,7 @@ linear in the path, whatever the patterns.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from catalogue.text import text
 from domain.errors import InvalidValue
 from domain.files import shown
 
@@ -76,18 +77,14 @@ def check_patterns(patterns: Sequence[str]) -> None:
         InvalidValue: There are too many, or one is none of a relative path.
     """
     if len(patterns) > MAX_PATTERNS:
-        raise InvalidValue("artifacts", f"there are at most {MAX_PATTERNS} patterns")
+        raise InvalidValue("artifacts", text("problems.patterns", maximum=MAX_PATTERNS))
     for pattern in patterns:
         if not 1 <= len(pattern) <= PATTERN_MAX_CHARS:
-            raise InvalidValue("artifacts", f"a pattern has 1 to {PATTERN_MAX_CHARS} characters")
+            raise InvalidValue("artifacts", text("problems.pattern_length", maximum=PATTERN_MAX_CHARS))
         if not pattern.isprintable() or "\\" in pattern:
-            raise InvalidValue(
-                "artifacts", f"{shown(pattern)}: a pattern has printable characters only, and no '\\'"
-            )
+            raise InvalidValue("artifacts", text("problems.pattern_characters", pattern=shown(pattern)))
         if any(segment in {"", ".", ".."} for segment in pattern.split("/")):
-            raise InvalidValue(
-                "artifacts", f"{shown(pattern)}: a pattern is relative and has no empty, '.' or '..' segment"
-            )
+            raise InvalidValue("artifacts", text("problems.pattern_relative", pattern=shown(pattern)))
 
 
 class PathMatcher:

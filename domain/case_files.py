@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from catalogue.text import text
 from domain.errors import InvalidValue
 
 _INPUT_ENDINGS = frozenset({"in", "input"})
@@ -53,14 +54,17 @@ def find_cases(paths: Iterable[str]) -> Sequence[CaseFiles]:
             name = _name_of(path, endings, directories)
             if name is not None:
                 if name in found:
-                    raise InvalidValue("archive", f"{_shown(path)} and {_shown(found[name])} are of one case")
+                    raise InvalidValue(
+                        "archive",
+                        text("problems.archive_same_case", path=_shown(path), other=_shown(found[name])),
+                    )
                 found[name] = path
                 break
     if not inputs:
-        raise InvalidValue("archive", "has no input: a file whose name ends in .in")
+        raise InvalidValue("archive", text("problems.archive_without_input"))
     for name, path in answers.items():
         if name not in inputs:
-            raise InvalidValue("archive", f"{_shown(path)} is an answer without an input")
+            raise InvalidValue("archive", text("problems.archive_answer_alone", path=_shown(path)))
     common = _common_directories(inputs)
     cases = (
         CaseFiles(name[len(common) :], path, answers.get(name), _is_hidden(name))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import NewType
 from uuid import UUID
 
+from catalogue.text import text
 from domain.blob import BlobRef
 from domain.errors import InvalidValue
 from domain.tenant import TenantName
@@ -32,8 +33,7 @@ class CaseSetName:
         if not CASE_SET_NAME.fullmatch(self.value):
             raise InvalidValue(
                 "case_set",
-                f"a case set's name has 1 to {CASE_SET_NAME_MAX_CHARS} letters, digits, '_', '.' and '-', "
-                "and begins with a letter or a digit",
+                text("problems.case_set_name", maximum=CASE_SET_NAME_MAX_CHARS),
             )
 
     def __str__(self) -> str:
@@ -78,13 +78,13 @@ class CaseSetVersion:
         return CaseSetReference(self.name, self.number)
 
 
-def parse_case_set_reference(text: str) -> CaseSetReference:
+def parse_case_set_reference(given: str) -> CaseSetReference:
     """Read `name` or `name@version`.
 
     Raises:
         InvalidValue: The text is neither.
     """
-    name, at, version = text.partition("@")
+    name, at, version = given.partition("@")
     if at and not _VERSION.fullmatch(version):
-        raise InvalidValue("case_set", "the version of a case set is a whole number from 1, as in 'sums@3'")
+        raise InvalidValue("case_set", text("problems.case_set_version"))
     return CaseSetReference(CaseSetName(name), int(version) if at else None)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from catalogue.text import text
 from domain.blob import BlobRef
 from domain.checker import DEFAULT_CHECKER, Checker, JudgeProgram
 from domain.errors import InvalidValue
@@ -90,11 +91,11 @@ class Case:
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= NAME_MAX_CHARS or not self.name.isprintable():
-            raise InvalidValue("name", f"has 1 to {NAME_MAX_CHARS} printable characters")
+            raise InvalidValue("name", text("problems.printable_length", maximum=NAME_MAX_CHARS))
         if not 0 <= self.weight <= MAX_WEIGHT:
-            raise InvalidValue("weight", f"must be from 0 to {MAX_WEIGHT}")
+            raise InvalidValue("weight", text("problems.from_0", maximum=MAX_WEIGHT))
         if any("\0" in argument for argument in self.args or ()):
-            raise InvalidValue("args", "must not have a NUL character")
+            raise InvalidValue("args", text("problems.no_nul"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from catalogue.text import text
 from domain.blob import BlobRef
 from domain.errors import InvalidValue
 from domain.files import JobFile
@@ -68,15 +69,17 @@ class Checker:
 
     def __post_init__(self) -> None:
         if self.program is None and self.kind is CheckerKind.PROGRAM:
-            raise InvalidValue("checker", "the kind 'program' needs a program: its 'language' and its 'code'")
+            raise InvalidValue("checker", text("problems.checker_needs_program"))
         if self.program is not None and self.kind is not CheckerKind.PROGRAM:
-            raise InvalidValue("checker", f"a program is for the kind 'program', and not for '{self.kind}'")
+            raise InvalidValue("checker", text("problems.checker_program_of_kind", kind=self.kind))
         if self.tolerance is None:
             return
         if self.kind is not CheckerKind.FLOAT:
-            raise InvalidValue("checker/tolerance", f"is for the kind 'float', and not for '{self.kind}'")
+            raise InvalidValue(
+                "checker/tolerance", text("problems.checker_tolerance_of_kind", kind=self.kind)
+            )
         if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
-            raise InvalidValue("checker/tolerance", "must be a number from 0")
+            raise InvalidValue("checker/tolerance", text("problems.number_from_0"))
 
 
 DEFAULT_CHECKER = Checker()

@@ -13,6 +13,8 @@ DomainError
     └── WebhookTransitionRefused
 """
 
+from catalogue.text import Text, text
+
 
 class DomainError(Exception):
     """A rule of the domain was broken."""
@@ -26,8 +28,8 @@ class InvalidValue(DomainError):
         detail: The rule, as a sentence.
     """
 
-    def __init__(self, field: str, detail: str) -> None:
-        super().__init__(f"{field}: {detail}")
+    def __init__(self, field: str, detail: Text | str) -> None:
+        super().__init__(text("problems.of_field", field=field, detail=detail))
         self.field = field
         self.detail = detail
 
@@ -44,7 +46,11 @@ class ScopeMissing(DomainError):
     """
 
     def __init__(self, scope: str, reason: str = "") -> None:
-        super().__init__(f"the scope '{scope}' is missing{reason and f': {reason}'}")
+        super().__init__(
+            text("problems.scope_missing_because", scope=scope, reason=reason)
+            if reason
+            else text("problems.scope_missing", scope=scope)
+        )
         self.scope = scope
 
 

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from catalogue.text import text
 from domain.blob import BlobRef
 from domain.errors import InvalidValue, TooLarge
 from domain.language import Language
@@ -98,14 +99,14 @@ class FileTree:
             InvalidValue: There are too many, or it collides with another.
         """
         if len(self._files) >= self._limits.files:
-            raise InvalidValue("files", f"there are at most {self._limits.files} files")
+            raise InvalidValue("files", text("problems.files_count", maximum=self._limits.files))
         if len(path.segments) > self._limits.depth:
             raise InvalidValue(
-                "files", f"{shown(path.value)}: a path has at most {self._limits.depth} segments"
+                "files", text("problems.path_depth", path=shown(path.value), maximum=self._limits.depth)
             )
         self._path_bytes += len(path.value.encode())
         if self._path_bytes > self._limits.paths_bytes:
-            raise InvalidValue("files", f"all paths have at most {self._limits.paths_bytes} bytes")
+            raise InvalidValue("files", text("problems.paths_size", maximum=self._limits.paths_bytes))
         self._take(path)
 
     def check_size(self, path: FilePath, size: int) -> None:
@@ -116,9 +117,11 @@ class FileTree:
         """
         limits = self._limits
         if size > limits.file_bytes:
-            raise TooLarge("files", f"{shown(path.value)}: a file has at most {limits.file_bytes} bytes")
+            raise TooLarge(
+                "files", text("problems.file_size", path=shown(path.value), maximum=limits.file_bytes)
+            )
         if self.total_bytes + size > limits.total_bytes:
-            raise TooLarge("files", f"all files have at most {limits.total_bytes} bytes together")
+            raise TooLarge("files", text("problems.files_size", maximum=limits.total_bytes))
 
     def add_bytes(self, path: FilePath, size: int) -> None:
         """Count the size of a file.
@@ -165,13 +168,11 @@ def find_entry(language: Language, entry: str | None, paths: Collection[str], *,
     if has_code:
         path = wanted if entry is None else FilePath(entry).value
         if path in paths:
-            raise InvalidValue(
-                "entry", f"{shown(path)} is the path of 'code', and of a file as well; leave one of them out"
-            )
+            raise InvalidValue("entry", text("problems.entry_is_code", path=shown(path)))
         return path
     if entry is None:
         if wanted not in paths:
-            raise InvalidValue("entry", f"must name the file to run, for there is no '{wanted}'")
+            raise InvalidValue("entry", text("problems.entry_required", wanted=wanted))
         return wanted
     path = FilePath(entry.rstrip("/") or entry).value
     if path in paths:
@@ -179,7 +180,7 @@ def find_entry(language: Language, entry: str | None, paths: Collection[str], *,
     main = f"{path}/{_MAIN_OF_DIRECTORY.get(language.name, wanted)}"
     if main in paths:
         return main
-    raise InvalidValue("entry", f"there is no file {shown(path)} among the files, nor {shown(main)}")
+    raise InvalidValue("entry", text("problems.entry_missing", path=shown(path), main=shown(main)))
 
 
 def disk_bytes(sizes: Iterable[int]) -> int:
@@ -227,9 +228,8 @@ def _fault_of_segments(segments: Sequence[str]) -> str | None:
 
 def _collision(path: str, other: str) -> InvalidValue:
     if path == other:
-        return InvalidValue("files", f"{shown(path)} is there twice")
+        return InvalidValue("files", text("problems.file_twice", path=shown(path)))
     return InvalidValue(
         "files",
-        f"{shown(path)} and {shown(other)} cannot both be there: they differ in case or in the form of "
-        "characters only, or one is a directory of the other",
+        text("problems.files_collide", path=shown(path), other=shown(other)),
     )

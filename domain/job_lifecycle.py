@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from catalogue.text import text
 from domain.errors import JobTransitionRefused
 
 
@@ -162,5 +163,5 @@ def check(status: JobStatus, trigger: Trigger) -> Applied | Ignored:
     """
     follows = _TRANSITIONS.get((status, trigger))
     if follows is None:
-        raise JobTransitionRefused(f"cannot {trigger} a job that is {status}")
+        raise JobTransitionRefused(text("problems.job_transition", trigger=trigger, status=status))
     return follows

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from catalogue.text import text
 from domain.errors import InvalidValue
 
 
@@ -64,5 +65,5 @@ def parse_language(name: str) -> Language:
         return _BY_NAME[name.lower()]
     except KeyError:
         raise InvalidValue(
-            "language", f"unsupported language; supported are {', '.join(LANGUAGES)}"
+            "language", text("problems.language_unsupported", languages=", ".join(LANGUAGES))
         ) from None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from catalogue.text import text
 from domain.errors import InvalidValue
 
 
@@ -74,9 +75,11 @@ class LimitPolicy:
         for name, value in requested.items():
             bounds = self.bounds.get(name)
             if bounds is None:
-                raise InvalidValue(name, "there is no such limit")
+                raise InvalidValue(name, text("problems.no_such_limit"))
             if not bounds.minimum <= value <= bounds.maximum:
-                raise InvalidValue(name, f"must be from {bounds.minimum} to {bounds.maximum}")
+                raise InvalidValue(
+                    name, text("problems.between", minimum=bounds.minimum, maximum=bounds.maximum)
+                )
         return Limits(**{name: requested.get(name, bounds.default) for name, bounds in self.bounds.items()})
 
     def lowered_to(self, largest: Mapping[str, int]) -> "LimitPolicy":

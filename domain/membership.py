@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from catalogue.text import text
 from domain.caller import Scope
 from domain.errors import InvalidValue, MembershipRefused
 from domain.tenant import TenantName
@@ -62,8 +63,7 @@ class MembershipRules:
             )
         if not roles:
             raise MembershipRefused(
-                f"the claim '{self.role_claim}' of your identity names no role of this service: "
-                f"{', '.join(ROLES)}"
+                text("problems.claim_without_role", claim=self.role_claim, roles=", ".join(ROLES))
             )
         tenant = next(name for name in tenants if name is not None)
         return Membership(tenant=tenant, scopes=frozenset[Scope]().union(*(ROLES[role] for role in roles)))

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from catalogue.text import text
 from domain.errors import ProjectTransitionRefused
 from domain.tenant import TenantName
 from domain.values import ProjectId, ProjectName
@@ -78,7 +79,9 @@ class Project:
         """
         to = TRANSITIONS.get((self.status, trigger))
         if to is None:
-            raise ProjectTransitionRefused(f"cannot {trigger} a project that is {self.status}")
+            raise ProjectTransitionRefused(
+                text("problems.project_transition", trigger=trigger, status=self.status)
+            )
         return replace(self, status=to)
 
     def ensure_takes_work(self) -> None:
@@ -88,4 +91,6 @@ class Project:
             ProjectTransitionRefused: The project is archived or deleted.
         """
         if self.status is not ProjectStatus.ACTIVE:
-            raise ProjectTransitionRefused(f"project '{self.name}' is {self.status} and takes no new work")
+            raise ProjectTransitionRefused(
+                text("problems.project_takes_no_work", name=self.name, status=self.status)
+            )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from catalogue.text import text
 from domain.errors import InvalidValue
 from domain.limits import STANDARD_BOUNDS
 from domain.priority import DEFAULT_PRIORITY, MAX_PRIORITY
@@ -47,14 +48,14 @@ class Quota:
         given: Mapping[str, object] = self.figures()
         for name, figure in given.items():
             if isinstance(figure, bool) or not isinstance(figure, int) or not 0 <= figure <= MAX_FIGURE:
-                raise InvalidValue(name, f"must be a whole number from 0 to {MAX_FIGURE}")
+                raise InvalidValue(name, text("problems.whole_number_from_0", maximum=MAX_FIGURE))
         for name, largest in self.limits.items():
             if name not in STANDARD_BOUNDS:
-                raise InvalidValue(name, "there is no such quota or limit")
+                raise InvalidValue(name, text("problems.no_such_quota"))
             if largest < STANDARD_BOUNDS[name].minimum:
-                raise InvalidValue(name, f"must be at least {STANDARD_BOUNDS[name].minimum}")
+                raise InvalidValue(name, text("problems.at_least", minimum=STANDARD_BOUNDS[name].minimum))
         if self.max_priority is not None and self.max_priority > MAX_PRIORITY:
-            raise InvalidValue("max_priority", f"must be from 0 to {MAX_PRIORITY}")
+            raise InvalidValue("max_priority", text("problems.from_0", maximum=MAX_PRIORITY))
 
     @classmethod
     def of(cls, figures: Mapping[str, Any]) -> Self:
@@ -78,7 +79,7 @@ class Quota:
             return wanted
         if wanted == DEFAULT_PRIORITY:
             return highest
-        raise InvalidValue("priority", f"the quota 'max_priority' allows priorities up to {highest}")
+        raise InvalidValue("priority", text("problems.quota_priority", maximum=highest))
 
     def figures(self) -> dict[str, int]:
         """Return the bounds that there are, by their names, limits included."""

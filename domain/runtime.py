@@ -3,6 +3,7 @@
 import hashlib
 import re
 
+from catalogue.text import text
 from domain.errors import InvalidValue
 
 RUNTIME_NAME = re.compile(r"[a-z0-9][a-z0-9.+@_-]{0,63}")
@@ -12,17 +13,15 @@ MAX_PRESETS = 8
 _QUEUE_CHARS = 32
 
 
-def parse_runtime_name(text: str) -> str:
+def parse_runtime_name(given: str) -> str:
     """Check the name of a runtime, such as `python@3.13` or `python+numpy`.
 
     Raises:
         InvalidValue: It has other characters, or too many.
     """
-    if not RUNTIME_NAME.fullmatch(text):
-        raise InvalidValue(
-            "runtime", "a runtime's name has 1 to 64 lower-case letters, digits, '.', '+', '@', '_' and '-'"
-        )
-    return text
+    if not RUNTIME_NAME.fullmatch(given):
+        raise InvalidValue("runtime", text("problems.runtime_name"))
+    return given
 
 
 def queue_of(runtime: str) -> str:
@@ -42,4 +41,4 @@ def check_presets(names: tuple[str, ...]) -> None:
         InvalidValue: There are too many, or one is no name.
     """
     if len(names) > MAX_PRESETS or not all(map(PRESET_NAME.fullmatch, names)):
-        raise InvalidValue("presets", f"has at most {MAX_PRESETS} names such as cpp17 and strict")
+        raise InvalidValue("presets", text("problems.presets", maximum=MAX_PRESETS))

@@ -7,6 +7,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Self
 
+from catalogue.text import text
 from domain.artifacts import check_patterns
 from domain.blob import BlobRef
 from domain.cases import JobCases
@@ -77,24 +78,26 @@ class JobOptions:
         self._check_input()
         for name, value in self.tags.items():
             if not is_tag_name(name):
-                raise InvalidValue("tags", "a tag's name has 1 to 64 letters, digits, '_', '.' and '-'")
+                raise InvalidValue("tags", text("problems.tag_name"))
             if not value.isprintable():
-                raise InvalidValue("tags", "a tag's value has printable characters only")
+                raise InvalidValue("tags", text("problems.tag_value"))
         self._check_runs()
 
     def _check_runs(self) -> None:
         """Check how often and in what the program is run."""
         if not 0 <= self.priority <= MAX_PRIORITY:
-            raise InvalidValue("priority", f"must be from 0 to {MAX_PRIORITY}")
+            raise InvalidValue("priority", text("problems.from_0", maximum=MAX_PRIORITY))
         if not 1 <= self.max_attempts <= MAX_ATTEMPTS:
-            raise InvalidValue("max_attempts", f"must be from 1 to {MAX_ATTEMPTS}")
+            raise InvalidValue("max_attempts", text("problems.from_1", maximum=MAX_ATTEMPTS))
         if not RETRYABLE.keys() >= set(self.retry_on):
-            raise InvalidValue("retry_on", f"has reasons of {', '.join(sorted(RETRYABLE))}")
+            raise InvalidValue(
+                "retry_on", text("problems.retry_reasons", reasons=", ".join(sorted(RETRYABLE)))
+            )
         if self.runtime is not None:
             parse_runtime_name(self.runtime)
         check_presets(self.presets)
         if self.retry_on and self.max_attempts == 1:
-            raise InvalidValue("retry_on", "needs 'max_attempts' of 2 or more")
+            raise InvalidValue("retry_on", text("problems.retry_needs_attempts"))
         if self.callback_url is not None:
             webhook_url("callback_url", self.callback_url)
 
@@ -104,7 +107,7 @@ class JobOptions:
         if self.stdin_file is not None:
             _check_path("stdin_file", self.stdin_file)
             if self.stdin:
-                raise InvalidValue("stdin_file", "takes the place of 'stdin'; leave one of them out")
+                raise InvalidValue("stdin_file", text("problems.instead_of_stdin"))
         for argument in self.args:
             _check_text("args", argument)
         check_variables("env", self.env)
@@ -233,15 +236,15 @@ class SubmissionLimits:
         """
         _check_size("stdin", size, self.stdin_file_bytes)
 
-    def check_text(self, name: str, text: str) -> None:
+    def check_text(self, name: str, given: str) -> None:
         """Check a free text, such as a description.
 
         Raises:
             InvalidValue: It is too long, or has a NUL character.
         """
-        _check_text(name, text)
-        if len(text) > self.text_chars:
-            raise InvalidValue(name, f"has at most {self.text_chars} characters")
+        _check_text(name, given)
+        if len(given) > self.text_chars:
+            raise InvalidValue(name, text("problems.characters", maximum=self.text_chars))
 
     def check_arguments(self, arguments: Sequence[str]) -> None:
         """Check the arguments of one case.
@@ -251,10 +254,10 @@ class SubmissionLimits:
             TooLarge: They are larger than their limit.
         """
         if len(arguments) > self.arguments:
-            raise InvalidValue("args", f"there are at most {self.arguments} arguments")
+            raise InvalidValue("args", text("problems.arguments", maximum=self.arguments))
         for argument in arguments:
             _check_text("args", argument)
-        _check_size("args", sum(len(text.encode()) for text in arguments), self.arguments_bytes)
+        _check_size("args", sum(len(given.encode()) for given in arguments), self.arguments_bytes)
 
     def check_url(self, name: str, text: str) -> WebhookUrl:
         """Read the URL of a webhook's receiver.
@@ -279,14 +282,14 @@ class SubmissionLimits:
         """
         self.check_stdin(spec.stdin)
         if len(spec.args) > self.arguments or len(spec.env) + len(secret_env) > self.arguments:
-            raise InvalidValue("args", f"there are at most {self.arguments} arguments and as many variables")
+            raise InvalidValue("args", text("problems.arguments_and_variables", maximum=self.arguments))
         variables = (*spec.env.items(), *secret_env.items())
         if spec.max_attempts > self.attempts:
-            raise InvalidValue("max_attempts", f"must be from 1 to {self.attempts}")
-        size = sum(len(text.encode()) for text in (*spec.args, *chain.from_iterable(variables)))
+            raise InvalidValue("max_attempts", text("problems.from_1", maximum=self.attempts))
+        size = sum(len(given.encode()) for given in (*spec.args, *chain.from_iterable(variables)))
         _check_size("args", size, self.arguments_bytes)
         if len(spec.tags) > self.tags or any(len(value) > TAG_MAX_CHARS for value in spec.tags.values()):
-            raise InvalidValue("tags", f"at most {self.tags} tags of at most {TAG_MAX_CHARS} characters")
+            raise InvalidValue("tags", text("problems.tags", maximum=self.tags, characters=TAG_MAX_CHARS))
         for name in ("function_name", "description"):
             self.check_text(name, getattr(spec, name) or "")
         if spec.callback_url is not None:
@@ -314,9 +317,7 @@ def check_variables(field_name: str, variables: Mapping[str, str]) -> None:
     """
     for name, value in variables.items():
         if not ENVIRONMENT_NAME.fullmatch(name):
-            raise InvalidValue(
-                field_name, "a variable's name has letters, digits and '_', and no digit first"
-            )
+            raise InvalidValue(field_name, text("problems.variable_name"))
         _check_text(field_name, value)
 
 
@@ -332,24 +333,24 @@ def _check_path(name: str, path: str) -> None:
         raise InvalidValue(name, error.detail) from None
 
 
-def _check_encodable(name: str, text: str) -> None:
+def _check_encodable(name: str, given: str) -> None:
     """Check that a text has an encoding.
 
     Raises:
         InvalidValue: It has lone surrogates, which no encoding has a form for.
     """
     try:
-        text.encode()
+        given.encode()
     except UnicodeEncodeError:
-        raise InvalidValue(name, "must be text that UTF-8 can encode") from None
+        raise InvalidValue(name, text("problems.encodable")) from None
 
 
-def _check_text(name: str, text: str) -> None:
-    _check_encodable(name, text)
-    if "\0" in text:
-        raise InvalidValue(name, "must not have a NUL character")
+def _check_text(name: str, given: str) -> None:
+    _check_encodable(name, given)
+    if "\0" in given:
+        raise InvalidValue(name, text("problems.no_nul"))
 
 
 def _check_size(name: str, size: int, allowed: int) -> None:
     if size > allowed:
-        raise TooLarge(name, f"has {size} bytes; {allowed} are allowed")
+        raise TooLarge(name, text("problems.bytes_allowed", size=size, allowed=allowed))

@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
+from catalogue.text import text
 from domain.errors import InvalidValue, TenantTransitionRefused
 from domain.quota import UNLIMITED, Quota
 
@@ -33,8 +34,7 @@ class TenantName:
         if not _NAME.fullmatch(self.value):
             raise InvalidValue(
                 "tenant",
-                f"a tenant's name has 1 to {TENANT_NAME_MAX_CHARS} lower-case letters, digits and '-', "
-                "and no '-' at its ends",
+                text("problems.tenant_name", maximum=TENANT_NAME_MAX_CHARS),
             )
 
     def __str__(self) -> str:
@@ -99,9 +99,11 @@ class Tenant:
         """
         to = TRANSITIONS.get((self.status, trigger))
         if to is None:
-            raise TenantTransitionRefused(f"cannot {trigger} a tenant that is {self.status}")
+            raise TenantTransitionRefused(
+                text("problems.tenant_transition", trigger=trigger, status=self.status)
+            )
         if to is TenantStatus.DELETED and self.name == DEFAULT_TENANT:
-            raise TenantTransitionRefused(f"the tenant '{self.name}' cannot be deleted")
+            raise TenantTransitionRefused(text("problems.tenant_cannot_be_deleted", name=self.name))
         return replace(self, status=to)
 
     def ensure_active(self) -> None:
@@ -112,5 +114,5 @@ class Tenant:
         """
         if self.status is not TenantStatus.ACTIVE:
             raise TenantTransitionRefused(
-                f"tenant '{self.name}' is {self.status}: it reads and cancels, and starts or changes nothing"
+                text("problems.tenant_takes_no_work", name=self.name, status=self.status)
             )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NewType
 from uuid import UUID
 
+from catalogue.text import text
 from domain.errors import InvalidValue
 
 JobId = NewType("JobId", UUID)
@@ -54,17 +55,17 @@ class ProjectName:
     def __post_init__(self) -> None:
         name = normalized_name(self.value)
         if not 1 <= len(name) <= PROJECT_NAME_MAX_CHARS:
-            raise InvalidValue("project", f"a project's name has 1 to {PROJECT_NAME_MAX_CHARS} characters")
-        if not name.isprintable() or not _INVISIBLE.isdisjoint(name) or _has_marks_only(name):
-            raise InvalidValue("project", "a project's name has printable and visible characters only")
-        if name in {".", ".."} or "/" in name or "\\" in name:
-            raise InvalidValue("project", "a project's name is not '.' or '..' and has no '/' or '\\'")
-        if name.isdecimal():
-            raise InvalidValue("project", "a project's name is not all digits: those are project ids")
-        if len(name.encode()) > OBJECT_KEY_MAX_BYTES - _CODE_KEY_OVERHEAD_BYTES:
             raise InvalidValue(
-                "project", "a project's name is too long for an object key once encoded as UTF-8"
+                "project", text("problems.project_name_length", maximum=PROJECT_NAME_MAX_CHARS)
             )
+        if not name.isprintable() or not _INVISIBLE.isdisjoint(name) or _has_marks_only(name):
+            raise InvalidValue("project", text("problems.project_name_characters"))
+        if name in {".", ".."} or "/" in name or "\\" in name:
+            raise InvalidValue("project", text("problems.project_name_path"))
+        if name.isdecimal():
+            raise InvalidValue("project", text("problems.project_name_digits"))
+        if len(name.encode()) > OBJECT_KEY_MAX_BYTES - _CODE_KEY_OVERHEAD_BYTES:
+            raise InvalidValue("project", text("problems.project_name_encoded"))
         object.__setattr__(self, "value", name)
 
     def __str__(self) -> str:
@@ -143,16 +144,16 @@ def parse_batch_id(text: str) -> BatchId:
     return BatchId(parse_uuid("batchId", text))
 
 
-def parse_uuid(field: str, text: str) -> UUID:
+def parse_uuid(field: str, given: str) -> UUID:
     """Read an id in the canonical form of RFC 9562.
 
     Raises:
         InvalidValue: The text is not such an id.
     """
     try:
-        parsed = UUID(text)
+        parsed = UUID(given)
     except ValueError:
         parsed = None
-    if parsed is None or str(parsed) != text.lower():
-        raise InvalidValue(field, "an id is a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057")
+    if parsed is None or str(parsed) != given.lower():
+        raise InvalidValue(field, text("problems.id"))
     return parsed

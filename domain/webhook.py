@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import NewType, Self
 from uuid import UUID
 
+from catalogue.text import text
 from domain.errors import InvalidValue, WebhookTransitionRefused
 from domain.submission import SealedSecrets
 from domain.tenant import TenantName
@@ -97,7 +98,7 @@ class Webhook:
 
     def __post_init__(self) -> None:
         if not self.events or not self.events <= set(SUBSCRIBED):
-            raise InvalidValue("events", f"has at least one of {', '.join(SUBSCRIBED)}, and no others")
+            raise InvalidValue("events", text("problems.webhook_events", events=", ".join(SUBSCRIBED)))
 
     def secrets(self, now: datetime) -> tuple[SealedSecrets, ...]:
         """Return the secrets that sign at a time, the newest first."""
@@ -136,7 +137,7 @@ class Webhook:
             WebhookTransitionRefused: It is.
         """
         if self.status is not WebhookStatus.ACTIVE:
-            raise WebhookTransitionRefused(f"the webhook is {self.status}; enable it first")
+            raise WebhookTransitionRefused(text("problems.webhook_disabled", status=self.status))
 
     def after(self, attempt: "Attempt", disabled_after: timedelta) -> Self:
         """Return the subscription after an attempt: disabled where its receiver is gone or fails for long."""

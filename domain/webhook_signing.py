@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from catalogue.text import text
 from domain.errors import InvalidValue
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - how a secret begins is none
@@ -31,7 +32,12 @@ class WebhookSecret:
         if not self.value.startswith(SECRET_PREFIX) or not self._has_key():
             raise InvalidValue(
                 "callback_secret",
-                f"is '{SECRET_PREFIX}' and {SECRET_MIN_BYTES} to {SECRET_MAX_BYTES} random bytes in Base64",
+                text(
+                    "problems.webhook_secret",
+                    prefix=SECRET_PREFIX,
+                    minimum=SECRET_MIN_BYTES,
+                    maximum=SECRET_MAX_BYTES,
+                ),
             )
 
     @classmethod

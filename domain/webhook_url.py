@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
+from catalogue.text import text
 from domain.errors import InvalidValue
 from domain.network_address import IpAddress, is_public, parse_address
 
@@ -45,25 +46,23 @@ class WebhookUrl:
 
     def __post_init__(self) -> None:
         if len(self.value) > URL_MAX_CHARS:
-            raise InvalidValue("url", f"has at most {URL_MAX_CHARS} characters")
+            raise InvalidValue("url", text("problems.characters", maximum=URL_MAX_CHARS))
         if not _URL.fullmatch(self.value):
-            raise InvalidValue("url", "has the characters of a URL only, others percent-encoded, and no '#'")
+            raise InvalidValue("url", text("problems.url_characters"))
         try:
             parts = urlsplit(self.value)
             host, port = parts.hostname or "", parts.port
         except ValueError:
-            raise InvalidValue("url", "must be a URL such as https://example.com/hook") from None
+            raise InvalidValue("url", text("problems.url")) from None
         if parts.scheme not in _PORTS:
-            raise InvalidValue("url", "must begin with https:// or http://")
+            raise InvalidValue("url", text("problems.url_scheme"))
         if "@" in parts.netloc:
-            raise InvalidValue(
-                "url", "must have no user name and no password: the signature shows who sent it"
-            )
+            raise InvalidValue("url", text("problems.url_user"))
         address = parse_address(host)
         is_name = len(host) <= _HOST_MAX_CHARS and _HOST.fullmatch(host) is not None
         is_host = isinstance(address, IPv6Address) and "%" not in host if "[" in parts.netloc else is_name
         if port == 0 or not is_host:
-            raise InvalidValue("url", "must have a host that is a name in ASCII or an address")
+            raise InvalidValue("url", text("problems.url_host"))
         set_field = object.__setattr__
         set_field(self, "is_secure", parts.scheme == "https")
         set_field(self, "host", host)
@@ -99,8 +98,7 @@ class WebhookUrl:
         if _LOCALHOST.fullmatch(self.host) or (address is not None and not is_public(address)):
             raise InvalidValue(
                 "url",
-                "must not lead to a private, loopback, link-local or metadata address; "
-                "SERVICE_SERVER_WEBHOOK_ALLOW_PRIVATE=true allows that",
+                text("problems.url_private"),
             )
 
 

@@ -19,6 +19,7 @@ from adapters.oidc.http import ProviderHttp, unavailable
 from application.errors import SignInRefused
 from application.ports.clock import Clock
 from application.ports.identity_provider import Identity, IdentityProvider, ProviderAnswer, SignInAttempt
+from catalogue.text import text
 
 T = TypeVar("T")
 
@@ -86,13 +87,13 @@ class OidcIdentityProvider(IdentityProvider):
     def identify(self, attempt: SignInAttempt, answer: ProviderAnswer) -> Identity:
         """Exchange the code of an answer for the visitor's identity."""
         if not hmac.compare_digest(attempt.state.encode(), answer.state.encode("utf-8", "replace")):
-            raise SignInRefused("the answer of the identity provider is not to this sign-in: begin again")
+            raise SignInRefused(text("problems.oidc_state"))
         self._check_issuer(answer.issuer)
         if answer.error:
             error = answer.error[:_SHOWN_CHARS]
-            raise SignInRefused(f"the identity provider refused the sign-in: {error}")
+            raise SignInRefused(text("problems.oidc_refused", error=error))
         if not answer.code:
-            raise SignInRefused("the identity provider sent no code: begin again")
+            raise SignInRefused(text("problems.oidc_no_code"))
         tokens = self._exchange(attempt, answer.code)
         claims = self._verify(attempt, tokens)
         return Identity(subject=claims["sub"], name=_name(claims), claims=claims)
@@ -148,7 +149,7 @@ class OidcIdentityProvider(IdentityProvider):
             )
             claims.validate(now=int(self._now().timestamp()), leeway=_LEEWAY_S)
         except ExpiredTokenError as error:
-            raise SignInRefused("the identity token has expired: begin again") from error
+            raise SignInRefused(text("problems.oidc_expired")) from error
         except (JoseError, ValueError, TypeError) as error:
             raise SignInRefused(f"the identity token is not valid: {_fault_of(error)}") from error
         if not claims["sub"]:

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import AuditCursor, AuditFilter, DayUsage, FoundEntries, QuotaUse, UsageFilter
+from catalogue.text import text
 from domain.audit import ChainLink, LedgerEntry, Usage
 from domain.caller import Caller, Scope
 from domain.errors import InvalidValue
@@ -79,7 +80,7 @@ class AuditReader:
 
 def _check_limit(limit: int) -> None:
     if not 0 <= limit <= MAX_ENTRIES:
-        raise InvalidValue("limit", f"must be from 0 to {MAX_ENTRIES}")
+        raise InvalidValue("limit", text("problems.from_0", maximum=MAX_ENTRIES))
 
 
 def _page(found: FoundEntries, limit: int) -> AuditPage:
@@ -135,7 +136,7 @@ class UsageReader:
         until = until or self._clock.now().date()
         since = since or until - min(timedelta(days=DEFAULT_DAYS - 1), until - date.min)
         if not timedelta(0) <= until - since < timedelta(days=MAX_DAYS):
-            raise InvalidValue("since", f"must be from 0 to {MAX_DAYS - 1} days before 'until'")
+            raise InvalidValue("since", text("problems.days_before_until", maximum=MAX_DAYS - 1))
         if limit == 0 or (project is not None and not caller.reaches(project)):
             return UsagePage((), None)
         wanted = UsageFilter(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from application.errors import NotFound
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import BatchCursor, BatchView
+from catalogue.text import text
 from domain.caller import Caller
 from domain.errors import InvalidValue
 from domain.values import BatchId
@@ -51,7 +52,7 @@ class BatchReader:
             InvalidValue: The limit is out of range.
         """
         if not 0 <= limit <= MAX_BATCHES:
-            raise InvalidValue("limit", f"must be from 0 to {MAX_BATCHES}")
+            raise InvalidValue("limit", text("problems.from_0", maximum=MAX_BATCHES))
         if limit == 0:
             return BatchPage((), None)
 

@@ -16,6 +16,7 @@ from application.ports.execution_engine import (
     RuntimeSupport,
 )
 from application.queries.queue_history import time_slices
+from catalogue.text import text
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus
 
@@ -116,10 +117,10 @@ class ClusterReader:
             NotFound: There are no points, or no such cluster.
         """
         if not 1 <= minutes <= MAX_MINUTES:
-            raise InvalidValue("minutes", f"must be from 1 to {MAX_MINUTES}")
+            raise InvalidValue("minutes", text("problems.from_1", maximum=MAX_MINUTES))
         in_range = 0 < period_s <= MAX_MINUTES * _PERIOD_UNIT_S
         if not in_range or (period_s % _PERIOD_UNIT_S and period_s not in _SHORT_PERIODS_S):
-            raise InvalidValue("period", "must be 10, 30 or a multiple of 60, and at most 3600")
+            raise InvalidValue("period", text("problems.period"))
         points = self._metrics.utilization(_check_cluster_name(cluster), minutes, period_s)
         if not points:
             raise NotFound("metrics of cluster", cluster)
@@ -179,5 +180,5 @@ def _check_cluster_name(cluster: str) -> str:
         InvalidValue: It may not.
     """
     if not (1 <= len(cluster) <= CLUSTER_NAME_MAX_CHARS and cluster.isprintable()):
-        raise InvalidValue("clusterName", f"has 1 to {CLUSTER_NAME_MAX_CHARS} printable characters")
+        raise InvalidValue("clusterName", text("problems.printable_length", maximum=CLUSTER_NAME_MAX_CHARS))
     return cluster

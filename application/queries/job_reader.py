@@ -13,6 +13,7 @@ from application.ports.job_queries import JobQueries
 from application.ports.unit_of_work import UnitOfWork
 from application.queries.timeline import Awaited, Timeline, Waiting, entries_of
 from application.views import Cursor, JobDetails, JobFilter, JobStatusView, JobView
+from catalogue.text import text
 from domain.caller import Caller
 from domain.errors import InvalidValue
 from domain.execution import Execution
@@ -126,7 +127,7 @@ class JobReader:
             InvalidValue: The limit is out of range, or the project cannot be a project's name.
         """
         if not 0 <= wanted.limit <= MAX_LIMIT:
-            raise InvalidValue("limit", f"must be from 0 to {MAX_LIMIT}")
+            raise InvalidValue("limit", text("problems.from_0", maximum=MAX_LIMIT))
         if project is not None:
             project_id = self._project_id(caller, project)
             if project_id is None:

@@ -9,6 +9,7 @@ from threading import Lock
 
 from application.ports.clock import Clock
 from application.ports.dashboard_queries import DashboardQueries
+from catalogue.text import text
 from domain.errors import InvalidValue
 
 MAX_MINUTES = 60
@@ -98,6 +99,6 @@ def time_slices(now: datetime, minutes: int, number: int) -> Sequence[datetime]:
         InvalidValue: The minutes are out of range.
     """
     if not 1 <= minutes <= MAX_MINUTES:
-        raise InvalidValue("minutes", f"must be from 1 to {MAX_MINUTES}")
+        raise InvalidValue("minutes", text("problems.from_1", maximum=MAX_MINUTES))
     begin = now + timedelta.resolution - timedelta(minutes=minutes)
     return [begin + timedelta(minutes=minutes) * place / number for place in range(number + 1)]

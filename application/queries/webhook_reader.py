@@ -6,6 +6,7 @@ from application.errors import NotFound
 from application.ports.delivery_repository import DeliveryFilter
 from application.ports.unit_of_work import Transaction, UnitOfWork
 from application.views import WebhookView
+from catalogue.text import text
 from domain.caller import Caller
 from domain.errors import InvalidValue
 from domain.values import JobId, parse_project_reference
@@ -69,7 +70,7 @@ class WebhookReader:
             NotFound: The caller reaches no such subscription.
         """
         if not 0 <= wanted.limit <= MAX_DELIVERIES:
-            raise InvalidValue("limit", f"must be from 0 to {MAX_DELIVERIES}")
+            raise InvalidValue("limit", text("problems.from_0", maximum=MAX_DELIVERIES))
 
         def work(transaction: Transaction) -> Sequence[Delivery]:
             transaction.webhooks.get_or_raise(caller, webhook_id)

@@ -7,6 +7,7 @@ from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.purge_repository import purge_of_project
 from application.ports.unit_of_work import Transaction
+from catalogue.text import text
 from domain.audit import Act
 from domain.caller import Caller
 from domain.project import Project, ProjectStatus, ProjectTrigger
@@ -59,7 +60,7 @@ class ChangeProject:
             transaction.projects.replace(before, after)
             # Looked at last, when others wait for the project: what they started before is seen.
             if not after.is_live and transaction.projects.has_running_jobs(before.id):
-                raise Conflict(f"project '{before.name}' has running jobs; cancel them first")
+                raise Conflict(text("problems.project_has_jobs", name=before.name))
             if after.status is ProjectStatus.PURGED:
                 transaction.purges.add(purge_of_project(purge_id, after, caller.principal, now))
             return after

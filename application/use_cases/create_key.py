@@ -10,6 +10,7 @@ from application.ports.clock import Clock
 from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
 from application.views import IssuedKey, KeyView
+from catalogue.text import text
 from domain.api_key import ApiKey, KeyId, KeyStatus, KeyText
 from domain.audit import Act
 from domain.caller import Caller, Scope
@@ -110,10 +111,7 @@ def make_room(transaction: Transaction, caller: Caller, max_keys: int, now: date
         return
     closed = [key.id for key in keys if key.status(now) is not KeyStatus.ACTIVE]
     if len(closed) < excess:
-        raise Conflict(
-            f"tenant '{caller.tenant.name}' has {max_keys} active keys, as many as SERVICE_SERVER_MAX_KEYS "
-            "allows; revoke one first"
-        )
+        raise Conflict(text("problems.too_many_keys", tenant=caller.tenant.name, maximum=max_keys))
     transaction.keys.remove(closed[:excess])
 
 
@@ -128,7 +126,7 @@ def _expiry(caller: Caller, time: datetime | None, now: datetime) -> datetime | 
     except OverflowError:  # in UTC it is of no year that there is
         raise InvalidValue("expires_at", "must be in the years 1 to 9999 of UTC") from None
     if expires_at is not None and expires_at <= now:
-        raise InvalidValue("expires_at", "must be in the future")
+        raise InvalidValue("expires_at", text("problems.future"))
     latest = None if Scope.ADMIN in caller.scopes else caller.expires_at
     if expires_at is not None and latest is not None and expires_at > latest:
         raise InvalidValue(

@@ -11,6 +11,7 @@ from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
 from application.views import IssuedWebhook, WebhookView
 from application.webhook_secrets import WebhookSecrets
+from catalogue.text import text
 from domain.audit import Act
 from domain.caller import Caller, Scope
 from domain.project import Project
@@ -109,10 +110,7 @@ class CreateWebhook:
         if allowed is not None and used >= allowed:
             raise QuotaExceeded("webhooks", used, allowed, _RETRY_AFTER_S)
         if used >= self._max_webhooks:
-            raise Conflict(
-                f"tenant '{caller.tenant.name}' has {used} webhooks, as many as SERVICE_SERVER_MAX_WEBHOOKS "
-                "allows; delete one first"
-            )
+            raise Conflict(text("problems.too_many_webhooks", tenant=caller.tenant.name, used=used))
 
     def _ensure_few(self, transaction: Transaction, caller: Caller, project: Project | None) -> None:
         """Check that a project's events have few receivers; of all projects, if it is none in particular."""

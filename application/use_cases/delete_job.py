@@ -4,6 +4,7 @@ from application.caller_unit_of_work import CallerUnitOfWork
 from application.errors import Conflict
 from application.ports.purge_repository import Removed
 from application.ports.unit_of_work import Transaction
+from catalogue.text import text
 from domain.audit import Act, Usage
 from domain.caller import Caller
 from domain.job import Job
@@ -35,7 +36,7 @@ class DeleteJob:
             caller.tenant.ensure_active()
             job, _project = transaction.jobs.get_with_project_or_raise(caller, job_id)
             if not job.status.is_terminal:
-                raise Conflict(f"the job is {job.status} and has not ended; cancel it first")
+                raise Conflict(text("problems.job_not_ended", status=job.status))
             return job, transaction.purges.remove_job(job)
 
         self._unit_of_work.run(

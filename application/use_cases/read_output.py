@@ -8,6 +8,7 @@ from application.errors import Conflict, NotFound
 from application.ports.job_queries import JobQueries
 from application.ports.object_store import ObjectStore
 from application.ports.output_feed import Stream
+from catalogue.text import text
 from domain.caller import Caller
 from domain.execution import ExecutionResult
 from domain.values import ExecutionId, JobId, ObjectKey
@@ -41,7 +42,7 @@ class ReadOutput:
         if details is None:
             raise NotFound("job", job_id)
         if not details.job.status.is_terminal:
-            raise Conflict("the job has not ended; follow its output until it has")
+            raise Conflict(text("problems.output_not_ended"))
         execution = details.latest
         if execution is None or execution.result is None:
             raise NotFound("output of job", job_id)

@@ -3,6 +3,7 @@
 from application.caller_unit_of_work import CallerUnitOfWork
 from application.errors import Conflict, NotFound
 from application.ports.unit_of_work import Transaction
+from catalogue.text import text
 from domain.audit import Act
 from domain.caller import Caller
 from domain.values import JobId
@@ -41,7 +42,7 @@ class RedeliverEvent:
             if delivery.webhook_id is not None:
                 transaction.webhooks.get_or_raise(caller, delivery.webhook_id).ensure_active()
             if delivery.status is DeliveryStatus.PENDING:
-                raise Conflict(f"delivery '{delivery_id}' is {delivery.status}: it is attempted by itself")
+                raise Conflict(text("problems.delivery_pending", id=delivery_id, status=delivery.status))
             transaction.deliveries.redeliver(delivery)
             return delivery.again()
 

@@ -7,6 +7,7 @@ from application.errors import Conflict
 from application.ports.clock import Clock
 from application.ports.unit_of_work import Transaction
 from application.views import KeyView
+from catalogue.text import text
 from domain.api_key import ApiKey, KeyId, KeyStatus
 from domain.audit import Act
 from domain.caller import Caller, Scope
@@ -72,7 +73,4 @@ def active_administrators(transaction: Transaction, now: datetime) -> list[ApiKe
 
 def _ensure_another(transaction: Transaction, key: ApiKey, now: datetime) -> None:
     if all(other.id == key.id for other in active_administrators(transaction, now)):
-        raise Conflict(
-            f"key '{key.id}' is the last active one with the scope '{Scope.ADMIN}'; create another first, or "
-            "revoke it with `force`: then only `service-server keys create` on the machine makes another"
-        )
+        raise Conflict(text("problems.last_admin_key", key=key.id, scope=Scope.ADMIN))

@@ -9,6 +9,7 @@ from application.ports.id_generator import IdGenerator
 from application.ports.unit_of_work import Transaction
 from application.use_cases.create_key import lock_tenant, make_room
 from application.views import IssuedKey, KeyView
+from catalogue.text import text
 from domain.api_key import KeyId, KeyText
 from domain.audit import Act
 from domain.caller import Caller, Scope
@@ -60,18 +61,18 @@ class RotateKey:
             Conflict: The tenant has as many active keys as it may have.
         """
         now = self._clock.now()
-        successor_id, text = KeyId(self._ids.new()), KeyText.generate()
+        successor_id, given = KeyId(self._ids.new()), KeyText.generate()
 
         def work(transaction: Transaction) -> KeyView:
             if not 0 <= overlap_s <= MAX_OVERLAP_S:
-                raise InvalidValue("overlap_s", f"must be from 0 to {MAX_OVERLAP_S}")
+                raise InvalidValue("overlap_s", text("problems.from_0", maximum=MAX_OVERLAP_S))
             within = lock_tenant(transaction, caller, tenant)
             key = transaction.keys.get_or_raise(within, key_id)
             for scope in sorted(key.scopes):
                 caller.require(scope)
             if key.exceeds(caller):
                 caller.require(Scope.ADMIN)
-            expiring, successor = key.rotate(successor_id, text.digest, now, timedelta(seconds=overlap_s))
+            expiring, successor = key.rotate(successor_id, given.digest, now, timedelta(seconds=overlap_s))
             successor = replace(successor, created_by=caller.principal)
             transaction.keys.replace(key, expiring)
             make_room(transaction, within, self._max_keys, now)
@@ -82,4 +83,4 @@ class RotateKey:
         view = self._unit_of_work.run(
             caller, Act.KEY_ROTATE, work, subject=lambda _view: str(key_id), asked_for=str(key_id)
         )
-        return IssuedKey(view=view, text=text)
+        return IssuedKey(view=view, text=given)

@@ -8,6 +8,7 @@ from application.ports.unit_of_work import Transaction
 from application.use_cases.rotate_key import DEFAULT_OVERLAP_S, MAX_OVERLAP_S
 from application.views import IssuedWebhook, WebhookView
 from application.webhook_secrets import WebhookSecrets
+from catalogue.text import text
 from domain.audit import Act
 from domain.caller import Caller
 from domain.errors import InvalidValue
@@ -44,7 +45,7 @@ class RotateWebhook:
         """
         with self._unit_of_work.recording_refusals(caller, Act.WEBHOOK_ROTATE, str(webhook_id)):
             if not 0 <= overlap_s <= MAX_OVERLAP_S:
-                raise InvalidValue("overlap_s", f"must be from 0 to {MAX_OVERLAP_S}")
+                raise InvalidValue("overlap_s", text("problems.from_0", maximum=MAX_OVERLAP_S))
             secret = WebhookSecret.generate()
             sealed = self._secrets.seal("url", webhook_id, secret)
         now, overlap = self._clock.now(), timedelta(seconds=overlap_s)

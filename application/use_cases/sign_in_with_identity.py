@@ -5,6 +5,7 @@ from application.ports.identity_provider import Identity, IdentityProvider, Prov
 from application.ports.unit_of_work import UnitOfWork
 from application.record_refusal import RecordRefusal, refusal_kind
 from application.session_opener import Entrant, SessionOpener, SignedIn
+from catalogue.text import text
 from domain.audit import PRINCIPAL_MAX_CHARS, Act
 from domain.errors import MembershipRefused
 from domain.membership import MembershipRules
@@ -81,10 +82,10 @@ class SignInWithIdentity:
         try:
             membership = self._membership_rules.membership(identity.claims)
         except MembershipRefused as error:
-            raise SignInRefused(f"{error}; the administrator of this service can give you a place") from error
+            raise SignInRefused(text("problems.identity_refused", error=error)) from error
         tenant = self._unit_of_work.read(lambda transaction: transaction.tenants.get(membership.tenant))
         if tenant is None or tenant.status is TenantStatus.DELETED:
-            raise SignInRefused(f"the tenant '{membership.tenant}' of your identity does not exist here")
+            raise SignInRefused(text("problems.identity_tenant", tenant=membership.tenant))
         return Entrant(
             tenant=tenant,
             principal=principal,

@@ -5,6 +5,7 @@ from application.ports.clock import Clock
 from application.ports.unit_of_work import UnitOfWork
 from application.record_refusal import RecordRefusal, refusal_kind
 from application.session_opener import Entrant, SessionOpener, SignedIn
+from catalogue.text import text
 from domain.api_key import ApiKey, KeyStatus, key_digest
 from domain.audit import Act
 from domain.session import SessionToken
@@ -33,11 +34,11 @@ class SignInWithKey:
         self._record_refusal = record_refusal
         self._clock = clock
 
-    def __call__(self, text: str, address: str | None, before: SessionToken | None) -> SignedIn:
+    def __call__(self, given: str, address: str | None, before: SessionToken | None) -> SignedIn:
         """Open a session.
 
         Args:
-            text: The text, as the visitor gave it.
+            given: The text, as the visitor gave it.
             address: The network address that the visitor calls from.
             before: The secret that the visitor's browser has.
 
@@ -45,12 +46,10 @@ class SignInWithKey:
             SignInRefused: The key opens nothing.
             DependencyUnavailable: The database is out of reach.
         """
-        digest = key_digest(text.strip())
+        digest = key_digest(given.strip())
         found = self._unit_of_work.read(lambda transaction: transaction.keys.find(digest))
         if found is None or not self._opens(*found):
-            error = SignInRefused(
-                "this key does not open the dashboard: it is not a key, or it is unknown, expired or revoked"
-            )
+            error = SignInRefused(text("problems.sign_in_key"))
             self._record_refusal(Act.SESSION_SIGN_IN, None, address, "key", refusal_kind(error))
             raise error
         key, tenant = found

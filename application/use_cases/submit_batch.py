@@ -29,6 +29,7 @@ from application.use_cases.upload_code import CODE_CONTENT_TYPE, Submission, Upl
 from application.views import BatchView
 from application.webhook_secrets import WebhookSecrets
 from application.webhook_writer import WebhookWriter
+from catalogue.text import text
 from domain.audit import NO_USAGE, Act, AuditEntry, AuditEntryId, Usage
 from domain.batch import Batch
 from domain.caller import Caller
@@ -121,7 +122,9 @@ class SubmitBatch:
         with self._unit_of_work.recording_refusals(caller, Act.BATCH_SUBMIT, str(batch_id)):
             caller.tenant.ensure_active()
             if not 1 <= len(commands) <= self._max_jobs:
-                raise InvalidValue("jobs", f"a batch has 1 to {self._max_jobs} jobs, and not {len(commands)}")
+                raise InvalidValue(
+                    "jobs", text("problems.batch_size", maximum=self._max_jobs, count=len(commands))
+                )
             ending = self._sealed(callback, batch_id)
             submissions = self._prepared(caller, commands)
             now = self._clock.now()
@@ -210,7 +213,7 @@ class SubmitBatch:
                 submissions.append(submission)
                 of_cases += _bytes_of_cases(submission)
                 if of_cases > most:
-                    raise TooLarge("jobs", f"have cases of more than {most} bytes together")
+                    raise TooLarge("jobs", text("problems.batch_cases", maximum=most))
         if faults:
             raise BatchRefused(faults[:MAX_FAULTS], len(faults))
         return submissions

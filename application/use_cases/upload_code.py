@@ -32,6 +32,7 @@ from application.submitted_judges import SubmittedJudges
 from application.submitted_program import SubmittedProgram, check_disk
 from application.views import JobView
 from application.webhook_secrets import WebhookSecrets
+from catalogue.text import text
 from domain.audit import NO_USAGE, Act, Usage
 from domain.blob import BlobRef
 from domain.caller import Caller
@@ -304,7 +305,7 @@ class UploadCode:
         if command.cases is None and command.cases_of is None and command.case_set is None:
             return None, {}
         if (refusal := self._engine.refuses_cases()) is not None:
-            raise Unprocessable("cases", f"cannot be run here: {refusal}")
+            raise Unprocessable("cases", text("problems.cases_not_here", reason=refusal))
         stop_on = command.stop_on or StopOn.NEVER
         contents: dict[BlobRef, BlobContent] = {}
         if command.cases is not None:
@@ -375,13 +376,19 @@ class UploadCode:
         support = runtimes.get(command.runtime or language.name)
         if support is None or support.language != language:
             names = ", ".join(name for name, one in runtimes.items() if one.language == language)
-            raise Unprocessable("runtime", f"there is no such runtime of {language}; there are {names}")
+            raise Unprocessable("runtime", text("problems.runtime_unknown", language=language, names=names))
         if support.unavailable_because is not None:
-            raise Unprocessable("runtime", f"{support.name} is unavailable: {support.unavailable_because}")
+            raise Unprocessable(
+                "runtime",
+                text("problems.runtime_unavailable", name=support.name, reason=support.unavailable_because),
+            )
         unknown = [name for name in command.presets if name not in support.presets]
         if unknown:
             presets = ", ".join(support.presets) or "none"
-            raise Unprocessable("presets", f"{support.name} has no preset {unknown[0]}; there are: {presets}")
+            raise Unprocessable(
+                "presets",
+                text("problems.preset_unknown", name=support.name, preset=unknown[0], presets=presets),
+            )
 
     def _store_code(self, submission: Submission) -> None:
         code_key, source = submission.spec.code_key, submission.code_source
@@ -483,9 +490,12 @@ def _supported(name: str, languages: Sequence[LanguageSupport]) -> LanguageSuppo
     language = parse_language(name)
     support = next((support for support in languages if support.language == language), None)
     if support is None:
-        raise Unprocessable("language", f"{language} is not among the languages of this service's engine")
+        raise Unprocessable("language", text("problems.language_not_here", language=language))
     if support.unavailable_because is not None:
-        raise Unprocessable("language", f"{language} is unavailable here: {support.unavailable_because}")
+        raise Unprocessable(
+            "language",
+            text("problems.language_unavailable", language=language, reason=support.unavailable_because),
+        )
     return support
 
 

@@ -3,23 +3,24 @@
 import base64
 import binascii
 
+from catalogue.text import text
 from domain.errors import InvalidValue
 from domain.files import shown
 
 
-def decode_base64(field: str, text: str, path: str | None = None) -> bytes:
+def decode_base64(field: str, given: str, path: str | None = None) -> bytes:
     """Return the bytes of a text.
 
     Args:
         field: The field that has the text, for the error.
-        text: The text.
+        given: The text.
         path: The file whose content it is.
 
     Raises:
         InvalidValue: It is no Base64.
     """
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(given, validate=True)
     except (binascii.Error, ValueError):
         place = "" if path is None else f"{shown(path)} "
-        raise InvalidValue(field, f"{place}is not Base64 with padding (RFC 4648, 4)") from None
+        raise InvalidValue(field, text("problems.base64", place=place)) from None

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from litestar.datastructures import Cookie
 
 from application.file_spool import FileSpool
+from catalogue.text import text
 from entrypoints.http.file_form import MAX_FIELDS, NOT_OURS, FileForm, FileFormReader
 from entrypoints.http.json_request import MULTIPART, AnyRequest, JsonRequest
 from entrypoints.http.session_cookie import SessionCookies, cookie_of
@@ -30,7 +31,7 @@ class ForgedRequest(Exception):
     """The form does not come from a page of this service."""
 
     def __init__(self) -> None:
-        super().__init__("the form is not from a page of this service, or too old: load the page anew")
+        super().__init__(text("problems.forged_request"))
 
 
 def token_of(request: AnyRequest) -> tuple[str, Cookie | None]:

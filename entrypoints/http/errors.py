@@ -11,7 +11,7 @@ from litestar import Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.exceptions import NotFoundException as NoSuchRoute
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from application.errors import (
     BatchRefused,
@@ -26,6 +26,7 @@ from application.errors import (
     SignInRefused,
     Unprocessable,
 )
+from catalogue.text import Text, text
 from domain.errors import InvalidValue, ScopeMissing, TooLarge, TransitionRefused
 from entrypoints.http import validation_errors
 from entrypoints.http.concurrency import Overloaded
@@ -48,11 +49,20 @@ _TYPE_PREFIX = "urn:service-server:problem:"
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """The type of a problem: its status, name and title."""
+    """The type of a problem: its status and name."""
 
     status: int
     name: str
-    title: str
+
+    @property
+    def text(self) -> Text:
+        """The title."""
+        return text(f"problems.title_{self.name.replace('-', '_')}")
+
+    @property
+    def title(self) -> str:
+        """The title in English."""
+        return str(self.text)
 
     @property
     def type(self) -> str:
@@ -60,46 +70,46 @@ class ProblemType:
         return _TYPE_PREFIX + self.name
 
 
-_INVALID = ProblemType(422, "invalid-input", "The input is invalid")
-_TOO_LARGE = ProblemType(413, "too-large", "The input is too large")
-_INTERNAL = ProblemType(500, "internal", "The service failed")
-_NO_ROUTE = ProblemType(404, "no-such-resource", "There is no such resource")
-MALFORMED = ProblemType(400, "bad-request", "The request is malformed")
-TOO_SLOW = ProblemType(408, "too-slow", "The request did not come in time")
-HEAD_TOO_LARGE = ProblemType(431, "head-too-large", "The request's head is too large")
-BUSY = ProblemType(503, "busy", "The service has all that it can do at once")
+_INVALID = ProblemType(422, "invalid-input")
+_TOO_LARGE = ProblemType(413, "too-large")
+_INTERNAL = ProblemType(500, "internal")
+_NO_ROUTE = ProblemType(404, "no-such-resource")
+MALFORMED = ProblemType(400, "bad-request")
+TOO_SLOW = ProblemType(408, "too-slow")
+HEAD_TOO_LARGE = ProblemType(431, "head-too-large")
+BUSY = ProblemType(503, "busy")
 
 # The first that an error is an instance of counts, its own class before its bases.
 PROBLEM_TYPES: Mapping[type[Exception], ProblemType] = {
-    UnsupportedMediaType: ProblemType(415, "unsupported-media-type", "The body's form is not supported"),
+    UnsupportedMediaType: ProblemType(415, "unsupported-media-type"),
     UnreadableBody: _INVALID,
     ValidationException: _INVALID,
     InvalidValue: _INVALID,
     TooLarge: _TOO_LARGE,
     RequestEntityTooLarge: _TOO_LARGE,
-    Unprocessable: ProblemType(422, "unprocessable", "The request cannot be met here"),
-    BatchRefused: ProblemType(422, "batch-refused", "Jobs of the batch cannot be accepted"),
-    NotFound: ProblemType(404, "not-found", "What was named does not exist"),
+    Unprocessable: ProblemType(422, "unprocessable"),
+    BatchRefused: ProblemType(422, "batch-refused"),
+    NotFound: ProblemType(404, "not-found"),
     NoSuchRoute: _NO_ROUTE,
     PathNotCanonical: _NO_ROUTE,
-    MethodNotAllowedException: ProblemType(405, "method-not-allowed", "The method is not allowed here"),
-    Conflict: ProblemType(409, "conflict", "The state forbids this"),
-    TransitionRefused: ProblemType(409, "transition-refused", "The state forbids this"),
-    NotAuthenticated: ProblemType(401, "not-authenticated", "The caller has no valid key"),
-    SignInRefused: ProblemType(403, "sign-in-refused", "You are not signed in"),
+    MethodNotAllowedException: ProblemType(405, "method-not-allowed"),
+    Conflict: ProblemType(409, "conflict"),
+    TransitionRefused: ProblemType(409, "transition-refused"),
+    NotAuthenticated: ProblemType(401, "not-authenticated"),
+    SignInRefused: ProblemType(403, "sign-in-refused"),
     MalformedKey: MALFORMED,
-    KeyReused: ProblemType(422, "idempotency-key-reused", "The Idempotency-Key is another request's"),
-    RequestInWork: ProblemType(409, "request-in-work", "The first request is still in work"),
-    Repeated: ProblemType(409, "request-repeated", "The request took effect before"),
-    ForgedRequest: ProblemType(403, "forged-request", "The form is not from here"),
-    CrossSiteRequest: ProblemType(403, "cross-site-request", "The request comes from another site"),
-    ScopeMissing: ProblemType(403, "scope-missing", "The caller has no right to this"),
-    KeyInUrl: ProblemType(400, "key-in-url", "A key does not belong in a URL"),
-    HostRefused: ProblemType(421, "misdirected-request", "The request is for another host"),
-    RangeNotSatisfiable: ProblemType(416, "range-not-satisfiable", "The range is not in the content"),
-    SignatureRefused: ProblemType(401, "signature-refused", "The message is not signed as it must be"),
-    QuotaExceeded: ProblemType(429, "quota-exceeded", "A quota is used up"),
-    DependencyUnavailable: ProblemType(503, "unavailable", "A part of the service is unavailable"),
+    KeyReused: ProblemType(422, "idempotency-key-reused"),
+    RequestInWork: ProblemType(409, "request-in-work"),
+    Repeated: ProblemType(409, "request-repeated"),
+    ForgedRequest: ProblemType(403, "forged-request"),
+    CrossSiteRequest: ProblemType(403, "cross-site-request"),
+    ScopeMissing: ProblemType(403, "scope-missing"),
+    KeyInUrl: ProblemType(400, "key-in-url"),
+    HostRefused: ProblemType(421, "misdirected-request"),
+    RangeNotSatisfiable: ProblemType(416, "range-not-satisfiable"),
+    SignatureRefused: ProblemType(401, "signature-refused"),
+    QuotaExceeded: ProblemType(429, "quota-exceeded"),
+    DependencyUnavailable: ProblemType(503, "unavailable"),
     Overloaded: BUSY,
     Exception: _INTERNAL,
 }
@@ -119,9 +129,9 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[Problem]
     if problem_type is _INTERNAL:
         logger.error("%s %s failed", request.method, quote(request.scope["path"]), exc_info=error)
     errors = _faults(request, error)
-    problem = _problem(
-        problem_type, _detail(request, error, problem_type, errors), quote(request.scope["path"])
-    )
+    detail = _detail(request, error, problem_type, errors)
+    problem = _problem(problem_type, str(detail), quote(request.scope["path"]))
+    problem.code = _code_of(detail)
     problem.errors = list(errors) or UNSET
     for name in _MEMBERS:
         setattr(problem, name, getattr(error, name, UNSET))
@@ -149,6 +159,14 @@ def _problem(problem_type: ProblemType, detail: str, instance: str) -> Problem:
     )
 
 
+def _code_of(detail: Text | str) -> str | UnsetType:
+    """Return the code of a sentence in the catalogue: of a field's fault that of the fault."""
+    if not isinstance(detail, Text):
+        return UNSET
+    inner = detail.values.get("detail")
+    return inner.code if isinstance(inner, Text) else detail.code
+
+
 def _type_of(error: Exception) -> ProblemType:
     known = next((PROBLEM_TYPES[cls] for cls in type(error).__mro__ if cls in PROBLEM_TYPES), _INTERNAL)
     if known is _INTERNAL and isinstance(error, HTTPException) and error.status_code < _INTERNAL.status:
@@ -172,35 +190,47 @@ def _faults(request: AnyRequest, error: Exception) -> Sequence[Fault]:
             return ()
 
 
-def _detail(request: AnyRequest, error: Exception, problem_type: ProblemType, errors: Sequence[Fault]) -> str:
+def problem_texts(request: AnyRequest, error: Exception) -> tuple[Text, Text | str]:
+    """Return the title and the detail of an error, for people."""
+    problem_type = _type_of(error)
+    return problem_type.text, _detail(request, error, problem_type, _faults(request, error))
+
+
+def _detail(
+    request: AnyRequest, error: Exception, problem_type: ProblemType, errors: Sequence[Fault]
+) -> Text | str:
+    if isinstance(error, InvalidValue) and len(errors) == 1 and _place(errors[0]):
+        return text("problems.of_field", field=_place(errors[0]), detail=error.detail)
     if errors and not isinstance(error, BatchRefused):
         return "; ".join(map(_sentence, errors))
     if problem_type is _INTERNAL:
-        return "the service failed to answer; its log has the details under this request_id"
+        return text("problems.internal")
     if isinstance(error, HTTPException):
         if isinstance(error, BodyTooLarge):
-            return f"the body has more than {error.most_bytes} bytes"
+            return text("problems.body_too_large", bytes=error.most_bytes)
         say = _FRAMEWORK_DETAILS.get(type(error))
         return error.detail if say is None else say(request, error)
-    return str(error)
+    return error.args[0] if error.args and isinstance(error.args[0], Text) else str(error)
 
 
 # The framework's own words would name the host, or say next to nothing.
-_FRAMEWORK_DETAILS: Mapping[type[Exception], Callable[[AnyRequest, HTTPException], str]] = {
-    NoSuchRoute: lambda request, _error: (
-        f"there is nothing at {quote(request.scope['path'])}; GET /docs shows what there is"
+_FRAMEWORK_DETAILS: Mapping[type[Exception], Callable[[AnyRequest, HTTPException], Text]] = {
+    NoSuchRoute: lambda request, _error: text("problems.nothing_at", path=quote(request.scope["path"])),
+    MethodNotAllowedException: lambda request, _error: text(
+        "problems.method_not_allowed", method=request.method
     ),
-    MethodNotAllowedException: lambda request, _error: (
-        f"{request.method} is not allowed here; the header Allow names the methods that are"
-    ),
-    RequestEntityTooLarge: lambda request, _error: (
-        f"the body has more than {request.route_handler.resolve_request_max_body_size()} bytes"
+    RequestEntityTooLarge: lambda request, _error: text(
+        "problems.body_too_large", bytes=request.route_handler.resolve_request_max_body_size()
     ),
 }
 
 
+def _place(fault: Fault) -> str:
+    return fault.parameter or (fault.pointer or "").removeprefix("/")
+
+
 def _sentence(fault: Fault) -> str:
-    name = fault.parameter or (fault.pointer or "").removeprefix("/")
+    name = _place(fault)
     return f"{name}: {fault.detail}" if name else fault.detail
 
 

@@ -5,6 +5,7 @@ from msgspec import DecodeError, Raw, json
 from application.commands import UploadCodeCommand
 from application.errors import RefusedJob
 from application.file_spool import FileSpool
+from catalogue.text import text
 from domain.errors import InvalidValue, TooLarge
 from domain.files import FileLimits
 from entrypoints.http.schemas.requests import BatchRequest, JobOfBatch
@@ -39,7 +40,7 @@ def commands_of(
         command = _command(index, job, limits, spool)
         files += 0 if isinstance(command, RefusedJob) else len(command.files)
         if files > MAX_FILES:
-            raise TooLarge("jobs", f"have more than {MAX_FILES} files together")
+            raise TooLarge("jobs", text("problems.batch_files", maximum=MAX_FILES))
         commands.append(command)
     return commands
 

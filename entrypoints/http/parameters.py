@@ -16,6 +16,7 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from application.errors import NotFound
 from application.queries.job_reader import DEFAULT_LIMIT, MAX_LIMIT
 from application.views import AuditCursor, BatchCursor, Cursor, JobFilter
+from catalogue.text import text
 from domain.api_key import KeyId, parse_key_id
 from domain.errors import InvalidValue
 from domain.job_lifecycle import JobStatus, Phase
@@ -153,7 +154,7 @@ async def check_url(request: AnyRequest) -> None:
         try:
             unquote_to_bytes(part).decode()
         except UnicodeDecodeError:
-            raise InvalidValue(name, "must be UTF-8, percent-encoded") from None
+            raise InvalidValue(name, text("problems.percent_encoded")) from None
 
 
 def _existing(kind: str, parse: Callable[[str], _T], text: str) -> _T:
@@ -210,13 +211,13 @@ def only_one(name: str, in_query: str | None, in_body: str | None) -> str | None
         InvalidValue: It is in both.
     """
     if in_query is not None and in_body is not None:
-        raise InvalidValue(name, "give it in the query or in the body, not in both")
+        raise InvalidValue(name, text("problems.once"))
     return in_body if in_query is None else in_query
 
 
 def _check_number(name: str, values: Sequence[str], maximum: int) -> None:
     if len(values) > maximum:
-        raise InvalidValue(name, f"may be given at most {maximum} times")
+        raise InvalidValue(name, text("problems.times", maximum=maximum))
 
 
 def _choices(name: str, texts: Sequence[str], kind: type[_Choice]) -> frozenset[_Choice]:
@@ -224,50 +225,48 @@ def _choices(name: str, texts: Sequence[str], kind: type[_Choice]) -> frozenset[
     try:
         return frozenset(map(kind, texts))
     except ValueError:
-        raise InvalidValue(name, f"must be one of {', '.join(kind)}") from None
+        raise InvalidValue(name, text("problems.one_of", choices=", ".join(kind))) from None
 
 
 def _tags(texts: Sequence[str]) -> Mapping[str, str]:
     tags: dict[str, str] = {}
-    for text in texts:
-        name, colon, value = text.partition(":")
+    for given in texts:
+        name, colon, value = given.partition(":")
         if not colon or tags.get(name, value) != value:
-            raise InvalidValue("tag", "must be name:value, with one value for each name")
+            raise InvalidValue("tag", text("problems.tag_once"))
         tags[name] = value
     return tags
 
 
-def parse_time(name: str, text: str | None) -> datetime | None:
+def parse_time(name: str, given: str | None) -> datetime | None:
     """Parse a time with its offset, if one is given.
 
     Raises:
         InvalidValue: The text is no such time.
     """
-    if text is None:
+    if given is None:
         return None
     try:
-        time = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(given)
         if time.tzinfo is not None:
             return time.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise InvalidValue(
-        name, "must be a time with its offset, such as 2025-01-31T12:00:00Z (in a URL, '+' is %2B)"
-    )
+    raise InvalidValue(name, text("problems.time"))
 
 
-def parse_day(name: str, text: str | None) -> date | None:
+def parse_day(name: str, given: str | None) -> date | None:
     """Parse a day, if one is given.
 
     Raises:
         InvalidValue: The text is no day.
     """
-    if text is None:
+    if given is None:
         return None
     try:
-        return date.fromisoformat(text)
+        return date.fromisoformat(given)
     except ValueError:
-        raise InvalidValue(name, "must be a day, such as 2025-01-31") from None
+        raise InvalidValue(name, text("problems.day")) from None
 
 
 def write_cursor(cursor: Cursor) -> str:
@@ -340,4 +339,4 @@ def _read_numbers(text: str) -> tuple[int, int]:
 
 
 def _no_cursor() -> InvalidValue:
-    return InvalidValue("cursor", "is not one that a Link header of this service gave")
+    return InvalidValue("cursor", text("problems.cursor"))

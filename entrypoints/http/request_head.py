@@ -11,8 +11,8 @@ from entrypoints.http.errors import MALFORMED, ProblemType
 
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
-_VERSION = ProblemType(505, "version-not-supported", "The version of HTTP is not supported")
-_CODING = ProblemType(501, "transfer-coding-not-supported", "The transfer coding is not supported")
+VERSION = ProblemType(505, "version-not-supported")
+CODING = ProblemType(501, "transfer-coding-not-supported")
 _HOPS = ("1.0", "1.1")
 _SCHEMES = (b"http", b"https")
 # Fields of HTTP/1.1 connections that are offers (RFC 9110, 7.8); this service takes none of them up.
@@ -46,7 +46,7 @@ def check_head(method: bytes, target: bytes, version: str, headers: Headers) -> 
         HeadRefused: It has several, or none.
     """
     if version not in _HOPS:
-        raise HeadRefused(_VERSION, "This server speaks HTTP/1.1 and HTTP/1.0.")
+        raise HeadRefused(VERSION, "This server speaks HTTP/1.1 and HTTP/1.0.")
     if method == b"CONNECT":
         raise HeadRefused(MALFORMED, "CONNECT is for proxies, and this server is none.")
     if b"#" in target:
@@ -83,4 +83,4 @@ def _check_coding(version: str, codings: Sequence[bytes]) -> None:
     if codings and version == "1.0":
         raise HeadRefused(MALFORMED, "HTTP/1.0 has no Transfer-Encoding.")
     if codings and [coding.lower() for coding in codings] != [b"chunked"]:
-        raise HeadRefused(_CODING, "The only transfer coding that is read here is chunked.")
+        raise HeadRefused(CODING, "The only transfer coding that is read here is chunked.")

@@ -6,6 +6,7 @@ from application.archives import unpack
 from application.commands import UploadCodeCommand
 from application.file_spool import FileSpool
 from application.new_files import NewBlob, NewFile
+from catalogue.text import text
 from domain.errors import InvalidValue, TooLarge
 from domain.files import FileLimits
 from entrypoints.http.base64_text import decode_base64
@@ -34,7 +35,7 @@ def upload_command(
     archive, field = None if form is None else form.archive, ARCHIVE
     if data.archive_base64 is not None:
         if archive is not None:
-            raise InvalidValue("archive_base64", "is given as a part of the body as well")
+            raise InvalidValue("archive_base64", text("problems.also_part"))
         field = "archive_base64"
         archive = NewBlob.of(decode_base64(field, data.archive_base64))
     if archive is not None:
@@ -42,7 +43,7 @@ def upload_command(
     stdin = None if form is None else form.stdin
     if data.stdin_base64 is not None:
         if stdin is not None:
-            raise InvalidValue("stdin_base64", "is given as a part of the body as well")
+            raise InvalidValue("stdin_base64", text("problems.also_part"))
         stdin = NewBlob.of(decode_base64("stdin_base64", data.stdin_base64))
     return data.command(tuple(files), stdin)
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from application.errors import RefusedJob
+from catalogue.text import Text
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.schemas.problem import Fault
 from entrypoints.http.unreadable_body import UNKNOWN_FIELD, UnreadableBody
@@ -29,21 +30,21 @@ _TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean
 _TYPE = re.compile(r"\b(?:str|int|float|bool)\b")
 
 
-def of_value(request: AnyRequest, name: str, detail: str) -> Fault:
+def of_value(request: AnyRequest, name: str, detail: Text | str) -> Fault:
     """Locate a value that broke a rule: in the URL, or else in the body."""
     name = request.route_handler.opt.get("names", {}).get(name, name)
     field = request.route_handler.parsed_data_field
     head, *steps = name.split("/")
     pointer = None if field is None else _pointer(field.raw, head)
     if name in request.path_params or name in request.query_params or pointer is None:
-        return Fault(parameter=name, detail=detail)
-    return Fault(pointer="/".join((pointer, *steps)), detail=detail)
+        return Fault(parameter=name, detail=str(detail))
+    return Fault(pointer="/".join((pointer, *steps)), detail=str(detail))
 
 
 def of_job(refused: RefusedJob) -> Fault:
     """Locate a fault of a job in the body of a batch."""
     place = f"/{refused.field}" if refused.field else ""
-    return Fault(pointer=f"/jobs/{refused.index}{place}", index=refused.index, detail=refused.detail)
+    return Fault(pointer=f"/jobs/{refused.index}{place}", index=refused.index, detail=str(refused.detail))
 
 
 def of_body(error: UnreadableBody) -> Fault:

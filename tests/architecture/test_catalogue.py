@@ -22,6 +22,8 @@ from domain.session import SessionStatus
 from domain.tenant import TenantStatus
 from domain.webhook import DeliveryStatus, WebhookStatus
 from entrypoints.http.dashboard import audit, job_state, keys, project, usage, visitor
+from entrypoints.http.errors import PROBLEM_TYPES, PROBLEM_TYPES_BY_STATUS
+from entrypoints.http.request_head import CODING, VERSION
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = ROOT / "catalogue"
@@ -29,6 +31,31 @@ TEMPLATES = ROOT / "entrypoints/http/dashboard/templates"
 SCRIPTS = ROOT / "entrypoints/http/dashboard/static"
 AREAS = sorted({path.stem for path in CATALOGUE.glob("*/*.toml")})
 STATUSES = (TenantStatus, KeyStatus, SessionStatus, WebhookStatus, DeliveryStatus, JobStatus)
+KINDS = {
+    "artifact",
+    "backup",
+    "batch",
+    "blob",
+    "case_set",
+    "change",
+    "code",
+    "database",
+    "delivery",
+    "execution",
+    "job",
+    "key",
+    "log",
+    "log_of_job",
+    "metrics_of_cluster",
+    "object",
+    "output_of_job",
+    "project",
+    "runtime",
+    "session",
+    "tenant",
+    "webhook",
+}
+PROBLEM_KINDS = (*PROBLEM_TYPES.values(), *PROBLEM_TYPES_BY_STATUS.values(), VERSION, CODING)
 # Codes that are put together when they are needed: their beginning, and every end that there is.
 FAMILIES: Mapping[str, set[str]] = {
     "account.": set(keys.LIFETIMES),
@@ -41,6 +68,8 @@ FAMILIES: Mapping[str, set[str]] = {
     "job.took_": set(job_state.STAGES) - {"uploaded"},
     "job.waits_": set(Awaited),
     "limits.": set(STANDARD_BOUNDS),
+    "problems.kind_": KINDS,
+    "problems.title_": {kind.name.replace("-", "_") for kind in PROBLEM_KINDS},
     "states.": {*State, *(status.lower() for statuses in STATUSES for status in statuses)},
 }
 PLURALS = {Language.ENGLISH: {"one", "other"}, Language.KOREAN: {"other"}, Language.JAPANESE: {"other"}}
@@ -205,3 +234,15 @@ _SENTENCE = re.compile(r"""["'`]([A-Z][a-z]+ (?:\$\{[^}]*\}|[\w ])*[^"'`]*)["'`]
 @pytest.mark.parametrize("path", own_scripts(), ids=lambda path: path.name)
 def test_a_script_has_no_sentence_of_its_own(path):
     assert _SENTENCE.findall(path.read_text(encoding="utf-8")) == []
+
+
+def test_everything_that_may_not_exist_has_a_kind():
+    found = {
+        node.args[0].value.replace(" ", "_")
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "NotFound"
+        if node.args and isinstance(node.args[0], ast.Constant)
+    }
+
+    assert found == KINDS

@@ -11,6 +11,7 @@ from litestar.params import BodyKwarg, PathParameter, QueryParameter
 
 from application.case_archives import read_cases
 from application.submitted_cases import NewCase
+from catalogue.text import text
 from domain.caller import Caller, Scope
 from domain.case_set import CASE_SET_NAME_MAX_CHARS, CaseSetName, CaseSetReference
 from domain.errors import InvalidValue
@@ -196,6 +197,6 @@ def _cases(data: CaseSetRequest, form: UploadForm | None, settings: Settings) ->
     if archive is None:
         return data.given()
     if data.cases is not None:
-        raise InvalidValue("cases", "are in the archive; leave one of them out")
+        raise InvalidValue("cases", text("problems.cases_in_archive"))
     with archive.open() as content:
         return read_cases(content, archive.ref.size, settings.file_limits, settings.submission_limits)

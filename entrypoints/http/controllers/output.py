@@ -11,6 +11,7 @@ from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.response import Stream as StreamResponse
 
 from application.ports.output_feed import Stream
+from catalogue.text import text
 from domain.caller import Caller, Scope
 from domain.errors import InvalidValue
 from entrypoints.http.dependencies import Api
@@ -128,7 +129,7 @@ def _stream(name: str) -> Stream:
     try:
         return Stream(name)
     except ValueError:
-        raise InvalidValue("stream", f"must be one of {', '.join(Stream)}") from None
+        raise InvalidValue("stream", text("problems.one_of", choices=", ".join(Stream))) from None
 
 
 def _answer(kept: SpooledBody, tag: str, headers: Mapping[str, str], status_code: int = 200) -> Response[Any]:

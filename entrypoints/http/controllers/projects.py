@@ -9,6 +9,7 @@ from litestar.openapi.spec import Example
 from litestar.params import BodyKwarg, QueryParameter
 from msgspec import Meta, Struct
 
+from catalogue.text import text
 from domain.caller import Caller, Scope
 from domain.errors import InvalidValue
 from domain.project import Project, ProjectStatus, ProjectTrigger
@@ -85,7 +86,7 @@ class ProjectsController(Controller):
         """Get or make a project."""
         name = only_one("project", project_name, None if data is None else data.project_name)
         if name is None:
-            raise InvalidValue("project", "is required, in the query or in a JSON body")
+            raise InvalidValue("project", text("problems.required_in_query_or_body"))
         about = only_one("description", description, None if data is None else data.description)
         return _shown(api.services.create_project(caller, name, about))
 

@@ -13,6 +13,7 @@ from application.queries.webhook_reader import DEFAULT_DELIVERIES, MAX_DELIVERIE
 from application.use_cases.rotate_key import DEFAULT_OVERLAP_S
 from application.views import Cursor
 from application.webhook_writer import SUBSCRIBERS_KNOWN_S
+from catalogue.text import text
 from domain.caller import Caller, Scope
 from domain.errors import InvalidValue
 from domain.values import JobId
@@ -323,8 +324,8 @@ def _redelivered(api: Api, caller: Caller, delivery_id: str, owner: WebhookId | 
     return DeliveryResponse.of(api.services.redeliver_event(caller, existing_delivery(delivery_id), owner))
 
 
-def _status(text: str | None) -> DeliveryStatus | None:
+def _status(given: str | None) -> DeliveryStatus | None:
     try:
-        return None if text is None else DeliveryStatus(text)
+        return None if given is None else DeliveryStatus(given)
     except ValueError:
-        raise InvalidValue("status", f"must be one of {', '.join(DeliveryStatus)}") from None
+        raise InvalidValue("status", text("problems.one_of", choices=", ".join(DeliveryStatus))) from None

@@ -11,6 +11,7 @@ from application.case_archives import read_cases
 from application.new_files import NewBlob
 from application.submitted_cases import NewCase
 from application.use_cases.put_case_set import StoredCaseSet
+from catalogue.text import text
 from domain.caller import Caller, Scope
 from domain.case_set import CaseSetName, CaseSetReference
 from domain.errors import InvalidValue
@@ -122,7 +123,7 @@ def cases_of(archive: NewBlob | None, settings: Settings) -> Sequence[NewCase]:
         TooLarge: It has too much in it.
     """
     if archive is None:
-        raise InvalidValue("archive", "was not chosen")
+        raise InvalidValue("archive", text("problems.not_chosen"))
     with archive.open() as content:
         return read_cases(content, archive.ref.size, settings.file_limits, settings.submission_limits)
 
@@ -133,11 +134,11 @@ def _number(query: Mapping[str, str], name: str, least: int) -> int | None:
     Raises:
         InvalidValue: It is none, or out of range.
     """
-    text = query.get(name)
-    if text is None:
+    given = query.get(name)
+    if given is None:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(_MOST))):
-        raise InvalidValue(name, "must be a whole number")
-    if not least <= int(text) <= _MOST:
-        raise InvalidValue(name, f"must be from {least} to {_MOST}")
-    return int(text)
+    if not (given.isascii() and given.isdecimal() and len(given) <= len(str(_MOST))):
+        raise InvalidValue(name, text("problems.whole_number"))
+    if not least <= int(given) <= _MOST:
+        raise InvalidValue(name, text("problems.between", minimum=least, maximum=_MOST))
+    return int(given)

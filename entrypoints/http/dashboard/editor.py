@@ -15,6 +15,7 @@ from application.commands import UploadCodeCommand
 from application.file_spool import FileSpool
 from application.views import JobView
 from catalogue.figures import read_duration, read_size
+from catalogue.text import text
 from domain.caller import Caller, Scope
 from domain.cases import StopOn
 from domain.checker import CheckerKind
@@ -84,7 +85,7 @@ def _command(project_id: int, form: FileForm, settings: Settings, spool: FileSpo
     written = _written_cases(fields.get("cases", ""))
     sources = (archive, written, fields.get("case_set"))
     if sum(map(bool, sources)) > 1:
-        raise InvalidValue("cases", "are a case set, or in an archive, or written here: leave the others out")
+        raise InvalidValue("cases", text("problems.cases_of_one_kind"))
     upload = _upload(project_id, fields)
     checker, stop_on = _checker(fields), _choice(StopOn, "stop_on", fields)
     upload = _upload(project_id, fields)
@@ -146,17 +147,17 @@ def _checker(form: Mapping[str, str]) -> CheckerRequest | None:
 
 
 def _choice(choices: type[_Choice], name: str, form: Mapping[str, str]) -> _Choice | None:
-    text = form.get(name, "")
+    given = form.get(name, "")
     try:
-        return choices(text) if text else None
+        return choices(given) if given else None
     except ValueError:
-        raise InvalidValue(name, f"must be one of {', '.join(choices)}") from None
+        raise InvalidValue(name, text("problems.one_of", choices=", ".join(choices))) from None
 
 
-def _tags(text: str) -> dict[str, str]:
-    pairs = [pair.partition(":") for pair in text.split(",") if pair.strip()]
+def _tags(given: str) -> dict[str, str]:
+    pairs = [pair.partition(":") for pair in given.split(",") if pair.strip()]
     if not all(colon for _name, colon, _value in pairs):
-        raise InvalidValue("tags", "write them as name:value, with commas between them")
+        raise InvalidValue("tags", text("problems.tags_form"))
     return {name.strip(): value.strip() for name, _colon, value in pairs}
 
 
@@ -165,11 +166,11 @@ def _quantity(name: str, given: str, read: Callable[[str], int]) -> int | None:
         return read(given) if given.strip() else None
     except ValueError:
         example = "10 s or 250 ms" if read is read_duration else "256 MiB or 1 GiB"
-        raise InvalidValue(name, f"must be a figure with a unit, such as {example}") from None
+        raise InvalidValue(name, text("problems.quantity", example=example)) from None
 
 
-def _number(name: str, text: str) -> float | None:
+def _number(name: str, given: str) -> float | None:
     try:
-        return float(text) if text else None
+        return float(given) if given else None
     except ValueError:
-        raise InvalidValue(name, "must be a number") from None
+        raise InvalidValue(name, text("problems.number")) from None

@@ -53,6 +53,7 @@ def _environment(language: Language) -> Environment:
     environment.filters |= {
         "machine_time": formatting.machine_time,
         "calendar_time": formatting.calendar_time,
+        "shown": translator.shown,
     }
     environment.globals |= {
         "t": translator,

@@ -11,6 +11,7 @@ from litestar.params import FromPath
 
 from application.queries.job_reader import JobPage
 from application.views import JobFilter
+from catalogue.text import text
 from domain.caller import Caller, Scope
 from domain.checker import CheckerKind
 from domain.errors import InvalidValue
@@ -75,7 +76,7 @@ class HistoryForm:
         if not (name or colon):
             return {}
         if not (name and colon):
-            raise InvalidValue("tag", "write it as name:value")
+            raise InvalidValue("tag", text("problems.tag_form"))
         return {name: value}
 
     def url(self, project_id: int, *, part: bool = False, cursor: str | None = None) -> str:

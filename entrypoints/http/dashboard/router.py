@@ -27,7 +27,7 @@ from entrypoints.http.dashboard.sign_out import SignOutForms
 from entrypoints.http.dashboard.tenants import TenantsPages
 from entrypoints.http.dashboard.usage import UsagePages
 from entrypoints.http.dashboard.webhooks import WebhooksPages
-from entrypoints.http.errors import problem_response
+from entrypoints.http.errors import problem_response, problem_texts
 from entrypoints.http.json_request import AnyRequest
 
 _NOT_FOUND = 404
@@ -85,7 +85,7 @@ def _error_page(request: AnyRequest, error: Exception) -> Response[Any]:
     page = pages.page(
         request,
         template,
-        {"problem": problem, "advice": _advice(problem.status)},
+        {"problem": problem, "texts": problem_texts(request, error), "advice": _advice(problem.status)},
         status_code=problem.status,
     )
     page.headers.update(answer.headers)

@@ -11,10 +11,11 @@ from litestar.response import Redirect
 from application.errors import DependencyUnavailable, SignInRefused
 from application.ports.identity_provider import ProviderAnswer
 from application.session_opener import SignedIn
+from catalogue.text import text
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.pages import Pages, is_partial
 from entrypoints.http.dependencies import Api
-from entrypoints.http.errors import problem_response
+from entrypoints.http.errors import problem_response, problem_texts
 from entrypoints.http.json_request import AnyRequest
 from entrypoints.http.origin_guard import header
 from entrypoints.http.request_context import caller_address, caller_network
@@ -88,7 +89,7 @@ class SignInPages(Controller):
         """Sign in with the answer of the identity provider."""
         begun = api.session_cookies.begun(request.scope, int(api.clock.now().timestamp()))
         if begun is None:
-            lost = SignInRefused("this browser has begun no sign-in in the last ten minutes: begin again")
+            lost = SignInRefused(text("problems.sign_in_not_begun"))
             return _page(request, pages, api, safe_next(""), lost)
         next_path = safe_next(begun.next)
         given = request.query_params
@@ -143,7 +144,7 @@ def _page(
         {
             "next": next_path,
             "has_provider": api.settings.auth is AuthMode.KEYS_AND_OIDC,
-            "problem": problem,
+            "problem": None if error is None else problem_texts(request, error)[1],
         },
         status_code=200 if problem is None else problem.status,
     )

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 
 from application.errors import Conflict
 from application.session_authenticator import StoredSession
+from catalogue.text import text
 from domain.caller import Scope
 from entrypoints.http.csrf import read_form
 from entrypoints.http.dashboard.pages import Pages, go_to
@@ -46,5 +47,5 @@ class TenantsPages(Controller):
 def _session(request: AnyRequest) -> StoredSession:
     stored = stored_session(request)
     if stored is None:
-        raise Conflict("a request with a key is of the key's tenant: sign in to switch to another")
+        raise Conflict(text("problems.switch_needs_session"))
     return stored

@@ -53,6 +53,10 @@ class Translator:
         template = escape(text.template(self._language))
         return template.format(**{name: self._value(value) for name, value in text.values.items()})
 
+    def shown(self, value: Text | str) -> str:
+        """Return a text, or the words of a caller or of another program without control characters."""
+        return self.translate(value) if isinstance(value, Text) else formatting.inert(value)
+
     def finalize(self, value: object) -> object:
         """Return the value of an expression in a template as it is written."""
         return self.translate(value) if isinstance(value, Text) else value

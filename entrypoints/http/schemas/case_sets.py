@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from application.queries.case_set_reader import CaseSetPage
 from application.submitted_cases import NewCase
+from catalogue.text import text
 from domain.case_set import CaseSetVersion
 from domain.cases import OUTPUT_HEAD_CHARS, Case
 from domain.errors import InvalidValue
@@ -33,7 +34,7 @@ class CaseSetRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             InvalidValue: There are none.
         """
         if self.cases is None:
-            raise InvalidValue("cases", "are required, or an archive of their files")
+            raise InvalidValue("cases", text("problems.cases_required"))
         return tuple(case.case(index) for index, case in enumerate(self.cases))
 
 

@@ -36,6 +36,10 @@ class Problem(Struct, kw_only=True):
     status: int
     detail: Annotated[str, Meta(description="What went wrong here, and what helps.")]
     instance: Annotated[str, Meta(description="The path that was asked for.")]
+    code: Annotated[
+        str | UnsetType,
+        Meta(description="The code of the sentence in `detail`.", examples=["problems.does_not_exist"]),
+    ] = UNSET
     request_id: Annotated[str, Meta(description="What the service's log knows the request by.")]
     errors: Annotated[list[Fault] | UnsetType, Meta(description="What is wrong with the input.")] = UNSET
     quota: Annotated[str | UnsetType, Meta(description="The quota that is used up.")] = UNSET

@@ -11,6 +11,7 @@ from application.new_files import NewBlob, NewFile
 from application.submitted_cases import NewCase
 from application.submitted_judges import NewChecker, NewJudgeProgram
 from application.use_cases.run_again import Changes
+from catalogue.text import text
 from domain.case_set import parse_case_set_reference
 from domain.cases import StopOn
 from domain.checker import CheckerKind
@@ -79,9 +80,7 @@ class UploadedFile(Struct, kw_only=True, forbid_unknown_fields=True):
             InvalidValue: It has no content, or two, or its content is no Base64.
         """
         if (self.content is None) == (self.content_base64 is None):
-            raise InvalidValue(
-                "files", f"{shown(self.path)} has one of 'content', a text, and 'content_base64', any bytes"
-            )
+            raise InvalidValue("files", text("problems.file_content", path=shown(self.path)))
         if self.content is not None:
             return NewFile(self.path, NewBlob.of(self.content.encode()))
         return NewFile(self.path, NewBlob.of(decode_base64("files", self.content_base64 or "", self.path)))
@@ -143,7 +142,7 @@ class CheckerRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         program = None
         if self.language is not None or self.code is not None or self.files is not None:
             if self.language is None or self.code is None:
-                raise InvalidValue("checker", "a program has a 'language' and its 'code'")
+                raise InvalidValue("checker", text("problems.program_fields"))
             files = _judge_files("checker", self.files or ())
             program = NewJudgeProgram(language=self.language, code=self.code, files=files)
         return NewChecker(kind=self.kind, tolerance=self.tolerance, program=program)
@@ -212,7 +211,7 @@ class CaseRequest(Struct, kw_only=True, forbid_unknown_fields=True):
             return (self.stdin or "").encode()
         field = f"cases/{index}/stdin_base64"
         if self.stdin is not None:
-            raise InvalidValue(field, "takes the place of 'stdin'; leave one of them out")
+            raise InvalidValue(field, text("problems.instead_of_stdin"))
         return decode_base64(field, self.stdin_base64)
 
 
@@ -408,7 +407,7 @@ class UploadRequest(RequestedLimits, kw_only=True):
         if isinstance(self.files, list):
             del given["files"]
         elif self.files is not None and most_files is not None:
-            raise InvalidValue("max_files", "is given as 'files' as well")
+            raise InvalidValue("max_files", text("problems.also_files"))
         if most_files is not None:
             given["files"] = most_files
         limits = {name: given.pop(name) for name in STANDARD_BOUNDS if name in given}
@@ -450,7 +449,7 @@ class BatchRequest(Struct, kw_only=True, forbid_unknown_fields=True):
         if self.callback_url is not None:
             return CallbackCommand(url=self.callback_url, secret=self.callback_secret)
         if self.callback_secret is not None:
-            raise InvalidValue("callback_secret", "signs the callback, and there is no 'callback_url'")
+            raise InvalidValue("callback_secret", text("problems.secret_without_callback"))
         return None
 
 

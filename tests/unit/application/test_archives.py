@@ -257,7 +257,7 @@ def test_a_damaged_archive_is_refused_and_no_error_of_python_shows(make):
         try:
             unpacked(cut)
         except InvalidValue as refused:
-            refused.detail.encode()
+            str(refused.detail).encode()
 
 
 def test_a_tar_archive_that_breaks_off_is_refused():

@@ -125,7 +125,7 @@ def test_the_timeline_shows_each_attempt_and_the_wait(service):
         (Step.QUEUED, 2),
     ]
     retried = timeline.entries[4]
-    assert (retried.reason, retried.detail) == (Reason.NONZERO_EXIT, "Exited with code 7")
+    assert (retried.reason, str(retried.detail)) == (Reason.NONZERO_EXIT, "Exited with code 7")
 
 
 def test_a_result_that_comes_twice_is_followed_by_one_attempt(service):

@@ -46,7 +46,7 @@ def test_jobs_know_each_other_both_ways(service):
     timeline = service.job_reader.timeline(ANONYMOUS, first.job_id)
     assert timeline.reruns == (third, second)
     entry = service.job_reader.timeline(ANONYMOUS, third).entries[0]
-    assert (entry.step, entry.detail) == (Step.SUBMITTED, f"Run again, as job {first.job_id} was")
+    assert (entry.step, str(entry.detail)) == (Step.SUBMITTED, f"Uploaded as a rerun of job {first.job_id}")
 
 
 def test_a_job_whose_code_is_gone_is_not_run_again(service):

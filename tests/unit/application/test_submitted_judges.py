@@ -19,4 +19,4 @@ def test_a_file_in_the_place_of_a_cases_files_is_refused(field: str, path: str) 
         judges.program(field, program)
 
     assert refused.value.field == f"{field}/files"
-    assert refused.value.detail == f"'{path}': the name '{path.partition('/')[0]}' is the service's own"
+    assert str(refused.value.detail) == f"'{path}': the name '{path.partition('/')[0]}' is the service's own"

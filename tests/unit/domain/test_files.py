@@ -40,8 +40,8 @@ def test_an_unsafe_path_is_refused(path):
     with pytest.raises(InvalidValue) as refused:
         FilePath(path)
     assert refused.value.field == "files"
-    refused.value.detail.encode()
-    assert refused.value.detail.isprintable()
+    str(refused.value.detail).encode()
+    assert str(refused.value.detail).isprintable()
 
 
 def add(tree, *paths):

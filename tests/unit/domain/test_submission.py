@@ -57,7 +57,7 @@ def test_a_value_that_breaks_its_rule_is_refused_by_its_field(field, value):
     with pytest.raises(InvalidValue) as refused:
         a_spec(**{field: value})
     assert refused.value.field == field
-    refused.value.detail.encode()
+    str(refused.value.detail).encode()
 
 
 def test_code_is_stored_as_utf_8():

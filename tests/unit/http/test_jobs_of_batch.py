@@ -34,7 +34,7 @@ def test_all_archives_of_a_batch_unpack_to_a_bounded_size() -> None:
 
     assert [type(command) for command in commands] == [UploadCodeCommand] * 3 + [RefusedJob] * 6
     assert isinstance(commands[-1], RefusedJob)
-    assert "3145728 bytes in all of the request" in commands[-1].detail
+    assert "3145728 bytes in all of the request" in str(commands[-1].detail)
 
 
 def test_all_archives_of_a_batch_have_a_bounded_number_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
